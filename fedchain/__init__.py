@@ -1,0 +1,1 @@
+"""Federated, blockchain-based training of scan models, simulated."""

@@ -1,0 +1,29 @@
+"""The array types that travel between modules: flat, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+A = TypeVar("A", bound=npt.NDArray[Any])
+
+Vector = npt.NDArray[np.float64]
+"""Float64, shape (d,) unless its name says otherwise."""
+Matrix = npt.NDArray[np.float64]
+"""Float64, shape (n, d): one row a holder, a record or a message."""
+Integers = npt.NDArray[np.signedinteger[Any]]
+"""A quantised direction, shape (d,), or a stack of them, shape (n, d)."""
+Flags = npt.NDArray[np.bool_]
+"""One truth value an entry, shape (n,)."""
+
+
+def read_only(array: A) -> A:
+    """Return the array, closed to writing: what frozen records hold must not change.
+
+    >>> read_only(np.zeros(2)).flags.writeable
+    False
+    """
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,77 @@
+"""Every error that fedchain raises on purpose.
+
+    FedchainError
+    ├── ScenarioError    the user's scenario: file, line, column, what is allowed
+    ├── DataError        the user's data: a scan, a folder, a cache
+    ├── MissingExtra     something optional is not installed, and how to get it
+    ├── RunError         a run folder that cannot be made, opened, or written
+    └── LedgerError      a rule of the ledger, or its bytes
+        ├── EncodingError    bytes that are not the one encoding of a value
+        ├── InvalidMessage   a message that a rule forbids
+        └── InvalidBlock     a block that a rule forbids
+
+A broken precondition of the mathematics is a plain ``ValueError``.
+Every text reads ``where: what is wrong, with the value; what is allowed``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class FedchainError(Exception):
+    """What fedchain can explain to a user in one line."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a scenario."""
+
+    where: tuple[str | int, ...]
+    """Path of keys and indices from the top of the scenario."""
+    text: str
+    """What is wrong, with the value, and what is allowed."""
+
+    @property
+    def key(self) -> str:
+        """The path as a user writes it: ``attacks[0].holders``."""
+        dotted = ""
+        for step in self.where:
+            dotted += f"[{step}]" if isinstance(step, int) else f".{step}" if dotted else step
+        return dotted
+
+
+class ScenarioError(FedchainError):
+    """A scenario that cannot be used; carries every problem found, not only the first."""
+
+    def __init__(self, problems: list[Problem], rendered: str | None = None) -> None:
+        self.problems = tuple(problems)
+        super().__init__(rendered or "\n".join(f"{p.key}: {p.text}" for p in problems))
+
+
+class DataError(FedchainError):
+    """Data of the user that cannot be read: names the file and the problem."""
+
+
+class MissingExtra(FedchainError):
+    """A part needs something that is not installed; says how to get it."""
+
+
+class RunError(FedchainError):
+    """A run folder that cannot be made, opened, or written."""
+
+
+class LedgerError(FedchainError):
+    """A rule of the ledger was broken, or its bytes are damaged."""
+
+
+class EncodingError(LedgerError):
+    """Bytes that are not the one canonical encoding of a value."""
+
+
+class InvalidMessage(LedgerError):
+    """A message that a node must drop; the text is the reason."""
+
+
+class InvalidBlock(LedgerError):
+    """A block that a node must refuse; the text is the reason."""

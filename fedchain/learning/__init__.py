@@ -1,0 +1,1 @@
+"""What is learnt, and the private gradients of many holders at once."""

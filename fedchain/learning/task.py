@@ -1,0 +1,82 @@
+"""What a run learns: the data of every holder, the model, the loss, the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.registry import Family
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[Any]
+Metrics = Mapping[str, float]
+Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+"""(outputs (n, ..), targets (n, ..)) to one loss an example, (n,)."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The examples of one holder, or the held-out ones."""
+
+    inputs: Array
+    """Float32, shape (n, ...)."""
+    targets: Array
+    """Shape (n, ...): class numbers (int64) or masks (float32, NaN where a pixel is not valid)."""
+    record: npt.NDArray[np.int64] | None = None
+    """The record that each example belongs to, (n,), numbered from 0; None: each is its own.
+    Privacy protects a record: a scan cut into tiles is one record with many examples."""
+
+    @property
+    def examples(self) -> int:
+        """Number of examples."""
+        return len(self.inputs)
+
+    @property
+    def count(self) -> int:
+        """Number of records: the public n_k of equation (6)."""
+        return self.examples if self.record is None else len(np.unique(self.record))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that learning needs, and nothing that it does not."""
+
+    name: str
+    """The registered name."""
+    holders: tuple[Records, ...]
+    """One entry a data holder."""
+    held_out: Records
+    """What the model is measured on; no holder has it."""
+    model: Callable[[], "torch.nn.Module"]
+    """Makes the model with its initial weights: the same ones at every call."""
+    loss: Loss
+    """One loss an example."""
+    measure: Callable[[Array, Records], Metrics]
+    """(outputs of the model (n, ..) as numpy, records) to metrics by name."""
+    score: str
+    """The headline metric: ``iou`` or ``accuracy``; higher is better."""
+    baselines: Mapping[str, Metrics]
+    """Metrics on the held-out records of what needs no learning, by the baseline's name."""
+    record: str = "row"
+    """What one record is, in words: ``row``, ``scan``, ``tile``."""
+    pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
+    """(outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None where none fit."""
+
+
+tasks: Family[Task] = Family("task", ("fedchain.learning.classic", "fedchain.scans.tasks"))
+"""Part: ``(holders: int, seed: int, *, ...) -> Task``."""
+models: Family["torch.nn.Module"] = Family(
+    "model", ("fedchain.learning.models", "fedchain.scans.models")
+)
+"""Part: ``(inputs: tuple[int, ...], outputs: int, *, ...) -> torch.nn.Module``; inputs is the
+shape of one example, outputs the number of outputs (an example, or a pixel)."""
+losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
+"""Part: ``(*, ...) -> Loss``."""
+splits: Family[list[npt.NDArray[np.int64]]] = Family("split", ("fedchain.learning.splits",))
+"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...) -> indices of each holder``."""

@@ -1,0 +1,1 @@
+"""3D scans: a scanner simulator, file formats, features, models, metrics, tasks."""

@@ -1,0 +1,1 @@
+"""The scan models of the papers, one file each."""
