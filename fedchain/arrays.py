@@ -18,6 +18,11 @@ Integers = npt.NDArray[np.signedinteger[Any]]
 Flags = npt.NDArray[np.bool_]
 """One truth value an entry, shape (n,)."""
 
+EXPONENT = 20
+"""Directions are aggregated as integers q = 2^20 g*."""
+ONE = float(2**EXPONENT)
+"""The integer that stands for 1 in a direction."""
+
 
 def read_only(array: A) -> A:
     """Return the array, closed to writing: what frozen records hold must not change.

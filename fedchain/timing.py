@@ -1,0 +1,58 @@
+"""Where the wall time of a round goes, stage by stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STAGES = (
+    "gradients",
+    "noise",
+    "signing",
+    "network",
+    "aggregation",
+    "work",
+    "ledger",
+    "evaluation",
+)
+"""The stages of a round, in the order in which they happen."""
+
+
+class Stopwatch:
+    """Seconds of wall time by stage; a stage inside another stops the outer one meanwhile.
+
+    >>> watch = Stopwatch()
+    >>> with watch("work"):
+    ...     pass
+    >>> sorted(watch.lap()) == sorted(STAGES)
+    True
+    """
+
+    def __init__(self) -> None:
+        self._seconds = dict.fromkeys(STAGES, 0.0)
+        self._running: list[str] = []
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Count the time inside the block for this stage."""
+        self._settle()
+        self._running.append(stage)
+        try:
+            yield
+        finally:
+            self._settle()
+            self._running.pop()
+
+    def lap(self) -> dict[str, float]:
+        """Return the seconds of each stage since the last lap, and begin the next lap."""
+        self._settle()
+        seconds, self._seconds = self._seconds, dict.fromkeys(STAGES, 0.0)
+        return seconds
+
+    def _settle(self) -> None:
+        now = time.perf_counter()
+        if self._running:
+            self._seconds[self._running[-1]] += now - self._since
+        self._since = now
