@@ -43,7 +43,7 @@ def constant(*, value: Milliseconds) -> Latency:
     >>> constant(value=80.0)(2, np.random.default_rng(0)).tolist()
     [80.0, 80.0]
     """
-    return lambda links, generator: np.full(links, value)
+    return lambda links, _: np.full(links, value)
 
 
 @latencies
