@@ -1,0 +1,83 @@
+"""The guarantee in words, with its conditions and its limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fedchain.privacy.mechanisms import Mechanism
+
+
+def guarantee(mechanism: Mechanism, releases: int, record: str = "row") -> str:
+    """Say what a run promises, to whom, and when it does not hold.
+
+    Args:
+        mechanism: what every honest holder applied.
+        releases: releases of the holder that made the most, forks included.
+        record: what one record is, in words: ``row``, ``scan``, ``tile``.
+
+    Returns:
+        One paragraph.
+
+    >>> from fedchain.privacy.mechanisms import none
+    >>> guarantee(none(10, 5), 10)
+    'no privacy is promised: gradients are published without noise'
+    """
+    if mechanism.noise_multiplier == 0:
+        clipped = "" if math.isinf(mechanism.clip) else "clipped, but "
+        return f"no privacy is promised: gradients are published {clipped}without noise"
+    epsilon = mechanism.epsilon_after(releases)
+    subject = f"each {record}" if mechanism.unit == "record" else "each data holder as a whole"
+    neighbour = f"one {record}" if mechanism.unit == "record" else "one data holder"
+    limits = f" It does not protect a data holder as a whole, which has many {record}s,"
+    return (
+        f"{subject} of an honest data holder is ({epsilon:.4g}, {mechanism.delta:g})-"
+        f"differentially private, {neighbour} added or removed, against anyone who reads every "
+        f"message of the run, included in a block or not, over the {releases} releases of the "
+        f"holder that made the most.{_figures(mechanism, releases)} It holds if the holder "
+        f"clipped to {mechanism.clip:g} and added {mechanism.name} noise as declared, its number "
+        f"of {record}s is public, and the seed of its noise stays secret: a simulation publishes "
+        "its seed, and its noise is drawn in floating point, so its own files protect nobody."
+        f"{limits if mechanism.unit == 'record' else ' It does not protect'}"
+        " nor the data of holders who deviate from the protocol; the metrics of the simulator "
+        "are outside of it."
+    ).replace("protect nor", "protect")
+
+
+def _figures(mechanism: Mechanism, releases: int) -> str:
+    """The figures of one run side by side: they differ by factors of 100 and more."""
+    single = mechanism.epsilon_per_release
+    if mechanism.pure_total is None:
+        return f" One release alone costs {single:.4g} at that delta; only the total counts."
+    return (
+        f" One release alone costs {single:.4g} with delta 0, and their plain sum, the pure "
+        f"total, is {single * releases:.4g}; the total above is the tight one."
+    )
+
+
+def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
+    """Return what a user should know before trusting the figures.
+
+    Args:
+        mechanism: what every honest holder applies.
+        records: number of records of each holder.
+
+    Returns:
+        Texts, none when all is well.
+
+    >>> from fedchain.privacy.mechanisms import gaussian
+    >>> warnings_for(gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.01), [200, 50])[0][:52]
+    'privacy.delta: 0.01 is not below 1/n_k = 0.005 at ho'
+    """
+    texts = []
+    largest = max(range(len(records)), key=records.__getitem__)
+    if mechanism.noise_multiplier and mechanism.delta >= 1 / records[largest]:
+        texts.append(
+            f"privacy.delta: {mechanism.delta:g} is not below 1/n_k = {1 / records[largest]:g} at "
+            f"holder {largest} (n_k = {records[largest]} records): publishing one whole record at "
+            "random would pass; choose a smaller delta"
+        )
+    total = mechanism.epsilon_after(mechanism.releases)
+    if 10 < total < math.inf:
+        texts.append(f"privacy.epsilon: a total of {total:.3g} promises very little; below 10 is usual")
+    return texts
