@@ -1,1 +1,1 @@
-"""What is written: messages, blocks, their validity, and the chain. It knows nothing of learning."""
+"""What is written: messages, blocks, chains, the mempool, the store, and their verification."""

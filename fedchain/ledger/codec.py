@@ -1,0 +1,134 @@
+"""Directions as integers: the codec that makes the consensus arithmetic exact.
+
+A unit vector g is sent as q = round(2^e g). Brought to the common exponent 20 the rows have a
+norm of about 2^20, so every partial sum of a dot product of one row with the sum of K rows stays
+near K 2^40: below 2^53 up to K = 4096, and float64 computes it exactly in any order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+
+from fedchain.arrays import Integers, Matrix, Vector, read_only
+
+Storage = Literal["int8", "int16", "int32"]
+"""How a quantised entry is stored."""
+
+COMMON_EXPONENT = 20
+"""The exponent that all rows are brought to, and the largest that is sent."""
+LARGEST: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
+"""The largest absolute value of an entry, by storage."""
+LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": COMMON_EXPONENT}
+"""The exponent at which an entry of 1 just fits, by storage: no unit vector needs a smaller one."""
+
+
+class Quantised(Protocol):
+    """What carries a quantised direction."""
+
+    @property
+    def exponent(self) -> int:
+        """The exponent e."""
+
+    @property
+    def direction(self) -> Integers:
+        """The integers q, (d,)."""
+
+
+def quantise(direction: Vector, storage: Storage) -> tuple[int, Integers]:
+    """Turn a unit vector into integers at the largest exponent that the storage can hold.
+
+    ``q = round(2^e g)`` with the largest e <= 20 for which ``max |q|`` fits; ties to even.
+
+    Args:
+        direction: unit vector g, (d,), finite.
+        storage: int8, int16 or int32.
+
+    Returns:
+        The exponent e and the integers q, (d,), read-only, of the storage's type.
+
+    Raises:
+        ValueError: the norm is not 1 (to one part in a million).
+
+    Reference:
+        LearningChain, equation (12), reconstructed; the codec is fedchain's.
+
+    >>> quantise(np.array([0.6, -0.8]), "int16")
+    (15, array([ 19661, -26214], dtype=int16))
+    """
+    norm = float(np.linalg.norm(direction))
+    if not abs(norm - 1) <= 1e-6:
+        raise ValueError(f"direction: norm is {norm!r}; must be 1")
+    peak, exponent = float(np.abs(direction).max()), COMMON_EXPONENT
+    while np.rint(math.ldexp(peak, exponent)) > LARGEST[storage]:
+        exponent -= 1
+    return exponent, read_only(np.rint(np.ldexp(direction, exponent)).astype(storage))
+
+
+def common_exponent(messages: Sequence[Quantised]) -> Matrix:
+    """Return all directions at exponent 20: ``2^(20 - e) q``, an exact shift.
+
+    Args:
+        messages: K >= 1 carriers of directions of one length, exponents of at most 20.
+
+    Returns:
+        Whole numbers as float64, (K, d), one row a message.
+
+    >>> from types import SimpleNamespace
+    >>> common_exponent([SimpleNamespace(exponent=19, direction=np.array([3, -4]))])
+    array([[ 6., -8.]])
+    """
+    rows = np.empty((len(messages), len(messages[0].direction)))
+    for row, message in zip(rows, messages, strict=True):
+        np.multiply(message.direction, 2.0 ** (COMMON_EXPONENT - message.exponent), out=row)
+    return rows
+
+
+def squared_norm(direction: Integers) -> int:
+    """Return the sum of squares of the integers, exactly.
+
+    >>> squared_norm(np.array([30000, -30000], dtype=np.int16))
+    1800000000
+    """
+    # 2^15 blocks of int32 squares could pass 2^63, so the blocks are added as Python integers
+    low = direction.astype(np.int64)
+    high, low = low >> 16, low & 0xFFFF
+    blocks = [slice(i, i + 2**20) for i in range(0, len(low), 2**20)]
+    return sum(_squared_block(high[block], low[block]) for block in blocks)
+
+
+def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
+    """Return between which values the codec can leave ``(2 |q|)^2`` for a unit vector.
+
+    Rounding moves each entry by 1/2 at most, the vector by sqrt(d)/2, and no entry by more than
+    its own size, so that ``|q| <= 2^(e+1)``.
+
+    Args:
+        dimension: number of entries d.
+        exponent: e.
+
+    Returns:
+        Least and largest value of four times the squared norm.
+
+    >>> norm_bounds(4, 14)
+    (1073545225, 1073938441)
+    """
+    slack, unit = math.isqrt(dimension) + 1, 2 ** (exponent + 1)
+    return max(unit - slack, 1) ** 2, min(unit + slack, 2 * unit) ** 2
+
+
+def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool:
+    """Say whether a larger exponent would have fitted: then these are not the codec's integers.
+
+    The same direction at another exponent would be another payload with the same content.
+    """
+    peak = max(abs(int(direction.max())), abs(int(direction.min())))
+    return exponent < COMMON_EXPONENT and 2 * peak + 1 <= LARGEST[storage]
+
+
+def _squared_block(high: Integers, low: Integers) -> int:
+    squares = int(np.dot(high, high)) << 32, int(np.dot(high, low)) << 17, int(np.dot(low, low))
+    return sum(squares)

@@ -1,0 +1,157 @@
+"""Canonical bytes: every value has one byte string, and every byte string at most one value.
+
+Numbers are big-endian of a fixed width, everything of variable length carries its length first.
+A decoder reads with bounds, then encodes what it read and compares: ``decoded`` refuses bytes
+that are not the encoding of their own value, so that no hash ever covers two spellings.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+from collections.abc import Callable
+from typing import SupportsIndex, TypeVar
+
+from fedchain.errors import EncodingError
+
+Value = TypeVar("Value")
+
+_NAN = bytes.fromhex("7ff8000000000000")
+
+
+def unsigned(value: SupportsIndex, size: int) -> bytes:
+    """Write a whole number of at least 0 on ``size`` bytes, big-endian.
+
+    Raises:
+        EncodingError: the number is negative or too large.
+
+    >>> unsigned(258, 4).hex()
+    '00000102'
+    """
+    try:
+        return operator.index(value).to_bytes(size, "big")
+    except (OverflowError, TypeError) as error:
+        limit = 256**size - 1
+        raise EncodingError(
+            f"number: cannot write {value!r} on {size} bytes; 0 to {limit}"
+        ) from error
+
+
+def real(value: float) -> bytes:
+    """Write a float64 as IEEE 754, big-endian; every NaN has the same bytes.
+
+    >>> real(1.0).hex()
+    '3ff0000000000000'
+    """
+    return _NAN if math.isnan(value) else struct.pack(">d", value)
+
+
+def fixed(data: bytes, size: int) -> bytes:
+    """Return the bytes if there are exactly ``size`` of them: hashes, keys, signatures.
+
+    Raises:
+        EncodingError: another length, or not bytes.
+    """
+    if not isinstance(data, bytes) or len(data) != size:
+        got = len(data) if isinstance(data, bytes) else type(data).__name__
+        raise EncodingError(f"bytes: got {got}; must be {size} bytes")
+    return data
+
+
+def blob(data: bytes) -> bytes:
+    """Write bytes of any length after their length (4 bytes).
+
+    >>> blob(b"ab").hex()
+    '000000026162'
+    """
+    return unsigned(len(data), 4) + data
+
+
+def text(value: str) -> bytes:
+    """Write a text as UTF-8 after its length."""
+    return blob(value.encode())
+
+
+class Reader:
+    """Reads canonical bytes from the front; never further than there are bytes.
+
+    >>> Reader(bytes.fromhex("0102")).unsigned(1)
+    1
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def take(self, size: int) -> bytes:
+        """Return the next ``size`` bytes.
+
+        Raises:
+            EncodingError: there are fewer.
+        """
+        left = len(self.data) - self.position
+        if size > left:
+            raise EncodingError(f"bytes: {left} left at {self.position}; {size} are needed")
+        self.position += size
+        return self.data[self.position - size : self.position]
+
+    def unsigned(self, size: int) -> int:
+        """Read a whole number of ``size`` bytes."""
+        return int.from_bytes(self.take(size), "big")
+
+    def real(self) -> float:
+        """Read a float64."""
+        return float(struct.unpack(">d", self.take(8))[0])
+
+    def blob(self, limit: int) -> bytes:
+        """Read bytes after their length, ``limit`` at most.
+
+        Raises:
+            EncodingError: the length is above the limit, or above what is left.
+        """
+        size = self.unsigned(4)
+        if size > limit:
+            raise EncodingError(f"length: {size} at {self.position - 4}; at most {limit}")
+        return self.take(size)
+
+    def text(self, limit: int) -> str:
+        """Read a text of at most ``limit`` bytes of UTF-8."""
+        try:
+            return self.blob(limit).decode()
+        except UnicodeDecodeError as error:
+            raise EncodingError(f"text: is not UTF-8 at {self.position}") from error
+
+    def end(self) -> None:
+        """Check that nothing is left.
+
+        Raises:
+            EncodingError: bytes are left over.
+        """
+        if self.position != len(self.data):
+            left = len(self.data) - self.position
+            raise EncodingError(f"bytes: {left} left over at the end; none are allowed")
+
+
+def decoded(
+    data: bytes, read: Callable[[Reader], Value], encode: Callable[[Value], bytes]
+) -> Value:
+    """Decode bytes and check that they are the one encoding of what was read.
+
+    Args:
+        data: bytes from outside.
+        read: reads the value from a Reader.
+        encode: writes the value.
+
+    Returns:
+        The value.
+
+    Raises:
+        EncodingError: the bytes end early, go on, or encode their value in another way.
+    """
+    reader = Reader(data)
+    value = read(reader)
+    reader.end()
+    if encode(value) != data:
+        raise EncodingError("bytes: are not the canonical encoding of their value")
+    return value

@@ -1,0 +1,49 @@
+"""Ed25519 signatures over canonical bytes (RFC 8032)."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+
+def public_key_of(secret: bytes) -> bytes:
+    """Return the public key (32 bytes) of a secret key (32 bytes).
+
+    >>> public_key_of(bytes(32)).hex()[:8]
+    '3b6a27bc'
+    """
+    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+
+
+def sign(secret: bytes, data: bytes) -> bytes:
+    """Sign data: the same key and data always give the same 64 bytes.
+
+    Args:
+        secret: secret key, 32 bytes.
+        data: what is signed.
+
+    Returns:
+        The signature, 64 bytes.
+
+    Reference:
+        RFC 8032, section 5.1.6.
+
+    >>> len(sign(bytes(32), b"message"))
+    64
+    """
+    return Ed25519PrivateKey.from_private_bytes(secret).sign(data)
+
+
+def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
+    """Say whether the signature is this key's signature of the data.
+
+    >>> verify(public_key_of(bytes(32)), sign(bytes(32), b"yes"), b"no")
+    False
+    """
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
