@@ -1,0 +1,44 @@
+"""From a YAML entry to a checked, ready part.
+
+A family holds every part of one kind (aggregation rules, mechanisms, tasks ..). A part is one
+function under the family's decorator: its parameters before ``*`` come from the simulator, its
+parameters after ``*`` from the YAML. The YAML name is the Python name. A part of the user's own
+is named ``module:function`` and gets the same checks.
+"""
+
+from fedchain.registry.bounds import AtMost, Bound, bounded
+from fedchain.registry.families import (
+    FAMILIES,
+    Address,
+    Family,
+    check_keys,
+    examine_keys,
+    nested_family,
+    parameters,
+    section_of,
+)
+from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
+from fedchain.registry.wording import problems_of, shown, suggest
+
+__all__ = [
+    "FAMILIES",
+    "STRICT",
+    "Address",
+    "AtMost",
+    "Bound",
+    "Family",
+    "Part",
+    "Section",
+    "Where",
+    "bounded",
+    "check_keys",
+    "examine_keys",
+    "nested_family",
+    "overlay",
+    "parameters",
+    "plain_value",
+    "problems_of",
+    "section_of",
+    "shown",
+    "suggest",
+]

@@ -1,0 +1,62 @@
+"""Parameters whose largest value stands elsewhere in the scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fedchain.errors import Problem
+from fedchain.registry.families import Family, nested_family, parameters
+from fedchain.registry.parts import Part, Where
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """Mark of a parameter that another value of the scenario bounds.
+
+    ``keep: Annotated[int, Field(ge=1), AtMost("nodes.holders", "the number of holders")]``
+    """
+
+    key: str
+    """The bounding value's place in the scenario."""
+    words: str
+    """What the bounding value is, for the message."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A value that another value of the scenario bounds."""
+
+    where: Where
+    """The value's place in the scenario."""
+    value: Any
+    """The value itself."""
+    mark: AtMost
+    """What bounds it."""
+    annotation: Any
+    """The parameter's annotation, which knows the lower bound."""
+
+    def problem(self, limit: float) -> Problem | None:
+        """Say what is wrong when the value is above the limit."""
+        if self.value is None or self.value <= limit:
+            return None
+        lows = [
+            m.ge
+            for f in self.annotation.__metadata__
+            for m in getattr(f, "metadata", ())
+            if hasattr(m, "ge")
+        ]
+        allowed = f"between {lows[0]} and {limit}" if lows else f"at most {limit}"
+        return Problem(self.where, f"must be {allowed} ({self.mark.words}), got {self.value}")
+
+
+def bounded(part: Part, family: Family[Any], where: Where = ()) -> Iterator[Bound]:
+    """Find every parameter of a part, and of the parts inside it, that ``AtMost`` marks."""
+    for name, parameter in parameters(family.find(part.kind)).items():
+        value, inner = part.parameters[name], nested_family(parameter.annotation)
+        if inner is not None:
+            yield from bounded(value, inner, (*where, name))
+        for mark in getattr(parameter.annotation, "__metadata__", ()):
+            if isinstance(mark, AtMost):
+                yield Bound((*where, name), value, mark, parameter.annotation)

@@ -1,0 +1,274 @@
+"""Families of parts: every function that may stand behind a ``kind:``, and its checks."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError, create_model
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
+from fedchain.registry.wording import problems_of, shown, suggest
+
+Built = TypeVar("Built")
+Maker = TypeVar("Maker", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Family(Generic[Built]):
+    """Every part of one kind, by name.
+
+    >>> rules: Family[int] = Family("rule")
+    >>> @rules
+    ... def add(left: int, *, right: int = 1) -> int:
+    ...     return left + right
+    >>> rules.build(rules.check({"kind": "add", "right": 2}), 1)
+    3
+    """
+
+    name: str
+    """What one part is called in messages: ``aggregation``."""
+    modules: tuple[str, ...] = ()
+    """Modules that register the parts; imported when the family is first asked."""
+    parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
+    """Function by name, in the order of registration."""
+
+    def __call__(self, maker: Maker) -> Maker:
+        """Register a function under its own name."""
+        self.parts[maker.__name__] = maker
+        return maker
+
+    def names(self) -> list[str]:
+        """Return the registered names, in alphabetical order."""
+        for module in self.modules:
+            importlib.import_module(module)
+        return sorted(self.parts)
+
+    def find(self, kind: str) -> Callable[..., Built]:
+        """Return the function of this name.
+
+        Raises:
+            ValueError: no such part; the text says what is allowed.
+        """
+        names = self.names()
+        if kind in self.parts:
+            return self.parts[kind]
+        if ":" in kind:
+            return _user_part(kind, self)
+        raise ValueError(f"no {self.name} called {kind!r}; {suggest(kind, names)}")
+
+    def check(self, block: object, where: Where = ()) -> Part:
+        """Turn a YAML block into a Part.
+
+        Args:
+            block: a mapping with ``kind`` and the part's parameters.
+            where: the block's place in the scenario, for messages.
+
+        Raises:
+            ScenarioError: everything that is wrong in the block and in the blocks inside it.
+        """
+        if not isinstance(block, Mapping) or "kind" not in block:
+            known = ", ".join(self.names())
+            raise ScenarioError([Problem(where, f"needs a block with a kind: one of {known}")])
+        kind = block["kind"]
+        try:
+            maker = self.find(str(kind))
+        except ValueError as error:
+            raise ScenarioError([Problem((*where, "kind"), str(error))]) from error
+        given = {str(key): value for key, value in block.items() if key != "kind"}
+        return Part(str(kind), check_keys(maker, given, where))
+
+    def build(self, part: Part, *arguments: object) -> Built:
+        """Call the part's function with what the simulator gives and what the YAML said."""
+        return self.find(part.kind)(*arguments, **part.parameters)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a family lives, for what stands below it and must not import it."""
+
+    module: str
+    """The module that defines the family."""
+    name: str
+    """The family's name in that module."""
+
+    def family(self) -> Family[Any]:
+        """Import the family."""
+        return typing.cast(Family[Any], getattr(importlib.import_module(self.module), self.name))
+
+
+FAMILIES: Mapping[str, Address] = MappingProxyType(
+    {
+        "task": Address("fedchain.learning.task", "tasks"),
+        "model": Address("fedchain.learning.task", "models"),
+        "loss": Address("fedchain.learning.task", "losses"),
+        "split": Address("fedchain.learning.task", "splits"),
+        "mechanism": Address("fedchain.privacy.mechanisms", "mechanisms"),
+        "aggregation": Address("fedchain.aggregation", "aggregations"),
+        "update": Address("fedchain.update", "updates"),
+        "attack": Address("fedchain.attacks", "attacks"),
+        "topology": Address("fedchain.network.topology", "topologies"),
+        "latency": Address("fedchain.network.topology", "latencies"),
+        "work": Address("fedchain.ledger.work", "works"),
+    }
+)
+"""Every family of the package, by the name of one part."""
+
+
+def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return what the YAML sets: the parameters after ``*``, or the fields of a section."""
+    hints = typing.get_type_hints(maker, include_extras=True)
+    if isinstance(maker, type) and issubclass(maker, Section):
+        return {name: _field(name, hints[name], f) for name, f in maker.model_fields.items()}
+    return {
+        name: parameter.replace(annotation=hints.get(name, Any))
+        for name, parameter in inspect.signature(maker).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def nested_family(annotation: object) -> Family[Any] | None:
+    """Return the family of a parameter that is a block itself: ``Annotated[Part, models]``."""
+    for mark in getattr(annotation, "__metadata__", ()):
+        if isinstance(mark, Family | Address):
+            return mark if isinstance(mark, Family) else mark.family()
+    return None
+
+
+def check_keys(maker: Callable[..., Any], given: Mapping[str, Any], where: Where) -> dict[str, Any]:
+    """Check every key of a block against a part's parameters or a section's fields.
+
+    Args:
+        maker: a part's function, or a Section.
+        given: the block, without ``kind``.
+        where: the block's place in the scenario, for messages.
+
+    Returns:
+        The value of every key, defaults filled in, blocks inside it checked.
+
+    Raises:
+        ScenarioError: everything that is wrong in the block and in the blocks inside it.
+    """
+    checked, problems = examine_keys(maker, given, where)
+    if problems:
+        raise ScenarioError(problems)
+    return checked
+
+
+def examine_keys(
+    maker: Callable[..., Any], given: Mapping[str, Any], where: Where
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Check as ``check_keys`` does, but return the keys that are right beside the problems."""
+    expected = parameters(maker)
+    problems: list[Problem] = []
+    checked: dict[str, Any] = {}
+    blocks = {n: p for n, p in expected.items() if _is_block(p.annotation)}
+    for name, parameter in blocks.items():
+        try:
+            checked[name] = _check_block(parameter, given, (*where, name))
+        except ScenarioError as error:
+            problems += error.problems
+    values = {name: _tuples(value) for name, value in given.items() if name not in blocks}
+    try:
+        leaves = _leaves(maker).model_validate(values)
+    except ValidationError as error:
+        found = problems_of(error, where, expected, values)
+        wrong = {problem.where[len(where)] for problem in found}
+        checked |= {n: v for n, v in values.items() if n in expected and n not in wrong}
+        problems += found
+    else:
+        checked |= {name: getattr(leaves, name) for name in expected if name not in blocks}
+    return {name: checked[name] for name in expected if name in checked}, problems
+
+
+def _field(name: str, annotation: object, field: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if field.is_required() else field.default
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def section_of(annotation: object) -> type[Section] | None:
+    """Return the section of a field that holds one: ``Sweep``, ``Sweep | None``."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    for member in typing.get_args(annotation) if union else (annotation,):
+        if isinstance(member, type) and issubclass(member, Section):
+            return member
+    return None
+
+
+def _is_block(annotation: object) -> bool:
+    return section_of(annotation) is not None or nested_family(annotation) is not None
+
+
+def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: Where) -> Any:
+    required = parameter.default is inspect.Parameter.empty
+    if parameter.name not in given:
+        if required:
+            raise ScenarioError([Problem(where, "is missing; it has no default")])
+        if parameter.default is None:
+            return None
+    block = given.get(parameter.name, {})
+    if block is None and not required and parameter.default is None:
+        return None
+    if not required:
+        block = overlay(plain_value(parameter.default), block)
+    section, family = section_of(parameter.annotation), nested_family(parameter.annotation)
+    if section is None and family is not None:
+        return family.check(block, where)
+    if section is None or not isinstance(block, Mapping):
+        raise ScenarioError([Problem(where, f"must be a block of keys, got {shown(block)}")])
+    return section.model_construct(**check_keys(section, block, where))
+
+
+@functools.lru_cache(maxsize=1024)
+def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
+    """Return the pydantic model of the keys that are plain values."""
+    fields: dict[str, Any] = {
+        name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
+        for name, p in parameters(maker).items()
+        if not _is_block(p.annotation)
+    }
+    return create_model(maker.__name__, __config__=STRICT, **fields)
+
+
+def _tuples(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(v) for v in value)
+    if isinstance(value, Mapping):
+        return {key: _tuples(v) for key, v in value.items()}
+    return value
+
+
+def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
+    """Import a part of the user's own, and see that the simulator can call it."""
+    module, _, function = kind.partition(":")
+    try:
+        maker = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError, TypeError, NameError, SyntaxError) as error:
+        raise ValueError(f"cannot import {kind!r}: {error}; write module:function") from error
+    if not inspect.isfunction(maker):
+        raise ValueError(f"{kind!r} is no Python function; write module:function")
+    expected = {_positional(part) for part in family.parts.values()}
+    if expected and _positional(maker) not in expected:
+        model = next(iter(family.parts.values()))
+        raise ValueError(
+            f"{kind!r} takes {_positional(maker)} values from the simulator; a part of this "
+            f"family takes {_positional(model)}, as {model.__name__}{inspect.signature(model)}"
+        )
+    return maker
+
+
+def _positional(maker: Callable[..., Any]) -> int:
+    kinds = [p.kind for p in inspect.signature(maker).parameters.values()]
+    return len([kind for kind in kinds if kind is not inspect.Parameter.KEYWORD_ONLY])

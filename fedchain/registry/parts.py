@@ -1,0 +1,74 @@
+"""What a scenario is made of: parts, sections, and their plain YAML values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+Where = tuple[str | int, ...]
+"""Path of keys and indices from the top of the scenario."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A checked ``kind:`` block: the name of a part and every one of its parameters."""
+
+    kind: str
+    """The registered name, or ``module:function``."""
+    parameters: Mapping[str, Any]
+    """Value by name, defaults filled in, closed to writing; a nested block is a Part itself."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
+        """Let worker processes receive parts: a closed mapping does not travel by itself."""
+        return Part, (self.kind, dict(self.parameters))
+
+    def plain(self) -> dict[str, Any]:
+        """Return the block as plain YAML values, ``kind`` first."""
+        return {"kind": self.kind, **{k: plain_value(v) for k, v in self.parameters.items()}}
+
+
+STRICT = ConfigDict(
+    extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=()
+)
+"""How every section and part of a scenario is checked: no unknown key, no silent conversion."""
+
+
+class Section(BaseModel):
+    """A section of the scenario that is not a part: fixed keys, checked strictly."""
+
+    model_config = STRICT
+
+
+def overlay(below: object, above: object) -> object:
+    """Lay one block over another: keys above win, another kind replaces the whole block.
+
+    >>> overlay({"kind": "adam", "learning_rate": 0.1}, {"learning_rate": 0.2})
+    {'kind': 'adam', 'learning_rate': 0.2}
+    >>> overlay({"kind": "adam", "learning_rate": 0.1}, {"kind": "momentum"})
+    {'kind': 'momentum'}
+    """
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    if above.get("kind", below.get("kind")) != below.get("kind"):
+        return above
+    return {**below, **{k: overlay(below.get(k), v) for k, v in above.items()}}
+
+
+def plain_value(value: object) -> Any:
+    """Return a checked value as plain YAML: parts and sections as dicts, tuples as lists."""
+    if isinstance(value, Part):
+        return value.plain()
+    if isinstance(value, Section):
+        return {name: plain_value(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(k): plain_value(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain_value(v) for v in value]
+    return value

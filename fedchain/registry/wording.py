@@ -1,0 +1,125 @@
+"""What was found wrong, in the words of a user's file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from fedchain.errors import Problem
+from fedchain.registry.parts import Where, plain_value
+
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "text",
+    "bool": "true or false",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a block of keys",
+    "mapping": "a block of keys",
+    "none_required": "null",
+}
+"""Pydantic's names of types in the words of a YAML file."""
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Say what was probably meant, and what is allowed.
+
+    >>> suggest("kepe", ["keep", "scale"])
+    'did you mean keep? allowed: keep, scale'
+    """
+    allowed = sorted(known)
+    close = difflib.get_close_matches(word, allowed, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}allowed: {', '.join(allowed) or 'nothing'}"
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: short, with its type in a user's words.
+
+    >>> shown(True), shown([1])
+    ('true (true or false)', '[1] (a list)')
+    """
+    names = {bool: "bool", int: "int", float: "float", str: "string", tuple: "list", list: "list"}
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a block of keys"
+    text = str(value).lower() if isinstance(value, bool) else repr(plain_value(value))
+    text = text if len(text) <= 60 else text[:57] + "..."
+    kind = names.get(type(value))
+    return f"{text} ({TYPES[kind]})" if kind else text
+
+
+def problems_of(
+    error: ValidationError, where: Where, known: Iterable[str] = (), given: object = None
+) -> list[Problem]:
+    """Put pydantic's findings into fedchain's words, one for each place.
+
+    Args:
+        error: what pydantic found.
+        where: the place of the checked block in the scenario.
+        known: the keys that the block may have.
+        given: the checked values: they tell places from pydantic's names of union members.
+    """
+    texts: dict[Where, list[str]] = {}
+    for found in error.errors():
+        place = _place(found, given)
+        texts.setdefault((*where, *place), []).append(_words(found, list(known)))
+    return [Problem(at, _either(words)) for at, words in texts.items()]
+
+
+def _place(found: ErrorDetails, given: object) -> Where:
+    """Return the finding's path as far as the user's values have it."""
+    place: list[str | int] = []
+    for step in found["loc"]:
+        if isinstance(given, Mapping) and (step in given or found["type"] == "missing"):
+            given = given.get(step)
+        elif isinstance(given, tuple) and isinstance(step, int) and step < len(given):
+            given = given[step]
+        else:
+            break
+        place.append(step)
+    return tuple(place)
+
+
+def _either(texts: list[str]) -> str:
+    """Join what the members of a union say of one value.
+
+    >>> _either(["must be a number, got 'x' (text)", "must be one of 'auto', got 'x' (text)"])
+    "must be a number or one of 'auto', got 'x' (text)"
+    """
+    first, *others = dict.fromkeys(texts)
+    head, got, tail = first.rpartition(", got ")
+    if not others or not got:
+        return first
+    allowed = [head, *(t.rpartition(", got ")[0].removeprefix("must be ") for t in others)]
+    return f"{' or '.join(a for a in allowed if a)}, got {tail}"
+
+
+def _words(error: ErrorDetails, known: list[str]) -> str:
+    value, context = error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return f"no such key; {suggest(str(error['loc'][-1]), known)}"
+        case "missing":
+            return "is missing; it has no default"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            bounds = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+            limits = [f"{word} {context[key]:g}" for key, word in bounds.items() if key in context]
+            return f"must be {' and '.join(limits)}, got {value!r}"
+        case "literal_error":
+            return f"must be one of {context['expected']}, got {value!r}"
+        case "finite_number":
+            return f"must be a finite number, got {value!r}"
+        case "value_error" | "assertion_error":
+            return str(context["error"])
+        case "int_type" | "float_type" | "string_type" | "bool_type" | "tuple_type" as kind:
+            return f"must be {TYPES[kind.removesuffix('_type')]}, got {shown(value)}"
+        case "list_type" | "dict_type" | "mapping_type" as kind:
+            return f"must be {TYPES[kind.removesuffix('_type')]}, got {shown(value)}"
+        case _:
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {shown(value)}"

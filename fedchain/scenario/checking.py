@@ -1,0 +1,230 @@
+"""From a tree to a Scenario: every problem at once, each with its place."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.registry import (
+    FAMILIES,
+    Family,
+    Part,
+    Where,
+    bounded,
+    check_keys,
+    examine_keys,
+    nested_family,
+    parameters,
+    suggest,
+)
+from fedchain.scenario.overriding import parse_path, put_all
+from fedchain.scenario.sections import Attack, Scenario, Sources, Sweep
+from fedchain.scenario.tree import Located, Node, leaves, locate
+
+MAX_POINTS = 2000
+"""Points of a grid; more is a mistake."""
+
+
+def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
+    """Turn a tree into a Scenario.
+
+    Args:
+        root: the merged tree of all layers.
+        noted: problems that were found while it was read.
+
+    Raises:
+        ScenarioError: everything that is wrong, one problem a paragraph.
+    """
+    scenario, problems = check_point(root)
+    located = [*noted, *(locate(root, problem) for problem in problems)]
+    if scenario is not None and scenario.sweep is not None:
+        located += _sweep_problems(root, scenario.sweep)
+    if located or scenario is None:
+        unique = {found.render(): found.problem for found in located}
+        raise ScenarioError(list(unique.values()), "\n".join(unique))
+    scenario._sources = Sources({where: node.mark.layer for where, node in leaves(root)})
+    return scenario
+
+
+def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
+    """Check one scenario without the points of its sweep."""
+    if root.value is None or root.value == {}:
+        return None, [Problem((), f"is empty; write at least:\n{_least()}")]
+    if not isinstance(root.value, Mapping):
+        return None, [Problem((), f"must be a block of keys; write at least:\n{_least()}")]
+    given = root.plain()
+    attacks, problems = _attacks(given.pop("attacks", ()))
+    values, found = examine_keys(Scenario, given, ())
+    problems = [*map(_explained, found), *problems]
+    problems += [*_bounds(values, attacks), *_attack_problems(values, attacks)]
+    values |= {"attacks": tuple(attacks.values())}
+    return (None if problems else Scenario.model_construct(**values)), problems
+
+
+def _least() -> str:
+    lines = [f"  {name}: {example}" for name, example in _examples().items()]
+    return "\n".join(lines)
+
+
+def _examples() -> dict[str, Any]:
+    fields = Scenario.model_fields.items()
+    return {name: field.examples[0] for name, field in fields if field.examples}
+
+
+def _explained(problem: Problem) -> Problem:
+    """Say what to write for a missing section, and what a name may be."""
+    if problem.text.startswith("is missing") and len(problem.where) == 1:
+        name = str(problem.where[0])
+        return replace(problem, text=f"is missing; write for example {name}: {_examples()[name]}")
+    if problem.where == ("name",) and "pattern" in problem.text:
+        got = problem.text.rpartition(", got ")[2]
+        text = f"must be letters, digits, dash, underscore or dot, at most 64, got {got}"
+        return replace(problem, text=text)
+    return problem
+
+
+def _attacks(blocks: object) -> tuple[dict[int, Attack], list[Problem]]:
+    if not isinstance(blocks, list | tuple):
+        return {}, [Problem(("attacks",), "must be a list of blocks, each with a kind and holders")]
+    attacks: dict[int, Attack] = {}
+    problems: list[Problem] = []
+    for index, block in enumerate(blocks):
+        try:
+            attacks[index] = _attack(block, ("attacks", index))
+        except ScenarioError as error:
+            problems += error.problems
+    return attacks, problems
+
+
+def _attack(block: object, where: Where) -> Attack:
+    """Check one flat block: the attack's own keys beside its part's."""
+    if not isinstance(block, Mapping):
+        raise ScenarioError([Problem(where, "must be a block with a kind and holders")])
+    own = [name for name in Attack.model_fields if name != "part"]
+    part = {key: value for key, value in block.items() if key not in own}
+    given = {"part": part, **{key: block[key] for key in own if key in block}}
+    try:
+        return Attack.model_construct(**check_keys(Attack, given, where))
+    except ScenarioError as error:
+        raise ScenarioError([_flat(p, where, own, part) for p in error.problems]) from error
+
+
+def _flat(problem: Problem, where: Where, own: list[str], part: Mapping[str, Any]) -> Problem:
+    """Bring a problem of the part back to where the user wrote it."""
+    inside = problem.where[len(where) :]
+    if inside[:1] != ("part",):
+        return problem
+    place = (*where, *inside[1:])
+    if problem.text.startswith("no such key") and len(inside) == 2:
+        known = parameters(FAMILIES["attack"].family().find(part["kind"]))
+        return Problem(place, f"no such key; {suggest(str(inside[1]), [*own, *known])}")
+    return Problem(place, problem.text)
+
+
+def _parts(
+    values: Mapping[str, Any], attacks: Mapping[int, Attack]
+) -> Iterator[tuple[Where, Part, Family[Any]]]:
+    """Yield every part that is right by itself, with its place and its family."""
+    for name, field in parameters(Scenario).items():
+        family = nested_family(field.annotation)
+        if family is not None and name in values:
+            yield (name,), values[name], family
+    if "ledger" in values:
+        yield ("ledger", "work"), values["ledger"].work, FAMILIES["work"].family()
+    for index, attack in attacks.items():
+        yield ("attacks", index), attack.part, FAMILIES["attack"].family()
+
+
+def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Attack]) -> Iterator[Problem]:
+    for where, part, family in _parts(values, attacks):
+        for bound in bounded(part, family, where):
+            limit = functools.reduce(_inside, bound.mark.key.split("."), values)
+            problem = None if limit is None else bound.problem(cast(float, limit))
+            if problem is not None:
+                yield problem
+
+
+def _inside(value: object, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+
+
+def _attack_problems(values: Mapping[str, Any], attacks: Mapping[int, Attack]) -> Iterator[Problem]:
+    rounds, nodes = values.get("rounds"), values.get("nodes")
+    for index, attack in attacks.items():
+        if rounds is not None:
+            yield from _round_problems(attack, rounds, ("attacks", index))
+        if nodes is not None:
+            yield from _holder_problems(attack, nodes.holders - 1, ("attacks", index))
+    yield from _overlaps(attacks)
+
+
+def _round_problems(attack: Attack, rounds: int, where: Where) -> Iterator[Problem]:
+    for name in ("from_round", "to_round"):
+        value = getattr(attack, name)
+        if value is not None and value > rounds:
+            words = f"must be between 1 and {rounds} (the number of rounds), got {value}"
+            yield Problem((*where, name), words)
+    if attack.to_round is not None and attack.to_round < attack.from_round:
+        words = f"must be at least from_round ({attack.from_round}), got {attack.to_round}"
+        yield Problem((*where, "to_round"), words)
+
+
+def _holder_problems(attack: Attack, last: int, where: Where) -> Iterator[Problem]:
+    for entry, holder in enumerate(attack.holders):
+        place = (*where, "holders", entry)
+        if not 0 <= holder <= last:
+            yield Problem(place, f"must be between 0 and {last} (the last holder), got {holder}")
+        if holder in attack.holders[:entry]:
+            yield Problem(place, f"holder {holder} is listed twice")
+
+
+def _overlaps(attacks: Mapping[int, Attack]) -> Iterator[Problem]:
+    """Find holders that are to make two attacks in one round."""
+    for (before, other), (index, attack) in itertools.combinations(attacks.items(), 2):
+        both = set(attack.holders) & set(other.holders)
+        first = max(attack.from_round, other.from_round)
+        if both and attack.active(first) and other.active(first):
+            words = f"holder {min(both)} is in attacks[{before}] in round {first} too"
+            where = ("attacks", index, "holders")
+            yield Problem(where, f"{words}; a holder makes one attack at a time")
+
+
+def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:
+    """Check every point of the grid as the scenario that it is."""
+    if sweep.x is not None and sweep.x not in sweep.grid:
+        words = f"no such path in the grid; {suggest(sweep.x, sweep.grid)}"
+        return [locate(root, Problem(("sweep", "x"), words))]
+    points = math.prod(len(values) for values in sweep.grid.values())
+    if points > MAX_POINTS:
+        words = f"{points} points; at most {MAX_POINTS} are allowed"
+        return [locate(root, Problem(("sweep", "grid"), words))]
+    return list(_point_problems(root, sweep))
+
+
+def _point_problems(root: Node, sweep: Sweep) -> Iterator[Located]:
+    assert isinstance(root.value, Mapping)
+    base = replace(root, value={k: v for k, v in root.value.items() if k != "sweep"})
+    grid = root.value["sweep"].get("grid")
+    assert grid is not None
+    axes = []
+    for path, values in sweep.grid.items():
+        listed = grid.get(path)
+        assert listed is not None
+        steps = parse_path(path)
+        nodes = [replace(n, key=listed.key) for i in range(len(values)) if (n := listed.get(i))]
+        axes.append([(path, (steps, node)) for node in nodes])
+    for point in itertools.product(*axes):
+        try:
+            tree = put_all(base, dict(point))
+        except ScenarioError as error:
+            key = ("sweep", "grid", point[0][0])
+            yield locate(root, Problem(key, error.problems[0].text))
+            continue
+        _, problems = check_point(tree)
+        for problem in problems:
+            yield locate(tree, problem)

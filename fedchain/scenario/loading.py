@@ -1,0 +1,101 @@
+"""From a file, or a mapping, to a Scenario: defaults, extends, file, overrides, flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.scenario.checking import check
+from fedchain.scenario.overriding import anchored, grow, override
+from fedchain.scenario.reading import read_text, read_yaml, refused
+from fedchain.scenario.sections import Scenario
+from fedchain.scenario.tree import Located, Mark, Node, overlay_nodes
+
+MAX_EXTENDS = 8
+"""Files that extend files."""
+
+Overrides = Mapping[str, object]
+
+
+def load(
+    path: str | Path,
+    set: Overrides | None = None,  # noqa: A002
+    seed: int | None = None,
+    name: str | None = None,
+) -> Scenario:
+    """Read a scenario file, lay the overrides over it, and check everything.
+
+    Relative paths in a file start from the file's folder, those in ``set`` from the current one.
+
+    Args:
+        path: the YAML file.
+        set: value by dotted path: ``{"privacy.epsilon": 2.0, "attacks[0].holders": [1]}``.
+        seed: takes the place of the file's seed.
+        name: takes the place of the file's name.
+
+    Raises:
+        ScenarioError: everything that is wrong, each with file, line and column.
+    """
+    root, noted = _read(Path(path), ())
+    return _finish(root, noted, set, {"seed": seed, "name": name})
+
+
+def from_mapping(
+    values: Mapping[str, object],
+    set: Overrides | None = None,  # noqa: A002
+    seed: int | None = None,
+    name: str | None = None,
+) -> Scenario:
+    """Check a scenario that is a Python mapping; the other arguments are those of ``load``.
+
+    Raises:
+        ScenarioError: everything that is wrong, each with its key.
+    """
+    root = anchored(grow(values, Mark("scenario")), Path.cwd(), is_path=False)
+    return _finish(root, [], set, {"seed": seed, "name": name})
+
+
+def _finish(
+    root: Node, noted: list[Located], values: Overrides | None, flags: Overrides
+) -> Scenario:
+    if not root.value:
+        return check(root, noted)
+    root = override(root, values or {}, Path.cwd())
+    for flag, value in flags.items():
+        if value is not None and isinstance(root.value, Mapping):
+            node = replace(grow(value, mark := Mark(f"--{flag}")), key=mark)
+            root = replace(root, value={**root.value, flag: node})
+    return check(root, noted)
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
+    """Read a file and the files that it extends, the nearest on top."""
+    root, noted = read_yaml(read_text(path), str(path))
+    root = anchored(root, path.parent, is_path=False)
+    if not isinstance(root.value, Mapping) or "extends" not in root.value:
+        return root, noted
+    link = root.value["extends"]
+    below = _extended(link, path, (*above, path.resolve()))
+    base, noted_below = _read(below, (*above, path.resolve()))
+    if not isinstance(base.value, Mapping):
+        raise refused(str(below), "is no block of keys; it cannot be extended")
+    own = replace(root, value={k: v for k, v in root.value.items() if k != "extends"})
+    return overlay_nodes(base, own), [*noted_below, *noted]
+
+
+def _extended(link: Node, path: Path, chain: tuple[Path, ...]) -> Path:
+    text = None
+    if not isinstance(link.value, str) or not link.value:
+        text = "must be the path of another scenario file"
+    elif (path.parent / link.value).resolve() in chain:
+        text = f"{link.value} extends itself through {len(chain)} file(s)"
+    elif len(chain) > MAX_EXTENDS:
+        text = f"more than {MAX_EXTENDS} files that extend files"
+    elif not (path.parent / link.value).is_file():
+        text = f"no file {path.parent / link.value}"
+    if text is not None:
+        problem = Problem(("extends",), text)
+        raise ScenarioError([problem], Located(problem, link.mark).render())
+    return path.parent / str(link.value)

@@ -1,0 +1,166 @@
+"""Overrides: ``privacy.epsilon=2`` laid over a scenario file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.registry import shown
+from fedchain.scenario.reading import MAX_DEPTH, read_yaml, refused
+from fedchain.scenario.tree import Mark, Node
+
+STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,6})\]")
+
+
+def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
+    """Turn the options ``path=value`` into values by path.
+
+    A value is YAML: ``2``, ``1e-5``, ``.inf``, ``[1, 2]``, ``{kind: adam}``, ``text``.
+
+    Raises:
+        ScenarioError: no ``=``, a path given twice, or a value that is no YAML.
+
+    >>> parse_overrides(["privacy.epsilon=2", "attacks[0].holders=[1, 3]"])
+    {'privacy.epsilon': 2, 'attacks[0].holders': [1, 3]}
+    """
+    values: dict[str, Any] = {}
+    for option in options:
+        path, text = _split(option, values)
+        values[path] = _value(path, text)
+    return values
+
+
+def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+    """Turn the options ``path=value,value`` of a sweep into tuples of values by path.
+
+    >>> parse_choices(["privacy.epsilon=1,2,.inf", "update.kind=adam"])
+    {'privacy.epsilon': (1, 2, inf), 'update.kind': ('adam',)}
+    """
+    values: dict[str, tuple[Any, ...]] = {}
+    for option in options:
+        path, text = _split(option, values)
+        values[path] = tuple(_value(path, f"[{text}]"))
+    return values
+
+
+def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
+    """Lay values over a scenario; the order in which they are given does not matter.
+
+    Args:
+        root: the scenario.
+        values: value by dotted path; list entries by number: ``attacks[0].holders``.
+        folder: what a relative ``path`` value starts from.
+
+    Raises:
+        ScenarioError: a path that goes through a scalar or past the end of a list.
+    """
+    nodes = {}
+    for path, value in values.items():
+        mark = Mark(f"--set {path}")
+        steps = parse_path(path)
+        node = grow(value, mark)
+        nodes[path] = steps, anchored(node, folder) if steps[-1] == "path" else node
+    return put_all(root, nodes)
+
+
+def put_all(root: Node, nodes: Mapping[str, tuple[tuple[str | int, ...], Node]]) -> Node:
+    """Lay nodes over a scenario, outer blocks and kinds first: a new kind empties its block."""
+    for steps, node in sorted(nodes.values(), key=lambda n: len(n[0]) - (n[0][-1] == "kind")):
+        root = _put(root, steps, node, ())
+    return root
+
+
+def parse_path(path: str) -> tuple[str | int, ...]:
+    """Split a dotted path into keys and indices.
+
+    Raises:
+        ScenarioError: it is no path.
+
+    >>> parse_path("attacks[0].holders"), parse_path("attacks.0.holders")
+    (('attacks', 0, 'holders'), ('attacks', 0, 'holders'))
+    """
+    found = list(STEP.finditer(path))
+    if not found or "".join(m[0] for m in found) != path or path.startswith("."):
+        raise refused(f"--set {path[:60]}", "no path; write keys with dots: privacy.epsilon=2")
+    names = [match[1] or match[2] for match in found]
+    return tuple(int(n) if n.isdecimal() and len(n) < 7 else n for n in names)
+
+
+def grow(value: object, mark: Mark, depth: int = 0) -> Node:
+    """Turn a Python value into a tree in which everything was written at one place.
+
+    Raises:
+        ScenarioError: what YAML cannot say.
+    """
+    if depth > MAX_DEPTH:
+        raise refused(mark.source, f"more than {MAX_DEPTH} blocks inside blocks")
+    if isinstance(value, Mapping):
+        inner = {str(k): replace(grow(v, mark, depth + 1), key=mark) for k, v in value.items()}
+        return Node(inner, mark)
+    if isinstance(value, list | tuple):
+        return Node(tuple(grow(v, mark, depth + 1) for v in value), mark)
+    if isinstance(value, os.PathLike):
+        return Node(os.fspath(value), mark)
+    if value is None or isinstance(value, str | int | float):
+        return Node(value, mark)
+    raise refused(mark.source, f"must be plain values, got {shown(value)} ({type(value).__name__})")
+
+
+def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
+    """Make every relative ``path`` of a tree absolute: it starts from where it was written."""
+    if isinstance(node.value, Mapping):
+        inner = {
+            key: anchored(value, folder, key.rpartition(".")[2] == "path")
+            for key, value in node.value.items()
+        }
+        return replace(node, value=inner)
+    if isinstance(node.value, tuple):
+        return replace(node, value=tuple(anchored(n, folder, is_path) for n in node.value))
+    if is_path and isinstance(node.value, str) and node.value:
+        return replace(node, value=os.path.abspath(folder / Path(node.value).expanduser()))  # noqa: PTH100
+    return node
+
+
+def _split(option: str, seen: Mapping[str, object]) -> tuple[str, str]:
+    path, equals, text = option.partition("=")
+    path = path.strip()
+    if not equals or not path:
+        raise refused(f"--set {option[:60]}", "no value; write path=value: privacy.epsilon=2")
+    if path in seen:
+        raise refused(f"--set {path}", "given twice; keep one")
+    return path, text
+
+
+def _value(path: str, text: str) -> Any:
+    node, problems = read_yaml(text, f"--set {path}", option=True)
+    if problems:
+        raise ScenarioError([p.problem for p in problems], "\n".join(p.render() for p in problems))
+    return node.plain()
+
+
+def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | int, ...]) -> Node:
+    if not steps:
+        return replace(value, key=value.mark)
+    step, rest = steps[0], steps[1:]
+    if isinstance(node.value, tuple):
+        if not isinstance(step, int) or step >= len(node.value):
+            there = Problem(at, "").key
+            raise refused(value.mark.source, f"{there} has {len(node.value)} entries, from 0")
+        entries = list(node.value)
+        entries[step] = _put(entries[step], rest, value, (*at, step))
+        return replace(node, value=tuple(entries))
+    if node.value is not None and not isinstance(node.value, Mapping):
+        there = Problem(at, "").key
+        raise refused(value.mark.source, f"{there} is no block; it is {shown(node.value)}")
+    block: dict[str, Node] = dict(node.value or {})
+    name = str(step)
+    if name == "kind" and not rest and "kind" in block and block["kind"].value != value.value:
+        block = {}
+    inner = block.get(name, Node({}, value.mark, value.mark))
+    block[name] = _put(inner, rest, value, (*at, name))
+    return replace(node, value=block)

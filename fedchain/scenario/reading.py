@@ -1,0 +1,230 @@
+"""YAML 1.2 text to a tree, strictly: bounded, without tags, every problem with its place."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.registry import Where
+from fedchain.scenario.tree import Located, Mark, Node, Scalar
+
+MAX_BYTES = 256 * 1024
+"""A scenario is a page of text; more is a mistake or an attack."""
+MAX_DEPTH = 20
+"""Blocks inside blocks."""
+MAX_VALUES = 20_000
+"""Values of a file, aliases written out: a few lines of aliases can stand for billions."""
+
+NULL = re.compile(r"^(~|null|Null|NULL|)$")
+TRUE = re.compile(r"^(true|True|TRUE)$")
+FALSE = re.compile(r"^(false|False|FALSE)$")
+WHOLE = re.compile(r"^[-+]?[0-9]{1,400}$")
+OTHER_BASE = re.compile(r"^(0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400})$")
+REAL = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+INFINITE = re.compile(r"^([-+]?)(\.inf|\.Inf|\.INF)$")
+NOT_A_NUMBER = re.compile(r"^(\.nan|\.NaN|\.NAN)$")
+
+
+def scalar(text: str) -> Scalar:
+    """Return the value of an unquoted scalar by the core schema of YAML 1.2.
+
+    >>> scalar("1e-5"), scalar(".inf"), scalar("yes"), scalar("0o17")
+    (1e-05, inf, 'yes', 15)
+    """
+    if NULL.match(text):
+        return None
+    if TRUE.match(text) or FALSE.match(text):
+        return bool(TRUE.match(text))
+    if WHOLE.match(text):
+        return int(text)
+    if OTHER_BASE.match(text):
+        return int(text, 0)
+    if REAL.match(text):
+        return float(text)
+    if infinite := INFINITE.match(text):
+        return -math.inf if infinite[1] == "-" else math.inf
+    return math.nan if NOT_A_NUMBER.match(text) else text
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a scenario file.
+
+    Raises:
+        ScenarioError: no file, too large, binary, or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise refused(str(path), f"{reason}; give the path of a scenario file") from error
+    if len(data) > MAX_BYTES:
+        raise refused(
+            str(path), f"larger than {MAX_BYTES // 1024} KiB; a scenario is a page of text"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise refused(
+            str(path), f"byte {error.start} is not UTF-8 text; save it as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise refused(str(path), "holds binary data; a scenario is YAML text")
+    return text
+
+
+def refused(source: str, text: str) -> ScenarioError:
+    """Return the error of a whole source, without a line."""
+    return ScenarioError([Problem((), text)], f"{source}: {text}")
+
+
+def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, list[Located]]:
+    """Turn YAML text into a tree.
+
+    Args:
+        text: one YAML document.
+        source: the file or option that holds it, for messages.
+        option: whether the text is an option of the command line, without lines to show.
+
+    Returns:
+        The tree, and the problems that leave a tree: duplicate keys, tags, keys that are no text.
+
+    Raises:
+        ScenarioError: no tree can be made: broken syntax, no anchor, above a bound.
+    """
+    lines = [] if option else text.splitlines()
+    reader = _Reader(source, lines, _events(text, source, lines))
+    root = reader.document()
+    return root, reader.problems
+
+
+def _events(text: str, source: str, lines: list[str]) -> Iterator[Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        yield from YAML(typ="safe", pure=True).parse(text)
+    except MarkedYAMLError as error:
+        at = error.problem_mark or error.context_mark
+        words = " ".join(str(w) for w in (error.context, error.problem) if w)
+        mark = _mark(source, lines, at.line, at.column) if at else Mark(source)
+        problem = Problem((), words)
+        raise ScenarioError([problem], Located(problem, mark).render()) from error
+    except YAMLError as error:
+        raise refused(source, str(error).splitlines()[0]) from error
+    except (ValueError, IndexError, OverflowError) as error:
+        # The parser passes some impossible escapes on to chr().
+        raise refused(source, f"no YAML: {error}") from error
+
+
+def _mark(source: str, lines: list[str], line: int, column: int) -> Mark:
+    if not lines:
+        return Mark(source)
+    return Mark(source, line + 1, column + 1, lines[line] if line < len(lines) else "")
+
+
+@dataclass
+class _Reader:
+    """Builds the tree from the parser's events, one document, never deeper than the bound."""
+
+    source: str
+    lines: list[str]
+    events: Iterator[Any]
+    problems: list[Located] = field(default_factory=list)
+    anchors: dict[str, Node] = field(default_factory=dict)
+
+    def document(self) -> Node:
+        """Read the one document of the file; an empty file is an empty node."""
+        root = Node(None, _mark(self.source, self.lines, 0, 0))
+        documents = 0
+        for event in self.events:
+            kind = type(event).__name__
+            documents += kind == "DocumentStartEvent"
+            if documents > 1:
+                raise self._stop(event, (), "a second document; a scenario is one document")
+            if kind.startswith(("Mapping", "Sequence", "Scalar", "Alias")):
+                root = self._node(event, ())
+        return root
+
+    def _node(self, event: Any, where: Where) -> Node:
+        if len(where) > MAX_DEPTH:
+            raise self._stop(event, where[:3], f"more than {MAX_DEPTH} blocks inside blocks")
+        kind, mark = type(event).__name__, self._at(event)
+        if kind == "AliasEvent":
+            if event.anchor not in self.anchors:
+                raise self._stop(event, where, f"no anchor &{event.anchor} above")
+            node = self.anchors[event.anchor]
+            if len(where) + node.depth > MAX_DEPTH:
+                raise self._stop(event, where[:3], f"more than {MAX_DEPTH} blocks inside blocks")
+            return node
+        if event.tag is not None:
+            text = f"the tag {event.tag} is not allowed; write plain values"
+            self.problems.append(Located(Problem(where, text), mark))
+        if kind == "MappingStartEvent":
+            node = self._mapping(mark, where)
+        elif kind == "SequenceStartEvent":
+            node = self._sequence(mark, where)
+        else:
+            node = Node(self._scalar(event, where), mark)
+        if node.size > MAX_VALUES:
+            raise self._stop(event, where, f"more than {MAX_VALUES} values, aliases written out")
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        return node
+
+    def _sequence(self, mark: Mark, where: Where) -> Node:
+        entries: list[Node] = []
+        size = 1
+        for event in self.events:
+            if type(event).__name__ == "SequenceEndEvent":
+                break
+            entries.append(self._node(event, (*where, len(entries))))
+            size += entries[-1].size
+        depth = 1 + max((node.depth for node in entries), default=0)
+        return Node(tuple(entries), mark, size=size, depth=depth)
+
+    def _mapping(self, mark: Mark, where: Where) -> Node:
+        entries: dict[str, Node] = {}
+        size = 1
+        for event in self.events:
+            if type(event).__name__ == "MappingEndEvent":
+                break
+            key_mark, key = self._at(event), self._node(event, where)
+            name = key.value if isinstance(key.value, str) else str(key.plain())
+            value = self._node(next(self.events), (*where, name))
+            size += key.size + value.size
+            if not isinstance(key.value, str):
+                self._note(key_mark, where, f"the key {name[:40]} must be text; put it in quotes")
+            elif name in entries:
+                first = entries[name].key or key_mark
+                where_first = f"line {first.line}" if first.line else "the same option"
+                self._note(
+                    key_mark, (*where, name), f"duplicate key; the first is in {where_first}"
+                )
+            else:
+                entries[name] = replace(value, key=key_mark)
+        depth = 1 + max((node.depth for node in entries.values()), default=0)
+        return Node(entries, mark, size=size, depth=depth)
+
+    def _scalar(self, event: Any, where: Where) -> Scalar:
+        if not event.implicit[0]:
+            return str(event.value)
+        value = scalar(event.value)
+        if isinstance(value, float) and math.isinf(value) and "inf" not in event.value.lower():
+            self._note(self._at(event), where, f"too large a number, got {event.value[:40]}")
+        return value
+
+    def _at(self, event: Any) -> Mark:
+        return _mark(self.source, self.lines, event.start_mark.line, event.start_mark.column)
+
+    def _note(self, mark: Mark, where: Where, text: str) -> None:
+        self.problems.append(Located(Problem(where, text), mark))
+
+    def _stop(self, event: Any, where: Where, text: str) -> ScenarioError:
+        problem = Problem(where, text)
+        return ScenarioError([problem], Located(problem, self._at(event)).render())

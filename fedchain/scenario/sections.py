@@ -1,0 +1,138 @@
+"""The sections of a scenario, as a checked, frozen record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from fedchain.registry import FAMILIES, Part, Section, Where
+
+MAX_HOLDERS = 4096
+"""Above it a sum of 20-bit integer products no longer fits float64 exactly."""
+SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
+"""A name that is safe in a file name on every system."""
+
+Name = Annotated[str, Field(pattern=SAFE_NAME)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Nodes(Section):
+    """Who acts: data holders and compute nodes."""
+
+    holders: Annotated[int, Field(ge=1, le=MAX_HOLDERS)]
+    """Number of data holders."""
+    compute: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Number of compute nodes, which solve proof of work."""
+    identity: Literal["registered", "open"] = "registered"
+    """Whether genesis fixes who may speak in a round, or anybody may."""
+
+
+class LedgerSettings(Section):
+    """What is written, and when a block may be made."""
+
+    work: Annotated[Part, FAMILIES["work"]] = Part("hashcash", {})
+    """The proof of work and its difficulty."""
+    quorum: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of the holders whose messages a block must have at least."""
+    deadline_s: Annotated[float, Field(gt=0)] = 30.0
+    """Simulated seconds after which a compute node stops to wait for more than the quorum."""
+    storage: Literal["int8", "int16", "int32"] = "int16"
+    """Integers in which the directions are sent and stored."""
+
+
+class Attack(Section):
+    """Holders that misbehave, and the rounds in which they do; in YAML one flat block."""
+
+    part: Annotated[Part, FAMILIES["attack"]]
+    """What the attackers send instead of their release."""
+    holders: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Numbers of the attacking holders, from 0."""
+    from_round: Count = 1
+    """First round of the attack."""
+    to_round: Count | None = None
+    """Last round of the attack; null: to the end."""
+
+    def active(self, round_number: int) -> bool:
+        """Say whether the attack is on in this round."""
+        last = round_number if self.to_round is None else self.to_round
+        return self.from_round <= round_number <= last
+
+
+class Evaluate(Section):
+    """How often the model is measured, and how many examples are drawn."""
+
+    every: Count = 1
+    """Rounds between two measurements; the last round is always measured."""
+    samples: Annotated[int, Field(ge=0, le=64)] = 4
+    """Number of held-out examples drawn as pictures at the end."""
+
+
+class Sweep(Section):
+    """Many runs of one scenario: every point of a grid, times seeds."""
+
+    grid: Annotated[
+        Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)
+    ]
+    """Values by the dotted path that they override."""
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Number of seeds of every point, counted up from the scenario's own."""
+    x: str | None = None
+    """The grid path on the horizontal axis; null: the first."""
+    y: str | None = None
+    """The metric on the vertical axis; null: the task's own score."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Which layer set which value; no part of what a scenario is."""
+
+    layers: Mapping[Where, str] = field(default_factory=dict, compare=False, repr=False)
+    """Words for the layer by path; what is missing is a default."""
+
+    def __reduce__(self) -> tuple[type[Sources], tuple[dict[Where, str]]]:
+        """Let worker processes receive scenarios."""
+        return Sources, (dict(self.layers),)
+
+
+class Scenario(Section):
+    """Everything that a run needs to know; equal scenarios and seeds give equal runs."""
+
+    version: Annotated[Literal[1], Field(examples=[1])]
+    """Version of the scenario format."""
+    name: Annotated[Name, Field(examples=["my-first-run"])]
+    """Name of the run's folder: letters, digits, dash, underscore, dot; at most 64."""
+    description: str = ""
+    """The question that the scenario answers."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """The number from which every random stream starts."""
+    rounds: Annotated[int, Field(ge=1, le=1_000_000, examples=[40])]
+    """Number of blocks after genesis."""
+    task: Annotated[Part, FAMILIES["task"], Field(examples=["{kind: breast_cancer}"])]
+    """What is learned: data, model, loss, metrics."""
+    nodes: Annotated[Nodes, Field(examples=["{holders: 20, compute: 3}"])]
+    """Who acts."""
+    network: Annotated[Part, FAMILIES["topology"]] = Part("complete", {})
+    """Who hears whom, and how fast."""
+    privacy: Annotated[
+        Part, FAMILIES["mechanism"], Field(examples=["{kind: gaussian, epsilon: 8.0}"])
+    ]
+    """The noise that each holder adds before it speaks."""
+    aggregation: Annotated[
+        Part, FAMILIES["aggregation"], Field(examples=["{kind: l_nearest, keep: 14}"])
+    ]
+    """The rule that makes one gradient of many."""
+    update: Annotated[Part, FAMILIES["update"]] = Part("gradient_descent", {"learning_rate": 0.1})
+    """The step from one block's weights to the next."""
+    ledger: LedgerSettings = LedgerSettings()
+    """Proof of work, quorum, storage."""
+    attacks: tuple[Attack, ...] = ()
+    """Holders that misbehave."""
+    evaluate: Evaluate = Evaluate()
+    """When the model is measured."""
+    sweep: Sweep | None = None
+    """The grid of `fedchain sweep`."""
+    _sources: Sources = PrivateAttr(default=Sources())
+    """Which layer set which value."""

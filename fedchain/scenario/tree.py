@@ -1,0 +1,131 @@
+"""A YAML file as a tree in which every key and value knows where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fedchain.errors import Problem
+from fedchain.registry import Where
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The place where something was written."""
+
+    source: str
+    """The file, or the option of the command line: ``--set privacy.epsilon``."""
+    line: int = 0
+    """Line of the file from 1; 0: no file."""
+    column: int = 0
+    """Column of the line from 1."""
+    text: str = ""
+    """The line itself."""
+
+    @property
+    def place(self) -> str:
+        """The place as a message shows it: ``file:line:column``."""
+        return f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+
+    @property
+    def layer(self) -> str:
+        """The place as the resolved scenario shows it: ``file:line``."""
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value of a scenario."""
+
+    value: Scalar | tuple[Node, ...] | Mapping[str, Node]
+    """A scalar, the entries of a list, or the values of a block by key."""
+    mark: Mark
+    """Where the value starts."""
+    key: Mark | None = None
+    """Where the key before the value starts; None in a list and at the top."""
+    size: int = 1
+    """Number of values in it, itself included, aliases written out."""
+    depth: int = 0
+    """Blocks inside blocks below it."""
+
+    def plain(self) -> Any:
+        """Return the value without places: dicts, lists, scalars."""
+        if isinstance(self.value, Mapping):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, tuple):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def get(self, step: str | int) -> Node | None:
+        """Return the value under a key or an index; None where there is none."""
+        if isinstance(self.value, Mapping):
+            return self.value.get(str(step))
+        if isinstance(self.value, tuple) and isinstance(step, int) and step < len(self.value):
+            return self.value[step]
+        return None
+
+
+@dataclass(frozen=True)
+class Located:
+    """A problem and the place that a user must look at."""
+
+    problem: Problem
+    mark: Mark
+
+    def render(self) -> str:
+        """Return ``place: key: text``, and the line of the file with a caret under it."""
+        # `--set privacy.epsiln` already names the key.
+        repeated = self.problem.key and self.mark.source.endswith(f" {self.problem.key}")
+        key = f"{self.problem.key}: " if self.problem.key and not repeated else ""
+        head = f"{self.mark.place}: {key}{self.problem.text}"
+        if not self.mark.text.strip():
+            return head
+        shown, column = _window(self.mark.text, self.mark.column)
+        return f"{head}\n    {shown}\n    {' ' * (column - 1)}^"
+
+
+def locate(root: Node, problem: Problem) -> Located:
+    """Find the place of a problem: the key that is wrong, or the value, or the block around."""
+    node = root
+    for step in problem.where:
+        inner = node.get(step)
+        if inner is None:
+            return Located(problem, node.key or node.mark)
+        node = inner
+    at_key = problem.text.startswith("no such key") and node.key is not None
+    return Located(problem, node.key if at_key and node.key else node.mark)
+
+
+def leaves(node: Node, where: Where = ()) -> Iterator[tuple[Where, Node]]:
+    """Yield every scalar of the tree, and every empty list and block, with its path."""
+    if isinstance(node.value, Mapping) and node.value:
+        for key, inner in node.value.items():
+            yield from leaves(inner, (*where, key))
+    elif isinstance(node.value, tuple) and node.value:
+        for index, inner in enumerate(node.value):
+            yield from leaves(inner, (*where, index))
+    else:
+        yield where, node
+
+
+def overlay_nodes(below: Node, above: Node) -> Node:
+    """Lay one tree over another: keys above win, another kind replaces the whole block."""
+    if not isinstance(below.value, Mapping) or not isinstance(above.value, Mapping):
+        return above
+    old, new = below.value.get("kind"), above.value.get("kind")
+    if new is not None and (old is None or old.value != new.value):
+        return above
+    merged = dict(below.value)
+    for key, node in above.value.items():
+        merged[key] = overlay_nodes(merged[key], node) if key in merged else node
+    return replace(above, value=merged)
+
+
+def _window(line: str, column: int, width: int = 100) -> tuple[str, int]:
+    """Cut a long line around the column; control characters become spaces."""
+    clean = "".join(c if c.isprintable() else " " for c in line.rstrip())
+    start = max(0, column - 1 - width // 2) if len(clean) > width else 0
+    return clean[start : start + width], column - start

@@ -1,0 +1,108 @@
+"""A Scenario as plain values, as a name, and as YAML that says where each value comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fedchain.registry import Where, plain_value
+from fedchain.scenario.reading import scalar
+from fedchain.scenario.sections import Attack, Scenario
+
+UNHASHED = ("name", "description", "seed", "sweep")
+"""Keys that do not change what a run of one seed computes."""
+
+
+def plain(scenario: Scenario) -> dict[str, Any]:
+    """Return every resolved value as YAML has it; ``from_mapping`` takes it back."""
+    values: dict[str, Any] = plain_value(scenario)
+    values["attacks"] = [_flat(attack) for attack in scenario.attacks]
+    return values
+
+
+def digest(scenario: Scenario) -> str:
+    """Return six hexadecimal digits that stand for what the scenario computes."""
+    content = {k: v for k, v in plain(scenario).items() if k not in UNHASHED}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def run_name(scenario: Scenario) -> str:
+    """Return the name of the run's folder: the same run is found again."""
+    return f"{scenario.name}-{digest(scenario)}-s{scenario.seed}"
+
+
+def resolved_yaml(scenario: Scenario) -> str:
+    """Return the scenario as YAML with every value; a comment says which layer set it."""
+    rows = list(_lines(plain(scenario), (), 0, scenario._sources.layers))
+    width = min(56, max(len(text) for text, _ in rows))
+    return "".join(
+        f"{text:<{width}}  # {layer}\n" if layer else f"{text}\n" for text, layer in rows
+    )
+
+
+def layer_of(scenario: Scenario, where: Where) -> str:
+    """Say which layer set the value at a path: a line of a file, an option, or the default."""
+    layers = scenario._sources.layers
+    while where and where not in layers:
+        where = where[:-1]
+    return layers.get(where, "default")
+
+
+def _flat(attack: Attack) -> dict[str, Any]:
+    own = {name: value for name, value in plain_value(attack).items() if name != "part"}
+    return {**attack.part.plain(), **own}
+
+
+def _lines(
+    value: Mapping[str, Any], where: Where, indent: int, layers: Mapping[Where, str]
+) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, inner in value.items():
+        head, place = f"{'  ' * indent}{yaml_text(key)}:", (*where, key)
+        if isinstance(inner, Mapping) and inner:
+            rows += [(head, ""), *_lines(inner, place, indent + 1, layers)]
+        elif isinstance(inner, list) and any(isinstance(entry, Mapping) for entry in inner):
+            rows.append((head, ""))
+            for index, entry in enumerate(inner):
+                block = _lines(entry, (*place, index), indent + 2, layers)
+                first = "  " * (indent + 1) + "- " + block[0][0].lstrip()
+                rows += [(first, block[0][1]), *block[1:]]
+        else:
+            rows.append((f"{head} {yaml_text(inner)}", _layer(place, inner, layers)))
+    return rows
+
+
+def _layer(where: Where, value: object, layers: Mapping[Where, str]) -> str:
+    first: Where = (*where, 0) if isinstance(value, list) and value else where
+    return layers.get(first, layers.get(where, "default"))
+
+
+def yaml_text(value: object) -> str:
+    """Return a plain value as YAML in one line, such that reading it gives the value back.
+
+    >>> yaml_text([1e-5, math.inf, "a: b", None, {"kind": "adam"}])
+    '[1.0e-05, .inf, "a: b", null, {kind: adam}]'
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{yaml_text(k)}: {yaml_text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(yaml_text(v) for v in value) + "]"
+    if isinstance(value, str):
+        bare = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", value) and scalar(value) == value
+        return value if bare else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float):
+        return _number(value)
+    return json.dumps(value)
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    text = repr(value)
+    # A mantissa without a dot is text to YAML 1.1 readers, which users have too.
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
