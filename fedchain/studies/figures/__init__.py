@@ -1,0 +1,29 @@
+"""Figures of a study: only those for which there are data."""
+
+from __future__ import annotations
+
+from fedchain.studies.figures.axis import metric_against_axis
+from fedchain.studies.figures.holders import used_and_rejected
+from fedchain.studies.figures.rounds import epsilon_over_rounds, metric_over_rounds
+from fedchain.studies.figures.samples import samples
+from fedchain.studies.figures.stages import time_per_round
+from fedchain.studies.figures.style import Drawing
+from fedchain.studies.study import Study
+
+KINDS = ("pdf", "svg", "png")
+"""The kinds of file that a figure can be written as."""
+
+
+def draw(study: Study) -> list[Drawing]:
+    """Return every figure that the study has data for, the most important first."""
+    loss = "loss" if study.score != "loss" else ""
+    drawn = (
+        metric_against_axis(study),
+        metric_over_rounds(study, study.score),
+        samples(study),
+        used_and_rejected(study),
+        epsilon_over_rounds(study),
+        metric_over_rounds(study, loss),
+        time_per_round(study),
+    )
+    return [drawing for drawing in drawn if drawing is not None]

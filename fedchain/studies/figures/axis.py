@@ -1,0 +1,141 @@
+"""A metric against what a sweep varied: above all, convergence against epsilon."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from fedchain.studies.figures.style import (
+    GREY,
+    LINES,
+    MARKERS,
+    PALETTE,
+    Drawing,
+    axes,
+    finished,
+    legend_below,
+    styled,
+)
+from fedchain.studies.statistics import Interval
+from fedchain.studies.study import EPSILON, Recorded, Study, Value, best_baseline, over_seeds
+from fedchain.studies.words import epsilon_words, group_words, key_words, metric_words, value_words
+
+Curve = list[tuple[float, Interval]]
+"""Positions on the axis with the interval at each, from left to right."""
+DECADE = 20.0
+"""A span of positive values from which an axis is logarithmic."""
+
+
+def metric_against_axis(study: Study) -> Drawing | None:
+    """Draw the score against the swept key: mean and 95 % interval over seeds.
+
+    Infinity has no place on an axis: an unbounded epsilon is the dashed non-private line. What
+    needs no learning is the dotted one, so that one sees what privacy costs and what is left.
+    """
+    if study.x is None or study.x not in study.keys:
+        return None
+    ticks = _ticks(study)
+    if not ticks:
+        return None
+    with styled():
+        figure, ax = axes(2.6)
+        for style, (label, curve, beyond) in enumerate(_curves(study, ticks)):
+            _draw_curve(ax, label, curve, style)
+            if beyond is not None:
+                _draw_level(ax, label, beyond, PALETTE[(style + 1) % len(PALETTE)])
+        _draw_baseline(ax, study)
+        _scale(ax, study, ticks)
+        ax.set_ylabel(metric_words(study.score))
+        legend_below(figure, 2)
+    last = "epsilon" if study.x == EPSILON else study.x.replace(".", "_")
+    caption = (
+        f"{metric_words(study.score)} after the last round against {key_words(study.x)}: mean "
+        f"over {_seed_words(study)}, with the 95 % interval (Student's t) as a band. "
+        "The dotted line is the best that needs no learning."
+    )
+    return finished(f"{study.score}_against_{last}", caption, figure)
+
+
+def _ticks(study: Study) -> dict[Value, float]:
+    position = study.keys.index(study.x or "")
+    values = list(dict.fromkeys(m.values[position] for m in study.members))
+    if all(isinstance(v, float) for v in values):
+        return {v: v for v in sorted(v for v in values if isinstance(v, float)) if math.isfinite(v)}
+    return {value: float(place) for place, value in enumerate(values)}
+
+
+def _curves(
+    study: Study, ticks: dict[Value, float]
+) -> Iterator[tuple[str, Curve, Interval | None]]:
+    position = study.keys.index(study.x or "")
+    series: dict[tuple[Value, ...], dict[Value, list[Recorded]]] = {}
+    for values, runs in study.groups().items():
+        rest = values[:position] + values[position + 1 :]
+        series.setdefault(rest, {})[values[position]] = runs
+    others = study.keys[:position] + study.keys[position + 1 :]
+    for rest, by_value in series.items():
+        found = {v: over_seeds(runs, study.score) for v, runs in by_value.items()}
+        placed = [(ticks[v], i) for v, i in found.items() if v in ticks and i is not None]
+        beyond = next((i for v, i in found.items() if v not in ticks), None)
+        yield group_words(others, rest), sorted(placed, key=lambda pair: pair[0]), beyond
+
+
+def _draw_curve(ax: Axes, label: str, curve: Curve, style: int) -> None:
+    xs = [x for x, _ in curve]
+    colour = PALETTE[style % len(PALETTE)]
+    ax.plot(
+        xs,
+        [i.mean for _, i in curve],
+        color=colour,
+        marker=MARKERS[style % len(MARKERS)],
+        linestyle=LINES[style % len(LINES)],
+        label=label or "mean, 95 % interval",
+    )
+    known = [(x, i) for x, i in curve if math.isfinite(i.half)]
+    if len(known) > 1:
+        low, high = [i.low for _, i in known], [i.high for _, i in known]
+        ax.fill_between([x for x, _ in known], low, high, color=colour, alpha=0.2, linewidth=0)
+    for x, i in known:
+        ax.plot([x, x], [i.low, i.high], color=colour, linewidth=0.8)
+
+
+def _draw_level(ax: Axes, label: str, level: Interval, colour: str) -> None:
+    words = ", ".join(["no privacy (ε = ∞)"] + ([label] if label else []))
+    ax.axhline(level.mean, color=colour, linestyle="--", linewidth=1.0, label=words)
+    if math.isfinite(level.half):
+        ax.axhspan(level.low, level.high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _draw_baseline(ax: Axes, study: Study) -> None:
+    baseline = best_baseline(study.first, study.score)
+    if baseline is not None:
+        words = f"no learning ({metric_words(baseline[0])})"
+        ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
+
+
+def _scale(ax: Axes, study: Study, ticks: dict[Value, float]) -> None:
+    places = list(ticks.values())
+    positive = all(isinstance(v, float) and v > 0 for v in ticks)
+    if positive and (study.x == EPSILON or max(places) / min(places) >= DECADE):
+        ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(_apart(places)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    names = {place: value_words(value) for value, place in ticks.items()}
+    ax.xaxis.set_major_formatter(lambda place, _: names.get(place, ""))
+    key = study.x or ""
+    ax.set_xlabel(epsilon_words(study) if key == EPSILON else key_words(key))
+
+
+def _apart(places: list[float], most: int = 9) -> list[float]:
+    step = math.ceil(len(places) / most)
+    return list(itertools.islice(places, 0, None, step))
+
+
+def _seed_words(study: Study) -> str:
+    counts = {len(runs) for runs in study.groups().values()}
+    low, high = min(counts), max(counts)
+    return f"{low} seed{'s' if low > 1 else ''}" if low == high else f"{low} to {high} seeds"

@@ -1,0 +1,66 @@
+"""Means over seeds, with how sure one can be of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over repetitions and the interval that holds the true mean."""
+
+    mean: float
+    """Arithmetic mean of the values."""
+    half: float
+    """Half of the interval's width; infinite for one value, 0 where all values are equal."""
+    count: int
+    """Number of values."""
+
+    @property
+    def low(self) -> float:
+        """Lower end."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        """Upper end."""
+        return self.mean + self.half
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return the mean and its interval by Student's t.
+
+    Few seeds are the rule, and the normal quantile would promise too much: at 5 seeds it is
+    1.96 where Student's is 2.78. The half width is t((1 + c) / 2; n - 1) s / sqrt(n), with s the
+    sample standard deviation.
+
+    Args:
+        values: one finite number a repetition, at least one.
+        confidence: share of experiments whose interval holds the true mean, in (0, 1).
+
+    Returns:
+        The mean and half width; one value alone has an infinite half width.
+
+    Raises:
+        ValueError: no values.
+
+    Reference:
+        Student, "The probable error of a mean", Biometrika 6 (1908).
+
+    >>> found = interval([0.90, 0.92, 0.94])
+    >>> round(found.mean, 3), round(found.half, 4)
+    (0.92, 0.0497)
+    """
+    from scipy.stats import t
+
+    if not values:
+        raise ValueError("values: must hold at least one number, got none")
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count == 1:
+        return Interval(mean, math.inf, 1)
+    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (count - 1))
+    quantile = float(t.ppf((1 + confidence) / 2, count - 1))
+    return Interval(mean, quantile * deviation / math.sqrt(count), count)

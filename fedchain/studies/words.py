@@ -1,0 +1,65 @@
+"""What the keys and metrics of a study are called where people read them."""
+
+from __future__ import annotations
+
+import math
+
+from fedchain.studies.study import EPSILON, Study, Value, Values
+
+METRICS = {"iou": "IoU", "f1": "F1"}
+"""Metrics whose name is not simply its key with spaces."""
+
+
+def metric_words(metric: str) -> str:
+    """Return a metric's name for an axis.
+
+    >>> metric_words("iou"), metric_words("outlier_recall")
+    ('IoU', 'outlier recall')
+    """
+    return METRICS.get(metric, metric.replace("_", " "))
+
+
+def key_words(key: str) -> str:
+    """Return a grid key's name: ε for the budget, the last step for the others.
+
+    >>> key_words("privacy.epsilon"), key_words("aggregation.keep")
+    ('ε', 'keep')
+    """
+    if key == EPSILON:
+        return "ε"
+    family, _, last = key.rpartition(".")
+    return family.rpartition(".")[2] if last == "kind" else last.replace("_", " ")
+
+
+def value_words(value: Value) -> str:
+    """Return a grid value without needless digits.
+
+    >>> value_words(8.0), value_words(0.5), value_words(math.inf)
+    ('8', '0.5', '∞')
+    """
+    if isinstance(value, str):
+        return value
+    return "∞" if math.isinf(value) else f"{value:g}"
+
+
+def group_words(keys: tuple[str, ...], values: Values) -> str:
+    """Return what sets a group of runs apart.
+
+    >>> group_words(("privacy.epsilon", "aggregation.keep"), (8.0, 14.0))
+    'ε = 8, keep = 14'
+    """
+    pairs = zip(keys, values, strict=True)
+    named = [f"{key_words(k)} = {value_words(v)}" for k, v in pairs if not _is_private_off(k, v)]
+    off = any(_is_private_off(k, v) for k, v in zip(keys, values, strict=True))
+    return ", ".join((["no privacy"] if off else []) + named)
+
+
+def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str:
+    """Return the label of a privacy axis, with delta where the run gives it."""
+    delta = study.first.manifest.get("epsilon", {}).get("delta")
+    known = isinstance(delta, float) and 0 < delta < 1
+    return epsilon + (f" (δ = {delta:g})".replace("e-0", "e-") if known else "")
+
+
+def _is_private_off(key: str, value: Value) -> bool:
+    return key == EPSILON and isinstance(value, float) and math.isinf(value)
