@@ -79,5 +79,7 @@ def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
         )
     total = mechanism.epsilon_after(mechanism.releases)
     if 10 < total < math.inf:
-        texts.append(f"privacy.epsilon: a total of {total:.3g} promises very little; below 10 is usual")
+        texts.append(
+            f"privacy.epsilon: a total of {total:.3g} promises very little; below 10 is usual"
+        )
     return texts

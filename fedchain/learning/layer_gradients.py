@@ -1,0 +1,127 @@
+"""Weight gradients of single examples, layer by layer, from inputs and back-propagated errors.
+
+One backward pass over a batch gives the error of every layer's output. The gradient of an
+example is then a product of its own input and its own error, with no further backward pass.
+A 3x3 convolution needs every patch of its input: rows are padded and laid end to end, so that a
+shifted image is a shifted view, and the patches are nine long copies for each channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LayerGradients = dict[str, Tensor]
+"""Gradient (n, *shape) of each parameter of one layer, by its name in the layer."""
+
+
+def supports(layer: nn.Module) -> bool:
+    """Say whether the layer's gradients are known here; others take the generic way.
+
+    >>> supports(nn.Conv2d(2, 4, 3, padding=1)), supports(nn.Conv2d(2, 4, 3, groups=2))
+    (True, False)
+    """
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
+        return plain and not isinstance(layer.padding, str)
+    return type(layer) in GRADIENTS
+
+
+def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
+    """Return the gradient of every parameter of one layer for every example.
+
+    Args:
+        layer: a layer that ``supports`` accepts.
+        entered: what entered it, (n, ...).
+        error: gradient of each example's loss with respect to its output, (n, ...).
+
+    >>> layer = nn.Linear(2, 1)
+    >>> layer_gradients(layer, torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]))["weight"]
+    tensor([[[3., 6.]]])
+    """
+    return GRADIENTS[type(layer)](layer, entered, error)
+
+
+def _dense(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
+    entered = entered.reshape(len(entered), -1, entered.shape[-1])
+    error = error.reshape(len(error), -1, error.shape[-1])
+    return {"weight": error.mT @ entered, "bias": error.sum(1)}
+
+
+def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
+    assert isinstance(layer, nn.Conv2d)
+    if layer.stride != (1, 1):
+        patches = functional.unfold(
+            entered, layer.kernel_size, padding=layer.padding, stride=layer.stride
+        )
+        weight = error.flatten(2) @ patches.mT
+    elif layer.out_channels < layer.in_channels:
+        # the same sum seen from the error: its patches are fewer
+        turned = _correlate(error, entered, layer.kernel_size, _opposite(layer))
+        weight = turned.flip(3, 4).transpose(1, 2)
+    else:
+        weight = _correlate(entered, error, layer.kernel_size, _padding(layer))
+    return {"weight": weight.reshape(len(error), *layer.weight.shape), "bias": error.sum((2, 3))}
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int]:
+    assert not isinstance(layer.padding, str)
+    return layer.padding[0], layer.padding[1]
+
+
+def _opposite(layer: nn.Conv2d) -> tuple[int, int]:
+    (up, left), (height, width) = _padding(layer), layer.kernel_size
+    return height - 1 - up, width - 1 - left
+
+
+def _correlate(
+    moved: Tensor, fixed: Tensor, kernel: tuple[int, ...], padding: tuple[int, int]
+) -> Tensor:
+    """Sum fixed[n, f, p] moved[n, m, p + shift] over pixels p: (n, f, m, *kernel)."""
+    n, channels, _, _ = moved.shape
+    height, width = fixed.shape[2:]
+    up, left = padding
+    row = width + kernel[1] - 1
+    right = row - left - moved.shape[3]
+    down = height + kernel[0] - 1 - up - moved.shape[2]
+    padded = functional.pad(moved, (left, right, up, down + 1))  # one row more: views overrun
+    image, plane = padded.stride(0), padded.stride(1)
+    shape, stride = (n, channels, *kernel, height * row), (image, plane, row, 1, 1)
+    patches = padded.as_strided(shape, stride).reshape(n, -1, height * row)
+    rows = functional.pad(fixed, (0, row - width)).flatten(2)
+    return (rows @ patches.mT).reshape(n, -1, channels, *kernel)
+
+
+def _transposed(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
+    assert isinstance(layer, nn.ConvTranspose2d)
+    assert not isinstance(layer.padding, str)
+    kernel, stride = layer.kernel_size, layer.stride
+    if kernel == stride and layer.padding == (0, 0) and layer.output_padding == (0, 0):
+        n, channels, height, width = entered.shape
+        tiles = error.reshape(n, -1, height, kernel[0], width, kernel[1])
+        patches = tiles.permute(0, 1, 3, 5, 2, 4).reshape(n, -1, height * width)
+    else:
+        patches = functional.unfold(error, kernel, padding=layer.padding, stride=stride)
+    weight = entered.flatten(2) @ patches.mT
+    return {"weight": weight.reshape(len(error), *layer.weight.shape), "bias": error.sum((2, 3))}
+
+
+def _group_norm(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
+    assert isinstance(layer, nn.GroupNorm)
+    normed = functional.group_norm(entered, layer.num_groups, eps=layer.eps)
+    return {
+        "weight": (error * normed).flatten(2).sum(2),
+        "bias": error.flatten(2).sum(2),
+    }
+
+
+GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGradients]] = {
+    nn.Linear: _dense,
+    nn.Conv2d: _convolution,
+    nn.ConvTranspose2d: _transposed,
+    nn.GroupNorm: _group_norm,
+}
+"""What is known of each type of layer."""

@@ -1,0 +1,82 @@
+"""Models of tables: logistic, softmax, and a small dense network."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from fedchain.learning.task import models
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@models
+def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
+    """Make a logistic regression: one logit of class 1, weights zero at the start.
+
+    Args:
+        inputs: shape of one example.
+        outputs: number of classes: 2.
+
+    Raises:
+        ValueError: more than two classes.
+
+    >>> logistic((30,), 2)[1].out_features
+    1
+    """
+    if outputs > 2:
+        raise ValueError(f"logistic: {outputs} classes; it separates 2, use softmax")
+    return _linear(inputs, 1)
+
+
+@models
+def softmax(inputs: tuple[int, ...], outputs: int) -> nn.Module:
+    """Make a softmax regression: one logit a class, weights zero at the start.
+
+    Args:
+        inputs: shape of one example.
+        outputs: number of classes.
+
+    >>> softmax((8, 8), 10)[1].weight.shape
+    torch.Size([10, 64])
+    """
+    return _linear(inputs, outputs)
+
+
+@models
+def mlp(
+    inputs: tuple[int, ...],
+    outputs: int,
+    *,
+    hidden: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [64],  # noqa: B006
+) -> nn.Module:
+    """Make a dense network with ReLU between its layers.
+
+    Args:
+        inputs: shape of one example.
+        outputs: number of classes.
+        hidden: sizes of the hidden layers.
+
+    >>> [layer.out_features for layer in mlp((28, 28), 10, hidden=[64])[1::2]]
+    [64, 10]
+    """
+    from torch import nn
+
+    layers: list[nn.Module] = [nn.Flatten()]
+    size = math.prod(inputs)
+    for width in hidden:
+        layers += [nn.Linear(size, width), nn.ReLU()]
+        size = width
+    return nn.Sequential(*layers, nn.Linear(size, outputs))
+
+
+def _linear(inputs: tuple[int, ...], outputs: int) -> nn.Module:
+    from torch import nn
+
+    layer = nn.Linear(math.prod(inputs), outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return nn.Sequential(nn.Flatten(), layer)

@@ -1,0 +1,83 @@
+"""Flat weights: how a vector (d,) and the parameters of a module turn into each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from fedchain.arrays import Vector
+
+Layout = tuple[tuple[str, tuple[int, ...]], ...]
+"""(name, shape) of every parameter, in the order of ``named_parameters``."""
+
+
+def layout(module: nn.Module) -> Layout:
+    """Return the names and shapes that fix what each weight of the flat vector is.
+
+    >>> layout(nn.Linear(3, 2))
+    (('weight', (2, 3)), ('bias', (2,)))
+    """
+    return tuple((name, tuple(value.shape)) for name, value in module.named_parameters())
+
+
+def dimension(shapes: Layout) -> int:
+    """Return d, the number of weights.
+
+    >>> dimension((("weight", (2, 3)), ("bias", (2,))))
+    8
+    """
+    return sum(math.prod(shape) for _, shape in shapes)
+
+
+def places(shapes: Layout) -> dict[str, slice]:
+    """Return where each parameter lies in the flat vector.
+
+    >>> places((("weight", (2, 3)), ("bias", (2,))))["bias"]
+    slice(6, 8, None)
+    """
+    ends = np.cumsum([0, *(math.prod(shape) for _, shape in shapes)]).tolist()
+    return {
+        name: slice(start, end)
+        for (name, _), start, end in zip(shapes, ends, ends[1:], strict=False)
+    }
+
+
+def flatten(tensors: Sequence[torch.Tensor]) -> Vector:
+    """Join tensors, each in C order, into one float64 vector (d,).
+
+    >>> flatten([torch.ones(1, 2), torch.zeros(1)])
+    array([1., 1., 0.])
+    """
+    return np.concatenate([t.detach().reshape(-1).numpy().astype(np.float64) for t in tensors])
+
+
+def flat_weights(module: nn.Module) -> Vector:
+    """Return a copy of the module's weights as one float64 vector (d,)."""
+    return flatten([value for _, value in module.named_parameters()])
+
+
+def load_weights(module: nn.Module, weights: Vector) -> None:
+    """Write a flat vector (d,) into the module's parameters, rounded to their own type.
+
+    Raises:
+        ValueError: the length is not the module's.
+
+    >>> module = nn.Linear(1, 1)
+    >>> load_weights(module, np.array([2.0, -1.0]))
+    >>> flat_weights(module)
+    array([ 2., -1.])
+    """
+    shapes = layout(module)
+    if weights.shape != (dimension(shapes),):
+        raise ValueError(
+            f"weights: shape {weights.shape} does not fit the model; "
+            f"it has {dimension(shapes)} parameters"
+        )
+    parts = places(shapes)
+    with torch.no_grad():
+        for name, value in module.named_parameters():
+            value.copy_(torch.tensor(weights[parts[name]]).view(value.shape))
