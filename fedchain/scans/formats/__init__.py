@@ -1,0 +1,51 @@
+"""Organised scans in files: readers that bound what they believe, writers for samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from fedchain.errors import DataError
+from fedchain.scans.formats.cogs import read_cogs
+from fedchain.scans.formats.npz import read_npz, write_npz
+from fedchain.scans.formats.ply import read_ply, write_ply
+from fedchain.scans.scan import Scan
+
+Format = TypeVar("Format")
+
+READERS: Mapping[str, Callable[[Path], Scan]] = {
+    ".cogs": read_cogs,
+    ".ply": read_ply,
+    ".npz": read_npz,
+}
+"""Reader by the ending of the file's name."""
+WRITERS: Mapping[str, Callable[[Path, Scan], None]] = {".ply": write_ply, ".npz": write_npz}
+"""Writer by the ending of the file's name."""
+
+
+def read_scan(path: Path) -> Scan:
+    """Read an organised scan; its format is told by the ending of the name.
+
+    Raises:
+        DataError: not a readable, organised scan; names the file and the problem.
+    """
+    return _chosen(path, READERS)(path)
+
+
+def write_scan(path: Path, scan: Scan) -> None:
+    """Write an organised scan; its format is told by the ending of the name.
+
+    Raises:
+        DataError: no format has this ending.
+        OSError: the file cannot be written.
+    """
+    _chosen(path, WRITERS)(path, scan)
+
+
+def _chosen(path: Path, by_ending: Mapping[str, Format]) -> Format:
+    ending = path.suffix.lower()
+    if ending not in by_ending:
+        allowed = ", ".join(by_ending)
+        raise DataError(f"{path}: no scan format ends in {ending!r}; allowed: {allowed}")
+    return by_ending[ending]

@@ -1,0 +1,114 @@
+"""COGS: the scanner program's own files, their layout decoded from the bytes.
+
+Little-endian. "COGS FILE", 4 version bytes, u64 offset of the directory; then the points: u32
+count, u32 properties, u32 0; a header a property (u32 length, name, u32 type, u32 stride, u32 0);
+the float32 arrays. Then the scan: 8 zero bytes, u32 points, u32 width, u32 height, the camera
+(float32: 3x3 basis, position, fx, fy, cx, cy, distortion), and for each point its pixel (u32 x,
+u32 y). Last the directory of the blocks' names. The camera's length differs from version to
+version, so the table of pixels is found from its end, where the directory begins.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.scans.formats.contents import Contents, contents
+from fedchain.scans.scan import Floats, Scan
+
+MAGIC = b"COGS FILE"
+DIRECTORY_AT, POINTS_AT, PROPERTIES_AT = 13, 21, 33
+COMPONENTS = {"positions": 3, "normals": 3, "intensities": 1}
+"""Float32 values a point of each property that a scan needs."""
+MOST_PROPERTIES = 16
+LONGEST_NAME = 64
+CAMERA_BYTES = range(48, 257)
+"""Bytes that the camera may take; its position ends at byte 48."""
+
+
+def read_cogs(path: Path) -> Scan:
+    """Read a COGS file.
+
+    Raises:
+        DataError: damaged, truncated, or not COGS; names the file and the problem.
+    """
+    file = contents(path)
+    if not file.data.startswith(MAGIC):
+        raise file.fail(f"is no COGS file; allowed: a file that begins with {MAGIC.decode()!r}")
+    points = file.number("<u4", POINTS_AT, "the header")
+    directory = file.number("<u8", DIRECTORY_AT, "the header")
+    values, scan_block = _properties(file, points)
+    width, height = _grid(file, scan_block, points)
+    camera = directory - 8 * points - (scan_block + 20)
+    if camera not in CAMERA_BYTES:
+        raise file.fail(
+            f"has {camera} bytes for the camera; allowed: {CAMERA_BYTES[0]} to {CAMERA_BYTES[-1]}"
+        )
+    place = cast(Floats, file.array("<f4", 3, scan_block + 20 + 36, "the camera"))
+    if not np.isfinite(place).all():
+        raise file.fail(f"puts the camera at {place}; allowed: finite numbers")
+    table = file.array("<u4", 2 * points, directory - 8 * points, "the pixels").reshape(-1, 2)
+    pixels = _pixels(file, cast("npt.NDArray[np.uint32]", table), width, height)
+    return file.checked(_scan(values, pixels, (height, width), place.astype(np.float32)))
+
+
+def _properties(file: Contents, points: int) -> tuple[dict[str, Floats], int]:
+    """Return the arrays by name, and where the block after them begins."""
+    count = file.number("<u4", POINTS_AT + 4, "the header")
+    if count > MOST_PROPERTIES:
+        raise file.fail(f"claims {count} properties; allowed: at most {MOST_PROPERTIES}")
+    at, strides = PROPERTIES_AT, {}
+    for _ in range(count):
+        length = file.number("<u4", at, "the properties")
+        if length > LONGEST_NAME:
+            raise file.fail(f"has a name of {length} bytes; allowed: at most {LONGEST_NAME}")
+        name = file.data[at + 4 : at + 4 + length].decode("ascii", "replace")
+        strides[name] = file.number("<u4", at + 8 + length, "the properties")
+        at += 16 + length
+    values = {}
+    for name, stride in strides.items():
+        if stride != 4 * COMPONENTS.get(name, stride / 4):
+            raise file.fail(f"has {stride} bytes a point of {name}; allowed: float32 values")
+        whole = file.array("<f4", points * stride // 4, at, name)
+        values[name] = cast(Floats, whole).astype(np.float32).reshape(points, -1 if points else 0)
+        at += points * stride
+    missing = ", ".join(COMPONENTS.keys() - values.keys())
+    if missing:
+        raise file.fail(f"has no {missing}; allowed: {', '.join(COMPONENTS)}")
+    return values, at
+
+
+def _grid(file: Contents, at: int, points: int) -> tuple[int, int]:
+    again, width, height = (file.number("<u4", at + 8 + 4 * i, "the grid") for i in range(3))
+    if again != points:
+        raise file.fail(f"counts {points} points, then {again}; allowed: the same number")
+    file.check_grid(width, height)
+    return width, height
+
+
+def _pixels(
+    file: Contents, table: npt.NDArray[np.uint32], width: int, height: int
+) -> npt.NDArray[np.int64]:
+    """Return the place of each point in the flattened grid; each pixel holds one at most."""
+    x, y = table.astype(np.int64).T
+    if len(table) and (x.max() >= width or y.max() >= height):
+        raise file.fail(f"has a point outside its {width} x {height} pixels")
+    place = y * width + x
+    if len(np.unique(place)) != len(place):
+        raise file.fail("has two points in one pixel; allowed: an organised scan")
+    return np.asarray(place)
+
+
+def _scan(
+    values: dict[str, Floats], pixels: npt.NDArray[np.int64], shape: tuple[int, int], camera: Floats
+) -> Scan:
+    finite = np.isfinite(np.hstack([values[name] for name in COMPONENTS])).all(axis=1)
+    grids = []
+    for name, components in COMPONENTS.items():
+        grid = np.full((shape[0] * shape[1], components), np.nan, np.float32)
+        grid[pixels[finite]] = values[name][finite]
+        grids.append(grid.reshape(*shape, components))
+    return Scan(grids[0], grids[1], grids[2][..., 0], camera)

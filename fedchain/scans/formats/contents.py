@@ -1,0 +1,104 @@
+"""The bytes of a scan file, and the bounds that every reader holds them to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.errors import DataError
+from fedchain.scans.scan import Floats, Scan
+
+LARGEST_FILE = 1 << 30
+"""Bytes of the largest file that is read."""
+LARGEST_GRID = 1 << 24
+"""Pixels of the largest grid; a PhoXi scanner has 2064 x 1544, a fifth of it."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A whole file, read with every claim checked against its length."""
+
+    path: Path
+    """Where it is, for messages."""
+    data: bytes
+    """All of its bytes."""
+
+    def fail(self, problem: str) -> DataError:
+        """Return the error that names the file and the problem."""
+        return DataError(f"{self.path}: {problem}")
+
+    def array(self, kind: str, count: int, offset: int, what: str) -> npt.NDArray[np.generic]:
+        """Return ``count`` numbers at ``offset``; the file must be long enough to hold them.
+
+        Raises:
+            DataError: it is not.
+        """
+        need = offset + count * np.dtype(kind).itemsize
+        if not 0 <= offset <= need <= len(self.data):
+            raise self.fail(f"is truncated: {what} end at byte {need} of {len(self.data)}")
+        return np.frombuffer(self.data, kind, count, offset)
+
+    def number(self, kind: str, offset: int, what: str) -> int:
+        """Return one whole number at ``offset``."""
+        return int(self.array(kind, 1, offset, what)[0])
+
+    def check_grid(self, width: int, height: int) -> None:
+        """Refuse a grid that is empty or larger than any scanner's.
+
+        Raises:
+            DataError: the grid is out of bounds.
+        """
+        if not (width > 0 and height > 0 and width * height <= LARGEST_GRID):
+            raise self.fail(f"claims {width} x {height} pixels; allowed: 1 to {LARGEST_GRID}")
+
+    def checked(self, scan: Scan) -> Scan:
+        """Refuse a scan without a single point.
+
+        Raises:
+            DataError: every pixel is empty.
+        """
+        if not scan.valid.any():
+            raise self.fail("holds no point; allowed: a scan with at least one valid pixel")
+        return scan
+
+
+def contents(path: Path) -> Contents:
+    """Read a file as a whole.
+
+    Raises:
+        DataError: it is missing, empty, unreadable or too large.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise DataError(f"{path}: has {size} bytes; allowed: at most {LARGEST_FILE}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if not data:
+        raise DataError(f"{path}: is empty; allowed: an organised scan")
+    return Contents(path, data)
+
+
+def organised(
+    points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
+) -> Scan:
+    """Lay points in row-major order on their grid; what is not a finite point becomes empty.
+
+    Args:
+        points: in metres, (h w, 3); an empty pixel is NaN, infinite, or all zeros.
+        normals: (h w, 3).
+        intensity: (h w,).
+        shape: (h, w).
+        camera: the camera's place in metres, (3,).
+    """
+    empty = ~np.isfinite(points).all(axis=1) | (points == 0).all(axis=1)
+    points, normals, intensity = points.copy(), normals.copy(), intensity.copy()
+    points[empty], normals[empty], intensity[empty] = np.nan, np.nan, np.nan
+    broken = ~empty & ~(np.isfinite(normals).all(axis=1) & np.isfinite(intensity))
+    normals[broken], intensity[broken] = 0, 0
+    grid = (*shape, 3)
+    return Scan(points.reshape(grid), normals.reshape(grid), intensity.reshape(shape), camera)

@@ -1,0 +1,121 @@
+"""NPZ: the arrays of a scan under their own names."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
+from fedchain.scans.scan import CLASSES, Scan
+
+Array = npt.NDArray[np.generic]
+LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
+"""Bytes of the largest array, unpacked: float64 positions of the largest grid."""
+NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
+
+
+def read_npz(path: Path) -> Scan:
+    """Read a scan from an NPZ file: positions (h, w, 3), and what else there is.
+
+    Without normals they are computed, without intensity it is 1, without a camera the camera
+    is at the origin. Nothing is unpickled.
+
+    Raises:
+        DataError: damaged, truncated, not organised, or not numbers.
+    """
+    file = contents(path)
+    arrays = _arrays(file)
+    if "positions" not in arrays:
+        raise file.fail("has no positions; allowed: an array positions of shape (h, w, 3)")
+    positions = arrays["positions"]
+    if positions.ndim != 3 or positions.shape[2] != 3:
+        raise file.fail(f"is not organised: positions are {positions.shape}; allowed: (h, w, 3)")
+    file.check_grid(positions.shape[1], positions.shape[0])
+    with np.errstate(all="ignore"):
+        return file.checked(_scan(file, arrays))
+
+
+def write_npz(path: Path, scan: Scan) -> None:
+    """Write a scan with all that it has.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    arrays = {name: getattr(scan, name) for name in NAMES}
+    np.savez_compressed(path, **{k: v for k, v in arrays.items() if v is not None})
+
+
+def _arrays(file: Contents) -> dict[str, Array]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
+            members = {f"{name}.npy": name for name in NAMES}
+            found = [entry for entry in archive.infolist() if entry.filename in members]
+            for entry in found:
+                if entry.file_size > LARGEST_MEMBER:
+                    raise file.fail(
+                        f"claims {entry.file_size} bytes of {entry.filename}; "
+                        f"allowed: at most {LARGEST_MEMBER}"
+                    )
+            return {members[e.filename]: _array(file, archive.open(e), e.file_size) for e in found}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise file.fail(f"is damaged: {error}") from error
+    except (ValueError, RuntimeError, KeyError, OverflowError) as error:
+        raise file.fail(f"is no NPZ of plain arrays: {error}") from error
+
+
+def _array(file: Contents, member: IO[bytes], size: int) -> Array:
+    """Read one array after its header was found to fit the bytes that are there."""
+    with member:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):
+            raise file.fail(f"has an array of version {version}; allowed: (1, 0)")
+        shape, columns_first, kind = np.lib.format.read_array_header_1_0(member)
+        body = size - member.tell()
+        count = 1
+        for side in shape:
+            count *= side
+        if kind.kind not in "fiub" or count * kind.itemsize != body or min(shape, default=0) < 0:
+            raise file.fail(f"has an array of {shape} {kind} in {body} bytes; allowed: numbers")
+        values = np.frombuffer(member.read(body), kind, count)
+        return values.reshape(shape, order="F" if columns_first else "C")
+
+
+def _scan(file: Contents, arrays: dict[str, Array]) -> Scan:
+    from fedchain.scans.normals import normals_of
+
+    positions = arrays["positions"].astype(np.float32)
+    grid = positions.shape[:2]
+    empty = np.asarray(~np.isfinite(positions).all(axis=-1))
+    positions[empty] = np.nan
+    camera = arrays.get("camera", np.zeros(3)).astype(np.float32)
+    if camera.shape != (3,) or not np.isfinite(camera).all():
+        raise file.fail(f"has a camera of {camera.shape}; allowed: three finite numbers")
+    normals = arrays.get("normals")
+    try:
+        normals = normals_of(positions, camera) if normals is None else normals
+        intensity = arrays.get("intensity", np.where(empty, np.nan, 1))
+        labels = arrays.get("labels")
+        keep = arrays.get("keep")
+        scan = Scan(
+            positions,
+            _blank(normals, empty),
+            _blank(intensity, empty),
+            camera,
+            None if labels is None else np.clip(labels, 0, len(CLASSES) - 1).astype(np.uint8),
+            None if keep is None else keep.astype(bool),
+        )
+    except (ValueError, IndexError) as error:
+        raise file.fail(f"has arrays that do not fit its {grid} pixels: {error}") from error
+    return scan
+
+
+def _blank(values: Array, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    numbers = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    numbers[empty] = np.nan
+    return numbers

@@ -1,0 +1,183 @@
+"""Organised PLY: as many vertices as the grid has pixels, row by row, NaN where it is empty."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.scans.formats.contents import Contents, contents, organised
+from fedchain.scans.normals import normals_of
+from fedchain.scans.scan import Scan
+
+KINDS = {
+    "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
+    "float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
+    "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8",
+}  # fmt: skip
+"""Numpy's name of each of PLY's number types."""
+ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+LONGEST_HEADER = 1 << 16
+MOST_PROPERTIES = 64
+WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
+HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
+CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
+INTENSITIES = ("intensity", "scalar_intensity", "scalar_Intensity", "gray", "grey")
+"""Names under which programs write the intensity."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the head of a PLY file says."""
+
+    order: str
+    """Key of ORDERS."""
+    width: int
+    """Pixels a row."""
+    height: int
+    """Rows."""
+    fields: tuple[tuple[str, str], ...]
+    """Name and numpy type of each property of a vertex."""
+    camera: tuple[float, float, float]
+    """The camera's place in metres; the origin where the file does not say."""
+    length: int
+    """Bytes of the header."""
+
+
+def read_ply(path: Path) -> Scan:
+    """Read an organised PLY file, ascii or binary.
+
+    The grid is told by ``obj_info num_cols`` and ``num_rows``, or by ``comment width`` and
+    ``comment height``. Without normals they are computed; without intensity it is 1.
+
+    Raises:
+        DataError: damaged, truncated, not PLY, or not organised.
+    """
+    file = contents(path)
+    header = _header(file)
+    table = _ascii(file, header) if header.order == "ascii" else _binary(file, header)
+    with np.errstate(all="ignore"):
+        return file.checked(_scan(table, header))
+
+
+def write_ply(path: Path, scan: Scan) -> None:
+    """Write an organised PLY file, binary little-endian, float32; an empty pixel is NaN.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    height, width = scan.intensity.shape
+    names = ("x", "y", "z", "nx", "ny", "nz", "intensity")
+    lines = [
+        "ply", "format binary_little_endian 1.0",
+        f"obj_info num_cols {width}", f"obj_info num_rows {height}",
+        "comment camera " + " ".join(repr(float(value)) for value in scan.camera),
+        f"element vertex {width * height}",
+        *(f"property float {name}" for name in names), "end_header", "",
+    ]  # fmt: skip
+    body = np.concatenate([scan.positions, scan.normals, scan.intensity[..., None]], axis=-1)
+    path.write_bytes("\n".join(lines).encode("ascii") + body.astype("<f4").tobytes())
+
+
+def _header(file: Contents) -> Header:
+    head = file.data[:LONGEST_HEADER]
+    if not re.match(rb"ply\r?\n", head):
+        raise file.fail("is no PLY file; allowed: a file that begins with 'ply'")
+    end = re.search(rb"\nend_header[ \t]*\r?\n", head)
+    if end is None:
+        raise file.fail(f"has no end_header in its first {len(head)} bytes")
+    lines = [line.strip() for line in head[: end.start()].decode("ascii", "replace").split("\n")]
+    orders = [word[1] for line in lines if len(word := line.split()) > 1 and word[0] == "format"]
+    order = orders[0] if orders else "none"
+    if order not in ORDERS:
+        raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
+    width, height = _one(file, lines, WIDTH, "num_cols"), _one(file, lines, HEIGHT, "num_rows")
+    file.check_grid(width, height)
+    count, fields = _vertices(file, lines)
+    if count != width * height:
+        raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
+    return Header(order, width, height, fields, _camera(file, lines), end.end())
+
+
+def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) -> int:
+    found = [int(match[1]) for line in lines if (match := pattern.match(line))]
+    if len(found) != 1:
+        raise file.fail(f"is not organised: says {name} {len(found)} times; allowed: once")
+    return found[0]
+
+
+def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """Return the number of vertices and their fields; vertices come first in the file."""
+    words = [line.split() for line in lines]
+    elements = [place for place, word in enumerate(words) if word[:1] == ["element"]]
+    first = words[elements[0]] if elements else []
+    if len(first) != 3 or first[1] != "vertex" or not re.fullmatch(r"\d{1,12}", first[2]):
+        raise file.fail("does not begin with its vertices; allowed: 'element vertex COUNT' first")
+    stop = elements[1] if len(elements) > 1 else len(words)
+    properties = [word for word in words[elements[0] + 1 : stop] if word[:1] == ["property"]]
+    if len(properties) > MOST_PROPERTIES:
+        raise file.fail(f"has {len(properties)} properties; allowed: at most {MOST_PROPERTIES}")
+    for word in properties:
+        if len(word) != 3 or word[1] not in KINDS:
+            raise file.fail(f"has property {' '.join(word[1:])!r}; allowed: one number each")
+    fields = tuple((word[2], KINDS[word[1]]) for word in properties)
+    names = [name for name, _ in fields]
+    if not {"x", "y", "z"} <= set(names) or len(set(names)) != len(names):
+        raise file.fail(f"has the properties {', '.join(names)}; allowed: x, y, z, each once")
+    return int(first[2]), fields
+
+
+def _camera(file: Contents, lines: list[str]) -> tuple[float, float, float]:
+    found = [match.groups() for line in lines if (match := CAMERA.match(line))]
+    if not found:
+        return (0.0, 0.0, 0.0)
+    try:
+        x, y, z = (float(value) for value in found[0])
+    except ValueError as error:
+        raise file.fail(f"has a camera that is no place: {error}") from error
+    if not np.isfinite([x, y, z]).all() or max(abs(x), abs(y), abs(z)) > 1e6:
+        raise file.fail(f"has its camera at {x}, {y}, {z}; allowed: metres")
+    return (x, y, z)
+
+
+def _binary(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]]:
+    kind = np.dtype([(name, ORDERS[header.order] + code) for name, code in header.fields])
+    count = header.width * header.height
+    need = header.length + count * kind.itemsize
+    if need > len(file.data):
+        raise file.fail(f"is truncated: the vertices end at byte {need} of {len(file.data)}")
+    rows = np.frombuffer(file.data, kind, count, header.length)
+    return {name: rows[name].astype(np.float64) for name, _ in header.fields}
+
+
+def _ascii(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]]:
+    count = header.width * header.height
+    if 2 * count * len(header.fields) > len(file.data) - header.length + 1:
+        raise file.fail(f"is truncated: too short for {count} vertices")
+    words = file.data[header.length :].split(maxsplit=count * len(header.fields))
+    words = words[: count * len(header.fields)]
+    if len(words) < count * len(header.fields):
+        raise file.fail(f"is truncated: {len(words)} of {count * len(header.fields)} numbers")
+    try:
+        table = np.array(words).astype(np.float64).reshape(count, -1)
+    except ValueError as error:
+        raise file.fail(f"has a vertex that is not a number: {error}") from error
+    return {name: table[:, place] for place, (name, _) in enumerate(header.fields)}
+
+
+def _scan(table: dict[str, npt.NDArray[np.float64]], header: Header) -> Scan:
+    shape = (header.height, header.width)
+    points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
+    camera = np.array(header.camera, np.float32)
+    named = next((name for name in INTENSITIES if name in table), None)
+    light = np.ones(len(points)) if named is None else table[named]
+    light = light.astype(np.float32)
+    if {"nx", "ny", "nz"} <= table.keys():
+        normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).astype(np.float32)
+        return organised(points, normals, light, shape, camera)
+    blank = organised(points, np.zeros_like(points), light, shape, camera)
+    normals = normals_of(blank.positions, camera)
+    return Scan(blank.positions, normals, blank.intensity, camera)

@@ -1,0 +1,62 @@
+"""The scan model: a small U-Net that says which points of a scan remain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from fedchain.learning.task import models
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TABLE = (1, 2, 4, 6, 8)
+"""Channels of each level, in units of the width: 8-16-32-48-64 at width 8."""
+
+
+@models
+def gajdosech_unet(
+    inputs: tuple[int, ...],
+    outputs: int,
+    *,
+    levels: Annotated[int, Field(ge=1, le=4)] = 4,
+    width: Annotated[int, Field(ge=1, le=64)] = 8,
+    norm: Literal["none", "group"] = "none",
+) -> nn.Module:
+    """The U-Net of the scan model: logits of "this point remains", a pixel each.
+
+    Going down: two 3x3 convolutions with LeakyReLU(0.3), then 2x2 max pooling. Going up: a
+    2x2 transposed convolution, concatenation with the level beside it, two 3x3 convolutions.
+    A 1x1 convolution ends it; the paper's sigmoid is in the loss and in the prediction.
+    At full size (levels 4, width 8, norm none) it has 237,433 parameters, as published;
+    levels 2, width 2, norm group has 2,035.
+
+    Args:
+        inputs: shape of one image, (channels, h, w); sides divisible by 2^levels.
+        outputs: logits a pixel, 1 for a mask.
+        levels: how often the image is halved; a model has levels + 1 resolutions.
+        width: channels at full resolution; the next ones have 2, 4, 6, 8 times as many.
+        norm: ``none`` is the paper's. ``group`` puts one GroupNorm after each convolution: it
+            looks at one example only, so each example's gradient stays its own. BatchNorm
+            would mix the examples, and clipping would no longer bound what one record does.
+
+    Returns:
+        A module from (n, channels, h, w) to logits (n, outputs, h, w).
+
+    Raises:
+        ValueError: the image cannot be halved so often.
+
+    Reference:
+        Gajdošech, "Processing of 3D Scans using Machine Learning", 2020.
+    """
+    from fedchain.scans.models.unet_layers import UNet
+
+    channels, height, wide = inputs
+    if height % 2**levels or wide % 2**levels:
+        raise ValueError(
+            f"gajdosech_unet: {height} x {wide} pixels cannot be halved {levels} times; "
+            f"allowed: sides divisible by {2**levels}"
+        )
+    sizes = [width * times for times in TABLE[: levels + 1]]
+    return UNet(channels, sizes, outputs, grouped=norm == "group")

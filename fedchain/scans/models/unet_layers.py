@@ -1,0 +1,47 @@
+"""The layers of a U-Net with padded convolutions: no operation in place, none across examples."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+SLOPE = 0.3
+"""Slope of the LeakyReLU below 0."""
+
+
+class UNet(nn.Module):
+    """Down, up, and across: an image to logits of the same height and width."""
+
+    def __init__(self, channels: int, sizes: list[int], outputs: int, *, grouped: bool) -> None:
+        """Make the layers; ``sizes`` are the channels of each level, the finest first."""
+        super().__init__()
+        below = [channels, *sizes[:-1]]
+        self.down = nn.ModuleList(
+            _convolutions(a, b, grouped) for a, b in zip(below, sizes, strict=True)
+        )
+        coarse_to_fine = list(zip(sizes[:0:-1], sizes[-2::-1], strict=True))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in coarse_to_fine)
+        self.across = nn.ModuleList(_convolutions(2 * b, b, grouped) for _, b in coarse_to_fine)
+        self.last = nn.Conv2d(sizes[0], outputs, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, outputs, h, w) of images (n, channels, h, w)."""
+        beside: list[torch.Tensor] = []
+        for level, layers in enumerate(self.down):
+            image = nn.functional.max_pool2d(image, 2) if level else image
+            image = layers(image)
+            beside.append(image)
+        beside.pop()
+        for up, layers in zip(self.up, self.across, strict=True):
+            image = layers(torch.cat([beside.pop(), up(image)], dim=1))
+        logits: torch.Tensor = self.last(image)
+        return logits
+
+
+def _convolutions(channels: int, size: int, grouped: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for entering in (channels, size):
+        layers.append(nn.Conv2d(entering, size, 3, padding=1))
+        layers += [nn.GroupNorm(1, size)] if grouped else []
+        layers.append(nn.LeakyReLU(SLOPE))
+    return nn.Sequential(*layers)

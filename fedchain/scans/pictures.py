@@ -1,0 +1,63 @@
+"""Pictures of masks before and after, in colours that the colour-blind tell apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.scans.scan import Floats, Mask
+
+Picture = npt.NDArray[np.uint8]
+
+KEPT = (86, 180, 233)
+"""Sky blue: a point that remains."""
+ERASED = (110, 110, 110)
+"""Grey: a point that is rightly erased."""
+MISSED = (213, 94, 0)
+"""Vermilion: an outlier that the prediction keeps."""
+LOST = (240, 228, 66)
+"""Yellow: a good point that the prediction erases."""
+SIDE = 192
+"""Pictures are enlarged by a whole number until each panel has about this many pixels a side."""
+GAP = 4
+"""White pixels between two panels."""
+
+
+def side_by_side(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
+    """Return five panels of one scan: intensity, depth, truth, prediction, errors.
+
+    Empty pixels are black. Truth and prediction show what remains in blue, by its brightness;
+    in the last panel blue and grey are right, vermilion should have been erased, and yellow
+    should have remained.
+
+    Args:
+        image: the channels of features_of, (5, h, w), 0 to 1.
+        valid: pixels that hold a point, (h, w).
+        keep: pixels that are right to keep, (h, w).
+        kept: pixels that the prediction keeps, (h, w).
+
+    Returns:
+        RGB, (h', w', 3).
+    """
+    light, depth = image[0], 0.2 + 0.8 * image[1]
+    errors = np.zeros((*valid.shape, 3))
+    for where, colour in (
+        (keep & kept, KEPT), (~keep & ~kept, ERASED), (~keep & kept, MISSED), (keep & ~kept, LOST)
+    ):  # fmt: skip
+        errors[where & valid] = colour
+    panels = [_grey(light, valid), _grey(depth, valid), _mask(light, keep & valid)]
+    panels += [_mask(light, kept & valid), errors]
+    times = max(1, SIDE // max(valid.shape))
+    whole = [np.kron(panel, np.ones((times, times, 1))) for panel in panels]
+    gap = np.full((whole[0].shape[0], GAP, 3), 255.0)
+    row = [part for panel in whole for part in (panel, gap)][:-1]
+    return np.round(np.concatenate(row, axis=1)).astype(np.uint8)
+
+
+def _grey(values: Floats, valid: Mask) -> npt.NDArray[np.float64]:
+    return np.repeat(np.where(valid, 255.0 * values, 0)[..., None], 3, axis=-1)
+
+
+def _mask(light: Floats, remains: Mask) -> npt.NDArray[np.float64]:
+    shade = np.where(remains, 0.5 + 0.5 * light, 0)
+    return np.asarray(shade[..., None] * np.array(KEPT))

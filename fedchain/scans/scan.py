@@ -1,0 +1,100 @@
+"""One organised scan: a grid of pixels, each empty or a point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.arrays import read_only
+
+Floats = npt.NDArray[np.floating[Any]]
+"""Float32 in records and on the way to them; wider only inside a formula."""
+Mask = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.uint8]
+MaskName = Literal["object", "outliers"]
+"""``object``: keep the object, erase the table, flying points and ghosts.
+``outliers``: the table is cropped away first; keep what is left of the object."""
+
+CLASSES = ("none", "object", "table", "flying", "ghost")
+"""What a pixel shows, by label; ``none`` has no point."""
+NONE, OBJECT, TABLE, FLYING, GHOST = range(5)
+TABLE_CROP_M = 0.0025
+"""Height above the table below which points are cropped, as in the real scans."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """An organised point cloud as a structured-light scanner gives it."""
+
+    positions: Floats
+    """Points in metres, (h, w, 3); NaN where a pixel is empty."""
+    normals: Floats
+    """Unit normals, (h, w, 3); NaN where a pixel is empty."""
+    intensity: Floats
+    """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
+    camera: Floats
+    """The camera's place in metres, (3,), in the frame of the positions."""
+    labels: Labels | None = None
+    """Class of each pixel, (h, w), where it is known (simulated scans)."""
+    keep: Mask | None = None
+    """Points that remain after cleaning, (h, w), where it is known."""
+
+    def __post_init__(self) -> None:
+        grid = self.positions.shape[:2]
+        shapes = {"positions": (*grid, 3), "normals": (*grid, 3), "intensity": grid}
+        for name, wanted in {**shapes, "labels": grid, "keep": grid, "camera": (3,)}.items():
+            array = getattr(self, name)
+            if array is not None and array.shape != wanted:
+                raise ValueError(f"scan: {name} has shape {array.shape}; allowed: {wanted}")
+            if array is not None:
+                object.__setattr__(self, name, read_only(array.view()))
+
+    @property
+    def valid(self) -> Mask:
+        """Pixels that hold a point, (h, w)."""
+        return np.asarray(np.isfinite(self.positions).all(axis=-1))
+
+
+def bounding_box(valid: Mask) -> tuple[slice, slice]:
+    """Return the rows and columns of the smallest box that holds every valid pixel.
+
+    Most pixels of a real scan are empty: 80 to 99 %.
+
+    Args:
+        valid: pixels that hold a point, (h, w).
+
+    Returns:
+        Slices of rows and columns; empty ones when no pixel is valid.
+
+    >>> bounding_box(np.eye(5, dtype=bool)[:, :3])
+    (slice(0, 3, None), slice(0, 3, None))
+    """
+    rows, columns = np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
+    """Return the part of the scan inside a box of pixels, as a copy that frees the rest."""
+    return Scan(
+        scan.positions[box].copy(),
+        scan.normals[box].copy(),
+        scan.intensity[box].copy(),
+        scan.camera,
+        None if scan.labels is None else scan.labels[box].copy(),
+        None if scan.keep is None else scan.keep[box].copy(),
+    )
+
+
+def erase(scan: Scan, kept: Mask) -> Scan:
+    """Return the scan without the points that a mask does not keep."""
+    gone = ~kept
+    positions, normals, intensity = (
+        array.copy() for array in (scan.positions, scan.normals, scan.intensity)
+    )
+    positions[gone], normals[gone], intensity[gone] = np.nan, np.nan, np.nan
+    return Scan(positions, normals, intensity, scan.camera, scan.labels, scan.keep)

@@ -1,0 +1,1 @@
+"""A structured-light scanner, simulated: shapes, scenes, rays, light, decoding."""

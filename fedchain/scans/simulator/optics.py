@@ -1,0 +1,89 @@
+"""How much light a pixel gets, straight from the projector and by way of a mirror."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fedchain.arrays import Flags
+from fedchain.scans.scan import OBJECT, Floats
+from fedchain.scans.simulator.rays import LIFT_M, Hits, Indices, dot, object_distance, trace
+from fedchain.scans.simulator.scenes import DISTANCE_M, Scenes
+
+BASELINE_M = 0.13
+"""The projector stands this far beside the camera."""
+PROJECTOR = np.array([[BASELINE_M], [0], [0]], np.float32)
+"""The projector's place in the camera's frame, in metres, (3, 1)."""
+DARK = 0.045
+"""A pixel with less light than this decodes nothing."""
+SATURATED = 1.0
+"""A pixel with more light than this decodes nothing."""
+GRAZING = 0.15
+"""Cosine between sight and normal below which a pixel decodes nothing."""
+LOBE = 40.0
+"""Phong exponent of the highlight of a glossy surface."""
+
+
+def scattered(scenes: Scenes, scan: Indices, hits: Hits) -> Floats:
+    """Return the projector's light that each point scatters, (n,); 0 in shadow.
+
+    albedo (1 - gloss) cos(n, l) (D / distance)^2, where l points to the projector and D is the
+    working distance; what the object's own body hides from the projector stays dark: this
+    makes holes.
+    """
+    toward, distance = _toward_projector(hits.points)
+    cosine = np.maximum(dot(hits.normals, toward), 0)
+    scatters = scenes.albedo * (1 - scenes.gloss)
+    albedo = np.where(hits.kind == OBJECT, scatters[scan], scenes.table_albedo[scan])
+    light = np.nan_to_num(albedo * cosine * (DISTANCE_M / distance) ** 2)
+    bright = np.flatnonzero(light > 0)
+    start = hits.points[:, bright] + np.float32(LIFT_M) * hits.normals[:, bright]
+    path = toward[:, bright]
+    block = object_distance(scenes, scan[bright], start, path, distance[bright])
+    light[bright[np.isfinite(block)]] = 0
+    return np.asarray(light)
+
+
+def highlight(scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: Floats) -> Floats:
+    """Return the projector's own mirror image on glossy lit points, (n,): what saturates."""
+    toward, _ = _toward_projector(hits.points)
+    cosine = np.maximum(dot(_mirrored(sight, hits.normals), toward), 0)
+    glossy = scenes.gloss[scan] * (hits.kind == OBJECT) * (light > 0)
+    return np.asarray(np.nan_to_num(glossy * np.exp(LOBE * np.log(np.maximum(cosine, 1e-6))) * 2))
+
+
+def reflection(
+    scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: Floats
+) -> tuple[Floats, Floats]:
+    """Return the light that reaches each pixel by one mirroring, and where it comes from.
+
+    Rays are only followed where the mirror could outshine the surface itself.
+
+    Returns:
+        Light, (n,), 0 where nothing is mirrored; the mirrored points, (3, n).
+    """
+    gloss = scenes.gloss[scan] * (hits.kind == OBJECT)
+    mirrors = np.flatnonzero((gloss > light) & (gloss > DARK))
+    normals = hits.normals[:, mirrors]
+    bounced = _mirrored(sight[:, mirrors], normals)
+    start = hits.points[:, mirrors] + np.float32(LIFT_M) * normals
+    seen = trace(scenes, scan[mirrors], start, bounced)
+    gained, sources = np.zeros_like(light), np.zeros_like(hits.points)
+    gained[mirrors] = gloss[mirrors] * scattered(scenes, scan[mirrors], seen)
+    sources[:, mirrors] = np.nan_to_num(seen.points)
+    return gained, sources
+
+
+def decodable(hits: Hits, sight: Floats, signal: Floats) -> Flags:
+    """Return which pixels decode at all: not dark, not saturated, not grazing, (n,)."""
+    facing = -dot(hits.normals, sight)
+    return np.asarray((signal > DARK) & (signal < SATURATED) & (facing > GRAZING))
+
+
+def _toward_projector(points: Floats) -> tuple[Floats, Floats]:
+    path = PROJECTOR - points
+    distance = np.sqrt(dot(path, path))
+    return path / distance, distance
+
+
+def _mirrored(sight: Floats, normals: Floats) -> Floats:
+    return np.asarray(sight - 2 * dot(sight, normals) * normals)

@@ -1,0 +1,193 @@
+"""The simulated scanner: scenes in, organised scans out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.randomness import Name, stream
+from fedchain.scans.normals import normals_of
+from fedchain.scans.scan import (
+    FLYING,
+    GHOST,
+    NONE,
+    OBJECT,
+    TABLE,
+    TABLE_CROP_M,
+    Floats,
+    Labels,
+    Mask,
+    MaskName,
+    Scan,
+)
+from fedchain.scans.simulator.decoding import across_edges, columns_of, distance_of
+from fedchain.scans.simulator.optics import decodable, highlight, reflection, scattered
+from fedchain.scans.simulator.rays import Hits, Indices, dot, trace
+from fedchain.scans.simulator.scenes import Scenes, Site, draw_scenes
+
+VERSION = 1
+"""Raised whenever the same seed would give other scans: it is part of the cache's key."""
+VIEW_M = 0.21
+"""What the image spans at one working distance (0.55 m), in metres."""
+VOLUME_M = (0.35, 0.8)
+"""Distances that the scanner measures; what it decodes outside is dropped."""
+OFF_M = 0.003
+"""A mixed or mirrored column that is off by less than this is a good point all the same."""
+BATCH_RAYS = 65536
+"""Rays in one batch: what fits the processor's cache."""
+CAMERA = np.zeros(3, np.float32)
+"""The camera is the origin of the simulated frames."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scanned:
+    """Many simulated scans of one size: what the cache stores."""
+
+    distance: Floats
+    """Measured distance along the camera ray, in metres, (s, h, w); NaN where empty."""
+    intensity: Floats
+    """Light of each pixel, 0 to 1, (s, h, w); NaN where empty."""
+    labels: Labels
+    """Class of each pixel, (s, h, w)."""
+    table: Floats
+    """The turntable's plane, (s, 4): unit normal n and offset o, n . p = o for p in metres."""
+    site: npt.NDArray[np.int64]
+    """The site of each scan, (s,)."""
+
+    @property
+    def positions(self) -> Floats:
+        """Points in the camera's frame, in metres, (s, h, w, 3); NaN where empty."""
+        rays = camera_rays(self.distance.shape[-1]).T.reshape(*self.distance.shape[1:], 3)
+        return np.asarray(self.distance[..., None] * rays)
+
+    @property
+    def height(self) -> Floats:
+        """Measured height above the turntable, in metres, (s, h, w); NaN where empty."""
+        x, y, z = np.moveaxis(self.positions, -1, 0)
+        nx, ny, nz, offset = self.table.T[..., None, None]
+        return np.asarray(x * nx + y * ny + z * nz - offset)
+
+
+def camera_rays(size: int) -> Floats:
+    """Return the unit directions of a square image's rays, (3, size * size), row by row."""
+    step = VIEW_M / 0.55 / size
+    grid = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * np.float32(step)
+    y, x = np.meshgrid(grid, grid, indexing="ij")
+    rays = np.stack([x.ravel(), y.ravel(), np.ones(size * size, np.float32)])
+    return np.asarray(rays / np.sqrt(dot(rays, rays)), np.float32)
+
+
+def simulate(
+    site: Site, seed: int, names: list[tuple[Name, ...]], size: int, number: int
+) -> Scanned:
+    """Scan random scenes of one site.
+
+    Args:
+        site: what the scans share.
+        seed: the scenario's seed.
+        names: the stream of each scan: its scan depends on nothing else.
+        size: pixels along a side of the image.
+        number: the site's number, written beside each scan.
+
+    Returns:
+        The scans, in the order of their names.
+    """
+    many = max(1, BATCH_RAYS // (size * size))
+    parts = [_batch(site, seed, names[i : i + many], size) for i in range(0, len(names), many)]
+    distance, intensity, labels, table = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Scanned(distance, intensity, labels, table, np.full(len(names), number, np.int64))
+
+
+def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
+    """Return the points of a task: positions, normals, valid pixels, pixels to keep.
+
+    Normals are computed from what the task leaves of the noisy points.
+
+    Returns:
+        (s, h, w, 3) twice, NaN where empty; (s, h, w) twice.
+    """
+    valid, keep = masks(scanned, mask)
+    positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
+    return positions, normals_of(positions, CAMERA), valid, keep
+
+
+def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
+    """Return one simulated scan as a record, ready to be filtered or written."""
+    one = Scanned(*(getattr(scanned, f.name)[index : index + 1] for f in fields(Scanned)))
+    positions, normals, valid, keep = cloud(one, mask)
+    light = np.where(valid, one.intensity, np.float32(np.nan))
+    labels = np.where(valid, one.labels, NONE).astype(np.uint8)
+    return Scan(positions[0], normals[0], light[0], CAMERA, labels[0], keep[0])
+
+
+def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
+    """Return the valid pixels of a task and those to keep, each (s, h, w).
+
+    ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
+    crops what lies on the table, as the real scans are, and then does the same.
+    """
+    valid = scanned.labels != NONE
+    if mask == "outliers":
+        valid &= (scanned.labels != TABLE) & (scanned.height > TABLE_CROP_M)
+    return valid, valid & (scanned.labels == OBJECT)
+
+
+def _batch(
+    site: Site, seed: int, names: list[tuple[Name, ...]], size: int
+) -> list[npt.NDArray[Any]]:
+    streams = [stream(seed, *name) for name in names]
+    scenes = draw_scenes(site, streams)
+    draws = np.stack([_draws(random, size) for random in streams], axis=1)
+    rays = camera_rays(size)
+    scan = np.repeat(np.arange(len(names)), size * size)
+    sight = np.tile(rays, len(names))
+    grid = (len(names), size, size)
+    seen = [field.reshape(grid) for field in _look(scenes, scan, sight, draws, grid)]
+    offset = dot(scenes.up.T, scenes.table.T)
+    return [*seen, np.concatenate([scenes.up, offset[:, None]], axis=1)]
+
+
+def _draws(random: np.random.Generator, size: int) -> Floats:
+    """Noise of the column, noise of the light, the side and share of a leak: (4, h, w)."""
+    noise = random.standard_normal((2, size, size), np.float32)
+    return np.concatenate([noise, random.random((2, size, size), np.float32)])
+
+
+def _look(
+    scenes: Scenes, scan: Indices, sight: Floats, draws: Floats, grid: tuple[int, int, int]
+) -> list[npt.NDArray[Any]]:
+    """Return distance, intensity and labels of each ray, as Scanned has them."""
+    hits = trace(scenes, scan, np.zeros_like(sight), sight)
+    light = scattered(scenes, scan, hits)
+    mirrored, sources = reflection(scenes, scan, hits, sight, light)
+    signal = light + mirrored + highlight(scenes, scan, hits, sight, light)
+    ghost = mirrored > light
+    seen = decodable(hits, sight, signal)
+    columns = columns_of(np.where(ghost, sources, hits.points))
+    columns[~seen] = np.nan
+    column_noise, light_noise, side, share = draws
+    mixed, flying = across_edges(columns.reshape(grid), _far(hits, grid), side, share)
+    blur = scenes.noise[scan] / np.sqrt(np.maximum(signal, 1e-3))
+    decoded = distance_of(mixed.ravel() + blur * column_noise.ravel(), sight)
+    seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
+    off = np.abs(distance_of(mixed.ravel(), sight) - hits.distance) > OFF_M
+    labels = _classes(hits, seen, off & flying.ravel(), off & ghost)
+    distance = np.where(seen, decoded, np.float32(np.nan)).astype(np.float32)
+    shown = np.clip(signal * (1 + 0.04 * light_noise.ravel()), 0, 1)
+    intensity = np.where(seen, shown, np.float32(np.nan)).astype(np.float32)
+    return [distance, intensity, labels]
+
+
+def _far(hits: Hits, grid: tuple[int, int, int]) -> Floats:
+    return np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
+
+
+def _classes(hits: Hits, seen: Mask, flying: Mask, ghost: Mask) -> Labels:
+    labels = hits.kind.copy()
+    labels[ghost] = GHOST
+    labels[flying] = FLYING
+    labels[~seen] = NONE
+    return labels

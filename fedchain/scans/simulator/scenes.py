@@ -1,0 +1,142 @@
+"""What one scan looks at: an object on a turntable, and what both are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.randomness import stream
+from fedchain.scans.scan import Floats
+from fedchain.scans.simulator.shapes import FAMILIES, UPRIGHT_ONLY
+
+DISTANCE_M = 0.55
+"""From the camera to the middle of the turntable."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all scans of one place share: this is why holders are not alike."""
+
+    family: str
+    """The kind of objects that it scans."""
+    albedo: float
+    """Share of the light that the objects do not mirror and that they scatter, 0 to 1."""
+    gloss: float
+    """Share of light that the objects mirror, 0 to 1: what makes ghosts and saturation."""
+    table_albedo: float
+    """Share of light that the turntable scatters, 0 to 1."""
+    noise: float
+    """Noise of a decoded column at full signal, in projector columns."""
+    elevation: float
+    """Angle of the camera above the turntable, in radians."""
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A batch of scenes of one family, one row a scan; all in the camera's frame, in metres."""
+
+    family: str
+    """The kind of objects."""
+    lengths: Floats
+    """Lengths of each object, (k, s)."""
+    rotation: Floats
+    """Object frame to camera frame, (s, 3, 3)."""
+    centre: Floats
+    """Middle of each object, (s, 3)."""
+    radius: Floats
+    """Radius of a sphere around each object, (s,)."""
+    up: Floats
+    """Unit normal of the turntable, (s, 3)."""
+    table: Floats
+    """Middle of the turntable, (s, 3)."""
+    table_radius: Floats
+    """Radius of the turntable, (s,)."""
+    albedo: Floats
+    """As in Site, each object's own, (s,)."""
+    gloss: Floats
+    """As in Site, (s,)."""
+    table_albedo: Floats
+    """As in Site, (s,)."""
+    noise: Floats
+    """As in Site, (s,)."""
+
+
+def site_of(seed: int, number: int) -> Site:
+    """Return what all scans of a site share.
+
+    Families go round, so that a few sites already have them all; the rest is drawn.
+
+    >>> site_of(0, 1).family
+    'shaft'
+    """
+    random = stream(seed, "scan site", number)
+    names = list(FAMILIES)
+    return Site(
+        family=names[number % len(names)],
+        albedo=float(random.uniform(0.35, 0.8)),
+        gloss=float(random.choice([0.15, 0.5, 0.75]) * random.uniform(0.8, 1.15)),
+        table_albedo=float(random.uniform(0.1, 0.3)),
+        noise=float(np.exp(random.uniform(np.log(0.03), np.log(0.2)))),
+        elevation=float(random.uniform(0.6, 1.1)),
+    )
+
+
+def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
+    """Return one scene for each stream; a scene depends on its own stream alone."""
+    rows = [_draw_scene(site, random) for random in streams]
+    columns: dict[str, npt.NDArray[np.float32]] = {
+        name: np.stack([np.asarray(row[name], np.float32) for row in rows]) for name in rows[0]
+    }
+    columns["lengths"] = np.ascontiguousarray(columns["lengths"].T)
+    return Scenes(family=site.family, **columns)
+
+
+def _draw_scene(site: Site, random: np.random.Generator) -> dict[str, object]:
+    family = FAMILIES[site.family]
+    lengths = family.draw(random)
+    elevation = site.elevation + random.uniform(-0.15, 0.15)
+    frame = _table_frame(elevation, random.uniform(-0.1, 0.1))
+    middle = np.array([0, 0, DISTANCE_M + random.uniform(-0.04, 0.04)])
+    resting = np.eye(3)
+    if site.family not in UPRIGHT_ONLY:
+        resting = _AXES[int(random.integers(len(_AXES)))]
+    extent = np.array(family.extent(lengths))
+    height = float(np.abs(resting[2]) @ extent)
+    place = np.array([*random.uniform(-0.02, 0.02, 2), height])
+    return {
+        "lengths": lengths,
+        "rotation": frame @ _turn(random.uniform(0, 2 * np.pi)) @ resting,
+        "centre": middle + frame @ place,
+        "radius": np.sqrt(extent @ extent) + 1e-3,
+        "up": frame[:, 2],
+        "table": middle,
+        "table_radius": random.uniform(0.09, 0.12),
+        "albedo": np.clip(site.albedo + random.uniform(-0.1, 0.1), 0.1, 0.9),
+        "gloss": site.gloss,
+        "table_albedo": site.table_albedo,
+        "noise": site.noise,
+    }
+
+
+def _turn(angle: float) -> npt.NDArray[np.float64]:
+    """Return the rotation about z."""
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+
+def _table_frame(elevation: float, roll: float) -> npt.NDArray[np.float64]:
+    """Return the turntable's axes (columns; z is up) in the camera's frame (y down, z ahead)."""
+    c, s = np.cos(elevation), np.sin(elevation)
+    seen = np.array([[1, 0, 0], [0, -s, -c], [0, c, -s]])
+    return np.asarray(_turn(roll) @ seen)
+
+
+_AXES = (
+    np.eye(3),
+    np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]),
+    np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]]),
+    np.array([[1, 0, 0], [0, -1, 0], [0, 0, -1]]),
+)
+"""The sides that an object rests on."""

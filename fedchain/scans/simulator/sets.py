@@ -1,0 +1,63 @@
+"""The simulated scans of a whole federation, kept in the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from fedchain.scans.cache import Arrays, cached
+from fedchain.scans.simulator.scanner import VERSION, Scanned, simulate
+from fedchain.scans.simulator.scenes import site_of
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Scanned))
+
+
+def federation(
+    seed: int, sites: int, records: int, held_out: int, size: int
+) -> tuple[Scanned, Scanned]:
+    """Return the scans of every site, and held-out ones from all sites in turn.
+
+    Args:
+        seed: the scenario's seed.
+        sites: number of sites, each with its own objects, materials and noise.
+        records: scans a site.
+        held_out: scans that no site has.
+        size: pixels along a side.
+
+    Returns:
+        The scans, site after site; the held-out ones, one site after another.
+    """
+    parameters = {
+        "seed": seed, "sites": sites, "records": records, "held_out": held_out, "size": size
+    }  # fmt: skip
+    key = {"kind": "simulated-scans", "version": VERSION, **parameters}
+    arrays = cached(key, lambda: _make(**parameters))
+    training = sites * records
+    everything = Scanned(**arrays)
+    return take(everything, slice(0, training)), take(everything, slice(training, None))
+
+
+def take(scanned: Scanned, chosen: slice) -> Scanned:
+    """Return some of the scans."""
+    return Scanned(*(getattr(scanned, name)[chosen] for name in FIELDS))
+
+
+def _make(seed: int, sites: int, records: int, held_out: int, size: int) -> Arrays:
+    parts, tests = [], []
+    for number in range(sites):
+        site = site_of(seed, number)
+        own = [("scan", number, i) for i in range(records)]
+        test = [("held-out scan", number, i) for i in range(len(range(number, held_out, sites)))]
+        scanned = simulate(site, seed, [*own, *test], size, number)
+        parts.append(take(scanned, slice(0, records)))
+        tests.append(take(scanned, slice(records, None)))
+    turns = np.concatenate([np.arange(len(test.site)) for test in tests])
+    order = np.argsort(turns, kind="stable")  # first of each site, second of each site ..
+    return {
+        name: np.concatenate(
+            [getattr(part, name) for part in parts]
+            + [np.concatenate([getattr(test, name) for test in tests])[order]]
+        )
+        for name in FIELDS
+    }

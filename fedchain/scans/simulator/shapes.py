@@ -1,0 +1,144 @@
+"""Families of objects, as signed distances in their own frame (metres, z up, centre at 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedchain.scans.scan import Floats
+
+Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
+"""(x, y, z, parameters), each (n,) or (k, n), to the signed distance to the surface, (n,)."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of object whose members differ by a few lengths."""
+
+    distance: Distance
+    """Signed distance, or a lower bound of it: marching must never jump over a surface."""
+    draw: Callable[[np.random.Generator], list[float]]
+    """The lengths of a random member, in metres."""
+    extent: Callable[[list[float]], tuple[float, float, float]]
+    """Half sizes of the box around a member, in metres: what it rests on."""
+
+
+def _longest(x: Floats, y: Floats) -> Floats:
+    return np.asarray(np.sqrt(x * x + y * y))
+
+
+def _box(x: Floats, y: Floats, z: Floats, a: Floats, b: Floats, c: Floats) -> Floats:
+    dx, dy, dz = np.abs(x) - a, np.abs(y) - b, np.abs(z) - c
+    outside = np.sqrt(np.maximum(dx, 0) ** 2 + np.maximum(dy, 0) ** 2 + np.maximum(dz, 0) ** 2)
+    return np.asarray(outside + np.minimum(np.maximum(dx, np.maximum(dy, dz)), 0))
+
+
+def _tube(across: Floats, along: Floats, radius: Floats, half: Floats) -> Floats:
+    dr, dl = across - radius, np.abs(along) - half
+    outside = np.sqrt(np.maximum(dr, 0) ** 2 + np.maximum(dl, 0) ** 2)
+    return np.asarray(outside + np.minimum(np.maximum(dr, dl), 0))
+
+
+def _block(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
+    """A box with rounded edges and a hole through its middle."""
+    a, b, c, edge, hole = p
+    body = _box(x, y, z, a - edge, b - edge, c - edge) - edge
+    return np.asarray(np.maximum(body, hole - _longest(x, y)))
+
+
+def _shaft(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
+    """A cylinder with a flange."""
+    radius, half, flange, thickness, place = p
+    across = _longest(x, y)
+    wheel = _tube(across, z - place, flange, thickness)
+    return np.minimum(_tube(across, z, radius, half), wheel)
+
+
+def _pebble(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
+    """Three spheres that melt into one another."""
+    large, small, sx, sy, tx, ty, melt = p
+    one = np.sqrt(x * x + y * y + z * z) - large
+    low = z + large - small
+    two = np.sqrt((x - sx) ** 2 + (y - sy) ** 2 + low * low) - small
+    three = np.sqrt((x - tx) ** 2 + (y - ty) ** 2 + low * low) - small
+    return _melt(_melt(one, two, melt), three, melt)
+
+
+def _melt(one: Floats, two: Floats, width: Floats) -> Floats:
+    h = np.maximum(width - np.abs(one - two), 0)
+    return np.asarray(np.minimum(one, two) - h * h / (4 * width))
+
+
+def _bracket(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
+    """A plate with one wall or two: its inner corners mirror one another."""
+    a, b, c, wall, second = p
+    plate = _box(x, y, z + c - wall, a, b, wall)
+    left = _box(x + a - wall, y, z, wall, b, c)
+    right = _box(x - a + wall, y, z + c * (1 - second), wall, b, c * second)
+    return np.asarray(np.minimum(plate, np.minimum(left, right)))
+
+
+def _gear(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
+    """A toothed wheel with a hub."""
+    radius, tooth, half, teeth, hub, height = p
+    across = _longest(x, y)
+    wave = np.clip(1.5 * np.cos(teeth * np.arctan2(y, x)), -1, 1)
+    wheel = np.maximum(across - radius - tooth * wave, np.abs(z + height - half) - half)
+    return np.asarray(np.minimum(0.7 * wheel, _tube(across, z, hub, height)))
+
+
+def _ring(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
+    """A torus."""
+    radius, thickness = p
+    return np.asarray(_longest(_longest(x, y) - radius, z) - thickness)
+
+
+def _draw_block(r: np.random.Generator) -> list[float]:
+    a, b, c = r.uniform([0.035, 0.025, 0.012], [0.06, 0.05, 0.035]).tolist()
+    return [a, b, c, r.uniform(0.001, 0.008), r.uniform(-0.005, 0.018)]
+
+
+def _draw_shaft(r: np.random.Generator) -> list[float]:
+    half = r.uniform(0.025, 0.055)
+    low, high = [0.014, 0.03, 0.003, -0.7 * half], [0.024, 0.045, 0.009, 0.7 * half]
+    radius, flange, thickness, place = r.uniform(low, high).tolist()
+    return [radius, half, flange, thickness, place]
+
+
+def _draw_pebble(r: np.random.Generator) -> list[float]:
+    large, small = r.uniform([0.028, 0.015], [0.042, 0.027]).tolist()
+    turn, second = r.uniform(0, 2 * np.pi, 2).tolist()
+    reach = r.uniform(0.03, 0.045, 2).tolist()
+    first = [reach[0] * float(np.cos(turn)), reach[0] * float(np.sin(turn))]
+    other = [reach[1] * float(np.cos(second)), reach[1] * float(np.sin(second))]
+    return [large, small, *first, *other, r.uniform(0.008, 0.02)]
+
+
+def _draw_bracket(r: np.random.Generator) -> list[float]:
+    low, high = [0.03, 0.025, 0.025, 0.003, 0.1], [0.055, 0.05, 0.045, 0.007, 0.9]
+    return [float(value) for value in r.uniform(low, high)]
+
+
+def _draw_gear(r: np.random.Generator) -> list[float]:
+    low, high = [0.035, 0.004, 0.006, 0.01, 0.016], [0.052, 0.008, 0.014, 0.018, 0.032]
+    radius, tooth, half, hub, height = r.uniform(low, high).tolist()
+    return [radius, tooth, half, float(r.integers(7, 15)), hub, height]
+
+
+def _draw_ring(r: np.random.Generator) -> list[float]:
+    return [float(value) for value in r.uniform([0.03, 0.01], [0.045, 0.018])]
+
+
+FAMILIES: Mapping[str, Family] = {
+    "block": Family(_block, _draw_block, lambda p: (p[0], p[1], p[2])),
+    "shaft": Family(_shaft, _draw_shaft, lambda p: (p[2], p[2], max(p[1], abs(p[4]) + p[3]))),
+    "pebble": Family(_pebble, _draw_pebble, lambda p: (0.075, 0.075, p[0])),
+    "bracket": Family(_bracket, _draw_bracket, lambda p: (p[0], p[1], p[2])),
+    "gear": Family(_gear, _draw_gear, lambda p: (p[0] + p[1], p[0] + p[1], p[5])),
+    "ring": Family(_ring, _draw_ring, lambda p: (p[0] + p[1], p[0] + p[1], p[1])),
+}
+"""The families by name; a site scans one of them."""
+UPRIGHT_ONLY = frozenset({"pebble"})
+"""Families that lie on one side only."""
