@@ -1,1 +1,78 @@
-"""The command line: one short file a group of commands; only calls the Python API."""
+"""The command line: every command only calls the Python API.
+
+Heavy imports stand in the bodies of the commands, so that ``fedchain --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+
+import typer
+
+from fedchain.errors import DataError, FedchainError, MissingExtra, ScenarioError
+
+GROUPS = ("running", "ledgers", "studying", "scenarios")
+"""Modules of this folder, in the order of the help; each has an ``app``."""
+EXIT_CODES: dict[type[FedchainError], int] = {ScenarioError: 2, DataError: 3, MissingExtra: 3}
+"""What a script may ask of ``$?``; any other error of fedchain is 1."""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
+
+def assemble() -> typer.Typer:
+    """Return the whole command line."""
+    app = typer.Typer(
+        name="fedchain",
+        help="Federated, blockchain-based, differentially private training, simulated.",
+        epilog="Example: fedchain run scenarios/first_light.yaml",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_version)
+    for group in GROUPS:
+        name = f"{__name__}.{group}"
+        if importlib.util.find_spec(name):
+            app.add_typer(importlib.import_module(name).app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; what fedchain can explain is one text on stderr and an exit code."""
+    # A user's own parts (kind: my_lab.rules:my_rule) stand where the user stands.
+    sys.path.append(os.getcwd())  # noqa: PTH109 - sys.path holds text
+    try:
+        assemble()()
+    except FedchainError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(exit_code(error))
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except SystemExit as stop:
+        interrupted = isinstance(stop.__context__, typer.Abort)
+        sys.exit(INTERRUPTED if interrupted else stop.code)
+
+
+def exit_code(error: FedchainError) -> int:
+    """Return the exit code of an error.
+
+    >>> exit_code(DataError("scan.cogs: truncated"))
+    3
+    """
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"fedchain {installed('fedchain')}")
+        raise typer.Exit

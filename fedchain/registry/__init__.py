@@ -6,13 +6,14 @@ parameters after ``*`` from the YAML. The YAML name is the Python name. A part o
 is named ``module:function`` and gets the same checks.
 """
 
-from fedchain.registry.bounds import AtMost, Bound, bounded
+from fedchain.registry.bounds import AtMost, Bound, bounded, within
 from fedchain.registry.families import (
     FAMILIES,
     Address,
     Family,
     check_keys,
     examine_keys,
+    leaf_schema,
     nested_family,
     parameters,
     section_of,
@@ -33,6 +34,7 @@ __all__ = [
     "bounded",
     "check_keys",
     "examine_keys",
+    "leaf_schema",
     "nested_family",
     "overlay",
     "parameters",
@@ -41,4 +43,5 @@ __all__ = [
     "section_of",
     "shown",
     "suggest",
+    "within",
 ]

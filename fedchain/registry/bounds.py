@@ -51,12 +51,20 @@ class Bound:
         return Problem(self.where, f"must be {allowed} ({self.mark.words}), got {self.value}")
 
 
-def bounded(part: Part, family: Family[Any], where: Where = ()) -> Iterator[Bound]:
-    """Find every parameter of a part, and of the parts inside it, that ``AtMost`` marks."""
+def within(
+    part: Part, family: Family[Any], where: Where = ()
+) -> Iterator[tuple[Where, Part, Family[Any]]]:
+    """Yield a part and every part inside it, with its place and its family."""
+    yield where, part, family
     for name, parameter in parameters(family.find(part.kind)).items():
-        value, inner = part.parameters[name], nested_family(parameter.annotation)
+        inner = nested_family(parameter.annotation)
         if inner is not None:
-            yield from bounded(value, inner, (*where, name))
+            yield from within(part.parameters[name], inner, (*where, name))
+
+
+def bounded(part: Part, family: Family[Any], where: Where = ()) -> Iterator[Bound]:
+    """Find every parameter of a part that ``AtMost`` marks."""
+    for name, parameter in parameters(family.find(part.kind)).items():
         for mark in getattr(parameter.annotation, "__metadata__", ()):
             if isinstance(mark, AtMost):
-                yield Bound((*where, name), value, mark, parameter.annotation)
+                yield Bound((*where, name), part.parameters[name], mark, parameter.annotation)

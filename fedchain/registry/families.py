@@ -115,7 +115,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "aggregation": Address("fedchain.aggregation", "aggregations"),
         "update": Address("fedchain.update", "updates"),
         "attack": Address("fedchain.attacks", "attacks"),
-        "topology": Address("fedchain.network.topology", "topologies"),
+        "network": Address("fedchain.network.topology", "topologies"),
         "latency": Address("fedchain.network.topology", "latencies"),
         "work": Address("fedchain.ledger.work", "works"),
     }
@@ -125,14 +125,19 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
 
 def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return what the YAML sets: the parameters after ``*``, or the fields of a section."""
-    hints = typing.get_type_hints(maker, include_extras=True)
     if isinstance(maker, type) and issubclass(maker, Section):
+        hints = typing.get_type_hints(maker, include_extras=True)
         return {name: _field(name, hints[name], f) for name, f in maker.model_fields.items()}
-    return {
-        name: parameter.replace(annotation=hints.get(name, Any))
+    named = {
+        name: parameter
         for name, parameter in inspect.signature(maker).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+    # The other annotations may name what only a type checker imports.
+    asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
+    known = inspect.unwrap(maker).__globals__
+    hints = typing.get_type_hints(asked, known, include_extras=True)
+    return {name: p.replace(annotation=hints[name]) for name, p in named.items()}
 
 
 def nested_family(annotation: object) -> Family[Any] | None:
@@ -242,6 +247,13 @@ def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
     return create_model(maker.__name__, __config__=STRICT, **fields)
 
 
+def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of every key that is a plain value, by name."""
+    schema = _leaves(maker).model_json_schema()
+    properties: dict[str, dict[str, Any]] = schema.get("properties", {})
+    return {k: {n: v for n, v in p.items() if n != "title"} for k, p in properties.items()}
+
+
 def _tuples(value: object) -> object:
     if isinstance(value, list | tuple):
         return tuple(_tuples(v) for v in value)
@@ -259,6 +271,9 @@ def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
         raise ValueError(f"cannot import {kind!r}: {error}; write module:function") from error
     if not inspect.isfunction(maker):
         raise ValueError(f"{kind!r} is no Python function; write module:function")
+    untyped = [n for n, p in parameters(maker).items() if p.annotation is inspect.Parameter.empty]
+    if untyped:
+        raise ValueError(f"{kind!r} must give its parameter {untyped[0]} a type")
     expected = {_positional(part) for part in family.parts.values()}
     if expected and _positional(maker) not in expected:
         model = next(iter(family.parts.values()))

@@ -21,6 +21,7 @@ from fedchain.registry import (
     nested_family,
     parameters,
     suggest,
+    within,
 )
 from fedchain.scenario.overriding import parse_path, put_all
 from fedchain.scenario.sections import Attack, Scenario, Sources, Sweep
@@ -28,6 +29,8 @@ from fedchain.scenario.tree import Located, Node, leaves, locate
 
 MAX_POINTS = 2000
 """Points of a grid; more is a mistake."""
+NOISE = ("epsilon", "noise_multiplier")
+"""Parameters of a mechanism that both fix the noise."""
 
 
 def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
@@ -129,15 +132,13 @@ def _flat(problem: Problem, where: Where, own: list[str], part: Mapping[str, Any
 def _parts(
     values: Mapping[str, Any], attacks: Mapping[int, Attack]
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
-    """Yield every part that is right by itself, with its place and its family."""
+    """Yield every part that is right by itself, and the parts inside it."""
     for name, field in parameters(Scenario).items():
         family = nested_family(field.annotation)
         if family is not None and name in values:
-            yield (name,), values[name], family
-    if "ledger" in values:
-        yield ("ledger", "work"), values["ledger"].work, FAMILIES["work"].family()
+            yield from within(values[name], family, (name,))
     for index, attack in attacks.items():
-        yield ("attacks", index), attack.part, FAMILIES["attack"].family()
+        yield from within(attack.part, FAMILIES["attack"].family(), ("attacks", index))
 
 
 def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Attack]) -> Iterator[Problem]:
@@ -147,6 +148,21 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Attack]) -> Iterato
             problem = None if limit is None else bound.problem(cast(float, limit))
             if problem is not None:
                 yield problem
+        if family.name == "latency":
+            yield from _law_problems(part, family, where)
+    privacy = values.get("privacy")
+    given = [privacy.parameters.get(name) for name in NOISE] if privacy is not None else []
+    if privacy is not None and set(NOISE) <= set(privacy.parameters) and given.count(None) != 1:
+        words = f"needs epsilon or noise_multiplier, got {given[0]} and {given[1]}"
+        yield Problem(("privacy",), f"{words}; exactly one of the two is allowed")
+
+
+def _law_problems(part: Part, family: Family[Any], where: Where) -> Iterator[Problem]:
+    """Build a law of latency, which costs nothing and knows how its parameters belong together."""
+    try:
+        family.build(part)
+    except ValueError as error:
+        yield Problem(where, str(error).removeprefix(f"{Problem(where, '').key}."))
 
 
 def _inside(value: object, key: str) -> Any:

@@ -41,6 +41,8 @@ class LedgerSettings(Section):
     """Simulated seconds after which a compute node stops to wait for more than the quorum."""
     storage: Literal["int8", "int16", "int32"] = "int16"
     """Integers in which the directions are sent and stored."""
+    weights: Literal["float64", "float32"] = "float64"
+    """Numbers in which the weights are stored and agreed on."""
 
 
 class Attack(Section):
@@ -114,10 +116,10 @@ class Scenario(Section):
     """What is learned: data, model, loss, metrics."""
     nodes: Annotated[Nodes, Field(examples=["{holders: 20, compute: 3}"])]
     """Who acts."""
-    network: Annotated[Part, FAMILIES["topology"]] = Part("complete", {})
+    network: Annotated[Part, FAMILIES["network"]] = Part("complete", {})
     """Who hears whom, and how fast."""
     privacy: Annotated[
-        Part, FAMILIES["mechanism"], Field(examples=["{kind: gaussian, epsilon: 8.0}"])
+        Part, FAMILIES["mechanism"], Field(examples=["{kind: gaussian, epsilon: 8.0, clip: 0.1}"])
     ]
     """The noise that each holder adds before it speaks."""
     aggregation: Annotated[

@@ -1,0 +1,88 @@
+"""What every command shares: options, and results as rich text, plain text or one JSON object."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+class Format(StrEnum):
+    """How a result is shown on stdout."""
+
+    rich = "rich"
+    plain = "plain"
+    json = "json"
+
+
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="How results are shown: rich, plain or json.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override a value of the scenario: privacy.epsilon=2, attacks[0].holders=[1,2].",
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Takes the place of the scenario's seed.")
+]
+
+
+def stdout(form: Format) -> Console:
+    """Return the console of results: no colour with NO_COLOR, in plain, or off a terminal."""
+    from rich.console import Console
+
+    if form is Format.rich:
+        return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    return Console(highlight=False, color_system=None, width=None if sys.stdout.isatty() else 400)
+
+
+def stderr() -> Console:
+    """Return the console of logs and progress."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def table(form: Format, *columns: str) -> Table:
+    """Return an empty table: a light frame in rich, bare columns in plain."""
+    from rich import box
+    from rich.table import Table
+
+    frame = box.SIMPLE_HEAD if form is Format.rich else None
+    made = Table(box=frame, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout; a number that is not finite, which JSON has not, is null."""
+    typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def jsonable(value: Any) -> Any:
+    """Return a value as JSON can say it.
+
+    >>> jsonable({"epsilon": math.inf, "holders": (1, 2)})
+    {'epsilon': None, 'holders': [1, 2]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

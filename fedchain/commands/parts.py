@@ -1,0 +1,175 @@
+"""Registered parts as `list` and `describe` show them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.registry import (
+    FAMILIES,
+    Family,
+    leaf_schema,
+    nested_family,
+    parameters,
+    plain_value,
+    suggest,
+)
+from fedchain.scenario.schema import argument_words, summary
+from fedchain.scenario.writing import yaml_text
+
+WRITTEN: Mapping[str, tuple[str, int]] = {
+    "task": ("task: ", 0),
+    "mechanism": ("privacy: ", 0),
+    "aggregation": ("aggregation: ", 0),
+    "update": ("update: ", 0),
+    "network": ("network: ", 0),
+    "attack": ("attacks:\n  - ", 4),
+    "work": ("ledger:\n  work: ", 2),
+    "model": ("task:\n  kind: ..\n  model: ", 2),
+    "loss": ("task:\n  kind: ..\n  loss: ", 2),
+    "split": ("task:\n  kind: ..\n  split: ", 2),
+    "latency": ("network:\n  kind: complete\n  latency_ms: ", 2),
+}
+"""What stands before a part's block in a scenario, by family, and how far it is indented."""
+PLACEHOLDERS = {"integer": "1", "number": "1.0", "string": "text", "boolean": "true", "array": "[]"}
+"""What an example shows for a parameter without a default."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a part, in words."""
+
+    name: str
+    allowed: str
+    """Type and bounds."""
+    default: str
+    """As YAML; `required` where there is none."""
+    meaning: str
+    """From the docstring."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """One part, in words."""
+
+    family: str
+    kind: str
+    what: str
+    """The docstring's first sentence."""
+    docstring: str
+    signature: str
+    parameters: tuple[Parameter, ...]
+    example: str
+    """A block to copy into a scenario."""
+
+    def entry(self) -> dict[str, str]:
+        """Return the part's line in a list."""
+        return {"kind": self.kind, "what": self.what}
+
+    def full(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return asdict(self)
+
+
+def catalogue(family: str | None = None) -> dict[str, list[Described]]:
+    """Return every part by family, or those of one family.
+
+    Raises:
+        ScenarioError: no such family.
+    """
+    if family is not None and family not in FAMILIES:
+        text = f"no family called {family!r}; {suggest(family, FAMILIES)}"
+        raise ScenarioError([Problem((), text)], text)
+    wanted = [family] if family is not None else list(FAMILIES)
+    families = {name: FAMILIES[name].family() for name in wanted}
+    return {name: [describe(f, kind) for kind in f.names()] for name, f in families.items()}
+
+
+def described(name: str) -> list[Described]:
+    """Return the parts of this name: one, unless two families share it.
+
+    Raises:
+        ScenarioError: no such part.
+    """
+    every = [part for parts in catalogue().values() for part in parts]
+    found = [part for part in every if part.kind == name]
+    if not found:
+        text = f"no part called {name!r}; {suggest(name, {part.kind for part in every})}"
+        raise ScenarioError([Problem((), text)], text)
+    return found
+
+
+def describe(family: Family[Any], kind: str) -> Described:
+    """Put one part into words."""
+    maker = family.find(kind)
+    words = argument_words(maker)
+    entries = {
+        name: Parameter(name, allowed(maker, name), default_text(p), words.get(name, ""))
+        for name, p in parameters(maker).items()
+    }
+    return Described(
+        family.name,
+        kind,
+        summary(maker).split(". ")[0].rstrip("."),
+        inspect.getdoc(maker) or "",
+        f"{kind}{inspect.signature(maker)}",
+        tuple(entries.values()),
+        _example(family.name, kind, maker),
+    )
+
+
+def default_text(parameter: inspect.Parameter) -> str:
+    """Return a default as YAML; a block by its kind and what it sets."""
+    if parameter.default is inspect.Parameter.empty:
+        return "required"
+    return yaml_text(plain_value(parameter.default))
+
+
+def allowed(maker: Callable[..., Any], name: str) -> str:
+    """Return the type and the bounds of a parameter in words."""
+    parameter = parameters(maker)[name]
+    family = nested_family(parameter.annotation)
+    if family is not None:
+        return f"a {family.name}: {', '.join(family.names())}"
+    schema = leaf_schema(maker)[name]
+    choices = schema.get("anyOf", [schema])
+    return " or ".join(_type_words(choice) for choice in choices)
+
+
+def _type_words(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema or "const" in schema:
+        return ", ".join(str(v) for v in schema.get("enum", [schema.get("const")]))
+    names = {"integer": "whole number", "number": "number", "string": "text", "null": "null"}
+    names |= {"boolean": "true, false", "array": "list", "object": "block"}
+    bounds = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+    limits = [f"{sign} {schema[key]:g}" for key, sign in bounds.items() if key in schema]
+    return " ".join([names.get(str(schema.get("type")), "anything"), ", ".join(limits)]).strip()
+
+
+def _example(family: str, kind: str, maker: Callable[..., Any]) -> str:
+    prefix, _ = WRITTEN[family]
+    values = [f"kind: {kind}"]
+    for name, parameter in parameters(maker).items():
+        nested = nested_family(parameter.annotation) is not None
+        if parameter.default is not inspect.Parameter.empty:
+            if not nested and parameter.default is not None:
+                values.append(f"{name}: {default_text(parameter)}")
+        elif nested:
+            values.append(f"{name}: {{kind: ..}}")
+        else:
+            values.append(f"{name}: {_placeholder(leaf_schema(maker)[name])}")
+    if family == "attack":
+        values.append("holders: [0, 1]")
+    return f"{prefix}{{{', '.join(values)}}}"
+
+
+def _placeholder(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    if low is not None and schema.get("type") == "integer":
+        return str(int(low) + ("exclusiveMinimum" in schema))
+    return PLACEHOLDERS.get(str(schema.get("type")), "..")

@@ -1,0 +1,137 @@
+"""The scenario's JSON schema, for completion and checks in editors."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fedchain.registry import (
+    FAMILIES,
+    Part,
+    Section,
+    leaf_schema,
+    nested_family,
+    parameters,
+    section_of,
+)
+from fedchain.scenario.sections import Attack, Scenario
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+OWN_PART = {
+    "description": "A part of your own: module:function.",
+    "type": "object",
+    "properties": {"kind": {"type": "string", "pattern": "^[A-Za-z_][\\w.]*:\\w+$"}},
+    "required": ["kind"],
+}
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of a scenario file, every registered part described."""
+    whole = _object(Scenario)
+    required = whole.pop("required")
+    whole["properties"] = {
+        "extends": {"type": "string", "description": "Another scenario file to start from."},
+        **whole["properties"],
+        "attacks": {"type": "array", "items": {"$ref": "#/$defs/attack"}},
+    }
+    families = {name: address.family() for name, address in FAMILIES.items()}
+    definitions = {
+        name: {"anyOf": [*(part_schema(family.find(n), name) for n in family.names()), OWN_PART]}
+        for name, family in families.items()
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "fedchain scenario",
+        **whole,
+        "anyOf": [{"required": ["extends"]}, {"required": required}],
+        "$defs": definitions,
+    }
+
+
+def part_schema(
+    maker: Callable[..., Any], family: str, kind_required: bool = True
+) -> dict[str, Any]:
+    """Return the schema of one part's block, described by its docstring."""
+    block = _object(maker)
+    if family == "attack":
+        own = _object(Attack)
+        shared = {name: s for name, s in own["properties"].items() if name != "part"}
+        block["properties"] |= shared
+        block["required"] = [*block["required"], "holders"]
+    block["properties"] = {"kind": {"const": maker.__name__}, **block["properties"]}
+    block["required"] = ["kind", *block["required"]] if kind_required else []
+    return {"description": summary(maker), **block}
+
+
+def summary(maker: Callable[..., Any]) -> str:
+    """Return the first paragraph of a docstring in one line."""
+    return " ".join((inspect.getdoc(maker) or "").split("\n\n")[0].split())
+
+
+def argument_words(maker: Callable[..., Any]) -> dict[str, str]:
+    """Return what a docstring's ``Args`` say, by parameter; of a section: of its fields.
+
+    >>> argument_words(part_schema)
+    {}
+    """
+    text = inspect.getdoc(maker) or ""
+    section = re.search(r"^Args:\n((?:[ ]{4,}.*\n?|\n)*)", text, re.MULTILINE)
+    words: dict[str, str] = {}
+    name = ""
+    for line in section[1].splitlines() if section else []:
+        entry = re.match(r"^ {4}(\w+)(?: \(.*?\))?:\s*(.*)$", line)
+        if entry:
+            name = entry[1]
+            words[name] = entry[2]
+        elif name and line.strip():
+            words[name] = f"{words[name]} {line.strip()}"
+    return words
+
+
+def _object(maker: Callable[..., Any]) -> dict[str, Any]:
+    words = field_words(maker) if is_section(maker) else argument_words(maker)
+    leaves = leaf_schema(maker)
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for name, parameter in parameters(maker).items():
+        entry = dict(leaves.get(name) or _block(parameter))
+        if name in words:
+            entry["description"] = words[name]
+        properties[name] = entry
+        if parameter.default is inspect.Parameter.empty:
+            required.append(name)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _block(parameter: inspect.Parameter) -> dict[str, Any]:
+    """Return the schema of a block: a section, or any part of a family."""
+    section, family = section_of(parameter.annotation), nested_family(parameter.annotation)
+    if family is None:
+        assert section is not None
+        block = _object(section)
+        return block if parameter.default is not None else {"anyOf": [block, {"type": "null"}]}
+    reference = {"$ref": f"#/$defs/{family.name}"}
+    if not isinstance(parameter.default, Part):
+        return reference
+    maker = family.find(parameter.default.kind)
+    # A block without a kind keeps the default's.
+    return {"anyOf": [reference, part_schema(maker, family.name, kind_required=False)]}
+
+
+def is_section(maker: object) -> bool:
+    """Say whether this is a section rather than a part's function."""
+    return isinstance(maker, type) and issubclass(maker, Section)
+
+
+def field_words(section: Callable[..., Any]) -> dict[str, str]:
+    """Return the docstring under each field of a section, by name."""
+    source = inspect.getsource(section)
+    found = re.finditer(r'^    (\w+):(?:[^"]|"(?!""))*?\n    """(.*?)"""', source, re.M | re.S)
+    return {match[1]: " ".join(match[2].split()) for match in found}
