@@ -39,7 +39,7 @@ def side_by_side(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
     Returns:
         RGB, (h', w', 3).
     """
-    light, depth = image[0], 0.2 + 0.8 * image[1]
+    light, depth = np.sqrt(image[0]), image[1]  # a few highlights leave the rest dark
     errors = np.zeros((*valid.shape, 3))
     for where, colour in (
         (keep & kept, KEPT), (~keep & ~kept, ERASED), (~keep & kept, MISSED), (keep & ~kept, LOST)
@@ -55,7 +55,7 @@ def side_by_side(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
 
 
 def _grey(values: Floats, valid: Mask) -> npt.NDArray[np.float64]:
-    return np.repeat(np.where(valid, 255.0 * values, 0)[..., None], 3, axis=-1)
+    return np.repeat(np.where(valid, 50 + 205.0 * values, 0)[..., None], 3, axis=-1)
 
 
 def _mask(light: Floats, remains: Mask) -> npt.NDArray[np.float64]:

@@ -28,7 +28,7 @@ from fedchain.scans.simulator.optics import decodable, highlight, reflection, sc
 from fedchain.scans.simulator.rays import Hits, Indices, dot, trace
 from fedchain.scans.simulator.scenes import Scenes, Site, draw_scenes
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed would give other scans: it is part of the cache's key."""
 VIEW_M = 0.21
 """What the image spans at one working distance (0.55 m), in metres."""

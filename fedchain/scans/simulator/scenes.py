@@ -76,7 +76,7 @@ def site_of(seed: int, number: int) -> Site:
     return Site(
         family=names[number % len(names)],
         albedo=float(random.uniform(0.35, 0.8)),
-        gloss=float(random.choice([0.15, 0.5, 0.75]) * random.uniform(0.8, 1.15)),
+        gloss=float(random.choice([0.2, 0.6, 0.85]) * random.uniform(0.8, 1.15)),
         table_albedo=float(random.uniform(0.1, 0.3)),
         noise=float(np.exp(random.uniform(np.log(0.03), np.log(0.2)))),
         elevation=float(random.uniform(0.6, 1.1)),

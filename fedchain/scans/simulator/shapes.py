@@ -85,8 +85,10 @@ def _gear(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
     radius, tooth, half, teeth, hub, height = p
     across = _longest(x, y)
     wave = np.clip(1.5 * np.cos(teeth * np.arctan2(y, x)), -1, 1)
-    wheel = np.maximum(across - radius - tooth * wave, np.abs(z + height - half) - half)
-    return np.asarray(np.minimum(0.7 * wheel, _tube(across, z, hub, height)))
+    slope = 1.5 * tooth * teeth / (radius - tooth)  # of the flanks: what a distance must not have
+    rim = (across - radius - tooth * wave) / np.sqrt(1 + slope * slope)
+    wheel = np.maximum(rim, np.abs(z + height - half) - half)
+    return np.asarray(np.minimum(wheel, _tube(across, z, hub, height)))
 
 
 def _ring(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
