@@ -1,0 +1,189 @@
+"""A tiny federation in plain numpy: holders that sign, a step, and blocks that are mined."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from fedchain.ledger.block import Block, Header, block_hash, header_prefix, messages_root
+from fedchain.ledger.chain import Chain
+from fedchain.ledger.codec import common_exponent, quantise
+from fedchain.ledger.library import Library
+from fedchain.ledger.mempool import Mempool
+from fedchain.ledger.merkle import Tree
+from fedchain.ledger.message import (
+    Declaration,
+    Message,
+    identity_leaves,
+    identity_of,
+    message_id,
+    sign_message,
+)
+from fedchain.ledger.rules import Rules, chain_id_of, genesis, rules_hash
+from fedchain.ledger.signature import public_key_of
+from fedchain.ledger.state import State, hash_memory, hash_weights
+from fedchain.ledger.store import Store
+from fedchain.ledger.work import compact_from_target, search, target_from_compact
+
+D, HOLDERS, ROUNDS = 12, 4, 30
+EASY = compact_from_target(2**252)
+REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference" / "ledger.json"
+
+
+def reference() -> dict:
+    return json.loads(REFERENCE.read_text())
+
+
+def secret(holder: int, number: int) -> bytes:
+    return hashlib.sha256(b"%d:%d" % (holder, number)).digest()
+
+
+@cache
+def identities() -> Tree:
+    pairs = [(r, identity_of(public_key_of(secret(h, r)))) for h, r in places()]
+    return Tree(identity_leaves(pairs))
+
+
+@cache
+def places() -> list[tuple[int, int]]:
+    return [(h, r) for r in range(1, ROUNDS + 1) for h in range(HOLDERS)]
+
+
+def make_rules(**changes: object) -> Rules:
+    rules = Rules(
+        aggregation='{"kind":"mean"}',
+        update='{"kind":"momentum"}',
+        dimension=D,
+        layout=(("weight", (2, 5)), ("bias", (2,))),
+        dtype="float64",
+        holders=HOLDERS,
+        identity="registered",
+        identity_root=identities().root,
+        quorum=2,
+        rounds=ROUNDS,
+        storage="int16",
+        max_norm=100.0,
+        bits=EASY,
+        interval_ms=1000,
+        retarget_window=0,
+        max_ahead_ms=5000,
+    )
+    return replace(rules, **changes)
+
+
+def step(state: State, messages: tuple[Message, ...]) -> State:
+    """Momentum over the mean of the restored directions, in the order of the messages."""
+    total = np.zeros(D)
+    for row, message in zip(common_exponent(messages), messages, strict=True):
+        total = total + row * message.norm / 2**20
+    velocity = 0.9 * state.memory["velocity"] + total / len(messages)
+    memory = {"velocity": velocity, "step": state.memory["step"] + 1.0}
+    return State(state.weights - 0.1 * velocity, memory)
+
+
+def first_state() -> State:
+    return State(np.linspace(-1, 1, D), {"velocity": np.zeros(D), "step": np.zeros(())})
+
+
+@dataclass
+class World:
+    rules: Rules
+    state: State
+    genesis: Block
+
+    @property
+    def chain_id(self) -> bytes:
+        return chain_id_of(self.genesis)
+
+    def chain(self, library: Library | None = None, transition=step) -> Chain:
+        return Chain(self.genesis, self.state, self.rules, transition, library or Library())
+
+    def pool(self, chain: Chain, library: Library | None = None) -> Mempool:
+        return Mempool(self.rules, self.chain_id, chain.height_of, library or Library())
+
+    def message(self, holder: int, parent: bytes, number: int, **changes: object) -> Message:
+        salt = changes.pop("salt", 0)
+        draws = np.random.default_rng([holder, number, salt, *parent[:4]])
+        gradient = draws.normal(size=changes.pop("dimension", self.rules.dimension))
+        norm = float(np.linalg.norm(gradient))
+        exponent, direction = quantise(gradient / norm, changes.pop("storage", self.rules.storage))
+        key = secret(holder, number)
+        place = places().index((holder, number))
+        proof = identities().proof(place) if self.rules.identity == "registered" else None
+        message = Message(
+            version=1,
+            chain_id=self.chain_id,
+            parent=parent,
+            round=number,
+            public_key=public_key_of(key),
+            proof=proof,
+            exponent=exponent,
+            direction=direction,
+            norm=norm,
+            declaration=Declaration("gaussian", 3.5, 0.1, 200),
+        )
+        return sign_message(replace(message, **changes), key)
+
+    def messages(self, parent: bytes, number: int, holders=range(HOLDERS)) -> tuple[Message, ...]:
+        made = [self.message(h, parent, number) for h in holders]
+        return tuple(sorted(made, key=message_id))
+
+    def block(
+        self,
+        chain: Chain,
+        parent: bytes | None = None,
+        holders=range(HOLDERS),
+        messages: tuple[Message, ...] | None = None,
+        miner: bytes = b"\x01",
+        after: State | None = None,
+        **changes: object,
+    ) -> Block:
+        parent = chain.head if parent is None else parent
+        below = chain.header(parent)
+        if messages is None:
+            messages = self.messages(parent, below.height + 1, holders)
+        after = after or step(chain.state(parent), messages)
+        header = Header(
+            version=1,
+            chain_id=self.chain_id,
+            height=below.height + 1,
+            parent=parent,
+            time_ms=below.time_ms + 1000,
+            bits=chain.expected_bits(parent),
+            address=hashlib.sha256(miner).digest(),
+            messages_root=messages_root(messages),
+            weights_hash=hash_weights(after),
+            memory_hash=hash_memory(after),
+            rules_hash=rules_hash(self.rules),
+            nonce=0,
+        )
+        return Block(mined(replace(header, **changes)), messages)
+
+    def grow(self, chain: Chain, blocks: int, store: Store | None = None) -> list[Block]:
+        grown = []
+        for _ in range(blocks):
+            grown.append(self.block(chain))
+            chain.add(grown[-1], grown[-1].header.time_ms)
+            if store is not None:
+                store.append(grown[-1], chain.state(chain.head), grown[-1].header.time_ms)
+        return grown
+
+
+def mined(header: Header) -> Header:
+    nonce = search(header_prefix(header), 0, 10**6, target_from_compact(header.bits))
+    assert nonce is not None
+    return replace(header, nonce=nonce)
+
+
+def make_world(**changes: object) -> World:
+    rules, state = make_rules(**changes), first_state()
+    return World(rules, state, genesis(rules, state))
+
+
+def names(blocks: list[Block]) -> list[bytes]:
+    return [block_hash(block.header) for block in blocks]

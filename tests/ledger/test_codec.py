@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedchain.ledger.codec import (
+    LARGEST,
+    LEAST_EXPONENT,
+    common_exponent,
+    could_be_finer,
+    norm_bounds,
+    quantise,
+    squared_norm,
+)
+
+STORAGES = ["int8", "int16", "int32"]
+
+
+def unit(seed: int, dimension: int, spread: float) -> np.ndarray:
+    vector = np.random.default_rng(seed).normal(size=dimension) ** spread
+    return vector / np.linalg.norm(vector)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 3000),
+    st.sampled_from([1, 3, 5]),
+    st.sampled_from(STORAGES),
+)
+def test_every_unit_vector_passes_the_checks_that_nodes_make(seed, dimension, spread, storage):
+    vector = unit(seed, dimension, spread)
+    exponent, integers = quantise(vector, storage)
+    assert integers.dtype == storage
+    assert np.abs(integers - np.ldexp(vector, exponent)).max() <= 0.5
+    assert LEAST_EXPONENT[storage] <= exponent <= 20
+    low, high = norm_bounds(dimension, exponent)
+    assert low <= 4 * squared_norm(integers) <= high
+    assert not could_be_finer(integers, exponent, storage)
+    assert (
+        exponent == 20 or np.abs(np.rint(np.ldexp(vector, exponent + 1))).max() > LARGEST[storage]
+    )
+
+
+def test_an_axis_and_a_flat_vector_fit_every_storage():
+    for storage in STORAGES:
+        for vector in (np.eye(5)[2], -np.eye(5)[2], np.full(4, 0.5), np.full(10**6, 1e-3)):
+            exponent, integers = quantise(vector, storage)
+            low, high = norm_bounds(len(vector), exponent)
+            assert low <= 4 * squared_norm(integers) <= high
+
+
+@pytest.mark.parametrize("vector", [np.zeros(3), np.ones(3), np.array([np.nan, 1.0])])
+def test_what_is_no_unit_vector_is_refused(vector):
+    with pytest.raises(ValueError, match="direction: norm is"):
+        quantise(vector, "int16")
+
+
+def test_the_squared_norm_is_exact_at_the_ends_of_the_range():
+    for dtype in STORAGES:
+        info = np.iinfo(dtype)
+        values = np.array([info.min, info.max, -1, 0, 1, 12345 % info.max], dtype=dtype)
+        many = np.tile(values, 1000)
+        assert squared_norm(many) == 1000 * sum(int(v) ** 2 for v in values)
+    long = np.full(2**21 + 3, -(2**31), dtype=np.int32)
+    assert squared_norm(long) == (2**21 + 3) * 2**62
+
+
+def test_the_shift_to_the_common_exponent_is_exact():
+    rows = [quantise(unit(seed, 50, 3), "int16") for seed in range(9)]
+    carriers = [SimpleNamespace(exponent=e, direction=q) for e, q in rows]
+    expected = [[int(entry) << (20 - e) for entry in q] for e, q in rows]
+    assert common_exponent(carriers).astype(int).tolist() == expected
+
+
+def test_sums_at_the_common_exponent_are_exact_in_any_order():
+    rows = [quantise(unit(seed, 400, 1), "int16") for seed in range(64)]
+    matrix = common_exponent([SimpleNamespace(exponent=e, direction=q) for e, q in rows])
+    exact = [sum(int(v) for v in column) for column in matrix.T]
+    total = matrix.sum(axis=0)
+    assert total.tolist() == exact
+    products = matrix @ total
+    assert products.tolist() == [
+        sum(int(a) * b for a, b in zip(r, exact, strict=True)) for r in matrix
+    ]
+    order = np.random.default_rng(0).permutation(400)
+    assert (matrix[:, order] @ total[order]).tolist() == products.tolist()
