@@ -14,7 +14,7 @@ import typer
 
 from fedchain.errors import DataError, FedchainError, MissingExtra, ScenarioError
 
-GROUPS = ("running", "ledgers", "studying", "scenarios")
+GROUPS = ("running", "studying", "ledgers", "scenarios")
 """Modules of this folder, in the order of the help; each has an ``app``."""
 EXIT_CODES: dict[type[FedchainError], int] = {ScenarioError: 2, DataError: 3, MissingExtra: 3}
 """What a script may ask of ``$?``; any other error of fedchain is 1."""

@@ -20,20 +20,20 @@ from fedchain.registry import (
 from fedchain.scenario.schema import argument_words, summary
 from fedchain.scenario.writing import yaml_text
 
-WRITTEN: Mapping[str, tuple[str, int]] = {
-    "task": ("task: ", 0),
-    "mechanism": ("privacy: ", 0),
-    "aggregation": ("aggregation: ", 0),
-    "update": ("update: ", 0),
-    "network": ("network: ", 0),
-    "attack": ("attacks:\n  - ", 4),
-    "work": ("ledger:\n  work: ", 2),
-    "model": ("task:\n  kind: ..\n  model: ", 2),
-    "loss": ("task:\n  kind: ..\n  loss: ", 2),
-    "split": ("task:\n  kind: ..\n  split: ", 2),
-    "latency": ("network:\n  kind: complete\n  latency_ms: ", 2),
+WRITTEN = {
+    "task": "task: ",
+    "mechanism": "privacy: ",
+    "aggregation": "aggregation: ",
+    "update": "update: ",
+    "network": "network: ",
+    "attack": "attacks:\n  - ",
+    "work": "ledger:\n  work: ",
+    "model": "task:\n  kind: ..\n  model: ",
+    "loss": "task:\n  kind: ..\n  loss: ",
+    "split": "task:\n  kind: ..\n  split: ",
+    "latency": "network:\n  kind: complete\n  latency_ms: ",
 }
-"""What stands before a part's block in a scenario, by family, and how far it is indented."""
+"""What stands before a part's block in a scenario, by family."""
 PLACEHOLDERS = {"integer": "1", "number": "1.0", "string": "text", "boolean": "true", "array": "[]"}
 """What an example shows for a parameter without a default."""
 
@@ -150,7 +150,6 @@ def _type_words(schema: Mapping[str, Any]) -> str:
 
 
 def _example(family: str, kind: str, maker: Callable[..., Any]) -> str:
-    prefix, _ = WRITTEN[family]
     values = [f"kind: {kind}"]
     for name, parameter in parameters(maker).items():
         nested = nested_family(parameter.annotation) is not None
@@ -161,9 +160,11 @@ def _example(family: str, kind: str, maker: Callable[..., Any]) -> str:
             values.append(f"{name}: {{kind: ..}}")
         else:
             values.append(f"{name}: {_placeholder(leaf_schema(maker)[name])}")
+    if {"epsilon", "noise_multiplier"} <= set(parameters(maker)):
+        values.insert(1, "epsilon: 8.0")
     if family == "attack":
         values.append("holders: [0, 1]")
-    return f"{prefix}{{{', '.join(values)}}}"
+    return f"{WRITTEN[family]}{{{', '.join(values)}}}"
 
 
 def _placeholder(schema: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,7 +105,9 @@ def _show_part(part: Described, form: Format) -> None:
 
     console = stdout(form)
     console.print(Text.assemble((part.kind, "bold"), f"  {part.family}"))
-    console.print(part.docstring, markup=False)
+    # The table has what Args say.
+    body = re.sub(r"\nArgs:\n(?:[ ]{4,}.*\n?|\n)*", "\n", part.docstring).split("\n>>>")[0]
+    console.print(body.rstrip(), markup=False)
     if part.parameters:
         rows = table(form, "parameter", "allowed", "default", "meaning")
         for parameter in part.parameters:
