@@ -9,13 +9,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from fedchain.errors import RunError
+from fedchain.results import Run
 from fedchain.studies.statistics import Interval, interval
 
 FORMAT = 1
 """Version of the sweep folder's layout."""
+DONE = ("finished", "budget_exhausted")
+"""Statuses of a run that has its result: all its rounds, or all that its budgets allowed."""
 EPSILON = "privacy.epsilon"
 """The grid key whose axis is the privacy budget."""
 Value = float | str
@@ -24,24 +27,18 @@ Values = tuple[Value, ...]
 """One value a grid key."""
 
 
-class Recorded(Protocol):
-    """A run as studies read it."""
+@dataclass(frozen=True)
+class Recorded:
+    """A run as studies read it, once."""
 
-    @property
-    def folder(self) -> Path:
-        """The run folder."""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """What the run is and how far it came."""
-
-    @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """One row a round; a metric that was not measured is absent or None."""
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """One row a message."""
+    folder: Path
+    """The run folder."""
+    manifest: Mapping[str, Any]
+    """What the run is and how far it came."""
+    metrics: list[dict[str, Any]]
+    """One row a round; a metric that was not measured is absent."""
+    messages: list[dict[str, Any]]
+    """One row a message; empty for the runs of a sweep, whose figures need none."""
 
 
 @dataclass(frozen=True)
@@ -178,10 +175,18 @@ def read_value(text: str) -> Value:
         return text
 
 
-def _open_run(folder: Path) -> Study:
-    from fedchain.simulation import Run
+def read_run(folder: Path, messages: bool = False) -> Recorded:
+    """Read one run folder.
 
-    run: Recorded = Run.open(folder)
+    Raises:
+        RunError: no run is here, or it is damaged.
+    """
+    run = Run.open(folder)
+    return Recorded(folder, run.manifest, run.metrics, run.messages if messages else [])
+
+
+def _open_run(folder: Path) -> Study:
+    run = read_run(folder, messages=True)
     manifest = run.manifest
     if not run.metrics:
         raise RunError(f"{folder}: no round is recorded yet; let the run go on first")
@@ -189,15 +194,13 @@ def _open_run(folder: Path) -> Study:
 
 
 def _open_sweep(folder: Path) -> Study:
-    from fedchain.simulation import Run
-
     sweep, rows = read_points(folder)
     keys = tuple(sweep["grid"])
     members, unfinished = [], []
     for row in rows:
-        if row["status"] in ("finished", "budget_exhausted"):
+        if row["status"] in DONE:
             values = tuple(read_value(row[key]) for key in keys)
-            members.append(Member(Run.open(folder / "runs" / row["run"]), values))
+            members.append(Member(read_run(folder / "runs" / row["run"]), values))
         else:
             unfinished.append(row)
     if not members:

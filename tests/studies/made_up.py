@@ -1,14 +1,14 @@
 """Runs made up in the run folder's format, so that studies are tested without training."""
 
-import csv
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from fedchain.studies.study import Recorded, read_run
 
 STAGES = (
     "gradients",
@@ -22,14 +22,6 @@ STAGES = (
 )
 
 
-@dataclass(frozen=True)
-class MadeUpRun:
-    folder: Path
-    manifest: dict[str, Any]
-    metrics: list[dict[str, Any]]
-    messages: list[dict[str, Any]]
-
-
 def make_run(
     folder: Path,
     *,
@@ -41,19 +33,20 @@ def make_run(
     score: str = "accuracy",
     name: str = "made-up",
     **scenario: Any,
-) -> MadeUpRun:
-    draw = np.random.default_rng(1000 + seed)
+) -> Recorded:
     private = math.isfinite(epsilon)
-    best = 0.95 - (0.4 / (1 + epsilon) if private else 0.0) + draw.normal(0, 0.01)
-    metrics, messages = [], []
+    draw = np.random.default_rng(1000 + seed + int(100 * epsilon if private else 7))
+    best = 0.95 - (0.4 / (1 + epsilon) if private else 0.0) + draw.normal(0, 0.02)
+    events: list[dict[str, Any]] = []
     for t in range(1, rounds + 1):
         attacked = attack_from is not None and t >= attack_from
         block = f"{t:064x}"
         for k in range(holders):
             byzantine = attacked and k == holders - 1
             used = not byzantine and (k + t) % 5 != 0
-            messages.append(
+            events.append(
                 {
+                    "event": "message",
                     "round": t,
                     "block": block,
                     "holder": k,
@@ -67,9 +60,10 @@ def make_run(
                     "late": False,
                 }
             )
-        here = [m for m in messages if m["round"] == t]
-        metrics.append(
+        here = events[-holders:]
+        events.append(
             {
+                "event": "round",
                 "round": t,
                 "height": t,
                 "block": block,
@@ -83,14 +77,18 @@ def make_run(
                 "releases": t,
                 "stale_blocks": 0,
                 "reorganisations": 0,
-                "loss": 2.0 * math.exp(-t / 4) + 0.2,
-                score: best * (1 - math.exp(-t / 3)),
-                **{f"seconds_{s}": 0.02 * (8 - i) for i, s in enumerate(STAGES)},
+                "metrics": {
+                    "loss": 2.0 * math.exp(-t / 4) + 0.2 * (1 - best),
+                    score: best * (1 - math.exp(-t / 3)),
+                },
+                "seconds": {s: 0.02 * (8 - i) for i, s in enumerate(STAGES)},
             }
         )
-    attacks = [] if attack_from is None else [
-        {"kind": "sign_flip", "holders": [holders - 1], "from_round": attack_from}
-    ]
+    attacks = (
+        []
+        if attack_from is None
+        else [{"kind": "sign_flip", "holders": [holders - 1], "from_round": attack_from}]
+    )
     manifest = {
         "format": 1,
         "status": "finished",
@@ -105,7 +103,7 @@ def make_run(
             "rounds": rounds,
             "task": {"kind": "digits"},
             "nodes": {"holders": holders, "compute": 3, "identity": "registered"},
-            "privacy": {"kind": "gaussian", "epsilon": epsilon if private else ".inf"},
+            "privacy": {"kind": "gaussian", "epsilon": epsilon if private else "inf"},
             "aggregation": {"kind": "l_nearest", "keep": holders - 2},
             "attacks": attacks,
             **scenario,
@@ -128,20 +126,35 @@ def make_run(
             "worst_holder_releases": rounds,
         },
     }
-    privacy = {"guarantee": "Each row is (8, 1e-5)-differentially private."}
+    privacy = {"guarantee": "each row is <private>", "warnings": ["delta is large"]}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "privacy.json").write_text(json.dumps(privacy))
-    write_rows(folder / "metrics.csv", metrics)
-    write_rows(folder / "messages.csv", messages)
-    return MadeUpRun(folder, manifest, metrics, messages)
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    (folder / "events.ndjson").write_text(lines)
+    return read_run(folder, messages=True)
 
 
-def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:
-    with file.open("w", newline="") as out:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def make_sweep(folder: Path, epsilons: tuple[float, ...] = (0.5, 2.0, math.inf)) -> None:
+    """Three seeds at every epsilon, and one point that failed."""
+    lines = ["privacy.epsilon,seed,run,status,error,accuracy,epsilon"]
+    for epsilon in epsilons:
+        for seed in range(3):
+            name = f"made-up-{epsilon:g}-s{seed}"
+            make_run(folder / "runs" / name, epsilon=epsilon, seed=seed)
+            lines.append(f"{epsilon},{seed},{name},finished,,0.9,{epsilon}")
+    lines.append("8.0,0,made-up-8-s0,failed,no <memory>,,")
+    described = {
+        "format": 1,
+        "name": "made-up",
+        "description": "",
+        "grid": {"privacy.epsilon": [str(epsilon) for epsilon in epsilons]},
+        "seeds": 3,
+        "x": None,
+        "y": "accuracy",
+    }
+    (folder / "sweep.json").write_text(json.dumps(described))
+    (folder / "points.csv").write_text("\n".join(lines) + "\n")
 
 
 def make_samples(folder: Path, count: int = 2) -> None:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.artist import Artist
@@ -22,7 +23,7 @@ STAGES = ("#0072B2", "#56B4E9", "#009E73", "#F0E442", "#E69F00", "#D55E00", "#CC
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 """Dashes: a second sign beside the colour, for print without colour."""
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.labelsize": 7.5,
@@ -71,7 +72,9 @@ class Drawing:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in fedchain's style inside the block; nothing outside it changes."""
-    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "agg", **SETTINGS}):
+    # The backend stays as it is: a notebook's own must outlive the block.
+    defaults: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
+    with mpl.rc_context({**defaults, **SETTINGS}):
         yield
 
 

@@ -1,0 +1,208 @@
+"""Commands about many runs: sweep, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from fedchain.commands.formats import Format, FormatOption, print_json, stderr
+from fedchain.errors import RunError
+
+if TYPE_CHECKING:
+    from fedchain.scenario import Scenario
+    from fedchain.studies.points import Point
+    from fedchain.studies.sweep import Row, Swept
+
+app = typer.Typer()
+
+FAILED_POINTS, USAGE, INTERRUPTED = 4, 2, 130
+"""Exit codes: some points failed; bad usage or scenario; Ctrl-C with everything saved."""
+
+
+@app.command(epilog="Example: fedchain sweep scenarios/convergence_vs_epsilon.yaml --workers 2")
+def sweep(
+    scenario: Annotated[
+        Path, typer.Argument(metavar="SCENARIO", help="A YAML file, with a sweep section or --set.")
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=A,B",
+            help="Values of a grid axis: privacy.epsilon=1,2,.inf; one value overrides: rounds=20.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Seeds of every point.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of sweeps.")] = Path("sweeps"),
+    workers: Annotated[int, typer.Option(min=1, help="Points that run at the same time.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points; run none.")] = False,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Run a grid times seeds; skip what is finished, go on past failures, write the report."""
+    try:
+        checked = _with_choices(scenario, set_ or [])
+        if dry_run:
+            _list_points(checked, seeds, out, form)
+            return
+        swept = _run(checked, seeds, out, workers, form)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; everything is saved: the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except RunError as error:
+        _refuse(error)
+    _tell_swept(swept, form)
+    if swept.failed:
+        raise typer.Exit(FAILED_POINTS)
+
+
+@app.command(epilog="Example: fedchain report runs/* --figures pdf --tables tex")
+def report(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN/SWEEP..", help="Run folders and sweep folders.")
+    ],
+    figures: Annotated[
+        str, typer.Option(help="Kinds of figure files: pdf, svg, png.")
+    ] = "pdf,svg,png",
+    tables: Annotated[str, typer.Option(help="Kinds of table files: csv, md, tex.")] = "csv,md,tex",
+    html: Annotated[
+        Path | None, typer.Option(help="One page for all, instead of one in each folder.")
+    ] = None,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Write figures, tables and one self-contained page for runs and sweeps."""
+    from fedchain.studies.report import report as write
+
+    try:
+        written = write(paths, _listed(figures), _listed(tables), html)
+    except (RunError, ValueError) as error:
+        _refuse(error)
+    if form is Format.json:
+        print_json({"files": [str(file) for file in written]})
+        return
+    for file in written:
+        typer.echo(str(file))
+
+
+def _with_choices(path: Path, options: Sequence[str]) -> Scenario:
+    """Load the scenario; several values make a grid axis, one value an override."""
+    from fedchain.scenario import load, parse_choices, plain
+
+    choices = parse_choices(options)
+    single = {key: values[0] for key, values in choices.items() if len(values) == 1}
+    axes = {key: values for key, values in choices.items() if len(values) > 1}
+    if not axes:
+        return load(path, set=single)
+    section = plain(load(path, set=single))["sweep"] or {}
+    grid = {k: v for k, v in section.get("grid", {}).items() if k not in single}
+    return load(path, set={**single, "sweep": {**section, "grid": {**grid, **axes}}})
+
+
+def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: Format) -> Swept:
+    from fedchain.studies.points import points_of
+    from fedchain.studies.sweep import sweep as run_sweep
+
+    total = len(points_of(scenario, seeds))
+    with _progress(total, form) as watch:
+        return run_sweep(scenario, out, seeds=seeds, workers=workers, watch=watch)
+
+
+@contextmanager
+def _progress(total: int, form: Format) -> Iterator[Callable[[Point, Row, bool], None]]:
+    """Show the points as they end, on stderr, with the time that is left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = stderr()
+    columns = (
+        TextColumn("Points"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    started, fresh, old = time.monotonic(), 0, 0
+    live = form is Format.rich and console.is_terminal
+    with Progress(*columns, console=console, disable=not live) as shown:
+        task = shown.add_task("points", total=total, left="")
+
+        def watch(point: Point, row: Row, ran: bool) -> None:
+            nonlocal fresh, old
+            fresh, old = fresh + ran, old + (not ran)
+            left = ""
+            if fresh:
+                rest = (total - fresh - old) * (time.monotonic() - started) / fresh
+                left = f"about {_duration(rest)} left"
+            if form is not Format.json:
+                console.print(_point_line(point, row, ran), markup=False, soft_wrap=True)
+            shown.update(task, advance=1, left=left)
+
+        yield watch
+
+
+def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:
+    from fedchain.studies.sweep import value_text
+
+    values = "  ".join(f"{key} {value_text(value)}" for key, value in point.values.items())
+    known = list(row).index("error") + 1 if "error" in row else 0
+    score = next(((k, v) for k, v in list(row.items())[known:] if k != "epsilon"), None)
+    ending = f"{score[0]} {score[1]:.3f}" if score and isinstance(score[1], float) else row["error"]
+    state = row["status"] if ran else f"{row['status']} before"
+    return f"{values}  seed {point.scenario.seed}  {state}  {ending}".rstrip()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format) -> None:
+    from fedchain.studies.points import points_of, sweep_name
+    from fedchain.studies.sweep import value_text
+
+    points = points_of(scenario, seeds)
+    folder = out / sweep_name(scenario)
+    rows = [
+        {**{k: value_text(v) for k, v in p.values.items()}, "seed": p.scenario.seed, "run": p.run}
+        for p in points
+    ]
+    if form is Format.json:
+        print_json({"sweep": str(folder), "points": rows})
+        return
+    for row in rows:
+        typer.echo("  ".join(f"{key} {value}" for key, value in row.items()))
+    typer.echo(f"{len(rows)} points in {folder}")
+
+
+def _tell_swept(swept: Swept, form: Format) -> None:
+    if form is Format.json:
+        told = {
+            "sweep": str(swept.folder),
+            "points": len(swept.rows),
+            "failed": [row["run"] for row in swept.failed],
+            "report": [str(file) for file in swept.report],
+        }
+        print_json(told)
+        return
+    table = swept.folder / "tables" / "points.md"
+    if swept.report and table.is_file():
+        typer.echo(table.read_text(encoding="utf-8"))
+    done = len(swept.rows) - len(swept.failed)
+    typer.echo(f"{done} of {len(swept.rows)} points finished; {swept.folder / 'points.csv'}")
+    for row in swept.failed:
+        typer.echo(f"{row['run']}: {row['status']}: {row['error']}", err=True)
+    if swept.report:
+        typer.echo(f"report: {swept.report[-1]}")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _refuse(error: Exception) -> NoReturn:
+    typer.echo(str(error), err=True)
+    raise typer.Exit(USAGE) from error

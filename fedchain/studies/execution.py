@@ -1,0 +1,133 @@
+"""Running the points of a sweep: in turn, or side by side as processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from fedchain.errors import FedchainError
+from fedchain.scenario import Scenario, from_mapping, plain
+from fedchain.studies.points import Point
+
+Execute = Callable[[Scenario, Path, int | None], object]
+"""(scenario, folder of runs, threads; None: one a core): run it there, go on with what was begun,
+leave what is finished."""
+Ended = Generator[tuple[Point, str], None, None]
+"""Every point as it ends, with its error; empty if there is none."""
+FAILURES = (FedchainError, ValueError, ArithmeticError, RuntimeError, OSError, MemoryError)
+"""What may go wrong in one run without a mistake in the program: the others go on."""
+LARGEST = 16 * 1024 * 1024
+"""Most bytes of a scenario or an answer between processes."""
+PATIENCE_S = 120.0
+"""How long an interrupted worker may take to save its run, seconds."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that runs one point after the other."""
+
+    process: BaseProcess
+    """The process."""
+    line: Connection
+    """Where it hears of points and answers, as JSON."""
+
+
+def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
+    """Run the points one after the other; yield each with its error, empty if there is none."""
+    for point in points:
+        yield point, _attempt(execute, point.scenario, runs, None)
+
+
+def side_by_side(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
+    """Run the points on processes of their own; yield each, as it ends, with its error.
+
+    A process that dies takes its point with it and no other: a fresh one goes on. On Ctrl-C every
+    process saves its run before the interruption goes up.
+    """
+    waiting = deque(points)
+    busy: dict[Worker, Point] = {}
+    idle: list[Worker] = []
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                worker = idle.pop() if idle else _start(runs, execute)
+                busy[worker] = waiting.popleft()
+                _tell(worker, busy[worker].scenario)
+            heard = wait([worker.line for worker in busy])
+            for worker in [w for w in busy if w.line in heard]:
+                point, error = busy.pop(worker), _answer(worker)
+                if worker.process.is_alive():
+                    idle.append(worker)
+                yield point, error
+    finally:
+        _stop([*busy, *idle])
+
+
+def _attempt(execute: Execute, scenario: Scenario, runs: Path, threads: int | None) -> str:
+    try:
+        execute(scenario, runs, threads)
+    except FAILURES as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _start(runs: Path, execute: Execute) -> Worker:
+    # Fresh interpreters, not forks: a fork would copy locks that torch's threads hold.
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, str(runs), execute), daemon=True)
+    process.start()
+    there.close()
+    return Worker(process, here)
+
+
+def _serve(line: Connection, runs: str, execute: Execute) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        while True:
+            scenario = from_mapping(json.loads(line.recv_bytes(LARGEST)))
+            line.send_bytes(json.dumps(_attempt(execute, scenario, Path(runs), 1)).encode())
+    except (EOFError, KeyboardInterrupt):
+        line.close()
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _tell(worker: Worker, scenario: Scenario) -> None:
+    try:
+        worker.line.send_bytes(json.dumps(plain(scenario)).encode())
+    except OSError:
+        # It died while idle or at its start; the answer, which will not come, says how.
+        return
+
+
+def _answer(worker: Worker) -> str:
+    try:
+        return str(json.loads(worker.line.recv_bytes(LARGEST)))
+    except (EOFError, OSError):
+        worker.line.close()
+        worker.process.join()
+        return f"the worker process ended with exit code {worker.process.exitcode}"
+
+
+def _stop(workers: Sequence[Worker]) -> None:
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(PATIENCE_S)
+        if worker.process.is_alive():
+            worker.process.kill()
+        worker.line.close()

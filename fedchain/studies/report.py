@@ -1,0 +1,77 @@
+"""Figures, tables and one page for runs and sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fedchain.results import write_whole
+from fedchain.studies import figures as drawing
+from fedchain.studies import tables as tabling
+from fedchain.studies.figures.style import render
+from fedchain.studies.page import Findings, page
+from fedchain.studies.study import Study, open_study
+
+
+def report(
+    paths: Iterable[str | Path],
+    figures: Sequence[str] = drawing.KINDS,
+    tables: Sequence[str] = tabling.KINDS,
+    html: str | Path | None = None,
+) -> list[Path]:
+    """Write the figures, tables and HTML page of runs and sweeps.
+
+    Every folder gets its own ``figures/`` and ``tables/``. The page of each folder is its
+    ``report.html``; with ``html`` one page holds them all instead. All folders are opened before
+    the first file is written, so that a wrong path leaves nothing behind.
+
+    Args:
+        paths: run folders and sweep folders.
+        figures: kinds of figure files, of ``pdf``, ``svg``, ``png``.
+        tables: kinds of table files, of ``csv``, ``md``, ``tex``.
+        html: file of one common page; None: a page in each folder.
+
+    Returns:
+        The files written, in order.
+
+    Raises:
+        RunError: a folder that is neither a run nor a sweep, or that cannot be written.
+        ValueError: a kind of file that is not known.
+    """
+    for kinds, known in ((figures, drawing.KINDS), (tables, tabling.KINDS)):
+        unknown = sorted(set(kinds) - set(known))
+        if unknown:
+            raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
+    studies = [open_study(Path(path)) for path in paths]
+    findings = [_find(study) for study in studies]
+    written: list[Path] = []
+    for found in findings:
+        written += _write_parts(found, figures, tables)
+    pages = (
+        {found.study.folder / "report.html": [found] for found in findings}
+        if html is None
+        else {Path(html): findings}
+    )
+    for file, shown in pages.items():
+        write_whole(file, page(shown))
+        written.append(file)
+    return written
+
+
+def _find(study: Study) -> Findings:
+    return Findings(study, tuple(drawing.draw(study)), tuple(tabling.tabulate(study)))
+
+
+def _write_parts(found: Findings, figures: Sequence[str], tables: Sequence[str]) -> list[Path]:
+    written = []
+    for drawn in found.drawings:
+        for kind in figures:
+            file = found.study.folder / "figures" / f"{drawn.name}.{kind}"
+            write_whole(file, render(drawn, kind))
+            written.append(file)
+    for table in found.tables:
+        for kind in tables:
+            file = found.study.folder / "tables" / f"{table.name}.{kind}"
+            write_whole(file, tabling.write_table(table, kind))
+            written.append(file)
+    return written
