@@ -100,7 +100,15 @@ class Chain:
     @property
     def work(self) -> int:
         """Expected number of tries behind the head."""
-        return self._entries[self.head].work
+        return self.work_at(self.head)
+
+    def work_at(self, block: bytes) -> int:
+        """Return the expected number of tries behind an accepted block and all below it.
+
+        Raises:
+            KeyError: the chain has not accepted it.
+        """
+        return self._entries[block].work
 
     @property
     def stale(self) -> int:

@@ -15,7 +15,7 @@ from fedchain.ledger.block import Block, block_hash, content_of_block
 from fedchain.ledger.message import Message, content_of
 from fedchain.ledger.rules import Rules
 from fedchain.ledger.state import State
-from fedchain.ledger.validity import Transition, check_block, check_message
+from fedchain.ledger.validity import Transition, check_block, check_message, label
 
 Held = TypeVar("Held")
 
@@ -36,9 +36,7 @@ class Shelf(Generic[Held]):
     (True, 'second')
     """
 
-    def __init__(
-        self, keep: int | None, load: Callable[[bytes], Held | None] | None = None
-    ) -> None:
+    def __init__(self, keep: int | None, load: Callable[[bytes], Held] | None = None) -> None:
         self._held: OrderedDict[bytes, Held] = OrderedDict()
         self._keep = keep
         self._load = load
@@ -58,9 +56,13 @@ class Shelf(Generic[Held]):
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
-        loaded = self._load(key) if self._load else None
-        if loaded is not None:
-            self.put(key, loaded)
+        if self._load is None:
+            return None
+        try:
+            loaded = self._load(key)
+        except KeyError:
+            return None
+        self.put(key, loaded)
         return loaded
 
 
@@ -70,15 +72,15 @@ class Library:
     def __init__(
         self,
         keep_states: int = KEPT_STATES,
-        load_state: Callable[[bytes], State | None] | None = None,
-        load_block: Callable[[bytes], Block | None] | None = None,
+        load_state: Callable[[bytes], State] | None = None,
+        load_block: Callable[[bytes], Block] | None = None,
     ) -> None:
         """Start empty.
 
         Args:
             keep_states: most states in memory, at least 1; older ones are loaded or recomputed.
-            load_state: returns the state after a block, or None: a store's ``find_state``.
-            load_block: returns a block, or None: a store's ``find_block``. Without it every
+            load_state: returns the state after a block, or raises KeyError: ``Store.state``.
+            load_block: returns a block, or raises KeyError: ``Store.block``. Without it every
                 block stays in memory.
         """
         self.states: Shelf[State] = Shelf(keep_states, load_state)
@@ -121,7 +123,10 @@ class Library:
         Raises:
             InvalidBlock: a rule is broken.
         """
-        content = content_of_block(block)
+        try:
+            content = content_of_block(block)
+        except EncodingError as error:
+            raise InvalidBlock(f"{label(block.header)}: messages: {error}") from error
         verdict = self._verdicts.get(content)
         if verdict is None:
             try:

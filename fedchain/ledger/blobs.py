@@ -1,0 +1,90 @@
+"""Files named by the SHA-256 of their bytes: weights, memories, the messages of a block."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from fedchain.errors import LedgerError
+
+_UNFINISHED = ".new-"
+
+
+class Blobs:
+    """A folder of files ``ab/abcd..``; a file is there whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, address: bytes) -> Path:
+        """Return where the blob of this address (32 bytes) is."""
+        name = address.hex()
+        return self.folder / name[:2] / name
+
+    def put(self, data: bytes) -> bytes:
+        """Write a blob to a temporary name, sync, rename; a damaged one is replaced.
+
+        Args:
+            data: the bytes.
+
+        Returns:
+            Their address: SHA-256, 32 bytes.
+
+        Raises:
+            OSError: the disk is full, or may not be written.
+        """
+        address = hashlib.sha256(data).digest()
+        path = self.path(address)
+        if path.exists() and path.read_bytes() == data:
+            return address
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            sync_folder(self.folder)
+        unfinished = self.folder / f"{_UNFINISHED}{path.name}"
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        sync_folder(path.parent)
+        return address
+
+    def get(self, address: bytes, limit: int) -> bytes:
+        """Return the bytes of a blob.
+
+        Args:
+            address: SHA-256 of the bytes, 32 bytes.
+            limit: most bytes that are read.
+
+        Raises:
+            LedgerError: the file is missing, too large, or has other bytes than its name says.
+        """
+        path = self.path(address)
+        try:
+            size = path.stat().st_size
+            data = path.read_bytes() if size <= limit else b""
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise LedgerError(f"blob {path.name[:8]}: cannot be read: {reason}") from error
+        if size > limit:
+            raise LedgerError(f"blob {path.name[:8]}: has {size} bytes; at most {limit}")
+        if (digest := hashlib.sha256(data).digest()) != address:
+            raise LedgerError(
+                f"blob {path.name[:8]}: its bytes were changed: they hash to {digest.hex()[:8]}"
+            )
+        return data
+
+    def clear_unfinished(self) -> None:
+        """Delete what an interrupted ``put`` left behind."""
+        for path in self.folder.glob(f"{_UNFINISHED}*"):
+            path.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,305 @@
+"""The ledger on disk: a database for what is looked up, blobs for what is large.
+
+Blobs are written and synced first, then one transaction makes the block exist: kill the process
+at any moment, and opening gives the last whole block.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from fedchain.errors import LedgerError, RunError
+from fedchain.ledger import database
+from fedchain.ledger.blobs import Blobs
+from fedchain.ledger.block import (
+    Block,
+    Header,
+    block_hash,
+    decode_header,
+    decode_messages,
+    encode_messages,
+    message_bytes,
+    messages_root,
+)
+from fedchain.ledger.database import BlockRow
+from fedchain.ledger.message import Message, identity_of
+from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules, limits_of
+from fedchain.ledger.state import State, decode_tensors, encode_memory, encode_weights
+from fedchain.ledger.work import work_of
+
+_FREE = 65_536
+"""Bytes that names and shapes may take beside the numbers of a blob."""
+_MOST_MEMORY = 16
+"""The memory of an update is at most this many times as large as float64 weights."""
+
+
+class Store:
+    """Reads and appends blocks; everything is checked on reading.
+
+    Made by ``Store.create`` or ``Store.open``; usable in a ``with`` statement.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.connection = connection
+        self.blobs = Blobs(folder / "blobs")
+        self.rules: Rules = decode_rules(database.read_meta(connection)["rules"])
+        self._last: tuple[bytes, Block] | None = None
+
+    @classmethod
+    def create(cls, folder: Path, rules: Rules, genesis: Block, state: State) -> Store:
+        """Make a ledger with nothing but its genesis block.
+
+        Args:
+            folder: where; made if it is missing.
+            rules: of the chain.
+            genesis: made by ``rules.genesis`` of these rules and this state.
+            state: the initial weights and memory.
+
+        Raises:
+            RunError: there is a ledger already, or the folder cannot be written.
+        """
+        path = folder / database.FILE
+        try:
+            (folder / "blobs").mkdir(parents=True, exist_ok=True)
+            connection = database.create(path)
+            address = _put(Blobs(folder / "blobs"), genesis, state)
+            row = database.sealed_row(0, genesis, address, 0, 0, ZERO)
+            database.write_block(connection, row, [])
+            seal = database.journal_seal(row.seal, row.hash)
+            values = {"format": database.FORMAT, "rules": encode_rules(rules)}
+            database.write_meta(connection, **values, head=row.hash, seal=seal)
+            connection.execute("COMMIT")
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{folder}: cannot make a ledger here: {error}") from error
+        return cls(folder, connection)
+
+    @classmethod
+    def open(cls, folder: Path, writable: bool = True) -> Store:
+        """Open a ledger; after a crash it ends with the last whole block.
+
+        Args:
+            folder: of the ledger.
+            writable: False: no byte is written into the folder, which may be read-only.
+
+        Raises:
+            RunError: there is no ledger, or it cannot be opened.
+            LedgerError: its rules are damaged.
+        """
+        path = folder / database.FILE
+        if not path.is_file():
+            raise RunError(f"{folder}: has no ledger; {database.FILE} is missing")
+        try:
+            connect = database.connect_to_write if writable else database.connect_to_read
+            store = cls(folder, connect(path))
+            if writable:
+                store.blobs.clear_unfinished()
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{path}: cannot be opened: {error}") from error
+        return store
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __contains__(self, block: bytes) -> bool:
+        return self.has(block)
+
+    def __len__(self) -> int:
+        """Number of blocks above genesis."""
+        return database.count_blocks(self.connection) - 1
+
+    @property
+    def head(self) -> bytes:
+        """Hash of the head: the first block with the most work, unless ``set_head`` said else."""
+        return database.read_meta(self.connection)["head"]
+
+    @property
+    def genesis(self) -> Block:
+        """The genesis block."""
+        return self._block(self._row("sequence = 0"))
+
+    def append(self, block: Block, state: State, now_ms: int) -> None:
+        """Write a block, its messages and the state after it; nothing if it is there already.
+
+        Args:
+            block: accepted by a chain; its parent is in the store.
+            state: after the block.
+            now_ms: clock of the node that accepted it, milliseconds.
+
+        Raises:
+            RunError: the disk is full or may not be written; the run can be resumed.
+            KeyError: the parent is not in the store.
+            ValueError: the state is not the one that the header commits to.
+        """
+        if self.has(block_hash(block.header)):
+            return
+        parent = self._row("hash = ?", block.header.parent)
+        try:
+            address = _put(self.blobs, block, state)
+            self._insert(block, address, parent, now_ms)
+        except (OSError, sqlite3.Error) as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            height = block.header.height
+            raise RunError(
+                f"{self.folder}: cannot write block {height}: {error}; "
+                "all blocks before it are whole, and the run can be resumed"
+            ) from error
+
+    def set_head(self, block: bytes) -> None:
+        """Move the head to a stored block, as after a reorganisation.
+
+        Raises:
+            KeyError: the block is not in the store.
+            RunError: the disk is full or may not be written.
+        """
+        self._row("hash = ?", block)
+        seal = database.journal_seal(self._newest().seal, block)
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            database.write_meta(self.connection, head=block, seal=seal)
+            self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise RunError(f"{self.folder}: cannot move the head: {error}") from error
+
+    def has(self, block: bytes) -> bool:
+        """Say whether the block with this hash is stored."""
+        return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield every block above genesis in order of arrival."""
+        for row in database.read_blocks(self.connection):
+            if row.sequence:
+                yield self._block(row)
+
+    def block(self, block: bytes) -> Block:
+        """Return the block with this hash.
+
+        Raises:
+            KeyError: it is not stored.
+            LedgerError: its bytes are damaged.
+        """
+        return self._block(self._row("hash = ?", block))
+
+    def block_by(self, parent: bytes, address: bytes) -> Block | None:
+        """Return the first block of this compute node on this parent, None if there is none."""
+        try:
+            return self._block(self._row("parent = ? AND address = ?", parent, address))
+        except KeyError:
+            return None
+
+    def arrived_ms(self, block: bytes) -> int:
+        """Return the clock of the node that accepted a block, milliseconds.
+
+        Raises:
+            KeyError: it is not stored.
+        """
+        return self._row("hash = ?", block).arrived_ms
+
+    def message_by_identity(self, parent: bytes, identity: bytes) -> Message | None:
+        """Return what an identity (P*) released for this parent, None if no block has it."""
+        query = "SELECT sequence FROM message WHERE parent = ? AND identity = ? ORDER BY sequence"
+        for (sequence,) in database.ask(self.connection, query, parent, identity):
+            block = self._block(self._row("sequence = ?", int(str(sequence))))
+            for message in block.messages:
+                if message.parent == parent and identity_of(message.public_key) == identity:
+                    return message
+        return None
+
+    def state(self, block: bytes) -> State:
+        """Return the state after a stored block.
+
+        Raises:
+            KeyError: it is not stored.
+            LedgerError: a blob is missing or damaged.
+        """
+        return read_state(
+            self.blobs, self.rules, decode_header(self._row("hash = ?", block).header)
+        )
+
+    def close(self) -> None:
+        """Close the database; its log is taken in and deleted."""
+        self.connection.close()
+
+    def _insert(self, block: Block, address: bytes, parent: BlockRow, now_ms: int) -> None:
+        newest, head = self._newest(), self._row("hash = ?", self.head)
+        work = int.from_bytes(parent.work, "big") + work_of(block.header.bits)
+        row = database.sealed_row(newest.sequence + 1, block, address, work, now_ms, newest.seal)
+        best = row.hash if row.work > head.work else head.hash
+        self.connection.execute("BEGIN IMMEDIATE")
+        database.write_block(self.connection, row, database.message_rows(row.sequence, block))
+        seal = database.journal_seal(row.seal, best)
+        database.write_meta(self.connection, head=best, seal=seal)
+        self.connection.execute("COMMIT")
+
+    def _newest(self) -> BlockRow:
+        return self._row("sequence = (SELECT max(sequence) FROM block)")
+
+    def _row(self, where: str, *values: bytes | int) -> BlockRow:
+        query = f"SELECT * FROM block WHERE {where} ORDER BY sequence LIMIT 1"
+        found = next(database.ask(self.connection, query, *values), None)
+        if found is None:
+            named = ", ".join(v.hex()[:8] if isinstance(v, bytes) else str(v) for v in values)
+            raise KeyError(f"no block with {where} in the store: {named}")
+        return database.checked_row(found)
+
+    def _block(self, row: BlockRow) -> Block:
+        # twenty look-ups of one block's messages read its blob once
+        if self._last is None or self._last[0] != row.hash:
+            self._last = row.hash, read_block(self.blobs, self.rules, row)
+        return self._last[1]
+
+
+def read_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
+    """Return the block of a row: header and messages fit the name and each other.
+
+    Raises:
+        LedgerError: they do not, or the blob is missing or damaged.
+    """
+    header, limits = decode_header(row.header), limits_of(rules)
+    if block_hash(header) != row.hash:
+        raise LedgerError(
+            f"header: was changed: it hashes to {block_hash(header).hex()[:8]}, not to its name"
+        )
+    longest = 4 + limits.messages * (4 + message_bytes(limits))
+    messages = decode_messages(blobs.get(row.messages, longest), limits)
+    if messages_root(messages) != header.messages_root:
+        raise LedgerError("messages_root: is not the root of its messages")
+    return Block(header, messages)
+
+
+def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
+    """Return the state that a header commits to.
+
+    Raises:
+        LedgerError: a blob is missing or damaged, or holds something else than weights.
+    """
+    size = 8 * rules.dimension
+    tensors = decode_tensors(blobs.get(header.weights_hash, size + _FREE))
+    weights = tensors.get("weights")
+    fits = weights is not None and weights.shape == (rules.dimension,)
+    if weights is None or not fits or len(tensors) > 1 or weights.dtype.name != rules.dtype:
+        raise LedgerError(f"weights: must be one row of {rules.dimension} {rules.dtype}")
+    memory = decode_tensors(blobs.get(header.memory_hash, _MOST_MEMORY * size + _FREE))
+    return State(weights, memory)
+
+
+def _put(blobs: Blobs, block: Block, state: State) -> bytes:
+    weights, memory = encode_weights(state), encode_memory(state)
+    written = blobs.put(weights), blobs.put(memory)
+    if written != (block.header.weights_hash, block.header.memory_hash):
+        raise ValueError("state: is not the one that the block's header commits to")
+    return blobs.put(encode_messages(block.messages))

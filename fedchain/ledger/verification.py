@@ -1,0 +1,163 @@
+"""Checks a ledger from its folder alone: every byte is read, every model recomputed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedchain.errors import FedchainError, InvalidBlock, LedgerError
+from fedchain.ledger import database
+from fedchain.ledger.block import Block
+from fedchain.ledger.chain import Chain
+from fedchain.ledger.database import BlockRow
+from fedchain.ledger.library import Library
+from fedchain.ledger.rules import ZERO, Rules, genesis
+from fedchain.ledger.store import Store, read_block, read_state
+from fedchain.ledger.validity import Transition
+
+Progress = Callable[[int, int], None]
+"""(blocks checked, blocks in all), genesis included."""
+
+_KEPT_STATES = 4
+_LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found."""
+
+    ok: bool
+    """Everything is as the rules say, bit for bit."""
+    blocks: int
+    """Blocks that passed, genesis not counted."""
+    height: int
+    """Height of the head; after a failure, of the block that is wrong."""
+    block: str
+    """Hash of the head; after a failure, of the block that is wrong, or empty if none is named."""
+    reason: str
+    """What is wrong, empty if nothing is."""
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"{self.blocks} blocks verified, head {self.block[:8]} (height {self.height})"
+        where = f"block {self.block[:8]} (height {self.height}): " if self.block else ""
+        return where + self.reason
+
+
+def verify(
+    folder: Path, transition_of: Callable[[Rules], Transition], progress: Progress | None = None
+) -> Verification:
+    """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
+
+    Each block goes through the same chain as in a full node, so that nothing is accepted here
+    that a node would refuse. Beyond that every blob, every index column, the order of arrival
+    and the head are compared with what they must be. Nothing is written into the folder.
+
+    Args:
+        folder: of the ledger; may be read-only.
+        transition_of: makes the step that rules name.
+        progress: called after each block.
+
+    Returns:
+        The verdict; a damaged file is a failed verification, not an error.
+    """
+    try:
+        store = Store.open(folder, writable=False)
+    except FedchainError as error:
+        return Verification(False, 0, 0, "", str(error))
+    with closing(store):
+        return _verify_store(store, transition_of, progress)
+
+
+def _verify_store(
+    store: Store, transition_of: Callable[[Rules], Transition], progress: Progress | None
+) -> Verification:
+    passed, chain, previous = 0, None, ZERO
+    try:
+        total = database.count_blocks(store.connection)
+        for row in database.read_blocks(store.connection):
+            if row.sequence != passed:
+                raise LedgerError(f"database: the block before, number {passed}, was removed")
+            block = _check_bytes(store, row)
+            chain = chain or _chain_of(store, block, transition_of)
+            _check_rules(store, chain, row, block)
+            _check_columns(store, chain, row, block, previous)
+            previous, passed = row.seal, passed + 1
+            if progress:
+                progress(passed, total)
+        return _check_journal(store, previous)
+    except (FedchainError, ValueError) as error:
+        return _failure(store, passed, str(error))
+
+
+def _check_bytes(store: Store, row: BlockRow) -> Block:
+    """Read header and messages; what they say must fit the row and each other."""
+    block = read_block(store.blobs, store.rules, row)
+    header = block.header
+    columns = {"height": header.height, "parent": header.parent, "address": header.address}
+    for column, value in columns.items():
+        if getattr(row, column) != value:
+            raise LedgerError(f"column {column}: is not what the header says")
+    return block
+
+
+def _chain_of(store: Store, first: Block, transition_of: Callable[[Rules], Transition]) -> Chain:
+    """Check the genesis block and start a chain from it."""
+    state = read_state(store.blobs, store.rules, first.header)
+    if genesis(store.rules, state).header != first.header or first.messages:
+        raise LedgerError("genesis: is not the block that the rules and its weights make")
+    library = Library(_KEPT_STATES, store.state, store.block)
+    return Chain(first, state, store.rules, transition_of(store.rules), library)
+
+
+def _check_rules(store: Store, chain: Chain, row: BlockRow, block: Block) -> None:
+    """Accept the block as a full node would, and find its state on disk."""
+    if row.sequence:
+        added = chain.add(block, row.arrived_ms)
+        if added.kind == "orphan":
+            raise InvalidBlock(f"parent: no block {block.header.parent.hex()[:8]} before it")
+        read_state(store.blobs, store.rules, block.header)
+    if row.work != chain.work_at(row.hash).to_bytes(database.WORK_BYTES):
+        raise LedgerError("column work: is not the work of the blocks up to this one")
+
+
+def _check_columns(
+    store: Store, chain: Chain, row: BlockRow, block: Block, previous: bytes
+) -> None:
+    """Compare the index of messages and the seal with what they must be."""
+    expected = database.message_rows(row.sequence, block)
+    if database.read_messages(store.connection, row.sequence) != expected:
+        raise LedgerError("messages: their rows are not what the messages say")
+    work = chain.work_at(row.hash)
+    sealed = database.sealed_row(row.sequence, block, row.messages, work, row.arrived_ms, previous)
+    if sealed != row:
+        raise LedgerError("seal: the row, its place or its time of arrival was changed")
+
+
+def _check_journal(store: Store, seal: bytes) -> Verification:
+    """Check what belongs to no single block: the head, the end, the database itself."""
+    meta = database.read_meta(store.connection)
+    if not store.has(meta["head"]):
+        raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
+    if meta["seal"] != database.journal_seal(seal, meta["head"]):
+        raise LedgerError("seal: the head was changed, or the last blocks were removed")
+    if problem := database.damage(store.connection):
+        raise LedgerError(problem)
+    header = store.block(meta["head"]).header
+    return Verification(True, len(store), header.height, meta["head"].hex(), "")
+
+
+def _failure(store: Store, passed: int, reason: str) -> Verification:
+    """Name the block after those that passed, if there is one."""
+    query = "SELECT hash, height FROM block ORDER BY sequence LIMIT 1 OFFSET ?"
+    try:
+        found = next(database.ask(store.connection, query, passed), None)
+    except LedgerError:
+        found = None
+    name, height = found or (b"", 0)
+    block = name.hex() if isinstance(name, bytes) else str(name)
+    named = height if isinstance(height, int) else 0
+    return Verification(False, max(passed - 1, 0), named, block, _LABEL.sub("", reason))

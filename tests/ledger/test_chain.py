@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_world import EASY, World, make_world, mined, names, step
+
+from fedchain.errors import InvalidBlock
+from fedchain.ledger.block import Block, block_hash
+from fedchain.ledger.chain import MOST_ORPHANS, Chain
+from fedchain.ledger.library import Library
+from fedchain.ledger.state import hash_memory, hash_weights
+from fedchain.ledger.work import compact_from_target, retarget, target_from_compact, work_of
+
+WORLD = make_world()
+LATE = 10**6
+
+
+def tree_of_blocks(world: World) -> list[Block]:
+    """A main chain of five with branches of every kind, in an order that connects."""
+    chain, blocks = world.chain(), []
+    trunk = world.grow(chain, 5)
+    for height, length in ((1, 3), (2, 3), (0, 2), (3, 1)):
+        parent = chain.path()[height]
+        for _ in range(length):
+            block = world.block(chain, parent, holders=[0, 1, 2], miner=b"%d" % height)
+            chain.add(block, LATE)
+            blocks.append(block)
+            parent = block_hash(block.header)
+    return trunk + blocks
+
+
+BLOCKS = tree_of_blocks(WORLD)
+
+
+def test_a_chain_begins_at_genesis():
+    chain = WORLD.chain()
+    assert chain.path() == [WORLD.chain_id]
+    assert (chain.height, chain.work, chain.stale, len(chain)) == (0, 0, 0, 1)
+    assert chain.state(chain.head) is WORLD.state
+    assert chain.block(chain.head) is WORLD.genesis
+
+
+def test_a_chain_grows_and_knows_what_it_has():
+    chain = WORLD.chain()
+    blocks = WORLD.grow(chain, 3)
+    assert chain.path() == [WORLD.chain_id, *names(blocks)]
+    assert chain.height == 3
+    assert chain.work == 3 * work_of(EASY)
+    assert chain.work_at(chain.path()[1]) == work_of(EASY)
+    assert chain.header(chain.head) is blocks[-1].header
+    assert chain.block(chain.head) is blocks[-1]
+    assert chain.add(blocks[1], LATE).kind == "known"
+    assert chain.height_of(b"nobody" * 6) is None
+    assert chain.height_of(chain.head) == 3
+    assert chain.head in chain
+    with pytest.raises(KeyError):
+        chain.block(bytes(32))
+    with pytest.raises(KeyError):
+        chain.state(bytes(32))
+
+
+def test_the_branch_with_more_work_wins_and_the_first_seen_of_equals_stays():
+    chain = WORLD.chain()
+    first = WORLD.block(chain, miner=b"a")
+    rival = WORLD.block(chain, miner=b"b")
+    assert chain.add(first, 2000).kind == "extended"
+    assert chain.add(rival, 3000).kind == "side"
+    assert (chain.head, chain.stale) == (block_hash(first.header), 1)
+    heavier = WORLD.block(chain, block_hash(rival.header))
+    added = chain.add(heavier, 4000)
+    assert added.kind == "reorganised"
+    assert added.lost == (block_hash(first.header),)
+    assert chain.path()[1:] == names([rival, heavier])
+    assert (chain.reorganisations, chain.stale) == (1, 1)
+    assert chain.on_path(chain.head)
+    assert not chain.on_path(block_hash(first.header))
+
+
+def test_of_two_seen_at_once_the_smaller_hash_is_the_head():
+    rivals = [WORLD.block(WORLD.chain(), miner=bytes([i])) for i in range(4)]
+    for order in (rivals, rivals[::-1]):
+        chain = WORLD.chain()
+        for block in order:
+            chain.add(block, 2000)
+        assert chain.head == min(names(rivals))
+
+
+def test_more_work_beats_more_blocks():
+    world = make_world(retarget_window=2, interval_ms=100_000)
+    chain = world.chain()
+    slow = [world.block(chain, time_ms=200_000)]
+    chain.add(slow[0], LATE)
+    slow.append(world.block(chain, time_ms=400_000))
+    chain.add(slow[1], LATE)
+    slow.append(world.block(chain, time_ms=900_000))
+    chain.add(slow[2], LATE)
+    assert chain.height == 3
+    fast = world.block(chain, world.chain_id, miner=b"f", time_ms=1)
+    chain.add(fast, LATE)
+    second = world.block(chain, block_hash(fast.header), miner=b"f", time_ms=2)
+    added = chain.add(second, LATE)
+    assert chain.header(block_hash(second.header)).bits != EASY
+    assert added.kind == "reorganised"
+    assert chain.height == 2
+    assert chain.work_at(block_hash(second.header)) > chain.work_at(block_hash(slow[2].header))
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_any_order_of_arrival_gives_one_head_and_one_set(shuffled: random.Random):
+    blocks = list(BLOCKS)
+    shuffled.shuffle(blocks)
+    expected = WORLD.chain(LIBRARY)
+    for block in BLOCKS:
+        expected.add(block, LATE)
+    chain = WORLD.chain(LIBRARY)
+    for block in blocks:
+        chain.add(block, LATE)
+    assert chain.head == expected.head
+    assert chain.path() == expected.path()
+    assert (len(chain), chain.orphans) == (len(BLOCKS) + 1, 0)
+
+
+LIBRARY = Library()
+
+
+def test_orphans_wait_and_connect_in_one_step():
+    blocks = WORLD.grow(WORLD.chain(), 4)
+    chain = WORLD.chain()
+    for block in blocks[:0:-1]:
+        assert chain.add(block, LATE).kind == "orphan"
+    assert chain.add(blocks[2], LATE).kind == "orphan"
+    assert (chain.orphans, chain.height) == (3, 0)
+    added = chain.add(blocks[0], LATE)
+    assert added.kind == "extended"
+    assert added.connected == tuple(names(blocks))
+    assert (chain.orphans, chain.height) == (0, 4)
+
+
+def test_an_orphan_that_turns_out_invalid_is_dropped_with_its_reason():
+    source = WORLD.chain()
+    blocks = WORLD.grow(source, 2)
+    bad = Block(mined(replace(blocks[1].header, weights_hash=bytes(32))), blocks[1].messages)
+    chain = WORLD.chain()
+    chain.add(bad, LATE)
+    added = chain.add(blocks[0], LATE)
+    assert (chain.height, chain.orphans) == (1, 0)
+    assert "weights are not the aggregate" in added.refused[0]
+
+
+def test_the_pool_of_orphans_is_bounded_and_wants_work():
+    chain = WORLD.chain()
+    block = WORLD.block(chain)
+    for number in range(MOST_ORPHANS + 20):
+        parent = number.to_bytes(32)
+        chain.add(Block(mined(replace(block.header, parent=parent)), block.messages), LATE)
+    assert chain.orphans == MOST_ORPHANS
+    lost = replace(block.header, parent=b"p" * 32)
+    easy = replace(lost, bits=compact_from_target(2**255))
+    free = next(h for n in range(99) if block_hash(h := replace(lost, nonce=n))[0] >= 0x20)
+    for header in (easy, free):
+        with pytest.raises(InvalidBlock, match="its work is below"):
+            chain.add(Block(header, block.messages), LATE)
+    for changes in ({"bits": 0}, {"chain_id": bytes(32)}):
+        with pytest.raises(InvalidBlock, match=r"is no target|chain_id"):
+            chain.add(Block(replace(lost, **changes), block.messages), LATE)
+
+
+def test_time_must_be_above_the_median_of_eleven_and_not_too_far_ahead():
+    chain = WORLD.chain()
+    WORLD.grow(chain, 12)
+    times = sorted(chain.header(block).time_ms for block in chain.path()[-11:])
+    assert chain.median_time(chain.head) == times[5]
+    with pytest.raises(InvalidBlock, match=f"time_ms: is {times[5]}; must be above {times[5]}"):
+        chain.add(WORLD.block(chain, time_ms=times[5]), LATE)
+    ahead = WORLD.block(chain, time_ms=30_000)
+    with pytest.raises(InvalidBlock, match=r"time_ms: is 30000; .* at most 29999"):
+        chain.add(ahead, 24_999)
+    assert chain.add(ahead, 25_000).kind == "extended"
+    earlier = WORLD.block(chain, time_ms=times[5] + 1001)
+    assert earlier.header.time_ms < 30_000
+    assert chain.add(earlier, 25_000).kind == "extended"
+
+
+def test_the_target_follows_the_window_with_bitcoins_off_by_one():
+    world = make_world(retarget_window=3, interval_ms=1000)
+    chain, times = world.chain(), [0, 500, 900, 1000, 1100, 1200, 5000]
+    for stamp in times[1:]:
+        chain.add(world.block(chain, time_ms=stamp), LATE)
+    bits = [chain.header(block).bits for block in chain.path()]
+    second = retarget(0, 900, EASY, 3000, EASY)
+    third = retarget(1000, 1200, second, 3000, EASY)
+    assert bits == [EASY] * 3 + [second] * 3 + [third]
+    assert target_from_compact(third) < target_from_compact(second) < target_from_compact(EASY)
+    wrong = world.block(chain, bits=EASY)
+    with pytest.raises(InvalidBlock, match="bits: is"):
+        chain.add(wrong, LATE)
+
+
+def test_a_block_that_one_node_checked_is_not_recomputed_by_another():
+    steps = []
+
+    def counted(state, messages):
+        steps.append(len(messages))
+        return step(state, messages)
+
+    library, source = Library(), WORLD.chain()
+    blocks = WORLD.grow(source, 4)
+    chains = [WORLD.chain(library, counted) for _ in range(5)]
+    for block in blocks:
+        for chain in chains:
+            assert chain.add(block, LATE).kind == "extended"
+    assert len(steps) == 4
+    assert {chain.head for chain in chains} == {source.head}
+
+
+def test_an_invalid_block_is_refused_by_all_after_one_check():
+    library, calls = Library(), []
+
+    def counted(state, messages):
+        calls.append(1)
+        return step(state, messages)
+
+    good = WORLD.block(WORLD.chain())
+    bad = Block(mined(replace(good.header, memory_hash=bytes(32))), good.messages)
+    for _ in range(3):
+        with pytest.raises(InvalidBlock, match="memory_hash"):
+            WORLD.chain(library, counted).add(bad, LATE)
+    assert len(calls) == 1
+
+
+def test_states_in_memory_are_bounded_and_old_ones_are_recomputed_bit_for_bit():
+    library = Library(keep_states=2)
+    chain = WORLD.chain(library)
+    WORLD.grow(chain, 9)
+    for block in (*chain.path(), *chain.path()[::-1]):
+        state, header = chain.state(block), chain.header(block)
+        assert hash_weights(state) == header.weights_hash
+        assert hash_memory(state) == header.memory_hash
+        assert len(library.states) <= 2
+
+
+def test_states_and_blocks_that_fell_off_are_loaded():
+    library, loaded = Library(keep_states=1), []
+    chain = WORLD.chain(library)
+    blocks = WORLD.grow(chain, 3)
+    by_name = dict(zip(names(blocks), blocks, strict=True))
+    states = {name: chain.state(name) for name in by_name}
+
+    def load(name: bytes):
+        loaded.append(name)
+        return states[name]
+
+    other = Library(1, load, by_name.__getitem__)
+    second = WORLD.chain(other)
+    for block in blocks:
+        second.add(block, LATE)
+    assert second.state(names(blocks)[0]) is states[names(blocks)[0]]
+    assert loaded[-1] == names(blocks)[0]
+    assert other.blocks.get(bytes(32)) is None
+
+
+def test_a_block_that_cannot_be_encoded_is_refused():
+    block = WORLD.block(WORLD.chain())
+    broken = Block(replace(block.header, address=b"short"), block.messages)
+    with pytest.raises(InvalidBlock, match="block: bytes: got 5"):
+        WORLD.chain().add(broken, LATE)
+    unsigned = Block(block.header, (replace(block.messages[0], signature=b""),))
+    with pytest.raises(InvalidBlock, match="messages: bytes: got 0; must be 64"):
+        WORLD.chain().add(unsigned, LATE)
+
+
+def test_the_cost_of_a_block_does_not_grow_with_the_height():
+    world = make_world(rounds=10**6, retarget_window=50)
+    chain = world.chain()
+    header = world.block(chain).header
+    for height in range(1, 20_001):
+        below = chain._path[-1]
+        fake = replace(header, height=height, parent=below, time_ms=height * 1000)
+        name = height.to_bytes(32)
+        chain._entries[name] = type(chain._entries[below])(fake, height, 0)
+        chain._path.append(name)
+    start = time.process_time()
+    for _ in range(200):
+        chain.expected_bits(chain.head)
+        chain.median_time(chain.head)
+    assert (time.process_time() - start) / 200 < 1e-3
+
+
+def test_weights_of_float32_travel_as_they_are():
+    world = make_world(dtype="float32")
+    world.state = type(world.state)(world.state.weights.astype(np.float32), world.state.memory)
+
+    def rounded(state, messages):
+        after = step(state, messages)
+        return type(after)(after.weights.astype(np.float32), after.memory)
+
+    chain = Chain(world.genesis, world.state, world.rules, rounded, Library())
+    after = rounded(world.state, world.messages(world.chain_id, 1))
+    assert chain.add(world.block(chain, after=after), LATE).kind == "extended"

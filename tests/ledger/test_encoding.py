@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_world import make_rules, make_world
+
+from fedchain.errors import EncodingError
+from fedchain.ledger.block import decode_block, decode_header, encode_block, encode_header
+from fedchain.ledger.encoding import Reader, real, unsigned
+from fedchain.ledger.message import Limits, decode_message, encode_message
+from fedchain.ledger.rules import decode_rules, encode_rules, limits_of, rules_hash
+from fedchain.ledger.state import State, decode_tensors, encode_tensors, hash_memory, hash_weights
+
+WORLD = make_world()
+CHAIN = WORLD.chain()
+BLOCK = WORLD.block(CHAIN)
+LIMITS = limits_of(WORLD.rules)
+VALUES = {
+    "header": (encode_header(BLOCK.header), decode_header, encode_header),
+    "message": (
+        encode_message(BLOCK.messages[0]),
+        lambda data: decode_message(data, LIMITS),
+        encode_message,
+    ),
+    "block": (encode_block(BLOCK), lambda data: decode_block(data, LIMITS), encode_block),
+    "rules": (encode_rules(WORLD.rules), decode_rules, encode_rules),
+    "tensors": (encode_tensors(WORLD.state.memory), decode_tensors, encode_tensors),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_what_is_decoded_encodes_to_the_same_bytes(kind):
+    data, decode, encode = VALUES[kind]
+    assert encode(decode(data)) == data
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_every_truncation_and_every_addition_is_refused(kind):
+    data, decode, _ = VALUES[kind]
+    for size in range(len(data)):
+        with pytest.raises(EncodingError):
+            decode(data[:size])
+    with pytest.raises(EncodingError):
+        decode(data + b"\x00")
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_every_flipped_byte_is_another_value_or_no_value(kind):
+    data, decode, encode = VALUES[kind]
+    for place in range(len(data)):
+        flipped = data[:place] + bytes([data[place] ^ 0x80]) + data[place + 1 :]
+        try:
+            assert encode(decode(flipped)) == flipped
+        except EncodingError:
+            continue
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(list(VALUES)))
+def test_no_bytes_raise_anything_but_an_encoding_error(noise, kind):
+    data, decode, encode = VALUES[kind]
+    for attempt in (noise, data[: len(data) // 2] + noise, data[:10] + noise):
+        try:
+            assert encode(decode(attempt)) == attempt
+        except EncodingError:
+            continue
+
+
+def test_sizes_are_refused_before_anything_is_made():
+    huge = encode_message(BLOCK.messages[0])
+    place = huge.index(unsigned(12, 4) + BLOCK.messages[0].direction.astype("<i2").tobytes())
+    attack = huge[:place] + b"\xff\xff\xff\xff" + huge[place + 4 :]
+    with pytest.raises(EncodingError, match="4294967295 entries"):
+        decode_message(attack, LIMITS)
+    with pytest.raises(EncodingError, match="at most 11"):
+        decode_message(huge, Limits(11, 4))
+    with pytest.raises(EncodingError, match="messages: got 4; at most 3"):
+        decode_block(encode_block(BLOCK), Limits(12, 3))
+    shape = unsigned(1, 4) + b"\x00\x00\x00\x01a" + b"\x02\x02" + unsigned(2**62, 8) * 2
+    with pytest.raises(EncodingError, match="are needed"):
+        decode_tensors(shape)
+    with pytest.raises(EncodingError, match="length"):
+        Reader(b"\xff\xff\xff\xffaaaa").blob(16)
+
+
+def test_a_number_has_one_width_and_is_never_negative():
+    assert unsigned(np.int64(5), 2) == b"\x00\x05"
+    for value in (-1, 256, 1.0, "1"):
+        with pytest.raises(EncodingError, match="number: cannot write"):
+            unsigned(value, 1)
+
+
+def test_every_nan_is_one_value_and_other_spellings_of_it_are_refused():
+    strange = struct.unpack(">d", bytes.fromhex("fff8000000000001"))[0]
+    assert real(strange) == real(math.nan) == real(-math.nan)
+    assert real(0.0) != real(-0.0)
+    weights = np.array([1.0, math.nan])
+    other = weights.view(np.uint64) ^ np.array([0, 1 << 63], np.uint64)
+    assert encode_tensors({"a": weights}) == encode_tensors({"a": other.view(np.float64)})
+    data = encode_tensors({"a": weights})
+    with pytest.raises(EncodingError, match="not the canonical encoding"):
+        decode_tensors(data[:-1] + bytes([data[-1] ^ 0x80]))
+
+
+def test_tensors_do_not_depend_on_order_or_memory_layout():
+    matrix = np.arange(6.0).reshape(2, 3)
+    one = encode_tensors({"a": matrix, "b": np.ones(1, np.float32)})
+    two = encode_tensors({"b": np.ones(1, np.float32), "a": np.asfortranarray(matrix)})
+    assert one == two == encode_tensors({"b": np.ones(1, ">f4"), "a": matrix.astype(">f8")})
+
+
+def test_tensors_differ_by_name_type_shape_and_every_bit():
+    values = [
+        {"a": np.zeros(4)},
+        {"b": np.zeros(4)},
+        {"a": np.zeros((2, 2))},
+        {"a": np.zeros(4, np.int64)},
+        {"a": np.zeros(8, np.float32)},
+        {"a": np.array([0.0, 0, 0, -0.0])},
+        {"a": np.array([0.0, 0, 0, 5e-324])},
+        {"a": np.zeros(2), "b": np.zeros(2)},
+        {"a": np.zeros((0, 4))},
+        {"a": np.zeros(())},
+        {},
+    ]
+    assert len({encode_tensors(value) for value in values}) == len(values)
+    for value in values:
+        read = decode_tensors(encode_tensors(value))
+        assert {n: (t.shape, t.dtype) for n, t in read.items()} == {
+            n: (t.shape, t.dtype) for n, t in value.items()
+        }
+
+
+def test_tensors_that_have_no_code_are_refused():
+    for tensors in (
+        {"a": np.zeros(2, np.float16)},
+        {"a": np.array(["text"])},
+        {"a" * 200: np.zeros(1)},
+        {str(i): np.zeros(1) for i in range(65)},
+    ):
+        with pytest.raises(EncodingError, match="tensor"):
+            encode_tensors(tensors)
+
+
+def test_names_in_another_order_or_twice_are_refused():
+    one, two = (encode_tensors({name: np.zeros(1)})[4:] for name in "ab")
+    assert set(decode_tensors(unsigned(2, 4) + one + two)) == {"a", "b"}
+    for data in (two + one, one + one):
+        with pytest.raises(EncodingError, match="canonical"):
+            decode_tensors(unsigned(2, 4) + data)
+
+
+def test_long_tensors_that_print_alike_hash_apart():
+    weights = np.zeros(100_000)
+    other = weights.copy()
+    other[50_000] = 1.0
+    assert str(weights) == str(other)
+    assert hash_weights(State(weights, {})) != hash_weights(State(other, {}))
+
+
+def test_the_arrays_of_a_state_and_a_message_cannot_be_written():
+    state = State(np.zeros(3), {"m": np.zeros(3)})
+    for array in (state.weights, state.memory["m"], BLOCK.messages[0].direction):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+    with pytest.raises(TypeError):
+        state.memory["n"] = np.zeros(1)  # type: ignore[index]
+
+
+def test_weights_and_memory_hash_apart_by_content():
+    state = State(np.zeros(3), {"m": np.zeros(3)})
+    assert hash_memory(state) != hash_memory(State(np.zeros(3), {}))
+    assert hash_weights(state) == hash_weights(State(np.zeros(3), {}))
+
+
+def test_every_field_of_the_rules_is_in_their_hash():
+    rules = make_rules()
+    others = [
+        replace(rules, aggregation="{}"),
+        replace(rules, update="{}"),
+        replace(rules, dimension=13),
+        replace(rules, layout=(("weight", (5, 2)), ("bias", (2,)))),
+        replace(rules, dtype="float32"),
+        replace(rules, holders=5),
+        replace(rules, identity="open"),
+        replace(rules, identity_root=bytes(32)),
+        replace(rules, quorum=3),
+        replace(rules, rounds=31),
+        replace(rules, storage="int32"),
+        replace(rules, max_norm=100.5),
+        replace(rules, bits=rules.bits - 1),
+        replace(rules, interval_ms=1001),
+        replace(rules, retarget_window=1),
+        replace(rules, max_ahead_ms=5001),
+    ]
+    assert len({rules_hash(each) for each in (rules, *others)}) == 17
+    for each in others:
+        assert decode_rules(encode_rules(each)) == each
+
+
+def test_rules_of_an_unknown_kind_are_refused():
+    data = encode_rules(WORLD.rules)
+    with pytest.raises(EncodingError, match="one of registered, open"):
+        decode_rules(data.replace(b"registered", b"registerex"))

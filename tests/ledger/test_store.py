@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ledger_world import make_world, names, step
+
+from fedchain.errors import LedgerError, RunError
+from fedchain.ledger.block import block_hash, encode_block
+from fedchain.ledger.message import content_of, identity_of
+from fedchain.ledger.state import State, hash_memory, hash_weights
+from fedchain.ledger.store import Store
+from fedchain.ledger.verification import verify
+
+WORLD = make_world()
+
+
+def made(folder: Path, blocks: int = 3):
+    store = Store.create(folder, WORLD.rules, WORLD.genesis, WORLD.state)
+    chain = WORLD.chain()
+    return store, chain, WORLD.grow(chain, blocks, store)
+
+
+def test_what_is_appended_is_read_back_bit_for_bit(tmp_path):
+    store, chain, blocks = made(tmp_path / "ledger")
+    store.close()
+    with Store.open(tmp_path / "ledger") as store:
+        assert store.rules == WORLD.rules
+        assert encode_block(store.genesis) == encode_block(WORLD.genesis)
+        assert [encode_block(b) for b in store.blocks()] == [encode_block(b) for b in blocks]
+        assert len(store) == 3
+        assert store.head == chain.head
+        for block in blocks:
+            name, state = block_hash(block.header), store.state(block_hash(block.header))
+            assert name in store
+            assert store.has(name)
+            assert hash_weights(state) == block.header.weights_hash
+            assert hash_memory(state) == block.header.memory_hash
+            assert store.arrived_ms(name) == block.header.time_ms
+        assert hash_weights(store.state(WORLD.chain_id)) == hash_weights(WORLD.state)
+
+
+def test_nothing_is_left_beside_the_database_after_closing(tmp_path):
+    store, _, blocks = made(tmp_path / "ledger")
+    store.close()
+    assert sorted(p.name for p in (tmp_path / "ledger").iterdir()) == ["blobs", "ledger.sqlite"]
+    files = [p for p in (tmp_path / "ledger" / "blobs").rglob("*") if p.is_file()]
+    assert len(files) <= 3 * (len(blocks) + 1)
+
+
+def test_a_block_appended_twice_is_there_once(tmp_path):
+    store, chain, blocks = made(tmp_path / "ledger")
+    before = (tmp_path / "ledger" / "ledger.sqlite-wal").read_bytes()
+    store.append(blocks[1], chain.state(names(blocks)[1]), 99)
+    assert (tmp_path / "ledger" / "ledger.sqlite-wal").read_bytes() == before
+    assert len(store) == 3
+    store.close()
+
+
+def test_releases_and_blocks_are_found_by_who_made_them(tmp_path):
+    store, _, blocks = made(tmp_path / "ledger")
+    for block in blocks:
+        parent = block.header.parent
+        found = store.block_by(parent, block.header.address)
+        assert found is not None
+        assert block_hash(found.header) == block_hash(block.header)
+        for message in block.messages:
+            again = store.message_by_identity(parent, identity_of(message.public_key))
+            assert again is not None
+            assert content_of(again) == content_of(message)
+    assert store.block_by(parent, bytes(32)) is None
+    assert store.block_by(bytes(32), block.header.address) is None
+    assert store.message_by_identity(bytes(32), identity_of(message.public_key)) is None
+    assert store.message_by_identity(parent, bytes(32)) is None
+    with pytest.raises(KeyError):
+        store.block(bytes(32))
+    with pytest.raises(KeyError):
+        store.state(bytes(32))
+    store.close()
+
+
+def test_the_look_ups_use_an_index(tmp_path):
+    store, _, _ = made(tmp_path / "ledger", 1)
+    for query in (
+        "SELECT * FROM block WHERE hash = x'00'",
+        "SELECT * FROM block WHERE parent = x'00' AND address = x'00'",
+        "SELECT * FROM message WHERE parent = x'00' AND identity = x'00'",
+    ):
+        plan = store.connection.execute("EXPLAIN QUERY PLAN " + query).fetchall()
+        assert "USING INDEX" in str(plan)
+    store.close()
+
+
+def test_the_head_is_the_first_block_with_the_most_work_until_it_is_moved(tmp_path):
+    store, chain, blocks = made(tmp_path / "ledger", 1)
+    rival = WORLD.block(chain, WORLD.chain_id, miner=b"r")
+    chain.add(rival, 9000)
+    name = block_hash(rival.header)
+    store.append(rival, chain.state(name), 9000)
+    assert store.head == names(blocks)[0]
+    store.set_head(name)
+    assert store.head == name
+    with pytest.raises(KeyError):
+        store.set_head(bytes(32))
+    heavier = WORLD.block(chain, names(blocks)[0])
+    chain.add(heavier, 9000)
+    store.append(heavier, chain.state(chain.head), 9000)
+    assert store.head == chain.head
+    store.close()
+    assert verify(tmp_path / "ledger", lambda rules: step).ok
+
+
+def test_a_block_without_its_parent_or_with_another_state_is_not_written(tmp_path):
+    store = Store.create(tmp_path / "ledger", WORLD.rules, WORLD.genesis, WORLD.state)
+    chain = WORLD.chain()
+    blocks = WORLD.grow(chain, 2)
+    with pytest.raises(KeyError):
+        store.append(blocks[1], chain.state(chain.head), 0)
+    with pytest.raises(ValueError, match="state: is not the one"):
+        store.append(blocks[0], State(WORLD.state.weights + 1, WORLD.state.memory), 0)
+    assert len(store) == 0
+    store.close()
+
+
+def test_a_ledger_is_neither_made_twice_nor_opened_where_there_is_none(tmp_path):
+    store, _, _ = made(tmp_path / "ledger", 1)
+    store.close()
+    with pytest.raises(RunError, match="cannot make a ledger here"):
+        Store.create(tmp_path / "ledger", WORLD.rules, WORLD.genesis, WORLD.state)
+    with pytest.raises(RunError, match="has no ledger"):
+        Store.open(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+    assert verify(tmp_path / "ledger", lambda rules: step).ok
+
+
+def test_a_damaged_blob_is_noticed_on_reading(tmp_path):
+    store, _, blocks = made(tmp_path / "ledger")
+    path = store.blobs.path(blocks[2].header.weights_hash)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(LedgerError, match="its bytes were changed"):
+        store.state(names(blocks)[2])
+    path.write_bytes(data * 10_000)
+    with pytest.raises(LedgerError, match="bytes; at most"):
+        store.state(names(blocks)[2])
+    path.unlink()
+    with pytest.raises(LedgerError, match="cannot be read: No such file"):
+        store.state(names(blocks)[2])
+    store.close()
+
+
+def test_a_damaged_blob_is_replaced_when_it_is_written_again(tmp_path):
+    store, _, blocks = made(tmp_path / "ledger")
+    path = store.blobs.path(blocks[2].header.weights_hash)
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    store.blobs.put(data)
+    assert path.read_bytes() == data
+    store.close()
+
+
+@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.open"])
+def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch, failing):
+    store, chain, _ = made(tmp_path / "ledger", 2)
+    block = WORLD.block(chain)
+    chain.add(block, 10_000)
+
+    def full(*arguments, **named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(failing, full)
+        with pytest.raises(RunError, match=r"cannot write block 3: .*No space left.* be resumed"):
+            store.append(block, chain.state(chain.head), 0)
+    store.append(block, chain.state(chain.head), 0)
+    store.close()
+    assert verify(tmp_path / "ledger", lambda rules: step).blocks == 3
+
+
+def test_a_full_database_leaves_the_last_whole_block(tmp_path):
+    store, chain, _ = made(tmp_path / "ledger", 2)
+    (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
+    store.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(RunError, match="database or disk is full"):
+        WORLD.grow(chain, 20, store)
+    written = len(store)
+    assert written >= 2
+    store.close()
+    with Store.open(tmp_path / "ledger") as store:
+        assert len(store) == written
+    assert verify(tmp_path / "ledger", lambda rules: step).blocks == written
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from ledger_world import make_world
+from fedchain.ledger.store import Store
+world = make_world()
+store = Store.create(Path(sys.argv[1]), world.rules, world.genesis, world.state)
+chain = world.chain()
+print("ready", flush=True)
+for number in range(29):
+    world.grow(chain, 1, store)
+    print(number + 1, flush=True)
+store.close()
+"""
+
+
+@pytest.mark.parametrize("delay_ms", [0, 7, 19, 38, 61])
+def test_killed_at_any_moment_it_opens_with_the_last_whole_block(tmp_path, delay_ms):
+    folder = tmp_path / "ledger"
+    paths = os.pathsep.join((str(Path(__file__).parent), str(Path(__file__).parents[2])))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        time.sleep(delay_ms / 1000)
+        writer.send_signal(signal.SIGKILL)
+        said = writer.stdout.read().splitlines()
+    (folder / "blobs" / ".new-torn").write_bytes(b"half")
+    before = verify(folder, lambda rules: step)
+    assert before.ok, before.reason
+    assert before.blocks >= len(said)
+    with Store.open(folder) as store:
+        assert len(store) == before.blocks
+        assert store.head.hex() == before.block
+        chain = WORLD.chain()
+        for block in store.blocks():
+            chain.add(block, block.header.time_ms)
+        WORLD.grow(chain, 1, store)
+    assert not (folder / "blobs" / ".new-torn").exists()
+    uninterrupted = WORLD.chain()
+    WORLD.grow(uninterrupted, before.blocks + 1)
+    after = verify(folder, lambda rules: step)
+    assert (after.ok, after.block) == (True, uninterrupted.head.hex())
+
+
+def test_a_database_of_other_bytes_is_an_error_with_words(tmp_path):
+    store, _, _ = made(tmp_path / "ledger", 1)
+    store.close()
+    path = tmp_path / "ledger" / "ledger.sqlite"
+    path.write_bytes(b"no database" * 500)
+    for writable in (True, False):
+        with pytest.raises((RunError, LedgerError), match="not a database"):
+            Store.open(tmp_path / "ledger", writable)
+
+
+def test_a_newer_format_is_refused_with_words(tmp_path):
+    store, _, _ = made(tmp_path / "ledger", 1)
+    store.close()
+    with sqlite3.connect(tmp_path / "ledger" / "ledger.sqlite") as connection:
+        connection.execute("UPDATE meta SET value = x'32' WHERE key = 'format'")
+    connection.close()
+    with pytest.raises(LedgerError, match="format is b'2'; must be b'1'"):
+        Store.open(tmp_path / "ledger")
