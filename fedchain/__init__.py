@@ -1,1 +1,55 @@
-"""Federated, blockchain-based training of scan models, simulated."""
+"""Federated, blockchain-based, differentially private training of scan models, simulated.
+
+>>> import fedchain
+>>> scenario = fedchain.load("scenarios/breast_cancer.yaml", set={"rounds": 3})
+>>> run = fedchain.run(scenario)  # doctest: +SKIP
+>>> run.verify().ok, run.metrics[-1]["accuracy"]  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
+    from fedchain.results import Run
+    from fedchain.running import resume, run
+    from fedchain.scenario import Scenario, load
+    from fedchain.studies.report import report
+    from fedchain.studies.sweep import sweep
+
+__all__ = [
+    "FedchainError",
+    "LedgerError",
+    "Run",
+    "RunError",
+    "Scenario",
+    "ScenarioError",
+    "load",
+    "report",
+    "resume",
+    "run",
+    "sweep",
+]
+
+_HOMES = {
+    "FedchainError": "errors",
+    "LedgerError": "errors",
+    "Run": "results",
+    "RunError": "errors",
+    "Scenario": "scenario",
+    "ScenarioError": "errors",
+    "load": "scenario",
+    "report": "studies.report",
+    "resume": "running",
+    "run": "running",
+    "sweep": "studies.sweep",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used: torch is heavy, and ``--help`` is not."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fedchain' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"fedchain.{_HOMES[name]}"), name)

@@ -1,0 +1,182 @@
+"""The explorer behind ``fedchain inspect``: the chain, one block, one round, one node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from fedchain.commands.formats import Format, table
+from fedchain.commands.terminal import number
+from fedchain.ledger.block import Block, block_hash
+from fedchain.ledger.message import message_id
+from fedchain.ledger.store import Store
+from fedchain.registry import suggest
+from fedchain.results import LEDGER, Run
+
+Shown = str | Table
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What was looked at, for programs and for people."""
+
+    values: Mapping[str, Any]
+    """As one JSON object."""
+    shown: Callable[[Format], Sequence[Shown]]
+    """As lines and tables."""
+
+
+def look(folder: Path, what: str | None, which: str | None) -> Sight:
+    """Look into a run.
+
+    Args:
+        folder: of the run.
+        what: None for the whole chain, or ``block``, ``round``, ``node``.
+        which: a height or hash, a round, or a node: ``h3`` a holder, ``c0`` a compute node.
+
+    Raises:
+        RunError: no run is here.
+        ValueError: there is no such thing in the run.
+    """
+    run = Run.open(folder)
+    if what is None:
+        return _chain(run)
+    views = {"block": _block, "round": _round, "node": _node}
+    if what not in views:
+        raise ValueError(f"inspect: no view called {what!r}; {suggest(what, views)}")
+    if which is None:
+        raise ValueError(f"inspect {what}: which one? give a number, a hash, h3 or c0")
+    return views[what](run, which)
+
+
+def _chain(run: Run) -> Sight:
+    rounds = run.metrics
+    score = run.manifest["score"]
+    values = {"run": str(run.folder), "status": run.manifest["status"], "rounds": rounds}
+
+    def shown(form: Format) -> Sequence[Shown]:
+        columns = ("height", "block", "by", "at", "messages", "used", "Byzantine", "stale", score)
+        chain = table(form, *columns)
+        for row in rounds:
+            byzantine = f"{row['byzantine_used']} of {row['byzantine']} used"
+            chain.add_row(
+                str(row["height"]),
+                row["block"][:16],
+                f"c{row['miner']}",
+                f"{row['time_s']:.1f} s",
+                str(row["messages"]),
+                str(row["used"]),
+                byzantine if row["byzantine"] else "-",
+                str(row["stale_blocks"]),
+                number(row.get(score)),
+            )
+        return [f"{run.folder}: {run.manifest['status']}, {len(rounds)} rounds", chain]
+
+    return Sight(values, shown)
+
+
+def _block(run: Run, which: str) -> Sight:
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        block = _find(store, run, which)
+    header = {name: _word(value) for name, value in asdict(block.header).items()}
+    names = _holders(run)
+    messages = [
+        {
+            "id": message_id(message).hex(),
+            "holder": names.get(message_id(message).hex()),
+            "norm": message.norm,
+            "exponent": message.exponent,
+            **asdict(message.declaration),
+        }
+        for message in block.messages
+    ]
+    values = {"hash": block_hash(block.header).hex(), "header": header, "messages": messages}
+
+    def shown(form: Format) -> Sequence[Shown]:
+        fields = table(form, "header", "value")
+        for name, value in header.items():
+            fields.add_row(name, str(value))
+        bodies = table(form, "message", "holder", "norm", "mechanism", "noise", "records")
+        for m in messages:
+            bodies.add_row(
+                m["id"][:16],
+                "-" if m["holder"] is None else f"h{m['holder']}",
+                f"{m['norm']:.6g}",
+                m["mechanism"],
+                f"{m['noise']:.4g}",
+                str(m["records"]),
+            )
+        return [f"block {values['hash']}", fields, bodies]
+
+    return Sight(values, shown)
+
+
+def _round(run: Run, which: str) -> Sight:
+    rounds = [row for row in run.metrics if str(row["round"]) == which]
+    if not rounds:
+        raise ValueError(f"round: there is no round {which}; the run has 1 to {len(run.metrics)}")
+    told = [row for row in run.messages if str(row["round"]) == which]
+    return Sight({**rounds[0], "told": told}, lambda form: [_fates(form, told)])
+
+
+def _node(run: Run, which: str) -> Sight:
+    kind, place = which[:1], which[1:]
+    if kind not in {"h", "c"} or not place.isdigit():
+        raise ValueError(f"node: no node {which!r}; write h3 for holder 3, c0 for compute node 0")
+    if kind == "c":
+        mined = [row for row in run.metrics if row["miner"] == int(place)]
+        heights = [row["height"] for row in mined]
+        line = f"compute node {place}: {len(mined)} blocks on the main chain: {heights}"
+        return Sight({"node": which, "blocks": heights}, lambda _: [line])
+    told = [row for row in run.messages if row["holder"] == int(place)]
+    if not told:
+        raise ValueError(f"node: holder {place} has sent nothing in this run")
+    used = sum(row["used"] for row in told)
+    line = (
+        f"holder {place}: {len(told)} releases, {used} used, "
+        f"epsilon {number(max((r['epsilon'] or 0.0 for r in told), default=0.0), 2)}"
+    )
+    return Sight({"node": which, "messages": told}, lambda form: [line, _fates(form, told)])
+
+
+def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
+    rows = table(form, "round", "holder", "message", "norm", "cosine", "used", "why not", "attack")
+    for row in sorted(told, key=lambda r: (r["round"], -(r["cosine"] or -2.0))):
+        rows.add_row(
+            str(row["round"]),
+            f"h{row['holder']}",
+            row["id"][:16],
+            f"{row['norm']:.5g}",
+            number(row["cosine"]),
+            "yes" if row["used"] else "no",
+            row["reason"],
+            row["attack"],
+        )
+    return rows
+
+
+def _find(store: Store, run: Run, which: str) -> Block:
+    if which == "0":
+        return store.genesis
+    on_chain = {str(row["height"]): row["block"] for row in run.metrics}
+    wanted = on_chain.get(which, which)
+    if len(wanted) >= 4:
+        for block in store.blocks():
+            if block_hash(block.header).hex().startswith(wanted):
+                return block
+    raise ValueError(
+        f"block: there is no block {which}; give a height from 0 to {len(on_chain)}, "
+        "or at least 4 digits of a hash"
+    )
+
+
+def _holders(run: Run) -> dict[str, int]:
+    return {row["id"]: row["holder"] for row in run.messages}
+
+
+def _word(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value

@@ -1,0 +1,118 @@
+"""fedchain verify, inspect, tamper: what a ledger says, and whether it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from fedchain.commands.formats import Format, FormatOption, print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+app = typer.Typer()
+
+USAGE, NOT_VERIFIED = 2, 5
+"""Exit codes: bad usage; verification failed."""
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+
+
+@app.command(epilog="Example: fedchain verify runs/first-light-3f9a1c-s0")
+def verify(
+    run: RunArgument,
+    trust_user_parts: Annotated[
+        bool,
+        typer.Option(
+            "--trust-user-parts",
+            help="Import a rule of your own (module:function) that the ledger names.",
+        ),
+    ] = False,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Check a ledger from disk: hashes, links, work, signatures, identities, every model."""
+    from fedchain.results import Run
+
+    if not run.is_dir():
+        _refuse(f"{run}: no such folder; give a run's folder")
+    with _progress() as bar:
+        blocks = bar.add_task("Verifying", total=None)
+        found = Run(run).verify(
+            lambda done, total: bar.update(blocks, completed=done, total=total), trust_user_parts
+        )
+    if form is Format.json:
+        failure = {"height": found.height, "block": found.block, "reason": found.reason}
+        shown = {} if found.ok else failure
+        print_json({"ok": found.ok, "blocks": found.blocks, **shown})
+    else:
+        stdout(form).print(f"{'ok' if found.ok else 'FAILED'}: {found}", markup=False)
+    if not found.ok:
+        raise typer.Exit(NOT_VERIFIED)
+
+
+@app.command(epilog="Example: fedchain inspect runs/first-light-3f9a1c-s0 block 12")
+def inspect(
+    run: RunArgument,
+    what: Annotated[
+        str | None, typer.Argument(metavar="[block|round|node]", help="Nothing: the whole chain.")
+    ] = None,
+    which: Annotated[
+        str | None, typer.Argument(metavar="[N|ID]", help="Height, round, or holder: 12, h3, c0.")
+    ] = None,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Look into a run: the chain, a block's header, a round's messages, a node's history."""
+    from fedchain.commands.explorer import look
+    from fedchain.errors import RunError
+
+    try:
+        seen = look(run, what, which)
+    except (RunError, ValueError) as error:
+        _refuse(str(error))
+    if form is Format.json:
+        print_json(seen.values)
+    else:
+        for part in seen.shown(form):
+            stdout(form).print(part)
+
+
+@app.command(
+    epilog="Example: fedchain tamper runs/first-light-3f9a1c-s0 --block 12 --field weights "
+    "--out /tmp/damaged"
+)
+def tamper(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the damaged copy; must not exist.")],
+    block: Annotated[int, typer.Option(min=0, help="Height of the block.")] = 1,
+    field: Annotated[str, typer.Option(help="What is damaged; 'list' names all.")] = "weights",
+    form: FormatOption = Format.rich,
+) -> None:
+    """Damage a copy of a run, to see that verify finds it; the run itself is not touched."""
+    from fedchain.errors import FedchainError
+    from fedchain.ledger.tampering import FIELDS
+    from fedchain.results import tampered_copy
+
+    if field == "list":
+        stdout(form).print("\n".join(FIELDS))
+        return
+    try:
+        tampered_copy(run, out, block, field)
+    except (FedchainError, ValueError, KeyError) as error:
+        _refuse(str(error))
+    if form is Format.json:
+        print_json({"run": str(out), "block": block, "field": field})
+    else:
+        stdout(form).print(f"damaged {field} of block {block} in the copy {out}", markup=False)
+        stdout(form).print(f"next      fedchain verify {out}", markup=False)
+
+
+def _progress() -> Progress:
+    from rich.progress import Progress
+
+    return Progress(console=stderr(), transient=True)
+
+
+def _refuse(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(USAGE)

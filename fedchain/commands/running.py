@@ -1,0 +1,134 @@
+"""fedchain run, fedchain resume: one run, and going on after an interruption."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from fedchain.commands.formats import (
+    Format,
+    FormatOption,
+    SeedOption,
+    SetOption,
+    print_json,
+    stderr,
+    stdout,
+)
+
+if TYPE_CHECKING:
+    from fedchain.commands.terminal import Quiet, Terminal
+    from fedchain.results import Run
+
+app = typer.Typer()
+
+BUDGET_RAN_OUT = 6
+"""Exit code of ``--strict`` when a privacy budget ended before the rounds did."""
+INTERRUPTED = 130
+"""Exit code of Ctrl-C, with everything saved."""
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Threads for the gradients; the result is the same."),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit with 6 if a privacy budget ends before the rounds.")
+]
+
+
+@app.command(epilog="Example: fedchain run scenarios/first_light.yaml --set privacy.epsilon=2")
+def run(
+    scenario: Annotated[Path, typer.Argument(help="The scenario file.")],
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="Takes the place of the name.")] = None,
+    workers: WorkersOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Throw away an earlier run of the same name.")
+    ] = False,
+    strict: StrictOption = False,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Run one scenario into a folder of its own under runs/."""
+    from fedchain.scenario import load, parse_overrides, run_name
+
+    checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
+    if dry_run:
+        folder = out / run_name(checked)
+        words = {"run": str(folder), "status": "dry run", "rounds": checked.rounds}
+        if form is Format.json:
+            print_json(words)
+        else:
+            stdout(form).print(f"would run {checked.rounds} rounds into {folder}")
+        return
+    source = scenario.read_text(encoding="utf-8")
+    from fedchain.running import run as run_it
+
+    audience = _audience(form)
+    with _stoppable(audience, out / run_name(checked)):
+        done = run_it(checked, out, workers=workers, force=force, source=source, audience=audience)
+    _tell(done, form, strict)
+
+
+@app.command(epilog="Example: fedchain resume runs/first-light-3f9a1c-s0")
+def resume(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    workers: WorkersOption = None,
+    strict: StrictOption = False,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Go on with an interrupted run; its head will be the one it would have had without."""
+    from fedchain.running import resume as resume_it
+
+    audience = _audience(form)
+    with _stoppable(audience, run):
+        done = resume_it(run, workers=workers, audience=audience)
+    _tell(done, form, strict)
+
+
+def _audience(form: Format) -> Quiet | Terminal:
+    from fedchain.commands.terminal import Quiet, Terminal
+
+    return Quiet() if form is Format.json else Terminal(stderr())
+
+
+@contextmanager
+def _stoppable(audience: Quiet | Terminal, folder: Path) -> Iterator[None]:
+    """Let Ctrl-C, or a polite kill, end the run with everything saved."""
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        audience.ends()
+        saved = f"go on with: fedchain resume {folder}" if folder.is_dir() else "nothing was begun"
+        typer.echo(f"interrupted; {saved}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        audience.ends()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell(run: Run, form: Format, strict: bool) -> None:
+    from fedchain.commands.terminal import show_summary
+
+    summary = run.summary()
+    if form is Format.json:
+        print_json(summary)
+    else:
+        show_summary(stdout(form), form, summary)
+    if strict and summary["status"] == "budget_exhausted":
+        raise typer.Exit(BUDGET_RAN_OUT)
+    if summary["status"] == "stalled":
+        typer.echo(f"{run.folder}: no quorum came together; see run.log", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,171 @@
+"""What a run looks like in the terminal: its heading, a line a round, the time left, the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fedchain.commands.formats import Format, table
+
+if TYPE_CHECKING:
+    from fedchain.results import MessageRecord, RoundRecord
+    from fedchain.world import World
+
+NAMED_REJECTIONS = 3
+"""Byzantine holders that a round's line names; the others are counted."""
+COLUMNS = (
+    "round     loss   score  epsilon   used  rejected             block         fork      time"
+)
+
+
+class Quiet:
+    """An audience that hears nothing: what ``--format json`` wants."""
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Say nothing."""
+
+    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Say nothing."""
+
+    def ends(self) -> None:
+        """Say nothing."""
+
+
+class Terminal:
+    """Shows a run on stderr while it goes on: one line a round, and how long it will take."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._score = "score"
+        self._bar = Progress(
+            TextColumn("Training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("left    Ctrl-C saves and stops"),
+            console=console,
+            transient=True,
+        )
+        self._rounds = self._bar.add_task("rounds", total=None)
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Show what is about to run."""
+        self._score = world.task.score
+        self._console.print(f"[bold]{folder.name}[/]  {world.task.name}, {folder}")
+        self._console.print(heading(world))
+        self._console.print(COLUMNS.replace(" score", f"{self._score[:6]:>6}"), style="dim")
+        self._bar.update(self._rounds, total=world.rules.rounds)
+        self._bar.start()
+
+    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Show one round."""
+        self._bar.print(round_line(record, messages, self._score))
+        self._bar.update(self._rounds, completed=record.round)
+
+    def ends(self) -> None:
+        """Take the bar away, whatever happened."""
+        self._bar.stop()
+
+
+def heading(world: World) -> str:
+    """Return in one line who takes part, and what privacy is asked for."""
+    scenario, mechanism = world.scenario, world.mechanism
+    attackers = Counter(a.part.kind for a in scenario.attacks for _ in a.holders)
+    named = ", ".join(f"{count} {kind}" for kind, count in attackers.items())
+    total = mechanism.epsilon_after(mechanism.releases)
+    privacy = "no privacy"
+    if mechanism.noise_multiplier:
+        privacy = (
+            f"epsilon <= {total:.3g} (delta {mechanism.delta:.0e}, "
+            f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
+        )
+    return " · ".join(
+        (
+            f"{scenario.nodes.holders} holders" + (f" ({named})" if named else ""),
+            f"{scenario.nodes.compute} compute nodes",
+            f"{scenario.rounds} rounds",
+            f"{world.rules.dimension:,} weights",
+            privacy,
+        )
+    )
+
+
+def round_line(record: RoundRecord, messages: list[MessageRecord], score: str) -> str:
+    """Return the line of one round."""
+    fork = f"{record.stale_blocks} stale" if record.stale_blocks else "-"
+    return (
+        f"{record.round:5d}  {number(record.metrics.get('loss')):>7}"
+        f"  {number(record.metrics.get(score)):>6}  {number(record.epsilon, 2):>7}"
+        f"  {record.used:2d}/{record.messages:<2d}  {rejections(messages):<19}"
+        f"  #{record.height:<4d}{record.block[:8]}  {fork:<8}{sum(record.seconds.values()):5.1f} s"
+    )
+
+
+def rejections(messages: list[MessageRecord]) -> str:
+    """Name the Byzantine holders that were not used, and count the honest ones.
+
+    An attacker that was used is marked with an exclamation mark: that is what went wrong.
+    """
+    caught = [f"h{m.holder}" for m in messages if m.attack and not m.used]
+    missed = [f"h{m.holder}!" for m in messages if m.attack and m.used]
+    honest = sum(not m.used and not m.attack for m in messages)
+    named = (missed + caught)[:NAMED_REJECTIONS]
+    more = len(missed + caught) - len(named)
+    words = [*named, f"+{more}" if more else "", f"{honest} honest" if honest else ""]
+    return " ".join(word for word in words if word) or "-"
+
+
+def number(value: float | None, places: int = 3) -> str:
+    """Return a number for a narrow column, a dash where there is none."""
+    return "-" if value is None else f"{value:.{places}f}"
+
+
+def show_summary(console: Console, form: Format, summary: Mapping[str, Any]) -> None:
+    """Show what a run came to, beside its baselines, and what to do next."""
+    metrics = {k: v for k, v in summary["metrics"].items() if k != "baselines"}
+    baselines: dict[str, dict[str, float | None]] = summary["metrics"]["baselines"]
+    if metrics:
+        shown = table(form, "metric", "model", *baselines)
+        for name, value in metrics.items():
+            beside = [number(b.get(name)) for b in baselines.values()]
+            shown.add_row(name, number(value), *beside)
+        console.print(shown)
+    for line in closing_lines(summary):
+        console.print(line)
+
+
+def closing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return status, privacy, robustness, ledger, time and the next command."""
+    epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
+    if epsilon["total"] is None:
+        privacy = "none was asked for"
+    else:
+        privacy = (
+            f"epsilon {epsilon['total']:.3g} at delta {epsilon['delta']:g} for the worst holder, "
+            f"over {epsilon['worst_holder_releases']} releases"
+        )
+    attackers = ""
+    if told["byzantine"]:
+        caught = told["byzantine"] - told["byzantine_used"]
+        attackers = f"{caught} of {told['byzantine']} Byzantine messages rejected, "
+    stages = ", ".join(
+        f"{name} {value:.1f}" for name, value in seconds.items() if name != "total" and value
+    )
+    run = summary["run"]
+    head = f"#{summary['height']} {summary['head'][:16]}" if summary["head"] else "genesis"
+    return [
+        f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds",
+        f"privacy   {privacy}",
+        f"messages  {attackers}{told['used']} of {told['messages']} used",
+        f"ledger    head {head}, {summary['stale_blocks']} stale, "
+        f"{summary['reorganisations']} reorganisations",
+        f"seconds   {seconds['total']:.1f} in all ({stages})",
+        f"memory    {summary['peak_rss_mb']:.0f} MB",
+        f"files     {run}",
+        f"next      fedchain verify {run}   ·   fedchain report {run}",
+    ]

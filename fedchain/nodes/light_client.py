@@ -1,0 +1,65 @@
+"""A light client: it follows the most work by headers alone, as every data holder does.
+
+Equal work is broken by hash. After a fork all holders therefore meet at one of its tips, so that
+a quorum comes together; and since blocks of a fork arrive close together, most holders have
+changed over before their gradient is done, and release only once.
+"""
+
+from __future__ import annotations
+
+from fedchain.ledger.block import Header, block_hash
+from fedchain.ledger.work import is_below, target_from_compact, work_of
+
+KEPT_HEIGHTS = 64
+"""Headers this far below the head are forgotten: no honest reorganisation is that deep."""
+KEPT_ORPHANS = 64
+"""Unknown parents that headers wait for; the one asked for first makes room."""
+
+
+class LightClient:
+    """The head of the chain with the most work, from the headers that have arrived."""
+
+    def __init__(self, genesis: Header) -> None:
+        self.head = block_hash(genesis)
+        """Hash of the head."""
+        self.height = 0
+        """Height of the head."""
+        self._work = {self.head: (0, 0)}
+        self._waiting: dict[bytes, list[Header]] = {}
+
+    def add(self, header: Header) -> bool:
+        """Take a header in, and the headers that waited for it.
+
+        Args:
+            header: any header; one without its work done is ignored.
+
+        Returns:
+            Whether the head changed.
+        """
+        name = block_hash(header)
+        if name in self._work or not is_below(name, target_from_compact(header.bits)):
+            return False
+        if header.parent not in self._work:
+            self._waiting.setdefault(header.parent, []).append(header)
+            if len(self._waiting) > KEPT_ORPHANS:
+                self._waiting.pop(next(iter(self._waiting)))
+            return False
+        before = self.head
+        self._connect(name, header)
+        return self.head != before
+
+    def _connect(self, name: bytes, header: Header) -> None:
+        height, work = self._work[header.parent]
+        self._work[name] = (height + 1, work + work_of(header.bits))
+        if self._rank(name) < self._rank(self.head):
+            self.head, self.height = name, height + 1
+            self._forget()
+        for child in self._waiting.pop(name, ()):
+            self._connect(block_hash(child), child)
+
+    def _rank(self, name: bytes) -> tuple[int, bytes]:
+        return -self._work[name][1], name
+
+    def _forget(self) -> None:
+        oldest = self.height - KEPT_HEIGHTS
+        self._work = {name: at for name, at in self._work.items() if at[0] >= oldest}

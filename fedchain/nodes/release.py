@@ -1,0 +1,124 @@
+"""From a holder's gradient to its signed message: the only thing that leaves a holder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedchain.arrays import Vector
+from fedchain.ledger.codec import Storage, quantise
+from fedchain.ledger.message import VERSION, Declaration, Message, sign_message
+from fedchain.nodes.identity import Identity
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.randomness import stream
+from fedchain.timing import Stopwatch
+
+Attack = Callable[[Vector, np.random.Generator], Vector]
+"""(release (d,), generator) to what is sent instead (d,)."""
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """Who speaks, when, and about which weights."""
+
+    seed: int
+    """The scenario's seed."""
+    chain_id: bytes
+    """Hash of the genesis block."""
+    parent: bytes
+    """Hash of the block whose weights the gradient was computed at."""
+    round: int
+    """Height of the block that may carry the message."""
+    holder: int
+    """The data holder; part of no message."""
+
+
+def private_release(
+    gradient: Vector, mechanism: Mechanism, records: int, occasion: Occasion
+) -> Vector:
+    """Add the mechanism's noise: ĝ_k = g_k + z_k.
+
+    The noise stream is named by holder, round and parent: after a fork the same holder draws
+    fresh noise, and the same release asked for twice is the same release.
+
+    Args:
+        gradient: clipped mean gradient g_k (6), shape (d,).
+        mechanism: draws the noise for a mean over ``records``.
+        records: the public n_k.
+        occasion: names the noise stream.
+
+    Returns:
+        The release, shape (d,), float64.
+
+    Reference:
+        Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
+    """
+    names = (occasion.holder, occasion.round, occasion.parent)
+    generator = stream(occasion.seed, "noise", *names)
+    return gradient + mechanism.noise(generator, len(gradient), records)
+
+
+def message_of(
+    release: Vector,
+    declaration: Declaration,
+    identity: Identity,
+    occasion: Occasion,
+    storage: Storage,
+) -> Message | None:
+    """Normalise, quantise and sign: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
+
+    The norm is that of the noisy vector: then (g_k*, s_k) costs what ĝ_k costs.
+
+    Args:
+        release: what the holder sends, shape (d,).
+        declaration: mechanism, noise, clip and number of records; public.
+        identity: the holder's key for this round.
+        occasion: chain, parent and round.
+        storage: how the direction's integers are stored.
+
+    Returns:
+        The signed message; None if the release is zero or not finite and has no direction.
+
+    Reference:
+        Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.
+    """
+    norm = float(np.linalg.norm(release))
+    if not (np.isfinite(norm) and norm > 0.0):
+        return None
+    exponent, direction = quantise(release / norm, storage)
+    message = Message(
+        version=VERSION,
+        chain_id=occasion.chain_id,
+        parent=occasion.parent,
+        round=occasion.round,
+        public_key=identity.public_key,
+        proof=identity.proof,
+        exponent=exponent,
+        direction=direction,
+        norm=norm,
+        declaration=declaration,
+    )
+    return sign_message(message, identity.secret)
+
+
+def speak(
+    gradient: Vector,
+    mechanism: Mechanism,
+    records: int,
+    attack: Attack | None,
+    identity: Identity,
+    occasion: Occasion,
+    storage: Storage,
+    watch: Stopwatch,
+) -> Message | None:
+    """Noise, then the attack of a Byzantine holder, then normalise, quantise and sign."""
+    with watch("noise"):
+        release = private_release(gradient, mechanism, records, occasion)
+    if attack is not None:
+        generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
+        release = attack(release, generator)
+    declaration = Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.clip, records)
+    with watch("signing"):
+        return message_of(release, declaration, identity, occasion, storage)

@@ -1,0 +1,178 @@
+"""The observer: what the simulator, who sees through every pseudonym, writes down of a round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fedchain.arrays import Vector
+from fedchain.ledger.block import Block
+from fedchain.ledger.chain import Chain
+from fedchain.ledger.message import Message, message_id
+from fedchain.ledger.state import State
+from fedchain.results import MessageRecord, RoundRecord
+from fedchain.timing import Stopwatch
+from fedchain.transition import Outcome, Steps
+
+Measure = Callable[[bytes, Vector], Mapping[str, float | None]]
+"""(block hash, weights after it (d,)) to the metrics."""
+
+KEPT_ROUNDS = 64
+"""Releases of older rounds are forgotten: no honest reorganisation is that deep."""
+
+
+@dataclass(frozen=True)
+class Released:
+    """A message that has left a holder; only the simulator knows who sent it."""
+
+    holder: int
+    """The data holder."""
+    message: Message
+    """What it sent."""
+    attack: str
+    """The attack behind it, or empty."""
+    releases: int
+    """Releases of the holder up to and with this one."""
+    epsilon: float | None
+    """The holder's tight total after this release."""
+
+
+class Observer:
+    """Follows one chain, and knows who sent which message."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        steps: Steps,
+        state_of: Callable[[bytes], State],
+        measure: Measure,
+        measured_every: int,
+        miners: Mapping[bytes, int],
+        watch: Stopwatch,
+    ) -> None:
+        """Begin at genesis.
+
+        Args:
+            chain: the view that is followed.
+            steps: tells which messages a rule used.
+            state_of: state after a block.
+            measure: metrics of a block's weights.
+            measured_every: rounds between two measurements; the last round always is measured.
+            miners: number of the compute node by address.
+            watch: counts wall time by stage.
+        """
+        self._chain, self._steps, self._state_of = chain, steps, state_of
+        self._measure, self._measured_every = measure, measured_every
+        self._miners, self._watch = miners, watch
+        self._reported = [chain.head]
+        self._released: dict[bytes, Released] = {}
+        self._told: set[bytes] = set()
+        self._worst: Released | None = None
+
+    def note(self, released: Released) -> None:
+        """Note that a message has left its holder, whatever becomes of it."""
+        self._released[message_id(released.message)] = released
+        if self._worst is None or released.releases > self._worst.releases:
+            self._worst = released
+
+    def new_blocks(self) -> list[Block]:
+        """Return the blocks that are new on the main chain, lowest first."""
+        name, height, fresh = self._chain.head, self._chain.height, []
+        while height >= len(self._reported) or self._reported[height] != name:
+            fresh.append(name)
+            name, height = self._chain.header(name).parent, height - 1
+        self._reported[height + 1 :] = fresh[::-1]
+        return [self._chain.block(name) for name in reversed(fresh)]
+
+    def round_record(self, block: Block, time_s: float) -> RoundRecord:
+        """Return the record of the round that this block ended."""
+        height, name = block.header.height, self._reported[block.header.height]
+        used = self._outcome(block).aggregate.used
+        attacked = [self._released[message_id(m)].attack != "" for m in block.messages]
+        return RoundRecord(
+            round=height,
+            height=height,
+            block=name.hex(),
+            miner=self._miners[block.header.address],
+            time_s=round(time_s, 6),
+            messages=len(block.messages),
+            used=int(used.sum()),
+            byzantine=sum(attacked),
+            byzantine_used=int((used & attacked).sum()),
+            epsilon=self._worst.epsilon if self._worst else None,
+            releases=self._worst.releases if self._worst else 0,
+            stale_blocks=self._chain.stale,
+            reorganisations=self._chain.reorganisations,
+            metrics=self._metrics(name, height),
+            seconds={stage: round(s, 6) for stage, s in self._watch.lap().items()},
+        )
+
+    def message_records(self, block: Block) -> list[MessageRecord]:
+        """Return what became of a block's messages, and of older ones that are in no block."""
+        aggregate = self._outcome(block).aggregate
+        name = self._reported[block.header.height]
+        records = []
+        for row, message in enumerate(block.messages):
+            used = bool(aggregate.used[row])
+            released = self._released[message_id(message)]
+            reason = "" if used else "far from the sum"
+            cosine = round(float(aggregate.cosines[row]), 9)
+            records.append(_record(released, name, cosine, used, reason, late=False))
+        self._told |= {message_id(message) for message in block.messages}
+        late = self.stragglers(block.header.height)
+        self._forget(block.header.height - KEPT_ROUNDS)
+        return records + late
+
+    def stragglers(self, before: int) -> list[MessageRecord]:
+        """Return the messages of rounds before this one that no block carries; each only once."""
+        late = [
+            _record(released, released.message.parent, None, False, "late", late=True)
+            for name, released in self._released.items()
+            if released.message.round < before and name not in self._told
+        ]
+        self._told |= {bytes.fromhex(record.id) for record in late}
+        return late
+
+    def _metrics(self, name: bytes, height: int) -> Mapping[str, float | None]:
+        if height % self._measured_every and height != self._chain.rules.rounds:
+            return {}
+        with self._watch("evaluation"):
+            return self._measure(name, self._state_of(name).weights)
+
+    def _outcome(self, block: Block) -> Outcome:
+        return self._steps.outcome(self._state_of(block.header.parent), block.messages)
+
+    def _forget(self, before: int) -> None:
+        old = [name for name, r in self._released.items() if r.message.round < before]
+        for name in old:
+            del self._released[name]
+        self._told.difference_update(old)
+
+
+def finite(epsilon: float) -> float | None:
+    """Return the epsilon, or None where it is infinite: no guarantee at all.
+
+    >>> finite(math.inf) is None
+    True
+    """
+    return epsilon if math.isfinite(epsilon) else None
+
+
+def _record(
+    released: Released, block: bytes, cosine: float | None, used: bool, reason: str, late: bool
+) -> MessageRecord:
+    message = released.message
+    return MessageRecord(
+        round=message.round,
+        block=block.hex(),
+        holder=released.holder,
+        id=message_id(message).hex(),
+        norm=message.norm,
+        cosine=cosine,
+        used=used,
+        reason=reason,
+        epsilon=released.epsilon,
+        attack=released.attack,
+        late=late,
+    )

@@ -1,0 +1,104 @@
+"""The events of a run: an append-only file that page, report, replay and resume all read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import RunError
+from fedchain.results.records import MessageRecord, RoundRecord
+
+
+class EventLog:
+    """The append-only file of a run's events, one JSON object a line.
+
+    A run that is resumed replays its rounds: what the file already has is not written again. A
+    torn last line, left by a crash, is dropped on opening.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.recorded = tuple(read_events(path))
+        """What was there on opening."""
+        self._skip = len(self.recorded)
+        whole = b"".join(_whole_lines(path))
+        with path.open("ab") as file:
+            file.truncate(len(whole))
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, event: str, record: RoundRecord | MessageRecord) -> None:
+        """Append one event, unless the file has it from before."""
+        if self._skip:
+            self._skip -= 1
+            return
+        self._file.write(json.dumps({"event": event, **asdict(record)}) + "\n")
+
+    def flush(self) -> None:
+        """Hand everything written so far to the operating system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                yield line
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the events of a file, without a torn last line.
+
+    Raises:
+        RunError: a line in the middle is not a JSON object.
+    """
+    for number, line in enumerate(_whole_lines(path), 1):
+        try:
+            event = json.loads(line)
+        except ValueError as error:
+            raise RunError(f"{path}:{number}: not a JSON object: {error}") from error
+        if not isinstance(event, dict):
+            raise RunError(f"{path}:{number}: not a JSON object, got {type(event).__name__}")
+        yield event
+
+
+def main_rounds(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the round events that stand: the last one of each round, in order."""
+    latest = {event["round"]: event for event in events if event["event"] == "round"}
+    return [latest[number] for number in sorted(latest)]
+
+
+def round_table(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one flat row a round: its fields, then metrics, then ``seconds_`` columns."""
+    rows = []
+    for event in rounds:
+        nested = ("event", "metrics", "seconds")
+        flat = {key: value for key, value in event.items() if key not in nested}
+        seconds = {f"seconds_{stage}": value for stage, value in event["seconds"].items()}
+        rows.append({**flat, **event["metrics"], **seconds})
+    return rows
+
+
+def message_table(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one flat row a message, in the order in which their fates were known."""
+    messages = (event for event in events if event["event"] == "message")
+    return [{key: value for key, value in row.items() if key != "event"} for row in messages]
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Return rows as CSV, columns in the order in which they first appear."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,95 @@
+"""The run folder: locked while it is written, every file whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from fedchain.errors import RunError
+from fedchain.results.events import as_csv, main_rounds, message_table, read_events, round_table
+
+FORMAT = 1
+"""Version of the run folder's layout; a folder of another version is refused with a reason."""
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a half.
+
+    Raises:
+        RunError: the disk is full or the folder may not be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+class RunFolder:
+    """The folder of one run, held by an OS lock while it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock")
+
+    def lock(self) -> None:
+        """Take the folder for this process; the lock goes with the process, whatever happens.
+
+        Raises:
+            RunError: another process has it, or the folder may not be written.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunError(f"{self.path}: another process is running it") from error
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def unlock(self) -> None:
+        """Give the folder back."""
+        self._lock.release()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the run is and how far it came.
+
+        Raises:
+            RunError: no run is here, or one of another format.
+        """
+        file = self.path / "manifest.json"
+        try:
+            manifest = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path}: not a run folder: it has no manifest.json") from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"{file}: cannot be read: {error}") from error
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise RunError(f"{file}: format must be {FORMAT}, the only one this version reads")
+        return manifest
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replace the manifest as a whole."""
+        text = json.dumps({"format": FORMAT, **manifest}, indent=2, allow_nan=False)
+        write_whole(self.path / "manifest.json", text + "\n")
+
+    def write_tables(self) -> None:
+        """Write metrics.csv and messages.csv anew from the events."""
+        events = list(read_events(self.path / "events.ndjson"))
+        write_whole(self.path / "metrics.csv", as_csv(round_table(main_rounds(events))))
+        write_whole(self.path / "messages.csv", as_csv(message_table(events)))

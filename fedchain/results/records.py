@@ -1,0 +1,70 @@
+"""The records of a run: one of each round, one of each message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One round as the observer (compute node 0) saw it; a reorganisation writes it anew."""
+
+    round: int
+    """t, from 1."""
+    height: int
+    """Height of the block that ended the round."""
+    block: str
+    """Hash of that block, hexadecimal."""
+    miner: int
+    """Number of the compute node that made it."""
+    time_s: float
+    """Simulated seconds since genesis."""
+    messages: int
+    """Messages in the block."""
+    used: int
+    """Messages that the aggregation rule used."""
+    byzantine: int
+    """Messages in the block that a Byzantine holder sent."""
+    byzantine_used: int
+    """Those of them that the rule used."""
+    epsilon: float | None
+    """Tight total of the holder with the most releases so far; None without a guarantee."""
+    releases: int
+    """Releases of that holder so far."""
+    stale_blocks: int
+    """Blocks off the observer's main chain so far."""
+    reorganisations: int
+    """Reorganisations of the observer's chain so far."""
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    """Measured on held-out data by the simulator, outside the guarantee; empty if not measured."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time by stage since the record before."""
+
+
+@dataclass(frozen=True)
+class MessageRecord:
+    """What became of one message; only the simulator knows the holder behind it."""
+
+    round: int
+    """The round that it was for."""
+    block: str
+    """Hash of the block that carries it, or of its parent if none does."""
+    holder: int
+    """The data holder."""
+    id: str
+    """Message id, hexadecimal."""
+    norm: float
+    """s_k, the norm of the noisy gradient."""
+    cosine: float | None
+    """Cosine with the sum direction; None if it is in no block."""
+    used: bool
+    """Whether the aggregation rule used it."""
+    reason: str
+    """Why it was not used: ``far from the sum``, ``late``, or empty."""
+    epsilon: float | None
+    """The holder's tight total after this release; None without a guarantee."""
+    attack: str
+    """The attack behind it, or empty."""
+    late: bool
+    """Whether no block of the main chain carries it."""

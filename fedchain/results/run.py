@@ -1,0 +1,124 @@
+"""One run as it lies on disk: what it was, what it measured, and whether its ledger holds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import RunError
+from fedchain.ledger.rules import Rules
+from fedchain.ledger.tampering import tamper
+from fedchain.ledger.validity import Transition
+from fedchain.ledger.verification import Verification, verify
+from fedchain.results.events import main_rounds, message_table, read_events, round_table
+from fedchain.results.folder import RunFolder
+from fedchain.scenario import Scenario, load
+from fedchain.transition import Steps
+
+LEDGER = "ledger"
+"""Folder of the ledger inside a run folder."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, open for reading."""
+
+    folder: Path
+    """Where it lies."""
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Open a run folder, finished or not.
+
+        Raises:
+            RunError: no run is here, or one of another format.
+        """
+        run = cls(Path(folder))
+        _ = run.manifest
+        return run
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What the run is and how far it came, as ``manifest.json`` has it."""
+        return RunFolder(self.folder).manifest
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario with every value resolved."""
+        return load(self.folder / "resolved.yaml")
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """Every event, in the order in which it was written."""
+        return list(read_events(self.folder / "events.ndjson"))
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One row a round, as ``metrics.csv`` has it."""
+        return round_table(main_rounds(self.events))
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """One row a message, as ``messages.csv`` has it."""
+        return message_table(self.events)
+
+    def verify(
+        self,
+        progress: Callable[[int, int], None] | None = None,
+        trust_user_parts: bool = False,
+    ) -> Verification:
+        """Check the ledger from disk: every hash, signature and link, every model recomputed.
+
+        Args:
+            progress: called with (blocks done, blocks in all).
+            trust_user_parts: whether the ledger may name code of the user's own to be run.
+
+        Returns:
+            Whether it holds, and if not, which block and why.
+        """
+
+        def transition_of(rules: Rules) -> Transition:
+            return Steps(rules, trust_user_parts=trust_user_parts)
+
+        return verify(self.folder / LEDGER, transition_of, progress)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the run in one object: what ``fedchain run --format json`` prints."""
+        manifest, rounds = self.manifest, main_rounds(self.events)
+        measured: dict[str, Any] = next((r["metrics"] for r in rounds[::-1] if r["metrics"]), {})
+        names = ("messages", "used", "byzantine", "byzantine_used")
+        kept = ("status", "rounds", "height", "head", "score", "epsilon", "seconds", "peak_rss_mb")
+        return {
+            "run": str(self.folder),
+            **{name: manifest[name] for name in kept},
+            "metrics": {**measured, "baselines": manifest["baselines"]},
+            "messages": {name: sum(r[name] for r in rounds) for name in names},
+            "stale_blocks": rounds[-1]["stale_blocks"] if rounds else 0,
+            "reorganisations": rounds[-1]["reorganisations"] if rounds else 0,
+        }
+
+
+def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
+    """Copy a run and damage one thing in the copy's ledger; the source stays as it is.
+
+    Args:
+        source: folder of the run.
+        copy: folder of the damaged copy; must not exist.
+        height: of the block to damage.
+        field: one of ``fedchain.ledger.tampering.FIELDS``.
+
+    Raises:
+        RunError: the source is no run, the copy exists or cannot be written.
+        ValueError: no such field, or no such block.
+    """
+    Run.open(source)
+    if copy.exists():
+        raise RunError(f"{copy}: is there already; a damaged copy goes into a new folder")
+    tamper(source / LEDGER, copy / LEDGER, height, field)
+    for file in source.iterdir():
+        if file.is_file() and not file.name.startswith("."):
+            shutil.copyfile(file, copy / file.name)

@@ -1,0 +1,264 @@
+"""Running a scenario: the folder, the rounds, what is left behind, and going on afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from fedchain.arrays import Vector
+from fedchain.errors import RunError, ScenarioError
+from fedchain.learning.evaluation import evaluate
+from fedchain.learning.gradients import CohortGradients
+from fedchain.ledger.rules import chain_id_of
+from fedchain.ledger.store import Store
+from fedchain.nodes.data_holder import BUDGET_SPENT
+from fedchain.results import (
+    LEDGER,
+    EventLog,
+    MessageRecord,
+    RoundRecord,
+    Run,
+    RunFolder,
+    write_whole,
+)
+from fedchain.scenario import Scenario, resolved_yaml, run_name
+from fedchain.simulation import Simulation
+from fedchain.statements import (
+    as_json,
+    begun,
+    ended,
+    plain_numbers,
+    privacy_statement,
+    sample_pictures,
+)
+from fedchain.timing import Stopwatch
+from fedchain.world import World, world_of
+
+OVER = ("finished", "budget_exhausted", "stalled")
+"""Statuses of a run that has nothing left to do."""
+
+log = logging.getLogger("fedchain")
+
+
+class Audience(Protocol):
+    """Who is told of a run while it goes on."""
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Hear that the parts are ready and the first round begins."""
+
+    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Hear of a round that is over."""
+
+
+class Nobody:
+    """An audience that does not listen."""
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Hear nothing."""
+
+    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Hear nothing."""
+
+
+NOBODY = Nobody()
+
+
+def run(
+    scenario: Scenario,
+    out: str | Path = "runs",
+    *,
+    workers: int | None = None,
+    force: bool = False,
+    source: str | None = None,
+    audience: Audience = NOBODY,
+) -> Run:
+    """Run a scenario into a folder of its own.
+
+    The folder's name says what the run is; a run that is finished already is opened and not
+    repeated.
+
+    Args:
+        scenario: checked.
+        out: folder of all runs.
+        workers: threads for the gradients; None: one a core. The results do not depend on it.
+        force: throw away what an earlier run of the same name left.
+        source: text of the scenario file, kept as ``scenario.yaml``.
+        audience: told of every round.
+
+    Returns:
+        The run, finished, or stopped where its privacy budgets ended.
+
+    Raises:
+        DataError: the task's data cannot be read; nothing is left behind.
+        RunError: the folder is in use, belongs to an unfinished run, or cannot be written.
+
+    >>> import fedchain
+    >>> run = fedchain.run(fedchain.load("scenarios/breast_cancer.yaml"))  # doctest: +SKIP
+    """
+    path = Path(out) / run_name(scenario)
+    if path.exists() and not force:
+        found = Run.open(path)
+        if found.manifest["status"] in OVER:
+            return found
+        raise RunError(f"{path}: is not finished; go on with: fedchain resume {path}")
+    started = time.perf_counter()
+    world = _world(scenario)
+    world.mechanism.cross_check()
+    _make_folder(path, world, source)
+    return _go_on(path, world, workers, audience, started)
+
+
+def resume(folder: str | Path, *, workers: int | None = None, audience: Audience = NOBODY) -> Run:
+    """Go on with a run that was interrupted, to the head it would have had without.
+
+    The same events happen again; releases and blocks that the ledger has are taken from it.
+
+    Args:
+        folder: a run folder.
+        workers: threads for the gradients; None: one a core.
+        audience: told of every round, also of those that are only repeated.
+
+    Returns:
+        The run, finished.
+
+    Raises:
+        RunError: no run is here, another process has it, or this machine computes another
+            genesis than the one that the run began with.
+    """
+    path = Path(folder)
+    found = Run.open(path)
+    if found.manifest["status"] in OVER:
+        return found
+    started = time.perf_counter()
+    return _go_on(path, _world(found.scenario), workers, audience, started)
+
+
+def _world(scenario: Scenario) -> World:
+    try:
+        return world_of(scenario)
+    except ValueError as error:  # what only a part itself can judge of its parameters
+        raise ScenarioError([], str(error)) from error
+
+
+def _make_folder(path: Path, world: World, source: str | None) -> None:
+    """Make the folder beside its place and move it there whole."""
+    resolved = resolved_yaml(world.scenario)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise RunError(f"{path.parent}: cannot be written: {error.strerror}") from error
+    try:
+        write_whole(draft / "scenario.yaml", source or resolved)
+        write_whole(draft / "resolved.yaml", resolved)
+        RunFolder(draft).write_manifest(begun(world))
+        Store.create(draft / LEDGER, world.rules, world.genesis, world.state).close()
+        draft.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        draft.rename(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be made: {error.strerror}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _go_on(
+    path: Path, world: World, workers: int | None, audience: Audience, started: float
+) -> Run:
+    folder = RunFolder(path)
+    folder.lock()
+    manifest, status = folder.manifest, "failed"
+    folder.write_manifest({**manifest, "status": "running"})
+    try:
+        with _logging_to(path / "run.log"), Store.open(path / LEDGER) as store:
+            _same_genesis(path, store, world)
+            simulation = _play(path, world, store, workers, audience)
+            status = _status(simulation, world)
+            _state_the_end(folder, world, simulation)
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        elapsed = time.perf_counter() - started
+        with contextlib.suppress(RunError):  # on a full disk: the first error is the one to tell
+            folder.write_manifest(ended(folder.path, manifest, status, elapsed))
+        folder.unlock()
+    return Run.open(path)
+
+
+def _play(
+    path: Path, world: World, store: Store, workers: int | None, audience: Audience
+) -> Simulation:
+    """Play the events from genesis on, and write down every round as it ends."""
+    watch = Stopwatch()
+    events = EventLog(path / "events.ndjson")
+    measured = {e["block"]: e["metrics"] for e in events.recorded if e["event"] == "round"}
+
+    def measure(block: bytes, weights: Vector) -> Mapping[str, float | None]:
+        known: Mapping[str, float | None] = measured.get(block.hex(), {})
+        return known or plain_numbers(evaluate(world.task, weights)[0])
+
+    mechanism = world.mechanism
+    gradients = CohortGradients(
+        world.task, mechanism.clip, mechanism.unit, workers=workers or os.cpu_count() or 1
+    )
+    simulation = Simulation(world, store, gradients, measure, watch)
+    audience.begins(path, world)
+    with contextlib.closing(events):
+        for record, messages in simulation.rounds():
+            for message in messages:
+                events.write("message", message)
+            events.write("round", record)
+            events.flush()
+            audience.hears(record, messages)
+        for message in simulation.stragglers():
+            events.write("message", message)
+    return simulation
+
+
+def _status(simulation: Simulation, world: World) -> str:
+    if simulation.chain.height >= world.rules.rounds:
+        return "finished"
+    silent = {holder.silent for holder in simulation.holders}
+    log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
+    return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"
+
+
+def _same_genesis(path: Path, store: Store, world: World) -> None:
+    here, there = chain_id_of(world.genesis), chain_id_of(store.genesis)
+    if here != there:
+        raise RunError(
+            f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "
+            f"{there.hex()[:8]}; resume it with the versions that manifest.json names"
+        )
+
+
+def _state_the_end(folder: RunFolder, world: World, simulation: Simulation) -> None:
+    """Write what can be said only when all rounds are over."""
+    head = simulation.chain.head
+    releases = [holder.budget.releases for holder in simulation.holders]
+    write_whole(folder.path / "privacy.json", as_json(privacy_statement(world, releases)))
+    outputs = evaluate(world.task, simulation.state(head).weights)[1]
+    for name, picture in sample_pictures(world, outputs):
+        write_whole(folder.path / "samples" / f"{name}.png", picture)
+    folder.write_tables()
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,200 @@
+"""The run itself: nodes that act on events, and a record of every round.
+
+One round as a straight line: a block arrives at a holder, its light client accepts it; the
+cohort's private gradients are computed at w_t; noise, attack, normalise, quantise, sign; the
+network; the mempool of a compute node; quorum or deadline; the transition; proof of work; the
+block goes to all, and every full node recomputes it and appends it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Protocol
+
+from fedchain.errors import LedgerError
+from fedchain.events import EventQueue, Send
+from fedchain.ledger.block import Block, block_hash
+from fedchain.ledger.chain import Chain
+from fedchain.ledger.library import Library
+from fedchain.ledger.mempool import Mempool
+from fedchain.ledger.message import Message, identity_of
+from fedchain.ledger.rules import chain_id_of
+from fedchain.ledger.signature import public_key_of
+from fedchain.ledger.state import State
+from fedchain.ledger.store import Store
+from fedchain.ledger.work import work_of
+from fedchain.nodes.cohort import Cohort, Gradients
+from fedchain.nodes.compute_node import ComputeNode, Effort
+from fedchain.nodes.data_holder import DataHolder
+from fedchain.nodes.light_client import LightClient
+from fedchain.nodes.release import Occasion, speak
+from fedchain.observer import Measure, Observer, Released, finite
+from fedchain.privacy.budget import Budget
+from fedchain.randomness import digest
+from fedchain.results import MessageRecord, RoundRecord
+from fedchain.timing import Stopwatch
+from fedchain.transition import Steps
+from fedchain.world import World
+
+
+class Node(Protocol):
+    """Whoever acts on events; it holds no clock and no reference to another node."""
+
+    @property
+    def node(self) -> int:
+        """Its number in the network."""
+
+    def start(self) -> list[Send]:
+        """Act on genesis."""
+
+    def receive(self, payload: object, now_s: float) -> list[Send]:
+        """Act on what arrives."""
+
+
+class Simulation:
+    """The nodes of a world, and their events."""
+
+    def __init__(
+        self, world: World, store: Store, gradients: Gradients, measure: Measure, watch: Stopwatch
+    ) -> None:
+        """Put every node at genesis.
+
+        A store that has blocks already is one of an interrupted run: the same events happen
+        again, and releases and blocks that it has are taken from it instead of being computed.
+
+        Args:
+            world: the parts.
+            store: the ledger on disk, open, of the same genesis.
+            gradients: clipped mean gradients of a cohort.
+            measure: metrics of a block's weights.
+            watch: counts wall time by stage.
+        """
+        self._world, self._store, self._watch = world, store, watch
+        self._chain_id = chain_id_of(world.genesis)
+        self._steps = Steps(world.rules, watch, trust_user_parts=True)
+        self._library = Library(load_state=store.state, load_block=store.block)
+        self._cohort = Cohort(gradients, lambda block: self.state(block).weights, watch)
+        self._queue = EventQueue()
+        self.compute = tuple(self._compute_node(node) for node in world.compute)
+        """The compute nodes, with what they refused."""
+        self.holders = tuple(self._data_holder(k) for k in range(len(world.holders)))
+        """The data holders, with their budgets."""
+        self._observer = Observer(
+            self.chain,
+            self._steps,
+            self.state,
+            measure,
+            world.scenario.evaluate.every,
+            {node.address: node.node for node in self.compute},
+            watch,
+        )
+
+    @property
+    def chain(self) -> Chain:
+        """The chain that is reported: that of compute node 0."""
+        return self.compute[0].chain
+
+    def rounds(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
+        """Let everything happen, until nothing is left to happen.
+
+        Yields:
+            The record of each round when the observer's chain reaches it, with the records of
+            its messages; again for rounds that a reorganisation replaces.
+        """
+        nodes: tuple[Node, ...] = (*self.compute, *self.holders)
+        for node in nodes:
+            self._post(node.node, node.start(), 0.0)
+        while self._queue:
+            event = self._queue.take()
+            with self._watch("network"):
+                sends = nodes[event.to].receive(event.payload, event.time_s)
+                self._post(event.to, sends, event.time_s)
+            for block in self._observer.new_blocks():
+                record = self._observer.round_record(block, event.time_s)
+                yield record, self._observer.message_records(block)
+
+    def stragglers(self) -> list[MessageRecord]:
+        """Return the messages that no block carries and no round has told of."""
+        return self._observer.stragglers(self._world.rules.rounds + 1)
+
+    def _post(self, sender: int, sends: list[Send], now_s: float) -> None:
+        for send in sends:
+            if isinstance(send.payload, Block):
+                self._keep(send.payload, now_s)
+            leaves = now_s + send.after_s
+            for node in self._world.recipients(sender, send):
+                self._queue.put(leaves + self._world.delays[sender, node], node, send.payload)
+
+    def _keep(self, block: Block, now_s: float) -> None:
+        state = self._library.states.get(block_hash(block.header))
+        if state is not None:
+            with self._watch("ledger"):
+                self._store.append(block, state, int(now_s * 1000.0))
+
+    def state(self, block: bytes) -> State:
+        """Return the state after a block of this run."""
+        state = self._world.state if block == self._chain_id else self._library.states.get(block)
+        if state is None:
+            raise LedgerError(f"block {block.hex()[:8]}: the state after it is gone")
+        return state
+
+    def _compute_node(self, node: int) -> ComputeNode:
+        world = self._world
+        chain = Chain(world.genesis, world.state, world.rules, self._steps, self._library)
+        pool = Mempool(world.rules, self._chain_id, chain.height_of, self._library)
+        tries_per_second = 1000.0 * work_of(world.work.bits) / world.work.interval_ms
+        effort = Effort(
+            deadline_s=world.scenario.ledger.deadline_s,
+            hashes_per_second=tries_per_second / len(world.compute),
+            expected=len(world.holders),
+        )
+        secret = digest(world.scenario.seed, "compute node", node)
+        return ComputeNode(
+            node,
+            identity_of(public_key_of(secret)),
+            chain,
+            pool,
+            world.rules,
+            self._steps,
+            effort,
+            self._store.block_by,
+            self._watch,
+        )
+
+    def _data_holder(self, holder: int) -> DataHolder:
+        return DataHolder(
+            self._world.holders[holder],
+            LightClient(self._world.genesis.header),
+            Budget(self._world.mechanism),
+            functools.partial(self._begin, holder),
+            functools.partial(self._release, holder),
+            self._world.scenario.rounds,
+        )
+
+    def _begin(self, holder: int, parent: bytes, round_: int) -> None:
+        if self._recorded(holder, parent, round_) is None:
+            self._cohort.expect(holder, parent)
+
+    def _recorded(self, holder: int, parent: bytes, round_: int) -> Message | None:
+        identity = self._world.identities.of(holder, round_)
+        return self._store.message_by_identity(parent, identity_of(identity.public_key))
+
+    def _release(self, holder: int, parent: bytes, round_: int) -> Message | None:
+        world = self._world
+        name, attack = world.attack_on(holder, round_)
+        message = self._recorded(holder, parent, round_) or speak(
+            self._cohort.gradient(holder, parent),
+            world.mechanism,
+            world.task.holders[holder].count,
+            attack,
+            world.identities.of(holder, round_),
+            Occasion(world.scenario.seed, self._chain_id, parent, round_, holder),
+            world.rules.storage,
+            self._watch,
+        )
+        if message is not None:
+            releases = self.holders[holder].budget.releases + 1
+            epsilon = finite(world.mechanism.epsilon_after(releases))
+            self._observer.note(Released(holder, message, name, releases, epsilon))
+        return message

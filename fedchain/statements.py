@@ -1,0 +1,168 @@
+"""What a run states about itself: its manifest, its privacy, its pictures."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import math
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.observer import finite
+from fedchain.privacy.guarantee import guarantee, warnings_for
+from fedchain.results import main_rounds, read_events
+from fedchain.scenario import digest, plain
+from fedchain.timing import STAGES
+from fedchain.world import World
+
+PACKAGES = ("fedchain", "torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
+"""Packages whose versions a manifest names: what the results depend on."""
+
+
+def begun(world: World) -> dict[str, Any]:
+    """Return the manifest of a run that has not done anything yet."""
+    scenario, mechanism = world.scenario, world.mechanism
+    return {
+        "status": "running",
+        "name": scenario.name,
+        "description": scenario.description,
+        "seed": scenario.seed,
+        "digest": digest(scenario),
+        "scenario": in_json(plain(scenario)),
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "platform": f"{platform.platform()} Python {platform.python_version()}",
+        "started": _now(),
+        "ended": None,
+        "rounds": scenario.rounds,
+        "height": 0,
+        "head": None,
+        "score": world.task.score,
+        "record": world.task.record,
+        "baselines": {name: plain_numbers(m) for name, m in world.task.baselines.items()},
+        "epsilon": {
+            "per_release": finite(mechanism.epsilon_per_release),
+            "total": 0.0 if finite(mechanism.epsilon_per_release) else None,
+            "delta": mechanism.delta,
+            "worst_holder_releases": 0,
+        },
+        "seconds": dict.fromkeys(("total", *STAGES), 0.0),
+        "peak_rss_mb": 0.0,
+    }
+
+
+def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float) -> dict[str, Any]:
+    """Return the manifest of a run that has stopped, for good or not.
+
+    Args:
+        folder: of the run; its events say how far it came.
+        manifest: as it was before this stretch of the run.
+        status: why it stopped.
+        elapsed: seconds of wall time of this stretch.
+    """
+    rounds = main_rounds(read_events(folder / "events.ndjson"))
+    last = rounds[-1] if rounds else None
+    epsilon = dict(manifest["epsilon"])
+    if last:
+        epsilon |= {"total": last["epsilon"], "worst_holder_releases": last["releases"]}
+    stages = {stage: round(sum(r["seconds"][stage] for r in rounds), 3) for stage in STAGES}
+    return {
+        **manifest,
+        "status": status,
+        "ended": _now(),
+        "height": last["height"] if last else 0,
+        "head": last["block"] if last else None,
+        "epsilon": epsilon,
+        "seconds": {"total": round(manifest["seconds"]["total"] + elapsed, 3), **stages},
+        "peak_rss_mb": max(manifest["peak_rss_mb"], round(peak_rss_mb(), 1)),
+    }
+
+
+def privacy_statement(world: World, releases: Sequence[int]) -> dict[str, Any]:
+    """Return what ``privacy.json`` says.
+
+    Args:
+        world: the parts.
+        releases: releases of each holder over the whole run, forks included.
+    """
+    mechanism, worst = world.mechanism, max(releases)
+    counts = [records.count for records in world.task.holders]
+    return {
+        "guarantee": guarantee(mechanism, worst, world.task.record),
+        "warnings": warnings_for(mechanism, counts),
+        "mechanism": mechanism.name,
+        "unit": mechanism.unit,
+        "record": world.task.record,
+        "records": counts,
+        "noise_multiplier": mechanism.noise_multiplier,
+        "clip": finite(mechanism.clip),
+        "delta": mechanism.delta,
+        "epsilon_per_release": finite(mechanism.epsilon_per_release),
+        "epsilon_total": finite(mechanism.epsilon_after(worst)),
+        "epsilon_pure_total": mechanism.pure_total,
+        "releases": list(releases),
+        "releases_allowed": mechanism.releases,
+        "worst_holder": int(np.argmax(releases)),
+    }
+
+
+def sample_pictures(world: World, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield held-out examples before and after the model, as PNG bytes by name."""
+    from matplotlib import image
+
+    count = world.scenario.evaluate.samples
+    if world.task.pictures is None or count == 0:
+        return
+    for name, picture in world.task.pictures(outputs, count).items():
+        file = io.BytesIO()
+        image.imsave(file, picture, format="png")
+        yield name, file.getvalue()
+
+
+def plain_numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics as JSON has them: a value that is not defined is None.
+
+    >>> plain_numbers({"precision": float("nan"), "iou": np.float32(0.5)})
+    {'precision': None, 'iou': 0.5}
+    """
+    values = {name: float(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def in_json(value: Any) -> Any:
+    """Return a value that JSON can say: an infinite number becomes a word.
+
+    >>> in_json({"epsilon": float("inf"), "grid": (1, 2)})
+    {'epsilon': 'inf', 'grid': [1, 2]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): in_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_json(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Return a statement as indented JSON."""
+    return json.dumps(in_json(value), indent=2, allow_nan=False) + "\n"
+
+
+def peak_rss_mb() -> float:
+    """Return the most memory this process has held, in MB (10^6 bytes); 0 where unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such module
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

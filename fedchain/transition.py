@@ -1,0 +1,112 @@
+"""The step that every full node repeats: messages to the next state, bit for bit.
+
+Here learning meets the ledger: the ledger is handed ``Steps`` as its transition and knows
+nothing of what is inside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedchain.aggregation import Aggregate, aggregations
+from fedchain.arrays import read_only
+from fedchain.errors import RunError
+from fedchain.ledger.codec import common_exponent
+from fedchain.ledger.message import Message, message_id
+from fedchain.ledger.rules import Rules
+from fedchain.ledger.state import State
+from fedchain.registry import Family, Part
+from fedchain.timing import Stopwatch
+from fedchain.update import updates
+
+KEPT_OUTCOMES = 16
+"""Steps that are remembered: those of the last rounds and of their forks."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One step, and how the aggregation rule made it."""
+
+    state: State
+    """The state after the block."""
+    aggregate: Aggregate
+    """Which messages were used, in order of message id, and their cosines."""
+
+
+def canonical_json(part: Part) -> str:
+    """Return a part as the one text that genesis commits to.
+
+    >>> canonical_json(Part("l_nearest", {"keep": 3}))
+    '{"keep":3,"kind":"l_nearest"}'
+    """
+    return json.dumps(part.plain(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class Steps:
+    """The transition that the rules of a chain name: aggregation (14) to (16), update (8).
+
+    A step is a function of the messages, since they name their parent: what the compute node
+    that made a block has computed, those that check it here need not compute again.
+    """
+
+    def __init__(
+        self, rules: Rules, watch: Stopwatch | None = None, trust_user_parts: bool = False
+    ) -> None:
+        """Find the parts that the rules name.
+
+        Args:
+            rules: of the chain.
+            watch: counts the time as ``aggregation``.
+            trust_user_parts: whether ``module:function`` in the rules may be imported. A ledger
+                from somebody else must not choose what is run here.
+
+        Raises:
+            RunError: the rules name a part of the user's own, and it is not trusted.
+            ScenarioError: the rules name no known part.
+        """
+        self._rule = _part(aggregations, rules.aggregation, trust_user_parts)
+        self._update = _part(updates, rules.update, trust_user_parts)
+        self._dtype = rules.dtype
+        self._watch = watch or Stopwatch()
+        self._outcomes: OrderedDict[tuple[bytes, ...], Outcome] = OrderedDict()
+
+    def __call__(self, state: State, messages: tuple[Message, ...]) -> State:
+        """Return the state after a block with these messages, in order of message id."""
+        return self.outcome(state, messages).state
+
+    def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
+        """Return the step with what the aggregation rule said about each message."""
+        key = tuple(message_id(message) for message in messages)
+        if key not in self._outcomes:
+            with self._watch("aggregation"):
+                self._outcomes[key] = self._step(state, messages)
+            if len(self._outcomes) > KEPT_OUTCOMES:
+                self._outcomes.popitem(last=False)
+        return self._outcomes[key]
+
+    def _step(self, state: State, messages: tuple[Message, ...]) -> Outcome:
+        norms = np.array([message.norm for message in messages])
+        aggregate = aggregations.build(self._rule, common_exponent(messages), norms)
+        weights = state.weights.astype(np.float64)
+        step = updates.build(
+            self._update, weights, state.memory, aggregate.gradient, messages[0].round
+        )
+        # One rounding to the declared type; none at all for float64.
+        rounded = read_only(step.weights.astype(self._dtype))
+        return Outcome(State(rounded, step.memory), aggregate)
+
+
+def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
+    block = json.loads(text)
+    kind = block.get("kind") if isinstance(block, dict) else None
+    if isinstance(kind, str) and ":" in kind and not trust_user_parts:
+        raise RunError(
+            f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "
+            "add --trust-user-parts if you know it"
+        )
+    return family.check(block, (family.name,))

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from fedchain.ledger.merkle import root_from_path
+from fedchain.ledger.message import identity_leaf, identity_of
+from fedchain.ledger.rules import ZERO
+from fedchain.nodes.identity import Identities
+
+
+@pytest.fixture(scope="module")
+def names():
+    return Identities(seed=0, holders=5, rounds=7, registered=True)
+
+
+def test_every_holder_has_one_registered_identity_for_each_round(names):
+    for holder in range(5):
+        for number in range(1, 8):
+            own = names.of(holder, number)
+            leaf = identity_leaf(number, identity_of(own.public_key))
+            assert root_from_path(leaf, own.proof) == names.root
+
+
+def test_an_identity_is_not_registered_for_another_round(names):
+    own = names.of(2, 3)
+    leaf = identity_leaf(4, identity_of(own.public_key))
+    assert root_from_path(leaf, own.proof) != names.root
+
+
+def test_no_two_identities_are_alike(names):
+    keys = {names.of(holder, number).public_key for holder in range(5) for number in range(1, 8)}
+    assert len(keys) == 35
+
+
+def test_the_place_in_the_list_does_not_follow_the_holder(names):
+    order = sorted(range(5), key=lambda holder: names.of(holder, 1).proof.index)
+    again = sorted(range(5), key=lambda holder: names.of(holder, 2).proof.index)
+    assert order != again
+
+
+def test_open_identities_carry_no_proof_and_commit_to_nothing():
+    names = Identities(seed=0, holders=2, rounds=2, registered=False)
+    assert names.of(0, 1).proof is None
+    assert names.root == ZERO
+
+
+def test_an_unregistered_round_has_a_key_without_a_proof(names):
+    assert names.of(0, 99).proof is None

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import itertools
+
+from fedchain.ledger.block import Header, block_hash
+from fedchain.ledger.rules import ZERO
+from fedchain.ledger.work import compact_from_target
+from fedchain.nodes.light_client import KEPT_HEIGHTS, LightClient
+
+EASY = compact_from_target(2**255)
+HARD = compact_from_target(2**252)
+IMPOSSIBLE = compact_from_target(1)
+
+
+def header(parent: bytes, height: int, name: int, bits: int = EASY) -> Header:
+    """Return a header whose work is done."""
+    for nonce in itertools.count():
+        made = Header(1, ZERO, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
+        if bits == IMPOSSIBLE or int.from_bytes(block_hash(made), "big") < 2**252:
+            return made
+    raise AssertionError
+
+
+GENESIS = header(ZERO, 0, 0)
+A1 = header(block_hash(GENESIS), 1, 1)
+B1 = header(block_hash(GENESIS), 1, 2)
+A2 = header(block_hash(A1), 2, 3)
+B2 = header(block_hash(B1), 2, 4)
+B1_HARD = header(block_hash(GENESIS), 1, 5, HARD)
+
+
+def test_the_head_is_the_tip_with_the_most_work_and_not_the_highest():
+    client = LightClient(GENESIS)
+    client.add(A1)
+    client.add(A2)
+    assert client.add(B1_HARD)
+    assert client.head == block_hash(B1_HARD)
+    assert client.height == 1
+
+
+def test_equal_work_goes_to_the_smaller_hash_in_any_order():
+    smaller = min(block_hash(A1), block_hash(B1))
+    for order in itertools.permutations([A1, B1]):
+        client = LightClient(GENESIS)
+        for each in order:
+            client.add(each)
+        assert client.head == smaller
+
+
+def test_any_order_of_arrival_gives_one_head():
+    heads = set()
+    for order in itertools.permutations([A1, A2, B1, B2]):
+        client = LightClient(GENESIS)
+        for each in order:
+            client.add(each)
+        heads.add(client.head)
+    assert heads == {min(block_hash(A2), block_hash(B2))}
+
+
+def test_a_header_without_its_work_is_ignored():
+    client = LightClient(GENESIS)
+    assert not client.add(header(block_hash(GENESIS), 1, 9, IMPOSSIBLE))
+    assert client.head == block_hash(GENESIS)
+
+
+def test_a_header_seen_before_changes_nothing():
+    client = LightClient(GENESIS)
+    assert client.add(A1)
+    assert not client.add(A1)
+
+
+def test_old_headers_are_forgotten():
+    client, parent = LightClient(GENESIS), GENESIS
+    for height in range(1, 3 * KEPT_HEIGHTS):
+        parent = header(block_hash(parent), height, height)
+        client.add(parent)
+    assert client.height == 3 * KEPT_HEIGHTS - 1
+    assert len(client._work) <= KEPT_HEIGHTS + 1

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fedchain.ledger.message import Declaration, message_id, signing_bytes
+from fedchain.ledger.signature import public_key_of, verify
+from fedchain.nodes.identity import Identity
+from fedchain.nodes.release import Occasion, message_of, private_release, speak
+from fedchain.privacy.mechanisms import gaussian, none
+from fedchain.timing import Stopwatch
+
+OCCASION = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
+SECRET = bytes(range(32))
+IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+SAID = Declaration("gaussian", 2.0, 0.1, 50)
+GRADIENT = np.linspace(-1.0, 1.0, 1000)
+
+
+def test_the_noise_has_the_sd_of_the_mean_and_not_of_the_sum():
+    mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+    for records in (10, 100, 1000):
+        occasion = replace(OCCASION, holder=records)
+        noise = private_release(GRADIENT, mechanism, records, occasion) - GRADIENT
+        assert noise.std() == pytest.approx(2.0 * 0.1 / records, rel=0.08)
+
+
+def test_the_same_release_asked_for_twice_is_the_same():
+    mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+    first = private_release(GRADIENT, mechanism, 50, OCCASION)
+    assert np.array_equal(first, private_release(GRADIENT, mechanism, 50, OCCASION))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"holder": 5}, {"round": 4}, {"parent": b"q" * 32}, {"seed": 1}],
+    ids=["holder", "round", "fork", "seed"],
+)
+def test_noise_is_fresh_for_every_holder_round_fork_and_seed(other):
+    mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+    one = private_release(np.zeros(1000), mechanism, 50, OCCASION)
+    two = private_release(np.zeros(1000), mechanism, 50, replace(OCCASION, **other))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+    assert (one - two).std() == pytest.approx(math.sqrt(2) * 2.0 * 0.1 / 50, rel=0.1)
+
+
+def test_the_message_carries_the_norm_of_the_noisy_vector_and_its_direction():
+    message = message_of(GRADIENT, SAID, IDENTITY, OCCASION, "int16")
+    direction = message.direction / 2.0**message.exponent
+    assert message.norm == np.linalg.norm(GRADIENT)
+    np.testing.assert_allclose(direction * message.norm, GRADIENT, atol=1e-3)
+    assert np.linalg.norm(direction) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_signature_covers_every_field_of_the_message():
+    message = message_of(GRADIENT, SAID, IDENTITY, OCCASION, "int16")
+    assert verify(message.public_key, message.signature, signing_bytes(message))
+    for change in ({"norm": 9.0}, {"round": 4}, {"declaration": replace(SAID, records=51)}):
+        changed = replace(message, **change)
+        assert not verify(message.public_key, message.signature, signing_bytes(changed))
+        assert message_id(changed) != message_id(message)
+
+
+@pytest.mark.parametrize("bad", [np.zeros(4), np.array([1.0, np.nan]), np.array([np.inf, 1.0])])
+def test_a_release_without_a_direction_is_no_message(bad):
+    assert message_of(bad, SAID, IDENTITY, OCCASION, "int16") is None
+
+
+def test_the_attack_comes_after_the_noise_and_before_the_signature():
+    honest = speak(GRADIENT, none(10, 1000), 50, None, IDENTITY, OCCASION, "int16", Stopwatch())
+    flipped = speak(
+        GRADIENT, none(10, 1000), 50, lambda g, _: -g, IDENTITY, OCCASION, "int16", Stopwatch()
+    )
+    assert np.array_equal(flipped.direction, -honest.direction)
+    assert flipped.norm == honest.norm
+    assert verify(flipped.public_key, flipped.signature, signing_bytes(flipped))
