@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
@@ -74,24 +75,35 @@ MessageRow = tuple[int, int, bytes, bytes, bytes]
 """sequence, position, id, parent, identity."""
 
 
-def create(path: Path) -> sqlite3.Connection:
-    """Open a new database and begin the transaction that makes its tables.
+def create(path: Path, genesis: BlockRow, meta: dict[str, bytes]) -> sqlite3.Connection:
+    """Make a database with its tables and its first block, in one transaction.
 
     Raises:
         sqlite3.Error: there are tables already, or the file cannot be written.
     """
     connection = connect_to_write(path)
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA:
-        connection.execute(statement)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        write_block(connection, genesis, [])
+        write_meta(connection, **meta)
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
     """Open the database; what a killed process left in the log is taken in."""
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -108,15 +120,13 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     log = path.with_name(path.name + "-wal")
     if not (log.exists() and log.stat().st_size):
         return sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
-    memory = sqlite3.connect(":memory:")
     with tempfile.TemporaryDirectory() as folder:
         for file in (path, log):
             shutil.copyfile(file, Path(folder) / file.name)
-        copy = sqlite3.connect(Path(folder) / path.name)
-        try:
+        with closing(sqlite3.connect(Path(folder) / path.name)) as copy:
+            copy.execute("SELECT count(*) FROM block")  # fails before anything is made
+            memory = sqlite3.connect(":memory:")
             copy.backup(memory)
-        finally:
-            copy.close()
     return memory
 
 

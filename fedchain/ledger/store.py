@@ -62,17 +62,14 @@ class Store:
         Raises:
             RunError: there is a ledger already, or the folder cannot be written.
         """
-        path = folder / database.FILE
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
-            connection = database.create(path)
             address = _put(Blobs(folder / "blobs"), genesis, state)
             row = database.sealed_row(0, genesis, address, 0, 0, ZERO)
-            database.write_block(connection, row, [])
             seal = database.journal_seal(row.seal, row.hash)
-            values = {"format": database.FORMAT, "rules": encode_rules(rules)}
-            database.write_meta(connection, **values, head=row.hash, seal=seal)
-            connection.execute("COMMIT")
+            meta = {"format": database.FORMAT, "rules": encode_rules(rules)}
+            meta |= {"head": row.hash, "seal": seal}
+            connection = database.create(folder / database.FILE, row, meta)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{folder}: cannot make a ledger here: {error}") from error
         return cls(folder, connection)
@@ -92,13 +89,18 @@ class Store:
         path = folder / database.FILE
         if not path.is_file():
             raise RunError(f"{folder}: has no ledger; {database.FILE} is missing")
+        connect = database.connect_to_write if writable else database.connect_to_read
         try:
-            connect = database.connect_to_write if writable else database.connect_to_read
-            store = cls(folder, connect(path))
-            if writable:
-                store.blobs.clear_unfinished()
+            connection = connect(path)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{path}: cannot be opened: {error}") from error
+        try:
+            store = cls(folder, connection)
+        except LedgerError:
+            connection.close()
+            raise
+        if writable:
+            store.blobs.clear_unfinished()
         return store
 
     def __enter__(self) -> Store:

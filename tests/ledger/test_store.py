@@ -114,7 +114,7 @@ def test_the_head_is_the_first_block_with_the_most_work_until_it_is_moved(tmp_pa
     store.append(heavier, chain.state(chain.head), 9000)
     assert store.head == chain.head
     store.close()
-    assert verify(tmp_path / "ledger", lambda rules: step).ok
+    assert verify(tmp_path / "ledger", lambda _: step).ok
 
 
 def test_a_block_without_its_parent_or_with_another_state_is_not_written(tmp_path):
@@ -137,7 +137,7 @@ def test_a_ledger_is_neither_made_twice_nor_opened_where_there_is_none(tmp_path)
     with pytest.raises(RunError, match="has no ledger"):
         Store.open(tmp_path / "nothing")
     assert not (tmp_path / "nothing").exists()
-    assert verify(tmp_path / "ledger", lambda rules: step).ok
+    assert verify(tmp_path / "ledger", lambda _: step).ok
 
 
 def test_a_damaged_blob_is_noticed_on_reading(tmp_path):
@@ -181,7 +181,7 @@ def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch,
             store.append(block, chain.state(chain.head), 0)
     store.append(block, chain.state(chain.head), 0)
     store.close()
-    assert verify(tmp_path / "ledger", lambda rules: step).blocks == 3
+    assert verify(tmp_path / "ledger", lambda _: step).blocks == 3
 
 
 def test_a_full_database_leaves_the_last_whole_block(tmp_path):
@@ -195,7 +195,7 @@ def test_a_full_database_leaves_the_last_whole_block(tmp_path):
     store.close()
     with Store.open(tmp_path / "ledger") as store:
         assert len(store) == written
-    assert verify(tmp_path / "ledger", lambda rules: step).blocks == written
+    assert verify(tmp_path / "ledger", lambda _: step).blocks == written
 
 
 WRITER = """
@@ -227,7 +227,7 @@ def test_killed_at_any_moment_it_opens_with_the_last_whole_block(tmp_path, delay
         writer.send_signal(signal.SIGKILL)
         said = writer.stdout.read().splitlines()
     (folder / "blobs" / ".new-torn").write_bytes(b"half")
-    before = verify(folder, lambda rules: step)
+    before = verify(folder, lambda _: step)
     assert before.ok, before.reason
     assert before.blocks >= len(said)
     with Store.open(folder) as store:
@@ -240,7 +240,7 @@ def test_killed_at_any_moment_it_opens_with_the_last_whole_block(tmp_path, delay
     assert not (folder / "blobs" / ".new-torn").exists()
     uninterrupted = WORLD.chain()
     WORLD.grow(uninterrupted, before.blocks + 1)
-    after = verify(folder, lambda rules: step)
+    after = verify(folder, lambda _: step)
     assert (after.ok, after.block) == (True, uninterrupted.head.hex())
 
 
