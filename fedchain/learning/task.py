@@ -53,7 +53,7 @@ class Task:
     """One entry a data holder."""
     held_out: Records
     """What the model is measured on; no holder has it."""
-    model: Callable[[], "torch.nn.Module"]
+    model: Callable[[], torch.nn.Module]
     """Makes the model with its initial weights: the same ones at every call."""
     loss: Loss
     """One loss an example."""
@@ -71,7 +71,7 @@ class Task:
 
 tasks: Family[Task] = Family("task", ("fedchain.learning.classic", "fedchain.scans.tasks"))
 """Part: ``(holders: int, seed: int, *, ...) -> Task``."""
-models: Family["torch.nn.Module"] = Family(
+models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")
 )
 """Part: ``(inputs: tuple[int, ...], outputs: int, *, ...) -> torch.nn.Module``; inputs is the
@@ -79,4 +79,4 @@ shape of one example, outputs the number of outputs (an example, or a pixel)."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """Part: ``(*, ...) -> Loss``."""
 splits: Family[list[npt.NDArray[np.int64]]] = Family("split", ("fedchain.learning.splits",))
-"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...) -> indices of each holder``."""
+"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...) -> list of indices``."""

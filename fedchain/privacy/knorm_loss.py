@@ -62,8 +62,9 @@ def _one_release(eps0: float, dimension: int) -> PLDPmf:
     reach = min(eps0, DEVIATIONS * eps0 / math.sqrt(dimension + 1) + eps0**2 / dimension)
     step = reach / (POINTS // 2)
     grid = np.arange(-POINTS // 2, POINTS // 2 + 1)
-    below = _probability_at_most(grid * step / eps0, eps0, dimension, nodes=16)
-    coarse = _probability_at_most(grid * step / eps0, eps0, dimension, nodes=12)
+    ratios: Vector = (grid * (step / eps0)).astype(np.float64)
+    below = _probability_at_most(ratios, eps0, dimension, nodes=16)
+    coarse = _probability_at_most(ratios, eps0, dimension, nodes=12)
     error = float(np.abs(below - coarse).max()) + 1e-15
     # Q(L > l) = P(L < -l): a reflection swaps the two data sets.
     deltas = (1 - below) - np.exp(grid * step) * below[::-1] + (1 + math.exp(reach)) * error

@@ -9,6 +9,7 @@ whole run: every round, and spare releases for the answers that forks ask for ag
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Literal, Protocol
@@ -324,10 +325,12 @@ def sensitivity(clip: float, unit: Unit, records: int) -> float:
     return clip / records if unit == "record" else clip
 
 
-GAUSSIAN_TOTALS = {
-    "pld": lambda sigma, releases, delta: accounting.gaussian_epsilon(
-        delta, math.sqrt(releases) / sigma
-    ),
+def _closed_form(sigma: float, releases: int, delta: float) -> float:
+    return accounting.gaussian_epsilon(delta, math.sqrt(releases) / sigma)
+
+
+GAUSSIAN_TOTALS: dict[str, Callable[[float, int, float], float]] = {
+    "pld": _closed_form,
     "prv": accounting.prv_epsilon,
     "rdp": accounting.rdp_epsilon,
 }

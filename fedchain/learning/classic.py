@@ -1,0 +1,177 @@
+"""Small real tables of scikit-learn: the tasks that the algorithm was made for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from fedchain.learning.task import (
+    Array,
+    Loss,
+    Metrics,
+    Records,
+    Task,
+    losses,
+    models,
+    splits,
+    tasks,
+)
+from fedchain.randomness import digest, stream
+from fedchain.registry import Part
+
+if TYPE_CHECKING:
+    from torch import nn
+
+HeldOut = Annotated[float, Field(gt=0, lt=1)]
+Labels = npt.NDArray[np.int64]
+
+
+@tasks
+def breast_cancer(
+    holders: int,
+    seed: int,
+    *,
+    model: Annotated[Part, models] = Part("logistic", {}),  # noqa: B008
+    loss: Annotated[Part, losses] = Part("cross_entropy", {}),  # noqa: B008
+    split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
+    held_out: HeldOut = 0.25,
+) -> Task:
+    """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
+
+    Measurements are standardised by the held-out records, which count as public: statistics of
+    the holders' own records would be a release without noise.
+
+    Args:
+        holders: number of data holders.
+        seed: the run's seed; it fixes held-out records, split and initial weights.
+        model: kind and parameters of the model.
+        loss: kind and parameters of the loss.
+        split: which holder has which records.
+        held_out: share of the records that no holder has.
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    table = load_breast_cancer()
+    kept, public = _held_out(len(table.target), held_out, seed)
+    mean, sd = table.data[public].mean(0), table.data[public].std(0)
+    inputs = ((table.data - mean) / sd).astype(np.float32)
+    data = inputs, table.target.astype(np.int64), kept, public
+    return _task("breast_cancer", data, holders, seed, model, loss, split)
+
+
+@tasks
+def digits(
+    holders: int,
+    seed: int,
+    *,
+    model: Annotated[Part, models] = Part("softmax", {}),  # noqa: B008
+    loss: Annotated[Part, losses] = Part("cross_entropy", {}),  # noqa: B008
+    split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
+    held_out: HeldOut = 0.25,
+) -> Task:
+    """Read handwritten digits: 1,797 images of 8 x 8 pixels, each pixel divided by 16.
+
+    Args:
+        holders: number of data holders.
+        seed: the run's seed; it fixes held-out records, split and initial weights.
+        model: kind and parameters of the model.
+        loss: kind and parameters of the loss.
+        split: which holder has which records.
+        held_out: share of the records that no holder has.
+    """
+    from sklearn.datasets import load_digits
+
+    table = load_digits()
+    inputs = (table.images / 16).astype(np.float32)
+    data = inputs, table.target.astype(np.int64), *_held_out(len(inputs), held_out, seed)
+    return _task("digits", data, holders, seed, model, loss, split)
+
+
+def _held_out(records: int, share: float, seed: int) -> tuple[Labels, Labels]:
+    """Return indices of the records that are dealt to holders, and of those held out."""
+    order = stream(seed, "held out").permutation(records)
+    count = max(1, round(share * records))
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def _task(
+    name: str,
+    data: tuple[Array, Labels, Labels, Labels],
+    holders: int,
+    seed: int,
+    model: Part,
+    loss: Part,
+    split: Part,
+) -> Task:
+    inputs, labels, kept, public = data
+    classes = int(labels.max()) + 1
+    parts = splits.build(split, labels[kept], labels[kept], holders, stream(seed, "split"))
+    example_loss = losses.build(loss)
+    return Task(
+        name=name,
+        holders=tuple(Records(inputs[kept[part]], labels[kept[part]]) for part in parts),
+        held_out=Records(inputs[public], labels[public]),
+        model=seeded(lambda: models.build(model, inputs.shape[1:], classes), seed),
+        loss=example_loss,
+        measure=lambda outputs, records: classification(outputs, records.targets, example_loss),
+        score="accuracy",
+        baselines={"majority": majority(labels[kept], labels[public])},
+    )
+
+
+def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
+    """Return a maker whose models start with the same weights at every call.
+
+    Args:
+        make: draws initial weights from torch's global generator.
+        seed: the run's seed.
+
+    >>> from torch import nn
+    >>> make = seeded(lambda: nn.Linear(2, 1), 0)
+    >>> bool((make().weight == make().weight).all())
+    True
+    """
+
+    def made() -> nn.Module:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int.from_bytes(digest(seed, "initial weights")[:8], "big") >> 1)
+            return make()
+
+    return made
+
+
+def classification(outputs: Array, labels: Labels, loss: Loss) -> Metrics:
+    """Return accuracy, and the mean loss.
+
+    Args:
+        outputs: (n, classes) logits, or (n, 1) logits of class 1.
+        labels: class of each example, (n,).
+        loss: one loss an example.
+
+    >>> from fedchain.learning.losses import cross_entropy
+    >>> classification(np.array([[0.0], [3.0]]), np.array([0, 1]), cross_entropy())["accuracy"]
+    1.0
+    """
+    import torch
+
+    single = outputs.shape[1] == 1
+    predicted = (outputs[:, 0] > 0).astype(np.int64) if single else outputs.argmax(1)
+    mean = loss(torch.from_numpy(outputs), torch.from_numpy(labels)).mean()
+    return {"accuracy": float((predicted == labels).mean()), "loss": float(mean)}
+
+
+def majority(known: Labels, asked: Labels) -> Metrics:
+    """Score who always answers the most frequent class, or knows only how frequent each is.
+
+    >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
+    0.5
+    """
+    shares = np.bincount(known) / len(known)
+    accuracy = float((asked == shares.argmax()).mean())
+    return {"accuracy": accuracy, "loss": float(-np.log(shares[asked]).mean())}

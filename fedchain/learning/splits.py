@@ -1,0 +1,122 @@
+"""Splits: which holder has which records."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from fedchain.learning.task import splits
+
+Indices = npt.NDArray[np.int64]
+Least = Annotated[int, Field(ge=1)]
+
+
+@splits
+def iid(
+    labels: Indices,
+    sites: Indices,  # noqa: ARG001 - a fair deal looks at neither
+    holders: int,
+    generator: np.random.Generator,
+) -> list[Indices]:
+    """Deal the records at random, in equal shares: every holder sees the same distribution.
+
+    Args:
+        labels: class of each record, (n,).
+        sites: where each record was taken, (n,).
+        holders: number of data holders, at most n.
+        generator: the split's random stream.
+
+    Returns:
+        Indices of the records of each holder, rising.
+
+    >>> labels = np.zeros(6, dtype=np.int64)
+    >>> [len(part) for part in iid(labels, labels, 3, np.random.default_rng(0))]
+    [2, 2, 2]
+    """
+    _enough(len(labels), holders, 1)
+    return [np.sort(part) for part in np.array_split(generator.permutation(len(labels)), holders)]
+
+
+@splits
+def dirichlet(
+    labels: Indices,
+    sites: Indices,  # noqa: ARG001 - the classes decide
+    holders: int,
+    generator: np.random.Generator,
+    *,
+    alpha: Annotated[float, Field(gt=0)] = 0.5,
+    least: Least = 10,
+) -> list[Indices]:
+    """Share out each class by a Dirichlet draw: holders differ in their classes and sizes.
+
+    Args:
+        labels: class of each record, (n,).
+        sites: where each record was taken, (n,).
+        holders: number of data holders.
+        generator: the split's random stream.
+        alpha: 0.1: a holder has one or two classes; 100: nearly iid.
+        least: records that every holder has; the largest holders give to those below.
+
+    Returns:
+        Indices of the records of each holder, rising.
+
+    Reference:
+        Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution", 2019.
+    """
+    _enough(len(labels), holders, least)
+    parts: list[list[int]] = [[] for _ in range(holders)]
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        shares = np.cumsum(generator.dirichlet(np.full(holders, alpha)))[:-1]
+        dealt = np.split(members, (shares * len(members)).round().astype(int))
+        for part, given in zip(parts, dealt, strict=True):
+            part += given.tolist()
+    while min(map(len, parts)) < least:
+        min(parts, key=len).append(max(parts, key=len).pop())
+    return [np.sort(np.array(part, dtype=np.int64)) for part in parts]
+
+
+@splits
+def by_site(
+    labels: Indices,  # noqa: ARG001 - the sites decide
+    sites: Indices,
+    holders: int,
+    generator: np.random.Generator,
+) -> list[Indices]:
+    """Give each holder whole sites; where sites are fewer than holders, some share one evenly.
+
+    Args:
+        labels: class of each record, (n,).
+        sites: where each record was taken, (n,).
+        holders: number of data holders.
+        generator: the split's random stream.
+
+    Returns:
+        Indices of the records of each holder, rising.
+
+    >>> sites = np.array([7, 8, 9, 7, 8, 9])
+    >>> [part.tolist() for part in by_site(sites, sites, 2, np.random.default_rng(0))]
+    [[0, 2, 3, 5], [1, 4]]
+    """
+    _enough(len(sites), holders, 1)
+    names = np.unique(sites)
+    if len(names) >= holders:
+        owner = np.searchsorted(names, sites) % holders
+        return [np.flatnonzero(owner == holder) for holder in range(holders)]
+    parts: list[Indices] = [np.empty(0, dtype=np.int64)] * holders
+    for place, name in enumerate(names):
+        sharers = range(place, holders, len(names))
+        members = generator.permutation(np.flatnonzero(sites == name))
+        for holder, given in zip(sharers, np.array_split(members, len(sharers)), strict=True):
+            parts[holder] = np.sort(given)
+    return parts
+
+
+def _enough(records: int, holders: int, least: int) -> None:
+    if records < holders * least:
+        raise ValueError(
+            f"split: {records} records for {holders} holders; needs {least} for each at least"
+        )
