@@ -181,7 +181,8 @@ def examine_keys(
             checked[name] = _check_block(parameter, given, (*where, name))
         except ScenarioError as error:
             problems += error.problems
-    values = {name: _tuples(value) for name, value in given.items() if name not in blocks}
+    lists = {n for n, p in expected.items() if typing.get_origin(_bare(p.annotation)) is list}
+    values = {n: v if n in lists else _tuples(v) for n, v in given.items() if n not in blocks}
     try:
         leaves = _leaves(maker).model_validate(values)
     except ValidationError as error:
@@ -203,13 +204,18 @@ def _field(name: str, annotation: object, field: Any) -> inspect.Parameter:
 
 def section_of(annotation: object) -> type[Section] | None:
     """Return the section of a field that holds one: ``Sweep``, ``Sweep | None``."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
+    annotation = _bare(annotation)
     union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     for member in typing.get_args(annotation) if union else (annotation,):
         if isinstance(member, type) and issubclass(member, Section):
             return member
     return None
+
+
+def _bare(annotation: object) -> object:
+    if typing.get_origin(annotation) is typing.Annotated:
+        return typing.get_args(annotation)[0]
+    return annotation
 
 
 def _is_block(annotation: object) -> bool:

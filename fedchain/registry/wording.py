@@ -111,6 +111,10 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
             bounds = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
             limits = [f"{word} {context[key]:g}" for key, word in bounds.items() if key in context]
             return f"must be {' and '.join(limits)}, got {value!r}"
+        case "too_short" | "string_too_short":
+            least = context.get("min_length", 1)
+            unit = "entry" if least == 1 else "entries"
+            return f"must have at least {least} {unit}, got {shown(value)}"
         case "literal_error":
             return f"must be one of {context['expected']}, got {value!r}"
         case "finite_number":

@@ -145,7 +145,7 @@ def _value(path: str, text: str) -> Any:
 
 def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | int, ...]) -> Node:
     if not steps:
-        return replace(value, key=value.mark)
+        return replace(value, key=value.key or value.mark)
     step, rest = steps[0], steps[1:]
     if isinstance(node.value, tuple):
         if not isinstance(step, int) or step >= len(node.value):

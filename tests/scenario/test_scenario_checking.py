@@ -1,0 +1,280 @@
+import pickle
+import sys
+
+import pytest
+from scenario_text import GOOD, complaint, write
+
+from fedchain.errors import ScenarioError
+from fedchain.scenario import digest, from_mapping, load, plain, run_name
+from fedchain.scenario.reading import read_yaml
+
+BAD = {
+    "an unknown key": (
+        "rounds: 10",
+        "rouns: 10",
+        "s.yaml:3:1: rouns: no such key; did you mean rounds?",
+    ),
+    "a missing section": ("rounds: 10\n", "", "rounds: is missing; write for example rounds: 40"),
+    "a missing block": (
+        "nodes:\n  holders: 20\n",
+        "",
+        "nodes: is missing; write for example nodes: {holders",
+    ),
+    "text for a number": (
+        "rounds: 10",
+        "rounds: ten",
+        "s.yaml:3:9: rounds: must be a whole number, got 'ten' (text)",
+    ),
+    "a fraction for a whole number": (
+        "rounds: 10",
+        "rounds: 1.5",
+        "rounds: must be a whole number, got 1.5 (a number)",
+    ),
+    "a truth for a number": (
+        "epsilon: 4",
+        "epsilon: true",
+        "privacy.epsilon: must be a number, got true (true or false)",
+    ),
+    "quotes around a number": (
+        "epsilon: 4",
+        "epsilon: '4'",
+        "privacy.epsilon: must be a number, got '4' (text)",
+    ),
+    "epsilon 0": (
+        "epsilon: 4",
+        "epsilon: 0",
+        "s.yaml:9:12: privacy.epsilon: must be above 0, got 0",
+    ),
+    "epsilon nan": ("epsilon: 4", "epsilon: .nan", "s.yaml:9:12: privacy.epsilon: must be "),
+    "clip nan": ("clip: 0.1", "clip: .nan", "privacy.clip: must be a finite number, got nan"),
+    "clip infinite": ("clip: 0.1", "clip: .inf", "privacy.clip: must be a finite number, got inf"),
+    "keep above holders": (
+        "keep: 14",
+        "keep: 40",
+        "s.yaml:11:38: aggregation.keep: must be between 1 and 20 (the number of holders), got 40",
+    ),
+    "an attacker that is no holder": (
+        "[18, 19]",
+        "[18, 20]",
+        "s.yaml:13:37: attacks[0].holders[1]: must be between 0 and 19 (the last holder), got 20",
+    ),
+    "a negative attacker": ("[18, 19]", "[-1]", "attacks[0].holders[0]: must be between 0 and 19"),
+    "an attacker twice": (
+        "[18, 19]",
+        "[18, 18]",
+        "attacks[0].holders[1]: holder 18 is listed twice",
+    ),
+    "no attackers": (
+        "[18, 19]",
+        "[]",
+        "s.yaml:13:32: attacks[0].holders: must have at least 1 entry, got [] (a list)",
+    ),
+    "an attack after the end": (
+        "from_round: 5",
+        "from_round: 50",
+        "attacks[0].from_round: must be between 1 and 10 (the number of rounds), got 50",
+    ),
+    "an attack that ends before it begins": (
+        "from_round: 5",
+        "from_round: 5, to_round: 4",
+        "attacks[0].to_round: must be at least from_round (5), got 4",
+    ),
+    "a misspelt key of an attack": (
+        "from_round",
+        "from_rund",
+        "s.yaml:13:42: attacks[0].from_rund: no such key; did you mean from_round?",
+    ),
+    "an attack without a kind": (
+        "kind: sign_flip, ",
+        "",
+        "s.yaml:13:5: attacks[0]: needs a block with a kind: one of",
+    ),
+    "attacks that are no list": (
+        "  - {kind: sign_flip, holders: [18, 19], from_round: 5}",
+        "  kind: x",
+        "attacks: must be a list of blocks",
+    ),
+    "an unknown kind": (
+        "l_nearest",
+        "l_nearst",
+        "s.yaml:11:21: aggregation.kind: no aggregation called 'l_nearst'; did you mean l_nearest?",
+    ),
+    "a kind that is no text": (
+        "kind: gaussian",
+        "kind: [gaussian]",
+        "privacy.kind: no mechanism called",
+    ),
+    "a block that is no block": (
+        "nodes:\n  holders: 20",
+        "nodes: 20",
+        "s.yaml:5:8: nodes: must be a block of keys, got 20 (a whole number)",
+    ),
+    "a part that is no block": (
+        "{kind: l_nearest, keep: 14}",
+        "l_nearest",
+        "aggregation: needs a block with a kind",
+    ),
+    "a name that is no file name": (
+        "small",
+        "../small",
+        "s.yaml:2:7: name: must be letters, digits, dash, underscore or dot, at most 64",
+    ),
+    "another version": ("version: 1", "version: 2", "version: must be one of 1, got 2"),
+    "two ways to fix the noise": (
+        "epsilon: 4",
+        "epsilon: 4\n  noise_multiplier: 1",
+        "privacy: needs epsilon or noise_multiplier, got 4.0 and 1",
+    ),
+    "no way to fix the noise": (
+        "  epsilon: 4\n",
+        "",
+        "privacy: needs epsilon or noise_multiplier, got None and None",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_scenario_says_where_and_what(tmp_path, case):
+    old, new, said = BAD[case]
+    assert old in GOOD
+    assert said in complaint(write(tmp_path, GOOD.replace(old, new)))
+
+
+def test_all_problems_come_at_once_with_a_caret_each(tmp_path):
+    text = GOOD.replace("epsilon: 4", "epsilon: 0").replace("keep: 14", "keep: 40")
+    text = text.replace("[18, 19]", "[18, 25]").replace("name: small", "name: a b") + "seed: -1\n"
+    said = complaint(write(tmp_path, text))
+    assert said.count("s.yaml:") == 5
+    assert sum(line.strip() == "^" for line in said.splitlines()) == 5
+    lines = said.splitlines()
+    keep = next(i for i, line in enumerate(lines) if "aggregation.keep" in line)
+    assert lines[keep + 2].index("^") == lines[keep + 1].index("40")
+
+
+def test_one_holder_makes_one_attack_at_a_time(tmp_path):
+    attack = "  - {kind: sign_flip, holders: [19], from_round: 7}\n"
+    said = complaint(write(tmp_path, GOOD + attack))
+    assert "attacks[1].holders: holder 19 is in attacks[0] in round 7 too" in said
+    ended = GOOD.replace("from_round: 5", "from_round: 5, to_round: 6")
+    assert len(load(write(tmp_path, ended + attack)).attacks) == 2
+
+
+def test_whole_numbers_are_numbers_too(tmp_path):
+    assert isinstance(load(write(tmp_path, GOOD)).privacy.parameters["epsilon"], float)
+
+
+def test_epsilon_may_be_infinite(tmp_path):
+    scenario = load(write(tmp_path, GOOD), set={"privacy.epsilon": float("inf")})
+    assert scenario.privacy.parameters["epsilon"] == float("inf")
+
+
+@pytest.mark.parametrize("name", ["a", "a.b", "A-1_2", "x" * 64])
+def test_good_names_are_taken(tmp_path, name):
+    assert load(write(tmp_path, GOOD), name=name).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".a", "a.", "a/b", "a b", "é", "x" * 65, "-a", "a\n"]
+)
+def test_bad_names_are_refused(tmp_path, name):
+    assert "must be letters, digits" in complaint(write(tmp_path, GOOD), name=name)
+
+
+def test_a_grid_is_checked_at_every_point(tmp_path):
+    sweep = "sweep:\n  grid: {privacy.epsilon: [1, -1], aggregation.keep: [3, 30]}\n"
+    said = complaint(write(tmp_path, GOOD + sweep))
+    assert "s.yaml:15:31: privacy.epsilon: must be above 0, got -1" in said
+    assert "s.yaml:15:58: aggregation.keep: must be between 1 and 20" in said
+    assert said.count("s.yaml") == 2
+
+
+def test_a_grid_with_an_unknown_path_or_axis_is_refused(tmp_path):
+    said = complaint(write(tmp_path, GOOD + "sweep: {grid: {privacy.epsiln: [1]}}\n"))
+    assert "s.yaml:14:16: privacy.epsiln: no such key; did you mean epsilon?" in said
+    said = complaint(write(tmp_path, GOOD + "sweep: {grid: {rounds: [1]}, x: round}\n"))
+    assert "sweep.x: no such path in the grid; did you mean rounds?" in said
+    assert "no path" in complaint(write(tmp_path, GOOD + "sweep: {grid: {a..b: [1]}}\n"))
+    assert "sweep.grid" in complaint(write(tmp_path, GOOD + "sweep: {grid: {}}\n"))
+    assert "sweep.grid.rounds" in complaint(write(tmp_path, GOOD + "sweep: {grid: {rounds: []}}\n"))
+
+
+def test_a_grid_may_change_a_kind(tmp_path):
+    grid = "sweep: {grid: {aggregation: [{kind: mean}, {kind: l_nearest, keep: 3}]}}\n"
+    assert load(write(tmp_path, GOOD + grid)).sweep is not None
+
+
+def test_an_enormous_grid_is_refused_before_it_is_made(tmp_path):
+    values = ", ".join(map(str, range(1, 100)))
+    grid = f"sweep: {{grid: {{rounds: [{values}], seed: [{values}], nodes.compute: [{values}]}}}}\n"
+    assert "970299 points; at most 2000" in complaint(write(tmp_path, GOOD + grid))
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_lab.py").write_text(
+        "def halves(directions, norms, *, share: float = 0.5):\n    'Half.'\n"
+        "def wrong(directions, *, share: float = 0.5):\n    'No.'\n"
+        "def untyped(directions, norms, *, share=0.5):\n    'No.'\n"
+        "class Rule:\n    pass\n"
+    )
+    yield tmp_path
+    sys.modules.pop("my_lab", None)
+
+
+def test_a_part_of_the_users_own_gets_the_same_checks(lab):
+    path = write(lab, GOOD)
+    scenario = load(path, set={"aggregation": {"kind": "my_lab:halves", "share": 0.25}})
+    assert scenario.aggregation.plain() == {"kind": "my_lab:halves", "share": 0.25}
+    said = complaint(path, set={"aggregation": {"kind": "my_lab:halves", "shar": 1}})
+    assert "no such key; did you mean share?" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("my_lab:gone", "cannot import 'my_lab:gone'"),
+        ("no_such_lab:rule", "cannot import 'no_such_lab:rule'"),
+        (":", "cannot import ':'"),
+        ("my_lab:Rule", "is no Python function"),
+        ("os:system", "is no Python function"),
+        ("my_lab:wrong", "takes 1 values from the simulator"),
+        ("my_lab:untyped", "must give its parameter share a type"),
+    ],
+)
+def test_what_is_no_part_is_refused(lab, kind, said):
+    assert said in complaint(write(lab, GOOD), set={"aggregation": {"kind": kind}})
+
+
+def test_plain_values_come_back_as_the_same_scenario(tmp_path):
+    scenario = load(write(tmp_path, GOOD + "sweep: {grid: {rounds: [10, 20]}, seeds: 2}\n"))
+    assert from_mapping(plain(scenario)) == scenario
+    assert pickle.loads(pickle.dumps(scenario)) == scenario
+
+
+def test_a_mapping_is_checked_as_a_file_is():
+    with pytest.raises(ScenarioError, match=r"privacy\.epsilon: must be above 0"):
+        from_mapping({**read_yaml(GOOD, "s")[0].plain()}, set={"privacy.epsilon": 0})
+    with pytest.raises(ScenarioError, match="is empty"):
+        from_mapping({})
+
+
+def test_the_digest_is_what_is_computed_and_nothing_else(tmp_path):
+    path = write(tmp_path, GOOD)
+    first = load(path)
+    assert len(digest(first)) == 6
+    for same in (
+        {"name": "x"},
+        {"description": "x"},
+        {"seed": 9},
+        {"sweep": {"grid": {"seed": [3]}}},
+    ):
+        assert digest(load(path, set=same)) == digest(first)
+    for other in ({"rounds": 11}, {"privacy.epsilon": 5}, {"ledger.quorum": 0.9}, {"attacks": []}):
+        assert digest(load(path, set=other)) != digest(first)
+    assert run_name(load(path, seed=3)) == f"small-{digest(first)}-s3"
+
+
+def test_a_default_that_is_written_out_changes_no_digest(tmp_path):
+    written = load(write(tmp_path, GOOD + "ledger: {quorum: 0.8}\n", "w.yaml"))
+    assert digest(written) == digest(load(write(tmp_path, GOOD)))

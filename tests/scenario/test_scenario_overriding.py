@@ -1,0 +1,149 @@
+import pytest
+from scenario_text import GOOD, complaint, write
+
+from fedchain.errors import ScenarioError
+from fedchain.scenario import load, parse_choices, parse_overrides, plain, resolved_yaml
+
+
+def test_later_layers_win(tmp_path):
+    write(tmp_path, GOOD.replace("rounds: 10", "rounds: 30\nseed: 1"), "base.yaml")
+    path = write(tmp_path, "extends: base.yaml\nname: top\nprivacy: {epsilon: 2}\n")
+    scenario = load(path, set={"rounds": 12, "seed": 2}, seed=3)
+    assert (scenario.name, scenario.rounds, scenario.seed) == ("top", 12, 3)
+    assert scenario.privacy.parameters["epsilon"] == 2.0
+    assert scenario.privacy.parameters["clip"] == 0.1
+
+
+def test_another_kind_empties_its_block(tmp_path):
+    path = write(tmp_path, GOOD + "update: {kind: adam, learning_rate: 0.5}\n")
+    scenario = load(path, set={"update.learning_rate": 0.25, "update.kind": "momentum"})
+    assert scenario.update.kind == "momentum"
+    assert scenario.update.parameters["learning_rate"] == 0.25
+    assert "is missing" in complaint(path, set={"privacy.kind": "knorm"})
+
+
+def test_the_same_kind_keeps_its_block(tmp_path):
+    scenario = load(write(tmp_path, GOOD), set={"privacy.kind": "gaussian"})
+    assert scenario.privacy.parameters["epsilon"] == 4.0
+
+
+def test_the_order_of_overrides_does_not_matter(tmp_path):
+    path = write(tmp_path, GOOD)
+    values = {"aggregation.kind": "mean", "nodes": {"holders": 20}, "nodes.compute": 5}
+    backwards = dict(reversed(values.items()))
+    assert plain(load(path, set=values)) == plain(load(path, set=backwards))
+    assert load(path, set=backwards).nodes.compute == 5
+
+
+def test_a_default_block_can_be_overridden_in_part(tmp_path):
+    scenario = load(write(tmp_path, GOOD), set={"ledger.work.difficulty_bits": 8})
+    assert scenario.ledger.work.kind == "hashcash"
+    assert scenario.ledger.work.parameters["difficulty_bits"] == 8
+
+
+@pytest.mark.parametrize("path", ["attacks[0].holders", "attacks.0.holders"])
+def test_a_list_entry_goes_by_its_number(tmp_path, path):
+    scenario = load(write(tmp_path, GOOD), set={path: [1, 2]})
+    assert scenario.attacks[0].holders == (1, 2)
+
+
+def test_an_unknown_path_is_an_error_with_a_suggestion(tmp_path):
+    path = write(tmp_path, GOOD)
+    said = complaint(path, set={"privacy.epsiln": 2})
+    assert said.startswith("--set privacy.epsiln: no such key; did you mean epsilon?")
+    said = complaint(path, set={"privcy.epsilon": 2})
+    assert said.startswith("--set privcy.epsilon: privcy: no such key; did you mean privacy?")
+
+
+def test_a_path_that_leads_nowhere_is_an_error(tmp_path):
+    path = write(tmp_path, GOOD)
+    assert complaint(path, set={"rounds.x": 2}) == (
+        "--set rounds.x: rounds is no block; it is 10 (a whole number)"
+    )
+    assert complaint(path, set={"attacks[1].holders": [2]}) == (
+        "--set attacks[1].holders: attacks has 1 entries, from 0"
+    )
+    for bad in ("", ".", "a..b", "a[x]", ".a", "a[0"):
+        assert "no path" in complaint(path, set={bad: 2})
+
+
+def test_a_value_that_yaml_cannot_say_is_an_error(tmp_path):
+    assert "must be plain values" in complaint(write(tmp_path, GOOD), set={"rounds": object()})
+
+
+def test_options_are_yaml():
+    values = parse_overrides(["a=1e-5", "b=[1, 2]", "c={kind: adam}", "d=.inf", "e=x=y", "f="])
+    assert values == {
+        "a": 1e-5, "b": [1, 2], "c": {"kind": "adam"}, "d": float("inf"), "e": "x=y", "f": None
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "option", ["rounds", "=3", "rounds=[1", "rounds=!x 3", "rounds={a: 1, a: 2}"]
+)
+def test_an_option_that_is_no_override_names_itself(option):
+    with pytest.raises(ScenarioError, match="--set"):
+        parse_overrides([option])
+
+
+def test_a_path_given_twice_is_an_error():
+    with pytest.raises(ScenarioError, match="--set a: given twice"):
+        parse_overrides(["a=1", "a=2"])
+
+
+def test_choices_keep_blocks_and_lists_together():
+    assert parse_choices(["a=1,[2,3],{kind: x}"]) == {"a": (1, [2, 3], {"kind": "x"})}
+
+
+def test_files_that_extend_each_other_in_a_ring_are_refused(tmp_path):
+    write(tmp_path, "extends: s.yaml\n", "other.yaml")
+    assert "extends itself" in complaint(write(tmp_path, "extends: other.yaml\n"))
+    assert "extends itself" in complaint(write(tmp_path, "extends: s.yaml\n"))
+
+
+def test_a_long_chain_of_files_is_refused(tmp_path):
+    for i in range(12):
+        write(tmp_path, f"extends: {i + 1}.yaml\n", f"{i}.yaml")
+    write(tmp_path, GOOD, "12.yaml")
+    assert "more than 8 files" in complaint(tmp_path / "0.yaml")
+
+
+def test_extending_no_file_shows_the_line(tmp_path):
+    said = complaint(write(tmp_path, "extends: gone.yaml\n"))
+    assert said.startswith("s.yaml:1:10: extends: no file gone.yaml")
+    assert "must be the path" in complaint(write(tmp_path, "extends: [a]\n"))
+
+
+def test_a_problem_in_an_extended_file_is_shown_there(tmp_path):
+    write(tmp_path, GOOD.replace("epsilon: 4", "epsilon: 0"), "base.yaml")
+    said = complaint(write(tmp_path, "extends: base.yaml\n"))
+    assert "base.yaml:9:12: privacy.epsilon: must be above 0, got 0" in said
+
+
+def test_a_path_starts_from_its_file_and_an_override_from_here(tmp_path, monkeypatch):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    text = GOOD.replace("{kind: breast_cancer}", "{kind: scan_folder, path: scans}")
+    path = write(folder, text)
+    assert load(path).task.parameters["path"] == str(folder / "scans")
+    monkeypatch.chdir(tmp_path)
+    assert load(path, set={"task.path": "x"}).task.parameters["path"] == str(tmp_path / "x")
+
+
+def test_the_resolved_file_says_which_layer_set_each_value(tmp_path):
+    write(tmp_path, GOOD, "base.yaml")
+    path = write(tmp_path, "extends: base.yaml\nname: top\n")
+    text = resolved_yaml(load(path, set={"privacy.epsilon": 2}, seed=7))
+    rows = {line.split(":")[0].strip(): line.rpartition("  # ")[2] for line in text.splitlines()}
+    assert rows["name"] == f"{path}:2"
+    assert rows["keep"] == f"{tmp_path / 'base.yaml'}:11"
+    assert rows["epsilon"] == "--set privacy.epsilon"
+    assert rows["seed"] == "--seed"
+    assert rows["quorum"] == "default"
+
+
+def test_the_resolved_file_is_the_same_scenario(tmp_path):
+    first = load(
+        write(tmp_path, GOOD), set={"privacy.epsilon": float("inf"), "description": "a: #"}
+    )
+    assert load(write(tmp_path, resolved_yaml(first), "r.yaml")) == first

@@ -1,0 +1,173 @@
+import math
+import pickle
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.registry import (
+    FAMILIES,
+    AtMost,
+    Family,
+    Part,
+    bounded,
+    examine_keys,
+    leaf_schema,
+    nested_family,
+    overlay,
+    parameters,
+    within,
+)
+
+laws: Family[float] = Family("law")
+rules: Family[float] = Family("rule")
+
+
+@laws
+def flat(*, value: float = 1.0) -> float:
+    return value
+
+
+@laws
+def steep(*, slope: Annotated[float, Field(gt=0)]) -> float:
+    return slope
+
+
+FLAT = Part("flat", {"value": 2.0})
+
+
+@rules
+def add(
+    left: "NotImported",  # noqa: F821 - what the simulator gives is not the YAML's business
+    *,
+    keep: Annotated[int, Field(ge=1), AtMost("nodes.holders", "the number of holders")] = 1,
+    mode: Literal["fast", "exact"] = "fast",
+    share: Annotated[float, Field(gt=0, allow_inf_nan=True)] | Literal["auto"] = "auto",
+    sizes: tuple[int, ...] = (),
+    law: Annotated[Part, laws] = FLAT,
+) -> float:
+    return left + laws.build(law)
+
+
+def problems(family, block):
+    with pytest.raises(ScenarioError) as caught:
+        family.check(block, ("rule",))
+    return [f"{p.key}: {p.text}" for p in caught.value.problems]
+
+
+def test_defaults_are_filled_in_and_nested():
+    part = rules.check({"kind": "add"})
+    assert part.plain() == {
+        "kind": "add",
+        "keep": 1,
+        "mode": "fast",
+        "share": "auto",
+        "sizes": [],
+        "law": {"kind": "flat", "value": 2.0},
+    }
+    assert rules.build(part, 1.0) == 3.0
+
+
+def test_a_nested_block_keeps_or_replaces_the_default():
+    assert rules.check({"kind": "add", "law": {"value": 5}}).plain()["law"]["value"] == 5.0
+    law = rules.check({"kind": "add", "law": {"kind": "steep", "slope": 3}}).plain()["law"]
+    assert law == {"kind": "steep", "slope": 3.0}
+
+
+def test_every_problem_is_found_at_once():
+    found = problems(
+        rules, {"kind": "add", "keep": 0, "mode": "slow", "x": 1, "law": {"kind": "y"}}
+    )
+    assert found == [
+        "rule.law.kind: no law called 'y'; allowed: flat, steep",
+        "rule.keep: must be at least 1, got 0",
+        "rule.mode: must be one of 'fast' or 'exact', got 'slow'",
+        "rule.x: no such key; allowed: keep, law, mode, share, sizes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (True, "must be a number or one of 'auto', got true (true or false)"),
+        (-1.0, "must be above 0 or one of 'auto', got -1.0"),
+        (math.nan, "must be above 0 or one of 'auto', got nan"),
+        ([1], "must be a number or one of 'auto', got [1] (a list)"),
+    ],
+)
+def test_a_union_says_all_that_is_allowed(value, said):
+    assert problems(rules, {"kind": "add", "share": value}) == [f"rule.share: {said}"]
+
+
+def test_an_entry_of_a_list_is_named_by_its_number():
+    assert problems(rules, {"kind": "add", "sizes": [1, "x"]}) == [
+        "rule.sizes[1]: must be a whole number, got 'x' (text)"
+    ]
+    assert rules.check({"kind": "add", "sizes": [1, 2]}).parameters["sizes"] == (1, 2)
+
+
+@pytest.mark.parametrize("block", [None, 3, [], "add", {}, {"keep": 1}])
+def test_what_is_no_block_with_a_kind_is_refused(block):
+    assert problems(rules, block) == ["rule: needs a block with a kind: one of add"]
+
+
+def test_a_part_is_closed_to_writing_and_travels():
+    part = rules.check({"kind": "add"})
+    with pytest.raises(TypeError):
+        part.parameters["keep"] = 2
+    assert pickle.loads(pickle.dumps(part)) == part
+
+
+def test_bounds_across_the_scenario_are_found():
+    part = rules.check({"kind": "add", "keep": 9})
+    (bound,) = bounded(part, rules, ("rule",))
+    assert bound.problem(9) is None
+    assert bound.problem(8) == Problem(
+        ("rule", "keep"), "must be between 1 and 8 (the number of holders), got 9"
+    )
+
+
+def test_the_parts_inside_a_part_are_found():
+    part = rules.check({"kind": "add"})
+    assert [(where, p.kind) for where, p, _ in within(part, rules)] == [
+        ((), "add"),
+        (("law",), "flat"),
+    ]
+
+
+def test_only_what_stands_after_the_star_is_set_by_the_scenario():
+    assert list(parameters(add)) == ["keep", "mode", "share", "sizes", "law"]
+    assert nested_family(parameters(add)["law"].annotation) is laws
+    assert leaf_schema(add)["keep"] == {"default": 1, "minimum": 1, "type": "integer"}
+
+
+def test_blocks_are_laid_over_blocks():
+    assert overlay({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+    assert overlay({"a": [1, 2]}, {"a": [3]}) == {"a": [3]}
+
+
+def every_part():
+    return [(name, kind) for name, address in FAMILIES.items() for kind in address.family().names()]
+
+
+def test_every_family_goes_by_its_own_name():
+    assert [a.family().name for a in FAMILIES.values()] == list(FAMILIES)
+
+
+def test_every_registered_part_is_described():
+    for name, kind in every_part():
+        maker = FAMILIES[name].family().find(kind)
+        assert maker.__doc__, f"{name} {kind} has no docstring"
+        for parameter in parameters(maker):
+            assert f"{parameter}:" in maker.__doc__, f"{name} {kind}: {parameter} is not explained"
+
+
+def test_every_default_of_every_part_passes_its_own_checks():
+    for name, kind in every_part():
+        family = FAMILIES[name].family()
+        expected = parameters(family.find(kind))
+        block = {n: p.default for n, p in expected.items() if p.default is not p.empty}
+        plain = {n: v.plain() if isinstance(v, Part) else v for n, v in block.items()}
+        _, found = examine_keys(family.find(kind), plain, ())
+        assert [p for p in found if "is missing" not in p.text] == []
