@@ -72,13 +72,13 @@ def _blocks(found: Findings) -> Iterator[str]:
 def _asked(study: Study) -> Iterator[tuple[str, str]]:
     scenario = study.first.manifest.get("scenario", {})
     nodes = scenario.get("nodes", {})
-    yield "task", _kind(scenario.get("task"))
+    yield "task", _kind(study, "task")
     yield "data holders", str(nodes.get("holders", "–"))
     yield "compute nodes", str(nodes.get("compute", "–"))
     yield "rounds", str(scenario.get("rounds", "–"))
-    yield "aggregation", _kind(scenario.get("aggregation"))
-    yield "update", _kind(scenario.get("update"))
-    yield "privacy", _kind(scenario.get("privacy"))
+    yield "aggregation", _kind(study, "aggregation")
+    yield "update", _kind(study, "update")
+    yield "privacy", _kind(study, "privacy")
     attacks = [_attack(attack) for attack in scenario.get("attacks", [])]
     yield "attacks", "; ".join(attacks) or "none"
     if study.kind == "sweep":
@@ -90,12 +90,17 @@ def _asked(study: Study) -> Iterator[tuple[str, str]]:
         yield "status", str(study.first.manifest.get("status", "–")).replace("_", " ")
 
 
-def _kind(part: object) -> str:
+def _kind(study: Study, section: str) -> str:
+    part = study.first.manifest.get("scenario", {}).get(section)
     if not isinstance(part, Mapping):
         return "–"
-    simple = [(k, v) for k, v in part.items() if k != "kind" and isinstance(v, int | float | str)]
-    inside = ", ".join(f"{k} {value_words(v) if isinstance(v, float) else v}" for k, v in simple)
-    return f"{part.get('kind')}" + (f" ({inside})" if inside else "")
+    inside = []
+    for key, value in part.items():
+        if f"{section}.{key}" in study.keys:
+            inside.append(f"{key} varied")
+        elif key != "kind" and isinstance(value, int | float | str):
+            inside.append(f"{key} {value_words(value) if isinstance(value, float) else value}")
+    return f"{part.get('kind')}" + (f" ({', '.join(inside)})" if inside else "")
 
 
 def _attack(attack: Mapping[str, Any]) -> str:
@@ -181,7 +186,7 @@ def _ledger(run: Recorded) -> str:
 
 def _figure(drawing: Drawing) -> str:
     image = base64.b64encode(render(drawing, "svg")).decode()
-    caption = _text(drawing.caption)
+    caption = _text(drawing.caption[:1].upper() + drawing.caption[1:])
     return (
         f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{image}">'
         f"<figcaption>{caption}</figcaption></figure>"

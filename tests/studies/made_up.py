@@ -32,6 +32,7 @@ def make_run(
     attack_from: int | None = None,
     score: str = "accuracy",
     name: str = "made-up",
+    status: str = "finished",
     **scenario: Any,
 ) -> Recorded:
     private = math.isfinite(epsilon)
@@ -91,7 +92,7 @@ def make_run(
     )
     manifest = {
         "format": 1,
-        "status": "finished",
+        "status": status,
         "name": name,
         "seed": seed,
         "digest": "abc123",

@@ -1,0 +1,41 @@
+"""Stand-ins for the simulation, importable by worker processes."""
+
+import os
+from pathlib import Path
+
+from made_up import make_run
+
+from fedchain.errors import RunError
+from fedchain.scenario import Scenario, run_name
+
+
+def quick(scenario: Scenario, runs: Path, threads: int | None) -> None:
+    """Leave a finished run, and note that it was run."""
+    folder = runs / run_name(scenario)
+    epsilon = float(scenario.privacy.parameters["epsilon"])
+    make_run(folder, epsilon=epsilon, seed=scenario.seed, rounds=scenario.rounds)
+    with (runs / "calls").open("a") as calls:
+        calls.write(f"{folder.name} {threads}\n")
+
+
+def failing_at_seed_8(scenario: Scenario, runs: Path, threads: int | None) -> None:
+    if scenario.seed == 8:
+        raise RunError("disk: full, got 0 bytes")
+    quick(scenario, runs, threads)
+
+
+def dying_at_seed_8(scenario: Scenario, runs: Path, threads: int | None) -> None:
+    if scenario.seed == 8:
+        os._exit(3)
+    quick(scenario, runs, threads)
+
+
+def interrupted_at_seed_8(scenario: Scenario, runs: Path, threads: int | None) -> None:
+    if scenario.seed == 8:
+        make_run(runs / run_name(scenario), rounds=1, status="interrupted")
+        raise KeyboardInterrupt
+    quick(scenario, runs, threads)
+
+
+def calls(folder: Path) -> list[str]:
+    return (folder / "runs" / "calls").read_text().splitlines()
