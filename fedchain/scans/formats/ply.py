@@ -58,8 +58,8 @@ def read_ply(path: Path) -> Scan:
     """
     file = contents(path)
     header = _header(file)
-    table = _ascii(file, header) if header.order == "ascii" else _binary(file, header)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # damaged numbers become empty pixels
+        table = _ascii(file, header) if header.order == "ascii" else _binary(file, header)
         return file.checked(_scan(table, header))
 
 

@@ -1,0 +1,232 @@
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fedchain.errors import DataError
+from fedchain.scans.formats import read_scan, write_scan
+from fedchain.scans.normals import normals_of
+from fedchain.scans.scan import Scan, erase
+
+PHOXI = Path(__file__).parents[2] / ".." / "shared" / "data" / "phoxi"
+CAMERA = np.array([0.01, 0.02, -0.5], np.float32)
+FUZZ = settings(
+    max_examples=150, derandomize=True, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+
+
+def sample(height=6, width=9):
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[:height, :width]
+    depth = 0.5 + 0.01 * random.random((height, width))
+    positions = np.stack([0.005 * columns, 0.005 * rows, depth], axis=-1).astype(np.float32)
+    empty = random.random((height, width)) < 0.3
+    positions[empty] = np.nan
+    intensity = np.where(empty, np.nan, random.random((height, width))).astype(np.float32)
+    return Scan(positions, normals_of(positions, CAMERA), intensity, CAMERA)
+
+
+def cogs_bytes(scan, camera_bytes=84, width=None):
+    rows, columns = np.nonzero(scan.valid)
+    points = len(rows)
+    head = b""
+    for name, stride in (("positions", 12), ("normals", 12), ("intensities", 4)):
+        head += struct.pack("<I", len(name)) + name.encode() + struct.pack("<III", 2, stride, 0)
+    body = b"".join(a[scan.valid].tobytes() for a in (scan.positions, scan.normals, scan.intensity))
+    camera = np.zeros(camera_bytes // 4, "<f4")
+    camera[9:12] = scan.camera
+    grid = (points, width or scan.intensity.shape[1], scan.intensity.shape[0])
+    block = bytes(8) + struct.pack("<III", *grid) + camera.tobytes()
+    block += np.stack([columns, rows], axis=-1).astype("<u4").tobytes()
+    directory = 33 + len(head) + len(body) + len(block)
+    start = b"COGS FILE" + b"\x00\x08\x00\x01" + struct.pack("<QIII", directory, points, 3, 0)
+    names = struct.pack("<H", 1) + struct.pack("<I", 13) + b"ScanDataBlock" + bytes(9)
+    return start + head + body + block + names
+
+
+def ply_bytes(scan, order="ascii", grid="obj_info num_cols {w}\nobj_info num_rows {h}"):
+    h, w = scan.intensity.shape
+    table = np.concatenate([scan.positions, scan.normals, scan.intensity[..., None]], -1)
+    table = table.reshape(-1, 7)
+    names = "".join(f"property float {n}\n" for n in ("x", "y", "z", "nx", "ny", "nz", "intensity"))
+    camera = " ".join(repr(float(v)) for v in scan.camera)
+    head = f"ply\nformat {order} 1.0\n{grid.format(w=w, h=h)}\ncomment camera {camera}\n"
+    head += f"element vertex {w * h}\n{names}end_header\n"
+    if order == "ascii":
+        return (head + "\n".join(" ".join(repr(float(v)) for v in row) for row in table)).encode()
+    kind = "<f4" if "little" in order else ">f4"
+    return head.encode() + table.astype(kind).tobytes()
+
+
+def npz_bytes(scan):
+    file = io.BytesIO()
+    np.savez(file, positions=scan.positions, normals=scan.normals, intensity=scan.intensity,
+             camera=scan.camera)  # fmt: skip
+    return file.getvalue()
+
+
+def same(a, b):
+    pairs = ((a.positions, b.positions), (a.normals, b.normals), (a.intensity, b.intensity))
+    return (
+        all(np.array_equal(x, y, equal_nan=True) for x, y in pairs) and (a.camera == b.camera).all()
+    )
+
+
+WRITERS = {
+    "a.cogs": cogs_bytes,
+    "long-camera.cogs": lambda scan: cogs_bytes(scan, 100),
+    "a.ply": ply_bytes,
+    "comment.ply": lambda s: ply_bytes(s, "ascii", "comment width {w}\ncomment height: {h}"),
+    "little.ply": lambda s: ply_bytes(s, "binary_little_endian"),
+    "big.ply": lambda s: ply_bytes(s, "binary_big_endian"),
+    "a.npz": npz_bytes,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_scan_comes_back_from_every_format(name, tmp_path):
+    (tmp_path / name).write_bytes(WRITERS[name](sample()))
+    assert same(read_scan(tmp_path / name), sample())
+
+
+@pytest.mark.parametrize("name", ["a.ply", "a.npz"])
+def test_what_is_written_is_read_back(name, tmp_path):
+    write_scan(tmp_path / name, sample())
+    assert same(read_scan(tmp_path / name), sample())
+
+
+def test_a_format_without_a_writer_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no scan format ends in '.cogs'; allowed: .ply, .npz"):
+        write_scan(tmp_path / "a.cogs", sample())
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.95])
+def test_a_truncated_file_is_refused_by_name(name, share, tmp_path):
+    data = WRITERS[name](sample())
+    (tmp_path / name).write_bytes(data[: int(share * len(data))])
+    with pytest.raises(DataError, match=name):
+        read_scan(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@FUZZ
+@given(data=st.data())
+def test_damaged_bytes_raise_data_errors_and_nothing_else(name, tmp_path, data):
+    whole = bytearray(WRITERS[name](sample()))
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, min(len(whole), 700) - 1) | st.integers(0, len(whole) - 1))
+        whole[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.just(len(whole)) | st.integers(0, len(whole)))
+    (tmp_path / name).write_bytes(bytes(whole[:cut]))
+    named = ""
+    try:
+        assert read_scan(tmp_path / name).valid.any()
+    except DataError as error:
+        named = str(error)
+    assert not named or name in named
+
+
+@pytest.mark.parametrize("ending", [".cogs", ".ply", ".npz"])
+@FUZZ
+@given(garbage=st.binary(max_size=300), start=st.sampled_from([b"", b"ply\n", b"COGS FILE", b"PK"]))
+def test_garbage_is_refused(ending, tmp_path, garbage, start):
+    path = tmp_path / f"x{ending}"
+    path.write_bytes(start + garbage)
+    with pytest.raises(DataError, match="x"):
+        read_scan(path)
+
+
+def refused(path, data, match):
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=match):
+        read_scan(path)
+
+
+def test_a_missing_file_or_a_folder_is_refused(tmp_path):
+    for path in (tmp_path / "none.ply", tmp_path / "folder.ply"):
+        if "folder" in path.name:
+            path.mkdir()
+        with pytest.raises(DataError, match=path.name):
+            read_scan(path)
+
+
+def test_files_that_claim_more_than_they_hold_are_refused_before_allocation(tmp_path):
+    data = cogs_bytes(sample())
+    many = data[:21] + struct.pack("<I", 2**32 - 1) + data[25:]
+    refused(tmp_path / "a.cogs", many, "is truncated")
+    refused(tmp_path / "b.cogs", cogs_bytes(sample(), width=2**30), "claims")
+    head = b"ply\nformat ascii 1.0\nobj_info num_cols 99999\nobj_info num_rows 99999\n"
+    refused(tmp_path / "a.ply", head + b"element vertex 1\nend_header\n", "claims 99999 x 99999")
+    head = b"ply\nformat binary_little_endian 1.0\nobj_info num_cols 4000\nobj_info num_rows 4000\n"
+    vertex = b"element vertex 16000000\nproperty float x\nproperty float y\nproperty float z\n"
+    refused(tmp_path / "b.ply", head + vertex + b"end_header\n", "is truncated")
+
+
+def test_a_packed_bomb_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("positions.npy", bytes(2**22))
+    data = bytearray((tmp_path / "bomb.npz").read_bytes())
+    place = data.index(b"PK\x01\x02")
+    data[place + 24 : place + 28] = struct.pack("<I", 2**32 - 2)
+    refused(tmp_path / "bomb.npz", bytes(data), r"claims 4294967294 bytes of positions.npy")
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", positions=np.array([{"code": 1}], dtype=object))
+    with pytest.raises(DataError, match=r"a\.npz"):
+        read_scan(tmp_path / "a.npz")
+
+
+def test_clouds_without_a_grid_are_refused(tmp_path):
+    refused(tmp_path / "a.ply", ply_bytes(sample(), "ascii", "comment none"), "is not organised")
+    grid = "obj_info num_cols 5\nobj_info num_rows {h}"
+    refused(tmp_path / "b.ply", ply_bytes(sample(), "ascii", grid), "is not organised: 54 vertices")
+    np.savez(tmp_path / "c.npz", positions=np.zeros((10, 3)))
+    with pytest.raises(DataError, match="is not organised"):
+        read_scan(tmp_path / "c.npz")
+
+
+def test_scans_without_a_point_are_refused(tmp_path):
+    scan = sample()
+    nothing = erase(scan, np.zeros_like(scan.valid))
+    for name in ("a.ply", "a.npz"):
+        write_scan(tmp_path / name, nothing)
+        with pytest.raises(DataError, match="holds no point"):
+            read_scan(tmp_path / name)
+
+
+def test_two_points_in_one_pixel_are_refused(tmp_path):
+    data = cogs_bytes(sample())
+    (directory,) = struct.unpack_from("<Q", data, 13)
+    twice = data[: directory - 8] + data[directory - 16 : directory - 8] + data[directory:]
+    refused(tmp_path / "a.cogs", twice, "two points in one pixel")
+
+
+def test_a_cloud_without_normals_and_intensity_gets_them(tmp_path):
+    text = "ply\nformat ascii 1.0\nobj_info num_cols 2\nobj_info num_rows 2\nelement vertex 4\n"
+    text += "property double x\nproperty double y\nproperty double z\nend_header\n"
+    text += "0 0 40\n1 0 40\n0 1 40\nnan nan nan\n"
+    (tmp_path / "a.ply").write_text(text)
+    scan = read_scan(tmp_path / "a.ply")
+    assert scan.valid.tolist() == [[True, True], [True, False]]
+    assert scan.normals[0, 0].tolist() == [0, 0, -1]
+    assert scan.intensity[0].tolist() == [1, 1]
+
+
+@pytest.mark.skipif(not PHOXI.is_dir(), reason="needs ../shared/data/phoxi")
+@pytest.mark.parametrize(("name", "points"), [("gpu_006", 26_039), ("clean_006", 21_109)])
+def test_real_scans_hold_the_published_number_of_points(name, points):
+    scan = read_scan(PHOXI / f"{name}.cogs")
+    assert scan.intensity.shape == (1544, 2064)
+    assert scan.valid.sum() == points
+    heights = scan.positions[scan.valid][:, 1]
+    assert heights.min() > 0.0025  # the table was cropped away there
+    lengths = np.linalg.norm(scan.normals[scan.valid], axis=1)
+    assert np.abs(lengths - 1).max() < 1e-3

@@ -1,0 +1,239 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fedchain.errors import DataError, ScenarioError
+from fedchain.learning.task import tasks
+from fedchain.scans.folder import pairs
+from fedchain.scans.formats import write_scan
+from fedchain.scans.metrics import morphology
+from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, side_by_side
+from fedchain.scans.scan import erase
+from fedchain.scans.simulator.scanner import as_scan, simulate
+from fedchain.scans.simulator.scenes import site_of
+
+PHOXI = Path(__file__).parents[2] / ".." / "shared" / "data" / "phoxi"
+BASELINES = {"keep_everything", "morphology"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache_elsewhere(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDCHAIN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def simulated(holders=3, seed=0, **given):
+    block = {"kind": "scan_segmentation", "records_per_holder": 5, "held_out": 7, **given}
+    return tasks.build(tasks.check(block), holders, seed)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scans")
+    for number in range(4):
+        scanned = simulate(site_of(0, number), 0, [("scan", number, 0)], 40, number)
+        scan = as_scan(scanned, 0, "object")
+        write_scan(path / f"raw-{number}.ply", scan)
+        write_scan(path / f"done-{number}.ply", erase(scan, scan.keep))
+    return path
+
+
+def folder_task(path, holders=2, **given):
+    block = {"kind": "scan_folder", "path": str(path), "dirty": "raw-*.ply", "clean": "done-*.ply",
+             "tile": 16, **given}  # fmt: skip
+    return tasks.build(tasks.check(block), holders, 0)
+
+
+def logits(task):
+    with torch.no_grad():
+        return task.model()(torch.tensor(task.held_out.inputs)).numpy()
+
+
+def perfect(task):
+    return np.nan_to_num(task.held_out.targets * 2 - 1, nan=1.0)
+
+
+def test_simulated_scans_are_images_and_masks_with_nan_where_no_point_is():
+    task = simulated()
+    for records in (*task.holders, task.held_out):
+        assert records.inputs.dtype == records.targets.dtype == np.float32
+        assert records.inputs.shape == (records.examples, 5, 32, 32)
+        assert set(np.unique(records.targets[~np.isnan(records.targets)])) <= {0.0, 1.0}
+        assert (records.inputs.transpose(0, 2, 3, 1)[np.isnan(records.targets)] == 0).all()
+    assert [h.count for h in task.holders] == [5, 5, 5]
+    assert task.held_out.count == 7
+
+
+def test_by_site_another_holder_leaves_the_scans_of_the_others_alone():
+    few, more = simulated(2), simulated(3)
+    for one, same in zip(few.holders, more.holders, strict=False):
+        assert one.inputs.tobytes() == same.inputs.tobytes()
+
+
+def test_the_same_seed_gives_the_same_task_and_another_seed_another():
+    first, again, other = simulated(), simulated(), simulated(seed=1)
+    assert first.held_out.inputs.tobytes() == again.held_out.inputs.tobytes()
+    assert first.held_out.inputs.tobytes() != other.held_out.inputs.tobytes()
+    assert np.array_equal(logits(first), logits(again))
+    assert not np.array_equal(logits(first), logits(other))
+
+
+def test_making_a_model_does_not_touch_the_global_generator():
+    task = simulated()
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    task.model()
+    assert torch.rand(1) == wanted
+
+
+def test_the_outlier_task_sees_fewer_points_than_the_object_task():
+    seen = {
+        m: np.isfinite(simulated(mask=m).held_out.targets).mean() for m in ("object", "outliers")
+    }
+    assert 0 < seen["outliers"] < 0.6 * seen["object"]
+
+
+@pytest.mark.parametrize("split", [{"kind": "iid"}, {"kind": "dirichlet"}])
+def test_other_splits_deal_every_scan_once(split):
+    task = simulated(split=split, records_per_holder=20)
+    dealt = np.concatenate([h.inputs for h in task.holders])
+    whole = np.concatenate([h.inputs for h in simulated(records_per_holder=20).holders])
+    assert sorted(x.tobytes() for x in dealt) == sorted(x.tobytes() for x in whole)
+
+
+def test_baselines_and_measures_have_the_same_names(folder):
+    for task in (simulated(), folder_task(folder)):
+        found = task.measure(logits(task), task.held_out)
+        assert task.baselines.keys() == BASELINES
+        assert all(b.keys() == found.keys() for b in task.baselines.values())
+        assert task.score in found
+        best = task.measure(perfect(task), task.held_out)
+        assert best["iou"] == best["outlier_f1"] == 1
+
+
+def test_logits_with_and_without_a_channel_measure_the_same():
+    task = simulated()
+    outputs = logits(task)
+    assert outputs.shape == (7, 1, 32, 32)
+    assert task.measure(outputs, task.held_out) == task.measure(outputs[:, 0], task.held_out)
+
+
+def test_an_image_that_the_model_cannot_halve_is_a_scenario_error():
+    with pytest.raises(ScenarioError, match=r"task\.model: gajdosech_unet: 30 x 30 pixels"):
+        simulated(size=30)
+
+
+def test_pictures_show_five_panels_enlarged():
+    task = simulated()
+    pictures = task.pictures(logits(task), 2)
+    assert list(pictures) == ["scan-000", "scan-001"]
+    for picture in pictures.values():
+        assert picture.shape == (192, 5 * 192 + 4 * GAP, 3)
+        assert picture.dtype == np.uint8
+    assert len(task.pictures(logits(task), 99)) == 7
+
+
+def test_the_error_panel_gives_each_case_its_colour():
+    image = np.full((5, 2, 3), 0.5, np.float32)
+    valid = np.array([[1, 1, 1], [1, 0, 0]], bool)
+    keep = np.array([[1, 0, 0], [1, 0, 1]], bool)
+    kept = np.array([[1, 0, 1], [0, 1, 0]], bool)
+    picture = side_by_side(image, valid, keep, kept)
+    times = picture.shape[0] // 2
+    errors = picture[times // 2 :: times, -3 * times :][:, times // 2 :: times]
+    assert [tuple(c) for c in errors[0].tolist()] == [KEPT, ERASED, MISSED]
+    assert [tuple(c) for c in errors[1].tolist()] == [LOST, (0, 0, 0), (0, 0, 0)]
+
+
+def test_tiles_of_a_folder_hold_every_point_once(folder):
+    task = folder_task(folder)
+    assert task.record.startswith("tile of 16 x 16 pixels")
+    assert "held out: 3" in task.record
+    tiles = np.concatenate([h.targets for h in task.holders])
+    originals = [len(list(folder.glob("raw-[012].ply")))]
+    assert originals == [3]
+    scans = [simulate(site_of(0, k), 0, [("scan", k, 0)], 40, k) for k in range(3)]
+    wanted = [as_scan(s, 0, "object") for s in scans]
+    assert np.isfinite(tiles).sum() == sum(s.valid.sum() for s in wanted)
+    assert (tiles == 1).sum() == sum(s.keep.sum() for s in wanted)
+    assert np.isfinite(tiles).any(axis=(1, 2)).all()
+
+
+def test_a_scan_as_record_stays_at_one_holder(folder):
+    task = folder_task(folder, holders=2, record="scan")
+    assert sorted(h.count for h in task.holders) == [1, 2]
+    assert task.record == "scan (held out: 3)"
+    tiles = folder_task(folder, holders=2).holders
+    assert sum(h.examples for h in task.holders) == sum(h.examples for h in tiles)
+
+
+def test_more_holders_than_training_scans_are_refused_when_a_scan_is_a_record(folder):
+    with pytest.raises(DataError, match="has 4 cleaned scans; allowed: at least 4 one for each"):
+        folder_task(folder, holders=4, record="scan")
+
+
+def test_more_holders_than_tiles_are_refused(folder):
+    with pytest.raises(DataError, match="tiles with points; allowed: at least 1000"):
+        folder_task(folder, holders=1000)
+
+
+def test_holding_out_every_scan_is_refused(folder):
+    with pytest.raises(DataError, match="has 4 cleaned scans"):
+        folder_task(folder, held_out=4)
+
+
+def test_the_morphology_baseline_sees_whole_scans(folder):
+    task = folder_task(folder)
+    scan = as_scan(simulate(site_of(0, 3), 0, [("scan", 3, 0)], 40, 3), 0, "object")
+    kept = morphology(scan.valid[None])[0]
+    wanted = (kept & scan.keep).sum() / (kept | scan.keep).sum()
+    assert task.baselines["morphology"]["iou"] == pytest.approx(wanted)
+
+
+def test_pictures_of_a_folder_are_whole_scans_with_the_right_tiles(folder):
+    task = folder_task(folder)
+    (picture,) = task.pictures(perfect(task), 3).values()
+    colours = {tuple(c) for c in picture[:, -picture.shape[0] :].reshape(-1, 3).tolist()}
+    assert colours <= {KEPT, ERASED, (0, 0, 0), (255, 255, 255)}
+
+
+def test_folders_that_cannot_be_used_name_the_file_and_what_is_allowed(folder, tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        folder_task(tmp_path / "none")
+    with pytest.raises(DataError, match=r"holds no pair of a-.+ and b-.+"):
+        pairs(folder, "a-*.ply", "b-*.ply")
+    with pytest.raises(DataError, match="exactly one"):
+        pairs(folder, "*-*.ply", "done-*.ply")
+    for source in folder.iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    (tmp_path / "raw-2.ply").unlink()
+    with pytest.raises(DataError, match=r"done-2.ply: has no original; allowed: raw-2.ply"):
+        folder_task(tmp_path)
+    (tmp_path / "raw-2.ply").write_bytes((folder / "raw-2.ply").read_bytes()[:3000])
+    with pytest.raises(DataError, match=r"raw-2.ply: is truncated"):
+        folder_task(tmp_path)
+
+
+def test_a_cleaned_scan_of_another_size_is_refused(folder, tmp_path):
+    for source in folder.iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    scan = as_scan(simulate(site_of(0, 0), 0, [("scan", 0, 0)], 32, 0), 0, "object")
+    write_scan(tmp_path / "done-1.ply", scan)
+    with pytest.raises(DataError, match=r"done-1.ply: has \(32, 32\) pixels; allowed: \(40, 40\)"):
+        folder_task(tmp_path)
+
+
+@pytest.mark.skipif(not PHOXI.is_dir(), reason="needs ../shared/data/phoxi")
+def test_the_two_real_scans_make_a_task_beside_both_baselines():
+    task = tasks.build(tasks.check({"kind": "scan_folder", "path": str(PHOXI)}), 4, 0)
+    assert "held out: 006" in task.record
+    assert task.baselines["keep_everything"]["iou"] == pytest.approx(0.811, abs=5e-4)
+    assert task.baselines["morphology"]["iou"] == pytest.approx(0.799, abs=5e-4)
+    tiles = np.concatenate([h.targets for h in task.holders])
+    assert np.isfinite(tiles).sum() == 98_944
+    assert (tiles == 1).sum() == 84_878
+    assert len(task.pictures(logits(task), 1)) == 1
