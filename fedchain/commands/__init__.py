@@ -6,7 +6,6 @@ Heavy imports stand in the bodies of the commands, so that ``fedchain --help`` i
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 
@@ -35,9 +34,7 @@ def assemble() -> typer.Typer:
     )
     app.callback()(_version)
     for group in GROUPS:
-        name = f"{__name__}.{group}"
-        if importlib.util.find_spec(name):
-            app.add_typer(importlib.import_module(name).app)
+        app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
     return app
 
 

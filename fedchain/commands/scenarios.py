@@ -20,6 +20,8 @@ from fedchain.commands.formats import (
 )
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from fedchain.commands.parts import Described
 
 app = typer.Typer()
@@ -144,13 +146,14 @@ def explain(
         print_json(expected.plain())
         return
     console = stdout(form)
+    text: Text | str = resolved_yaml(loaded).rstrip()
     if form is Format.rich:
         from rich.syntax import Syntax
 
-        text = resolved_yaml(loaded).rstrip()
-        console.print(Syntax(text, "yaml", background_color="default", theme="ansi_dark"))
-    else:
-        console.print(resolved_yaml(loaded), markup=False, soft_wrap=True, end="")
+        text = Syntax("", "yaml", background_color="default", theme="ansi_dark").highlight(
+            str(text)
+        )
+    console.print(text, markup=False, soft_wrap=True)
     console.print()
     rows = table(form, "run", run_name(loaded))
     for name, words in expected.rows():
