@@ -21,6 +21,7 @@ from fedchain.scans.metrics import keep_everything, morphology
 from fedchain.scans.pictures import Picture, side_by_side
 from fedchain.scans.scan import Floats, Mask, bounding_box, crop
 from fedchain.scans.segmentation import baselines, initial_model, kept_by, measure, targets_of
+from fedchain.scans.tiles import cut, joined
 
 LOG = logging.getLogger(__name__)
 Rule = Callable[[Mask], Mask]
@@ -131,8 +132,8 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
 
 def tiles_of(scans: list[Cleaned], tile: int) -> Records:
     """Return the tiles that hold a point; the record of a tile is the scan that it is cut from."""
-    inputs = [_cut(scan.image, tile)[_filled(scan, tile)] for scan in scans]
-    targets = [_cut(targets_of(scan.keep, scan.valid), tile)[_filled(scan, tile)] for scan in scans]
+    inputs = [cut(scan.image, tile)[_filled(scan, tile)] for scan in scans]
+    targets = [cut(targets_of(scan.keep, scan.valid), tile)[_filled(scan, tile)] for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
 
@@ -178,28 +179,13 @@ def _renumbered(owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.unique(owner, return_inverse=True)[1].astype(np.int64)
 
 
-def _cut(grid: Array, tile: int) -> Array:
-    """Cut (.., h, w) into tiles (n, .., tile, tile), row by row."""
-    *rest, height, width = grid.shape
-    cut = grid.reshape(*rest, height // tile, tile, width // tile, tile)
-    rows, columns = cut.ndim - 4, cut.ndim - 2
-    return np.moveaxis(cut, (rows, columns), (0, 1)).reshape(-1, *rest, tile, tile)
-
-
-def _joined(tiles: Array, shape: tuple[int, int]) -> Array:
-    """Put tiles (n, tile, tile) together again, (h, w): the inverse of _cut on one channel."""
-    tile = tiles.shape[-1]
-    down, right = shape[0] // tile, shape[1] // tile
-    return tiles.reshape(down, right, tile, tile).swapaxes(1, 2).reshape(shape)
-
-
 def _filled(scan: Cleaned, tile: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(_cut(scan.valid, tile).any(axis=(1, 2)))
+    return np.asarray(cut(scan.valid, tile).any(axis=(1, 2)))
 
 
 def _cut_masks(scans: list[Cleaned], rule: Rule, tile: int) -> Mask:
     """Return the tiles of a baseline's masks: the baseline itself sees whole scans."""
-    masks = [_cut(rule(scan.valid[None])[0], tile)[_filled(scan, tile)] for scan in scans]
+    masks = [cut(rule(scan.valid[None])[0], tile)[_filled(scan, tile)] for scan in scans]
     return np.concatenate(masks)
 
 
@@ -210,7 +196,7 @@ def _pictures(outputs: Array, many: int, scans: list[Cleaned], tile: int) -> Map
         tiles = np.zeros((len(filled), tile, tile), bool)
         stop = start + int(filled.sum())
         tiles[filled] = kept_by(outputs[start:stop], (stop - start, tile, tile))
-        kept = _joined(tiles, (scan.valid.shape[0], scan.valid.shape[1]))
+        kept = joined(tiles, (scan.valid.shape[0], scan.valid.shape[1]))
         pictures[f"scan-{scan.name}"] = side_by_side(scan.image, scan.valid, scan.keep, kept)
         start = stop
     return pictures

@@ -59,5 +59,5 @@ def _grey(values: Floats, valid: Mask) -> npt.NDArray[np.float64]:
 
 
 def _mask(light: Floats, remains: Mask) -> npt.NDArray[np.float64]:
-    shade = np.where(remains, 0.5 + 0.5 * light, 0)
+    shade = np.where(remains, 0.65 + 0.35 * light, 0)
     return np.asarray(shade[..., None] * np.array(KEPT))
