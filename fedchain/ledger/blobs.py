@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fedchain.errors import LedgerError
@@ -22,33 +23,34 @@ class Blobs:
         name = address.hex()
         return self.folder / name[:2] / name
 
-    def put(self, data: bytes) -> bytes:
-        """Write a blob to a temporary name, sync, rename; a damaged one is replaced.
+    def put(self, *contents: bytes) -> tuple[bytes, ...]:
+        """Write blobs to temporary names, sync, rename, sync the folders.
+
+        What must wait for the disk waits together: two waits however many blobs there are. A
+        blob that is there is not written again, a damaged one is replaced.
 
         Args:
-            data: the bytes.
+            contents: the bytes of each blob.
 
         Returns:
-            Their address: SHA-256, 32 bytes.
+            Their addresses: SHA-256, 32 bytes each.
 
         Raises:
             OSError: the disk is full, or may not be written.
         """
-        address = hashlib.sha256(data).digest()
-        path = self.path(address)
-        if path.exists() and path.read_bytes() == data:
-            return address
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True)
-            sync_folder(self.folder)
-        unfinished = self.folder / f"{_UNFINISHED}{path.name}"
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        sync_folder(path.parent)
-        return address
+        addresses = tuple(hashlib.sha256(data).digest() for data in contents)
+        blobs = dict(zip(addresses, contents, strict=True))
+        new = {a: data for a, data in blobs.items() if not self._has(a, data)}
+        folders = {self.path(address).parent for address in new}
+        if not all(folder.exists() for folder in folders):
+            for folder in sorted(folders):
+                folder.mkdir(exist_ok=True)
+            folders.add(self.folder)
+        with ThreadPoolExecutor(max(1, len(folders))) as waiting:
+            for unfinished, address in waiting.map(self._write, new.values(), new):
+                unfinished.replace(self.path(address))
+            list(waiting.map(sync_folder, folders))
+        return addresses
 
     def get(self, address: bytes, limit: int) -> bytes:
         """Return the bytes of a blob.
@@ -79,6 +81,18 @@ class Blobs:
         """Delete what an interrupted ``put`` left behind."""
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             path.unlink()
+
+    def _has(self, address: bytes, data: bytes) -> bool:
+        path = self.path(address)
+        return path.exists() and path.read_bytes() == data
+
+    def _write(self, data: bytes, address: bytes) -> tuple[Path, bytes]:
+        unfinished = self.folder / f"{_UNFINISHED}{address.hex()}"
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        return unfinished, address
 
 
 def sync_folder(folder: Path) -> None:

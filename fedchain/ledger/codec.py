@@ -83,7 +83,8 @@ def common_exponent(messages: Sequence[Quantised]) -> Matrix:
     """
     rows = np.empty((len(messages), len(messages[0].direction)))
     for row, message in zip(rows, messages, strict=True):
-        np.multiply(message.direction, 2.0 ** (COMMON_EXPONENT - message.exponent), out=row)
+        row[:] = message.direction
+        row *= 2.0 ** (COMMON_EXPONENT - message.exponent)
     return rows
 
 
@@ -93,11 +94,8 @@ def squared_norm(direction: Integers) -> int:
     >>> squared_norm(np.array([30000, -30000], dtype=np.int16))
     1800000000
     """
-    # 2^15 blocks of int32 squares could pass 2^63, so the blocks are added as Python integers
-    low = direction.astype(np.int64)
-    high, low = low >> 16, low & 0xFFFF
-    blocks = [slice(i, i + 2**20) for i in range(0, len(low), 2**20)]
-    return sum(_squared_block(high[block], low[block]) for block in blocks)
+    starts = range(0, len(direction), 2**20)
+    return sum(_squared_block(direction[start : start + 2**20]) for start in starts)
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
@@ -129,6 +127,11 @@ def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool
     return exponent < COMMON_EXPONENT and 2 * peak + 1 <= LARGEST[storage]
 
 
-def _squared_block(high: Integers, low: Integers) -> int:
-    squares = int(np.dot(high, high)) << 32, int(np.dot(high, low)) << 17, int(np.dot(low, low))
-    return sum(squares)
+def _squared_block(block: Integers) -> int:
+    # 2^20 products of two 16-bit halves stay below 2^53: float64 adds them exactly
+    if block.dtype.itemsize <= 2:
+        narrow = block.astype(np.float64)
+        return int(narrow @ narrow)
+    wide = block.astype(np.int64)
+    high, low = (wide >> 16).astype(np.float64), (wide & 0xFFFF).astype(np.float64)
+    return (int(high @ high) << 32) + (int(high @ low) << 17) + int(low @ low)

@@ -27,7 +27,14 @@ from fedchain.ledger.block import (
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.message import Message, identity_of
 from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules, limits_of
-from fedchain.ledger.state import State, decode_tensors, encode_memory, encode_weights
+from fedchain.ledger.state import (
+    State,
+    decode_tensors,
+    encode_memory,
+    encode_weights,
+    hash_memory,
+    hash_weights,
+)
 from fedchain.ledger.work import work_of
 
 _FREE = 65_536
@@ -300,8 +307,10 @@ def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
 
 
 def _put(blobs: Blobs, block: Block, state: State) -> bytes:
-    weights, memory = encode_weights(state), encode_memory(state)
-    written = blobs.put(weights), blobs.put(memory)
-    if written != (block.header.weights_hash, block.header.memory_hash):
+    if (hash_weights(state), hash_memory(state)) != (
+        block.header.weights_hash,
+        block.header.memory_hash,
+    ):
         raise ValueError("state: is not the one that the block's header commits to")
-    return blobs.put(encode_messages(block.messages))
+    contents = encode_weights(state), encode_memory(state), encode_messages(block.messages)
+    return blobs.put(*contents)[-1]

@@ -91,7 +91,7 @@ def _damage(
         _update(connection, "block", "header", header, row.sequence)
     elif family == "message":
         first = _changed_message(block.messages[0], name)
-        address = blobs.put(encode_messages((first, *block.messages[1:])))
+        (address,) = blobs.put(encode_messages((first, *block.messages[1:])))
         _update(connection, "block", "messages", address, row.sequence)
     elif field in BLOB_FIELDS:
         _flip(blobs.path(_address(field, row, block)))

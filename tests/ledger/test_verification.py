@@ -106,7 +106,7 @@ def test_every_flipped_byte_of_every_blob_is_noticed_and_the_block_named(ledger,
     for blob in blobs:
         target = damaged / blob
         data = target.read_bytes()
-        for place in range(0, len(data), 1 if len(data) < 400 else 17):
+        for place in range(0, len(data), 1 if len(data) < 400 else 41):
             target.write_bytes(data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :])
             refused(damaged, path[-1], 3, "its bytes were changed")
         target.write_bytes(data)
@@ -133,7 +133,7 @@ def other_values(value: object) -> list[object]:
     assert isinstance(value, bytes | str)
     if isinstance(value, str):
         return [value + "x", ""]
-    flipped = [value[:i] + bytes([value[i] ^ 1]) + value[i + 1 :] for i in range(len(value))]
+    flipped = [value[:i] + bytes([value[i] ^ 1]) + value[i + 1 :] for i in range(0, len(value), 7)]
     return [*flipped, b"", value + b"\x00", 5, "text", value.hex()]
 
 
@@ -152,6 +152,7 @@ def test_every_other_value_of_every_column_of_every_row_is_noticed(ledger, damag
             for other in [*other_values(value), None]:
                 try:
                     with closing(sqlite3.connect(path)) as connection, connection:
+                        connection.execute("PRAGMA synchronous = OFF")
                         query = f"UPDATE {table} SET {column} = :other WHERE {where}"
                         connection.execute(query, {**row, "other": other})
                 except sqlite3.IntegrityError:
