@@ -103,6 +103,7 @@ def _serve(line: Connection, runs: str, execute: Execute) -> None:
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
