@@ -72,7 +72,7 @@ def test_a_lonely_point_looks_at_the_camera():
 
 def test_normals_do_not_lean_on_points_across_a_depth_edge():
     columns, rows = np.meshgrid(np.arange(8.0), np.arange(4.0))
-    depth = np.where(columns < 4, 50.0, 90.0)
+    depth = np.where(columns < 4, 50.0, 56.0)
     positions = np.stack([columns, rows, depth], axis=-1).astype(np.float32)
     assert np.allclose(normals_of(positions, CAMERA), [0, 0, -1])
 

@@ -81,6 +81,15 @@ def test_the_same_seed_gives_the_same_task_and_another_seed_another():
     assert not np.array_equal(logits(first), logits(other))
 
 
+def test_the_first_weights_come_from_the_seed_and_from_nothing_else():
+    def weights(seed, elsewhere):
+        torch.manual_seed(elsewhere)
+        return torch.cat([p.flatten() for p in simulated(seed=seed).model().parameters()])
+
+    assert torch.equal(weights(0, 1), weights(0, 2))
+    assert not torch.equal(weights(0, 1), weights(1, 1))
+
+
 def test_making_a_model_does_not_touch_the_global_generator():
     task = simulated()
     torch.manual_seed(5)
@@ -195,7 +204,8 @@ def test_the_morphology_baseline_sees_whole_scans(folder):
 
 
 def test_pictures_of_a_folder_are_whole_scans_with_the_right_tiles(folder):
-    task = folder_task(folder)
+    task = folder_task(folder, tile=8)
+    assert task.held_out.examples < 25  # some of the 5 x 5 tiles are empty
     (picture,) = task.pictures(perfect(task), 3).values()
     colours = {tuple(c) for c in picture[:, -picture.shape[0] :].reshape(-1, 3).tolist()}
     assert colours <= {KEPT, ERASED, (0, 0, 0), (255, 255, 255)}
