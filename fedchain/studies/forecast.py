@@ -104,7 +104,7 @@ def forecast(scenario: Scenario) -> Forecast:
         DataError: the task's data cannot be read.
         ScenarioError: parameters that only their part can judge.
     """
-    task, records = _sample(scenario)
+    task, records, held_out = _sample(scenario)
     model = task.model()
     size = dimension(layout(model))
     try:
@@ -119,36 +119,39 @@ def forecast(scenario: Scenario) -> Forecast:
         each,
         guarantee(mechanism, mechanism.releases, task.record),
         tuple(warnings_for(mechanism, [each])),
-        _seconds(scenario, task, mechanism, records),
+        _seconds(scenario, task, mechanism, (records, held_out)),
         _memory_mb(task, records),
         _disk_mb(scenario, size),
     )
 
 
-def _sample(scenario: Scenario) -> tuple[Task, int]:
-    """Return a task for one measurement, and the number of records of the whole task.
+def _sample(scenario: Scenario) -> tuple[Task, int, int]:
+    """Return a task for one measurement, and how many records the whole task has, held out too.
 
     A task that makes its own data makes a little of it for one holder; others are read whole.
     """
     given, holders = scenario.task.parameters, scenario.nodes.holders
     made = {k: min(v, given[k]) for k, v in SAMPLE.items() if isinstance(given.get(k), int)}
     try:
-        if "records_per_holder" in made:
+        if len(made) == len(SAMPLE):
             part = Part(scenario.task.kind, {**given, **made})
-            return tasks.build(part, 1, scenario.seed), given["records_per_holder"] * holders
+            records = given["records_per_holder"] * holders
+            return tasks.build(part, 1, scenario.seed), records, given["held_out"]
         task = tasks.build(scenario.task, holders, scenario.seed)
     except ValueError as error:
         raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
-    return task, sum(holder.count for holder in task.holders)
+    return task, sum(holder.count for holder in task.holders), task.held_out.examples
 
 
-def _seconds(scenario: Scenario, task: Task, mechanism: Mechanism, records: int) -> float:
+def _seconds(
+    scenario: Scenario, task: Task, mechanism: Mechanism, counts: tuple[int, int]
+) -> float:
     """Estimate the wall time of all rounds from one holder's gradient."""
+    records, held_out = counts
     rounds, workers = scenario.rounds, os.cpu_count() or 1
     one = _record_seconds(task, mechanism)
     gradients = rounds * records * one / workers
     measured = math.ceil(rounds / scenario.evaluate.every)
-    held_out = scenario.task.parameters.get("held_out", task.held_out.count)
     measuring = measured * held_out * one * FORWARD
     hashes = 2.0 ** scenario.ledger.work.parameters.get("difficulty_bits", 0)
     work = rounds * hashes * _hash_seconds()
@@ -202,7 +205,7 @@ def _duration(seconds: float) -> str:
     """Return a time as people say it.
 
     >>> _duration(0.4), _duration(110), _duration(7300)
-    ('1 s', '1 min 50 s', '2 h 2 min')
+    ('1 s', '1 min 50 s', '2 h 1 min')
     """
     whole = max(1, round(seconds))
     if whole < 60:

@@ -22,6 +22,12 @@ def test_another_kind_empties_its_block(tmp_path):
     assert "is missing" in complaint(path, set={"privacy.kind": "knorm"})
 
 
+def test_another_kind_in_a_file_empties_the_block_of_the_file_below(tmp_path):
+    write(tmp_path, GOOD, "base.yaml")
+    path = write(tmp_path, "extends: base.yaml\nprivacy: {kind: none}\n")
+    assert load(path).privacy.plain() == {"kind": "none"}
+
+
 def test_the_same_kind_keeps_its_block(tmp_path):
     scenario = load(write(tmp_path, GOOD), set={"privacy.kind": "gaussian"})
     assert scenario.privacy.parameters["epsilon"] == 4.0
