@@ -69,8 +69,15 @@ def blob(data: bytes) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """Write a text as UTF-8 after its length."""
-    return blob(value.encode())
+    """Write a text as UTF-8 after its length.
+
+    Raises:
+        EncodingError: the text has no UTF-8 (half of a surrogate pair).
+    """
+    try:
+        return blob(value.encode())
+    except UnicodeEncodeError as error:
+        raise EncodingError(f"text: {value!r} cannot be written as UTF-8") from error
 
 
 class Reader:

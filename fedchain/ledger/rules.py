@@ -16,8 +16,8 @@ from fedchain.ledger.state import State, hash_memory, hash_weights
 
 ZERO = bytes(HASH)
 """The hash that stands for nothing: parent and chain id of the genesis block."""
-MOST_MESSAGES = 4096
-"""Up to this many messages the sums over directions are exact in float64."""
+MOST_OPEN_MESSAGES = 4096
+"""Most messages of a block where anyone may speak: so many directions add exactly in float64."""
 
 Dtype = Literal["float64", "float32"]
 Identity = Literal["registered", "open"]
@@ -69,9 +69,7 @@ class Rules:
 def limits_of(rules: Rules) -> Limits:
     """Return what decoders accept under these rules."""
     registered = rules.identity == "registered"
-    return Limits(
-        rules.dimension, min(rules.holders, MOST_MESSAGES) if registered else MOST_MESSAGES
-    )
+    return Limits(rules.dimension, rules.holders if registered else MOST_OPEN_MESSAGES)
 
 
 def rules_hash(rules: Rules) -> bytes:

@@ -14,33 +14,13 @@ from types import TracebackType
 from fedchain.errors import LedgerError, RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
-from fedchain.ledger.block import (
-    Block,
-    Header,
-    block_hash,
-    decode_header,
-    decode_messages,
-    encode_messages,
-    message_bytes,
-    messages_root,
-)
+from fedchain.ledger.block import Block, block_hash, decode_header
+from fedchain.ledger.bodies import read_block, read_state, write_bodies
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.message import Message, identity_of
-from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules, limits_of
-from fedchain.ledger.state import (
-    State,
-    decode_tensors,
-    encode_memory,
-    encode_weights,
-    hash_memory,
-    hash_weights,
-)
+from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules
+from fedchain.ledger.state import State
 from fedchain.ledger.work import work_of
-
-_FREE = 65_536
-"""Bytes that names and shapes may take beside the numbers of a blob."""
-_MOST_MEMORY = 16
-"""The memory of an update is at most this many times as large as float64 weights."""
 
 
 class Store:
@@ -71,7 +51,7 @@ class Store:
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
-            address = _put(Blobs(folder / "blobs"), genesis, state)
+            address = write_bodies(Blobs(folder / "blobs"), genesis, state)
             row = database.sealed_row(0, genesis, address, 0, 0, ZERO)
             seal = database.journal_seal(row.seal, row.hash)
             meta = {"format": database.FORMAT, "rules": encode_rules(rules)}
@@ -155,7 +135,7 @@ class Store:
             return
         parent = self._row("hash = ?", block.header.parent)
         try:
-            address = _put(self.blobs, block, state)
+            address = write_bodies(self.blobs, block, state)
             self._insert(block, address, parent, now_ms)
         except (OSError, sqlite3.Error) as error:
             if self.connection.in_transaction:
@@ -270,47 +250,3 @@ class Store:
         if self._last is None or self._last[0] != row.hash:
             self._last = row.hash, read_block(self.blobs, self.rules, row)
         return self._last[1]
-
-
-def read_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
-    """Return the block of a row: header and messages fit the name and each other.
-
-    Raises:
-        LedgerError: they do not, or the blob is missing or damaged.
-    """
-    header, limits = decode_header(row.header), limits_of(rules)
-    if block_hash(header) != row.hash:
-        raise LedgerError(
-            f"header: was changed: it hashes to {block_hash(header).hex()[:8]}, not to its name"
-        )
-    longest = 4 + limits.messages * (4 + message_bytes(limits))
-    messages = decode_messages(blobs.get(row.messages, longest), limits)
-    if messages_root(messages) != header.messages_root:
-        raise LedgerError("messages_root: is not the root of its messages")
-    return Block(header, messages)
-
-
-def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
-    """Return the state that a header commits to.
-
-    Raises:
-        LedgerError: a blob is missing or damaged, or holds something else than weights.
-    """
-    size = 8 * rules.dimension
-    tensors = decode_tensors(blobs.get(header.weights_hash, size + _FREE))
-    weights = tensors.get("weights")
-    fits = weights is not None and weights.shape == (rules.dimension,)
-    if weights is None or not fits or len(tensors) > 1 or weights.dtype.name != rules.dtype:
-        raise LedgerError(f"weights: must be one row of {rules.dimension} {rules.dtype}")
-    memory = decode_tensors(blobs.get(header.memory_hash, _MOST_MEMORY * size + _FREE))
-    return State(weights, memory)
-
-
-def _put(blobs: Blobs, block: Block, state: State) -> bytes:
-    if (hash_weights(state), hash_memory(state)) != (
-        block.header.weights_hash,
-        block.header.memory_hash,
-    ):
-        raise ValueError("state: is not the one that the block's header commits to")
-    contents = encode_weights(state), encode_memory(state), encode_messages(block.messages)
-    return blobs.put(*contents)[-1]

@@ -15,10 +15,11 @@ from fedchain.errors import RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import Block, Header, encode_header, encode_messages
+from fedchain.ledger.bodies import read_block
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.merkle import InclusionProof
 from fedchain.ledger.message import Declaration, Message
-from fedchain.ledger.store import Store, read_block
+from fedchain.ledger.store import Store
 from fedchain.registry import suggest
 
 HEADER_FIELDS = tuple(field.name for field in fields(Header))

@@ -11,11 +11,12 @@ from pathlib import Path
 from fedchain.errors import FedchainError, InvalidBlock, LedgerError
 from fedchain.ledger import database
 from fedchain.ledger.block import Block
+from fedchain.ledger.bodies import read_block, read_state
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.library import Library
 from fedchain.ledger.rules import ZERO, Rules, genesis
-from fedchain.ledger.store import Store, read_block, read_state
+from fedchain.ledger.store import Store
 from fedchain.ledger.validity import Transition
 
 Progress = Callable[[int, int], None]

@@ -69,6 +69,10 @@ REFUSED = {
     "other proof": ({"proof": InclusionProof(0, 120, ())}, "proof: path: 0 hashes are too few"),
     "outside proof": ({"proof": InclusionProof(9, 9, ())}, "proof: index: no leaf 9"),
     "small tree": ({"proof": InclusionProof(0, 1, ())}, "proof: identity .* is not registered"),
+    "half a letter": (
+        {"declaration": Declaration("\ud800", 1.0, 1.0, 5)},
+        "message: text: .* cannot be written as UTF-8",
+    ),
     "short key": ({"public_key": b"short"}, "message: bytes: got 5; must be 32 bytes"),
     "negative round": ({"round": -1}, "message: number: cannot write -1"),
     "no array of numbers": ({"direction": np.zeros(D)}, "message: direction: float64"),
@@ -78,7 +82,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_message_that_breaks_a_rule_is_refused_and_the_field_named(case):
     changes, reason = REFUSED[case]
-    if case in {"parent", "short key", "negative round", "no array of numbers"}:
+    if case in {"parent", "half a letter", "short key", "negative round", "no array of numbers"}:
         message = replace(WORLD.message(0, WORLD.chain_id, 1), **changes)
     else:
         message = WORLD.message(0, WORLD.chain_id, 1, **changes)
