@@ -13,8 +13,23 @@ from ledger_world import make_rules, make_world
 from fedchain.errors import EncodingError
 from fedchain.ledger.block import decode_block, decode_header, encode_block, encode_header
 from fedchain.ledger.encoding import Reader, real, unsigned
-from fedchain.ledger.message import Limits, decode_message, encode_message
-from fedchain.ledger.rules import decode_rules, encode_rules, limits_of, rules_hash
+from fedchain.ledger.merkle import InclusionProof
+from fedchain.ledger.message import (
+    Declaration,
+    Limits,
+    Message,
+    decode_message,
+    encode_message,
+    message_id,
+)
+from fedchain.ledger.rules import (
+    chain_id_of,
+    decode_rules,
+    encode_rules,
+    genesis,
+    limits_of,
+    rules_hash,
+)
 from fedchain.ledger.state import State, decode_tensors, encode_tensors, hash_memory, hash_weights
 
 WORLD = make_world()
@@ -208,3 +223,17 @@ def test_rules_of_an_unknown_kind_are_refused():
     data = encode_rules(WORLD.rules)
     with pytest.raises(EncodingError, match="one of registered, open"):
         decode_rules(data.replace(b"registered", b"registerex"))
+
+
+def test_hashes_of_format_one_change_only_on_purpose():
+    message = Message(
+        1, b"c" * 32, b"p" * 32, 7, b"k" * 32, InclusionProof(3, 4, (b"a" * 32, b"b" * 32)),
+        14, np.arange(-3, 4, dtype=np.int16), 2.5, Declaration("gaussian", 3.5, 0.1, 200),
+    )  # fmt: skip
+    state = State(np.array([0.5, -0.0, 1e-300]), {"m": np.ones((1, 2), np.float32)})
+    rules = replace(make_rules(), identity_root=b"r" * 32)
+    found = (message_id(message), hash_weights(state), hash_memory(state), rules_hash(rules))
+    assert [digest.hex()[:16] for digest in (*found, chain_id_of(genesis(rules, state)))] == GOLDEN
+
+
+GOLDEN = ["e820821f620...9e076672b38d"]

@@ -23,7 +23,7 @@ from fedchain.ledger.message import (
 from fedchain.ledger.rules import limits_of
 from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
-from fedchain.ledger.validity import check_message
+from fedchain.ledger.validity import check_header, check_message
 
 WORLD = make_world()
 OPEN = make_world(identity="open", identity_root=bytes(32))
@@ -224,6 +224,15 @@ def test_a_block_with_another_header_field_is_refused_and_the_field_named(field)
     with pytest.raises(InvalidBlock, match=reason):
         chain.add(block, 10_000)
     assert chain.head == WORLD.chain_id
+
+
+def test_a_header_is_not_accepted_on_another_parent():
+    chain = WORLD.chain()
+    header = WORLD.block(chain).header
+    other = replace(WORLD.genesis.header, nonce=1)
+    header = mined(replace(header, chain_id=block_hash(other)))
+    with pytest.raises(InvalidBlock, match=r"parent: is \w{8}; must be"):
+        check_header(header, other, WORLD.rules, 0, EASY, 10_000)
 
 
 def test_every_header_field_is_in_the_hash():
