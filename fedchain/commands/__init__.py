@@ -32,7 +32,7 @@ def assemble() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_version)
+    app.callback()(_options)
     for group in GROUPS:
         app.add_typer(importlib.import_module(f"{__name__}.{group}").app)
     return app
@@ -65,11 +65,21 @@ def exit_code(error: FedchainError) -> int:
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
 
 
-def _version(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
-) -> None:
-    if version:
-        from importlib.metadata import version as installed
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
 
-        typer.echo(f"fedchain {installed('fedchain')}")
+        typer.echo(f"fedchain {version('fedchain')}")
         raise typer.Exit
+
+
+def _options(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version and stop.",
+    ),
+) -> None:
+    """Take the options that stand before any command."""

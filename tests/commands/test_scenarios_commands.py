@@ -174,6 +174,12 @@ def test_every_command_has_an_example_in_its_help(call, command):
     assert f"Example: fedchain {command}" in out
 
 
+def test_the_version_needs_no_command(call):
+    code, out, _ = call("--version")
+    assert code == 0
+    assert out.startswith("fedchain ")
+
+
 def test_help_imports_nothing_heavy():
     code = "import sys; from fedchain.commands import assemble; assemble(); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
