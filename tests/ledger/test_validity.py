@@ -56,6 +56,8 @@ REFUSED = {
     "other exponent": ({"exponent": 18}, "direction: norm is"),
     "zero direction": ({"direction": direction()}, "direction: norm is 0.0; must be"),
     "long vector": ({"direction": direction(32767, 32767), "exponent": 15}, "direction: norm is"),
+    "slightly long": ({"direction": direction(16390), "exponent": 14}, "norm is 16390.0; must be"),
+    "slightly short": ({"direction": direction(16378), "exponent": 14}, "norm is 16378.0; must be"),
     "coarse": ({"direction": direction(9830, 13107), "exponent": 14}, "exponent: is 14; must be"),
     "NaN noise": ({"declaration": Declaration("gaussian", math.nan, 1.0, 5)}, "noise: is nan"),
     "infinite noise": ({"declaration": Declaration("gaussian", math.inf, 1.0, 5)}, "noise: is inf"),
