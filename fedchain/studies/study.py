@@ -115,17 +115,22 @@ def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
     return interval(values) if values else None
 
 
-def best_baseline(run: Recorded, metric: str) -> tuple[str, float] | None:
-    """Return the best of what needs no learning: its name and value; lower is better for a loss."""
-    known = {
-        str(name): value
-        for name, metrics in run.manifest.get("baselines", {}).items()
-        if (value := number(metrics, metric)) is not None
-    }
-    if not known:
+def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
+    """Return the best of what needs no learning: its name and its mean over the runs.
+
+    Lower is better for a loss. None if no baseline has the metric.
+    """
+    found: dict[str, list[float]] = {}
+    for member in study.members:
+        for name, metrics in member.run.manifest.get("baselines", {}).items():
+            value = number(metrics, metric)
+            if value is not None:
+                found.setdefault(str(name), []).append(value)
+    if not found:
         return None
-    best = (min if metric == "loss" else max)(known, key=lambda name: known[name])
-    return best, known[best]
+    means = {name: sum(values) / len(values) for name, values in found.items()}
+    best = (min if metric == "loss" else max)(means, key=lambda name: means[name])
+    return best, means[best]
 
 
 def open_study(folder: Path) -> Study:

@@ -56,9 +56,11 @@ def group_words(keys: tuple[str, ...], values: Values) -> str:
 
 def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str:
     """Return the label of a privacy axis, with delta where the run gives it."""
-    delta = study.first.manifest.get("epsilon", {}).get("delta")
-    known = isinstance(delta, float) and 0 < delta < 1
-    return epsilon + (f" (δ = {delta:g})".replace("e-0", "e-") if known else "")
+    delta = (study.first.manifest.get("epsilon") or {}).get("delta")
+    if not isinstance(delta, float) or not 0 < delta < 1:
+        return epsilon
+    mantissa, _, exponent = f"{delta:e}".partition("e")
+    return f"{epsilon} (δ = {float(mantissa):g}e{int(exponent)})"
 
 
 def _is_private_off(key: str, value: Value) -> bool:

@@ -111,7 +111,7 @@ def _draw_level(ax: Axes, label: str, level: Interval, colour: str) -> None:
 
 
 def _draw_baseline(ax: Axes, study: Study) -> None:
-    baseline = best_baseline(study.first, study.score)
+    baseline = best_baseline(study, study.score)
     if baseline is not None:
         words = f"no learning ({metric_words(baseline[0])})"
         ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)

@@ -36,7 +36,7 @@ def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
     with styled():
         figure, ax = axes(2.7)
         _draw(ax, curves)
-        baseline = best_baseline(study.first, metric)
+        baseline = best_baseline(study, metric)
         if baseline is not None:
             words = f"no learning ({metric_words(baseline[0])})"
             ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)

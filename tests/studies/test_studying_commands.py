@@ -1,0 +1,116 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from made_up import make_run
+from typer.testing import CliRunner
+
+from fedchain.commands.studying import app
+
+SCENARIO = """
+version: 1
+name: tiny
+rounds: 2
+task: {kind: breast_cancer}
+nodes: {holders: 3, compute: 1}
+privacy: {kind: gaussian, epsilon: 4.0, delta: 1e-4, clip: 1.0}
+aggregation: {kind: l_nearest, keep: 2}
+ledger: {work: {kind: hashcash, difficulty_bits: 4}}
+sweep: {grid: {privacy.epsilon: [1, .inf]}, seeds: 2}
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(SCENARIO)
+    return file
+
+
+def test_a_dry_run_lists_the_points_and_leaves_nothing(scenario: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sweeps"
+    arguments = ["sweep", str(scenario), "--out", str(out), "--dry-run", "--format", "json"]
+    told = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert [(p["privacy.epsilon"], p["seed"]) for p in told["points"]] == [
+        ("1", 0),
+        ("1", 1),
+        ("inf", 0),
+        ("inf", 1),
+    ]
+    assert not out.exists()
+
+
+def test_several_values_make_an_axis_and_one_value_an_override(scenario: Path) -> None:
+    arguments = ["--set", "rounds=3,4,5", "--set", "nodes.holders=4", "--seeds", "1"]
+    printed = CliRunner().invoke(app, ["sweep", str(scenario), "--dry-run", *arguments]).stdout
+    assert "6 points in" in printed
+    assert "privacy.epsilon inf  rounds 5  seed 0" in printed
+    without = CliRunner().invoke(
+        app, ["sweep", str(scenario), "--dry-run", "--set", "privacy.epsilon=1,2,3"]
+    )
+    assert "6 points in" in without.stdout
+
+
+def test_a_folder_that_is_no_study_ends_with_exit_code_2(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "a run folder or a sweep folder is expected" in result.output
+
+
+def test_an_unknown_kind_of_figure_ends_with_exit_code_2(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["report", str(tmp_path), "--figures", "gif"])
+    assert result.exit_code == 2
+    assert "no files of kind 'gif'; allowed: pdf, svg, png" in result.output
+
+
+def test_report_prints_the_files_that_it_wrote(tmp_path: Path) -> None:
+    make_run(tmp_path / "run")
+    options = ["--figures", "png", "--tables", "md", "--format", "json"]
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "run"), *options])
+    assert result.exit_code == 0
+    files = [Path(file) for file in json.loads(result.stdout)["files"]]
+    assert files[-1].name == "report.html"
+    assert all(file.is_file() for file in files)
+
+
+def test_a_sweep_of_the_simulation_ends_with_a_curve_and_a_failed_point_with_exit_code_4(
+    scenario: Path, tmp_path: Path
+) -> None:
+    arguments = ["sweep", str(scenario), "--out", str(tmp_path / "sweeps"), "--seeds", "1"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (folder,) = (tmp_path / "sweeps").iterdir()
+    assert (folder / "figures" / "accuracy_against_epsilon.pdf").is_file()
+    damaged = next((folder / "runs").iterdir()) / "manifest.json"
+    damaged.write_text("{")
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 4
+    assert "manifest.json" in result.stderr
+    assert "1 of 2 points finished" in result.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_with_exit_code_130_and_the_sweep_goes_on(
+    scenario: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "sweeps"
+    command = [sys.executable, "-c", "from fedchain.commands import main; main()", "sweep"]
+    command += [str(scenario), "--out", str(out), "--seeds", "1", "--set", "rounds=3000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 60
+    while not list(out.glob("*/runs/*/events.ndjson")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "everything is saved: the same command goes on" in told
+    (points,) = out.glob("*/points.csv")
+    assert [line.split(",")[3] for line in points.read_text().splitlines()[1:]] == [
+        "interrupted",
+        "waiting",
+    ]
