@@ -76,7 +76,7 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
         if cell[1] >= fates.shape[1]:
             continue
         attacks[cell] |= bool(row["attack"])
-        if row["block"] == blocks.get(cell[1] + 1) and not row["late"]:
+        if row["block"] == blocks.get(cell[1] + 1):
             fates[cell] = USED if row["used"] else REJECTED
     return fates, attacks
 
