@@ -178,10 +178,16 @@ def _go_on(
     manifest, status = folder.manifest, "failed"
     folder.write_manifest({**manifest, "status": "running"})
     try:
-        with _logging_to(path / "run.log"), Store.open(path / LEDGER) as store:
+        with (
+            _logging_to(path / "run.log"),
+            Store.open(path / LEDGER) as store,
+            contextlib.closing(EventLog(path / "events.ndjson")) as events,
+        ):
             _same_genesis(path, store, world)
-            simulation = _play(path, world, store, workers, audience)
+            simulation = _play(path, world, store, events, workers, audience)
             status = _status(simulation, world)
+            chain = simulation.chain
+            manifest |= {"stale_blocks": chain.stale, "reorganisations": chain.reorganisations}
             _state_the_end(folder, world, simulation)
     except KeyboardInterrupt:
         status = "interrupted"
@@ -195,11 +201,15 @@ def _go_on(
 
 
 def _play(
-    path: Path, world: World, store: Store, workers: int | None, audience: Audience
+    path: Path,
+    world: World,
+    store: Store,
+    events: EventLog,
+    workers: int | None,
+    audience: Audience,
 ) -> Simulation:
     """Play the events from genesis on, and write down every round as it ends."""
     watch = Stopwatch()
-    events = EventLog(path / "events.ndjson")
     measured = {e["block"]: e["metrics"] for e in events.recorded if e["event"] == "round"}
 
     def measure(block: bytes, weights: Vector) -> Mapping[str, float | None]:
@@ -211,16 +221,18 @@ def _play(
         world.task, mechanism.clip, mechanism.unit, workers=workers or os.cpu_count() or 1
     )
     simulation = Simulation(world, store, gradients, measure, watch)
+    log.info("%d blocks are on disk, %d events", len(store), len(events.recorded))
     audience.begins(path, world)
-    with contextlib.closing(events):
-        for record, messages in simulation.rounds():
-            for message in messages:
-                events.write("message", message)
-            events.write("round", record)
-            events.flush()
-            audience.hears(record, messages)
-        for message in simulation.stragglers():
+    for record, messages in simulation.rounds():
+        for message in messages:
             events.write("message", message)
+        events.write("round", record)
+        events.flush()
+        log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
+        audience.hears(record, messages)
+    for message in simulation.stragglers():
+        events.write("message", message)
+    events.flush()
     return simulation
 
 
@@ -254,9 +266,15 @@ def _state_the_end(folder: RunFolder, world: World, simulation: Simulation) -> N
 
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8")
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+    handler.handleError = lambda record: None  # a full disk: the ledger tells of it, not the log
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False  # a library's handler on the root would write between the rounds
     try:
         yield
     finally:

@@ -44,6 +44,8 @@ def begun(world: World) -> dict[str, Any]:
         "rounds": scenario.rounds,
         "height": 0,
         "head": None,
+        "stale_blocks": 0,
+        "reorganisations": 0,
         "score": world.task.score,
         "record": world.task.record,
         "baselines": {name: plain_numbers(m) for name, m in world.task.baselines.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 NAMED_REJECTIONS = 3
 """Byzantine holders that a round's line names; the others are counted."""
-COLUMNS = (
-    "round     loss   score  epsilon   used  rejected             block         fork      time"
-)
+WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
+"""Characters of each column: a line of a round fits a terminal of 80."""
+COLUMNS = ("round", "loss", "score", "epsilon", "used", "rejected", "block", "fork", "time")
 
 
 class Quiet:
@@ -41,7 +41,7 @@ class Terminal:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._score = "score"
+        self._score, self._stale = "score", 0
         self._bar = Progress(
             TextColumn("Training"),
             BarColumn(),
@@ -56,20 +56,37 @@ class Terminal:
     def begins(self, folder: Path, world: World) -> None:
         """Show what is about to run."""
         self._score = world.task.score
-        self._console.print(f"[bold]{folder.name}[/]  {world.task.name}, {folder}")
-        self._console.print(heading(world))
-        self._console.print(COLUMNS.replace(" score", f"{self._score[:6]:>6}"), style="dim")
+        self._console.print(f"[bold]{folder.name}[/]  ({world.task.name})")
+        self._console.print(heading(world), soft_wrap=True)
+        columns = [self._score[:8] if name == "score" else name for name in COLUMNS]
+        self._console.print(in_columns(columns), style="dim")
         self._bar.update(self._rounds, total=world.rules.rounds)
         self._bar.start()
 
     def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
         """Show one round."""
-        self._bar.print(round_line(record, messages, self._score))
+        self._bar.print(self._round_line(record, messages), soft_wrap=True)
         self._bar.update(self._rounds, completed=record.round)
 
     def ends(self) -> None:
         """Take the bar away, whatever happened."""
         self._bar.stop()
+
+    def _round_line(self, record: RoundRecord, messages: list[MessageRecord]) -> str:
+        stale, self._stale = record.stale_blocks - self._stale, record.stale_blocks
+        return in_columns(
+            (
+                str(record.round),
+                number(record.metrics.get("loss")),
+                number(record.metrics.get(self._score)),
+                number(record.epsilon, 2),
+                f"{record.used}/{record.messages}",
+                rejections(messages),
+                record.block[:8],
+                f"{stale} stale" if stale > 0 else "-",
+                f"{sum(record.seconds.values()):.1f} s",
+            )
+        )
 
 
 def heading(world: World) -> str:
@@ -95,14 +112,12 @@ def heading(world: World) -> str:
     )
 
 
-def round_line(record: RoundRecord, messages: list[MessageRecord], score: str) -> str:
-    """Return the line of one round."""
-    fork = f"{record.stale_blocks} stale" if record.stale_blocks else "-"
-    return (
-        f"{record.round:5d}  {number(record.metrics.get('loss')):>7}"
-        f"  {number(record.metrics.get(score)):>6}  {number(record.epsilon, 2):>7}"
-        f"  {record.used:2d}/{record.messages:<2d}  {rejections(messages):<19}"
-        f"  #{record.height:<4d}{record.block[:8]}  {fork:<8}{sum(record.seconds.values()):5.1f} s"
+def in_columns(words: Sequence[str]) -> str:
+    """Return words as one line: numbers to the right, names to the left."""
+    cells = zip(words, WIDTHS, strict=True)
+    return " ".join(
+        f"{word:<{width}}" if 5 <= place <= 7 else f"{word:>{width}}"
+        for place, (word, width) in enumerate(cells)
     )
 
 
@@ -136,7 +151,7 @@ def show_summary(console: Console, form: Format, summary: Mapping[str, Any]) -> 
             shown.add_row(name, number(value), *beside)
         console.print(shown)
     for line in closing_lines(summary):
-        console.print(line)
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -24,22 +26,37 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self.recorded = tuple(read_events(path))
         """What was there on opening."""
+        self._path = path
         self._skip = len(self.recorded)
-        whole = b"".join(_whole_lines(path))
-        with path.open("ab") as file:
-            file.truncate(len(whole))
-        self._file = path.open("a", encoding="utf-8")
+        self._unwritten: list[str] = []
+        try:
+            self._file = path.open("ab", buffering=0)
+            self._file.truncate(sum(len(line) for line in _whole_lines(path)))
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
 
     def write(self, event: str, record: RoundRecord | MessageRecord) -> None:
         """Append one event, unless the file has it from before."""
         if self._skip:
             self._skip -= 1
             return
-        self._file.write(json.dumps({"event": event, **asdict(record)}) + "\n")
+        self._unwritten.append(json.dumps({"event": event, **asdict(record)}) + "\n")
 
     def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
-        self._file.flush()
+        """Hand everything written so far to the operating system.
+
+        Raises:
+            RunError: the disk is full or may not be written.
+        """
+        lines = "".join(self._unwritten).encode()
+        self._unwritten.clear()
+        try:
+            if self._file.write(lines) != len(lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise RunError(
+                f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,21 +84,24 @@ class Run:
         def transition_of(rules: Rules) -> Transition:
             return Steps(rules, trust_user_parts=trust_user_parts)
 
-        return verify(self.folder / LEDGER, transition_of, progress)
+        found = verify(self.folder / LEDGER, transition_of, progress)
+        stated = self.manifest["head"]
+        if found.ok and self.manifest["status"] == "finished" and found.block != stated:
+            return replace(found, ok=False, reason=f"head: manifest.json names {str(stated)[:8]}")
+        return found
 
     def summary(self) -> dict[str, Any]:
         """Return the run in one object: what ``fedchain run --format json`` prints."""
         manifest, rounds = self.manifest, main_rounds(self.events)
         measured: dict[str, Any] = next((r["metrics"] for r in rounds[::-1] if r["metrics"]), {})
         names = ("messages", "used", "byzantine", "byzantine_used")
-        kept = ("status", "rounds", "height", "head", "score", "epsilon", "seconds", "peak_rss_mb")
+        kept = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations", "score")
+        kept = (*kept, "epsilon", "seconds", "peak_rss_mb")
         return {
             "run": str(self.folder),
             **{name: manifest[name] for name in kept},
             "metrics": {**measured, "baselines": manifest["baselines"]},
             "messages": {name: sum(r[name] for r in rounds) for name in names},
-            "stale_blocks": rounds[-1]["stale_blocks"] if rounds else 0,
-            "reorganisations": rounds[-1]["reorganisations"] if rounds else 0,
         }
 
 

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_runs import EPSILON, forking, small
+
+import fedchain
+from fedchain.errors import RunError, ScenarioError
+from fedchain.ledger.store import Store
+from fedchain.results import LEDGER, Run, RunFolder
+from fedchain.running import resume, run
+from fedchain.scenario import run_name
+from fedchain.timing import STAGES
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Run:
+    return run(forking(), tmp_path_factory.mktemp("done"), workers=1)
+
+
+def without_wall_time(found: Run) -> list[dict[str, object]]:
+    return [{k: v for k, v in e.items() if k != "seconds"} for e in found.events]
+
+
+def test_a_run_ends_finished_and_its_ledger_holds(done):
+    assert done.manifest["status"] == "finished"
+    verification = done.verify()
+    assert verification.ok
+    assert verification.height == 12
+    assert verification.block == done.manifest["head"]
+
+
+def test_forks_happen_and_heal(done):
+    stale = done.summary()["stale_blocks"]
+    assert stale > 0
+    assert [row["height"] for row in done.metrics] == list(range(1, 13))
+    with Store.open(done.folder / LEDGER, writable=False) as store:
+        assert len(store) == 12 + stale
+
+
+def test_the_same_scenario_gives_the_same_events_for_any_number_of_workers(done, tmp_path):
+    again = run(forking(), tmp_path, workers=2)
+    assert without_wall_time(again) == without_wall_time(done)
+
+
+def test_another_seed_gives_another_head(done, tmp_path):
+    other = run(forking(seed=1), tmp_path)
+    assert other.manifest["head"] != done.manifest["head"]
+
+
+def test_releases_of_the_messages_on_the_wire_equal_those_of_the_budgets(done):
+    stated = json.loads((done.folder / "privacy.json").read_text())
+    sent = [0] * 10
+    for identity in {(m["holder"], m["id"]) for m in done.messages}:
+        sent[identity[0]] += 1
+    assert sent == stated["releases"]
+    assert max(sent) == done.manifest["epsilon"]["worst_holder_releases"]
+    assert stated["epsilon_total"] == done.manifest["epsilon"]["total"]
+
+
+def test_epsilon_grows_with_every_release_and_never_passes_what_was_asked(done):
+    spent = [row["epsilon"] for row in done.metrics]
+    assert spent == sorted(spent)
+    assert spent[0] < spent[-1] <= EPSILON
+
+
+def test_sign_flippers_are_rejected_in_most_rounds(done):
+    attacked = [m for m in done.messages if m["attack"] and not m["late"]]
+    assert {m["holder"] for m in attacked} == {8, 9}
+    assert min(m["round"] for m in attacked) == 3
+    assert sum(m["used"] for m in attacked) < len(attacked) / 2
+
+
+def test_the_model_learns(done):
+    assert done.metrics[-1]["accuracy"] > 0.85
+
+
+def test_the_summary_has_everything_that_a_script_reads(done):
+    summary = done.summary()
+    assert {"run", "status", "rounds", "height", "head", "metrics"} < summary.keys()
+    assert {"accuracy", "loss", "baselines"} <= summary["metrics"].keys()
+    assert set(summary["epsilon"]) == {"per_release", "total", "delta", "worst_holder_releases"}
+    assert {"total", *STAGES} == summary["seconds"].keys()
+    assert summary["peak_rss_mb"] > 50
+    json.dumps(summary, allow_nan=False)
+
+
+def test_a_finished_run_is_found_again_and_not_repeated(done):
+    before = (done.folder / "events.ndjson").stat().st_mtime_ns
+    again = run(forking(), done.folder.parent)
+    assert again.folder == done.folder
+    assert (done.folder / "events.ndjson").stat().st_mtime_ns == before
+
+
+def test_an_unfinished_run_says_how_to_go_on(done, tmp_path):
+    class Stop:
+        def begins(self, folder, world):
+            pass
+
+        def hears(self, record, messages):
+            if record.round == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(forking(), tmp_path, audience=Stop())
+    folder = tmp_path / run_name(forking())
+    assert Run.open(folder).manifest["status"] == "interrupted"
+    with pytest.raises(RunError, match="fedchain resume"):
+        run(forking(), tmp_path)
+    resumed = resume(folder)
+    assert resumed.manifest["status"] == "finished"
+    assert without_wall_time(resumed) == without_wall_time(done)
+
+
+def _run_or_resume(folder: Path) -> None:
+    try:
+        resume(folder, workers=2) if folder.exists() else run(forking(), folder.parent, workers=2)
+    except RunError as error:
+        raise SystemExit(str(error)) from error
+
+
+def test_a_run_that_is_killed_at_twenty_random_moments_reaches_the_same_head(done, tmp_path):
+    folder = tmp_path / run_name(forking())
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["fedchain.running", "fedchain.learning.classic"])
+    moments = np.random.default_rng(0)
+    for _ in range(20):
+        child = processes.Process(target=_run_or_resume, args=(folder,))
+        child.start()
+        child.join(float(moments.uniform(0.0, 1.5)))
+        if child.is_alive():
+            os.kill(child.pid, signal.SIGKILL)
+        child.join()
+    _run_or_resume(folder)
+    resumed = Run.open(folder)
+    assert resumed.manifest["head"] == done.manifest["head"]
+    assert without_wall_time(resumed) == without_wall_time(done)
+    assert resumed.verify().ok
+
+
+def test_two_processes_cannot_write_one_run(done, tmp_path):
+    class Intrude:
+        def begins(self, folder, world):
+            with pytest.raises(RunError, match="another process"):
+                RunFolder(folder).lock()
+
+        def hears(self, record, messages):
+            pass
+
+    run(small(rounds=1), tmp_path, audience=Intrude())
+
+
+def test_a_bad_parameter_that_only_its_part_can_judge_leaves_nothing_behind(tmp_path):
+    odd = small(network={"kind": "random_regular", "degree": 3}, **{"nodes.holders": 10})
+    with pytest.raises(ScenarioError, match="must be even"):
+        run(odd, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_holder_whose_budget_ends_falls_silent_and_the_run_says_so(tmp_path):
+    short = forking(rounds=8, **{"privacy.spare_releases": 0, "ledger.work.interval_s": 0.05})
+    stopped = run(short, tmp_path)
+    assert stopped.manifest["status"] == "budget_exhausted"
+    assert stopped.manifest["epsilon"]["total"] <= EPSILON
+    assert stopped.verify().ok
+
+
+def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, monkeypatch):
+    class Stop:
+        def begins(self, folder, world):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(small(), tmp_path, audience=Stop())
+    folder = tmp_path / run_name(small())
+    monkeypatch.setattr("fedchain.world.MAX_NORM", 1.0)
+    with pytest.raises(RunError, match="computes genesis"):
+        resume(folder)
+
+
+def test_without_privacy_nothing_is_claimed(tmp_path):
+    plain = run(small(rounds=2, privacy={"kind": "none"}), tmp_path)
+    assert plain.summary()["epsilon"]["total"] is None
+    assert "no privacy" in json.loads((plain.folder / "privacy.json").read_text())["guarantee"]
+
+
+def test_every_kind_of_identity_network_update_and_storage_runs(tmp_path):
+    for number, overrides in enumerate(
+        (
+            {"nodes.identity": "open", "network": {"kind": "ring"}},
+            {"update": {"kind": "momentum", "learning_rate": 0.1}, "ledger.storage": "int8"},
+            {"ledger.weights": "float32", "aggregation": {"kind": "mean"}},
+            {"privacy": {"kind": "knorm", "epsilon": 8.0, "clip": 1.0, "delta": 1e-3}},
+        )
+    ):
+        found = run(small(rounds=2, **overrides), tmp_path / str(number))
+        assert found.manifest["status"] == "finished"
+        assert found.verify().ok
+
+
+def test_the_public_names_are_importable_and_documented():
+    for name in fedchain.__all__:
+        assert getattr(fedchain, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = fedchain.nothing
