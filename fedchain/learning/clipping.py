@@ -63,9 +63,12 @@ def dense_clipped_sum(
         for _, layer, entered, error in passed:
             bias = 0.0 if layer.bias is None else 1.0
             squares += error.square().sum(1) * (entered.square().sum(1) + bias)
-        factors = clip_factors(squares.sqrt(), clip)[:, None]
+        factors = clip_factors(squares.sqrt(), clip)
+        kept = factors.nonzero()[:, 0]  # what overflowed would spread through the product
         for name, layer, entered, error in passed:
-            scaled = torch.where(factors > 0, error * factors, torch.zeros_like(error))
+            if len(kept) < len(inputs):
+                entered, error = entered[kept], error[kept]
+            scaled = error * factors[kept, None]
             prefix = f"{name}." if name else ""
             total[where[f"{prefix}weight"]] = (scaled.T @ entered).flatten()
             if layer.bias is not None:

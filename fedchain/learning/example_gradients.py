@@ -81,7 +81,7 @@ def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> T
 
     values = {name: value.detach() for name, value in module.named_parameters()}
     found = vmap(grad(one), in_dims=(None, 0, 0))(values, inputs, targets)
-    return torch.cat([gradient.flatten(1) for gradient in found.values()], dim=1)
+    return torch.cat([gradient.reshape(len(inputs), -1) for gradient in found.values()], dim=1)
 
 
 def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> ExampleGradients:
@@ -107,7 +107,7 @@ def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) 
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for value in probe.parameters():
-            value += 0.1 * torch.randn(value.shape, generator=generator, dtype=value.dtype)
+            value.add_(torch.randn(value.shape, generator=generator, dtype=value.dtype), alpha=0.1)
     batch = inputs.double(), targets.double() if targets.is_floating_point() else targets
     true = torch.autograd.grad(loss(probe(batch[0]), batch[1]).sum(), list(probe.parameters()))
     expected = torch.cat([gradient.flatten() for gradient in true])

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from reference_gradients import one_gradient, slow_row
+from small_tasks import TASKS, grouped_records, table_task
+from torch import nn
+
+from fedchain.learning.example_gradients import by_layers, by_vmap
+from fedchain.learning.gradients import CohortGradients
+from fedchain.learning.models import mlp
+from fedchain.learning.task import Records, Task
+from fedchain.learning.weights import flat_weights, load_weights
+
+CLIP = 0.4
+SIZES = (7, 12, 5)
+
+
+def random_weights(task: Task, scale: float = 0.5) -> np.ndarray:
+    start = flat_weights(task.model())
+    return start + scale * np.random.default_rng(2).standard_normal(start.shape)
+
+
+def engine(task: Task, clip: float | None = CLIP, **options) -> CohortGradients:
+    return CohortGradients(task, clip, **{"dtype": torch.float64, **options})
+
+
+@pytest.fixture(params=sorted(TASKS))
+def task(request) -> Task:
+    return TASKS[request.param](SIZES)
+
+
+def assert_rows_are_slow_rows(task: Task, clip: float | None, **options) -> None:
+    weights = random_weights(task)
+    rows = engine(task, clip, **options)(weights, range(len(SIZES)))
+    for row, records in zip(rows, task.holders, strict=True):
+        expected = slow_row(task, weights, records, clip)
+        np.testing.assert_allclose(row, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_rows_are_the_mean_of_clipped_gradients_of_single_examples(task):
+    assert_rows_are_slow_rows(task, CLIP)
+
+
+def test_rows_are_right_in_pieces_that_do_not_divide_the_records(task, monkeypatch):
+    monkeypatch.setattr("fedchain.learning.gradients.PIECE", 3)
+    assert_rows_are_slow_rows(task, CLIP)
+
+
+@pytest.mark.parametrize("clip", [None, math.inf])
+def test_without_a_clip_rows_are_plain_mean_gradients(task, clip):
+    weights = random_weights(task)
+    rows = engine(task, clip)(weights, [1])
+    expected = slow_row(task, weights, task.holders[1], None)
+    np.testing.assert_allclose(rows[0], expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("piece", [2, 3, 100])
+def test_a_record_of_several_examples_is_clipped_as_a_whole(task, piece, monkeypatch):
+    monkeypatch.setattr("fedchain.learning.gradients.PIECE", piece)
+    assert_rows_are_slow_rows(grouped_records(task, 3), CLIP)
+
+
+def test_a_holder_as_the_unit_has_its_mean_clipped_as_a_whole(task):
+    weights = random_weights(task)
+    plain = engine(task, None)(weights, range(3))
+    rows = engine(task, 0.05, unit="holder")(weights, range(3))
+    for mean, row in zip(plain, rows, strict=True):
+        np.testing.assert_allclose(row, mean * min(1, 0.05 / np.linalg.norm(mean)), rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+@pytest.mark.parametrize("name", ["logistic", "softmax", "mlp", "u-net", "u-net with group norm"])
+def test_gradients_of_single_examples_are_those_of_opacus(name):
+    from opacus.grad_sample import GradSampleModule
+
+    task = TASKS[name]((6,))
+    module = task.model().double()
+    for layer in module.modules():
+        if hasattr(layer, "inplace"):
+            layer.inplace = False
+    load_weights(module, random_weights(task))
+    inputs = torch.from_numpy(task.holders[0].inputs).double()
+    targets = torch.from_numpy(task.holders[0].targets)
+    targets = targets.double() if targets.is_floating_point() else targets
+    found = by_layers(module, task.loss, inputs, targets)
+    wrapped = GradSampleModule(module, loss_reduction="sum")
+    task.loss(wrapped(inputs), targets).sum().backward()
+    samples = [value.grad_sample.flatten(1) for value in wrapped.parameters()]
+    torch.testing.assert_close(found, torch.cat(samples, 1), rtol=1e-9, atol=1e-12)
+    wrapped.remove_hooks()
+
+
+def test_known_layers_take_the_fast_way_and_hidden_parameters_the_general_one():
+    ways = {name: engine(make(SIZES))._examples for name, make in TASKS.items()}
+    assert {name for name, way in ways.items() if way is by_vmap} == {
+        "tied and bare",
+        "borrowed weights",
+    }
+
+
+def test_rows_do_not_depend_on_workers_or_on_the_cut_of_the_cohort(task):
+    weights = random_weights(task)
+    single = CohortGradients(task, CLIP)(weights, [0, 1, 2])
+    many = CohortGradients(task, CLIP, workers=3)
+    assert many(weights, [2, 0])[1].tobytes() == single[0].tobytes()
+    assert many(weights, [2])[0].tobytes() == single[2].tobytes()
+
+
+@pytest.mark.parametrize("name", ["u-net with group norm", "mlp", "tied and bare"])
+def test_threads_give_the_bits_of_one_thread_every_time(name):
+    task = TASKS[name]((9,) * 8)
+    single, many = CohortGradients(task, CLIP), CohortGradients(task, CLIP, workers=4)
+    for repetition in range(25):
+        weights = random_weights(task, 0.1 * (repetition + 1))
+        assert many(weights, range(8)).tobytes() == single(weights, range(8)).tobytes()
+
+
+def test_no_record_moves_the_sum_by_more_than_the_clip(task):
+    weights = random_weights(task, 3.0)
+    for records in task.holders:
+        alone = Records(records.inputs[:1], records.targets[:1])
+        row = CohortGradients(with_holder(task, alone), 0.01)(weights, [0])[0]
+        assert np.linalg.norm(row) <= 0.01 * (1 + 1e-7)
+
+
+def test_an_example_with_a_gradient_of_a_million_moves_the_mean_by_at_most_clip_over_n():
+    task = table_task(lambda: nn.Linear(6, 3), (10,))
+    weights = random_weights(task)
+    huge = task.holders[0].inputs.copy()
+    huge[4] *= 1e6
+    moved = with_holder(task, Records(huge, task.holders[0].targets))
+    before, after = (engine(each)(weights, [0])[0] for each in (task, moved))
+    module = task.model().double()
+    load_weights(module, weights)
+    assert np.linalg.norm(one_gradient(task, module, moved.holders[0], 4)) > 1e5
+    assert 0 < np.linalg.norm(after - before) <= 2 * CLIP / 10  # replaced: twice add-or-remove
+
+
+@pytest.mark.parametrize("bad", [np.inf, 3e38])
+@pytest.mark.parametrize("name", ["mlp", "u-net"])
+def test_a_record_whose_gradient_is_not_finite_counts_as_zero(name, bad):
+    task = TASKS[name]((6,))
+    inputs = task.holders[0].inputs.copy()
+    inputs[2] = bad
+    rest = np.arange(6) != 2
+    broken = with_holder(task, Records(inputs, task.holders[0].targets))
+    whole = with_holder(task, Records(inputs[rest], task.holders[0].targets[rest]))
+    weights = random_weights(task)
+    found = CohortGradients(broken, CLIP)(weights, [0])[0]
+    expected = CohortGradients(whole, CLIP)(weights, [0])[0]
+    np.testing.assert_allclose(6 * found, 5 * expected, rtol=1e-4, atol=1e-6)
+
+
+def test_changing_one_example_leaves_the_gradients_of_the_others_bit_identical(task):
+    module = task.model().double()
+    load_weights(module, random_weights(task))
+    for layer in module.modules():
+        if hasattr(layer, "inplace"):
+            layer.inplace = False
+    inputs = torch.from_numpy(task.holders[1].inputs).double()
+    targets = torch.from_numpy(task.holders[1].targets)
+    way = engine(task)._examples
+    before = way(module, task.loss, inputs, targets)
+    changed = inputs.clone()
+    changed[3] += 1.0
+    after = way(module, task.loss, changed, targets)
+    others = torch.arange(len(inputs)) != 3
+    assert torch.equal(before[others], after[others])
+    assert not torch.equal(before[3], after[3])
+
+
+def test_batch_norm_is_refused_with_the_name_of_its_layer():
+    task = table_task(lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)), (5,))
+    with pytest.raises(ValueError, match="layer 1 is a BatchNorm1d, which mixes examples"):
+        CohortGradients(task, CLIP)
+
+
+def test_the_model_of_the_task_and_read_only_records_are_left_alone():
+    task = table_task(lambda: mlp((6,), 3, hidden=[4]), (5,))
+    for array in (task.holders[0].inputs, task.holders[0].targets):
+        array.flags.writeable = False
+    rows = CohortGradients(task, CLIP, workers=2)(random_weights(task), [0, 0])
+    assert rows[0].tobytes() == rows[1].tobytes()
+    assert rows.dtype == np.float64
+
+
+def with_holder(task: Task, records: Records) -> Task:
+    return Task("small", (records,), records, task.model, task.loss, task.measure, "loss", {})

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedchain.errors import ScenarioError
+from fedchain.learning.classic import classification, seeded
+from fedchain.learning.evaluation import evaluate
+from fedchain.learning.gradients import CohortGradients
+from fedchain.learning.losses import cross_entropy
+from fedchain.learning.models import logistic, mlp
+from fedchain.learning.splits import by_site, dirichlet, iid
+from fedchain.learning.task import models, tasks
+from fedchain.learning.weights import dimension, flat_weights, layout, load_weights, places
+
+CLASSIC = {"breast_cancer": (569, 31, 0.95), "digits": (1797, 650, 0.94)}
+
+
+def made(kind: str, holders: int = 10, seed: int = 0, **settings_):
+    return tasks.build(tasks.check({"kind": kind, **settings_}), holders, seed)
+
+
+@pytest.mark.parametrize("kind", sorted(CLASSIC))
+def test_a_classic_task_deals_every_record_once(kind):
+    records, weights, _ = CLASSIC[kind]
+    task = made(kind)
+    assert sum(holder.count for holder in task.holders) + task.held_out.count == records
+    assert dimension(layout(task.model())) == weights
+    everything = np.concatenate([r.inputs.reshape(r.count, -1) for r in task.holders])
+    held_out = task.held_out.inputs.reshape(task.held_out.count, -1)
+    assert len(np.unique(np.concatenate([everything, held_out]), axis=0)) == records
+    assert everything.dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", sorted(CLASSIC))
+def test_a_classic_task_is_learned_without_privacy_and_beats_its_baseline(kind):
+    task, weights = made(kind), flat_weights(made(kind).model())
+    engine = CohortGradients(task, None)
+    momentum = np.zeros_like(weights)
+    for _ in range(100):
+        momentum = 0.9 * momentum + engine(weights, range(10)).mean(0)
+        weights = weights - 0.5 * momentum
+    metrics, outputs = evaluate(task, weights)
+    assert metrics["accuracy"] >= CLASSIC[kind][2] > task.baselines["majority"]["accuracy"]
+    assert metrics["loss"] < task.baselines["majority"]["loss"]
+    assert len(outputs) == task.held_out.count
+
+
+def test_the_same_seed_gives_the_same_task_and_another_seed_another_one():
+    first, again, other = made("digits"), made("digits"), made("digits", seed=1)
+    assert first.holders[3].inputs.tobytes() == again.holders[3].inputs.tobytes()
+    assert first.holders[3].inputs.tobytes() != other.holders[3].inputs.tobytes()
+
+
+def test_initial_weights_follow_the_seed_and_leave_torch_alone():
+    task = made("digits", model={"kind": "mlp", "hidden": [7]})
+    state = torch.get_rng_state()
+    first, again = flat_weights(task.model()), flat_weights(task.model())
+    assert first.tobytes() == again.tobytes()
+    assert torch.equal(state, torch.get_rng_state())
+    other = made("digits", seed=1, model={"kind": "mlp", "hidden": [7]})
+    assert flat_weights(other.model()).tobytes() != first.tobytes()
+
+
+def test_a_hidden_size_of_zero_is_refused_with_its_place():
+    with pytest.raises(ScenarioError, match=r"hidden.*must be at least 1, got 0"):
+        models.check({"kind": "mlp", "hidden": [0]})
+
+
+def test_the_performance_network_has_50890_weights():
+    assert dimension(layout(mlp((784,), 10, hidden=[64]))) == 50_890
+
+
+def test_weights_survive_flattening_and_loading():
+    module = mlp((4,), 3, hidden=[5])
+    weights = np.random.default_rng(0).standard_normal(43).astype(np.float32).astype(np.float64)
+    load_weights(module, weights)
+    assert flat_weights(module).tobytes() == weights.tobytes()
+    place = places(layout(module))["3.bias"]
+    assert module[3].bias.tolist() == weights[place].tolist()
+    with pytest.raises(ValueError, match="43 parameters"):
+        load_weights(module, weights[:-1])
+
+
+def test_one_logit_and_two_logits_give_the_same_cross_entropy():
+    logit, labels = torch.linspace(-3, 3, 7), torch.tensor([0, 1, 0, 1, 1, 0, 1])
+    single = cross_entropy()(logit[:, None], labels)
+    double = cross_entropy()(torch.stack([torch.zeros(7), logit], 1), labels)
+    torch.testing.assert_close(single, double)
+
+
+def test_accuracy_counts_the_largest_logit():
+    outputs = np.array([[0.1, 0.3, 0.2], [5.0, 1.0, 0.0]], dtype=np.float32)
+    assert classification(outputs, np.array([1, 2]), cross_entropy())["accuracy"] == 0.5
+
+
+def test_a_logistic_model_refuses_three_classes():
+    with pytest.raises(ValueError, match="3 classes"):
+        logistic((4,), 3)
+
+
+@settings(derandomize=True, max_examples=30, deadline=None)
+@given(
+    classes=st.integers(1, 6),
+    holders=st.integers(1, 12),
+    alpha=st.sampled_from([0.05, 0.5, 50.0]),
+    seed=st.integers(0, 99),
+)
+def test_every_split_deals_every_record_once_and_leaves_nobody_empty(classes, holders, alpha, seed):
+    labels = np.random.default_rng(seed).permutation(np.arange(150) % classes)
+    generator = np.random.default_rng(seed)
+    for parts in (
+        iid(labels, labels, holders, generator),
+        by_site(labels, labels, holders, generator),
+        dirichlet(labels, labels, holders, generator, alpha=alpha, least=5),
+    ):
+        assert len(parts) == holders
+        assert sorted(np.concatenate(parts).tolist()) == list(range(150))
+        assert min(map(len, parts)) >= 1
+
+
+def test_a_small_alpha_gives_holders_fewer_classes():
+    labels = np.arange(1000) % 10
+
+    def mean_classes(alpha: float) -> float:
+        parts = dirichlet(labels, labels, 10, np.random.default_rng(0), alpha=alpha)
+        return float(np.mean([len(np.unique(labels[part])) for part in parts]))
+
+    assert mean_classes(0.05) < 5 < mean_classes(100) <= 10
+
+
+def test_a_split_by_site_never_divides_a_site_while_there_are_enough():
+    sites = np.random.default_rng(0).integers(0, 9, 200)
+    parts = by_site(sites, sites, 4, np.random.default_rng(0))
+    owners = [set(sites[part].tolist()) for part in parts]
+    assert sum(map(len, owners)) == 9
+
+
+def test_too_many_holders_are_refused():
+    labels = np.zeros(25, dtype=np.int64)
+    with pytest.raises(ValueError, match="25 records for 3 holders"):
+        dirichlet(labels, labels, 3, np.random.default_rng(0), alpha=1.0, least=10)
+
+
+def test_seeded_models_differ_by_seed():
+    def make() -> torch.nn.Module:
+        return torch.nn.Linear(3, 2)
+
+    assert not torch.equal(seeded(make, 0)().weight, seeded(make, 1)().weight)
