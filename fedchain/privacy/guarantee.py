@@ -26,31 +26,31 @@ def guarantee(mechanism: Mechanism, releases: int, record: str = "row") -> str:
     if mechanism.noise_multiplier == 0:
         clipped = "" if math.isinf(mechanism.clip) else "clipped, but "
         return f"no privacy is promised: gradients are published {clipped}without noise"
-    epsilon = mechanism.epsilon_after(releases)
-    subject = f"each {record}" if mechanism.unit == "record" else "each data holder as a whole"
-    neighbour = f"one {record}" if mechanism.unit == "record" else "one data holder"
-    limits = f" It does not protect a data holder as a whole, which has many {record}s,"
+    whole = mechanism.unit == "holder"
+    subject = "honest data holder as a whole" if whole else f"{record} of an honest data holder"
+    neighbour = "data holder" if whole else record
+    others = "the data of holders who deviate from the protocol"
+    outside = others if whole else f"a data holder as a whole, nor {others}"
     return (
-        f"{subject} of an honest data holder is ({epsilon:.4g}, {mechanism.delta:g})-"
-        f"differentially private, {neighbour} added or removed, against anyone who reads every "
-        f"message of the run, included in a block or not, over the {releases} releases of the "
-        f"holder that made the most.{_figures(mechanism, releases)} It holds if the holder "
-        f"clipped to {mechanism.clip:g} and added {mechanism.name} noise as declared, its number "
-        f"of {record}s is public, and the seed of its noise stays secret: a simulation publishes "
-        "its seed, and its noise is drawn in floating point, so its own files protect nobody."
-        f"{limits if mechanism.unit == 'record' else ' It does not protect'}"
-        " nor the data of holders who deviate from the protocol; the metrics of the simulator "
-        "are outside of it."
-    ).replace("protect nor", "protect")
+        f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {mechanism.delta:g})-"
+        f"differentially private, one {neighbour} added or removed, against anyone who reads "
+        "every message of the run, included in a block or not, over the "
+        f"{releases} releases of the holder that made the most. {_figures(mechanism, releases)} "
+        f"It holds if the holder clipped to {mechanism.clip:g} and added {mechanism.name} noise "
+        f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
+        "a simulation publishes its seed and draws its noise in floating point, so that its own "
+        f"files protect nobody. It does not protect {outside}; the metrics of the simulator are "
+        "outside of it"
+    )
 
 
 def _figures(mechanism: Mechanism, releases: int) -> str:
     """The figures of one run side by side: they differ by factors of 100 and more."""
     single = mechanism.epsilon_per_release
     if mechanism.pure_total is None:
-        return f" One release alone costs {single:.4g} at that delta; only the total counts."
+        return f"One release alone costs {single:.4g} at that delta; only the total counts."
     return (
-        f" One release alone costs {single:.4g} with delta 0, and their plain sum, the pure "
+        f"One release alone costs {single:.4g} with delta 0, and their plain sum, the pure "
         f"total, is {single * releases:.4g}; the total above is the tight one."
     )
 

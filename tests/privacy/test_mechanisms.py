@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fedchain.errors import ScenarioError
+from fedchain.privacy import mechanisms as parts
+from fedchain.privacy.budget import Budget
+from fedchain.privacy.guarantee import guarantee, warnings_for
+from fedchain.privacy.mechanisms import Mechanism, gaussian, knorm, mechanisms, none
+from fedchain.randomness import stream
+
+NOISY = {"gaussian": gaussian, "knorm": knorm}
+TOTALS = [("gaussian", "pld"), ("gaussian", "prv"), ("gaussian", "rdp")]
+TOTALS += [("knorm", "pld"), ("knorm", "rdp")]
+
+
+def built(rounds: int = 40, dimension: int = 2035, **block) -> Mechanism:
+    return mechanisms.build(mechanisms.check(block), rounds, dimension)
+
+
+@pytest.mark.parametrize(("kind", "accountant"), TOTALS)
+@pytest.mark.parametrize("epsilon", [0.5, 8.0])
+def test_the_total_over_rounds_and_spare_releases_is_within_what_was_asked(
+    kind, accountant, epsilon
+):
+    mechanism = built(kind=kind, epsilon=epsilon, clip=0.1, accountant=accountant)
+    assert mechanism.releases == 44
+    assert 0.999 * epsilon < mechanism.epsilon_after(44) <= epsilon
+    assert mechanism.epsilon_after(0) == 0
+    costs = [mechanism.epsilon_after(count) for count in (1, 10, 40, 44)]
+    assert costs == sorted(costs)
+
+
+def test_independent_accountants_agree_on_what_is_built():
+    for kind in NOISY:
+        built(kind=kind, epsilon=8.0, clip=0.1).cross_check()
+        built(kind=kind, epsilon=0.1, clip=0.1, rounds=400).cross_check()
+        built(kind=kind, epsilon=math.inf, clip=0.1).cross_check()
+    built(kind="none").cross_check()
+
+
+def test_an_accountant_that_understates_is_caught(monkeypatch):
+    from fedchain.errors import FedchainError
+
+    mechanism = gaussian(40, 100, epsilon=8.0, clip=0.1)
+    monkeypatch.setitem(parts.GAUSSIAN_TOTALS, "pld", lambda *_: 5.56)
+    with pytest.raises(FedchainError, match=r"5\.56, dp-accounting PLD 8"):
+        mechanism.cross_check()
+
+
+@pytest.mark.parametrize("kind", NOISY)
+def test_epsilon_and_noise_multiplier_are_two_sides_of_one_thing(kind):
+    asked = built(kind=kind, epsilon=3.0, clip=0.1)
+    given = built(kind=kind, noise_multiplier=asked.noise_multiplier, clip=0.1)
+    assert given == asked
+    assert given.epsilon_after(44) == asked.epsilon_after(44)
+
+
+@pytest.mark.parametrize("given", [{}, {"epsilon": 1.0, "noise_multiplier": 1.0}])
+@pytest.mark.parametrize("kind", NOISY)
+def test_exactly_one_of_epsilon_and_noise_multiplier_is_needed(kind, given):
+    with pytest.raises(ValueError, match="exactly one of the two"):
+        NOISY[kind](10, 5, clip=0.1, **given)
+
+
+@pytest.mark.parametrize("bad", [0, -1.0, math.nan, "8"])
+def test_an_epsilon_that_is_no_budget_is_refused(bad):
+    with pytest.raises(ScenarioError, match="epsilon: must be"):
+        mechanisms.check({"kind": "gaussian", "epsilon": bad, "clip": 0.1})
+
+
+@pytest.mark.parametrize("kind", NOISY)
+def test_an_infinite_epsilon_means_no_noise_and_keeps_the_clip(kind):
+    mechanism = built(kind=kind, epsilon=math.inf, clip=0.1)
+    assert (mechanism.noise_multiplier, mechanism.clip) == (0.0, 0.1)
+    assert not mechanism.noise(stream(0, "noise"), 5, 10).any()
+    assert mechanism.epsilon_after(1) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("rounds", "asked", "releases"), [(5, None, 7), (41, None, 46), (9, 0, 9), (9, 30, 39)]
+)
+def test_spare_releases_are_a_tenth_and_at_least_two(rounds, asked, releases):
+    mechanism = gaussian(rounds, 5, epsilon=1.0, clip=0.1, spare_releases=asked)
+    assert mechanism.releases == releases
+
+
+@pytest.mark.parametrize("records", [10, 100, 1000])
+def test_normal_noise_shrinks_with_the_number_of_records(records):
+    mechanism = gaussian(10, 5, noise_multiplier=3.0, clip=0.2)
+    drawn = mechanism.noise(stream(1, "noise"), 20_000, records)
+    assert drawn.std() * records == pytest.approx(3.0 * 0.2, rel=0.02)
+    assert stats.kstest(drawn, "norm", (0, 0.6 / records)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("records", [10, 100, 1000])
+def test_knorm_noise_has_a_gamma_radius_and_a_uniform_direction(records):
+    dimension, eps0, clip = 30, 2.0, 0.2
+    mechanism = knorm(10, dimension, noise_multiplier=1 / eps0, clip=clip)
+    generator = stream(1, "noise")
+    drawn = np.stack([mechanism.noise(generator, dimension, records) for _ in range(4000)])
+    radius = np.linalg.norm(drawn, axis=1)
+    law = stats.gamma(dimension, scale=clip / records / eps0)
+    assert stats.kstest(radius, law.cdf).pvalue > 0.01
+    half = (dimension - 1) / 2
+    for cosine in (drawn / radius[:, None])[:, [0, 13, 29]].T:
+        assert stats.kstest((1 + cosine) / 2, stats.beta(half, half).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("kind", NOISY)
+def test_a_whole_holder_as_the_unit_needs_noise_for_the_whole_clip(kind):
+    record, holder = (
+        NOISY[kind](10, 50, noise_multiplier=1.0, clip=0.2, unit=unit)
+        for unit in ("record", "holder")
+    )
+    drawn = [each.noise(stream(0, "noise"), 50, 100) for each in (record, holder)]
+    np.testing.assert_allclose(drawn[0] * 100, drawn[1])
+
+
+@pytest.mark.parametrize("kind", NOISY)
+def test_noise_follows_its_generator_and_nothing_else(kind):
+    mechanism = NOISY[kind](10, 2000, noise_multiplier=1.0, clip=1.0)
+    names = [("h", 0, 1, "a"), ("h", 0, 2, "a"), ("h", 1, 1, "a"), ("h", 0, 1, "b")]
+    drawn = [mechanism.noise(stream(0, *name), 2000, 1) for name in names]
+    again = mechanism.noise(stream(0, *names[0]), 2000, 1)
+    assert drawn[0].tobytes() == again.tobytes()
+    for first, second in itertools.combinations(drawn, 2):
+        assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
+        difference = (first - second).std() / math.sqrt((first.var() + second.var()) / 2)
+        assert difference == pytest.approx(math.sqrt(2), rel=0.05)
+
+
+def test_without_a_mechanism_nothing_is_clipped_noised_or_promised():
+    mechanism = none(10, 5)
+    assert mechanism.clip == math.inf
+    assert not mechanism.noise(stream(0, "noise"), 5, 10).any()
+    assert mechanism.epsilon_after(1) == math.inf
+    assert mechanism.pure_total is None
+
+
+def test_the_pure_total_of_knorm_is_the_sum_and_far_above_the_tight_one():
+    mechanism = built(kind="knorm", epsilon=8.0, clip=0.1)
+    assert mechanism.pure_total == pytest.approx(44 * mechanism.epsilon_per_release)
+    assert mechanism.pure_total > 50 * mechanism.epsilon_after(44)
+
+
+def test_asking_again_for_the_same_parent_is_the_same_release():
+    budget = Budget(gaussian(3, 5, epsilon=1.0, clip=0.1))
+    for parent in (b"a", b"b", b"a", b"fork of b", b"b"):
+        budget.spend(parent)
+    assert budget.releases == 3
+    assert budget.epsilon == budget.mechanism.epsilon_after(3)
+
+
+def test_a_holder_without_releases_left_must_stay_silent():
+    budget = Budget(gaussian(1, 5, epsilon=1.0, clip=0.1, spare_releases=1), [b"a", b"b"])
+    assert budget.epsilon <= 1.0
+    assert budget.allows(b"b")
+    assert not budget.allows(b"c")
+    with pytest.raises(ValueError, match="all 2 releases are made"):
+        budget.spend(b"c")
+
+
+def test_a_run_without_a_promise_never_runs_out():
+    budget = Budget(none(1, 5), [b"a", b"b", b"c"])
+    assert budget.allows(b"d")
+
+
+def test_a_delta_that_one_record_in_n_passes_is_warned_of_with_n():
+    mechanism = gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.005)
+    (text,) = warnings_for(mechanism, [100, 200, 50])
+    assert "n_k = 200" in text
+    assert "holder 1" in text
+    assert warnings_for(mechanism, [100, 199]) == []
+
+
+def test_the_guarantee_names_its_figures_and_conditions():
+    text = guarantee(built(kind="knorm", epsilon=8.0, clip=0.1), 42, "scan")
+    for phrase in ("each scan", "one scan added or removed", "42 releases", "1e-05", "pure total"):
+        assert phrase in text
+    assert "does not protect a data holder as a whole" in text
+    whole = guarantee(built(kind="gaussian", epsilon=8.0, clip=0.1, unit="holder"), 42)
+    assert whole.startswith("each honest data holder as a whole")
+    assert "without noise" in guarantee(built(kind="gaussian", epsilon=math.inf, clip=0.1), 42)
