@@ -264,13 +264,17 @@ def _state_the_end(folder: RunFolder, world: World, simulation: Simulation) -> N
     folder.write_tables()
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing of a full disk: the ledger tells of it, and stops the run."""
+
+
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     try:
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _LogFile(path, encoding="utf-8")
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from error
-    handler.handleError = lambda record: None  # a full disk: the ledger tells of it, not the log
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -48,6 +48,7 @@ def begun(world: World) -> dict[str, Any]:
         "reorganisations": 0,
         "score": world.task.score,
         "record": world.task.record,
+        "note": world.task.note,
         "baselines": {name: plain_numbers(m) for name, m in world.task.baselines.items()},
         "epsilon": {
             "per_release": finite(mechanism.epsilon_per_release),

@@ -57,6 +57,8 @@ class Terminal:
         """Show what is about to run."""
         self._score = world.task.score
         self._console.print(f"[bold]{folder.name}[/]  ({world.task.name})")
+        if world.task.note:
+            self._console.print(world.task.note, soft_wrap=True)
         self._console.print(heading(world), soft_wrap=True)
         columns = [self._score[:8] if name == "score" else name for name in COLUMNS]
         self._console.print(in_columns(columns), style="dim")

@@ -64,7 +64,9 @@ class Task:
     baselines: Mapping[str, Metrics]
     """Metrics on the held-out records of what needs no learning, by the baseline's name."""
     record: str = "row"
-    """What one record is, in words: ``row``, ``scan``, ``tile``."""
+    """What one record is, in one word: ``row``, ``scan``, ``tile``."""
+    note: str = ""
+    """What a reader of the report should know of the data, in one line."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """(outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None where none fit."""
 

@@ -21,6 +21,19 @@ from fedchain.transition import Steps
 
 LEDGER = "ledger"
 """Folder of the ledger inside a run folder."""
+SUMMARISED = (
+    "status",
+    "rounds",
+    "height",
+    "head",
+    "stale_blocks",
+    "reorganisations",
+    "score",
+    "epsilon",
+    "seconds",
+    "peak_rss_mb",
+)
+"""What a summary takes over from the manifest."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +108,9 @@ class Run:
         manifest, rounds = self.manifest, main_rounds(self.events)
         measured: dict[str, Any] = next((r["metrics"] for r in rounds[::-1] if r["metrics"]), {})
         names = ("messages", "used", "byzantine", "byzantine_used")
-        kept = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations", "score")
-        kept = (*kept, "epsilon", "seconds", "peak_rss_mb")
         return {
             "run": str(self.folder),
-            **{name: manifest[name] for name in kept},
+            **{name: manifest[name] for name in SUMMARISED},
             "metrics": {**measured, "baselines": manifest["baselines"]},
             "messages": {name: sum(r[name] for r in rounds) for name in names},
         }

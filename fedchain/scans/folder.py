@@ -73,12 +73,10 @@ def folder_task(
         measure=measure,
         score="iou",
         baselines=baselines(masks, measured),
-        record=f"{_RECORDS[record].format(tile=tile)} (held out: {', '.join(kept_back)})",
+        record=record,
+        note=f"tiles of {tile} x {tile} pixels of real scans; held out: {', '.join(kept_back)}",
         pictures=lambda outputs, many: _pictures(outputs, many, test, tile),
     )
-
-
-_RECORDS = {"scan": "scan", "tile": "tile of {tile} x {tile} pixels of a scan"}
 
 
 def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
