@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 POINTS = 1200
 """Losses on the grid of one release; the spread of the loss covers about 60 of them."""
+LEAST_DIMENSION, LARGEST_SPREAD = 8, 1.5
+"""Where the integral is good: beyond, one release alone costs more than anyone would grant."""
 DEVIATIONS = 10.0
 """Standard deviations of the loss on either side of 0 that the grid covers."""
 
@@ -32,7 +34,8 @@ def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> f
 
     Every step errs upwards: the hockey-stick curve of one release is taken at grid points with
     the error of the integral added, joined by chords (connect the dots), its tail counted as a
-    sure loss, and composed by dp-accounting. Never above releases * eps0, the pure total.
+    sure loss, and composed by dp-accounting. Never above releases * eps0, the pure total, which
+    is returned where d < 8 or eps0 > 1.5 sqrt(d + 1): still a bound there, though not tight.
 
     Args:
         eps0: pure cost of one release, above 0.
@@ -51,6 +54,8 @@ def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> f
     >>> round(knorm_epsilon(1.0, 650, 100, 1e-5), 2)
     1.52
     """
+    if dimension < LEAST_DIMENSION or eps0 / math.sqrt(dimension + 1) > LARGEST_SPREAD:
+        return releases * eps0
     composed = _one_release(eps0, dimension).self_compose(releases, 1e-15)
     return min(float(composed.get_epsilon_for_delta(delta)), releases * eps0)
 

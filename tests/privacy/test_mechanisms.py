@@ -41,6 +41,8 @@ def test_independent_accountants_agree_on_what_is_built():
         built(kind=kind, epsilon=8.0, clip=0.1).cross_check()
         built(kind=kind, epsilon=0.1, clip=0.1, rounds=400).cross_check()
         built(kind=kind, epsilon=math.inf, clip=0.1).cross_check()
+        built(kind=kind, noise_multiplier=1e-3, clip=0.1).cross_check()
+        built(kind=kind, epsilon=8.0, clip=0.1, dimension=3).cross_check()
     built(kind="none").cross_check()
 
 
