@@ -209,16 +209,15 @@ def _play(
     audience: Audience,
 ) -> Simulation:
     """Play the events from genesis on, and write down every round as it ends."""
-    watch = Stopwatch()
+    watch, threads = Stopwatch(), workers or os.cpu_count() or 1
     measured = {e["block"]: e["metrics"] for e in events.recorded if e["event"] == "round"}
 
     def measure(block: bytes, weights: Vector) -> Mapping[str, float | None]:
         known: Mapping[str, float | None] = measured.get(block.hex(), {})
-        return known or plain_numbers(evaluate(world.task, weights)[0])
+        return known or plain_numbers(evaluate(world.task, weights, threads)[0])
 
-    mechanism = world.mechanism
     gradients = CohortGradients(
-        world.task, mechanism.clip, mechanism.unit, workers=workers or os.cpu_count() or 1
+        world.task, world.mechanism.clip, world.mechanism.unit, workers=threads
     )
     simulation = Simulation(world, store, gradients, measure, watch)
     log.info("%d blocks are on disk, %d events", len(store), len(events.recorded))
