@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from fedchain.errors import ScenarioError
-from fedchain.privacy import mechanisms as parts
 from fedchain.privacy.budget import Budget
 from fedchain.privacy.guarantee import guarantee, warnings_for
 from fedchain.privacy.mechanisms import Mechanism, gaussian, knorm, mechanisms, none
+from fedchain.privacy.mechanisms.gaussian import GAUSSIAN_TOTALS
 from fedchain.randomness import stream
 
 NOISY = {"gaussian": gaussian, "knorm": knorm}
@@ -50,7 +50,7 @@ def test_an_accountant_that_understates_is_caught(monkeypatch):
     from fedchain.errors import FedchainError
 
     mechanism = gaussian(40, 100, epsilon=8.0, clip=0.1)
-    monkeypatch.setitem(parts.GAUSSIAN_TOTALS, "pld", lambda *_: 5.56)
+    monkeypatch.setitem(GAUSSIAN_TOTALS, "pld", lambda *_: 5.56)
     with pytest.raises(FedchainError, match=r"5\.56, dp-accounting PLD 8"):
         mechanism.cross_check()
 
