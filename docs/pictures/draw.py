@@ -1,0 +1,101 @@
+"""Draws the pictures of the README from real runs; about two minutes.
+
+python docs/pictures/draw.py [SWEEP]: runs scenarios/first_light.yaml for masks.png and
+terminal.svg; with the folder of a finished sweep it draws convergence.png as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from matplotlib import image
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from rich.console import Console
+
+import fedchain
+from fedchain.commands.formats import Format
+from fedchain.commands.terminal import Terminal, show_summary
+from fedchain.results import MessageRecord, RoundRecord, Run
+from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, SIDE
+from fedchain.studies.figures import draw
+from fedchain.studies.figures.style import Drawing, finished, render, styled
+from fedchain.studies.study import open_study
+
+HERE = Path(__file__).resolve().parent
+SCENARIO = HERE.parents[1] / "scenarios" / "first_light.yaml"
+PANELS = ("before: intensity", "before: depth", "truth", "after: the model", "errors")
+ERRORS = {
+    "rightly kept": KEPT,
+    "rightly erased": ERASED,
+    "should be erased": MISSED,
+    "should be kept": LOST,
+}
+
+
+class Excerpt(Terminal):
+    """The terminal of a run, without the rounds in the middle."""
+
+    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Show the rounds around the beginning, the first attack, and the end."""
+        if record.round in (4, 26):
+            self._bar.print("  ...", style="dim")
+        if record.round <= 3 or 18 <= record.round <= 25 or record.round >= 38:
+            super().hears(record, messages)
+
+
+def terminal_svg(folder: str) -> tuple[Run, str]:
+    """Run the scenario and return the run and what its terminal showed."""
+    nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - lives as long as the console
+    console = Console(
+        record=True, color_system="truecolor", width=131, file=nowhere, highlight=False
+    )
+    console.print("[bold green]$[/] fedchain run scenarios/first_light.yaml")
+    audience = Excerpt(console)
+    os.chdir(folder)
+    run = fedchain.run(fedchain.load(SCENARIO), audience=audience)
+    audience.ends()
+    show_summary(console, Format.rich, run.summary())
+    svg = console.export_svg(title="fedchain")
+    # The fonts of the reader are good enough; a picture should not fetch any.
+    return run, re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
+
+
+def masks(run: Run) -> Drawing:
+    """Return the samples of a run under the names of their panels."""
+    files = sorted((run.folder / "samples").glob("*.png"))
+    pictures = [image.imread(file)[..., :3] for file in files]
+    shown = np.concatenate([row for p in pictures for row in (p, np.ones((8, p.shape[1], 3)))][:-1])
+    with styled():
+        figure = Figure(figsize=(6.7, 6.7 * shown.shape[0] / shown.shape[1] + 0.5))
+        ax = figure.add_axes((0.005, 0.05, 0.99, 0.9))
+        ax.imshow(shown, interpolation="nearest")
+        ax.set_axis_off()
+        for place, name in enumerate(PANELS):
+            ax.text(place * (SIDE + GAP) + SIDE / 2, -8, name, ha="center", fontsize=10)
+        key: list[Artist] = [
+            Patch(color=np.array(colour) / 255, label=words) for words, colour in ERRORS.items()
+        ]
+        figure.legend(handles=key, loc="lower center", ncols=4, fontsize=9)
+    return finished("masks", "", figure)
+
+
+def main() -> None:
+    """Draw what was asked for."""
+    if len(sys.argv) > 1:
+        curve = next(d for d in draw(open_study(Path(sys.argv[1]))) if "against" in d.name)
+        (HERE / "convergence.png").write_bytes(render(curve, "png"))
+    with tempfile.TemporaryDirectory() as folder:
+        run, svg = terminal_svg(folder)
+        (HERE / "terminal.svg").write_text(svg, encoding="utf-8")
+        (HERE / "masks.png").write_bytes(render(masks(run), "png"))
+
+
+if __name__ == "__main__":
+    main()
