@@ -4,7 +4,8 @@
     ├── ScenarioError    the user's scenario: file, line, column, what is allowed
     ├── DataError        the user's data: a scan, a folder, a cache
     ├── MissingExtra     something optional is not installed, and how to get it
-    ├── RunError         a run folder that cannot be made, opened, or written
+    ├── RunError         a run that failed: a full disk, a lost permission
+    │   └── RunRefused       a folder that is no run, is in use, or is another run's
     └── LedgerError      a rule of the ledger, or its bytes
         ├── EncodingError    bytes that are not the one encoding of a value
         ├── InvalidMessage   a message that a rule forbids
@@ -58,7 +59,11 @@ class MissingExtra(FedchainError):
 
 
 class RunError(FedchainError):
-    """A run folder that cannot be made, opened, or written."""
+    """A run that failed; what is on disk is whole, and the run can be resumed."""
+
+
+class RunRefused(RunError):
+    """A folder that a command cannot take: it is no run, is in use, or belongs to another run."""
 
 
 class LedgerError(FedchainError):

@@ -10,10 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from fedchain.arrays import Vector
-from fedchain.errors import RunError, ScenarioError
+from fedchain.errors import RunError, RunRefused, ScenarioError
 from fedchain.learning.evaluation import evaluate
 from fedchain.learning.gradients import CohortGradients
 from fedchain.ledger.rules import chain_id_of
@@ -34,6 +34,7 @@ from fedchain.statements import (
     as_json,
     begun,
     ended,
+    epsilon_spent,
     plain_numbers,
     privacy_statement,
     sample_pictures,
@@ -107,7 +108,7 @@ def run(
         found = Run.open(path)
         if found.manifest["status"] in OVER:
             return found
-        raise RunError(f"{path}: is not finished; go on with: fedchain resume {path}")
+        raise RunRefused(f"{path}: is not finished; go on with: fedchain resume {path}")
     started = time.perf_counter()
     world = _world(scenario)
     world.mechanism.cross_check()
@@ -175,29 +176,48 @@ def _go_on(
 ) -> Run:
     folder = RunFolder(path)
     folder.lock()
-    manifest, status = folder.manifest, "failed"
-    folder.write_manifest({**manifest, "status": "running"})
     try:
-        with (
-            _logging_to(path / "run.log"),
-            Store.open(path / LEDGER) as store,
-            contextlib.closing(EventLog(path / "events.ndjson")) as events,
-        ):
-            _same_genesis(path, store, world)
-            simulation = _play(path, world, store, events, workers, audience)
-            status = _status(simulation, world)
-            chain = simulation.chain
-            manifest |= {"stale_blocks": chain.stale, "reorganisations": chain.reorganisations}
-            _state_the_end(folder, world, simulation)
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
+        manifest, status = folder.manifest, "failed"
+        folder.write_manifest({**manifest, "status": "running"})
+        try:
+            status, figures = _to_the_end(folder, world, workers, audience)
+            manifest |= figures
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        finally:
+            elapsed = time.perf_counter() - started
+            # On a full disk the first error is the one to tell.
+            untold = () if status in OVER else (RunError,)
+            with contextlib.suppress(*untold):
+                folder.write_manifest(ended(path, manifest, status, elapsed))
     finally:
-        elapsed = time.perf_counter() - started
-        with contextlib.suppress(RunError):  # on a full disk: the first error is the one to tell
-            folder.write_manifest(ended(folder.path, manifest, status, elapsed))
         folder.unlock()
     return Run.open(path)
+
+
+def _to_the_end(
+    folder: RunFolder, world: World, workers: int | None, audience: Audience
+) -> tuple[str, dict[str, Any]]:
+    """Run until nothing is left to happen; return the status and what only the end can tell."""
+    path = folder.path
+    with (
+        _logging_to(path / "run.log"),
+        Store.open(path / LEDGER) as store,
+        contextlib.closing(EventLog(path / "events.ndjson")) as events,
+    ):
+        _same_genesis(path, store, world)
+        simulation = _play(path, world, store, events, workers, audience)
+        chain = simulation.chain
+        # Of two last blocks of equal work the store has the first made, the observer the first seen.
+        store.set_head(chain.head)
+        releases = [holder.budget.releases for holder in simulation.holders]
+        _state_the_end(folder, world, simulation, releases)
+        return _status(simulation, world), {
+            "stale_blocks": chain.stale,
+            "reorganisations": chain.reorganisations,
+            "epsilon": epsilon_spent(world, releases),
+        }
 
 
 def _play(
@@ -246,18 +266,19 @@ def _status(simulation: Simulation, world: World) -> str:
 def _same_genesis(path: Path, store: Store, world: World) -> None:
     here, there = chain_id_of(world.genesis), chain_id_of(store.genesis)
     if here != there:
-        raise RunError(
+        raise RunRefused(
             f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "
             f"{there.hex()[:8]}; resume it with the versions that manifest.json names"
         )
 
 
-def _state_the_end(folder: RunFolder, world: World, simulation: Simulation) -> None:
+def _state_the_end(
+    folder: RunFolder, world: World, simulation: Simulation, releases: list[int]
+) -> None:
     """Write what can be said only when all rounds are over."""
-    head = simulation.chain.head
-    releases = [holder.budget.releases for holder in simulation.holders]
+    weights = simulation.state(simulation.chain.head).weights
     write_whole(folder.path / "privacy.json", as_json(privacy_statement(world, releases)))
-    outputs = evaluate(world.task, simulation.state(head).weights)[1]
+    outputs = evaluate(world.task, weights)[1]
     for name, picture in sample_pictures(world, outputs):
         write_whole(folder.path / "samples" / f"{name}.png", picture)
     folder.write_tables()

@@ -11,11 +11,16 @@ import sys
 
 import typer
 
-from fedchain.errors import DataError, FedchainError, MissingExtra, ScenarioError
+from fedchain.errors import DataError, FedchainError, MissingExtra, RunRefused, ScenarioError
 
 GROUPS = ("running", "studying", "ledgers", "scenarios")
 """Modules of this folder, in the order of the help; each has an ``app``."""
-EXIT_CODES: dict[type[FedchainError], int] = {ScenarioError: 2, DataError: 3, MissingExtra: 3}
+EXIT_CODES: dict[type[FedchainError], int] = {
+    ScenarioError: 2,
+    RunRefused: 2,
+    DataError: 3,
+    MissingExtra: 3,
+}
 """What a script may ask of ``$?``; any other error of fedchain is 1."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""

@@ -110,7 +110,8 @@ def tamper(
 def _progress() -> Progress:
     from rich.progress import Progress
 
-    return Progress(console=stderr(), transient=True)
+    console = stderr()
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _refuse(text: str) -> NoReturn:

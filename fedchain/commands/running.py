@@ -19,6 +19,7 @@ from fedchain.commands.formats import (
     stderr,
     stdout,
 )
+from fedchain.errors import RunError, RunRefused
 
 if TYPE_CHECKING:
     from fedchain.commands.terminal import Quiet, Terminal
@@ -106,14 +107,18 @@ def _stoppable(audience: Quiet | Terminal, folder: Path) -> Iterator[None]:
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
+    go_on = f"go on with: fedchain resume {folder}"
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     except KeyboardInterrupt:
         audience.ends()
-        saved = f"go on with: fedchain resume {folder}" if folder.is_dir() else "nothing was begun"
-        typer.echo(f"interrupted; {saved}", err=True)
+        typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    except RunRefused:
+        raise
+    except RunError as error:
+        raise RunError(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
     finally:
         audience.ends()
         signal.signal(signal.SIGTERM, before)

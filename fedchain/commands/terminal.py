@@ -50,12 +50,16 @@ class Terminal:
             TextColumn("left    Ctrl-C saves and stops"),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._rounds = self._bar.add_task("rounds", total=None)
+        self._preparing = console.status("Preparing the data, the noise and the keys")
+        self._preparing.start()
 
     def begins(self, folder: Path, world: World) -> None:
         """Show what is about to run."""
         self._score = world.task.score
+        self._preparing.stop()
         self._console.print(f"[bold]{folder.name}[/]  ({world.task.name})")
         if world.task.note:
             self._console.print(world.task.note, soft_wrap=True)
@@ -72,6 +76,7 @@ class Terminal:
 
     def ends(self) -> None:
         """Take the bar away, whatever happened."""
+        self._preparing.stop()
         self._bar.stop()
 
     def _round_line(self, record: RoundRecord, messages: list[MessageRecord]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from fedchain.errors import RunError
+from fedchain.errors import RunError, RunRefused
 from fedchain.results.events import as_csv, main_rounds, message_table, read_events, round_table
 
 FORMAT = 1
@@ -55,7 +55,7 @@ class RunFolder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise RunError(f"{self.path}: another process is running it") from error
+            raise RunRefused(f"{self.path}: another process is running it") from error
         except OSError as error:
             raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
 
@@ -74,11 +74,11 @@ class RunFolder:
         try:
             manifest = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise RunError(f"{self.path}: not a run folder: it has no manifest.json") from error
+            raise RunRefused(f"{self.path}: not a run folder: it has no manifest.json") from error
         except (OSError, ValueError) as error:
-            raise RunError(f"{file}: cannot be read: {error}") from error
+            raise RunRefused(f"{file}: cannot be read: {error}") from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise RunError(f"{file}: format must be {FORMAT}, the only one this version reads")
+            raise RunRefused(f"{file}: format must be {FORMAT}, the only one this version reads")
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:

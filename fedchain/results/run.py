@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError
+from fedchain.errors import RunRefused
 from fedchain.ledger.rules import Rules
 from fedchain.ledger.tampering import tamper
 from fedchain.ledger.validity import Transition
@@ -131,7 +131,7 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
     """
     Run.open(source)
     if copy.exists():
-        raise RunError(f"{copy}: is there already; a damaged copy goes into a new folder")
+        raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
     tamper(source / LEDGER, copy / LEDGER, height, field)
     for file in source.iterdir():
         if file.is_file() and not file.name.startswith("."):
