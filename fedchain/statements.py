@@ -50,12 +50,7 @@ def begun(world: World) -> dict[str, Any]:
         "record": world.task.record,
         "note": world.task.note,
         "baselines": {name: plain_numbers(m) for name, m in world.task.baselines.items()},
-        "epsilon": {
-            "per_release": finite(mechanism.epsilon_per_release),
-            "total": 0.0 if finite(mechanism.epsilon_per_release) else None,
-            "delta": mechanism.delta,
-            "worst_holder_releases": 0,
-        },
+        "epsilon": epsilon_spent(world, [0]),
         "seconds": dict.fromkeys(("total", *STAGES), 0.0),
         "peak_rss_mb": 0.0,
     }
@@ -73,7 +68,7 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
     rounds = main_rounds(read_events(folder / "events.ndjson"))
     last = rounds[-1] if rounds else None
     epsilon = dict(manifest["epsilon"])
-    if last:
+    if last and last["releases"] > epsilon["worst_holder_releases"]:
         epsilon |= {"total": last["epsilon"], "worst_holder_releases": last["releases"]}
     stages = {stage: round(sum(r["seconds"][stage] for r in rounds), 3) for stage in STAGES}
     return {
@@ -85,6 +80,26 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
         "epsilon": epsilon,
         "seconds": {"total": round(manifest["seconds"]["total"] + elapsed, 3), **stages},
         "peak_rss_mb": max(manifest["peak_rss_mb"], round(peak_rss_mb(), 1)),
+    }
+
+
+def epsilon_spent(world: World, releases: Sequence[int]) -> dict[str, Any]:
+    """Return what the holder with the most releases has spent.
+
+    Releases outlive the rounds: a holder that hears of the last block late may answer one more
+    parent after the last round is recorded, and that answer counts too.
+
+    Args:
+        world: the parts.
+        releases: releases of each holder so far, forks included.
+    """
+    mechanism, worst = world.mechanism, max(releases)
+    promised = math.isfinite(mechanism.epsilon_per_release)
+    return {
+        "per_release": finite(mechanism.epsilon_per_release),
+        "total": finite(mechanism.epsilon_after(worst)) if promised else None,
+        "delta": mechanism.delta,
+        "worst_holder_releases": worst,
     }
 
 
