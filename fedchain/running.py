@@ -209,7 +209,7 @@ def _to_the_end(
         _same_genesis(path, store, world)
         simulation = _play(path, world, store, events, workers, audience)
         chain = simulation.chain
-        # Of two last blocks of equal work the store has the first made, the observer the first seen.
+        # Of two last blocks of equal work the store has the first made, this chain the first seen.
         store.set_head(chain.head)
         releases = [holder.budget.releases for holder in simulation.holders]
         _state_the_end(folder, world, simulation, releases)

@@ -29,7 +29,7 @@ PACKAGES = ("fedchain", "torch", "numpy", "scipy", "cryptography", "opacus", "dp
 
 def begun(world: World) -> dict[str, Any]:
     """Return the manifest of a run that has not done anything yet."""
-    scenario, mechanism = world.scenario, world.mechanism
+    scenario = world.scenario
     return {
         "status": "running",
         "name": scenario.name,
