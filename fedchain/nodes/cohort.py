@@ -38,7 +38,8 @@ class Cohort:
         """Return the clipped mean gradient (6) of a holder at a block, shape (d,)."""
         rows = self._rows.setdefault(parent, {})
         if holder not in rows:
-            together = sorted(self._waiting.pop(parent))
+            # Many forks may have pushed the parent out: then the holder is alone.
+            together = sorted({holder, *self._waiting.pop(parent, ())})
             with self._watch("gradients"):
                 matrix = self._gradients(self._weights_at(parent), together)
             rows.update(zip(together, matrix, strict=True))
