@@ -82,6 +82,8 @@ class Observer:
         while height >= len(self._reported) or self._reported[height] != name:
             fresh.append(name)
             name, height = self._chain.header(name).parent, height - 1
+        for lost in self._reported[height + 1 :]:  # what became of their messages is open again
+            self._told -= {message_id(message) for message in self._chain.block(lost).messages}
         self._reported[height + 1 :] = fresh[::-1]
         return [self._chain.block(name) for name in reversed(fresh)]
 
@@ -125,7 +127,10 @@ class Observer:
         return records + late
 
     def stragglers(self, before: int) -> list[MessageRecord]:
-        """Return the messages of rounds before this one that no block carries; each only once."""
+        """Return the messages of rounds before this one that no block carries; each only once.
+
+        A block that a reorganisation has taken off the main chain carries nothing.
+        """
         late = [
             _record(released, released.message.parent, None, False, "late", late=True)
             for name, released in self._released.items()

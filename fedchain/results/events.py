@@ -89,9 +89,12 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def main_rounds(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the round events that stand: the last one of each round, in order."""
-    latest = {event["round"]: event for event in events if event["event"] == "round"}
-    return [latest[number] for number in sorted(latest)]
+    """Return the round events that stand, in order: each voids those of its round and above."""
+    standing: list[dict[str, Any]] = []
+    for event in events:
+        if event["event"] == "round":
+            standing[event["round"] - 1 :] = [event]
+    return standing
 
 
 def round_table(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,9 +109,13 @@ def round_table(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def message_table(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one flat row a message, in the order in which their fates were known."""
-    messages = (event for event in events if event["event"] == "message")
-    return [{key: value for key, value in row.items() if key != "event"} for row in messages]
+    """Return one flat row a message: its last fate, in the order in which those were known."""
+    rows: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == "message":
+            rows.pop(event["id"], None)  # a reorganisation has changed its fate
+            rows[event["id"]] = {key: value for key, value in event.items() if key != "event"}
+    return list(rows.values())
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
