@@ -112,7 +112,7 @@ def run(
     started = time.perf_counter()
     world = _world(scenario)
     world.mechanism.cross_check()
-    _make_folder(path, world, source)
+    _make_folder(path, world, source, force)
     return _go_on(path, world, workers, audience, started)
 
 
@@ -148,27 +148,37 @@ def _world(scenario: Scenario) -> World:
         raise ScenarioError([], str(error)) from error
 
 
-def _make_folder(path: Path, world: World, source: str | None) -> None:
+def _make_folder(path: Path, world: World, source: str | None, force: bool) -> None:
     """Make the folder beside its place and move it there whole."""
     resolved = resolved_yaml(world.scenario)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        place = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     except OSError as error:
         raise RunError(f"{path.parent}: cannot be written: {error.strerror}") from error
     try:
+        draft = place / path.name  # the place is for this user alone, the run is not
         write_whole(draft / "scenario.yaml", source or resolved)
         write_whole(draft / "resolved.yaml", resolved)
         RunFolder(draft).write_manifest(begun(world))
         Store.create(draft / LEDGER, world.rules, world.genesis, world.state).close()
-        draft.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        draft.rename(path)
+        if force and path.exists():
+            _throw_away(path)
+        draft.rename(path)  # fails if another process has made it meanwhile
     except OSError as error:
         raise RunError(f"{path}: cannot be made: {error.strerror}") from error
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _throw_away(path: Path) -> None:
+    """Delete a run, unless another process is running it."""
+    folder = RunFolder(path)
+    folder.lock()
+    try:
+        shutil.rmtree(path)
+    finally:
+        folder.unlock()
 
 
 def _go_on(
