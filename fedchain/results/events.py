@@ -24,6 +24,11 @@ class EventLog:
     """
 
     def __init__(self, path: Path) -> None:
+        """Open the file, whether it is there or not.
+
+        Raises:
+            RunError: it cannot be read or written, or a line in the middle is no JSON object.
+        """
         self.recorded = tuple(read_events(path))
         """What was there on opening."""
         self._path = path
@@ -64,19 +69,23 @@ class EventLog:
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    if path.exists():
+    try:
         with path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     return
                 yield line
+    except FileNotFoundError:  # nothing has happened yet
+        return
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the events of a file, without a torn last line.
 
     Raises:
-        RunError: a line in the middle is not a JSON object.
+        RunError: the file cannot be read, or a line in the middle is not a JSON object.
     """
     for number, line in enumerate(_whole_lines(path), 1):
         try:
