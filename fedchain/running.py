@@ -28,7 +28,7 @@ from fedchain.results import (
     RunFolder,
     write_whole,
 )
-from fedchain.scenario import Scenario, resolved_yaml, run_name
+from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
 from fedchain.simulation import Simulation
 from fedchain.statements import (
     as_json,
@@ -137,8 +137,10 @@ def resume(folder: str | Path, *, workers: int | None = None, audience: Audience
     found = Run.open(path)
     if found.manifest["status"] in OVER:
         return found
-    started = time.perf_counter()
-    return _go_on(path, _world(found.scenario), workers, audience, started)
+    started, scenario = time.perf_counter(), found.scenario
+    if digest(scenario) != found.manifest["digest"]:
+        raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
+    return _go_on(path, _world(scenario), workers, audience, started)
 
 
 def _world(scenario: Scenario) -> World:
