@@ -65,12 +65,13 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
         status: why it stopped.
         elapsed: seconds of wall time of this stretch.
     """
-    rounds = main_rounds(read_events(folder / "events.ndjson"))
+    told = [e for e in read_events(folder / "events.ndjson") if e["event"] == "round"]
+    rounds = main_rounds(told)
     last = rounds[-1] if rounds else None
     epsilon = dict(manifest["epsilon"])
     if last and last["releases"] > epsilon["worst_holder_releases"]:
         epsilon |= {"total": last["epsilon"], "worst_holder_releases": last["releases"]}
-    stages = {stage: round(sum(r["seconds"][stage] for r in rounds), 3) for stage in STAGES}
+    stages = {stage: round(sum(r["seconds"][stage] for r in told), 3) for stage in STAGES}
     return {
         **manifest,
         "status": status,
