@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from fedchain.ledger.merkle import InclusionProof, Tree
@@ -9,6 +10,9 @@ from fedchain.ledger.message import identity_leaves, identity_of
 from fedchain.ledger.rules import ZERO
 from fedchain.ledger.signature import public_key_of
 from fedchain.randomness import digest
+
+REMEMBERED = 2
+"""Rounds whose identities are kept: a holder asks for its own several times in a round."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Identities:
 
     def __init__(self, seed: int, holders: int, rounds: int, registered: bool) -> None:
         self._seed = seed
+        self._of = functools.lru_cache(REMEMBERED * holders)(self._made)
         self._tree: Tree | None = None
         self._index: dict[bytes, int] = {}
         if registered:
@@ -54,6 +59,9 @@ class Identities:
 
     def of(self, holder: int, round_: int) -> Identity:
         """Return the identity of a holder in a round."""
+        return self._of(holder, round_)
+
+    def _made(self, holder: int, round_: int) -> Identity:
         secret = self._secret(holder, round_)
         public_key = public_key_of(secret)
         place = self._index.get(identity_of(public_key))
