@@ -128,6 +128,9 @@ def _node(run: Run, which: str) -> Sight:
     if kind not in {"h", "c"} or not place.isdigit():
         raise ValueError(f"node: no node {which!r}; write h3 for holder 3, c0 for compute node 0")
     if kind == "c":
+        nodes = run.manifest["scenario"]["nodes"]["compute"]
+        if int(place) >= nodes:
+            raise ValueError(f"node: no compute node {place}; the run has c0 to c{nodes - 1}")
         mined = [row for row in run.metrics if row["miner"] == int(place)]
         heights = [row["height"] for row in mined]
         line = f"compute node {place}: {len(mined)} blocks on the main chain: {heights}"
@@ -136,16 +139,15 @@ def _node(run: Run, which: str) -> Sight:
     if not told:
         raise ValueError(f"node: holder {place} has sent nothing in this run")
     used = sum(row["used"] for row in told)
-    line = (
-        f"holder {place}: {len(told)} releases, {used} used, "
-        f"epsilon {number(max((r['epsilon'] or 0.0 for r in told), default=0.0), 2)}"
-    )
+    # Each release costs more than the one before; none has a cost where nothing is promised.
+    spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
+    line = f"holder {place}: {len(told)} releases, {used} used, epsilon {number(spent, 2)}"
     return Sight({"node": which, "messages": told}, lambda form: [line, _fates(form, told)])
 
 
 def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
     rows = table(form, "round", "holder", "message", "norm", "cosine", "used", "why not", "attack")
-    for row in sorted(told, key=lambda r: (r["round"], -(r["cosine"] or -2.0))):
+    for row in sorted(told, key=_nearest_first):
         rows.add_row(
             str(row["round"]),
             f"h{row['holder']}",
@@ -157,6 +159,10 @@ def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
             row["attack"],
         )
     return rows
+
+
+def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
+    return row["round"], 2.0 if row["cosine"] is None else -row["cosine"]
 
 
 def _find(store: Store, run: Run, which: str) -> Block:
