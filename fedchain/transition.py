@@ -15,7 +15,7 @@ import numpy as np
 
 from fedchain.aggregation import Aggregate, aggregations
 from fedchain.arrays import read_only
-from fedchain.errors import RunError
+from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.codec import common_exponent
 from fedchain.ledger.message import Message, message_id
 from fedchain.ledger.rules import Rules
@@ -68,6 +68,8 @@ class Steps:
         Raises:
             RunError: the rules name a part of the user's own, and it is not trusted.
             ScenarioError: the rules name no known part.
+            ValueError: the rules are not JSON.
+            LedgerError: they are nested too deeply.
         """
         self._rule = _part(aggregations, rules.aggregation, trust_user_parts)
         self._update = _part(updates, rules.update, trust_user_parts)
@@ -80,7 +82,11 @@ class Steps:
         return self.outcome(state, messages).state
 
     def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
-        """Return the step with what the aggregation rule said about each message."""
+        """Return the step with what the aggregation rule said about each message.
+
+        Raises:
+            ValueError: there are no messages, or no step can be made from them.
+        """
         key = tuple(message_id(message) for message in messages)
         if key not in self._outcomes:
             with self._watch("aggregation"):
@@ -90,6 +96,8 @@ class Steps:
         return self._outcomes[key]
 
     def _step(self, state: State, messages: tuple[Message, ...]) -> Outcome:
+        if not messages:
+            raise ValueError("got none; at least one is needed")
         norms = np.array([message.norm for message in messages])
         aggregate = aggregations.build(self._rule, common_exponent(messages), norms)
         weights = state.weights.astype(np.float64)
@@ -102,7 +110,10 @@ class Steps:
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
-    block = json.loads(text)
+    try:
+        block = json.loads(text)
+    except RecursionError as error:
+        raise LedgerError(f"rules: {family.name} is nested too deeply") from error
     kind = block.get("kind") if isinstance(block, dict) else None
     if isinstance(kind, str) and ":" in kind and not trust_user_parts:
         raise RunError(
