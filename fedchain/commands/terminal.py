@@ -62,7 +62,7 @@ class Terminal:
         self._preparing.stop()
         self._console.print(f"[bold]{folder.name}[/]  ({world.task.name})")
         if world.task.note:
-            self._console.print(world.task.note, soft_wrap=True)
+            self._console.print(world.task.note, soft_wrap=True, markup=False)
         self._console.print(heading(world), soft_wrap=True)
         columns = [self._score[:8] if name == "score" else name for name in COLUMNS]
         self._console.print(in_columns(columns), style="dim")
@@ -105,7 +105,7 @@ def heading(world: World) -> str:
     privacy = "no privacy"
     if mechanism.noise_multiplier:
         privacy = (
-            f"epsilon <= {total:.3g} (delta {mechanism.delta:.0e}, "
+            f"epsilon <= {total:.3g} (delta {mechanism.delta:g}, "
             f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
         )
     return " · ".join(
