@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunRefused
+from fedchain.errors import RunError, RunRefused
 from fedchain.ledger.rules import Rules
 from fedchain.ledger.tampering import tamper
 from fedchain.ledger.validity import Transition
@@ -133,6 +133,9 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
     if copy.exists():
         raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
     tamper(source / LEDGER, copy / LEDGER, height, field)
-    for file in source.iterdir():
-        if file.is_file() and not file.name.startswith("."):
-            shutil.copyfile(file, copy / file.name)
+    try:
+        for file in source.iterdir():
+            if file.is_file() and not file.name.startswith("."):
+                shutil.copyfile(file, copy / file.name)
+    except OSError as error:
+        raise RunError(f"{copy}: cannot be written: {error.strerror}") from error
