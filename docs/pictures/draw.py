@@ -61,6 +61,7 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     os.chdir(folder)
     run = fedchain.run(fedchain.load(SCENARIO), audience=audience)
     audience.ends()
+    console.print()
     show_summary(console, Format.rich, run.summary())
     svg = console.export_svg(title="fedchain")
     # The fonts of the reader are good enough; a picture should not fetch any.
