@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ledger_world import D, make_world
+
+from fedchain import transition
+from fedchain.errors import LedgerError, RunError, ScenarioError
+from fedchain.ledger.message import message_id
+from fedchain.ledger.state import State
+from fedchain.registry import Part
+from fedchain.transition import Steps, canonical_json
+
+WORLD = make_world()
+MEAN = '{"kind":"mean","scale":"restore"}'
+NEAREST = '{"keep":3,"kind":"l_nearest","scale":"median_clip"}'
+DESCENT = '{"decay":0.5,"kind":"gradient_descent","learning_rate":0.1,"weight_decay":0.25}'
+
+
+def steps(aggregation=MEAN, update=DESCENT, trust=False, **rules):
+    named = replace(WORLD.rules, aggregation=aggregation, update=update, **rules)
+    return Steps(named, trust_user_parts=trust)
+
+
+def start(dtype="float64") -> State:
+    return State(np.linspace(-1.0, 1.0, D).astype(dtype), {})
+
+
+def by_hand(messages, factors, used, round_) -> list[float]:
+    """(16) and (8) in plain floats, one operation after the other."""
+    rate, weights = 0.1 / (1.0 + 0.5 * (round_ - 1)), start().weights.tolist()
+    after = []
+    for place, weight in enumerate(weights):
+        total = 0.0
+        for message, factor, taken in zip(messages, factors, used, strict=True):
+            if taken:
+                whole = float(int(message.direction[place]) * 2 ** (20 - message.exponent))
+                total += whole * factor
+        gradient = total / float(sum(used)) / 2.0**20
+        after.append(weight - rate * (gradient + 0.25 * weight))
+    return after
+
+
+@pytest.mark.parametrize("round_", [1, 4])
+def test_a_step_is_equations_16_and_8_bit_for_bit(round_):
+    messages = WORLD.messages(WORLD.chain_id, round_)
+    after = steps()(start(), messages)
+    by_equations = by_hand(messages, [m.norm for m in messages], [True] * 4, round_)
+    assert after.weights.tolist() == by_equations
+    assert after.memory == {}
+
+
+def test_the_nearest_messages_are_used_with_their_norms_cut_at_the_median():
+    messages = WORLD.messages(WORLD.chain_id, 1)
+    outcome = steps(NEAREST).outcome(start(), messages)
+    assert outcome.aggregate.used.sum() == 3
+    assert outcome.aggregate.cosines[~outcome.aggregate.used] == outcome.aggregate.cosines.min()
+    middle = sorted(m.norm for m in messages)[1:3]
+    cut = [min(m.norm, sum(middle) / 2) for m in messages]
+    expected = by_hand(messages, cut, outcome.aggregate.used.tolist(), 1)
+    assert outcome.state.weights.tolist() == expected
+
+
+def test_float32_weights_are_computed_in_float64_and_rounded_once():
+    messages = WORLD.messages(WORLD.chain_id, 1)
+    narrow = steps(dtype="float32")(start("float32"), messages).weights
+    wide = steps()(State(start("float32").weights.astype(np.float64), {}), messages).weights
+    assert narrow.dtype == np.float32
+    assert narrow.tolist() == wide.astype(np.float32).tolist()
+
+
+def test_what_a_step_gives_cannot_be_changed():
+    after = steps()(start(), WORLD.messages(WORLD.chain_id, 1))
+    with pytest.raises(ValueError, match="read-only"):
+        after.weights[0] = 0.0
+
+
+def test_one_message_more_or_less_is_another_step():
+    one, messages = steps(), WORLD.messages(WORLD.chain_id, 1)
+    assert one(start(), messages).weights.tolist() != one(start(), messages[1:]).weights.tolist()
+
+
+def test_a_step_is_computed_once_and_forgotten_when_it_is_old(monkeypatch):
+    monkeypatch.setattr(transition, "KEPT_OUTCOMES", 2)
+    one, messages = steps(), WORLD.messages(WORLD.chain_id, 1)
+    first = one.outcome(start(), messages)
+    assert one.outcome(start(), messages) is first
+    for count in (1, 2, 3):
+        one.outcome(start(), messages[:count])
+    again = one.outcome(start(), messages)
+    assert again is not first
+    assert again.state.weights.tolist() == first.state.weights.tolist()
+
+
+def test_the_signature_is_no_part_of_the_step():
+    one, messages = steps(), WORLD.messages(WORLD.chain_id, 1)
+    unsigned = tuple(replace(m, signature=bytes(64)) for m in messages)
+    assert [message_id(m) for m in unsigned] == [message_id(m) for m in messages]
+    assert one.outcome(start(), unsigned) is one.outcome(start(), messages)
+
+
+def test_no_messages_make_no_step():
+    with pytest.raises(ValueError, match="at least one"):
+        steps()(start(), ())
+
+
+def test_a_part_has_one_text_whatever_the_order_of_its_parameters():
+    texts = {
+        canonical_json(Part("l_nearest", dict(pairs)))
+        for pairs in ([("keep", 3), ("scale", "unit")], [("scale", "unit"), ("keep", 3)])
+    }
+    assert texts == {'{"keep":3,"kind":"l_nearest","scale":"unit"}'}
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json(Part("mean", {"share": math.nan}))
+
+
+@pytest.mark.parametrize("where", ["aggregation", "update"])
+def test_code_of_somebodys_own_is_not_imported_unless_it_is_trusted(where, tmp_path, monkeypatch):
+    (tmp_path / "their_lab.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    theirs = {where: '{"kind":"their_lab:rule"}'}
+    with pytest.raises(RunError, match="trust-user-parts"):
+        steps(**theirs)
+    assert "their_lab" not in sys.modules
+    with pytest.raises(SystemExit, match="imported"):
+        steps(trust=True, **theirs)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('{"kind":"l_neares","keep":3}', ScenarioError),
+        ('{"kind":"l_nearest"}', ScenarioError),
+        ('{"kind":"l_nearest","keep":0}', ScenarioError),
+        ("[]", ScenarioError),
+        ("7", ScenarioError),
+        ("{", ValueError),
+        ("[" * 60_000, LedgerError),
+    ],
+)
+def test_rules_that_name_no_step_are_refused(text, error):
+    with pytest.raises(error):
+        steps(aggregation=text)
