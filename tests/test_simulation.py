@@ -243,7 +243,7 @@ def test_holders_at_one_block_are_computed_together_and_once():
 
 
 def test_a_parent_that_many_forks_pushed_out_is_computed_when_it_is_asked_for():
-    cohort = Cohort(lambda weights, holders: np.ones((len(holders), 1)), len, Stopwatch())
+    cohort = Cohort(lambda _, holders: np.ones((len(holders), 1)), len, Stopwatch())
     parents = [b"%02d" % number for number in range(3 * KEPT_PARENTS)]
     for parent in parents:
         cohort.expect(1, parent)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fedchain.errors import RunError
+from fedchain.results import (
+    EventLog,
+    MessageRecord,
+    RoundRecord,
+    Run,
+    RunFolder,
+    main_rounds,
+    message_table,
+    read_events,
+    round_table,
+    tampered_copy,
+    write_whole,
+)
+from fedchain.results.events import as_csv
+
+ROUND = RoundRecord(1, 1, "aa", 0, 1.5, 3, 2, 1, 0, 0.5, 1, 0, 0, {"iou": 0.5}, {"work": 0.25})
+MESSAGE = MessageRecord(1, "aa", 2, "m2", 1.5, 0.25, True, "", 0.5, "", False)
+
+
+def event(number: int, block: str = "") -> dict[str, object]:
+    return {"event": "round", "round": number, "block": block or f"b{number}"}
+
+
+def told(name: str, **changes: object) -> dict[str, object]:
+    return {"event": "message", "id": name, **changes}
+
+
+def open_log(path: Path) -> EventLog:
+    return EventLog(path / "events.ndjson")
+
+
+def test_events_are_read_back_as_they_were_written(tmp_path):
+    log = open_log(tmp_path)
+    assert log.recorded == ()
+    log.write("message", MESSAGE)
+    log.write("round", ROUND)
+    log.flush()
+    log.close()
+    message, round_ = read_events(tmp_path / "events.ndjson")
+    assert message["event"] == "message"
+    assert MessageRecord(**{k: v for k, v in message.items() if k != "event"}) == MESSAGE
+    assert RoundRecord(**{k: v for k, v in round_.items() if k != "event"}) == ROUND
+
+
+def test_nothing_is_on_disk_before_a_flush(tmp_path):
+    log = open_log(tmp_path)
+    log.write("round", ROUND)
+    assert (tmp_path / "events.ndjson").read_bytes() == b""
+    log.close()
+
+
+def test_what_is_recorded_is_not_written_again_and_a_torn_line_goes(tmp_path):
+    file, log = tmp_path / "events.ndjson", open_log(tmp_path)
+    for number in (1, 2, 3):
+        log.write("round", replace(ROUND, round=number))
+    log.flush()
+    log.close()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-9])
+    again = open_log(tmp_path)
+    assert [e["round"] for e in again.recorded] == [1, 2]
+    for number in (1, 2, 3, 4):
+        again.write("round", replace(ROUND, round=number))
+    again.flush()
+    again.close()
+    assert file.read_bytes().startswith(whole)
+    assert [e["round"] for e in read_events(file)] == [1, 2, 3, 4]
+
+
+def test_a_last_line_without_its_end_is_torn_even_where_it_parses(tmp_path):
+    (tmp_path / "events.ndjson").write_text('{"event": "round"}\n{"event": "round"}')
+    assert len(list(read_events(tmp_path / "events.ndjson"))) == 1
+
+
+def test_a_file_that_is_not_there_has_no_events(tmp_path):
+    assert list(read_events(tmp_path / "events.ndjson")) == []
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b"[1]", b"7", b"\xff\xfe", b'{"event": '])
+def test_a_wrong_line_in_the_middle_is_named(tmp_path, line):
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(b'{"event": "round"}\n' + line + b"\n{}\n")
+    with pytest.raises(RunError, match=r"events\.ndjson:2: not a JSON object"):
+        list(read_events(file))
+
+
+@pytest.mark.parametrize("taken", [0, 5])
+def test_a_full_disk_is_noticed_also_where_a_part_was_taken(tmp_path, taken):
+    class Full(io.BytesIO):
+        def write(self, data):
+            if not taken:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return taken
+
+    log = open_log(tmp_path)
+    log.close()
+    log._file = Full()
+    log.write("round", ROUND)
+    with pytest.raises(RunError, match=r"No space left on device; the run can be resumed"):
+        log.flush()
+
+
+def test_events_that_may_not_be_read_or_written_are_an_error_with_words(tmp_path, monkeypatch):
+    file = tmp_path / "events.ndjson"
+    file.mkdir()
+    with pytest.raises(RunError, match=r"events\.ndjson: cannot be read: Is a directory"):
+        list(read_events(file))
+    with pytest.raises(RunError, match=r"nowhere.*cannot be written: No such file"):
+        EventLog(tmp_path / "nowhere" / "events.ndjson")
+
+
+def test_a_round_told_again_voids_all_above_it():
+    events = [event(1), event(2), told("m"), event(3), event(2, "other")]
+    assert [e["block"] for e in main_rounds(events)] == ["b1", "other"]
+    events.append(event(3, "third"))
+    assert [e["block"] for e in main_rounds(events)] == ["b1", "other", "third"]
+
+
+def test_a_message_has_its_last_fate_alone():
+    events = [told("x", used=True), told("y"), event(1), told("x", used=False)]
+    assert message_table(events) == [{"id": "y"}, {"id": "x", "used": False}]
+
+
+def test_rows_are_flat_and_a_metric_that_was_not_measured_is_an_empty_cell():
+    rows = round_table(
+        [
+            {"event": "round", "round": 1, "metrics": {}, "seconds": {"work": 0.5}},
+            {"event": "round", "round": 2, "metrics": {"iou": None}, "seconds": {"work": 0.25}},
+            {"event": "round", "round": 3, "metrics": {"iou": 0.5}, "seconds": {"work": 0.25}},
+        ]
+    )
+    assert rows[2] == {"round": 3, "iou": 0.5, "seconds_work": 0.25}
+    assert as_csv(rows) == "round,seconds_work,iou\n1,0.5,\n2,0.25,\n3,0.25,0.5\n"
+    assert as_csv([]) == "\n"
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path, monkeypatch):
+    file = tmp_path / "manifest.json"
+    write_whole(file, "before")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(RunError, match=r"manifest\.json: cannot be written: No space left"):
+            write_whole(file, "after")
+    assert file.read_text() == "before"
+    assert os.listdir(tmp_path) == ["manifest.json"]
+    write_whole(tmp_path / "deep" / "er" / "file", b"bytes")
+    assert (tmp_path / "deep" / "er" / "file").read_bytes() == b"bytes"
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+    first, second = RunFolder(tmp_path), RunFolder(tmp_path)
+    first.lock()
+    with pytest.raises(RunError, match="another process is running it"):
+        second.lock()
+    first.unlock()
+    second.lock()
+    second.unlock()
+
+
+def test_a_stale_lock_file_holds_nothing(tmp_path):
+    (tmp_path / ".lock").touch()
+    folder = RunFolder(tmp_path)
+    folder.lock()
+    folder.unlock()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "it has no manifest.json"),
+        ("{", "cannot be read"),
+        ("[]", "format must be 1"),
+        ('{"format": 2}', "format must be 1"),
+        ("{}", "format must be 1"),
+    ],
+)
+def test_a_folder_that_is_no_run_is_refused(tmp_path, content, text):
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RunError, match=text):
+        Run.open(tmp_path)
+
+
+def test_a_manifest_says_its_format_and_no_number_that_json_has_not(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_manifest({"status": "running"})
+    assert folder.manifest == {"format": 1, "status": "running"}
+    with pytest.raises(ValueError, match="JSON"):
+        folder.write_manifest({"epsilon": float("inf")})
+    assert folder.manifest == {"format": 1, "status": "running"}
+
+
+def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_path):
+    names = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations", "score")
+    manifest = {name: name for name in (*names, "epsilon", "seconds", "peak_rss_mb")}
+    RunFolder(tmp_path).write_manifest({**manifest, "baselines": {"majority": {"iou": 0.1}}})
+    log = open_log(tmp_path)
+    for number, metrics in ((1, {"iou": 0.3}), (2, {"iou": 0.4}), (3, {})):
+        log.write("round", replace(ROUND, round=number, metrics=metrics))
+    log.flush()
+    log.close()
+    summary = Run(tmp_path).summary()
+    assert summary["metrics"] == {"iou": 0.4, "baselines": {"majority": {"iou": 0.1}}}
+    assert summary["messages"] == {"messages": 9, "used": 6, "byzantine": 3, "byzantine_used": 0}
+    assert {name: summary[name] for name in manifest} == manifest
+
+
+def test_tables_are_written_from_the_events(tmp_path):
+    log = open_log(tmp_path)
+    log.write("message", MESSAGE)
+    log.write("round", ROUND)
+    log.flush()
+    log.close()
+    RunFolder(tmp_path).write_tables()
+    head, row = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert dict(zip(head.split(","), row.split(","), strict=True))["iou"] == "0.5"
+    head, row = (tmp_path / "messages.csv").read_text().splitlines()
+    assert dict(zip(head.split(","), row.split(","), strict=True))["cosine"] == "0.25"
+
+
+def test_no_copy_is_made_of_what_is_no_run_nor_over_anything(tmp_path):
+    with pytest.raises(RunError, match=r"no manifest\.json"):
+        tampered_copy(tmp_path, tmp_path / "copy", 1, "weights")
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1}))
+    with pytest.raises(RunError, match="is there already"):
+        tampered_copy(tmp_path, tmp_path, 1, "weights")
+    assert os.listdir(tmp_path) == ["manifest.json"]
