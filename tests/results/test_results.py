@@ -158,7 +158,7 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path, monkeypat
         with pytest.raises(RunError, match=r"manifest\.json: cannot be written: No space left"):
             write_whole(file, "after")
     assert file.read_text() == "before"
-    assert os.listdir(tmp_path) == ["manifest.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
     write_whole(tmp_path / "deep" / "er" / "file", b"bytes")
     assert (tmp_path / "deep" / "er" / "file").read_bytes() == b"bytes"
 
@@ -240,4 +240,4 @@ def test_no_copy_is_made_of_what_is_no_run_nor_over_anything(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"format": 1}))
     with pytest.raises(RunError, match="is there already"):
         tampered_copy(tmp_path, tmp_path, 1, "weights")
-    assert os.listdir(tmp_path) == ["manifest.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]

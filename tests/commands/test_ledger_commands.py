@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fedchain import commands
+from fedchain.ledger.store import Store
+from fedchain.ledger.tampering import FIELDS
+from fedchain.results import LEDGER, Run, RunFolder
+
+SCENARIO = """
+version: 1
+name: small
+rounds: 3
+task: {kind: breast_cancer}
+nodes: {holders: 4, compute: 2}
+privacy: {kind: gaussian, epsilon: 8.0, delta: 1e-4, clip: 1.0}
+aggregation: {kind: l_nearest, keep: 3}
+update: {kind: momentum, learning_rate: 0.1}
+ledger: {work: {kind: hashcash, difficulty_bits: 4}}
+attacks: [{kind: sign_flip, holders: [3]}]
+"""
+
+
+def call(*arguments: object) -> SimpleNamespace:
+    """Run the command line in this process."""
+    out, err, before, path = io.StringIO(), io.StringIO(), sys.argv, list(sys.path)
+    sys.argv = ["fedchain", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            commands.main()
+        code: object = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    finally:
+        sys.argv, sys.path[:] = before, path
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def begin(folder: Path, *arguments: str) -> Run:
+    file = folder / "small.yaml"
+    file.write_text(SCENARIO)
+    told = call("run", file, "--out", folder / "runs", "--format", "json", *arguments)
+    return Run.open(json.loads(told.out)["run"])
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Run:
+    return begin(tmp_path_factory.mktemp("done"))
+
+
+def in_json(*arguments: object) -> dict[str, object]:
+    told = call(*arguments, "--format", "json")
+    assert (told.code, told.err) == (0, "")
+    return json.loads(told.out)
+
+
+def unfinished(done: Run, folder: Path) -> Path:
+    """A copy whose process was killed after its first round."""
+    copy = folder / "copy"
+    shutil.copytree(done.folder, copy)
+    run_folder = RunFolder(copy)
+    run_folder.write_manifest({**run_folder.manifest, "status": "running", "head": None})
+    lines = (copy / "events.ndjson").read_bytes().splitlines(keepends=True)
+    (copy / "events.ndjson").write_bytes(b"".join(lines[:6]) + b'{"event": "mess')
+    return copy
+
+
+def test_a_good_run_verifies_in_json_and_in_words(done):
+    told = call("verify", done.folder, "--format", "json")
+    assert (told.code, told.err) == (0, "")
+    assert json.loads(told.out) == {"ok": True, "blocks": 3}
+    told = call("verify", done.folder, "--format", "plain")
+    assert (told.code, told.out.split(",")[0]) == (0, "ok: 3 blocks verified")
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_whatever_is_damaged_verify_is_exit_5_and_names_block_and_reason(done, tmp_path, field):
+    copy = tmp_path / "copy"
+    told = call("tamper", done.folder, "--block", 2, "--field", field, "--out", copy)
+    assert told.code == 0
+    told = call("verify", copy, "--format", "json")
+    assert (told.code, told.err) == (5, "")
+    found = json.loads(told.out)
+    assert found.keys() == {"ok", "blocks", "height", "block", "reason"}
+    assert not found["ok"]
+    assert found["reason"]
+    if field not in {"head", "column.sequence"}:  # those damage the order of the blocks
+        assert re.fullmatch("[0-9a-f]{64}", found["block"])
+        named = {"height": {2, 3}, "column.height": {2, 3}}.get(field, {2})
+        assert found["height"] in named
+        assert found["blocks"] == 1
+    assert call("verify", done.folder).code == 0
+
+
+def test_a_failure_is_told_in_words_too(done, tmp_path):
+    copy = tmp_path / "copy"
+    call("tamper", done.folder, "--block", 2, "--field", "weights", "--out", copy)
+    told = call("verify", copy, "--format", "plain")
+    assert told.code == 5
+    assert re.match(r"FAILED: block [0-9a-f]{8} \(height 2\): blob", told.out)
+
+
+def test_a_manifest_that_names_another_head_is_exit_5(done, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(done.folder, copy)
+    folder = RunFolder(copy)
+    folder.write_manifest({**folder.manifest, "head": "ab" * 32})
+    told = call("verify", copy, "--format", "json")
+    assert told.code == 5
+    assert "manifest.json names abababab" in json.loads(told.out)["reason"]
+
+
+def test_an_unfinished_run_verifies_and_can_be_looked_into(done, tmp_path):
+    copy = unfinished(done, tmp_path)
+    before = {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()}
+    assert in_json("verify", copy) == {"ok": True, "blocks": 3}
+    seen = in_json("inspect", copy)
+    assert (seen["status"], len(seen["rounds"])) == ("running", 1)
+    assert len(in_json("inspect", copy, "block", 1)["messages"]) == 4
+    assert {file: file.read_bytes() for file in copy.rglob("*") if file.is_file()} == before
+
+
+def test_verifying_what_is_no_run_is_exit_2_and_a_run_without_its_ledger_fails(done, tmp_path):
+    for folder in (tmp_path / "nowhere", tmp_path):
+        told = call("verify", folder)
+        assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1)
+    copy = tmp_path / "copy"
+    shutil.copytree(done.folder, copy)
+    shutil.rmtree(copy / LEDGER)
+    told = call("verify", copy, "--format", "json")
+    assert told.code == 5
+    assert "has no ledger" in json.loads(told.out)["reason"]
+
+
+def test_a_copy_is_damaged_and_the_run_is_not(done, tmp_path):
+    before = {file: file.read_bytes() for file in done.folder.rglob("*") if file.is_file()}
+    copy = tmp_path / "copy"
+    assert in_json("tamper", done.folder, "--field", "nonce", "--out", copy)
+    assert {file: file.read_bytes() for file in done.folder.rglob("*") if file.is_file()} == before
+    assert (copy / "manifest.json").read_bytes() == before[done.folder / "manifest.json"]
+
+
+def test_the_fields_that_can_be_damaged_are_listed(done, tmp_path):
+    told = call("tamper", done.folder, "--field", "list", "--out", tmp_path / "copy")
+    assert told.out.split() == list(FIELDS)
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--field", "weigts"], "weights"),
+        (["--block", "9"], "there is no block 9"),
+        (["--block", "0", "--field", "message.norm"], "block 0 has no messages"),
+    ],
+)
+def test_what_cannot_be_damaged_is_exit_2_and_leaves_no_copy(done, tmp_path, arguments, text):
+    told = call("tamper", done.folder, *arguments, "--out", tmp_path / "copy")
+    assert told.code == 2
+    assert text in told.err
+    assert not (tmp_path / "copy").exists()
+    told = call("tamper", done.folder, "--out", tmp_path)
+    assert (told.code, "is there already" in told.err) == (2, True)
+
+
+def test_a_copy_that_finds_no_room_ends_with_words(done, tmp_path, monkeypatch):
+    copied = shutil.copyfile
+
+    def full(source, target, **named):
+        if Path(source).name == "events.ndjson":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return copied(source, target, **named)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    told = call("tamper", done.folder, "--out", tmp_path / "copy")
+    assert told.code == 2
+    assert "cannot be written: No space left" in told.err
+
+
+def test_the_chain_has_a_row_a_round(done):
+    seen = in_json("inspect", done.folder)
+    assert (seen["status"], seen["run"]) == ("finished", str(done.folder))
+    assert [row["height"] for row in seen["rounds"]] == [1, 2, 3]
+    told = call("inspect", done.folder, "--format", "plain")
+    assert [row["block"][:16] in told.out for row in seen["rounds"]] == [True] * 3
+
+
+def test_a_block_is_found_by_height_and_by_the_start_of_its_hash(done):
+    name = done.metrics[1]["block"]
+    by_height = in_json("inspect", done.folder, "block", 2)
+    assert by_height["hash"] == name
+    assert in_json("inspect", done.folder, "block", name[:8]) == by_height
+    with Store.open(done.folder / LEDGER, writable=False) as store:
+        block = store.block(bytes.fromhex(name))
+    assert by_height["header"]["weights_hash"] == block.header.weights_hash.hex()
+    assert [m["norm"] for m in by_height["messages"]] == [m.norm for m in block.messages]
+    assert {m["holder"] for m in by_height["messages"]} == {0, 1, 2, 3}
+    assert in_json("inspect", done.folder, "block", 0)["messages"] == []
+    assert name in call("inspect", done.folder, "block", 2, "--format", "plain").out
+
+
+def test_a_round_shows_what_became_of_every_message(done):
+    seen = in_json("inspect", done.folder, "round", 3)
+    assert (seen["round"], len(seen["told"])) == (3, 4)
+    assert {row["attack"] for row in seen["told"] if row["holder"] == 3} == {"sign_flip"}
+    rows = call("inspect", done.folder, "round", 3, "--format", "plain").out.splitlines()
+    cosines = [float(row.split()[4]) for row in rows[1:] if row.strip()]
+    assert cosines == sorted(cosines, reverse=True)
+
+
+def test_a_node_shows_its_history(done):
+    seen = in_json("inspect", done.folder, "node", "h3")
+    assert [row["round"] for row in seen["messages"]] == [1, 2, 3]
+    mined = [in_json("inspect", done.folder, "node", f"c{node}")["blocks"] for node in (0, 1)]
+    assert sorted(mined[0] + mined[1]) == [1, 2, 3]
+    spent = f"epsilon {done.manifest['epsilon']['total']:.2f}"
+    assert spent in call("inspect", done.folder, "node", "h3", "--format", "plain").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["blok", "1"], "block"),
+        (["block"], "which one?"),
+        (["block", "9"], "from 0 to 3"),
+        (["block", "ffffffffffff"], "there is no block"),
+        (["round", "9"], "1 to 3"),
+        (["node", "x1"], "h3 for holder 3"),
+        (["node", "c2"], "c0 to c1"),
+        (["node", "h4"], "has sent nothing"),
+        (["node", "h"], "h3 for holder 3"),
+    ],
+)
+def test_what_is_not_in_a_run_is_exit_2_and_says_what_is(done, arguments, text):
+    told = call("inspect", done.folder, *arguments)
+    assert (told.code, told.out) == (2, "")
+    assert text in told.err
+
+
+def test_where_nothing_is_promised_no_epsilon_is_shown(tmp_path):
+    plain = begin(tmp_path, "--set", "privacy={kind: none}")
+    told = call("inspect", plain.folder, "node", "h0", "--format", "plain")
+    assert "epsilon -" in told.out
+    again = call(
+        "run", tmp_path / "small.yaml", "--out", tmp_path / "runs", "--set", "privacy={kind: none}"
+    )
+    assert "privacy   none was asked for" in again.out

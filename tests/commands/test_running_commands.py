@@ -1,0 +1,452 @@
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fedchain import commands
+from fedchain.results import Run, RunFolder
+from fedchain.timing import STAGES
+
+SCENARIO = """
+version: 1
+name: tiny
+rounds: 3
+task: {kind: breast_cancer}
+nodes: {holders: 5, compute: 3}
+privacy: {kind: gaussian, epsilon: 8.0, delta: 1e-4, clip: 1.0}
+aggregation: {kind: l_nearest, keep: 4}
+update: {kind: momentum, learning_rate: 0.1}
+ledger: {work: {kind: hashcash, difficulty_bits: 4}}
+attacks: [{kind: sign_flip, holders: [4], from_round: 2}]
+"""
+NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+NO_PERMISSION = OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def call(*arguments: object) -> SimpleNamespace:
+    """Run the command line in this process."""
+    out, err, before, path = io.StringIO(), io.StringIO(), sys.argv, list(sys.path)
+    sys.argv = ["fedchain", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            commands.main()
+        code: object = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    finally:
+        sys.argv, sys.path[:] = before, path
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("scenario") / "tiny.yaml"
+    file.write_text(SCENARIO)
+    return file
+
+
+@pytest.fixture(scope="module")
+def done(scenario, tmp_path_factory) -> SimpleNamespace:
+    out = tmp_path_factory.mktemp("runs")
+    told = call("run", scenario, "--out", out, "--format", "json")
+    return SimpleNamespace(out=out, told=told, folder=next(out.glob("tiny-*")))
+
+
+def only_run(out: Path) -> Path:
+    (folder,) = out.glob("tiny-*")
+    return folder
+
+
+def without_wall_time(folder: Path) -> list[dict[str, object]]:
+    return [{k: v for k, v in e.items() if k != "seconds"} for e in Run.open(folder).events]
+
+
+def assert_resumable(folder: Path, done: SimpleNamespace) -> None:
+    told = call("resume", folder, "--format", "json")
+    assert (told.code, json.loads(told.out)["status"]) == (0, "finished")
+    assert without_wall_time(folder) == without_wall_time(done.folder)
+    assert call("verify", folder).code == 0
+
+
+def test_a_run_in_json_prints_one_object_and_nothing_else(done):
+    assert (done.told.code, done.told.err) == (0, "")
+    summary = json.loads(done.told.out)
+    assert (summary["run"], summary["status"]) == (str(done.folder), "finished")
+    assert (summary["rounds"], summary["height"]) == (3, 3)
+    assert len(summary["head"]) == 64
+    assert set(summary["epsilon"]) == {"per_release", "total", "delta", "worst_holder_releases"}
+    assert 0 < summary["epsilon"]["per_release"] < summary["epsilon"]["total"] <= 8.0
+    assert {"accuracy", "loss", "baselines"} <= summary["metrics"].keys()
+    assert "majority" in summary["metrics"]["baselines"]
+    assert set(summary["seconds"]) == {"total", *STAGES}
+    assert summary["seconds"]["total"] >= sum(summary["seconds"][stage] for stage in STAGES)
+    assert summary["peak_rss_mb"] > 50
+
+
+def test_a_finished_run_is_told_again_and_left_alone(done, scenario):
+    before = {file: file.stat().st_mtime_ns for file in done.folder.rglob("*") if file.is_file()}
+    for again in (
+        call("run", scenario, "--out", done.out, "--format", "json"),
+        call("resume", done.folder, "--format", "json"),
+    ):
+        assert (again.code, json.loads(again.out)) == (0, json.loads(done.told.out))
+    after = {file: file.stat().st_mtime_ns for file in done.folder.rglob("*") if file.is_file()}
+    assert after == before
+
+
+def test_progress_goes_to_stderr_and_the_result_to_stdout(scenario, tmp_path):
+    told = call("run", scenario, "--out", tmp_path, "--format", "plain", "--set", "rounds=2")
+    assert told.code == 0
+    assert "5 holders (1 sign_flip)" in told.err
+    assert "status    finished, 2 of 2 rounds" in told.out
+    assert "status" not in told.err
+    assert "\x1b" not in told.out
+    assert f"fedchain verify {only_run(tmp_path)}" in told.out
+
+
+def test_a_dry_run_leaves_nothing(scenario, tmp_path):
+    out = tmp_path / "runs"
+    told = call("run", scenario, "--out", out, "--dry-run", "--format", "json", "--seed", "7")
+    assert told.code == 0
+    words = json.loads(told.out)
+    assert (words["status"], words["rounds"]) == ("dry run", 3)
+    assert words["run"].endswith("-s7")
+    assert not out.exists()
+
+
+def test_a_bad_scenario_is_exit_2_and_leaves_nothing(scenario, tmp_path):
+    for override in ("aggregation.keep=6", "rounds=0", "privacy.epsilon=0", "privacy.epsilon=.nan"):
+        told = call("run", scenario, "--out", tmp_path / "runs", "--set", override)
+        assert (told.code, told.out) == (2, "")
+        assert override.split("=")[0] in told.err
+    assert call("run", tmp_path / "missing.yaml", "--out", tmp_path / "runs").code == 2
+    assert not (tmp_path / "runs").exists()
+
+
+def full_on_write_of(monkeypatch, name: str, error: OSError) -> None:
+    """Let no file of this name be written whole any more."""
+    replaced = Path.replace
+
+    def replace(self, target):
+        if Path(target).name == name:
+            raise error
+        return replaced(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+
+
+def break_store(monkeypatch, error):
+    from fedchain.ledger import database
+
+    written = database.write_block
+
+    def write_block(connection, row, messages):
+        if row.height == 2:
+            raise sqlite3.OperationalError("database or disk is full")
+        written(connection, row, messages)
+
+    monkeypatch.setattr(database, "write_block", write_block)
+
+
+def break_blobs(monkeypatch, error):
+    from fedchain.ledger.blobs import Blobs
+
+    calls = []
+    put = Blobs.put
+
+    def counted(self, *contents):
+        calls.append(contents)
+        if len(calls) == 3:
+            raise error
+        return put(self, *contents)
+
+    monkeypatch.setattr(Blobs, "put", counted)
+
+
+def break_events(monkeypatch, error):
+    from fedchain.results import events
+
+    class Torn:
+        """Takes half of the second write."""
+
+        def __init__(self, file):
+            self.file, self.calls = file, 0
+
+        def write(self, data):
+            self.calls += 1
+            if self.calls == 2:
+                self.file.write(data[: len(data) // 2])
+                raise error
+            return self.file.write(data)
+
+        def close(self):
+            self.file.close()
+
+    started = events.EventLog.__init__
+
+    def start(self, path):
+        started(self, path)
+        self._file = Torn(self._file)
+
+    monkeypatch.setattr(events.EventLog, "__init__", start)
+
+
+def break_log(monkeypatch, error):
+    from fedchain import running
+
+    def full(self):
+        raise error
+
+    # The log alone is full, until the store is too.
+    monkeypatch.setattr(running._LogFile, "flush", full)
+    break_store(monkeypatch, error)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        break_store,
+        break_blobs,
+        break_events,
+        break_log,
+        lambda patch, error: full_on_write_of(patch, "privacy.json", error),
+        lambda patch, error: full_on_write_of(patch, "messages.csv", error),
+    ],
+    ids=["database", "blobs", "events", "log", "privacy", "tables"],
+)
+@pytest.mark.parametrize("error", [NO_SPACE, NO_PERMISSION], ids=["full", "forbidden"])
+def test_a_disk_that_cannot_be_written_ends_with_words_and_a_run_that_can_be_resumed(
+    broken, error, scenario, done, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        broken(patch, error)
+        told = call("run", scenario, "--out", tmp_path, "--format", "json")
+    assert (told.code, told.out) == (1, "")
+    assert "Traceback" not in told.err
+    first, *more = told.err.splitlines()
+    assert error.strerror in first or "disk is full" in first
+    folder = only_run(tmp_path)
+    assert more == [f"go on with: fedchain resume {folder}"]
+    assert Run.open(folder).manifest["status"] == "failed"
+    assert_resumable(folder, done)
+
+
+def test_a_manifest_that_cannot_be_written_at_the_end_is_no_success(
+    scenario, done, tmp_path, monkeypatch
+):
+    from fedchain import running
+
+    with monkeypatch.context() as patch:
+        whole = running._state_the_end
+
+        def then_full(*arguments):
+            whole(*arguments)
+            full_on_write_of(patch, "manifest.json", NO_SPACE)
+
+        patch.setattr(running, "_state_the_end", then_full)
+        told = call("run", scenario, "--out", tmp_path, "--format", "json")
+    assert (told.code, told.out) == (1, "")
+    assert "manifest.json: cannot be written: No space left" in told.err
+    assert_resumable(only_run(tmp_path), done)
+
+
+@pytest.mark.parametrize("what", ["manifest.json", "scenario.yaml", "ledger.sqlite"])
+def test_a_disk_that_is_full_before_the_run_begins_leaves_nothing(
+    what, scenario, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        full_on_write_of(patch, what, NO_SPACE)
+        if what == "ledger.sqlite":
+            patch.setattr(
+                "fedchain.ledger.database.create", raises(sqlite3.OperationalError("disk full"))
+            )
+        told = call("run", scenario, "--out", tmp_path, "--format", "json")
+    assert (told.code, told.out) == (1, "")
+    assert len(told.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def raises(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def test_an_out_that_is_a_file_is_named(scenario, tmp_path):
+    (tmp_path / "runs").touch()
+    told = call("run", scenario, "--out", tmp_path / "runs")
+    assert told.code in {1, 2}
+    assert "Traceback" not in told.err
+    assert str(tmp_path / "runs") in told.err
+
+
+def test_an_unfinished_run_is_not_begun_again_but_resumed(scenario, done, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        break_store(patch, NO_SPACE)
+        call("run", scenario, "--out", tmp_path)
+    told = call("run", scenario, "--out", tmp_path)
+    assert told.code == 2
+    assert f"fedchain resume {only_run(tmp_path)}" in told.err
+    assert_resumable(only_run(tmp_path), done)
+
+
+def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path, monkeypatch):
+    from fedchain.commands.terminal import Quiet
+
+    def stop(self, record, messages):
+        if record.round == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Quiet, "hears", stop)
+        told = call("run", scenario, "--out", tmp_path, "--format", "json")
+    folder = only_run(tmp_path)
+    assert (told.code, told.out) == (130, "")
+    assert told.err == f"interrupted; go on with: fedchain resume {folder}\n"
+    assert Run.open(folder).manifest["status"] == "interrupted"
+    assert_resumable(folder, done)
+
+
+def test_ctrl_c_before_the_folder_is_there_leaves_nothing(scenario, tmp_path, monkeypatch):
+    monkeypatch.setattr("fedchain.running.world_of", raises(KeyboardInterrupt()))
+    told = call("run", scenario, "--out", tmp_path)
+    assert (told.code, told.err.splitlines()[-1]) == (130, "interrupted; nothing was begun")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_polite_kill_saves_the_run_and_is_exit_130(scenario, tmp_path):
+    command = [sys.executable, "-c", "from fedchain.commands import main; main()"]
+    slow = ["--set", "rounds=400", "--set", "privacy.epsilon=100", "--format", "json"]
+    process = subprocess.Popen(
+        [*command, "run", str(scenario), "--out", str(tmp_path), *slow],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("tiny-*/events.ndjson")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"go on with: fedchain resume" in err
+    assert Run.open(only_run(tmp_path)).manifest["status"] == "interrupted"
+
+
+def test_strict_is_exit_6_when_a_budget_ends_before_the_rounds_do(scenario, tmp_path, monkeypatch):
+    from fedchain.privacy.budget import Budget
+
+    allowed = Budget.allows
+    monkeypatch.setattr(Budget, "allows", lambda self, at: self.releases < 2 and allowed(self, at))
+    for strict, code in (([], 0), (["--strict"], 6)):
+        told = call("run", scenario, "--out", tmp_path, "--format", "json", *strict)
+        assert told.code == code
+        assert json.loads(told.out)["status"] == "budget_exhausted"
+        assert json.loads(told.out)["epsilon"]["worst_holder_releases"] == 2
+    assert call("resume", only_run(tmp_path), "--strict").code == 6
+
+
+def test_a_run_without_a_quorum_is_exit_1_with_a_reason(scenario, tmp_path, monkeypatch):
+    monkeypatch.setattr("fedchain.simulation.speak", lambda *_: None)
+    told = call("run", scenario, "--out", tmp_path, "--format", "json")
+    assert told.code == 1
+    assert "no quorum came together" in told.err
+    summary = json.loads(told.out)
+    assert (summary["status"], summary["height"], summary["head"]) == ("stalled", 0, None)
+    assert summary["epsilon"]["total"] == 0.0
+    assert "gradient is zero or not finite" in (only_run(tmp_path) / "run.log").read_text()
+
+
+def test_force_begins_anew_and_gives_the_same_again(scenario, done, tmp_path):
+    copy = tmp_path / done.folder.name
+    shutil.copytree(done.folder, copy)
+    (copy / "stray").touch()
+    told = call("run", scenario, "--out", tmp_path, "--force", "--format", "json")
+    assert told.code == 0
+    assert not (copy / "stray").exists()
+    assert without_wall_time(copy) == without_wall_time(done.folder)
+    assert [path.name for path in tmp_path.iterdir()] == [copy.name]
+
+
+def test_force_does_not_touch_a_run_that_another_process_has(scenario, done, tmp_path):
+    copy = tmp_path / done.folder.name
+    shutil.copytree(done.folder, copy)
+    other = RunFolder(copy)
+    other.lock()
+    told = call("run", scenario, "--out", tmp_path, "--force")
+    other.unlock()
+    assert told.code == 2
+    assert "another process is running it" in told.err
+    assert call("verify", copy).code == 0
+
+
+def test_two_that_begin_the_same_run_do_not_destroy_each_other(
+    scenario, done, tmp_path, monkeypatch
+):
+    from fedchain import running
+
+    copy = tmp_path / done.folder.name
+    build = running.world_of
+
+    def overtaken(*arguments):
+        shutil.copytree(done.folder, copy)
+        return build(*arguments)
+
+    monkeypatch.setattr(running, "world_of", overtaken)
+    told = call("run", scenario, "--out", tmp_path)
+    assert told.code == 1
+    assert "cannot be made" in told.err
+    assert without_wall_time(copy) == without_wall_time(done.folder)
+    assert [path.name for path in tmp_path.iterdir()] == [copy.name]
+
+
+def test_a_run_whose_scenario_was_edited_is_not_resumed(done, tmp_path):
+    copy = tmp_path / done.folder.name
+    shutil.copytree(done.folder, copy)
+    folder = RunFolder(copy)
+    folder.write_manifest({**folder.manifest, "status": "interrupted"})
+    resolved = copy / "resolved.yaml"
+    assert "8.0" in resolved.read_text()
+    resolved.write_text(resolved.read_text().replace("8.0", "80.0"))
+    told = call("resume", copy)
+    assert told.code == 2
+    assert "resolved.yaml was changed" in told.err
+
+
+def test_a_folder_has_the_permissions_that_the_users_mask_gives(scenario, tmp_path):
+    before = os.umask(0o027)
+    try:
+        call("run", scenario, "--out", tmp_path, "--set", "rounds=1", "--set", "attacks=[]")
+    finally:
+        os.umask(before)
+    assert only_run(tmp_path).stat().st_mode & 0o777 == 0o750
+
+
+def test_resuming_what_is_no_run_is_exit_2(tmp_path):
+    told = call("resume", tmp_path)
+    assert told.code == 2
+    assert "not a run folder" in told.err
+
+
+def test_explain_in_json_is_one_object_and_agrees_with_the_run(scenario, done):
+    told = call("explain", scenario, "--format", "json")
+    assert told.code == 0
+    said, summary = json.loads(told.out), json.loads(done.told.out)
+    assert {"noise_multiplier", "epsilon"} <= said.keys()
+    assert said["epsilon"]["per_release"] == summary["epsilon"]["per_release"]
+    assert said["epsilon"]["delta"] == summary["epsilon"]["delta"]
+    stated = json.loads((done.folder / "privacy.json").read_text())
+    assert said["noise_multiplier"] == stated["noise_multiplier"]
