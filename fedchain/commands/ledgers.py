@@ -83,7 +83,9 @@ def inspect(
 )
 def tamper(
     run: RunArgument,
-    out: Annotated[Path, typer.Option(help="Folder of the damaged copy; must not exist.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the damaged copy; must not exist.")
+    ] = None,
     block: Annotated[int, typer.Option(min=0, help="Height of the block.")] = 1,
     field: Annotated[str, typer.Option(help="What is damaged; 'list' names all.")] = "weights",
     form: FormatOption = Format.rich,
@@ -96,6 +98,8 @@ def tamper(
     if field == "list":
         stdout(form).print("\n".join(FIELDS))
         return
+    if out is None:
+        _refuse("--out: is missing; give a new folder for the damaged copy")
     try:
         tampered_copy(run, out, block, field)
     except (FedchainError, ValueError, KeyError) as error:

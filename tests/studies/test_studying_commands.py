@@ -99,7 +99,10 @@ def test_ctrl_c_ends_with_exit_code_130_and_the_sweep_goes_on(
     scenario: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "sweeps"
-    command = [sys.executable, "-c", "from fedchain.commands import main; main()", "sweep"]
+    # Started from a background shell a child would inherit that Ctrl-C is ignored.
+    begin = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    begin += "from fedchain.commands import main; main()"
+    command = [sys.executable, "-c", begin, "sweep"]
     command += [str(scenario), "--out", str(out), "--seeds", "1", "--set", "rounds=3000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     until = time.monotonic() + 60
