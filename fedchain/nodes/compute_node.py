@@ -149,7 +149,9 @@ class ComputeNode:
         before = self.chain.head
         try:
             with self._watch("ledger"):
-                self.chain.add(block, _milliseconds(now_s))
+                added = self.chain.add(block, _milliseconds(now_s))
+            for reason in added.refused:  # orphans that had waited for this block
+                self._refuse(now_s, reason)
         except InvalidBlock as error:
             self._refuse(now_s, str(error))
         if self.chain.head == before:

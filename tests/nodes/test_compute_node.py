@@ -71,6 +71,14 @@ def test_the_deadline_of_another_head_changes_nothing(made):
     assert made.node.receive(DeadlinePassed(bytes(32)), DEADLINE) == []
 
 
+def test_the_deadline_of_another_head_does_not_take_back_the_own(made):
+    first, second, *_ = WORLD.messages(WORLD.chain_id, 1)
+    made.node.receive(first, 1.0)
+    for parent in (WORLD.chain_id, bytes(32)):
+        assert made.node.receive(DeadlinePassed(parent), DEADLINE) == []
+    assert len(made.node.receive(second, 31.0)) == 1
+
+
 def test_work_begins_once_for_each_head(made):
     messages = WORLD.messages(WORLD.chain_id, 1)
     hear(made.node, messages[:2])
@@ -152,6 +160,19 @@ def test_a_wrong_block_is_refused_and_the_head_stays(made):
     assert made.chain.head == WORLD.chain_id
 
 
+def test_an_orphan_that_turns_out_wrong_is_refused_with_its_reason(made):
+    other = WORLD.chain()
+    first = WORLD.grow(other, 1)[0]
+    after = step(other.state(other.head), WORLD.messages(other.head, 2))
+    wrong = WORLD.block(other, after=State(np.nextafter(after.weights, np.inf), after.memory))
+    assert made.node.receive(wrong, 3.0) == []
+    assert made.node.refusals == []
+    made.node.receive(first, 4.0)
+    (refusal,) = made.node.refusals
+    assert (refusal.time_s, "weights are not" in refusal.reason) == (4.0, True)
+    assert made.chain.height == 1
+
+
 def test_a_block_is_never_older_than_the_median_below_it(made):
     WORLD.grow(made.chain, 3)
     (send,) = hear(made.node, WORLD.messages(made.chain.head, 4), 0.0)
@@ -176,11 +197,12 @@ def test_a_recalled_block_comes_at_its_time_again_without_hashing(monkeypatch, l
     monkeypatch.setattr(compute_node, "search", lambda *_: pytest.fail("hashed"))
     asked = {(WORLD.chain_id, ADDRESS): found}
     made = make_node(recall=lambda *at: asked.get(at))
-    (send,), elapsed = hear(made.node, ALL), 0.0
+    (send,), elapsed, cuts = hear(made.node, ALL), 0.0, 0
     while isinstance(send.payload, Searching):
-        elapsed += send.after_s
+        elapsed, cuts = elapsed + send.after_s, cuts + 1
         (send,) = made.node.receive(send.payload, elapsed)
     assert send.payload == Found(found)
+    assert cuts == nonce // 3  # the same events as in the run that was interrupted
     assert elapsed + send.after_s == (nonce + 1) / RATE
 
 
