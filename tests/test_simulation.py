@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ledger_world import make_world
 from small_runs import forking, small
 
 from fedchain.learning.gradients import CohortGradients
@@ -15,13 +16,15 @@ from fedchain.ledger.state import State, hash_weights
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import search, target_from_compact
 from fedchain.nodes.cohort import KEPT_PARENTS, Cohort
-from fedchain.observer import Observer
+from fedchain.observer import Observer, Released
 from fedchain.results import LEDGER, Run
 from fedchain.running import resume, run
 from fedchain.simulation import Simulation
 from fedchain.statements import ended
 from fedchain.timing import Stopwatch
 from fedchain.world import quorum_of, world_of
+
+WORLD = make_world()
 
 
 def simulate(scenario, folder, gradients=None):
@@ -252,6 +255,39 @@ def test_a_parent_that_many_forks_pushed_out_is_computed_when_it_is_asked_for():
         assert cohort.gradient(1, parent).tolist() == [1.0]
     for parent in parents:
         assert cohort.gradient(2, parent).tolist() == [1.0]
+
+
+def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
+    first, second, third = WORLD.messages(WORLD.chain_id, 1, range(3))
+    carried = {b"a": (first, second), b"b": (first,), b"c": (third,)}
+    parents = {b"a": WORLD.chain_id, b"b": WORLD.chain_id, b"c": b"b"}
+    chain = SimpleNamespace(
+        head=WORLD.chain_id,
+        height=0,
+        header=lambda name: SimpleNamespace(parent=parents[name]),
+        block=lambda name: SimpleNamespace(
+            header=SimpleNamespace(parent=parents[name], height=2 if name == b"c" else 1),
+            messages=carried[name],
+        ),
+    )
+    one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2))
+    steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
+    observer = Observer(chain, steps, lambda _: None, None, 1, {}, Stopwatch())
+    for holder, message in enumerate((first, second, third)):
+        observer.note(Released(holder, message, "", 1, 0.5))
+    fates = []
+    for head, height in ((b"a", 1), (b"c", 2)):
+        chain.head, chain.height = head, height
+        for block in observer.new_blocks():
+            fates += [(m.holder, m.block, m.late) for m in observer.message_records(block)]
+    a, b, c, genesis = b"a".hex(), b"b".hex(), b"c".hex(), WORLD.chain_id.hex()
+    assert fates == [
+        (0, a, False),
+        (1, a, False),
+        (0, b, False),
+        (2, c, False),
+        (1, genesis, True),
+    ]
 
 
 def test_the_observer_reports_a_replaced_branch_anew():
