@@ -13,7 +13,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 -m "not long"
 
 test-long: $(VENV)/.installed-dev
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m long tests
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,0 +1,97 @@
+"""The main scenarios at full size: minutes, not seconds (`make test-long`)."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedchain import load, run
+from fedchain.results import Run
+from fedchain.studies.sweep import sweep
+
+pytestmark = pytest.mark.long
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+PHOXI = Path(__file__).parents[2] / "shared" / "data" / "phoxi"
+
+
+@pytest.fixture(scope="module")
+def first_light(tmp_path_factory) -> Run:
+    return run(load(SCENARIOS / "first_light.yaml"), tmp_path_factory.mktemp("private"))
+
+
+def test_first_light_beats_its_baselines_within_its_budget(first_light):
+    summary = first_light.summary()
+    better = max(baseline["iou"] for baseline in summary["metrics"]["baselines"].values())
+    assert summary["metrics"]["iou"] >= max(0.55, better + 0.25)
+    assert summary["epsilon"]["total"] <= 8.0
+    assert summary["peak_rss_mb"] <= 1500
+    assert first_light.verify().ok
+
+
+def test_first_light_loses_little_to_privacy(first_light, tmp_path):
+    free = run(load(SCENARIOS / "first_light.yaml", set={"privacy.kind": "none"}), tmp_path)
+    private = first_light.summary()["metrics"]["iou"]
+    assert private >= free.summary()["metrics"]["iou"] - 0.05
+
+
+def test_first_light_rejects_the_sign_flippers_in_most_rounds(first_light):
+    told = first_light.summary()["messages"]
+    assert told["byzantine"] >= 40
+    assert told["byzantine_used"] < told["byzantine"] / 2
+
+
+def test_first_light_forks_and_heals(first_light):
+    assert first_light.manifest["stale_blocks"] > 0
+    assert first_light.manifest["status"] == "finished"
+
+
+def test_first_light_killed_at_twenty_random_moments_reaches_the_same_head(first_light, tmp_path):
+    begin = "from fedchain.commands import main; main()"
+    command = [sys.executable, "-c", begin, "run", str(SCENARIOS / "first_light.yaml")]
+    command += ["--out", str(tmp_path), "--format", "json", "--workers", "1"]
+    moments = random.Random(0)
+    for kill in range(21):
+        found = [folder for folder in tmp_path.iterdir() if not folder.name.startswith(".")]
+        if found:
+            workers = str(1 + kill % 2)
+            command = [*command[:3], "resume", str(found[0]), "--workers", workers]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            child.communicate(timeout=moments.uniform(3.0, 12.0) if kill < 20 else 3600)
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+            child.communicate()
+    assert Run.open(found[0]).manifest["head"] == first_light.manifest["head"]
+
+
+def test_digits_reach_their_accuracies_over_five_seeds(tmp_path):
+    swept = sweep(load(SCENARIOS / "convergence_vs_epsilon.yaml"), tmp_path)
+    with (swept.folder / "points.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    def accuracy(epsilon: float) -> float:
+        asked = [row for row in rows if float(row["privacy.epsilon"]) == epsilon]
+        return statistics.mean(float(row["accuracy"]) for row in asked)
+
+    assert accuracy(1.0) >= 0.70
+    assert accuracy(math.inf) >= 0.94
+    for made in ("figures/accuracy_against_epsilon.pdf", "figures/accuracy_against_epsilon.png"):
+        assert (swept.folder / made).stat().st_size > 1000
+    assert {path.suffix for path in (swept.folder / "tables").iterdir()} == {".csv", ".md", ".tex"}
+
+
+@pytest.mark.skipif(not PHOXI.is_dir(), reason="the real scans are not here")
+def test_real_scans_run_and_report_both_baselines(tmp_path):
+    scenario = load(SCENARIOS / "real_scans.yaml", set={"task.path": str(PHOXI)})
+    metrics = run(scenario, tmp_path).summary()["metrics"]
+    assert 0.0 <= metrics["iou"] <= 1.0
+    assert metrics["baselines"].keys() == {"keep_everything", "morphology"}
