@@ -24,6 +24,7 @@ class LightClient:
         """Hash of the head."""
         self.height = 0
         """Height of the head."""
+        self._easiest = target_from_compact(genesis.bits)
         self._work = {self.head: (0, 0)}
         self._waiting: dict[bytes, list[Header]] = {}
 
@@ -31,16 +32,20 @@ class LightClient:
         """Take a header in, and the headers that waited for it.
 
         Args:
-            header: any header; one without its work done is ignored.
+            header: any header; one without its work done, or with an easier target than any
+                block of the chain can have, is ignored: a head that costs nothing would draw
+                releases out of the holder's budget.
 
         Returns:
             Whether the head changed.
         """
         name = block_hash(header)
-        if name in self._work or not is_below(name, target_from_compact(header.bits)):
+        if name in self._work or not self._worked(header):
             return False
         if header.parent not in self._work:
-            self._waiting.setdefault(header.parent, []).append(header)
+            waiting = self._waiting.setdefault(header.parent, [])
+            if header not in waiting:
+                waiting.append(header)
             if len(self._waiting) > KEPT_ORPHANS:
                 self._waiting.pop(next(iter(self._waiting)))
             return False
@@ -48,8 +53,17 @@ class LightClient:
         self._connect(name, header)
         return self.head != before
 
+    def _worked(self, header: Header) -> bool:
+        try:
+            target = target_from_compact(header.bits)
+        except ValueError:
+            return False
+        return target <= self._easiest and is_below(block_hash(header), target)
+
     def _connect(self, name: bytes, header: Header) -> None:
         height, work = self._work[header.parent]
+        if header.height != height + 1:
+            return
         self._work[name] = (height + 1, work + work_of(header.bits))
         if self._rank(name) < self._rank(self.head):
             self.head, self.height = name, height + 1

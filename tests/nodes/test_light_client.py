@@ -76,3 +76,28 @@ def test_old_headers_are_forgotten():
         client.add(parent)
     assert client.height == 3 * KEPT_HEIGHTS - 1
     assert len(client._work) <= KEPT_HEIGHTS + 1
+
+
+def test_a_head_that_costs_less_than_any_block_is_ignored():
+    client = LightClient(header(ZERO, 0, 0, HARD))
+    assert not client.add(header(client.head, 1, 1, EASY))
+    assert not client.add(header(client.head, 1, 1, 0x00000000))
+    assert not client.add(header(client.head, 1, 1, 0xFF7FFFFF))
+    assert client.add(header(client.head, 1, 1, HARD))
+
+
+def test_a_header_of_another_height_is_ignored():
+    client = LightClient(GENESIS)
+    assert not client.add(header(block_hash(GENESIS), 2, 1))
+    assert not client.add(header(block_hash(A1), 3, 1))
+    assert client.add(A1)
+    assert client.head == block_hash(A1)
+
+
+def test_a_header_that_comes_again_while_it_waits_waits_once():
+    client = LightClient(GENESIS)
+    for _ in range(5):
+        client.add(A2)
+    assert sum(map(len, client._waiting.values())) == 1
+    assert client.add(A1)
+    assert client.head == block_hash(A2)
