@@ -89,7 +89,7 @@ def _verify_store(
             previous, passed = row.seal, passed + 1
             if progress:
                 progress(passed, total)
-        return _check_journal(store, previous)
+        return _check_journal(store, previous, chain)
     except (FedchainError, ValueError) as error:
         return _failure(store, passed, str(error))
 
@@ -138,13 +138,15 @@ def _check_columns(
         raise LedgerError("seal: the row, its place or its time of arrival was changed")
 
 
-def _check_journal(store: Store, seal: bytes) -> Verification:
+def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verification:
     """Check what belongs to no single block: the head, the end, the database itself."""
     meta = database.read_meta(store.connection)
     if not store.has(meta["head"]):
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
     if meta["seal"] != database.journal_seal(seal, meta["head"]):
         raise LedgerError("seal: the head was changed, or the last blocks were removed")
+    if chain is not None and chain.work_at(meta["head"]) < chain.work:
+        raise LedgerError(f"head: {meta['head'].hex()[:8]} has less work than another block")
     if problem := database.damage(store.connection):
         raise LedgerError(problem)
     header = store.block(meta["head"]).header

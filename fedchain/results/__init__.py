@@ -3,11 +3,12 @@
 from fedchain.results.events import EventLog, main_rounds, message_table, read_events, round_table
 from fedchain.results.folder import FORMAT, RunFolder, write_whole
 from fedchain.results.records import MessageRecord, RoundRecord
-from fedchain.results.run import LEDGER, Run, tampered_copy
+from fedchain.results.run import LEDGER, OVER, Run, tampered_copy
 
 __all__ = [
     "FORMAT",
     "LEDGER",
+    "OVER",
     "EventLog",
     "MessageRecord",
     "RoundRecord",

@@ -19,6 +19,8 @@ from fedchain.results.folder import RunFolder
 from fedchain.scenario import Scenario, load
 from fedchain.transition import Steps
 
+OVER = ("finished", "budget_exhausted", "stalled")
+"""Statuses of a run that has nothing left to do."""
 LEDGER = "ledger"
 """Folder of the ledger inside a run folder."""
 SUMMARISED = (
@@ -28,6 +30,8 @@ SUMMARISED = (
     "head",
     "stale_blocks",
     "reorganisations",
+    "silenced",
+    "refused",
     "score",
     "epsilon",
     "seconds",
@@ -99,7 +103,7 @@ class Run:
 
         found = verify(self.folder / LEDGER, transition_of, progress)
         stated = self.manifest["head"]
-        if found.ok and self.manifest["status"] == "finished" and found.block != stated:
+        if found.ok and self.manifest["status"] in OVER and found.block != (stated or found.block):
             return replace(found, ok=False, reason=f"head: manifest.json names {str(stated)[:8]}")
         return found
 

@@ -311,3 +311,11 @@ def test_verification_costs_little_more_than_signatures_and_steps(tmp_path):
     start = time.process_time()
     assert check(tmp_path / "ledger").blocks == 30
     assert time.process_time() - start < 2
+
+
+def test_a_head_with_less_work_than_another_block_is_refused(damaged):
+    with Store.open(damaged) as store:
+        store.set_head(block_hash(next(store.blocks()).header))
+    found = check(damaged)
+    assert not found.ok
+    assert "less work than another block" in found.reason
