@@ -32,7 +32,7 @@ class EventLog:
         self.recorded = tuple(read_events(path))
         """What was there on opening."""
         self._path = path
-        self._skip = len(self.recorded)
+        self._replayed = 0
         self._unwritten: list[str] = []
         try:
             self._file = path.open("ab", buffering=0)
@@ -41,9 +41,21 @@ class EventLog:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
 
     def write(self, event: str, record: RoundRecord | MessageRecord) -> None:
-        """Append one event, unless the file has it from before."""
-        if self._skip:
-            self._skip -= 1
+        """Append one event, unless the file has it from before.
+
+        Raises:
+            RunError: the file has another event in this place: this machine, or the data, is
+                not what the run began with, and going on would release other gradients under
+                the same noise.
+        """
+        if self._replayed < len(self.recorded):
+            before = self.recorded[self._replayed]
+            if any(before.get(name) != value for name, value in _told(event, record).items()):
+                raise RunError(
+                    f"{self._path}:{self._replayed + 1}: this machine computes another {event}; "
+                    "resume the run with the versions that manifest.json names, on the same data"
+                )
+            self._replayed += 1
             return
         self._unwritten.append(json.dumps({"event": event, **asdict(record)}) + "\n")
 
@@ -66,6 +78,12 @@ class EventLog:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _told(event: str, record: RoundRecord | MessageRecord) -> dict[str, object]:
+    """Return what a replay must repeat: which event, of which round, about which hash."""
+    name = {"id": record.id} if isinstance(record, MessageRecord) else {}
+    return {"event": event, "round": record.round, "block": record.block, **name}
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

@@ -121,6 +121,19 @@ def test_events_that_may_not_be_read_or_written_are_an_error_with_words(tmp_path
         EventLog(tmp_path / "nowhere" / "events.ndjson")
 
 
+def test_a_replay_that_computes_another_event_is_refused(tmp_path):
+    log = open_log(tmp_path)
+    log.write("message", MESSAGE)
+    log.flush()
+    log.close()
+    for other in (replace(MESSAGE, id="ff"), replace(MESSAGE, round=9), replace(ROUND, round=1)):
+        again = open_log(tmp_path)
+        kind = "message" if isinstance(other, MessageRecord) else "round"
+        with pytest.raises(RunError, match="computes another"):
+            again.write(kind, other)
+        again.close()
+
+
 def test_a_round_told_again_voids_all_above_it():
     events = [event(1), event(2), told("m"), event(3), event(2, "other")]
     assert [e["block"] for e in main_rounds(events)] == ["b1", "other"]
@@ -207,7 +220,8 @@ def test_a_manifest_says_its_format_and_no_number_that_json_has_not(tmp_path):
 
 
 def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_path):
-    names = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations", "score")
+    names = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations")
+    names += ("silenced", "refused", "score")
     manifest = {name: name for name in (*names, "epsilon", "seconds", "peak_rss_mb")}
     RunFolder(tmp_path).write_manifest({**manifest, "baselines": {"majority": {"iou": 0.1}}})
     log = open_log(tmp_path)
