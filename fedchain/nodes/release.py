@@ -40,8 +40,10 @@ def private_release(
 ) -> Vector:
     """Add the mechanism's noise: ĝ_k = g_k + z_k.
 
-    The noise stream is named by holder, round and parent: after a fork the same holder draws
-    fresh noise, and the same release asked for twice is the same release.
+    The noise stream is named by holder, round, parent, and by the mechanism with its scale:
+    after a fork the same holder draws fresh noise, the same release asked for twice is the same
+    release, and two runs of one seed at another epsilon do not share their noise, whose
+    difference would give the gradient away.
 
     Args:
         gradient: clipped mean gradient g_k (6), shape (d,).
@@ -55,7 +57,8 @@ def private_release(
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
     """
-    names = (occasion.holder, occasion.round, occasion.parent)
+    scale = (mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex())
+    names = (occasion.holder, occasion.round, occasion.parent, *scale)
     generator = stream(occasion.seed, "noise", *names)
     return gradient + mechanism.noise(generator, len(gradient), records)
 

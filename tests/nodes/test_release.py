@@ -47,6 +47,16 @@ def test_noise_is_fresh_for_every_holder_round_fork_and_seed(other):
     assert (one - two).std() == pytest.approx(math.sqrt(2) * 2.0 * 0.1 / 50, rel=0.1)
 
 
+def test_two_runs_of_one_seed_at_another_scale_do_not_share_their_noise():
+    one, two = (
+        private_release(
+            np.zeros(1000), gaussian(10, 1000, noise_multiplier=m, clip=c), 50, OCCASION
+        )
+        for m, c in ((2.0, 0.1), (4.0, 0.1))
+    )
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+
+
 def test_the_message_carries_the_norm_of_the_noisy_vector_and_its_direction():
     message = message_of(GRADIENT, SAID, IDENTITY, OCCASION, "int16")
     direction = message.direction / 2.0**message.exponent
