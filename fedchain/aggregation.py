@@ -20,8 +20,9 @@ from fedchain.registry import AtMost, Family
 Scale = Literal["restore", "unit", "median_clip"]
 """What multiplies a direction in (16): its own s_k, 1, or s_k cut at the median of all s."""
 
-EXACT_ROWS = 4096
-"""Inner products with a sum of up to this many rows stay below 2^53."""
+EXACT_ROWS = 2048
+"""Inner products with a sum of up to this many rows stay below 2^53: the codec lets no row be
+longer than 2^21, so that they are at most rows times 2^42."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,11 @@ def l_nearest(
     [True, False, True]
     """
     projections = projections_on_sum(directions)
+    cosines = cosines_of(projections, directions)
     used = np.zeros(len(norms), dtype=np.bool_)
     used[np.argsort(-projections, kind="stable")[:keep]] = True
     gradient = weighted_mean(directions, scaled(norms, scale), used)
-    return Aggregate(gradient, used, cosines_to_sum(directions))
+    return Aggregate(gradient, used, cosines)
 
 
 @aggregations
@@ -95,7 +97,8 @@ def mean(directions: Matrix, norms: Vector, *, scale: Scale = "restore") -> Aggr
     """
     used = np.ones(len(norms), dtype=np.bool_)
     gradient = weighted_mean(directions, scaled(norms, scale), used)
-    return Aggregate(gradient, used, cosines_to_sum(directions))
+    cosines = cosines_of(projections_on_sum(directions), directions)
+    return Aggregate(gradient, used, cosines)
 
 
 def projections_on_sum(directions: Matrix) -> Vector:
@@ -116,20 +119,21 @@ def projections_on_sum(directions: Matrix) -> Vector:
     return np.asarray(_inner_products(directions, directions.sum(axis=0)) / lengths)
 
 
-def cosines_to_sum(directions: Matrix) -> Vector:
+def cosines_of(projections: Vector, directions: Matrix) -> Vector:
     """Return the cosine of every row with the sum of all rows; for people, not for consensus.
 
     Args:
-        directions: integers held in float64, no row zero, shape (n, d).
+        projections: of the sum on each row, shape (n,).
+        directions: integers held in float64, shape (n, d).
 
     Returns:
         Cosines, shape (n,); zeros if the rows cancel.
 
-    >>> cosines_to_sum(ONE * np.eye(2)).round(4).tolist()
+    >>> cosines_of(projections_on_sum(ONE * np.eye(2)), ONE * np.eye(2)).round(4).tolist()
     [0.7071, 0.7071]
     """
     length = np.linalg.norm(directions.sum(axis=0))
-    return projections_on_sum(directions) / length if length else np.zeros(len(directions))
+    return projections / length if length else np.zeros(len(directions))
 
 
 def scaled(norms: Vector, scale: Scale) -> Vector:
