@@ -21,6 +21,7 @@ from fedchain.ledger.store import Store
 from fedchain.nodes.data_holder import BUDGET_SPENT
 from fedchain.results import (
     LEDGER,
+    OVER,
     EventLog,
     MessageRecord,
     RoundRecord,
@@ -41,9 +42,6 @@ from fedchain.statements import (
 )
 from fedchain.timing import Stopwatch
 from fedchain.world import World, world_of
-
-OVER = ("finished", "budget_exhausted", "stalled")
-"""Statuses of a run that has nothing left to do."""
 
 log = logging.getLogger("fedchain")
 
@@ -229,6 +227,8 @@ def _to_the_end(
             "stale_blocks": chain.stale,
             "reorganisations": chain.reorganisations,
             "epsilon": epsilon_spent(world, releases),
+            "silenced": sum(holder.silent == BUDGET_SPENT for holder in simulation.holders),
+            "refused": sum(len(node.refusals) for node in simulation.compute),
         }
 
 

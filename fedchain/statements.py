@@ -46,6 +46,8 @@ def begun(world: World) -> dict[str, Any]:
         "head": None,
         "stale_blocks": 0,
         "reorganisations": 0,
+        "silenced": 0,
+        "refused": 0,
         "score": world.task.score,
         "record": world.task.record,
         "note": world.task.note,

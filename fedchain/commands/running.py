@@ -132,7 +132,7 @@ def _tell(run: Run, form: Format, strict: bool) -> None:
         print_json(summary)
     else:
         show_summary(stdout(form), form, summary)
-    if strict and summary["status"] == "budget_exhausted":
+    if strict and (summary["status"] == "budget_exhausted" or summary["silenced"]):
         raise typer.Exit(BUDGET_RAN_OUT)
     if summary["status"] == "stalled":
         typer.echo(f"{run.folder}: no quorum came together; see run.log", err=True)

@@ -19,6 +19,8 @@ from fedchain.timing import Stopwatch
 
 TRIES = 65_536
 """Nonces tried between two looks at the network: a loser stops at most this much too late."""
+KEPT_ROUNDS = 8
+"""Rounds below the head whose messages are kept: a heavier branch may be a shorter one."""
 KEPT_REFUSALS = 1_000
 """Refusals that a node remembers, the first ones of a run."""
 
@@ -156,7 +158,7 @@ class ComputeNode:
             self._refuse(now_s, str(error))
         if self.chain.head == before:
             return []
-        self._pool.forget_below(self.chain.height)
+        self._pool.forget_below(self.chain.height - KEPT_ROUNDS)
         return self.start() + self._begin_work(now_s)
 
     def _begin_work(self, now_s: float) -> list[Send]:
