@@ -19,7 +19,8 @@ Flags = npt.NDArray[np.bool_]
 """One truth value an entry, shape (n,)."""
 
 EXPONENT = 20
-"""Directions are aggregated as integers q = 2^20 g*."""
+"""Directions are brought to the common exponent 20 and aggregated as integers 2^20 g*; no
+direction is sent with a larger one."""
 ONE = float(2**EXPONENT)
 """The integer that stands for 1 in a direction."""
 

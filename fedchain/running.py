@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fedchain.arrays import Vector
+from fedchain.audience import NOBODY, Audience
 from fedchain.errors import RunError, RunRefused, ScenarioError
 from fedchain.learning.evaluation import evaluate
 from fedchain.learning.gradients import CohortGradients
@@ -23,8 +24,6 @@ from fedchain.results import (
     LEDGER,
     OVER,
     EventLog,
-    MessageRecord,
-    RoundRecord,
     Run,
     RunFolder,
     write_whole,
@@ -44,29 +43,6 @@ from fedchain.timing import Stopwatch
 from fedchain.world import World, world_of
 
 log = logging.getLogger("fedchain")
-
-
-class Audience(Protocol):
-    """Who is told of a run while it goes on."""
-
-    def begins(self, folder: Path, world: World) -> None:
-        """Hear that the parts are ready and the first round begins."""
-
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Hear of a round that is over."""
-
-
-class Nobody:
-    """An audience that does not listen."""
-
-    def begins(self, folder: Path, world: World) -> None:
-        """Hear nothing."""
-
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Hear nothing."""
-
-
-NOBODY = Nobody()
 
 
 def run(

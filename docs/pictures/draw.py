@@ -60,7 +60,7 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     audience = Excerpt(console)
     os.chdir(folder)
     run = fedchain.run(fedchain.load(SCENARIO), audience=audience)
-    audience.ends()
+    audience.close()
     console.print()
     show_summary(console, Format.rich, run.summary())
     svg = console.export_svg(title="fedchain")

@@ -11,6 +11,7 @@ import sys
 
 import typer
 
+from fedchain.commands.formats import INTERRUPTED
 from fedchain.errors import DataError, FedchainError, MissingExtra, RunRefused, ScenarioError
 
 GROUPS = ("running", "studying", "ledgers", "scenarios")
@@ -22,8 +23,6 @@ EXIT_CODES: dict[type[FedchainError], int] = {
     MissingExtra: 3,
 }
 """What a script may ask of ``$?``; any other error of fedchain is 1."""
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
 
 
 def assemble() -> typer.Typer:

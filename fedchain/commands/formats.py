@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+USAGE, INTERRUPTED = 2, 130
+"""Exit codes: bad usage; Ctrl-C, with everything saved."""
+
 
 class Format(StrEnum):
     """How a result is shown on stdout."""

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from fedchain.commands.formats import Format, FormatOption, print_json, stderr, stdout
+from fedchain.commands.formats import USAGE, Format, FormatOption, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 app = typer.Typer()
 
-USAGE, NOT_VERIFIED = 2, 5
-"""Exit codes: bad usage; verification failed."""
+NOT_VERIFIED = 5
+"""Exit code of a verification that failed."""
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 

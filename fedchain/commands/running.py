@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from fedchain.commands.formats import (
+    INTERRUPTED,
     Format,
     FormatOption,
     SeedOption,
@@ -22,15 +24,13 @@ from fedchain.commands.formats import (
 from fedchain.errors import RunError, RunRefused
 
 if TYPE_CHECKING:
-    from fedchain.commands.terminal import Quiet, Terminal
+    from fedchain.audience import Audience
     from fedchain.results import Run
 
 app = typer.Typer()
 
 BUDGET_RAN_OUT = 6
 """Exit code of ``--strict`` when a privacy budget ended before the rounds did."""
-INTERRUPTED = 130
-"""Exit code of Ctrl-C, with everything saved."""
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Threads for the gradients; the result is the same."),
@@ -72,8 +72,7 @@ def run(
     source = scenario.read_text(encoding="utf-8")
     from fedchain.running import run as run_it
 
-    audience = _audience(form)
-    with _stoppable(audience, out / run_name(checked)):
+    with _told(form, out / run_name(checked)) as audience:
         done = run_it(checked, out, workers=workers, force=force, source=source, audience=audience)
     _tell(done, form, strict)
 
@@ -88,31 +87,27 @@ def resume(
     """Go on with an interrupted run; its head will be the one it would have had without."""
     from fedchain.running import resume as resume_it
 
-    audience = _audience(form)
-    with _stoppable(audience, run):
+    with _told(form, run) as audience:
         done = resume_it(run, workers=workers, audience=audience)
     _tell(done, form, strict)
 
 
-def _audience(form: Format) -> Quiet | Terminal:
-    from fedchain.commands.terminal import Quiet, Terminal
-
-    return Quiet() if form is Format.json else Terminal(stderr())
-
-
 @contextmanager
-def _stoppable(audience: Quiet | Terminal, folder: Path) -> Iterator[None]:
-    """Let Ctrl-C, or a polite kill, end the run with everything saved."""
+def _told(form: Format, folder: Path) -> Iterator[Audience]:
+    """Show a run while it goes on; let Ctrl-C, or a polite kill, end it with everything saved."""
+    from fedchain.audience import NOBODY
+    from fedchain.commands.terminal import Terminal
 
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     go_on = f"go on with: fedchain resume {folder}"
     before = signal.signal(signal.SIGTERM, stop)
+    terminal = None if form is Format.json else Terminal(stderr())
     try:
-        yield
+        with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
+            yield terminal or NOBODY
     except KeyboardInterrupt:
-        audience.ends()
         typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except RunRefused:
@@ -120,7 +115,6 @@ def _stoppable(audience: Quiet | Terminal, folder: Path) -> Iterator[None]:
     except RunError as error:
         raise RunError(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
     finally:
-        audience.ends()
         signal.signal(signal.SIGTERM, before)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from fedchain.commands.formats import Format, FormatOption, print_json, stderr
+from fedchain.commands.formats import INTERRUPTED, USAGE, Format, FormatOption, print_json, stderr
 from fedchain.errors import RunError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-FAILED_POINTS, USAGE, INTERRUPTED = 4, 2, 130
-"""Exit codes: some points failed; bad usage or scenario; Ctrl-C with everything saved."""
+FAILED_POINTS = 4
+"""Exit code when some points failed."""
 
 
 @app.command(epilog="Example: fedchain sweep scenarios/convergence_vs_epsilon.yaml --workers 2")

@@ -23,19 +23,6 @@ WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
 COLUMNS = ("round", "loss", "score", "epsilon", "used", "rejected", "block", "fork", "time")
 
 
-class Quiet:
-    """An audience that hears nothing: what ``--format json`` wants."""
-
-    def begins(self, folder: Path, world: World) -> None:
-        """Say nothing."""
-
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Say nothing."""
-
-    def ends(self) -> None:
-        """Say nothing."""
-
-
 class Terminal:
     """Shows a run on stderr while it goes on: one line a round, and how long it will take."""
 
@@ -74,7 +61,7 @@ class Terminal:
         self._bar.print(self._round_line(record, messages), soft_wrap=True)
         self._bar.update(self._rounds, completed=record.round)
 
-    def ends(self) -> None:
+    def close(self) -> None:
         """Take the bar away, whatever happened."""
         self._preparing.stop()
         self._bar.stop()

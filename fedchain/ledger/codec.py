@@ -13,16 +13,14 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from fedchain.arrays import Integers, Matrix, Vector, read_only
+from fedchain.arrays import EXPONENT, Integers, Matrix, Vector, read_only
 
 Storage = Literal["int8", "int16", "int32"]
 """How a quantised entry is stored."""
 
-COMMON_EXPONENT = 20
-"""The exponent that all rows are brought to, and the largest that is sent."""
 LARGEST: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
 """The largest absolute value of an entry, by storage."""
-LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": COMMON_EXPONENT}
+LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
 """The exponent at which an entry of 1 just fits, by storage: no unit vector needs a smaller one."""
 
 
@@ -62,7 +60,7 @@ def quantise(direction: Vector, storage: Storage) -> tuple[int, Integers]:
     norm = float(np.linalg.norm(direction))
     if not abs(norm - 1) <= 1e-6:
         raise ValueError(f"direction: norm is {norm!r}; must be 1")
-    peak, exponent = float(np.abs(direction).max()), COMMON_EXPONENT
+    peak, exponent = float(np.abs(direction).max()), EXPONENT
     while np.rint(math.ldexp(peak, exponent)) > LARGEST[storage]:
         exponent -= 1
     return exponent, read_only(np.rint(np.ldexp(direction, exponent)).astype(storage))
@@ -84,7 +82,7 @@ def common_exponent(messages: Sequence[Quantised]) -> Matrix:
     rows = np.empty((len(messages), len(messages[0].direction)))
     for row, message in zip(rows, messages, strict=True):
         row[:] = message.direction
-        row *= 2.0 ** (COMMON_EXPONENT - message.exponent)
+        row *= 2.0 ** (EXPONENT - message.exponent)
     return rows
 
 
@@ -124,7 +122,7 @@ def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool
     The same direction at another exponent would be another payload with the same content.
     """
     peak = max(abs(int(direction.max())), abs(int(direction.min())))
-    return exponent < COMMON_EXPONENT and 2 * peak + 1 <= LARGEST[storage]
+    return exponent < EXPONENT and 2 * peak + 1 <= LARGEST[storage]
 
 
 def _squared_block(block: Integers) -> int:

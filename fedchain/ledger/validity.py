@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 
+from fedchain.arrays import EXPONENT
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
 from fedchain.ledger import block as blocks
 from fedchain.ledger import message as messages
 from fedchain.ledger.block import Block, Header, block_hash, messages_root
 from fedchain.ledger.codec import (
-    COMMON_EXPONENT,
     LEAST_EXPONENT,
     could_be_finer,
     norm_bounds,
@@ -168,8 +168,8 @@ def _direction_problem(message: Message, rules: Rules) -> str | None:
     if len(direction) != rules.dimension:
         return f"direction: has {len(direction)} entries; must have {rules.dimension}"
     least = LEAST_EXPONENT[rules.storage]
-    if not least <= exponent <= COMMON_EXPONENT:
-        return f"exponent: is {exponent}; must be {least} to {COMMON_EXPONENT}"
+    if not least <= exponent <= EXPONENT:
+        return f"exponent: is {exponent}; must be {least} to {EXPONENT}"
     low, high = norm_bounds(rules.dimension, exponent)
     fourfold = 4 * squared_norm(direction)
     if not low <= fourfold <= high:

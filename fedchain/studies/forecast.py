@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from fedchain.privacy.guarantee import guarantee, warnings_for
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
+from fedchain.statements import peak_rss_mb
 
 SAMPLE = {"records_per_holder": 50, "held_out": 2}
 """How much of a task that makes its own data is made to measure a gradient."""
@@ -184,13 +184,9 @@ def _hash_seconds(tries: int = 5000) -> float:
 
 def _memory_mb(task: Task, records: int) -> float:
     """Add the data, and its tensors, to what this process has needed so far."""
-    import resource
-
-    scale = 1024 if sys.platform != "darwin" else 1024**2
-    so_far = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
     holder = task.holders[0]
     data = (holder.inputs.nbytes + holder.targets.nbytes) / holder.count * records
-    return so_far + 2 * data / 1e6
+    return peak_rss_mb() + 2 * data / 1e6
 
 
 def _disk_mb(scenario: Scenario, size: int) -> float:

@@ -305,14 +305,14 @@ def test_an_unfinished_run_is_not_begun_again_but_resumed(scenario, done, tmp_pa
 
 
 def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path, monkeypatch):
-    from fedchain.commands.terminal import Quiet
+    from fedchain.audience import Nobody
 
     def stop(self, record, messages):
         if record.round == 2:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Quiet, "hears", stop)
+        patch.setattr(Nobody, "hears", stop)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     folder = only_run(tmp_path)
     assert (told.code, told.out) == (130, "")
