@@ -1,0 +1,6 @@
+"""``python -m fedchain``: the command line, where the script is not on the path."""
+
+from fedchain.commands import main
+
+if __name__ == "__main__":
+    main()
