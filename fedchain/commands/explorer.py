@@ -65,7 +65,7 @@ def _chain(run: Run) -> Sight:
             byzantine = f"{row['byzantine_used']} of {row['byzantine']} used"
             chain.add_row(
                 str(row["height"]),
-                row["block"][:16],
+                row["block"][:8],
                 f"c{row['miner']}",
                 f"{row['time_s']:.1f} s",
                 str(row["messages"]),
@@ -103,7 +103,7 @@ def _block(run: Run, which: str) -> Sight:
         bodies = table(form, "message", "holder", "norm", "mechanism", "noise", "records")
         for m in messages:
             bodies.add_row(
-                m["id"][:16],
+                m["id"][:8],
                 "-" if m["holder"] is None else f"h{m['holder']}",
                 f"{m['norm']:.6g}",
                 m["mechanism"],
@@ -151,7 +151,7 @@ def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
         rows.add_row(
             str(row["round"]),
             f"h{row['holder']}",
-            row["id"][:16],
+            row["id"][:8],
             f"{row['norm']:.5g}",
             number(row["cosine"]),
             "yes" if row["used"] else "no",
