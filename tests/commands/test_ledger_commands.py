@@ -193,7 +193,7 @@ def test_the_chain_has_a_row_a_round(done):
     assert (seen["status"], seen["run"]) == ("finished", str(done.folder))
     assert [row["height"] for row in seen["rounds"]] == [1, 2, 3]
     told = call("inspect", done.folder, "--format", "plain")
-    assert [row["block"][:16] in told.out for row in seen["rounds"]] == [True] * 3
+    assert [row["block"][:8] in told.out for row in seen["rounds"]] == [True] * 3
 
 
 def test_a_block_is_found_by_height_and_by_the_start_of_its_hash(done):
