@@ -88,6 +88,7 @@ class RunFolder:
 
     def write_tables(self) -> None:
         """Write metrics.csv and messages.csv anew from the events."""
-        events = list(read_events(self.path / "events.ndjson"))
-        write_whole(self.path / "metrics.csv", as_csv(round_table(main_rounds(events))))
-        write_whole(self.path / "messages.csv", as_csv(message_table(events)))
+        events = self.path / "events.ndjson"  # read twice: never all of it in memory
+        rounds = round_table(main_rounds(read_events(events)))
+        write_whole(self.path / "metrics.csv", as_csv(rounds))
+        write_whole(self.path / "messages.csv", as_csv(message_table(read_events(events))))
