@@ -82,10 +82,17 @@ def run(
         found = Run.open(path)
         if found.manifest["status"] in OVER:
             return found
-        raise RunRefused(f"{path}: is not finished; go on with: fedchain resume {path}")
+        raise RunRefused(
+            f"{path}: is not finished; go on with: fedchain resume {path}, "
+            "or begin anew with --force"
+        )
     started = time.perf_counter()
     world = _world(scenario)
-    world.mechanism.cross_check()
+    try:
+        world.mechanism.cross_check()
+    except ArithmeticError as error:  # an accountant cannot hold the figure: far too much noise
+        text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
+        raise ScenarioError([], text) from error
     _make_folder(path, world, source, force)
     return _go_on(path, world, workers, audience, started)
 
@@ -120,7 +127,10 @@ def resume(folder: str | Path, *, workers: int | None = None, audience: Audience
 def _world(scenario: Scenario) -> World:
     try:
         return world_of(scenario)
-    except ValueError as error:  # what only a part itself can judge of its parameters
+    except (
+        ValueError,
+        ArithmeticError,
+    ) as error:  # what only a part itself can judge of its parameters
         raise ScenarioError([], str(error)) from error
 
 
@@ -142,6 +152,8 @@ def _make_folder(path: Path, world: World, source: str | None, force: bool) -> N
             _throw_away(path)
         draft.rename(path)  # fails if another process has made it meanwhile
     except OSError as error:
+        if path.exists():
+            raise RunRefused(f"{path}: another process has just begun it") from error
         raise RunError(f"{path}: cannot be made: {error.strerror}") from error
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -127,7 +127,7 @@ def privacy_statement(world: World, releases: Sequence[int]) -> dict[str, Any]:
         "delta": mechanism.delta,
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
-        "epsilon_pure_total": mechanism.pure_total,
+        "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
         "releases": list(releases),
         "releases_allowed": mechanism.releases,
         "worst_holder": int(np.argmax(releases)),

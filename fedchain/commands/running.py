@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ def _told(form: Format, folder: Path) -> Iterator[Audience]:
     def stop(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    go_on = f"go on with: fedchain resume {folder}"
+    go_on = f"go on with: fedchain resume {shlex.quote(str(folder))}"
     before = signal.signal(signal.SIGTERM, stop)
     terminal = None if form is Format.json else Terminal(stderr())
     try:

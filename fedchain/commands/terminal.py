@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -163,18 +164,23 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         caught = told["byzantine"] - told["byzantine_used"]
         attackers = f"{caught} of {told['byzantine']} Byzantine messages rejected, "
     stages = ", ".join(
-        f"{name} {value:.1f}" for name, value in seconds.items() if name != "total" and value
+        f"{name} {value:.1f}"
+        for name, value in seconds.items()
+        if name != "total" and value >= 0.05
     )
-    run = summary["run"]
+    run = shlex.quote(summary["run"])
     head = f"#{summary['height']} {summary['head'][:16]}" if summary["head"] else "genesis"
+    diverged = "loss" in summary["metrics"] and summary["metrics"]["loss"] is None
+    advice = "; the loss is no finite number: a smaller update.learning_rate may help"
     return [
-        f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds",
+        f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
+        f"{advice if diverged else ''}",
         f"privacy   {privacy}",
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         f"ledger    head {head}, {summary['stale_blocks']} stale, "
         f"{summary['reorganisations']} reorganisations",
         f"seconds   {seconds['total']:.1f} in all ({stages})",
         f"memory    {summary['peak_rss_mb']:.0f} MB",
-        f"files     {run}",
+        f"files     {summary['run']}",
         f"next      fedchain verify {run}   ·   fedchain report {run}",
     ]

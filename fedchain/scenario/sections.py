@@ -29,6 +29,11 @@ class Nodes(Section):
     identity: Literal["registered", "open"] = "registered"
     """Whether genesis fixes who may speak in a round, or anybody may."""
 
+    @property
+    def others(self) -> int:
+        """Number of nodes that a node may have as neighbours: all but itself."""
+        return self.holders + self.compute - 1
+
 
 class LedgerSettings(Section):
     """What is written, and when a block may be made."""

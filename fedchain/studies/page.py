@@ -151,6 +151,9 @@ def _promise(folder: Path) -> str:
     try:
         known = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
         words, warnings = str(known["guarantee"]), list(known.get("warnings", []))
+    except FileNotFoundError as error:
+        words = f"{folder}: is not finished; go on with: fedchain resume {folder}"
+        raise RunError(words) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder / 'privacy.json'}: cannot be read: {error}") from error
     told = f"<p>{_text(words[:1].upper() + words[1:].rstrip('.'))}.</p>"

@@ -407,8 +407,8 @@ def test_two_that_begin_the_same_run_do_not_destroy_each_other(
 
     monkeypatch.setattr(running, "world_of", overtaken)
     told = call("run", scenario, "--out", tmp_path)
-    assert told.code == 1
-    assert "cannot be made" in told.err
+    assert told.code == 2
+    assert "another process has just begun it" in told.err
     assert without_wall_time(copy) == without_wall_time(done.folder)
     assert [path.name for path in tmp_path.iterdir()] == [copy.name]
 
@@ -450,3 +450,37 @@ def test_explain_in_json_is_one_object_and_agrees_with_the_run(scenario, done):
     assert said["epsilon"]["delta"] == summary["epsilon"]["delta"]
     stated = json.loads((done.folder / "privacy.json").read_text())
     assert said["noise_multiplier"] == stated["noise_multiplier"]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("privacy.epsilon=1e-300", "ask for a larger epsilon"),
+        ("network={kind: random_regular, degree: 99}", "the number of other nodes"),
+        ("network={kind: random_regular, degree: 3}", "must be even"),
+    ],
+)
+def test_what_no_machine_can_run_is_a_bad_scenario(scenario, tmp_path, override, words):
+    odd = ["--set", "nodes.holders=10", "--set", "nodes.compute=3"]
+    told = call("run", scenario, "--out", tmp_path / "runs", *odd, "--set", override)
+    assert told.code == 2
+    assert words in told.err
+    assert "Traceback" not in told.err
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_rule_of_ones_own_that_returns_no_aggregate_is_named(scenario, tmp_path, monkeypatch):
+    text = "def three(directions, norms):\n    return 3\n"
+    (tmp_path / "my_odd_lab.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    rule = 'aggregation={kind: "my_odd_lab:three"}'
+    told = call("run", scenario, "--out", tmp_path / "runs", "--set", rule)
+    assert told.code == 1
+    assert "aggregation my_odd_lab:three: must return an Aggregate, got int" in told.err
+
+
+def test_a_model_that_diverged_is_not_called_a_plain_success(scenario, tmp_path):
+    rate = ["--set", "update={kind: gradient_descent, learning_rate: 1.0e+300}"]
+    told = call("run", scenario, "--out", tmp_path / "runs", *rate)
+    assert told.code == 0
+    assert "the loss is no finite number" in told.out

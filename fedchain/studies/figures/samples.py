@@ -33,7 +33,10 @@ def samples(study: Study) -> Drawing | None:
             ax.imshow(picture, interpolation="nearest")
             ax.set_title(file.stem.replace("_", " "), pad=2)
             ax.set_axis_off()
-    caption = "Held-out samples before and after: as scanned, the truth, and what the model keeps."
+    caption = (
+        "Held-out samples: intensity and depth as scanned, the truth, what the model keeps, and "
+        "its errors (orange: should be erased; yellow: should be kept)."
+    )
     return finished("samples", caption, figure)
 
 
