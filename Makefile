@@ -39,9 +39,11 @@ $(VENV)/bin/python:
 
 # The light install (what a run needs) and the full one (what the tests need as well).
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "installing into $(VENV): about a minute, the first time only" >&2
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing into $(VENV), with the tools of the tests: about a minute, the first time only" >&2
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.installed

@@ -47,6 +47,7 @@ def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
     located = [*noted, *(locate(root, problem) for problem in problems)]
     if scenario is not None and scenario.sweep is not None:
         located += _sweep_problems(root, scenario.sweep)
+    located.sort(key=lambda found: (found.mark.source, found.mark.line, found.mark.column))
     if located or scenario is None:
         unique = {found.render(): found.problem for found in located}
         raise ScenarioError(list(unique.values()), "\n".join(unique))
