@@ -94,6 +94,12 @@ class Forecast:
         ]
 
 
+LATER_MB = 100
+"""Measured: Opacus and dp-accounting for the cross-check, matplotlib for the pictures."""
+COPIES = 4
+"""How often the data lie in memory: as measured or simulated, as features, records, tensors."""
+
+
 def forecast(scenario: Scenario) -> Forecast:
     """Solve the noise of a scenario and estimate its cost by a few gradients on this machine.
 
@@ -183,10 +189,10 @@ def _hash_seconds(tries: int = 5000) -> float:
 
 
 def _memory_mb(task: Task, records: int) -> float:
-    """Add the data, and its tensors, to what this process has needed so far."""
+    """Add the data and the libraries that only a run loads to what this process has needed."""
     holder = task.holders[0]
     data = (holder.inputs.nbytes + holder.targets.nbytes) / holder.count * records
-    return peak_rss_mb() + 2 * data / 1e6
+    return peak_rss_mb() + LATER_MB + COPIES * data / 1e6
 
 
 def _disk_mb(scenario: Scenario, size: int) -> float:
