@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import contextlib
 import errno
-import io
 import json
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from command_line import call
 
-from fedchain import commands
 from fedchain.ledger.store import Store
 from fedchain.ledger.tampering import FIELDS
 from fedchain.results import LEDGER, Run, RunFolder
@@ -30,21 +26,6 @@ update: {kind: momentum, learning_rate: 0.1}
 ledger: {work: {kind: hashcash, difficulty_bits: 4}}
 attacks: [{kind: sign_flip, holders: [3]}]
 """
-
-
-def call(*arguments: object) -> SimpleNamespace:
-    """Run the command line in this process."""
-    out, err, before, path = io.StringIO(), io.StringIO(), sys.argv, list(sys.path)
-    sys.argv = ["fedchain", *map(str, arguments)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            commands.main()
-        code: object = 0
-    except SystemExit as stop:
-        code = stop.code or 0
-    finally:
-        sys.argv, sys.path[:] = before, path
-    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
 
 def begin(folder: Path, *arguments: str) -> Run:

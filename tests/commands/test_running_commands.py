@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import contextlib
 import errno
-import io
 import json
 import os
 import shutil
@@ -15,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from command_line import call
 
-from fedchain import commands
 from fedchain.results import Run, RunFolder
 from fedchain.timing import STAGES
 
@@ -34,21 +32,6 @@ attacks: [{kind: sign_flip, holders: [4], from_round: 2}]
 """
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 NO_PERMISSION = OSError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def call(*arguments: object) -> SimpleNamespace:
-    """Run the command line in this process."""
-    out, err, before, path = io.StringIO(), io.StringIO(), sys.argv, list(sys.path)
-    sys.argv = ["fedchain", *map(str, arguments)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            commands.main()
-        code: object = 0
-    except SystemExit as stop:
-        code = stop.code or 0
-    finally:
-        sys.argv, sys.path[:] = before, path
-    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,25 @@
+"""The command line in this process: what a user types, and what a user sees."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from types import SimpleNamespace
+
+from fedchain import commands
+
+
+def call(*arguments: object) -> SimpleNamespace:
+    """Return exit code, stdout and stderr of ``fedchain`` with these arguments."""
+    out, err, before, path = io.StringIO(), io.StringIO(), sys.argv, list(sys.path)
+    sys.argv = ["fedchain", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            commands.main()
+        code: object = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    finally:
+        sys.argv, sys.path[:] = before, path
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
