@@ -136,11 +136,11 @@ def privacy_statement(world: World, releases: Sequence[int]) -> dict[str, Any]:
 
 def sample_pictures(world: World, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
     """Yield held-out examples before and after the model, as PNG bytes by name."""
-    from matplotlib import image
-
     count = world.scenario.evaluate.samples
     if world.task.pictures is None or count == 0:
         return
+    from matplotlib import image  # takes longer than a small run
+
     for name, picture in world.task.pictures(outputs, count).items():
         file = io.BytesIO()
         image.imsave(file, picture, format="png")

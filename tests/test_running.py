@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -118,30 +119,60 @@ def test_an_unfinished_run_says_how_to_go_on(done, tmp_path):
     assert without_wall_time(resumed) == without_wall_time(done)
 
 
-def _run_or_resume(folder: Path) -> None:
-    try:
-        resume(folder, workers=2) if folder.exists() else run(forking(), folder.parent, workers=2)
-    except RunError as error:
-        raise SystemExit(str(error)) from error
+class _Signal:
+    """Tells the parent process that a round is over."""
+
+    def __init__(self, reached, at_round: int) -> None:
+        self._reached, self._at_round = reached, at_round
+
+    def begins(self, folder, world):
+        pass
+
+    def hears(self, record, messages):
+        if record.round == self._at_round:
+            self._reached.set()
+
+
+def _resume_and_tell(folder: Path, reached, at_round: int) -> None:
+    resume(folder, workers=2, audience=_Signal(reached, at_round))
+
+
+def _interrupted_at_once(out: Path) -> Path:
+    class Stop:
+        def begins(self, folder, world):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(forking(), out, audience=Stop())
+    return out / run_name(forking())
 
 
 def test_a_run_that_is_killed_at_twenty_random_moments_reaches_the_same_head(done, tmp_path):
-    folder = tmp_path / run_name(forking())
+    fresh = _interrupted_at_once(tmp_path / "fresh")
+    folder = shutil.copytree(fresh, tmp_path / "killed" / fresh.name)
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["fedchain.running", "fedchain.learning.classic"])
-    moments = np.random.default_rng(0)
-    for _ in range(20):
-        child = processes.Process(target=_run_or_resume, args=(folder,))
+    moments, height, kills = np.random.default_rng(0), 0, 0
+    while kills < 20:
+        height = min(height + int(moments.integers(1, 4)), 12)
+        reached = processes.Event()
+        child = processes.Process(target=_resume_and_tell, args=(folder, reached, height))
         child.start()
-        child.join(float(moments.uniform(0.0, 1.5)))
-        if child.is_alive():
-            os.kill(child.pid, signal.SIGKILL)
+        assert reached.wait(60)
+        child.join(float(moments.uniform(0.0, 0.03)))  # somewhere in the round that follows
+        assert child.is_alive()
+        os.kill(child.pid, signal.SIGKILL)
         child.join()
-    _run_or_resume(folder)
-    resumed = Run.open(folder)
-    assert resumed.manifest["head"] == done.manifest["head"]
-    assert without_wall_time(resumed) == without_wall_time(done)
-    assert resumed.verify().ok
+        kills += 1
+        assert len(Run.open(folder).metrics) >= height
+        if height == 12 or kills == 20:
+            resumed = resume(folder)
+            assert resumed.manifest["head"] == done.manifest["head"]
+            assert without_wall_time(resumed) == without_wall_time(done)
+            assert resumed.verify().ok
+            shutil.rmtree(folder)
+            shutil.copytree(fresh, folder)
+            height = 0
 
 
 def test_two_processes_cannot_write_one_run(done, tmp_path):
