@@ -47,7 +47,9 @@ def l_nearest(
     directions: Matrix,
     norms: Vector,
     *,
-    keep: Annotated[int, Field(ge=1), AtMost("nodes.holders", "the number of holders")],
+    keep: Annotated[
+        int, Field(ge=1), AtMost("nodes.asked", "the number of holders asked in a round")
+    ],
     scale: Scale = "restore",
 ) -> Aggregate:
     """Average the gradients whose directions lie nearest to the sum of all directions.

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.arrays import Vector
 
 
 @dataclass(frozen=True)
@@ -14,8 +20,8 @@ class Send:
     payload: Any
     """A message, a block, or a note to oneself: a frozen record."""
     to: str | int
-    """``everybody``, ``compute`` (all compute nodes), or a node's number; a timer is a Send to
-    oneself. The sender itself gets nothing from a Send to a group."""
+    """``everybody``, ``compute`` (all compute nodes), or the sender's own number: a timer. The
+    sender itself gets nothing from a Send to a group."""
     after_s: float = 0.0
     """Simulated seconds before it leaves."""
 
@@ -35,6 +41,9 @@ class Event:
 class EventQueue:
     """Events by time; those of the same time in the order in which they were put.
 
+    What goes to many nodes is sorted once and waits in one place of the heap, as the delivery
+    that comes next: the heap holds an entry a send, not one a node.
+
     >>> queue = EventQueue()
     >>> queue.put(2.0, 1, "late"); queue.put(1.0, 0, "soon"); queue.put(1.0, 1, "next")
     >>> [queue.take().payload for _ in range(len(queue))]
@@ -42,18 +51,42 @@ class EventQueue:
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, int, Any]] = []
+        self._heap: list[tuple[float, int, int, Any, _Rest]] = []
         self._count = 0
+        self._waiting = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return self._waiting
 
     def put(self, time_s: float, to: int, payload: Any) -> None:
         """Put a delivery at this time."""
-        heapq.heappush(self._heap, (time_s, self._count, to, payload))
+        heapq.heappush(self._heap, (time_s, self._count, to, payload, _NONE))
         self._count += 1
+        self._waiting += 1
+
+    def put_all(self, times_s: Vector, to: npt.NDArray[np.int64], payload: Any) -> None:
+        """Put a delivery to each of these nodes, each at its own time, shapes (n,)."""
+        if not len(times_s):
+            return
+        order = np.argsort(times_s, kind="stable")
+        places = (order + self._count).tolist()
+        rest = zip(times_s[order].tolist(), places, to[order].tolist(), strict=True)
+        heapq.heappush(self._heap, (*next(rest), payload, rest))
+        self._count += len(order)
+        self._waiting += len(order)
 
     def take(self) -> Event:
         """Take the earliest delivery out."""
-        time_s, _, to, payload = heapq.heappop(self._heap)
+        time_s, _, to, payload, rest = self._heap[0]
+        following = next(rest, None)
+        if following is None:
+            heapq.heappop(self._heap)
+        else:
+            heapq.heapreplace(self._heap, (*following, payload, rest))
+        self._waiting -= 1
         return Event(time_s, to, payload)
+
+
+_Rest = Iterator[tuple[float, int, int]]
+"""What else a send delivers: time, place in the order, node."""
+_NONE: _Rest = iter(())

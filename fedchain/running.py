@@ -209,13 +209,13 @@ def _to_the_end(
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, this chain the first seen.
         store.set_head(chain.head)
-        releases = [holder.budget.releases for holder in simulation.holders]
+        releases = simulation.releases
         _state_the_end(folder, world, simulation, releases)
         return _status(simulation, world), {
             "stale_blocks": chain.stale,
             "reorganisations": chain.reorganisations,
             "epsilon": epsilon_spent(world, releases),
-            "silenced": sum(holder.silent == BUDGET_SPENT for holder in simulation.holders),
+            "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
             "refused": sum(len(node.refusals) for node in simulation.compute),
         }
 
@@ -258,7 +258,7 @@ def _play(
 def _status(simulation: Simulation, world: World) -> str:
     if simulation.chain.height >= world.rules.rounds:
         return "finished"
-    silent = {holder.silent for holder in simulation.holders}
+    silent = set(simulation.silent.values())
     log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
     return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"
 
@@ -273,7 +273,7 @@ def _same_genesis(path: Path, store: Store, world: World) -> None:
 
 
 def _state_the_end(
-    folder: RunFolder, world: World, simulation: Simulation, releases: list[int]
+    folder: RunFolder, world: World, simulation: Simulation, releases: Mapping[int, int]
 ) -> None:
     """Write what can be said only when all rounds are over."""
     weights = simulation.state(simulation.chain.head).weights

@@ -8,7 +8,6 @@ block goes to all, and every full node recomputes it and appends it.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -78,8 +77,9 @@ class Simulation:
         self._queue = EventQueue()
         self.compute = tuple(self._compute_node(node) for node in world.compute)
         """The compute nodes, with what they refused."""
-        self.holders = tuple(self._data_holder(k) for k in range(len(world.holders)))
-        """The data holders, with their budgets."""
+        self.seats = tuple(self._data_holder(seat) for seat in range(len(world.seats)))
+        """The data holders of a round, each on its seat."""
+        self._budgets: dict[int, Budget] = {}
         self._observer = Observer(
             self.chain,
             self._steps,
@@ -102,7 +102,7 @@ class Simulation:
             The record of each round when the observer's chain reaches it, with the records of
             its messages; again for rounds that a reorganisation replaces.
         """
-        nodes: tuple[Node, ...] = (*self.compute, *self.holders)
+        nodes: tuple[Node, ...] = (*self.compute, *self.seats)
         for node in nodes:
             self._post(node.node, node.start(), 0.0)
         while self._queue:
@@ -118,13 +118,26 @@ class Simulation:
         """Return the messages that no block carries and no round has told of."""
         return self._observer.stragglers(self._world.rules.rounds + 1)
 
+    @property
+    def releases(self) -> dict[int, int]:
+        """Releases so far of every holder that has been asked, forks included."""
+        return {holder: budget.releases for holder, budget in self._budgets.items()}
+
+    @property
+    def silent(self) -> dict[int, str]:
+        """Holders that did not speak when they should have, and the last reason why."""
+        return {holder: why for seat in self.seats for holder, why in seat.silent.items()}
+
     def _post(self, sender: int, sends: list[Send], now_s: float) -> None:
         for send in sends:
             if isinstance(send.payload, Block):
                 self._keep(send.payload, now_s)
             leaves = now_s + send.after_s
-            for node in self._world.recipients(sender, send):
-                self._queue.put(leaves + self._world.delays[sender, node], node, send.payload)
+            if isinstance(send.to, int):
+                self._queue.put(leaves, send.to, send.payload)
+            else:
+                nodes, seconds = self._world.ways(sender, send.to)
+                self._queue.put_all(leaves + seconds, nodes, send.payload)
 
     def _keep(self, block: Block, now_s: float) -> None:
         state = self._library.states.get(block_hash(block.header))
@@ -147,7 +160,7 @@ class Simulation:
         effort = Effort(
             deadline_s=world.scenario.ledger.deadline_s,
             hashes_per_second=tries_per_second / len(world.compute),
-            expected=len(world.holders),
+            expected=len(world.seats),
         )
         secret = digest(world.scenario.seed, "compute node", node)
         return ComputeNode(
@@ -162,15 +175,19 @@ class Simulation:
             self._watch,
         )
 
-    def _data_holder(self, holder: int) -> DataHolder:
+    def _data_holder(self, seat: int) -> DataHolder:
         return DataHolder(
-            self._world.holders[holder],
+            self._world.seats[seat],
             LightClient(self._world.genesis.header),
-            Budget(self._world.mechanism),
-            functools.partial(self._begin, holder),
-            functools.partial(self._release, holder),
+            lambda round_: self._world.sampling.holders_of(round_)[seat],
+            self._budget,
+            self._begin,
+            self._release,
             self._world.scenario.rounds,
         )
+
+    def _budget(self, holder: int) -> Budget:
+        return self._budgets.setdefault(holder, Budget(self._world.mechanism))
 
     def _begin(self, holder: int, parent: bytes, round_: int) -> None:
         if self._recorded(holder, parent, round_) is None:
@@ -194,7 +211,7 @@ class Simulation:
             self._watch,
         )
         if message is not None:
-            releases = self.holders[holder].budget.releases + 1
+            releases = self._budget(holder).releases + 1
             epsilon = finite(world.mechanism.epsilon_after(releases))
             self._observer.note(Released(holder, message, name, releases, epsilon))
         return message

@@ -8,7 +8,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from fedchain.world import World
 
 PACKAGES = ("fedchain", "torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
 """Packages whose versions a manifest names: what the results depend on."""
+
+LISTED = 1000
+"""Holders up to which a statement has an entry for each."""
 
 
 def begun(world: World) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def begun(world: World) -> dict[str, Any]:
         "record": world.task.record,
         "note": world.task.note,
         "baselines": {name: plain_numbers(m) for name, m in world.task.baselines.items()},
-        "epsilon": epsilon_spent(world, [0]),
+        "epsilon": epsilon_spent(world, {}),
         "seconds": dict.fromkeys(("total", *STAGES), 0.0),
         "peak_rss_mb": 0.0,
     }
@@ -86,7 +89,7 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
     }
 
 
-def epsilon_spent(world: World, releases: Sequence[int]) -> dict[str, Any]:
+def epsilon_spent(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
     """Return what the holder with the most releases has spent.
 
     Releases outlive the rounds: a holder that hears of the last block late may answer one more
@@ -94,9 +97,9 @@ def epsilon_spent(world: World, releases: Sequence[int]) -> dict[str, Any]:
 
     Args:
         world: the parts.
-        releases: releases of each holder so far, forks included.
+        releases: releases so far of every holder that has made any, forks included.
     """
-    mechanism, worst = world.mechanism, max(releases)
+    mechanism, worst = world.mechanism, max(releases.values(), default=0)
     promised = math.isfinite(mechanism.epsilon_per_release)
     return {
         "per_release": finite(mechanism.epsilon_per_release),
@@ -106,31 +109,45 @@ def epsilon_spent(world: World, releases: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def privacy_statement(world: World, releases: Sequence[int]) -> dict[str, Any]:
+def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
     """Return what ``privacy.json`` says.
 
     Args:
         world: the parts.
-        releases: releases of each holder over the whole run, forks included.
+        releases: releases over the whole run of every holder that has made any, forks included.
     """
-    mechanism, worst = world.mechanism, max(releases)
-    counts = [records.count for records in world.task.holders]
+    mechanism, holders = world.mechanism, range(world.scenario.nodes.holders)
+    made = np.array([releases.get(holder, 0) for holder in holders])
+    worst, sampled = int(made.max()), world.scenario.nodes.asked < len(holders)
+    counts = np.array([records.count for records in world.task.holders])
     return {
-        "guarantee": guarantee(mechanism, worst, world.task.record),
-        "warnings": warnings_for(mechanism, counts),
+        "guarantee": guarantee(mechanism, worst, world.task.record, sampled=sampled),
+        "warnings": warnings_for(mechanism, counts.tolist()),
         "mechanism": mechanism.name,
         "unit": mechanism.unit,
         "record": world.task.record,
-        "records": counts,
+        "records": _each(counts),
         "noise_multiplier": mechanism.noise_multiplier,
         "clip": finite(mechanism.clip),
         "delta": mechanism.delta,
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
         "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
-        "releases": list(releases),
+        "releases": _each(made),
+        "holders_by_releases": dict(enumerate(np.bincount(made).tolist())),
         "releases_allowed": mechanism.releases,
-        "worst_holder": int(np.argmax(releases)),
+        "worst_holder": int(made.argmax()),
+    }
+
+
+def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
+    """Return a count a holder, or the range where holders are very many."""
+    if len(counts) <= LISTED:
+        return [int(count) for count in counts]
+    return {
+        "min": int(counts.min()),
+        "median": float(np.median(counts)),
+        "max": int(counts.max()),
     }
 
 

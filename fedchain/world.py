@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from fedchain.arrays import Matrix, read_only
+from fedchain.arrays import Matrix, Vector, read_only
 from fedchain.attacks import attacks
-from fedchain.events import Send
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.block import Block
@@ -19,11 +20,14 @@ from fedchain.ledger.work import Work, works
 from fedchain.network.topology import topologies
 from fedchain.nodes.identity import Identities
 from fedchain.nodes.release import Attack
+from fedchain.nodes.sampling import Sampling
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import stream
+from fedchain.scenario import Attack as Misbehaviour
 from fedchain.scenario import Scenario
 from fedchain.transition import canonical_json
 
+Nodes = npt.NDArray[np.int64]
 MAX_NORM = 1e9
 """Largest s_k that a chain accepts."""
 MAX_AHEAD_MS = 7_200_000
@@ -40,8 +44,10 @@ class World:
     """Data, model, loss, metrics."""
     mechanism: Mechanism
     """The noise, solved for the whole run."""
+    sampling: Sampling
+    """Who is asked in which round."""
     identities: Identities
-    """Every holder's keys."""
+    """The keys of those who are asked."""
     rules: Rules
     """What genesis fixes."""
     work: Work
@@ -51,7 +57,7 @@ class World:
     genesis: Block
     """The first block."""
     delays: Matrix
-    """Seconds from node to node, compute nodes first, shape (nodes, nodes)."""
+    """Seconds from and to each compute node, compute nodes first, shape (compute, nodes)."""
 
     @property
     def compute(self) -> range:
@@ -59,25 +65,39 @@ class World:
         return range(self.scenario.nodes.compute)
 
     @property
-    def holders(self) -> range:
-        """Numbers of the data holders in the network; holder k is node ``compute + k``."""
+    def seats(self) -> range:
+        """Numbers of the data holders' seats in the network; seat k is node ``compute + k``."""
         first = self.scenario.nodes.compute
-        return range(first, first + self.scenario.nodes.holders)
+        return range(first, first + self.scenario.nodes.asked)
 
-    def recipients(self, sender: int, send: Send) -> range | tuple[int, ...]:
-        """Return the nodes that a send is for."""
-        if isinstance(send.to, int):
-            return (send.to,)
-        everybody = range(len(self.delays))
-        group = everybody if send.to == "everybody" else self.compute
-        return tuple(node for node in group if node != sender)
+    def ways(self, sender: int, group: str) -> tuple[Nodes, Vector]:
+        """Return who hears what a node sends to a group, and after how many seconds.
+
+        Args:
+            sender: a compute node, or a seat: it can reach only the group ``compute``.
+            group: ``everybody`` or ``compute``.
+        """
+        if sender in self.seats:
+            return np.arange(len(self.compute)), self.delays[:, sender]
+        reached = self.delays.shape[1] if group == "everybody" else len(self.compute)
+        others = np.delete(np.arange(reached), sender)
+        return others, self.delays[sender, others]
 
     def attack_on(self, holder: int, round_: int) -> tuple[str, Attack | None]:
         """Return name and function of what a holder sends instead in a round, if anything."""
-        for attack in self.scenario.attacks:
-            if holder in attack.holders and attack.active(round_):
+        for attack in self._attacks.get(holder, ()):
+            if attack.active(round_):
                 return attack.part.kind, functools.partial(attacks.build, attack.part)
         return "", None
+
+    @functools.cached_property
+    def _attacks(self) -> Mapping[int, list[Misbehaviour]]:
+        """The attacks of each Byzantine holder."""
+        found: dict[int, list[Misbehaviour]] = {}
+        for attack in self.scenario.attacks:
+            for holder in attack.holders:
+                found.setdefault(holder, []).append(attack)
+        return found
 
 
 def world_of(scenario: Scenario) -> World:
@@ -97,8 +117,9 @@ def world_of(scenario: Scenario) -> World:
     task = tasks.build(scenario.task, nodes.holders, seed)
     model = task.model()
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
-    mechanism = mechanisms.build(scenario.privacy, rounds, len(state.weights))
-    identities = Identities(seed, nodes.holders, rounds, nodes.identity == "registered")
+    sampling = sampling_of(scenario)
+    mechanism = mechanisms.build(scenario.privacy, sampling.most_releases, len(state.weights))
+    identities = Identities(seed, sampling, nodes.identity == "registered")
     work = works.build(scenario.ledger.work)
     rules = Rules(
         aggregation=canonical_json(scenario.aggregation),
@@ -106,7 +127,7 @@ def world_of(scenario: Scenario) -> World:
         dimension=len(state.weights),
         layout=layout(model),
         dtype=scenario.ledger.weights,
-        holders=nodes.holders,
+        holders=nodes.asked,
         identity=nodes.identity,
         identity_root=identities.root,
         quorum=quorum_of(scenario),
@@ -118,14 +139,19 @@ def world_of(scenario: Scenario) -> World:
         retarget_window=work.retarget_window,
         max_ahead_ms=MAX_AHEAD_MS,
     )
-    everybody = nodes.compute + nodes.holders
-    delays = topologies.build(scenario.network, everybody, stream(seed, "network"))
+    everybody = nodes.compute + nodes.asked
+    generator = stream(seed, "network")
+    delays = read_only(topologies.build(scenario.network, nodes.compute, everybody, generator))
     first = genesis(rules, state)
-    return World(
-        scenario, task, mechanism, identities, rules, work, state, first, read_only(delays)
-    )
+    return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, delays)
+
+
+def sampling_of(scenario: Scenario) -> Sampling:
+    """Return who is asked in which round."""
+    nodes = scenario.nodes
+    return Sampling(scenario.seed, nodes.holders, nodes.asked, scenario.rounds)
 
 
 def quorum_of(scenario: Scenario) -> int:
-    """Return the fewest messages of a block: the quorum's share of the holders, rounded up."""
-    return max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.holders - 1e-9)))
+    """Return the fewest messages of a block: the quorum's share of those asked, rounded up."""
+    return max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9)))

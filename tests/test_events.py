@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,3 +29,24 @@ def test_a_stage_inside_another_is_not_counted_twice(monkeypatch):
     lap = watch.lap()
     assert (lap["ledger"], lap["aggregation"]) == (3.0, 4.0)
     assert set(lap) == set(STAGES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_deliveries_of_one_send_come_as_if_each_had_been_put_by_itself(seed):
+    generator = np.random.default_rng(seed)
+    together, apart = EventQueue(), EventQueue()
+    taken = [], []
+    for payload in range(40):
+        times = generator.integers(0, 6, generator.integers(0, 8)) / 2.0 + payload / 4
+        to = generator.permutation(len(times))
+        together.put_all(times, to, payload)
+        together.put(payload / 4, 99, "timer")
+        for time_s, node in zip(times.tolist(), to.tolist(), strict=True):
+            apart.put(time_s, node, payload)
+        apart.put(payload / 4, 99, "timer")
+        for queue, seen in zip((together, apart), taken, strict=True):
+            seen.append((len(queue), queue.take()))
+    for queue, seen in zip((together, apart), taken, strict=True):
+        seen.extend(queue.take() for _ in range(len(queue)))
+        assert not queue
+    assert taken[0] == taken[1]

@@ -114,7 +114,7 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
 
     monkeypatch.setattr(kind, "noise", noted)
     list(made.simulation.rounds())
-    releases = sum(holder.budget.releases for holder in made.simulation.holders)
+    releases = sum(made.simulation.releases.values())
     assert len(drawn) == releases > 12 * 10  # forks have cost releases
     scaled = np.array(drawn)
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
@@ -139,7 +139,7 @@ def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_pat
 
     again = simulate(scenario, tmp_path, noted)
     replayed = list(again.simulation.rounds())
-    releases = sum(holder.budget.releases for holder in again.simulation.holders)
+    releases = sum(again.simulation.releases.values())
     assert len(asked) < releases / 2
     assert len(carried) > 0
     assert [(r.block, r.epsilon, r.time_s) for r, _ in replayed] == [

@@ -96,10 +96,12 @@ def heading(world: World) -> str:
             f"epsilon <= {total:.3g} (delta {mechanism.delta:g}, "
             f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
         )
+    nodes = scenario.nodes
+    asked = f", {nodes.asked} a round" if nodes.asked < nodes.holders else ""
     return " · ".join(
         (
-            f"{scenario.nodes.holders} holders" + (f" ({named})" if named else ""),
-            f"{scenario.nodes.compute} compute nodes",
+            f"{nodes.holders} holders" + (f" ({named})" if named else "") + asked,
+            f"{nodes.compute} compute nodes",
             f"{scenario.rounds} rounds",
             f"{world.rules.dimension:,} weights",
             privacy,

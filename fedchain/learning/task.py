@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,9 @@ class Task:
 
     name: str
     """The registered name."""
-    holders: tuple[Records, ...]
-    """One entry a data holder."""
+    holders: Sequence[Records]
+    """One entry a data holder. Where there are very many it may make an entry when it is asked
+    for, the same one every time."""
     held_out: Records
     """What the model is measured on; no holder has it."""
     model: Callable[[], torch.nn.Module]

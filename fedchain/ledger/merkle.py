@@ -7,7 +7,7 @@ node without a neighbour moves up as it is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HASH = 32
@@ -27,7 +27,9 @@ class InclusionProof:
 
 
 class Tree:
-    """A tree that keeps its levels, so that many proofs of one big list are cheap.
+    """A tree that keeps its levels, so that many proofs of one big list are cheap: 64 bytes a leaf.
+
+    The leaves may come one by one: none of them is kept.
 
     >>> tree = Tree([b"a", b"b", b"c"])
     >>> proof = tree.proof(2)
@@ -35,12 +37,14 @@ class Tree:
     True
     """
 
-    def __init__(self, leaves: Sequence[bytes]) -> None:
-        sha256 = hashlib.sha256
-        self.size = len(leaves)
-        levels = [b"".join([sha256(b"\x00" + leaf).digest() for leaf in leaves])]
+    def __init__(self, leaves: Iterable[bytes]) -> None:
+        sha256, lowest = hashlib.sha256, bytearray()
+        for leaf in leaves:
+            lowest += sha256(b"\x00" + leaf).digest()
+        levels = [bytes(lowest)]
         while len(levels[-1]) > HASH:
             levels.append(_level_above(levels[-1]))
+        self.size = len(lowest) // HASH
         self._levels = levels
 
     @property
@@ -117,7 +121,8 @@ def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
 
 
 def _level_above(level: bytes) -> bytes:
-    sha256 = hashlib.sha256
+    sha256, above = hashlib.sha256, bytearray()
     whole = len(level) - len(level) % (2 * HASH)
-    nodes = [sha256(b"\x01" + level[i : i + 2 * HASH]).digest() for i in range(0, whole, 2 * HASH)]
-    return b"".join(nodes) + level[whole:]
+    for i in range(0, whole, 2 * HASH):
+        above += sha256(b"\x01" + level[i : i + 2 * HASH]).digest()
+    return bytes(above + level[whole:])

@@ -1,31 +1,34 @@
 """Topologies and latencies: how long a message takes from one node to another.
 
 Nodes pass on what they hear, so a message takes the quickest path. Each link draws its latency
-once, from a named stream, and keeps it.
+once, from a named stream, and keeps it. A delay is the same both ways, and every send goes from
+or to a compute node: its row is all that is ever asked for, so that nothing grows with the
+square of the seats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from fedchain.arrays import Matrix, Vector
 from fedchain.registry import AtMost, Family, Part
 
-if TYPE_CHECKING:
-    import networkx
-
 Latency = Callable[[int, np.random.Generator], Vector]
 """(number of links, generator) to milliseconds a link, shape (links,)."""
 Milliseconds = Annotated[float, Field(gt=0)]
+Links = npt.NDArray[np.int64]
+"""The two ends of each link, shape (links, 2)."""
 
 latencies: Family[Latency] = Family("latency", ("fedchain.network.topology",))
 """Part: ``(*, ...) -> Latency``."""
 topologies: Family[Matrix] = Family("network", ("fedchain.network.topology",))
-"""Part: ``(nodes, generator, *, ...) -> delays in seconds, shape (nodes, nodes)``."""
+"""Part: ``(compute, nodes, generator, *, ...) -> delays in seconds, shape (compute, nodes)``, of
+each compute node from and to every node; compute nodes first, then the seats of data holders."""
 
 HUNDRED_MS = Part("constant", {"value": 100.0})
 
@@ -89,32 +92,42 @@ def lognormal(
 
 @topologies
 def complete(
+    compute: int,
     nodes: int,
     generator: np.random.Generator,
     *,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Matrix:
-    """Link every node with every other.
+    """Link every compute node with every other node; data holders pass nothing on.
 
     Args:
-        nodes: number of nodes.
+        compute: number of compute nodes.
+        nodes: number of all nodes.
         generator: where the latencies come from.
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds, symmetric, zero on the diagonal, shape (nodes, nodes).
+        Delays in seconds, zero from a node to itself, shape (compute, nodes).
 
-    >>> complete(2, np.random.default_rng(0), latency_ms=HUNDRED_MS).tolist()
-    [[0.0, 0.1], [0.1, 0.0]]
+    >>> complete(2, 3, np.random.default_rng(0), latency_ms=HUNDRED_MS).tolist()
+    [[0.0, 0.1, 0.1], [0.1, 0.0, 0.1]]
     """
-    upper = np.triu_indices(nodes, 1)
-    links = np.zeros((nodes, nodes))
-    links[upper] = latencies.build(latency_ms)(len(upper[0]), generator) / 1000.0
-    return _quickest(links + links.T)
+    law, seats = latencies.build(latency_ms), nodes - compute
+    among = np.column_stack(np.triu_indices(compute, 1))
+    between = _quickest(compute, compute, among, law(len(among), generator) / 1000.0)
+    # Seat by seat: one more draws after the others, and leaves their latencies alone.
+    down = law(seats * compute, generator).reshape(seats, compute).T / 1000.0
+    delays = np.full((compute, nodes), np.inf)
+    delays[:, :compute] = between
+    for relay in range(compute):
+        through = between[:, relay, None] + down[relay]
+        np.minimum(delays[:, compute:], through, out=delays[:, compute:])
+    return delays
 
 
 @topologies
 def ring(
+    compute: int,
     nodes: int,
     generator: np.random.Generator,
     *,
@@ -123,23 +136,26 @@ def ring(
     """Link every node with two neighbours, in a ring.
 
     Args:
-        nodes: number of nodes, at least 3.
+        compute: number of compute nodes, which come first.
+        nodes: number of all nodes, at least 3.
         generator: where the latencies come from.
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds along the quickest path, shape (nodes, nodes).
+        Delays in seconds along the quickest path, shape (compute, nodes).
 
-    >>> ring(4, np.random.default_rng(0), latency_ms=HUNDRED_MS)[0].round(3).tolist()
+    >>> ring(1, 4, np.random.default_rng(0), latency_ms=HUNDRED_MS)[0].round(3).tolist()
     [0.0, 0.1, 0.2, 0.1]
     """
-    import networkx
-
-    return _delays(networkx.cycle_graph(nodes), generator, latency_ms)
+    around = np.arange(nodes)
+    links = _in_order(np.column_stack((around, (around + 1) % nodes)))
+    seconds = latencies.build(latency_ms)(len(links), generator) / 1000.0
+    return _quickest(compute, nodes, links, seconds)
 
 
 @topologies
 def random_regular(
+    compute: int,
     nodes: int,
     generator: np.random.Generator,
     *,
@@ -149,19 +165,20 @@ def random_regular(
     """Link every node with the same number of neighbours, chosen at random.
 
     Args:
-        nodes: number of nodes.
+        compute: number of compute nodes.
+        nodes: number of all nodes.
         generator: where the links and latencies come from.
         degree: neighbours of each node, at least 2; nodes times degree must be even.
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds along the quickest path, shape (nodes, nodes).
+        Delays in seconds along the quickest path, shape (compute, nodes).
 
     Raises:
         ValueError: no such graph exists.
 
-    >>> random_regular(6, np.random.default_rng(0), degree=2).shape
-    (6, 6)
+    >>> random_regular(2, 6, np.random.default_rng(0), degree=2).shape
+    (2, 6)
     """
     import networkx
 
@@ -173,19 +190,21 @@ def random_regular(
     seeds = iter(lambda: int(generator.integers(2**31)), -1)
     graphs = (networkx.random_regular_graph(degree, nodes, seed) for seed in seeds)
     connected = next(graph for graph in graphs if networkx.is_connected(graph))
-    return _delays(connected, generator, latency_ms)
+    links = _in_order(np.array(connected.edges))
+    seconds = latencies.build(latency_ms)(len(links), generator) / 1000.0
+    return _quickest(compute, nodes, links, seconds)
 
 
-def _delays(graph: networkx.Graph, generator: np.random.Generator, latency_ms: Part) -> Matrix:
-    links = np.zeros((len(graph), len(graph)))
-    ends = sorted(tuple(sorted(edge)) for edge in graph.edges)
-    seconds = latencies.build(latency_ms)(len(ends), generator) / 1000.0
-    for (left, right), delay in zip(ends, seconds, strict=True):
-        links[left, right] = links[right, left] = delay
-    return _quickest(links)
+def _in_order(links: Links) -> Links:
+    """Sort links by their ends: which latency a link draws must not depend on a library's order."""
+    ends = np.sort(links, axis=1)
+    return ends[np.lexsort((ends[:, 1], ends[:, 0]))]
 
 
-def _quickest(links: Matrix) -> Matrix:
-    from scipy.sparse.csgraph import shortest_path
+def _quickest(compute: int, nodes: int, links: Links, seconds: Vector) -> Matrix:
+    """Return the delay of the quickest path from each compute node, shape (compute, nodes)."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
 
-    return np.asarray(shortest_path(links, method="D", directed=False))
+    graph = csr_array((seconds, links.T), shape=(nodes, nodes))
+    return np.asarray(dijkstra(graph, directed=False, indices=range(compute)))

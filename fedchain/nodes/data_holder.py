@@ -1,4 +1,8 @@
-"""The data holder: follows the head, and releases one private gradient for each head it sees."""
+"""The data holder: follows the head, and releases one private gradient for each head it sees.
+
+It listens through a seat of the network. Where everybody is asked in every round a seat is one
+holder for good; where cohorts are sampled another holder sits there in every round.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,10 @@ NO_DIRECTION = "gradient is zero or not finite"
 GRADIENT_S = 1.0
 """Simulated seconds that a holder takes to compute its gradient."""
 
-Release = Callable[[bytes, int], Message | None]
-"""(parent, round) to the signed message; None if there is no direction to send."""
+Begin = Callable[[int, bytes, int], None]
+"""Told of (holder, parent, round) whose gradient will be asked for."""
+Release = Callable[[int, bytes, int], Message | None]
+"""(holder, parent, round) to the signed message; None if there is no direction to send."""
 
 
 @dataclass(frozen=True)
@@ -29,36 +35,48 @@ class GradientDone:
 
 
 class DataHolder:
-    """A holder of records. It speaks once for each head, as long as its budget lasts."""
+    """Whoever sits on one seat. It speaks once for each head, as long as its budget lasts."""
 
     def __init__(
         self,
         node: int,
         client: LightClient,
-        budget: Budget,
-        begin: Callable[[bytes, int], None],
+        holder_at: Callable[[int], int],
+        budget_of: Callable[[int], Budget],
+        begin: Begin,
         release: Release,
         rounds: int,
     ) -> None:
+        """Sit down at the chain's beginning.
+
+        Args:
+            node: the seat's number in the network.
+            client: its view of the chain.
+            holder_at: round to the holder that sits here.
+            budget_of: holder to its releases, each counted, on whatever seat it made them.
+            begin: told when a gradient will be asked for.
+            release: makes the message.
+            rounds: highest block.
+        """
         self._node = node
         self.client = client
         """Its view of the chain."""
-        self.budget = budget
-        """Its releases, each counted."""
-        self.silent: str = ""
-        """Why it did not speak when it should have: empty, or the last reason."""
+        self.silent: dict[int, str] = {}
+        """Who did not speak here when it should have, and the last reason why."""
+        self._holder_at, self._budget_of = holder_at, budget_of
         self._begin, self._release, self._rounds = begin, release, rounds
 
     @property
     def node(self) -> int:
-        """The node's number in the network."""
+        """The seat's number in the network."""
         return self._node
 
     def start(self) -> list[Send]:
         """Begin to work at the head: genesis, or the block that just arrived."""
         if self.client.height >= self._rounds:
             return []
-        self._begin(self.client.head, self.client.height + 1)
+        round_ = self.client.height + 1
+        self._begin(self._holder_at(round_), self.client.head, round_)
         return [Send(GradientDone(self.client.head), self.node, GRADIENT_S)]
 
     def receive(self, payload: object, now_s: float) -> list[Send]:
@@ -73,12 +91,15 @@ class DataHolder:
                 return []
 
     def _speak(self, parent: bytes) -> list[Send]:
-        if not self.budget.allows(parent):
-            self.silent = BUDGET_SPENT
+        round_ = self.client.height + 1
+        holder = self._holder_at(round_)
+        budget = self._budget_of(holder)
+        if not budget.allows(parent):
+            self.silent[holder] = BUDGET_SPENT
             return []
-        message = self._release(parent, self.client.height + 1)
+        message = self._release(holder, parent, round_)
         if message is None:
-            self.silent = NO_DIRECTION
+            self.silent[holder] = NO_DIRECTION
             return []
-        self.budget.spend(parent)
+        budget.spend(parent)
         return [Send(message, "compute")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fedchain.ledger.merkle import InclusionProof, Tree
 from fedchain.ledger.message import identity_leaves, identity_of
 from fedchain.ledger.rules import ZERO
 from fedchain.ledger.signature import public_key_of
+from fedchain.nodes.sampling import Sampling
 from fedchain.randomness import digest
 
 REMEMBERED = 2
@@ -24,33 +26,25 @@ class Identity:
     public_key: bytes
     """Ed25519 public key, 32 bytes; its SHA-256 is P*."""
     proof: InclusionProof | None
-    """Shows that P* is registered for this round; None where identities are open."""
+    """Shows that P* is registered for this round; None where it is not."""
 
 
 class Identities:
-    """The keys of all holders for all rounds, and their registration.
+    """The keys of the holders for the rounds that they are asked in, and their registration.
 
-    The registered list is ordered by P*, which is a hash: the order tells nothing about who
-    stands behind two entries, so a reader of the chain cannot link two rounds.
+    The registered list is ordered by round and P*, which is a hash: the order tells nothing
+    about who stands behind two entries, so a reader of the chain cannot link two rounds. Only
+    the tree is kept; the keys of a round are made again when the round comes.
 
-    >>> names = Identities(seed=0, holders=2, rounds=3, registered=True)
+    >>> names = Identities(0, Sampling(seed=0, holders=2, asked=2, rounds=3), registered=True)
     >>> names.of(1, 3).public_key == names.of(1, 2).public_key
     False
     """
 
-    def __init__(self, seed: int, holders: int, rounds: int, registered: bool) -> None:
-        self._seed = seed
-        self._of = functools.lru_cache(REMEMBERED * holders)(self._made)
-        self._tree: Tree | None = None
-        self._index: dict[bytes, int] = {}
-        if registered:
-            pairs = sorted(
-                (number, identity_of(public_key_of(self._secret(holder, number))))
-                for holder in range(holders)
-                for number in range(1, rounds + 1)
-            )
-            self._tree = Tree(identity_leaves(pairs))
-            self._index = {identity: place for place, (_, identity) in enumerate(pairs)}
+    def __init__(self, seed: int, sampling: Sampling, registered: bool) -> None:
+        self._seed, self._sampling = seed, sampling
+        self._of_round = functools.lru_cache(REMEMBERED)(self._made)
+        self._tree = Tree(identity_leaves(self._pairs())) if registered else None
 
     @property
     def root(self) -> bytes:
@@ -58,15 +52,33 @@ class Identities:
         return self._tree.root if self._tree else ZERO
 
     def of(self, holder: int, round_: int) -> Identity:
-        """Return the identity of a holder in a round."""
-        return self._of(holder, round_)
+        """Return the identity of a holder in a round, unregistered where it is not asked."""
+        if not 1 <= round_ <= self._sampling.rounds:
+            return self._unregistered(holder, round_)
+        return self._of_round(round_).get(holder) or self._unregistered(holder, round_)
 
-    def _made(self, holder: int, round_: int) -> Identity:
-        secret = self._secret(holder, round_)
-        public_key = public_key_of(secret)
-        place = self._index.get(identity_of(public_key))
-        proof = self._tree.proof(place) if self._tree and place is not None else None
-        return Identity(secret, public_key, proof)
+    def _pairs(self) -> Iterator[tuple[int, bytes]]:
+        for round_ in range(1, self._sampling.rounds + 1):
+            keys = (self._public_key(k, round_) for k in self._sampling.holders_of(round_))
+            for identity in sorted(map(identity_of, keys)):
+                yield round_, identity
+
+    def _made(self, round_: int) -> dict[int, Identity]:
+        holders = self._sampling.holders_of(round_)
+        made = {holder: self._unregistered(holder, round_) for holder in holders}
+        if self._tree is None:
+            return made
+        first = (round_ - 1) * len(holders)
+        order = sorted(made.items(), key=lambda item: identity_of(item[1].public_key))
+        for place, (holder, identity) in enumerate(order, first):
+            made[holder] = Identity(identity.secret, identity.public_key, self._tree.proof(place))
+        return made
+
+    def _unregistered(self, holder: int, round_: int) -> Identity:
+        return Identity(self._secret(holder, round_), self._public_key(holder, round_), None)
+
+    def _public_key(self, holder: int, round_: int) -> bytes:
+        return public_key_of(self._secret(holder, round_))
 
     def _secret(self, holder: int, round_: int) -> bytes:
         return digest(self._seed, "identity", holder, round_)

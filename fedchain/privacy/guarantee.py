@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from fedchain.privacy.mechanisms import Mechanism
 
 
-def guarantee(mechanism: Mechanism, releases: int, record: str = "row") -> str:
+def guarantee(
+    mechanism: Mechanism, releases: int, record: str = "row", *, sampled: bool = False
+) -> str:
     """Say what a run promises, to whom, and when it does not hold.
 
     Args:
         mechanism: what every honest holder applied.
         releases: releases of the holder that made the most, forks included.
         record: what one record is, in words: ``row``, ``scan``, ``tile``.
+        sampled: whether a round asks only some of the holders.
 
     Returns:
         One paragraph.
@@ -31,11 +34,13 @@ def guarantee(mechanism: Mechanism, releases: int, record: str = "row") -> str:
     neighbour = "data holder" if whole else record
     others = "the data of holders who deviate from the protocol"
     outside = others if whole else f"a data holder as a whole, nor {others}"
+    asked = "Who is asked in a round is public, so that sampling amplifies nothing. "
     return (
         f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {mechanism.delta:g})-"
         f"differentially private, one {neighbour} added or removed, against anyone who reads "
         "every message of the run, included in a block or not, over the "
-        f"{releases} releases of the holder that made the most. {_figures(mechanism, releases)} "
+        f"{releases} releases of the holder that made the most. {asked if sampled else ''}"
+        f"{_figures(mechanism, releases)} "
         f"It holds if the holder clipped to {mechanism.clip:g} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
         "a simulation publishes its seed and draws its noise in floating point, so that its own "

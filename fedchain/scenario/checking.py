@@ -24,7 +24,7 @@ from fedchain.registry import (
     within,
 )
 from fedchain.scenario.overriding import parse_path, put_all
-from fedchain.scenario.sections import Attack, Scenario, Sources, Sweep
+from fedchain.scenario.sections import MAX_ASKED, Attack, Nodes, Scenario, Sources, Sweep
 from fedchain.scenario.tree import Located, Node, leaves, locate
 
 MAX_POINTS = 2000
@@ -65,7 +65,8 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     attacks, problems = _attacks(given.pop("attacks", ()))
     values, found = examine_keys(Scenario, given, ())
     problems = [*map(_explained, found), *problems]
-    problems += [*_bounds(values, attacks), *_attack_problems(values, attacks)]
+    problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
+    problems += _attack_problems(values, attacks)
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
 
@@ -142,6 +143,17 @@ def _parts(
         yield from within(attack.part, FAMILIES["attack"].family(), ("attacks", index))
 
 
+def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
+    if nodes is None:
+        return
+    if nodes.cohort is None and nodes.holders > MAX_ASKED:
+        words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
+        yield Problem(("nodes", "holders"), f"{words} asks fewer), got {nodes.holders}")
+    if nodes.cohort is not None and nodes.cohort > nodes.holders:
+        words = f"must be between 1 and {nodes.holders} (the number of holders)"
+        yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
+
+
 def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Attack]) -> Iterator[Problem]:
     for where, part, family in _parts(values, attacks):
         for bound in bounded(part, family, where):
@@ -192,12 +204,14 @@ def _round_problems(attack: Attack, rounds: int, where: Where) -> Iterator[Probl
 
 
 def _holder_problems(attack: Attack, last: int, where: Where) -> Iterator[Problem]:
+    seen: set[int] = set()
     for entry, holder in enumerate(attack.holders):
         place = (*where, "holders", entry)
         if not 0 <= holder <= last:
             yield Problem(place, f"must be between 0 and {last} (the last holder), got {holder}")
-        if holder in attack.holders[:entry]:
+        if holder in seen:
             yield Problem(place, f"holder {holder} is listed twice")
+        seen.add(holder)
 
 
 def _overlaps(attacks: Mapping[int, Attack]) -> Iterator[Problem]:

@@ -10,8 +10,10 @@ from pydantic import Field, PrivateAttr
 
 from fedchain.registry import FAMILIES, Part, Section, Where
 
-MAX_HOLDERS = 4096
-"""Above it a sum of 20-bit integer products no longer fits float64 exactly."""
+MAX_HOLDERS = 10_000_000
+"""Most registered holders; only those asked in a round cost memory and time."""
+MAX_ASKED = 65_536
+"""Most holders asked in a round: so many directions of 20 bits are added exactly in float64."""
 SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 """A name that is safe in a file name on every system."""
 
@@ -24,15 +26,22 @@ class Nodes(Section):
 
     holders: Annotated[int, Field(ge=1, le=MAX_HOLDERS)]
     """Number of data holders."""
+    cohort: Annotated[int, Field(ge=1, le=MAX_ASKED)] | None = None
+    """Number of holders asked in each round, drawn anew each time; null: all of them."""
     compute: Annotated[int, Field(ge=1, le=1000)] = 3
     """Number of compute nodes, which solve proof of work."""
     identity: Literal["registered", "open"] = "registered"
     """Whether genesis fixes who may speak in a round, or anybody may."""
 
     @property
+    def asked(self) -> int:
+        """Number of holders asked in a round, and of their seats in the network."""
+        return self.holders if self.cohort is None else self.cohort
+
+    @property
     def others(self) -> int:
         """Number of nodes that a node may have as neighbours: all but itself."""
-        return self.holders + self.compute - 1
+        return self.asked + self.compute - 1
 
 
 class LedgerSettings(Section):
@@ -41,7 +50,7 @@ class LedgerSettings(Section):
     work: Annotated[Part, FAMILIES["work"]] = Part("hashcash", {})
     """The proof of work and its difficulty."""
     quorum: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Share of the holders whose messages a block must have at least."""
+    """Share of the holders asked whose messages a block must have at least."""
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
     """Simulated seconds after which a compute node stops to wait for more than the quorum."""
     storage: Literal["int8", "int16", "int32"] = "int16"

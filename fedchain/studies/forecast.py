@@ -17,6 +17,7 @@ from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
 from fedchain.statements import peak_rss_mb
+from fedchain.world import sampling_of
 
 SAMPLE = {"records_per_holder": 50, "held_out": 2}
 """How much of a task that makes its own data is made to measure a gradient."""
@@ -38,6 +39,8 @@ class Forecast:
     """What was asked."""
     mechanism: Mechanism
     """The noise, solved."""
+    most_asked: int
+    """Rounds that one holder is asked in at most."""
     dimension: int
     """Number of parameters of the model."""
     records: int
@@ -78,14 +81,18 @@ class Forecast:
         """Return what a reader wants to know, a line each: its name and the words."""
         found, nodes = self.mechanism, self.scenario.nodes
         total = found.epsilon_after(found.releases)
+        who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
+        if nodes.asked < nodes.holders:
+            who = f"{who}, {nodes.asked} of them asked in a round"
+            times = f"{self.most_asked} of {times} that one holder is asked in at most"
         return [
-            ("who", f"{nodes.holders} data holders, {nodes.compute} compute nodes"),
+            ("who", f"{who}, {nodes.compute} compute nodes"),
             ("model", f"{self.dimension:,} parameters"),
             ("records", f"about {self.records} a holder"),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),
             ("epsilon", f"{found.epsilon_per_release:.4g} a release, {total:.4g} in total"),
             ("delta", f"{found.delta:g}"),
-            ("releases", f"{found.releases} at most, for {self.scenario.rounds} rounds"),
+            ("releases", f"{found.releases} at most, for {times}"),
             ("guarantee", self.words),
             *(("warning", warning) for warning in self.warnings),
             ("time", f"about {_duration(self.seconds)}, and making or reading the data"),
@@ -112,20 +119,23 @@ def forecast(scenario: Scenario) -> Forecast:
     """
     task, records, held_out = _sample(scenario)
     model = task.model()
-    size = dimension(layout(model))
+    size, most = dimension(layout(model)), sampling_of(scenario).most_releases
     try:
-        mechanism = mechanisms.build(scenario.privacy, scenario.rounds, size)
+        mechanism = mechanisms.build(scenario.privacy, most, size)
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
-    each = math.ceil(records / scenario.nodes.holders)
+    nodes = scenario.nodes
+    each = math.ceil(records / nodes.holders)
+    sampled = nodes.asked < nodes.holders
     return Forecast(
         scenario,
         mechanism,
+        most,
         size,
         each,
-        guarantee(mechanism, mechanism.releases, task.record),
+        guarantee(mechanism, mechanism.releases, task.record, sampled=sampled),
         tuple(warnings_for(mechanism, [each])),
-        _seconds(scenario, task, mechanism, (records, held_out)),
+        _seconds(scenario, task, mechanism, (each * nodes.asked, held_out)),
         _memory_mb(task, records),
         _disk_mb(scenario, size),
     )
@@ -200,7 +210,7 @@ def _disk_mb(scenario: Scenario, size: int) -> float:
     message = size * STORED[scenario.ledger.storage] + MESSAGE_BYTES
     tensors = {"gradient_descent": 1, "momentum": 2, "adam": 3}.get(scenario.update.kind, 1)
     state = size * tensors * STORED[scenario.ledger.weights]
-    return scenario.rounds * (scenario.nodes.holders * message + state) / 1e6
+    return scenario.rounds * (scenario.nodes.asked * message + state) / 1e6
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
@@ -34,52 +35,67 @@ def block(name: bytes, height: int) -> Block:
 def holder():
     mechanism = gaussian(2, 10, epsilon=1.0, clip=0.1, spare_releases=0)
     begun = []
+    budgets = defaultdict(lambda: Budget(mechanism))
     made = DataHolder(
-        7, Client(), Budget(mechanism), lambda *at: begun.append(at), lambda *_: "message", 5
+        7,
+        Client(),
+        lambda round_: 40 + round_ % 2,
+        budgets.__getitem__,
+        lambda *at: begun.append(at),
+        lambda *_: "message",
+        5,
     )
-    return SimpleNamespace(node=made, begun=begun)
+    return SimpleNamespace(node=made, begun=begun, budgets=budgets)
 
 
 def test_a_holder_begins_at_genesis_and_is_done_a_gradient_later(holder):
     (send,) = holder.node.start()
     assert (send.payload, send.to, send.after_s) == (GradientDone(b"genesis"), 7, GRADIENT_S)
-    assert holder.begun == [(b"genesis", 1)]
+    assert holder.begun == [(41, b"genesis", 1)]
 
 
 def test_a_gradient_that_is_done_becomes_one_message_and_one_release(holder):
     (send,) = holder.node.receive(GradientDone(b"genesis"), 1.0)
     assert (send.payload, send.to) == ("message", "compute")
-    assert holder.node.budget.releases == 1
+    assert holder.budgets[41].releases == 1
 
 
 def test_a_gradient_at_a_head_that_has_gone_is_never_released(holder):
     holder.node.receive(block(b"one", 1), 0.5)
     assert holder.node.receive(GradientDone(b"genesis"), 1.0) == []
-    assert holder.node.budget.releases == 0
+    assert holder.budgets[41].releases == 0
 
 
 def test_after_a_fork_the_second_answer_is_a_second_release(holder):
     holder.node.receive(GradientDone(b"genesis"), 1.0)
     holder.node.receive(block(b"fork", 0), 1.5)
     holder.node.receive(GradientDone(b"fork"), 2.5)
-    assert holder.node.budget.releases == 2
+    assert holder.budgets[41].releases == 2
 
 
 def test_a_holder_whose_budget_is_spent_stays_silent_and_says_why(holder):
     for name in (b"one", b"two", b"three"):
-        holder.node.receive(block(name, 1), 0.0)
+        holder.node.receive(block(name, 2), 0.0)
         sends = holder.node.receive(GradientDone(name), 1.0)
     assert sends == []
-    assert holder.node.silent == BUDGET_SPENT
-    assert holder.node.budget.releases == 2
+    assert holder.node.silent == {41: BUDGET_SPENT}
+    assert holder.budgets[41].releases == 2
 
 
 def test_no_direction_costs_no_release(holder):
     holder.node._release = lambda *_: None
     assert holder.node.receive(GradientDone(b"genesis"), 1.0) == []
-    assert holder.node.silent == NO_DIRECTION
-    assert holder.node.budget.releases == 0
+    assert holder.node.silent == {41: NO_DIRECTION}
+    assert holder.budgets[41].releases == 0
 
 
 def test_after_the_last_round_a_holder_rests(holder):
     assert holder.node.receive(block(b"last", 5), 9.0) == []
+
+
+def test_whoever_sits_there_in_a_round_pays_for_its_release(holder):
+    for height in (0, 1, 2):
+        name = b"%d" % height
+        holder.node.receive(block(name, height), 0.0)
+        holder.node.receive(GradientDone(name), 1.0)
+    assert {number: budget.releases for number, budget in holder.budgets.items()} == {41: 2, 40: 1}

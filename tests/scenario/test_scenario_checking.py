@@ -51,7 +51,8 @@ BAD = {
     "keep above holders": (
         "keep: 14",
         "keep: 40",
-        "s.yaml:11:38: aggregation.keep: must be between 1 and 20 (the number of holders), got 40",
+        "s.yaml:11:38: aggregation.keep: must be between 1 and 20 (the number of holders asked in "
+        "a round), got 40",
     ),
     "an attacker that is no holder": (
         "[18, 19]",
