@@ -13,6 +13,10 @@ Vector = npt.NDArray[np.float64]
 """Float64, shape (d,) unless its name says otherwise."""
 Matrix = npt.NDArray[np.float64]
 """Float64, shape (n, d): one row a holder, a record or a message."""
+Single = npt.NDArray[np.float32]
+"""Float32, shape (d,): a gradient or a release, which no other node recomputes."""
+Singles = npt.NDArray[np.float32]
+"""Float32, shape (n, d): one row a holder."""
 Integers = npt.NDArray[np.signedinteger[Any]]
 """A quantised direction, shape (d,), or a stack of them, shape (n, d)."""
 Flags = npt.NDArray[np.bool_]
@@ -33,3 +37,16 @@ def read_only(array: A) -> A:
     """
     array.flags.writeable = False
     return array
+
+
+def length(vector: npt.NDArray[np.floating[Any]]) -> float:
+    """Return the 2-norm of a vector (d,), its squares added in float64.
+
+    >>> length(np.array([3.0, 4.0], dtype=np.float32))
+    5.0
+    """
+    squares = 0.0
+    for start in range(0, len(vector), 2**16):  # a part that stays in the cache
+        part = vector[start : start + 2**16].astype(np.float64)
+        squares += float(part @ part)
+    return float(np.sqrt(squares))

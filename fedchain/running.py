@@ -14,9 +14,9 @@ from typing import Any
 
 from fedchain.arrays import Vector
 from fedchain.audience import NOBODY, Audience
+from fedchain.engines import Source, chosen, cut, engines
 from fedchain.errors import RunError, RunRefused, ScenarioError
 from fedchain.learning.evaluation import evaluate
-from fedchain.learning.gradients import CohortGradients
 from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.store import Store
 from fedchain.nodes.data_holder import BUDGET_SPENT
@@ -28,8 +28,9 @@ from fedchain.results import (
     RunFolder,
     write_whole,
 )
+from fedchain.registry import Part
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
-from fedchain.simulation import Simulation
+from fedchain.simulation import Ask, Simulation
 from fedchain.statements import (
     as_json,
     begun,
@@ -49,6 +50,7 @@ def run(
     scenario: Scenario,
     out: str | Path = "runs",
     *,
+    engine: str | None = None,
     workers: int | None = None,
     force: bool = False,
     source: str | None = None,
@@ -62,7 +64,9 @@ def run(
     Args:
         scenario: checked.
         out: folder of all runs.
-        workers: threads for the gradients; None: one a core. The results do not depend on it.
+        engine: where the holders compute: threads, processes or ray; None: what the scenario
+            says. The results do not depend on it.
+        workers: of the engine; None: what the scenario says, or one a core.
         force: throw away what an earlier run of the same name left.
         source: text of the scenario file, kept as ``scenario.yaml``.
         audience: told of every round.
@@ -86,7 +90,7 @@ def run(
             f"{path}: is not finished; go on with: fedchain resume {path}, "
             "or begin anew with --force"
         )
-    started = time.perf_counter()
+    started, asked = time.perf_counter(), chosen(scenario, engine, workers)
     world = _world(scenario)
     try:
         world.mechanism.cross_check()
@@ -94,17 +98,24 @@ def run(
         text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
         raise ScenarioError([], text) from error
     _make_folder(path, world, source, force)
-    return _go_on(path, world, workers, audience, started)
+    return _go_on(path, world, asked, audience, started)
 
 
-def resume(folder: str | Path, *, workers: int | None = None, audience: Audience = NOBODY) -> Run:
+def resume(
+    folder: str | Path,
+    *,
+    engine: str | None = None,
+    workers: int | None = None,
+    audience: Audience = NOBODY,
+) -> Run:
     """Go on with a run that was interrupted, to the head it would have had without.
 
     The same events happen again; releases and blocks that the ledger has are taken from it.
 
     Args:
         folder: a run folder.
-        workers: threads for the gradients; None: one a core.
+        engine: where the holders compute; None: what the scenario says.
+        workers: of the engine; None: what the scenario says, or one a core.
         audience: told of every round, also of those that are only repeated.
 
     Returns:
@@ -121,7 +132,8 @@ def resume(folder: str | Path, *, workers: int | None = None, audience: Audience
     started, scenario = time.perf_counter(), found.scenario
     if digest(scenario) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
-    return _go_on(path, _world(scenario), workers, audience, started)
+    asked = chosen(scenario, engine, workers)
+    return _go_on(path, _world(scenario), asked, audience, started)
 
 
 def _world(scenario: Scenario) -> World:
@@ -169,16 +181,14 @@ def _throw_away(path: Path) -> None:
         folder.unlock()
 
 
-def _go_on(
-    path: Path, world: World, workers: int | None, audience: Audience, started: float
-) -> Run:
+def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: float) -> Run:
     folder = RunFolder(path)
     folder.lock()
     try:
         manifest, status = folder.manifest, "failed"
         folder.write_manifest({**manifest, "status": "running"})
         try:
-            status, figures = _to_the_end(folder, world, workers, audience)
+            status, figures = _to_the_end(folder, world, engine, audience)
             manifest |= figures
         except KeyboardInterrupt:
             status = "interrupted"
@@ -195,7 +205,7 @@ def _go_on(
 
 
 def _to_the_end(
-    folder: RunFolder, world: World, workers: int | None, audience: Audience
+    folder: RunFolder, world: World, engine: Part, audience: Audience
 ) -> tuple[str, dict[str, Any]]:
     """Run until nothing is left to happen; return the status and what only the end can tell."""
     path = folder.path
@@ -203,9 +213,10 @@ def _to_the_end(
         _logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / "events.ndjson")) as events,
+        _engine(world, engine) as ask,
     ):
         _same_genesis(path, store, world)
-        simulation = _play(path, world, store, events, workers, audience)
+        simulation = _play(path, world, store, events, ask, audience)
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, this chain the first seen.
         store.set_head(chain.head)
@@ -220,26 +231,37 @@ def _to_the_end(
         }
 
 
+@contextlib.contextmanager
+def _engine(world: World, part: Part) -> Iterator[Ask]:
+    """Start the engine of a run, and let it go at the end."""
+    source = Source(world.scenario, world.mechanism, world.task)
+    method, dimension = source.gradients.method, source.gradients.dimension
+    try:
+        engine = engines.build(part, source)
+    except ValueError as error:  # a device that is not there
+        raise ScenarioError([], str(error)) from error
+    log.info("%d weights, gradients by %s, engine %s", dimension, method, part.plain())
+    with contextlib.closing(engine):
+        yield lambda weights, asked: engine.map(weights, cut(asked, method, dimension))
+
+
 def _play(
     path: Path,
     world: World,
     store: Store,
     events: EventLog,
-    workers: int | None,
+    ask: Ask,
     audience: Audience,
 ) -> Simulation:
     """Play the events from genesis on, and write down every round as it ends."""
-    watch, threads = Stopwatch(), workers or os.cpu_count() or 1
+    watch, threads = Stopwatch(), os.cpu_count() or 1
     measured = {e["block"]: e["metrics"] for e in events.recorded if e["event"] == "round"}
 
     def measure(block: bytes, weights: Vector) -> Mapping[str, float | None]:
         known: Mapping[str, float | None] = measured.get(block.hex(), {})
         return known or plain_numbers(evaluate(world.task, weights, threads)[0])
 
-    gradients = CohortGradients(
-        world.task, world.mechanism.clip, world.mechanism.unit, workers=threads
-    )
-    simulation = Simulation(world, store, gradients, measure, watch)
+    simulation = Simulation(world, store, ask, measure, watch)
     log.info("%d blocks are on disk, %d events", len(store), len(events.recorded))
     audience.begins(path, world)
     for record, messages in simulation.rounds():

@@ -8,9 +8,12 @@ block goes to all, and every full node recomputes it and appends it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from fedchain.arrays import Vector
 from fedchain.errors import LedgerError
 from fedchain.events import EventQueue, Send
 from fedchain.ledger.block import Block, block_hash
@@ -23,11 +26,12 @@ from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import work_of
-from fedchain.nodes.cohort import Cohort, Gradients
+from fedchain.nodes.cohort import Cohort
 from fedchain.nodes.compute_node import ComputeNode, Effort
 from fedchain.nodes.data_holder import DataHolder
 from fedchain.nodes.light_client import LightClient
-from fedchain.nodes.release import Occasion, speak
+from fedchain.nodes.release import Occasion
+from fedchain.nodes.speakers import Asked, Spoken
 from fedchain.observer import Measure, Observer, Released, finite
 from fedchain.privacy.budget import Budget
 from fedchain.randomness import digest
@@ -35,6 +39,10 @@ from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
 from fedchain.world import World
+
+
+Ask = Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]
+"""(weights (d,), holders) to what they say, some of them at a time."""
 
 
 class Node(Protocol):
@@ -55,7 +63,7 @@ class Simulation:
     """The nodes of a world, and their events."""
 
     def __init__(
-        self, world: World, store: Store, gradients: Gradients, measure: Measure, watch: Stopwatch
+        self, world: World, store: Store, ask: Ask, measure: Measure, watch: Stopwatch
     ) -> None:
         """Put every node at genesis.
 
@@ -65,7 +73,7 @@ class Simulation:
         Args:
             world: the parts.
             store: the ledger on disk, open, of the same genesis.
-            gradients: clipped mean gradients of a cohort.
+            ask: computes what several holders say at the same weights.
             measure: metrics of a block's weights.
             watch: counts wall time by stage.
         """
@@ -73,7 +81,7 @@ class Simulation:
         self._chain_id = chain_id_of(world.genesis)
         self._steps = Steps(world.rules, watch, trust_user_parts=True)
         self._library = Library(load_state=store.state, load_block=store.block)
-        self._cohort = Cohort(gradients, lambda block: self.state(block).weights, watch)
+        self._ask, self._cohort = ask, Cohort(self._hear)
         self._queue = EventQueue()
         self.compute = tuple(self._compute_node(node) for node in world.compute)
         """The compute nodes, with what they refused."""
@@ -190,28 +198,39 @@ class Simulation:
         return self._budgets.setdefault(holder, Budget(self._world.mechanism))
 
     def _begin(self, holder: int, parent: bytes, round_: int) -> None:
-        if self._recorded(holder, parent, round_) is None:
-            self._cohort.expect(holder, parent)
+        self._cohort.expect(self._asked(holder, parent, round_))
 
-    def _recorded(self, holder: int, parent: bytes, round_: int) -> Message | None:
-        identity = self._world.identities.of(holder, round_)
-        return self._store.message_by_identity(parent, identity_of(identity.public_key))
+    def _asked(self, holder: int, parent: bytes, round_: int) -> Asked:
+        seed = self._world.scenario.seed
+        occasion = Occasion(seed, self._chain_id, parent, round_, holder)
+        return Asked(occasion, self._world.identities.of(holder, round_))
+
+    def _hear(self, parent: bytes, group: Sequence[Asked]) -> list[Message | None]:
+        """Let holders speak together; what they say is checked while the others still compute."""
+        heard: list[Message | None] = []
+        seconds: Counter[str] = Counter()
+        began = time.perf_counter()
+        with self._watch("gradients"):
+            for spoken in self._ask(self.state(parent).weights, group):
+                heard += spoken.messages
+                seconds.update(spoken.seconds)
+                said = [message for message in spoken.messages if message is not None]
+                self._library.check_ahead(said, self._world.rules, self._chain_id)
+        self._watch.share("gradients", time.perf_counter() - began, seconds)
+        return heard
+
+    def _recorded(self, asked: Asked) -> Message | None:
+        """Return what the ledger of an interrupted run has from this holder."""
+        parent, identity = asked.occasion.parent, identity_of(asked.identity.public_key)
+        return self._store.message_by_identity(parent, identity)
 
     def _release(self, holder: int, parent: bytes, round_: int) -> Message | None:
-        world = self._world
-        name, attack = world.attack_on(holder, round_)
-        message = self._recorded(holder, parent, round_) or speak(
-            self._cohort.gradient(holder, parent),
-            world.mechanism,
-            world.task.holders[holder].count,
-            attack,
-            world.identities.of(holder, round_),
-            Occasion(world.scenario.seed, self._chain_id, parent, round_, holder),
-            world.rules.storage,
-            self._watch,
-        )
+        asked = self._asked(holder, parent, round_)
+        self._cohort.close(asked)  # before looking: who is asked together must not depend on it
+        message = self._recorded(asked) or self._cohort.message(asked)
         if message is not None:
+            attack, _ = self._world.byzantine.attack_of(holder, round_)
             releases = self._budget(holder).releases + 1
-            epsilon = finite(world.mechanism.epsilon_after(releases))
-            self._observer.note(Released(holder, message, name, releases, epsilon))
+            epsilon = finite(self._world.mechanism.epsilon_after(releases))
+            self._observer.note(Released(holder, message, attack, releases, epsilon))
         return message

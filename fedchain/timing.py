@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 STAGES = (
@@ -44,6 +44,19 @@ class Stopwatch:
         finally:
             self._settle()
             self._running.pop()
+
+    def share(self, stage: str, spent: float, seconds: Mapping[str, float]) -> None:
+        """Divide time that was counted for one stage among the stages that went on within it.
+
+        Args:
+            stage: where it was counted.
+            spent: seconds of wall time.
+            seconds: of each stage, on all the threads that worked side by side.
+        """
+        scale = spent / sum(seconds.values())
+        self._seconds[stage] -= spent
+        for other, took in seconds.items():
+            self._seconds[other] += took * scale
 
     def lap(self) -> dict[str, float]:
         """Return the seconds of each stage since the last lap, and begin the next lap."""

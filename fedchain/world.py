@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Matrix, Vector, read_only
-from fedchain.attacks import attacks
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.block import Block
@@ -18,12 +16,11 @@ from fedchain.ledger.rules import Rules, genesis
 from fedchain.ledger.state import State
 from fedchain.ledger.work import Work, works
 from fedchain.network.topology import topologies
+from fedchain.nodes.byzantine import Byzantine
 from fedchain.nodes.identity import Identities
-from fedchain.nodes.release import Attack
 from fedchain.nodes.sampling import Sampling
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import stream
-from fedchain.scenario import Attack as Misbehaviour
 from fedchain.scenario import Scenario
 from fedchain.transition import canonical_json
 
@@ -83,21 +80,10 @@ class World:
         others = np.delete(np.arange(reached), sender)
         return others, self.delays[sender, others]
 
-    def attack_on(self, holder: int, round_: int) -> tuple[str, Attack | None]:
-        """Return name and function of what a holder sends instead in a round, if anything."""
-        for attack in self._attacks.get(holder, ()):
-            if attack.active(round_):
-                return attack.part.kind, functools.partial(attacks.build, attack.part)
-        return "", None
-
     @functools.cached_property
-    def _attacks(self) -> Mapping[int, list[Misbehaviour]]:
-        """The attacks of each Byzantine holder."""
-        found: dict[int, list[Misbehaviour]] = {}
-        for attack in self.scenario.attacks:
-            for holder in attack.holders:
-                found.setdefault(holder, []).append(attack)
-        return found
+    def byzantine(self) -> Byzantine:
+        """The holders that misbehave."""
+        return Byzantine(self.scenario)
 
 
 def world_of(scenario: Scenario) -> World:

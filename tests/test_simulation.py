@@ -10,12 +10,12 @@ import pytest
 from ledger_world import make_world
 from small_runs import forking, small
 
-from fedchain.learning.gradients import CohortGradients
+from fedchain.engines import Source
 from fedchain.ledger.block import Block, block_hash, header_prefix
 from fedchain.ledger.state import State, hash_weights
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import search, target_from_compact
-from fedchain.nodes.cohort import KEPT_PARENTS, Cohort
+from fedchain.nodes.speakers import Speakers
 from fedchain.observer import Observer, Released
 from fedchain.results import LEDGER, Run
 from fedchain.running import resume, run
@@ -36,8 +36,12 @@ def simulate(scenario, folder, gradients=None):
         if path.exists()
         else Store.create(path, world.rules, world.genesis, world.state)
     )
-    real = CohortGradients(world.task, world.mechanism.clip, world.mechanism.unit, workers=1)
-    made = Simulation(world, store, gradients or real, lambda *_: {}, Stopwatch())
+    speakers = Source(world.scenario, world.mechanism, world.task).speakers("cpu")
+    if gradients is not None:
+        speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
+    made = Simulation(
+        world, store, lambda *asked: iter([speakers(*asked)]), lambda *_: {}, Stopwatch()
+    )
     return SimpleNamespace(world=world, store=store, simulation=made)
 
 
@@ -109,13 +113,15 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
     draw = kind.noise
 
     def noted(*arguments):
-        drawn.append(draw(*arguments))
-        return drawn[-1]
+        noise = draw(*arguments)
+        drawn.append(noise.astype(np.float64))
+        return noise
 
     monkeypatch.setattr(kind, "noise", noted)
     list(made.simulation.rounds())
     releases = sum(made.simulation.releases.values())
-    assert len(drawn) == releases > 12 * 10  # forks have cost releases
+    # Forks have cost releases; who left a block before its gradient was done released nothing.
+    assert len(drawn) >= releases > 12 * 10
     scaled = np.array(drawn)
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
     cosines = np.abs(scaled @ scaled.T - np.eye(len(scaled)))
@@ -131,7 +137,7 @@ def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_pat
     first.store.close()
     asked = []
     world = first.world
-    real = CohortGradients(world.task, world.mechanism.clip, world.mechanism.unit, workers=1)
+    real = Source(world.scenario, world.mechanism, world.task).gradients
 
     def noted(weights, holders):
         asked.extend(holders)
@@ -226,41 +232,15 @@ def test_releases_after_the_last_recorded_round_stay_counted(tmp_path):
 def test_a_holder_attacks_in_its_rounds_and_in_no_other():
     attacks = [{"kind": "sign_flip", "holders": [1, 2], "from_round": 2, "to_round": 3}]
     world = world_of(small(rounds=5, attacks=attacks))
-    active = {(k, t) for k in range(10) for t in range(1, 6) if world.attack_on(k, t)[1]}
+    active = {(k, t) for k in range(10) for t in range(1, 6) if world.byzantine.attack_of(k, t)[1]}
     assert active == {(1, 2), (1, 3), (2, 2), (2, 3)}
-    assert world.attack_on(1, 2)[0] == "sign_flip"
-    assert world.attack_on(1, 1) == ("", None)
+    assert world.byzantine.attack_of(1, 2)[0] == "sign_flip"
+    assert world.byzantine.attack_of(1, 1) == ("", None)
 
 
 def test_a_quorum_is_rounded_up_and_not_beyond():
     shares = {0.8: 8, 0.75: 8, 0.7: 7, 0.3: 3, 1.0: 10, 0.001: 1}
     assert {q: quorum_of(small(**{"ledger.quorum": q})) for q in shares} == shares
-
-
-def test_holders_at_one_block_are_computed_together_and_once():
-    asked = []
-
-    def gradients(weights, holders):
-        asked.append((weights, list(holders)))
-        return np.array([[10.0 * k + weights] for k in holders])
-
-    cohort = Cohort(gradients, len, Stopwatch())
-    for holder in (3, 1, 2):
-        cohort.expect(holder, b"ab")
-    assert [cohort.gradient(k, b"ab").tolist() for k in (2, 1, 3)] == [[22.0], [12.0], [32.0]]
-    assert asked == [(2, [1, 2, 3])]
-
-
-def test_a_parent_that_many_forks_pushed_out_is_computed_when_it_is_asked_for():
-    cohort = Cohort(lambda _, holders: np.ones((len(holders), 1)), len, Stopwatch())
-    parents = [b"%02d" % number for number in range(3 * KEPT_PARENTS)]
-    for parent in parents:
-        cohort.expect(1, parent)
-        cohort.expect(2, parent)
-    for parent in reversed(parents):
-        assert cohort.gradient(1, parent).tolist() == [1.0]
-    for parent in parents:
-        assert cohort.gradient(2, parent).tolist() == [1.0]
 
 
 def test_a_message_that_only_a_lost_block_carried_is_told_as_late():

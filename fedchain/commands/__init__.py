@@ -13,6 +13,7 @@ import typer
 
 from fedchain.commands.formats import INTERRUPTED
 from fedchain.errors import DataError, FedchainError, MissingExtra, RunRefused, ScenarioError
+from fedchain.machine import prepare
 
 GROUPS = ("running", "studying", "ledgers", "scenarios")
 """Modules of this folder, in the order of the help; each has an ``app``."""
@@ -44,6 +45,7 @@ def assemble() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; what fedchain can explain is one text on stderr and an exit code."""
+    prepare()
     # A user's own parts (kind: my_lab.rules:my_rule) stand where the user stands.
     sys.path.append(os.getcwd())  # noqa: PTH109 - sys.path holds text
     try:

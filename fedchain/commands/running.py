@@ -32,9 +32,15 @@ app = typer.Typer()
 
 BUDGET_RAN_OUT = 6
 """Exit code of ``--strict`` when a privacy budget ended before the rounds did."""
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", help="Where holders compute: threads, processes, ray; the result is the same."
+    ),
+]
 WorkersOption = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Threads for the gradients; the result is the same."),
+    typer.Option("--workers", min=1, help="Workers of the engine; default: one a core."),
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with 6 if a privacy budget ends before the rounds.")
@@ -48,6 +54,7 @@ def run(
     seed: SeedOption = None,
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Takes the place of the name.")] = None,
+    engine: EngineOption = None,
     workers: WorkersOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
@@ -74,13 +81,22 @@ def run(
     from fedchain.running import run as run_it
 
     with _told(form, out / run_name(checked)) as audience:
-        done = run_it(checked, out, workers=workers, force=force, source=source, audience=audience)
+        done = run_it(
+            checked,
+            out,
+            engine=engine,
+            workers=workers,
+            force=force,
+            source=source,
+            audience=audience,
+        )
     _tell(done, form, strict)
 
 
 @app.command(epilog="Example: fedchain resume runs/first-light-3f9a1c-s0")
 def resume(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    engine: EngineOption = None,
     workers: WorkersOption = None,
     strict: StrictOption = False,
     form: FormatOption = Format.rich,
@@ -89,7 +105,7 @@ def resume(
     from fedchain.running import resume as resume_it
 
     with _told(form, run) as audience:
-        done = resume_it(run, workers=workers, audience=audience)
+        done = resume_it(run, engine=engine, workers=workers, audience=audience)
     _tell(done, form, strict)
 
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-
-from fedchain.learning.example_gradients import passes
-from fedchain.learning.task import Loss
-from fedchain.learning.weights import dimension, layout, places
+from torch import Tensor
 
 
 def clip_factors(norms: Tensor, clip: float) -> Tensor:
@@ -32,45 +28,3 @@ def clipped_sum(rows: Tensor, clip: float) -> Tensor:
     if not bool(factors.all()):
         rows = torch.where(factors[:, None] > 0, rows, torch.zeros_like(rows))
     return factors @ rows
-
-
-def is_dense(module: nn.Module) -> bool:
-    """Say whether every parameter belongs to a dense layer.
-
-    >>> is_dense(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
-    True
-    """
-    owners = [m for m in module.modules() if next(m.parameters(recurse=False), None) is not None]
-    return all(type(owner) is nn.Linear for owner in owners)
-
-
-def dense_clipped_sum(
-    module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, clip: float
-) -> Tensor:
-    """Return the sum (d,) of the clipped gradients of n examples, without making any of them.
-
-    The gradient of a dense layer is error x input, an outer product, so its squared norm is
-    |error|^2 (|input|^2 + 1), bias included; the clipped sum is one matrix product a layer.
-
-    Reference:
-        Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
-    """
-    passed = passes(module, loss, inputs, targets)
-    where = places(layout(module))
-    total = inputs.new_zeros(dimension(layout(module)))
-    with torch.no_grad():
-        squares = inputs.new_zeros(len(inputs))
-        for _, layer, entered, error in passed:
-            bias = 0.0 if layer.bias is None else 1.0
-            squares += error.square().sum(1) * (entered.square().sum(1) + bias)
-        factors = clip_factors(squares.sqrt(), clip)
-        kept = factors.nonzero()[:, 0]  # what overflowed would spread through the product
-        for name, layer, entered, error in passed:
-            if len(kept) < len(inputs):
-                entered, error = entered[kept], error[kept]
-            scaled = error * factors[kept, None]
-            prefix = f"{name}." if name else ""
-            total[where[f"{prefix}weight"]] = (scaled.T @ entered).flatten()
-            if layer.bias is not None:
-                total[where[f"{prefix}bias"]] = scaled.sum(0)
-    return total

@@ -1,18 +1,17 @@
-"""The engine: private gradients of many data holders at once, equation (6).
+"""The private gradients of many data holders at the same weights, equation (6).
 
-Every holder stands at the same weights. Holders go to Python threads, each with one torch
-thread and a model of its own, and a holder's records go through in pieces of one fixed size: a
-row depends on the weights and on its holder, and on nothing else.
+How single examples' gradients are found is chosen by the layers of the model: products of
+segments for dense networks, products of inputs and errors for convolutions, vmap for the rest.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Literal
 
 import numpy as np
@@ -20,20 +19,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fedchain.arrays import Matrix, Vector
-from fedchain.learning.allocation import keep_freed_memory
-from fedchain.learning.clipping import clipped_sum, dense_clipped_sum, is_dense
+from fedchain.arrays import Singles, Vector
+from fedchain.learning.clipping import clip_factors, clipped_sum
 from fedchain.learning.example_gradients import by_layers, fitting_way
-from fedchain.learning.task import Array, Records, Task
-from fedchain.learning.weights import dimension, layout, load_weights
+from fedchain.learning.segments import has_segments, segment_sums
+from fedchain.learning.task import Array, Task
+from fedchain.learning.weights import dimension, layout, load_weights, places
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
 """Examples that go through the model together, and a bound on the numbers that their gradients
 are: large enough to hide the cost of a call, small enough for the memory of a small machine."""
+REMEMBERED = 1024
+"""Holders whose records are kept as tensors; mostly these share the memory of the task's."""
+SEGMENTED = 4096
+"""Examples of several holders that go through a dense model together."""
+
+Method = Literal["segments", "layers", "vmap"]
+"""How gradients are found: one product a holder and layer, one an example and layer, or vmap."""
 
 
 @dataclass(frozen=True)
-class _Holder:
+class _Examples:
     """The records of one holder as tensors."""
 
     inputs: Tensor
@@ -55,6 +61,8 @@ class CohortGradients:
     examples has the sum of their gradients, clipped as a whole. With unit "holder" the holder's
     mean gradient is clipped as a whole instead; with an infinite clip nothing is.
 
+    It has a model of its own: threads that share one would race, so each gets a ``twin``.
+
     Reference:
         LearningChain equation (6), reconstructed.
     """
@@ -64,129 +72,187 @@ class CohortGradients:
         task: Task,
         clip: float | None,
         unit: Literal["record", "holder"] = "record",
-        workers: int = 1,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Copy the model for every worker, and choose the way to single examples' gradients.
+        """Make the model, and choose the method.
 
         Args:
             task: data of the holders, model and loss.
             clip: bound on the 2-norm of a unit's gradient; None or inf: none.
             unit: what the clip bounds: each record, or the holder's mean.
-            workers: Python threads, 1 or more; the rows do not depend on it.
             dtype: of the computation; float64 is for tests.
 
         Raises:
             ValueError: the model has a layer that mixes examples.
         """
-        keep_freed_memory()
-        module = task.model().to(dtype).eval()
-        _refuse_mixing(module)
-        for layer in module.modules():
+        self._module = task.model().to(dtype).eval()
+        _refuse_mixing(self._module)
+        for layer in self._module.modules():
             if hasattr(layer, "inplace"):
                 setattr(layer, "inplace", False)  # noqa: B010 - what a layer was given must survive it
-        self.dimension = dimension(layout(module))
-        self._piece = max(1, min(PIECE, PIECE_NUMBERS // self.dimension))
+        shapes = layout(self._module)
+        self.dimension = dimension(shapes)
+        """Numbers in a gradient."""
+        self._places = places(shapes)
         self._clip = math.inf if clip is None else clip
+        self._record_clip = self._clip if unit == "record" else math.inf
         self._unit = unit
-        self._loss = task.loss
-        self._holders = [_tensors(records, dtype) for records in task.holders]
-        few = self._holders[0].inputs[:2], self._holders[0].targets[:2]
-        self._examples = fitting_way(module, task.loss, *few)
-        self._dense = self._examples is by_layers and is_dense(module) and few[0].ndim >= 2
-        self._modules = [copy.deepcopy(module) for _ in range(workers)]
-        self._free: SimpleQueue[nn.Module] = SimpleQueue()
-        for each in self._modules:
-            self._free.put(each)
-        self._threads = ThreadPoolExecutor(
-            workers, "gradients", initializer=torch.set_num_threads, initargs=(1,)
-        )
+        self.task = task
+        """Whose gradients they are."""
+        self._loss, self._dtype, self._device = task.loss, dtype, "cpu"
+        self._examples_of = functools.lru_cache(REMEMBERED)(self._made_examples)
+        first = self._examples_of(0)
+        few = first.inputs[:2], first.targets[:2]
+        self._way = fitting_way(self._module, task.loss, *few)
+        many = first.record is not None and math.isfinite(self._record_clip)
+        if not many and self._way is by_layers and has_segments(self._module, task.loss, *few):
+            self.method: Method = "segments"
+        else:
+            self.method = "layers" if self._way is by_layers else "vmap"
 
-    def __call__(self, weights: Vector, holders: Sequence[int]) -> Matrix:
+    def twin(self) -> CohortGradients:
+        """Return another one for another thread: the same data, a model of its own."""
+        other = copy.copy(self)
+        other._module = copy.deepcopy(self._module)
+        return other
+
+    def on(self, device: str) -> CohortGradients:
+        """Return one that computes on a device of torch: ``cpu``, ``cuda``, ``cuda:1``."""
+        if device == self._device:
+            return self
+        other = self.twin()
+        other._device, other._module = device, other._module.to(device)
+        other._examples_of = functools.lru_cache(REMEMBERED)(other._made_examples)
+        return other
+
+    def __call__(self, weights: Vector, holders: Sequence[int]) -> Singles:
         """Return the gradients of these holders at the weights.
 
         Args:
-            weights: (d,) float64; used in the engine's own type.
+            weights: (d,) float64; used in the type of the computation.
             holders: numbers of the holders, in any order.
 
         Returns:
             Shape (len(holders), d), one row a holder, in the order asked.
         """
-        for module in self._modules:
-            load_weights(module, weights)
-        rows = np.empty((len(holders), self.dimension))
-        for place, row in enumerate(self._threads.map(self._row, holders)):
-            rows[place] = row
-        return rows
+        load_weights(self._module, weights)
+        rows = torch.empty((len(holders), self.dimension), dtype=self._dtype, device=self._device)
+        start = 0
+        while start < len(holders):
+            start += self._fill(rows[start:], holders[start:])
+        return np.asarray(rows.cpu().numpy())
 
-    def _row(self, number: int) -> Vector:
-        module = self._free.get()
-        try:
-            return self._mean(module, self._holders[number])
-        finally:
-            self._free.put(module)
+    def _fill(self, rows: Tensor, holders: Sequence[int]) -> int:
+        """Write the rows of the first holders; return how many."""
+        group, size = [self._examples_of(holders[0])], 0
+        if self.method == "segments":
+            size = len(group[0].inputs)
+            for holder in holders[1:]:
+                more = self._examples_of(holder)
+                if size + len(more.inputs) > SEGMENTED:
+                    break
+                group.append(more)
+                size += len(more.inputs)
+        mine = rows[: len(group)]
+        if 0 < size <= SEGMENTED:
+            self._sum_segments(group, mine)
+        else:
+            mine[0] = self._sum(group[0])
+        mine /= torch.tensor([[each.count] for each in group], dtype=rows.dtype, device=rows.device)
+        if self._unit == "holder" and math.isfinite(self._clip):
+            factors = clip_factors(torch.linalg.vector_norm(mine, dim=1), self._clip)
+            mine *= factors[:, None]
+            mine[factors == 0] = 0.0  # what is not finite stays so when multiplied
+        return len(group)
 
-    def _mean(self, module: nn.Module, holder: _Holder) -> Vector:
-        clipped = self._unit == "record" and math.isfinite(self._clip)
-        pieces = self._clipped(module, holder) if clipped else self._plain(module, holder)
-        total = torch.zeros(self.dimension, dtype=torch.float64)
+    def _sum_segments(self, group: list[_Examples], out: Tensor) -> None:
+        ends = np.cumsum([0, *(len(each.inputs) for each in group)]).tolist()
+        segments = [slice(start, end) for start, end in itertools.pairwise(ends)]
+        inputs = torch.cat([each.inputs for each in group])
+        targets = torch.cat([each.targets for each in group])
+        segment_sums(
+            self._module,
+            self._loss,
+            inputs,
+            targets,
+            segments,
+            self._record_clip,
+            self._places,
+            out,
+        )
+
+    def _sum(self, holder: _Examples) -> Tensor:
+        """Return the sum (d,) of one holder's clipped gradients, piece by piece."""
+        total = torch.zeros(self.dimension, dtype=torch.float64, device=self._device)
+        if self.method == "segments":
+            pieces = self._segmented(holder)
+        elif math.isfinite(self._record_clip):
+            pieces = self._clipped(holder)
+        else:
+            pieces = self._plain(holder)
         for piece in pieces:
             total += piece
-        mean: Vector = (total / holder.count).numpy()
-        if self._unit == "holder":
-            mean = clipped_sum(torch.from_numpy(mean)[None], self._clip).numpy()
-        return mean
+        return total
 
-    def _plain(self, module: nn.Module, holder: _Holder) -> Iterator[Tensor]:
+    def _plain(self, holder: _Examples) -> Iterator[Tensor]:
         """Sums (d,) of gradients, a piece each: one backward pass for all its examples."""
-        parameters = list(module.parameters())
+        parameters = list(self._module.parameters())
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
-            if self._examples is by_layers and not self._dense:
-                yield by_layers(module, self._loss, *batch).sum(0)  # sooner than autograd's own
+            if self.method == "layers":
+                yield by_layers(self._module, self._loss, *batch).sum(0)  # sooner than autograd's
                 continue
-            total = self._loss(module(batch[0]), batch[1]).sum()
+            total = self._loss(self._module(batch[0]), batch[1]).sum()
             found = torch.autograd.grad(total, parameters)
             yield torch.cat([gradient.flatten() for gradient in found])
 
-    def _clipped(self, module: nn.Module, holder: _Holder) -> Iterator[Tensor]:
+    def _clipped(self, holder: _Examples) -> Iterator[Tensor]:
         """Sums (d,) of clipped gradients of records, a piece each."""
         open_record: Tensor | None = None
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
-            if self._dense and holder.record is None:
-                yield dense_clipped_sum(module, self._loss, *batch, self._clip)
-                continue
-            rows = self._examples(module, self._loss, *batch)
+            rows = self._way(self._module, self._loss, *batch)
             if holder.record is not None:
                 rows, open_record = _join(rows, holder.record, piece, open_record)
-            yield clipped_sum(rows, self._clip)
+            yield clipped_sum(rows, self._record_clip)
+
+    def _segmented(self, holder: _Examples) -> Iterator[Tensor]:
+        row = torch.empty((1, self.dimension), dtype=self._dtype, device=self._device)
+        for piece in holder.pieces(SEGMENTED):
+            part = _Examples(holder.inputs[piece], holder.targets[piece], None, 0)
+            self._sum_segments([part], row)
+            yield row[0]
+
+    @property
+    def _piece(self) -> int:
+        return max(1, min(PIECE, PIECE_NUMBERS // self.dimension))
+
+    def _made_examples(self, holder: int) -> _Examples:
+        """Return a holder's records as tensors, the examples of each record side by side."""
+        records = self.task.holders[holder]
+        inputs, targets, numbers = records.inputs, records.targets, None
+        if records.record is not None:
+            _, numbered = np.unique(records.record, return_inverse=True)
+            order = np.argsort(numbered, kind="stable")
+            inputs, targets = inputs[order], targets[order]
+            numbers = torch.from_numpy(numbered[order])
+        known = _tensor(targets).to(self._device)
+        known = known.to(self._dtype) if known.is_floating_point() else known
+        given = _tensor(inputs).to(self._device, self._dtype)
+        return _Examples(given, known, numbers, records.count)
 
 
 def _join(
     rows: Tensor, record: Tensor, piece: slice, open_record: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Sum the examples of each record; keep back the last one if the next piece goes on with it."""
-    numbers = record[piece] - record[piece.start]
+    numbers = (record[piece] - record[piece.start]).to(rows.device)
     sums = rows.new_zeros(int(numbers[-1]) + 1, rows.shape[1]).index_add_(0, numbers, rows)
     if open_record is not None:
         sums[0] += open_record
     if piece.stop < len(record) and record[piece.stop] == record[piece.stop - 1]:
         return sums[:-1], sums[-1]
     return sums, None
-
-
-def _tensors(records: Records, dtype: torch.dtype) -> _Holder:
-    """Turn a holder's records into tensors, the examples of each record side by side."""
-    inputs, targets, numbers = records.inputs, records.targets, None
-    if records.record is not None:
-        _, numbered = np.unique(records.record, return_inverse=True)
-        order = np.argsort(numbered, kind="stable")
-        inputs, targets = inputs[order], targets[order]
-        numbers = torch.from_numpy(numbered[order])
-    known = _tensor(targets)
-    known = known.to(dtype) if known.is_floating_point() else known
-    return _Holder(_tensor(inputs).to(dtype), known, numbers, records.count)
 
 
 def _tensor(array: Array) -> Tensor:

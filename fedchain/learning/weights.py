@@ -13,6 +13,8 @@ from fedchain.arrays import Vector
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]
 """(name, shape) of every parameter, in the order of ``named_parameters``."""
+Places = dict[str, slice]
+"""Where each parameter lies in the flat vector, by name."""
 
 
 def layout(module: nn.Module) -> Layout:
@@ -33,7 +35,7 @@ def dimension(shapes: Layout) -> int:
     return sum(math.prod(shape) for _, shape in shapes)
 
 
-def places(shapes: Layout) -> dict[str, slice]:
+def places(shapes: Layout) -> Places:
     """Return where each parameter lies in the flat vector.
 
     >>> places((("weight", (2, 3)), ("bias", (2,))))["bias"]
@@ -52,7 +54,8 @@ def flatten(tensors: Sequence[torch.Tensor]) -> Vector:
     >>> flatten([torch.ones(1, 2), torch.zeros(1)])
     array([1., 1., 0.])
     """
-    return np.concatenate([t.detach().reshape(-1).numpy().astype(np.float64) for t in tensors])
+    rows = [tensor.detach().cpu().reshape(-1) for tensor in tensors]
+    return np.concatenate([row.numpy().astype(np.float64) for row in rows])
 
 
 def flat_weights(module: nn.Module) -> Vector:
@@ -77,7 +80,7 @@ def load_weights(module: nn.Module, weights: Vector) -> None:
             f"weights: shape {weights.shape} does not fit the model; "
             f"it has {dimension(shapes)} parameters"
         )
-    parts = places(shapes)
+    whole, parts = torch.tensor(weights), places(shapes)
     with torch.no_grad():
         for name, value in module.named_parameters():
-            value.copy_(torch.tensor(weights[parts[name]]).view(value.shape))
+            value.copy_(whole[parts[name]].view(value.shape))

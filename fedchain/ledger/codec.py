@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from fedchain.arrays import EXPONENT, Integers, Matrix, Vector, read_only
+from fedchain.arrays import EXPONENT, Integers, Matrix, Single, Vector, read_only
 
 Storage = Literal["int8", "int16", "int32"]
 """How a quantised entry is stored."""
@@ -36,34 +36,39 @@ class Quantised(Protocol):
         """The integers q, (d,)."""
 
 
-def quantise(direction: Vector, storage: Storage) -> tuple[int, Integers]:
-    """Turn a unit vector into integers at the largest exponent that the storage can hold.
+def quantise(vector: Vector | Single, norm: float, storage: Storage) -> tuple[int, Integers]:
+    """Turn a vector's direction into integers at the largest exponent that the storage can hold.
 
-    ``q = round(2^e g)`` with the largest e <= 20 for which ``max |q|`` fits; ties to even.
+    ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|`` fits; ties to even.
 
     Args:
-        direction: unit vector g, (d,), finite.
+        vector: (d,), finite.
+        norm: its 2-norm |v|, above 0.
         storage: int8, int16 or int32.
 
     Returns:
         The exponent e and the integers q, (d,), read-only, of the storage's type.
 
     Raises:
-        ValueError: the norm is not 1 (to one part in a million).
+        ValueError: the norm is too small for the vector.
 
     Reference:
-        LearningChain, equation (12), reconstructed; the codec is fedchain's.
+        LearningChain, equations (11) and (12), reconstructed; the codec is fedchain's.
 
-    >>> quantise(np.array([0.6, -0.8]), "int16")
+    >>> quantise(np.array([0.3, -0.4]), 0.5, "int16")
     (15, array([ 19661, -26214], dtype=int16))
     """
-    norm = float(np.linalg.norm(direction))
-    if not abs(norm - 1) <= 1e-6:
-        raise ValueError(f"direction: norm is {norm!r}; must be 1")
-    peak, exponent = float(np.abs(direction).max()), EXPONENT
-    while np.rint(math.ldexp(peak, exponent)) > LARGEST[storage]:
-        exponent -= 1
-    return exponent, read_only(np.rint(np.ldexp(direction, exponent)).astype(storage))
+    if storage == "int32" or not 1e-30 < norm < 1e30:  # float32 is too coarse, or too narrow
+        vector = vector.astype(np.float64)
+    peak, exponent = max(vector.max(), -vector.min()), EXPONENT
+    if not peak <= norm * (1 + 1e-6):
+        raise ValueError(f"direction: norm is {norm!r}; must be at least {peak!r}, its largest entry")
+    factor = vector.dtype.type(2.0**exponent / norm)
+    while np.rint(peak * factor) > LARGEST[storage]:
+        exponent, factor = exponent - 1, factor / 2
+    scaled = vector * factor
+    np.rint(scaled, out=scaled)
+    return exponent, read_only(scaled.astype(storage))
 
 
 def common_exponent(messages: Sequence[Quantised]) -> Matrix:
@@ -99,8 +104,8 @@ def squared_norm(direction: Integers) -> int:
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
     """Return between which values the codec can leave ``(2 |q|)^2`` for a unit vector.
 
-    Rounding moves each entry by 1/2 at most, the vector by sqrt(d)/2, and no entry by more than
-    its own size, so that ``|q| <= 2^(e+1)``.
+    Rounding moves each entry by 1/2 at most, the vector by sqrt(d)/2 (a hair more if the entries
+    were scaled in float32), and no entry by more than its own size, so that ``|q| <= 2^(e+1)``.
 
     Args:
         dimension: number of entries d.
@@ -110,9 +115,9 @@ def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
         Least and largest value of four times the squared norm.
 
     >>> norm_bounds(4, 14)
-    (1073545225, 1073938441)
+    (1073479696, 1074003984)
     """
-    slack, unit = math.isqrt(dimension) + 1, 2 ** (exponent + 1)
+    slack, unit = math.isqrt(dimension) + 2, 2 ** (exponent + 1)
     return max(unit - slack, 1) ** 2, min(unit + slack, 2 * unit) ** 2
 
 
@@ -121,8 +126,10 @@ def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool
 
     The same direction at another exponent would be another payload with the same content.
     """
+    if exponent == EXPONENT:
+        return False
     peak = max(abs(int(direction.max())), abs(int(direction.min())))
-    return exponent < EXPONENT and 2 * peak + 1 <= LARGEST[storage]
+    return 2 * peak + 1 <= LARGEST[storage]
 
 
 def _squared_block(block: Integers) -> int:

@@ -1,52 +1,60 @@
-"""The cohort: holders that work at the same weights share one computation."""
+"""The cohort: holders that wait at the same block are asked together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fedchain.arrays import Matrix, Vector
-from fedchain.timing import Stopwatch
+from fedchain.ledger.message import Message
+from fedchain.nodes.speakers import Asked
 
 KEPT_PARENTS = 8
-"""Blocks whose gradients are remembered: forks older than this ask for no new release."""
+"""Blocks whose cohorts are remembered: forks older than this ask for no new release."""
 
-Gradients = Callable[[Vector, Sequence[int]], Matrix]
-"""(weights (d,), holders) to one row a holder, (len(holders), d)."""
+Ask = Callable[[bytes, Sequence[Asked]], Sequence[Message | None]]
+"""(parent, holders) to what each of them says there."""
 
 
 class Cohort:
-    """Computes the gradients of all holders that wait at one block when the first is needed.
+    """Asks all holders that wait at one block when the first of them speaks.
 
-    A row does not depend on who else is in the cohort, so that nothing but time is won or lost
-    by what is computed together.
+    Who is asked together follows from the events alone, not from what a ledger has already: a
+    run that goes on after an interruption asks the same holders together again.
     """
 
-    def __init__(
-        self, gradients: Gradients, weights_at: Callable[[bytes], Vector], watch: Stopwatch
-    ) -> None:
-        self._gradients = gradients
-        self._weights_at = weights_at
-        self._watch = watch
-        self._waiting: dict[bytes, list[int]] = {}
-        self._rows: dict[bytes, dict[int, Vector]] = {}
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._waiting: dict[bytes, dict[int, Asked]] = {}
+        self._together: dict[bytes, dict[int, tuple[Asked, ...]]] = {}
+        self._said: dict[bytes, dict[int, Message | None]] = {}
 
-    def expect(self, holder: int, parent: bytes) -> None:
-        """Note that a holder begins to work at this block."""
-        self._waiting.setdefault(parent, []).append(holder)
+    def expect(self, asked: Asked) -> None:
+        """Note that a holder begins to work at its block."""
+        occasion = asked.occasion
+        self._waiting.setdefault(occasion.parent, {})[occasion.holder] = asked
+        self._forget()
 
-    def gradient(self, holder: int, parent: bytes) -> Vector:
-        """Return the clipped mean gradient (6) of a holder at a block, shape (d,)."""
-        rows = self._rows.setdefault(parent, {})
-        if holder not in rows:
+    def close(self, asked: Asked) -> tuple[Asked, ...]:
+        """Return who is asked together with this holder; who begins later is not."""
+        holder, parent = asked.occasion.holder, asked.occasion.parent
+        together = self._together.setdefault(parent, {})
+        if holder not in together:
             # Many forks may have pushed the parent out: then the holder is alone.
-            together = sorted({holder, *self._waiting.pop(parent, ())})
-            with self._watch("gradients"):
-                matrix = self._gradients(self._weights_at(parent), together)
-            rows.update(zip(together, matrix, strict=True))
-            self._forget()
-        return rows[holder]
+            waiting = {**self._waiting.pop(parent, {}), holder: asked}
+            group = tuple(waiting[number] for number in sorted(waiting))
+            together.update(dict.fromkeys(waiting, group))
+        return together[holder]
+
+    def message(self, asked: Asked) -> Message | None:
+        """Return what a holder says at its block; None if there is no direction to send."""
+        holder, parent = asked.occasion.holder, asked.occasion.parent
+        group = self.close(asked)
+        said = self._said.setdefault(parent, {})
+        if holder not in said:
+            messages = self._ask(parent, group)
+            said.update({a.occasion.holder: m for a, m in zip(group, messages, strict=True)})
+        return said.pop(holder)  # it is rarely asked for again, and large
 
     def _forget(self) -> None:
-        for kept in (self._rows, self._waiting):
+        for kept in (self._waiting, self._together, self._said):
             while len(kept) > KEPT_PARENTS:
                 kept.pop(next(iter(kept)))

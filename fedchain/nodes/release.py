@@ -1,22 +1,16 @@
-"""From a holder's gradient to its signed message: the only thing that leaves a holder."""
+"""From a holder's records to its signed message: the only thing that leaves a holder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from fedchain.arrays import Vector
+from fedchain.arrays import Single, Vector, length
 from fedchain.ledger.codec import Storage, quantise
 from fedchain.ledger.message import VERSION, Declaration, Message, sign_message
 from fedchain.nodes.identity import Identity
 from fedchain.privacy.mechanisms import Mechanism
-from fedchain.randomness import stream
-from fedchain.timing import Stopwatch
-
-Attack = Callable[[Vector, np.random.Generator], Vector]
-"""(release (d,), generator) to what is sent instead (d,)."""
+from fedchain.randomness import digest
 
 
 @dataclass(frozen=True)
@@ -36,12 +30,12 @@ class Occasion:
 
 
 def private_release(
-    gradient: Vector, mechanism: Mechanism, records: int, occasion: Occasion
-) -> Vector:
+    gradient: Single, mechanism: Mechanism, records: int, occasion: Occasion
+) -> Single:
     """Add the mechanism's noise: ĝ_k = g_k + z_k.
 
-    The noise stream is named by holder, round, parent, and by the mechanism with its scale:
-    after a fork the same holder draws fresh noise, the same release asked for twice is the same
+    The noise is named by holder, round, parent, and by the mechanism with its scale: after a
+    fork the same holder draws fresh noise, the same release asked for twice is the same
     release, and two runs of one seed at another epsilon do not share their noise, whose
     difference would give the gradient away.
 
@@ -49,22 +43,23 @@ def private_release(
         gradient: clipped mean gradient g_k (6), shape (d,).
         mechanism: draws the noise for a mean over ``records``.
         records: the public n_k.
-        occasion: names the noise stream.
+        occasion: names the noise.
 
     Returns:
-        The release, shape (d,), float64.
+        The release, shape (d,).
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
     """
     scale = (mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex())
     names = (occasion.holder, occasion.round, occasion.parent, *scale)
-    generator = stream(occasion.seed, "noise", *names)
-    return gradient + mechanism.noise(generator, len(gradient), records)
+    release = mechanism.noise(digest(occasion.seed, "noise", *names), len(gradient), records)
+    release += gradient
+    return release
 
 
 def message_of(
-    release: Vector,
+    release: Single | Vector,
     declaration: Declaration,
     identity: Identity,
     occasion: Occasion,
@@ -87,10 +82,10 @@ def message_of(
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.
     """
-    norm = float(np.linalg.norm(release))
-    if not (np.isfinite(norm) and norm > 0.0):
+    norm = length(release)
+    if not (math.isfinite(norm) and norm > 0.0):
         return None
-    exponent, direction = quantise(release / norm, storage)
+    exponent, direction = quantise(release, norm, storage)
     message = Message(
         version=VERSION,
         chain_id=occasion.chain_id,
@@ -104,24 +99,3 @@ def message_of(
         declaration=declaration,
     )
     return sign_message(message, identity.secret)
-
-
-def speak(
-    gradient: Vector,
-    mechanism: Mechanism,
-    records: int,
-    attack: Attack | None,
-    identity: Identity,
-    occasion: Occasion,
-    storage: Storage,
-    watch: Stopwatch,
-) -> Message | None:
-    """Noise, then the attack of a Byzantine holder, then normalise, quantise and sign."""
-    with watch("noise"):
-        release = private_release(gradient, mechanism, records, occasion)
-    if attack is not None:
-        generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
-        release = attack(release, generator)
-    declaration = Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.clip, records)
-    with watch("signing"):
-        return message_of(release, declaration, identity, occasion, storage)

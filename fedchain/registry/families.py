@@ -118,6 +118,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "network": Address("fedchain.network.topology", "topologies"),
         "latency": Address("fedchain.network.topology", "latencies"),
         "work": Address("fedchain.ledger.work", "works"),
+        "engine": Address("fedchain.engines", "engines"),
     }
 )
 """Every family of the package, by the name of one part."""

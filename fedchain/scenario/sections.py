@@ -148,6 +148,8 @@ class Scenario(Section):
     """Holders that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""
+    engine: Annotated[Part, FAMILIES["engine"]] = Part("threads", {})
+    """Where the holders compute; the results are the same everywhere."""
     sweep: Sweep | None = None
     """The grid of `fedchain sweep`."""
     _sources: Sources = PrivateAttr(default=Sources())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from reference_gradients import one_gradient, slow_row
 from small_tasks import TASKS, grouped_records, table_task
 from torch import nn
 
-from fedchain.learning.example_gradients import by_layers, by_vmap
+from fedchain.learning.example_gradients import by_layers
 from fedchain.learning.gradients import CohortGradients
 from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
@@ -47,6 +48,7 @@ def test_rows_are_the_mean_of_clipped_gradients_of_single_examples(task):
 
 def test_rows_are_right_in_pieces_that_do_not_divide_the_records(task, monkeypatch):
     monkeypatch.setattr("fedchain.learning.gradients.PIECE", 3)
+    monkeypatch.setattr("fedchain.learning.gradients.SEGMENTED", 3)
     assert_rows_are_slow_rows(task, CLIP)
 
 
@@ -62,6 +64,14 @@ def test_without_a_clip_rows_are_plain_mean_gradients(task, clip):
 def test_a_record_of_several_examples_is_clipped_as_a_whole(task, piece, monkeypatch):
     monkeypatch.setattr("fedchain.learning.gradients.PIECE", piece)
     assert_rows_are_slow_rows(grouped_records(task, 3), CLIP)
+
+
+@pytest.mark.parametrize("most", [3, 7, 12, 19, 20, 4096])
+@pytest.mark.parametrize("name", ["mlp", "softmax"])
+def test_holders_that_share_a_pass_have_the_rows_of_each_alone(name, most, monkeypatch):
+    monkeypatch.setattr("fedchain.learning.gradients.SEGMENTED", most)
+    for clip in (None, CLIP):
+        assert_rows_are_slow_rows(TASKS[name](SIZES), clip)
 
 
 def test_a_holder_as_the_unit_has_its_mean_clipped_as_a_whole(task):
@@ -95,28 +105,36 @@ def test_gradients_of_single_examples_are_those_of_opacus(name):
 
 
 def test_known_layers_take_the_fast_way_and_hidden_parameters_the_general_one():
-    ways = {name: engine(make(SIZES))._examples for name, make in TASKS.items()}
-    assert {name for name, way in ways.items() if way is by_vmap} == {
+    methods = {name: engine(make(SIZES)).method for name, make in TASKS.items()}
+    assert {name for name, method in methods.items() if method == "vmap"} == {
         "tied and bare",
         "borrowed weights",
     }
+    assert {name for name, method in methods.items() if method == "segments"} == {
+        "logistic",
+        "softmax",
+        "mlp",
+    }
 
 
-def test_rows_do_not_depend_on_workers_or_on_the_cut_of_the_cohort(task):
+def test_a_twin_gives_the_same_bits_and_another_cohort_the_same_row(task):
     weights = random_weights(task)
     single = CohortGradients(task, CLIP)(weights, [0, 1, 2])
-    many = CohortGradients(task, CLIP, workers=3)
-    assert many(weights, [2, 0])[1].tobytes() == single[0].tobytes()
-    assert many(weights, [2])[0].tobytes() == single[2].tobytes()
+    twin = CohortGradients(task, CLIP).twin()
+    assert twin(weights, [0, 1, 2]).tobytes() == single.tobytes()
+    np.testing.assert_allclose(twin(weights, [2, 0])[1], single[0], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["u-net with group norm", "mlp", "tied and bare"])
 def test_threads_give_the_bits_of_one_thread_every_time(name):
     task = TASKS[name]((9,) * 8)
-    single, many = CohortGradients(task, CLIP), CohortGradients(task, CLIP, workers=4)
-    for repetition in range(25):
-        weights = random_weights(task, 0.1 * (repetition + 1))
-        assert many(weights, range(8)).tobytes() == single(weights, range(8)).tobytes()
+    single = CohortGradients(task, CLIP)
+    with ThreadPoolExecutor(4) as threads:
+        for repetition in range(25):
+            weights = random_weights(task, 0.1 * (repetition + 1))
+            twins = [single.twin() for _ in range(4)]
+            found = threads.map(lambda each, at: each(at, range(8)), twins, [weights] * 4)
+            assert {rows.tobytes() for rows in found} == {single(weights, range(8)).tobytes()}
 
 
 def test_no_record_moves_the_sum_by_more_than_the_clip(task):
@@ -163,7 +181,7 @@ def test_changing_one_example_leaves_the_gradients_of_the_others_bit_identical(t
             layer.inplace = False
     inputs = torch.from_numpy(task.holders[1].inputs).double()
     targets = torch.from_numpy(task.holders[1].targets)
-    way = engine(task)._examples
+    way = engine(task)._way
     before = way(module, task.loss, inputs, targets)
     changed = inputs.clone()
     changed[3] += 1.0
@@ -183,9 +201,9 @@ def test_the_model_of_the_task_and_read_only_records_are_left_alone():
     task = table_task(lambda: mlp((6,), 3, hidden=[4]), (5,))
     for array in (task.holders[0].inputs, task.holders[0].targets):
         array.flags.writeable = False
-    rows = CohortGradients(task, CLIP, workers=2)(random_weights(task), [0, 0])
-    assert rows[0].tobytes() == rows[1].tobytes()
-    assert rows.dtype == np.float64
+    rows = CohortGradients(task, CLIP)(random_weights(task), [0, 0])
+    np.testing.assert_allclose(rows[0], rows[1], rtol=1e-5, atol=1e-7)
+    assert rows.dtype == np.float32
 
 
 def with_holder(task: Task, records: Records) -> Task:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedchain.arrays import length
 from fedchain.ledger.codec import (
     LARGEST,
     LEAST_EXPONENT,
@@ -34,7 +35,7 @@ def unit(seed: int, dimension: int, spread: float) -> np.ndarray:
 )
 def test_every_unit_vector_passes_the_checks_that_nodes_make(seed, dimension, spread, storage):
     vector = unit(seed, dimension, spread)
-    exponent, integers = quantise(vector, storage)
+    exponent, integers = quantise(vector, 1.0, storage)
     assert integers.dtype == storage
     assert np.abs(integers - np.ldexp(vector, exponent)).max() <= 0.5
     assert LEAST_EXPONENT[storage] <= exponent <= 20
@@ -49,15 +50,35 @@ def test_every_unit_vector_passes_the_checks_that_nodes_make(seed, dimension, sp
 def test_an_axis_and_a_flat_vector_fit_every_storage():
     for storage in STORAGES:
         for vector in (np.eye(5)[2], -np.eye(5)[2], np.full(4, 0.5), np.full(10**6, 1e-3)):
-            exponent, integers = quantise(vector, storage)
+            exponent, integers = quantise(vector, 1.0, storage)
             low, high = norm_bounds(len(vector), exponent)
             assert low <= 4 * squared_norm(integers) <= high
 
 
-@pytest.mark.parametrize("vector", [np.zeros(3), np.ones(3), np.array([np.nan, 1.0])])
-def test_what_is_no_unit_vector_is_refused(vector):
+@pytest.mark.parametrize("vector", [np.full(3, 1.1), np.array([np.nan, 1.0])])
+def test_a_norm_that_an_entry_exceeds_is_refused(vector):
     with pytest.raises(ValueError, match="direction: norm is"):
-        quantise(vector, "int16")
+        quantise(vector, 1.0, "int16")
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 3000),
+    st.floats(-40, 36),
+    st.sampled_from(STORAGES),
+)
+def test_a_float32_vector_of_any_length_passes_the_checks_that_nodes_make(
+    seed, dimension, magnitude, storage
+):
+    vector = (unit(seed, dimension, 1) * 10.0**magnitude).astype(np.float32)
+    norm = length(vector)
+    if norm == 0.0:
+        return
+    exponent, integers = quantise(vector, norm, storage)
+    low, high = norm_bounds(dimension, exponent)
+    assert low <= 4 * squared_norm(integers) <= high
+    assert not could_be_finer(integers, exponent, storage)
 
 
 def test_the_squared_norm_is_exact_at_the_ends_of_the_range():
@@ -71,14 +92,14 @@ def test_the_squared_norm_is_exact_at_the_ends_of_the_range():
 
 
 def test_the_shift_to_the_common_exponent_is_exact():
-    rows = [quantise(unit(seed, 50, 3), "int16") for seed in range(9)]
+    rows = [quantise(unit(seed, 50, 3), 1.0, "int16") for seed in range(9)]
     carriers = [SimpleNamespace(exponent=e, direction=q) for e, q in rows]
     expected = [[int(entry) << (20 - e) for entry in q] for e, q in rows]
     assert common_exponent(carriers).astype(int).tolist() == expected
 
 
 def test_sums_at_the_common_exponent_are_exact_in_any_order():
-    rows = [quantise(unit(seed, 400, 1), "int16") for seed in range(64)]
+    rows = [quantise(unit(seed, 400, 1), 1.0, "int16") for seed in range(64)]
     matrix = common_exponent([SimpleNamespace(exponent=e, direction=q) for e, q in rows])
     exact = [sum(int(v) for v in column) for column in matrix.T]
     total = matrix.sum(axis=0)

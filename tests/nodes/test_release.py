@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from small_runs import small
 
 from fedchain.ledger.message import Declaration, message_id, signing_bytes
 from fedchain.ledger.signature import public_key_of, verify
 from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, message_of, private_release, speak
+from fedchain.nodes.release import Occasion, message_of, private_release
+from fedchain.nodes.speakers import Asked, Speakers
 from fedchain.privacy.mechanisms import gaussian, none
-from fedchain.timing import Stopwatch
 
 OCCASION = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
 SECRET = bytes(range(32))
@@ -60,7 +62,7 @@ def test_two_runs_of_one_seed_at_another_scale_do_not_share_their_noise():
 def test_the_message_carries_the_norm_of_the_noisy_vector_and_its_direction():
     message = message_of(GRADIENT, SAID, IDENTITY, OCCASION, "int16")
     direction = message.direction / 2.0**message.exponent
-    assert message.norm == np.linalg.norm(GRADIENT)
+    assert message.norm == pytest.approx(np.linalg.norm(GRADIENT), rel=1e-14)
     np.testing.assert_allclose(direction * message.norm, GRADIENT, atol=1e-3)
     assert np.linalg.norm(direction) == pytest.approx(1.0, abs=1e-3)
 
@@ -79,11 +81,44 @@ def test_a_release_without_a_direction_is_no_message(bad):
     assert message_of(bad, SAID, IDENTITY, OCCASION, "int16") is None
 
 
+def test_a_release_from_a_gradient_of_any_length_becomes_a_unit_direction():
+    for size in (1e-37, 1e-20, 1.0, 1e30):
+        gradient = (GRADIENT * size).astype(np.float32)
+        message = message_of(gradient, SAID, IDENTITY, OCCASION, "int16")
+        direction = message.direction / 2.0**message.exponent
+        assert np.linalg.norm(direction) == pytest.approx(1.0, abs=1e-3)
+
+
+class Flipped:
+    """Gradients that stand still, for one holder."""
+
+    def __call__(self, weights, holders):
+        return np.stack([GRADIENT.astype(np.float32) for _ in holders])
+
+    def twin(self):
+        return self
+
+
 def test_the_attack_comes_after_the_noise_and_before_the_signature():
-    honest = speak(GRADIENT, none(10, 1000), 50, None, IDENTITY, OCCASION, "int16", Stopwatch())
-    flipped = speak(
-        GRADIENT, none(10, 1000), 50, lambda g, _: -g, IDENTITY, OCCASION, "int16", Stopwatch()
-    )
+    task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
+    asked = [Asked(replace(OCCASION, holder=0), IDENTITY)]
+    said = {}
+    for name, attacks in {"honest": [], "flipped": [{"kind": "sign_flip", "holders": [0]}]}.items():
+        scenario = small(attacks=attacks)
+        mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+        (said[name],) = Speakers(Flipped(), scenario, task, mechanism)(None, asked).messages
+    honest, flipped = said["honest"], said["flipped"]
     assert np.array_equal(flipped.direction, -honest.direction)
     assert flipped.norm == honest.norm
     assert verify(flipped.public_key, flipped.signature, signing_bytes(flipped))
+
+
+def test_speakers_say_where_the_time_went():
+    task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
+    speakers = Speakers(Flipped(), small(), task, none(10, 1000))
+    spoken = speakers(None, [Asked(replace(OCCASION, holder=0), IDENTITY)])
+    assert {stage for stage, s in spoken.seconds.items() if s > 0} == {
+        "gradients",
+        "noise",
+        "signing",
+    }

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import numpy as np
-
-from fedchain.arrays import Vector
+from fedchain.arrays import Single
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
     VACUOUS,
@@ -26,6 +24,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     sensitivity,
     with_spare,
 )
+from fedchain.randomness import normals
 
 
 @mechanisms
@@ -94,9 +93,9 @@ class Gaussian:
         """Cost of one release at delta."""
         return self.epsilon_after(1)
 
-    def noise(self, generator: np.random.Generator, dimension: int, records: int) -> Vector:
+    def noise(self, key: bytes, dimension: int, records: int) -> Single:
         """Draw normal noise (d,) of sd noise_multiplier * sensitivity."""
-        drawn = generator.standard_normal(dimension)
+        drawn = normals(key, dimension)
         drawn *= self.noise_multiplier * sensitivity(self.clip, self.unit, records)
         return drawn
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import numpy as np
-
-from fedchain.arrays import Vector
+from fedchain.arrays import Single, length
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
     VACUOUS,
@@ -25,6 +23,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     sensitivity,
     with_spare,
 )
+from fedchain.randomness import normals, stream
 
 
 @mechanisms
@@ -99,12 +98,12 @@ class KNorm:
         """Sum of the pure costs of all releases."""
         return self.releases * self.epsilon_per_release
 
-    def noise(self, generator: np.random.Generator, dimension: int, records: int) -> Vector:
+    def noise(self, key: bytes, dimension: int, records: int) -> Single:
         """Draw a radius from Gamma(d) and a direction, and scale them to the sensitivity."""
-        drawn = generator.standard_normal(dimension)
-        radius = generator.standard_gamma(dimension)
+        drawn = normals(key, dimension)
+        radius = stream(0, "radius", key).standard_gamma(dimension)
         scale = self.noise_multiplier * sensitivity(self.clip, self.unit, records)
-        drawn *= scale * radius / math.sqrt(math.fsum(drawn * drawn))
+        drawn *= scale * radius / length(drawn)
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Protocol
 
-import numpy as np
 from pydantic import Field
 
-from fedchain.arrays import Vector
+from fedchain.arrays import Single
 from fedchain.registry import Family
 
 VACUOUS = 500.0
@@ -62,8 +61,11 @@ class Mechanism(Protocol):
     def pure_total(self) -> float | None:
         """Sum of the pure costs of all releases; None where the mechanism has none."""
 
-    def noise(self, generator: np.random.Generator, dimension: int, records: int) -> Vector:
-        """Draw what is added to the mean gradient (d,) of a holder with that many records."""
+    def noise(self, key: bytes, dimension: int, records: int) -> Single:
+        """Draw what is added to the mean gradient (d,) of a holder with that many records.
+
+        The key, 32 bytes, is of this release alone and known to the holder alone.
+        """
 
     def epsilon_after(self, releases: int) -> float:
         """Return the tight total epsilon of that many releases at delta."""

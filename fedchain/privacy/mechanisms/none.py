@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.arrays import Vector
+from fedchain.arrays import Single
 from fedchain.privacy.mechanisms.mechanism import (
     Mechanism,
     Unit,
@@ -47,9 +47,9 @@ class NoNoise:
     pure_total: None = None
     """Nothing is promised."""
 
-    def noise(self, generator: np.random.Generator, dimension: int, records: int) -> Vector:  # noqa: ARG002
+    def noise(self, key: bytes, dimension: int, records: int) -> Single:  # noqa: ARG002
         """Return zeros (d,)."""
-        return np.zeros(dimension)
+        return np.zeros(dimension, dtype=np.float32)
 
     def epsilon_after(self, releases: int) -> float:
         """Return inf as soon as anything is released."""

@@ -1,0 +1,143 @@
+"""What every engine is, and how a cohort is cut into chunks for its workers."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from fedchain.arrays import Vector
+from fedchain.learning.task import Task, tasks
+from fedchain.nodes.speakers import Asked, Speakers, Spoken
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.registry import Family, Part
+from fedchain.scenario import Scenario
+
+if TYPE_CHECKING:
+    from fedchain.learning.gradients import CohortGradients, Method
+
+Workers = Annotated[int | None, Field(ge=1)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+
+TOGETHER: dict[Method, int] = {"segments": 8, "layers": 1, "vmap": 1}
+"""Holders of one chunk: dense networks gain by going together, the others do not."""
+MOST_NUMBERS = 2**23
+"""Numbers in the gradients of one chunk: 32 MB."""
+
+
+class Engine(Protocol):
+    """Computes the messages of chunks of holders, side by side."""
+
+    def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
+        """Yield what each chunk has to say, in the order of the chunks.
+
+        Args:
+            weights: (d,), the same for all.
+            chunks: holders that are asked together; the messages depend on the chunks, and on
+                nothing that an engine may choose.
+        """
+
+    def close(self) -> None:
+        """Let the workers go."""
+
+
+engines: Family[Engine] = Family(
+    "engine", ("fedchain.engines.threads", "fedchain.engines.processes", "fedchain.engines.ray")
+)
+"""Part: ``(source, *, workers, device, ...) -> Engine``."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a worker is made of; without the task it can travel, and the task is built anew."""
+
+    scenario: Scenario
+    """What was asked."""
+    mechanism: Mechanism
+    """The noise, solved for the whole run."""
+    task: Task | None
+    """Data, model, loss; None: the worker builds them, in its own process."""
+
+    @functools.cached_property
+    def gradients(self) -> CohortGradients:
+        """The gradients of the cohort on this machine's processor."""
+        from fedchain.learning.gradients import CohortGradients  # with torch: not to check a file
+
+        scenario, mechanism = self.scenario, self.mechanism
+        task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+        return CohortGradients(task, mechanism.clip, mechanism.unit)
+
+    def speakers(self, device: str) -> Speakers:
+        """Return the holders as one worker has them, on ``auto``, ``cpu`` or ``cuda``."""
+        gradients = self.gradients.on(placed(device))
+        return Speakers(gradients, self.scenario, gradients.task, self.mechanism)
+
+
+def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
+    """Return the engine of a run: the scenario's, but for what was asked for otherwise.
+
+    Args:
+        scenario: names an engine.
+        kind: another one; None: the scenario's.
+        workers: another number of them; None: the scenario's.
+
+    Raises:
+        ScenarioError: there is no such engine.
+    """
+    block = scenario.engine.plain()
+    if kind is not None and kind != scenario.engine.kind:
+        block = {"kind": kind}
+    if workers is not None:
+        block["workers"] = workers
+    return engines.check(block, ("engine",))
+
+
+def cut(asked: Sequence[Asked], method: Method, dimension: int) -> list[list[Asked]]:
+    """Cut a cohort into chunks.
+
+    The cut follows from cohort and model alone, so that the messages have the same bits however
+    many workers there are. The number of chunks is even where it can be: cores come in pairs.
+
+    Args:
+        asked: the holders.
+        method: how their gradients are found.
+        dimension: of a gradient.
+    """
+    most = max(1, min(TOGETHER[method], MOST_NUMBERS // dimension))
+    count = math.ceil(len(asked) / most)
+    count = min(len(asked), count + count % 2)
+    return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
+
+
+def placed(device: str) -> str:
+    """Return torch's device: ``auto`` is a GPU where there is one.
+
+    Raises:
+        ValueError: torch cannot reach the device.
+
+    >>> placed("cpu")
+    'cpu'
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if there else "cpu"
+    if device != "cpu" and not there:
+        raise ValueError(f"engine.device: torch reaches no GPU here, got {device}; use auto or cpu")
+    return device
+
+
+def cores(workers: int | None) -> int:
+    """Return how many workers there are: as many as asked for, or one a core.
+
+    >>> cores(3)
+    3
+    """
+    return workers or os.cpu_count() or 1

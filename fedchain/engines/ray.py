@@ -1,0 +1,84 @@
+"""The engine of a cluster: Ray's actors, wherever Ray has put them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fedchain.arrays import Vector
+from fedchain.engines.engine import Device, Engine, Source, Workers, engines
+from fedchain.errors import MissingExtra
+from fedchain.machine import one_thread, prepare
+from fedchain.nodes.speakers import Asked, Spoken
+
+
+@engines
+def ray(
+    source: Source,
+    *,
+    workers: Workers = None,
+    device: Device = "auto",
+    address: str | None = None,
+) -> Engine:
+    """Compute on a Ray cluster; every machine of it needs fedchain and the task's data.
+
+    Args:
+        source: what a worker is made of.
+        workers: actors; null: one for each CPU of the cluster.
+        device: where the gradients are computed: auto (a GPU where there is one), cpu, cuda.
+        address: of a running cluster, or ``auto``; null: a cluster of this machine alone.
+    """
+    try:
+        import ray as cluster
+    except ImportError as error:
+        text = "engine: ray is not installed; install it with: pip install 'fedchain[ray]'"
+        raise MissingExtra(text) from error
+    return Ray(cluster, replace(source, task=None), workers, device, address)
+
+
+class _Worker:
+    """An actor; its model and data stay with it."""
+
+    def __init__(self, source: Source, device: str) -> None:
+        prepare()
+        one_thread()
+        self._speakers = source.speakers(device)
+
+    def speak(self, weights: Vector, chunk: Sequence[Asked]) -> Spoken:
+        return self._speakers(weights, chunk)
+
+
+class Ray:
+    """A pool of actors."""
+
+    def __init__(
+        self, cluster: Any, source: Source, workers: int | None, device: str, address: str | None
+    ) -> None:
+        self._cluster = cluster
+        self._started = not cluster.is_initialized()
+        if self._started:
+            cluster.init(
+                address=address,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+        count = workers or int(cluster.cluster_resources().get("CPU", 1))
+        actor = cluster.remote(num_cpus=1)(_Worker)
+        made = cluster.put(source)
+        self._actors = [actor.remote(made, device) for _ in range(count)]
+
+    def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
+        """Yield what each chunk has to say, in the order of the chunks."""
+        shared = self._cluster.put(weights)
+        count = len(self._actors)
+        asked = [self._actors[i % count].speak.remote(shared, c) for i, c in enumerate(chunks)]
+        yield from map(self._cluster.get, asked)
+
+    def close(self) -> None:
+        """Let the actors go, and the cluster if it was begun here."""
+        for actor in self._actors:
+            self._cluster.kill(actor)
+        if self._started:
+            self._cluster.shutdown()

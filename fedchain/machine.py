@@ -1,0 +1,55 @@
+"""Settings of the machine that a user should not have to know."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+"""Names of glibc's malloc.h."""
+SETTINGS = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # an idle OpenMP thread would spin on a core that others need
+    "OPENBLAS_NUM_THREADS": "1",  # fedchain's threads go side by side, not inside an operation
+}
+"""Environment variables that are read once, when numpy and torch are loaded."""
+
+
+def prepare() -> None:
+    """Set what must be set before numpy and torch are loaded; what the user has set stays.
+
+    For the command line and for processes that fedchain starts: a program that imports fedchain
+    may need other settings for its own arithmetic.
+
+    >>> prepare()
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    keep_freed_memory()
+
+
+def one_thread() -> None:
+    """Let torch use one thread in this thread: fedchain's own go side by side.
+
+    >>> one_thread()
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library not to hand freed blocks of megabytes back to the system.
+
+    Activations of every batch come and go; fetching their pages anew costs more than the
+    arithmetic on them. Does nothing where the C library is not glibc.
+
+    >>> keep_freed_memory()
+    """
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        library.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+        library.mallopt(M_TOP_PAD, 1 << 26)

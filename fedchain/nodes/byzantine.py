@@ -1,0 +1,33 @@
+"""Who is Byzantine, when, and what is sent then."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from fedchain.arrays import Single, Vector
+from fedchain.attacks import attacks
+from fedchain.scenario import Attack as Misbehaviour
+from fedchain.scenario import Scenario
+
+Attack = Callable[[Single | Vector, np.random.Generator], Single | Vector]
+"""(release (d,), generator) to what is sent instead (d,)."""
+
+
+class Byzantine:
+    """The holders of a scenario that misbehave."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._attacks: dict[int, list[Misbehaviour]] = {}
+        for attack in scenario.attacks:
+            for holder in attack.holders:
+                self._attacks.setdefault(holder, []).append(attack)
+
+    def attack_of(self, holder: int, round_: int) -> tuple[str, Attack | None]:
+        """Return name and function of what a holder sends instead in a round, if anything."""
+        for attack in self._attacks.get(holder, ()):
+            if attack.active(round_):
+                return attack.part.kind, functools.partial(attacks.build, attack.part)
+        return "", None

@@ -1,0 +1,100 @@
+"""Holders that are asked together: gradients at once, then noise, attack and signature of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from fedchain.arrays import Single, Singles, Vector
+from fedchain.learning.task import Task
+from fedchain.ledger.message import Declaration, Message
+from fedchain.nodes.byzantine import Byzantine
+from fedchain.nodes.identity import Identity
+from fedchain.nodes.release import Occasion, message_of, private_release
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.randomness import stream
+from fedchain.scenario import Scenario
+from fedchain.timing import Stopwatch
+
+
+class Gradients(Protocol):
+    """Clipped mean gradients of a cohort, as one thread computes them."""
+
+    def __call__(self, weights: Vector, holders: Sequence[int]) -> Singles:
+        """Return one row a holder, (len(holders), d), at the weights (d,)."""
+
+    def twin(self) -> Gradients:
+        """Return another one for another thread."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A holder that is to speak."""
+
+    occasion: Occasion
+    """When, and about which weights."""
+    identity: Identity
+    """Its key for this round."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What several holders have to say."""
+
+    messages: tuple[Message | None, ...]
+    """One a holder, in the order asked; None: there is no direction to send."""
+    seconds: Mapping[str, float]
+    """What it took, by stage."""
+
+
+class Speakers:
+    """The holders of a scenario, as one worker has them."""
+
+    def __init__(
+        self, gradients: Gradients, scenario: Scenario, task: Task, mechanism: Mechanism
+    ) -> None:
+        """Hold the parts.
+
+        Args:
+            gradients: for this worker alone.
+            scenario: names the attacks, and how directions are stored.
+            task: whose holders they are.
+            mechanism: draws the noise.
+        """
+        self._gradients, self._scenario = gradients, scenario
+        self._task, self._mechanism = task, mechanism
+        self._byzantine = Byzantine(scenario)
+
+    def twin(self) -> Speakers:
+        """Return another one for another thread."""
+        return Speakers(self._gradients.twin(), self._scenario, self._task, self._mechanism)
+
+    def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
+        """Return the signed messages of these holders.
+
+        Args:
+            weights: (d,), the same for all.
+            asked: the holders. The last bits of a gradient may depend on who else is asked
+                together with it, so that the same messages need the same company.
+        """
+        watch = Stopwatch()
+        with watch("gradients"):
+            rows = self._gradients(weights, [each.occasion.holder for each in asked])
+        messages = [self._speak(row, each, watch) for row, each in zip(rows, asked, strict=True)]
+        return Spoken(tuple(messages), watch.lap())
+
+    def _speak(self, gradient: Single, asked: Asked, watch: Stopwatch) -> Message | None:
+        mechanism, occasion = self._mechanism, asked.occasion
+        records = self._task.holders[occasion.holder].count
+        with watch("noise"):
+            release: Single | Vector = private_release(gradient, mechanism, records, occasion)
+        _, attack = self._byzantine.attack_of(occasion.holder, occasion.round)
+        if attack is not None:
+            generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
+            release = attack(release, generator)
+        scale = mechanism.noise_multiplier
+        declaration = Declaration(mechanism.name, scale, mechanism.clip, records)
+        with watch("signing"):
+            storage = self._scenario.ledger.storage
+            return message_of(release, declaration, asked.identity, occasion, storage)
