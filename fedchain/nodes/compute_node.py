@@ -165,13 +165,12 @@ class ComputeNode:
         head, height = self.chain.head, self.chain.height
         if self._working_on == head or height >= self._rules.rounds:
             return []
-        messages = self._pool.messages(head)
         enough = self._rules.quorum if self._past_deadline == head else self._effort.expected
-        if len(messages) < max(enough, self._rules.quorum):
+        if self._pool.count(head) < max(enough, self._rules.quorum):
             return []
         self._working_on = head
         most = limits_of(self._rules).messages
-        return self._search(self._template(messages[:most], now_s), 0)
+        return self._search(self._template(self._pool.messages(head)[:most], now_s), 0)
 
     def _template(self, messages: tuple[Message, ...], now_s: float) -> Block:
         head = self.chain.head
