@@ -1,15 +1,18 @@
-"""Files named by the SHA-256 of their bytes: weights, memories, the messages of a block."""
+"""Files named by a hash of what is in them: weights, memories, the messages of a block."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fedchain.errors import LedgerError
+from fedchain.ledger.encoding import Part
 
 _UNFINISHED = ".new-"
+_MOST_PARTS = 1024
+"""Parts that one call of the system takes."""
 
 
 class Blobs:
@@ -23,44 +26,42 @@ class Blobs:
         name = address.hex()
         return self.folder / name[:2] / name
 
-    def put(self, *contents: bytes) -> tuple[bytes, ...]:
+    def put(self, blobs: Mapping[bytes, Sequence[Part]]) -> None:
         """Write blobs to temporary names, sync, rename, sync the folders.
 
-        What must wait for the disk waits together: two waits however many blobs there are. A
-        blob that is there is not written again, a damaged one is replaced.
+        All are written before the first is waited for. A blob that is there is not written
+        again, a damaged one is replaced.
 
         Args:
-            contents: the bytes of each blob.
-
-        Returns:
-            Their addresses: SHA-256, 32 bytes each.
+            blobs: the bytes of each blob, in parts, by address (32 bytes).
 
         Raises:
             OSError: the disk is full, or may not be written.
         """
-        addresses = tuple(hashlib.sha256(data).digest() for data in contents)
-        blobs = dict(zip(addresses, contents, strict=True))
-        new = {a: data for a, data in blobs.items() if not self._has(a, data)}
+        new = {address: parts for address, parts in blobs.items() if not self._has(address, parts)}
         folders = {self.path(address).parent for address in new}
-        if not all(folder.exists() for folder in folders):
-            for folder in sorted(folders):
-                folder.mkdir(exist_ok=True)
-            folders.add(self.folder)
-        with ThreadPoolExecutor(max(1, len(folders))) as waiting:
-            for unfinished, address in waiting.map(self._write, new.values(), new):
-                unfinished.replace(self.path(address))
-            list(waiting.map(sync_folder, folders))
-        return addresses
+        for folder in sorted(folders):
+            if not folder.exists():
+                folder.mkdir()
+                folders.add(self.folder)
+        for address, parts in new.items():
+            with self._unfinished(address).open("wb", buffering=0) as file:
+                _write(file.fileno(), parts)
+        for address in new:
+            _sync(self._unfinished(address))
+            self._unfinished(address).replace(self.path(address))
+        for folder in folders:
+            _sync(folder)
 
-    def get(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob.
+    def read(self, address: bytes, limit: int) -> bytes:
+        """Return the bytes of a blob; whether they are what the name says is not checked here.
 
         Args:
-            address: SHA-256 of the bytes, 32 bytes.
+            address: its name, 32 bytes.
             limit: most bytes that are read.
 
         Raises:
-            LedgerError: the file is missing, too large, or has other bytes than its name says.
+            LedgerError: the file is missing, or too large.
         """
         path = self.path(address)
         try:
@@ -71,10 +72,17 @@ class Blobs:
             raise LedgerError(f"blob {path.name[:8]}: cannot be read: {reason}") from error
         if size > limit:
             raise LedgerError(f"blob {path.name[:8]}: has {size} bytes; at most {limit}")
+        return data
+
+    def get(self, address: bytes, limit: int) -> bytes:
+        """Return the bytes of a blob that is named by their SHA-256.
+
+        Raises:
+            LedgerError: the file is missing, too large, or has other bytes than its name says.
+        """
+        data = self.read(address, limit)
         if (digest := hashlib.sha256(data).digest()) != address:
-            raise LedgerError(
-                f"blob {path.name[:8]}: its bytes were changed: they hash to {digest.hex()[:8]}"
-            )
+            raise changed(address, f"they hash to {digest.hex()[:8]}")
         return data
 
     def clear_unfinished(self) -> None:
@@ -82,22 +90,34 @@ class Blobs:
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             path.unlink()
 
-    def _has(self, address: bytes, data: bytes) -> bool:
+    def _has(self, address: bytes, parts: Sequence[Part]) -> bool:
         path = self.path(address)
-        return path.exists() and path.read_bytes() == data
+        return path.exists() and path.read_bytes() == b"".join(parts)
 
-    def _write(self, data: bytes, address: bytes) -> tuple[Path, bytes]:
-        unfinished = self.folder / f"{_UNFINISHED}{address.hex()}"
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        return unfinished, address
+    def _unfinished(self, address: bytes) -> Path:
+        return self.folder / f"{_UNFINISHED}{address.hex()}"
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def changed(address: bytes, how: str) -> LedgerError:
+    """Return the error of a blob with other bytes than its name says."""
+    return LedgerError(f"blob {address.hex()[:8]}: its bytes were changed: {how}")
+
+
+def _write(descriptor: int, parts: Sequence[Part]) -> None:
+    """Write all parts with few calls and no copy."""
+    for start in range(0, len(parts), _MOST_PARTS):
+        left = [memoryview(part) for part in parts[start : start + _MOST_PARTS]]
+        while left:
+            written = os.writev(descriptor, left)
+            while left and written >= len(left[0]):
+                written -= len(left.pop(0))
+            if left:
+                left[0] = left[0][written:]
+
+
+def _sync(path: Path) -> None:
+    """Make the bytes of a file, or the names in a folder, survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 
 from fedchain.errors import EncodingError
 from fedchain.ledger import merkle
-from fedchain.ledger.encoding import Reader, blob, decoded, fixed, unsigned
+from fedchain.ledger.encoding import Part, Reader, decoded, fixed, unsigned
 from fedchain.ledger.merkle import HASH
 from fedchain.ledger.message import (
     Limits,
     Message,
     content_of,
-    decode_message,
-    encode_message,
     message_id,
+    message_parts,
+    read_message,
 )
+from fedchain.ledger.remembered import remembered
 from fedchain.ledger.work import double_sha256
 
 VERSION = 1
@@ -26,6 +26,8 @@ NONCE_BYTES = 8
 """The nonce is the end of the encoding, so that all before it is hashed once."""
 _TAG = b"fedchain:h"
 """With this tag the prefix fills 256 bytes: a try costs two compressions of SHA-256, no more."""
+_BODY_TAG = b"fedchain:b"
+_HEADER_BYTES = 264
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Header:
     nonce: int
     """What the search for work varies, below 2^64; 0 is as good as any."""
 
-    @cached_property
+    @remembered
     def _hash(self) -> bytes:
         return double_sha256(encode_header(self))
 
@@ -71,6 +73,11 @@ class Block:
     messages: tuple[Message, ...]
     """The messages of this round, in ascending order of their ids."""
 
+    @remembered
+    def _content(self) -> bytes:
+        body = b"".join(content_of(message) for message in self.messages)
+        return hashlib.sha256(encode_header(self.header) + body).digest()
+
 
 def block_hash(header: Header) -> bytes:
     """Return the double SHA-256 of the header, 32 bytes: the block's name and its work."""
@@ -83,8 +90,7 @@ def content_of_block(block: Block) -> bytes:
     The block's hash covers message ids, not signatures: two copies of one block can differ in
     validity, and what is remembered about one must not be said of the other.
     """
-    body = b"".join(content_of(message) for message in block.messages)
-    return hashlib.sha256(encode_header(block.header) + body).digest()
+    return block._content
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
@@ -130,19 +136,35 @@ def decode_header(data: bytes) -> Header:
     return decoded(data, _read_header, encode_header)
 
 
+def address_of(messages: tuple[Message, ...]) -> bytes:
+    """Return under which name a block's messages are stored: a hash of their contents.
+
+    It covers every byte of them, and hashes no direction again.
+    """
+    return hashlib.sha256(_BODY_TAG + b"".join(map(content_of, messages))).digest()
+
+
+def messages_parts(messages: tuple[Message, ...]) -> list[Part]:
+    """Return the canonical bytes of a block's messages in parts, each after its length."""
+    parts: list[Part] = [unsigned(len(messages), 4)]
+    for message in messages:
+        before, bulk, after = message_parts(message)
+        parts += [unsigned(len(before) + len(bulk) + len(after), 4) + bytes(before), bulk, after]
+    return parts
+
+
 def encode_messages(messages: tuple[Message, ...]) -> bytes:
     """Return the canonical bytes of a block's messages, each after its length."""
-    body = b"".join(blob(encode_message(message)) for message in messages)
-    return unsigned(len(messages), 4) + body
+    return b"".join(messages_parts(messages))
 
 
 def decode_messages(data: bytes, limits: Limits) -> tuple[Message, ...]:
-    """Read a block's messages.
+    """Read a block's messages; their directions are views of the bytes.
 
     Raises:
         EncodingError: the bytes are not the encoding of any messages within the limits.
     """
-    return decoded(data, lambda reader: _read_messages(reader, limits), encode_messages)
+    return _read_messages(Reader(data), limits)
 
 
 def encode_block(block: Block) -> bytes:
@@ -160,7 +182,9 @@ def decode_block(data: bytes, limits: Limits) -> Block:
     Raises:
         EncodingError: the bytes are not the encoding of any block within the limits.
     """
-    return decoded(data, lambda reader: _read_block(reader, limits), encode_block)
+    reader = Reader(data)
+    header = decode_header(reader.take(_HEADER_BYTES))
+    return Block(header, _read_messages(reader, limits))
 
 
 def message_bytes(limits: Limits) -> int:
@@ -187,13 +211,11 @@ def _read_header(reader: Reader) -> Header:
     )
 
 
-def _read_block(reader: Reader, limits: Limits) -> Block:
-    return Block(_read_header(reader), _read_messages(reader, limits))
-
-
 def _read_messages(reader: Reader, limits: Limits) -> tuple[Message, ...]:
     count = reader.unsigned(4)
     if count > limits.messages:
         raise EncodingError(f"messages: got {count}; at most {limits.messages}")
     longest = message_bytes(limits)
-    return tuple(decode_message(reader.blob(longest), limits) for _ in range(count))
+    messages = tuple(read_message(reader.inner(longest), limits) for _ in range(count))
+    reader.end()
+    return messages

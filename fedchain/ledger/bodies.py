@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from fedchain.errors import LedgerError
-from fedchain.ledger.blobs import Blobs
+from fedchain.errors import EncodingError, LedgerError
+from fedchain.ledger.blobs import Blobs, changed
 from fedchain.ledger.block import (
     Block,
     Header,
+    address_of,
     block_hash,
     decode_header,
     decode_messages,
-    encode_messages,
     message_bytes,
+    messages_parts,
     messages_root,
 )
 from fedchain.ledger.database import BlockRow
+from fedchain.ledger.encoding import Part
+from fedchain.ledger.message import Message
 from fedchain.ledger.rules import Rules, limits_of
 from fedchain.ledger.state import (
     State,
     decode_tensors,
-    encode_memory,
-    encode_weights,
     hash_memory,
     hash_weights,
+    memory_parts,
+    weights_parts,
 )
 
 _FREE = 65_536
@@ -37,13 +40,12 @@ def read_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
     Raises:
         LedgerError: they do not, or the blob is missing or damaged.
     """
-    header, limits = decode_header(row.header), limits_of(rules)
+    header = decode_header(row.header)
     if block_hash(header) != row.hash:
         raise LedgerError(
             f"header: was changed: it hashes to {block_hash(header).hex()[:8]}, not to its name"
         )
-    longest = 4 + limits.messages * (4 + message_bytes(limits))
-    messages = decode_messages(blobs.get(row.messages, longest), limits)
+    messages = _read_messages(blobs, rules, row.messages)
     if messages_root(messages) != header.messages_root:
         raise LedgerError("messages_root: is not the root of its messages")
     return Block(header, messages)
@@ -65,20 +67,32 @@ def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
     return State(weights, memory)
 
 
-def write_bodies(blobs: Blobs, block: Block, state: State) -> bytes:
-    """Write the messages of a block and the state after it.
+def bodies_of(block: Block, state: State) -> dict[bytes, list[Part]]:
+    """Return what of a block becomes blobs, by address: its messages and the state after it.
 
-    Returns:
-        Address of the messages' blob, 32 bytes; the header has those of the state.
+    Nothing large is copied or hashed again.
 
     Raises:
         ValueError: the state is not the one that the header commits to.
-        OSError: the disk is full, or may not be written.
     """
-    if (hash_weights(state), hash_memory(state)) != (
-        block.header.weights_hash,
-        block.header.memory_hash,
-    ):
+    weights, memory = hash_weights(state), hash_memory(state)
+    if (weights, memory) != (block.header.weights_hash, block.header.memory_hash):
         raise ValueError("state: is not the one that the block's header commits to")
-    contents = encode_weights(state), encode_memory(state), encode_messages(block.messages)
-    return blobs.put(*contents)[-1]
+    return {
+        weights: weights_parts(state),
+        memory: memory_parts(state),
+        address_of(block.messages): messages_parts(block.messages),
+    }
+
+
+def _read_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message, ...]:
+    limits = limits_of(rules)
+    longest = 4 + limits.messages * (4 + message_bytes(limits))
+    data = blobs.read(address, longest)
+    try:
+        messages = decode_messages(data, limits)
+    except EncodingError as error:
+        raise changed(address, str(error)) from error
+    if (digest := address_of(messages)) != address:
+        raise changed(address, f"they hash to {digest.hex()[:8]}")
+    return messages

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
@@ -83,12 +83,11 @@ def create(path: Path, genesis: BlockRow, meta: dict[str, bytes]) -> sqlite3.Con
     """
     connection = connect_to_write(path)
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
-            connection.execute(statement)
-        write_block(connection, genesis, [])
-        write_meta(connection, **meta)
-        connection.execute("COMMIT")
+        with transaction(connection):
+            for statement in _SCHEMA:
+                connection.execute(statement)
+            write_block(connection, genesis, [])
+            write_meta(connection, **meta)
     except sqlite3.Error:
         connection.close()
         raise
@@ -101,7 +100,8 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     The log is synced when it is folded in, not at every block: a loss of power may take the
     newest blocks, never a part of one, and the run makes them again.
     """
-    connection = sqlite3.connect(path, isolation_level=None)
+    # The thread that writes has a connection of its own; the one that began it closes it.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -163,6 +163,13 @@ def count_blocks(connection: sqlite3.Connection) -> int:
     return int(str(rows))
 
 
+def highest(connection: sqlite3.Connection) -> int:
+    """Return the greatest height of a block, 0 if there is none."""
+    query = "SELECT height FROM block WHERE typeof(height) = 'integer' ORDER BY height DESC LIMIT 1"
+    ((height,),) = tuple(ask(connection, query)) or ((0,),)
+    return int(str(height))
+
+
 def checked_row(values: tuple[object, ...]) -> BlockRow:
     """Make a BlockRow of what SQLite gave, which can be of any type in any column.
 
@@ -195,6 +202,32 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     if meta["format"] != FORMAT:
         raise LedgerError(f"meta: format is {meta['format']!r}; must be {FORMAT!r}")
     return meta
+
+
+def append(
+    connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow], head: bytes
+) -> None:
+    """Insert the rows of one block and move the head, in one transaction.
+
+    Raises:
+        sqlite3.Error: the disk is full or may not be written; the database is as before.
+    """
+    with transaction(connection):
+        write_block(connection, row, messages)
+        write_meta(connection, head=head, seal=journal_seal(row.seal, head))
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Make everything inside happen, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def write_block(connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow]) -> None:

@@ -16,6 +16,8 @@ from typing import SupportsIndex, TypeVar
 from fedchain.errors import EncodingError
 
 Value = TypeVar("Value")
+Part = bytes | memoryview
+"""A piece of an encoding; large arrays stay where they are."""
 
 _NAN = bytes.fromhex("7ff8000000000000")
 
@@ -87,9 +89,10 @@ class Reader:
     1
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, position: int = 0, stop: int | None = None) -> None:
         self.data = data
-        self.position = 0
+        self.position = position
+        self.stop = len(data) if stop is None else stop
 
     def take(self, size: int) -> bytes:
         """Return the next ``size`` bytes.
@@ -97,11 +100,26 @@ class Reader:
         Raises:
             EncodingError: there are fewer.
         """
-        left = len(self.data) - self.position
-        if size > left:
-            raise EncodingError(f"bytes: {left} left at {self.position}; {size} are needed")
-        self.position += size
-        return self.data[self.position - size : self.position]
+        return self.data[self._next(size) : self.position]
+
+    def view(self, size: int) -> memoryview:
+        """Return the next ``size`` bytes where they are, for what is large.
+
+        Raises:
+            EncodingError: there are fewer.
+        """
+        return memoryview(self.data)[self._next(size) : self.position]
+
+    def inner(self, limit: int) -> Reader:
+        """Return a reader of bytes that follow their length, ``limit`` at most.
+
+        Raises:
+            EncodingError: the length is above the limit, or above what is left.
+        """
+        size = self.unsigned(4)
+        if size > limit:
+            raise EncodingError(f"length: {size} at {self.position - 4}; at most {limit}")
+        return Reader(self.data, self._next(size), self.position)
 
     def unsigned(self, size: int) -> int:
         """Read a whole number of ``size`` bytes."""
@@ -117,10 +135,8 @@ class Reader:
         Raises:
             EncodingError: the length is above the limit, or above what is left.
         """
-        size = self.unsigned(4)
-        if size > limit:
-            raise EncodingError(f"length: {size} at {self.position - 4}; at most {limit}")
-        return self.take(size)
+        inner = self.inner(limit)
+        return inner.take(inner.stop - inner.position)
 
     def text(self, limit: int) -> str:
         """Read a text of at most ``limit`` bytes of UTF-8."""
@@ -135,9 +151,17 @@ class Reader:
         Raises:
             EncodingError: bytes are left over.
         """
-        if self.position != len(self.data):
-            left = len(self.data) - self.position
+        if self.position != self.stop:
+            left = self.stop - self.position
             raise EncodingError(f"bytes: {left} left over at the end; none are allowed")
+
+    def _next(self, size: int) -> int:
+        """Go past the next ``size`` bytes; return where they begin."""
+        start, left = self.position, self.stop - self.position
+        if size > left:
+            raise EncodingError(f"bytes: {left} left at {start}; {size} are needed")
+        self.position = start + size
+        return start
 
 
 def decoded(

@@ -7,11 +7,13 @@ Everything is keyed by content, signatures included, and bounded.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
 from fedchain.ledger.block import Block, block_hash, content_of_block
+from fedchain.ledger.encoding import unsigned
 from fedchain.ledger.message import Message, content_of
 from fedchain.ledger.rules import Rules
 from fedchain.ledger.state import State
@@ -25,6 +27,8 @@ KEPT_BLOCKS = 64
 """Blocks kept in memory where older ones can be loaded."""
 KEPT_VERDICTS = 65_536
 """Checked messages and blocks that are remembered, 32 bytes each."""
+KEPT_AHEAD = 4096
+"""Messages checked ahead that nobody has asked for yet; the oldest makes room."""
 
 
 class Shelf(Generic[Held]):
@@ -74,6 +78,7 @@ class Library:
         keep_states: int = KEPT_STATES,
         load_state: Callable[[bytes], State] | None = None,
         load_block: Callable[[bytes], Block] | None = None,
+        threads: int = 0,
     ) -> None:
         """Start empty.
 
@@ -82,10 +87,39 @@ class Library:
             load_state: returns the state after a block, or raises KeyError: ``Store.state``.
             load_block: returns a block, or raises KeyError: ``Store.block``. Without it every
                 block stays in memory.
+            threads: that check messages ahead; with 0 each is checked when it is asked for.
         """
         self.states: Shelf[State] = Shelf(keep_states, load_state)
         self.blocks: Shelf[Block] = Shelf(KEPT_BLOCKS if load_block else None, load_block)
         self._verdicts: Shelf[str] = Shelf(KEPT_VERDICTS)
+        self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
+        self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
+
+    def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
+        """Start to check messages, each for the place that it names itself.
+
+        Whoever asks for one later waits for its verdict, or checks it himself if no thread has
+        come to it: what is said of a message is the same with any number of threads.
+
+        Args:
+            messages: that will be asked for soon.
+            rules: of the chain.
+            chain_id: hash of the genesis block, 32 bytes.
+        """
+        if self._threads is None:
+            return
+        for message in messages:
+            place = message.parent, message.round
+            try:
+                release = _release(message, *place)
+            except EncodingError:  # told to whoever asks
+                continue
+            if release not in self._ahead and self._verdicts.get(release) is None:
+                self._ahead[release] = self._threads.submit(
+                    _verdict, message, rules, chain_id, *place
+                )
+            if len(self._ahead) > KEPT_AHEAD:
+                self._ahead.popitem(last=False)[1].cancel()
 
     def check_message(
         self, message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int
@@ -96,12 +130,19 @@ class Library:
             InvalidMessage: a rule is broken.
         """
         try:
-            release = content_of(message) + parent + height.to_bytes(8)
+            release = _release(message, parent, height)
         except EncodingError as error:
             raise InvalidMessage(f"message: {error}") from error
-        if self._verdicts.get(release) is None:
-            check_message(message, rules, chain_id, parent, height)
-            self._verdicts.put(release, "")
+        verdict = self._verdicts.get(release)
+        if verdict is None:
+            ahead = self._ahead.pop(release, None)
+            if ahead is None or ahead.cancel():
+                verdict = _verdict(message, rules, chain_id, parent, height)
+            else:
+                verdict = ahead.result()
+            self._verdicts.put(release, verdict)
+        if verdict:
+            raise InvalidMessage(verdict)
 
     def check_block(
         self,
@@ -140,3 +181,15 @@ class Library:
             self.blocks.put(block_hash(block.header), block)
         elif verdict:
             raise InvalidBlock(verdict)
+
+
+def _release(message: Message, parent: bytes, height: int) -> bytes:
+    return content_of(message) + parent + unsigned(height, 8)
+
+
+def _verdict(message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int) -> str:
+    try:
+        check_message(message, rules, chain_id, parent, height)
+    except InvalidMessage as error:
+        return str(error)
+    return ""

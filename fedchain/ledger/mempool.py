@@ -98,6 +98,11 @@ class Mempool:
         pool = self._known_pool(parent)
         return tuple(sorted(pool.messages.values(), key=message_id)) if pool else ()
 
+    def count(self, parent: bytes) -> int:
+        """Return the number of messages for this parent."""
+        pool = self._known_pool(parent)
+        return len(pool.messages) if pool else 0
+
     def evidence(self, parent: bytes) -> tuple[Equivocation, ...]:
         """Return the identities' double messages for this parent, in order of arrival."""
         pool = self._known_pool(parent)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -13,8 +12,9 @@ from fedchain.arrays import Integers, read_only
 from fedchain.errors import EncodingError
 from fedchain.ledger import signature as ed25519
 from fedchain.ledger.codec import Storage, common_exponent, quantise
-from fedchain.ledger.encoding import Reader, decoded, fixed, real, text, unsigned
+from fedchain.ledger.encoding import Part, Reader, fixed, real, text, unsigned
 from fedchain.ledger.merkle import HASH, InclusionProof
+from fedchain.ledger.remembered import remembered
 
 __all__ = [
     "VERSION",
@@ -30,8 +30,10 @@ __all__ = [
     "identity_leaves",
     "identity_of",
     "message_id",
+    "message_parts",
     "payload_of",
     "quantise",
+    "read_message",
     "sign_message",
     "signing_bytes",
 ]
@@ -39,6 +41,7 @@ __all__ = [
 VERSION = 1
 """Version of the message format."""
 _TAG = b"fedchain:m"
+_SIGNING_TAG = b"fedchain:s"
 _STORAGES = {1: "int8", 2: "int16", 4: "int32"}
 _LONGEST_NAME = 64
 _LONGEST_PATH = 64
@@ -88,13 +91,20 @@ class Message:
     def __post_init__(self) -> None:
         read_only(self.direction)
 
-    @cached_property
-    def _signing_bytes_hash(self) -> bytes:
-        return hashlib.sha256(signing_bytes(self)).digest()
+    @remembered
+    def _payload(self) -> bytes:
+        digest = hashlib.sha256(_encode_kind(self))
+        digest.update(_bulk(self))
+        return digest.digest()
 
-    @cached_property
-    def _content_hash(self) -> bytes:
-        return hashlib.sha256(encode_message(self)).digest()
+    @remembered
+    def _id(self) -> bytes:
+        fields = (_encode_place(self), self._payload, _encode_saying(self))
+        return hashlib.sha256(b"".join(fields)).digest()
+
+    @remembered
+    def _content(self) -> bytes:
+        return hashlib.sha256(self._id + fixed(self.signature, 64)).digest()
 
 
 @dataclass(frozen=True)
@@ -108,19 +118,24 @@ class Limits:
 
 
 def message_id(message: Message) -> bytes:
-    """Return the SHA-256 of everything but the signature, 32 bytes."""
-    return message._signing_bytes_hash
+    """Return the SHA-256 of everything but the signature, 32 bytes.
+
+    The direction stands in it by its payload hash, so that the bulk is hashed once.
+
+    Raises:
+        EncodingError: a field has no encoding (a key of 31 bytes, a negative round).
+    """
+    return message._id
 
 
 def content_of(message: Message) -> bytes:
-    """Return the SHA-256 of the whole message, signature included, 32 bytes."""
-    return message._content_hash
+    """Return the SHA-256 of id and signature, 32 bytes: the whole message."""
+    return message._content
 
 
 def payload_of(message: Message) -> bytes:
     """Return the SHA-256 of the direction alone: who copies another's gradient has the same."""
-    start = b"%d:%s:" % (message.exponent, message.direction.dtype.str.encode())
-    return hashlib.sha256(start + message.direction.tobytes()).digest()
+    return message._payload
 
 
 def identity_of(public_key: bytes) -> bytes:
@@ -137,50 +152,30 @@ def identity_leaf(number: int, identity: bytes) -> bytes:
     return unsigned(number, 4) + fixed(identity, HASH)
 
 
-def identity_leaves(registered: Iterable[tuple[int, bytes]]) -> list[bytes]:
-    """Return the leaves of the identity tree, for ``merkle.Tree``.
+def identity_leaves(registered: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+    """Yield the leaves of the identity tree, for ``merkle.Tree``.
 
     Args:
         registered: (round, P*) pairs, in the shuffled order that genesis commits to.
     """
-    return [identity_leaf(number, identity) for number, identity in registered]
+    return (identity_leaf(number, identity) for number, identity in registered)
 
 
 def sign_message(message: Message, secret: bytes) -> Message:
     """Return the message with the signature of this secret key (32 bytes)."""
-    return replace(message, signature=ed25519.sign(secret, signing_bytes(message)))
+    signed = replace(message, signature=ed25519.sign(secret, signing_bytes(message)))
+    # The signature is in neither hash: the bulk is not hashed again.
+    vars(signed).update(_payload=message._payload, _id=message._id)
+    return signed
 
 
 def signing_bytes(message: Message) -> bytes:
-    """Return what the signature covers: every field but itself.
+    """Return what the signature covers: a tag and the id, 42 bytes.
 
     Raises:
-        EncodingError: a field has no encoding (a key of 31 bytes, a negative round).
+        EncodingError: a field has no encoding.
     """
-    declaration, storage = message.declaration, message.direction.dtype
-    if storage.name not in _STORAGES.values() or message.direction.ndim != 1:
-        axes = message.direction.ndim
-        raise EncodingError(f"direction: {storage} with {axes} axes; int8, int16 or int32 with one")
-    return b"".join(
-        (
-            _TAG,
-            unsigned(message.version, 2),
-            fixed(message.chain_id, HASH),
-            fixed(message.parent, HASH),
-            unsigned(message.round, 4),
-            fixed(message.public_key, 32),
-            _encode_proof(message.proof),
-            unsigned(message.exponent, 1),
-            unsigned(storage.itemsize, 1),
-            unsigned(len(message.direction), 4),
-            message.direction.astype(storage.newbyteorder("<"), copy=False).tobytes(),
-            real(message.norm),
-            text(declaration.mechanism),
-            real(declaration.noise),
-            real(declaration.clip),
-            unsigned(declaration.records, 4),
-        )
-    )
+    return _SIGNING_TAG + message_id(message)
 
 
 def encode_message(message: Message) -> bytes:
@@ -189,7 +184,18 @@ def encode_message(message: Message) -> bytes:
     Raises:
         EncodingError: a field has no encoding.
     """
-    return signing_bytes(message) + fixed(message.signature, 64)
+    return b"".join(message_parts(message))
+
+
+def message_parts(message: Message) -> tuple[Part, ...]:
+    """Return the canonical bytes of a message in parts, the direction as it lies in memory.
+
+    Raises:
+        EncodingError: a field has no encoding.
+    """
+    before = _encode_place(message) + _encode_kind(message)
+    after = _encode_saying(message) + fixed(message.signature, 64)
+    return before, _bulk(message), after
 
 
 def decode_message(data: bytes, limits: Limits) -> Message:
@@ -205,7 +211,67 @@ def decode_message(data: bytes, limits: Limits) -> Message:
     Raises:
         EncodingError: the bytes are not the canonical encoding of any message.
     """
-    return decoded(data, lambda reader: _read_message(reader, limits), encode_message)
+    return read_message(Reader(data), limits)
+
+
+def read_message(reader: Reader, limits: Limits) -> Message:
+    """Read a message from all that a reader has left; its direction is a view of the bytes.
+
+    What was read is encoded and compared, but for the integers, whose bytes are taken as they
+    are: each string of them is its own encoding.
+
+    Raises:
+        EncodingError: the bytes are not the canonical encoding of any message.
+    """
+    start = reader.position
+    message = _read_fields(reader, limits)
+    reader.end()
+    before, _, after = message_parts(message)
+    same_start = reader.data[start : start + len(before)] == before
+    if not same_start or reader.data[reader.position - len(after) : reader.position] != after:
+        raise EncodingError("message: is not the canonical encoding of its value")
+    return message
+
+
+def _encode_place(message: Message) -> bytes:
+    return b"".join(
+        (
+            _TAG,
+            unsigned(message.version, 2),
+            fixed(message.chain_id, HASH),
+            fixed(message.parent, HASH),
+            unsigned(message.round, 4),
+            fixed(message.public_key, 32),
+            _encode_proof(message.proof),
+        )
+    )
+
+
+def _encode_kind(message: Message) -> bytes:
+    direction = message.direction
+    if direction.dtype.name not in _STORAGES.values() or direction.ndim != 1:
+        kind = f"{direction.dtype} with {direction.ndim} axes"
+        raise EncodingError(f"direction: {kind}; int8, int16 or int32 with one")
+    width, entries = direction.itemsize, len(direction)
+    return unsigned(message.exponent, 1) + unsigned(width, 1) + unsigned(entries, 4)
+
+
+def _bulk(message: Message) -> memoryview:
+    storage = message.direction.dtype.newbyteorder("<")
+    return np.ascontiguousarray(message.direction, storage).view(np.uint8).data
+
+
+def _encode_saying(message: Message) -> bytes:
+    said = message.declaration
+    return b"".join(
+        (
+            real(message.norm),
+            text(said.mechanism),
+            real(said.noise),
+            real(said.clip),
+            unsigned(said.records, 4),
+        )
+    )
 
 
 def _encode_proof(proof: InclusionProof | None) -> bytes:
@@ -225,7 +291,7 @@ def _read_proof(reader: Reader) -> InclusionProof | None:
     return InclusionProof(index, size, tuple(reader.take(HASH) for _ in range(count)))
 
 
-def _read_message(reader: Reader, limits: Limits) -> Message:
+def _read_fields(reader: Reader, limits: Limits) -> Message:
     if (tag := reader.take(len(_TAG))) != _TAG:
         raise EncodingError(f"message: starts with {tag!r}; must start with {_TAG!r}")
     return Message(
@@ -251,6 +317,6 @@ def _read_direction(reader: Reader, limits: Limits) -> Integers:
         raise EncodingError(
             f"direction: {entries} entries of {width} bytes; at most {limits.entries} of 1, 2 or 4"
         )
-    return np.frombuffer(reader.take(width * entries), f"<i{width}").astype(
-        _STORAGES[width], copy=False
-    )
+    integers = np.frombuffer(reader.view(width * entries), f"<i{width}")
+    # A copy only of what lies at an odd address, or on a machine of the other byte order.
+    return np.require(integers, _STORAGES[width], "A")

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from fedchain.arrays import Vector, read_only
 from fedchain.errors import EncodingError
-from fedchain.ledger.encoding import Reader, decoded, text, unsigned
+from fedchain.ledger.encoding import Part, Reader, decoded, text, unsigned
+from fedchain.ledger.remembered import remembered
 
 Tensor = npt.NDArray[Any]
 
@@ -39,15 +40,23 @@ class State:
         memory = {name: read_only(np.asarray(tensor)) for name, tensor in self.memory.items()}
         object.__setattr__(self, "memory", MappingProxyType(memory))
 
+    @remembered
+    def _weights_hash(self) -> bytes:
+        return _hash_of(weights_parts(self))
 
-def encode_weights(state: State) -> bytes:
-    """Return the canonical bytes of the weights."""
-    return encode_tensors({"weights": state.weights})
+    @remembered
+    def _memory_hash(self) -> bytes:
+        return _hash_of(memory_parts(self))
 
 
-def encode_memory(state: State) -> bytes:
-    """Return the canonical bytes of the update's memory."""
-    return encode_tensors(state.memory)
+def weights_parts(state: State) -> list[Part]:
+    """Return the canonical bytes of the weights in parts."""
+    return tensor_parts({"weights": state.weights})
+
+
+def memory_parts(state: State) -> list[Part]:
+    """Return the canonical bytes of the update's memory in parts."""
+    return tensor_parts(state.memory)
 
 
 def hash_weights(state: State) -> bytes:
@@ -57,12 +66,12 @@ def hash_weights(state: State) -> bytes:
     >>> hash_weights(one) == hash_weights(State(np.nextafter(np.ones(3), 2.0), {}))
     False
     """
-    return hashlib.sha256(encode_weights(state)).digest()
+    return state._weights_hash
 
 
 def hash_memory(state: State) -> bytes:
     """Return what the header commits to: SHA-256 of the memory's canonical bytes."""
-    return hashlib.sha256(encode_memory(state)).digest()
+    return state._memory_hash
 
 
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
@@ -83,10 +92,21 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
     >>> encode_tensors({"b": np.zeros(1), "a": np.ones(())})[:9].hex()
     '000000020000000161'
     """
+    return b"".join(tensor_parts(tensors))
+
+
+def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Part]:
+    """Return the encoding of named arrays in parts, the numbers as they lie in memory.
+
+    Raises:
+        EncodingError: as ``encode_tensors``.
+    """
     if len(tensors) > _MOST_TENSORS:
         raise EncodingError(f"tensors: got {len(tensors)}; at most {_MOST_TENSORS}")
-    written = [_encode_tensor(name, tensors[name]) for name in sorted(tensors)]
-    return unsigned(len(written), 4) + b"".join(written)
+    parts: list[Part] = [unsigned(len(tensors), 4)]
+    for name in sorted(tensors):
+        parts += _tensor_parts(name, tensors[name])
+    return parts
 
 
 def decode_tensors(data: bytes) -> dict[str, Tensor]:
@@ -100,7 +120,14 @@ def decode_tensors(data: bytes) -> dict[str, Tensor]:
     return decoded(data, _read_tensors, encode_tensors)
 
 
-def _encode_tensor(name: str, tensor: Tensor) -> bytes:
+def _hash_of(parts: list[Part]) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+def _tensor_parts(name: str, tensor: Tensor) -> tuple[bytes, memoryview]:
     code = _CODES.get(tensor.dtype.newbyteorder("<").str)
     if code is None or tensor.ndim > _MOST_AXES or len(name.encode()) > _LONGEST_NAME:
         raise EncodingError(
@@ -111,8 +138,8 @@ def _encode_tensor(name: str, tensor: Tensor) -> bytes:
         unclear = np.isnan(tensor)
         tensor = np.where(unclear, np.nan, tensor).astype(tensor.dtype) if unclear.any() else tensor
     shape = b"".join(unsigned(size, 8) for size in tensor.shape)
-    body = tensor.astype(_DTYPES[code], copy=False).tobytes()
-    return text(name) + unsigned(code, 1) + unsigned(tensor.ndim, 1) + shape + body
+    body = np.ascontiguousarray(tensor, _DTYPES[code]).reshape(-1).view(np.uint8).data
+    return text(name) + unsigned(code, 1) + unsigned(tensor.ndim, 1) + shape, body
 
 
 def _read_tensors(reader: Reader) -> dict[str, Tensor]:

@@ -1,11 +1,14 @@
 """The ledger on disk: a database for what is looked up, blobs for what is large.
 
 Blobs are written and synced first, then one transaction makes the block exist: kill the process
-at any moment, and opening gives the last whole block.
+at any moment, and opening gives the last whole block. A thread does this in the background;
+whoever reads meanwhile is given what waits for the disk as if it were there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +17,14 @@ from types import TracebackType
 from fedchain.errors import LedgerError, RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
-from fedchain.ledger.block import Block, block_hash, decode_header
-from fedchain.ledger.bodies import read_block, read_state, write_bodies
+from fedchain.ledger.block import Block, address_of, block_hash, decode_header
+from fedchain.ledger.bodies import bodies_of, read_block, read_state
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.message import Message, identity_of
 from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules
 from fedchain.ledger.state import State
 from fedchain.ledger.work import work_of
+from fedchain.ledger.writer import MOST_WAITING, Waiting, Writer
 
 
 class Store:
@@ -34,7 +38,11 @@ class Store:
         self.connection = connection
         self.blobs = Blobs(folder / "blobs")
         self.rules: Rules = decode_rules(database.read_meta(connection)["rules"])
+        self.highest = database.highest(connection)
+        """Greatest height of a block when the ledger was opened: above it nothing is recalled."""
         self._last: tuple[bytes, Block] | None = None
+        self._end: tuple[BlockRow, BlockRow] | None = None
+        self._writer = Writer(folder)
 
     @classmethod
     def create(cls, folder: Path, rules: Rules, genesis: Block, state: State) -> Store:
@@ -51,8 +59,8 @@ class Store:
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
-            address = write_bodies(Blobs(folder / "blobs"), genesis, state)
-            row = database.sealed_row(0, genesis, address, 0, 0, ZERO)
+            Blobs(folder / "blobs").put(bodies_of(genesis, state))
+            row = database.sealed_row(0, genesis, address_of(genesis.messages), 0, 0, ZERO)
             seal = database.journal_seal(row.seal, row.hash)
             meta = {"format": database.FORMAT, "rules": encode_rules(rules)}
             meta |= {"head": row.hash, "seal": seal}
@@ -99,18 +107,22 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        # Of two errors the first is the one to tell.
+        with contextlib.suppress(*(() if error is None else (RunError,))):
+            self.close()
 
     def __contains__(self, block: bytes) -> bool:
         return self.has(block)
 
     def __len__(self) -> int:
         """Number of blocks above genesis."""
+        self.flush()
         return database.count_blocks(self.connection) - 1
 
     @property
     def head(self) -> bytes:
         """Hash of the head: the first block with the most work, unless ``set_head`` said else."""
+        self.flush()
         return database.read_meta(self.connection)["head"]
 
     @property
@@ -120,6 +132,9 @@ class Store:
 
     def append(self, block: Block, state: State, now_ms: int) -> None:
         """Write a block, its messages and the state after it; nothing if it is there already.
+
+        It is written in the background: what goes wrong there is told by the next ``append``,
+        by ``flush`` or by ``close``.
 
         Args:
             block: accepted by a chain; its parent is in the store.
@@ -131,20 +146,26 @@ class Store:
             KeyError: the parent is not in the store.
             ValueError: the state is not the one that the header commits to.
         """
+        self._settle(MOST_WAITING - 1)
         if self.has(block_hash(block.header)):
             return
-        parent = self._row("hash = ?", block.header.parent)
-        try:
-            address = write_bodies(self.blobs, block, state)
-            self._insert(block, address, parent, now_ms)
-        except (OSError, sqlite3.Error) as error:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            height = block.header.height
-            raise RunError(
-                f"{self.folder}: cannot write block {height}: {error}; "
-                "all blocks before it are whole, and the run can be resumed"
-            ) from error
+        parent, bodies = self._named(block.header.parent), bodies_of(block, state)
+        newest, head = self._end or self._stored_end()
+        work = int.from_bytes(parent.work, "big") + work_of(block.header.bits)
+        row = database.sealed_row(
+            newest.sequence + 1, block, address_of(block.messages), work, now_ms, newest.seal
+        )
+        best = row if row.work > head.work else head
+        self._writer.put(Waiting(row, block, state, bodies, best.hash))
+        self._end = row, best
+
+    def flush(self) -> None:
+        """Wait until everything that was appended is on disk.
+
+        Raises:
+            RunError: the disk is full or may not be written; the run can be resumed.
+        """
+        self._settle(0)
 
     def set_head(self, block: bytes) -> None:
         """Move the head to a stored block, as after a reorganisation.
@@ -153,23 +174,25 @@ class Store:
             KeyError: the block is not in the store.
             RunError: the disk is full or may not be written.
         """
-        self._row("hash = ?", block)
-        seal = database.journal_seal(self._newest().seal, block)
+        self.flush()
+        newest, head = self._stored_end()[0], self._named(block)
+        seal = database.journal_seal(newest.seal, block)
         try:
-            self.connection.execute("BEGIN IMMEDIATE")
-            database.write_meta(self.connection, head=block, seal=seal)
-            self.connection.execute("COMMIT")
+            with database.transaction(self.connection):
+                database.write_meta(self.connection, head=block, seal=seal)
         except sqlite3.Error as error:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
             raise RunError(f"{self.folder}: cannot move the head: {error}") from error
+        self._end = newest, head
 
     def has(self, block: bytes) -> bool:
         """Say whether the block with this hash is stored."""
+        if block in self._writer.waiting:
+            return True
         return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
 
     def blocks(self) -> Iterator[Block]:
         """Yield every block above genesis in order of arrival."""
+        self.flush()
         for row in database.read_blocks(self.connection):
             if row.sequence:
                 yield self._block(row)
@@ -181,14 +204,15 @@ class Store:
             KeyError: it is not stored.
             LedgerError: its bytes are damaged.
         """
-        return self._block(self._row("hash = ?", block))
+        waiting = self._writer.waiting.get(block)
+        return waiting.block if waiting else self._block(self._named(block))
 
     def block_by(self, parent: bytes, address: bytes) -> Block | None:
         """Return the first block of this compute node on this parent, None if there is none."""
-        try:
+        waiting = self._waiting_on(parent)  # first of all: it may be on disk a moment later
+        with contextlib.suppress(KeyError):
             return self._block(self._row("parent = ? AND address = ?", parent, address))
-        except KeyError:
-            return None
+        return next((block for block in waiting if block.header.address == address), None)
 
     def arrived_ms(self, block: bytes) -> int:
         """Return the clock of the node that accepted a block, milliseconds.
@@ -196,13 +220,17 @@ class Store:
         Raises:
             KeyError: it is not stored.
         """
-        return self._row("hash = ?", block).arrived_ms
+        return self._named(block).arrived_ms
 
     def message_by_identity(self, parent: bytes, identity: bytes) -> Message | None:
         """Return what an identity (P*) released for this parent, None if no block has it."""
+        waiting = self._waiting_on(parent)
         query = "SELECT sequence FROM message WHERE parent = ? AND identity = ? ORDER BY sequence"
-        for (sequence,) in database.ask(self.connection, query, parent, identity):
-            block = self._block(self._row("sequence = ?", int(str(sequence))))
+        found = (
+            self._block(self._row("sequence = ?", int(str(sequence))))
+            for (sequence,) in database.ask(self.connection, query, parent, identity)
+        )
+        for block in itertools.chain(found, waiting):
             for message in block.messages:
                 if message.parent == parent and identity_of(message.public_key) == identity:
                     return message
@@ -215,27 +243,41 @@ class Store:
             KeyError: it is not stored.
             LedgerError: a blob is missing or damaged.
         """
-        return read_state(
-            self.blobs, self.rules, decode_header(self._row("hash = ?", block).header)
-        )
+        waiting = self._writer.waiting.get(block)
+        if waiting:
+            return waiting.state
+        return read_state(self.blobs, self.rules, decode_header(self._named(block).header))
 
     def close(self) -> None:
-        """Close the database; its log is taken in and deleted."""
-        self.connection.close()
+        """Write what waits and close the database; its log is taken in and deleted.
 
-    def _insert(self, block: Block, address: bytes, parent: BlockRow, now_ms: int) -> None:
-        newest, head = self._newest(), self._row("hash = ?", self.head)
-        work = int.from_bytes(parent.work, "big") + work_of(block.header.bits)
-        row = database.sealed_row(newest.sequence + 1, block, address, work, now_ms, newest.seal)
-        best = row.hash if row.work > head.work else head.hash
-        self.connection.execute("BEGIN IMMEDIATE")
-        database.write_block(self.connection, row, database.message_rows(row.sequence, block))
-        seal = database.journal_seal(row.seal, best)
-        database.write_meta(self.connection, head=best, seal=seal)
-        self.connection.execute("COMMIT")
+        Raises:
+            RunError: the disk is full or may not be written; the run can be resumed.
+        """
+        try:
+            self._writer.close()
+        finally:
+            self.connection.close()
 
-    def _newest(self) -> BlockRow:
-        return self._row("sequence = (SELECT max(sequence) FROM block)")
+    def _settle(self, most: int) -> None:
+        try:
+            self._writer.settle(most)
+        except RunError:
+            self._end = None
+            raise
+
+    def _stored_end(self) -> tuple[BlockRow, BlockRow]:
+        """Return the rows of the newest block on disk and of the head."""
+        newest = self._row("sequence = (SELECT max(sequence) FROM block)")
+        return newest, self._row("hash = ?", database.read_meta(self.connection)["head"])
+
+    def _waiting_on(self, parent: bytes) -> list[Block]:
+        waiting = [waiting.block for waiting in tuple(self._writer.waiting.values())]
+        return [block for block in waiting if block.header.parent == parent]
+
+    def _named(self, block: bytes) -> BlockRow:
+        waiting = self._writer.waiting.get(block)
+        return waiting.row if waiting else self._row("hash = ?", block)
 
     def _row(self, where: str, *values: bytes | int) -> BlockRow:
         query = f"SELECT * FROM block WHERE {where} ORDER BY sequence LIMIT 1"

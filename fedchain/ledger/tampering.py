@@ -14,7 +14,7 @@ import numpy as np
 from fedchain.errors import RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
-from fedchain.ledger.block import Block, Header, encode_header, encode_messages
+from fedchain.ledger.block import Block, Header, address_of, encode_header, messages_parts
 from fedchain.ledger.bodies import read_block
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.merkle import InclusionProof
@@ -92,8 +92,9 @@ def _damage(
         _update(connection, "block", "header", header, row.sequence)
     elif family == "message":
         first = _changed_message(block.messages[0], name)
-        (address,) = blobs.put(encode_messages((first, *block.messages[1:])))
-        _update(connection, "block", "messages", address, row.sequence)
+        messages = (first, *block.messages[1:])
+        blobs.put({address_of(messages): messages_parts(messages)})
+        _update(connection, "block", "messages", address_of(messages), row.sequence)
     elif field in BLOB_FIELDS:
         _flip(blobs.path(_address(field, row, block)))
     elif family == "column":

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -11,16 +12,28 @@ from hypothesis import strategies as st
 from ledger_world import make_rules, make_world
 
 from fedchain.errors import EncodingError
-from fedchain.ledger.block import decode_block, decode_header, encode_block, encode_header
+from fedchain.ledger.block import (
+    address_of,
+    decode_block,
+    decode_header,
+    decode_messages,
+    encode_block,
+    encode_header,
+    encode_messages,
+)
 from fedchain.ledger.encoding import Reader, real, unsigned
 from fedchain.ledger.merkle import InclusionProof
 from fedchain.ledger.message import (
     Declaration,
     Limits,
     Message,
+    content_of,
     decode_message,
     encode_message,
     message_id,
+    message_parts,
+    payload_of,
+    sign_message,
 )
 from fedchain.ledger.rules import (
     chain_id_of,
@@ -30,7 +43,15 @@ from fedchain.ledger.rules import (
     limits_of,
     rules_hash,
 )
-from fedchain.ledger.state import State, decode_tensors, encode_tensors, hash_memory, hash_weights
+from fedchain.ledger.signature import verify
+from fedchain.ledger.state import (
+    State,
+    decode_tensors,
+    encode_tensors,
+    hash_memory,
+    hash_weights,
+    weights_parts,
+)
 
 WORLD = make_world()
 CHAIN = WORLD.chain()
@@ -42,6 +63,11 @@ VALUES = {
         encode_message(BLOCK.messages[0]),
         lambda data: decode_message(data, LIMITS),
         encode_message,
+    ),
+    "messages": (
+        encode_messages(BLOCK.messages),
+        lambda data: decode_messages(data, LIMITS),
+        encode_messages,
     ),
     "block": (encode_block(BLOCK), lambda data: decode_block(data, LIMITS), encode_block),
     "rules": (encode_rules(WORLD.rules), decode_rules, encode_rules),
@@ -234,12 +260,81 @@ def test_hashes_of_format_one_change_only_on_purpose():
     rules = replace(make_rules(), identity_root=b"r" * 32)
     found = (message_id(message), hash_weights(state), hash_memory(state), rules_hash(rules))
     assert [digest.hex()[:16] for digest in (*found, chain_id_of(genesis(rules, state)))] == GOLDEN
+    signed = sign_message(message, b"s" * 32)
+    found = (payload_of(message), content_of(signed), address_of((signed,)))
+    assert [digest.hex()[:16] for digest in found] == GOLDEN_OF_CONTENTS
 
 
 GOLDEN = [
-    "e820821f62095aba",
+    "58f3d869f53a716f",
     "1252859e3a3f8dbb",
     "d0f361d993bb53fe",
     "59d3dc25c58f3517",
     "06979e076672b38d",
 ]
+GOLDEN_OF_CONTENTS = ["25b1af594aaf41f9", "92522f24e5106ad8", "641dae20bc0f3473"]
+
+
+@pytest.mark.parametrize("storage", ["int8", "int16", "int32"])
+def test_the_hashes_of_a_message_are_those_that_the_format_describes(storage):
+    world = make_world(storage=storage)
+    message = world.message(0, world.chain_id, 1)
+    data = encode_message(message)
+    width = np.dtype(storage).itemsize
+    direction = struct.pack(">BBI", message.exponent, width, 12)
+    direction += message.direction.astype(f"<i{width}").tobytes()
+    start = data.index(direction)
+    payload = sha256(direction).digest()
+    assert payload_of(message) == payload
+    signed = data[:start] + payload + data[start + len(direction) : -64]
+    assert message_id(message) == sha256(signed).digest()
+    signature = data[-64:]
+    assert verify(message.public_key, signature, b"fedchain:s" + message_id(message))
+    assert content_of(message) == sha256(message_id(message) + signature).digest()
+    address = sha256(b"fedchain:b" + content_of(message) * 2).digest()
+    assert address_of((message, message)) == address
+
+
+def test_a_message_is_hashed_alike_whatever_its_memory_looks_like():
+    message = WORLD.message(0, WORLD.chain_id, 1)
+    spaced = np.zeros((12, 3), np.int16)
+    spaced[:, 1] = message.direction
+    for direction in (spaced[:, 1], message.direction.astype(">i2"), message.direction[::-1][::-1]):
+        other = replace(message, direction=direction)
+        assert payload_of(other) == payload_of(message)
+        assert encode_message(other) == encode_message(message)
+
+
+def test_a_signed_message_is_hashed_as_if_it_had_come_from_outside():
+    message = WORLD.message(0, WORLD.chain_id, 1)
+    again = decode_message(encode_message(message), LIMITS)
+    for hash_of in (payload_of, message_id, content_of):
+        assert hash_of(message) == hash_of(again) == hash_of(replace(message))
+
+
+def test_integers_that_lie_at_an_odd_address_are_read():
+    for odd in ("none", "knorm"):
+        said = Declaration(odd, 0.0, math.inf, 1)
+        made = tuple(WORLD.message(h, WORLD.chain_id, 1, declaration=said) for h in range(4))
+        read = decode_messages(encode_messages(made), LIMITS)
+        for message, other in zip(read, made, strict=True):
+            assert message.direction.flags.aligned
+            assert message.direction.tolist() == other.direction.tolist()
+            assert not message.direction.flags.writeable
+
+
+def test_the_parts_of_an_encoding_are_not_copies():
+    message, state = BLOCK.messages[0], WORLD.state
+    assert np.shares_memory(np.asarray(message_parts(message)[1]), message.direction)
+    assert np.shares_memory(np.asarray(weights_parts(state)[-1]), state.weights)
+
+
+def test_a_message_with_strange_nan_or_a_strange_proof_flag_is_refused():
+    message = WORLD.message(0, WORLD.chain_id, 1, norm=math.nan)
+    data = encode_message(message)
+    assert math.isnan(decode_message(data, LIMITS).norm)
+    place = data.index(real(math.nan))
+    flag = data.index(message.public_key) + 32
+    for where, other in ((place, 0xFF), (flag, 2)):
+        with pytest.raises(EncodingError, match="not the canonical encoding"):
+            decode_message(data[:where] + bytes([other]) + data[where + 1 :], LIMITS)

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,11 +14,14 @@ import pytest
 from ledger_world import make_world, names, step
 
 from fedchain.errors import LedgerError, RunError
+from fedchain.ledger import database
+from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import block_hash, encode_block
 from fedchain.ledger.message import content_of, identity_of
 from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.store import Store
 from fedchain.ledger.verification import verify
+from fedchain.ledger.writer import MOST_WAITING
 
 WORLD = make_world()
 
@@ -57,8 +61,11 @@ def test_nothing_is_left_beside_the_database_after_closing(tmp_path):
 
 def test_a_block_appended_twice_is_there_once(tmp_path):
     store, chain, blocks = made(tmp_path / "ledger")
+    store.append(blocks[1], chain.state(names(blocks)[1]), 99)
+    store.flush()
     before = (tmp_path / "ledger" / "ledger.sqlite-wal").read_bytes()
     store.append(blocks[1], chain.state(names(blocks)[1]), 99)
+    store.flush()
     assert (tmp_path / "ledger" / "ledger.sqlite-wal").read_bytes() == before
     assert len(store) == 3
     store.close()
@@ -142,6 +149,7 @@ def test_a_ledger_is_neither_made_twice_nor_opened_where_there_is_none(tmp_path)
 
 def test_a_damaged_blob_is_noticed_on_reading(tmp_path):
     store, _, blocks = made(tmp_path / "ledger")
+    store.flush()
     path = store.blobs.path(blocks[2].header.weights_hash)
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -158,36 +166,104 @@ def test_a_damaged_blob_is_noticed_on_reading(tmp_path):
 
 def test_a_damaged_blob_is_replaced_when_it_is_written_again(tmp_path):
     store, _, blocks = made(tmp_path / "ledger")
+    store.flush()
     path = store.blobs.path(blocks[2].header.weights_hash)
     data = path.read_bytes()
     path.write_bytes(data[:-1])
-    store.blobs.put(data)
+    store.blobs.put({blocks[2].header.weights_hash: [data]})
     assert path.read_bytes() == data
     store.close()
 
 
-@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.open"])
-def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch, failing):
-    store, chain, _ = made(tmp_path / "ledger", 2)
-    block = WORLD.block(chain)
-    chain.add(block, 10_000)
+FAILING = ["os.fsync", "os.writev", "pathlib.Path.replace", "pathlib.Path.open"]
 
-    def full(*arguments, **named):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+def full(*arguments, **named):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("failing", FAILING)
+@pytest.mark.parametrize("told_by", ["append", "flush", "close", "head", "set_head", "blocks"])
+def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch, failing, told_by):
+    store, chain, blocks = made(tmp_path / "ledger", 2)
+    store.flush()
+    third, fourth = WORLD.grow(chain, 2)
+    states = {block: chain.state(block_hash(block.header)) for block in (third, fourth)}
+
+    def ask():
+        store.append(third, states[third], 0)
+        wait_for_a_failure(store)
+        if told_by == "append":
+            for _ in range(MOST_WAITING):
+                store.append(fourth, states[fourth], 0)
+                store.append(blocks[0], states[fourth], 0)
+        elif told_by == "set_head":
+            store.set_head(names(blocks)[0])
+        elif told_by == "head":
+            assert store.head
+        elif told_by == "blocks":
+            list(store.blocks())
+        else:
+            getattr(store, told_by)()
 
     with monkeypatch.context() as patch:
         patch.setattr(failing, full)
         with pytest.raises(RunError, match=r"cannot write block 3: .*No space left.* be resumed"):
-            store.append(block, chain.state(chain.head), 0)
-    store.append(block, chain.state(chain.head), 0)
+            ask()
+    if told_by == "close":
+        store = Store.open(tmp_path / "ledger")
+    assert [store.has(name) for name in names([*blocks, third, fourth])] == [True] * 2 + [False] * 2
+    for block in (third, fourth):
+        store.append(block, states[block], 0)
     store.close()
-    assert verify(tmp_path / "ledger", lambda _: step).blocks == 3
+    assert verify(tmp_path / "ledger", lambda _: step).blocks == 4
 
 
-def test_a_full_database_leaves_the_last_whole_block(tmp_path):
+def wait_for_a_failure(store: Store) -> None:
+    until = time.monotonic() + 10
+    while not store._writer._failed and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+def test_blocks_behind_one_that_could_not_be_written_are_not_written_either(tmp_path, monkeypatch):
     store, chain, _ = made(tmp_path / "ledger", 2)
-    (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
-    store.connection.execute(f"PRAGMA max_page_count = {pages}")
+    store.flush()
+    rivals = [WORLD.block(chain, miner=miner) for miner in (b"a", b"b")]
+    for rival in rivals:
+        chain.add(rival, 9000)
+    gate = threading.Event()
+
+    def fails_once(self, blobs):
+        gate.wait()
+        monkeypatch.undo()
+        full()
+
+    monkeypatch.setattr(Blobs, "put", fails_once)
+    for rival in rivals:
+        store.append(rival, chain.state(block_hash(rival.header)), 9000)
+    assert [store.has(name) for name in names(rivals)] == [True, True]
+    gate.set()
+    with pytest.raises(RunError, match="cannot write block 3"):
+        store.flush()
+    assert [store.has(name) for name in names(rivals)] == [False, False]
+    assert len(store) == 2
+    store.close()
+    assert verify(tmp_path / "ledger", lambda _: step).blocks == 2
+
+
+def test_a_full_database_leaves_the_last_whole_block(tmp_path, monkeypatch):
+    store, chain, _ = made(tmp_path / "ledger", 2)
+    store.close()
+
+    def small(path):
+        connection = connect(path)
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    connect = database.connect_to_write
+    monkeypatch.setattr(database, "connect_to_write", small)
+    store = Store.open(tmp_path / "ledger")
     with pytest.raises(RunError, match="database or disk is full"):
         WORLD.grow(chain, 20, store)
     written = len(store)
@@ -196,6 +272,109 @@ def test_a_full_database_leaves_the_last_whole_block(tmp_path):
     with Store.open(tmp_path / "ledger") as store:
         assert len(store) == written
     assert verify(tmp_path / "ledger", lambda _: step).blocks == written
+
+
+def held(store: Store, monkeypatch) -> threading.Event:
+    """Let nothing come to the disk until the event is set."""
+    gate, put = threading.Event(), Blobs.put
+
+    def waits(self, blobs):
+        gate.wait(10)
+        put(self, blobs)
+
+    monkeypatch.setattr(Blobs, "put", waits)
+    return gate
+
+
+def test_what_waits_for_the_disk_is_read_as_if_it_were_there(tmp_path, monkeypatch):
+    store, chain, first = made(tmp_path / "ledger", 1)
+    store.flush()
+    gate = held(store, monkeypatch)
+    block = WORLD.grow(chain, 1, store)[0]
+    name, parent = block_hash(block.header), block.header.parent
+    assert parent == names(first)[0]
+    assert name in store
+    assert store.block(name) is block
+    assert store.state(name) is chain.state(name)
+    assert store.arrived_ms(name) == block.header.time_ms
+    assert store.block_by(parent, block.header.address) is block
+    assert store.block_by(parent, bytes(32)) is None
+    for message in block.messages:
+        identity = identity_of(message.public_key)
+        assert store.message_by_identity(parent, identity) is message
+    assert store.message_by_identity(parent, bytes(32)) is None
+    gate.set()
+    assert store.head == name
+    assert store.block(name) is not block
+    assert encode_block(store.block(name)) == encode_block(block)
+    store.close()
+
+
+def test_who_appends_waits_once_two_blocks_wait(tmp_path, monkeypatch):
+    store, chain, _ = made(tmp_path / "ledger", 1)
+    store.flush()
+    gate = held(store, monkeypatch)
+    WORLD.grow(chain, MOST_WAITING, store)
+    assert len(store._writer.waiting) == MOST_WAITING
+    appended = threading.Event()
+
+    def more():
+        WORLD.grow(chain, 1, store)
+        appended.set()
+
+    thread = threading.Thread(target=more)
+    thread.start()
+    assert not appended.wait(0.1)
+    gate.set()
+    thread.join(10)
+    assert appended.is_set()
+    store.close()
+    assert verify(tmp_path / "ledger", lambda _: step).blocks == 4
+
+
+def test_a_store_written_in_the_background_has_the_bytes_of_one_that_is_waited_for(tmp_path):
+    chain = WORLD.chain()
+    blocks = WORLD.grow(chain, 12)
+    rival = WORLD.block(chain, names(blocks)[4], miner=b"r")
+    chain.add(rival, 20_000)
+    order = [*blocks[:6], rival, *blocks[6:]]
+    found = []
+    for number in range(6):
+        folder = tmp_path / str(number)
+        with Store.create(folder, WORLD.rules, WORLD.genesis, WORLD.state) as store:
+            for block in order:
+                store.append(block, chain.state(block_hash(block.header)), block.header.time_ms)
+                if number == 0:
+                    store.flush()
+            assert [block_hash(b.header) for b in store.blocks()] == names(order)
+            assert store.head == chain.head
+        with sqlite3.connect(folder / "ledger.sqlite") as connection:
+            rows = [list(connection.execute(f"SELECT * FROM {t}")) for t in ("block", "message")]
+            rows.append(sorted(connection.execute("SELECT * FROM meta")))
+        connection.close()
+        blobs = {p.name: p.read_bytes() for p in (folder / "blobs").rglob("*") if p.is_file()}
+        found.append((rows, blobs))
+    assert all(each == found[0] for each in found)
+
+
+def test_an_error_of_the_caller_is_told_before_one_of_the_disk(tmp_path, monkeypatch):
+    store, chain, _ = made(tmp_path / "ledger", 1)
+    store.flush()
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ZeroDivisionError), store:  # noqa: PT012
+        WORLD.grow(chain, 1, store)
+        raise ZeroDivisionError
+    monkeypatch.undo()
+    assert verify(tmp_path / "ledger", lambda _: step).blocks == 1
+
+
+def test_the_highest_block_is_that_of_the_opening(tmp_path):
+    store, chain, _ = made(tmp_path / "ledger")
+    assert store.highest == 0
+    store.close()
+    with Store.open(tmp_path / "ledger") as store:
+        WORLD.grow(chain, 1, store)
+        assert store.highest == 3
 
 
 WRITER = """
@@ -209,6 +388,7 @@ chain = world.chain()
 print("ready", flush=True)
 for number in range(29):
     world.grow(chain, 1, store)
+    store.flush()
     print(number + 1, flush=True)
 store.close()
 """

@@ -250,6 +250,7 @@ def test_a_log_that_a_killed_process_left_is_read_and_left(tmp_path):
     with Store.create(tmp_path / "a", WORLD.rules, WORLD.genesis, WORLD.state) as store:
         chain = WORLD.chain()
         WORLD.grow(chain, 2, store)
+        store.flush()
         shutil.copytree(tmp_path / "a", tmp_path / "b")
     (tmp_path / "b" / "ledger.sqlite-shm").unlink()
     names_before = sorted(p.name for p in (tmp_path / "b").iterdir())

@@ -1,0 +1,113 @@
+"""Blocks on their way to the disk: one thread writes them, in order, while the run goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedchain.errors import RunError
+from fedchain.ledger import database
+from fedchain.ledger.blobs import Blobs
+from fedchain.ledger.block import Block
+from fedchain.ledger.database import BlockRow
+from fedchain.ledger.encoding import Part
+from fedchain.ledger.state import State
+
+MOST_WAITING = 2
+"""Blocks that wait for the disk; whoever appends more waits with them."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A block that is appended, and perhaps not on disk yet."""
+
+    row: BlockRow
+    """Its row of the database."""
+    block: Block
+    """The block."""
+    state: State
+    """After the block."""
+    bodies: Mapping[bytes, Sequence[Part]]
+    """Its blobs by address."""
+    head: bytes
+    """Hash of the head, once it is written."""
+
+
+class Writer:
+    """Writes blocks in the order in which they came, each whole or not at all.
+
+    After a block that could not be written none of those behind it is; all of them are
+    forgotten when the error is told, and may be appended again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._blobs = Blobs(folder / "blobs")
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "ledger")
+        self._jobs: deque[Future[None]] = deque()
+        self._failed = False
+        self.waiting: dict[bytes, Waiting] = {}
+        """What is appended and not on disk yet, by hash, in order."""
+
+    def put(self, waiting: Waiting) -> None:
+        """Write a block soon; ``settle`` has been asked before whether there is room.
+
+        Args:
+            waiting: the block and all that is written of it.
+        """
+        self.waiting[waiting.row.hash] = waiting
+        self._jobs.append(self._thread.submit(self._write, waiting))
+
+    def settle(self, most: int = 0) -> None:
+        """Wait until at most so many blocks wait.
+
+        Raises:
+            RunError: the disk is full or may not be written; the run can be resumed.
+        """
+        while self._jobs and (len(self._jobs) > most or self._jobs[0].done()):
+            try:
+                self._jobs[0].result()
+            except RunError:
+                for job in self._jobs:
+                    job.exception()  # those behind it end without writing
+                self._jobs.clear()
+                self.waiting.clear()
+                self._failed = False
+                raise
+            self._jobs.popleft()
+
+    def close(self) -> None:
+        """Write what waits, then close the database.
+
+        Raises:
+            RunError: as ``settle``.
+        """
+        try:
+            self.settle()
+        finally:
+            self._thread.shutdown()
+            if self._connection is not None:
+                self._connection.close()
+
+    def _write(self, waiting: Waiting) -> None:
+        if self._failed:
+            return
+        row = waiting.row
+        try:
+            if self._connection is None:
+                self._connection = database.connect_to_write(self._folder / database.FILE)
+            self._blobs.put(waiting.bodies)
+            messages = database.message_rows(row.sequence, waiting.block)
+            database.append(self._connection, row, messages, waiting.head)
+        except (OSError, sqlite3.Error) as error:
+            self._failed = True
+            raise RunError(
+                f"{self._folder}: cannot write block {row.height}: {error}; "
+                "all blocks before it are whole, and the run can be resumed"
+            ) from error
+        del self.waiting[row.hash]
