@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Names of glibc's malloc.h."""
@@ -53,3 +54,15 @@ def keep_freed_memory() -> None:
         library.mallopt(M_MMAP_THRESHOLD, 1 << 30)
         library.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
         library.mallopt(M_TOP_PAD, 1 << 26)
+
+
+def cache_folder() -> Path:
+    """Return where fedchain keeps what it would make again: FEDCHAIN_CACHE, or the user's own."""
+    chosen = os.environ.get("FEDCHAIN_CACHE")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "fedchain"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/fedchain"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fedchain"

@@ -20,6 +20,8 @@ from fedchain.learning.evaluation import evaluate
 from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.store import Store
 from fedchain.nodes.data_holder import BUDGET_SPENT
+from fedchain.privacy.agreement import cross_checked
+from fedchain.registry import Part
 from fedchain.results import (
     LEDGER,
     OVER,
@@ -28,7 +30,6 @@ from fedchain.results import (
     RunFolder,
     write_whole,
 )
-from fedchain.registry import Part
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
 from fedchain.simulation import Ask, Simulation
 from fedchain.statements import (
@@ -93,7 +94,7 @@ def run(
     started, asked = time.perf_counter(), chosen(scenario, engine, workers)
     world = _world(scenario)
     try:
-        world.mechanism.cross_check()
+        cross_checked(world.mechanism)
     except ArithmeticError as error:  # an accountant cannot hold the figure: far too much noise
         text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
         raise ScenarioError([], text) from error

@@ -40,7 +40,6 @@ from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
 from fedchain.world import World
 
-
 Ask = Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]
 """(weights (d,), holders) to what they say, some of them at a time."""
 

@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import sys
 import tempfile
 import zipfile
 import zlib
@@ -18,23 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.machine import cache_folder
+
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 LOG = logging.getLogger(__name__)
 LARGEST_FILE = 1 << 32
 """Bytes of the largest cache file that is read."""
-
-
-def cache_folder() -> Path:
-    """Return where simulated data are kept: FEDCHAIN_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("FEDCHAIN_CACHE")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "fedchain"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/fedchain"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fedchain"
 
 
 def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:

@@ -130,7 +130,8 @@ def test_ray_says_the_same(tmp_path):
     pytest.importorskip("ray")
     script = (
         "import sys, fedchain; from small_runs import small;"
-        "print(fedchain.run(small(rounds=2), sys.argv[1], engine='ray', workers=2).manifest['head'])"
+        "done = fedchain.run(small(rounds=2), sys.argv[1], engine='ray', workers=2);"
+        "print(done.manifest['head'])"
     )
     # Ray leaves threads and sockets behind: it has a process of its own.
     command = [sys.executable, "-c", script, str(tmp_path / "ray")]

@@ -1,0 +1,52 @@
+"""Whether independent accountants agree on a mechanism, asked once for each of their versions."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from fedchain.machine import cache_folder
+from fedchain.privacy.mechanisms import Mechanism
+
+ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
+"""Packages that the figures come from."""
+
+
+def cross_checked(mechanism: Mechanism) -> None:
+    """Let every accountant compute the total of a mechanism, unless these very ones have.
+
+    Their figures follow from the mechanism and their versions alone. Loading them takes a second
+    and 130 MB, which a sweep would pay for at every point; an agreement is therefore kept in the
+    user's cache folder. A folder that cannot be written costs time, no check.
+
+    Args:
+        mechanism: solved for the whole run.
+
+    Raises:
+        FedchainError: two accountants disagree; both figures are quoted.
+        ArithmeticError: an accountant cannot hold the figure.
+    """
+    versions = [f"{name} {metadata.version(name)}" for name in ACCOUNTANTS]
+    text = "\n".join((repr(mechanism), *versions))
+    file = cache_folder() / f"agreed-{hashlib.sha256(text.encode()).hexdigest()[:32]}.txt"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if file.read_text(encoding="utf-8") == text:
+            return
+    mechanism.cross_check()
+    with contextlib.suppress(OSError):
+        _keep(file, text)
+
+
+def _keep(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as draft_file:
+            draft_file.write(text)
+        Path(draft).replace(file)
+    finally:
+        Path(draft).unlink(missing_ok=True)
