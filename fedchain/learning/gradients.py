@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fedchain.arrays import Singles, Vector
 from fedchain.learning.clipping import clip_factors, clipped_sum
 from fedchain.learning.example_gradients import by_layers, fitting_way
-from fedchain.learning.segments import has_segments, segment_sums
+from fedchain.learning.segments import Segments, has_segments, segment_sums
 from fedchain.learning.task import Array, Task
 from fedchain.learning.weights import dimension, layout, load_weights, places
 
@@ -138,46 +137,43 @@ class CohortGradients:
         load_weights(self._module, weights)
         rows = torch.empty((len(holders), self.dimension), dtype=self._dtype, device=self._device)
         start = 0
-        while start < len(holders):
-            start += self._fill(rows[start:], holders[start:])
+        for group in self._groups(holders):
+            self._fill(rows[start : start + len(group)], group)
+            start += len(group)
+        if self._unit == "holder" and math.isfinite(self._clip):
+            _clip_rows(rows, self._clip)
         return np.asarray(rows.cpu().numpy())
 
-    def _fill(self, rows: Tensor, holders: Sequence[int]) -> int:
-        """Write the rows of the first holders; return how many."""
-        group, size = [self._examples_of(holders[0])], 0
-        if self.method == "segments":
-            size = len(group[0].inputs)
-            for holder in holders[1:]:
-                more = self._examples_of(holder)
-                if size + len(more.inputs) > SEGMENTED:
-                    break
-                group.append(more)
-                size += len(more.inputs)
-        mine = rows[: len(group)]
-        if 0 < size <= SEGMENTED:
-            self._sum_segments(group, mine)
-        else:
-            mine[0] = self._sum(group[0])
-        mine /= torch.tensor([[each.count] for each in group], dtype=rows.dtype, device=rows.device)
-        if self._unit == "holder" and math.isfinite(self._clip):
-            factors = clip_factors(torch.linalg.vector_norm(mine, dim=1), self._clip)
-            mine *= factors[:, None]
-            mine[factors == 0] = 0.0  # what is not finite stays so when multiplied
-        return len(group)
+    def _groups(self, holders: Sequence[int]) -> Iterator[list[_Examples]]:
+        """Yield the holders that go through the model together, in order."""
+        group: list[_Examples] = []
+        for holder in holders:
+            more = self._examples_of(holder)
+            together = sum(len(each.inputs) for each in group) + len(more.inputs)
+            if group and (self.method != "segments" or together > SEGMENTED):
+                yield group
+                group = []
+            group.append(more)
+        if group:
+            yield group
 
-    def _sum_segments(self, group: list[_Examples], out: Tensor) -> None:
-        ends = np.cumsum([0, *(len(each.inputs) for each in group)]).tolist()
-        segments = [slice(start, end) for start, end in itertools.pairwise(ends)]
-        inputs = torch.cat([each.inputs for each in group])
-        targets = torch.cat([each.targets for each in group])
+    def _fill(self, rows: Tensor, group: list[_Examples]) -> None:
+        """Write the mean gradients of holders that go together, records clipped."""
+        alone = group[0]
+        if self.method == "segments" and len(alone.inputs) <= SEGMENTED:
+            shares = [1.0 / each.count for each in group]
+            self._sum_segments(group, shares, rows)
+        else:
+            rows[0] = self._sum(alone) / alone.count
+
+    def _sum_segments(self, group: list[_Examples], shares: list[float], out: Tensor) -> None:
+        sizes = [len(each.inputs) for each in group]
         segment_sums(
             self._module,
             self._loss,
-            inputs,
-            targets,
-            segments,
-            self._record_clip,
-            self._places,
+            torch.cat([each.inputs for each in group]),
+            torch.cat([each.targets for each in group]),
+            Segments(sizes, shares, self._record_clip, self._places),
             out,
         )
 
@@ -220,7 +216,7 @@ class CohortGradients:
         row = torch.empty((1, self.dimension), dtype=self._dtype, device=self._device)
         for piece in holder.pieces(SEGMENTED):
             part = _Examples(holder.inputs[piece], holder.targets[piece], None, 0)
-            self._sum_segments([part], row)
+            self._sum_segments([part], [1.0], row)
             yield row[0]
 
     @property
@@ -240,6 +236,13 @@ class CohortGradients:
         known = known.to(self._dtype) if known.is_floating_point() else known
         given = _tensor(inputs).to(self._device, self._dtype)
         return _Examples(given, known, numbers, records.count)
+
+
+def _clip_rows(rows: Tensor, clip: float) -> None:
+    factors = clip_factors(torch.linalg.vector_norm(rows, dim=1), clip)
+    rows *= factors[:, None]
+    if not bool(factors.all()):
+        rows[factors == 0] = 0.0  # what is not finite stays so when multiplied
 
 
 def _join(

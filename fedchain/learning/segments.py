@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from fedchain.learning.clipping import clip_factors
-from fedchain.learning.example_gradients import passes
+from fedchain.learning.example_gradients import Passed, passes
 from fedchain.learning.task import Loss
 from fedchain.learning.weights import Places
 
@@ -41,17 +42,29 @@ def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor)
     return flat and len({name for name, *_ in passed}) == len(passed) == len(owners)
 
 
+@dataclass(frozen=True)
+class Segments:
+    """How the examples of a pass belong to holders, and what becomes of their gradients."""
+
+    sizes: Sequence[int]
+    """Examples of each holder, in order."""
+    shares: Sequence[float]
+    """What every gradient of a holder is multiplied by: 1 / n_k for the mean."""
+    clip: float
+    """Bound on the 2-norm of one example's gradient; inf: none."""
+    places: Places
+    """Where each parameter lies in a row."""
+
+
 def segment_sums(
     module: nn.Module,
     loss: Loss,
     inputs: Tensor,
     targets: Tensor,
-    segments: Sequence[slice],
-    clip: float,
-    places: Places,
+    segments: Segments,
     out: Tensor,
 ) -> None:
-    """Write the sum of the clipped gradients of every segment of examples.
+    """Write the weighted sum of the clipped gradients of every segment of examples.
 
     The gradient of one example is error x input, an outer product, so its squared norm is
     |error|^2 (|input|^2 + 1), bias included: clipping needs no single gradient.
@@ -61,42 +74,39 @@ def segment_sums(
         loss: one loss an example.
         inputs: examples (n, ...).
         targets: their targets (n, ...).
-        segments: examples of each holder.
-        clip: bound on the 2-norm of one example's gradient; inf: none.
-        places: where each parameter lies in a row.
-        out: takes the sums, one row a segment, (len(segments), d).
+        segments: which examples belong together.
+        out: takes the sums, one row a segment, (len(sizes), d).
 
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
     """
     passed = passes(module, loss, inputs, targets)
+    places, sizes = segments.places, list(segments.sizes)
     with torch.no_grad():
-        if math.isfinite(clip):
-            passed = _clipped(passed, clip)
-        for name, layer, entered, error in passed:
+        shares = [inputs.new_full((n, 1), s) for n, s in zip(sizes, segments.shares, strict=True)]
+        for name, layer, entered, error in _scaled(passed, torch.cat(shares), segments.clip):
             prefix = f"{name}." if name else ""
-            shape, weight = layer.weight.shape, places[f"{prefix}weight"]
-            bias = None if layer.bias is None else places[f"{prefix}bias"]
-            for row, part in zip(out, segments, strict=True):
-                torch.mm(error[part].T, entered[part], out=row[weight].view(shape))
+            weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
+            parts = zip(out, torch.split(error, sizes), torch.split(entered, sizes), strict=True)
+            for row, mine, given in parts:
+                torch.mm(mine.T, given, out=row[weight].view(layer.weight.shape))
                 if bias is not None:
-                    torch.sum(error[part], 0, out=row[bias])
+                    torch.sum(mine, 0, out=row[bias])
 
 
-def _clipped(
-    passed: list[tuple[str, nn.Module, Tensor, Tensor]], clip: float
-) -> list[tuple[str, nn.Module, Tensor, Tensor]]:
-    """Scale every example's errors, so that its gradient is clipped; what overflowed is zero."""
-    squares = sum(
-        error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
-        for _, layer, entered, error in passed
-    )
-    assert isinstance(squares, Tensor)
+def _scaled(passed: list[Passed], shares: Tensor, clip: float) -> list[Passed]:
+    """Scale every example's errors, so that its gradient is; what overflowed is zero."""
+    if math.isinf(clip):
+        return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
+    squares = shares.new_zeros(len(shares))
+    for _, layer, entered, error in passed:
+        squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
     factors = clip_factors(squares.sqrt(), clip)[:, None]
-    if bool(factors.all()):
+    kept, factors = factors > 0, factors * shares
+    if bool(kept.all()):
         return [(name, layer, entered, error * factors) for name, layer, entered, error in passed]
-    kept, nothing = factors > 0, factors.new_zeros(())
+    nothing = shares.new_zeros(())
     return [
-        (name, layer, torch.where(kept, entered, nothing), torch.where(kept, error, 0) * factors)
+        (name, layer, entered.where(kept, nothing), error.where(kept, nothing) * factors)
         for name, layer, entered, error in passed
     ]

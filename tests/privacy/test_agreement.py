@@ -15,7 +15,7 @@ def asked(monkeypatch, tmp_path) -> list[object]:
     """Give the test a cache of its own, and note every time the accountants are asked."""
     times: list[object] = []
     monkeypatch.setenv("FEDCHAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(type(MECHANISM), "cross_check", times.append)
+    monkeypatch.setattr(type(MECHANISM), "cross_check", lambda mechanism: times.append(mechanism))
     return times
 
 
