@@ -8,6 +8,7 @@ import json
 import math
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -134,7 +135,7 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
         "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
         "releases": _each(made),
-        "holders_by_releases": dict(enumerate(np.bincount(made).tolist())),
+        "holders_by_releases": dict(Counter(sorted(made.tolist()))),
         "releases_allowed": mechanism.releases,
         "worst_holder": int(made.argmax()),
     }

@@ -54,6 +54,32 @@ BAD = {
         "s.yaml:11:38: aggregation.keep: must be between 1 and 20 (the number of holders asked in "
         "a round), got 40",
     ),
+    "a cohort above the holders": (
+        "  holders: 20",
+        "  holders: 20\n  cohort: 21",
+        "nodes.cohort: must be between 1 and 20 (the number of holders), got 21",
+    ),
+    "keep above the cohort": (
+        "  holders: 20",
+        "  holders: 20\n  cohort: 13",
+        "keep: must be between 1 and 13 (the number of holders asked in a round), got 14",
+    ),
+    "more holders than a round can ask": (
+        "  holders: 20",
+        "  holders: 65537",
+        "nodes.holders: must be between 1 and 65536 (all are asked in every round; nodes.cohort "
+        "asks fewer), got 65537",
+    ),
+    "a cohort that no sum can hold": (
+        "  holders: 20",
+        "  holders: 100000\n  cohort: 65537",
+        "nodes.cohort: must be at most 65536, got 65537",
+    ),
+    "more holders than can be registered": (
+        "  holders: 20",
+        "  holders: 10000001\n  cohort: 10",
+        "nodes.holders: must be at most 10000000, got 10000001",
+    ),
     "an attacker that is no holder": (
         "[18, 19]",
         "[18, 20]",

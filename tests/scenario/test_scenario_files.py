@@ -58,13 +58,14 @@ def fits_block(value, rule):
     )
 
 
-def test_there_are_four_scenarios_and_each_is_in_the_readme():
+def test_there_are_five_scenarios_and_each_is_in_the_readme():
     names = {path.name for path in FILES}
     assert names == {
         "first_light.yaml",
         "real_scans.yaml",
         "breast_cancer.yaml",
         "convergence_vs_epsilon.yaml",
+        "cohort.yaml",
     }
     readme = (FILES[0].parent / "README.md").read_text()
     assert all(name in readme for name in names)
