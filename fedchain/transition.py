@@ -15,8 +15,8 @@ import numpy as np
 
 from fedchain.aggregation import Aggregate, aggregations
 from fedchain.arrays import read_only
+from fedchain.directions import Directions
 from fedchain.errors import LedgerError, RunError
-from fedchain.ledger.codec import common_exponent
 from fedchain.ledger.message import Message, message_id
 from fedchain.ledger.rules import Rules
 from fedchain.ledger.state import State
@@ -98,8 +98,10 @@ class Steps:
     def _step(self, state: State, messages: tuple[Message, ...]) -> Outcome:
         if not messages:
             raise ValueError("got none; at least one is needed")
+        sent = [(message.direction, message.exponent) for message in messages]
+        directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])
-        aggregate = aggregations.build(self._rule, common_exponent(messages), norms)
+        aggregate = aggregations.build(self._rule, directions, norms)
         if not isinstance(aggregate, Aggregate):
             got = type(aggregate).__name__
             raise RunError(f"aggregation {self._rule.kind}: must return an Aggregate, got {got}")

@@ -118,6 +118,30 @@ def test_a_part_has_one_text_whatever_the_order_of_its_parameters():
         canonical_json(Part("mean", {"share": math.nan}))
 
 
+def test_a_rule_of_ones_own_gets_the_directions_as_one_matrix_if_it_asks(tmp_path, monkeypatch):
+    (tmp_path / "own_lab.py").write_text(
+        "import numpy as np\n"
+        "from fedchain.aggregation import Aggregate, agreement_of, scaled\n"
+        "def midrange(directions, norms, *, scale: str = 'restore'):\n"
+        "    rows = np.asarray(directions) * scaled(norms, scale)[:, None]\n"
+        "    used = np.ones(len(norms), dtype=np.bool_)\n"
+        "    middle = (rows.min(axis=0) + rows.max(axis=0)) / 2.0 / 2.0**20\n"
+        "    return Aggregate(middle, used, agreement_of(directions).cosines)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    messages = WORLD.messages(WORLD.chain_id, 1)
+    got = steps('{"kind":"own_lab:midrange"}', trust=True).outcome(start(), messages).aggregate
+    for place in range(D):
+        values = [int(m.direction[place]) * m.norm / 2**m.exponent for m in messages]
+        assert got.gradient[place] == (min(values) + max(values)) / 2.0
+
+
+def test_too_few_messages_for_the_rule_make_no_step():
+    krum = '{"byzantine":1,"keep":1,"kind":"krum","scale":"restore"}'
+    with pytest.raises(ValueError, match="krum: got 4 messages; byzantine: 1 needs at least 5"):
+        steps(krum)(start(), WORLD.messages(WORLD.chain_id, 1))
+
+
 @pytest.mark.parametrize("where", ["aggregation", "update"])
 def test_code_of_somebodys_own_is_not_imported_unless_it_is_trusted(where, tmp_path, monkeypatch):
     (tmp_path / "their_lab.py").write_text("raise SystemExit('imported')\n")

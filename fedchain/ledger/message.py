@@ -11,7 +11,7 @@ import numpy as np
 from fedchain.arrays import Integers, read_only
 from fedchain.errors import EncodingError
 from fedchain.ledger import signature as ed25519
-from fedchain.ledger.codec import Storage, common_exponent, quantise
+from fedchain.ledger.codec import Storage, quantise
 from fedchain.ledger.encoding import Part, Reader, fixed, real, text, unsigned
 from fedchain.ledger.merkle import HASH, InclusionProof
 from fedchain.ledger.remembered import remembered
@@ -22,7 +22,6 @@ __all__ = [
     "Limits",
     "Message",
     "Storage",
-    "common_exponent",
     "content_of",
     "decode_message",
     "encode_message",

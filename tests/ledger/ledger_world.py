@@ -12,7 +12,7 @@ import numpy as np
 
 from fedchain.ledger.block import Block, Header, block_hash, header_prefix, messages_root
 from fedchain.ledger.chain import Chain
-from fedchain.ledger.codec import common_exponent, quantise
+from fedchain.ledger.codec import quantise
 from fedchain.ledger.library import Library
 from fedchain.ledger.mempool import Mempool
 from fedchain.ledger.merkle import Tree
@@ -79,8 +79,8 @@ def make_rules(**changes: object) -> Rules:
 def step(state: State, messages: tuple[Message, ...]) -> State:
     """Momentum over the mean of the restored directions, in the order of the messages."""
     total = np.zeros(D)
-    for row, message in zip(common_exponent(messages), messages, strict=True):
-        total = total + row * message.norm / 2**20
+    for message in messages:
+        total = total + message.direction * message.norm / 2**message.exponent
     velocity = 0.9 * state.memory["velocity"] + total / len(messages)
     memory = {"velocity": velocity, "step": state.memory["step"] + 1.0}
     return State(state.weights - 0.1 * velocity, memory)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +9,6 @@ from fedchain.arrays import length
 from fedchain.ledger.codec import (
     LARGEST,
     LEAST_EXPONENT,
-    common_exponent,
     could_be_finer,
     norm_bounds,
     quantise,
@@ -89,24 +86,3 @@ def test_the_squared_norm_is_exact_at_the_ends_of_the_range():
         assert squared_norm(many) == 1000 * sum(int(v) ** 2 for v in values)
     long = np.full(2**21 + 3, -(2**31), dtype=np.int32)
     assert squared_norm(long) == (2**21 + 3) * 2**62
-
-
-def test_the_shift_to_the_common_exponent_is_exact():
-    rows = [quantise(unit(seed, 50, 3), 1.0, "int16") for seed in range(9)]
-    carriers = [SimpleNamespace(exponent=e, direction=q) for e, q in rows]
-    expected = [[int(entry) << (20 - e) for entry in q] for e, q in rows]
-    assert common_exponent(carriers).astype(int).tolist() == expected
-
-
-def test_sums_at_the_common_exponent_are_exact_in_any_order():
-    rows = [quantise(unit(seed, 400, 1), 1.0, "int16") for seed in range(64)]
-    matrix = common_exponent([SimpleNamespace(exponent=e, direction=q) for e, q in rows])
-    exact = [sum(int(v) for v in column) for column in matrix.T]
-    total = matrix.sum(axis=0)
-    assert total.tolist() == exact
-    products = matrix @ total
-    assert products.tolist() == [
-        sum(int(a) * b for a, b in zip(r, exact, strict=True)) for r in matrix
-    ]
-    order = np.random.default_rng(0).permutation(400)
-    assert (matrix[:, order] @ total[order]).tolist() == products.tolist()

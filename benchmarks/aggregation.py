@@ -1,0 +1,97 @@
+"""Speed of the aggregation rules, beside one read of the same numbers from memory.
+
+    python benchmarks/aggregation.py [--rows 100] [--dimension 1000000] [--tries 5] [--json]
+
+Prints the milliseconds of each rule on random directions as they are sent, int16, and how many
+reads of them that is: as float32, and as int16, by the same threads. ``--json`` prints one object,
+name to milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+from fedchain.machine import prepare
+
+prepare()  # before numpy reads how many threads one operation may take
+
+import numpy as np  # noqa: E402
+
+from fedchain.aggregation import aggregations  # noqa: E402
+from fedchain.directions import THREADS, Directions, spread  # noqa: E402
+from fedchain.ledger.codec import quantise  # noqa: E402
+
+RULES = ("l_nearest", "mean", "krum", "trimmed_mean", "median")
+
+
+def main() -> None:
+    """Time both reads and every rule."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in (("rows", 100), ("dimension", 1_000_000), ("tries", 5)):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} by default")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    asked = parser.parse_args()
+    times = measured(asked.rows, asked.dimension, asked.tries)
+    if asked.json:
+        print(json.dumps({name: round(ms, 2) for name, ms in times.items()}))
+        return
+    print(f"{asked.rows} directions of {asked.dimension} entries, {THREADS} threads")
+    print(f"{'':14}{'ms':>8}  reads as float32  reads as int16")
+    for name, ms in times.items():
+        reads = ms / times["read_float32"], ms / times["read_int16"]
+        print(f"{name:14}{ms:8.1f}{reads[0]:18.1f}{reads[1]:16.1f}")
+
+
+def measured(rows: int, dimension: int, tries: int) -> dict[str, float]:
+    """Return the least milliseconds of each read and each rule."""
+    directions, norms = drawn(rows, dimension), np.linspace(1.0, 2.0, rows)
+    floats = [row.astype(np.float32) for row in directions.integers]
+    reads = {"read_float32": floats, "read_int16": directions.integers}
+    times = {
+        name: least(lambda held=held: spread(directions, lambda part: peaks(held, part)), tries)
+        for name, held in reads.items()
+    }
+    del floats, reads
+    options = {
+        "l_nearest": {"keep": max(1, 7 * rows // 10)},
+        "krum": {"byzantine": rows // 5},
+        "trimmed_mean": {"trim": rows // 10},
+    }
+    for kind in RULES:
+        rule = aggregations.check({"kind": kind, **options.get(kind, {})})
+        times[kind] = least(lambda rule=rule: aggregations.build(rule, directions, norms), tries)
+    return times
+
+
+def drawn(rows: int, dimension: int) -> Directions:
+    """Return random directions with a mean in common."""
+    generator = np.random.default_rng(0)
+    mean = generator.standard_normal(dimension, dtype=np.float32)
+    sent = []
+    for _ in range(rows):
+        row = generator.standard_normal(dimension, dtype=np.float32) + mean
+        sent.append(quantise(row, float(np.linalg.norm(row)), "int16"))
+    return Directions(tuple(q for _, q in sent), tuple(e for e, _ in sent))
+
+
+def peaks(held: tuple[np.ndarray, ...] | list[np.ndarray], columns: slice) -> None:
+    """Read the columns of all rows."""
+    for row in held:
+        row[columns].max()
+
+
+def least(call: Callable[[], object], tries: int) -> float:
+    """Return the shortest time of a call, in milliseconds."""
+    spent = []
+    for _ in range(tries):
+        start = time.perf_counter()
+        call()
+        spent.append(1000 * (time.perf_counter() - start))
+    return min(spent)
+
+
+if __name__ == "__main__":
+    main()

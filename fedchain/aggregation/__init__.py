@@ -1,0 +1,29 @@
+"""Aggregation rules, in arithmetic that gives every node the same bits.
+
+Directions arrive as integers: row k is 2^20 g_k*, so that its norm is about 2^20. Sums and inner
+products of such rows stay below 2^53, where float64 adds and multiplies integers exactly, in any
+order and on any library. What is not a sum of integers is element-wise and in a fixed order.
+"""
+
+from __future__ import annotations
+
+from fedchain.aggregation.agreement import Agreement, agreement_of
+from fedchain.aggregation.coordinates import median, trimmed_mean
+from fedchain.aggregation.krum import krum
+from fedchain.aggregation.nearest import l_nearest, mean
+from fedchain.aggregation.rule import Aggregate, Scale, aggregations, scaled, weighted_mean
+
+__all__ = [
+    "Aggregate",
+    "Agreement",
+    "Scale",
+    "aggregations",
+    "agreement_of",
+    "krum",
+    "l_nearest",
+    "mean",
+    "median",
+    "scaled",
+    "trimmed_mean",
+    "weighted_mean",
+]

@@ -1,0 +1,87 @@
+"""What every aggregation rule returns, and how (16) scales and averages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fedchain.arrays import EXPONENT, ONE, Flags, Vector
+from fedchain.directions import Directions, spread
+from fedchain.registry import Family
+
+Scale = Literal["restore", "unit", "median_clip"]
+"""What multiplies a direction in (16): its own s_k, 1, or s_k cut at the median of all s."""
+
+STRIP = 32_768
+"""Columns that are averaged at a time: the sum and a term of it stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What a rule made of the gradients of one round."""
+
+    gradient: Vector
+    """The global gradient g, shape (d,)."""
+    used: Flags
+    """Which rows went into it, shape (n,)."""
+    cosines: Vector
+    """Cosine of each row with the sum direction (14), shape (n,)."""
+
+
+aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",))
+"""Part: ``(directions, norms (n,), *, ...) -> Aggregate``; rows in order of message id."""
+
+
+def scaled(norms: Vector, scale: Scale) -> Vector:
+    """Return what multiplies each direction, shape (n,).
+
+    >>> scaled(np.array([1.0, 2.0, 1e9]), "median_clip").tolist()
+    [1.0, 2.0, 2.0]
+    """
+    if scale == "unit":
+        return np.ones_like(norms)
+    if scale == "median_clip":
+        return np.minimum(norms, np.median(norms))
+    return norms
+
+
+def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vector:
+    """Return (1/l) sum of factor_k g_k* over the used rows, one rounded operation at a time.
+
+    Args:
+        directions: n of them.
+        factors: what multiplies each row, shape (n,).
+        used: which rows take part, at least one, shape (n,).
+
+    Returns:
+        The mean, shape (d,): the same bits on every library, since each element sees the same
+        multiplications and additions in row order, none of them fused.
+
+    >>> rows = Directions.of(2**20 * np.eye(2))
+    >>> weighted_mean(rows, np.array([2.0, 4.0]), np.array([True, True])).tolist()
+    [1.0, 2.0]
+    """
+    total = np.zeros(directions.dimension)
+    rows = [
+        (directions.integers[k], 2.0 ** (EXPONENT - directions.exponents[k]), factors[k])
+        for k in np.flatnonzero(used)
+    ]
+
+    def work(columns: slice) -> None:
+        room = np.empty(STRIP)
+        for start in range(columns.start, columns.stop, STRIP):
+            part = slice(start, min(start + STRIP, columns.stop))
+            strip, term = total[part], room[: part.stop - start]
+            for row, shift, factor in rows:
+                term[:] = row[part]
+                if shift != 1.0:
+                    term *= shift
+                term *= factor
+                strip += term
+            strip /= float(len(rows))
+            strip /= ONE
+
+    spread(directions, work)
+    return total

@@ -1,0 +1,157 @@
+"""The directions of one round, as the integers that were sent.
+
+They are read a block of columns at a time: as float64 all of them at once would take four times
+the memory of the messages themselves, and would be read from it again for every operation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.arrays import EXPONENT, Integers, Matrix, read_only
+
+R = TypeVar("R")
+
+THREADS = os.cpu_count() or 1
+"""Threads that share the columns."""
+BLOCK, PANEL = 100_000, 1_600_000
+"""Entries of a block, whose float64 fits the cache of one core, and of the panel of integers that
+it is cut from: each row of a panel costs a call."""
+NARROWEST = 32
+"""Least columns of a block, however many rows it has; a panel has at least four times as many."""
+SMALL = 2**19
+"""Entries of an input that one thread has read before others have started."""
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Quantised directions q_k with their exponents e_k: row k is 2^(20 - e_k) q_k = 2^20 g_k*.
+
+    ``np.asarray(directions)`` and ``matrix()`` make all rows at once, for rules that are simple;
+    ``blocks()`` makes them a block of columns at a time, for rules that are fast.
+
+    >>> sent = Directions((np.array([3, -4], dtype=np.int16),), (19,))
+    >>> np.asarray(sent)
+    array([[ 6., -8.]])
+    """
+
+    integers: tuple[Integers, ...]
+    """q_k in order of message id, n >= 1 arrays (d,) of int8, int16 or int32; closed to writing."""
+    exponents: tuple[int, ...]
+    """e_k, at most 20."""
+
+    def __post_init__(self) -> None:
+        for row in self.integers:
+            read_only(row)
+
+    def __len__(self) -> int:
+        return len(self.integers)
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError("directions: are stored as integers; an array of them is a copy")
+        return self.matrix().astype(dtype or np.float64, copy=False)
+
+    @classmethod
+    def of(cls, rows: npt.ArrayLike) -> Directions:
+        """Return rows that are given at exponent 20 already, to try a rule with.
+
+        Args:
+            rows: 2^20 g_k*, whole numbers below 2^31, (n, d).
+
+        >>> Directions.of([[6, -8]]).dimension
+        2
+        """
+        whole = np.asarray(rows).astype(np.int32)
+        return cls(tuple(whole), (EXPONENT,) * len(whole))
+
+    @property
+    def dimension(self) -> int:
+        """Entries of a row, d."""
+        return len(self.integers[0])
+
+    @property
+    def shifts(self) -> Matrix:
+        """2^(20 - e_k), (n, 1)."""
+        return 2.0 ** (EXPONENT - np.array(self.exponents, dtype=np.float64)[:, None])
+
+    def matrix(self) -> Matrix:
+        """Return all rows at exponent 20 as float64, (n, d): eight bytes an entry."""
+        rows = np.empty((len(self), self.dimension))
+        np.concatenate(self.integers, out=rows.reshape(-1))
+        rows *= self.shifts
+        return rows
+
+    def blocks(self, columns: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
+        """Yield the rows at exponent 20, a block of columns at a time.
+
+        Args:
+            columns: from where to where, with start and stop; all of them by default.
+
+        Yields:
+            Which columns, and the whole numbers as float64, (n, b); the next block overwrites it.
+
+        >>> for columns, block in Directions.of([[6, -8], [1, 2]]).blocks(slice(1, 2)):
+        ...     print(columns, block.tolist())
+        slice(1, 2, None) [[-8.0], [2.0]]
+        """
+        whole = columns or slice(0, self.dimension)
+        wide = max(PANEL // len(self), 4 * NARROWEST)
+        rows, entries = self.integers, len(self) * min(wide, whole.stop - whole.start)
+        room, shifts = np.empty(entries, dtype=rows[0].dtype), self.shifts
+        for start in range(whole.start, whole.stop, wide):
+            stop = min(start + wide, whole.stop)
+            flat = room[: len(self) * (stop - start)]
+            np.concatenate([row[start:stop] for row in rows], out=flat)
+            for place, block in _cut(flat.reshape(len(self), -1), shifts):
+                yield slice(start + place, start + place + block.shape[1]), block
+
+
+def spread(directions: Directions, work: Callable[[slice], R], least: int = 1) -> list[R]:
+    """Share the columns among threads; a small input stays on this one.
+
+    How many threads there are must not show in what is made of the results: they are to be
+    exact, or of single columns.
+
+    Args:
+        directions: whose columns.
+        work: is called with a stretch of columns, start to stop; lets go of the interpreter's
+            lock while it computes, as numpy does.
+        least: fewest columns that are worth a thread.
+
+    Returns:
+        What each call returned, from the first columns to the last.
+
+    >>> spread(Directions.of([[6, -8], [1, 2]]), lambda columns: columns)
+    [slice(0, 2, None)]
+    """
+    columns = directions.dimension
+    small = len(directions) * columns <= SMALL
+    count = 1 if small else max(1, min(THREADS, columns // least))
+    if count == 1:
+        return [work(slice(0, columns))]
+    ends = [columns * place // count for place in range(count + 1)]
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, map(slice, ends[:-1], ends[1:])))
+
+
+def _cut(panel: Integers, shifts: Matrix) -> Iterator[tuple[int, Matrix]]:
+    # An odd number of cache lines: at a power of two the entries of a column share a set.
+    width = max(BLOCK // len(panel), NARROWEST) // 16 * 16 + 8
+    room, shifted = np.empty((len(panel), width)), bool(np.any(shifts != 1.0))
+    for place in range(0, panel.shape[1], width):
+        cut = panel[:, place : place + width]
+        block = room[:, : cut.shape[1]]
+        np.copyto(block, cut)
+        if shifted:
+            block *= shifts
+        yield place, block

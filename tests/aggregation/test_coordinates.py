@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_rules import sent, some_rows, trimmed, whole
+
+from fedchain.aggregation import l_nearest, median, scaled, trimmed_mean
+from fedchain.directions import Directions
+
+SCALES = st.sampled_from(["restore", "unit", "median_clip"])
+STORAGES = st.sampled_from(["int8", "int16", "int32"])
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000), st.integers(1, 16), st.integers(0, 7), SCALES, STORAGES)
+def test_the_trimmed_mean_is_that_of_plain_floats(seed, count, trim, scale, storage):
+    trim = min(trim, (count - 1) // 2)
+    directions = sent(some_rows(seed, count, 40), seed, storage)
+    norms = np.random.default_rng(seed).lognormal(size=count)
+    means, used = trimmed(whole(directions), scaled(norms, scale).tolist(), trim)
+    got = trimmed_mean(directions, norms, trim=trim, scale=scale)
+    assert got.gradient.tolist() == means
+    assert set(np.flatnonzero(got.used).tolist()) == used
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000), st.integers(1, 17), SCALES, STORAGES)
+def test_the_median_is_that_of_the_statistics_module(seed, count, scale, storage):
+    directions = sent(some_rows(seed, count, 40), seed, storage)
+    norms = np.random.default_rng(seed).lognormal(size=count)
+    factors = scaled(norms, scale).tolist()
+    expected = [
+        statistics.median(e * f for e, f in zip(column, factors, strict=True)) / 2**20
+        for column in zip(*whole(directions), strict=True)
+    ]
+    assert median(directions, norms, scale=scale).gradient.tolist() == expected
+
+
+def test_values_are_added_from_the_smallest_to_the_largest():
+    rows = Directions.of(2**20 * np.array([[1], [1], [1], [-1]]))
+    norms = np.array([2.0**53, 1.0, 1.0, 2.0**53])
+    # -2^53 + 1 + 1 + 2^53 is 2 in this order; from the other end 2^53 + 1 is 2^53, and all is 0.
+    assert trimmed_mean(rows, norms, trim=0).gradient.tolist() == [0.5]
+
+
+def test_a_row_that_is_always_at_an_end_is_not_used():
+    rows, norms = some_rows(7, 9, 3000), np.ones(9)
+    norms[4] = 1e12
+    got = trimmed_mean(Directions.of(rows + (rows == 0)), norms, trim=1)
+    assert got.used.tolist() == [k != 4 for k in range(9)]
+    assert np.abs(got.gradient).max() < 1
+
+
+def test_cosines_are_those_of_l_nearest():
+    rows, norms = Directions.of(some_rows(7, 9, 3000)), np.linspace(1, 2, 9)
+    nearest = l_nearest(rows, norms, keep=3).cosines
+    assert median(rows, norms).cosines.tobytes() == nearest.tobytes()
+    assert trimmed_mean(rows, norms, trim=2).cosines.tobytes() == nearest.tobytes()
+
+
+@pytest.mark.parametrize(("count", "trim", "enough"), [(1, 1, 3), (4, 2, 5), (20, 10, 21)])
+def test_too_few_messages_say_how_many_are_needed(count, trim, enough):
+    rows = some_rows(1, enough, 5)
+    said = f"trimmed_mean: got {count} messages; trim: {trim} needs at least {enough}"
+    with pytest.raises(ValueError, match=said):
+        trimmed_mean(Directions.of(rows[:count]), np.ones(count), trim=trim)
+    assert trimmed_mean(Directions.of(rows), np.ones(enough), trim=trim).used.any()
