@@ -57,14 +57,23 @@ def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
     Raises:
         LedgerError: a blob is missing or damaged, or holds something else than weights.
     """
-    size = 8 * rules.dimension
-    tensors = decode_tensors(blobs.get(header.weights_hash, size + _FREE))
+    tensors, memory = map(decode_tensors, read_state_bytes(blobs, rules, header))
     weights = tensors.get("weights")
     fits = weights is not None and weights.shape == (rules.dimension,)
     if weights is None or not fits or len(tensors) > 1 or weights.dtype.name != rules.dtype:
         raise LedgerError(f"weights: must be one row of {rules.dimension} {rules.dtype}")
-    memory = decode_tensors(blobs.get(header.memory_hash, _MOST_MEMORY * size + _FREE))
     return State(weights, memory)
+
+
+def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes, bytes]:
+    """Return the bytes of weights and memory, which have the hashes that a header names.
+
+    Raises:
+        LedgerError: a blob is missing or damaged.
+    """
+    size = 8 * rules.dimension
+    weights = blobs.get(header.weights_hash, size + _FREE)
+    return weights, blobs.get(header.memory_hash, _MOST_MEMORY * size + _FREE)
 
 
 def bodies_of(block: Block, state: State) -> dict[bytes, list[Part]]:

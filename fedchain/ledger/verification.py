@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 from fedchain.errors import FedchainError, InvalidBlock, LedgerError
 from fedchain.ledger import database
 from fedchain.ledger.block import Block
-from fedchain.ledger.bodies import read_block, read_state
+from fedchain.ledger.bodies import read_block, read_state, read_state_bytes
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.library import Library
@@ -23,6 +26,7 @@ Progress = Callable[[int, int], None]
 """(blocks checked, blocks in all), genesis included."""
 
 _KEPT_STATES = 4
+_THREADS = (os.cpu_count() or 1) - 1
 _LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
 
 
@@ -54,8 +58,9 @@ def verify(
     """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
 
     Each block goes through the same chain as in a full node, so that nothing is accepted here
-    that a node would refuse. Beyond that every blob, every index column, the order of arrival
-    and the head are compared with what they must be. Nothing is written into the folder.
+    that a node would refuse; the next one is read and hashed meanwhile. Beyond that every blob,
+    every index column, the order of arrival and the head are compared with what they must be.
+    Nothing is written into the folder.
 
     Args:
         folder: of the ledger; may be read-only.
@@ -77,14 +82,17 @@ def _verify_store(
     store: Store, transition_of: Callable[[Rules], Transition], progress: Progress | None
 ) -> Verification:
     passed, chain, previous = 0, None, ZERO
+    library = Library(_KEPT_STATES, store.state, store.block, threads=_THREADS)
     try:
         total = database.count_blocks(store.connection)
-        for row in database.read_blocks(store.connection):
+        for row, coming in _read_ahead(store):
             if row.sequence != passed:
                 raise LedgerError(f"database: the block before, number {passed}, was removed")
-            block = _check_bytes(store, row)
-            chain = chain or _chain_of(store, block, transition_of)
-            _check_rules(store, chain, row, block)
+            block = coming.result()
+            chain = chain or _chain_of(store, library, block, transition_of)
+            # From the last to the first, as they are asked for from the first to the last.
+            library.check_ahead(reversed(block.messages), store.rules, chain.chain_id)
+            _check_rules(chain, row, block)
             _check_columns(store, chain, row, block, previous)
             previous, passed = row.seal, passed + 1
             if progress:
@@ -94,33 +102,49 @@ def _verify_store(
         return _failure(store, passed, str(error))
 
 
+def _read_ahead(store: Store) -> Iterator[tuple[BlockRow, Future[Block]]]:
+    """Yield each row with its block, read by a thread while the block before is checked."""
+    coming: deque[tuple[BlockRow, Future[Block]]] = deque()
+    with ThreadPoolExecutor(1, "reading") as thread:
+        try:
+            for row in database.read_blocks(store.connection):
+                coming.append((row, thread.submit(_check_bytes, store, row)))
+                if len(coming) > 1:
+                    yield coming.popleft()
+        except LedgerError:
+            yield from coming  # what was read before the damage comes first
+            raise
+        yield from coming
+
+
 def _check_bytes(store: Store, row: BlockRow) -> Block:
-    """Read header and messages; what they say must fit the row and each other."""
+    """Read and hash all that is stored of a block; it must fit the row and each other."""
     block = read_block(store.blobs, store.rules, row)
     header = block.header
     columns = {"height": header.height, "parent": header.parent, "address": header.address}
     for column, value in columns.items():
         if getattr(row, column) != value:
             raise LedgerError(f"column {column}: is not what the header says")
+    read_state_bytes(store.blobs, store.rules, header)
     return block
 
 
-def _chain_of(store: Store, first: Block, transition_of: Callable[[Rules], Transition]) -> Chain:
+def _chain_of(
+    store: Store, library: Library, first: Block, transition_of: Callable[[Rules], Transition]
+) -> Chain:
     """Check the genesis block and start a chain from it."""
     state = read_state(store.blobs, store.rules, first.header)
     if genesis(store.rules, state).header != first.header or first.messages:
         raise LedgerError("genesis: is not the block that the rules and its weights make")
-    library = Library(_KEPT_STATES, store.state, store.block)
     return Chain(first, state, store.rules, transition_of(store.rules), library)
 
 
-def _check_rules(store: Store, chain: Chain, row: BlockRow, block: Block) -> None:
-    """Accept the block as a full node would, and find its state on disk."""
+def _check_rules(chain: Chain, row: BlockRow, block: Block) -> None:
+    """Accept the block as a full node would; its state on disk has the hash of the state."""
     if row.sequence:
         added = chain.add(block, row.arrived_ms)
         if added.kind == "orphan":
             raise InvalidBlock(f"parent: no block {block.header.parent.hex()[:8]} before it")
-        read_state(store.blobs, store.rules, block.header)
     if row.work != chain.work_at(row.hash).to_bytes(database.WORK_BYTES):
         raise LedgerError("column work: is not the work of the blocks up to this one")
 

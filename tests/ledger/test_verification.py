@@ -12,7 +12,7 @@ import pytest
 from ledger_world import World, make_world, names, step
 
 from fedchain.errors import RunError
-from fedchain.ledger import database
+from fedchain.ledger import database, verification
 from fedchain.ledger.block import block_hash
 from fedchain.ledger.store import Store
 from fedchain.ledger.tampering import FIELDS, tamper
@@ -85,6 +85,32 @@ def test_every_field_that_can_be_changed_is_noticed_and_the_source_is_left_alone
     elif field not in {"column.hash", "column.height"}:
         assert (found.block, found.height) == (path[-1].hex(), 3), found
     assert check(folder).ok
+
+
+@pytest.mark.parametrize("height", [1, 2, 3])
+@pytest.mark.parametrize("field", FIELDS)
+def test_the_verdict_is_the_same_with_any_number_of_threads(
+    ledger, tmp_path, monkeypatch, height, field
+):
+    tamper(ledger[0], tmp_path / "copy", height, field)
+    found = []
+    for threads in (0, 1, 3):
+        monkeypatch.setattr(verification, "_THREADS", threads)
+        found.append(check(tmp_path / "copy"))
+    assert found[0] == found[1] == found[2]
+    assert not found[0].ok
+
+
+def test_damage_is_told_of_the_first_damaged_block_though_the_next_is_read_before(damaged):
+    with Store.open(damaged, writable=False) as store:
+        rows = list(database.read_blocks(store.connection))
+        for row in rows[1:]:
+            store.blobs.path(row.messages).unlink()
+    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+        connection.execute("UPDATE block SET height = 'two' WHERE sequence = 2")
+    found = check(damaged)
+    assert (found.block, found.blocks) == (rows[1].hash.hex(), 0)
+    assert "cannot be read: No such file" in found.reason
 
 
 @pytest.mark.parametrize("height", [0, 1])
