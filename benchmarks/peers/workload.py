@@ -1,26 +1,25 @@
 """The workload that every simulator runs: a small dense network, holders of 60 records each.
 
-Imported by the scripts of the peers, in environments that hold a peer and torch alone.
+Imported by the scripts of the peers, in environments that hold a peer and torch alone. Linux
+only: it asks ``/proc`` when the process began.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
+import json
+import os
+import resource
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
 
-BEGAN = time.perf_counter()  # before torch is imported: its import is part of the start
-
-import argparse  # noqa: E402
-import functools  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import resource  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from dataclasses import dataclass, field  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 INPUTS, HIDDEN, CLASSES, RECORDS = 784, 64, 10, 60
 RATE, CLIP, SIGMA, WARM_UP = 0.1, 1.0, 1.0, 3
@@ -44,8 +43,10 @@ class Asked:
     """Leave out the comparison with the plain loop, which is no part of the peer."""
     variant: str
     """Which of the peer's methods; empty: its mean."""
-    began: float = BEGAN
-    """When the script started."""
+    hidden: int = HIDDEN
+    """Width of the hidden layer."""
+    records: int = RECORDS
+    """Records of a holder."""
     ends: list[float] = field(default_factory=list)
     """When each round ended, the start of the first one before them."""
 
@@ -59,11 +60,12 @@ class Asked:
         return WARM_UP + self.rounds
 
 
-def asked(*variants: str) -> Asked:
+def asked(*variants: str, sizes: bool = False) -> Asked:
     """Read the command line, and set torch's threads.
 
     Args:
         variants: what ``--variant`` may be, besides the empty one.
+        sizes: whether the size of the network and the number of records can be chosen.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--holders", type=int, default=50)
@@ -72,16 +74,19 @@ def asked(*variants: str) -> Asked:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--unchecked", action="store_true")
     parser.add_argument("--variant", choices=["", *variants], default="")
+    if sizes:
+        parser.add_argument("--hidden", type=int, default=HIDDEN)
+        parser.add_argument("--records", type=int, default=RECORDS)
     read = Asked(**vars(parser.parse_args()))
     torch.set_num_threads(read.threads)
     return read
 
 
-def records(holder: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs (60, 784) float32 and labels (60,) int64 of a holder, the same for all."""
+def records(holder: int, count: int = RECORDS) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs (count, 784) float32 and labels (count,) int64 of a holder."""
     generator = np.random.default_rng([1, holder])
-    inputs = generator.standard_normal((RECORDS, INPUTS), dtype=np.float32)
-    return inputs, generator.integers(0, CLASSES, RECORDS)
+    inputs = generator.standard_normal((count, INPUTS), dtype=np.float32)
+    return inputs, generator.integers(0, CLASSES, count)
 
 
 @functools.cache
@@ -91,13 +96,13 @@ def tensors(holder: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(inputs), torch.from_numpy(labels)
 
 
-def model() -> nn.Module:
+def model(hidden: int = HIDDEN) -> nn.Module:
     """Return the network with its initial weights, the same for all: 50,890 parameters."""
-    module = nn.Sequential(nn.Linear(INPUTS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, CLASSES))
+    module = nn.Sequential(nn.Linear(INPUTS, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES))
     generator = np.random.default_rng(2)
     with torch.no_grad():
         for parameter in module.parameters():
-            fan = INPUTS if parameter.shape[0] == HIDDEN else HIDDEN
+            fan = INPUTS if parameter.shape[0] == hidden else hidden
             drawn = generator.uniform(-1, 1, tuple(parameter.shape)) / fan**0.5
             parameter.copy_(torch.from_numpy(drawn))
     return module
@@ -160,6 +165,30 @@ def report(
         weights: the global weights after all rounds, (d,).
         aggregate: what the plain loop does with the gradients; None: it has no counterpart.
     """
+
+    def difference() -> float:
+        expected = plain_loop(run.holders, run.total, aggregate)
+        return float((weights.detach().double() - expected).abs().max())
+
+    write(run, peer, package, None if run.private or aggregate is None else difference)
+
+
+def write(
+    run: Asked,
+    peer: str,
+    package: str,
+    difference: Callable[[], float] | None,
+    **more: object,
+) -> None:
+    """Print what was measured as one JSON line.
+
+    Args:
+        run: the command line with the ends of all rounds.
+        peer: name of the script.
+        package: distribution whose version counts.
+        difference: the largest one from what is known to be right; None: nothing to compare.
+        more: what else there is to say.
+    """
     ends = np.array(run.ends)
     own, children = (
         resource.getrusage(who).ru_maxrss / 1024
@@ -172,18 +201,24 @@ def report(
         "holders": run.holders,
         "private": run.private,
         "rounds_ms": (1000 * np.diff(ends))[-run.rounds :].round(3).tolist(),
-        "start_s": round(ends[-run.rounds - 1] - run.began, 3),
-        "total_s": round(run.ends[-1] - run.began, 3),
+        "start_s": round(ends[-run.rounds - 1] - began(), 3),
+        "total_s": round(ends[-1] - began(), 3),
         "rss_mb": round(max(own, children)),
         "checked": None,
+        **more,
     }
-    if not (run.unchecked or run.private or aggregate is None):
-        expected = plain_loop(run.holders, len(ends) - 1, aggregate)
-        difference = float((weights.detach().double() - expected).abs().max())
-        if not difference < TOLERANCE:
-            raise SystemExit(f"{peer}: weights differ by {difference} from the plain loop")
+    if difference is not None and not run.unchecked:
+        if not (far := difference()) < TOLERANCE:
+            raise SystemExit(f"{peer}: differs by {far} from the plain loop")
         found["checked"] = True
     print(json.dumps(found), flush=True)
+
+
+def began() -> float:
+    """Return when this process began, on the clock of ``perf_counter``."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.perf_counter() - age
 
 
 def quiet() -> None:

@@ -1,0 +1,183 @@
+"""fedchain on the workloads: the learning part of a round alone, or the whole protocol."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fedchain.machine import prepare
+
+prepare()  # as the command line does, before numpy and torch are loaded
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import json  # noqa: E402
+import statistics  # noqa: E402
+import tempfile  # noqa: E402
+from collections.abc import Iterator, Sequence  # noqa: E402
+from concurrent.futures import ThreadPoolExecutor  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
+from queue import SimpleQueue  # noqa: E402
+
+import numpy as np  # noqa: E402
+import scans  # noqa: E402
+import torch  # noqa: E402
+import workload  # noqa: E402
+import workloads  # noqa: E402
+
+import fedchain  # noqa: E402
+from fedchain.aggregation import l_nearest  # noqa: E402
+from fedchain.arrays import Single, Singles, Vector, length  # noqa: E402
+from fedchain.directions import Directions  # noqa: E402
+from fedchain.engines import cut  # noqa: E402
+from fedchain.learning.gradients import CohortGradients  # noqa: E402
+from fedchain.learning.weights import flat_weights  # noqa: E402
+from fedchain.ledger.codec import quantise  # noqa: E402
+from fedchain.machine import keep_freed_memory, one_thread  # noqa: E402
+from fedchain.nodes.release import Occasion, private_release  # noqa: E402
+from fedchain.privacy.mechanisms import Mechanism, mechanisms  # noqa: E402
+from fedchain.registry import Part  # noqa: E402
+from fedchain.timing import STAGES  # noqa: E402
+from fedchain.update import gradient_descent  # noqa: E402
+
+
+@contextmanager
+def threads(gradients: CohortGradients, workers: int) -> Iterator:
+    """Yield a function that maps work over chunks of holders as the engine of threads does."""
+    free: SimpleQueue[CohortGradients] = SimpleQueue()
+    for each in (gradients, *(gradients.twin() for _ in range(workers - 1))):
+        free.put(each)
+    keep_freed_memory()
+    with ThreadPoolExecutor(workers, initializer=one_thread) as pool:
+
+        def spread(work, holders: Sequence[int]) -> Iterator:
+            def one(chunk: Sequence[int]):
+                mine = free.get()
+                try:
+                    return work(mine, chunk)
+                finally:
+                    free.put(mine)
+
+            return pool.map(one, cut(holders, gradients.method, gradients.dimension))
+
+        yield spread
+
+
+def learning(run: workload.Asked) -> Vector:
+    """Do the learning part of the rounds, and return the weights.
+
+    Gradients, clipping, noise, normalisation to the integers that are sent, exact l-nearest,
+    update: all but signatures, hashes, work and storage.
+    """
+    task = workloads.mlp(run.holders, 0, hidden=run.hidden, records=run.records)
+    weights = flat_weights(task.model())
+    unit = "record" if run.variant == "record" else "holder"
+    noise = {"noise_multiplier": workload.SIGMA, "clip": workload.CLIP, "unit": unit}
+    part = Part("gaussian", noise) if run.private else Part("none", {})
+    mechanism = mechanisms.build(part, run.total, len(weights))
+    gradients = CohortGradients(task, mechanism.clip, mechanism.unit)
+    with threads(gradients, run.threads) as spread:
+        run.tick()
+        for round_ in range(1, run.total + 1):
+
+            def speak(mine: CohortGradients, chunk: Sequence[int]) -> list:
+                rows = mine(weights, chunk)  # noqa: B023 - done before the round is
+                return [
+                    sent(row, mechanism, run.records, Occasion(0, bytes(32), bytes(32), round_, k))  # noqa: B023
+                    for row, k in zip(rows, chunk, strict=True)
+                ]
+
+            spoken = [each for said in spread(speak, range(run.holders)) for each in said]
+            exponents, integers, norms = zip(*spoken, strict=True)
+            directions = Directions(integers, exponents)
+            keep = workloads.kept(run.holders)
+            gradient = l_nearest(directions, np.array(norms), keep=keep).gradient
+            step = gradient_descent(weights, {}, gradient, round_, learning_rate=workload.RATE)
+            weights = step.weights
+            run.tick()
+    return weights
+
+
+def sent(row: Single, mechanism: Mechanism, records: int, occasion: Occasion) -> tuple:
+    """Return exponent, integers and norm of a holder's release."""
+    release = private_release(row, mechanism, records, occasion)
+    norm = length(release)
+    return *quantise(release, norm, "int16"), norm
+
+
+def nearest(rows: torch.Tensor) -> torch.Tensor:
+    """Average the rows (n, d) whose directions lie nearest to the sum of all directions."""
+    directions = rows / rows.norm(dim=1, keepdim=True)
+    used = (directions @ directions.sum(0)).argsort(descending=True)[: workloads.kept(len(rows))]
+    return rows[used].mean(0)
+
+
+def unet(run: workload.Asked) -> tuple[Singles, CohortGradients]:
+    """Compute clipped gradients of the scans, and return the last ones."""
+    task = workloads.unet(run.holders, 0)
+    gradients, weights = CohortGradients(task, scans.CLIP, "record"), flat_weights(task.model())
+    with threads(gradients, run.threads) as spread:
+        run.tick()
+        for _ in range(run.total):
+            found = spread(lambda mine, chunk: mine(weights, chunk), range(run.holders))
+            rows = np.concatenate(list(found))
+            run.tick()
+    return rows, gradients
+
+
+class Ticks:
+    """An audience that notes when rounds end, and where their time went."""
+
+    def __init__(self, run: workload.Asked) -> None:
+        self.run = run
+        self.seconds: list[dict] = []
+
+    def begins(self, folder: Path, world: fedchain.world.World) -> None:  # noqa: ARG002
+        """Note that the first round begins."""
+        self.run.tick()
+
+    def hears(self, record, messages) -> None:  # noqa: ARG002
+        """Note that a round is over."""
+        self.run.tick()
+        self.seconds.append(record.seconds)
+
+
+def protocol(run: workload.Asked, task: str) -> dict:
+    """Run a scenario with the full protocol, and return milliseconds a round by stage."""
+    clip = workload.CLIP if task == "mlp" else scans.CLIP
+    block = workloads.scenario(task, run.holders, run.total, private=run.private, clip=clip)
+    ticks = Ticks(run)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scenario.yaml"
+        file.write_text(json.dumps(block))
+        ran = fedchain.run(fedchain.load(file), folder, workers=run.threads, audience=ticks)
+        disk = sum(each.stat().st_size for each in ran.folder.rglob("*") if each.is_file())
+    timed = ticks.seconds[-run.rounds :]
+    stages = {
+        stage: round(1000 * statistics.median(each.get(stage, 0.0) for each in timed), 3)
+        for stage in STAGES
+    }
+    return {"stages_ms": stages, "bytes_round": round(disk / run.total)}
+
+
+def main() -> None:
+    """Run, and print the line."""
+    run = workload.asked("record", "unet", "protocol", "unet_protocol", sizes=True)
+    if run.variant == "unet":
+        rows, gradients = unet(run)
+        workload.write(run, "fedchain", "fedchain", lambda: far(rows), method=gradients.method)
+    elif run.variant in ("protocol", "unet_protocol"):
+        found = protocol(run, "mlp" if run.variant == "protocol" else "unet")
+        workload.write(run, "fedchain", "fedchain", None, **found)
+    else:
+        weights = torch.from_numpy(learning(run))
+        workload.report(run, "fedchain", "fedchain", weights, nearest)
+
+
+def far(rows: Singles) -> float:
+    """Return the largest difference of gradients (n, d) from the plain loop, over the largest."""
+    expected = scans.plain(len(rows)).numpy()
+    return float(np.abs(rows - expected).max() / np.abs(expected).max())
+
+
+if __name__ == "__main__":
+    main()
