@@ -8,6 +8,7 @@ block goes to all, and every full node recomputes it and appends it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +80,9 @@ class Simulation:
         self._world, self._store, self._watch = world, store, watch
         self._chain_id = chain_id_of(world.genesis)
         self._steps = Steps(world.rules, watch, trust_user_parts=True)
-        self._library = Library(load_state=store.state, load_block=store.block)
+        self._library = Library(
+            load_state=store.state, load_block=store.block, threads=os.cpu_count() or 1
+        )
         self._ask, self._cohort = ask, Cohort(self._hear)
         self._queue = EventQueue()
         self.compute = tuple(self._compute_node(node) for node in world.compute)
