@@ -189,7 +189,7 @@ def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: 
         manifest, status = folder.manifest, "failed"
         folder.write_manifest({**manifest, "status": "running"})
         try:
-            status, figures = _to_the_end(folder, world, engine, audience)
+            status, figures = _to_the_end(folder, world, engine, audience, started)
             manifest |= figures
         except KeyboardInterrupt:
             status = "interrupted"
@@ -206,7 +206,7 @@ def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: 
 
 
 def _to_the_end(
-    folder: RunFolder, world: World, engine: Part, audience: Audience
+    folder: RunFolder, world: World, engine: Part, audience: Audience, started: float
 ) -> tuple[str, dict[str, Any]]:
     """Run until nothing is left to happen; return the status and what only the end can tell."""
     path = folder.path
@@ -217,6 +217,8 @@ def _to_the_end(
         _engine(world, engine) as ask,
     ):
         _same_genesis(path, store, world)
+        keys = world.scenario.nodes.asked * world.scenario.rounds  # what takes long at the start
+        log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         simulation = _play(path, world, store, events, ask, audience)
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, this chain the first seen.

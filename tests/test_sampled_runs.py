@@ -16,6 +16,7 @@ from fedchain.nodes.release import Occasion, message_of
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.running import resume, run
+from fedchain.studies.forecast import forecast
 from fedchain.world import sampling_of, world_of
 
 COHORT = {"nodes.holders": 20, "nodes.cohort": 6, "aggregation.keep": 4}
@@ -146,3 +147,18 @@ def test_the_releases_of_very_many_holders_are_stated_in_short(tmp_path):
     assert sum(int(n) * count for n, count in said["holders_by_releases"].items()) == 18
     assert said["records"]["min"] == 1
     assert "sampling amplifies nothing" in said["guarantee"]
+
+
+def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
+    told = forecast(quiet.scenario)
+    most = sampling_of(quiet.scenario).most_releases
+    rows = dict(told.rows())
+    assert told.mechanism == world_of(quiet.scenario).mechanism
+    assert rows["who"] == "20 data holders, 6 of them asked in a round, 3 compute nodes"
+    assert rows["releases"] == (
+        f"{most + 2} at most, for {most} of 10 rounds that one holder is asked in at most"
+    )
+    whole = forecast(small(rounds=10, **{"nodes.holders": 20}))
+    assert told.disk_mb < 0.4 * whole.disk_mb
+    assert "sampling amplifies nothing" in told.words
+    assert "sampling" not in whole.words

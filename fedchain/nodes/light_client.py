@@ -7,6 +7,8 @@ changed over before their gradient is done, and release only once.
 
 from __future__ import annotations
 
+import functools
+
 from fedchain.ledger.block import Header, block_hash
 from fedchain.ledger.work import is_below, target_from_compact, work_of
 
@@ -61,12 +63,12 @@ class LightClient:
         return target <= self._easiest and is_below(block_hash(header), target)
 
     def _connect(self, name: bytes, header: Header) -> None:
-        height, work = self._work[header.parent]
-        if header.height != height + 1:
+        below = self._work[header.parent]
+        if header.height != below[0] + 1:
             return
-        self._work[name] = (height + 1, work + work_of(header.bits))
+        self._work[name] = _above(below, header.bits)
         if self._rank(name) < self._rank(self.head):
-            self.head, self.height = name, height + 1
+            self.head, self.height = name, header.height
             self._forget()
         for child in self._waiting.pop(name, ()):
             self._connect(block_hash(child), child)
@@ -76,4 +78,11 @@ class LightClient:
 
     def _forget(self) -> None:
         oldest = self.height - KEPT_HEIGHTS
-        self._work = {name: at for name, at in self._work.items() if at[0] >= oldest}
+        while self._work[first := next(iter(self._work))][0] < oldest:
+            del self._work[first]
+
+
+@functools.lru_cache(4 * KEPT_HEIGHTS)
+def _above(below: tuple[int, int], bits: int) -> tuple[int, int]:
+    """Return height and work of a block; remembered, so that many clients share one record."""
+    return below[0] + 1, below[1] + work_of(bits)

@@ -19,6 +19,8 @@ from fedchain.scenario import Scenario, plain
 from fedchain.statements import peak_rss_mb
 from fedchain.world import sampling_of
 
+COUNTED = 1000
+"""Holders whose records are counted; of more, so many evenly spread ones."""
 SAMPLE = {"records_per_holder": 50, "held_out": 2}
 """How much of a task that makes its own data is made to measure a gradient."""
 FORWARD = 0.4
@@ -136,7 +138,7 @@ def forecast(scenario: Scenario) -> Forecast:
         guarantee(mechanism, mechanism.releases, task.record, sampled=sampled),
         tuple(warnings_for(mechanism, [each])),
         _seconds(scenario, task, mechanism, (each * nodes.asked, held_out)),
-        _memory_mb(task, records),
+        _memory_mb(task, records if _is_whole(task) else each * nodes.asked),
         _disk_mb(scenario, size),
     )
 
@@ -156,7 +158,8 @@ def _sample(scenario: Scenario) -> tuple[Task, int, int]:
         task = tasks.build(scenario.task, holders, scenario.seed)
     except ValueError as error:
         raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
-    return task, sum(holder.count for holder in task.holders), task.held_out.examples
+    few = [task.holders[k].count for k in range(0, holders, math.ceil(holders / COUNTED))]
+    return task, round(sum(few) / len(few) * holders), task.held_out.examples
 
 
 def _seconds(
@@ -203,6 +206,11 @@ def _memory_mb(task: Task, records: int) -> float:
     holder = task.holders[0]
     data = (holder.inputs.nbytes + holder.targets.nbytes) / holder.count * records
     return peak_rss_mb() + LATER_MB + COPIES * data / 1e6
+
+
+def _is_whole(task: Task) -> bool:
+    """Say whether the records of all holders are in memory, or are made when asked for."""
+    return isinstance(task.holders, tuple | list)
 
 
 def _disk_mb(scenario: Scenario, size: int) -> float:
