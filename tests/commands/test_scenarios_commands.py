@@ -38,7 +38,7 @@ def bad(tmp_path):
 def test_good_scenarios_validate(call):
     code, out, err = call("validate", *sorted(SCENARIOS.glob("*.yaml")))
     assert (code, err) == (0, "")
-    assert out.count(": ok, run ") == 4
+    assert out.count(": ok, run ") == 5
 
 
 def test_one_bad_scenario_is_enough_for_exit_2_and_all_are_shown(call, bad):
