@@ -1,0 +1,268 @@
+"""What the protocol of a round costs beside what it cannot do without, part by part.
+
+    python benchmarks/protocol.py [--holders 50] [--dimension 50890] [--rounds 20] [--json FILE]
+
+Each part is timed next to its floor in the same round: bytes are hashed bare, signatures made
+and checked by the bare library, files written and synced plainly into the same folder. Parts
+without a floor could cost nothing at all. One thread, but for the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedchain.ledger.block import Block, Header, header_prefix, messages_root
+from fedchain.ledger.chain import Chain
+from fedchain.ledger.codec import quantise
+from fedchain.ledger.library import Library
+from fedchain.ledger.mempool import Mempool
+from fedchain.ledger.merkle import Tree
+from fedchain.ledger.message import (
+    Declaration,
+    Message,
+    encode_message,
+    identity_leaf,
+    identity_of,
+    payload_of,
+    sign_message,
+)
+from fedchain.ledger.rules import Rules, chain_id_of, genesis, rules_hash
+from fedchain.ledger.signature import public_key_of, sign, verify
+from fedchain.ledger.state import State, hash_memory, hash_weights
+from fedchain.ledger.store import Store
+from fedchain.ledger.work import compact_from_target, search, target_from_compact
+
+NODES = 3
+EASY = compact_from_target(2**255)
+PARTS = {
+    "hash": "directions hashed, once for payload, id and content",
+    "sign": "signatures made",
+    "check": "messages checked: signature, norm, identity",
+    "mempool": f"messages taken in by {NODES} compute nodes, checked before",
+    "state": "weights hashed by the node that makes the block",
+    "block": f"the block checked by {NODES} compute nodes, its step not counted",
+    "append": "the block handed to the store",
+    "disk": "the block on disk, in the background",
+    "encode": "messages encoded into one piece, as for a wire; not needed in a simulation",
+}
+NOT_IN_A_ROUND = ("disk", "encode")
+"""Parts that the total leaves out: one overlaps the next gradients."""
+
+Times = dict[str, list[float]]
+
+
+class Federation:
+    """Holders with random directions, compute nodes with one library, and a store."""
+
+    def __init__(self, holders: int, dimension: int, rounds: int, folder: Path) -> None:
+        """Make keys, rules and genesis."""
+        self.random = np.random.default_rng(0)
+        self.secrets = [
+            [hashlib.sha256(b"%d:%d" % (r, h)).digest() for h in range(holders)]
+            for r in range(rounds + 1)
+        ]
+        self.keys = [[public_key_of(secret) for secret in row] for row in self.secrets]
+        places = [(r, identity_of(k)) for r, row in enumerate(self.keys) for k in row]
+        self.tree = Tree([identity_leaf(*place) for place in places])
+        self.holders, self.dimension = holders, dimension
+        self.rules = Rules(
+            aggregation='{"kind":"mean"}',
+            update='{"kind":"gradient_descent"}',
+            dimension=dimension,
+            layout=(("weight", (dimension,)),),
+            dtype="float64",
+            holders=holders,
+            identity="registered",
+            identity_root=self.tree.root,
+            quorum=1,
+            rounds=rounds,
+            storage="int16",
+            max_norm=100.0,
+            bits=EASY,
+            interval_ms=1000,
+            retarget_window=0,
+            max_ahead_ms=5000,
+        )
+        first = self.state()
+        block = genesis(self.rules, first)
+        self.chain_id = chain_id_of(block)
+        self.after = first
+        library = Library()
+        self.chains = [
+            Chain(block, first, self.rules, lambda *_: self.after, library) for _ in range(NODES)
+        ]
+        self.pools = [Mempool(self.rules, self.chain_id, c.height_of, library) for c in self.chains]
+        self.library = library
+        self.store = Store.create(folder, self.rules, block, first)
+
+    def state(self) -> State:
+        """Return new weights."""
+        return State(self.random.normal(size=self.dimension), {})
+
+    def unsigned(self, number: int) -> list[Message]:
+        """Return the messages of a round, not hashed and not signed."""
+        made = []
+        for holder in range(self.holders):
+            vector = self.random.normal(size=self.dimension)
+            exponent, direction = quantise(vector, float(np.linalg.norm(vector)), "int16")
+            made.append(
+                Message(
+                    version=1,
+                    chain_id=self.chain_id,
+                    parent=self.chains[0].head,
+                    round=number,
+                    public_key=self.keys[number][holder],
+                    proof=self.tree.proof(number * self.holders + holder),
+                    exponent=exponent,
+                    direction=direction,
+                    norm=1.0,
+                    declaration=Declaration("gaussian", 3.5, 0.1, 60),
+                )
+            )
+        return made
+
+    def block(self, messages: tuple[Message, ...]) -> Block:
+        """Return the block that carries these messages and leads to ``after``; mined."""
+        below = self.chains[0].header(self.chains[0].head)
+        header = Header(
+            version=1,
+            chain_id=self.chain_id,
+            height=below.height + 1,
+            parent=self.chains[0].head,
+            time_ms=below.time_ms + 1000,
+            bits=EASY,
+            address=bytes(32),
+            messages_root=messages_root(messages),
+            weights_hash=hash_weights(self.after),
+            memory_hash=hash_memory(self.after),
+            rules_hash=rules_hash(self.rules),
+            nonce=0,
+        )
+        nonce = search(header_prefix(header), 0, 10**6, target_from_compact(EASY))
+        assert nonce is not None
+        return Block(replace(header, nonce=nonce), messages)
+
+
+def main() -> None:
+    """Play the rounds; print a line a part."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--holders", type=int, default=50, help="messages of a block, at least 1")
+    parser.add_argument("--dimension", type=int, default=50_890, help="entries of a direction")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds to take the median of")
+    parser.add_argument("--folder", type=Path, help="where to write; a temporary folder if not set")
+    parser.add_argument("--json", type=Path, help="file for the milliseconds")
+    asked = parser.parse_args()
+    spent: Times = defaultdict(list)
+    floor: Times = defaultdict(list)
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
+        ledger = Path(folder) / "ledger"
+        federation = Federation(asked.holders, asked.dimension, asked.rounds, ledger)
+        with federation.store:
+            for number in range(1, asked.rounds + 1):
+                play(federation, number, spent)
+                measure_floors(federation, number, ledger, floor)
+    told = table(spent, floor)
+    for part, row in told.items():
+        least = f"{row['floor']:7.3f} ms, {row['ratio']:5.2f} times" if row["floor"] else ""
+        print(
+            f"{part:8} {row['ms']:8.3f} ms a round; floor {least or '0':26} {PARTS.get(part, '')}"
+        )
+    if asked.json:
+        asked.json.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def play(federation: Federation, number: int, spent: Times) -> None:
+    """Let one round happen, each part timed."""
+    made, federation.after = federation.unsigned(number), federation.state()
+    with timed(spent, "hash"):
+        for message in made:
+            payload_of(message)
+    with timed(spent, "sign"):
+        made = list(map(sign_message, made, federation.secrets[number]))
+    parent, rules = federation.chains[0].head, federation.rules
+    with timed(spent, "check"):
+        for message in made:
+            federation.library.check_message(message, rules, federation.chain_id, parent, number)
+    with timed(spent, "mempool"):
+        for pool in federation.pools:
+            for message in made:
+                pool.add(message)
+            pool.forget_below(number - 8)
+        messages = federation.pools[0].messages(parent)
+    with timed(spent, "state"):
+        hash_weights(federation.after)
+    block = federation.block(messages)
+    with timed(spent, "block"):
+        for chain in federation.chains:
+            chain.add(block, block.header.time_ms)
+    with timed(spent, "disk"):
+        with timed(spent, "append"):
+            federation.store.append(block, federation.after, block.header.time_ms)
+        federation.store.flush()
+    with timed(spent, "encode"):
+        for message in messages:
+            encode_message(message)
+
+
+def measure_floors(federation: Federation, number: int, folder: Path, floor: Times) -> None:
+    """Do what cannot be avoided, bare, on other bytes of the same sizes."""
+    rows = [message.direction + np.int16(1) for message in federation.unsigned(number)]
+    weights = federation.state().weights
+    text, secrets, keys = bytes(42), federation.secrets[number], federation.keys[number]
+    with timed(floor, "hash"):
+        for row in rows:
+            hashlib.sha256(row.data).digest()
+    with timed(floor, "sign"):
+        signatures = [sign(secret, text) for secret in secrets]
+    with timed(floor, "check"):
+        for key, signature in zip(keys, signatures, strict=True):
+            verify(key, signature, text)
+    with timed(floor, "state"):
+        hashlib.sha256(weights.data).digest()
+    with timed(floor, "disk"), (folder / "plain").open("wb", buffering=0) as file:
+        for row in (*rows, weights):
+            file.write(row.data)
+        os.fsync(file.fileno())
+    with timed(floor, "encode"):
+        for row in rows:
+            row.tobytes()
+    (folder / "plain").unlink()
+
+
+@contextmanager
+def timed(times: Times, part: str) -> Iterator[None]:
+    """Count the milliseconds of what is done inside."""
+    start = time.perf_counter()
+    yield
+    times[part].append(1000 * (time.perf_counter() - start))
+
+
+def table(spent: Times, floor: Times) -> dict[str, dict[str, Any]]:
+    """Return milliseconds a round, the floor, and how many times it, by part and in all."""
+    median: Callable[[list[float]], float] = statistics.median
+    told: dict[str, dict[str, Any]] = {
+        p: {"ms": median(spent[p]), "floor": median(floor.get(p, [0.0]))} for p in PARTS
+    }
+    counted = [told[part] for part in PARTS if part not in NOT_IN_A_ROUND]
+    told["total"] = {key: sum(row[key] for row in counted) for key in ("ms", "floor")}
+    for row in told.values():
+        row["ratio"] = row["ms"] / row["floor"] if row["floor"] else None
+    return told
+
+
+if __name__ == "__main__":
+    main()
