@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from small_runs import forking, small
 from test_simulation import simulate
 
 from fedchain.ledger.message import Declaration
-from fedchain.ledger.rules import chain_id_of
+from fedchain.ledger.rules import chain_id_of, limits_of
 from fedchain.nodes.release import Occasion, message_of
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.running import resume, run
+from fedchain.scenario.sections import MAX_ASKED
 from fedchain.studies.forecast import forecast
 from fedchain.world import sampling_of, world_of
 
@@ -162,3 +164,8 @@ def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
     assert told.disk_mb < 0.4 * whole.disk_mb
     assert "sampling amplifies nothing" in told.words
     assert "sampling" not in whole.words
+
+
+def test_a_block_of_an_open_chain_has_room_for_all_that_a_round_may_ask():
+    rules = replace(world_of(small(rounds=1)).rules, identity="open")
+    assert limits_of(rules).messages == MAX_ASKED

@@ -16,7 +16,7 @@ from fedchain.ledger.state import State, hash_memory, hash_weights
 
 ZERO = bytes(HASH)
 """The hash that stands for nothing: parent and chain id of the genesis block."""
-MOST_OPEN_MESSAGES = 4096
+MOST_OPEN_MESSAGES = 65_536
 """Most messages of a block where anyone may speak: so many directions add exactly in float64."""
 
 Dtype = Literal["float64", "float32"]
