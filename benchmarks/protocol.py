@@ -45,6 +45,7 @@ from fedchain.ledger.signature import public_key_of, sign, verify
 from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import compact_from_target, search, target_from_compact
+from fedchain.machine import keep_freed_memory
 
 NODES = 3
 EASY = compact_from_target(2**255)
@@ -166,6 +167,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder if not set")
     parser.add_argument("--json", type=Path, help="file for the milliseconds")
     asked = parser.parse_args()
+    keep_freed_memory()
     spent: Times = defaultdict(list)
     floor: Times = defaultdict(list)
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:

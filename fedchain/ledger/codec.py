@@ -21,8 +21,6 @@ LARGEST: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 
 """The largest absolute value of an entry, by storage."""
 LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
 """The exponent at which an entry of 1 just fits, by storage: no unit vector needs a smaller one."""
-_BLOCK = 2**13
-"""Entries squared at once: they stay in the cache, and no library starts threads for so few."""
 
 
 def quantise(vector: Vector | Single, norm: float, storage: Storage) -> tuple[int, Integers]:
@@ -68,8 +66,8 @@ def squared_norm(direction: Integers) -> int:
     >>> squared_norm(np.array([30000, -30000], dtype=np.int16))
     1800000000
     """
-    starts = range(0, len(direction), _BLOCK)
-    return sum(_squared_block(direction[start : start + _BLOCK]) for start in starts)
+    starts = range(0, len(direction), 2**20)
+    return sum(_squared_block(direction[start : start + 2**20]) for start in starts)
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
@@ -104,7 +102,7 @@ def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool
 
 
 def _squared_block(block: Integers) -> int:
-    # so many products of two 16-bit halves stay below 2^53: float64 adds them exactly
+    # 2^20 products of two 16-bit halves stay below 2^53: float64 adds them exactly
     if block.dtype.itemsize <= 2:
         narrow = block.astype(np.float64)
         return int(narrow @ narrow)
