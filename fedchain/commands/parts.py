@@ -28,6 +28,7 @@ WRITTEN = {
     "network": "network: ",
     "attack": "attacks:\n  - ",
     "work": "ledger:\n  work: ",
+    "engine": "engine: ",
     "model": "task:\n  kind: ..\n  model: ",
     "loss": "task:\n  kind: ..\n  loss: ",
     "split": "task:\n  kind: ..\n  split: ",

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 Workers = Annotated[int | None, Field(ge=1)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
-TOGETHER: dict[Method, int] = {"segments": 8, "layers": 1, "vmap": 1}
-"""Holders of one chunk: dense networks gain by going together, the others do not."""
-MOST_NUMBERS = 2**23
-"""Numbers in the gradients of one chunk: 32 MB."""
+FEW, MANY = 8, 256
+"""Holders of one chunk of a dense network, which gains by going together, the smaller the more."""
+FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
+"""Numbers in the gradients of one chunk: below the one it pays to add holders, and a bound."""
 
 
 class Engine(Protocol):
@@ -109,10 +109,20 @@ def cut(asked: Sequence[Asked], method: Method, dimension: int) -> list[list[Ask
         method: how their gradients are found.
         dimension: of a gradient.
     """
-    most = max(1, min(TOGETHER[method], MOST_NUMBERS // dimension))
-    count = math.ceil(len(asked) / most)
+    count = math.ceil(len(asked) / together(method, dimension))
     count = min(len(asked), count + count % 2)
     return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
+
+
+def together(method: Method, dimension: int) -> int:
+    """Return the most holders of one chunk.
+
+    >>> together("segments", 50_000), together("layers", 50_000)
+    (10, 1)
+    """
+    if method != "segments":
+        return 1
+    return max(1, min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension))
 
 
 def placed(device: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from small_runs import forking, small
 
 from fedchain.engines import Source, chosen, cut, engines
-from fedchain.engines.engine import TOGETHER, placed
+from fedchain.engines.engine import placed
 from fedchain.errors import MissingExtra, ScenarioError
 from fedchain.ledger.message import encode_message
 from fedchain.nodes.release import Occasion
@@ -56,13 +56,16 @@ def test_what_travels_to_a_worker_is_small_and_holds_no_data():
     assert len(pickle.dumps(replace(SOURCE, task=None))) < 20_000
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 17, 50, 100])
-@pytest.mark.parametrize("method", sorted(TOGETHER))
-def test_a_cut_keeps_everybody_in_order_and_no_chunk_is_too_large(count, method):
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 17, 50, 1000])
+@pytest.mark.parametrize(
+    ("method", "dimension", "most"),
+    [("segments", 100_000, 8), ("segments", 10, 256), ("layers", 10, 1), ("vmap", 10, 1)],
+)
+def test_a_cut_keeps_everybody_in_order_and_no_chunk_is_too_large(count, method, dimension, most):
     asked = list(range(count))
-    chunks = cut(asked, method, 1000)
+    chunks = cut(asked, method, dimension)
     assert [each for chunk in chunks for each in chunk] == asked
-    assert max(map(len, chunks)) <= TOGETHER[method]
+    assert max(map(len, chunks)) <= most
     assert min(map(len, chunks)) >= 1
     assert len(chunks) % 2 == 0 or len(chunks) == count
 
