@@ -76,20 +76,24 @@ def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes,
     return weights, blobs.get(header.memory_hash, _MOST_MEMORY * size + _FREE)
 
 
+def check_state(header: Header, state: State) -> None:
+    """Check that a state is the one that a header commits to.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if (hash_weights(state), hash_memory(state)) != (header.weights_hash, header.memory_hash):
+        raise ValueError("state: is not the one that the block's header commits to")
+
+
 def bodies_of(block: Block, state: State) -> dict[bytes, list[Part]]:
     """Return what of a block becomes blobs, by address: its messages and the state after it.
 
     Nothing large is copied or hashed again.
-
-    Raises:
-        ValueError: the state is not the one that the header commits to.
     """
-    weights, memory = hash_weights(state), hash_memory(state)
-    if (weights, memory) != (block.header.weights_hash, block.header.memory_hash):
-        raise ValueError("state: is not the one that the block's header commits to")
     return {
-        weights: weights_parts(state),
-        memory: memory_parts(state),
+        block.header.weights_hash: weights_parts(state),
+        block.header.memory_hash: memory_parts(state),
         address_of(block.messages): messages_parts(block.messages),
     }
 

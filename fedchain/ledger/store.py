@@ -18,7 +18,7 @@ from fedchain.errors import LedgerError, RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import Block, address_of, block_hash, decode_header
-from fedchain.ledger.bodies import bodies_of, read_block, read_state
+from fedchain.ledger.bodies import bodies_of, check_state, read_block, read_state
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.message import Message, identity_of
 from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules
@@ -59,6 +59,7 @@ class Store:
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
+            check_state(genesis.header, state)
             Blobs(folder / "blobs").put(bodies_of(genesis, state))
             row = database.sealed_row(0, genesis, address_of(genesis.messages), 0, 0, ZERO)
             seal = database.journal_seal(row.seal, row.hash)
@@ -149,14 +150,15 @@ class Store:
         self._settle(MOST_WAITING - 1)
         if self.has(block_hash(block.header)):
             return
-        parent, bodies = self._named(block.header.parent), bodies_of(block, state)
+        parent = self._named(block.header.parent)
+        check_state(block.header, state)
         newest, head = self._end or self._stored_end()
         work = int.from_bytes(parent.work, "big") + work_of(block.header.bits)
         row = database.sealed_row(
             newest.sequence + 1, block, address_of(block.messages), work, now_ms, newest.seal
         )
         best = row if row.work > head.work else head
-        self._writer.put(Waiting(row, block, state, bodies, best.hash))
+        self._writer.put(Waiting(row, block, state, best.hash))
         self._end = row, best
 
     def flush(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from fedchain.errors import RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import Block
+from fedchain.ledger.bodies import bodies_of
 from fedchain.ledger.database import BlockRow
-from fedchain.ledger.encoding import Part
 from fedchain.ledger.state import State
 
 MOST_WAITING = 2
@@ -31,8 +30,6 @@ class Waiting:
     """The block."""
     state: State
     """After the block."""
-    bodies: Mapping[bytes, Sequence[Part]]
-    """Its blobs by address."""
     head: bytes
     """Hash of the head, once it is written."""
 
@@ -101,7 +98,7 @@ class Writer:
         try:
             if self._connection is None:
                 self._connection = database.connect_to_write(self._folder / database.FILE)
-            self._blobs.put(waiting.bodies)
+            self._blobs.put(bodies_of(waiting.block, waiting.state))
             messages = database.message_rows(row.sequence, waiting.block)
             database.append(self._connection, row, messages, waiting.head)
         except (OSError, sqlite3.Error) as error:

@@ -124,6 +124,16 @@ def test_the_head_is_the_first_block_with_the_most_work_until_it_is_moved(tmp_pa
     assert verify(tmp_path / "ledger", lambda _: step).ok
 
 
+def test_after_the_head_was_moved_the_next_block_is_compared_with_it(tmp_path):
+    store, chain, blocks = made(tmp_path / "ledger")
+    store.set_head(names(blocks)[0])
+    rival = WORLD.block(chain, names(blocks)[0], miner=b"r")
+    chain.add(rival, 9000)
+    store.append(rival, chain.state(block_hash(rival.header)), 9000)
+    assert store.head == block_hash(rival.header)
+    store.close()
+
+
 def test_a_block_without_its_parent_or_with_another_state_is_not_written(tmp_path):
     store = Store.create(tmp_path / "ledger", WORLD.rules, WORLD.genesis, WORLD.state)
     chain = WORLD.chain()
@@ -223,6 +233,25 @@ def wait_for_a_failure(store: Store) -> None:
     until = time.monotonic() + 10
     while not store._writer._failed and time.monotonic() < until:
         time.sleep(0.001)
+
+
+def test_a_transaction_that_failed_leaves_nothing_and_may_be_tried_again(tmp_path, monkeypatch):
+    store, chain, _ = made(tmp_path / "ledger", 2)
+    store.flush()
+    (block,) = WORLD.grow(chain, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write_meta", full_database)
+        store.append(block, chain.state(chain.head), 0)
+        with pytest.raises(RunError, match="cannot write block 3: database or disk is full"):
+            store.flush()
+    assert len(store) == 2
+    store.append(block, chain.state(chain.head), 0)
+    store.close()
+    assert verify(tmp_path / "ledger", lambda _: step).blocks == 3
+
+
+def full_database(*arguments, **named):
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 def test_blocks_behind_one_that_could_not_be_written_are_not_written_either(tmp_path, monkeypatch):
