@@ -19,8 +19,20 @@ Storage = Literal["int8", "int16", "int32"]
 
 LARGEST: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
 """The largest absolute value of an entry, by storage."""
+STORAGES: dict[int, Storage] = {1: "int8", 2: "int16", 4: "int32"}
+"""How entries are stored, by their bytes."""
 LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
 """The exponent at which an entry of 1 just fits, by storage: no unit vector needs a smaller one."""
+
+
+def storage_of(direction: Integers) -> Storage | None:
+    """Return how these integers are stored; None if no codec gives such an array.
+
+    >>> storage_of(np.zeros(3, np.int16))
+    'int16'
+    """
+    kind = direction.dtype.kind == "i" and direction.ndim == 1
+    return STORAGES.get(direction.itemsize) if kind else None
 
 
 def quantise(vector: Vector | Single, norm: float, storage: Storage) -> tuple[int, Integers]:

@@ -11,7 +11,7 @@ import numpy as np
 from fedchain.arrays import Integers, read_only
 from fedchain.errors import EncodingError
 from fedchain.ledger import signature as ed25519
-from fedchain.ledger.codec import Storage, quantise
+from fedchain.ledger.codec import STORAGES, Storage, quantise, storage_of
 from fedchain.ledger.encoding import Part, Reader, fixed, real, text, unsigned
 from fedchain.ledger.merkle import HASH, InclusionProof
 from fedchain.ledger.remembered import remembered
@@ -41,7 +41,6 @@ VERSION = 1
 """Version of the message format."""
 _TAG = b"fedchain:m"
 _SIGNING_TAG = b"fedchain:s"
-_STORAGES = {1: "int8", 2: "int16", 4: "int32"}
 _LONGEST_NAME = 64
 _LONGEST_PATH = 64
 
@@ -248,7 +247,7 @@ def _encode_place(message: Message) -> bytes:
 
 def _encode_kind(message: Message) -> bytes:
     direction = message.direction
-    if direction.dtype.name not in _STORAGES.values() or direction.ndim != 1:
+    if storage_of(direction) is None:
         kind = f"{direction.dtype} with {direction.ndim} axes"
         raise EncodingError(f"direction: {kind}; int8, int16 or int32 with one")
     width, entries = direction.itemsize, len(direction)
@@ -312,10 +311,10 @@ def _read_fields(reader: Reader, limits: Limits) -> Message:
 
 def _read_direction(reader: Reader, limits: Limits) -> Integers:
     width, entries = reader.unsigned(1), reader.unsigned(4)
-    if width not in _STORAGES or entries > limits.entries:
+    if width not in STORAGES or entries > limits.entries:
         raise EncodingError(
             f"direction: {entries} entries of {width} bytes; at most {limits.entries} of 1, 2 or 4"
         )
     integers = np.frombuffer(reader.view(width * entries), f"<i{width}")
     # A copy only of what lies at an odd address, or on a machine of the other byte order.
-    return np.require(integers, _STORAGES[width], "A")
+    return np.require(integers, STORAGES[width], "A")

@@ -20,6 +20,7 @@ from fedchain.ledger.codec import (
     could_be_finer,
     norm_bounds,
     squared_norm,
+    storage_of,
 )
 from fedchain.ledger.merkle import root_from_path
 from fedchain.ledger.message import (
@@ -163,7 +164,7 @@ def _norm_problem(message: Message, rules: Rules) -> str | None:
 
 def _direction_problem(message: Message, rules: Rules) -> str | None:
     direction, exponent = message.direction, message.exponent
-    if direction.dtype.name != rules.storage:
+    if storage_of(direction) != rules.storage:
         return f"direction: is stored as {direction.dtype.name}; must be {rules.storage}"
     if len(direction) != rules.dimension:
         return f"direction: has {len(direction)} entries; must have {rules.dimension}"
