@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
+from fedchain.ledger.library import KEPT_BLOCKS, KEPT_STATES
 from fedchain.privacy.guarantee import guarantee, warnings_for
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
 from fedchain.statements import peak_rss_mb
+from fedchain.studies.costs import (
+    ROUGH,
+    Configuration,
+    block_bytes,
+    seconds,
+    state_bytes,
+    stored_bytes,
+    wire_bytes,
+)
+from fedchain.studies.counting import configuration, learning
+from fedchain.studies.rates import kept
 from fedchain.world import sampling_of
 
 COUNTED = 1000
 """Holders whose records are counted; of more, so many evenly spread ones."""
 SAMPLE = {"records_per_holder": 50, "held_out": 2}
-"""How much of a task that makes its own data is made to measure a gradient."""
-FORWARD = 0.4
-"""Time of a model's outputs over that of an example's gradient, about."""
-OTHER_STAGES = 1.2
-"""Everything but gradients, work and measuring adds about a fifth."""
-MESSAGE_BYTES = 1200
-"""A message without its direction: keys, signature, inclusion proof, index rows."""
-STORED = {"int8": 1, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
-"""Bytes of one number."""
+"""How much of a task that makes its own data is made to count what a gradient takes."""
+LATER_MB = 100
+"""Measured: Opacus and dp-accounting for the cross-check, matplotlib for the pictures."""
+COPIES = 4
+"""How often the data lie in memory: as measured or simulated, as features, records, tensors."""
+UNSAID = 0.01
+"""Shares of a round below this are not named."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,21 @@ class Forecast:
     """The guarantee, in words."""
     warnings: tuple[str, ...]
     """What to know before trusting the figures."""
-    seconds: float
-    """Wall time of the rounds; making and reading data comes on top."""
+    asked: Configuration
+    """A round, counted."""
+    round_seconds: Mapping[str, float]
+    """Wall time of a round, by what it is spent on."""
+    calibrated: bool
+    """Whether the times are from rates that were measured on this machine."""
     memory_mb: float
     """Peak of the process."""
     disk_mb: float
     """Size of the run folder."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the rounds; making and reading data comes on top."""
+        return self.scenario.rounds * sum(self.round_seconds.values())
 
     def plain(self) -> dict[str, Any]:
         """Return everything as plain values, the scenario resolved."""
@@ -77,12 +94,19 @@ class Forecast:
                 "memory_mb": round(self.memory_mb),
                 "disk_mb": round(self.disk_mb, 1),
             },
+            "round": {
+                "seconds": {what: round(spent, 6) for what, spent in self.round_seconds.items()},
+                "wire_bytes": wire_bytes(self.asked),
+                "stored_bytes": stored_bytes(self.asked),
+                "calibrated": self.calibrated,
+            },
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """Return what a reader wants to know, a line each: its name and the words."""
         found, nodes = self.mechanism, self.scenario.nodes
         total = found.epsilon_after(found.releases)
+        hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
         who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
         if nodes.asked < nodes.holders:
             who = f"{who}, {nodes.asked} of them asked in a round"
@@ -97,20 +121,22 @@ class Forecast:
             ("releases", f"{found.releases} at most, for {times}"),
             ("guarantee", self.words),
             *(("warning", warning) for warning in self.warnings),
-            ("time", f"about {_duration(self.seconds)}, and making or reading the data"),
+            ("time", f"about {_duration(self.seconds)}, and making or reading the data{hint}"),
+            ("of a round", self._shares()),
+            ("on the wire", f"about {wire_bytes(self.asked)['all'] / 1e6:.1f} MB a round"),
             ("memory", f"about {self.memory_mb:.0f} MB"),
             ("disk", f"about {self.disk_mb:.1f} MB"),
         ]
 
-
-LATER_MB = 100
-"""Measured: Opacus and dp-accounting for the cross-check, matplotlib for the pictures."""
-COPIES = 4
-"""How often the data lie in memory: as measured or simulated, as features, records, tensors."""
+    def _shares(self) -> str:
+        whole = sum(self.round_seconds.values())
+        shares = sorted(((s / whole, what) for what, s in self.round_seconds.items()), reverse=True)
+        named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
+        return f"{1000 * whole:.3g} ms: {named}"
 
 
 def forecast(scenario: Scenario) -> Forecast:
-    """Solve the noise of a scenario and estimate its cost by a few gradients on this machine.
+    """Solve the noise of a scenario and estimate its cost from the rates of this machine.
 
     Args:
         scenario: checked.
@@ -119,32 +145,35 @@ def forecast(scenario: Scenario) -> Forecast:
         DataError: the task's data cannot be read.
         ScenarioError: parameters that only their part can judge.
     """
-    task, records, held_out = _sample(scenario)
-    model = task.model()
-    size, most = dimension(layout(model)), sampling_of(scenario).most_releases
+    task, examples, held_out = _sample(scenario)
+    size, most = dimension(layout(task.model())), sampling_of(scenario).most_releases
     try:
         mechanism = mechanisms.build(scenario.privacy, most, size)
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
-    nodes = scenario.nodes
-    each = math.ceil(records / nodes.holders)
+    private, nodes, first = math.isfinite(mechanism.clip), scenario.nodes, task.holders[0]
+    counted = learning(task, mechanism.clip, mechanism.unit, examples, held_out)
+    asked = configuration(scenario, counted, private=private)
+    records, rates = math.ceil(examples * first.count / first.examples), kept()
     sampled = nodes.asked < nodes.holders
     return Forecast(
-        scenario,
-        mechanism,
-        most,
-        size,
-        each,
-        guarantee(mechanism, mechanism.releases, task.record, sampled=sampled),
-        tuple(warnings_for(mechanism, [each])),
-        _seconds(scenario, task, mechanism, (each * nodes.asked, held_out)),
-        _memory_mb(task, records if _is_whole(task) else each * nodes.asked),
-        _disk_mb(scenario, size),
+        scenario=scenario,
+        mechanism=mechanism,
+        most_asked=most,
+        dimension=size,
+        records=records,
+        words=guarantee(mechanism, mechanism.releases, task.record, sampled=sampled),
+        warnings=tuple(warnings_for(mechanism, [records])),
+        asked=asked,
+        round_seconds=seconds(asked, rates or ROUGH),
+        calibrated=rates is not None,
+        memory_mb=_memory_mb(scenario, asked, task),
+        disk_mb=scenario.rounds * stored_bytes(asked) / 1e6,
     )
 
 
-def _sample(scenario: Scenario) -> tuple[Task, int, int]:
-    """Return a task for one measurement, and how many records the whole task has, held out too.
+def _sample(scenario: Scenario) -> tuple[Task, float, int]:
+    """Return a task to count with, the examples of a holder on average, and those held out.
 
     A task that makes its own data makes a little of it for one holder; others are read whole.
     """
@@ -153,72 +182,25 @@ def _sample(scenario: Scenario) -> tuple[Task, int, int]:
     try:
         if len(made) == len(SAMPLE):
             part = Part(scenario.task.kind, {**given, **made})
-            records = given["records_per_holder"] * holders
-            return tasks.build(part, 1, scenario.seed), records, given["held_out"]
+            task = tasks.build(part, 1, scenario.seed)
+            first = task.holders[0]
+            examples = given["records_per_holder"] * first.examples / first.count
+            return task, examples, given["held_out"]
         task = tasks.build(scenario.task, holders, scenario.seed)
     except ValueError as error:
         raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
-    few = [task.holders[k].count for k in range(0, holders, math.ceil(holders / COUNTED))]
-    return task, round(sum(few) / len(few) * holders), task.held_out.examples
+    few = [task.holders[k].examples for k in range(0, holders, math.ceil(holders / COUNTED))]
+    return task, sum(few) / len(few), task.held_out.examples
 
 
-def _seconds(
-    scenario: Scenario, task: Task, mechanism: Mechanism, counts: tuple[int, int]
-) -> float:
-    """Estimate the wall time of all rounds from one holder's gradient."""
-    records, held_out = counts
-    rounds, workers = scenario.rounds, os.cpu_count() or 1
-    one = _record_seconds(task, mechanism)
-    gradients = rounds * records * one / workers
-    measured = math.ceil(rounds / scenario.evaluate.every)
-    measuring = measured * held_out * one * FORWARD
-    hashes = 2.0 ** scenario.ledger.work.parameters.get("difficulty_bits", 0)
-    work = rounds * hashes * _hash_seconds()
-    return float((gradients + measuring) * OTHER_STAGES + work)
-
-
-def _record_seconds(task: Task, mechanism: Mechanism) -> float:
-    """Measure the private gradient of one holder, the second time: the first one warms up."""
-    from fedchain.learning.gradients import CohortGradients
-    from fedchain.learning.weights import flat_weights
-
-    engine = CohortGradients(task, mechanism.clip, mechanism.unit)
-    weights = flat_weights(task.model())
-    engine(weights, [0])
-    start = time.process_time()  # what else the machine does now says nothing of the run
-    engine(weights, [0])
-    return (time.process_time() - start) / task.holders[0].count
-
-
-def _hash_seconds(tries: int = 5000) -> float:
-    """Measure one double SHA-256 of a header."""
-    prefix = hashlib.sha256(bytes(200))
-    start = time.perf_counter()
-    for nonce in range(tries):
-        copied = prefix.copy()
-        copied.update(nonce.to_bytes(8, "little"))
-        hashlib.sha256(copied.digest()).digest()
-    return (time.perf_counter() - start) / tries
-
-
-def _memory_mb(task: Task, records: int) -> float:
-    """Add the data and the libraries that only a run loads to what this process has needed."""
-    holder = task.holders[0]
-    data = (holder.inputs.nbytes + holder.targets.nbytes) / holder.count * records
-    return peak_rss_mb() + LATER_MB + COPIES * data / 1e6
-
-
-def _is_whole(task: Task) -> bool:
-    """Say whether the records of all holders are in memory, or are made when asked for."""
-    return isinstance(task.holders, tuple | list)
-
-
-def _disk_mb(scenario: Scenario, size: int) -> float:
-    """Count the bytes of messages, weights and the update's memory."""
-    message = size * STORED[scenario.ledger.storage] + MESSAGE_BYTES
-    tensors = {"gradient_descent": 1, "momentum": 2, "adam": 3}.get(scenario.update.kind, 1)
-    state = size * tensors * STORED[scenario.ledger.weights]
-    return scenario.rounds * (scenario.nodes.asked * message + state) / 1e6
+def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
+    """Add data, libraries and what the ledger keeps at hand to what this process has needed."""
+    first = task.holders[0]
+    example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
+    data = example * (scenario.nodes.holders * asked.learning.examples + asked.learning.held_out)
+    blocks = min(scenario.rounds, KEPT_BLOCKS) * block_bytes(asked)
+    states = min(scenario.rounds, KEPT_STATES) * state_bytes(asked)
+    return peak_rss_mb() + LATER_MB + (COPIES * data + blocks + states) / 1e6
 
 
 def _duration(seconds: float) -> str:

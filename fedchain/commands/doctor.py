@@ -1,0 +1,83 @@
+"""The command that looks at the machine: doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedchain.commands.formats import Format, FormatOption, print_json, stderr, stdout, table
+
+if TYPE_CHECKING:
+    from fedchain.studies.checkup import Finding
+    from fedchain.studies.costs import Rates
+
+app = typer.Typer()
+
+MARKS = {"ok": "ok", "note": "note", "missing": "MISSING"}
+"""What stands before a finding."""
+
+
+@app.command(epilog="Example: fedchain doctor --calibrate")
+def doctor(
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Measure this machine, so that explain estimates better: 30 s."
+        ),
+    ] = False,
+    out: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
+    form: FormatOption = Format.rich,
+) -> None:
+    """Look for what runs stumble over, and say what to do; exit 1 if something is missing."""
+    from fedchain.studies.checkup import examined
+
+    findings = examined(out)
+    ok = all(finding.state != "missing" for finding in findings)
+    measured = _calibrated(findings) if calibrate and ok else None
+    if form is Format.json:
+        print_json({"ok": ok, "findings": [vars(f) for f in findings], **_rates(measured)})
+    else:
+        _show(findings, measured, form)
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _calibrated(findings: list[Finding]) -> tuple[Rates, Path]:
+    """Measure, keep the rates, and put where into the last finding's place."""
+    from fedchain.studies.calibration import measured
+    from fedchain.studies.checkup import Finding
+    from fedchain.studies.rates import keep
+
+    with stderr().status("Measuring this machine; anything else that runs disturbs it"):
+        rates = measured()
+    path = keep(rates)
+    findings[-1] = Finding("rates", "ok", f"measured just now, kept in {path}")
+    return rates, path
+
+
+def _rates(measured: tuple[Rates, Path] | None) -> dict[str, Any]:
+    from fedchain.studies.rates import plain
+
+    if measured is None:
+        return {"rates": None, "kept": None}
+    rates, path = measured
+    return {"rates": plain(rates), "kept": str(path)}
+
+
+def _show(findings: list[Finding], measured: tuple[Rates, Path] | None, form: Format) -> None:
+    console = stdout(form)
+    found = table(form, "what", "", "found")
+    for finding in findings:
+        found.add_row(finding.what, MARKS[finding.state], finding.words)
+    console.print(found)
+    if measured is None:
+        return
+    from fedchain.studies.rates import rows
+
+    listed = table(form, "what", "a second", "one takes")
+    for row in rows(measured[0]):
+        listed.add_row(*row)
+    console.print()
+    console.print(listed)

@@ -1,0 +1,340 @@
+"""What a round costs: seconds by stage, from a configuration and the rates of a machine.
+
+One process plays everybody, as fedchain does: gradients, noise and signing side by side on all
+cores, then the rest one after the other; what every node would check is checked once. Everything
+here is a pure function of two frozen records; where the rates come from is not its business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Literal, cast
+
+from fedchain.engines.engine import cut
+from fedchain.nodes.compute_node import TRIES
+from fedchain.nodes.speakers import Asked
+
+Method = Literal["segments", "layers", "vmap"]
+"""How gradients are found, as in ``learning.gradients``."""
+BACKWARD = 3
+"""Multiply-adds of a gradient over those of a forward pass: forward, errors, weights."""
+DISK = "waiting for the disk"
+"""What a round waits for where the ledger is slower than everything else."""
+MEASURED_TOGETHER = 100
+"""Examples that go through the model together when it is measured."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Examples on their way through a model: in a pass counts, in rates the seconds of each."""
+
+    starts: float
+    """Taking up a model: for a holder, or for a measurement."""
+    calls: float
+    """A layer that a batch of examples goes through."""
+    products: float
+    """A multiply-add."""
+    numbers: float
+    """A number of a gradient."""
+    activations: float
+    """A number that one layer hands to the next."""
+
+    def seconds(self, counts: Passes) -> float:
+        """Return what the counted pass takes at these rates.
+
+        >>> Passes(1.0, 0.0, 1e-9, 0.0, 0.0).seconds(Passes(2.0, 5.0, 1e9, 0.0, 0.0))
+        3.0
+        """
+        names = [field.name for field in fields(self)]
+        return float(sum(getattr(self, name) * getattr(counts, name) for name in names))
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds that a machine takes for one of each; ``fedchain doctor --calibrate`` measures them.
+
+    Gradients, noise, quantising and checks are those of all cores together.
+    """
+
+    cores: int
+    """Cores that the rates were measured with."""
+    gradients: Mapping[Method, Passes]
+    """Gradients, by method."""
+    forward: Passes
+    """Measuring the model on held-out examples, on one core."""
+    noise: float
+    """A normal number drawn, scaled and added."""
+    quantise: float
+    """A number of a direction: norm, scaling, rounding."""
+    sign: float
+    """An Ed25519 signature, on one core."""
+    verify: float
+    """The check of one, on one core."""
+    check: float
+    """A number of a direction whose norm a node checks."""
+    aggregate: float
+    """A number of a direction in the exact l-nearest rule."""
+    update: float
+    """A number of the state (weights, moments) made by the update."""
+    hash: float
+    """A byte through SHA-256, on one core."""
+    store: float
+    """A byte written to the ledger and synced."""
+    commit: float
+    """A block committed, whatever its size."""
+    attempt: float
+    """A nonce tried."""
+    event: float
+    """A message or a block delivered to one more node."""
+    holder: float
+    """Everything else of a holder in a round: its key, proof, message, records."""
+    round: float
+    """Everything else of a round."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gradients", MappingProxyType(dict(self.gradients)))
+
+
+ROUGH = Rates(
+    cores=2,
+    gradients={
+        "segments": Passes(2.3e-5, 6.8e-5, 6.5e-12, 4.2e-10, 9.5e-10),
+        "layers": Passes(0.0, 1.2e-4, 7.5e-12, 1.5e-9, 2.2e-9),
+        "vmap": Passes(0.0, 3.0e-4, 2.0e-11, 1.5e-9, 6.0e-9),
+    },
+    forward=Passes(2.0e-3, 2.5e-5, 1.0e-11, 0.0, 7.0e-10),
+    noise=5.0e-9,
+    quantise=7.0e-10,
+    sign=4.0e-5,
+    verify=1.1e-4,
+    check=3.0e-10,
+    aggregate=6.0e-10,
+    update=4.0e-9,
+    hash=6.0e-10,
+    store=1.0e-9,
+    commit=5.0e-3,
+    attempt=1.0e-6,
+    event=1.0e-5,
+    holder=2.5e-4,
+    round=5.0e-3,
+)
+"""Of two cores of a server, for machines that have not been measured."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What one holder computes in a round, and one measurement of the model, counted."""
+
+    examples: float
+    """Examples of one holder, n: its records, or the tiles that they are cut into."""
+    dimension: int
+    """Numbers of a gradient, d."""
+    products: float
+    """Multiply-adds of one example's forward pass."""
+    activations: float
+    """Numbers that the layers hand on for one example."""
+    layers: int
+    """Layers that an example goes through."""
+    method: Method
+    """How gradients are found."""
+    pieces: int
+    """Batches that one holder's examples go through the model in."""
+    held_out: int
+    """Examples that the model is measured on."""
+
+    @property
+    def gradient(self) -> Passes:
+        """One holder's gradient."""
+        n, rows = self.examples, 1.0 if self.method == "segments" else self.examples
+        return Passes(
+            starts=1,
+            calls=self.layers * self.pieces,
+            products=n * BACKWARD * self.products,
+            numbers=rows * self.dimension,
+            activations=n * self.activations,
+        )
+
+    @property
+    def forward(self) -> Passes:
+        """One measurement of the model."""
+        n, calls = self.held_out, self.layers * math.ceil(self.held_out / MEASURED_TOGETHER)
+        return Passes(1, calls, n * self.products, 0, n * self.activations)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A round, counted: everything that its cost depends on."""
+
+    holders: int
+    """Holders asked in a round, K."""
+    learning: Learning
+    """What each of them computes."""
+    private: bool
+    """Whether noise is drawn."""
+    compute: int
+    """Compute nodes, C."""
+    workers: int
+    """Holders that compute side by side."""
+    storage: int
+    """Bytes of a number of a direction."""
+    path: int
+    """Hashes that prove a registered identity; 0 where identities are open."""
+    state: int
+    """Arrays of d numbers in the state: weights, and the moments of the update."""
+    weights: int
+    """Bytes of a number of the weights; those of the moments have 8."""
+    difficulty_bits: int
+    """Leading zero bits of a block's hash."""
+    measured_every: int
+    """Rounds between two measurements."""
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a gradient, d."""
+        return self.learning.dimension
+
+
+def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
+    """Return the wall time of a round by what it is spent on; their sum is the round.
+
+    With K holders of n examples, d numbers, P workers and M multiply-adds of a forward pass:
+    gradients K (start + calls + 3 n M + numbers + n activations), with the idle end of the last
+    chunk; noise K d; quantising K d; hashing K d bytes / P; signing K / P; checks K d and K / P
+    verifications, once for all nodes; aggregation K d; update and its hash: arrays of the state
+    times d; 2^bits tries and more (``attempts``); deliveries; measuring, which takes one of the
+    P cores from the next gradients. The ledger is written while the round goes on: only what it
+    takes longer than everything else counts.
+
+    Args:
+        asked: the round.
+        rates: of the machine.
+    """
+    many, d, k = asked.holders * asked.dimension, asked.dimension, asked.holders
+    cores = min(asked.workers, rates.cores)
+    slower = rates.cores / cores
+    gradient = rates.gradients[asked.learning.method].seconds(asked.learning.gradient)
+    spent = {
+        "gradients": slower * idle(asked, cores) * k * gradient,
+        "noise": slower * many * rates.noise * asked.private,
+        "quantise": slower * many * rates.quantise,
+        "hash and sign": k * (d * asked.storage * rates.hash + rates.sign) / cores,
+        "check": slower * many * rates.check + k * rates.verify / cores,
+        "aggregation": many * rates.aggregate,
+        "update": asked.state * d * rates.update + state_bytes(asked) * rates.hash,
+        "work": attempts(asked.difficulty_bits, asked.compute) * rates.attempt,
+        "events": deliveries(asked) * rates.event,
+        "evaluation": rates.forward.seconds(asked.learning.forward) / asked.measured_every / cores,
+        "rest": k * rates.holder + rates.round,
+    }
+    written = blob_bytes(asked) * rates.store + rates.commit
+    return {**spent, DISK: max(0.0, written - sum(spent.values()))}
+
+
+def chunks(holders: int, learning: Learning) -> int:
+    """Return into how many chunks the engine cuts a cohort."""
+    anybody = cast("Sequence[Asked]", range(holders))  # only their number counts
+    return len(cut(anybody, learning.method, learning.dimension))
+
+
+def idle(asked: Configuration, workers: int) -> float:
+    """Return how much longer a cohort takes because its chunks do not divide by the workers."""
+    count = chunks(asked.holders, asked.learning)
+    return math.ceil(count / workers) * workers / count
+
+
+def attempts(bits: int, compute: int) -> float:
+    """Return how many nonces all compute nodes try for a block, on average.
+
+    A try finds a block with p = 2^-bits. Each of C nodes tries until it has found one, T =
+    65,536 nonces at most, before it looks at the network again; such rounds follow until one of
+    the C has found: C (1 - (1-p)^T) / p tries a round, 1 / (1 - (1-p)^(TC)) rounds.
+
+    >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
+    (16, 48, 1.1)
+    """
+    p = 2.0**-bits
+    if bits == 0:
+        return float(compute)
+    alone = -math.expm1(TRIES * math.log1p(-p))
+    some = -math.expm1(TRIES * compute * math.log1p(-p))
+    return compute * alone / p / some
+
+
+def deliveries(asked: Configuration) -> int:
+    """Return how often something reaches a node: messages and blocks.
+
+    Every message goes to every compute node, and every block to everybody else.
+    """
+    k, c = asked.holders, asked.compute
+    return k * c + (c - 1 + k)
+
+
+MESSAGE = 223
+"""Bytes of a message beside its direction and its proof, with a mechanism of 8 letters."""
+PROOF, HASH, HEADER, LENGTH = 17, 32, 264, 4
+"""Bytes of a proof beside its hashes, of a hash, of a header, of the length before an item."""
+ROW, LINE = 330, 420
+"""Bytes of a message in the database with its indexes, and in the events."""
+BLOCK_ROW, ROUND_LINE = 1600, 1000
+"""Bytes of a block in the database with its indexes, and of a round in the events."""
+
+
+def message_bytes(asked: Configuration) -> int:
+    """Return the bytes of a message: keys, declaration, signature, proof, and d integers."""
+    proof = PROOF + HASH * asked.path if asked.path else 0
+    return MESSAGE + proof + asked.dimension * asked.storage
+
+
+def block_bytes(asked: Configuration) -> int:
+    """Return the bytes of a block as it travels: its header, and its messages one by one."""
+    return HEADER + LENGTH + asked.holders * (LENGTH + message_bytes(asked))
+
+
+def state_bytes(asked: Configuration) -> int:
+    """Return the bytes of the weights and of what the update remembers."""
+    return asked.dimension * (asked.weights + 8 * (asked.state - 1))
+
+
+def blob_bytes(asked: Configuration) -> int:
+    """Return the bytes that a block adds to the ledger's blobs."""
+    return block_bytes(asked) - HEADER + state_bytes(asked)
+
+
+def header_and_weights(asked: Configuration) -> int:
+    """Return what a holder fetches: a header, and the weights whose hash it commits to."""
+    return HEADER + asked.weights * asked.dimension
+
+
+def wire_bytes(asked: Configuration) -> dict[str, int]:
+    """Return what a round moves between nodes, if each were a machine.
+
+    A holder sends its message to every compute node, and fetches header and weights, which the
+    header commits to; the compute node that found the block sends it to the others, messages
+    included, since they recompute it.
+
+    Args:
+        asked: the round.
+
+    Returns:
+        Bytes of one message, of one block, of what a holder and a compute node send or receive
+        in a round, and of everything together.
+    """
+    k, c = asked.holders, asked.compute
+    message, block = message_bytes(asked), block_bytes(asked)
+    fetched = header_and_weights(asked)
+    return {
+        "message": message,
+        "block": block,
+        "holder": c * message + fetched,
+        "compute node": k * message + (block if c > 1 else 0) + k * fetched // c,
+        "all": k * (c * message + fetched) + (c - 1) * block,
+    }
+
+
+def stored_bytes(asked: Configuration) -> int:
+    """Return what a round adds to the run folder: blobs, rows of the database, events."""
+    k = asked.holders
+    return blob_bytes(asked) + k * (ROW + LINE) + BLOCK_ROW + ROUND_LINE

@@ -1,0 +1,76 @@
+"""Times of calls, and rates fitted to them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from fedchain.machine import one_thread
+
+TIMES = 9
+"""How often something is timed; the lower quartile counts: what else runs only adds."""
+TRUST = 0.1
+"""Weight of the expected rates beside that of a measurement."""
+
+
+def quickly(work: Callable[[], object], times: int = TIMES) -> float:
+    """Return the lower quartile of a call's times; a first one, which warms up, does not count."""
+    work()
+    spent = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        spent.append(time.perf_counter() - start)
+    return statistics.quantiles(spent, n=4)[0]
+
+
+def many(work: Callable[[], object], calls: int = 200) -> float:
+    """Return the time of a call that is too short to be timed alone."""
+
+    def again() -> None:
+        for _ in range(calls):
+            work()
+
+    return quickly(again) / calls
+
+
+def side_by_side(works: Sequence[Callable[[], object]]) -> float:
+    """Return the time of calls that go on together, one a thread, as in the engine."""
+    with ThreadPoolExecutor(len(works), initializer=one_thread) as pool:
+        return quickly(lambda: list(pool.map(lambda work: work(), works)))
+
+
+def fitted(
+    amounts: Sequence[Sequence[float]], spent: Sequence[float], expected: Sequence[float]
+) -> list[float]:
+    """Return rates of at least 0 that come nearest to what was measured, relatively.
+
+    What the measurements leave open stays in the proportion of the expected rates: least squares
+    of the relative errors, and ``TRUST`` times those from the expected rates, which are first
+    scaled to this machine.
+
+    Args:
+        amounts: what was done in each measurement, (n, r).
+        spent: its seconds, (n,).
+        expected: rates of another machine, (r,); where 0, nothing is expected of that amount.
+
+    Returns:
+        Seconds of one of each, r of them.
+
+    >>> spent = [2.0, 12.0, 9.0]
+    >>> [round(rate, 2) for rate in fitted([[1, 0], [1, 10], [2, 5]], spent, [1.0, 0.5])]
+    [2.0, 1.0]
+    """
+    from scipy.optimize import nnls
+
+    per_expected = np.asarray(amounts) * np.asarray(expected) / np.asarray(spent)[:, None]
+    sums = per_expected.sum(axis=1)
+    scale = float(sums.sum() / (sums @ sums))
+    rows = np.vstack([scale * per_expected, TRUST * np.eye(len(expected))])
+    wanted = np.concatenate([np.ones(len(spent)), np.full(len(expected), TRUST)])
+    found, _ = nnls(rows, wanted)
+    return [float(rate) for rate in scale * found * np.asarray(expected)]
