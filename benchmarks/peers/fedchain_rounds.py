@@ -26,7 +26,7 @@ import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
 from fedchain.aggregation import l_nearest  # noqa: E402
-from fedchain.arrays import Single, Singles, Vector, length  # noqa: E402
+from fedchain.arrays import Flags, Single, Singles, Vector, length  # noqa: E402
 from fedchain.directions import Directions  # noqa: E402
 from fedchain.engines import cut  # noqa: E402
 from fedchain.learning.gradients import CohortGradients  # noqa: E402
@@ -62,8 +62,8 @@ def threads(gradients: CohortGradients, workers: int) -> Iterator:
         yield spread
 
 
-def learning(run: workload.Asked) -> Vector:
-    """Do the learning part of the rounds, and return the weights.
+def learning(run: workload.Asked) -> tuple[Vector, list[Flags]]:
+    """Do the learning part of the rounds; return the weights, and the rows used in each round.
 
     Gradients, clipping, noise, normalisation to the integers that are sent, exact l-nearest,
     update: all but signatures, hashes, work and storage.
@@ -75,6 +75,7 @@ def learning(run: workload.Asked) -> Vector:
     part = Part("gaussian", noise) if run.private else Part("none", {})
     mechanism = mechanisms.build(part, run.total, len(weights))
     gradients = CohortGradients(task, mechanism.clip, mechanism.unit)
+    used: list[Flags] = []
     with threads(gradients, run.threads) as spread:
         run.tick()
         for round_ in range(1, run.total + 1):
@@ -90,11 +91,12 @@ def learning(run: workload.Asked) -> Vector:
             exponents, integers, norms = zip(*spoken, strict=True)
             directions = Directions(integers, exponents)
             keep = workloads.kept(run.holders)
-            gradient = l_nearest(directions, np.array(norms), keep=keep).gradient
-            step = gradient_descent(weights, {}, gradient, round_, learning_rate=workload.RATE)
+            made = l_nearest(directions, np.array(norms), keep=keep)
+            step = gradient_descent(weights, {}, made.gradient, round_, learning_rate=workload.RATE)
             weights = step.weights
+            used.append(made.used)
             run.tick()
-    return weights
+    return weights, used
 
 
 def sent(row: Single, mechanism: Mechanism, records: int, occasion: Occasion) -> tuple:
@@ -104,11 +106,28 @@ def sent(row: Single, mechanism: Mechanism, records: int, occasion: Occasion) ->
     return *quantise(release, norm, "int16"), norm
 
 
-def nearest(rows: torch.Tensor) -> torch.Tensor:
-    """Average the rows (n, d) whose directions lie nearest to the sum of all directions."""
-    directions = rows / rows.norm(dim=1, keepdim=True)
-    used = (directions @ directions.sum(0)).argsort(descending=True)[: workloads.kept(len(rows))]
-    return rows[used].mean(0)
+NEARLY = 1e-3
+"""Part of the largest projection by which two rows may lie apart and still change places."""
+
+
+class Nearest:
+    """Averages the rows that the rounds used, and sees that no other was clearly nearer.
+
+    In float64 and without integers two rows that are nearly as far may change places.
+    """
+
+    def __init__(self, used: list[Flags]) -> None:
+        self.used = iter(used)
+
+    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the rows (n, d) that the next round used."""
+        used = torch.from_numpy(next(self.used))
+        directions = rows / rows.norm(dim=1, keepdim=True)
+        projections = directions @ directions.sum(0)
+        gap = float((projections[~used].max() - projections[used].min()) / projections.max())
+        if gap > NEARLY:
+            raise SystemExit(f"fedchain: l-nearest used a row that is {gap:.1e} too far")
+        return rows[used].mean(0)
 
 
 def unet(run: workload.Asked) -> tuple[Singles, CohortGradients]:
@@ -169,8 +188,8 @@ def main() -> None:
         found = protocol(run, "mlp" if run.variant == "protocol" else "unet")
         workload.write(run, "fedchain", "fedchain", None, **found)
     else:
-        weights = torch.from_numpy(learning(run))
-        workload.report(run, "fedchain", "fedchain", weights, nearest)
+        weights, used = learning(run)
+        workload.report(run, "fedchain", "fedchain", torch.from_numpy(weights), Nearest(used))
 
 
 def far(rows: Singles) -> float:

@@ -1,0 +1,387 @@
+"""The page: tables, ratios, targets, from what was measured."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from plan import FLOWER, OPACUS
+
+Row = dict[str, Any]
+Results = dict[str, Any]
+
+HEAD = """# Performance
+fedchain beside other simulators, Opacus and plain torch, on the same workloads. This page is
+written by `make bench`, which takes about a quarter of an hour; do not edit it.
+
+{processor}, {cores} cores, {memory_gb} GB, {system}; Python {python}, torch {torch},
+numpy {numpy}. {date}. Every row is a process of its own with two threads of torch (fedchain: two
+threads of its own), rows of a table took turns, medians count. Other load: a fixed piece of
+arithmetic took {least:.1f} ms at best and {worst:.2f} times that in the median process; the
+medians of processes in which it took more than 1.3 times the best are marked `*`.
+"""
+DENSE = """
+## A dense network
+784-64-10 (50,890 weights), holders of 60 records each, all take part, one full-batch gradient a
+round. *Private*: each holder's gradient is clipped as a whole and gets Gaussian noise of its own;
+pfl has a mechanism for that, the others were given it in a few lines of torch. fedchain's row is
+the learning part of a round: gradients, clipping, noise, normalisation to the integers that are
+sent, exact l-nearest (the others: mean), update; *the full protocol* adds hashes, signatures,
+work of 8 bits, three compute nodes that check each other, and the ledger on disk. Weights after
+the rounds without privacy agree with a plain loop in float64 to 1e-4 for every row, or the row
+fails. Milliseconds a round without start-up. Process and memory: from outside, cold start to end,
+50 holders, not private, 53 rounds (Flower: 11); memory is the largest sum over all processes.
+"""
+IMAGES = """
+## A small U-Net
+Two levels, 8 channels, 64 x 64 x 2 (29,393 weights), 10 holders of 8 scans each: the gradient of
+every scan clipped, no noise. Expanded weights know no transposed convolution; ghost clipping has
+no rule for the norms of convolutions and takes single examples' gradients there.
+"""
+
+
+def written(results: Results) -> str:
+    """Return the page as Markdown."""
+    rows = [row for row in results["rows"] if row["runs"]]
+    gauges = [run["gauge"] for row in rows for run in row["runs"] if run["gauge"]]
+    best = min(gauges, default=0.0)
+    worst = statistics.median(gauges) / best if gauges else 0.0
+    machine = results["machine"]
+    parts = [
+        HEAD.format(**machine, date=results["date"], least=best, worst=worst),
+        dense_section(rows, best, results.get("start", {})),
+        images_section(rows, best),
+        *([rules_section(results["rules"])] if "rules" in results else []),
+        stages_section(rows, results.get("floors", {})),
+        growth_section(rows),
+        targets_section(rows, results),
+    ]
+    return "".join(part for part in parts if part).rstrip() + "\n"
+
+
+def milliseconds(row: Row) -> float | None:
+    """Return the median over the turns of the median round; None if it did not run.
+
+    >>> runs = [{"found": {"rounds_ms": [1.0, 9.0, 2.0]}}, {"found": {"rounds_ms": [4.0]}}]
+    >>> milliseconds({"runs": runs})
+    3.0
+    """
+    medians = [statistics.median(run["found"]["rounds_ms"]) for run in row["runs"] if run["found"]]
+    return statistics.median(medians) if medians else None
+
+
+def find(rows: Iterable[Row], group: str, name: str) -> float | None:
+    """Return the milliseconds of one row of a table."""
+    found = [row for row in rows if (row["group"], row["name"]) == (group, name)]
+    return milliseconds(found[0]) if found else None
+
+
+def fastest(rows: Iterable[Row], group: str) -> float | None:
+    """Return the milliseconds of the fastest other simulator of a table."""
+    each = [milliseconds(row) for row in rows if row["group"] == group and row["peer"]]
+    return min((ms for ms in each if ms is not None), default=None)
+
+
+def ratio(above: float | None, below: float | None) -> float | None:
+    """Return above / below; None if one of them is missing."""
+    return None if above is None or not below else above / below
+
+
+def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
+    """Return the slope of log time over log size, by least squares.
+
+    >>> round(exponent([1, 10, 100], [2, 20, 200]), 6)
+    1.0
+    """
+    x, y = ([math.log(each) for each in numbers] for numbers in (sizes, times))
+    return statistics.linear_regression(x, y).slope
+
+
+def shown(value: float | None, mark: str = "") -> str:
+    """Return a number with three digits that count.
+
+    >>> shown(1234.5), shown(12.34), shown(None)
+    ('1234', '12.3', '-')
+    """
+    if value is None:
+        return "-"
+    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:.{min(digits, 3)}f}{mark}"
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n" + "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def dense_section(rows: list[Row], best: float, start: Results) -> str:
+    """Return the table of the dense network."""
+    mine = [row for row in rows if row["group"].startswith("mlp")]
+    if not mine:
+        return ""
+    groups = list(dict.fromkeys(row["group"] for row in mine))
+    names = list(dict.fromkeys(row["name"] for row in mine))
+    lines = []
+    for name in names:
+        cells = []
+        for group in groups:
+            row = next((r for r in mine if (r["group"], r["name"]) == (group, name)), None)
+            cells.append(shown(milliseconds(row), loaded(row, best)) if row else "-")
+        of_50 = [r for r in mine if (r["group"], r["name"]) == ("mlp 50", name)]
+        lines.append([titled(mine, name), *cells, *whole(of_50)])
+    heads = [f"K = {group.removeprefix('mlp ').replace(' ', ', ')}" for group in groups]
+    if runs := start.get("run"):
+        seconds, memory = (
+            statistics.median(run[key] for run in runs) for key in ("seconds", "peak_mb")
+        )
+        blank = ["-"] * len(groups)
+        lines.append(["`fedchain run`, ledger and all", *blank, shown(seconds), shown(memory)])
+    return DENSE + table(["", *heads, "process, s", "memory, MB"], lines) + failures(mine)
+
+
+def titled(rows: list[Row], name: str) -> str:
+    """Return a row's name with the version of the peer."""
+    row = next(r for r in rows if r["name"] == name)
+    found = next((run["found"] for run in row["runs"] if run["found"]), {})
+    return f"{name} {found['version']}" if row["peer"] and found else name
+
+
+def whole(rows: list[Row]) -> list[str]:
+    """Return seconds of the whole process and its memory; runs that were checked do not count."""
+    runs = [run for row in rows for run in row["runs"] if run["found"]]
+    free = [run for run in runs if run["found"]["checked"] is None] or runs
+    if not free:
+        return ["-", "-"]
+    return [shown(statistics.median(run[key] for run in free)) for key in ("seconds", "peak_mb")]
+
+
+def loaded(row: Row, best: float) -> str:
+    """Return a mark if something else kept the machine busy."""
+    gauges = [run["gauge"] for run in row["runs"] if run["found"]]
+    return "*" if gauges and statistics.median(gauges) > 1.3 * best else ""
+
+
+def failures(rows: list[Row]) -> str:
+    """Return a line for every row that did not run."""
+    reasons = {row["name"]: run["reason"] for row in rows for run in row["runs"] if run["reason"]}
+    return "".join(f"\n{name}: did not run, {reason}\n" for name, reason in reasons.items())
+
+
+def images_section(rows: list[Row], best: float) -> str:
+    """Return the table of the U-Net."""
+    mine = [row for row in rows if row["group"] == "unet"]
+    if not mine:
+        return ""
+    ours = find(mine, "unet", "fedchain")
+    lines = [
+        [
+            row["name"],
+            shown(milliseconds(row), loaded(row, best)),
+            shown(ratio(milliseconds(row), ours)),
+        ]
+        for row in mine
+    ]
+    return IMAGES + table(["", "ms a round", "times fedchain"], lines) + failures(mine)
+
+
+def rules_section(rules: Results) -> str:
+    """Return the table of the aggregation rules."""
+    ours, theirs = rules["fedchain"], rules["byzfl"]
+    read = ours.get("read_float32")
+    lines = [
+        [
+            name,
+            shown(ms),
+            shown(ratio(ms, read)),
+            shown(theirs.get(name)),
+            shown(ratio(theirs.get(name), ms)),
+        ]
+        for name, ms in ours.items()
+        if not name.startswith("read")
+    ]
+    head = ["rule", "fedchain, ms", "reads of the input", "ByzFL, ms", "ByzFL / fedchain"]
+    text = (
+        "\n## Aggregation rules\n100 gradients of a million entries each, already received. One "
+        f"read of as many float32 takes {shown(read)} ms. ByzFL has no l-nearest; MultiKrum, which "
+        "keeps the nearest as well, stands beside it.\n"
+    )
+    return text + table(head, lines)
+
+
+def stages_section(rows: list[Row], floors: Results) -> str:
+    """Return where the time of a round with the full protocol goes."""
+    what = {
+        "gradients": (
+            "one batch, products by segment",
+            find(rows, "mlp 50", "one batch, products by segment"),
+        ),
+        "noise": (
+            "normal numbers in place, 2 threads",
+            find(rows, "mlp 50 private", "noise alone, 2 threads"),
+        ),
+        "signing": ("SHA-256 of what is sent, signatures", sum_of(floors, "hash", "sign")),
+        "network": ("every signature checked once", sum_of(floors, "verify")),
+        "aggregation": ("one read of what was sent", sum_of(floors, "read")),
+        "ledger": ("the same bytes written, one sync", sum_of(floors, "write")),
+    }
+    text = ""
+    if stages := stages_of(rows, "mlp 50 private"):
+        lines = []
+        for stage, ms in stages.items():
+            words, floor = what.get(stage, ("-", None))
+            share = f"{ms / sum(stages.values()):.1%}"
+            lines.append([stage, shown(ms), share, shown(floor), words])
+        head = ["dense network, 50 holders, private", "ms", "share", "floor, ms", "which is"]
+        text += table(head, lines)
+    if stages := stages_of(rows, "unet"):
+        total = sum(stages.values())
+        lines = [[stage, shown(ms), f"{ms / total:.1%}"] for stage, ms in stages.items()]
+        text += table(["U-Net, 10 holders, private", "ms", "share"], lines)
+    intro = "\n## Where a round with the full protocol spends its time\n"
+    return intro + text if text else ""
+
+
+def stages_of(rows: list[Row], group: str) -> dict[str, float]:
+    """Return the median milliseconds of every stage of the full protocol."""
+    for row in rows:
+        if (row["group"], row["name"]) == (group, "fedchain, the full protocol"):
+            runs = [run["found"]["stages_ms"] for run in row["runs"] if run["found"]]
+            return {s: statistics.median(r[s] for r in runs) for s in runs[0]} if runs else {}
+    return {}
+
+
+def sum_of(floors: Results, *names: str) -> float | None:
+    """Return the sum of floors; None if they were not measured."""
+    return sum(floors[name] for name in names) if floors else None
+
+
+def growth_section(rows: list[Row]) -> str:
+    """Return how time grows with holders, weights, records and rounds."""
+    lines = []
+    names = list(dict.fromkeys(r["name"] for r in rows if r["ours"] or r["peer"]))
+    for name in names:
+        pairs = [
+            (float(row["group"].split()[1]), milliseconds(row))
+            for row in rows
+            if row["name"] == name and row["group"].removeprefix("mlp ").isdigit()
+        ]
+        pairs = [(k, ms) for k, ms in pairs if ms]
+        if len(pairs) > 1:
+            lines.append([f"{name}: holders", "-".join(shown_sizes(pairs)), shown_fit(pairs)])
+    for what in ("weights", "records"):
+        mine = [row for row in rows if row["group"] == f"growth {what}"]
+        pairs = [(float(row["name"]), ms) for row in mine if (ms := milliseconds(row))]
+        if len(pairs) > 1:
+            lines.append([f"fedchain: {what}", "-".join(shown_sizes(pairs)), shown_fit(pairs)])
+    for row in rows:
+        if row["group"] == "growth rounds" and row["runs"][0]["found"]:
+            each = row["runs"][0]["found"]["rounds_ms"]
+            pairs = [(float(n), sum(each[:n])) for n in (len(each) // 5, len(each) // 2, len(each))]
+            lines.append(
+                ["fedchain: rounds, full protocol", "-".join(shown_sizes(pairs)), shown_fit(pairs)]
+            )
+    if not lines:
+        return ""
+    text = "\n## Growth\nThe exponent p of time ~ size^p, fitted over the sizes.\n"
+    return text + table(["", "sizes", "exponent"], lines)
+
+
+def shown_sizes(pairs: list[tuple[float, float]]) -> list[str]:
+    """Return the smallest and the largest size."""
+    return [f"{min(pairs)[0]:.0f}", f"{max(pairs)[0]:.0f}"]
+
+
+def shown_fit(pairs: list[tuple[float, float]]) -> str:
+    """Return the exponent in two digits."""
+    return f"{exponent(*zip(*pairs, strict=True)):.2f}"
+
+
+def targets_section(rows: list[Row], results: Results) -> str:
+    """Return what was wanted, what came out, and whether it is met."""
+    lines = []
+    for what, wanted, value in targets(rows, results):
+        if value is None:
+            continue
+        bound = float(wanted.split()[-1])
+        met = value >= bound if wanted.startswith("at least") else value <= bound
+        lines.append([what, wanted, shown(value), "yes" if met else "**no**"])
+    if not lines:
+        return ""
+    return "\n## Targets\n" + table(["", "wanted", "measured", "met"], lines)
+
+
+def targets(rows: list[Row], results: Results) -> Iterable[tuple[str, str, float | None]]:
+    """Yield every target: what it is, the bound, what was measured."""
+    for holders, private, bound in (
+        (50, "", 4),
+        (50, " private", 4),
+        (1000, "", 3.5),
+        (1000, " private", 5),
+    ):
+        group = f"mlp {holders}{private}"
+        value = ratio(fastest(rows, group), find(rows, group, "fedchain"))
+        words = f"K = {holders}{',' * bool(private)}{private}: fastest simulator / fedchain"
+        yield words, f"at least {bound}", value
+    ours = find(rows, "mlp 50", "fedchain")
+    yield "K = 50: Flower / fedchain", "at least 100", ratio(find(rows, "mlp 50", FLOWER), ours)
+    segments = find(rows, "mlp 50", "one batch, products by segment")
+    yield "K = 50: fedchain / products by segment", "at most 1.4", ratio(ours, segments)
+    full = find(rows, "mlp 50 private", "fedchain, the full protocol")
+    yield (
+        "K = 50, private: fastest simulator / the full protocol",
+        "at least 1.5",
+        ratio(fastest(rows, "mlp 50 private"), full),
+    )
+    if stages := stages_of(rows, "mlp 50 private"):
+        value = ratio(stages["noise"] + stages["signing"], stages["gradients"])
+        yield "K = 50: noise, quantising and signing / gradients", "at most 1", value
+    image = find(rows, "unet", "fedchain")
+    mode = min((ms for name in OPACUS if (ms := find(rows, "unet", name))), default=None)
+    yield (
+        "U-Net: Opacus' best mode / fedchain",
+        "at least 3",
+        ratio(mode, image),
+    )
+    hand = find(rows, "unet", "the same in 2 threads, channels last")
+    yield "U-Net: fedchain / the best by hand", "at most 1.2", ratio(image, hand)
+    if stages := stages_of(rows, "unet"):
+        value = 1 - stages["gradients"] / sum(stages.values())
+        yield "U-Net: share of all but the gradients", "at most 0.15", value
+    yield from process_targets(rows, results.get("start", {}))
+    yield from rule_targets(results.get("rules", {}))
+
+
+def process_targets(rows: list[Row], start: Results) -> Iterable[tuple[str, str, float | None]]:
+    """Yield the targets of whole processes."""
+    if not start:
+        return
+    peers = [row for row in rows if row["group"] == "mlp 50" and row["peer"]]
+    runs = [[run for run in row["runs"] if run["found"]] for row in peers]
+    runs = [[r for r in each if r["found"]["checked"] is None] or each for each in runs if each]
+    for key, words in (
+        ("seconds", "the fastest's seconds"),
+        ("peak_mb", "the smallest's memory"),
+    ):
+        least = min((statistics.median(run[key] for run in each) for each in runs), default=None)
+        ours = statistics.median(run[key] for run in start["run"])
+        yield f"Whole process, K = 50: {words} / `fedchain run`", "at least 1", ratio(least, ours)
+    for name, command, bound in (
+        ("help", "`fedchain --help`", 0.3),
+        ("import", "`import fedchain`", 0.5),
+    ):
+        seconds = statistics.median(run["seconds"] for run in start[name])
+        yield f"{command}, seconds", f"at most {bound}", seconds
+
+
+def rule_targets(rules: Results) -> Iterable[tuple[str, str, float | None]]:
+    """Yield the targets of the aggregation rules."""
+    ours, theirs = rules.get("fedchain", {}), rules.get("byzfl", {})
+    nearest = ratio(ours.get("l_nearest"), ours.get("read_float32"))
+    yield "l-nearest, reads of the input as float32", "at most 4", nearest
+    for name in ("trimmed_mean", "median"):
+        yield f"{name}, ms", "at most 300", ours.get(name)
+    for name in ("l_nearest", "krum", "trimmed_mean", "median"):
+        yield f"{name}: ByzFL / fedchain", "at least 7", ratio(theirs.get(name), ours.get(name))
