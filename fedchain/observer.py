@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from fedchain.arrays import Vector
+from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block
 from fedchain.ledger.chain import Chain
-from fedchain.ledger.message import Message, message_id
+from fedchain.ledger.message import message_id
 from fedchain.ledger.state import State
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
 from fedchain.transition import Outcome, Steps
 
-Measure = Callable[[bytes, Vector], Mapping[str, float | None]]
-"""(block hash, weights after it (d,)) to the metrics."""
+Measure = Callable[[bytes, Vector], Future[Measured]]
+"""(block hash, weights after it (d,)) to the metrics, which may take their time."""
 
 KEPT_ROUNDS = 64
 """Releases of older rounds are forgotten: no honest reorganisation is that deep."""
@@ -28,8 +30,14 @@ class Released:
 
     holder: int
     """The data holder."""
-    message: Message
-    """What it sent."""
+    id: bytes
+    """Id of what it sent, 32 bytes."""
+    parent: bytes
+    """Hash of the block that it answered."""
+    round: int
+    """Height of the block that may carry it."""
+    norm: float
+    """s_k."""
     attack: str
     """The attack behind it, or empty."""
     releases: int
@@ -72,7 +80,7 @@ class Observer:
 
     def note(self, released: Released) -> None:
         """Note that a message has left its holder, whatever becomes of it."""
-        self._released[message_id(released.message)] = released
+        self._released[released.id] = released
         if self._worst is None or released.releases > self._worst.releases:
             self._worst = released
 
@@ -87,12 +95,12 @@ class Observer:
         self._reported[height + 1 :] = fresh[::-1]
         return [self._chain.block(name) for name in reversed(fresh)]
 
-    def round_record(self, block: Block, time_s: float) -> RoundRecord:
-        """Return the record of the round that this block ended."""
+    def round_record(self, block: Block, time_s: float) -> tuple[RoundRecord, Future[Measured]]:
+        """Return the record of the round that this block ended, and its metrics to come."""
         height, name = block.header.height, self._reported[block.header.height]
         used = self._outcome(block).aggregate.used
         attacked = [self._released[message_id(m)].attack != "" for m in block.messages]
-        return RoundRecord(
+        record = RoundRecord(
             round=height,
             height=height,
             block=name.hex(),
@@ -106,9 +114,9 @@ class Observer:
             releases=self._worst.releases if self._worst else 0,
             stale_blocks=self._chain.stale,
             reorganisations=self._chain.reorganisations,
-            metrics=self._metrics(name, height),
             seconds={stage: round(s, 6) for stage, s in self._watch.lap().items()},
         )
+        return record, self._metrics(name, height)
 
     def message_records(self, block: Block) -> list[MessageRecord]:
         """Return what became of a block's messages, and of older ones that are in no block."""
@@ -132,24 +140,25 @@ class Observer:
         A block that a reorganisation has taken off the main chain carries nothing.
         """
         late = [
-            _record(released, released.message.parent, None, False, "late", late=True)
+            _record(released, released.parent, None, False, "late", late=True)
             for name, released in self._released.items()
-            if released.message.round < before and name not in self._told
+            if released.round < before and name not in self._told
         ]
         self._told |= {bytes.fromhex(record.id) for record in late}
         return late
 
-    def _metrics(self, name: bytes, height: int) -> Mapping[str, float | None]:
-        if height % self._measured_every and height != self._chain.rules.rounds:
-            return {}
-        with self._watch("evaluation"):
+    def _metrics(self, name: bytes, height: int) -> Future[Measured]:
+        if height % self._measured_every == 0 or height == self._chain.rules.rounds:
             return self._measure(name, self._state_of(name).weights)
+        nothing: Future[Measured] = Future()
+        nothing.set_result(Measured({}))
+        return nothing
 
     def _outcome(self, block: Block) -> Outcome:
         return self._steps.outcome(self._state_of(block.header.parent), block.messages)
 
     def _forget(self, before: int) -> None:
-        old = [name for name, r in self._released.items() if r.message.round < before]
+        old = [name for name, r in self._released.items() if r.round < before]
         for name in old:
             del self._released[name]
         self._told.difference_update(old)
@@ -167,13 +176,12 @@ def finite(epsilon: float) -> float | None:
 def _record(
     released: Released, block: bytes, cosine: float | None, used: bool, reason: str, late: bool
 ) -> MessageRecord:
-    message = released.message
     return MessageRecord(
-        round=message.round,
+        round=released.round,
         block=block.hex(),
         holder=released.holder,
-        id=message_id(message).hex(),
-        norm=message.norm,
+        id=released.id.hex(),
+        norm=released.norm,
         cosine=cosine,
         used=used,
         reason=reason,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from fedchain.arrays import Vector
 from fedchain.audience import NOBODY, Audience
 from fedchain.engines import Source, chosen, cut, engines
 from fedchain.errors import RunError, RunRefused, ScenarioError
-from fedchain.learning.evaluation import evaluate
+from fedchain.learning.evaluation import Evaluations, Measured
+from fedchain.learning.task import Array
 from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.store import Store
 from fedchain.nodes.data_holder import BUDGET_SPENT
@@ -37,7 +38,6 @@ from fedchain.statements import (
     begun,
     ended,
     epsilon_spent,
-    plain_numbers,
     privacy_statement,
     sample_pictures,
 )
@@ -215,16 +215,19 @@ def _to_the_end(
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / "events.ndjson")) as events,
         _engine(world, engine) as ask,
+        contextlib.closing(Evaluations(world.task)) as evaluations,
     ):
         _same_genesis(path, store, world)
         keys = world.scenario.nodes.asked * world.scenario.rounds  # what takes long at the start
         log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
-        simulation = _play(path, world, store, events, ask, audience)
+        simulation = _play(path, world, store, events, ask, evaluations, audience)
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, this chain the first seen.
         store.set_head(chain.head)
         releases = simulation.releases
-        _state_the_end(folder, world, simulation, releases)
+        write_whole(path / "privacy.json", as_json(privacy_statement(world, releases)))
+        _draw_samples(path, world, evaluations.outputs(simulation.state(chain.head).weights))
+        folder.write_tables()
         return _status(simulation, world), {
             "stale_blocks": chain.stale,
             "reorganisations": chain.reorganisations,
@@ -254,17 +257,21 @@ def _play(
     store: Store,
     events: EventLog,
     ask: Ask,
+    evaluations: Evaluations,
     audience: Audience,
 ) -> Simulation:
     """Play the events from genesis on, and write down every round as it ends."""
-    watch, threads = Stopwatch(), os.cpu_count() or 1
-    measured = {e["block"]: e["metrics"] for e in events.recorded if e["event"] == "round"}
+    recorded = {e["block"]: e["metrics"] for e in events.recorded if e["event"] == "round"}
 
-    def measure(block: bytes, weights: Vector) -> Mapping[str, float | None]:
-        known: Mapping[str, float | None] = measured.get(block.hex(), {})
-        return known or plain_numbers(evaluate(world.task, weights, threads)[0])
+    def measure(block: bytes, weights: Vector) -> Future[Measured]:
+        known: Mapping[str, float | None] = recorded.get(block.hex(), {})
+        if not known:
+            return evaluations.begin(weights)
+        replayed: Future[Measured] = Future()
+        replayed.set_result(Measured(known))
+        return replayed
 
-    simulation = Simulation(world, store, ask, measure, watch)
+    simulation = Simulation(world, store, ask, measure, Stopwatch())
     log.info("%d blocks are on disk, %d events", len(store), len(events.recorded))
     audience.begins(path, world)
     for record, messages in simulation.rounds():
@@ -297,16 +304,9 @@ def _same_genesis(path: Path, store: Store, world: World) -> None:
         )
 
 
-def _state_the_end(
-    folder: RunFolder, world: World, simulation: Simulation, releases: Mapping[int, int]
-) -> None:
-    """Write what can be said only when all rounds are over."""
-    weights = simulation.state(simulation.chain.head).weights
-    write_whole(folder.path / "privacy.json", as_json(privacy_statement(world, releases)))
-    outputs = evaluate(world.task, weights)[1]
+def _draw_samples(path: Path, world: World, outputs: Array) -> None:
     for name, picture in sample_pictures(world, outputs):
-        write_whole(folder.path / "samples" / f"{name}.png", picture)
-    folder.write_tables()
+        write_whole(path / "samples" / f"{name}.png", picture)
 
 
 class _LogFile(logging.FileHandler):

@@ -12,16 +12,19 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Protocol
 
 from fedchain.arrays import Vector
 from fedchain.errors import LedgerError
 from fedchain.events import EventQueue, Send
+from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.library import Library
 from fedchain.ledger.mempool import Mempool
-from fedchain.ledger.message import Message, identity_of
+from fedchain.ledger.message import Message, identity_of, message_id
 from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
@@ -85,6 +88,7 @@ class Simulation:
         )
         self._ask, self._cohort = ask, Cohort(self._hear)
         self._queue = EventQueue()
+        self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
         self.compute = tuple(self._compute_node(node) for node in world.compute)
         """The compute nodes, with what they refused."""
         self.seats = tuple(self._data_holder(seat) for seat in range(len(world.seats)))
@@ -121,8 +125,19 @@ class Simulation:
                 sends = nodes[event.to].receive(event.payload, event.time_s)
                 self._post(event.to, sends, event.time_s)
             for block in self._observer.new_blocks():
-                record = self._observer.round_record(block, event.time_s)
-                yield record, self._observer.message_records(block)
+                yield from self._told()
+                record, measuring = self._observer.round_record(block, event.time_s)
+                self._untold = record, measuring, self._observer.message_records(block)
+        yield from self._told()
+
+    def _told(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
+        """Yield the last round, which was measured beside the gradients of the next."""
+        if self._untold is not None:
+            record, measuring, messages = self._untold
+            self._untold = None
+            measured = measuring.result()
+            seconds = {**record.seconds, "evaluation": round(measured.seconds, 6)}
+            yield replace(record, metrics=measured.metrics, seconds=seconds), messages
 
     def stragglers(self) -> list[MessageRecord]:
         """Return the messages that no block carries and no round has told of."""
@@ -234,5 +249,16 @@ class Simulation:
             attack, _ = self._world.byzantine.attack_of(holder, round_)
             releases = self._budget(holder).releases + 1
             epsilon = finite(self._world.mechanism.epsilon_after(releases))
-            self._observer.note(Released(holder, message, attack, releases, epsilon))
+            self._observer.note(
+                Released(
+                    holder,
+                    message_id(message),
+                    parent,
+                    round_,
+                    message.norm,
+                    attack,
+                    releases,
+                    epsilon,
+                )
+            )
         return message

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.learning.evaluation import plain_numbers
 from fedchain.observer import finite
 from fedchain.privacy.guarantee import guarantee, warnings_for
 from fedchain.results import main_rounds, read_events
@@ -163,16 +164,6 @@ def sample_pictures(world: World, outputs: npt.NDArray[Any]) -> Iterator[tuple[s
         file = io.BytesIO()
         image.imsave(file, picture, format="png")
         yield name, file.getvalue()
-
-
-def plain_numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics as JSON has them: a value that is not defined is None.
-
-    >>> plain_numbers({"precision": float("nan"), "iou": np.float32(0.5)})
-    {'precision': None, 'iou': 0.5}
-    """
-    values = {name: float(value) for name, value in metrics.items()}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def in_json(value: Any) -> Any:

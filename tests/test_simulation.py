@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,9 @@ from ledger_world import make_world
 from small_runs import forking, small
 
 from fedchain.engines import Source
+from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash, header_prefix
+from fedchain.ledger.message import message_id
 from fedchain.ledger.state import State, hash_weights
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import search, target_from_compact
@@ -40,9 +43,15 @@ def simulate(scenario, folder, gradients=None):
     if gradients is not None:
         speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
     made = Simulation(
-        world, store, lambda *asked: iter([speakers(*asked)]), lambda *_: {}, Stopwatch()
+        world, store, lambda *asked: iter([speakers(*asked)]), unmeasured, Stopwatch()
     )
     return SimpleNamespace(world=world, store=store, simulation=made)
+
+
+def unmeasured(*_):
+    nothing = Future()
+    nothing.set_result(Measured({}))
+    return nothing
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +269,18 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
     steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
     observer = Observer(chain, steps, lambda _: None, None, 1, {}, Stopwatch())
     for holder, message in enumerate((first, second, third)):
-        observer.note(Released(holder, message, "", 1, 0.5))
+        observer.note(
+            Released(
+                holder,
+                message_id(message),
+                message.parent,
+                message.round,
+                message.norm,
+                attack="",
+                releases=1,
+                epsilon=0.5,
+            )
+        )
     fates = []
     for head, height in ((b"a", 1), (b"c", 2)):
         chain.head, chain.height = head, height

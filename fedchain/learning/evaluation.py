@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import math
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,31 +14,84 @@ import torch
 from fedchain.arrays import Vector
 from fedchain.learning.task import Array, Metrics, Task
 from fedchain.learning.weights import load_weights
+from fedchain.machine import one_thread
 
 PIECE = 100
 """Examples that go through the model together."""
 
 
-def evaluate(task: Task, weights: Vector, workers: int = 1) -> tuple[Metrics, Array]:
-    """Run the model on the held-out records.
+@dataclass(frozen=True)
+class Measured:
+    """What a model is worth on the held-out records."""
 
-    Args:
-        task: the model, the held-out records, the loss and the metrics.
-        weights: (d,) float64.
-        workers: threads, each with one torch thread; the result does not depend on it.
+    metrics: Mapping[str, float | None]
+    """By name, the mean loss among them; None: not defined. Empty: not measured."""
+    seconds: float = 0.0
+    """What it took."""
 
-    Returns:
-        Metrics by name, the mean loss among them, and the outputs (n, ...) they come from.
-    """
-    module = task.model().eval()
-    load_weights(module, weights)
-    inputs = torch.from_numpy(np.require(task.held_out.inputs, requirements=["W", "C"]))
 
-    def outputs_of(piece: torch.Tensor) -> Array:
+class Evaluation:
+    """Runs a model of its own on the held-out records; for one thread at a time."""
+
+    def __init__(self, task: Task) -> None:
+        """Make the model.
+
+        Args:
+            task: the model, the held-out records, the loss and the metrics.
+        """
+        self._task = task
+        self._module = task.model().eval()
+        inputs = np.require(task.held_out.inputs, requirements=["W", "C"])
+        self._pieces = torch.split(torch.from_numpy(inputs), PIECE)
+        self._targets = torch.tensor(task.held_out.targets)
+
+    def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
+        """Measure some weights.
+
+        Args:
+            weights: (d,) float64.
+
+        Returns:
+            Metrics by name, the mean loss among them, and the outputs (n, ...) they come from.
+        """
+        load_weights(self._module, weights)
         with torch.no_grad():
-            return np.asarray(module(piece).numpy())
+            outputs = torch.cat([self._module(piece) for piece in self._pieces])
+            loss = float(self._task.loss(outputs, self._targets).mean())
+        found: Array = outputs.numpy()
+        return {**self._task.measure(found, self._task.held_out), "loss": loss}, found
 
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as threads:
-        outputs: Array = np.concatenate(list(threads.map(outputs_of, torch.split(inputs, PIECE))))
-    loss = task.loss(torch.from_numpy(outputs), torch.tensor(task.held_out.targets)).mean()
-    return {**task.measure(outputs, task.held_out), "loss": float(loss)}, outputs
+
+class Evaluations:
+    """Measures models one after the other, in a thread beside the run."""
+
+    def __init__(self, task: Task) -> None:
+        self._evaluation = Evaluation(task)
+        self._beside = ThreadPoolExecutor(1, "evaluation", initializer=one_thread)
+
+    def begin(self, weights: Vector) -> Future[Measured]:
+        """Begin to measure weights (d,), which must not change meanwhile."""
+        return self._beside.submit(self._measure, weights)
+
+    def outputs(self, weights: Vector) -> Array:
+        """Return the outputs of the model on the held-out records, (n, ...)."""
+        return self._beside.submit(self._evaluation, weights).result()[1]
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._beside.shutdown()
+
+    def _measure(self, weights: Vector) -> Measured:
+        began = time.perf_counter()
+        metrics = plain_numbers(self._evaluation(weights)[0])
+        return Measured(metrics, time.perf_counter() - began)
+
+
+def plain_numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Return metrics as JSON has them: a value that is not defined is None.
+
+    >>> plain_numbers({"precision": float("nan"), "iou": np.float32(0.5)})
+    {'precision': None, 'iou': 0.5}
+    """
+    values = {name: float(value) for name, value in metrics.items()}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -2,8 +2,10 @@
 
 One backward pass over a batch gives the error of every layer's output. The gradient of an
 example is then a product of its own input and its own error, with no further backward pass.
-A 3x3 convolution needs every patch of its input: rows are padded and laid end to end, so that a
-shifted image is a shifted view, and the patches are nine long copies for each channel.
+A 3x3 convolution needs every patch of its input. With few channels, rows are padded and laid end
+to end, so that a shifted image is a shifted view, and the patches are nine long copies for each
+channel. With many, the examples are taken for the groups of one grouped convolution: torch has
+code for its weights that works on blocks of channels and makes no copies.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 LayerGradients = dict[str, Tensor]
 """Gradient (n, *shape) of each parameter of one layer, by its name in the layer."""
+BLOCK = 8
+"""Channels in the blocks of torch's convolutions; other numbers of them are slow there."""
 
 
 def supports(layer: nn.Module) -> bool:
@@ -44,6 +49,24 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
     tensor([[[3., 6.]]])
     """
     return GRADIENTS[type(layer)](layer, entered, error)
+
+
+def memory_format(module: nn.Module) -> torch.memory_format:
+    """Return how a model's weights should lie in memory; its images and errors follow them.
+
+    Channels last spares torch's convolutions the reordering of images, if all have whole blocks
+    of channels; kernels of one pixel, which are plain products, have no say.
+
+    >>> memory_format(nn.Conv2d(2, 16, 3)), memory_format(nn.Conv2d(2, 4, 3))
+    (torch.channels_last, torch.contiguous_format)
+    """
+    windows = [
+        layer
+        for layer in module.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.kernel_size != (1, 1)
+    ]
+    blocks = bool(windows) and all(layer.out_channels % BLOCK == 0 for layer in windows)
+    return torch.channels_last if blocks else torch.contiguous_format
 
 
 def turned_backwards(layer: nn.Module, entered: Tensor, left: Tensor) -> Tensor:
@@ -87,11 +110,8 @@ def _dense(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
 
 def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
     assert isinstance(layer, nn.Conv2d)
-    if layer.stride != (1, 1):
-        patches = functional.unfold(
-            entered, layer.kernel_size, padding=_padding(layer), stride=layer.stride
-        )
-        weight = error.flatten(2) @ patches.mT
+    if layer.out_channels % BLOCK == 0 or layer.stride != (1, 1):
+        weight = _grouped(layer, entered, error)
     elif layer.out_channels < layer.in_channels:
         # the same sum seen from the error: its patches are fewer
         turned = _correlate(error, entered, layer.kernel_size, _opposite(layer))
@@ -99,6 +119,14 @@ def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradi
     else:
         weight = _correlate(entered, error, layer.kernel_size, _padding(layer))
     return {"weight": weight.reshape(len(error), *layer.weight.shape), "bias": error.sum((2, 3))}
+
+
+def _grouped(layer: nn.Conv2d, entered: Tensor, error: Tensor) -> Tensor:
+    """Weight gradients (n * f, m, *kernel) of one image that has the channels of all examples."""
+    shape = (len(error) * layer.out_channels, *layer.weight.shape[1:])
+    together = [images.reshape(1, -1, *images.shape[2:]) for images in (entered, error)]
+    padding, groups = _padding(layer), len(error)
+    return conv2d_weight(together[0], shape, together[1], layer.stride, padding, 1, groups)
 
 
 def _padding(layer: nn.Conv2d) -> tuple[int, int]:
@@ -121,6 +149,7 @@ def _correlate(
     row = width + kernel[1] - 1
     right = row - left - moved.shape[3]
     down = height + kernel[0] - 1 - up - moved.shape[2]
+    moved = moved.contiguous()
     padded = functional.pad(moved, (left, right, up, down + 1))  # one row more: views overrun
     image, plane = padded.stride(0), padded.stride(1)
     shape, stride = (n, channels, *kernel, height * row), (image, plane, row, 1, 1)
@@ -146,10 +175,8 @@ def _transposed(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradie
 def _group_norm(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
     assert isinstance(layer, nn.GroupNorm)
     normed = functional.group_norm(entered, layer.num_groups, eps=layer.eps)
-    return {
-        "weight": (error * normed).flatten(2).sum(2),
-        "bias": error.flatten(2).sum(2),
-    }
+    pixels = tuple(range(2, error.ndim))
+    return {"weight": (error * normed).sum(pixels), "bias": error.sum(pixels)}
 
 
 GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGradients]] = {

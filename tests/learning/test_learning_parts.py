@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fedchain.errors import ScenarioError
 from fedchain.learning.classic import accuracy, seeded
-from fedchain.learning.evaluation import evaluate
+from fedchain.learning.evaluation import Evaluation
 from fedchain.learning.gradients import CohortGradients
 from fedchain.learning.losses import cross_entropy
 from fedchain.learning.models import logistic, mlp
@@ -43,7 +43,7 @@ def test_a_classic_task_is_learned_without_privacy_and_beats_its_baseline(kind):
     for _ in range(100):
         momentum = 0.9 * momentum + engine(weights, range(10)).mean(0)
         weights = weights - 0.5 * momentum
-    metrics, outputs = evaluate(task, weights)
+    metrics, outputs = Evaluation(task)(weights)
     assert metrics["accuracy"] >= CLASSIC[kind][2] > task.baselines["majority"]["accuracy"]
     assert metrics["loss"] < task.baselines["majority"]["loss"]
     assert len(outputs) == task.held_out.count
