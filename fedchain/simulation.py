@@ -22,10 +22,10 @@ from fedchain.events import EventQueue, Send
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.chain import Chain
-from fedchain.ledger.library import Library
+from fedchain.ledger.library import sized
 from fedchain.ledger.mempool import Mempool
 from fedchain.ledger.message import Message, identity_of, message_id
-from fedchain.ledger.rules import chain_id_of
+from fedchain.ledger.rules import chain_id_of, limits_of
 from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
 from fedchain.ledger.store import Store
@@ -83,9 +83,8 @@ class Simulation:
         self._world, self._store, self._watch = world, store, watch
         self._chain_id = chain_id_of(world.genesis)
         self._steps = Steps(world.rules, watch, trust_user_parts=True)
-        self._library = Library(
-            load_state=store.state, load_block=store.block, threads=os.cpu_count() or 1
-        )
+        limits, threads = limits_of(world.rules), os.cpu_count() or 1
+        self._library = sized(limits, store.state, store.block, threads)
         self._ask, self._cohort = ask, Cohort(self._hear)
         self._queue = EventQueue()
         self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None

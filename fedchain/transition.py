@@ -24,8 +24,9 @@ from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
 from fedchain.update import updates
 
-KEPT_OUTCOMES = 16
-"""Steps that are remembered: those of the last rounds and of their forks."""
+KEPT_NUMBERS, FEWEST, MOST = 2**23, 4, 16
+"""Steps that are remembered, those of the last rounds and of their forks: so many numbers of
+weights and gradients, and bounds on how many steps that is."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Steps:
         self._rule = _part(aggregations, rules.aggregation, trust_user_parts)
         self._update = _part(updates, rules.update, trust_user_parts)
         self._dtype = rules.dtype
+        self._keep = max(FEWEST, min(MOST, KEPT_NUMBERS // (2 * rules.dimension)))
         self._watch = watch or Stopwatch()
         self._outcomes: OrderedDict[tuple[bytes, ...], Outcome] = OrderedDict()
 
@@ -91,7 +93,7 @@ class Steps:
         if key not in self._outcomes:
             with self._watch("aggregation"):
                 self._outcomes[key] = self._step(state, messages)
-            if len(self._outcomes) > KEPT_OUTCOMES:
+            if len(self._outcomes) > self._keep:
                 self._outcomes.popitem(last=False)
         return self._outcomes[key]
 

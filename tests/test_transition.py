@@ -85,7 +85,8 @@ def test_one_message_more_or_less_is_another_step():
 
 
 def test_a_step_is_computed_once_and_forgotten_when_it_is_old(monkeypatch):
-    monkeypatch.setattr(transition, "KEPT_OUTCOMES", 2)
+    monkeypatch.setattr(transition, "FEWEST", 1)
+    monkeypatch.setattr(transition, "MOST", 2)
     one, messages = steps(), WORLD.messages(WORLD.chain_id, 1)
     first = one.outcome(start(), messages)
     assert one.outcome(start(), messages) is first

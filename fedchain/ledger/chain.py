@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
 
 from fedchain.errors import EncodingError, InvalidBlock
 from fedchain.ledger.block import Block, Header, block_hash
 from fedchain.ledger.library import Library
+from fedchain.ledger.orphans import Orphans
 from fedchain.ledger.rules import Rules, chain_id_of
 from fedchain.ledger.state import State
 from fedchain.ledger.validity import Transition, check_header, label
@@ -16,8 +16,9 @@ from fedchain.ledger.work import is_below, retarget, target_from_compact, work_o
 
 MEDIAN_OF = 11
 """A block's time must be above the median of this many blocks below it."""
-MOST_ORPHANS = 64
-"""Blocks kept while their parent is unknown; the oldest makes room."""
+KEPT_HEIGHTS = 1024
+"""Blocks this far below the head are forgotten, and so is what could fork off them; with a
+retarget window at least two windows are kept."""
 
 Kind = Literal["extended", "reorganised", "side", "known", "orphan"]
 
@@ -47,10 +48,12 @@ class _Entry:
 
 
 class Chain:
-    """Accepts blocks, keeps the branch with the most work, forgets nothing it has accepted.
+    """Accepts blocks, and keeps the branch with the most work.
 
     The only ledger object of a node that changes. Bodies and states are on the shelves of the
-    library; the cost of a block does not grow with the height.
+    library; neither the cost of a block nor the memory grows with the height, but for the hashes
+    of the main chain. A block whose parent is too far below the head to be known waits as an
+    orphan, and is never accepted.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Chain:
         rules: Rules,
         transition: Transition,
         library: Library,
+        keep: int | None = KEPT_HEIGHTS,
     ) -> None:
         """Start at genesis.
 
@@ -69,6 +73,7 @@ class Chain:
             rules: that it commits to.
             transition: the step that the rules name.
             library: shared with the chains of the same simulation.
+            keep: heights below the head that are remembered; None: all, to audit a whole ledger.
         """
         self.rules = rules
         self.chain_id = chain_id_of(genesis_block)
@@ -77,15 +82,18 @@ class Chain:
         self._genesis_state = genesis_state
         self._transition = transition
         self._library = library
+        self._keep = None if keep is None else max(keep, 2 * rules.retarget_window)
         self._entries = {self.chain_id: _Entry(genesis_block.header, 0, 0)}
+        self._accepted = 1
         self._path = [self.chain_id]
-        self._orphans: OrderedDict[bytes, Block] = OrderedDict()
+        self._orphans = Orphans()
 
     def __contains__(self, block: bytes) -> bool:
         return block in self._entries
 
     def __len__(self) -> int:
-        return len(self._entries)
+        """Number of blocks accepted so far, genesis among them."""
+        return self._accepted
 
     @property
     def head(self) -> bytes:
@@ -113,7 +121,7 @@ class Chain:
     @property
     def stale(self) -> int:
         """Number of accepted blocks that are not on the main chain."""
-        return len(self._entries) - len(self._path)
+        return self._accepted - len(self._path)
 
     @property
     def orphans(self) -> int:
@@ -240,9 +248,7 @@ class Chain:
             raise InvalidBlock(f"{label(header)}: {error}") from error
         if target > target_from_compact(self.rules.bits) or not is_below(name, target):
             raise InvalidBlock(f"{label(header)}: nonce: its work is below that of any block")
-        self._orphans[name] = block
-        if len(self._orphans) > MOST_ORPHANS:
-            self._orphans.popitem(last=False)
+        self._orphans.add(name, block)
         return Added("orphan", self.head)
 
     def _accept(self, name: bytes, block: Block, now_ms: int) -> None:
@@ -252,16 +258,16 @@ class Chain:
         check_header(header, parent.header, self.rules, median, bits, now_ms)
         self._library.check_block(block, self.rules, self.chain_id, self.state, self._transition)
         self._entries[name] = _Entry(header, parent.work + work_of(header.bits), now_ms)
+        self._accepted += 1
 
     def _connect_orphans(
         self, name: bytes, now_ms: int
     ) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
         connected, refused = [name], []
         for parent in connected:  # grows as orphans connect
-            waiting = [n for n, b in self._orphans.items() if b.header.parent == parent]
-            for orphan in waiting:
+            for orphan, block in self._orphans.take_children(parent):
                 try:
-                    self._accept(orphan, self._orphans.pop(orphan), now_ms)
+                    self._accept(orphan, block, now_ms)
                     connected.append(orphan)
                 except InvalidBlock as error:
                     refused.append(str(error))
@@ -272,6 +278,7 @@ class Chain:
         if best == self.head:
             return Added("side", self.head, connected, (), refused)
         lost = self._move_to(best)
+        self._forget()
         self.reorganisations += bool(lost)
         return Added("reorganised" if lost else "extended", best, connected, lost, refused)
 
@@ -288,3 +295,11 @@ class Chain:
         lost = self._path[fork:][::-1]
         self._path[fork:] = reversed(branch)
         return tuple(lost)
+
+    def _forget(self) -> None:
+        if self._keep is None:
+            return
+        lowest = self.height - self._keep
+        # Entries stand in order of arrival, which is nearly that of their heights.
+        while self._entries[oldest := next(iter(self._entries))].header.height < lowest:
+            del self._entries[oldest]

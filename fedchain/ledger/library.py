@@ -14,19 +14,19 @@ from typing import Generic, TypeVar
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
 from fedchain.ledger.block import Block, block_hash, content_of_block
 from fedchain.ledger.encoding import unsigned
-from fedchain.ledger.message import Message, content_of
+from fedchain.ledger.message import Limits, Message, content_of
 from fedchain.ledger.rules import Rules
 from fedchain.ledger.state import State
 from fedchain.ledger.validity import Transition, check_block, check_message, label
 
 Held = TypeVar("Held")
 
-KEPT_STATES = 16
-"""States kept in memory, unless told otherwise."""
-KEPT_BLOCKS = 64
-"""Blocks kept in memory where older ones can be loaded."""
-KEPT_VERDICTS = 65_536
-"""Checked messages and blocks that are remembered, 32 bytes each."""
+KEPT_BYTES = 2**24
+"""Blocks, and states, that are kept in memory where they can be loaded: of these bytes."""
+FEWEST, MOST = 4, 64
+"""Bounds on how many that is: the forks of the last round, and enough for small ones."""
+KEPT_VERDICTS = 1024
+"""Checked messages and blocks that are remembered, beside the messages of a few blocks."""
 KEPT_AHEAD = 4096
 """Messages checked ahead that nobody has asked for yet; the oldest makes room."""
 
@@ -75,10 +75,12 @@ class Library:
 
     def __init__(
         self,
-        keep_states: int = KEPT_STATES,
+        keep_states: int = MOST,
         load_state: Callable[[bytes], State] | None = None,
         load_block: Callable[[bytes], Block] | None = None,
         threads: int = 0,
+        keep_blocks: int = MOST,
+        keep_verdicts: int = KEPT_VERDICTS,
     ) -> None:
         """Start empty.
 
@@ -88,10 +90,12 @@ class Library:
             load_block: returns a block, or raises KeyError: ``Store.block``. Without it every
                 block stays in memory.
             threads: that check messages ahead; with 0 each is checked when it is asked for.
+            keep_blocks: most blocks in memory where older ones can be loaded.
+            keep_verdicts: checked messages and blocks that are remembered.
         """
         self.states: Shelf[State] = Shelf(keep_states, load_state)
-        self.blocks: Shelf[Block] = Shelf(KEPT_BLOCKS if load_block else None, load_block)
-        self._verdicts: Shelf[str] = Shelf(KEPT_VERDICTS)
+        self.blocks: Shelf[Block] = Shelf(keep_blocks if load_block else None, load_block)
+        self._verdicts: Shelf[str] = Shelf(keep_verdicts)
         self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
         self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
 
@@ -181,6 +185,39 @@ class Library:
             self.blocks.put(block_hash(block.header), block)
         elif verdict:
             raise InvalidBlock(verdict)
+
+
+def sized(
+    limits: Limits,
+    load_state: Callable[[bytes], State],
+    load_block: Callable[[bytes], Block],
+    threads: int,
+) -> Library:
+    """Return a library that keeps in memory what the size of states and blocks allows.
+
+    Args:
+        limits: of the chain.
+        load_state: ``Store.state``.
+        load_block: ``Store.block``.
+        threads: that check messages ahead.
+    """
+    return Library(
+        kept(8 * limits.entries),
+        load_state,
+        load_block,
+        threads,
+        kept(2 * limits.messages * limits.entries),
+        KEPT_VERDICTS + FEWEST * limits.messages,
+    )
+
+
+def kept(size: int) -> int:
+    """Return how many things of this many bytes are kept in memory.
+
+    >>> kept(5_000_000), kept(1_000_000), kept(1000)
+    (4, 16, 64)
+    """
+    return max(FEWEST, min(MOST, KEPT_BYTES // size))
 
 
 def _release(message: Message, parent: bytes, height: int) -> bytes:

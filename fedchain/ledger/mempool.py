@@ -109,8 +109,11 @@ class Mempool:
         return tuple(pool.evidence.values()) if pool else ()
 
     def forget_below(self, height: int) -> None:
-        """Drop the messages of rounds below this height, and refuse them from now on."""
-        self._lowest = max(self._lowest, height)
+        """Drop the messages of rounds below this height, and refuse them until the next call.
+
+        The height may fall: a heavier branch may be a shorter one.
+        """
+        self._lowest = height
         kept = {place: pool for place, pool in self._pools.items() if place[1] >= self._lowest}
         self._pools = kept
 

@@ -17,15 +17,14 @@ from fedchain.ledger.block import Block
 from fedchain.ledger.bodies import read_block, read_state, read_state_bytes
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.database import BlockRow
-from fedchain.ledger.library import Library
-from fedchain.ledger.rules import ZERO, Rules, genesis
+from fedchain.ledger.library import Library, sized
+from fedchain.ledger.rules import ZERO, Rules, genesis, limits_of
 from fedchain.ledger.store import Store
 from fedchain.ledger.validity import Transition
 
 Progress = Callable[[int, int], None]
 """(blocks checked, blocks in all), genesis included."""
 
-_KEPT_STATES = 4
 _THREADS = (os.cpu_count() or 1) - 1
 _LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
 
@@ -82,7 +81,7 @@ def _verify_store(
     store: Store, transition_of: Callable[[Rules], Transition], progress: Progress | None
 ) -> Verification:
     passed, chain, previous = 0, None, ZERO
-    library = Library(_KEPT_STATES, store.state, store.block, threads=_THREADS)
+    library = sized(limits_of(store.rules), store.state, store.block, _THREADS)
     try:
         total = database.count_blocks(store.connection)
         for row, coming in _read_ahead(store):
@@ -136,7 +135,7 @@ def _chain_of(
     state = read_state(store.blobs, store.rules, first.header)
     if genesis(store.rules, state).header != first.header or first.messages:
         raise LedgerError("genesis: is not the block that the rules and its weights make")
-    return Chain(first, state, store.rules, transition_of(store.rules), library)
+    return Chain(first, state, store.rules, transition_of(store.rules), library, keep=None)
 
 
 def _check_rules(chain: Chain, row: BlockRow, block: Block) -> None:

@@ -19,8 +19,9 @@ from fedchain.timing import Stopwatch
 
 TRIES = 65_536
 """Nonces tried between two looks at the network: a loser stops at most this much too late."""
-KEPT_ROUNDS = 8
-"""Rounds below the head whose messages are kept: a heavier branch may be a shorter one."""
+KEPT_ROUNDS = 2
+"""Rounds below the head whose messages are kept: most forks are that short. After a deeper one
+the holders, who follow the same head, send their messages again."""
 KEPT_REFUSALS = 1_000
 """Refusals that a node remembers, the first ones of a run."""
 

@@ -8,9 +8,11 @@ answer was lost. Sending the same answer again costs nothing, since its noise is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from fedchain.privacy.mechanisms import Mechanism
+
+REMEMBERED = 8
+"""Parents whose answer is known to have been given; one more is counted anew, to be safe."""
 
 
 class Budget:
@@ -23,15 +25,14 @@ class Budget:
     (True, False)
     """
 
-    def __init__(self, mechanism: Mechanism, parents: Iterable[bytes] = ()) -> None:
-        """Start a budget, or continue one: parents are the block hashes answered before."""
-        self.mechanism = mechanism
-        self._parents = set(parents)
+    __slots__ = ("_answered", "mechanism", "releases")  # there may be a million of them
 
-    @property
-    def releases(self) -> int:
+    def __init__(self, mechanism: Mechanism) -> None:
+        """Start a budget."""
+        self.mechanism = mechanism
+        self.releases = 0
         """Releases made so far."""
-        return len(self._parents)
+        self._answered: tuple[bytes, ...] = ()
 
     @property
     def epsilon(self) -> float:
@@ -41,7 +42,7 @@ class Budget:
     def allows(self, parent: bytes) -> bool:
         """Say whether the holder may answer this parent; without a promise it always may."""
         return (
-            parent in self._parents
+            parent in self._answered
             or self.releases < self.mechanism.releases
             or math.isinf(self.mechanism.epsilon_per_release)
         )
@@ -57,4 +58,6 @@ class Budget:
                 f"privacy budget: all {self.mechanism.releases} releases are made; "
                 "the holder must stay silent"
             )
-        self._parents.add(parent)
+        if parent not in self._answered:
+            self.releases += 1
+            self._answered = (*self._answered, parent)[-REMEMBERED:]

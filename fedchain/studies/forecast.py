@@ -10,7 +10,7 @@ from typing import Any
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
-from fedchain.ledger.library import KEPT_BLOCKS, KEPT_STATES
+from fedchain.ledger.library import kept
 from fedchain.privacy.guarantee import guarantee, warnings_for
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
@@ -198,8 +198,8 @@ def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
     first = task.holders[0]
     example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
     data = example * (scenario.nodes.holders * asked.learning.examples + asked.learning.held_out)
-    blocks = min(scenario.rounds, KEPT_BLOCKS) * block_bytes(asked)
-    states = min(scenario.rounds, KEPT_STATES) * state_bytes(asked)
+    blocks = min(scenario.rounds, kept(block_bytes(asked))) * block_bytes(asked)
+    states = min(scenario.rounds, kept(state_bytes(asked))) * state_bytes(asked)
     return peak_rss_mb() + LATER_MB + (COPIES * data + blocks + states) / 1e6
 
 

@@ -12,8 +12,9 @@ from ledger_world import EASY, World, make_world, mined, names, step
 
 from fedchain.errors import InvalidBlock
 from fedchain.ledger.block import Block, block_hash
-from fedchain.ledger.chain import MOST_ORPHANS, Chain
+from fedchain.ledger.chain import Chain
 from fedchain.ledger.library import Library
+from fedchain.ledger.orphans import MOST_ORPHANS
 from fedchain.ledger.state import hash_memory, hash_weights
 from fedchain.ledger.work import compact_from_target, retarget, target_from_compact, work_of
 
@@ -304,3 +305,36 @@ def test_weights_of_float32_travel_as_they_are():
     chain = Chain(world.genesis, world.state, world.rules, rounded, Library())
     after = rounded(world.state, world.messages(world.chain_id, 1))
     assert chain.add(world.block(chain, after=after), LATE).kind == "extended"
+
+
+def grown(keep: int | None) -> tuple[Chain, list[Block]]:
+    """Return a chain that remembers some heights below its head, and its blocks."""
+    source, blocks = WORLD.chain(), []
+    while source.height < WORLD.rules.rounds:
+        blocks.append(WORLD.block(source))
+        source.add(blocks[-1], 10**6)
+    chain = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, Library(), keep=keep)
+    for block in blocks:
+        chain.add(block, 10**6)
+    return chain, blocks
+
+
+def test_old_blocks_are_forgotten_but_not_the_way_to_the_head():
+    chain, blocks = grown(keep=2)
+    whole, _ = grown(keep=None)
+    assert (chain.head, chain.work, chain.path()) == (whole.head, whole.work, whole.path())
+    assert len(chain) == len(whole) == WORLD.rules.rounds + 1
+    assert chain.stale == 0
+    known = [block_hash(block.header) in chain for block in blocks]
+    assert known == [False] * (len(blocks) - 3) + [True] * 3
+    assert all(block_hash(block.header) in whole for block in blocks)
+
+
+def test_a_fork_off_a_forgotten_block_waits_and_changes_nothing():
+    chain, blocks = grown(keep=2)
+    late = WORLD.block(grown(keep=None)[0], block_hash(blocks[0].header), holders=range(2))
+    assert chain.add(late, 10**6).kind == "orphan"
+    assert chain.stale == 0
+    fresh = WORLD.block(chain, block_hash(blocks[-2].header), holders=range(2))
+    assert chain.add(fresh, 10**6).kind == "side"
+    assert chain.stale == 1

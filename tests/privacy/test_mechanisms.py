@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fedchain.errors import ScenarioError
-from fedchain.privacy.budget import Budget
+from fedchain.privacy.budget import REMEMBERED, Budget
 from fedchain.privacy.guarantee import guarantee, warnings_for
 from fedchain.privacy.mechanisms import Mechanism, gaussian, knorm, mechanisms, none
 from fedchain.privacy.mechanisms.gaussian import GAUSSIAN_TOTALS
@@ -151,6 +151,13 @@ def test_the_pure_total_of_knorm_is_the_sum_and_far_above_the_tight_one():
     assert mechanism.pure_total > 50 * mechanism.epsilon_after(44)
 
 
+def spent(mechanism, *parents: bytes) -> Budget:
+    budget = Budget(mechanism)
+    for parent in parents:
+        budget.spend(parent)
+    return budget
+
+
 def test_asking_again_for_the_same_parent_is_the_same_release():
     budget = Budget(gaussian(3, 5, epsilon=1.0, clip=0.1))
     for parent in (b"a", b"b", b"a", b"fork of b", b"b"):
@@ -160,7 +167,7 @@ def test_asking_again_for_the_same_parent_is_the_same_release():
 
 
 def test_a_holder_without_releases_left_must_stay_silent():
-    budget = Budget(gaussian(1, 5, epsilon=1.0, clip=0.1, spare_releases=1), [b"a", b"b"])
+    budget = spent(gaussian(1, 5, epsilon=1.0, clip=0.1, spare_releases=1), b"a", b"b")
     assert budget.epsilon <= 1.0
     assert budget.allows(b"b")
     assert not budget.allows(b"c")
@@ -169,8 +176,18 @@ def test_a_holder_without_releases_left_must_stay_silent():
 
 
 def test_a_run_without_a_promise_never_runs_out():
-    budget = Budget(none(1, 5), [b"a", b"b", b"c"])
+    budget = spent(none(1, 5), b"a", b"b", b"c")
     assert budget.allows(b"d")
+
+
+def test_an_answer_that_is_long_past_counts_again_rather_than_not_at_all():
+    parents = [b"%d" % number for number in range(3 * REMEMBERED)]
+    budget = spent(gaussian(100, 5, epsilon=1.0, clip=0.1), *parents)
+    for parent in parents[-REMEMBERED:]:
+        budget.spend(parent)
+    assert budget.releases == len(parents)
+    budget.spend(parents[0])
+    assert budget.releases == len(parents) + 1
 
 
 def test_a_delta_that_one_record_in_n_passes_is_warned_of_with_n():
