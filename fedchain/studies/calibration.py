@@ -47,6 +47,9 @@ from fedchain.world import World, world_of
 if TYPE_CHECKING:
     from torch import nn
 
+    from fedchain.arrays import Vector
+    from fedchain.learning.gradients import CohortGradients
+
 DENSE = ((30, (), 43), (784, (64,), 60), (784, (64,), 300), (100, (100, 100, 100), 60),
          (784, (600,), 60), (784, (600,), 400), (64, (), 400))  # fmt: skip
 """Dense networks: inputs, hidden layers, examples a holder."""
@@ -56,7 +59,7 @@ NETS = ((32, 2, 2, 40), (32, 2, 2, 150), (32, 2, 8, 20), (64, 2, 2, 8), (64, 2, 
 UNKNOWN = ((30, 20, 40), (100, 100, 60), (300, 200, 40), (100, 20, 10), (300, 300, 100))
 """Networks with a layer that only vmap knows: inputs, hidden, examples a holder."""
 HOLDERS = 50
-"""Holders whose gradients are measured, one chunk of them on every core."""
+"""Holders of a dense network whose gradients are measured; of others one a core."""
 DIMENSION = 100_000
 """Numbers of the directions that are made, checked and aggregated."""
 ROWS = 64
@@ -141,13 +144,14 @@ def _task(records: Sequence[Records], model: Callable[[], nn.Module], loss: str)
 
 def _dense(inputs: int, hidden: Sequence[int], n: int) -> Task:
     kind = Part("mlp", {"hidden": list(hidden)}) if hidden else Part("softmax", {})
-    records = _records(1, (n, inputs), lambda: np.arange(n) % 10)
+    records = _records(HOLDERS, (n, inputs), lambda: np.arange(n) % 10)
     return _task(records, lambda: models.build(kind, (inputs,), 10), "cross_entropy")
 
 
 def _net(size: int, levels: int, width: int, n: int) -> Task:
     part = Part("gajdosech_unet", {"levels": levels, "width": width, "norm": "group"})
-    records = _records(1, (n, 5, size, size), lambda: np.ones((n, size, size), np.float32))
+    masks = np.ones((n, size, size), np.float32)
+    records = _records(cores_of(None), (n, 5, size, size), lambda: masks)
     return _task(records, lambda: models.build(part, (5, size, size), 1), "dice")
 
 
@@ -158,24 +162,31 @@ def _unknown(inputs: int, hidden: int, n: int) -> Task:
         layers = nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.Linear(hidden, 10)
         return nn.Sequential(*layers)
 
-    return _task(_records(1, (n, inputs), lambda: np.arange(n) % 10), model, "cross_entropy")
+    records = _records(cores_of(None), (n, inputs), lambda: np.arange(n) % 10)
+    return _task(records, model, "cross_entropy")
 
 
 def _gradients(method: Method, given: Sequence[Task], cores: int) -> Passes:
-    """Fit the rates of one method: a chunk of holders on every core at once."""
+    """Fit the rates of one method: a cohort in chunks, dealt to the cores."""
     from fedchain.learning.gradients import CohortGradients
     from fedchain.learning.weights import flat_weights
 
     counts, spent = [], []
     for task in given:
         first, weights = CohortGradients(task, 1.0), flat_weights(task.model())
+        counted, holders = _counted(task), len(task.holders)
+        parts = np.array_split(np.arange(holders), chunks(holders, counted))
+        cohort = [part.tolist() for part in parts]
         threads = [first, *(first.twin() for _ in range(cores - 1))]
-        counted = _counted(task)
-        chunk = [0] * (HOLDERS // chunks(HOLDERS, counted))
-        works = [partial(gradients, weights, chunk) for gradients in threads]
-        spent.append(side_by_side(works) / (cores * len(chunk)))
+        works = [partial(_each, g, weights, cohort[k::cores]) for k, g in enumerate(threads)]
+        spent.append(side_by_side(works) / holders)
         counts.append(astuple(counted.gradient))
     return Passes(*fitted(counts, spent, astuple(ROUGH.gradients[method])))
+
+
+def _each(gradients: CohortGradients, weights: Vector, cohort: Sequence[Sequence[int]]) -> None:
+    for chunk in cohort:
+        gradients(weights, chunk)
 
 
 def _forward(given: Sequence[Task]) -> Passes:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fedchain.studies.rates import kept
+from fedchain.studies import rates
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -159,7 +159,7 @@ def _gpu() -> Finding:
 
 
 def _rates() -> Finding:
-    if kept() is None:
+    if rates.here() is None:
         words = "this machine was not measured; for better estimates: fedchain doctor --calibrate"
         return Finding("rates", "note", words)
     return Finding("rates", "ok", "this machine was measured; fedchain explain goes by it")

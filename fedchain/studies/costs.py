@@ -276,9 +276,9 @@ MESSAGE = 223
 """Bytes of a message beside its direction and its proof, with a mechanism of 8 letters."""
 PROOF, HASH, HEADER, LENGTH = 17, 32, 264, 4
 """Bytes of a proof beside its hashes, of a hash, of a header, of the length before an item."""
-ROW, LINE = 330, 420
-"""Bytes of a message in the database with its indexes, and in the events."""
-BLOCK_ROW, ROUND_LINE = 1600, 1000
+ROW, LINE = 207, 341
+"""Bytes of a message in the database with its indexes, and in the events: measured."""
+BLOCK_ROW, ROUND_LINE = 590, 600
 """Bytes of a block in the database with its indexes, and of a round in the events."""
 
 

@@ -16,6 +16,7 @@ from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
 from fedchain.statements import peak_rss_mb
+from fedchain.studies import rates
 from fedchain.studies.costs import (
     ROUGH,
     Configuration,
@@ -26,7 +27,6 @@ from fedchain.studies.costs import (
     wire_bytes,
 )
 from fedchain.studies.counting import configuration, learning
-from fedchain.studies.rates import kept
 from fedchain.world import sampling_of
 
 COUNTED = 1000
@@ -154,7 +154,7 @@ def forecast(scenario: Scenario) -> Forecast:
     private, nodes, first = math.isfinite(mechanism.clip), scenario.nodes, task.holders[0]
     counted = learning(task, mechanism.clip, mechanism.unit, examples, held_out)
     asked = configuration(scenario, counted, private=private)
-    records, rates = math.ceil(examples * first.count / first.examples), kept()
+    records, found = math.ceil(examples * first.count / first.examples), rates.here()
     sampled = nodes.asked < nodes.holders
     return Forecast(
         scenario=scenario,
@@ -165,8 +165,8 @@ def forecast(scenario: Scenario) -> Forecast:
         words=guarantee(mechanism, mechanism.releases, task.record, sampled=sampled),
         warnings=tuple(warnings_for(mechanism, [records])),
         asked=asked,
-        round_seconds=seconds(asked, rates or ROUGH),
-        calibrated=rates is not None,
+        round_seconds=seconds(asked, found or ROUGH),
+        calibrated=found is not None,
         memory_mb=_memory_mb(scenario, asked, task),
         disk_mb=scenario.rounds * stored_bytes(asked) / 1e6,
     )
@@ -195,9 +195,13 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
 
 def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
     """Add data, libraries and what the ledger keeps at hand to what this process has needed."""
+    from fedchain.learning.gradients import REMEMBERED
+
     first = task.holders[0]
     example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
-    data = example * (scenario.nodes.holders * asked.learning.examples + asked.learning.held_out)
+    made = isinstance(task.holders, list | tuple)  # others make records when they are asked
+    holders = scenario.nodes.holders if made else min(scenario.nodes.holders, REMEMBERED)
+    data = example * (holders * asked.learning.examples + asked.learning.held_out)
     blocks = min(scenario.rounds, kept(block_bytes(asked))) * block_bytes(asked)
     states = min(scenario.rounds, kept(state_bytes(asked))) * state_bytes(asked)
     return peak_rss_mb() + LATER_MB + (COPIES * data + blocks + states) / 1e6

@@ -18,7 +18,7 @@ LARGEST_FILE = 65_536
 """Bytes of the largest file of rates that is read."""
 
 
-def kept() -> Rates | None:
+def here() -> Rates | None:
     """Return the rates that were measured on this machine, or None.
 
     A file that is damaged, or of another layout, counts as none.
