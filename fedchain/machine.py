@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 """Names of glibc's malloc.h."""
 SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",  # an idle OpenMP thread would spin on a core that others need
@@ -26,7 +26,6 @@ def prepare() -> None:
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    keep_freed_memory()
 
 
 def one_thread() -> None:
@@ -43,7 +42,8 @@ def keep_freed_memory() -> None:
     """Ask the C library not to hand freed blocks of megabytes back to the system.
 
     Activations of every batch come and go; fetching their pages anew costs more than the
-    arithmetic on them. Does nothing where the C library is not glibc.
+    arithmetic on them. What is needed once, before the rounds, should be freed before this is
+    asked for. Does nothing where the C library is not glibc.
 
     >>> keep_freed_memory()
     """
@@ -54,6 +54,7 @@ def keep_freed_memory() -> None:
         library.mallopt(M_MMAP_THRESHOLD, 1 << 30)
         library.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
         library.mallopt(M_TOP_PAD, 1 << 26)
+        library.mallopt(M_ARENA_MAX, 2)  # what one thread has freed another may have
 
 
 def cache_folder() -> Path:

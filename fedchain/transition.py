@@ -24,7 +24,7 @@ from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
 from fedchain.update import updates
 
-KEPT_NUMBERS, FEWEST, MOST = 2**23, 4, 16
+KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """Steps that are remembered, those of the last rounds and of their forks: so many numbers of
 weights and gradients, and bounds on how many steps that is."""
 

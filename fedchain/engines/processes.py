@@ -10,7 +10,7 @@ from itertools import repeat
 
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
-from fedchain.machine import one_thread, prepare
+from fedchain.machine import keep_freed_memory, one_thread, prepare
 from fedchain.nodes.speakers import Asked, Speakers, Spoken
 
 _speakers: list[Speakers] = []
@@ -51,6 +51,7 @@ class Processes:
 
 def _begin(source: Source, device: str) -> None:
     prepare()
+    keep_freed_memory()
     one_thread()
     _speakers.append(source.speakers(device))
 

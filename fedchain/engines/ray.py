@@ -9,7 +9,7 @@ from typing import Any
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, engines
 from fedchain.errors import MissingExtra
-from fedchain.machine import one_thread, prepare
+from fedchain.machine import keep_freed_memory, one_thread, prepare
 from fedchain.nodes.speakers import Asked, Spoken
 
 
@@ -42,6 +42,7 @@ class _Worker:
 
     def __init__(self, source: Source, device: str) -> None:
         prepare()
+        keep_freed_memory()
         one_thread()
         self._speakers = source.speakers(device)
 

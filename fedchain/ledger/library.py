@@ -21,9 +21,9 @@ from fedchain.ledger.validity import Transition, check_block, check_message, lab
 
 Held = TypeVar("Held")
 
-KEPT_BYTES = 2**24
+KEPT_BYTES = 2**22
 """Blocks, and states, that are kept in memory where they can be loaded: of these bytes."""
-FEWEST, MOST = 4, 64
+FEWEST, MOST = 3, 64
 """Bounds on how many that is: the forks of the last round, and enough for small ones."""
 KEPT_VERDICTS = 1024
 """Checked messages and blocks that are remembered, beside the messages of a few blocks."""
@@ -214,8 +214,8 @@ def sized(
 def kept(size: int) -> int:
     """Return how many things of this many bytes are kept in memory.
 
-    >>> kept(5_000_000), kept(1_000_000), kept(1000)
-    (4, 16, 64)
+    >>> kept(5_000_000), kept(400_000), kept(1000)
+    (3, 10, 64)
     """
     return max(FEWEST, min(MOST, KEPT_BYTES // size))
 

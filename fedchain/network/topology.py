@@ -113,15 +113,13 @@ def complete(
     [[0.0, 0.1, 0.1], [0.1, 0.0, 0.1]]
     """
     law, seats = latencies.build(latency_ms), nodes - compute
-    among = np.column_stack(np.triu_indices(compute, 1))
-    between = _quickest(compute, compute, among, law(len(among), generator) / 1000.0)
+    delays, upper = np.zeros((compute, nodes)), np.triu_indices(compute, 1)
+    delays[upper] = law(len(upper[0]), generator) / 1000.0
+    delays[:, :compute] += delays[:, :compute].T
     # Seat by seat: one more draws after the others, and leaves their latencies alone.
-    down = law(seats * compute, generator).reshape(seats, compute).T / 1000.0
-    delays = np.full((compute, nodes), np.inf)
-    delays[:, :compute] = between
-    for relay in range(compute):
-        through = between[:, relay, None] + down[relay]
-        np.minimum(delays[:, compute:], through, out=delays[:, compute:])
+    delays[:, compute:] = law(seats * compute, generator).reshape(seats, compute).T / 1000.0
+    for relay in range(compute):  # Floyd and Warshall; no seat passes anything on
+        np.minimum(delays, delays[:, relay, None] + delays[relay], out=delays)
     return delays
 
 
