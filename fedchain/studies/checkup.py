@@ -128,6 +128,8 @@ def _disk(runs: Path) -> Finding:
 
 def _writable(runs: Path) -> Finding:
     place = _nearest(runs)
+    if runs.exists() and not runs.is_dir():
+        return Finding("runs", "missing", f"{runs} is a file; choose another folder with --out")
     try:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".fedchain-"):
             pass

@@ -1,0 +1,264 @@
+"""The cost model beside measured rounds: seconds, bytes on the wire, bytes on disk.
+
+    python benchmarks/predictions.py [case ..] [--rounds N] [--json FILE] [--into docs/scale.md]
+    python benchmarks/predictions.py --given FILE --into docs/scale.md
+
+Measures the rates of this machine, predicts a round of each case, runs each case in a process of
+its own, and prints both with the error. ``--into`` writes the tables of a page anew, ``--given``
+takes what an earlier ``--json`` has written instead of measuring. Anything else that runs on the
+machine disturbs it: the load is told beside the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fedchain.machine import prepare
+
+prepare()  # before numpy reads how many threads one operation may take
+
+import far  # noqa: E402
+import workloads  # noqa: E402
+
+from fedchain import load, run  # noqa: E402
+from fedchain.ledger.block import encode_block  # noqa: E402
+from fedchain.ledger.message import encode_message  # noqa: E402
+from fedchain.ledger.store import Store  # noqa: E402
+from fedchain.results import LEDGER  # noqa: E402
+from fedchain.scenario import Scenario, from_mapping  # noqa: E402
+from fedchain.studies.calibration import Rounds, measured  # noqa: E402
+from fedchain.studies.costs import (  # noqa: E402
+    Rates,
+    header_and_weights,
+    seconds,
+    stored_bytes,
+    wire_bytes,
+)
+from fedchain.studies.forecast import forecast  # noqa: E402
+from fedchain.studies.rates import plain, rates_of, rows  # noqa: E402
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+GOAL = 0.25
+"""Largest error of a good prediction."""
+FEW, SOME = 6, 16
+"""Rounds of cases that take long, and of the others."""
+
+
+def mlp(holders: int, rounds: int, *, private: bool = True, **task: Any) -> Scenario:
+    """Return the dense network of the other benchmarks, measured in every round."""
+    values = workloads.scenario("mlp", holders, rounds, private=private, clip=1.0)
+    values["task"] |= task
+    return from_mapping({**values, "evaluate": {"every": 1, "samples": 0}})
+
+
+def cohort(rounds: int) -> Scenario:
+    """Return 10,000 registered holders, 100 of them asked in a round."""
+    return from_mapping({
+        "version": 1,
+        "name": "cohort",
+        "rounds": rounds,
+        "nodes": {"holders": 10_000, "cohort": 100, "compute": 3},
+        "task": {"kind": "scale:drawn", "model": {"kind": "mlp", "hidden": [64]}},
+        "privacy": {"kind": "gaussian", "noise_multiplier": 1.0, "clip": 1.0},
+        "aggregation": {"kind": "l_nearest", "keep": 80},
+        "update": {"kind": "adam", "learning_rate": 0.01},
+    })  # fmt: skip
+
+
+def scans(rounds: int) -> Scenario:
+    """Return ten holders of the small U-Net of ``first_light``."""
+    smaller = {"nodes.holders": 10, "aggregation.keep": 7, "attacks": [], "rounds": rounds}
+    records = {"task.records_per_holder": 40, "task.held_out": 100}
+    return load(SCENARIOS / "first_light.yaml", set={**smaller, **records})
+
+
+CASES: dict[str, tuple[str, Scenario]] = {
+    "mlp-10": ("dense 784-64-10, K = 10, private", mlp(10, SOME)),
+    "mlp-50": ("dense 784-64-10, K = 50, private", mlp(50, SOME)),
+    "mlp-50-plain": ("dense 784-64-10, K = 50", mlp(50, SOME, private=False)),
+    "mlp-200": ("dense 784-64-10, K = 200, private", mlp(200, SOME)),
+    "dense-million": ("dense, d = 1,000,120, K = 8, private", mlp(8, FEW, hidden=1258)),
+    "logistic": (
+        "logistic regression, breast cancer, K = 10, private",
+        load(SCENARIOS / "breast_cancer.yaml", set={"rounds": SOME}),
+    ),
+    "u-net-32": ("U-Net 32 x 32, d = 2,035, K = 10 x 40 scans, private", scans(FEW)),
+    "u-net-64": (
+        "U-Net 64 x 64, d = 29,689, K = 10 x 8 scans, private",
+        from_mapping(workloads.scenario("unet", 10, FEW, private=True, clip=1.0)
+                     | {"evaluate": {"every": 1, "samples": 0}}),
+    ),
+    "cohort": ("dense 32-64-2, 100 asked of 10,000, private", cohort(SOME)),
+}  # fmt: skip
+"""What is predicted and measured, by name: words and scenario."""
+
+
+def main() -> None:
+    """Predict, measure, print; write where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", metavar="case", help=" or ".join(CASES))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--given", type=Path, metavar="FILE", help="figures of an earlier run")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="write its tables anew")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if unknown := set(asked.cases) - set(CASES):
+        parser.error(f"no case {', '.join(sorted(unknown))}; one of {', '.join(CASES)}")
+    if asked.here:
+        print(json.dumps(found(CASES[asked.cases[0]][1])))
+        return
+    figures = json.loads(asked.given.read_text()) if asked.given else compared(asked.cases)
+    print("\n".join(told(figures)))
+    if asked.json:
+        asked.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if asked.into:
+        asked.into.write_text(filled(asked.into.read_text(), tables(figures)))
+
+
+def compared(cases: list[str]) -> dict[str, Any]:
+    """Return the rates, and each case predicted and measured."""
+    rates = measured()
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}, torch {version('torch')}",
+        "load": round(os.getloadavg()[0], 1),
+        "rates": plain(rates),
+        "cases": {
+            name: {"words": CASES[name][0], **predicted(CASES[name][1], rates), **apart(name)}
+            for name in cases or CASES
+        },
+    }
+
+
+def predicted(scenario: Scenario, rates: Rates) -> dict[str, Any]:
+    """Return what the model says of a round."""
+    asked = forecast(scenario).asked
+    stages = seconds(asked, rates)
+    return {
+        "predicted": {
+            "seconds": sum(stages.values()),
+            "wire": wire_bytes(asked)["all"],
+            "stored": stored_bytes(asked),
+        },
+        "stages": stages,
+    }
+
+
+def apart(name: str) -> dict[str, Any]:
+    """Run a case in a process of its own, which nothing before it has warmed or filled."""
+    command = [sys.executable, __file__, name, "--here"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return {"measured": json.loads(done.stdout)}
+
+
+def found(scenario: Scenario) -> dict[str, float]:
+    """Run a case, and return the median seconds, the mean bytes of a round."""
+    watch = Growing()
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".fedchain-") as folder:
+        done = run(scenario, folder, audience=watch)
+        grown = growing_bytes(done.folder) - watch.began
+        with Store.open(done.folder / LEDGER, writable=False) as store:
+            blocks = list(store.blocks())
+    compute, asked = scenario.nodes.compute, scenario.nodes.asked
+    fetched = asked * header_and_weights(forecast(scenario).asked)
+    sent = sum(
+        compute * sum(len(encode_message(message)) for message in block.messages)
+        + (compute - 1) * len(encode_block(block))
+        for block in blocks
+    )
+    return {
+        "seconds": watch.median,
+        "wire": sent / len(blocks) + fetched,
+        "stored": grown / len(blocks),
+    }
+
+
+class Growing(Rounds):
+    """Notes how large the run folder is when the rounds begin."""
+
+    began = 0
+
+    def begins(self, folder: Path, world: Any) -> None:
+        """Note the size, and when the first round begins."""
+        self.began = growing_bytes(folder)
+        super().begins(folder, world)
+
+
+def growing_bytes(folder: Path) -> int:
+    """Return the bytes of what grows with every round: the ledger and the events.
+
+    What the database keeps beside itself while it is open is not counted.
+    """
+    files = [*(folder / LEDGER).rglob("*"), folder / "events.ndjson"]
+    beside = ("-wal", "-shm")
+    return sum(f.stat().st_size for f in files if f.is_file() and not f.name.endswith(beside))
+
+
+def told(figures: Mapping[str, Any]) -> list[str]:
+    """Return a line a case: predicted, measured, error."""
+    lines = [f"{figures['machine']}, load {figures['load']} at the start"]
+    for case in figures["cases"].values():
+        said, seen = case["predicted"], case["measured"]
+        lines.append(case["words"])
+        for what, unit, scale in (("seconds", "ms", 1e3), ("wire", "MB", 1e-6),
+                                  ("stored", "MB", 1e-6)):  # fmt: skip
+            error = said[what] / seen[what] - 1
+            mark = "" if abs(error) < GOAL else "  beyond the goal"
+            values = f"{said[what] * scale:9.3f} {unit} said {seen[what] * scale:9.3f} measured"
+            lines.append(f"  {what:8}{values} {error:+6.0%}{mark}")
+    return lines
+
+
+def tables(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tables of the page, by the name between their marks."""
+    rates = rates_of(figures["rates"])
+    compared_rows = [
+        (
+            case["words"],
+            *(f"{1e3 * case[kind]['seconds']:.1f}" for kind in ("predicted", "measured")),
+            error(case, "seconds"),
+            *(f"{case[kind]['wire'] / 1e6:.2f}" for kind in ("predicted", "measured")),
+            error(case, "wire"),
+            *(f"{case[kind]['stored'] / 1e6:.2f}" for kind in ("predicted", "measured")),
+            error(case, "stored"),
+        )
+        for case in figures["cases"].values()
+    ]
+    heading = ("round", "ms said", "ms measured", "error", "MB on the wire said", "counted",
+               "error", "MB stored said", "measured", "error")  # fmt: skip
+    machine = f"Measured on {figures['machine']}; load {figures['load']} at the start."
+    return {
+        "rates": f"{machine}\n\n" + far.table(("what", "a second", "one takes"), rows(rates)),
+        "predictions": far.table(heading, compared_rows),
+        **far.tables(rates),
+    }
+
+
+def error(case: Mapping[str, Any], what: str) -> str:
+    """Return by how much a prediction is off, as a share of what was measured."""
+    return f"{case['predicted'][what] / case['measured'][what] - 1:+.0%}"
+
+
+def filled(page: str, made: Mapping[str, str]) -> str:
+    """Return a page with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
+    for name, text in made.items():
+        marks = re.compile(f"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        if not marks.search(page):
+            raise SystemExit(f"page: has no <!-- {name} --> .. <!-- end -->")
+        page = marks.sub(lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page)
+    return page
+
+
+if __name__ == "__main__":
+    main()
