@@ -195,7 +195,7 @@ class Simulation:
             world.rules,
             self._steps,
             effort,
-            self._store.block_by,
+            self._recalled,
             self._watch,
         )
 
@@ -235,8 +235,17 @@ class Simulation:
         self._watch.share("gradients", time.perf_counter() - began, seconds)
         return heard
 
+    def _recalled(self, parent: bytes, address: bytes) -> Block | None:
+        """Return what the ledger of an interrupted run has from this compute node."""
+        height = self.chain.height_of(parent)
+        if height is not None and height >= self._store.highest:
+            return None
+        return self._store.block_by(parent, address)
+
     def _recorded(self, asked: Asked) -> Message | None:
         """Return what the ledger of an interrupted run has from this holder."""
+        if asked.occasion.round > self._store.highest:
+            return None
         parent, identity = asked.occasion.parent, identity_of(asked.identity.public_key)
         return self._store.message_by_identity(parent, identity)
 
