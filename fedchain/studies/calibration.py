@@ -270,7 +270,7 @@ def _with_disk(rates: Rates, folder: Path) -> Rates:
         return lambda: blobs.put({numbers.bytes(32): [bytes(size)] for _ in range(BLOBS)})
 
     commit, large = quickly(written(1000)), quickly(written(LARGE))
-    return replace(rates, commit=commit, store=max(0.0, large - commit) / (BLOBS * LARGE))
+    return replace(rates, commit=commit / BLOBS, store=max(0.0, large - commit) / (BLOBS * LARGE))
 
 
 def _with_rounds(rates: Rates, folder: Path) -> Rates:

@@ -119,7 +119,7 @@ _WORDS = {
     "update": "numbers updated",
     "hash": "bytes of SHA-256",
     "store": "bytes stored",
-    "commit": "blocks committed",
+    "commit": "blobs committed",
     "attempt": "nonces tried",
     "event": "deliveries",
     "holder": "everything else of a holder",
