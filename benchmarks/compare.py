@@ -95,7 +95,7 @@ def in_turns(cases: list[plan.Case]) -> list[dict[str, Any]]:
 
 def starts(turns: int) -> dict[str, Any]:
     """Time whole processes of fedchain from outside: a run, the help, the import."""
-    found: dict[str, list[Any]] = {"run": [], "help": [], "import": [], "python": []}
+    found: dict[str, list[Any]] = {"run": [], "help": [], "import": []}
     program = [sys.executable, "-m", "fedchain"]
     scenario = workloads.scenario("mlp", 50, PROCESS_ROUNDS, private=False, clip=1.0)
     for _ in range(turns):
@@ -106,7 +106,6 @@ def starts(turns: int) -> dict[str, Any]:
                 "run": [*program, "run", str(file), "--out", folder],
                 "help": [*program, "--help"],
                 "import": [sys.executable, "-c", "import fedchain"],
-                "python": [sys.executable, "-c", ""],
             }
             for name, command in commands.items():
                 found[name].append(dataclasses.asdict(measuring.timed(command)))

@@ -30,8 +30,9 @@ pfl has a mechanism for that, the others were given it in a few lines of torch. 
 the learning part of a round: gradients, clipping, noise, normalisation to the integers that are
 sent, exact l-nearest (the others: mean), update; *the full protocol* adds hashes, signatures,
 work of 8 bits, three compute nodes that check each other, and the ledger on disk. Weights after
-the rounds without privacy agree with a plain loop in float64 to 1e-4 for every row, or the row
-fails. Milliseconds a round without start-up. Process and memory: from outside, cold start to end,
+the rounds without privacy agree with a plain loop in float64 to 1e-4 (fedchain's round by round,
+since rounding may bring a ReLU to its other side), or the row fails. Milliseconds a round without
+start-up. Process and memory: from outside, cold start to end,
 50 holders, not private, 53 rounds (Flower: 11); memory is the largest sum over all processes.
 """
 IMAGES = """
@@ -225,7 +226,10 @@ def stages_section(rows: list[Row], floors: Results) -> str:
         "signing": ("SHA-256 of what is sent, signatures", sum_of(floors, "hash", "sign")),
         "network": ("every signature checked once", sum_of(floors, "verify")),
         "aggregation": ("one read of what was sent", sum_of(floors, "read")),
-        "ledger": ("the same bytes written, one sync", sum_of(floors, "write")),
+        "ledger": (
+            "the same bytes written and synced; fedchain writes beside the round",
+            sum_of(floors, "write"),
+        ),
     }
     text = ""
     if stages := stages_of(rows, "mlp 50 private"):

@@ -129,24 +129,26 @@ def mean(rows: Tensor) -> Tensor:
     return rows.mean(0)
 
 
-def plain_loop(holders: int, rounds: int, aggregate: Callable[[Tensor], Tensor] = mean) -> Tensor:
-    """Return the weights after the rounds of a plain loop in torch, without privacy."""
-    module, everyone = model().double(), [tensors(holder) for holder in range(holders)]
+def plain_step(
+    weights: Tensor, holders: int, aggregate: Callable[[Tensor], Tensor] = mean
+) -> Tensor:
+    """Return the weights (d,) after a round in plain torch and float64, without privacy."""
+    module, rows = model().double(), []
+    nn.utils.vector_to_parameters(weights, module.parameters())
+    for holder in range(holders):
+        inputs, labels = tensors(holder)
+        loss = nn.functional.cross_entropy(module(inputs.double()), labels)
+        found = torch.autograd.grad(loss, list(module.parameters()))
+        rows.append(torch.cat([gradient.flatten() for gradient in found]))
+    return weights - RATE * aggregate(torch.stack(rows))
+
+
+def plain_loop(holders: int, rounds: int, aggregate: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the weights after the rounds of a plain loop."""
+    weights = flat(model()).double()
     for _ in range(rounds):
-        rows = []
-        for inputs, labels in everyone:
-            loss = nn.functional.cross_entropy(module(inputs.double()), labels)
-            found = torch.autograd.grad(loss, list(module.parameters()))
-            rows.append(torch.cat([gradient.flatten() for gradient in found]))
-        step = aggregate(torch.stack(rows))
-        with torch.no_grad():
-            for parameter, part in zip(
-                module.parameters(),
-                step.split([p.numel() for p in module.parameters()]),
-                strict=True,
-            ):
-                parameter.sub_(RATE * part.view_as(parameter))
-    return flat(module)
+        weights = plain_step(weights, holders, aggregate)
+    return weights
 
 
 def report(
