@@ -1,26 +1,22 @@
 """The cost model beside measured rounds: seconds, bytes on the wire, bytes on disk.
 
-    python benchmarks/predictions.py [case ..] [--rounds N] [--json FILE] [--into docs/scale.md]
+    python benchmarks/predictions.py [case ..] [--json FILE] [--into docs/scale.md]
     python benchmarks/predictions.py --given FILE --into docs/scale.md
 
 Measures the rates of this machine, predicts a round of each case, runs each case in a process of
 its own, and prints both with the error. ``--into`` writes the tables of a page anew, ``--given``
 takes what an earlier ``--json`` has written instead of measuring. Anything else that runs on the
-machine disturbs it: the load is told beside the figures.
+machine disturbs it: a gauge of other load is told beside the figures.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +25,7 @@ from fedchain.machine import prepare
 prepare()  # before numpy reads how many threads one operation may take
 
 import far  # noqa: E402
+import measuring  # noqa: E402
 import workloads  # noqa: E402
 
 from fedchain import load, run  # noqa: E402
@@ -51,6 +48,8 @@ from fedchain.studies.rates import plain, rates_of, rows  # noqa: E402
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 GOAL = 0.25
 """Largest error of a good prediction."""
+RATES = "what", "a second", "one takes"
+"""Heading of the table of rates."""
 FEW, SOME = 6, 16
 """Rounds of cases that take long, and of the others."""
 
@@ -130,9 +129,8 @@ def compared(cases: list[str]) -> dict[str, Any]:
     """Return the rates, and each case predicted and measured."""
     rates = measured()
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}, torch {version('torch')}",
-        "load": round(os.getloadavg()[0], 1),
+        "machine": "{processor}, {cores} cores, {memory_gb} GB, {system}, Python {python}, "
+        "torch {torch}".format(**measuring.machine()),
         "rates": plain(rates),
         "cases": {
             name: {"words": CASES[name][0], **predicted(CASES[name][1], rates), **apart(name)}
@@ -157,9 +155,10 @@ def predicted(scenario: Scenario, rates: Rates) -> dict[str, Any]:
 
 def apart(name: str) -> dict[str, Any]:
     """Run a case in a process of its own, which nothing before it has warmed or filled."""
-    command = [sys.executable, __file__, name, "--here"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return {"measured": json.loads(done.stdout)}
+    done = measuring.timed([sys.executable, __file__, name, "--here"])
+    if done.reason:
+        raise SystemExit(f"{name}: {done.reason}")
+    return {"measured": done.found, "gauge": done.gauge}
 
 
 def found(scenario: Scenario) -> dict[str, float]:
@@ -207,7 +206,7 @@ def growing_bytes(folder: Path) -> int:
 
 def told(figures: Mapping[str, Any]) -> list[str]:
     """Return a line a case: predicted, measured, error."""
-    lines = [f"{figures['machine']}, load {figures['load']} at the start"]
+    lines = [described(figures)]
     for case in figures["cases"].values():
         said, seen = case["predicted"], case["measured"]
         lines.append(case["words"])
@@ -237,12 +236,21 @@ def tables(figures: Mapping[str, Any]) -> dict[str, str]:
     ]
     heading = ("round", "ms said", "ms measured", "error", "MB on the wire said", "counted",
                "error", "MB stored said", "measured", "error")  # fmt: skip
-    machine = f"Measured on {figures['machine']}; load {figures['load']} at the start."
     return {
-        "rates": f"{machine}\n\n" + far.table(("what", "a second", "one takes"), rows(rates)),
+        "rates": f"{described(figures)}\n\n"
+        + far.table(("what", "a second", "one takes"), rows(rates)),
         "predictions": far.table(heading, compared_rows),
         **far.tables(rates),
     }
+
+
+def described(figures: Mapping[str, Any]) -> str:
+    """Return the machine, and whether it was shared."""
+    gauges = [case["gauge"] for case in figures["cases"].values()]
+    return (
+        f"Measured on {figures['machine']}. Other load: a fixed piece of arithmetic took "
+        f"{min(gauges):.1f} to {max(gauges):.1f} ms beside the cases."
+    )
 
 
 def error(case: Mapping[str, Any], what: str) -> str:

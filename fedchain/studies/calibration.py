@@ -40,7 +40,7 @@ from fedchain.studies.costs import (
     seconds,
 )
 from fedchain.studies.counting import configuration, learning
-from fedchain.studies.fitting import fitted, many, quickly, side_by_side
+from fedchain.studies.fitting import TIMES, fitted, many, quickly, side_by_side
 from fedchain.update import updates
 from fedchain.world import World, world_of
 
@@ -66,7 +66,7 @@ ROWS = 64
 """Directions that are aggregated."""
 TRIED = 20_000
 """Nonces that are tried."""
-BLOBS, LARGE = 3, 8_000_000
+BLOBS, LARGE = 3, 4_000_000
 """Blobs of a block, and bytes of large ones."""
 TINY = ((8, 1), (64, 1), (64, 9))
 """Runs whose arithmetic is next to nothing: holders, compute nodes."""
@@ -270,7 +270,14 @@ def _with_disk(rates: Rates, folder: Path) -> Rates:
         return lambda: blobs.put({numbers.bytes(32): [bytes(size)] for _ in range(BLOBS)})
 
     commit, large = quickly(written(1000)), quickly(written(LARGE))
-    return replace(rates, commit=commit / BLOBS, store=max(0.0, large - commit) / (BLOBS * LARGE))
+    before = time.process_time()
+    for _ in range(TIMES):
+        written(LARGE)()
+    busy = (time.process_time() - before) / TIMES
+    size = BLOBS * LARGE
+    return replace(
+        rates, commit=commit / BLOBS, write=busy / size, store=max(0.0, large - commit) / size
+    )
 
 
 def _with_rounds(rates: Rates, folder: Path) -> Rates:

@@ -81,6 +81,8 @@ class Rates:
     """A number of the state (weights, moments) made by the update."""
     hash: float
     """A byte through SHA-256, on one core."""
+    write: float
+    """A byte of the ledger on one core, which the other threads have to do without."""
     store: float
     """A byte written to the ledger and synced."""
     commit: float
@@ -114,6 +116,7 @@ ROUGH = Rates(
     aggregate=1.0e-9,
     update=1.25e-9,
     hash=5.4e-10,
+    write=1.0e-9,
     store=1.5e-9,
     commit=1.5e-3,
     attempt=5.7e-7,
@@ -205,8 +208,8 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
     chunk; noise K d; quantising K d; hashing K d bytes / P; signing K / P; checks K d and K / P
     verifications, once for all nodes; aggregation K d; update and its hash: arrays of the state
     times d; 2^bits tries and more (``attempts``); deliveries; measuring, which takes one of the
-    P cores from the next gradients. The ledger is written while the round goes on: only what it
-    takes longer than everything else counts.
+    P cores from the next gradients. The ledger is written while the round goes on: its arithmetic
+    takes one of the P cores, and what it takes longer than everything else is waited for.
 
     Args:
         asked: the round.
@@ -227,6 +230,7 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
         "work": attempts(asked.difficulty_bits, asked.compute) * rates.attempt,
         "events": deliveries(asked) * rates.event,
         "evaluation": rates.forward.seconds(asked.learning.forward) / asked.measured_every / cores,
+        "writing": blob_bytes(asked) * rates.write / cores,
         "rest": k * rates.holder + rates.round,
     }
     written = blob_bytes(asked) * rates.store + blobs(asked) * rates.commit

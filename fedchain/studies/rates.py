@@ -118,6 +118,7 @@ _WORDS = {
     "aggregate": "numbers aggregated (l-nearest)",
     "update": "numbers updated",
     "hash": "bytes of SHA-256",
+    "write": "bytes written, without the wait",
     "store": "bytes stored",
     "commit": "blobs committed",
     "attempt": "nonces tried",

@@ -51,6 +51,6 @@ def test_a_huge_file_is_not_read():
 
 def test_every_rate_has_a_row():
     rows = rates.rows(replace(ROUGH, commit=0.0))
-    assert len(rows) == 4 * 5 + 14
+    assert len(rows) == 4 * 5 + 15
     assert ("blobs committed", "not seen", "0") in rows
     assert ("normal numbers", "200 M/s", "5 ns") in rates.rows(replace(ROUGH, noise=5e-9))
