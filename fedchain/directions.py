@@ -21,9 +21,10 @@ R = TypeVar("R")
 
 THREADS = os.cpu_count() or 1
 """Threads that share the columns."""
-BLOCK, PANEL = 100_000, 1_600_000
-"""Entries of a block, whose float64 fits the cache of one core, and of the panel of integers that
-it is cut from: each row of a panel costs a call."""
+BLOCK, PANEL = 400_000, 1_600_000
+"""Entries of a block, whose float64 fits a cache and keeps a core busy long enough for the others
+to get the interpreter's lock; and of the panel of integers that it is cut from, of which each row
+costs a call."""
 NARROWEST = 32
 """Least columns of a block, however many rows it has; a panel has at least four times as many."""
 SMALL = 2**19

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fedchain.aggregation import Aggregate, aggregations
-from fedchain.arrays import read_only
+from fedchain.arrays import ONE, read_only
 from fedchain.directions import Directions
 from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.message import Message, message_id
@@ -46,6 +46,24 @@ def canonical_json(part: Part) -> str:
     '{"keep":3,"kind":"l_nearest"}'
     """
     return json.dumps(part.plain(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def check_quorum(rules: Rules) -> None:
+    """See that the aggregation rule can work with the fewest messages that a block may have.
+
+    Args:
+        rules: of the chain; a rule of the user's own is not tried.
+
+    Raises:
+        ValueError: it cannot: such a block would have no step.
+    """
+    rule, alike = _part(aggregations, rules.aggregation, True), np.ones((rules.quorum, 1))
+    if ":" in rule.kind:
+        return
+    try:
+        aggregations.build(rule, Directions.of(ONE * alike), alike[:, 0])
+    except ValueError as error:
+        raise ValueError(f"aggregation: fails at the quorum of the ledger: {error}") from error
 
 
 class Steps:

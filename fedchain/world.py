@@ -22,7 +22,7 @@ from fedchain.nodes.sampling import Sampling
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
-from fedchain.transition import canonical_json
+from fedchain.transition import canonical_json, check_quorum
 
 Nodes = npt.NDArray[np.int64]
 MAX_NORM = 1e9
@@ -125,6 +125,7 @@ def world_of(scenario: Scenario) -> World:
         retarget_window=work.retarget_window,
         max_ahead_ms=MAX_AHEAD_MS,
     )
+    check_quorum(rules)
     everybody = nodes.compute + nodes.asked
     generator = stream(seed, "network")
     delays = read_only(topologies.build(scenario.network, nodes.compute, everybody, generator))

@@ -13,7 +13,7 @@ from fedchain.errors import LedgerError, RunError, ScenarioError
 from fedchain.ledger.message import message_id
 from fedchain.ledger.state import State
 from fedchain.registry import Part
-from fedchain.transition import Steps, canonical_json
+from fedchain.transition import Steps, canonical_json, check_quorum
 
 WORLD = make_world()
 MEAN = '{"kind":"mean","scale":"restore"}'
@@ -141,6 +141,17 @@ def test_too_few_messages_for_the_rule_make_no_step():
     krum = '{"byzantine":1,"keep":1,"kind":"krum","scale":"restore"}'
     with pytest.raises(ValueError, match="krum: got 4 messages; byzantine: 1 needs at least 5"):
         steps(krum)(start(), WORLD.messages(WORLD.chain_id, 1))
+
+
+@pytest.mark.parametrize(("quorum", "enough"), [(6, False), (7, True)])
+def test_a_rule_must_be_able_to_work_with_the_quorum(quorum, enough):
+    krum = '{"byzantine":2,"keep":1,"kind":"krum","scale":"restore"}'
+    rules = replace(WORLD.rules, aggregation=krum, holders=9, quorum=quorum)
+    if enough:
+        check_quorum(rules)
+    else:
+        with pytest.raises(ValueError, match=r"quorum of the ledger: krum: got 6 .* at least 7"):
+            check_quorum(rules)
 
 
 @pytest.mark.parametrize("where", ["aggregation", "update"])

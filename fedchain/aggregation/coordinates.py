@@ -32,7 +32,7 @@ def trimmed_mean(
     Args:
         directions: g_k* as they were sent, n of them.
         norms: s_k, positive, shape (n,).
-        trim: how many values to leave out at each side; needs n > 2 trim.
+        trim: how many values to leave out at each side; needs n > 2 trim, at the quorum too.
         scale: as in ``l_nearest``; comes before the sorting.
 
     Returns:

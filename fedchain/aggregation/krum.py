@@ -38,7 +38,7 @@ def krum(
     Args:
         directions: g_k* as they were sent, n of them.
         norms: s_k, positive, shape (n,).
-        byzantine: f, how many may be Byzantine; needs n > 2f + 2.
+        byzantine: f, how many may be Byzantine; needs n > 2f + 2, at the quorum too.
         keep: m, how many of the lowest scores to use, ties to the smaller message id; 1 is Krum,
             more is multi-Krum.
         scale: as in ``l_nearest``.
