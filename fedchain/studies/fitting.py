@@ -12,36 +12,36 @@ import numpy as np
 from fedchain.machine import one_thread
 
 TIMES = 9
-"""How often something is timed; the lower quartile counts: what else runs only adds."""
+"""How often something is timed; the median counts, as it does of rounds."""
 TRUST = 0.3
 """Weight of the expected rates beside that of a measurement."""
 
 
-def quickly(work: Callable[[], object], times: int = TIMES) -> float:
-    """Return the lower quartile of a call's times; a first one, which warms up, does not count."""
+def median_time(work: Callable[[], object], times: int = TIMES) -> float:
+    """Return the median time of a call; a first one, which warms up, does not count."""
     work()
     spent = []
     for _ in range(times):
         start = time.perf_counter()
         work()
         spent.append(time.perf_counter() - start)
-    return statistics.quantiles(spent, n=4)[0]
+    return statistics.median(spent)
 
 
 def many(work: Callable[[], object], calls: int = 200) -> float:
-    """Return the time of a call that is too short to be timed alone."""
+    """Return the median time of a call that is too short to be timed alone."""
 
     def again() -> None:
         for _ in range(calls):
             work()
 
-    return quickly(again) / calls
+    return median_time(again) / calls
 
 
 def side_by_side(works: Sequence[Callable[[], object]]) -> float:
-    """Return the time of calls that go on together, one a thread, as in the engine."""
+    """Return the median time of calls that go on together, one a thread, as in the engine."""
     with ThreadPoolExecutor(len(works), initializer=one_thread) as pool:
-        return quickly(lambda: list(pool.map(lambda work: work(), works)))
+        return median_time(lambda: list(pool.map(lambda work: work(), works)))
 
 
 def fitted(
