@@ -7,14 +7,13 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from fedchain.arrays import Vector
 from fedchain.audience import NOBODY, Audience
-from fedchain.engines import Source, chosen, cut, engines
+from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError
 from fedchain.learning.evaluation import Evaluations, Measured
 from fedchain.learning.task import Array
@@ -24,11 +23,13 @@ from fedchain.nodes.data_holder import BUDGET_SPENT
 from fedchain.privacy.agreement import cross_checked
 from fedchain.registry import Part
 from fedchain.results import (
+    EVENTS,
     LEDGER,
     OVER,
     EventLog,
     Run,
     RunFolder,
+    logging_to,
     write_whole,
 )
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
@@ -211,10 +212,10 @@ def _to_the_end(
     """Run until nothing is left to happen; return the status and what only the end can tell."""
     path = folder.path
     with (
-        _logging_to(path / "run.log"),
+        logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
-        contextlib.closing(EventLog(path / "events.ndjson")) as events,
-        _engine(world, engine) as ask,
+        contextlib.closing(EventLog(path / EVENTS)) as events,
+        at_work(engine, Source(world.scenario, world.mechanism, world.task)) as ask,
         contextlib.closing(Evaluations(world.task)) as evaluations,
     ):
         _same_genesis(path, store, world)
@@ -237,20 +238,6 @@ def _to_the_end(
         }
 
 
-@contextlib.contextmanager
-def _engine(world: World, part: Part) -> Iterator[Ask]:
-    """Start the engine of a run, and let it go at the end."""
-    source = Source(world.scenario, world.mechanism, world.task)
-    method, dimension = source.gradients.method, source.gradients.dimension
-    try:
-        engine = engines.build(part, source)
-    except ValueError as error:  # a device that is not there
-        raise ScenarioError([], str(error)) from error
-    log.info("%d weights, gradients by %s, engine %s", dimension, method, part.plain())
-    with contextlib.closing(engine):
-        yield lambda weights, asked: engine.map(weights, cut(asked, method, dimension))
-
-
 def _play(
     path: Path,
     world: World,
@@ -261,10 +248,9 @@ def _play(
     audience: Audience,
 ) -> Simulation:
     """Play the events from genesis on, and write down every round as it ends."""
-    recorded = {e["block"]: e["metrics"] for e in events.recorded if e["event"] == "round"}
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
-        known: Mapping[str, float | None] = recorded.get(block.hex(), {})
+        known = events.metrics_of(block.hex())
         if not known:
             return evaluations.begin(weights)
         replayed: Future[Measured] = Future()
@@ -272,7 +258,7 @@ def _play(
         return replayed
 
     simulation = Simulation(world, store, ask, measure, Stopwatch())
-    log.info("%d blocks are on disk, %d events", len(store), len(events.recorded))
+    log.info("%d blocks are on disk, %d events", len(store), events.recorded)
     audience.begins(path, world)
     for record, messages in simulation.rounds():
         for message in messages:
@@ -307,26 +293,3 @@ def _same_genesis(path: Path, store: Store, world: World) -> None:
 def _draw_samples(path: Path, world: World, outputs: Array) -> None:
     for name, picture in sample_pictures(world, outputs):
         write_whole(path / "samples" / f"{name}.png", picture)
-
-
-class _LogFile(logging.FileHandler):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say nothing of a full disk: the ledger tells of it, and stops the run."""
-
-
-@contextlib.contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    try:
-        handler = _LogFile(path, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False  # a library's handler on the root would write between the rounds
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        with contextlib.suppress(OSError):  # what a full disk did not take is still in its buffer
-            handler.close()

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.observer import finite
 from fedchain.privacy.guarantee import guarantee, warnings_for
-from fedchain.results import main_rounds, read_events
+from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import digest, plain
 from fedchain.timing import STAGES
 from fedchain.world import World
@@ -72,13 +72,13 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
         status: why it stopped.
         elapsed: seconds of wall time of this stretch.
     """
-    told = [e for e in read_events(folder / "events.ndjson") if e["event"] == "round"]
-    rounds = main_rounds(told)
-    last = rounds[-1] if rounds else None
+    stages, last = dict.fromkeys(STAGES, 0.0), None
+    for last in told_rounds(folder / EVENTS):  # the last one that was told is the head
+        stages = {stage: spent + last["seconds"][stage] for stage, spent in stages.items()}
     epsilon = dict(manifest["epsilon"])
     if last and last["releases"] > epsilon["worst_holder_releases"]:
         epsilon |= {"total": last["epsilon"], "worst_holder_releases": last["releases"]}
-    stages = {stage: round(sum(r["seconds"][stage] for r in told), 3) for stage in STAGES}
+    seconds = {stage: round(spent, 3) for stage, spent in stages.items()}
     return {
         **manifest,
         "status": status,
@@ -86,7 +86,7 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
         "height": last["height"] if last else 0,
         "head": last["block"] if last else None,
         "epsilon": epsilon,
-        "seconds": {"total": round(manifest["seconds"]["total"] + elapsed, 3), **stages},
+        "seconds": {"total": round(manifest["seconds"]["total"] + elapsed, 3), **seconds},
         "peak_rss_mb": max(manifest["peak_rss_mb"], round(peak_rss_mb(), 1)),
     }
 

@@ -119,7 +119,7 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
 
 def test_a_holder_without_releases_left_is_silent_on_whatever_seat_it_sits(tmp_path):
     asked = {"nodes.cohort": 18, "privacy.spare_releases": 0, "ledger.quorum": 0.5}
-    found = run(forking(rounds=8, **{**COHORT, **asked}), tmp_path)
+    found = run(forking(rounds=16, **{**COHORT, **asked}), tmp_path)
     most = sampling_of(found.scenario).most_releases
     assert max(stated(found)["releases"]) == most == stated(found)["releases_allowed"]
     assert 0 < found.manifest["silenced"] <= 20

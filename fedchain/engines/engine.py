@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -13,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
+from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.nodes.speakers import Asked, Speakers, Spoken
 from fedchain.privacy.mechanisms import Mechanism
@@ -21,6 +24,8 @@ from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
     from fedchain.learning.gradients import CohortGradients, Method
+
+log = logging.getLogger("fedchain")
 
 Workers = Annotated[int | None, Field(ge=1)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
@@ -96,6 +101,32 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
     if workers is not None:
         block["workers"] = workers
     return engines.check(block, ("engine",))
+
+
+@contextlib.contextmanager
+def at_work(
+    part: Part, source: Source
+) -> Iterator[Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]]:
+    """Start an engine, and let it go at the end.
+
+    Args:
+        part: names the engine.
+        source: what its workers are made of.
+
+    Yields:
+        (weights (d,), a cohort) to what the holders say, a chunk at a time.
+
+    Raises:
+        ScenarioError: the device is not there.
+    """
+    method, dimension = source.gradients.method, source.gradients.dimension
+    try:
+        engine = engines.build(part, source)
+    except ValueError as error:
+        raise ScenarioError([], str(error)) from error
+    log.info("%d weights, gradients by %s, engine %s", dimension, method, part.plain())
+    with contextlib.closing(engine):
+        yield lambda weights, asked: engine.map(weights, cut(asked, method, dimension))
 
 
 def cut(asked: Sequence[Asked], method: Method, dimension: int) -> list[list[Asked]]:

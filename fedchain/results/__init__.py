@@ -1,11 +1,14 @@
 """What a run leaves behind: the records of its rounds, its events, the run folder."""
 
-from fedchain.results.events import EventLog, main_rounds, message_table, read_events, round_table
-from fedchain.results.folder import FORMAT, RunFolder, write_whole
+from fedchain.results.events import EventLog, read_events
+from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
+from fedchain.results.log import logging_to
 from fedchain.results.records import MessageRecord, RoundRecord
 from fedchain.results.run import LEDGER, OVER, Run, tampered_copy
+from fedchain.results.tables import main_rounds, told_rounds
 
 __all__ = [
+    "EVENTS",
     "FORMAT",
     "LEDGER",
     "OVER",
@@ -14,10 +17,10 @@ __all__ = [
     "RoundRecord",
     "Run",
     "RunFolder",
+    "logging_to",
     "main_rounds",
-    "message_table",
     "read_events",
-    "round_table",
     "tampered_copy",
+    "told_rounds",
     "write_whole",
 ]

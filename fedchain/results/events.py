@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +17,47 @@ from fedchain.results.records import MessageRecord, RoundRecord
 class EventLog:
     """The append-only file of a run's events, one JSON object a line.
 
-    A run that is resumed replays its rounds: what the file already has is not written again. A
-    torn last line, left by a crash, is dropped on opening.
+    A run that is resumed replays its rounds: what the file already has is not written again, and
+    is read as the replay comes to it. A torn last line, left by a crash, is dropped on opening.
     """
 
     def __init__(self, path: Path) -> None:
         """Open the file, whether it is there or not.
 
         Raises:
-            RunError: it cannot be read or written, or a line in the middle is no JSON object.
+            RunError: it cannot be read or written.
         """
-        self.recorded = tuple(read_events(path))
-        """What was there on opening."""
         self._path = path
+        sizes = [0, 0]
+        for line in whole_lines(path):
+            sizes = [sizes[0] + 1, sizes[1] + len(line)]
+        self.recorded = sizes[0]
+        """Number of events that were there on opening."""
         self._replayed = 0
+        self._ahead: deque[dict[str, Any]] = deque()
+        self._unread = read_events(path)
         self._unwritten: list[str] = []
         try:
             self._file = path.open("ab", buffering=0)
-            self._file.truncate(sum(len(line) for line in _whole_lines(path)))
+            self._file.truncate(sizes[1])
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+
+    def metrics_of(self, block: str) -> Mapping[str, float | None]:
+        """Return the metrics of the round that a replay comes to next; {} if they are not known.
+
+        Args:
+            block: hash of the block that ends the round, hexadecimal.
+
+        Raises:
+            RunError: a line in the middle of the file is not a JSON object.
+        """
+        read = self._replayed + len(self._ahead)
+        while read < self.recorded and not (self._ahead and _is_round(self._ahead[-1])):
+            self._ahead.append(next(self._unread))
+            read += 1
+        told = next((event for event in self._ahead if _is_round(event)), None)
+        return told["metrics"] if told and told["block"] == block else {}
 
     def write(self, event: str, record: RoundRecord | MessageRecord) -> None:
         """Append one event, unless the file has it from before.
@@ -46,18 +65,18 @@ class EventLog:
         Raises:
             RunError: the file has another event in this place: this machine, or the data, is
                 not what the run began with, and going on would release other gradients under
-                the same noise.
+                the same noise. Or a line in the middle of it is not a JSON object.
         """
-        if self._replayed < len(self.recorded):
-            before = self.recorded[self._replayed]
+        if self._replayed < self.recorded:
+            before = self._ahead.popleft() if self._ahead else next(self._unread)
+            self._replayed += 1
             if any(before.get(name) != value for name, value in _told(event, record).items()):
                 raise RunError(
-                    f"{self._path}:{self._replayed + 1}: this machine computes another {event}; "
+                    f"{self._path}:{self._replayed}: this machine computes another {event}; "
                     "resume the run with the versions that manifest.json names, on the same data"
                 )
-            self._replayed += 1
             return
-        self._unwritten.append(json.dumps({"event": event, **asdict(record)}) + "\n")
+        self._unwritten.append(json.dumps({"event": event, **vars(record)}) + "\n")
 
     def flush(self) -> None:
         """Hand everything written so far to the operating system.
@@ -86,7 +105,12 @@ def _told(event: str, record: RoundRecord | MessageRecord) -> dict[str, object]:
     return {"event": event, "round": record.round, "block": record.block, **name}
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, without a torn last one; none if it is not there.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             for line in file:
@@ -105,51 +129,24 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         RunError: the file cannot be read, or a line in the middle is not a JSON object.
     """
-    for number, line in enumerate(_whole_lines(path), 1):
-        try:
-            event = json.loads(line)
-        except ValueError as error:
-            raise RunError(f"{path}:{number}: not a JSON object: {error}") from error
-        if not isinstance(event, dict):
-            raise RunError(f"{path}:{number}: not a JSON object, got {type(event).__name__}")
-        yield event
+    for number, line in enumerate(whole_lines(path), 1):
+        yield event_of(line, path, number)
 
 
-def main_rounds(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the round events that stand, in order: each voids those of its round and above."""
-    standing: list[dict[str, Any]] = []
-    for event in events:
-        if event["event"] == "round":
-            standing[event["round"] - 1 :] = [event]
-    return standing
+def event_of(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    """Return the event of one line.
+
+    Raises:
+        RunError: the line is not a JSON object.
+    """
+    try:
+        event = json.loads(line)
+    except ValueError as error:
+        raise RunError(f"{path}:{number}: not a JSON object: {error}") from error
+    if not isinstance(event, dict):
+        raise RunError(f"{path}:{number}: not a JSON object, got {type(event).__name__}")
+    return event
 
 
-def round_table(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one flat row a round: its fields, then metrics, then ``seconds_`` columns."""
-    rows = []
-    for event in rounds:
-        nested = ("event", "metrics", "seconds")
-        flat = {key: value for key, value in event.items() if key not in nested}
-        seconds = {f"seconds_{stage}": value for stage, value in event["seconds"].items()}
-        rows.append({**flat, **event["metrics"], **seconds})
-    return rows
-
-
-def message_table(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one flat row a message: its last fate, in the order in which those were known."""
-    rows: dict[str, dict[str, Any]] = {}
-    for event in events:
-        if event["event"] == "message":
-            rows.pop(event["id"], None)  # a reorganisation has changed its fate
-            rows[event["id"]] = {key: value for key, value in event.items() if key != "event"}
-    return list(rows.values())
-
-
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Return rows as CSV, columns in the order in which they first appear."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _is_round(event: Mapping[str, Any]) -> bool:
+    return event.get("event") == "round"

@@ -5,31 +5,38 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from fedchain.errors import RunError, RunRefused
-from fedchain.results.events import as_csv, main_rounds, message_table, read_events, round_table
+from fedchain.results.tables import messages_csv, metrics_csv
 
+EVENTS = "events.ndjson"
+"""The file of a run's events."""
 FORMAT = 1
 """Version of the run folder's layout; a folder of another version is refused with a reason."""
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
     """Write a file so that a reader sees the old one or the new one, never a half.
+
+    Args:
+        path: of the file.
+        content: all of it, or its lines, which are written as they come.
 
     Raises:
         RunError: the disk is full or the folder may not be written.
     """
-    data = content.encode() if isinstance(content, str) else content
+    parts = [content] if isinstance(content, str | bytes) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part.encode() if isinstance(part, str) else part)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -88,7 +95,6 @@ class RunFolder:
 
     def write_tables(self) -> None:
         """Write metrics.csv and messages.csv anew from the events."""
-        events = self.path / "events.ndjson"  # read twice: never all of it in memory
-        rounds = round_table(main_rounds(read_events(events)))
-        write_whole(self.path / "metrics.csv", as_csv(rounds))
-        write_whole(self.path / "messages.csv", as_csv(message_table(read_events(events))))
+        events = self.path / EVENTS
+        write_whole(self.path / "metrics.csv", metrics_csv(events))
+        write_whole(self.path / "messages.csv", messages_csv(events))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,9 @@ from fedchain.ledger.rules import Rules
 from fedchain.ledger.tampering import tamper
 from fedchain.ledger.validity import Transition
 from fedchain.ledger.verification import Verification, verify
-from fedchain.results.events import main_rounds, message_table, read_events, round_table
-from fedchain.results.folder import RunFolder
+from fedchain.results.events import read_events
+from fedchain.results.folder import EVENTS, RunFolder
+from fedchain.results.tables import last_fates, main_rounds, round_rows
 from fedchain.scenario import Scenario, load
 from fedchain.transition import Steps
 
@@ -71,17 +72,17 @@ class Run:
     @cached_property
     def events(self) -> list[dict[str, Any]]:
         """Every event, in the order in which it was written."""
-        return list(read_events(self.folder / "events.ndjson"))
+        return list(read_events(self.folder / EVENTS))
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """One row a round, as ``metrics.csv`` has it."""
-        return round_table(main_rounds(self.events))
+        return list(round_rows(main_rounds(self.folder / EVENTS)))
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         """One row a message, as ``messages.csv`` has it."""
-        return message_table(self.events)
+        return list(last_fates(self.folder / EVENTS))
 
     def verify(
         self,
@@ -109,14 +110,17 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """Return the run in one object: what ``fedchain run --format json`` prints."""
-        manifest, rounds = self.manifest, main_rounds(self.events)
-        measured: dict[str, Any] = next((r["metrics"] for r in rounds[::-1] if r["metrics"]), {})
-        names = ("messages", "used", "byzantine", "byzantine_used")
+        manifest = self.manifest
+        measured: Mapping[str, Any] = {}
+        messages = dict.fromkeys(("messages", "used", "byzantine", "byzantine_used"), 0)
+        for told in main_rounds(self.folder / EVENTS):
+            measured = told["metrics"] or measured
+            messages = {name: count + told[name] for name, count in messages.items()}
         return {
             "run": str(self.folder),
             **{name: manifest[name] for name in SUMMARISED},
             "metrics": {**measured, "baselines": manifest["baselines"]},
-            "messages": {name: sum(r[name] for r in rounds) for name in names},
+            "messages": messages,
         }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fedchain.errors import RunError
 from fedchain.results import RunFolder, write_whole
-from fedchain.results.events import as_csv
+from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml, run_name
 from fedchain.scenario.writing import yaml_text
 from fedchain.studies.execution import Execute, in_turn, side_by_side
@@ -160,7 +160,8 @@ def _listed(points: tuple[Point, ...], rows: Mapping[str, Row]) -> list[Row]:
 
 
 def _write(folder: Path, points: tuple[Point, ...], rows: Mapping[str, Row]) -> None:
-    write_whole(folder / "points.csv", as_csv(_listed(points, rows)))
+    listed = _listed(points, rows)
+    write_whole(folder / "points.csv", csv_lines(columns_of(listed), listed))
 
 
 def value_text(value: object) -> str:

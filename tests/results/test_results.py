@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fedchain.errors import RunError
 from fedchain.results import (
@@ -17,13 +19,11 @@ from fedchain.results import (
     Run,
     RunFolder,
     main_rounds,
-    message_table,
     read_events,
-    round_table,
     tampered_copy,
     write_whole,
 )
-from fedchain.results.events import as_csv
+from fedchain.results.tables import columns_of, csv_lines, last_fates, round_rows
 
 ROUND = RoundRecord(1, 1, "aa", 0, 1.5, 3, 2, 1, 0, 0.5, 1, 0, 0, {"iou": 0.5}, {"work": 0.25})
 MESSAGE = MessageRecord(1, "aa", 2, "m2", 1.5, 0.25, True, "", 0.5, "", False)
@@ -43,7 +43,7 @@ def open_log(path: Path) -> EventLog:
 
 def test_events_are_read_back_as_they_were_written(tmp_path):
     log = open_log(tmp_path)
-    assert log.recorded == ()
+    assert log.recorded == 0
     log.write("message", MESSAGE)
     log.write("round", ROUND)
     log.flush()
@@ -70,7 +70,7 @@ def test_what_is_recorded_is_not_written_again_and_a_torn_line_goes(tmp_path):
     whole = file.read_bytes()
     file.write_bytes(whole[:-9])
     again = open_log(tmp_path)
-    assert [e["round"] for e in again.recorded] == [1, 2]
+    assert again.recorded == 2
     for number in (1, 2, 3, 4):
         again.write("round", replace(ROUND, round=number))
     again.flush()
@@ -134,20 +134,86 @@ def test_a_replay_that_computes_another_event_is_refused(tmp_path):
         again.close()
 
 
-def test_a_round_told_again_voids_all_above_it():
-    events = [event(1), event(2), told("m"), event(3), event(2, "other")]
-    assert [e["block"] for e in main_rounds(events)] == ["b1", "other"]
-    events.append(event(3, "third"))
-    assert [e["block"] for e in main_rounds(events)] == ["b1", "other", "third"]
+def written(folder: Path, events: list[dict[str, object]]) -> Path:
+    path = folder / "events.ndjson"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
 
 
-def test_a_message_has_its_last_fate_alone():
-    events = [told("x", used=True), told("y"), event(1), told("x", used=False)]
-    assert message_table(events) == [{"id": "y"}, {"id": "x", "used": False}]
+def test_a_round_told_again_voids_all_above_it(tmp_path):
+    events = [event(1), event(2), told("m", round=2), event(3), event(2, "other")]
+    path = written(tmp_path, events)
+    assert [e["block"] for e in main_rounds(path)] == ["b1", "other"]
+    path = written(tmp_path, [*events, event(3, "third")])
+    assert [e["block"] for e in main_rounds(path)] == ["b1", "other", "third"]
+
+
+def test_a_message_has_its_last_fate_alone(tmp_path):
+    first = [told("x", round=1, used=True), told("y", round=1), event(1)]
+    again = [told("x", round=1, used=False), event(1, "other")]
+    rows = list(last_fates(written(tmp_path, [*first, *again])))
+    assert rows == [{"id": "y", "round": 1}, {"id": "x", "round": 1, "used": False}]
+
+
+def slow_tables(events):
+    """Say what stands as plainly as can be: all of it in memory."""
+    standing, fates = [], {}
+    for each in events:
+        if each["event"] == "round":
+            standing[each["round"] - 1 :] = [each]
+        else:
+            fates.pop(each["id"], None)
+            fates[each["id"]] = {key: value for key, value in each.items() if key != "event"}
+    return standing, list(fates.values())
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.randoms(use_true_random=False))
+def test_streamed_tables_are_those_of_all_events_in_memory(tmp_path_factory, chance):
+    events, height = [], 0
+    for number in range(chance.randrange(1, 40)):
+        height = max(0, height - chance.choice([0, 0, 0, 1, 2, 5])) + 1  # a fork, now and then
+        for each in range(chance.randrange(4)):
+            again = any(e["event"] == "round" and e["round"] >= height for e in events)
+            name = f"{height}-{each}" if again else f"{height}-{each}-{number}"
+            events.append(told(name, round=height, at=number))
+        events.append(event(height, f"b{number}"))
+        for each in range(chance.randrange(3)):  # once more, when their block has been lost
+            lost = sum(e["event"] == "round" and e["round"] == height for e in events) > 1
+            events += [told(f"{height}-{each}", round=height, at=number)] * lost
+    path = written(tmp_path_factory.mktemp("events"), events)
+    assert (list(main_rounds(path)), list(last_fates(path))) == slow_tables(events)
+
+
+def test_a_replay_reads_the_metrics_of_the_round_it_comes_to(tmp_path):
+    log = open_log(tmp_path)
+    for number in (1, 2, 3):
+        for holder in range(3):
+            log.write("message", replace(MESSAGE, round=number, holder=holder))
+        log.write(
+            "round", replace(ROUND, round=number, block=f"b{number}", metrics={"iou": number})
+        )
+    log.flush()
+    log.close()
+    again = open_log(tmp_path)
+    for number in (1, 2, 3):
+        assert again.metrics_of("another") == {}
+        assert again.metrics_of(f"b{number}") == {"iou": number}
+        assert again.metrics_of(f"b{number + 1}") == {}
+        assert len(again._ahead) <= 4  # the messages of one round, and no more
+        for holder in range(3):
+            again.write("message", replace(MESSAGE, round=number, holder=holder))
+        again.write("round", replace(ROUND, round=number, block=f"b{number}"))
+    assert again.metrics_of("b4") == {}
+    again.close()
+
+
+def rows_of(rounds):
+    return list(round_rows(rounds))
 
 
 def test_rows_are_flat_and_a_metric_that_was_not_measured_is_an_empty_cell():
-    rows = round_table(
+    rows = rows_of(
         [
             {"event": "round", "round": 1, "metrics": {}, "seconds": {"work": 0.5}},
             {"event": "round", "round": 2, "metrics": {"iou": None}, "seconds": {"work": 0.25}},
@@ -155,8 +221,9 @@ def test_rows_are_flat_and_a_metric_that_was_not_measured_is_an_empty_cell():
         ]
     )
     assert rows[2] == {"round": 3, "iou": 0.5, "seconds_work": 0.25}
-    assert as_csv(rows) == "round,seconds_work,iou\n1,0.5,\n2,0.25,\n3,0.25,0.5\n"
-    assert as_csv([]) == "\n"
+    text = "".join(csv_lines(columns_of(rows), rows))
+    assert text == "round,seconds_work,iou\n1,0.5,\n2,0.25,\n3,0.25,0.5\n"
+    assert "".join(csv_lines([], [])) == "\n"
 
 
 def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path, monkeypatch):

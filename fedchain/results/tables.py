@@ -1,0 +1,130 @@
+"""What stands in the end, of all that was told: one row a round, one row a message.
+
+A reorganisation tells rounds anew. Nothing here holds more than the lines' numbers of the rounds
+and the messages of rounds that were told twice: a run may have any number of rounds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fedchain.results.events import event_of, whole_lines
+from fedchain.results.records import MessageRecord
+
+Row = dict[str, Any]
+_ROUND = b'{"event": "round"'
+"""How a round's line begins; most lines are messages, and need not be read to be passed over."""
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Which of the rounds that were told still stand."""
+
+    lines: array[int]
+    """Line of each round's event, from 1, rising."""
+    replaced: frozenset[int]
+    """Rounds of events that later ones have made void."""
+
+
+def told_rounds(path: Path) -> Iterator[Row]:
+    """Yield every round event as it was told, those that were told anew as well."""
+    for number, line in enumerate(whole_lines(path), 1):
+        if line.startswith(_ROUND):
+            yield event_of(line, path, number)
+
+
+def main_rounds(path: Path) -> Iterator[Row]:
+    """Yield the round events that stand, in order: each voids those of its round and above.
+
+    Args:
+        path: the events of a run.
+
+    Raises:
+        RunError: the file cannot be read, or a round's line is not a JSON object.
+    """
+    wanted = iter(_standing(path).lines)
+    next_line = next(wanted, None)
+    for number, line in enumerate(whole_lines(path), 1):
+        if number == next_line:
+            next_line = next(wanted, None)
+            yield event_of(line, path, number)
+
+
+def last_fates(path: Path) -> Iterator[Row]:
+    """Yield one row a message: its last fate, in the order in which those were known.
+
+    Only the messages of a round that was told anew can have had another fate before.
+
+    Raises:
+        RunError: the file cannot be read, or a message's line is not a JSON object.
+    """
+    replaced = _standing(path).replaced
+    last = {
+        event["id"]: number
+        for number, event in (_messages(path) if replaced else ())
+        if event["round"] in replaced
+    }
+    for number, event in _messages(path):
+        if last.get(event["id"], number) == number:
+            yield {key: value for key, value in event.items() if key != "event"}
+
+
+def round_rows(rounds: Iterable[Row]) -> Iterator[Row]:
+    """Yield one flat row a round: its fields, then metrics, then ``seconds_`` columns."""
+    for event in rounds:
+        nested = ("event", "metrics", "seconds")
+        flat = {key: value for key, value in event.items() if key not in nested}
+        seconds = {f"seconds_{stage}": value for stage, value in event["seconds"].items()}
+        yield {**flat, **event["metrics"], **seconds}
+
+
+def columns_of(rows: Iterable[Row]) -> list[str]:
+    """Return the columns of rows in the order in which they first appear."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a CSV file; a value that a row does not have is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(row)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue()
+
+
+def metrics_csv(path: Path) -> Iterator[str]:
+    """Yield the lines of ``metrics.csv`` from the events of a run."""
+    return csv_lines(columns_of(round_rows(main_rounds(path))), round_rows(main_rounds(path)))
+
+
+def messages_csv(path: Path) -> Iterator[str]:
+    """Yield the lines of ``messages.csv`` from the events of a run."""
+    return csv_lines([field.name for field in fields(MessageRecord)], last_fates(path))
+
+
+def _standing(path: Path) -> _Standing:
+    lines = array("q")
+    replaced: set[int] = set()
+    for number, line in enumerate(whole_lines(path), 1):
+        if line.startswith(_ROUND):
+            place = event_of(line, path, number)["round"] - 1
+            replaced.update(range(place + 1, len(lines) + 1))
+            del lines[place:]
+            lines.append(number)
+    return _Standing(lines, frozenset(replaced))
+
+
+def _messages(path: Path) -> Iterator[tuple[int, Row]]:
+    for number, line in enumerate(whole_lines(path), 1):
+        if not line.startswith(_ROUND):
+            yield number, event_of(line, path, number)
