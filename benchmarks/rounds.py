@@ -1,0 +1,96 @@
+"""Whether memory and time stay flat over many rounds of a small scenario.
+
+    python benchmarks/rounds.py [--rounds 10000] [--json FILE]
+
+Ten holders of the breast cancer table, three compute nodes. Prints resident memory and the median
+milliseconds of a round for every thousand rounds; at the end the growth of memory after round
+100, up to and with the closing tables and the summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedchain.machine import prepare
+
+prepare()
+
+from fedchain import load, run  # noqa: E402
+from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
+from fedchain.world import World  # noqa: E402
+
+SMALL = Path(__file__).parents[1] / "scenarios" / "breast_cancer.yaml"
+SETTINGS = {
+    "ledger.work.difficulty_bits": 4,
+    "evaluate.every": 1000,
+    "evaluate.samples": 0,
+    "privacy": {"kind": "gaussian", "noise_multiplier": 100.0, "clip": 1.0},
+}
+SETTLED, STEP = 100, 1000
+"""Rounds after which memory is compared; rounds of one line of the table."""
+
+
+class Gauge:
+    """Notes memory and time as the rounds go by."""
+
+    def __init__(self) -> None:
+        self.resident: dict[int, float] = {}
+        self.spent: list[float] = []
+        self._since = time.perf_counter()
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Nothing has happened yet."""
+
+    def hears(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
+        """Note a round."""
+        del messages
+        now = time.perf_counter()
+        self.spent.append(1000.0 * (now - self._since))
+        self._since = now
+        if record.round == SETTLED or record.round % STEP == 0:
+            self.resident[record.round] = resident_mb()
+            median = statistics.median(self.spent[-STEP:])
+            print(f"round {record.round:6}  {self.resident[record.round]:7.1f} MB  {median:6.2f} ms")
+
+
+def resident_mb() -> float:
+    """Return the memory of this process that is in use now, in MB (10^6 bytes)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+def main() -> None:
+    """Run, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=10_000, help=f"at least {SETTLED}")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    asked = parser.parse_args()
+    gauge = Gauge()
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = load(SMALL, set={**SETTINGS, "rounds": asked.rounds})
+        run(scenario, folder, audience=gauge).summary()
+    first, last = gauge.resident[SETTLED], resident_mb()
+    early, late = gauge.spent[SETTLED : SETTLED + STEP], gauge.spent[-STEP:]
+    figures = {
+        "rounds": asked.rounds,
+        "resident_mb_settled": first,
+        "resident_mb_end": last,
+        "growth": last / first - 1,
+        "ms_first": statistics.median(early),
+        "ms_last": statistics.median(late),
+    }
+    print(f"the end        {last:7.1f} MB: {figures['growth']:+.1%} since round {SETTLED}")
+    ratio = figures["ms_last"] / figures["ms_first"]
+    print(f"the last thousand rounds took {ratio:.2f} times as long as the first")
+    if asked.json:
+        asked.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
