@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,13 +41,14 @@ def read_only(array: A) -> A:
 
 
 def length(vector: npt.NDArray[np.floating[Any]]) -> float:
-    """Return the 2-norm of a vector (d,), its squares added in float64.
+    """Return the 2-norm of a vector (d,).
 
     >>> length(np.array([3.0, 4.0], dtype=np.float32))
     5.0
     """
-    squares = 0.0
-    for start in range(0, len(vector), 2**16):  # a part that stays in the cache
-        part = vector[start : start + 2**16].astype(np.float64)
-        squares += float(part @ part)
-    return float(np.sqrt(squares))
+    with np.errstate(over="ignore"):
+        squares = float(vector @ vector)
+    if not 1e-30 < squares < 1e30:  # float32 may have lost it
+        wide = vector.astype(np.float64)
+        squares = float(wide @ wide)
+    return math.sqrt(squares)

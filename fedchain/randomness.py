@@ -8,12 +8,15 @@ draws of the others alone.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from fedchain.arrays import Single
+from fedchain.arrays import Singles
 
+_START = bytes(16)
+"""Where the counter of a key stream begins."""
 Name = str | int | bytes
 """One step of a stream's name: a purpose, a holder, a round, a block hash."""
 
@@ -57,33 +60,36 @@ def stream(seed: int, *names: Name) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
 
 
-def normals(key: bytes, count: int) -> Single:
-    """Return normal numbers that only this key gives: the noise that hides a gradient.
+def normals(keys: Sequence[bytes], count: int) -> Singles:
+    """Return normal numbers that only these keys give: the noise that hides gradients.
 
     The key stream of AES-256 in counter mode, 32 bits a number, turned by Box and Muller. Who
     does not have the key cannot tell the numbers from others of the same law. A radius ends at
     6.7, beyond which a normal number lies once in 5e10 draws.
 
     Args:
-        key: 32 bytes, as ``digest`` gives them; never used twice.
-        count: how many, 0 or more.
+        keys: 32 bytes each, as ``digest`` gives them; none is ever used for anything else.
+        count: how many numbers of each, 0 or more.
 
     Returns:
-        Independent standard normal numbers, float32, shape (count,).
+        Independent standard normal numbers, float32, one row a key, shape (len(keys), count).
 
     Reference:
         Box and Muller, A note on the generation of random normal deviates, 1958.
 
-    >>> key = digest(0, "noise", 3)
-    >>> normals(key, 1000).tobytes() == normals(key, 1000).tobytes()
+    >>> keys = [digest(0, "noise", holder) for holder in range(2)]
+    >>> bool((normals(keys, 1000)[1] == normals(keys[1:], 1000)[0]).all())
     True
     """
     half = (count + 1) // 2
-    bits = np.empty(2 * half, dtype=np.uint32)
-    stream_of_key = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
-    stream_of_key.update_into(bytes(bits.nbytes), bits.data.cast("B"))
+    bits = np.empty((len(keys), 2 * half), dtype=np.uint32)
+    zeros = bytes(8 * half)
+    for row, key in zip(bits, keys, strict=True):
+        Cipher(algorithms.AES(key), modes.CTR(_START)).encryptor().update_into(
+            zeros, row.data.cast("B")
+        )
     numbers = bits.astype(np.float32)
-    radius, angle = numbers[:half], numbers[half:]
+    radius, angle = numbers[:, :half], numbers[:, half:]
     radius += np.float32(0.5)  # no logarithm of zero
     radius *= np.float32(2.0**-32)
     np.log(radius, out=radius)
@@ -94,4 +100,4 @@ def normals(key: bytes, count: int) -> Single:
     np.cos(angle, out=angle)
     angle *= radius
     radius *= sine
-    return numbers[:count]
+    return numbers[:, :count]

@@ -123,7 +123,7 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
 
     def noted(*arguments):
         noise = draw(*arguments)
-        drawn.append(noise.astype(np.float64))
+        drawn.extend(noise.astype(np.float64))
         return noise
 
     monkeypatch.setattr(kind, "noise", noted)

@@ -27,14 +27,15 @@ import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
 from fedchain.aggregation import l_nearest  # noqa: E402
-from fedchain.arrays import Flags, Single, Singles, Vector, length  # noqa: E402
+from fedchain.arrays import Flags, Singles, Vector, length  # noqa: E402
 from fedchain.directions import Directions  # noqa: E402
 from fedchain.engines import cut  # noqa: E402
 from fedchain.learning.gradients import CohortGradients  # noqa: E402
 from fedchain.learning.weights import flat_weights  # noqa: E402
 from fedchain.ledger.codec import quantise  # noqa: E402
 from fedchain.machine import keep_freed_memory, one_thread  # noqa: E402
-from fedchain.nodes.release import Occasion, private_release  # noqa: E402
+from fedchain.nodes.release import Occasion, private_releases  # noqa: E402
+from fedchain.nodes.speakers import BLOCK  # noqa: E402
 from fedchain.privacy.mechanisms import Mechanism, mechanisms  # noqa: E402
 from fedchain.registry import Part  # noqa: E402
 from fedchain.timing import STAGES  # noqa: E402
@@ -83,10 +84,13 @@ def learning(run: workload.Asked) -> list[Step]:
 
             def speak(mine: CohortGradients, chunk: Sequence[int]) -> list:
                 rows = mine(weights, chunk)  # noqa: B023 - done before the round is
-                return [
-                    sent(row, mechanism, run.records, Occasion(0, bytes(32), bytes(32), round_, k))  # noqa: B023
-                    for row, k in zip(rows, chunk, strict=True)
-                ]
+                said = []
+                step = max(1, BLOCK // rows.shape[1])
+                for start in range(0, len(chunk), step):
+                    part = slice(start, start + step)
+                    occasions = [Occasion(0, bytes(32), bytes(32), round_, k) for k in chunk[part]]  # noqa: B023
+                    said += sent(rows[part], mechanism, run.records, occasions)
+                return said
 
             spoken = [each for said in spread(speak, range(run.holders)) for each in said]
             exponents, integers, norms = zip(*spoken, strict=True)
@@ -100,11 +104,13 @@ def learning(run: workload.Asked) -> list[Step]:
     return steps
 
 
-def sent(row: Single, mechanism: Mechanism, records: int, occasion: Occasion) -> tuple:
-    """Return exponent, integers and norm of a holder's release."""
-    release = private_release(row, mechanism, records, occasion)
-    norm = length(release)
-    return *quantise(release, norm, "int16"), norm
+def sent(
+    rows: Singles, mechanism: Mechanism, records: int, occasions: Sequence[Occasion]
+) -> list[tuple]:
+    """Return exponent, integers and norm of each holder's release, as ``Speakers`` do."""
+    releases = private_releases(rows, mechanism, [records] * len(rows), occasions)
+    norms = [length(release) for release in releases]
+    return [(*quantise(r, norm, "int16"), norm) for r, norm in zip(releases, norms, strict=True)]
 
 
 NEARLY = 1e-3

@@ -30,7 +30,7 @@ log = logging.getLogger("fedchain")
 Workers = Annotated[int | None, Field(ge=1)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
-FEW, MANY = 8, 256
+FEW, MANY = 25, 256
 """Holders of one chunk of a dense network, which gains by going together, the smaller the more."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
 """Numbers in the gradients of one chunk: below the one it pays to add holders, and a bound."""
@@ -149,7 +149,7 @@ def together(method: Method, dimension: int) -> int:
     """Return the most holders of one chunk.
 
     >>> together("segments", 50_000), together("layers", 50_000)
-    (10, 1)
+    (25, 1)
     """
     if method != "segments":
         return 1

@@ -87,11 +87,18 @@ def segment_sums(
         for name, layer, entered, error in _scaled(passed, torch.cat(shares), segments.clip):
             prefix = f"{name}." if name else ""
             weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
-            parts = zip(out, torch.split(error, sizes), torch.split(entered, sizes), strict=True)
-            for row, mine, given in parts:
-                torch.mm(mine.T, given, out=row[weight].view(layer.weight.shape))
+            if len(set(sizes)) == 1:  # two calls for all, where each call waits for its turn
+                many, n = len(sizes), sizes[0]
+                mine, given = error.view(many, n, -1), entered.view(many, n, -1)
+                torch.bmm(mine.mT, given, out=out[:, weight].view(many, mine.shape[2], -1))
                 if bias is not None:
-                    torch.sum(mine, 0, out=row[bias])
+                    torch.sum(mine, 1, out=out[:, bias])
+                continue
+            parts = zip(out, torch.split(error, sizes), torch.split(entered, sizes), strict=True)
+            for row, one, its in parts:
+                torch.mm(one.T, its, out=row[weight].view(layer.weight.shape))
+                if bias is not None:
+                    torch.sum(one, 0, out=row[bias])
 
 
 def _scaled(passed: list[Passed], shares: Tensor, clip: float) -> list[Passed]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedchain.arrays import Single, Vector, length
+from fedchain.arrays import Single, Singles, Vector, length
 from fedchain.ledger.codec import Storage, quantise
 from fedchain.ledger.message import VERSION, Declaration, Message, sign_message
 from fedchain.nodes.identity import Identity
@@ -29,10 +30,13 @@ class Occasion:
     """The data holder; part of no message."""
 
 
-def private_release(
-    gradient: Single, mechanism: Mechanism, records: int, occasion: Occasion
-) -> Single:
-    """Add the mechanism's noise: ĝ_k = g_k + z_k.
+def private_releases(
+    gradients: Singles,
+    mechanism: Mechanism,
+    records: Sequence[int],
+    occasions: Sequence[Occasion],
+) -> Singles:
+    """Add the mechanism's noise: ĝ_k = g_k + z_k, one row a holder.
 
     The noise is named by holder, round, parent, and by the mechanism with its scale: after a
     fork the same holder draws fresh noise, the same release asked for twice is the same
@@ -40,22 +44,22 @@ def private_release(
     difference would give the gradient away.
 
     Args:
-        gradient: clipped mean gradient g_k (6), shape (d,).
-        mechanism: draws the noise for a mean over ``records``.
-        records: the public n_k.
-        occasion: names the noise.
+        gradients: clipped mean gradients g_k (6), shape (n, d).
+        mechanism: draws the noise.
+        records: the public n_k of each holder.
+        occasions: name the noise.
 
     Returns:
-        The release, shape (d,).
+        The releases, shape (n, d).
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
     """
     scale = (mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex())
-    names = (occasion.holder, occasion.round, occasion.parent, *scale)
-    release = mechanism.noise(digest(occasion.seed, "noise", *names), len(gradient), records)
-    release += gradient
-    return release
+    keys = [digest(o.seed, "noise", o.holder, o.round, o.parent, *scale) for o in occasions]
+    releases = mechanism.noise(keys, gradients.shape[1], records)
+    releases += gradients
+    return releases
 
 
 def message_of(

@@ -12,11 +12,14 @@ from fedchain.learning.task import Task
 from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.byzantine import Byzantine
 from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, message_of, private_release
+from fedchain.nodes.release import Occasion, message_of, private_releases
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
+
+BLOCK = 2**18
+"""Numbers that are noised together: they stay in the cache, and few calls wait for their turn."""
 
 
 class Gradients(Protocol):
@@ -84,20 +87,35 @@ class Speakers:
         watch = Stopwatch()
         with watch("gradients"):
             rows = self._gradients(weights, [each.occasion.holder for each in asked])
-        messages = [self._speak(row, each, watch) for row, each in zip(rows, asked, strict=True)]
+        messages: list[Message | None] = []
+        step = max(1, BLOCK // rows.shape[1])
+        for start in range(0, len(asked), step):
+            part = slice(start, start + step)
+            messages += self._speak(rows[part], asked[part], watch)
         return Spoken(tuple(messages), watch.lap())
 
-    def _speak(self, gradient: Single, asked: Asked, watch: Stopwatch) -> Message | None:
-        mechanism, occasion = self._mechanism, asked.occasion
-        records = self._count(occasion.holder)
+    def _speak(
+        self, gradients: Singles, asked: Sequence[Asked], watch: Stopwatch
+    ) -> list[Message | None]:
+        records = [self._count(each.occasion.holder) for each in asked]
+        occasions = [each.occasion for each in asked]
         with watch("noise"):
-            release: Single | Vector = private_release(gradient, mechanism, records, occasion)
+            releases = private_releases(gradients, self._mechanism, records, occasions)
+        with watch("signing"):
+            return [
+                self._say(release, count, each)
+                for release, count, each in zip(releases, records, asked, strict=True)
+            ]
+
+    def _say(self, release: Single, records: int, asked: Asked) -> Message | None:
+        mechanism, occasion = self._mechanism, asked.occasion
+        said: Single | Vector = release
         _, attack = self._byzantine.attack_of(occasion.holder, occasion.round)
         if attack is not None:
             generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
-            release = attack(release, generator)
+            said = attack(release, generator)
         scale = mechanism.noise_multiplier
         declaration = Declaration(mechanism.name, scale, mechanism.clip, records)
-        with watch("signing"):
-            storage = self._scenario.ledger.storage
-            return message_of(release, declaration, asked.identity, occasion, storage)
+        return message_of(
+            said, declaration, asked.identity, occasion, self._scenario.ledger.storage
+        )

@@ -109,7 +109,8 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
             return "is missing; it has no default"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             bounds = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-            limits = [f"{word} {context[key]:.12g}" for key, word in bounds.items() if key in context]
+            given = [(word, context[key]) for key, word in bounds.items() if key in context]
+            limits = [f"{word} {limit:.12g}" for word, limit in given]
             return f"must be {' and '.join(limits)}, got {value!r}"
         case "too_short" | "string_too_short":
             least = context.get("min_length", 1)

@@ -1,7 +1,7 @@
 """What stands in the end, of all that was told: one row a round, one row a message.
 
-A reorganisation tells rounds anew. Nothing here holds more than the lines' numbers of the rounds
-and the messages of rounds that were told twice: a run may have any number of rounds.
+A reorganisation tells rounds anew. Nothing here holds more than the numbers of lines, and the ids
+of messages of a few rounds that were told twice: a run may have any number of rounds.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fedchain.errors import RunError
 from fedchain.results.events import event_of, whole_lines
 from fedchain.results.records import MessageRecord
 
 Row = dict[str, Any]
+DEEPEST = 256
+"""Rounds that one reorganisation may replace; an observer cannot tell of more."""
 _ROUND = b'{"event": "round"'
 """How a round's line begins; most lines are messages, and need not be read to be passed over."""
 
@@ -46,7 +49,8 @@ def main_rounds(path: Path) -> Iterator[Row]:
         path: the events of a run.
 
     Raises:
-        RunError: the file cannot be read, or a round's line is not a JSON object.
+        RunError: the file cannot be read, a round's line is not a JSON object, or one replaces
+            more than DEEPEST rounds.
     """
     wanted = iter(_standing(path).lines)
     next_line = next(wanted, None)
@@ -59,19 +63,16 @@ def main_rounds(path: Path) -> Iterator[Row]:
 def last_fates(path: Path) -> Iterator[Row]:
     """Yield one row a message: its last fate, in the order in which those were known.
 
-    Only the messages of a round that was told anew can have had another fate before.
-
     Raises:
-        RunError: the file cannot be read, or a message's line is not a JSON object.
+        RunError: the file cannot be read, a line is not a JSON object, or a round replaces more
+            than DEEPEST rounds.
     """
-    replaced = _standing(path).replaced
-    last = {
-        event["id"]: number
-        for number, event in (_messages(path) if replaced else ())
-        if event["round"] in replaced
-    }
+    void = iter(_told_again(path, _standing(path).replaced))
+    next_void = next(void, None)
     for number, event in _messages(path):
-        if last.get(event["id"], number) == number:
+        if number == next_void:
+            next_void = next(void, None)
+        else:
             yield {key: value for key, value in event.items() if key != "event"}
 
 
@@ -118,10 +119,33 @@ def _standing(path: Path) -> _Standing:
     for number, line in enumerate(whole_lines(path), 1):
         if line.startswith(_ROUND):
             place = event_of(line, path, number)["round"] - 1
+            if len(lines) - place > DEEPEST:
+                raise RunError(
+                    f"{path}:{number}: round {place + 1} comes after round {len(lines)}; "
+                    f"a reorganisation replaces at most {DEEPEST} rounds"
+                )
             replaced.update(range(place + 1, len(lines) + 1))
             del lines[place:]
             lines.append(number)
     return _Standing(lines, frozenset(replaced))
+
+
+def _told_again(path: Path, replaced: frozenset[int]) -> array[int]:
+    """Return the lines of messages that a later line tells anew, rising.
+
+    Only a message of a round that was told anew can have had another fate before.
+    """
+    void = array("q")
+    told: dict[int, dict[str, int]] = {}
+    for number, event in _messages(path) if replaced else ():
+        if event["round"] in replaced:
+            lines = told.setdefault(event["round"], {})
+            if event["id"] in lines:
+                void.append(lines[event["id"]])
+            lines[event["id"]] = number
+            if len(told) > DEEPEST:
+                del told[next(iter(told))]  # too far below the head to be told anew
+    return array("q", sorted(void))
 
 
 def _messages(path: Path) -> Iterator[tuple[int, Row]]:

@@ -22,7 +22,7 @@ from fedchain.ledger.codec import could_be_finer, quantise, squared_norm
 from fedchain.ledger.signature import public_key_of, sign, verify
 from fedchain.ledger.work import search
 from fedchain.machine import keep_freed_memory
-from fedchain.nodes.release import Occasion, private_release
+from fedchain.nodes.release import Occasion, private_releases
 from fedchain.privacy.mechanisms import mechanisms
 from fedchain.registry import Part
 from fedchain.results import MessageRecord, RoundRecord
@@ -211,9 +211,9 @@ def _with_holder(rates: Rates, cores: int) -> Rates:
     occasion = Occasion(0, bytes(32), bytes(32), 1, 0)
 
     def noise() -> object:
-        return private_release(gradient, mechanism, 60, occasion)
+        return private_releases(gradient[None], mechanism, [60], [occasion])
 
-    release = private_release(gradient, mechanism, 60, occasion)
+    release = private_releases(gradient[None], mechanism, [60], [occasion])[0]
 
     def quantised() -> object:
         return quantise(release, float(np.linalg.norm(release)), "int16")

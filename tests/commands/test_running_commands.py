@@ -188,13 +188,13 @@ def break_events(monkeypatch, error):
 
 
 def break_log(monkeypatch, error):
-    from fedchain import running
+    from fedchain.results import log
 
     def full(self):
         raise error
 
     # The log alone is full, until the store is too.
-    monkeypatch.setattr(running._LogFile, "flush", full)
+    monkeypatch.setattr(log._LogFile, "flush", full)
     break_store(monkeypatch, error)
 
 

@@ -59,7 +59,7 @@ def test_what_travels_to_a_worker_is_small_and_holds_no_data():
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 17, 50, 1000])
 @pytest.mark.parametrize(
     ("method", "dimension", "most"),
-    [("segments", 100_000, 8), ("segments", 10, 256), ("layers", 10, 1), ("vmap", 10, 1)],
+    [("segments", 100_000, 25), ("segments", 10, 256), ("layers", 10, 1), ("vmap", 10, 1)],
 )
 def test_a_cut_keeps_everybody_in_order_and_no_chunk_is_too_large(count, method, dimension, most):
     asked = list(range(count))

@@ -11,13 +11,20 @@ from small_runs import small
 from fedchain.ledger.message import Declaration, message_id, signing_bytes
 from fedchain.ledger.signature import public_key_of, verify
 from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, message_of, private_release
+from fedchain.nodes.release import Occasion, message_of, private_releases
 from fedchain.nodes.speakers import Asked, Speakers
 from fedchain.privacy.mechanisms import gaussian, none
 
 OCCASION = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
 SECRET = bytes(range(32))
 IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+
+
+def private_release(gradient, mechanism, records, occasion):
+    rows = private_releases(gradient[None].astype(np.float32), mechanism, [records], [occasion])
+    return rows[0]
+
+
 SAID = Declaration("gaussian", 2.0, 0.1, 50)
 GRADIENT = np.linspace(-1.0, 1.0, 1000)
 

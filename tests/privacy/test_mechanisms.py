@@ -23,6 +23,10 @@ def built(rounds: int = 40, dimension: int = 2035, **block) -> Mechanism:
     return mechanisms.build(mechanisms.check(block), rounds, dimension)
 
 
+def drawn_of(mechanism, key, dimension, records):
+    return mechanism.noise([key], dimension, [records])[0]
+
+
 @pytest.mark.parametrize(("kind", "accountant"), TOTALS)
 @pytest.mark.parametrize("epsilon", [0.5, 8.0])
 def test_the_total_over_rounds_and_spare_releases_is_within_what_was_asked(
@@ -80,7 +84,7 @@ def test_an_epsilon_that_is_no_budget_is_refused(bad):
 def test_an_infinite_epsilon_means_no_noise_and_keeps_the_clip(kind):
     mechanism = built(kind=kind, epsilon=math.inf, clip=0.1)
     assert (mechanism.noise_multiplier, mechanism.clip) == (0.0, 0.1)
-    assert not mechanism.noise(digest(0, "noise"), 5, 10).any()
+    assert not drawn_of(mechanism, digest(0, "noise"), 5, 10).any()
     assert mechanism.epsilon_after(1) == math.inf
 
 
@@ -95,7 +99,7 @@ def test_spare_releases_are_a_tenth_and_at_least_two(rounds, asked, releases):
 @pytest.mark.parametrize("records", [10, 100, 1000])
 def test_normal_noise_shrinks_with_the_number_of_records(records):
     mechanism = gaussian(10, 5, noise_multiplier=3.0, clip=0.2)
-    drawn = mechanism.noise(digest(1, "noise"), 20_000, records)
+    drawn = drawn_of(mechanism, digest(1, "noise"), 20_000, records)
     assert drawn.std() * records == pytest.approx(3.0 * 0.2, rel=0.02)
     assert stats.kstest(drawn, "norm", (0, 0.6 / records)).pvalue > 0.01
 
@@ -105,7 +109,7 @@ def test_knorm_noise_has_a_gamma_radius_and_a_uniform_direction(records):
     dimension, eps0, clip = 30, 2.0, 0.2
     mechanism = knorm(10, dimension, noise_multiplier=1 / eps0, clip=clip)
     keys = [digest(1, "noise", number) for number in range(4000)]
-    drawn = np.stack([mechanism.noise(key, dimension, records) for key in keys])
+    drawn = np.stack([drawn_of(mechanism, key, dimension, records) for key in keys])
     radius = np.linalg.norm(drawn, axis=1)
     law = stats.gamma(dimension, scale=clip / records / eps0)
     assert stats.kstest(radius, law.cdf).pvalue > 0.01
@@ -120,7 +124,7 @@ def test_a_whole_holder_as_the_unit_needs_noise_for_the_whole_clip(kind):
         NOISY[kind](10, 50, noise_multiplier=1.0, clip=0.2, unit=unit)
         for unit in ("record", "holder")
     )
-    drawn = [each.noise(digest(0, "noise"), 50, 100) for each in (record, holder)]
+    drawn = [drawn_of(each, digest(0, "noise"), 50, 100) for each in (record, holder)]
     np.testing.assert_allclose(drawn[0] * 100, drawn[1], rtol=1e-6)
 
 
@@ -128,8 +132,8 @@ def test_a_whole_holder_as_the_unit_needs_noise_for_the_whole_clip(kind):
 def test_noise_follows_its_key_and_nothing_else(kind):
     mechanism = NOISY[kind](10, 2000, noise_multiplier=1.0, clip=1.0)
     names = [("h", 0, 1, "a"), ("h", 0, 2, "a"), ("h", 1, 1, "a"), ("h", 0, 1, "b")]
-    drawn = [mechanism.noise(digest(0, *name), 2000, 1) for name in names]
-    again = mechanism.noise(digest(0, *names[0]), 2000, 1)
+    drawn = [drawn_of(mechanism, digest(0, *name), 2000, 1) for name in names]
+    again = drawn_of(mechanism, digest(0, *names[0]), 2000, 1)
     assert drawn[0].tobytes() == again.tobytes()
     for first, second in itertools.combinations(drawn, 2):
         assert abs(np.corrcoef(first, second)[0, 1]) < 0.1
@@ -137,10 +141,19 @@ def test_noise_follows_its_key_and_nothing_else(kind):
         assert difference == pytest.approx(math.sqrt(2), rel=0.05)
 
 
+@pytest.mark.parametrize("kind", NOISY)
+def test_noise_drawn_together_is_that_of_each_alone(kind):
+    mechanism = NOISY[kind](10, 33, noise_multiplier=1.0, clip=1.0)
+    keys, records = [digest(0, "noise", holder) for holder in range(4)], [10, 20, 5, 1]
+    together = mechanism.noise(keys, 33, records)
+    for row, key, count in zip(together, keys, records, strict=True):
+        assert row.tobytes() == drawn_of(mechanism, key, 33, count).tobytes()
+
+
 def test_without_a_mechanism_nothing_is_clipped_noised_or_promised():
     mechanism = none(10, 5)
     assert mechanism.clip == math.inf
-    assert not mechanism.noise(digest(0, "noise"), 5, 10).any()
+    assert not drawn_of(mechanism, digest(0, "noise"), 5, 10).any()
     assert mechanism.epsilon_after(1) == math.inf
     assert mechanism.pure_total is None
 

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +21,18 @@ from fedchain.results import (
     RunFolder,
     main_rounds,
     read_events,
+    tables,
     tampered_copy,
     write_whole,
 )
-from fedchain.results.tables import columns_of, csv_lines, last_fates, round_rows
+from fedchain.results.tables import (
+    columns_of,
+    csv_lines,
+    last_fates,
+    messages_csv,
+    metrics_csv,
+    round_rows,
+)
 
 ROUND = RoundRecord(1, 1, "aa", 0, 1.5, 3, 2, 1, 0, 0.5, 1, 0, 0, {"iou": 0.5}, {"work": 0.25})
 MESSAGE = MessageRecord(1, "aa", 2, "m2", 1.5, 0.25, True, "", 0.5, "", False)
@@ -183,6 +192,32 @@ def test_streamed_tables_are_those_of_all_events_in_memory(tmp_path_factory, cha
             events += [told(f"{height}-{each}", round=height, at=number)] * lost
     path = written(tmp_path_factory.mktemp("events"), events)
     assert (list(main_rounds(path)), list(last_fates(path))) == slow_tables(events)
+
+
+def test_tables_of_many_rounds_hold_little_of_them(tmp_path):
+    events = []
+    for number in range(1, 1501):
+        for height in (number - 1, number) if number % 5 == 0 else (number,):  # forks everywhere
+            events += [told(f"{height:064}-{each}", round=height, at=number) for each in range(8)]
+            events.append({**event(height, f"b{number}"), "metrics": {}, "seconds": {}})
+    path = written(tmp_path, events)
+    size = path.stat().st_size
+    tracemalloc.start()
+    for lines in (metrics_csv(path), messages_csv(path)):
+        assert sum(1 for _ in lines) > 1500
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size > 1_500_000
+    assert peak < size / 2
+
+
+def test_a_reorganisation_deeper_than_any_can_be_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "DEEPEST", 3)
+    path = written(tmp_path, [*map(event, range(1, 6)), event(3, "other")])
+    assert [e["block"] for e in main_rounds(path)] == ["b1", "b2", "other"]
+    path = written(tmp_path, [*map(event, range(1, 6)), event(2, "other")])
+    with pytest.raises(RunError, match="round 2 comes after round 5; .* at most 3 rounds"):
+        list(main_rounds(path))
 
 
 def test_a_replay_reads_the_metrics_of_the_round_it_comes_to(tmp_path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from fedchain.arrays import Single
+import numpy as np
+
+from fedchain.arrays import Singles
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
     VACUOUS,
@@ -93,10 +95,11 @@ class Gaussian:
         """Cost of one release at delta."""
         return self.epsilon_after(1)
 
-    def noise(self, key: bytes, dimension: int, records: int) -> Single:
-        """Draw normal noise (d,) of sd noise_multiplier * sensitivity."""
-        drawn = normals(key, dimension)
-        drawn *= self.noise_multiplier * sensitivity(self.clip, self.unit, records)
+    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:
+        """Draw normal noise (n, d) of sd noise_multiplier * sensitivity."""
+        drawn = normals(keys, dimension)
+        scales = [self.noise_multiplier * sensitivity(self.clip, self.unit, n) for n in records]
+        drawn *= np.array(scales, dtype=np.float32)[:, None]
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

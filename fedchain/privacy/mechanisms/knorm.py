@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from fedchain.arrays import Single, length
+import numpy as np
+
+from fedchain.arrays import Singles, length
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
     VACUOUS,
@@ -98,12 +101,13 @@ class KNorm:
         """Sum of the pure costs of all releases."""
         return self.releases * self.epsilon_per_release
 
-    def noise(self, key: bytes, dimension: int, records: int) -> Single:
-        """Draw a radius from Gamma(d) and a direction, and scale them to the sensitivity."""
-        drawn = normals(key, dimension)
-        radius = stream(0, "radius", key).standard_gamma(dimension)
-        scale = self.noise_multiplier * sensitivity(self.clip, self.unit, records)
-        drawn *= scale * radius / length(drawn)
+    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:
+        """Draw radii from Gamma(d) and directions, and scale them to the sensitivity, (n, d)."""
+        drawn = normals(keys, dimension)
+        for row, key, count in zip(drawn, keys, records, strict=True):
+            radius = stream(0, "radius", key).standard_gamma(dimension)
+            scale = self.noise_multiplier * sensitivity(self.clip, self.unit, count)
+            row *= np.float32(scale * radius / length(row))
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

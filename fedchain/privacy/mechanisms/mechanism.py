@@ -9,11 +9,12 @@ whole run: every round, and spare releases for the answers that forks ask for ag
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from fedchain.arrays import Single
+from fedchain.arrays import Singles
 from fedchain.registry import Family
 
 VACUOUS = 500.0
@@ -61,10 +62,13 @@ class Mechanism(Protocol):
     def pure_total(self) -> float | None:
         """Sum of the pure costs of all releases; None where the mechanism has none."""
 
-    def noise(self, key: bytes, dimension: int, records: int) -> Single:
-        """Draw what is added to the mean gradient (d,) of a holder with that many records.
+    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:
+        """Draw what is added to the mean gradients of holders, (n, d), one row a holder.
 
-        The key, 32 bytes, is of this release alone and known to the holder alone.
+        Args:
+            keys: 32 bytes of each release, of it alone and known to its holder alone.
+            dimension: d.
+            records: the public n_k of each holder.
         """
 
     def epsilon_after(self, releases: int) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.arrays import Single
+from fedchain.arrays import Singles
 from fedchain.privacy.mechanisms.mechanism import (
     Mechanism,
     Unit,
@@ -47,9 +48,9 @@ class NoNoise:
     pure_total: None = None
     """Nothing is promised."""
 
-    def noise(self, key: bytes, dimension: int, records: int) -> Single:  # noqa: ARG002
-        """Return zeros (d,)."""
-        return np.zeros(dimension, dtype=np.float32)
+    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:  # noqa: ARG002
+        """Return zeros (n, d)."""
+        return np.zeros((len(keys), dimension), dtype=np.float32)
 
     def epsilon_after(self, releases: int) -> float:
         """Return inf as soon as anything is released."""
