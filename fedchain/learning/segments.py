@@ -83,8 +83,9 @@ def segment_sums(
     passed = passes(module, loss, inputs, targets)
     places, sizes = segments.places, list(segments.sizes)
     with torch.no_grad():
-        shares = [inputs.new_full((n, 1), s) for n, s in zip(sizes, segments.shares, strict=True)]
-        for name, layer, entered, error in _scaled(passed, torch.cat(shares), segments.clip):
+        each = inputs.new_tensor(segments.shares)
+        shares = each.repeat_interleave(torch.tensor(sizes, device=inputs.device))[:, None]
+        for name, layer, entered, error in _scaled(passed, shares, segments.clip):
             prefix = f"{name}." if name else ""
             weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
             if len(set(sizes)) == 1:  # two calls for all, where each call waits for its turn
