@@ -175,8 +175,10 @@ def _transposed(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradie
 def _group_norm(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
     assert isinstance(layer, nn.GroupNorm)
     normed = functional.group_norm(entered, layer.num_groups, eps=layer.eps)
-    pixels = tuple(range(2, error.ndim))
-    return {"weight": (error * normed).sum(pixels), "bias": error.sum(pixels)}
+    return {
+        "weight": (error * normed).flatten(2).sum(2),
+        "bias": error.flatten(2).sum(2),
+    }
 
 
 GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGradients]] = {
