@@ -195,7 +195,7 @@ def test_a_bad_parameter_that_only_its_part_can_judge_leaves_nothing_behind(tmp_
 
 
 def test_a_holder_whose_budget_ends_falls_silent_and_the_run_says_so(tmp_path):
-    short = forking(rounds=8, **{"privacy.spare_releases": 0, "ledger.work.interval_s": 0.05})
+    short = forking(rounds=20, **{"privacy.spare_releases": 0, "ledger.work.interval_s": 0.05})
     stopped = run(short, tmp_path)
     assert stopped.manifest["status"] == "budget_exhausted"
     assert stopped.manifest["epsilon"]["total"] <= EPSILON
