@@ -6,6 +6,7 @@ the memory of the messages themselves, and would be read from it again for every
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,8 +142,13 @@ def spread(directions: Directions, work: Callable[[slice], R], least: int = 1) -
     if count == 1:
         return [work(slice(0, columns))]
     ends = [columns * place // count for place in range(count + 1)]
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(work, map(slice, ends[:-1], ends[1:])))
+    return list(_threads().map(work, map(slice, ends[:-1], ends[1:])))
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """Return the threads of this process; to start them anew costs as much as a small round."""
+    return ThreadPoolExecutor(THREADS, "aggregation")
 
 
 def _cut(panel: Integers, shifts: Matrix) -> Iterator[tuple[int, Matrix]]:

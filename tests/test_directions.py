@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -72,6 +73,7 @@ def test_a_small_input_stays_on_the_calling_thread():
 def test_a_large_input_is_shared_by_all_threads_in_order_of_columns(monkeypatch):
     monkeypatch.setattr(sharing, "SMALL", 99)
     monkeypatch.setattr(sharing, "THREADS", 3)
+    monkeypatch.setattr(sharing, "_threads", lambda: ThreadPoolExecutor(3))
     directions = Directions.of(np.ones((10, 11)))
     together = threading.Barrier(3, timeout=30)
 

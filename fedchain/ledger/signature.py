@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -12,7 +14,7 @@ def public_key_of(secret: bytes) -> bytes:
     >>> public_key_of(bytes(32)).hex()[:8]
     '3b6a27bc'
     """
-    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+    return _key(secret).public_key().public_bytes_raw()
 
 
 def sign(secret: bytes, data: bytes) -> bytes:
@@ -31,7 +33,7 @@ def sign(secret: bytes, data: bytes) -> bytes:
     >>> len(sign(bytes(32), b"message"))
     64
     """
-    return Ed25519PrivateKey.from_private_bytes(secret).sign(data)
+    return _key(secret).sign(data)
 
 
 def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
@@ -47,3 +49,9 @@ def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+@functools.lru_cache(4096)
+def _key(secret: bytes) -> Ed25519PrivateKey:
+    """Return the key of a secret; a holder needs it twice, and loading costs as much as signing."""
+    return Ed25519PrivateKey.from_private_bytes(secret)
