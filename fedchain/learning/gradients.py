@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fedchain.arrays import Singles, Vector
 from fedchain.learning.clipping import clip_factors, clipped_sum
 from fedchain.learning.example_gradients import by_layers, fitting_way
+from fedchain.learning.layer_gradients import memory_format
 from fedchain.learning.segments import Segments, has_segments, segment_sums
 from fedchain.learning.task import Array, Task
 from fedchain.learning.weights import dimension, layout, load_weights, places
@@ -108,6 +109,10 @@ class CohortGradients:
             self.method: Method = "segments"
         else:
             self.method = "layers" if self._way is by_layers else "vmap"
+        single = math.isfinite(self._record_clip)
+        self._format = memory_format(self._module, single=single)
+        lay: Callable[..., nn.Module] = self._module.to
+        lay(memory_format=self._format)
 
     def twin(self) -> CohortGradients:
         """Return another one for another thread: the same data, a model of its own."""
@@ -195,8 +200,9 @@ class CohortGradients:
         parameters = list(self._module.parameters())
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
-            if self.method == "layers":
-                yield by_layers(self._module, self._loss, *batch).sum(0)  # sooner than autograd's
+            if self.method == "layers" and self._format is torch.contiguous_format:
+                # for few channels sooner than autograd's
+                yield by_layers(self._module, self._loss, *batch).sum(0)
                 continue
             total = self._loss(self._module(batch[0]), batch[1]).sum()
             found = torch.autograd.grad(total, parameters)

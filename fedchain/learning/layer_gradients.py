@@ -51,15 +51,22 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
     return GRADIENTS[type(layer)](layer, entered, error)
 
 
-def memory_format(module: nn.Module) -> torch.memory_format:
+def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
     """Return how a model's weights should lie in memory; its images and errors follow them.
 
     Channels last spares torch's convolutions the reordering of images, if all have whole blocks
-    of channels; kernels of one pixel, which are plain products, have no say.
+    of channels; kernels of one pixel, which are plain products, have no say. The gradients of
+    single examples need the other order again, which with GroupNorm's costs eats up the gain.
 
-    >>> memory_format(nn.Conv2d(2, 16, 3)), memory_format(nn.Conv2d(2, 4, 3))
-    (torch.channels_last, torch.contiguous_format)
+    Args:
+        module: the model.
+        single: single examples' gradients are asked for, not only their sum.
+
+    >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
+    [torch.contiguous_format, torch.channels_last]
     """
+    if single and any(isinstance(layer, nn.GroupNorm) for layer in module.modules()):
+        return torch.contiguous_format
     windows = [
         layer
         for layer in module.modules()
@@ -74,9 +81,11 @@ def turned_backwards(layer: nn.Module, entered: Tensor, left: Tensor) -> Tensor:
 
     The error of a convolution's input is a convolution of the error of its output with the
     turned kernel. Going forward is tuned for few channels where going backward is not: the
-    same numbers, three to five times sooner.
+    same numbers, three to five times sooner. With channels last both are.
     """
     if not isinstance(layer, nn.Conv2d) or layer.stride != (1, 1) or min(_opposite(layer)) < 0:
+        return left
+    if not left.is_contiguous():
         return left
     apply: Callable[..., Tensor] = _Turned.apply
     return apply(entered, layer.weight, left.detach(), _opposite(layer))
@@ -122,11 +131,13 @@ def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradi
 
 
 def _grouped(layer: nn.Conv2d, entered: Tensor, error: Tensor) -> Tensor:
-    """Weight gradients (n * f, m, *kernel) of one image that has the channels of all examples."""
-    shape = (len(error) * layer.out_channels, *layer.weight.shape[1:])
-    together = [images.reshape(1, -1, *images.shape[2:]) for images in (entered, error)]
-    padding, groups = _padding(layer), len(error)
-    return conv2d_weight(together[0], shape, together[1], layer.stride, padding, 1, groups)
+    """Weight gradients (n * f, m, *kernel): examples are groups of channels of one image."""
+    n, (f, *shape) = len(error), layer.weight.shape
+    image, its_error = (each.reshape(1, -1, *each.shape[2:]) for each in (entered, error))
+    gradient: Callable[..., Tensor] = conv2d_weight
+    return gradient(
+        image, (n * f, *shape), its_error, layer.stride, _padding(layer), layer.dilation, n
+    )
 
 
 def _padding(layer: nn.Conv2d) -> tuple[int, int]:

@@ -18,13 +18,13 @@ from fedchain.learning.task import Loss, Records, Task
 class SmallUNet(nn.Module):
     """Every kind of layer that a U-Net has, with and without group norm."""
 
-    def __init__(self, grouped: bool) -> None:
+    def __init__(self, grouped: bool, width: int = 2) -> None:
         super().__init__()
-        self.down = block(3, 2, grouped)
-        self.deep = block(2, 4, grouped)
-        self.up = nn.ConvTranspose2d(4, 2, 2, stride=2)
-        self.across = block(4, 2, grouped)
-        self.last = nn.Conv2d(2, 1, 1)
+        self.down = block(3, width, grouped)
+        self.deep = block(width, 2 * width, grouped)
+        self.up = nn.ConvTranspose2d(2 * width, width, 2, stride=2)
+        self.across = block(2 * width, width, grouped)
+        self.last = nn.Conv2d(width, 1, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         fine = self.down(image)
@@ -138,6 +138,8 @@ TASKS: dict[str, Callable[[tuple[int, ...]], Task]] = {
     "mlp": lambda sizes: table_task(lambda: mlp((6,), 3, hidden=[5, 4]), sizes),
     "u-net": lambda sizes: image_task(lambda: SmallUNet(False), sizes),
     "u-net with group norm": lambda sizes: image_task(lambda: SmallUNet(True), sizes),
+    "wide u-net": lambda sizes: image_task(lambda: SmallUNet(False, 8), sizes),
+    "wide u-net with group norm": lambda sizes: image_task(lambda: SmallUNet(True, 8), sizes),
     "odd convolutions": lambda sizes: image_task(OddConvolutions, sizes, (16, 20)),
     "tied and bare": lambda sizes: table_task(TiedAndBare, sizes),
     "borrowed weights": lambda sizes: table_task(BorrowedWeights, sizes),

@@ -12,6 +12,7 @@ from torch import nn
 
 from fedchain.learning.example_gradients import by_layers
 from fedchain.learning.gradients import CohortGradients
+from fedchain.learning.layer_gradients import memory_format
 from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
 from fedchain.learning.weights import flat_weights, load_weights
@@ -83,8 +84,13 @@ def test_a_holder_as_the_unit_has_its_mean_clipped_as_a_whole(task):
 
 
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")
-@pytest.mark.parametrize("name", ["logistic", "softmax", "mlp", "u-net", "u-net with group norm"])
-def test_gradients_of_single_examples_are_those_of_opacus(name):
+@pytest.mark.parametrize(
+    "name",
+    ["logistic", "softmax", "mlp"]
+    + [f"{wide}u-net{norm}" for wide in ("", "wide ") for norm in ("", " with group norm")],
+)
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_single_examples_are_those_of_opacus(name, order):
     from opacus.grad_sample import GradSampleModule
 
     task = TASKS[name]((6,))
@@ -96,7 +102,8 @@ def test_gradients_of_single_examples_are_those_of_opacus(name):
     inputs = torch.from_numpy(task.holders[0].inputs).double()
     targets = torch.from_numpy(task.holders[0].targets)
     targets = targets.double() if targets.is_floating_point() else targets
-    found = by_layers(module, task.loss, inputs, targets)
+    found = by_layers(module.to(memory_format=order), task.loss, inputs, targets)
+    module.to(memory_format=torch.contiguous_format)  # Opacus is wrong with channels last
     wrapped = GradSampleModule(module, loss_reduction="sum")
     task.loss(wrapped(inputs), targets).sum().backward()
     samples = [value.grad_sample.flatten(1) for value in wrapped.parameters()]
@@ -125,7 +132,7 @@ def test_a_twin_gives_the_same_bits_and_another_cohort_the_same_row(task):
     np.testing.assert_allclose(twin(weights, [2, 0])[1], single[0], rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["u-net with group norm", "mlp", "tied and bare"])
+@pytest.mark.parametrize("name", ["u-net with group norm", "wide u-net", "mlp", "tied and bare"])
 def test_threads_give_the_bits_of_one_thread_every_time(name):
     task = TASKS[name]((9,) * 8)
     single = CohortGradients(task, CLIP)
@@ -159,7 +166,7 @@ def test_an_example_with_a_gradient_of_a_million_moves_the_mean_by_at_most_clip_
 
 
 @pytest.mark.parametrize("bad", [np.inf, 3e38])
-@pytest.mark.parametrize("name", ["mlp", "u-net"])
+@pytest.mark.parametrize("name", ["mlp", "u-net", "wide u-net"])
 def test_a_record_whose_gradient_is_not_finite_counts_as_zero(name, bad):
     task = TASKS[name]((6,))
     inputs = task.holders[0].inputs.copy()
@@ -173,13 +180,15 @@ def test_a_record_whose_gradient_is_not_finite_counts_as_zero(name, bad):
     np.testing.assert_allclose(6 * found, 5 * expected, rtol=1e-4, atol=1e-6)
 
 
-def test_changing_one_example_leaves_the_gradients_of_the_others_bit_identical(task):
-    module = task.model().double()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_changing_one_example_leaves_the_gradients_of_the_others_bit_identical(task, dtype):
+    module = task.model().to(dtype)
     load_weights(module, random_weights(task))
     for layer in module.modules():
         if hasattr(layer, "inplace"):
             layer.inplace = False
-    inputs = torch.from_numpy(task.holders[1].inputs).double()
+    module.to(memory_format=memory_format(module, single=True))
+    inputs = torch.from_numpy(task.holders[1].inputs).to(dtype)
     targets = torch.from_numpy(task.holders[1].targets)
     way = engine(task)._way
     before = way(module, task.loss, inputs, targets)
