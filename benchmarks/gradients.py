@@ -1,92 +1,174 @@
-"""Seconds a round of the gradient engine on the cohort of the first scenario.
+"""Gradients of two U-Nets: seconds a round by every way that leads to them.
 
-Run: python benchmarks/gradients.py [--width 2] [--holders 20] [--records 200] [--workers 2]
-Prints the best and the median of a few rounds for every way to single examples' gradients,
-the largest difference between them, and the cost of the noise.
+    python benchmarks/gradients.py [--threads 2] [--times 7] [--json FILE]
+
+The networks are that of ``scenarios/first_light.yaml`` (few channels, many small scans a holder)
+and the small U-Net of the comparison (eight channels and more, eight scans a holder). Each is
+computed by the engine and by plainer means: vmap over single examples, clipped; autograd over a
+holder's batch, not clipped. Threads share the holders, with one torch thread each. Printed are
+the best and the median wall time, the processor's time, and how far the rows of two ways differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-import numpy as np
-import torch
-from torch.nn import functional
+from fedchain.machine import keep_freed_memory, one_thread, prepare
 
-from fedchain.learning.example_gradients import by_layers, by_vmap
-from fedchain.learning.gradients import CohortGradients
-from fedchain.learning.task import Records, Task
-from fedchain.learning.weights import flat_weights
-from fedchain.privacy.mechanisms import gaussian
-from fedchain.randomness import stream
-from fedchain.scans.models import gajdosech_unet
+prepare()  # before torch is loaded
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from fedchain.learning.classic import seeded  # noqa: E402
+from fedchain.learning.example_gradients import by_vmap  # noqa: E402
+from fedchain.learning.gradients import CohortGradients  # noqa: E402
+from fedchain.learning.task import Records, Task  # noqa: E402
+from fedchain.learning.weights import flat_weights, load_weights  # noqa: E402
+from fedchain.randomness import stream  # noqa: E402
+from fedchain.scans.models import gajdosech_unet  # noqa: E402
+
+CLIP = 0.1
+Rows = Callable[[np.ndarray, list[int]], np.ndarray]
+"""(weights, holders) to the gradient of each holder."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A U-Net of two levels and the data of its holders."""
+
+    shape: tuple[int, int, int]
+    """Of a scan: channels, height, width."""
+    width: int
+    """Channels at full resolution."""
+    norm: str
+    """``none`` or ``group``."""
+    holders: int
+    """How many."""
+    records: int
+    """Scans of each holder."""
+
+    def task(self) -> Task:
+        """Make the network and numbers without meaning in the shape of scans and masks."""
+        generator = stream(0, "benchmark")
+        options = {"levels": 2, "width": self.width, "norm": self.norm}
+
+        def some() -> Records:
+            images = generator.standard_normal((self.records, *self.shape)).astype(np.float32)
+            masks = generator.random((self.records, *self.shape[1:])) > 0.5
+            return Records(images, masks.astype(np.float32))
+
+        everyone = tuple(some() for _ in range(self.holders))
+        model = seeded(partial(gajdosech_unet, self.shape, 1, **options), 0)
+        return Task("benchmark", everyone, everyone[0], model, losses, lambda *_: {}, "loss", {})
+
+
+WORKLOADS = {
+    "first_light": Workload((5, 32, 32), 2, "group", holders=20, records=200),
+    "small_unet": Workload((2, 64, 64), 8, "none", holders=10, records=8),
+}
 
 
 def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser()
-    for name, value in {"width": 2, "holders": 20, "records": 200, "workers": 2}.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
+    """Measure, and print a table a network."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2, help="at least 1")
+    parser.add_argument("--times", type=int, default=7, help="rounds of each way, at least 1")
+    parser.add_argument("--json", type=Path, help="file for the seconds")
     asked = parser.parse_args()
-    task = unet_task(asked.width, asked.holders, asked.records)
-    weights = flat_weights(task.model())
-    rows = {}
-    for way in (by_layers, by_vmap):
-        engine = CohortGradients(task, 0.1, workers=asked.workers)
-        engine._examples = way
-        work = partial(engine, weights, range(asked.holders))
-        rows[way.__name__] = report(f"{way.__name__}, clipped", work)
-    plain = CohortGradients(task, None, workers=asked.workers)
-    report("plain, not clipped", partial(plain, weights, range(asked.holders)))
-    difference = np.abs(rows["by_layers"] - rows["by_vmap"]).max()
-    print(f"largest difference {difference:.2e}, largest entry {np.abs(rows['by_vmap']).max():.2e}")
-    mechanism = gaussian(40, 30_000, epsilon=8.0, clip=0.1)
-    report(
-        "noise, 20 holders of 30,000",
-        lambda: np.stack([mechanism.noise(stream(0, "noise", k), 30_000, 200) for k in range(20)]),
+    keep_freed_memory()
+    one_thread()
+    found = {
+        name: measured(name, workload.task(), asked.threads, asked.times)
+        for name, workload in WORKLOADS.items()
+    }
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def measured(name: str, task: Task, threads: int, times: int) -> dict[str, dict[str, float]]:
+    """Time every way in turns; print and return seconds by way."""
+    ways: dict[str, Callable[[], Rows]] = {
+        "clipped, engine": CohortGradients(task, CLIP).twin,
+        "clipped, vmap": vmapped(task).twin,
+        "plain, engine": CohortGradients(task, None).twin,
+        "plain, autograd": lambda: partial(by_autograd, task, task.model()),
+    }
+    weights, rows = flat_weights(task.model()), {}
+    spent: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    with ThreadPoolExecutor(threads, initializer=one_thread) as pool:
+        works = {
+            way: partial(shared, pool, [make() for _ in range(threads)], weights, len(task.holders))
+            for way, make in ways.items()
+        }
+        for turn in range(times + 1):
+            for way, work in works.items():
+                wall, processor = time.perf_counter(), time.process_time()
+                rows[way] = work()
+                if turn:  # the first one fetches memory
+                    pair = time.perf_counter() - wall, time.process_time() - processor
+                    spent[way].append(pair)
+    print(f"{name}: {weights.size} weights, {len(task.holders)} holders")
+    seconds = {way: summary(pairs) for way, pairs in spent.items()}
+    for way, each in seconds.items():
+        print(f"  {way:16}" + "".join(f"  {key} {value:.3f} s" for key, value in each.items()))
+    for kind in ("clipped", "plain"):
+        first, second = (row for way, row in rows.items() if way.startswith(kind))
+        difference = np.linalg.norm(first - second) / np.linalg.norm(second)
+        print(f"  {kind}: the ways differ by {difference:.1e} of the gradients' norm")
+    return seconds
+
+
+def summary(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """Return the best and the median wall time and the least processor time, in seconds."""
+    walls, processor = zip(*pairs, strict=True)
+    return {"best": min(walls), "median": statistics.median(walls), "processor": min(processor)}
+
+
+def shared(
+    pool: ThreadPoolExecutor, each: list[Rows], weights: np.ndarray, holders: int
+) -> np.ndarray:
+    """Let every thread compute its share of the holders."""
+    shares = [part.tolist() for part in np.array_split(np.arange(holders), len(each))]
+    return np.concatenate(list(pool.map(lambda rows, part: rows(weights, part), each, shares)))
+
+
+def vmapped(task: Task) -> CohortGradients:
+    """Return an engine that is made to take vmap."""
+    engine = CohortGradients(task, CLIP)
+    engine._way = by_vmap
+    engine._module.to(memory_format=torch.contiguous_format)
+    return engine
+
+
+def by_autograd(
+    task: Task, module: torch.nn.Module, weights: np.ndarray, holders: list[int]
+) -> np.ndarray:
+    """Return mean gradients, one backward pass a holder."""
+    load_weights(module, weights)
+    rows = []
+    for records in (task.holders[holder] for holder in holders):
+        inputs, targets = torch.from_numpy(records.inputs), torch.from_numpy(records.targets)
+        total = task.loss(module(inputs), targets).mean()
+        found = torch.autograd.grad(total, list(module.parameters()))
+        rows.append(torch.cat([gradient.flatten() for gradient in found]).numpy())
+    return np.stack(rows)
+
+
+def losses(outputs: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Return the mean binary cross-entropy over pixels, one number a scan."""
+    each = torch.nn.functional.binary_cross_entropy_with_logits(
+        outputs[:, 0], masks, reduction="none"
     )
-
-
-def report(name: str, work: Callable[[], np.ndarray], times: int = 5) -> np.ndarray:
-    """Time some work, print its best and median seconds, return its result."""
-    result, seconds = work(), []
-    for _ in range(times):
-        start = time.perf_counter()
-        result = work()
-        seconds.append(time.perf_counter() - start)
-    print(f"{name:30} best {min(seconds):.3f} s, median {statistics.median(seconds):.3f} s")
-    return result
-
-
-def unet_task(width: int, holders: int, records: int) -> Task:
-    """Make noise in the shape of the scans: 5 x 32 x 32, a mask with pixels that do not count."""
-    generator = stream(0, "benchmark")
-
-    def some() -> Records:
-        images = generator.standard_normal((records, 5, 32, 32)).astype(np.float32)
-        masks = (generator.random((records, 32, 32)) > 0.5).astype(np.float32)
-        masks[generator.random(masks.shape) > 0.7] = np.nan
-        return Records(images, masks)
-
-    def model() -> torch.nn.Module:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            return gajdosech_unet((5, 32, 32), 1, levels=2, width=width, norm="group")
-
-    everyone = tuple(some() for _ in range(holders))
-    return Task("benchmark", everyone, everyone[0], model, pixel_loss, lambda *_: {}, "loss", {})
-
-
-def pixel_loss(outputs: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Return the mean binary cross-entropy over valid pixels, one number an example."""
-    valid = masks.isfinite()
-    truth = torch.where(valid, masks, torch.zeros_like(masks))
-    losses = functional.binary_cross_entropy_with_logits(outputs[:, 0], truth, reduction="none")
-    return (losses * valid).sum((1, 2)) / valid.sum((1, 2))
+    return each.mean((1, 2))
 
 
 if __name__ == "__main__":
