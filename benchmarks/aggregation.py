@@ -21,6 +21,7 @@ prepare()  # before numpy reads how many threads one operation may take
 import numpy as np  # noqa: E402
 
 from fedchain.aggregation import aggregations  # noqa: E402
+from fedchain.arrays import lengths  # noqa: E402
 from fedchain.directions import THREADS, Directions, spread  # noqa: E402
 from fedchain.ledger.codec import quantise  # noqa: E402
 
@@ -72,8 +73,8 @@ def drawn(rows: int, dimension: int) -> Directions:
     mean = generator.standard_normal(dimension, dtype=np.float32)
     sent = []
     for _ in range(rows):
-        row = generator.standard_normal(dimension, dtype=np.float32) + mean
-        sent.append(quantise(row, float(np.linalg.norm(row)), "int16"))
+        row = generator.standard_normal((1, dimension), dtype=np.float32) + mean
+        sent += quantise(row, lengths(row), "int16")
     return Directions(tuple(q for _, q in sent), tuple(e for e, _ in sent))
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from fedchain.arrays import lengths
 from fedchain.ledger.block import Block, Header, header_prefix, messages_root
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.codec import quantise
@@ -118,8 +119,8 @@ class Federation:
         """Return the messages of a round, not hashed and not signed."""
         made = []
         for holder in range(self.holders):
-            vector = self.random.normal(size=self.dimension)
-            exponent, direction = quantise(vector, float(np.linalg.norm(vector)), "int16")
+            row = self.random.normal(size=(1, self.dimension))
+            ((exponent, direction),) = quantise(row, lengths(row), "int16")
             made.append(
                 Message(
                     version=1,

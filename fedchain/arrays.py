@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,15 +39,15 @@ def read_only(array: A) -> A:
     return array
 
 
-def length(vector: npt.NDArray[np.floating[Any]]) -> float:
-    """Return the 2-norm of a vector (d,).
+def lengths(rows: Matrix | Singles) -> Vector:
+    """Return the 2-norm of each row, (n,): infinite or NaN where an entry is.
 
-    >>> length(np.array([3.0, 4.0], dtype=np.float32))
-    5.0
+    >>> lengths(np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)).tolist()
+    [5.0, 2.0]
     """
-    with np.errstate(over="ignore"):
-        squares = float(vector @ vector)
-    if not 1e-30 < squares < 1e30:  # float32 may have lost it
-        wide = vector.astype(np.float64)
-        squares = float(wide @ wide)
-    return math.sqrt(squares)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.vecdot(rows, rows).astype(np.float64)
+        for lost in np.flatnonzero(~((squares > 1e-30) & (squares < 1e30))):  # to float32, perhaps
+            wide = rows[lost].astype(np.float64)
+            squares[lost] = wide @ wide
+        return np.asarray(np.sqrt(squares))

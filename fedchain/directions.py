@@ -16,20 +16,19 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import EXPONENT, Integers, Matrix, read_only
+from fedchain.arrays import EXPONENT, Integers, Matrix, Vector, read_only
 
 R = TypeVar("R")
 
 THREADS = os.cpu_count() or 1
 """Threads that share the columns."""
-BLOCK, PANEL = 400_000, 1_600_000
-"""Entries of a block, whose float64 fits a cache and keeps a core busy long enough for the others
-to get the interpreter's lock; and of the panel of integers that it is cut from, of which each row
-costs a call."""
-NARROWEST = 32
-"""Least columns of a block, however many rows it has; a panel has at least four times as many."""
-SMALL = 2**19
-"""Entries of an input that one thread has read before others have started."""
+BLOCK = 800_000
+"""Entries of a block, whose float64 fits the outer cache and keeps a core busy long enough for the
+others to get the interpreter's lock."""
+NARROWEST = 128
+"""Least columns of a block, however many rows it has: of each row they cost a call."""
+SMALL = 2**22
+"""Entries of an input that one thread has read while others would wait for the lock."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,40 +81,42 @@ class Directions:
         return len(self.integers[0])
 
     @property
-    def shifts(self) -> Matrix:
-        """2^(20 - e_k), (n, 1)."""
-        return 2.0 ** (EXPONENT - np.array(self.exponents, dtype=np.float64)[:, None])
+    def shifts(self) -> Vector:
+        """2^(20 - e_k), (n,)."""
+        return np.asarray(2.0 ** (EXPONENT - np.array(self.exponents, dtype=np.float64)))
 
     def matrix(self) -> Matrix:
         """Return all rows at exponent 20 as float64, (n, d): eight bytes an entry."""
         rows = np.empty((len(self), self.dimension))
         np.concatenate(self.integers, out=rows.reshape(-1))
-        rows *= self.shifts
+        rows *= self.shifts[:, None]
         return rows
 
     def blocks(self, columns: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
-        """Yield the rows at exponent 20, a block of columns at a time.
+        """Yield the rows as they were sent, a block of columns at a time.
+
+        To shift a row to exponent 20 is to multiply by a power of two, which is exact wherever
+        it is done: best where there are fewest numbers.
 
         Args:
             columns: from where to where, with start and stop; all of them by default.
 
         Yields:
-            Which columns, and the whole numbers as float64, (n, b); the next block overwrites it.
+            Which columns, and q_k as float64, (n, b); the next block overwrites it.
 
         >>> for columns, block in Directions.of([[6, -8], [1, 2]]).blocks(slice(1, 2)):
         ...     print(columns, block.tolist())
         slice(1, 2, None) [[-8.0], [2.0]]
         """
-        whole = columns or slice(0, self.dimension)
-        wide = max(PANEL // len(self), 4 * NARROWEST)
-        rows, entries = self.integers, len(self) * min(wide, whole.stop - whole.start)
-        room, shifts = np.empty(entries, dtype=rows[0].dtype), self.shifts
-        for start in range(whole.start, whole.stop, wide):
-            stop = min(start + wide, whole.stop)
-            flat = room[: len(self) * (stop - start)]
-            np.concatenate([row[start:stop] for row in rows], out=flat)
-            for place, block in _cut(flat.reshape(len(self), -1), shifts):
-                yield slice(start + place, start + place + block.shape[1]), block
+        whole, count = columns or slice(0, self.dimension), len(self)
+        # An odd number of cache lines: at a power of two the entries of a column share a set.
+        width = max(BLOCK // count, NARROWEST) // 16 * 16 + 8
+        room = np.empty(count * min(width, whole.stop - whole.start))
+        for start in range(whole.start, whole.stop, width):
+            part = slice(start, min(start + width, whole.stop))
+            flat = room[: count * (part.stop - start)]
+            np.concatenate([row[part] for row in self.integers], out=flat)
+            yield part, flat.reshape(count, -1)
 
 
 def spread(directions: Directions, work: Callable[[slice], R], least: int = 1) -> list[R]:
@@ -149,16 +150,3 @@ def spread(directions: Directions, work: Callable[[slice], R], least: int = 1) -
 def _threads() -> ThreadPoolExecutor:
     """Return the threads of this process; to start them anew costs as much as a small round."""
     return ThreadPoolExecutor(THREADS, "aggregation")
-
-
-def _cut(panel: Integers, shifts: Matrix) -> Iterator[tuple[int, Matrix]]:
-    # An odd number of cache lines: at a power of two the entries of a column share a set.
-    width = max(BLOCK // len(panel), NARROWEST) // 16 * 16 + 8
-    room, shifted = np.empty((len(panel), width)), bool(np.any(shifts != 1.0))
-    for place in range(0, panel.shape[1], width):
-        cut = panel[:, place : place + width]
-        block = room[:, : cut.shape[1]]
-        np.copyto(block, cut)
-        if shifted:
-            block *= shifts
-        yield place, block

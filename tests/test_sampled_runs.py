@@ -13,7 +13,7 @@ from test_simulation import simulate
 
 from fedchain.ledger.message import Declaration
 from fedchain.ledger.rules import chain_id_of, limits_of
-from fedchain.nodes.release import Occasion, message_of
+from fedchain.nodes.release import Occasion, Speaker, messages_of
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.running import resume, run
@@ -107,7 +107,8 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
         before = len(node.refusals)
         identity = world.identities.of(holder, round_of_key)
         occasion = Occasion(0, number, number, 1, holder)
-        message = message_of(vector * (holder + 2), said, identity, occasion, "int16")
+        speaker = Speaker(occasion, identity, said)
+        (message,) = messages_of(vector[None] * (holder + 2), [speaker], "int16")
         node.receive(message, 0.0)
         return node.refusals[before].reason if len(node.refusals) > before else ""
 

@@ -27,7 +27,7 @@ import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
 from fedchain.aggregation import l_nearest  # noqa: E402
-from fedchain.arrays import Flags, Singles, Vector, length  # noqa: E402
+from fedchain.arrays import Flags, Singles, Vector, lengths  # noqa: E402
 from fedchain.directions import Directions  # noqa: E402
 from fedchain.engines import cut  # noqa: E402
 from fedchain.learning.gradients import CohortGradients  # noqa: E402
@@ -109,8 +109,9 @@ def sent(
 ) -> list[tuple]:
     """Return exponent, integers and norm of each holder's release, as ``Speakers`` do."""
     releases = private_releases(rows, mechanism, [records] * len(rows), occasions)
-    norms = [length(release) for release in releases]
-    return [(*quantise(r, norm, "int16"), norm) for r, norm in zip(releases, norms, strict=True)]
+    norms = lengths(releases)
+    quantised = quantise(releases, norms, "int16")
+    return [(*each, norm) for each, norm in zip(quantised, norms, strict=True)]
 
 
 NEARLY = 1e-3
@@ -151,7 +152,7 @@ def unet(run: workload.Asked) -> tuple[Singles, CohortGradients]:
     with threads(gradients, run.threads) as spread:
         run.tick()
         for _ in range(run.total):
-            found = spread(lambda mine, chunk: mine(weights, chunk), range(run.holders))
+            found = spread(lambda mine, chunk: mine(weights, chunk).copy(), range(run.holders))
             rows = np.concatenate(list(found))
             run.tick()
     return rows, gradients

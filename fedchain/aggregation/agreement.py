@@ -71,33 +71,36 @@ def agreement_of(directions: Directions) -> Agreement:
     [5.8, 5.0]
     """
 
+    shifts = directions.shifts
+
     def work(columns: slice) -> Matrix:
         sums = np.zeros((3, len(directions)))
         for _, block in directions.blocks(columns):
-            sums += products(block)
+            sums += products(block, shifts)
         return sums
 
     return joined(sum(spread(directions, work), np.zeros((3, len(directions)))))
 
 
-def products(block: Matrix) -> Matrix:
+def products(block: Matrix, shifts: Vector) -> Matrix:
     """Return a block's share of every <q_k, high>, <q_k, low> and <q_k, q_k>, shape (3, n).
 
     Args:
-        block: whole numbers, (n, b).
+        block: whole numbers as they were sent, (n, b).
+        shifts: what brings each row to exponent 20, (n,).
 
-    >>> products(np.array([[3.0, 4.0], [0.0, 1.0]])).tolist()
-    [[0.0, 0.0], [29.0, 5.0], [25.0, 1.0]]
+    >>> products(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([1.0, 2.0])).tolist()
+    [[0.0, 0.0], [33.0, 12.0], [25.0, 4.0]]
     """
     shares = np.zeros((3, len(block)))
-    low = np.ones(len(block)) @ block
+    low = shifts @ block
     if len(block) > EXACT_ROWS:
         high = np.floor(low / SPLIT)
         low -= high * SPLIT
         shares[0] = block @ high
     shares[1] = block @ low
-    shares[2] = np.vecdot(block, block)
-    return shares
+    shares[2] = np.vecdot(block, block) * shifts
+    return np.asarray(shares * shifts)
 
 
 def joined(shares: Matrix) -> Agreement:

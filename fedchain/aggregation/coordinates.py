@@ -81,13 +81,14 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
 
 
 def _between(directions: Directions, factors: Vector, trim: int) -> Aggregate:
-    gradient = np.empty(directions.dimension)
+    gradient, shifts = np.empty(directions.dimension), directions.shifts
+    scales = factors * shifts  # rounds nothing: shifts are powers of two
 
     def work(columns: slice) -> tuple[Matrix, Flags]:
         sums, used = np.zeros((3, len(factors))), np.zeros(len(factors), dtype=np.bool_)
         for part, block in directions.blocks(columns):
-            sums += products(block)
-            block *= factors[:, None]
+            sums += products(block, shifts)
+            block *= scales[:, None]
             middle = _sorted_columns(block)[:, trim : len(factors) - trim]
             gradient[part] = _means(middle)
             used |= _among(block, middle, used)

@@ -86,6 +86,7 @@ def gram(directions: Directions) -> Whole:
 
     # Each thread has a matrix of its own: not for fewer columns than it has.
     total: Matrix = sum(spread(directions, work, least=rows), np.zeros((rows, rows)))
+    total *= np.multiply.outer(directions.shifts, directions.shifts)
     return total.astype(np.int64)
 
 

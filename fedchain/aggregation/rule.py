@@ -64,24 +64,23 @@ def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vecto
     [1.0, 2.0]
     """
     total = np.zeros(directions.dimension)
+    # A power of two only moves the exponent: to multiply by it first rounds nothing.
     rows = [
-        (directions.integers[k], 2.0 ** (EXPONENT - directions.exponents[k]), factors[k])
+        (directions.integers[k], 2.0 ** (EXPONENT - directions.exponents[k]) * factors[k])
         for k in np.flatnonzero(used)
     ]
+    parts = float(len(rows)) * ONE
 
     def work(columns: slice) -> None:
         room = np.empty(STRIP)
         for start in range(columns.start, columns.stop, STRIP):
             part = slice(start, min(start + STRIP, columns.stop))
             strip, term = total[part], room[: part.stop - start]
-            for row, shift, factor in rows:
+            for row, factor in rows:
                 term[:] = row[part]
-                if shift != 1.0:
-                    term *= shift
                 term *= factor
                 strip += term
-            strip /= float(len(rows))
-            strip /= ONE
+            strip /= parts
 
     spread(directions, work)
     return total

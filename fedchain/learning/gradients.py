@@ -33,6 +33,9 @@ REMEMBERED = 1024
 """Holders whose records are kept as tensors; mostly these share the memory of the task's."""
 SEGMENTED = 4096
 """Examples of several holders that go through a dense model together."""
+KEPT_GROUPS = 2**24
+"""Numbers in the examples of such holders that are kept side by side: to lay them so again for
+every round would take a tenth of their gradients' time."""
 
 Method = Literal["segments", "layers", "vmap"]
 """How gradients are found: one product a holder and layer, one an example and layer, or vmap."""
@@ -100,7 +103,8 @@ class CohortGradients:
         self.task = task
         """Whose gradients they are."""
         self._loss, self._dtype, self._device = task.loss, dtype, "cpu"
-        self._examples_of = functools.lru_cache(REMEMBERED)(self._made_examples)
+        self._room: Tensor | None = None
+        self._remember()
         first = self._examples_of(0)
         few = first.inputs[:2], first.targets[:2]
         self._way = fitting_way(self._module, task.loss, *few)
@@ -117,7 +121,7 @@ class CohortGradients:
     def twin(self) -> CohortGradients:
         """Return another one for another thread: the same data, a model of its own."""
         other = copy.copy(self)
-        other._module = copy.deepcopy(self._module)
+        other._module, other._room = copy.deepcopy(self._module), None
         return other
 
     def on(self, device: str) -> CohortGradients:
@@ -126,8 +130,15 @@ class CohortGradients:
             return self
         other = self.twin()
         other._device, other._module = device, other._module.to(device)
-        other._examples_of = functools.lru_cache(REMEMBERED)(other._made_examples)
+        other._remember()
         return other
+
+    def _remember(self) -> None:
+        """Keep the tensors of the holders, on this device; twins share them."""
+        self._examples_of = functools.lru_cache(REMEMBERED)(self._made_examples)
+        numbers = SEGMENTED * self._examples_of(0).inputs[0].numel()
+        kept = max(1, KEPT_GROUPS // numbers)
+        self._side_by_side = functools.lru_cache(kept)(self._laid_side_by_side)
 
     def __call__(self, weights: Vector, holders: Sequence[int]) -> Singles:
         """Return the gradients of these holders at the weights.
@@ -137,10 +148,11 @@ class CohortGradients:
             holders: numbers of the holders, in any order.
 
         Returns:
-            Shape (len(holders), d), one row a holder, in the order asked.
+            Shape (len(holders), d), one row a holder, in the order asked; the next call
+            overwrites them.
         """
         load_weights(self._module, weights)
-        rows = torch.empty((len(holders), self.dimension), dtype=self._dtype, device=self._device)
+        rows = self._rows(len(holders))
         start = 0
         for group in self._groups(holders):
             self._fill(rows[start : start + len(group)], group)
@@ -149,38 +161,42 @@ class CohortGradients:
             _clip_rows(rows, self._clip)
         return np.asarray(rows.cpu().numpy())
 
-    def _groups(self, holders: Sequence[int]) -> Iterator[list[_Examples]]:
-        """Yield the holders that go through the model together, in order."""
-        group: list[_Examples] = []
-        for holder in holders:
-            more = self._examples_of(holder)
-            together = sum(len(each.inputs) for each in group) + len(more.inputs)
-            if group and (self.method != "segments" or together > SEGMENTED):
-                yield group
-                group = []
-            group.append(more)
-        if group:
-            yield group
+    def _rows(self, count: int) -> Tensor:
+        """Return room for the gradients; fresh memory would cost a tenth of a dense round."""
+        if self._room is None or len(self._room) < count:
+            shape = count, self.dimension
+            self._room = torch.empty(shape, dtype=self._dtype, device=self._device)
+        return self._room[:count]
 
-    def _fill(self, rows: Tensor, group: list[_Examples]) -> None:
+    def _groups(self, holders: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """Yield the holders that go through the model together, in order."""
+        group, examples = [], 0
+        for holder in holders:
+            more = len(self._examples_of(holder).inputs)
+            if group and (self.method != "segments" or examples + more > SEGMENTED):
+                yield tuple(group)
+                group, examples = [], 0
+            group.append(holder)
+            examples += more
+        if group:
+            yield tuple(group)
+
+    def _fill(self, rows: Tensor, group: tuple[int, ...]) -> None:
         """Write the mean gradients of holders that go together, records clipped."""
-        alone = group[0]
+        alone = self._examples_of(group[0])
         if self.method == "segments" and len(alone.inputs) <= SEGMENTED:
-            shares = [1.0 / each.count for each in group]
-            self._sum_segments(group, shares, rows)
+            inputs, targets, segments = self._side_by_side(group)
+            segment_sums(self._module, self._loss, inputs, targets, segments, rows)
         else:
             rows[0] = self._sum(alone) / alone.count
 
-    def _sum_segments(self, group: list[_Examples], shares: list[float], out: Tensor) -> None:
-        sizes = [len(each.inputs) for each in group]
-        segment_sums(
-            self._module,
-            self._loss,
-            torch.cat([each.inputs for each in group]),
-            torch.cat([each.targets for each in group]),
-            Segments(sizes, shares, self._record_clip, self._places),
-            out,
-        )
+    def _laid_side_by_side(self, group: tuple[int, ...]) -> tuple[Tensor, Tensor, Segments]:
+        """Return the inputs and targets of several holders, and which belong to whom."""
+        every = [self._examples_of(holder) for holder in group]
+        sizes, shares = [len(each.inputs) for each in every], [1.0 / each.count for each in every]
+        inputs = torch.cat([each.inputs for each in every])
+        targets = torch.cat([each.targets for each in every])
+        return inputs, targets, Segments(sizes, shares, self._record_clip, self._places)
 
     def _sum(self, holder: _Examples) -> Tensor:
         """Return the sum (d,) of one holder's clipped gradients, piece by piece."""
@@ -221,8 +237,9 @@ class CohortGradients:
     def _segmented(self, holder: _Examples) -> Iterator[Tensor]:
         row = torch.empty((1, self.dimension), dtype=self._dtype, device=self._device)
         for piece in holder.pieces(SEGMENTED):
-            part = _Examples(holder.inputs[piece], holder.targets[piece], None, 0)
-            self._sum_segments([part], [1.0], row)
+            inputs, targets = holder.inputs[piece], holder.targets[piece]
+            whole = Segments([len(inputs)], [1.0], self._record_clip, self._places)
+            segment_sums(self._module, self._loss, inputs, targets, whole, row)
             yield row[0]
 
     @property

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedchain.arrays import EXPONENT, Integers, Single, Vector, read_only
+from fedchain.arrays import EXPONENT, Integers, Matrix, Singles, Vector, read_only
 
 Storage = Literal["int8", "int16", "int32"]
 """How a quantised entry is stored."""
@@ -35,41 +35,47 @@ def storage_of(direction: Integers) -> Storage | None:
     return STORAGES.get(direction.itemsize) if kind else None
 
 
-def quantise(vector: Vector | Single, norm: float, storage: Storage) -> tuple[int, Integers]:
-    """Turn a vector's direction into integers at the largest exponent that the storage can hold.
+def quantise(
+    vectors: Matrix | Singles, norms: Vector, storage: Storage
+) -> list[tuple[int, Integers]]:
+    """Turn directions into integers, each at the largest exponent that the storage can hold.
 
     ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|`` fits; ties to even.
+    Several vectors cost few calls, which other threads need not wait for.
 
     Args:
-        vector: (d,), finite.
-        norm: its 2-norm |v|, above 0.
+        vectors: one a row, (n, d), finite.
+        norms: their 2-norms |v|, (n,), above 0.
         storage: int8, int16 or int32.
 
     Returns:
-        The exponent e and the integers q, (d,), read-only, of the storage's type.
+        Of each vector, the exponent e and the integers q, (d,), read-only, of the storage's type.
 
     Raises:
-        ValueError: the norm is too small for the vector.
+        ValueError: a norm is too small for its vector.
 
     Reference:
         LearningChain, equations (11) and (12), reconstructed; the codec is fedchain's.
 
-    >>> quantise(np.array([0.3, -0.4]), 0.5, "int16")
-    (15, array([ 19661, -26214], dtype=int16))
+    >>> quantise(np.array([[0.3, -0.4]]), np.array([0.5]), "int16")
+    [(15, array([ 19661, -26214], dtype=int16))]
     """
-    if storage == "int32" or not 1e-30 < norm < 1e30:  # float32 is too coarse, or too narrow
-        vector = vector.astype(np.float64)
-    peak, exponent = max(vector.max(), -vector.min()), EXPONENT
-    if not peak <= norm * (1 + 1e-6):
-        raise ValueError(
-            f"direction: norm is {norm!r}; must be at least {peak!r}, its largest entry"
-        )
-    factor = vector.dtype.type(2.0**exponent / norm)
-    while np.rint(peak * factor) > LARGEST[storage]:
-        exponent, factor = exponent - 1, factor / 2
-    scaled = vector * factor
-    np.rint(scaled, out=scaled)
-    return exponent, read_only(scaled.astype(storage))
+    # Where float32 is too coarse, or too narrow.
+    if storage == "int32" or not np.all((norms > 1e-30) & (norms < 1e30)):
+        vectors = vectors.astype(np.float64)
+    peaks = np.maximum(vectors.max(1), -vectors.min(1))
+    for peak, norm in zip(peaks, norms, strict=True):
+        if not peak <= norm * (1 + 1e-6):
+            raise ValueError(
+                f"direction: norm is {norm!r}; must be at least {peak!r}, its largest entry"
+            )
+    exponents, factors = np.full(len(norms), EXPONENT), (2.0**EXPONENT / norms).astype(peaks.dtype)
+    while np.any(large := np.rint(peaks * factors) > LARGEST[storage]):
+        exponents[large] -= 1
+        factors[large] /= 2
+    scaled = vectors * factors[:, None]
+    integers = read_only(np.rint(scaled, out=scaled).astype(storage))
+    return list(zip(exponents.tolist(), integers, strict=True))
 
 
 def squared_norm(direction: Integers) -> int:

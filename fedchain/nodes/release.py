@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedchain.arrays import Single, Singles, Vector, length
+import numpy as np
+
+from fedchain.arrays import Integers, Matrix, Singles, lengths
 from fedchain.ledger.codec import Storage, quantise
 from fedchain.ledger.message import VERSION, Declaration, Message, sign_message
 from fedchain.nodes.identity import Identity
@@ -30,6 +31,18 @@ class Occasion:
     """The data holder; part of no message."""
 
 
+@dataclass(frozen=True)
+class Speaker:
+    """A holder that has something to say."""
+
+    occasion: Occasion
+    """Chain, parent and round."""
+    identity: Identity
+    """Its key for this round."""
+    declaration: Declaration
+    """Mechanism, noise, clip and number of records; public."""
+
+
 def private_releases(
     gradients: Singles,
     mechanism: Mechanism,
@@ -50,11 +63,13 @@ def private_releases(
         occasions: name the noise.
 
     Returns:
-        The releases, shape (n, d).
+        The releases, shape (n, d); without noise these are the gradients themselves.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
     """
+    if mechanism.noise_multiplier == 0.0:
+        return gradients
     scale = (mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex())
     keys = [digest(o.seed, "noise", o.holder, o.round, o.parent, *scale) for o in occasions]
     releases = mechanism.noise(keys, gradients.shape[1], records)
@@ -62,34 +77,38 @@ def private_releases(
     return releases
 
 
-def message_of(
-    release: Single | Vector,
-    declaration: Declaration,
-    identity: Identity,
-    occasion: Occasion,
-    storage: Storage,
-) -> Message | None:
+def messages_of(
+    releases: Singles | Matrix, speakers: Sequence[Speaker], storage: Storage
+) -> list[Message | None]:
     """Normalise, quantise and sign: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
 
     The norm is that of the noisy vector: then (g_k*, s_k) costs what ĝ_k costs.
 
     Args:
-        release: what the holder sends, shape (d,).
-        declaration: mechanism, noise, clip and number of records; public.
-        identity: the holder's key for this round.
-        occasion: chain, parent and round.
-        storage: how the direction's integers are stored.
+        releases: what the holders send, shape (n, d).
+        speakers: n of them.
+        storage: how the directions' integers are stored.
 
     Returns:
-        The signed message; None if the release is zero or not finite and has no direction.
+        The signed messages; None for a release that is zero or not finite: it has no direction.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.
     """
-    norm = length(release)
-    if not (math.isfinite(norm) and norm > 0.0):
-        return None
-    exponent, direction = quantise(release, norm, storage)
+    norms = lengths(releases)
+    sound = np.isfinite(norms) & (norms > 0.0)
+    messages: list[Message | None] = [None] * len(speakers)
+    if not sound.any():
+        return messages
+    kept = releases if sound.all() else releases[sound]
+    directions = quantise(kept, norms[sound], storage)
+    for row, (exponent, direction) in zip(np.flatnonzero(sound), directions, strict=True):
+        messages[row] = _signed(speakers[row], float(norms[row]), exponent, direction)
+    return messages
+
+
+def _signed(speaker: Speaker, norm: float, exponent: int, direction: Integers) -> Message:
+    occasion, identity = speaker.occasion, speaker.identity
     message = Message(
         version=VERSION,
         chain_id=occasion.chain_id,
@@ -100,6 +119,6 @@ def message_of(
         exponent=exponent,
         direction=direction,
         norm=norm,
-        declaration=declaration,
+        declaration=speaker.declaration,
     )
     return sign_message(message, identity.secret)

@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fedchain.arrays import Single, Singles, Vector
+from fedchain.arrays import Singles, Vector
 from fedchain.learning.task import Task
 from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.byzantine import Byzantine
 from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, message_of, private_releases
+from fedchain.nodes.release import Occasion, Speaker, messages_of, private_releases
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
-BLOCK = 2**18
-"""Numbers that are noised together: they stay in the cache, and few calls wait for their turn."""
+BLOCK = 2**21
+"""Numbers that are noised and quantised together: a worker then rarely asks for the interpreter's
+lock, for which it would wait as long as a small call takes."""
 
 
 class Gradients(Protocol):
@@ -102,20 +103,21 @@ class Speakers:
         with watch("noise"):
             releases = private_releases(gradients, self._mechanism, records, occasions)
         with watch("signing"):
-            return [
-                self._say(release, count, each)
-                for release, count, each in zip(releases, records, asked, strict=True)
+            self._misbehave(releases, occasions)
+            speakers = [
+                Speaker(each.occasion, each.identity, self._declaration(count))
+                for each, count in zip(asked, records, strict=True)
             ]
+            return messages_of(releases, speakers, self._scenario.ledger.storage)
 
-    def _say(self, release: Single, records: int, asked: Asked) -> Message | None:
-        mechanism, occasion = self._mechanism, asked.occasion
-        said: Single | Vector = release
-        _, attack = self._byzantine.attack_of(occasion.holder, occasion.round)
-        if attack is not None:
-            generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
-            said = attack(release, generator)
-        scale = mechanism.noise_multiplier
-        declaration = Declaration(mechanism.name, scale, mechanism.clip, records)
-        return message_of(
-            said, declaration, asked.identity, occasion, self._scenario.ledger.storage
-        )
+    def _misbehave(self, releases: Singles, occasions: Sequence[Occasion]) -> None:
+        """Put what Byzantine holders send in the place of their releases."""
+        for release, occasion in zip(releases, occasions, strict=True):
+            _, attack = self._byzantine.attack_of(occasion.holder, occasion.round)
+            if attack is not None:
+                generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
+                release[:] = attack(release, generator)
+
+    def _declaration(self, records: int) -> Declaration:
+        mechanism = self._mechanism
+        return Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.clip, records)

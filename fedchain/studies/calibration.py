@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedchain.aggregation import aggregations
+from fedchain.arrays import lengths
 from fedchain.directions import Directions
 from fedchain.engines.engine import cores as cores_of
 from fedchain.learning.task import Records, Task, losses, models
@@ -213,10 +214,10 @@ def _with_holder(rates: Rates, cores: int) -> Rates:
     def noise() -> object:
         return private_releases(gradient[None], mechanism, [60], [occasion])
 
-    release = private_releases(gradient[None], mechanism, [60], [occasion])[0]
+    release = private_releases(gradient[None], mechanism, [60], [occasion])
 
     def quantised() -> object:
-        return quantise(release, float(np.linalg.norm(release)), "int16")
+        return quantise(release, lengths(release), "int16")
 
     each = cores * DIMENSION
     return replace(
@@ -229,8 +230,8 @@ def _with_holder(rates: Rates, cores: int) -> Rates:
 def _with_node(rates: Rates, cores: int) -> Rates:
     """Measure what compute nodes do: checks side by side, then one step."""
     generator = np.random.default_rng(0)
-    row = generator.standard_normal(DIMENSION, np.float32)
-    exponent, direction = quantise(row, float(np.linalg.norm(row)), "int16")
+    row = generator.standard_normal((1, DIMENSION), np.float32)
+    ((exponent, direction),) = quantise(row, lengths(row), "int16")
     directions = Directions(tuple(np.roll(direction, k) for k in range(ROWS)), (exponent,) * ROWS)
     bulk, secret = bytes(1_000_000), bytes(32)
     public, signature = public_key_of(secret), sign(secret, bytes(42))

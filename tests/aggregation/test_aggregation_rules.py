@@ -40,7 +40,6 @@ def test_no_rule_shows_how_many_threads_or_blocks_there_were(kind, monkeypatch):
     for threads, block in [(2, 100_000), (5, 1000), (8, 30_000)] * 3:
         monkeypatch.setattr(sharing, "THREADS", threads)
         monkeypatch.setattr(sharing, "BLOCK", block)
-        monkeypatch.setattr(sharing, "PANEL", 3 * block)
         shared = built(kind, directions, norms)
         assert shared.gradient.tobytes() == alone.gradient.tobytes()
         assert shared.used.tobytes() == alone.used.tobytes()

@@ -343,7 +343,7 @@ def test_strict_is_exit_6_when_a_budget_ends_before_the_rounds_do(scenario, tmp_
 
 
 def test_a_run_without_a_quorum_is_exit_1_with_a_reason(scenario, tmp_path, monkeypatch):
-    monkeypatch.setattr("fedchain.nodes.speakers.message_of", lambda *_: None)
+    monkeypatch.setattr("fedchain.nodes.speakers.messages_of", lambda rows, *_: [None] * len(rows))
     told = call("run", scenario, "--out", tmp_path, "--format", "json")
     assert told.code == 1
     assert "no quorum came together" in told.err

@@ -111,7 +111,8 @@ class World:
         draws = np.random.default_rng([holder, number, salt, *parent[:4]])
         gradient = draws.normal(size=changes.pop("dimension", self.rules.dimension))
         norm = float(np.linalg.norm(gradient))
-        exponent, direction = quantise(gradient, norm, changes.pop("storage", self.rules.storage))
+        storage = changes.pop("storage", self.rules.storage)
+        ((exponent, direction),) = quantise(gradient[None], np.array([norm]), storage)
         key = secret(holder, number)
         place = places().index((holder, number))
         proof = identities().proof(place) if self.rules.identity == "registered" else None

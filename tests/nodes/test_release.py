@@ -11,7 +11,7 @@ from small_runs import small
 from fedchain.ledger.message import Declaration, message_id, signing_bytes
 from fedchain.ledger.signature import public_key_of, verify
 from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, message_of, private_releases
+from fedchain.nodes.release import Occasion, Speaker, messages_of, private_releases
 from fedchain.nodes.speakers import Asked, Speakers
 from fedchain.privacy.mechanisms import gaussian, none
 
@@ -27,6 +27,10 @@ def private_release(gradient, mechanism, records, occasion):
 
 SAID = Declaration("gaussian", 2.0, 0.1, 50)
 GRADIENT = np.linspace(-1.0, 1.0, 1000)
+
+
+def message_of(release):
+    return messages_of(release[None], [Speaker(OCCASION, IDENTITY, SAID)], "int16")[0]
 
 
 def test_the_noise_has_the_sd_of_the_mean_and_not_of_the_sum():
@@ -67,7 +71,7 @@ def test_two_runs_of_one_seed_at_another_scale_do_not_share_their_noise():
 
 
 def test_the_message_carries_the_norm_of_the_noisy_vector_and_its_direction():
-    message = message_of(GRADIENT, SAID, IDENTITY, OCCASION, "int16")
+    message = message_of(GRADIENT)
     direction = message.direction / 2.0**message.exponent
     assert message.norm == pytest.approx(np.linalg.norm(GRADIENT), rel=1e-14)
     np.testing.assert_allclose(direction * message.norm, GRADIENT, atol=1e-3)
@@ -75,7 +79,7 @@ def test_the_message_carries_the_norm_of_the_noisy_vector_and_its_direction():
 
 
 def test_the_signature_covers_every_field_of_the_message():
-    message = message_of(GRADIENT, SAID, IDENTITY, OCCASION, "int16")
+    message = message_of(GRADIENT)
     assert verify(message.public_key, message.signature, signing_bytes(message))
     for change in ({"norm": 9.0}, {"round": 4}, {"declaration": replace(SAID, records=51)}):
         changed = replace(message, **change)
@@ -85,13 +89,13 @@ def test_the_signature_covers_every_field_of_the_message():
 
 @pytest.mark.parametrize("bad", [np.zeros(4), np.array([1.0, np.nan]), np.array([np.inf, 1.0])])
 def test_a_release_without_a_direction_is_no_message(bad):
-    assert message_of(bad, SAID, IDENTITY, OCCASION, "int16") is None
+    assert message_of(bad) is None
 
 
 def test_a_release_from_a_gradient_of_any_length_becomes_a_unit_direction():
     for size in (1e-37, 1e-20, 1.0, 1e30):
         gradient = (GRADIENT * size).astype(np.float32)
-        message = message_of(gradient, SAID, IDENTITY, OCCASION, "int16")
+        message = message_of(gradient)
         direction = message.direction / 2.0**message.exponent
         assert np.linalg.norm(direction) == pytest.approx(1.0, abs=1e-3)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedchain.arrays import Singles, length
+from fedchain.arrays import Singles, lengths
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
     VACUOUS,
@@ -104,10 +104,10 @@ class KNorm:
     def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:
         """Draw radii from Gamma(d) and directions, and scale them to the sensitivity, (n, d)."""
         drawn = normals(keys, dimension)
-        for row, key, count in zip(drawn, keys, records, strict=True):
+        for row, norm, key, count in zip(drawn, lengths(drawn), keys, records, strict=True):
             radius = stream(0, "radius", key).standard_gamma(dimension)
             scale = self.noise_multiplier * sensitivity(self.clip, self.unit, count)
-            row *= np.float32(scale * radius / length(row))
+            row *= np.float32(scale * radius / norm)
         return drawn
 
     def epsilon_after(self, releases: int) -> float:
