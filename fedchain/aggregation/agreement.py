@@ -70,7 +70,6 @@ def agreement_of(directions: Directions) -> Agreement:
     >>> agreement_of(Directions.of([[3, 4], [0, 1]])).projections.tolist()
     [5.8, 5.0]
     """
-
     shifts = directions.shifts
 
     def work(columns: slice) -> Matrix:

@@ -170,7 +170,8 @@ class CohortGradients:
 
     def _groups(self, holders: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Yield the holders that go through the model together, in order."""
-        group, examples = [], 0
+        group: list[int] = []
+        examples = 0
         for holder in holders:
             more = len(self._examples_of(holder).inputs)
             if group and (self.method != "segments" or examples + more > SEGMENTED):

@@ -102,7 +102,7 @@ def messages_of(
         return messages
     kept = releases if sound.all() else releases[sound]
     directions = quantise(kept, norms[sound], storage)
-    for row, (exponent, direction) in zip(np.flatnonzero(sound), directions, strict=True):
+    for row, (exponent, direction) in zip(np.flatnonzero(sound).tolist(), directions, strict=True):
         messages[row] = _signed(speakers[row], float(norms[row]), exponent, direction)
     return messages
 
