@@ -75,12 +75,12 @@ class Observer:
         self._miners, self._watch = miners, watch
         self._reported = [chain.head]
         self._released: dict[bytes, Released] = {}
-        self._told: set[bytes] = set()
+        self._untold: dict[bytes, Released] = {}
         self._worst: Released | None = None
 
     def note(self, released: Released) -> None:
         """Note that a message has left its holder, whatever becomes of it."""
-        self._released[released.id] = released
+        self._released[released.id] = self._untold[released.id] = released
         if self._worst is None or released.releases > self._worst.releases:
             self._worst = released
 
@@ -91,7 +91,8 @@ class Observer:
             fresh.append(name)
             name, height = self._chain.header(name).parent, height - 1
         for lost in self._reported[height + 1 :]:  # what became of their messages is open again
-            self._told -= {message_id(message) for message in self._chain.block(lost).messages}
+            names = map(message_id, self._chain.block(lost).messages)
+            self._untold |= {name: self._released[name] for name in names}
         self._reported[height + 1 :] = fresh[::-1]
         return [self._chain.block(name) for name in reversed(fresh)]
 
@@ -129,7 +130,8 @@ class Observer:
             reason = "" if used else "far from the sum"
             cosine = round(float(aggregate.cosines[row]), 9)
             records.append(_record(released, name, cosine, used, reason, late=False))
-        self._told |= {message_id(message) for message in block.messages}
+        for message in block.messages:
+            self._untold.pop(message_id(message), None)
         late = self.stragglers(block.header.height)
         self._forget(block.header.height - KEPT_ROUNDS)
         return records + late
@@ -139,13 +141,10 @@ class Observer:
 
         A block that a reorganisation has taken off the main chain carries nothing.
         """
-        late = [
-            _record(released, released.parent, None, False, "late", late=True)
-            for name, released in self._released.items()
-            if released.round < before and name not in self._told
-        ]
-        self._told |= {bytes.fromhex(record.id) for record in late}
-        return late
+        late = [released for released in self._untold.values() if released.round < before]
+        for released in late:
+            del self._untold[released.id]
+        return [_record(each, each.parent, None, False, "late", late=True) for each in late]
 
     def _metrics(self, name: bytes, height: int) -> Future[Measured]:
         if height % self._measured_every == 0 or height == self._chain.rules.rounds:
@@ -158,10 +157,9 @@ class Observer:
         return self._steps.outcome(self._state_of(block.header.parent), block.messages)
 
     def _forget(self, before: int) -> None:
-        old = [name for name, r in self._released.items() if r.round < before]
-        for name in old:
-            del self._released[name]
-        self._told.difference_update(old)
+        # They stand in order of their release, which is nearly that of their rounds.
+        while self._released and self._released[oldest := next(iter(self._released))].round < before:
+            del self._released[oldest]
 
 
 def finite(epsilon: float) -> float | None:
