@@ -7,15 +7,14 @@ from typing import Literal
 
 from fedchain.errors import EncodingError, InvalidBlock
 from fedchain.ledger.block import Block, Header, block_hash
+from fedchain.ledger.block_tree import Link
 from fedchain.ledger.library import Library
 from fedchain.ledger.orphans import Orphans
 from fedchain.ledger.rules import Rules, chain_id_of
 from fedchain.ledger.state import State
 from fedchain.ledger.validity import Transition, check_header, label
-from fedchain.ledger.work import is_below, retarget, target_from_compact, work_of
+from fedchain.ledger.work import is_below, target_from_compact
 
-MEDIAN_OF = 11
-"""A block's time must be above the median of this many blocks below it."""
 KEPT_HEIGHTS = 1024
 """Blocks this far below the head are forgotten, and so is what could fork off them; with a
 retarget window at least two windows are kept."""
@@ -36,23 +35,16 @@ class Added:
     """Blocks accepted by this step: the block, then orphans that waited for it."""
     lost: tuple[bytes, ...] = ()
     """Blocks that left the main chain, highest first; their messages are void."""
-    refused: tuple[str, ...] = ()
-    """Why orphans that waited were dropped."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    header: Header
-    work: int
-    seen_ms: int
+    refused: tuple[tuple[Block, str], ...] = ()
+    """Orphans that had waited and were dropped, each with the reason."""
 
 
 class Chain:
     """Accepts blocks, and keeps the branch with the most work.
 
     The only ledger object of a node that changes. Bodies and states are on the shelves of the
-    library; neither the cost of a block nor the memory grows with the height, but for the hashes
-    of the main chain. A block whose parent is too far below the head to be known waits as an
+    library, and what follows from a block for every node is in its tree; neither the cost of a
+    block nor the memory grows with the height, but for the hashes of the main chain. A block whose parent is too far below the head to be known waits as an
     orphan, and is never accepted.
     """
 
@@ -78,18 +70,23 @@ class Chain:
         self.rules = rules
         self.chain_id = chain_id_of(genesis_block)
         self.reorganisations = 0
+        """How often the head has left a branch for another."""
+        self.deepest = 0
+        """Most blocks that one reorganisation took off the main chain."""
         self._genesis = genesis_block
         self._genesis_state = genesis_state
         self._transition = transition
         self._library = library
         self._keep = None if keep is None else max(keep, 2 * rules.retarget_window)
-        self._entries = {self.chain_id: _Entry(genesis_block.header, 0, 0)}
+        self._tree = library.tree(genesis_block, rules)
+        self._tree.need(id(self), 0)
+        self._seen_ms = {self.chain_id: 0}
         self._accepted = 1
         self._path = [self.chain_id]
         self._orphans = Orphans()
 
     def __contains__(self, block: bytes) -> bool:
-        return block in self._entries
+        return block in self._seen_ms
 
     def __len__(self) -> int:
         """Number of blocks accepted so far, genesis among them."""
@@ -116,7 +113,7 @@ class Chain:
         Raises:
             KeyError: the chain has not accepted it.
         """
-        return self._entries[block].work
+        return self._link(block).work
 
     @property
     def stale(self) -> int:
@@ -134,12 +131,11 @@ class Chain:
         Raises:
             KeyError: the chain has not accepted it.
         """
-        return self._entries[block].header
+        return self._link(block).header
 
     def height_of(self, block: bytes) -> int | None:
         """Return the height of an accepted block, None for one that is unknown."""
-        entry = self._entries.get(block)
-        return entry.header.height if entry else None
+        return self._tree[block].header.height if block in self._seen_ms else None
 
     def path(self) -> list[bytes]:
         """Return the hashes of the main chain, genesis first."""
@@ -158,7 +154,7 @@ class Chain:
         """
         if block == self.chain_id:
             return self._genesis
-        found = self._library.blocks.get(block) if block in self._entries else None
+        found = self._library.blocks.get(block) if block in self._seen_ms else None
         if found is None:
             raise KeyError(block)
         return found
@@ -172,37 +168,27 @@ class Chain:
         missing = []
         while (known := self._held_state(block)) is None:
             missing.append(block)
-            block = self._entries[block].header.parent
+            block = self.header(block).parent
         for above in reversed(missing):
             known = self._transition(known, self.block(above).messages)
             self._library.states.put(above, known)
         return known
 
     def median_time(self, parent: bytes) -> int:
-        """Return the median time of the last 11 blocks up to this one, milliseconds."""
-        times: list[int] = []
-        while parent in self._entries and len(times) < MEDIAN_OF:
-            header = self._entries[parent].header
-            times.append(header.time_ms)
-            parent = header.parent
-        return sorted(times)[len(times) // 2]
+        """Return the median time of the last 11 blocks up to this one, milliseconds.
+
+        Raises:
+            KeyError: the chain has not accepted it.
+        """
+        return self._link(parent).median_ms
 
     def expected_bits(self, parent: bytes) -> int:
         """Return the compact target of the next block on this one.
 
-        Every ``retarget_window`` blocks the target follows the time that the window took.
-
-        Reference:
-            Bitcoin, ``GetNextWorkRequired``: the same off-by-one, the same clamp.
+        Raises:
+            KeyError: the chain has not accepted it.
         """
-        last, window = self._entries[parent].header, self.rules.retarget_window
-        if not window or (last.height + 1) % window:
-            return last.bits
-        first = last
-        for _ in range(window - 1):
-            first = self._entries[first.parent].header
-        expected = window * self.rules.interval_ms
-        return retarget(first.time_ms, last.time_ms, last.bits, expected, self.rules.bits)
+        return self._link(parent).bits
 
     def add(self, block: Block, now_ms: int) -> Added:
         """Take in a block, and the orphans that waited for it.
@@ -224,18 +210,23 @@ class Chain:
             name = block_hash(block.header)
         except EncodingError as error:
             raise InvalidBlock(f"block: {error}") from error
-        if name in self._entries or name in self._orphans:
-            return Added("known" if name in self._entries else "orphan", self.head)
-        if block.header.parent not in self._entries:
+        if name in self._seen_ms or name in self._orphans:
+            return Added("known" if name in self._seen_ms else "orphan", self.head)
+        if block.header.parent not in self._seen_ms:
             return self._wait(name, block)
         self._accept(name, block, now_ms)
         connected, refused = self._connect_orphans(name, now_ms)
         return self._choose_head(connected, refused)
 
+    def _link(self, block: bytes) -> Link:
+        if block not in self._seen_ms:
+            raise KeyError(block)
+        return self._tree[block]
+
     def _held_state(self, block: bytes) -> State | None:
         if block == self.chain_id:
             return self._genesis_state
-        return self._library.states.get(block) if block in self._entries else None
+        return self._library.states.get(block) if block in self._seen_ms else None
 
     def _wait(self, name: bytes, block: Block) -> Added:
         header = block.header
@@ -253,45 +244,49 @@ class Chain:
 
     def _accept(self, name: bytes, block: Block, now_ms: int) -> None:
         header = block.header
-        parent = self._entries[header.parent]
-        median, bits = self.median_time(header.parent), self.expected_bits(header.parent)
-        check_header(header, parent.header, self.rules, median, bits, now_ms)
+        # Only the clock is each node's own: what another has found of the header holds here too.
+        if name not in self._tree or header.time_ms > now_ms + self.rules.max_ahead_ms:
+            parent = self._tree[header.parent]
+            check_header(header, parent.header, self.rules, parent.median_ms, parent.bits, now_ms)
         self._library.check_block(block, self.rules, self.chain_id, self.state, self._transition)
-        self._entries[name] = _Entry(header, parent.work + work_of(header.bits), now_ms)
+        self._tree.put(name, header)
+        self._seen_ms[name] = now_ms
         self._accepted += 1
 
     def _connect_orphans(
         self, name: bytes, now_ms: int
-    ) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
-        connected, refused = [name], []
+    ) -> tuple[tuple[bytes, ...], tuple[tuple[Block, str], ...]]:
+        connected, refused = [name], list[tuple[Block, str]]()
         for parent in connected:  # grows as orphans connect
             for orphan, block in self._orphans.take_children(parent):
                 try:
                     self._accept(orphan, block, now_ms)
                     connected.append(orphan)
                 except InvalidBlock as error:
-                    refused.append(str(error))
+                    refused.append((block, str(error)))
         return tuple(connected), tuple(refused)
 
-    def _choose_head(self, connected: tuple[bytes, ...], refused: tuple[str, ...]) -> Added:
+    def _choose_head(
+        self, connected: tuple[bytes, ...], refused: tuple[tuple[Block, str], ...]
+    ) -> Added:
         best = min((self.head, *connected), key=self._rank)
         if best == self.head:
             return Added("side", self.head, connected, (), refused)
         lost = self._move_to(best)
         self._forget()
         self.reorganisations += bool(lost)
+        self.deepest = max(self.deepest, len(lost))
         return Added("reorganised" if lost else "extended", best, connected, lost, refused)
 
     def _rank(self, block: bytes) -> tuple[int, int, bytes]:
-        entry = self._entries[block]
-        return -entry.work, entry.seen_ms, block
+        return -self._tree[block].work, self._seen_ms[block], block
 
     def _move_to(self, head: bytes) -> tuple[bytes, ...]:
         branch = []
         while not self.on_path(head):
             branch.append(head)
-            head = self._entries[head].header.parent
-        fork = self._entries[head].header.height + 1
+            head = self._tree[head].header.parent
+        fork = self._tree[head].header.height + 1
         lost = self._path[fork:][::-1]
         self._path[fork:] = reversed(branch)
         return tuple(lost)
@@ -300,6 +295,7 @@ class Chain:
         if self._keep is None:
             return
         lowest = self.height - self._keep
-        # Entries stand in order of arrival, which is nearly that of their heights.
-        while self._entries[oldest := next(iter(self._entries))].header.height < lowest:
-            del self._entries[oldest]
+        # They stand in order of arrival, which is nearly that of their heights.
+        while self._tree[oldest := next(iter(self._seen_ms))].header.height < lowest:
+            del self._seen_ms[oldest]
+        self._tree.need(id(self), lowest)

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
 from fedchain.ledger.block import Block, block_hash, content_of_block
+from fedchain.ledger.block_tree import BlockTree
 from fedchain.ledger.encoding import unsigned
 from fedchain.ledger.message import Limits, Message, content_of
 from fedchain.ledger.rules import Rules
@@ -95,9 +96,19 @@ class Library:
         """
         self.states: Shelf[State] = Shelf(keep_states, load_state)
         self.blocks: Shelf[Block] = Shelf(keep_blocks if load_block else None, load_block)
+        self._trees: dict[bytes, BlockTree] = {}
         self._verdicts: Shelf[str] = Shelf(keep_verdicts)
         self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
         self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
+
+    def tree(self, genesis: Block, rules: Rules) -> BlockTree:
+        """Return the tree of blocks on this genesis, one for all chains.
+
+        Args:
+            genesis: made by ``rules.genesis``.
+            rules: that it commits to.
+        """
+        return self._trees.setdefault(block_hash(genesis.header), BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
         """Start to check messages, each for the place that it names itself.
@@ -217,7 +228,7 @@ def kept(size: int) -> int:
     >>> kept(5_000_000), kept(400_000), kept(1000)
     (3, 10, 64)
     """
-    return max(FEWEST, min(MOST, KEPT_BYTES // size))
+    return max(FEWEST, min(MOST, KEPT_BYTES // max(size, 1)))
 
 
 def _release(message: Message, parent: bytes, height: int) -> bytes:

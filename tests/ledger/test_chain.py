@@ -152,7 +152,7 @@ def test_an_orphan_that_turns_out_invalid_is_dropped_with_its_reason():
     chain.add(bad, LATE)
     added = chain.add(blocks[0], LATE)
     assert (chain.height, chain.orphans) == (1, 0)
-    assert "weights are not the aggregate" in added.refused[0]
+    assert "weights are not the aggregate" in added.refused[0][1]
 
 
 def test_the_pool_of_orphans_is_bounded_and_wants_work():
@@ -280,18 +280,56 @@ def test_a_block_that_cannot_be_encoded_is_refused():
 def test_the_cost_of_a_block_does_not_grow_with_the_height():
     world = make_world(rounds=10**6, retarget_window=50)
     chain = world.chain()
-    header = world.block(chain).header
+    header, below = world.block(chain).header, chain.head
+    tree, start = chain._tree, 0.0
     for height in range(1, 20_001):
-        below = chain._path[-1]
-        fake = replace(header, height=height, parent=below, time_ms=height * 1000)
+        if height == 19_801:
+            start = time.process_time()
         name = height.to_bytes(32)
-        chain._entries[name] = type(chain._entries[below])(fake, height, 0)
-        chain._path.append(name)
-    start = time.process_time()
-    for _ in range(200):
-        chain.expected_bits(chain.head)
-        chain.median_time(chain.head)
+        tree.put(name, replace(header, height=height, parent=below, time_ms=height * 1000))
+        below = name
     assert (time.process_time() - start) / 200 < 1e-3
+
+
+def test_chains_of_one_library_share_what_follows_from_a_block():
+    library = Library()
+    one, two = WORLD.chain(library), WORLD.chain(library)
+    block = WORLD.block(one)
+    one.add(block, LATE)
+    assert block_hash(block.header) in one._tree
+    assert block_hash(block.header) not in two  # what another has seen it has not
+    with pytest.raises(KeyError):
+        two.header(block_hash(block.header))
+    two.add(block, LATE)
+    assert two._tree is one._tree
+    assert (two.head, two.work) == (one.head, one.work)
+
+
+def test_a_block_from_the_future_is_judged_by_the_clock_of_each_node():
+    library = Library()
+    one, two = WORLD.chain(library), WORLD.chain(library)
+    block = WORLD.block(one, time_ms=10**9)
+    one.add(block, 10**9)
+    with pytest.raises(InvalidBlock, match="time_ms"):
+        two.add(block, 10**9 - WORLD.rules.max_ahead_ms - 1)
+
+
+def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
+    library, source = Library(), WORLD.chain()
+    quick = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=2)
+    slow = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=2)
+    blocks = []
+    while source.height < WORLD.rules.rounds:
+        blocks.append(WORLD.block(source))
+        source.add(blocks[-1], 10**6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fedchain.ledger.block_tree.SWEPT", 1)
+        for block in blocks:
+            quick.add(block, 10**6)
+        assert len(quick._tree) == len(blocks) + 1
+        for block in blocks:
+            slow.add(block, 10**6)
+        assert len(quick._tree) == 3
 
 
 def test_weights_of_float32_travel_as_they_are():
