@@ -94,6 +94,7 @@ class Federation:
             rounds=rounds,
             storage="int16",
             max_norm=100.0,
+            work="hashcash",
             bits=EASY,
             interval_ms=1000,
             retarget_window=0,

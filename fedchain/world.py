@@ -120,6 +120,7 @@ def world_of(scenario: Scenario) -> World:
         rounds=rounds,
         storage=scenario.ledger.storage,
         max_norm=MAX_NORM,
+        work=work.kind,
         bits=work.bits,
         interval_ms=work.interval_ms,
         retarget_window=work.retarget_window,

@@ -13,7 +13,7 @@ from fedchain.ledger.orphans import Orphans
 from fedchain.ledger.rules import Rules, chain_id_of
 from fedchain.ledger.state import State
 from fedchain.ledger.validity import Transition, check_header, label
-from fedchain.ledger.work import is_below, target_from_compact
+from fedchain.ledger.work import is_paid, target_from_compact
 
 KEPT_HEIGHTS = 1024
 """Blocks this far below the head are forgotten, and so is what could fork off them; with a
@@ -237,7 +237,8 @@ class Chain:
             target = target_from_compact(header.bits)
         except ValueError as error:
             raise InvalidBlock(f"{label(header)}: {error}") from error
-        if target > target_from_compact(self.rules.bits) or not is_below(name, target):
+        easiest = target_from_compact(self.rules.bits)
+        if target > easiest or not is_paid(self.rules.work, name, target):
             raise InvalidBlock(f"{label(header)}: nonce: its work is below that of any block")
         self._orphans.add(name, block)
         return Added("orphan", self.head)

@@ -13,6 +13,7 @@ from fedchain.ledger.encoding import Reader, decoded, fixed, real, text, unsigne
 from fedchain.ledger.merkle import HASH
 from fedchain.ledger.message import Limits
 from fedchain.ledger.state import State, hash_memory, hash_weights
+from fedchain.ledger.work import WorkKind
 
 ZERO = bytes(HASH)
 """The hash that stands for nothing: parent and chain id of the genesis block."""
@@ -49,13 +50,15 @@ class Rules:
     identity_root: bytes
     """Root of the tree over (round, P*), 32 bytes; zero where identities are open."""
     quorum: int
-    """Fewest messages of a block."""
+    """Fewest messages of a block; 0 on a chain without learning."""
     rounds: int
     """Highest block."""
     storage: Storage
     """How the entries of a direction are stored."""
     max_norm: float
     """Largest s_k."""
+    work: WorkKind
+    """hashcash: a block's hash is below its target; sampled: its work was only simulated."""
     bits: int
     """Initial target in compact form; no later one is easier."""
     interval_ms: int
@@ -129,6 +132,7 @@ def encode_rules(rules: Rules) -> bytes:
             unsigned(rules.rounds, 4),
             text(rules.storage),
             real(rules.max_norm),
+            text(rules.work),
             unsigned(rules.bits, 4),
             unsigned(rules.interval_ms, 8),
             unsigned(rules.retarget_window, 4),
@@ -180,6 +184,7 @@ def _read_rules(reader: Reader) -> Rules:
         rounds=reader.unsigned(4),
         storage=_choice(reader, Storage),
         max_norm=reader.real(),
+        work=_choice(reader, WorkKind),
         bits=reader.unsigned(4),
         interval_ms=reader.unsigned(8),
         retarget_window=reader.unsigned(4),

@@ -36,7 +36,7 @@ from fedchain.ledger.message import (
 from fedchain.ledger.rules import Rules, limits_of
 from fedchain.ledger.signature import verify
 from fedchain.ledger.state import State, hash_memory, hash_weights
-from fedchain.ledger.work import is_below, target_from_compact
+from fedchain.ledger.work import is_paid, target_from_compact
 
 Transition = Callable[[State, tuple[Message, ...]], State]
 """The step that every full node repeats: (state, messages in order of id) to the next state."""
@@ -93,7 +93,7 @@ def check_header(
         InvalidBlock: a rule is broken; the text names the field.
     """
     problem = _header_problem(header, parent, rules, median_ms, now_ms) or _work_problem(
-        header, expected_bits
+        header, rules, expected_bits
     )
     if problem:
         raise InvalidBlock(f"{label(header)}: {problem}")
@@ -236,10 +236,12 @@ def _header_problem(
     return None
 
 
-def _work_problem(header: Header, expected_bits: int) -> str | None:
+def _work_problem(header: Header, rules: Rules, expected_bits: int) -> str | None:
     if header.bits != expected_bits:
         return f"bits: is {header.bits:#010x}; must be {expected_bits:#010x}"
-    if not is_below(block_hash(header), target_from_compact(header.bits)):
+    if rules.work == "sampled" and header.nonce:
+        return f"nonce: is {header.nonce}; must be 0 where work is sampled"
+    if not is_paid(rules.work, block_hash(header), target_from_compact(header.bits)):
         return f"nonce: {header.nonce} does not bring the hash below the target"
     return None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,10 +17,16 @@ CLAMP = 4
 """One retarget changes the target by this factor at most."""
 
 
+WorkKind = Literal["hashcash", "sampled"]
+"""Whether the tries behind a block are made, or drawn from their law."""
+
+
 @dataclass(frozen=True)
 class Work:
     """How blocks are paid for."""
 
+    kind: WorkKind
+    """Whether the tries are made or drawn."""
     bits: int
     """Initial target in compact form; also the easiest there will be."""
     interval_ms: int
@@ -58,9 +65,39 @@ def hashcash(
     >>> hex(hashcash(difficulty_bits=32).bits)
     '0x1d00ffff'
     """
+    return _work("hashcash", difficulty_bits, interval_s, retarget_window)
+
+
+@works
+def sampled(
+    *,
+    difficulty_bits: Annotated[int, Field(ge=0, le=224)] = 32,
+    interval_s: Annotated[float, Field(gt=0, le=1e9)] = 10.0,
+    retarget_window: Annotated[int, Field(ge=0, le=100_000)] = 0,
+) -> Work:
+    """Work without hashing: how many tries a block takes is drawn from their law.
+
+    For statistics over many blocks. No nonce exists, so that ``fedchain verify`` says that the
+    work was simulated, and checks everything else.
+
+    Args:
+        difficulty_bits: leading zero bits of the initial target, 0 to 224.
+        interval_s: wanted mean time between blocks, simulated seconds, above 0.
+        retarget_window: blocks between two adaptations of the target (Bitcoin: 2016); 0: never.
+
+    Returns:
+        The settings of the work.
+
+    >>> sampled(interval_s=600.0).interval_ms
+    600000
+    """
+    return _work("sampled", difficulty_bits, interval_s, retarget_window)
+
+
+def _work(kind: WorkKind, difficulty_bits: int, interval_s: float, window: int) -> Work:
     target = min(2 ** (256 - difficulty_bits), 0xFFFF << 240)
     easiest = compact_from_target(target - (difficulty_bits > 0))
-    return Work(easiest, max(1, round(1000 * interval_s)), retarget_window)
+    return Work(kind, easiest, max(1, round(1000 * interval_s)), window)
 
 
 def double_sha256(data: bytes) -> bytes:
@@ -155,6 +192,31 @@ def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: 
 def is_below(digest: bytes, target: int) -> bool:
     """Say whether a hash, read as a big-endian number, is at most the target."""
     return int.from_bytes(digest, "big") <= target
+
+
+def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
+    """Say whether a block with this hash was worked for; where work is drawn none can show it.
+
+    >>> is_paid("hashcash", b"\xff" * 32, 2**255), is_paid("sampled", b"\xff" * 32, 2**255)
+    (False, True)
+    """
+    return kind == "sampled" or is_below(digest, target)
+
+
+def drawn_tries(bits: int, uniform: float) -> int:
+    """Return how many tries a block takes, by inversion of their geometric law.
+
+    Args:
+        bits: the target in compact form; a try succeeds with probability (target + 1) / 2^256.
+        uniform: drawn from [0, 1).
+
+    >>> drawn_tries(0x1d00ffff, 0.5)
+    2977044472
+    """
+    success = (target_from_compact(bits) + 1) / 2**256
+    if success >= 1.0:
+        return 1
+    return max(1, math.ceil(math.log1p(-uniform) / math.log1p(-success)))
 
 
 def search(prefix: bytes, first_nonce: int, tries: int, target: int) -> int | None:

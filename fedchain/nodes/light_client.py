@@ -8,9 +8,10 @@ changed over before their gradient is done, and release only once.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 from fedchain.ledger.block import Header, block_hash
-from fedchain.ledger.work import is_below, target_from_compact, work_of
+from fedchain.ledger.work import WorkKind, is_paid, target_from_compact, work_of
 
 KEPT_HEIGHTS = 64
 """Headers this far below the head are forgotten: no honest reorganisation is that deep."""
@@ -18,16 +19,35 @@ KEPT_ORPHANS = 64
 """Unknown parents that headers wait for; the one asked for first makes room."""
 
 
+class Above(NamedTuple):
+    """Where a block stands."""
+
+    height: int
+    """Number of blocks below."""
+    work: int
+    """Expected number of tries behind it."""
+    parent: bytes
+    """Hash of the block below."""
+
+
 class LightClient:
     """The head of the chain with the most work, from the headers that have arrived."""
 
-    def __init__(self, genesis: Header) -> None:
+    def __init__(self, genesis: Header, work: WorkKind = "hashcash") -> None:
+        """Start at genesis.
+
+        Args:
+            genesis: the chain's first header.
+            work: of the chain's rules.
+        """
         self.head = block_hash(genesis)
         """Hash of the head."""
         self.height = 0
         """Height of the head."""
+        self._kind = work
         self._easiest = target_from_compact(genesis.bits)
-        self._work = {self.head: (0, 0)}
+        self._work = {self.head: Above(0, 0, b"")}
+        self._refused: dict[bytes, None] = {}
         self._waiting: dict[bytes, list[Header]] = {}
 
     def add(self, header: Header) -> bool:
@@ -42,7 +62,7 @@ class LightClient:
             Whether the head changed.
         """
         name = block_hash(header)
-        if name in self._work or not self._worked(header):
+        if name in self._work or name in self._refused or not self._worked(header):
             return False
         if header.parent not in self._work:
             waiting = self._waiting.setdefault(header.parent, [])
@@ -55,18 +75,41 @@ class LightClient:
         self._connect(name, header)
         return self.head != before
 
+    def refuse(self, name: bytes) -> bool:
+        """Forget a header and all above it, and never take it in again.
+
+        Args:
+            name: hash of a block that full nodes have refused, 32 bytes.
+
+        Returns:
+            Whether the head changed.
+        """
+        self._refused[name] = None
+        if len(self._refused) > KEPT_HEIGHTS:
+            self._refused.pop(next(iter(self._refused)))
+        if name not in self._work:
+            return False
+        dropped: set[bytes] = set()
+        for other in list(self._work)[list(self._work).index(name) :]:  # children came later
+            if other == name or self._work[other].parent in dropped:
+                dropped.add(other)
+                del self._work[other]
+        before, self.head = self.head, min(self._work, key=self._rank)
+        self.height = self._work[self.head].height
+        return self.head != before
+
     def _worked(self, header: Header) -> bool:
         try:
             target = target_from_compact(header.bits)
         except ValueError:
             return False
-        return target <= self._easiest and is_below(block_hash(header), target)
+        return target <= self._easiest and is_paid(self._kind, block_hash(header), target)
 
     def _connect(self, name: bytes, header: Header) -> None:
         below = self._work[header.parent]
-        if header.height != below[0] + 1:
+        if header.height != below.height + 1 or name in self._refused:
             return
-        self._work[name] = _above(below, header.bits)
+        self._work[name] = _above(below, header.bits, header.parent)
         if self._rank(name) < self._rank(self.head):
             self.head, self.height = name, header.height
             self._forget()
@@ -74,15 +117,15 @@ class LightClient:
             self._connect(block_hash(child), child)
 
     def _rank(self, name: bytes) -> tuple[int, bytes]:
-        return -self._work[name][1], name
+        return -self._work[name].work, name
 
     def _forget(self) -> None:
         oldest = self.height - KEPT_HEIGHTS
-        while self._work[first := next(iter(self._work))][0] < oldest:
+        while self._work[first := next(iter(self._work))].height < oldest:
             del self._work[first]
 
 
 @functools.lru_cache(4 * KEPT_HEIGHTS)
-def _above(below: tuple[int, int], bits: int) -> tuple[int, int]:
-    """Return height and work of a block; remembered, so that many clients share one record."""
-    return below[0] + 1, below[1] + work_of(bits)
+def _above(below: Above, bits: int, parent: bytes) -> Above:
+    """Return the place of a block; remembered, so that many clients share one record."""
+    return Above(below.height + 1, below.work + work_of(bits), parent)

@@ -68,6 +68,7 @@ def make_rules(**changes: object) -> Rules:
         rounds=ROUNDS,
         storage="int16",
         max_norm=100.0,
+        work="hashcash",
         bits=EASY,
         interval_ms=1000,
         retarget_window=0,

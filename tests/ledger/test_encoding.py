@@ -235,12 +235,13 @@ def test_every_field_of_the_rules_is_in_their_hash():
         replace(rules, rounds=31),
         replace(rules, storage="int32"),
         replace(rules, max_norm=100.5),
+        replace(rules, work="sampled"),
         replace(rules, bits=rules.bits - 1),
         replace(rules, interval_ms=1001),
         replace(rules, retarget_window=1),
         replace(rules, max_ahead_ms=5001),
     ]
-    assert len({rules_hash(each) for each in (rules, *others)}) == 17
+    assert len({rules_hash(each) for each in (rules, *others)}) == 18
     for each in others:
         assert decode_rules(encode_rules(each)) == each
 
@@ -269,8 +270,8 @@ GOLDEN = [
     "58f3d869f53a716f",
     "1252859e3a3f8dbb",
     "d0f361d993bb53fe",
-    "59d3dc25c58f3517",
-    "06979e076672b38d",
+    "093993b06db5dc9c",
+    "6e9f7bbadf1ae6b0",
 ]
 GOLDEN_OF_CONTENTS = ["25b1af594aaf41f9", "92522f24e5106ad8", "641dae20bc0f3473"]
 
