@@ -215,7 +215,7 @@ def _to_the_end(
         logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
-        at_work(engine, Source(world.scenario, world.mechanism, world.task)) as ask,
+        _asking(engine, world) as ask,
         contextlib.closing(Evaluations(world.task)) as evaluations,
     ):
         _same_genesis(path, store, world)
@@ -227,15 +227,23 @@ def _to_the_end(
         store.set_head(chain.head)
         releases = simulation.releases
         write_whole(path / "privacy.json", as_json(privacy_statement(world, releases)))
-        _draw_samples(path, world, evaluations.outputs(simulation.state(chain.head).weights))
+        if world.task.learns:
+            _draw_samples(path, world, evaluations.outputs(simulation.state(chain.head).weights))
         folder.write_tables()
         return _status(simulation, world), {
             "stale_blocks": chain.stale,
             "reorganisations": chain.reorganisations,
             "epsilon": epsilon_spent(world, releases),
             "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
-            "refused": sum(len(node.refusals) for node in simulation.compute),
+            "refused": sum(node.findings.refused for node in simulation.compute),
         }
+
+
+def _asking(engine: Part, world: World) -> contextlib.AbstractContextManager[Ask]:
+    """Start the engine; where nothing is learned nobody is ever asked."""
+    if not world.task.learns:
+        return contextlib.nullcontext(lambda weights, asked: iter(()))
+    return at_work(engine, Source(world.scenario, world.mechanism, world.task))
 
 
 def _play(
@@ -251,7 +259,7 @@ def _play(
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
         known = events.metrics_of(block.hex())
-        if not known:
+        if not known and world.task.learns:
             return evaluations.begin(weights)
         replayed: Future[Measured] = Future()
         replayed.set_result(Measured(known))

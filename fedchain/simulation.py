@@ -33,6 +33,7 @@ from fedchain.ledger.work import work_of
 from fedchain.nodes.cohort import Cohort
 from fedchain.nodes.compute_node import ComputeNode, Effort
 from fedchain.nodes.data_holder import DataHolder
+from fedchain.nodes.dishonest import Place, schedule_of
 from fedchain.nodes.light_client import LightClient
 from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked, Spoken
@@ -90,9 +91,12 @@ class Simulation:
         self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
         self.compute = tuple(self._compute_node(node) for node in world.compute)
         """The compute nodes, with what they refused."""
+        self._eavesdroppers = [n.node for n in self.compute if n.schedule.hears_at_once]
         self.seats = tuple(self._data_holder(seat) for seat in range(len(world.seats)))
         """The data holders of a round, each on its seat."""
         self._budgets: dict[int, Budget] = {}
+        self.fooled = 0
+        """Releases at blocks that no honest node accepts."""
         self._observer = Observer(
             self.chain,
             self._steps,
@@ -157,6 +161,9 @@ class Simulation:
             if isinstance(send.payload, Block):
                 self._keep(send.payload, now_s)
             leaves = now_s + send.after_s
+            if isinstance(send.payload, Block) and send.to == "everybody":
+                for node in self._eavesdroppers:  # it hears of the block from the network later too
+                    self._queue.put(leaves, node, send.payload)
             if isinstance(send.to, int):
                 self._queue.put(leaves, send.to, send.payload)
             else:
@@ -172,6 +179,8 @@ class Simulation:
     def state(self, block: bytes) -> State:
         """Return the state after a block of this run."""
         state = self._world.state if block == self._chain_id else self._library.states.get(block)
+        for node in self.compute if state is None else ():
+            state = state or node.claims.get(block)
         if state is None:
             raise LedgerError(f"block {block.hex()[:8]}: the state after it is gone")
         return state
@@ -183,13 +192,12 @@ class Simulation:
         tries_per_second = 1000.0 * work_of(world.work.bits) / world.work.interval_ms
         effort = Effort(
             deadline_s=world.scenario.ledger.deadline_s,
-            hashes_per_second=tries_per_second / len(world.compute),
+            hashes_per_second=tries_per_second * world.scenario.nodes.shares[node],
             expected=len(world.seats),
         )
-        secret = digest(world.scenario.seed, "compute node", node)
         return ComputeNode(
             node,
-            identity_of(public_key_of(secret)),
+            self._address(node),
             chain,
             pool,
             world.rules,
@@ -197,17 +205,37 @@ class Simulation:
             effort,
             self._recalled,
             self._watch,
+            schedule_of(world.scenario, node, lambda: self._place(node)),
         )
+
+    def _place(self, node: int) -> Place:
+        """Return what a dishonest compute node knows."""
+        world = self._world
+        return Place(
+            node=node,
+            seed=world.scenario.seed,
+            quorum=world.rules.quorum,
+            shares=dict(zip(world.compute, world.scenario.nodes.shares, strict=True)),
+            makers={self._address(other): other for other in world.compute},
+            slowest_s=float(world.delays[:, world.compute].max()),
+            key_of=lambda holder, round_: world.identities.of(holder, round_).public_key,
+        )
+
+    def _address(self, node: int) -> bytes:
+        """Return the name under which a compute node makes blocks."""
+        secret = digest(self._world.scenario.seed, "compute node", node)
+        return identity_of(public_key_of(secret))
 
     def _data_holder(self, seat: int) -> DataHolder:
         return DataHolder(
             self._world.seats[seat],
-            LightClient(self._world.genesis.header),
+            LightClient(self._world.genesis.header, self._world.work.kind),
             lambda round_: self._world.sampling.holders_of(round_)[seat],
             self._budget,
             self._begin,
             self._release,
             self._world.scenario.rounds,
+            len(self._world.compute) - 1,
         )
 
     def _budget(self, holder: int) -> Budget:
@@ -254,6 +282,7 @@ class Simulation:
         self._cohort.close(asked)  # before looking: who is asked together must not depend on it
         message = self._recorded(asked) or self._cohort.message(asked)
         if message is not None:
+            self.fooled += any(parent in node.claims for node in self.compute)
             attack, _ = self._world.byzantine.attack_of(holder, round_)
             releases = self._budget(holder).releases + 1
             epsilon = finite(self._world.mechanism.epsilon_after(releases))

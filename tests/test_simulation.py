@@ -84,9 +84,9 @@ def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_n
         wrong = replace(good.header, weights_hash=hash_weights(State(weights, state.memory)))
         wrong = Block(mined(wrong), good.messages)
         for node in made.simulation.compute:
-            before = len(node.refusals)
+            before = len(node.findings.refusals)
             node.receive(wrong, now_s)
-            assert "weights are not the aggregate" in node.refusals[before].reason
+            assert "weights are not the aggregate" in node.findings.refusals[before].reason
             assert block_hash(wrong.header) not in node.chain
     # Nothing but the weights is at fault: the same block made a moment later is accepted.
     twin = Block(mined(replace(good.header, time_ms=good.header.time_ms + 1)), good.messages)
@@ -105,7 +105,7 @@ def test_after_forks_all_compute_nodes_share_all_but_the_last_block(healed):
 
 
 def test_no_honest_block_or_message_is_refused(healed):
-    assert [node.refusals for node in healed.simulation.compute] == [[], [], []]
+    assert [node.findings.refusals for node in healed.simulation.compute] == [[], [], []]
 
 
 def test_every_block_that_any_node_accepted_is_on_disk(healed):

@@ -17,7 +17,7 @@ from fedchain.registry import (
     plain_value,
     suggest,
 )
-from fedchain.scenario.schema import argument_words, summary
+from fedchain.scenario.schema import MISBEHAVING, argument_words, summary
 from fedchain.scenario.writing import yaml_text
 
 WRITTEN = {
@@ -27,6 +27,7 @@ WRITTEN = {
     "update": "update: ",
     "network": "network: ",
     "attack": "attacks:\n  - ",
+    "misconduct": "attacks:\n  - ",
     "work": "ledger:\n  work: ",
     "engine": "engine: ",
     "model": "task:\n  kind: ..\n  model: ",
@@ -163,8 +164,8 @@ def _example(family: str, kind: str, maker: Callable[..., Any]) -> str:
             values.append(f"{name}: {_placeholder(leaf_schema(maker)[name])}")
     if {"epsilon", "noise_multiplier"} <= set(parameters(maker)):
         values.insert(1, "epsilon: 8.0")
-    if family == "attack":
-        values.append("holders: [0, 1]")
+    if family in MISBEHAVING:
+        values.append(f"{MISBEHAVING[family][1]}: [0, 1]")
     return f"{WRITTEN[family]}{{{', '.join(values)}}}"
 
 

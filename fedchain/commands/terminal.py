@@ -84,11 +84,20 @@ class Terminal:
         )
 
 
+def _counts(kinds: Counter[str]) -> str:
+    named = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return f" ({named})" if named else ""
+
+
 def heading(world: World) -> str:
     """Return in one line who takes part, and what privacy is asked for."""
+    from fedchain.scenario import Attack, Misconduct
+
     scenario, mechanism = world.scenario, world.mechanism
-    attackers = Counter(a.part.kind for a in scenario.attacks for _ in a.holders)
-    named = ", ".join(f"{count} {kind}" for kind, count in attackers.items())
+    holders = [a for a in scenario.attacks if isinstance(a, Attack)]
+    others = [a for a in scenario.attacks if isinstance(a, Misconduct)]
+    named = _counts(Counter(a.part.kind for a in holders for _ in a.holders))
+    dishonest = _counts(Counter(a.part.kind for a in others for _ in a.nodes))
     total = mechanism.epsilon_after(mechanism.releases)
     privacy = "no privacy"
     if mechanism.noise_multiplier:
@@ -100,8 +109,8 @@ def heading(world: World) -> str:
     asked = f", {nodes.asked} a round" if nodes.asked < nodes.holders else ""
     return " · ".join(
         (
-            f"{nodes.holders} holders" + (f" ({named})" if named else "") + asked,
-            f"{nodes.compute} compute nodes",
+            f"{nodes.holders} holders" + named + asked,
+            f"{nodes.miners} compute nodes" + dishonest,
             f"{scenario.rounds} rounds",
             f"{world.rules.dimension:,} weights",
             privacy,

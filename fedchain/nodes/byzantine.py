@@ -22,6 +22,8 @@ class Byzantine:
     def __init__(self, scenario: Scenario) -> None:
         self._attacks: dict[int, list[Misbehaviour]] = {}
         for attack in scenario.attacks:
+            if not isinstance(attack, Misbehaviour):
+                continue
             for holder in attack.holders:
                 self._attacks.setdefault(holder, []).append(attack)
 

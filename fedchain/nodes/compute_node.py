@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fedchain.errors import InvalidBlock, InvalidMessage
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
 from fedchain.events import Send
-from fedchain.ledger.block import VERSION, Block, Header, header_prefix, messages_root
-from fedchain.ledger.chain import Chain
+from fedchain.ledger.block import VERSION, Block, Header, block_hash, header_prefix, messages_root
+from fedchain.ledger.chain import Added, Chain
 from fedchain.ledger.mempool import Mempool
 from fedchain.ledger.message import Message
 from fedchain.ledger.rules import Rules, limits_of, rules_hash
-from fedchain.ledger.state import hash_memory, hash_weights
+from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.validity import Transition
-from fedchain.ledger.work import search, target_from_compact
+from fedchain.ledger.work import WorkKind, is_paid, search, target_from_compact
+from fedchain.nodes.conduct import Conduct, Draft, Messages, Scene
+from fedchain.nodes.dishonest import HONESTLY, Schedule
+from fedchain.nodes.findings import Findings, Objection
 from fedchain.timing import Stopwatch
 
 TRIES = 65_536
@@ -22,8 +26,8 @@ TRIES = 65_536
 KEPT_ROUNDS = 2
 """Rounds below the head whose messages are kept: most forks are that short. After a deeper one
 the holders, who follow the same head, send their messages again."""
-KEPT_REFUSALS = 1_000
-"""Refusals that a node remembers, the first ones of a run."""
+KEPT_CLAIMS = 64
+"""Own refused blocks whose claimed weights a node can still hand out."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class DeadlinePassed:
     """A note to oneself: no need to wait for more than the quorum any longer."""
 
     parent: bytes
-    """The head at which the wait began."""
+    """The block at which the wait began."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,6 @@ class Effort:
     """Messages at which there is nothing to wait for: the number of data holders."""
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """A message or block that a node did not accept, and why."""
-
-    time_s: float
-    """Simulated seconds since genesis."""
-    reason: str
-    """The broken rule."""
-
-
 class ComputeNode:
     """A full node with a view of its own: a chain, a memory pool, and work under way."""
 
@@ -88,6 +82,7 @@ class ComputeNode:
         effort: Effort,
         recall: Callable[[bytes, bytes], Block | None],
         watch: Stopwatch,
+        schedule: Schedule = HONESTLY,
     ) -> None:
         """Start at the chain's head.
 
@@ -101,27 +96,38 @@ class ComputeNode:
             effort: when it starts to work, and how fast.
             recall: (parent, address) to the block that an interrupted run has already found.
             watch: counts wall time by stage.
+            schedule: how it behaves in which round.
         """
         self._node = node
         self.address = address
         self.chain = chain
-        self.refusals: list[Refusal] = []
-        """What it did not accept, and why; the first ones only."""
+        self.findings = Findings()
+        """What it did not accept, and why."""
+        self.schedule = schedule
+        """How it behaves in which round."""
+        self.claims: OrderedDict[bytes, State] = OrderedDict()
+        """States that its own refused blocks commit to, by hash; the latest ones."""
         self._pool, self._rules, self._transition = pool, rules, transition
         self._effort, self._recall, self._watch = effort, recall, watch
+        self._target = chain.head
         self._working_on = b""
         self._past_deadline = b""
+        self._withheld: list[Block] = []
+        self._claim = chain.state(chain.head)
 
     @property
     def node(self) -> int:
         """The node's number in the network."""
         return self._node
 
+    @property
+    def conduct(self) -> Conduct:
+        """How it behaves at the height of the block that comes next."""
+        return self.schedule.at(self.chain.height + 1)
+
     def start(self) -> list[Send]:
-        """Wait for messages at the head, up to the deadline."""
-        if self.chain.height >= self._rules.rounds:
-            return []
-        return [Send(DeadlinePassed(self.chain.head), self.node, self._effort.deadline_s)]
+        """Begin at genesis."""
+        return self._begin(0.0)
 
     def receive(self, payload: object, now_s: float) -> list[Send]:
         """Act on a block, a message, or a note to oneself; stale work is ignored."""
@@ -130,70 +136,143 @@ class ComputeNode:
                 return self._on_message(message, now_s)
             case Block() as block:
                 return self._on_block(block, now_s)
-            case DeadlinePassed(parent=parent) if parent == self.chain.head:
+            case Objection(block=block):
+                return self._on_block(block, now_s)
+            case DeadlinePassed(parent=parent) if parent == self._target:
                 self._past_deadline = parent
                 return self._begin_work(now_s)
-            case Searching(block=block) if block.header.parent == self.chain.head:
+            case Searching(block=block) if block.header.parent == self._target:
                 return self._search(block, payload.first_nonce)
-            case Found(block=block) if block.header.parent == self.chain.head:
-                return [Send(block, "everybody"), *self._on_block(block, now_s)]
+            case Found(block=block) if block.header.parent == self._target:
+                return self._on_own_block(block, now_s)
             case _:
                 return []
+
+    @property
+    def _height(self) -> int:
+        """Height of the block to build on."""
+        return self.chain.header(self._target).height
 
     def _on_message(self, message: Message, now_s: float) -> list[Send]:
         try:
             with self._watch("signing"):
                 self._pool.add(message)
         except InvalidMessage as error:
-            self._refuse(now_s, str(error))
-        return self._begin_work(now_s) if message.parent == self.chain.head else []
+            self.findings.refuse_message(now_s, message, str(error))
+        return self._begin_work(now_s) if message.parent == self._target else []
 
     def _on_block(self, block: Block, now_s: float) -> list[Send]:
-        before = self.chain.head
+        """Take in a block of somebody else; of one refused with its work done, warn the others."""
         try:
-            with self._watch("ledger"):
-                added = self.chain.add(block, _milliseconds(now_s))
-            for reason in added.refused:  # orphans that had waited for this block
-                self._refuse(now_s, reason)
+            name = block_hash(block.header)
+            if self.findings.knows(name) or name in self.chain:
+                return []
+            added = self._add(block, now_s)
+        except (InvalidBlock, EncodingError) as error:
+            return self._object(block, str(error), now_s)
+        sends = [send for orphan, why in added.refused for send in self._object(orphan, why, now_s)]
+        for name in added.connected:
+            sends += self._show(self.chain.block(name), False, True)
+        return sends + self._turn_to_head(now_s)
+
+    def _on_own_block(self, block: Block, now_s: float) -> list[Send]:
+        """Add what was found; an honest node publishes nothing that its own chain refuses."""
+        try:
+            self._add(block, now_s)
         except InvalidBlock as error:
-            self._refuse(now_s, str(error))
-        if self.chain.head == before:
+            self._own_refused(block, str(error), now_s)
+            return self._show(block, True, False)
+        self._withheld.append(block)
+        if self.conduct.again:
+            self._working_on = b""
+            sends = self._show(block, True, True)
+            return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
+        return self._show(block, True, True) + self._turn_to_head(now_s)
+
+    def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
+        """Note an own mistake, or remember what a lie claims: whoever follows it will ask."""
+        if self.schedule.honest:
+            self.findings.refuse_block(now_s, block.header, reason)
+            return
+        self.findings.ignore(block_hash(block.header))
+        self.claims[block_hash(block.header)] = self._claim
+        if len(self.claims) > KEPT_CLAIMS:
+            self.claims.popitem(last=False)
+
+    def _add(self, block: Block, now_s: float) -> Added:
+        with self._watch("ledger"):
+            added = self.chain.add(block, _milliseconds(now_s))
+        for name in added.connected:
+            self.findings.saw(now_s, name, self.chain.header(name))
+        return added
+
+    def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
+        conduct = self.schedule.at(block.header.height)
+        return conduct.publishes(Scene(block, own, accepted, self.chain, self._withheld))
+
+    def _object(self, block: Block, reason: str, now_s: float) -> list[Send]:
+        self.findings.refuse_block(now_s, block.header, reason)
+        if not worked(block.header, self._rules.work):
+            return []
+        return [Send(Objection(block, self.node), "everybody")]
+
+    def _turn_to_head(self, now_s: float) -> list[Send]:
+        """Begin anew if there is another block to build on."""
+        if self.conduct.works_on(self.chain) == self._target:
             return []
         self._pool.forget_below(self.chain.height - KEPT_ROUNDS)
-        return self.start() + self._begin_work(now_s)
+        return self._begin(now_s)
+
+    def _begin(self, now_s: float) -> list[Send]:
+        """Wait for messages at the block to build on, up to the deadline."""
+        self._target = self.conduct.works_on(self.chain)
+        if self._height >= self._rules.rounds:
+            return []
+        wait = Send(DeadlinePassed(self._target), self.node, self._effort.deadline_s)
+        return [wait, *self._begin_work(now_s)]
 
     def _begin_work(self, now_s: float) -> list[Send]:
-        head, height = self.chain.head, self.chain.height
-        if self._working_on == head or height >= self._rules.rounds:
+        parent, conduct = self._target, self.conduct
+        if self._working_on == parent or self._height >= self._rules.rounds:
             return []
-        enough = self._rules.quorum if self._past_deadline == head else self._effort.expected
-        if self._pool.count(head) < max(enough, self._rules.quorum):
+        enough = self._rules.quorum if self._past_deadline == parent else self._effort.expected
+        least = max(enough, self._rules.quorum) if conduct.least is None else conduct.least
+        if self._pool.count(parent) < least:
             return []
-        self._working_on = head
-        most = limits_of(self._rules).messages
-        return self._search(self._template(self._pool.messages(head)[:most], now_s), 0)
+        self._working_on = parent
+        return self._search(self._template(conduct, now_s), 0)
 
-    def _template(self, messages: tuple[Message, ...], now_s: float) -> Block:
-        head = self.chain.head
-        recalled = self._recall(head, self.address)
+    def _template(self, conduct: Conduct, now_s: float) -> Block:
+        parent = self._target
+        recalled = self._recalled(parent)
         if recalled is not None:
             return recalled
-        after = self._transition(self.chain.state(head), messages)
+        most = limits_of(self._rules).messages
+        messages = conduct.carries(self._pool.messages(parent)[:most])
+        time_ms = max(_milliseconds(now_s), self.chain.median_time(parent) + 1)
+        draft = conduct.writes(Draft(parent, time_ms, messages, self._after(parent, messages)))
+        self._claim = draft.after
         header = Header(
             version=VERSION,
             chain_id=self.chain.chain_id,
-            height=self.chain.height + 1,
-            parent=head,
-            time_ms=max(_milliseconds(now_s), self.chain.median_time(head) + 1),
-            bits=self.chain.expected_bits(head),
+            height=self._height + 1,
+            parent=parent,
+            time_ms=draft.time_ms,
+            bits=self.chain.expected_bits(parent),
             address=self.address,
-            messages_root=messages_root(messages),
-            weights_hash=hash_weights(after),
-            memory_hash=hash_memory(after),
+            messages_root=messages_root(draft.messages),
+            weights_hash=hash_weights(draft.after),
+            memory_hash=hash_memory(draft.after),
             rules_hash=rules_hash(self._rules),
             nonce=0,
         )
-        return Block(header, messages)
+        return Block(header, draft.messages)
+
+    def _after(self, parent: bytes, messages: Messages) -> State:
+        before = self.chain.state(parent)
+        if len(messages) < self._rules.quorum:  # no block at all: there is no step to make
+            return before
+        return self._transition(before, messages)
 
     def _search(self, block: Block, first_nonce: int) -> list[Send]:
         nonce = self._nonce(block, first_nonce)
@@ -206,16 +285,24 @@ class ComputeNode:
 
     def _nonce(self, block: Block, first_nonce: int) -> int | None:
         known = block.header.nonce
-        if known or self._recall(block.header.parent, self.address) is not None:
+        if known or self._recalled(block.header.parent) is not None:
             # The search of an interrupted run, at its pace and without its hashing.
             return known if known < first_nonce + TRIES else None
         with self._watch("work"):
             target = target_from_compact(block.header.bits)
             return search(header_prefix(block.header), first_nonce, TRIES, target)
 
-    def _refuse(self, now_s: float, reason: str) -> None:
-        if len(self.refusals) < KEPT_REFUSALS:
-            self.refusals.append(Refusal(now_s, reason))
+    def _recalled(self, parent: bytes) -> Block | None:
+        """Return the block of an interrupted run; who may make two on a parent searches again."""
+        return self._recall(parent, self.address) if self.schedule.honest else None
+
+
+def worked(header: Header, work: WorkKind) -> bool:
+    """Say whether a header has the work that it claims: light clients could follow it."""
+    try:
+        return is_paid(work, block_hash(header), target_from_compact(header.bits))
+    except (EncodingError, ValueError):
+        return False
 
 
 def _milliseconds(seconds: float) -> int:

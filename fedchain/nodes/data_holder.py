@@ -10,13 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedchain.events import Send
-from fedchain.ledger.block import Block
+from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.message import Message
+from fedchain.nodes.findings import Objection
 from fedchain.nodes.light_client import LightClient
 from fedchain.privacy.budget import Budget
 
 BUDGET_SPENT = "privacy budget spent"
 NO_DIRECTION = "gradient is zero or not finite"
+KEPT_OBJECTIONS = 64
+"""Blocks whose objectors are counted; the one objected to first makes room."""
 GRADIENT_S = 1.0
 """Simulated seconds that a holder takes to compute its gradient."""
 
@@ -46,6 +49,7 @@ class DataHolder:
         begin: Begin,
         release: Release,
         rounds: int,
+        judges: int,
     ) -> None:
         """Sit down at the chain's beginning.
 
@@ -57,6 +61,8 @@ class DataHolder:
             begin: told when a gradient will be asked for.
             release: makes the message.
             rounds: highest block.
+            judges: full nodes that can object to a block: all but its maker. A header that most
+                of them have refused is not followed.
         """
         self._node = node
         self.client = client
@@ -65,6 +71,8 @@ class DataHolder:
         """Who did not speak here when it should have, and the last reason why."""
         self._holder_at, self._budget_of = holder_at, budget_of
         self._begin, self._release, self._rounds = begin, release, rounds
+        self._judges = judges
+        self._objectors: dict[bytes, set[int]] = {}
 
     @property
     def node(self) -> int:
@@ -85,10 +93,21 @@ class DataHolder:
         match payload:
             case Block(header=header) if self.client.add(header):
                 return self.start()
+            case Objection() if self._refuse(payload):
+                return self.start()
             case GradientDone(parent=parent) if parent == self.client.head:
                 return self._speak(parent)
             case _:
                 return []
+
+    def _refuse(self, objection: Objection) -> bool:
+        """Count an objection; say whether it was the last that it took, and the head changed."""
+        name = block_hash(objection.block.header)
+        objectors = self._objectors.setdefault(name, set())
+        objectors.add(objection.node)
+        if len(self._objectors) > KEPT_OBJECTIONS:
+            self._objectors.pop(next(iter(self._objectors)))
+        return 2 * len(objectors) > self._judges and self.client.refuse(name)
 
     def _speak(self, parent: bytes) -> list[Send]:
         round_ = self.client.height + 1

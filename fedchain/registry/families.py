@@ -115,6 +115,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "aggregation": Address("fedchain.aggregation", "aggregations"),
         "update": Address("fedchain.update", "updates"),
         "attack": Address("fedchain.attacks", "attacks"),
+        "misconduct": Address("fedchain.nodes.dishonest", "misconducts"),
         "network": Address("fedchain.network.topology", "topologies"),
         "latency": Address("fedchain.network.topology", "latencies"),
         "work": Address("fedchain.ledger.work", "works"),

@@ -24,11 +24,26 @@ from fedchain.registry import (
     within,
 )
 from fedchain.scenario.overriding import parse_path, put_all
-from fedchain.scenario.sections import MAX_ASKED, Attack, Nodes, Scenario, Sources, Sweep
+from fedchain.scenario.sections import (
+    MAX_ASKED,
+    MAX_HOLDERS,
+    Attack,
+    Misconduct,
+    Nodes,
+    Scenario,
+    Sources,
+    Sweep,
+)
 from fedchain.scenario.tree import Located, Node, leaves, locate
 
+Misbehaving = Attack | Misconduct
+_WHO = "each with a kind and holders, or nodes for what compute nodes do"
 MAX_POINTS = 2000
 """Points of a grid; more is a mistake."""
+NO_TASK = "none"
+"""The task that learns nothing."""
+CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
+"""What need not be said where nothing is learned."""
 NOISE = ("epsilon", "noise_multiplier")
 """Parameters of a mechanism that both fix the noise."""
 
@@ -62,13 +77,21 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     if not isinstance(root.value, Mapping):
         return None, [Problem((), f"must be a block of keys; write at least:\n{_least()}")]
     given = root.plain()
+    if _learns_nothing(given):
+        given = {**CHAIN_ALONE, **given}
     attacks, problems = _attacks(given.pop("attacks", ()))
     values, found = examine_keys(Scenario, given, ())
     problems = [*map(_explained, found), *problems]
     problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
+    problems += _asked_problems(values)
     problems += _attack_problems(values, attacks)
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
+
+
+def _learns_nothing(given: Mapping[str, Any]) -> bool:
+    task = given.get("task")
+    return isinstance(task, Mapping) and task.get("kind") == NO_TASK
 
 
 def _least() -> str:
@@ -93,10 +116,10 @@ def _explained(problem: Problem) -> Problem:
     return problem
 
 
-def _attacks(blocks: object) -> tuple[dict[int, Attack], list[Problem]]:
+def _attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]]:
     if not isinstance(blocks, list | tuple):
-        return {}, [Problem(("attacks",), "must be a list of blocks, each with a kind and holders")]
-    attacks: dict[int, Attack] = {}
+        return {}, [Problem(("attacks",), f"must be a list of blocks, {_WHO}")]
+    attacks: dict[int, Misbehaving] = {}
     problems: list[Problem] = []
     for index, block in enumerate(blocks):
         try:
@@ -106,33 +129,51 @@ def _attacks(blocks: object) -> tuple[dict[int, Attack], list[Problem]]:
     return attacks, problems
 
 
-def _attack(block: object, where: Where) -> Attack:
-    """Check one flat block: the attack's own keys beside its part's."""
+def _attack(block: object, where: Where) -> Misbehaving:
+    """Check one flat block: the section's own keys beside its part's."""
     if not isinstance(block, Mapping):
-        raise ScenarioError([Problem(where, "must be a block with a kind and holders")])
-    own = [name for name in Attack.model_fields if name != "part"]
+        raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
+    section = _section(block)
+    own = [name for name in section.model_fields if name != "part"]
     part = {key: value for key, value in block.items() if key not in own}
     given = {"part": part, **{key: block[key] for key in own if key in block}}
     try:
-        return Attack.model_construct(**check_keys(Attack, given, where))
+        return section.model_construct(**check_keys(section, given, where))
     except ScenarioError as error:
-        raise ScenarioError([_flat(p, where, own, part) for p in error.problems]) from error
+        family = _family(section)
+        raise ScenarioError([_flat(p, where, own, part, family) for p in error.problems]) from error
 
 
-def _flat(problem: Problem, where: Where, own: list[str], part: Mapping[str, Any]) -> Problem:
+def _section(block: Mapping[Any, Any]) -> type[Attack] | type[Misconduct]:
+    """Return whom a block is about: it names compute nodes, or what only they can do."""
+    kind = block.get("kind")
+    if "nodes" in block:
+        return Misconduct
+    if kind is None or kind in _family(Attack).names() or ("holders" in block and ":" in str(kind)):
+        return Attack
+    return Misconduct if kind in _family(Misconduct).names() else Attack
+
+
+def _family(section: type[Attack] | type[Misconduct]) -> Family[Any]:
+    return FAMILIES["attack" if section is Attack else "misconduct"].family()
+
+
+def _flat(
+    problem: Problem, where: Where, own: list[str], part: Mapping[str, Any], family: Family[Any]
+) -> Problem:
     """Bring a problem of the part back to where the user wrote it."""
     inside = problem.where[len(where) :]
     if inside[:1] != ("part",):
         return problem
     place = (*where, *inside[1:])
     if problem.text.startswith("no such key") and len(inside) == 2:
-        known = parameters(FAMILIES["attack"].family().find(part["kind"]))
+        known = parameters(family.find(part["kind"]))
         return Problem(place, f"no such key; {suggest(str(inside[1]), [*own, *known])}")
     return Problem(place, problem.text)
 
 
 def _parts(
-    values: Mapping[str, Any], attacks: Mapping[int, Attack]
+    values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
     """Yield every part that is right by itself, and the parts inside it."""
     for name, field in parameters(Scenario).items():
@@ -140,7 +181,20 @@ def _parts(
         if family is not None and name in values:
             yield from within(values[name], family, (name,))
     for index, attack in attacks.items():
-        yield from within(attack.part, FAMILIES["attack"].family(), ("attacks", index))
+        yield from within(attack.part, _family(type(attack)), ("attacks", index))
+
+
+def _asked_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """See that somebody has data where something is learned, and nobody where nothing is."""
+    task, nodes = values.get("task"), values.get("nodes")
+    if task is None or nodes is None:
+        return
+    if task.kind == NO_TASK and nodes.holders:
+        words = f"must be left out or 0: task {NO_TASK} asks nobody, got {nodes.holders}"
+        yield Problem(("nodes", "holders"), words)
+    if task.kind != NO_TASK and not nodes.holders:
+        words = f"must be between 1 and {MAX_HOLDERS} (only task {NO_TASK} has no data holders)"
+        yield Problem(("nodes", "holders"), f"{words}, got {nodes.holders}")
 
 
 def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
@@ -154,7 +208,7 @@ def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
         yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
 
 
-def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Attack]) -> Iterator[Problem]:
+def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
     for where, part, family in _parts(values, attacks):
         for bound in bounded(part, family, where):
             limit = functools.reduce(_inside, bound.mark.key.split("."), values)
@@ -182,17 +236,19 @@ def _inside(value: object, key: str) -> Any:
     return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
 
 
-def _attack_problems(values: Mapping[str, Any], attacks: Mapping[int, Attack]) -> Iterator[Problem]:
+def _attack_problems(
+    values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
+) -> Iterator[Problem]:
     rounds, nodes = values.get("rounds"), values.get("nodes")
     for index, attack in attacks.items():
         if rounds is not None:
             yield from _round_problems(attack, rounds, ("attacks", index))
         if nodes is not None:
-            yield from _holder_problems(attack, nodes.holders - 1, ("attacks", index))
+            yield from _number_problems(attack, nodes, ("attacks", index))
     yield from _overlaps(attacks)
 
 
-def _round_problems(attack: Attack, rounds: int, where: Where) -> Iterator[Problem]:
+def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[Problem]:
     for name in ("from_round", "to_round"):
         value = getattr(attack, name)
         if value is not None and value > rounds:
@@ -203,26 +259,35 @@ def _round_problems(attack: Attack, rounds: int, where: Where) -> Iterator[Probl
         yield Problem((*where, "to_round"), words)
 
 
-def _holder_problems(attack: Attack, last: int, where: Where) -> Iterator[Problem]:
-    seen: set[int] = set()
-    for entry, holder in enumerate(attack.holders):
-        place = (*where, "holders", entry)
-        if not 0 <= holder <= last:
-            yield Problem(place, f"must be between 0 and {last} (the last holder), got {holder}")
-        if holder in seen:
-            yield Problem(place, f"holder {holder} is listed twice")
-        seen.add(holder)
+def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
+    """Return the key, the word and the numbers of those who misbehave."""
+    if isinstance(attack, Attack):
+        return "holders", "holder", attack.holders
+    return "nodes", "compute node", attack.nodes
 
 
-def _overlaps(attacks: Mapping[int, Attack]) -> Iterator[Problem]:
-    """Find holders that are to make two attacks in one round."""
+def _number_problems(attack: Misbehaving, nodes: Nodes, where: Where) -> Iterator[Problem]:
+    key, word, numbers = _who(attack)
+    last, seen = (nodes.holders if key == "holders" else nodes.miners) - 1, set[int]()
+    for entry, number in enumerate(numbers):
+        place = (*where, key, entry)
+        if not 0 <= number <= last:
+            yield Problem(place, f"must be between 0 and {last} (the last {word}), got {number}")
+        if number in seen:
+            yield Problem(place, f"{word} {number} is listed twice")
+        seen.add(number)
+
+
+def _overlaps(attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
+    """Find holders, or compute nodes, that are to misbehave in two ways in one round."""
     for (before, other), (index, attack) in itertools.combinations(attacks.items(), 2):
-        both = set(attack.holders) & set(other.holders)
+        (key, word, numbers), (other_key, _, others) = _who(attack), _who(other)
+        both = set(numbers) & set(others) if key == other_key else set()
         first = max(attack.from_round, other.from_round)
         if both and attack.active(first) and other.active(first):
-            words = f"holder {min(both)} is in attacks[{before}] in round {first} too"
-            where = ("attacks", index, "holders")
-            yield Problem(where, f"{words}; a holder makes one attack at a time")
+            words = f"{word} {min(both)} is in attacks[{before}] in round {first} too"
+            where = ("attacks", index, key)
+            yield Problem(where, f"{words}; a {word} makes one attack at a time")
 
 
 def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:

@@ -16,8 +16,13 @@ from fedchain.registry import (
     parameters,
     section_of,
 )
-from fedchain.scenario.sections import Attack, Scenario
+from fedchain.scenario.sections import Attack, Misconduct, Scenario
 
+MISBEHAVING: dict[str, tuple[type[Section], str]] = {
+    "attack": (Attack, "holders"),
+    "misconduct": (Misconduct, "nodes"),
+}
+"""Families whose parts stand in the list of attacks: the section, and the key that says who."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OWN_PART = {
     "description": "A part of your own: module:function.",
@@ -34,7 +39,10 @@ def schema() -> dict[str, Any]:
     whole["properties"] = {
         "extends": {"type": "string", "description": "Another scenario file to start from."},
         **whole["properties"],
-        "attacks": {"type": "array", "items": {"$ref": "#/$defs/attack"}},
+        "attacks": {
+            "type": "array",
+            "items": {"anyOf": [{"$ref": f"#/$defs/{family}"} for family in MISBEHAVING]},
+        },
     }
     families = {name: address.family() for name, address in FAMILIES.items()}
     definitions = {
@@ -55,11 +63,12 @@ def part_schema(
 ) -> dict[str, Any]:
     """Return the schema of one part's block, described by its docstring."""
     block = _object(maker)
-    if family == "attack":
-        own = _object(Attack)
+    if family in MISBEHAVING:
+        section, who = MISBEHAVING[family]
+        own = _object(section)
         shared = {name: s for name, s in own["properties"].items() if name != "part"}
         block["properties"] |= shared
-        block["required"] = [*block["required"], "holders"]
+        block["required"] = [*block["required"], who]
     block["properties"] = {"kind": {"const": maker.__name__}, **block["properties"]}
     block["required"] = ["kind", *block["required"]] if kind_required else []
     return {"description": summary(maker), **block}

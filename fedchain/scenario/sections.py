@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -14,6 +15,8 @@ MAX_HOLDERS = 10_000_000
 """Most registered holders; only those asked in a round cost memory and time."""
 MAX_ASKED = 65_536
 """Most holders asked in a round: so many directions of 20 bits are added exactly in float64."""
+MAX_MINERS = 1000
+"""Most compute nodes."""
 SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 """A name that is safe in a file name on every system."""
 
@@ -21,15 +24,25 @@ Name = Annotated[str, Field(pattern=SAFE_NAME)]
 Count = Annotated[int, Field(ge=1)]
 
 
+class Miner(Section):
+    """One compute node."""
+
+    hash_share: Annotated[float, Field(gt=0, le=1e9)]
+    """Its part of all work, beside the parts of the others; they need not sum to 1."""
+
+
 class Nodes(Section):
     """Who acts: data holders and compute nodes."""
 
-    holders: Annotated[int, Field(ge=1, le=MAX_HOLDERS)]
-    """Number of data holders."""
+    holders: Annotated[int, Field(ge=0, le=MAX_HOLDERS)] = 0
+    """Number of data holders; 0 where nothing is learned."""
     cohort: Annotated[int, Field(ge=1, le=MAX_ASKED)] | None = None
     """Number of holders asked in each round, drawn anew each time; null: all of them."""
-    compute: Annotated[int, Field(ge=1, le=1000)] = 3
-    """Number of compute nodes, which solve proof of work."""
+    compute: (
+        Annotated[int, Field(ge=1, le=MAX_MINERS)]
+        | Annotated[tuple[Miner, ...], Field(min_length=1, max_length=MAX_MINERS)]
+    ) = 3
+    """Number of compute nodes, which solve proof of work; or a list with a hash_share each."""
     identity: Literal["registered", "open"] = "registered"
     """Whether genesis fixes who may speak in a round, or anybody may."""
 
@@ -39,9 +52,22 @@ class Nodes(Section):
         return self.holders if self.cohort is None else self.cohort
 
     @property
+    def miners(self) -> int:
+        """Number of compute nodes."""
+        return self.compute if isinstance(self.compute, int) else len(self.compute)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of each compute node in all work; they sum to 1."""
+        if isinstance(self.compute, int):
+            return (1.0 / self.compute,) * self.compute
+        whole = math.fsum(miner.hash_share for miner in self.compute)
+        return tuple(miner.hash_share / whole for miner in self.compute)
+
+    @property
     def others(self) -> int:
         """Number of nodes that a node may have as neighbours: all but itself."""
-        return self.asked + self.compute - 1
+        return self.asked + self.miners - 1
 
 
 class LedgerSettings(Section):
@@ -73,8 +99,28 @@ class Attack(Section):
 
     def active(self, round_number: int) -> bool:
         """Say whether the attack is on in this round."""
-        last = round_number if self.to_round is None else self.to_round
-        return self.from_round <= round_number <= last
+        return _is_on(self.from_round, self.to_round, round_number)
+
+
+class Misconduct(Section):
+    """Compute nodes that misbehave, and the rounds in which they do; in YAML one flat block."""
+
+    part: Annotated[Part, FAMILIES["misconduct"]]
+    """What the nodes do instead of what an honest compute node does."""
+    nodes: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Numbers of the misbehaving compute nodes, from 0."""
+    from_round: Count = 1
+    """First round of it: the height of the block that a node works on."""
+    to_round: Count | None = None
+    """Last round of it; null: to the end. What was withheld is published then."""
+
+    def active(self, round_number: int) -> bool:
+        """Say whether the misconduct is on in this round."""
+        return _is_on(self.from_round, self.to_round, round_number)
+
+
+def _is_on(first: int, last: int | None, round_number: int) -> bool:
+    return first <= round_number and (last is None or round_number <= last)
 
 
 class Evaluate(Section):
@@ -144,8 +190,8 @@ class Scenario(Section):
     """The step from one block's weights to the next."""
     ledger: LedgerSettings = LedgerSettings()
     """Proof of work, quorum, storage."""
-    attacks: tuple[Attack, ...] = ()
-    """Holders that misbehave."""
+    attacks: tuple[Attack | Misconduct, ...] = ()
+    """Holders, and compute nodes, that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""
     engine: Annotated[Part, FAMILIES["engine"]] = Part("threads", {})

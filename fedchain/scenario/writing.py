@@ -11,7 +11,7 @@ from typing import Any
 
 from fedchain.registry import Where, plain_value
 from fedchain.scenario.reading import scalar
-from fedchain.scenario.sections import Attack, Scenario
+from fedchain.scenario.sections import Attack, Misconduct, Scenario
 
 UNHASHED = ("name", "description", "seed", "engine", "sweep")
 """Keys that do not change what a run of one seed computes."""
@@ -53,7 +53,7 @@ def layer_of(scenario: Scenario, where: Where) -> str:
     return layers.get(where, "default")
 
 
-def _flat(attack: Attack) -> dict[str, Any]:
+def _flat(attack: Attack | Misconduct) -> dict[str, Any]:
     own = {name: value for name, value in plain_value(attack).items() if name != "part"}
     return {**attack.part.plain(), **own}
 

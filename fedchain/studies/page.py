@@ -104,10 +104,11 @@ def _kind(study: Study, section: str) -> str:
 
 
 def _attack(attack: Mapping[str, Any]) -> str:
-    holders = ", ".join(str(holder) for holder in attack.get("holders", []))
+    who = "compute nodes" if "nodes" in attack else "holders"
+    numbers = ", ".join(map(str, attack.get("nodes", attack.get("holders", []))))
     last = attack.get("to_round")
     until = f" to {last}" if last is not None else ""
-    return f"{attack.get('kind')} by holders {holders} from round {attack.get('from_round')}{until}"
+    return f"{attack.get('kind')} by {who} {numbers} from round {attack.get('from_round')}{until}"
 
 
 def _unfinished(study: Study) -> str:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from ledger_world import HOLDERS, ROUNDS, make_world, step
 
+from fedchain.events import Send
 from fedchain.ledger.block import Block, block_hash, header_prefix
 from fedchain.ledger.state import State
 from fedchain.ledger.work import is_below, search, target_from_compact
-from fedchain.nodes import compute_node
+from fedchain.nodes import compute_node, findings
 from fedchain.nodes.compute_node import ComputeNode, DeadlinePassed, Effort, Found, Searching
+from fedchain.nodes.findings import Objection
 from fedchain.timing import Stopwatch
 
 WORLD = make_world()
@@ -90,16 +92,16 @@ def test_work_begins_once_for_each_head(made):
 def test_an_invalid_message_is_refused_with_its_reason_and_does_not_count(made):
     good, other, *_ = WORLD.messages(WORLD.chain_id, 1)
     hear(made.node, [good, replace(other, norm=other.norm / 2)], 4.0)
-    (refusal,) = made.node.refusals
+    (refusal,) = made.node.findings.refusals
     assert (refusal.time_s, "signature" in refusal.reason) == (4.0, True)
     assert made.node.receive(DeadlinePassed(WORLD.chain_id), DEADLINE) == []
 
 
 def test_no_more_than_so_many_refusals_are_remembered(made, monkeypatch):
-    monkeypatch.setattr(compute_node, "KEPT_REFUSALS", 3)
+    monkeypatch.setattr(findings, "KEPT_REFUSALS", 3)
     good = WORLD.messages(WORLD.chain_id, 1)[0]
     hear(made.node, [replace(good, norm=float(n)) for n in range(1, 9)])
-    assert len(made.node.refusals) == 3
+    assert len(made.node.findings.refusals) == 3
 
 
 def test_the_found_block_has_its_work_and_took_its_tries(made):
@@ -155,8 +157,10 @@ def test_messages_that_came_before_their_parent_are_used_when_it_comes(made):
 def test_a_wrong_block_is_refused_and_the_head_stays(made):
     after = step(WORLD.state, WORLD.messages(WORLD.chain_id, 1))
     wrong = State(np.nextafter(after.weights, np.inf), after.memory)
-    assert made.node.receive(WORLD.block(made.chain, after=wrong), 3.0) == []
-    assert "weights are not the aggregate" in made.node.refusals[0].reason
+    block = WORLD.block(made.chain, after=wrong)
+    assert made.node.receive(block, 3.0) == [Send(Objection(block, 2), "everybody")]
+    assert made.node.receive(block, 4.0) == []  # told once
+    assert "weights are not the aggregate" in made.node.findings.refusals[0].reason
     assert made.chain.head == WORLD.chain_id
 
 
@@ -166,15 +170,17 @@ def test_an_orphan_that_turns_out_wrong_is_refused_with_its_reason(made):
     after = step(other.state(other.head), WORLD.messages(other.head, 2))
     wrong = WORLD.block(other, after=State(np.nextafter(after.weights, np.inf), after.memory))
     assert made.node.receive(wrong, 3.0) == []
-    assert made.node.refusals == []
-    made.node.receive(first, 4.0)
-    (refusal,) = made.node.refusals
+    assert made.node.findings.refusals == []
+    sends = made.node.receive(first, 4.0)
+    assert Send(Objection(wrong, 2), "everybody") in sends
+    (refusal,) = made.node.findings.refusals
     assert (refusal.time_s, "weights are not" in refusal.reason) == (4.0, True)
     assert made.chain.height == 1
 
 
 def test_a_block_is_never_older_than_the_median_below_it(made):
-    WORLD.grow(made.chain, 3)
+    for block in WORLD.grow(WORLD.chain(), 3):
+        made.node.receive(block, 0.0)
     (send,) = hear(made.node, WORLD.messages(made.chain.head, 4), 0.0)
     assert send.payload.block.header.time_ms == made.chain.median_time(made.chain.head) + 1
 

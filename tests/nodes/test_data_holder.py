@@ -44,6 +44,7 @@ def holder():
         lambda *at: begun.append(at),
         lambda *_: "message",
         5,
+        2,
     )
     return SimpleNamespace(node=made, begun=begun, budgets=budgets)
 
