@@ -235,7 +235,8 @@ def _to_the_end(
             "reorganisations": chain.reorganisations,
             "epsilon": epsilon_spent(world, releases),
             "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
-            "refused": sum(node.findings.refused for node in simulation.compute),
+            "fooled": simulation.fooled,
+            **simulation.incidents.figures(),
         }
 
 
@@ -269,6 +270,8 @@ def _play(
     log.info("%d blocks are on disk, %d events", len(store), events.recorded)
     audience.begins(path, world)
     for record, messages in simulation.rounds():
+        for event, incident in simulation.incidents.new():
+            events.write(event, incident)
         for message in messages:
             events.write("message", message)
         events.write("round", record)
@@ -277,6 +280,8 @@ def _play(
         audience.hears(record, messages)
     for message in simulation.stragglers():
         events.write("message", message)
+    for event, incident in simulation.incidents.new():
+        events.write(event, incident)
     events.flush()
     return simulation
 

@@ -19,6 +19,7 @@ from typing import Protocol
 from fedchain.arrays import Vector
 from fedchain.errors import LedgerError
 from fedchain.events import EventQueue, Send
+from fedchain.incidents import Incidents
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.chain import Chain
@@ -94,6 +95,8 @@ class Simulation:
         self._eavesdroppers = [n.node for n in self.compute if n.schedule.hears_at_once]
         self.seats = tuple(self._data_holder(seat) for seat in range(len(world.seats)))
         """The data holders of a round, each on its seat."""
+        self.incidents = Incidents(self.compute)
+        """What honest compute nodes held against others."""
         self._budgets: dict[int, Budget] = {}
         self.fooled = 0
         """Releases at blocks that no honest node accepts."""
@@ -109,8 +112,9 @@ class Simulation:
 
     @property
     def chain(self) -> Chain:
-        """The chain that is reported: that of compute node 0."""
-        return self.compute[0].chain
+        """The chain that is reported: that of the first honest compute node."""
+        honest = (node for node in self.compute if node.schedule.honest)
+        return next(honest, self.compute[0]).chain
 
     def rounds(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
         """Let everything happen, until nothing is left to happen.

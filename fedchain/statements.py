@@ -53,6 +53,9 @@ def begun(world: World) -> dict[str, Any]:
         "reorganisations": 0,
         "silenced": 0,
         "refused": 0,
+        "evidence": 0,
+        "fooled": 0,
+        "misconduct": [],
         "score": world.task.score,
         "record": world.task.record,
         "note": world.task.note,
@@ -118,6 +121,8 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         world: the parts.
         releases: releases over the whole run of every holder that has made any, forks included.
     """
+    if not world.task.learns:
+        return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, holders = world.mechanism, range(world.scenario.nodes.holders)
     made = np.array([releases.get(holder, 0) for holder in holders])
     worst, sampled = int(made.max()), world.scenario.nodes.asked < len(holders)

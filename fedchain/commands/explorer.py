@@ -1,15 +1,17 @@
-"""The explorer behind ``fedchain inspect``: the chain, one block, one round, one node."""
+"""The explorer behind ``fedchain inspect``: the chain, a block, a round, a node, refusals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from fedchain.commands.formats import Format, table
+from fedchain.commands.refusals import held_against, judged_words, judgement, refusals_sight
+from fedchain.commands.sights import Shown, Sight
 from fedchain.commands.terminal import number
 from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.message import message_id
@@ -17,26 +19,15 @@ from fedchain.ledger.store import Store
 from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
 
-Shown = str | Table
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What was looked at, for programs and for people."""
-
-    values: Mapping[str, Any]
-    """As one JSON object."""
-    shown: Callable[[Format], Sequence[Shown]]
-    """As lines and tables."""
-
 
 def look(folder: Path, what: str | None, which: str | None) -> Sight:
     """Look into a run.
 
     Args:
         folder: of the run.
-        what: None for the whole chain, or ``block``, ``round``, ``node``.
-        which: a height or hash, a round, or a node: ``h3`` a holder, ``c0`` a compute node.
+        what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
+        which: a height or hash, a round, or a node: ``h3`` a holder, ``c0`` a compute node; of
+            refusals a height, or None for all.
 
     Raises:
         RunError: no run is here.
@@ -46,8 +37,11 @@ def look(folder: Path, what: str | None, which: str | None) -> Sight:
     if what is None:
         return _chain(run)
     views = {"block": _block, "round": _round, "node": _node}
+    if what == "refusals":
+        return refusals_sight(run, which)
     if what not in views:
-        raise ValueError(f"inspect: no view called {what!r}; {suggest(what, views)}")
+        known = [*views, "refusals"]
+        raise ValueError(f"inspect: no view called {what!r}; {suggest(what, known)}")
     if which is None:
         raise ValueError(f"inspect {what}: which one? give a number, a hash, h3 or c0")
     return views[what](run, which)
@@ -74,7 +68,8 @@ def _chain(run: Run) -> Sight:
                 str(row["stale_blocks"]),
                 number(row.get(score)),
             )
-        return [f"{run.folder}: {run.manifest['status']}, {len(rounds)} rounds", chain]
+        head = f"{run.folder}: {run.manifest['status']}, {len(rounds)} rounds"
+        return [head, chain, *held_against(run)]
 
     return Sight(values, shown)
 
@@ -128,13 +123,15 @@ def _node(run: Run, which: str) -> Sight:
     if kind not in {"h", "c"} or not place.isdigit():
         raise ValueError(f"node: no node {which!r}; write h3 for holder 3, c0 for compute node 0")
     if kind == "c":
-        nodes = run.manifest["scenario"]["nodes"]["compute"]
+        nodes = run.scenario.nodes.miners
         if int(place) >= nodes:
             raise ValueError(f"node: no compute node {place}; the run has c0 to c{nodes - 1}")
         mined = [row for row in run.metrics if row["miner"] == int(place)]
         heights = [row["height"] for row in mined]
         line = f"compute node {place}: {len(mined)} blocks on the main chain: {heights}"
-        return Sight({"node": which, "blocks": heights}, lambda _: [line])
+        judged = judgement(run, int(place))
+        values = {"node": which, "blocks": heights, **judged}
+        return Sight(values, lambda form: [line, *judged_words(judged, form)])
     told = [row for row in run.messages if row["holder"] == int(place)]
     if not told:
         raise ValueError(f"node: holder {place} has sent nothing in this run")

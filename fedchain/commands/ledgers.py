@@ -55,14 +55,15 @@ def verify(
 def inspect(
     run: RunArgument,
     what: Annotated[
-        str | None, typer.Argument(metavar="[block|round|node]", help="Nothing: the whole chain.")
+        str | None,
+        typer.Argument(metavar="[block|round|node|refusals]", help="Nothing: the whole chain."),
     ] = None,
     which: Annotated[
         str | None, typer.Argument(metavar="[N|ID]", help="Height, round, or holder: 12, h3, c0.")
     ] = None,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Look into a run: the chain, a block's header, a round's messages, a node's history."""
+    """Look into a run: the chain, a block, a round's messages, a node's history, refusals."""
     from fedchain.commands.explorer import look
     from fedchain.errors import RunError
 

@@ -3,7 +3,7 @@
 from fedchain.results.events import EventLog, read_events
 from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
 from fedchain.results.log import logging_to
-from fedchain.results.records import MessageRecord, RoundRecord
+from fedchain.results.records import EvidenceRecord, MessageRecord, RefusalRecord, RoundRecord
 from fedchain.results.run import LEDGER, OVER, Run, tampered_copy
 from fedchain.results.tables import main_rounds, told_rounds
 
@@ -13,7 +13,9 @@ __all__ = [
     "LEDGER",
     "OVER",
     "EventLog",
+    "EvidenceRecord",
     "MessageRecord",
+    "RefusalRecord",
     "RoundRecord",
     "Run",
     "RunFolder",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunError
-from fedchain.results.records import MessageRecord, RoundRecord
+from fedchain.results.records import MessageRecord, Record, RoundRecord
 
 
 class EventLog:
@@ -59,7 +59,7 @@ class EventLog:
         told = next((event for event in self._ahead if _is_round(event)), None)
         return told["metrics"] if told and told["block"] == block else {}
 
-    def write(self, event: str, record: RoundRecord | MessageRecord) -> None:
+    def write(self, event: str, record: Record) -> None:
         """Append one event, unless the file has it from before.
 
         Raises:
@@ -99,10 +99,15 @@ class EventLog:
         self._file.close()
 
 
-def _told(event: str, record: RoundRecord | MessageRecord) -> dict[str, object]:
+def _told(event: str, record: Record) -> dict[str, object]:
     """Return what a replay must repeat: which event, of which round, about which hash."""
-    name = {"id": record.id} if isinstance(record, MessageRecord) else {}
-    return {"event": event, "round": record.round, "block": record.block, **name}
+    match record:
+        case RoundRecord():
+            return {"event": event, "round": record.round, "block": record.block}
+        case MessageRecord(id=name, block=block):
+            return {"event": event, "round": record.round, "block": block, "id": name}
+        case _:
+            return {"event": event, **vars(record)}
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:

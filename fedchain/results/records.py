@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One round as the observer (compute node 0) saw it; a reorganisation writes it anew."""
+    """One round as the first honest compute node saw it; a reorganisation writes it anew."""
 
     round: int
     """t, from 1."""
@@ -68,3 +68,45 @@ class MessageRecord:
     """The attack behind it, or empty."""
     late: bool
     """Whether no block of the main chain carries it."""
+
+
+@dataclass(frozen=True)
+class RefusalRecord:
+    """A block or message that an honest compute node did not accept, and why."""
+
+    round: int
+    """Height that the block claims, or round of the message."""
+    node: int
+    """Number of the compute node that refused it."""
+    time_s: float
+    """Simulated seconds since genesis."""
+    what: str
+    """``block`` or ``message``."""
+    id: str
+    """Hash of the block or id of the message, hexadecimal."""
+    maker: int | None
+    """Number of the compute node that made the block; None for a message, or a stranger."""
+    reason: str
+    """The broken rule."""
+
+
+@dataclass(frozen=True)
+class EvidenceRecord:
+    """Two blocks of one compute node on one parent, as an honest node saw them."""
+
+    round: int
+    """Height of both."""
+    node: int
+    """Number of the compute node that holds the evidence."""
+    time_s: float
+    """Simulated seconds since genesis, when it had both."""
+    maker: int | None
+    """Number of the compute node that made both; None for a stranger."""
+    first: str
+    """Hash of the one that was accepted first, hexadecimal."""
+    second: str
+    """Hash of the other."""
+
+
+Record = RoundRecord | MessageRecord | RefusalRecord | EvidenceRecord
+"""What an event of a run says."""

@@ -33,6 +33,9 @@ SUMMARISED = (
     "reorganisations",
     "silenced",
     "refused",
+    "evidence",
+    "fooled",
+    "misconduct",
     "score",
     "epsilon",
     "seconds",
@@ -78,6 +81,20 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """One row a round, as ``metrics.csv`` has it."""
         return list(round_rows(main_rounds(self.folder / EVENTS)))
+
+    @property
+    def refusals(self) -> list[dict[str, Any]]:
+        """What each honest compute node refused, and why; the first ones of the run."""
+        return self._told("refusal")
+
+    @property
+    def evidence(self) -> list[dict[str, Any]]:
+        """Pairs of blocks on one parent by one maker, for each honest node that saw both."""
+        return self._told("evidence")
+
+    def _told(self, event: str) -> list[dict[str, Any]]:
+        found = (e for e in read_events(self.folder / EVENTS) if e["event"] == event)
+        return [{key: value for key, value in e.items() if key != "event"} for e in found]
 
     @property
     def messages(self) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ DEEPEST = 256
 """Rounds that one reorganisation may replace; an observer cannot tell of more."""
 _ROUND = b'{"event": "round"'
 """How a round's line begins; most lines are messages, and need not be read to be passed over."""
+_MESSAGE = b'{"event": "message"'
 
 
 @dataclass(frozen=True)
@@ -150,5 +151,5 @@ def _told_again(path: Path, replaced: frozenset[int]) -> array[int]:
 
 def _messages(path: Path) -> Iterator[tuple[int, Row]]:
     for number, line in enumerate(whole_lines(path), 1):
-        if not line.startswith(_ROUND):
+        if line.startswith(_MESSAGE):
             yield number, event_of(line, path, number)

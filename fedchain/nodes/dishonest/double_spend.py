@@ -107,7 +107,8 @@ def double_spend(
 
     The attacker finds one secret block first, then pays; with a share q below one half it
     succeeds with ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``, with more it always does.
-    A miner with most of the work rewrites the chain at any depth: set ``gives_up: null``.
+    A miner with most of the work rewrites the chain at any depth: set ``gives_up: null``. With a
+    learning task holders send no messages to a secret head: no branch grows beyond one block.
 
     Args:
         place: not used.
