@@ -169,7 +169,7 @@ def found(scenario: Scenario) -> dict[str, float]:
         grown = growing_bytes(done.folder) - watch.began
         with Store.open(done.folder / LEDGER, writable=False) as store:
             blocks = list(store.blocks())
-    compute, asked = scenario.nodes.compute, scenario.nodes.asked
+    compute, asked = scenario.nodes.miners, scenario.nodes.asked
     fetched = asked * header_and_weights(forecast(scenario).asked)
     sent = sum(
         compute * sum(len(encode_message(message)) for message in block.messages)

@@ -25,8 +25,11 @@ THREADS = os.cpu_count() or 1
 BLOCK = 800_000
 """Entries of a block, whose float64 fits the outer cache and keeps a core busy long enough for the
 others to get the interpreter's lock."""
-NARROWEST = 128
-"""Least columns of a block, however many rows it has: of each row they cost a call."""
+NARROWEST, LARGEST = 2048, 2**22
+"""Least columns of a block, of each row of which they cost a call; and most entries, but for so
+many rows that even the fewest columns have more."""
+FEWEST = 128
+"""Columns of a block, however many rows it has."""
 SMALL = 2**22
 """Entries of an input that one thread has read while others would wait for the lock."""
 
@@ -110,7 +113,7 @@ class Directions:
         """
         whole, count = columns or slice(0, self.dimension), len(self)
         # An odd number of cache lines: at a power of two the entries of a column share a set.
-        width = max(BLOCK // count, NARROWEST) // 16 * 16 + 8
+        width = max(BLOCK // count, min(NARROWEST, LARGEST // count), FEWEST) // 16 * 16 + 8
         room = np.empty(count * min(width, whole.stop - whole.start))
         for start in range(whole.start, whole.stop, width):
             part = slice(start, min(start + width, whole.stop))

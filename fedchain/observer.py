@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+import numpy as np
+
 from fedchain.arrays import Vector
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block
@@ -100,7 +102,8 @@ class Observer:
         """Return the record of the round that this block ended, and its metrics to come."""
         height, name = block.header.height, self._reported[block.header.height]
         used = self._outcome(block).aggregate.used
-        attacked = [self._released[message_id(m)].attack != "" for m in block.messages]
+        attacks = [self._released[message_id(m)].attack != "" for m in block.messages]
+        attacked = np.array(attacks, dtype=np.bool_)
         record = RoundRecord(
             round=height,
             height=height,
@@ -109,7 +112,7 @@ class Observer:
             time_s=round(time_s, 6),
             messages=len(block.messages),
             used=int(used.sum()),
-            byzantine=sum(attacked),
+            byzantine=int(attacked.sum()),
             byzantine_used=int((used & attacked).sum()),
             epsilon=self._worst.epsilon if self._worst else None,
             releases=self._worst.releases if self._worst else 0,
@@ -158,7 +161,9 @@ class Observer:
 
     def _forget(self, before: int) -> None:
         # They stand in order of their release, which is nearly that of their rounds.
-        while self._released and self._released[oldest := next(iter(self._released))].round < before:
+        while (
+            self._released and self._released[oldest := next(iter(self._released))].round < before
+        ):
             del self._released[oldest]
 
 

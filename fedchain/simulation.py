@@ -40,7 +40,7 @@ from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked, Spoken
 from fedchain.observer import Measure, Observer, Released, finite
 from fedchain.privacy.budget import Budget
-from fedchain.randomness import digest
+from fedchain.randomness import digest, uniform
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
@@ -198,6 +198,9 @@ class Simulation:
             deadline_s=world.scenario.ledger.deadline_s,
             hashes_per_second=tries_per_second * world.scenario.nodes.shares[node],
             expected=len(world.seats),
+            draw=lambda parent, now_s: uniform(
+                world.scenario.seed, "work", node, parent, int(1000.0 * now_s)
+            ),
         )
         return ComputeNode(
             node,

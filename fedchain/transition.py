@@ -39,6 +39,9 @@ class Outcome:
     """Which messages were used, in order of message id, and their cosines."""
 
 
+_NOTHING = Aggregate(np.empty(0), np.empty(0, dtype=np.bool_), np.empty(0))
+
+
 def canonical_json(part: Part) -> str:
     """Return a part as the one text that genesis commits to.
 
@@ -57,6 +60,8 @@ def check_quorum(rules: Rules) -> None:
     Raises:
         ValueError: it cannot: such a block would have no step.
     """
+    if not rules.quorum:
+        return
     rule, alike = _part(aggregations, rules.aggregation, True), np.ones((rules.quorum, 1))
     if ":" in rule.kind:
         return
@@ -93,7 +98,7 @@ class Steps:
         self._rule = _part(aggregations, rules.aggregation, trust_user_parts)
         self._update = _part(updates, rules.update, trust_user_parts)
         self._dtype = rules.dtype
-        self._keep = max(FEWEST, min(MOST, KEPT_NUMBERS // (2 * rules.dimension)))
+        self._keep = max(FEWEST, min(MOST, KEPT_NUMBERS // max(2 * rules.dimension, 1)))
         self._watch = watch or Stopwatch()
         self._outcomes: OrderedDict[tuple[bytes, ...], Outcome] = OrderedDict()
 
@@ -104,9 +109,13 @@ class Steps:
     def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
         """Return the step with what the aggregation rule said about each message.
 
+        A block without messages changes nothing.
+
         Raises:
-            ValueError: there are no messages, or no step can be made from them.
+            ValueError: no step can be made from the messages.
         """
+        if not messages:
+            return Outcome(state, _NOTHING)
         key = tuple(message_id(message) for message in messages)
         if key not in self._outcomes:
             with self._watch("aggregation"):
@@ -116,8 +125,6 @@ class Steps:
         return self._outcomes[key]
 
     def _step(self, state: State, messages: tuple[Message, ...]) -> Outcome:
-        if not messages:
-            raise ValueError("got none; at least one is needed")
         sent = [(message.direction, message.exponent) for message in messages]
         directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])

@@ -59,12 +59,12 @@ class World:
     @property
     def compute(self) -> range:
         """Numbers of the compute nodes."""
-        return range(self.scenario.nodes.compute)
+        return range(self.scenario.nodes.miners)
 
     @property
     def seats(self) -> range:
         """Numbers of the data holders' seats in the network; seat k is node ``compute + k``."""
-        first = self.scenario.nodes.compute
+        first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
 
     def ways(self, sender: int, group: str) -> tuple[Nodes, Vector]:
@@ -127,9 +127,9 @@ def world_of(scenario: Scenario) -> World:
         max_ahead_ms=MAX_AHEAD_MS,
     )
     check_quorum(rules)
-    everybody = nodes.compute + nodes.asked
+    everybody = nodes.miners + nodes.asked
     generator = stream(seed, "network")
-    delays = read_only(topologies.build(scenario.network, nodes.compute, everybody, generator))
+    delays = read_only(topologies.build(scenario.network, nodes.miners, everybody, generator))
     first = genesis(rules, state)
     return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, delays)
 
@@ -142,4 +142,7 @@ def sampling_of(scenario: Scenario) -> Sampling:
 
 def quorum_of(scenario: Scenario) -> int:
     """Return the fewest messages of a block: the quorum's share of those asked, rounded up."""
-    return max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9)))
+    return min(
+        scenario.nodes.asked,
+        max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),
+    )

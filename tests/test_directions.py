@@ -63,6 +63,7 @@ def test_blocks_cover_the_columns_once_and_in_order(count, dimension, block):
 
 def test_blocks_of_many_columns_stay_small(monkeypatch):
     monkeypatch.setattr(sharing, "BLOCK", 4000)
+    monkeypatch.setattr(sharing, "LARGEST", 4000)
     assert max(made.size for _, made in some(2, 10, 5000).blocks()) <= 4100
 
 

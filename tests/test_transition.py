@@ -104,9 +104,10 @@ def test_the_signature_is_no_part_of_the_step():
     assert one.outcome(start(), unsigned) is one.outcome(start(), messages)
 
 
-def test_no_messages_make_no_step():
-    with pytest.raises(ValueError, match="at least one"):
-        steps()(start(), ())
+def test_a_block_without_messages_changes_nothing():
+    made, before = steps(), start()
+    assert made(before, ()) is before
+    assert made.outcome(before, ()).aggregate.used.shape == (0,)
 
 
 def test_a_part_has_one_text_whatever_the_order_of_its_parameters():

@@ -71,8 +71,15 @@ class Task:
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """(outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None where none fit."""
 
+    @property
+    def learns(self) -> bool:
+        """Whether anybody has data; if not the chain is alone."""
+        return len(self.holders) > 0
 
-tasks: Family[Task] = Family("task", ("fedchain.learning.classic", "fedchain.scans.tasks"))
+
+tasks: Family[Task] = Family(
+    "task", ("fedchain.learning.classic", "fedchain.learning.nothing", "fedchain.scans.tasks")
+)
 """Part: ``(holders: int, seed: int, *, ...) -> Task``."""
 models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")

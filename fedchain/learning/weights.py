@@ -55,7 +55,7 @@ def flatten(tensors: Sequence[torch.Tensor]) -> Vector:
     array([1., 1., 0.])
     """
     rows = [tensor.detach().cpu().reshape(-1) for tensor in tensors]
-    return np.concatenate([row.numpy().astype(np.float64) for row in rows])
+    return np.concatenate([np.empty(0), *(row.numpy().astype(np.float64) for row in rows)])
 
 
 def flat_weights(module: nn.Module) -> Vector:

@@ -15,7 +15,7 @@ from fedchain.ledger.message import Message
 from fedchain.ledger.rules import Rules, limits_of, rules_hash
 from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.validity import Transition
-from fedchain.ledger.work import WorkKind, is_paid, search, target_from_compact
+from fedchain.ledger.work import WorkKind, drawn_tries, is_paid, search, target_from_compact
 from fedchain.nodes.conduct import Conduct, Draft, Messages, Scene
 from fedchain.nodes.dishonest import HONESTLY, Schedule
 from fedchain.nodes.findings import Findings, Objection
@@ -57,6 +57,16 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A note to oneself: the work that was drawn for a block on this parent is done."""
+
+    parent: bytes
+    """The block to build on."""
+    messages: Messages
+    """What the block will carry: the pool as it was when the work began."""
+
+
+@dataclass(frozen=True)
 class Effort:
     """How a compute node spends its time."""
 
@@ -66,6 +76,8 @@ class Effort:
     """Tries in a simulated second."""
     expected: int
     """Messages at which there is nothing to wait for: the number of data holders."""
+    draw: Callable[[bytes, float], float]
+    """(parent, now) to a number in [0, 1) of this node's own, which decides about sampled work."""
 
 
 class ComputeNode:
@@ -143,6 +155,8 @@ class ComputeNode:
                 return self._begin_work(now_s)
             case Searching(block=block) if block.header.parent == self._target:
                 return self._search(block, payload.first_nonce)
+            case Drawn(parent=parent, messages=messages) if parent == self._target:
+                return self._on_own_block(self._template(self.conduct, messages, now_s), now_s)
             case Found(block=block) if block.header.parent == self._target:
                 return self._on_own_block(block, now_s)
             case _:
@@ -240,15 +254,19 @@ class ComputeNode:
         if self._pool.count(parent) < least:
             return []
         self._working_on = parent
-        return self._search(self._template(conduct, now_s), 0)
+        most = limits_of(self._rules).messages
+        messages = conduct.carries(self._pool.messages(parent)[:most])
+        if self._rules.work == "sampled":
+            tries = drawn_tries(self.chain.expected_bits(parent), self._effort.draw(parent, now_s))
+            seconds = tries / self._effort.hashes_per_second
+            return [Send(Drawn(parent, messages), self.node, seconds)]
+        return self._search(self._template(conduct, messages, now_s), 0)
 
-    def _template(self, conduct: Conduct, now_s: float) -> Block:
+    def _template(self, conduct: Conduct, messages: Messages, now_s: float) -> Block:
         parent = self._target
         recalled = self._recalled(parent)
         if recalled is not None:
             return recalled
-        most = limits_of(self._rules).messages
-        messages = conduct.carries(self._pool.messages(parent)[:most])
         time_ms = max(_milliseconds(now_s), self.chain.median_time(parent) + 1)
         draft = conduct.writes(Draft(parent, time_ms, messages, self._after(parent, messages)))
         self._claim = draft.after

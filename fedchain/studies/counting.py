@@ -97,7 +97,7 @@ def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Co
         holders=nodes.asked,
         learning=counted,
         private=private,
-        compute=nodes.compute,
+        compute=nodes.miners,
         workers=cores(scenario.engine.parameters.get("workers")),
         storage=BYTES[ledger.storage],
         path=math.ceil(math.log2(leaves)) if nodes.identity == "registered" else 0,

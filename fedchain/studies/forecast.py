@@ -112,7 +112,7 @@ class Forecast:
             who = f"{who}, {nodes.asked} of them asked in a round"
             times = f"{self.most_asked} of {times} that one holder is asked in at most"
         return [
-            ("who", f"{who}, {nodes.compute} compute nodes"),
+            ("who", f"{who}, {nodes.miners} compute nodes"),
             ("model", f"{self.dimension:,} parameters"),
             ("records", f"about {self.records} a holder"),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),

@@ -24,7 +24,7 @@ DEADLINE = 30.0
 
 def make_node(world=WORLD, recall=lambda *_: None):
     chain = world.chain()
-    effort = Effort(DEADLINE, RATE, HOLDERS)
+    effort = Effort(DEADLINE, RATE, HOLDERS, lambda parent, now_s: 0.5)
     node = ComputeNode(
         2, ADDRESS, chain, world.pool(chain), world.rules, step, effort, recall, Stopwatch()
     )

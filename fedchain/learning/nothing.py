@@ -1,0 +1,38 @@
+"""The task of learning nothing: the chain alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from fedchain.learning.task import Records, Task, tasks
+
+
+@tasks
+def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - every chain alone is the same
+    """Learn nothing: blocks without messages, to study the chain alone.
+
+    There are no data holders, no model and no privacy; ``rounds`` counts the blocks of the main
+    chain.
+
+    Args:
+        holders: none.
+        seed: not used.
+
+    >>> none(0, 0).learns
+    False
+    """
+    return Task(
+        name="none",
+        holders=(),
+        held_out=Records(np.zeros((0, 1), dtype=np.float32), np.zeros(0, dtype=np.int64)),
+        model=_no_layers,
+        loss=lambda outputs, targets: outputs.sum(1),  # noqa: ARG005 - one loss an example
+        measure=lambda outputs, known: {},  # noqa: ARG005 - nothing to measure
+        score="",
+        baselines={},
+    )
+
+
+def _no_layers() -> torch.nn.Module:
+    return torch.nn.Sequential()
