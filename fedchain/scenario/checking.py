@@ -244,7 +244,12 @@ def _attack_problems(
         if rounds is not None:
             yield from _round_problems(attack, rounds, ("attacks", index))
         if nodes is not None:
-            yield from _number_problems(attack, nodes, ("attacks", index))
+            key, word, numbers = _who(attack)
+            count = nodes.holders if isinstance(attack, Attack) else nodes.miners
+            yield from _number_problems(numbers, count, word, ("attacks", index, key))
+            censored = () if key == "holders" else attack.part.parameters.get("holders", ())
+            place = ("attacks", index, "holders")
+            yield from _number_problems(censored, nodes.holders, "holder", place)
     yield from _overlaps(attacks)
 
 
@@ -266,11 +271,12 @@ def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
     return "nodes", "compute node", attack.nodes
 
 
-def _number_problems(attack: Misbehaving, nodes: Nodes, where: Where) -> Iterator[Problem]:
-    key, word, numbers = _who(attack)
-    last, seen = (nodes.holders if key == "holders" else nodes.miners) - 1, set[int]()
+def _number_problems(
+    numbers: tuple[int, ...], count: int, word: str, where: Where
+) -> Iterator[Problem]:
+    seen: set[int] = set()
     for entry, number in enumerate(numbers):
-        place = (*where, key, entry)
+        place, last = (*where, entry), count - 1
         if not 0 <= number <= last:
             yield Problem(place, f"must be between 0 and {last} (the last {word}), got {number}")
         if number in seen:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from fedchain.ledger.block import Block
+from fedchain.nodes import data_holder
 from fedchain.nodes.data_holder import (
     BUDGET_SPENT,
     GRADIENT_S,
@@ -13,6 +14,7 @@ from fedchain.nodes.data_holder import (
     DataHolder,
     GradientDone,
 )
+from fedchain.nodes.findings import Objection
 from fedchain.privacy.budget import Budget
 from fedchain.privacy.mechanisms import gaussian
 
@@ -25,6 +27,10 @@ class Client:
     def add(self, header) -> bool:
         self.head, self.height = header
         return True
+
+    def refuse(self, name) -> bool:
+        before, self.head, self.height = self.head, b"genesis", 0
+        return before != self.head
 
 
 def block(name: bytes, height: int) -> Block:
@@ -100,3 +106,31 @@ def test_whoever_sits_there_in_a_round_pays_for_its_release(holder):
         holder.node.receive(block(name, height), 0.0)
         holder.node.receive(GradientDone(name), 1.0)
     assert {number: budget.releases for number, budget in holder.budgets.items()} == {41: 2, 40: 1}
+
+
+def objection(node: int) -> Objection:
+    class Named(tuple):
+        """A header that knows its hash."""
+
+        _hash = b"one"
+
+    return Objection(Block(Named(), ()), node)
+
+
+def test_a_head_that_most_other_full_nodes_refuse_is_left_before_the_gradient_is_done(holder):
+    holder.node.receive(block(b"one", 1), 0.0)
+    assert holder.node.receive(objection(0), 0.1) == []
+    assert holder.node.receive(objection(0), 0.2) == []  # one voice, whatever it repeats
+    (send,) = holder.node.receive(objection(1), 0.3)
+    assert send.payload == GradientDone(b"genesis")
+    assert holder.node.receive(GradientDone(b"one"), 1.0) == []
+    assert sum(budget.releases for budget in holder.budgets.values()) == 0
+
+
+def test_only_so_many_objections_are_counted(holder, monkeypatch):
+    monkeypatch.setattr(data_holder, "KEPT_OBJECTIONS", 2)
+    for name in (b"1", b"2", b"3"):
+        said = objection(0)
+        type(said.block.header)._hash = name
+        holder.node.receive(said, 0.0)
+    assert list(holder.node._objectors) == [b"2", b"3"]

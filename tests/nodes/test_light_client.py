@@ -101,3 +101,39 @@ def test_a_header_that_comes_again_while_it_waits_waits_once():
     assert sum(map(len, client._waiting.values())) == 1
     assert client.add(A1)
     assert client.head == block_hash(A2)
+
+
+def test_a_refused_header_and_all_above_it_are_forgotten_and_never_taken_again():
+    client = LightClient(GENESIS)
+    for each in (A1, A2, B1):
+        client.add(each)
+    assert client.refuse(block_hash(A1))
+    assert (client.head, client.height) == (block_hash(B1), 1)
+    assert not client.add(A1)
+    assert not client.add(A2)
+    assert client.add(B2)
+
+
+def test_refusing_what_is_not_followed_changes_nothing():
+    client = LightClient(GENESIS)
+    client.add(A1)
+    client.add(A2)
+    client.add(B1)
+    assert not client.refuse(block_hash(B1))
+    assert not client.refuse(bytes(32))
+    assert client.head == block_hash(A2)
+
+
+def test_a_header_that_was_refused_before_it_came_is_not_followed():
+    client = LightClient(GENESIS)
+    client.refuse(block_hash(A1))
+    assert not client.add(A2)
+    assert not client.add(A1)
+    assert client.head == block_hash(GENESIS)
+
+
+def test_only_so_many_refusals_are_remembered():
+    client = LightClient(GENESIS)
+    for number in range(2 * KEPT_HEIGHTS):
+        client.refuse(b"%032d" % number)
+    assert len(client._refused) == KEPT_HEIGHTS

@@ -116,6 +116,31 @@ BAD = {
         "",
         "s.yaml:13:5: attacks[0]: needs a block with a kind: one of",
     ),
+    "a misbehaving node that is no compute node": (
+        "kind: sign_flip, holders: [18, 19]",
+        "kind: spam, nodes: [3]",
+        "attacks[0].nodes[0]: must be between 0 and 2 (the last compute node), got 3",
+    ),
+    "a compute node that is to send other gradients": (
+        "holders: [18, 19]",
+        "nodes: [0]",
+        "attacks[0].kind: no misconduct called 'sign_flip'; allowed: bad_time, censorship",
+    ),
+    "holders that are to mine selfishly": (
+        "kind: sign_flip",
+        "kind: selfish_mining",
+        "attacks[0].nodes: is missing",
+    ),
+    "a misspelt key of a misconduct": (
+        "kind: sign_flip, holders: [18, 19]",
+        "kind: spam, nodes: [0], blokcs: 3",
+        "attacks[0].blokcs: no such key; did you mean blocks?",
+    ),
+    "a censored holder that is none": (
+        "kind: sign_flip, holders: [18, 19]",
+        "kind: censorship, nodes: [0], holders: [20]",
+        "attacks[0].holders[0]: must be between 0 and 19 (the last holder), got 20",
+    ),
     "attacks that are no list": (
         "  - {kind: sign_flip, holders: [18, 19], from_round: 5}",
         "  kind: x",
@@ -176,6 +201,14 @@ def test_all_problems_come_at_once_with_a_caret_each(tmp_path):
     lines = said.splitlines()
     keep = next(i for i, line in enumerate(lines) if "aggregation.keep" in line)
     assert lines[keep + 2].index("^") == lines[keep + 1].index("40")
+
+
+def test_one_compute_node_misbehaves_in_one_way_at_a_time_and_holders_are_others(tmp_path):
+    spam = "  - {kind: spam, nodes: [1], from_round: 3}\n"
+    lie = "  - {kind: wrong_weights, nodes: [0, 1]}\n"
+    assert len(load(write(tmp_path, GOOD + spam)).attacks) == 2
+    said = complaint(write(tmp_path, GOOD + spam + lie))
+    assert "attacks[2].nodes: compute node 1 is in attacks[1] in round 3 too" in said
 
 
 def test_one_holder_makes_one_attack_at_a_time(tmp_path):

@@ -123,6 +123,20 @@ def test_the_schema_refuses_what_load_refuses(old, new):
     assert not fits(read_yaml(GOOD.replace(old, new), "s")[0].plain(), SCHEMA)
 
 
+@pytest.mark.parametrize(
+    ("block", "good"),
+    [
+        ("{kind: selfish_mining, nodes: [0], gamma: 0.5}", True),
+        ("{kind: censorship, nodes: [0], holders: [1], to_round: 3}", True),
+        ("{kind: selfish_mining, holders: [0]}", False),
+        ("{kind: sign_flip, nodes: [0]}", False),
+    ],
+)
+def test_the_schema_knows_who_can_do_what(block, good):
+    text = GOOD.replace("{kind: sign_flip, holders: [18, 19], from_round: 5}", block)
+    assert fits(read_yaml(text, "s")[0].plain(), SCHEMA) == good
+
+
 def test_the_schema_takes_parts_of_the_users_own_and_extending_files():
     assert fits(read_yaml(GOOD.replace("l_nearest", "lab.rules:mine"), "s")[0].plain(), SCHEMA)
     assert fits({"extends": "base.yaml", "rounds": 3}, SCHEMA)

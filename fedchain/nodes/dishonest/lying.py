@@ -32,7 +32,8 @@ def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Co
     """Commit to weights that are not the aggregate of the block's messages.
 
     Every full node computes the step again, bit for bit, so one unit in the last place of one
-    weight is as good a reason to refuse the block as another model.
+    weight is as good a reason to refuse the block as another model. Where nothing is learned
+    there is nothing to lie about.
 
     Args:
         place: not used.
@@ -45,7 +46,7 @@ def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Co
     def writes(draft: Draft) -> Draft:
         weights = -draft.after.weights - 1 if by == "replaced" else draft.after.weights.copy()
         if by == "ulp":
-            weights[0] = np.nextafter(weights[0], weights.dtype.type(np.inf))
+            weights[:1] = np.nextafter(weights[:1], weights.dtype.type(np.inf))
         return replace(draft, after=State(read_only(weights), draft.after.memory))
 
     return Conduct(writes=writes, publishes=lambda scene: regardless(scene, deeds), deeds=deeds)
