@@ -79,9 +79,9 @@ class SelfishMiner:
         if not scene.own:
             self._public = height
         self._public = max([self._public, *(block.header.height for block in shown)])
-        if not self._lead.tie or not shown:
+        self.deeds["ties"] += self._lead.tie
+        if scene.own or len(shown) != 1:
             return [Send(block, "everybody") for block in shown]
-        self.deeds["ties"] += 1
         return self._race(shown[0], self._place.makers.get(scene.block.header.address))
 
     def _race(self, block: Block, rival: int | None) -> list[Send]:

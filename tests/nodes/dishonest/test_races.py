@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from math import comb
 
 import pytest
 from ledger_world import reference
+from race_laws import revenue, success
 
 from fedchain.nodes.dishonest import double_spend, selfish_mining
 from fedchain.nodes.dishonest.double_spend import Attempt, verdict
@@ -16,17 +16,6 @@ SEEDS = 5
 BLOCKS = 80_000
 ATTEMPTS = 10_000
 GIVES_UP = 15
-
-
-def revenue(a: float, g: float) -> float:
-    """Eyal and Sirer, equation (8)."""
-    return (a * (1 - a) ** 2 * (4 * a + g * (1 - 2 * a)) - a**3) / (1 - a * (1 + (2 - a) * a))
-
-
-def success(q: float, z: int) -> float:
-    """Rosenfeld's law, with one block mined before."""
-    p = 1 - q
-    return 1 - sum(comb(k + z - 1, k) * (p**z * q**k - q**z * p**k) for k in range(z))
 
 
 def mined(a: float, g: float, seed: int) -> float:
