@@ -14,8 +14,6 @@ from fedchain.ledger.work import retarget, work_of
 
 MEDIAN_OF = 11
 """A block's time must be above the median of this many blocks below it."""
-SWEPT = 64
-"""Heights between two looks at what no chain needs any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,12 @@ class BlockTree:
             chain: any number of its own.
             lowest: height below which it asks for nothing any more.
         """
+        before = min(self._lowest.values(), default=0)
         self._lowest[chain] = lowest
-        if lowest % SWEPT == 0:
-            self._forget(min(self._lowest.values()))
+        after = min(self._lowest.values())
+        if after > before:  # of forks some came late: nothing can be said of their order
+            links = self._links.items()
+            self._links = {name: link for name, link in links if link.header.height >= after}
 
     def _median(self, header: Header) -> int:
         times = [header.time_ms]
@@ -104,8 +105,3 @@ class BlockTree:
             first = self._links[first.parent].header
         expected = window * self._rules.interval_ms
         return retarget(first.time_ms, last.time_ms, last.bits, expected, self._rules.bits)
-
-    def _forget(self, lowest: int) -> None:
-        # Links stand in order of arrival, which is nearly that of their heights.
-        while self._links[oldest := next(iter(self._links))].header.height < lowest:
-            del self._links[oldest]

@@ -19,6 +19,9 @@ KEPT_HEIGHTS = 1024
 """Blocks this far below the head are forgotten, and so is what could fork off them; with a
 retarget window at least two windows are kept."""
 
+SWEEPS = 16
+"""How often a chain looks for what to forget while it grows by what it keeps."""
+
 Kind = Literal["extended", "reorganised", "side", "known", "orphan"]
 
 
@@ -79,6 +82,7 @@ class Chain:
         self._library = library
         self._keep = None if keep is None else max(keep, 2 * rules.retarget_window)
         self._tree = library.tree(genesis_block, rules)
+        self._lowest = 0
         self._tree.need(id(self), 0)
         self._seen_ms = {self.chain_id: 0}
         self._accepted = 1
@@ -296,7 +300,10 @@ class Chain:
         if self._keep is None:
             return
         lowest = self.height - self._keep
-        # They stand in order of arrival, which is nearly that of their heights.
-        while self._tree[oldest := next(iter(self._seen_ms))].header.height < lowest:
-            del self._seen_ms[oldest]
-        self._tree.need(id(self), lowest)
+        if lowest <= self._lowest + self._keep // SWEEPS:
+            return
+        # The tree forgets what all chains have: what stays here must be above, without exception.
+        seen, tree = self._seen_ms, self._tree
+        self._seen_ms = {name: seen[name] for name in seen if tree[name].header.height >= lowest}
+        self._lowest = lowest
+        tree.need(id(self), lowest)

@@ -322,14 +322,36 @@ def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
     while source.height < WORLD.rules.rounds:
         blocks.append(WORLD.block(source))
         source.add(blocks[-1], 10**6)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fedchain.ledger.block_tree.SWEPT", 1)
-        for block in blocks:
-            quick.add(block, 10**6)
-        assert len(quick._tree) == len(blocks) + 1
-        for block in blocks:
-            slow.add(block, 10**6)
-        assert len(quick._tree) == 3
+    for block in blocks:
+        quick.add(block, 10**6)
+    assert len(quick._tree) == len(blocks) + 1
+    for block in blocks:
+        slow.add(block, 10**6)
+    assert len(quick._tree) == 3
+
+
+def test_a_secret_branch_that_some_chains_hear_of_late_is_forgotten_by_all():
+    library = Library()
+    chains = [
+        Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=3) for _ in range(2)
+    ]
+    source = WORLD.chain()
+    secret = [WORLD.block(source, miner=b"secret", holders=range(2))]
+    source.add(secret[0], 10**6)
+    public = WORLD.block(source, WORLD.chain_id)
+    source.add(public, 10**6)
+    above = WORLD.block(source, block_hash(public.header))
+    source.add(above, 10**6)
+    early, late = chains
+    for chain, order in ((early, (*secret, public, above)), (late, (public, above, *secret))):
+        for block in order:
+            chain.add(block, 10**6)
+    while source.height < WORLD.rules.rounds:
+        block = WORLD.block(source)
+        for chain in (source, late, early):
+            chain.add(block, 10**6)
+    assert early.head == late.head == source.head
+    assert [block_hash(secret[0].header) in chain for chain in chains] == [False, False]
 
 
 def test_weights_of_float32_travel_as_they_are():
