@@ -47,8 +47,8 @@ class Chain:
 
     The only ledger object of a node that changes. Bodies and states are on the shelves of the
     library, and what follows from a block for every node is in its tree; neither the cost of a
-    block nor the memory grows with the height, but for the hashes of the main chain. A block whose parent is too far below the head to be known waits as an
-    orphan, and is never accepted.
+    block nor the memory grows with the height, but for the hashes of the main chain. A block
+    whose parent is too far below the head to be known waits as an orphan, and is never accepted.
     """
 
     def __init__(
