@@ -160,6 +160,22 @@ def show_summary(console: Console, form: Format, summary: Mapping[str, Any]) -> 
         console.print(line, soft_wrap=True, markup=False)
 
 
+def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return what dishonest compute nodes did, and what the honest ones did about it."""
+    lines = []
+    for row in summary["misconduct"]:
+        deeds = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
+        lines.append(f"dishonest c{row['node']} {row['kind']}: {deeds}")
+    if summary["refused"] or summary["evidence"]:
+        wasted = f", {summary['fooled']} releases wasted" if summary["fooled"] else ""
+        lines.append(
+            f"refused   {summary['refused']} times by honest compute nodes, "
+            f"{summary['evidence']} pairs of blocks as evidence{wasted}; "
+            f"see fedchain inspect {shlex.quote(summary['run'])} refusals"
+        )
+    return lines
+
+
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return status, privacy, robustness, ledger, time and the next command."""
     epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
@@ -190,6 +206,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         f"ledger    head {head}, {summary['stale_blocks']} stale, "
         f"{summary['reorganisations']} reorganisations",
+        *_dishonest_lines(summary),
         f"seconds   {seconds['total']:.1f} in all ({stages})",
         f"memory    {summary['peak_rss_mb']:.0f} MB",
         f"files     {summary['run']}",

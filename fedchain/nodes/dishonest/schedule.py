@@ -37,7 +37,7 @@ class Schedule:
     def deeds(self) -> list[dict[str, object]]:
         """Return each misconduct with what was done in its name."""
         return [
-            {"kind": misconduct.part.kind, "deeds": dict(sorted(conduct.deeds.items()))}
+            {"kind": misconduct.part.kind, "deeds": dict(sorted((+conduct.deeds).items()))}
             for misconduct, conduct in self.planned
         ]
 
