@@ -258,8 +258,19 @@ def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
 def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
     """Return the JSON schema of every key that is a plain value, by name."""
     schema = _leaves(maker).model_json_schema()
-    properties: dict[str, dict[str, Any]] = schema.get("properties", {})
-    return {k: {n: v for n, v in p.items() if n != "title"} for k, p in properties.items()}
+    within_it = schema.get("$defs", {})
+    return {k: _whole(p, within_it) for k, p in schema.get("properties", {}).items()}
+
+
+def _whole(rule: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a schema that stands alone: without titles, what it refers to in its place."""
+    if isinstance(rule, list):
+        return [_whole(entry, definitions) for entry in rule]
+    if not isinstance(rule, Mapping):
+        return rule
+    if "$ref" in rule:
+        return _whole(definitions[rule["$ref"].rpartition("/")[2]], definitions)
+    return {name: _whole(inner, definitions) for name, inner in rule.items() if name != "title"}
 
 
 def _tuples(value: object) -> object:

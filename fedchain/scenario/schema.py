@@ -16,6 +16,7 @@ from fedchain.registry import (
     parameters,
     section_of,
 )
+from fedchain.scenario.checking import CHAIN_ALONE, NO_TASK
 from fedchain.scenario.sections import Attack, Misconduct, Scenario
 
 MISBEHAVING: dict[str, tuple[type[Section], str]] = {
@@ -53,9 +54,15 @@ def schema() -> dict[str, Any]:
         "$schema": DIALECT,
         "title": "fedchain scenario",
         **whole,
-        "anyOf": [{"required": ["extends"]}, {"required": required}],
+        "anyOf": [{"required": ["extends"]}, {"required": required}, _chain_alone(required)],
         "$defs": definitions,
     }
+
+
+def _chain_alone(required: list[str]) -> dict[str, Any]:
+    """Return what is required where nothing is learned."""
+    least = [name for name in required if name not in CHAIN_ALONE]
+    return {"required": least, "properties": {"task": {"properties": {"kind": {"const": NO_TASK}}}}}
 
 
 def part_schema(
