@@ -31,7 +31,10 @@ class Incidents:
         for node in self._honest:
             refusals, evidence = self._read[node.node]
             found = node.findings
-            self._read[node.node] = len(found.refusals), len(found.evidence)
+            known = len(found.refusals), len(found.evidence)
+            if known == (refusals, evidence):
+                continue
+            self._read[node.node] = known
             fresh: list[Incident] = [
                 *(("refusal", self._refusal(node.node, r)) for r in found.refusals[refusals:]),
                 *(("evidence", self._evidence(node.node, e)) for e in found.evidence[evidence:]),

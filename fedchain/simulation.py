@@ -126,11 +126,15 @@ class Simulation:
         nodes: tuple[Node, ...] = (*self.compute, *self.seats)
         for node in nodes:
             self._post(node.node, node.start(), 0.0)
+        chain, head = self.chain, b""
         while self._queue:
             event = self._queue.take()
             with self._watch("network"):
                 sends = nodes[event.to].receive(event.payload, event.time_s)
                 self._post(event.to, sends, event.time_s)
+            if chain.head == head:
+                continue
+            head = chain.head
             for block in self._observer.new_blocks():
                 yield from self._told()
                 record, measuring = self._observer.round_record(block, event.time_s)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 STAGES = (
     "gradients",
@@ -32,18 +31,21 @@ class Stopwatch:
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(STAGES, 0.0)
         self._running: list[str] = []
+        self._asked = ""
         self._since = time.perf_counter()
 
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        """Count the time inside the block for this stage."""
+    def __call__(self, stage: str) -> Stopwatch:
+        """Count the time inside the ``with`` block that follows for this stage."""
+        self._asked = stage
+        return self
+
+    def __enter__(self) -> None:
         self._settle()
-        self._running.append(stage)
-        try:
-            yield
-        finally:
-            self._settle()
-            self._running.pop()
+        self._running.append(self._asked)
+
+    def __exit__(self, *error: object) -> None:
+        self._settle()
+        self._running.pop()
 
     def share(self, stage: str, spent: float, seconds: Mapping[str, float]) -> None:
         """Divide time that was counted for one stage among the stages that went on within it.

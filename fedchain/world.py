@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,12 @@ class World:
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
 
-    def ways(self, sender: int, group: str) -> tuple[Nodes, Vector]:
+    @functools.cached_property
+    def ways(self) -> Callable[[int, str], tuple[Nodes, Vector]]:
+        """``_ways``, which remembers what it has found: compute nodes send to the same groups."""
+        return functools.lru_cache(4 * len(self.compute))(self._ways)
+
+    def _ways(self, sender: int, group: str) -> tuple[Nodes, Vector]:
         """Return who hears what a node sends to a group, and after how many seconds.
 
         Args:

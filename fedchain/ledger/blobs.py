@@ -20,6 +20,7 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._there: set[bytes] = set()
 
     def path(self, address: bytes) -> Path:
         """Return where the blob of this address (32 bytes) is."""
@@ -38,7 +39,8 @@ class Blobs:
         Raises:
             OSError: the disk is full, or may not be written.
         """
-        new = {address: parts for address, parts in blobs.items() if not self._has(address, parts)}
+        unknown = {a: parts for a, parts in blobs.items() if a not in self._there}
+        new = {a: parts for a, parts in unknown.items() if not self._has(a, parts)}
         folders = {self.path(address).parent for address in new}
         for folder in sorted(folders):
             if not folder.exists():
@@ -52,6 +54,7 @@ class Blobs:
             self._unfinished(address).replace(self.path(address))
         for folder in folders:
             _sync(folder)
+        self._there = set(blobs)
 
     def read(self, address: bytes, limit: int) -> bytes:
         """Return the bytes of a blob; whether they are what the name says is not checked here.

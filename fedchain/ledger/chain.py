@@ -274,9 +274,10 @@ class Chain:
     def _choose_head(
         self, connected: tuple[bytes, ...], refused: tuple[tuple[Block, str], ...]
     ) -> Added:
-        best = min((self.head, *connected), key=self._rank)
-        if best == self.head:
-            return Added("side", self.head, connected, (), refused)
+        head = self.head
+        best = min((head, *connected), key=self._rank)
+        if best == head:
+            return Added("side", head, connected, (), refused)
         lost = self._move_to(best)
         self._forget()
         self.reorganisations += bool(lost)
@@ -287,6 +288,9 @@ class Chain:
         return -self._tree[block].work, self._seen_ms[block], block
 
     def _move_to(self, head: bytes) -> tuple[bytes, ...]:
+        if self._tree[head].header.parent == self._path[-1]:
+            self._path.append(head)
+            return ()
         branch = []
         while not self.on_path(head):
             branch.append(head)

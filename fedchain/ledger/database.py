@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from fedchain.errors import LedgerError
@@ -205,16 +205,19 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
 
 
 def append(
-    connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow], head: bytes
+    connection: sqlite3.Connection,
+    blocks: list[tuple[BlockRow, list[MessageRow]]],
+    head: bytes,
 ) -> None:
-    """Insert the rows of one block and move the head, in one transaction.
+    """Insert the rows of some blocks and move the head, in one transaction.
 
     Raises:
         sqlite3.Error: the disk is full or may not be written; the database is as before.
     """
     with transaction(connection):
-        write_block(connection, row, messages)
-        write_meta(connection, head=head, seal=journal_seal(row.seal, head))
+        for row, messages in blocks:
+            write_block(connection, row, messages)
+        write_meta(connection, head=head, seal=journal_seal(blocks[-1][0].seal, head))
 
 
 @contextmanager
@@ -232,7 +235,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def write_block(connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow]) -> None:
     """Insert the rows of one block; the caller holds the transaction."""
-    connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?)", astuple(row))
+    connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?)", _columns(row))
     connection.executemany("INSERT INTO message VALUES (?,?,?,?,?)", messages)
 
 
@@ -267,10 +270,15 @@ def sealed_row(
         arrived_ms=arrived_ms,
         seal=ZERO,
     )
-    columns = astuple(row)[:-1]
+    columns = _columns(row)[:-1]
     written = [v if isinstance(v, bytes) else unsigned(v, 8) for v in columns]
     seal = hashlib.sha256(previous + b"".join(blob(value) for value in written)).digest()
     return replace(row, seal=seal)
+
+
+def _columns(row: BlockRow) -> tuple[bytes | int, ...]:
+    """Return the fields of a row in their order; ``astuple`` copies each, at ten times the cost."""
+    return tuple(vars(row).values())
 
 
 def message_rows(sequence: int, block: Block) -> list[MessageRow]:

@@ -24,7 +24,7 @@ from fedchain.ledger.message import Message, identity_of
 from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules
 from fedchain.ledger.state import State
 from fedchain.ledger.work import work_of
-from fedchain.ledger.writer import MOST_WAITING, Waiting, Writer
+from fedchain.ledger.writer import Waiting, Writer, most_waiting
 
 
 class Store:
@@ -42,7 +42,7 @@ class Store:
         """Greatest height of a block when the ledger was opened: above it nothing is recalled."""
         self._last: tuple[bytes, Block] | None = None
         self._end: tuple[BlockRow, BlockRow] | None = None
-        self._writer = Writer(folder)
+        self._writer, self._most_waiting = Writer(folder), most_waiting(self.rules)
 
     @classmethod
     def create(cls, folder: Path, rules: Rules, genesis: Block, state: State) -> Store:
@@ -147,7 +147,7 @@ class Store:
             KeyError: the parent is not in the store.
             ValueError: the state is not the one that the header commits to.
         """
-        self._settle(MOST_WAITING - 1)
+        self._settle(self._most_waiting - 1)
         if self.has(block_hash(block.header)):
             return
         parent = self._named(block.header.parent)

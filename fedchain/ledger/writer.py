@@ -14,10 +14,12 @@ from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import Block
 from fedchain.ledger.bodies import bodies_of
 from fedchain.ledger.database import BlockRow
+from fedchain.ledger.rules import Rules, limits_of
 from fedchain.ledger.state import State
 
-MOST_WAITING = 2
-"""Blocks that wait for the disk; whoever appends more waits with them."""
+FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 2, 256, 2**22
+"""Blocks that wait for the disk; whoever appends more waits with them. Small ones are many: all
+that wait are written in one transaction, which costs as much as one of them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,13 @@ class Waiting:
     """After the block."""
     head: bytes
     """Hash of the head, once it is written."""
+
+
+def most_waiting(rules: Rules) -> int:
+    """Return how many blocks of a chain may wait for the disk."""
+    limits = limits_of(rules)
+    size = (2 * limits.messages + 8) * limits.entries
+    return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // max(size, 1)))
 
 
 class Writer:
@@ -58,7 +67,7 @@ class Writer:
             waiting: the block and all that is written of it.
         """
         self.waiting[waiting.row.hash] = waiting
-        self._jobs.append(self._thread.submit(self._write, waiting))
+        self._jobs.append(self._thread.submit(self._write, waiting.row))
 
     def settle(self, most: int = 0) -> None:
         """Wait until at most so many blocks wait.
@@ -91,20 +100,24 @@ class Writer:
             if self._connection is not None:
                 self._connection.close()
 
-    def _write(self, waiting: Waiting) -> None:
-        if self._failed:
+    def _write(self, row: BlockRow) -> None:
+        """Write all blocks that wait, if the one of this row still does."""
+        if self._failed or row.hash not in self.waiting:
             return
-        row = waiting.row
+        several = list(self.waiting.values())
         try:
             if self._connection is None:
                 self._connection = database.connect_to_write(self._folder / database.FILE)
-            self._blobs.put(bodies_of(waiting.block, waiting.state))
-            messages = database.message_rows(row.sequence, waiting.block)
-            database.append(self._connection, row, messages, waiting.head)
+            self._blobs.put(
+                {a: parts for w in several for a, parts in bodies_of(w.block, w.state).items()}
+            )
+            rows = [(w.row, database.message_rows(w.row.sequence, w.block)) for w in several]
+            database.append(self._connection, rows, several[-1].head)
         except (OSError, sqlite3.Error) as error:
             self._failed = True
             raise RunError(
                 f"{self._folder}: cannot write block {row.height}: {error}; "
                 "all blocks before it are whole, and the run can be resumed"
             ) from error
-        del self.waiting[row.hash]
+        for written in several:
+            del self.waiting[written.row.hash]

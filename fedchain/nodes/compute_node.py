@@ -242,8 +242,10 @@ class ComputeNode:
         self._target = self.conduct.works_on(self.chain)
         if self._height >= self._rules.rounds:
             return []
-        wait = Send(DeadlinePassed(self._target), self.node, self._effort.deadline_s)
-        return [wait, *self._begin_work(now_s)]
+        sends = self._begin_work(now_s)
+        if self._working_on == self._target:
+            return sends
+        return [Send(DeadlinePassed(self._target), self.node, self._effort.deadline_s)]
 
     def _begin_work(self, now_s: float) -> list[Send]:
         parent, conduct = self._target, self.conduct

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from fedchain.ledger.message import content_of, identity_of
 from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.store import Store
 from fedchain.ledger.verification import verify
-from fedchain.ledger.writer import MOST_WAITING
+from fedchain.ledger.writer import MOST_WAITING, most_waiting
 
 WORLD = make_world()
 
@@ -339,12 +340,18 @@ def test_what_waits_for_the_disk_is_read_as_if_it_were_there(tmp_path, monkeypat
     store.close()
 
 
-def test_who_appends_waits_once_two_blocks_wait(tmp_path, monkeypatch):
+def test_of_large_blocks_two_wait_for_the_disk_and_of_small_ones_many():
+    large, small = replace(WORLD.rules, dimension=10**6), replace(WORLD.rules, dimension=0)
+    assert (most_waiting(large), most_waiting(small)) == (2, MOST_WAITING)
+
+
+def test_who_appends_waits_once_enough_blocks_wait(tmp_path, monkeypatch):
     store, chain, _ = made(tmp_path / "ledger", 1)
     store.flush()
     gate = held(store, monkeypatch)
-    WORLD.grow(chain, MOST_WAITING, store)
-    assert len(store._writer.waiting) == MOST_WAITING
+    store._most_waiting = 2
+    WORLD.grow(chain, 2, store)
+    assert len(store._writer.waiting) == 2
     appended = threading.Event()
 
     def more():
@@ -408,6 +415,7 @@ def test_the_highest_block_is_that_of_the_opening(tmp_path):
 
 WRITER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from ledger_world import make_world
 from fedchain.ledger.store import Store
