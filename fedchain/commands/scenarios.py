@@ -138,10 +138,13 @@ def explain(
 ) -> None:
     """Show every resolved value and its source, the privacy it gives, and what a run costs."""
     from fedchain.scenario import load, parse_overrides, resolved_yaml, run_name
+    from fedchain.scenario.checking import NO_TASK
+    from fedchain.studies.bare_chain import BareForecast
     from fedchain.studies.forecast import forecast
 
     loaded = load(scenario, parse_overrides(set_ or ()), seed)
-    expected = forecast(loaded)
+    bare = loaded.task.kind == NO_TASK
+    expected = BareForecast(loaded) if bare else forecast(loaded)
     if form is Format.json:
         print_json(expected.plain())
         return

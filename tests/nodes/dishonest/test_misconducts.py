@@ -7,9 +7,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from small_runs import SLOW, small
 
 from fedchain.commands.explorer import look
+from fedchain.commands.formats import Format
+from fedchain.commands.refusals import held_against
+from fedchain.commands.terminal import closing_lines
 from fedchain.ledger.block import block_hash
 from fedchain.ledger.message import message_id
 from fedchain.ledger.store import Store
@@ -226,3 +230,29 @@ def test_a_height_of_refusals_can_be_asked_for_and_nonsense_is_refused():
 def test_every_misconduct_is_seen_by_one_of_these_tests():
     text = Path(__file__).read_text()
     assert all(f'"{kind}"' in text for kind in misconducts.names())
+
+
+def test_tables_and_closing_lines_name_the_liar_the_reason_and_who_refused():
+    found = ran("wrong_weights")
+    lines = closing_lines(found.summary())
+    assert any(line.startswith("dishonest c1 wrong_weights: ") for line in lines)
+    assert any("times by honest compute nodes" in line for line in lines)
+    console = Console(width=160)
+    with console.capture() as captured:
+        for view in (("refusals", None), ("node", "c1"), (None, None)):
+            for part in look(found.folder, *view).shown(Format.plain):
+                console.print(part)
+    text = captured.get()
+    assert "weights_hash: weights are not the aggregate" in text
+    assert "c0 c2 c3" in text
+    assert "it is dishonest, wrong_weights" in text
+    assert "honest compute nodes refused" in text
+
+
+def test_where_nobody_lies_nothing_is_said_of_it(tmp_path):
+    found = run(small(2), tmp_path, workers=1)
+    assert found.manifest["misconduct"] == found.refusals == found.evidence == []
+    assert not any(
+        line.startswith(("dishonest", "refused")) for line in closing_lines(found.summary())
+    )
+    assert held_against(found) == []
