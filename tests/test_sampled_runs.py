@@ -104,13 +104,13 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
     vector = np.random.default_rng(0).standard_normal(len(world.state.weights))
 
     def offered(holder: int, round_of_key: int) -> str:
-        before = len(node.refusals)
+        before = len(node.findings.refusals)
         identity = world.identities.of(holder, round_of_key)
         occasion = Occasion(0, number, number, 1, holder)
         speaker = Speaker(occasion, identity, said)
         (message,) = messages_of(vector[None] * (holder + 2), [speaker], "int16")
         node.receive(message, 0.0)
-        return node.refusals[before].reason if len(node.refusals) > before else ""
+        return node.findings.refusals[before].reason if len(node.findings.refusals) > before else ""
 
     assert "identity" in offered(outside, 1)
     assert "identity" in offered(world.sampling.holders_of(2)[0], 2)
