@@ -19,7 +19,7 @@ KEPT_HEIGHTS = 1024
 """Blocks this far below the head are forgotten, and so is what could fork off them; with a
 retarget window at least two windows are kept."""
 
-SWEEPS = 16
+SWEEPS = 1
 """How often a chain looks for what to forget while it grows by what it keeps."""
 
 Kind = Literal["extended", "reorganised", "side", "known", "orphan"]
@@ -218,6 +218,8 @@ class Chain:
             return Added("known" if name in self._seen_ms else "orphan", self.head)
         if block.header.parent not in self._seen_ms:
             return self._wait(name, block)
+        if self._extends(name, block, now_ms):
+            return self._extended(name, now_ms)
         self._accept(name, block, now_ms)
         connected, refused = self._connect_orphans(name, now_ms)
         return self._choose_head(connected, refused)
@@ -257,6 +259,23 @@ class Chain:
         self._tree.put(name, header)
         self._seen_ms[name] = now_ms
         self._accepted += 1
+
+    def _extends(self, name: bytes, block: Block, now_ms: int) -> bool:
+        """Say whether all that is left to do is to move the head up: the case of most blocks."""
+        return (
+            name in self._tree
+            and block.header.parent == self.head
+            and not len(self._orphans)
+            and block.header.time_ms <= now_ms + self.rules.max_ahead_ms
+            and self._library.has_accepted(block)
+        )
+
+    def _extended(self, name: bytes, now_ms: int) -> Added:
+        self._seen_ms[name] = now_ms
+        self._accepted += 1
+        self._path.append(name)
+        self._forget()
+        return Added("extended", name, (name,))
 
     def _connect_orphans(
         self, name: bytes, now_ms: int

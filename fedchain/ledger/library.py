@@ -159,6 +159,10 @@ class Library:
         if verdict:
             raise InvalidMessage(verdict)
 
+    def has_accepted(self, block: Block) -> bool:
+        """Say whether this block, byte by byte, has passed ``check_block`` lately."""
+        return self._verdicts.get(content_of_block(block)) == ""
+
     def check_block(
         self,
         block: Block,

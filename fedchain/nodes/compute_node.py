@@ -185,7 +185,7 @@ class ComputeNode:
         except (InvalidBlock, EncodingError) as error:
             return self._object(block, str(error), now_s)
         sends = [send for orphan, why in added.refused for send in self._object(orphan, why, now_s)]
-        for name in added.connected:
+        for name in () if self.schedule.honest else added.connected:
             sends += self._show(self.chain.block(name), False, True)
         return sends + self._turn_to_head(now_s)
 
