@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,8 @@ from fedchain.transition import Outcome, Steps
 Measure = Callable[[bytes, Vector], Future[Measured]]
 """(block hash, weights after it (d,)) to the metrics, which may take their time."""
 
+NOBODY = -1
+"""Who made genesis."""
 KEPT_ROUNDS = 64
 """Releases of older rounds are forgotten: no honest reorganisation is that deep."""
 
@@ -76,6 +80,7 @@ class Observer:
         self._measure, self._measured_every = measure, measured_every
         self._miners, self._watch = miners, watch
         self._reported = [chain.head]
+        self._makers = [NOBODY]
         self._released: dict[bytes, Released] = {}
         self._untold: dict[bytes, Released] = {}
         self._worst: Released | None = None
@@ -95,8 +100,36 @@ class Observer:
         for lost in self._reported[height + 1 :]:  # what became of their messages is open again
             names = map(message_id, self._chain.block(lost).messages)
             self._untold |= {name: self._released[name] for name in names}
-        self._reported[height + 1 :] = fresh[::-1]
-        return [self._chain.block(name) for name in reversed(fresh)]
+        blocks = [self._chain.block(name) for name in reversed(fresh)]
+        self._reported[height + 1 :] = reversed(fresh)
+        self._makers[height + 1 :] = [self._miners[block.header.address] for block in blocks]
+        return blocks
+
+    def tally(self, shares: Sequence[float]) -> dict[str, Any]:
+        """Return the figures of the chain: main and stale blocks, in all and of each node.
+
+        Args:
+            shares: of each compute node in all work.
+        """
+        chain, main = self._chain, Counter(self._makers[1:])
+        made = {number: chain.made[address] for address, number in self._miners.items()}
+        return {
+            "main_blocks": chain.height,
+            "stale_blocks": chain.stale,
+            "stale_share": chain.stale / max(chain.made.total(), 1),
+            "reorganisations": chain.reorganisations,
+            "deepest_reorganisation": chain.deepest,
+            "nodes": [
+                {
+                    "node": number,
+                    "hash_share": share,
+                    "main_share": main[number] / max(chain.height, 1),
+                    "main_blocks": main[number],
+                    "stale_blocks": made[number] - main[number],
+                }
+                for number, share in enumerate(shares)
+            ],
+        }
 
     def round_record(self, block: Block, time_s: float) -> tuple[RoundRecord, Future[Measured]]:
         """Return the record of the round that this block ended, and its metrics to come."""

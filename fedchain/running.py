@@ -233,6 +233,7 @@ def _to_the_end(
         return _status(simulation, world), {
             "stale_blocks": chain.stale,
             "reorganisations": chain.reorganisations,
+            "chain": simulation.tally,
             "epsilon": epsilon_spent(world, releases),
             "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
             "fooled": simulation.fooled,

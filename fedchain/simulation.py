@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from fedchain.arrays import Vector
 from fedchain.errors import LedgerError
@@ -149,6 +149,11 @@ class Simulation:
             measured = measuring.result()
             seconds = {**record.seconds, "evaluation": round(measured.seconds, 6)}
             yield replace(record, metrics=measured.metrics, seconds=seconds), messages
+
+    @property
+    def tally(self) -> dict[str, Any]:
+        """The figures of the chain that is reported: ``chain`` of a run's summary."""
+        return self._observer.tally(self._world.scenario.nodes.shares)
 
     def stragglers(self) -> list[MessageRecord]:
         """Return the messages that no block carries and no round has told of."""

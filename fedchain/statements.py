@@ -51,6 +51,7 @@ def begun(world: World) -> dict[str, Any]:
         "head": None,
         "stale_blocks": 0,
         "reorganisations": 0,
+        "chain": {},
         "silenced": 0,
         "refused": 0,
         "evidence": 0,

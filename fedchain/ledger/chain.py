@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,7 @@ KEPT_HEIGHTS = 1024
 """Blocks this far below the head are forgotten, and so is what could fork off them; with a
 retarget window at least two windows are kept."""
 
-SWEEPS = 1
+SWEEPS = 4
 """How often a chain looks for what to forget while it grows by what it keeps."""
 
 Kind = Literal["extended", "reorganised", "side", "known", "orphan"]
@@ -85,7 +86,8 @@ class Chain:
         self._lowest = 0
         self._tree.need(id(self), 0)
         self._seen_ms = {self.chain_id: 0}
-        self._accepted = 1
+        self.made: Counter[bytes] = Counter()
+        """Accepted blocks by the address of their maker."""
         self._path = [self.chain_id]
         self._orphans = Orphans()
 
@@ -94,7 +96,7 @@ class Chain:
 
     def __len__(self) -> int:
         """Number of blocks accepted so far, genesis among them."""
-        return self._accepted
+        return self.made.total() + 1
 
     @property
     def head(self) -> bytes:
@@ -122,7 +124,7 @@ class Chain:
     @property
     def stale(self) -> int:
         """Number of accepted blocks that are not on the main chain."""
-        return self._accepted - len(self._path)
+        return len(self) - len(self._path)
 
     @property
     def orphans(self) -> int:
@@ -219,7 +221,7 @@ class Chain:
         if block.header.parent not in self._seen_ms:
             return self._wait(name, block)
         if self._extends(name, block, now_ms):
-            return self._extended(name, now_ms)
+            return self._extended(name, block.header.address, now_ms)
         self._accept(name, block, now_ms)
         connected, refused = self._connect_orphans(name, now_ms)
         return self._choose_head(connected, refused)
@@ -258,7 +260,7 @@ class Chain:
         self._library.check_block(block, self.rules, self.chain_id, self.state, self._transition)
         self._tree.put(name, header)
         self._seen_ms[name] = now_ms
-        self._accepted += 1
+        self.made[header.address] += 1
 
     def _extends(self, name: bytes, block: Block, now_ms: int) -> bool:
         """Say whether all that is left to do is to move the head up: the case of most blocks."""
@@ -270,9 +272,9 @@ class Chain:
             and self._library.has_accepted(block)
         )
 
-    def _extended(self, name: bytes, now_ms: int) -> Added:
+    def _extended(self, name: bytes, maker: bytes, now_ms: int) -> Added:
         self._seen_ms[name] = now_ms
-        self._accepted += 1
+        self.made[maker] += 1
         self._path.append(name)
         self._forget()
         return Added("extended", name, (name,))

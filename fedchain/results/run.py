@@ -31,6 +31,7 @@ SUMMARISED = (
     "head",
     "stale_blocks",
     "reorganisations",
+    "chain",
     "silenced",
     "refused",
     "evidence",

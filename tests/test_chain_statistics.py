@@ -1,0 +1,149 @@
+"""The statistics of a chain that learns nothing, against the published mathematics."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fedchain.learning.evaluation import Measured
+from fedchain.ledger.store import Store
+from fedchain.scenario import from_mapping
+from fedchain.simulation import Simulation
+from fedchain.timing import Stopwatch
+from fedchain.world import world_of
+
+SEEDS = range(5)
+INTERVAL_S = 10.0
+
+
+def unmeasured(*_):
+    nothing = Future()
+    nothing.set_result(Measured({}))
+    return nothing
+
+
+def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
+    """Let a chain grow; return when its blocks were made, and the figures of a summary."""
+    scenario = from_mapping(
+        {
+            "version": 1,
+            "name": "alone",
+            "seed": seed,
+            "rounds": rounds,
+            "task": {"kind": "none"},
+            "nodes": {"compute": compute},
+            "network": {"latency_ms": {"kind": "constant", "value": 1000.0 * delay_s}},
+            "ledger": {"work": {"kind": "sampled", "interval_s": INTERVAL_S, **work}},
+        }
+    )
+    world = world_of(scenario)
+    with Store.create(folder / f"{seed}", world.rules, world.genesis, world.state) as store:
+        made = Simulation(world, store, lambda *_: iter(()), unmeasured, Stopwatch())
+        for node in made.compute:
+            rate = node._effort.hashes_per_second * faster
+            node._effort = replace(node._effort, hashes_per_second=rate)
+        for _ in made.rounds():
+            pass
+        heights = {name: h for h, name in enumerate(made.chain.path())}
+        times = {heights[name]: h.time_ms for name, h in headers(store) if name in heights}
+    ends = np.array([times[height] for height in range(1, rounds + 1)]) / 1000.0
+    return SimpleNamespace(times_s=ends, intervals_s=np.diff(ends, prepend=0.0), tally=made.tally)
+
+
+def headers(store):
+    for block in store.blocks():
+        yield block.header._hash, block.header
+
+
+def test_times_between_blocks_are_exponential(tmp_path):
+    runs = [played(tmp_path, 1000, seed, 4).intervals_s for seed in SEEDS]
+    intervals = np.concatenate(runs)
+    assert intervals.mean() == pytest.approx(INTERVAL_S, rel=0.04)
+    assert intervals.std() == pytest.approx(INTERVAL_S, rel=0.06)
+    assert np.median(intervals) == pytest.approx(math.log(2) * INTERVAL_S, rel=0.06)
+    assert stats.kstest(intervals, stats.expon(scale=INTERVAL_S).cdf).pvalue > 0.01
+
+
+def test_winners_come_in_proportion_to_their_share_of_work(tmp_path):
+    shares = [0.5, 0.3, 0.15, 0.05]
+    compute = [{"hash_share": 7 * share} for share in shares]
+    tallies = [played(tmp_path, 1000, seed, compute).tally for seed in SEEDS]
+    assert [node["hash_share"] for node in tallies[0]["nodes"]] == pytest.approx(shares)
+    won = Counter()
+    for tally in tallies:
+        won.update({node["node"]: node["main_blocks"] for node in tally["nodes"]})
+        assert sum(node["main_blocks"] for node in tally["nodes"]) == tally["main_blocks"] == 1000
+    expected = [5000 * share for share in shares]
+    assert stats.chisquare([won[k] for k in range(4)], expected).pvalue > 0.01
+
+
+def stale_share(tmp_path, x, miners, rounds):
+    """Return the stale share over all seeds, and how far it may be off by chance."""
+    tallies = [
+        played(tmp_path, rounds, seed, miners, delay_s=x * INTERVAL_S).tally for seed in SEEDS
+    ]
+    stale = sum(tally["stale_blocks"] for tally in tallies)
+    blocks = stale + sum(tally["main_blocks"] for tally in tallies)
+    share = stale / blocks
+    for tally in tallies:
+        assert tally["stale_blocks"] == sum(node["stale_blocks"] for node in tally["nodes"])
+        made = tally["stale_blocks"] + tally["main_blocks"]
+        assert tally["stale_share"] == pytest.approx(tally["stale_blocks"] / made)
+    return share, 3 * math.sqrt(share * (1 - share) / blocks)
+
+
+def law(x, miners):
+    """x / (1 + x), where a miner's own block reaches itself at once."""
+    seen = x * (1 - 1 / miners)
+    return seen / (1 + seen)
+
+
+def test_the_stale_share_of_equal_miners_is_x_over_1_plus_x(tmp_path):
+    share, slack = stale_share(tmp_path, 0.3, miners=30, rounds=1000)
+    assert share == pytest.approx(law(0.3, 30), abs=slack)
+    assert abs(share - (1 - math.exp(-0.3))) > slack  # the probability of a rival is another law
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("x", [0.016666, 0.1, 0.3, 0.5])
+def test_the_stale_share_follows_the_law_at_every_delay(tmp_path, x):
+    share, slack = stale_share(tmp_path, x, miners=100, rounds=2000)
+    assert share == pytest.approx(law(x, 100), abs=slack)
+
+
+@pytest.mark.long
+def test_unequal_miners_lose_blocks_as_the_small_delay_formula_says(tmp_path):
+    shares = [0.30, *[0.12] * 4, *[0.05] * 4, 0.02]
+    x, compute = 1 / 60, [{"hash_share": share} for share in shares]
+    made, stale = Counter(), Counter()
+    for seed in SEEDS:
+        tally = played(tmp_path, 20_000, seed, compute, delay_s=x * INTERVAL_S).tally
+        for node in tally["nodes"]:
+            made[node["node"]] += node["main_blocks"] + node["stale_blocks"]
+            stale[node["node"]] += node["stale_blocks"]
+    squares = sum(share**2 for share in shares)
+    for number, share in enumerate(shares):
+        expected = x * ((1 - share) ** 2 + squares - share**2)
+        slack = 4 * math.sqrt(expected / made[number]) + 0.03 * expected  # beyond first order
+        assert stale[number] / made[number] == pytest.approx(expected, abs=slack)
+    whole = sum(stale.values()) / sum(made.values())
+    assert whole == pytest.approx(x * (1 - squares), rel=0.06)
+
+
+def test_the_difficulty_brings_the_interval_back_after_a_change_of_hash_power(tmp_path):
+    runs = [
+        played(tmp_path, 800, seed, 3, faster=6.0, retarget_window=40).intervals_s for seed in SEEDS
+    ]
+    first = np.concatenate([run[:39] for run in runs])
+    later = np.concatenate([run[200:] for run in runs])
+    assert first.mean() == pytest.approx(INTERVAL_S / 6, rel=0.2)
+    # A window's time is measured over one interval less than it has, as Bitcoin does, and the
+    # mean of its inverse is above the inverse of its mean.
+    assert later.mean() == pytest.approx(INTERVAL_S * 40 / 39, rel=0.06)
