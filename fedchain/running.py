@@ -244,7 +244,7 @@ def _to_the_end(
 def _asking(engine: Part, world: World) -> contextlib.AbstractContextManager[Ask]:
     """Start the engine; where nothing is learned nobody is ever asked."""
     if not world.task.learns:
-        return contextlib.nullcontext(lambda weights, asked: iter(()))
+        return contextlib.nullcontext(lambda *_: iter(()))
     return at_work(engine, Source(world.scenario, world.mechanism, world.task))
 
 

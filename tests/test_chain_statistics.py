@@ -6,19 +6,25 @@ import math
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from fedchain import Run, load, resume, run
+from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.store import Store
+from fedchain.ledger.verification import SIMULATED_WORK
+from fedchain.results.run import tampered_copy
 from fedchain.scenario import from_mapping
 from fedchain.simulation import Simulation
 from fedchain.timing import Stopwatch
 from fedchain.world import world_of
 
+STALE_BLOCKS = Path(__file__).parents[1] / "scenarios" / "stale_blocks.yaml"
 SEEDS = range(5)
 INTERVAL_S = 10.0
 
@@ -147,3 +153,38 @@ def test_the_difficulty_brings_the_interval_back_after_a_change_of_hash_power(tm
     # A window's time is measured over one interval less than it has, as Bitcoin does, and the
     # mean of its inverse is above the inverse of its mean.
     assert later.mean() == pytest.approx(INTERVAL_S * 40 / 39, rel=0.06)
+
+
+def test_verify_says_that_work_was_simulated_and_checks_everything_else(tmp_path):
+    found = run(load(STALE_BLOCKS, set={"rounds": 50, "nodes.compute": 3}), tmp_path)
+    verdict = found.verify()
+    assert verdict.ok
+    assert verdict.unchecked == (SIMULATED_WORK,)
+    assert str(verdict).endswith("not checked: work, which was simulated: no nonce exists")
+    tampered_copy(found.folder, tmp_path / "damaged", 7, "nonce")
+    assert not Run(tmp_path / "damaged").verify().ok
+
+
+def test_a_chain_alone_has_no_holders_no_messages_and_no_privacy(tmp_path):
+    found = run(load(STALE_BLOCKS, set={"rounds": 30}), tmp_path)
+    summary = found.summary()
+    assert (summary["status"], summary["chain"]["main_blocks"]) == ("finished", 30)
+    assert summary["messages"]["messages"] == 0
+    assert summary["epsilon"]["worst_holder_releases"] == 0
+    assert len(summary["chain"]["nodes"]) == 20
+    assert sum(node["hash_share"] for node in summary["chain"]["nodes"]) == pytest.approx(1.0)
+    assert "nothing is released" in (found.folder / "privacy.json").read_text()
+    assert resume(found.folder).manifest["head"] == summary["head"]
+
+
+@pytest.mark.parametrize(
+    ("set_", "words"),
+    [
+        ({"nodes.holders": 3}, "task none asks nobody, got 3"),
+        ({"nodes.compute": []}, "at least 1"),
+        ({"task": {"kind": "breast_cancer"}}, "only task none has no data holders"),
+    ],
+)
+def test_who_takes_part_must_fit_the_task(set_, words):
+    with pytest.raises(ScenarioError, match=words):
+        load(STALE_BLOCKS, set=set_)

@@ -43,7 +43,7 @@ def verify(
         )
     if form is Format.json:
         failure = {"height": found.height, "block": found.block, "reason": found.reason}
-        shown = {} if found.ok else failure
+        shown = {"unchecked": list(found.unchecked)} if found.ok else failure
         print_json({"ok": found.ok, "blocks": found.blocks, **shown})
     else:
         stdout(form).print(f"{'ok' if found.ok else 'FAILED'}: {found}", markup=False)

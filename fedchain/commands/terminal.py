@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fedchain.results import MessageRecord, RoundRecord
     from fedchain.world import World
 
+NAMED_NODES = 6
+"""Compute nodes whose share of the blocks is shown."""
 NAMED_REJECTIONS = 3
 """Byzantine holders that a round's line names; the others are counted."""
 WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
@@ -199,6 +201,9 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     head = f"#{summary['height']} {summary['head'][:16]}" if summary["head"] else "genesis"
     diverged = "loss" in summary["metrics"] and summary["metrics"]["loss"] is None
     advice = "; the loss is no finite number: a smaller update.learning_rate may help"
+    chain = summary["chain"]
+    won = [f"{n['main_share']:.3g}" for n in chain.get("nodes", ())[:NAMED_NODES]]
+    more = ", .." if len(chain.get("nodes", ())) > NAMED_NODES else ""
     return [
         f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
         f"{advice if diverged else ''}",
@@ -206,6 +211,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         f"ledger    head {head}, {summary['stale_blocks']} stale, "
         f"{summary['reorganisations']} reorganisations",
+        *([f"blocks    {', '.join(won)}{more} of them by node 0, 1, .."] if won else ()),
         *_dishonest_lines(summary),
         f"seconds   {seconds['total']:.1f} in all ({stages})",
         f"memory    {summary['peak_rss_mb']:.0f} MB",

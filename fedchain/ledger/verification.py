@@ -25,6 +25,8 @@ from fedchain.ledger.validity import Transition
 Progress = Callable[[int, int], None]
 """(blocks checked, blocks in all), genesis included."""
 
+SIMULATED_WORK = "work, which was simulated: no nonce exists"
+"""What cannot be checked where work was sampled."""
 _THREADS = (os.cpu_count() or 1) - 1
 _LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
 
@@ -43,10 +45,13 @@ class Verification:
     """Hash of the head; after a failure, of the block that is wrong, or empty if none is named."""
     reason: str
     """What is wrong, empty if nothing is."""
+    unchecked: tuple[str, ...] = ()
+    """What nobody can check of this ledger, in words."""
 
     def __str__(self) -> str:
         if self.ok:
-            return f"{self.blocks} blocks verified, head {self.block[:8]} (height {self.height})"
+            found = f"{self.blocks} blocks verified, head {self.block[:8]} (height {self.height})"
+            return "; not checked: ".join((found, *self.unchecked))
         where = f"block {self.block[:8]} (height {self.height}): " if self.block else ""
         return where + self.reason
 
@@ -173,7 +178,8 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
     if problem := database.damage(store.connection):
         raise LedgerError(problem)
     header = store.block(meta["head"]).header
-    return Verification(True, len(store), header.height, meta["head"].hex(), "")
+    unchecked = (SIMULATED_WORK,) if store.rules.work == "sampled" else ()
+    return Verification(True, len(store), header.height, meta["head"].hex(), "", unchecked)
 
 
 def _failure(store: Store, passed: int, reason: str) -> Verification:

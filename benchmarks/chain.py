@@ -1,0 +1,101 @@
+"""How long a chain that learns nothing takes, and whether a block costs more the higher it is.
+
+    python benchmarks/chain.py [--blocks 100000] [--nodes 10] [--json FILE]
+
+Sampled work, a delay of a hundredth of the interval; the whole of ``fedchain run``: events,
+ledger on disk, tables. Prints microseconds a block for every tenth of the run. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedchain.machine import prepare
+
+prepare()
+
+from fedchain import run  # noqa: E402
+from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
+from fedchain.scenario import from_mapping  # noqa: E402
+from fedchain.world import World  # noqa: E402
+
+PARTS = 10
+"""Stretches of the run that are timed apart."""
+
+
+class Gauge:
+    """Notes when each stretch of the run ended."""
+
+    def __init__(self, blocks: int) -> None:
+        self.every = max(1, blocks // PARTS)
+        self.ends: list[float] = []
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Note that the first block begins."""
+        del folder, world
+        self.ends.append(time.perf_counter())
+
+    def hears(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
+        """Note a block that ends a stretch for the first time."""
+        del messages
+        if record.round == len(self.ends) * self.every:
+            self.ends.append(time.perf_counter())
+
+    @property
+    def microseconds(self) -> list[float]:
+        """Of a block, stretch by stretch."""
+        pairs = zip(self.ends, self.ends[1:], strict=False)
+        return [1e6 * (end - start) / self.every for start, end in pairs]
+
+
+def main() -> None:
+    """Run, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--blocks", type=int, default=100_000, help="100000 by default")
+    parser.add_argument("--nodes", type=int, default=10, help="10 by default")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    asked = parser.parse_args()
+    scenario = from_mapping(
+        {
+            "version": 1,
+            "name": "chain",
+            "rounds": asked.blocks,
+            "task": {"kind": "none"},
+            "nodes": {"compute": asked.nodes},
+            "network": {"latency_ms": {"kind": "constant", "value": 100}},
+            "ledger": {"work": {"kind": "sampled", "interval_s": 10.0}},
+        }
+    )
+    gauge, start = Gauge(asked.blocks), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        chain = run(scenario, folder, audience=gauge).manifest["chain"]
+    seconds, spent = time.perf_counter() - start, gauge.microseconds
+    for part, each in enumerate(spent, 1):
+        print(f"up to block {part * gauge.every:7}  {each:6.0f} us a block")
+    half = len(spent) // 2
+    figures = {
+        "blocks": asked.blocks,
+        "nodes": asked.nodes,
+        "seconds": round(seconds, 1),
+        "us_block": [round(each) for each in spent],
+        "late_over_early": round(statistics.mean(spent[half:]) / statistics.mean(spent[:half]), 3),
+        "stale_share": chain["stale_share"],
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),
+    }
+    print(
+        f"{asked.blocks} blocks, {asked.nodes} compute nodes: {figures['seconds']} s in all, "
+        f"second half {figures['late_over_early']} times the first, {figures['peak_mb']} MB"
+    )
+    if asked.json:
+        asked.json.write_text(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
