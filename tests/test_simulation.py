@@ -261,13 +261,15 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
         height=0,
         header=lambda name: SimpleNamespace(parent=parents[name]),
         block=lambda name: SimpleNamespace(
-            header=SimpleNamespace(parent=parents[name], height=2 if name == b"c" else 1),
+            header=SimpleNamespace(
+                parent=parents[name], height=2 if name == b"c" else 1, address=b""
+            ),
             messages=carried[name],
         ),
     )
     one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2))
     steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
-    observer = Observer(chain, steps, lambda _: None, None, 1, {}, Stopwatch())
+    observer = Observer(chain, steps, lambda _: None, None, 1, {b"": 0}, Stopwatch())
     for holder, message in enumerate((first, second, third)):
         observer.note(
             Released(
@@ -302,9 +304,11 @@ def test_the_observer_reports_a_replaced_branch_anew():
         head=b"g",
         height=0,
         header=lambda name: SimpleNamespace(parent=headers[name]),
-        block=lambda name: SimpleNamespace(name=name, messages=()),
+        block=lambda name: SimpleNamespace(
+            name=name, messages=(), header=SimpleNamespace(address=b"")
+        ),
     )
-    observer = Observer(chain, None, None, None, 1, {}, Stopwatch())
+    observer = Observer(chain, None, None, None, 1, {b"": 0}, Stopwatch())
     seen = []
     for head, height in ((b"a", 1), (b"b", 2), (b"b", 2), (b"e", 3)):
         chain.head, chain.height = head, height
