@@ -58,7 +58,9 @@ def judgement(run: Run, node: int) -> Row:
         run: open.
         node: number of the compute node.
     """
+    tally = run.manifest["chain"].get("nodes", [])  # none before the run is over
     return {
+        "stale_blocks": tally[node]["stale_blocks"] if tally else None,
         "misconduct": [row for row in run.manifest["misconduct"] if row["node"] == node],
         "refused": sum(row["node"] == node for row in run.refusals),
         "refused_by_others": [row for row in _gathered(run) if row["maker"] == node],
@@ -69,6 +71,8 @@ def judgement(run: Run, node: int) -> Row:
 def judged_words(judged: Mapping[str, Any], form: Format) -> list[Shown]:
     """Return a judgement as lines and tables."""
     lines: list[Shown] = [f"it refused {judged['refused']} blocks and messages of others"]
+    if judged["stale_blocks"] is not None:
+        lines.append(f"{judged['stale_blocks']} of its blocks are stale")
     for row in judged["misconduct"]:
         deeds = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
         lines.append(f"it is dishonest, {row['kind']}: {deeds}")
