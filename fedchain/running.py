@@ -43,7 +43,7 @@ from fedchain.statements import (
     sample_pictures,
 )
 from fedchain.timing import Stopwatch
-from fedchain.world import World, world_of
+from fedchain.world import World, check_hashing, world_of
 
 log = logging.getLogger("fedchain")
 
@@ -94,6 +94,7 @@ def run(
         )
     started, asked = time.perf_counter(), chosen(scenario, engine, workers)
     world = _world(scenario)
+    check_hashing(world)
     try:
         cross_checked(world.mechanism)
     except ArithmeticError as error:  # an accountant cannot hold the figure: far too much noise

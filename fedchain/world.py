@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Matrix, Vector, read_only
+from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.block import Block
 from fedchain.ledger.rules import Rules, genesis
 from fedchain.ledger.state import State
-from fedchain.ledger.work import Work, works
+from fedchain.ledger.work import Work, hashing_seconds, works
 from fedchain.network.topology import topologies
 from fedchain.nodes.byzantine import Byzantine
 from fedchain.nodes.identity import Identities
@@ -138,6 +139,20 @@ def world_of(scenario: Scenario) -> World:
     delays = read_only(topologies.build(scenario.network, nodes.miners, everybody, generator))
     first = genesis(rules, state)
     return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, delays)
+
+
+def check_hashing(world: World) -> None:
+    """See that a run is not expected to hash for longer than it may.
+
+    Raises:
+        ScenarioError: it is, on this machine.
+    """
+    most = world.work.most_hashing_s
+    if most is None or (expected := hashing_seconds(world.work, world.rules.rounds)) <= most:
+        return
+    words = f"{world.rules.rounds} blocks are expected to take {expected:.3g} s of hashing here"
+    text = f"{words}, got {most:g}; allow more, lower difficulty_bits, or take kind: sampled"
+    raise ScenarioError([], f"ledger.work.most_hashing_s: {text}")
 
 
 def sampling_of(scenario: Scenario) -> Sampling:

@@ -240,3 +240,14 @@ def test_the_public_names_are_importable_and_documented():
         assert getattr(fedchain, name).__doc__
     with pytest.raises(AttributeError, match="no attribute"):
         _ = fedchain.nothing
+
+
+def test_a_run_that_would_hash_for_too_long_does_not_start(tmp_path):
+    work = {"kind": "hashcash", "difficulty_bits": 40, "most_hashing_s": 5.0}
+    with pytest.raises(
+        ScenarioError, match=r"most_hashing_s: 6 blocks .* s of hashing here, got 5;"
+    ):
+        run(small(**{"ledger.work": work}), tmp_path)
+    assert not list(tmp_path.iterdir())
+    work["difficulty_bits"] = 4
+    assert run(small(rounds=2, **{"ledger.work": work}), tmp_path).manifest["status"] == "finished"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,6 +14,8 @@ from fedchain.registry import Family
 
 HIGHEST_NONCE = 2**64 - 1
 """The nonce is written on 8 bytes."""
+_TRIED = 2_000
+"""Tries that tell how fast this machine is: two milliseconds."""
 CLAMP = 4
 """One retarget changes the target by this factor at most."""
 
@@ -33,6 +36,8 @@ class Work:
     """Wanted mean time between blocks, simulated milliseconds."""
     retarget_window: int
     """Blocks between two adaptations of the target; 0: the target stays."""
+    most_hashing_s: float | None = None
+    """Wall time that a run may be expected to spend hashing, seconds; None: any."""
 
 
 works: Family[Work] = Family("work", ("fedchain.ledger.work",))
@@ -45,6 +50,7 @@ def hashcash(
     difficulty_bits: Annotated[int, Field(ge=0, le=64)] = 12,
     interval_s: Annotated[float, Field(gt=0, le=1e9)] = 10.0,
     retarget_window: Annotated[int, Field(ge=0, le=100_000)] = 0,
+    most_hashing_s: Annotated[float | None, Field(gt=0)] = None,
 ) -> Work:
     """Real work: the double SHA-256 of the header must be below a target.
 
@@ -55,6 +61,8 @@ def hashcash(
         difficulty_bits: leading zero bits of the initial target, 0 to 64.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
         retarget_window: blocks between two adaptations of the target (Bitcoin: 2016); 0: never.
+        most_hashing_s: wall time that a run may be expected to spend hashing, seconds; a run that
+            would need more does not start. null: any.
 
     Returns:
         The settings of the work.
@@ -65,7 +73,8 @@ def hashcash(
     >>> hex(hashcash(difficulty_bits=32).bits)
     '0x1d00ffff'
     """
-    return _work("hashcash", difficulty_bits, interval_s, retarget_window)
+    work = _work("hashcash", difficulty_bits, interval_s, retarget_window)
+    return replace(work, most_hashing_s=most_hashing_s)
 
 
 @works
@@ -201,6 +210,23 @@ def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
     (True, True)
     """
     return kind == "sampled" or is_below(digest, target)
+
+
+def hashing_seconds(work: Work, blocks: int) -> float:
+    """Return about how long this machine hashes for so many blocks: it tries for a moment.
+
+    Args:
+        work: how blocks are paid for; sampled work takes no time.
+        blocks: number of blocks; the target is taken to stay.
+
+    >>> hashing_seconds(sampled(), 1000)
+    0.0
+    """
+    if work.kind == "sampled":
+        return 0.0
+    start = time.perf_counter()
+    search(bytes(256), 0, _TRIED, 0)
+    return blocks * work_of(work.bits) * (time.perf_counter() - start) / _TRIED
 
 
 def drawn_tries(bits: int, uniform: float) -> int:
