@@ -43,7 +43,8 @@ def verify(
         )
     if form is Format.json:
         failure = {"height": found.height, "block": found.block, "reason": found.reason}
-        shown = {"unchecked": list(found.unchecked)} if found.ok else failure
+        open_ = {"unchecked": list(found.unchecked)} if found.unchecked else {}
+        shown = open_ if found.ok else failure
         print_json({"ok": found.ok, "blocks": found.blocks, **shown})
     else:
         stdout(form).print(f"{'ok' if found.ok else 'FAILED'}: {found}", markup=False)

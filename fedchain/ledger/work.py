@@ -237,7 +237,7 @@ def drawn_tries(bits: int, uniform: float) -> int:
         uniform: drawn from [0, 1).
 
     >>> drawn_tries(0x1d00ffff, 0.5)
-    2977044472
+    2977089899
     """
     success = (target_from_compact(bits) + 1) / 2**256
     if success >= 1.0:
