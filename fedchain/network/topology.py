@@ -9,85 +9,24 @@ square of the seats.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from fedchain.arrays import Matrix, Vector
+from fedchain.network.latencies import HUNDRED_MS, Links, latencies
 from fedchain.registry import AtMost, Family, Part
 
-Latency = Callable[[int, np.random.Generator], Vector]
-"""(number of links, generator) to milliseconds a link, shape (links,)."""
-Milliseconds = Annotated[float, Field(gt=0)]
-Links = npt.NDArray[np.int64]
-"""The two ends of each link, shape (links, 2)."""
+if TYPE_CHECKING:
+    import networkx
 
-latencies: Family[Latency] = Family("latency", ("fedchain.network.topology",))
-"""Part: ``(*, ...) -> Latency``."""
 topologies: Family[Matrix] = Family("network", ("fedchain.network.topology",))
 """Part: ``(compute, nodes, generator, *, ...) -> delays in seconds, shape (compute, nodes)``, of
 each compute node from and to every node; compute nodes first, then the seats of data holders."""
-
-HUNDRED_MS = Part("constant", {"value": 100.0})
-
-
-@latencies
-def constant(*, value: Milliseconds) -> Latency:
-    """Give every link the same latency.
-
-    Args:
-        value: milliseconds, above 0.
-
-    Returns:
-        A latency for each link.
-
-    >>> constant(value=80.0)(2, np.random.default_rng(0)).tolist()
-    [80.0, 80.0]
-    """
-    return lambda links, _: np.full(links, value)
-
-
-@latencies
-def uniform(*, low: Milliseconds, high: Milliseconds) -> Latency:
-    """Draw each link's latency uniformly between two bounds.
-
-    Args:
-        low: least milliseconds, above 0.
-        high: most milliseconds, at least ``low``.
-
-    Returns:
-        A latency for each link.
-
-    Raises:
-        ValueError: ``high`` is below ``low``.
-
-    >>> bool(uniform(low=10.0, high=20.0)(1, np.random.default_rng(0))[0] < 20.0)
-    True
-    """
-    if high < low:
-        raise ValueError(f"network.latency_ms.high: must be at least low ({low}), got {high}")
-    return lambda links, generator: generator.uniform(low, high, links)
-
-
-@latencies
-def lognormal(
-    *, median: Annotated[float, Field(gt=0)], sigma: Annotated[float, Field(ge=0)]
-) -> Latency:
-    """Draw each link's latency from a lognormal law: most links quick, a few slow.
-
-    Args:
-        median: milliseconds, above 0.
-        sigma: standard deviation of the logarithm, 0 or more.
-
-    Returns:
-        A latency for each link.
-
-    >>> lognormal(median=80.0, sigma=0.0)(1, np.random.default_rng(0)).round(6).tolist()
-    [80.0]
-    """
-    return lambda links, generator: generator.lognormal(np.log(median), sigma, links)
+MOST_DRAWS = 100
+"""Random graphs that may be in several pieces before the parameters are to blame."""
 
 
 @topologies
@@ -114,10 +53,11 @@ def complete(
     """
     law, seats = latencies.build(latency_ms), nodes - compute
     delays, upper = np.zeros((compute, nodes)), np.triu_indices(compute, 1)
-    delays[upper] = law(len(upper[0]), generator) / 1000.0
+    delays[upper] = law(np.column_stack(upper), generator) / 1000.0
     delays[:, :compute] += delays[:, :compute].T
     # Seat by seat: one more draws after the others, and leaves their latencies alone.
-    delays[:, compute:] = law(seats * compute, generator).reshape(seats, compute).T / 1000.0
+    down = np.indices((seats, compute)).reshape(2, -1).T + (compute, 0)
+    delays[:, compute:] = law(down, generator).reshape(seats, compute).T / 1000.0
     for relay in range(compute):  # Floyd and Warshall; no seat passes anything on
         np.minimum(delays, delays[:, relay, None] + delays[relay], out=delays)
     return delays
@@ -146,9 +86,8 @@ def ring(
     [0.0, 0.1, 0.2, 0.1]
     """
     around = np.arange(nodes)
-    links = _in_order(np.column_stack((around, (around + 1) % nodes)))
-    seconds = latencies.build(latency_ms)(len(links), generator) / 1000.0
-    return _quickest(compute, nodes, links, seconds)
+    links = np.column_stack((around, (around + 1) % nodes))
+    return _delays(compute, nodes, links, latency_ms, generator)
 
 
 @topologies
@@ -185,11 +124,161 @@ def random_regular(
             f"network.degree: {nodes} nodes cannot have {degree} neighbours each; "
             "nodes times degree must be even"
         )
-    seeds = iter(lambda: int(generator.integers(2**31)), -1)
-    graphs = (networkx.random_regular_graph(degree, nodes, seed) for seed in seeds)
-    connected = next(graph for graph in graphs if networkx.is_connected(graph))
-    links = _in_order(np.array(connected.edges))
-    seconds = latencies.build(latency_ms)(len(links), generator) / 1000.0
+    graph = _connected(lambda seed: networkx.random_regular_graph(degree, nodes, seed), generator)
+    return _delays(compute, nodes, graph, latency_ms, generator)
+
+
+@topologies
+def watts_strogatz(
+    compute: int,
+    nodes: int,
+    generator: np.random.Generator,
+    *,
+    degree: Annotated[int, Field(ge=2), AtMost("nodes.others", "the number of other nodes")],
+    rewired: Annotated[float, Field(ge=0, le=1)] = 0.1,
+    latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
+) -> Matrix:
+    """Link nodes to near neighbours in a ring, and some of these links across it: a small world.
+
+    Args:
+        compute: number of compute nodes.
+        nodes: number of all nodes.
+        generator: where the links and latencies come from.
+        degree: neighbours of each node in the ring, at least 2; an odd one counts as one less.
+        rewired: share of the links that lead to a node chosen at random instead, 0 to 1.
+        latency_ms: the law of a link's latency.
+
+    Returns:
+        Delays in seconds along the quickest path, shape (compute, nodes).
+
+    Reference:
+        Watts and Strogatz, Collective dynamics of small-world networks, Nature 1998.
+
+    >>> watts_strogatz(2, 8, np.random.default_rng(0), degree=4).shape
+    (2, 8)
+    """
+    import networkx
+
+    graph = _connected(
+        lambda seed: networkx.watts_strogatz_graph(nodes, degree, rewired, seed), generator
+    )
+    return _delays(compute, nodes, graph, latency_ms, generator)
+
+
+@topologies
+def barabasi_albert(
+    compute: int,
+    nodes: int,
+    generator: np.random.Generator,
+    *,
+    attached: Annotated[int, Field(ge=1), AtMost("nodes.others", "the number of other nodes")],
+    latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
+) -> Matrix:
+    """Let nodes join one by one and link to those that have many links: few hubs, many leaves.
+
+    Args:
+        compute: number of compute nodes, which come first and so are the likely hubs.
+        nodes: number of all nodes.
+        generator: where the links and latencies come from.
+        attached: links that each new node makes, at least 1.
+        latency_ms: the law of a link's latency.
+
+    Returns:
+        Delays in seconds along the quickest path, shape (compute, nodes).
+
+    Reference:
+        Barabasi and Albert, Emergence of scaling in random networks, Science 1999.
+
+    >>> barabasi_albert(2, 8, np.random.default_rng(0), attached=2).shape
+    (2, 8)
+    """
+    import networkx
+
+    graph = _connected(
+        lambda seed: networkx.barabasi_albert_graph(nodes, attached, seed), generator
+    )
+    return _delays(compute, nodes, graph, latency_ms, generator)
+
+
+@topologies
+def file(
+    compute: int,
+    nodes: int,
+    generator: np.random.Generator,
+    *,
+    path: str,
+    latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
+) -> Matrix:
+    """Take the links from a file: GraphML (``.graphml``), or two nodes a line.
+
+    Nodes are numbered from 0, compute nodes first, then the data holders; text after ``#`` is a
+    comment.
+
+    Args:
+        compute: number of compute nodes.
+        nodes: number of all nodes.
+        generator: where the latencies come from.
+        path: of the file, from the working folder.
+        latency_ms: the law of a link's latency.
+
+    Returns:
+        Delays in seconds along the quickest path, shape (compute, nodes).
+
+    Raises:
+        ValueError: the file cannot be read, names other nodes, or leaves some without a way.
+    """
+    import networkx
+
+    where, place = f"network.path: {path}", Path(path)
+    try:
+        read = networkx.read_graphml if place.suffix == ".graphml" else networkx.read_edgelist
+        graph = networkx.relabel_nodes(networkx.Graph(read(place)), int)
+    except (OSError, ValueError, TypeError, SyntaxError, networkx.NetworkXError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ValueError(
+            f"{where}: cannot be read as a graph of numbered nodes: {reason}"
+        ) from error
+    strangers, missing = set(graph) - set(range(nodes)), set(range(nodes)) - set(graph)
+    if strangers or missing:
+        word, node = ("knows", min(strangers)) if strangers else ("does not know", min(missing))
+        raise ValueError(
+            f"{where}: {word} node {node}; must link nodes 0 to {nodes - 1} "
+            f"({compute} compute nodes, then {nodes - compute} data holders)"
+        )
+    if not networkx.is_connected(graph):
+        raise ValueError(f"{where}: is in several pieces; every node must have a way to all others")
+    return _delays(compute, nodes, graph, latency_ms, generator)
+
+
+def _connected(
+    make: Callable[[int], networkx.Graph], generator: np.random.Generator
+) -> networkx.Graph:
+    """Draw graphs until all nodes of one have a way to each other.
+
+    Raises:
+        ValueError: a hundred of them had not.
+    """
+    import networkx
+
+    for _ in range(MOST_DRAWS):
+        graph = make(int(generator.integers(2**31)))
+        if networkx.is_connected(graph):
+            return graph
+    raise ValueError(
+        f"network: {MOST_DRAWS} such graphs in a row were in several pieces; ask for more links"
+    )
+
+
+def _delays(
+    compute: int,
+    nodes: int,
+    graph: networkx.Graph | Links,
+    latency_ms: Part,
+    generator: np.random.Generator,
+) -> Matrix:
+    """Draw a latency for each link, and return the delays along the quickest paths."""
+    links = _in_order(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
+    seconds = latencies.build(latency_ms)(links, generator) / 1000.0
     return _quickest(compute, nodes, links, seconds)
 
 

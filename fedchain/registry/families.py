@@ -117,7 +117,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "attack": Address("fedchain.attacks", "attacks"),
         "misconduct": Address("fedchain.nodes.dishonest", "misconducts"),
         "network": Address("fedchain.network.topology", "topologies"),
-        "latency": Address("fedchain.network.topology", "latencies"),
+        "latency": Address("fedchain.network.latencies", "latencies"),
         "work": Address("fedchain.ledger.work", "works"),
         "engine": Address("fedchain.engines", "engines"),
     }

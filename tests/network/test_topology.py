@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import networkx
 import numpy as np
 import pytest
 
-from fedchain.network.topology import latencies, topologies
+from fedchain.network.latencies import latencies
+from fedchain.network.topology import topologies
 from fedchain.registry import Part
 
 
@@ -17,7 +20,11 @@ BLOCKS = {
     "complete": {"kind": "complete"},
     "ring": {"kind": "ring"},
     "random_regular": {"kind": "random_regular", "degree": 4},
+    "watts_strogatz": {"kind": "watts_strogatz", "degree": 4, "rewired": 0.3},
+    "barabasi_albert": {"kind": "barabasi_albert", "attached": 2},
+    "file": {"kind": "file", "path": str(Path(__file__).parent / "ten_nodes.graphml")},
 }
+MANY = np.zeros((20_000, 2), dtype=np.int64)
 LOGNORMAL = {"kind": "lognormal", "median": 80.0, "sigma": 0.5}
 
 
@@ -34,7 +41,7 @@ def test_every_topology_gives_finite_symmetric_delays_that_obey_the_triangle(kin
     assert (seconds <= through + 1e-12).all()
 
 
-@pytest.mark.parametrize("kind", ["ring", "random_regular"])
+@pytest.mark.parametrize("kind", sorted({*BLOCKS} - {"complete"}))
 def test_the_rows_of_few_compute_nodes_are_those_of_the_whole_network(kind):
     block = {**BLOCKS[kind], "latency_ms": LOGNORMAL}
     whole = delays(block, compute=10)
@@ -91,12 +98,76 @@ def test_a_uniform_latency_with_its_bounds_swapped_is_refused():
 
 def test_half_of_lognormal_latencies_lie_below_the_median():
     law = latencies.build(Part("lognormal", {"median": 80.0, "sigma": 0.5}))
-    assert abs((law(20_000, np.random.default_rng(0)) < 80.0).mean() - 0.5) < 0.015
+    assert abs((law(MANY, np.random.default_rng(0)) < 80.0).mean() - 0.5) < 0.015
 
 
 def test_uniform_latencies_fill_their_range():
     drawn = latencies.build(Part("uniform", {"low": 10.0, "high": 20.0}))(
-        20_000, np.random.default_rng(0)
+        MANY, np.random.default_rng(0)
     )
     assert 10.0 <= drawn.min() < 10.1
     assert 19.9 < drawn.max() <= 20.0
+
+
+def test_latencies_by_region_are_those_of_the_matrix_within_and_between():
+    matrix = ((10.0, 90.0, 150.0), (90.0, 20.0, 60.0), (150.0, 60.0, 5.0))
+    law = latencies.build(Part("regions", {"matrix": matrix}))
+    links = np.array([(a, b) for a in range(6) for b in range(6)])
+    drawn = law(links, np.random.default_rng(0))
+    assert drawn.tolist() == [matrix[a % 3][b % 3] for a, b in links]
+    spread = latencies.build(Part("regions", {"matrix": matrix, "sigma": 0.5}))
+    assert abs((spread(MANY, np.random.default_rng(0)) < 10.0).mean() - 0.5) < 0.015
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        (((1.0, 2.0),), r"row 0 has 2 entries; must have 1"),
+        (((1.0, 2.0), (3.0, 1.0)), r"is 2\.0 from region 0 to 1 and 3\.0 back"),
+    ],
+)
+def test_a_matrix_of_regions_that_is_not_square_or_not_symmetric_is_refused(matrix, words):
+    with pytest.raises(ValueError, match=words):
+        latencies.build(Part("regions", {"matrix": matrix}))
+
+
+def test_a_list_of_links_gives_the_delays_of_its_graph(tmp_path):
+    links = tmp_path / "links.txt"
+    links.write_text("# a line of four\n0 1\n1 2\n2 3  # the last\n")
+    seconds = delays({"kind": "file", "path": str(links)}, nodes=4, compute=2)
+    np.testing.assert_allclose(seconds, [[0, 0.1, 0.2, 0.3], [0.1, 0, 0.1, 0.2]])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0 1\n1 2\n", "does not know node 3; must link nodes 0 to 3"),
+        ("0 1\n1 2\n2 3\n3 4\n", "knows node 4"),
+        ("0 1\n2 3\n", "is in several pieces"),
+        ("a b\n", "cannot be read as a graph of numbered nodes"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_does_not_link_all_nodes_is_refused(tmp_path, text, words):
+    path = tmp_path / "links.txt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        delays({"kind": "file", "path": str(path)}, nodes=4, compute=2)
+
+
+def test_graphml_that_is_no_graphml_is_refused(tmp_path):
+    path = tmp_path / "links.graphml"
+    path.write_text("<nothing")
+    with pytest.raises(ValueError, match="cannot be read as a graph"):
+        delays({"kind": "file", "path": str(path)}, nodes=4, compute=2)
+
+
+def test_hubs_appear_where_nodes_link_to_those_that_have_links():
+    hop = {"kind": "constant", "value": 1000.0}
+    ring = delays({"kind": "ring", "latency_ms": hop}, nodes=200, compute=1)
+    world = delays(
+        {"kind": "watts_strogatz", "degree": 2, "rewired": 0.3, "latency_ms": hop}, 200, compute=1
+    )
+    hubs = delays({"kind": "barabasi_albert", "attached": 2, "latency_ms": hop}, 200, compute=1)
+    assert ring.mean() > 3 * world.mean() > 3 * hubs.mean()
