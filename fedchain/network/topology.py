@@ -56,7 +56,7 @@ def complete(
     delays[upper] = law(np.column_stack(upper), generator) / 1000.0
     delays[:, :compute] += delays[:, :compute].T
     # Seat by seat: one more draws after the others, and leaves their latencies alone.
-    down = np.indices((seats, compute)).reshape(2, -1).T + (compute, 0)
+    down = np.indices((seats, compute)).reshape(2, -1).T + np.array([compute, 0])
     delays[:, compute:] = law(down, generator).reshape(seats, compute).T / 1000.0
     for relay in range(compute):  # Floyd and Warshall; no seat passes anything on
         np.minimum(delays, delays[:, relay, None] + delays[relay], out=delays)

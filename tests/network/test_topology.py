@@ -167,7 +167,7 @@ def test_hubs_appear_where_nodes_link_to_those_that_have_links():
     hop = {"kind": "constant", "value": 1000.0}
     ring = delays({"kind": "ring", "latency_ms": hop}, nodes=200, compute=1)
     world = delays(
-        {"kind": "watts_strogatz", "degree": 2, "rewired": 0.3, "latency_ms": hop}, 200, compute=1
+        {"kind": "watts_strogatz", "degree": 4, "rewired": 0.3, "latency_ms": hop}, 200, compute=1
     )
     hubs = delays({"kind": "barabasi_albert", "attached": 2, "latency_ms": hop}, 200, compute=1)
-    assert ring.mean() > 3 * world.mean() > 3 * hubs.mean()
+    assert ring.mean() > 3 * world.mean() > 3.5 * hubs.mean()
