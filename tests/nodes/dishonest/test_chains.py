@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 from ledger_world import reference
-from race_laws import revenue, success
 
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.store import Store
@@ -17,6 +16,8 @@ from fedchain.nodes.dishonest.selfish_mining import Lead
 from fedchain.nodes.findings import Findings
 from fedchain.scenario import from_mapping
 from fedchain.simulation import Simulation
+from fedchain.studies.laws import double_spend as success
+from fedchain.studies.laws import selfish_revenue as revenue
 from fedchain.timing import Stopwatch
 from fedchain.world import world_of
 

@@ -6,11 +6,12 @@ import random
 
 import pytest
 from ledger_world import reference
-from race_laws import revenue, success
 
 from fedchain.nodes.dishonest import double_spend, selfish_mining
 from fedchain.nodes.dishonest.double_spend import Attempt, verdict
 from fedchain.nodes.dishonest.selfish_mining import Lead
+from fedchain.studies.laws import double_spend as success
+from fedchain.studies.laws import selfish_revenue as revenue
 
 SEEDS = 5
 BLOCKS = 80_000

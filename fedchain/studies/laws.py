@@ -1,0 +1,66 @@
+"""The published laws of proof-of-work chains, to draw beside what was measured."""
+
+from __future__ import annotations
+
+import math
+
+
+def stale_share(delay: float, miners: int) -> float:
+    """Return the share of all blocks that end beside the main chain, for equal miners.
+
+    x / (1 + x) with x the delay over the mean interval, but that a miner hears of its own block
+    at once. It is not 1 - e^-x, the probability that a given block has a rival.
+
+    Args:
+        delay: time from any miner to any other, in mean intervals, 0 or more.
+        miners: number of equal miners, at least 1.
+
+    Returns:
+        From 0 to below 1.
+
+    >>> round(stale_share(0.3, 10**9), 4)
+    0.2308
+    """
+    x = delay * (1.0 - 1.0 / miners)
+    return x / (1.0 + x)
+
+
+def selfish_revenue(share: float, gamma: float) -> float:
+    """Return the selfish miner's share of the main chain.
+
+    Args:
+        share: of all work, 0 to below 1/2.
+        gamma: share of the honest work that builds on the attacker's block in a tie, 0 to 1.
+
+    Returns:
+        From 0 to below 1; above ``share`` the attack pays.
+
+    Reference:
+        Eyal and Sirer, Majority is not Enough: Bitcoin Mining is Vulnerable, 2014, equation (8).
+
+    >>> round(selfish_revenue(0.3, 0.0), 4), round(selfish_revenue(0.25, 0.5), 4)
+    (0.2731, 0.25)
+    """
+    a = share
+    gained = a * (1 - a) ** 2 * (4 * a + gamma * (1 - 2 * a)) - a**3
+    return gained / (1 - a * (1 + (2 - a) * a))
+
+
+def double_spend(share: float, confirmations: int) -> float:
+    """Return how often a double spend succeeds, one block of the attacker made before.
+
+    Args:
+        share: of all work, 0 to below 1/2.
+        confirmations: blocks z on the payment until the merchant delivers, at least 1.
+
+    Returns:
+        The exact probability; Nakamoto's Poisson approximation is another one.
+
+    Reference:
+        Rosenfeld, Analysis of Hashrate-Based Double Spending, 2014, equation (1).
+
+    >>> round(double_spend(0.1, 2), 4), round(double_spend(0.3, 6), 7)
+    (0.056, 0.1564496)
+    """
+    q, p, z = share, 1.0 - share, confirmations
+    return 1.0 - math.fsum(math.comb(k + z - 1, k) * (p**z * q**k - q**z * p**k) for k in range(z))
