@@ -23,7 +23,9 @@ __all__ = [
     "Message",
     "Storage",
     "content_of",
+    "decode_bare",
     "decode_message",
+    "encode_bare",
     "encode_message",
     "identity_leaf",
     "identity_leaves",
@@ -43,6 +45,8 @@ _TAG = b"fedchain:m"
 _SIGNING_TAG = b"fedchain:s"
 _LONGEST_NAME = 64
 _LONGEST_PATH = 64
+_FIXED_START = len(_TAG) + 2 + HASH + HASH + 4 + 32
+_NO_DIRECTION = bytes.fromhex("000100000000")
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,7 @@ class Message:
 
     @remembered
     def _id(self) -> bytes:
-        fields = (_encode_place(self), self._payload, _encode_saying(self))
-        return hashlib.sha256(b"".join(fields)).digest()
+        return hashlib.sha256(_named(self)).digest()
 
     @remembered
     def _content(self) -> bytes:
@@ -229,6 +232,44 @@ def read_message(reader: Reader, limits: Limits) -> Message:
     if not same_start or reader.data[reader.position - len(after) : reader.position] != after:
         raise EncodingError("message: is not the canonical encoding of its value")
     return message
+
+
+def encode_bare(message: Message) -> bytes:
+    """Return a message with its payload hash in the direction's place: some hundred bytes.
+
+    The SHA-256 of all but the signature, the last 64 bytes, is the message id.
+
+    Raises:
+        EncodingError: a field has no encoding.
+    """
+    return _named(message) + fixed(message.signature, 64)
+
+
+def decode_bare(data: bytes) -> Message:
+    """Read a message that has only the hash of its direction; its payload and id are the whole's.
+
+    Args:
+        data: bytes from outside.
+
+    Returns:
+        The message, with no entries; it is to be looked at, not to be sent.
+
+    Raises:
+        EncodingError: the bytes are not what ``encode_bare`` writes of any message.
+    """
+    reader = Reader(data)
+    reader.take(_FIXED_START)
+    _read_proof(reader)
+    start = reader.position
+    payload = reader.take(HASH)
+    whole = data[:start] + _NO_DIRECTION + data[reader.position :]
+    message = decode_message(whole, Limits(entries=0, messages=1))
+    vars(message).update(_payload=payload)
+    return message
+
+
+def _named(message: Message) -> bytes:
+    return b"".join((_encode_place(message), message._payload, _encode_saying(message)))
 
 
 def _encode_place(message: Message) -> bytes:

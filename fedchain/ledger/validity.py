@@ -68,12 +68,30 @@ def check_message(
         _place_problem(message, chain_id, parent, height)
         or _norm_problem(message, rules)
         or _direction_problem(message, rules)
-        or _declaration_problem(message.declaration)
-        or _identity_problem(message, rules)
-        or _signature_problem(message)
+        or _signer_problem(message, rules)
     )
     if problem:
         raise InvalidMessage(f"message {name}: {problem}")
+
+
+def check_bare(message: Message, rules: Rules, header: Header) -> None:
+    """Check all of a message but its direction: what one can who has only ``decode_bare`` of it.
+
+    Args:
+        message: without its direction.
+        rules: of the chain.
+        header: of the block that carries the message.
+
+    Raises:
+        InvalidMessage: a rule is broken; the text names the field.
+    """
+    problem = (
+        _place_problem(message, header.chain_id, header.parent, header.height)
+        or _norm_problem(message, rules)
+        or _signer_problem(message, rules)
+    )
+    if problem:
+        raise InvalidMessage(f"message {_short(message_id(message))}: {problem}")
 
 
 def check_header(
@@ -179,6 +197,14 @@ def _direction_problem(message: Message, rules: Rules) -> str | None:
     if could_be_finer(direction, exponent, rules.storage):
         return f"exponent: is {exponent}; must be the largest that {rules.storage} can hold"
     return None
+
+
+def _signer_problem(message: Message, rules: Rules) -> str | None:
+    return (
+        _declaration_problem(message.declaration)
+        or _identity_problem(message, rules)
+        or _signature_problem(message)
+    )
 
 
 def _declaration_problem(said: Declaration) -> str | None:

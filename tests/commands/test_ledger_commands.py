@@ -237,3 +237,59 @@ def test_where_nothing_is_promised_no_epsilon_is_shown(tmp_path):
         "run", tmp_path / "small.yaml", "--out", tmp_path / "runs", "--set", "privacy={kind: none}"
     )
     assert "privacy   none was asked for" in again.out
+
+
+def proof_of(done: Run, folder: Path) -> Path:
+    message = in_json("inspect", done.folder, "block", 2)["messages"][1]["id"]
+    told = call("prove", done.folder, "--message", message[:8], "-o", folder / "proof.json")
+    assert (told.code, told.err) == (0, "")
+    assert f"message {message} is in block {done.metrics[1]['block']}" in told.out
+    return folder / "proof.json"
+
+
+def test_a_proof_is_checked_without_the_run(done, tmp_path):
+    file, block = proof_of(done, tmp_path), done.metrics[1]["block"]
+    shown = in_json("check-proof", file, "--header", block)
+    assert (shown["ok"], shown["block"], shown["height"]) == (True, block, 2)
+    assert shown["checked"] == ["path", "id", "rules", "signature", "identity", "work"]
+    said = in_json("inspect", done.folder, "block", 2)["messages"][1]
+    assert (shown["message"], shown["norm"]) == (said["id"], said["norm"])
+    told = call("check-proof", file, "--format", "plain")
+    assert (told.code, told.out.splitlines()[1]) == (0, f"is in block {block} (height 2)")
+    assert "compare the block's hash with one that you trust" in told.out
+    told = call("prove", done.folder, "--message", said["id"])
+    assert told.out == file.read_text()
+
+
+def test_a_proof_that_fails_is_exit_5_and_one_line(done, tmp_path):
+    file, block = proof_of(done, tmp_path), done.metrics[0]["block"]
+    told = call("check-proof", file, "--header", block, "--format", "plain")
+    assert (told.code, len(told.out.splitlines()), told.err) == (5, 1, "")
+    assert told.out.startswith("FAILED: header: the proof is of block")
+    proof = json.loads(file.read_text())
+    proof["id"] = "00" * 32
+    file.write_text(json.dumps(proof, indent=2) + "\n")
+    told = call("check-proof", file, "--format", "json")
+    assert told.code == 5
+    assert "id: is 00000000; the message's is" in json.loads(told.out)["reason"]
+    file.write_text("{}")
+    assert call("check-proof", file).code == 5
+
+
+def test_what_cannot_be_proved_or_read_says_so(done, tmp_path):
+    file = proof_of(done, tmp_path)
+    told = call("prove", done.folder, "--message", "0" * 64)
+    assert (told.code, "no block of this ledger has 0000" in told.err) == (2, True)
+    told = call("prove", done.folder, "--message", "h3")
+    assert (told.code, "'h3' is no id; give 8 to 64" in told.err) == (2, True)
+    told = call("prove", tmp_path, "--message", "0" * 64)
+    assert (told.code, "has no ledger" in told.err) == (2, True)
+    told = call("check-proof", file, "--header", "abc")
+    assert (told.code, "give 64 hexadecimal digits" in told.err) == (2, True)
+    for unreadable in (tmp_path / "nowhere.json", tmp_path):
+        told = call("check-proof", unreadable)
+        assert (told.code, len(told.err.splitlines())) == (3, 1)
+    name = json.loads(file.read_text())["id"]
+    told = call("prove", done.folder, "--message", name, "-o", tmp_path)
+    assert (told.code, "cannot be written" in told.err) == (3, True)
+    assert "Example: fedchain prove" in call("prove", "--help").out

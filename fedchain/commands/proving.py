@@ -1,0 +1,128 @@
+"""fedchain prove, check-proof: a message of a block, shown to somebody who has only the header."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedchain.commands.formats import USAGE, Format, FormatOption, print_json, stdout
+from fedchain.commands.ledgers import NOT_VERIFIED, RunArgument
+
+if TYPE_CHECKING:
+    from fedchain.ledger.proof import Proven
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Example: fedchain prove runs/first-light-3f9a1c-s0 --message 5a0c91d2 -o proof.json"
+)
+def prove(
+    run: RunArgument,
+    message: Annotated[
+        str, typer.Option(help="Id of the message, or 8 digits of its start, as inspect shows it.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File of the proof; missing: stdout.")
+    ] = None,
+) -> None:
+    """Prove that a message is in a block, to somebody who has nothing but the block's header."""
+    from fedchain.errors import DataError, RunError
+    from fedchain.ledger import proof
+    from fedchain.ledger.store import Store
+    from fedchain.results import LEDGER
+
+    try:
+        with Store.open(run / LEDGER, writable=False) as store:
+            found = proof.find(store, message)
+            made = proof.encode(proof.prove(store, found))
+    except (RunError, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(USAGE) from error
+    if found.stale:
+        name = found.block.hex()
+        typer.echo(f"block {name[:8]} is stale: the main chain has not this message", err=True)
+    if out is None:
+        typer.echo(made.decode(), nl=False)
+        return
+    try:
+        out.write_bytes(made)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror}") from error
+    typer.echo(f"message {found.id.hex()} is in block {found.block.hex()}; proof in {out}")
+
+
+@app.command(
+    "check-proof", epilog="Example: fedchain check-proof proof.json --header 00000f3b.. (64 digits)"
+)
+def check_proof(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain prove.")],
+    header: Annotated[
+        str | None,
+        typer.Option(help="Hash of the block, from somebody you trust: 64 hexadecimal digits."),
+    ] = None,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Check a proof of fedchain prove; no run and no ledger is needed."""
+    from fedchain.errors import LedgerError
+    from fedchain.ledger import proof
+
+    if header is not None and not re.fullmatch("[0-9a-fA-F]{64}", header):
+        typer.echo(f"--header: {header[:80]!r} is no hash; give 64 hexadecimal digits", err=True)
+        raise typer.Exit(USAGE)
+    try:
+        read = proof.decode(_bytes_of(file, proof.LARGEST))
+        shown = proof.check(read)
+        if header is not None and read.block.hex() != header.lower():
+            raise LedgerError(f"header: the proof is of block {read.block.hex()}, not of that one")
+    except LedgerError as error:
+        _print_failure(str(error), form)
+        raise typer.Exit(NOT_VERIFIED) from error
+    if form is Format.json:
+        given = {"header_given": header is not None}
+        print_json({"ok": True, "block": read.block.hex(), **_told(shown), **given})
+        return
+    simulated = "" if "work" in shown.checked else "; not checked: work, which was simulated"
+    trust = "" if header else "; compare the block's hash with one that you trust"
+    for line in (
+        f"ok: message {read.id.hex()}",
+        f"is in block {read.block.hex()} (height {shown.header.height})",
+        f"checked: {', '.join(shown.checked)}{simulated}{trust}",
+    ):
+        stdout(form).print(line, markup=False, soft_wrap=True)
+
+
+def _told(shown: Proven) -> dict[str, object]:
+    from fedchain.ledger.message import identity_of, message_id
+
+    said = shown.message
+    return {
+        "height": shown.header.height,
+        "message": message_id(said).hex(),
+        "identity": identity_of(said.public_key).hex(),
+        "norm": said.norm,
+        **asdict(said.declaration),
+        "checked": shown.checked,
+    }
+
+
+def _print_failure(reason: str, form: Format) -> None:
+    if form is Format.json:
+        print_json({"ok": False, "reason": reason})
+    else:
+        stdout(form).print(f"FAILED: {reason}", markup=False, soft_wrap=True)
+
+
+def _bytes_of(file: Path, most: int) -> bytes:
+    """Read a file, and never much more of it than is allowed."""
+    from fedchain.errors import DataError
+
+    try:
+        with file.open("rb") as opened:
+            return opened.read(most + 1)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
