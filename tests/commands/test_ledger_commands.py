@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 from command_line import call
+from ledger_world import make_world
 
+from fedchain.ledger.block import block_hash
+from fedchain.ledger.message import message_id
 from fedchain.ledger.store import Store
 from fedchain.ledger.tampering import FIELDS
 from fedchain.results import LEDGER, Run, RunFolder
@@ -293,3 +296,22 @@ def test_what_cannot_be_proved_or_read_says_so(done, tmp_path):
     told = call("prove", done.folder, "--message", name, "-o", tmp_path)
     assert (told.code, "cannot be written" in told.err) == (3, True)
     assert "Example: fedchain prove" in call("prove", "--help").out
+
+
+def test_a_proof_from_a_stale_block_says_so_on_stderr(tmp_path):
+    world = make_world()
+    chain = world.chain()
+    lost, kept = world.block(chain), world.block(chain, holders=range(3))
+    with Store.create(tmp_path / LEDGER, world.rules, world.genesis, world.state) as store:
+        for block in (kept, lost):
+            chain.add(block, block.header.time_ms)
+            name = block_hash(block.header)
+            store.append(block, chain.state(name), block.header.time_ms)
+    (only,) = {message_id(m) for m in lost.messages} - {message_id(m) for m in kept.messages}
+    told = call("prove", tmp_path, "--message", only.hex())
+    assert (told.code, json.loads(told.out)["block"]) == (0, block_hash(lost.header).hex())
+    stale = block_hash(lost.header).hex()[:8]
+    assert told.err == f"block {stale} is stale: the main chain has not this message\n"
+    both = message_id(kept.messages[0])
+    told = call("prove", tmp_path, "--message", both.hex())
+    assert (told.err, json.loads(told.out)["block"]) == ("", block_hash(kept.header).hex())

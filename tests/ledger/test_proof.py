@@ -5,6 +5,7 @@ import json
 from dataclasses import fields, replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_world import Tree, make_world, message_id, mined, secret, sign_message
@@ -67,6 +68,27 @@ def test_a_proof_shows_header_and_message(made):
 def test_the_id_is_the_hash_of_all_but_the_signature(made):
     for proof in made[2]:
         assert hashlib.sha256(proof.message[:-64]).digest() == proof.id
+
+
+def test_the_documented_steps_lead_from_the_file_to_the_block_without_fedchain(made):
+    def sha(data: bytes) -> bytes:
+        return hashlib.sha256(data).digest()
+
+    for proof in made[2]:
+        told = json.loads(encode(proof))
+        header, message = bytes.fromhex(told["header"]), bytes.fromhex(told["message"])
+        root, rules_digest = header[128:160], header[224:256]
+        assert sha(sha(header)).hex() == told["block"]
+        assert sha(bytes.fromhex(told["rules"])) == rules_digest
+        assert sha(message[:-64]).hex() == told["id"]
+        node = sha(b"\0" + bytes.fromhex(told["id"]))
+        for step in told["path"]:
+            ((side, neighbour),) = step.items()
+            pair = (bytes.fromhex(neighbour), node)
+            node = sha(b"\1" + b"".join(pair if side == "left" else pair[::-1]))
+        assert node == root
+        key = Ed25519PublicKey.from_public_bytes(message[80:112])
+        key.verify(message[-64:], b"fedchain:s" + bytes.fromhex(told["id"]))
 
 
 CHANGES = {
