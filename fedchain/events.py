@@ -5,12 +5,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Vector
+
+Group = Literal["everybody", "compute"]
+"""Whom something is for: all nodes, or the compute nodes."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,13 @@ class Send:
 
     payload: Any
     """A message, a block, or a note to oneself: a frozen record."""
-    to: str | int
-    """``everybody``, ``compute`` (all compute nodes), or the sender's own number: a timer. The
-    sender itself gets nothing from a Send to a group."""
+    to: Group | int
+    """A group, of which the sender gets nothing; its own number: a timer; another's: past the
+    network, as attackers can."""
     after_s: float = 0.0
     """Simulated seconds before it leaves."""
+    relayed: bool = True
+    """Whether others pass it on: what honest nodes refuse reaches the sender's neighbours alone."""
 
 
 @dataclass(frozen=True)

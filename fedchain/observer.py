@@ -26,8 +26,6 @@ Measure = Callable[[bytes, Vector], Future[Measured]]
 
 NOBODY = -1
 """Who made genesis."""
-KEPT_ROUNDS = 64
-"""Releases of older rounds are forgotten: no honest reorganisation is that deep."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class Observer:
         measured_every: int,
         miners: Mapping[bytes, int],
         watch: Stopwatch,
+        keep: int,
     ) -> None:
         """Begin at genesis.
 
@@ -75,7 +74,9 @@ class Observer:
             measured_every: rounds between two measurements; the last round always is measured.
             miners: number of the compute node by address.
             watch: counts wall time by stage.
+            keep: rounds below the head whose releases are remembered; no reorganisation is deeper.
         """
+        self._keep = keep
         self._chain, self._steps, self._state_of = chain, steps, state_of
         self._measure, self._measured_every = measure, measured_every
         self._miners, self._watch = miners, watch
@@ -169,7 +170,7 @@ class Observer:
         for message in block.messages:
             self._untold.pop(message_id(message), None)
         late = self.stragglers(block.header.height)
-        self._forget(block.header.height - KEPT_ROUNDS)
+        self._forget(block.header.height - self._keep)
         return records + late
 
     def stragglers(self, before: int) -> list[MessageRecord]:

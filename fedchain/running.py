@@ -224,7 +224,7 @@ def _to_the_end(
         log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         simulation = _play(path, world, store, events, ask, evaluations, audience)
         chain = simulation.chain
-        # Of two last blocks of equal work the store has the first made, this chain the first seen.
+        # Of two last blocks of equal work the store has the first made, the chain the smaller hash.
         store.set_head(chain.head)
         releases = simulation.releases
         write_whole(path / "privacy.json", as_json(privacy_statement(world, releases)))
@@ -235,6 +235,7 @@ def _to_the_end(
             "stale_blocks": chain.stale,
             "reorganisations": chain.reorganisations,
             "chain": simulation.tally,
+            "traffic": simulation.traffic,
             "epsilon": epsilon_spent(world, releases),
             "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
             "fooled": simulation.fooled,

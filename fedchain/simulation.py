@@ -13,16 +13,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from fedchain.arrays import Vector
 from fedchain.errors import LedgerError
-from fedchain.events import EventQueue, Send
+from fedchain.events import Event, EventQueue, Send
 from fedchain.incidents import Incidents
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash
-from fedchain.ledger.chain import Chain
+from fedchain.ledger.chain import KEPT_HEIGHTS, Chain
 from fedchain.ledger.library import sized
 from fedchain.ledger.mempool import Mempool
 from fedchain.ledger.message import Message, identity_of, message_id
@@ -31,11 +31,14 @@ from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import work_of
+from fedchain.network.gossip import Network
 from fedchain.nodes.cohort import Cohort
 from fedchain.nodes.compute_node import ComputeNode, Effort
 from fedchain.nodes.data_holder import DataHolder
 from fedchain.nodes.dishonest import Place, schedule_of
+from fedchain.nodes.findings import Objection
 from fedchain.nodes.light_client import LightClient
+from fedchain.nodes.parcels import parcel_of
 from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked, Spoken
 from fedchain.observer import Measure, Observer, Released, finite
@@ -44,10 +47,18 @@ from fedchain.randomness import digest, uniform
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
-from fedchain.world import World
+from fedchain.world import World, deepest_fork
 
 Ask = Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]
 """(weights (d,), holders) to what they say, some of them at a time."""
+
+
+@dataclass(frozen=True)
+class Waited:
+    """A message that came to a node before it had caught up with what it had missed."""
+
+    message: Message
+    """The message."""
 
 
 class Node(Protocol):
@@ -89,6 +100,8 @@ class Simulation:
         self._library = sized(limits, store.state, store.block, threads)
         self._ask, self._cohort = ask, Cohort(self._hear)
         self._queue = EventQueue()
+        self._deepest = deepest_fork(world.scenario)
+        self._network = Network(world.graph, world.scenario.gossip, world.scenario.seed)
         self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
         self.compute = tuple(self._compute_node(node) for node in world.compute)
         """The compute nodes, with what they refused."""
@@ -108,6 +121,7 @@ class Simulation:
             world.scenario.evaluate.every,
             {node.address: node.node for node in self.compute},
             watch,
+            self._deepest,
         )
 
     @property
@@ -130,8 +144,10 @@ class Simulation:
         while self._queue:
             event = self._queue.take()
             with self._watch("network"):
-                sends = nodes[event.to].receive(event.payload, event.time_s)
-                self._post(event.to, sends, event.time_s)
+                payload = self._due(event)
+                if payload is not None:
+                    sends = nodes[event.to].receive(payload, event.time_s)
+                    self._post(event.to, sends, event.time_s)
             if chain.head == head:
                 continue
             head = chain.head
@@ -155,6 +171,22 @@ class Simulation:
         """The figures of the chain that is reported: ``chain`` of a run's summary."""
         return self._observer.tally(self._world.scenario.nodes.shares)
 
+    @property
+    def traffic(self) -> dict[str, Any]:
+        """Bytes on the links: of each compute node, and of all data holders together."""
+        miners, traffic = len(self._world.compute), self._network.traffic()
+        sent, received = traffic.sent.round(), traffic.received.round()
+        return {
+            "nodes": [
+                {"node": node, "sent": int(sent[node]), "received": int(received[node])}
+                for node in self._world.compute
+            ],
+            "holders": {
+                "sent": int(sent[miners:].sum()),
+                "received": int(received[miners:].sum()),
+            },
+        }
+
     def stragglers(self) -> list[MessageRecord]:
         """Return the messages that no block carries and no round has told of."""
         return self._observer.stragglers(self._world.rules.rounds + 1)
@@ -169,19 +201,52 @@ class Simulation:
         """Holders that did not speak when they should have, and the last reason why."""
         return {holder: why for seat in self.seats for holder, why in seat.silent.items()}
 
+    def _due(self, event: Event) -> object | None:
+        """Return what a node acts on now; nothing yet while it is away or catches up.
+
+        Blocks come as they come: they are what it catches up with. A message that has waited
+        for that is of no use if the block that could carry it has come meanwhile.
+        """
+        payload: object = event.payload
+        if isinstance(payload, Block | Objection):
+            return payload
+        ready_s = self._network.ready(event.to, event.time_s)
+        if ready_s > event.time_s:
+            later = Waited(payload) if isinstance(payload, Message) else payload
+            self._queue.put(ready_s, event.to, later)
+            return None
+        if isinstance(payload, Waited):
+            message = payload.message
+            return message if message.round > self.compute[event.to].chain.height else None
+        return payload
+
     def _post(self, sender: int, sends: list[Send], now_s: float) -> None:
         for send in sends:
+            leaves = now_s + send.after_s
+            if send.to == sender:
+                self._queue.put(leaves, sender, send.payload)
+                continue
             if isinstance(send.payload, Block):
                 self._keep(send.payload, now_s)
-            leaves = now_s + send.after_s
-            if isinstance(send.payload, Block) and send.to == "everybody":
-                for node in self._eavesdroppers:  # it hears of the block from the network later too
-                    self._queue.put(leaves, node, send.payload)
+                self._overhear(sender, send, leaves)
             if isinstance(send.to, int):
-                self._queue.put(leaves, send.to, send.payload)
+                self._hand_over(sender, send.to, send.payload, leaves)
             else:
-                nodes, seconds = self._world.ways(sender, send.to)
-                self._queue.put_all(leaves + seconds, nodes, send.payload)
+                parcel = parcel_of(send.payload, self._world.rules)
+                nodes, times_s = self._network.deliveries(
+                    sender, send.to, parcel, leaves, send.relayed
+                )
+                self._queue.put_all(times_s, nodes, send.payload)
+
+    def _overhear(self, sender: int, send: Send, leaves: float) -> None:
+        """Tell those who listen everywhere at once; they hear of it from the network later too."""
+        for node in self._eavesdroppers if send.to == "everybody" else ():
+            self._hand_over(sender, node, send.payload, leaves)
+
+    def _hand_over(self, sender: int, node: int, payload: Any, leaves: float) -> None:
+        """Deliver at once past the links, as only attackers can; not to whoever is cut off."""
+        if self._network.hears(sender, node, leaves):
+            self._queue.put(leaves, node, payload)
 
     def _keep(self, block: Block, now_s: float) -> None:
         state = self._library.states.get(block_hash(block.header))
@@ -200,7 +265,8 @@ class Simulation:
 
     def _compute_node(self, node: int) -> ComputeNode:
         world = self._world
-        chain = Chain(world.genesis, world.state, world.rules, self._steps, self._library)
+        keep = max(KEPT_HEIGHTS, self._deepest)
+        chain = Chain(world.genesis, world.state, world.rules, self._steps, self._library, keep)
         pool = Mempool(world.rules, self._chain_id, chain.height_of, self._library)
         tries_per_second = 1000.0 * work_of(world.work.bits) / world.work.interval_ms
         effort = Effort(
@@ -233,7 +299,7 @@ class Simulation:
             quorum=world.rules.quorum,
             shares=dict(zip(world.compute, world.scenario.nodes.shares, strict=True)),
             makers={self._address(other): other for other in world.compute},
-            slowest_s=float(world.delays[:, world.compute].max()),
+            slowest_s=self._network.slowest_s(),
             key_of=lambda holder, round_: world.identities.of(holder, round_).public_key,
         )
 
@@ -243,15 +309,16 @@ class Simulation:
         return identity_of(public_key_of(secret))
 
     def _data_holder(self, seat: int) -> DataHolder:
+        world = self._world
         return DataHolder(
-            self._world.seats[seat],
-            LightClient(self._world.genesis.header, self._world.work.kind),
-            lambda round_: self._world.sampling.holders_of(round_)[seat],
+            world.seats[seat],
+            LightClient(world.genesis.header, world.work.kind, self._deepest),
+            lambda round_: world.sampling.holders_of(round_)[seat],
             self._budget,
             self._begin,
             self._release,
-            self._world.scenario.rounds,
-            len(self._world.compute) - 1,
+            world.scenario.rounds,
+            len(world.compute) - 1,
         )
 
     def _budget(self, holder: int) -> Budget:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from fedchain.arrays import Matrix, Vector, read_only
+from fedchain.arrays import read_only
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import flat_weights, layout
@@ -17,16 +15,17 @@ from fedchain.ledger.block import Block
 from fedchain.ledger.rules import Rules, genesis
 from fedchain.ledger.state import State
 from fedchain.ledger.work import Work, hashing_seconds, works
+from fedchain.network.graph import Graph
 from fedchain.network.topology import topologies
 from fedchain.nodes.byzantine import Byzantine
 from fedchain.nodes.identity import Identities
+from fedchain.nodes.light_client import KEPT_HEIGHTS
 from fedchain.nodes.sampling import Sampling
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.transition import canonical_json, check_quorum
 
-Nodes = npt.NDArray[np.int64]
 MAX_NORM = 1e9
 """Largest s_k that a chain accepts."""
 MAX_AHEAD_MS = 7_200_000
@@ -55,8 +54,8 @@ class World:
     """The initial weights; no update remembers anything yet."""
     genesis: Block
     """The first block."""
-    delays: Matrix
-    """Seconds from and to each compute node, compute nodes first, shape (compute, nodes)."""
+    graph: Graph
+    """Compute nodes, then the seats of data holders, and the links between them."""
 
     @property
     def compute(self) -> range:
@@ -68,24 +67,6 @@ class World:
         """Numbers of the data holders' seats in the network; seat k is node ``compute + k``."""
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
-
-    @functools.cached_property
-    def ways(self) -> Callable[[int, str], tuple[Nodes, Vector]]:
-        """``_ways``, which remembers what it has found: compute nodes send to the same groups."""
-        return functools.lru_cache(4 * len(self.compute))(self._ways)
-
-    def _ways(self, sender: int, group: str) -> tuple[Nodes, Vector]:
-        """Return who hears what a node sends to a group, and after how many seconds.
-
-        Args:
-            sender: a compute node, or a seat: it can reach only the group ``compute``.
-            group: ``everybody`` or ``compute``.
-        """
-        if sender in self.seats:
-            return np.arange(len(self.compute)), self.delays[:, sender]
-        reached = self.delays.shape[1] if group == "everybody" else len(self.compute)
-        others = np.delete(np.arange(reached), sender)
-        return others, self.delays[sender, others]
 
     @functools.cached_property
     def byzantine(self) -> Byzantine:
@@ -136,9 +117,9 @@ def world_of(scenario: Scenario) -> World:
     check_quorum(rules)
     everybody = nodes.miners + nodes.asked
     generator = stream(seed, "network")
-    delays = read_only(topologies.build(scenario.network, nodes.miners, everybody, generator))
+    graph = topologies.build(scenario.network, nodes.miners, everybody, generator)
     first = genesis(rules, state)
-    return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, delays)
+    return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, graph)
 
 
 def check_hashing(world: World) -> None:
@@ -153,6 +134,17 @@ def check_hashing(world: World) -> None:
     words = f"{world.rules.rounds} blocks are expected to take {expected:.3g} s of hashing here"
     text = f"{words}, got {most:g}; allow more, lower difficulty_bits, or take kind: sampled"
     raise ScenarioError([], f"ledger.work.most_hashing_s: {text}")
+
+
+def deepest_fork(scenario: Scenario) -> int:
+    """Return how far below the head a branch may begin that honest nodes take up.
+
+    While the network hears itself forks are short. Of a partition both parts build branches: at
+    most about as many blocks as the interval allows, and chance a few more.
+    """
+    longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
+    interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
+    return KEPT_HEIGHTS + int(2.0 * longest / interval_s)
 
 
 def sampling_of(scenario: Scenario) -> Sampling:

@@ -15,6 +15,7 @@ from fedchain.ledger.message import (
     content_of,
     message_id,
     message_parts,
+    message_size,
     read_message,
 )
 from fedchain.ledger.remembered import remembered
@@ -27,7 +28,8 @@ NONCE_BYTES = 8
 _TAG = b"fedchain:h"
 """With this tag the prefix fills 256 bytes: a try costs two compressions of SHA-256, no more."""
 _BODY_TAG = b"fedchain:b"
-_HEADER_BYTES = 264
+HEADER_BYTES = 264
+"""Bytes of a header's encoding."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class Block:
         body = b"".join(content_of(message) for message in self.messages)
         return hashlib.sha256(encode_header(self.header) + body).digest()
 
+    @remembered
+    def _size(self) -> int:
+        return HEADER_BYTES + 4 + sum(4 + message_size(message) for message in self.messages)
+
 
 def block_hash(header: Header) -> bytes:
     """Return the double SHA-256 of the header, 32 bytes: the block's name and its work."""
@@ -91,6 +97,15 @@ def content_of_block(block: Block) -> bytes:
     validity, and what is remembered about one must not be said of the other.
     """
     return block._content
+
+
+def block_size(block: Block) -> int:
+    """Return the number of bytes of a block's encoding.
+
+    Raises:
+        EncodingError: a field has no encoding.
+    """
+    return block._size
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
@@ -183,7 +198,7 @@ def decode_block(data: bytes, limits: Limits) -> Block:
         EncodingError: the bytes are not the encoding of any block within the limits.
     """
     reader = Reader(data)
-    header = decode_header(reader.take(_HEADER_BYTES))
+    header = decode_header(reader.take(HEADER_BYTES))
     return Block(header, _read_messages(reader, limits))
 
 

@@ -200,7 +200,8 @@ class Chain:
         """Take in a block, and the orphans that waited for it.
 
         The head is the block with the most cumulative work; of equal work the first one seen;
-        of those seen at the same time the smaller hash.
+        of those seen at the same time, and of the last round's, which no block will decide
+        between, the smaller hash.
 
         Args:
             block: from anybody.
@@ -306,7 +307,9 @@ class Chain:
         return Added("reorganised" if lost else "extended", best, connected, lost, refused)
 
     def _rank(self, block: bytes) -> tuple[int, int, bytes]:
-        return -self._tree[block].work, self._seen_ms[block], block
+        link = self._tree[block]
+        last = link.header.height >= self.rules.rounds
+        return -link.work, 0 if last else self._seen_ms[block], block
 
     def _move_to(self, head: bytes) -> tuple[bytes, ...]:
         if self._tree[head].header.parent == self._path[-1]:

@@ -107,6 +107,10 @@ class Message:
     def _content(self) -> bytes:
         return hashlib.sha256(self._id + fixed(self.signature, 64)).digest()
 
+    @remembered
+    def _size(self) -> int:
+        return sum(map(len, message_parts(self)))
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -137,6 +141,15 @@ def content_of(message: Message) -> bytes:
 def payload_of(message: Message) -> bytes:
     """Return the SHA-256 of the direction alone: who copies another's gradient has the same."""
     return message._payload
+
+
+def message_size(message: Message) -> int:
+    """Return the number of bytes of a message's encoding.
+
+    Raises:
+        EncodingError: a field has no encoding.
+    """
+    return message._size
 
 
 def identity_of(public_key: bytes) -> bytes:

@@ -7,6 +7,9 @@ import functools
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+SIGNATURE_BYTES = 64
+"""Bytes of a signature."""
+
 
 def public_key_of(secret: bytes) -> bytes:
     """Return the public key (32 bytes) of a secret key (32 bytes).

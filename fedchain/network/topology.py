@@ -1,10 +1,4 @@
-"""Topologies and latencies: how long a message takes from one node to another.
-
-Nodes pass on what they hear, so a message takes the quickest path. Each link draws its latency
-once, from a named stream, and keeps it. A delay is the same both ways, and every send goes from
-or to a compute node: its row is all that is ever asked for, so that nothing grows with the
-square of the seats.
-"""
+"""Topologies: who is linked with whom. Each link draws its latency once, and keeps it."""
 
 from __future__ import annotations
 
@@ -15,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.arrays import Matrix, Vector
+from fedchain.network.graph import Graph
 from fedchain.network.latencies import HUNDRED_MS, Links, latencies
 from fedchain.registry import AtMost, Family, Part
 
 if TYPE_CHECKING:
     import networkx
 
-topologies: Family[Matrix] = Family("network", ("fedchain.network.topology",))
-"""Part: ``(compute, nodes, generator, *, ...) -> delays in seconds, shape (compute, nodes)``, of
-each compute node from and to every node; compute nodes first, then the seats of data holders."""
+topologies: Family[Graph] = Family("network", ("fedchain.network.topology",))
+"""Part: ``(compute, nodes, generator, *, ...) -> Graph``; compute nodes come first, then the
+seats of data holders."""
 MOST_DRAWS = 100
 """Random graphs that may be in several pieces before the parameters are to blame."""
 
@@ -36,7 +30,7 @@ def complete(
     generator: np.random.Generator,
     *,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
-) -> Matrix:
+) -> Graph:
     """Link every compute node with every other node; data holders pass nothing on.
 
     Args:
@@ -46,21 +40,17 @@ def complete(
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds, zero from a node to itself, shape (compute, nodes).
+        The graph.
 
-    >>> complete(2, 3, np.random.default_rng(0), latency_ms=HUNDRED_MS).tolist()
-    [[0.0, 0.1, 0.1], [0.1, 0.0, 0.1]]
+    >>> complete(2, 3, np.random.default_rng(0), latency_ms=HUNDRED_MS).links.tolist()
+    [[0, 1], [2, 0], [2, 1]]
     """
-    law, seats = latencies.build(latency_ms), nodes - compute
-    delays, upper = np.zeros((compute, nodes)), np.triu_indices(compute, 1)
-    delays[upper] = law(np.column_stack(upper), generator) / 1000.0
-    delays[:, :compute] += delays[:, :compute].T
+    law = latencies.build(latency_ms)
+    among = np.column_stack(np.triu_indices(compute, 1))
     # Seat by seat: one more draws after the others, and leaves their latencies alone.
-    down = np.indices((seats, compute)).reshape(2, -1).T + np.array([compute, 0])
-    delays[:, compute:] = law(down, generator).reshape(seats, compute).T / 1000.0
-    for relay in range(compute):  # Floyd and Warshall; no seat passes anything on
-        np.minimum(delays, delays[:, relay, None] + delays[relay], out=delays)
-    return delays
+    down = np.indices((nodes - compute, compute)).reshape(2, -1).T + np.array([compute, 0])
+    seconds = np.concatenate((law(among, generator), law(down, generator))) / 1000.0
+    return Graph(compute, nodes, np.concatenate((among, down)), seconds, holders_relay=False)
 
 
 @topologies
@@ -70,7 +60,7 @@ def ring(
     generator: np.random.Generator,
     *,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
-) -> Matrix:
+) -> Graph:
     """Link every node with two neighbours, in a ring.
 
     Args:
@@ -80,14 +70,14 @@ def ring(
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds along the quickest path, shape (compute, nodes).
+        The graph.
 
-    >>> ring(1, 4, np.random.default_rng(0), latency_ms=HUNDRED_MS)[0].round(3).tolist()
-    [0.0, 0.1, 0.2, 0.1]
+    >>> ring(1, 4, np.random.default_rng(0), latency_ms=HUNDRED_MS).links.tolist()
+    [[0, 1], [0, 3], [1, 2], [2, 3]]
     """
     around = np.arange(nodes)
     links = np.column_stack((around, (around + 1) % nodes))
-    return _delays(compute, nodes, links, latency_ms, generator)
+    return _linked(compute, nodes, links, latency_ms, generator)
 
 
 @topologies
@@ -98,7 +88,7 @@ def random_regular(
     *,
     degree: Annotated[int, Field(ge=2), AtMost("nodes.others", "the number of other nodes")],
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
-) -> Matrix:
+) -> Graph:
     """Link every node with the same number of neighbours, chosen at random.
 
     Args:
@@ -109,13 +99,13 @@ def random_regular(
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds along the quickest path, shape (compute, nodes).
+        The graph.
 
     Raises:
         ValueError: no such graph exists.
 
-    >>> random_regular(2, 6, np.random.default_rng(0), degree=2).shape
-    (2, 6)
+    >>> random_regular(2, 6, np.random.default_rng(0), degree=2).links.shape
+    (6, 2)
     """
     import networkx
 
@@ -125,7 +115,7 @@ def random_regular(
             "nodes times degree must be even"
         )
     graph = _connected(lambda seed: networkx.random_regular_graph(degree, nodes, seed), generator)
-    return _delays(compute, nodes, graph, latency_ms, generator)
+    return _linked(compute, nodes, graph, latency_ms, generator)
 
 
 @topologies
@@ -137,7 +127,7 @@ def watts_strogatz(
     degree: Annotated[int, Field(ge=2), AtMost("nodes.others", "the number of other nodes")],
     rewired: Annotated[float, Field(ge=0, le=1)] = 0.1,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
-) -> Matrix:
+) -> Graph:
     """Link nodes to near neighbours in a ring, and some of these links across it: a small world.
 
     Args:
@@ -149,20 +139,20 @@ def watts_strogatz(
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds along the quickest path, shape (compute, nodes).
+        The graph.
 
     Reference:
         Watts and Strogatz, Collective dynamics of small-world networks, Nature 1998.
 
-    >>> watts_strogatz(2, 8, np.random.default_rng(0), degree=4).shape
-    (2, 8)
+    >>> watts_strogatz(2, 8, np.random.default_rng(0), degree=4).links.shape
+    (16, 2)
     """
     import networkx
 
     graph = _connected(
         lambda seed: networkx.watts_strogatz_graph(nodes, degree, rewired, seed), generator
     )
-    return _delays(compute, nodes, graph, latency_ms, generator)
+    return _linked(compute, nodes, graph, latency_ms, generator)
 
 
 @topologies
@@ -173,7 +163,7 @@ def barabasi_albert(
     *,
     attached: Annotated[int, Field(ge=1), AtMost("nodes.others", "the number of other nodes")],
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
-) -> Matrix:
+) -> Graph:
     """Let nodes join one by one and link to those that have many links: few hubs, many leaves.
 
     Args:
@@ -184,20 +174,20 @@ def barabasi_albert(
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds along the quickest path, shape (compute, nodes).
+        The graph.
 
     Reference:
         Barabasi and Albert, Emergence of scaling in random networks, Science 1999.
 
-    >>> barabasi_albert(2, 8, np.random.default_rng(0), attached=2).shape
-    (2, 8)
+    >>> barabasi_albert(2, 8, np.random.default_rng(0), attached=2).links.shape
+    (12, 2)
     """
     import networkx
 
     graph = _connected(
         lambda seed: networkx.barabasi_albert_graph(nodes, attached, seed), generator
     )
-    return _delays(compute, nodes, graph, latency_ms, generator)
+    return _linked(compute, nodes, graph, latency_ms, generator)
 
 
 @topologies
@@ -208,7 +198,7 @@ def file(
     *,
     path: str,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
-) -> Matrix:
+) -> Graph:
     """Take the links from a file: GraphML (``.graphml``), or two nodes a line.
 
     Nodes are numbered from 0, compute nodes first, then the data holders; text after ``#`` is a
@@ -222,7 +212,7 @@ def file(
         latency_ms: the law of a link's latency.
 
     Returns:
-        Delays in seconds along the quickest path, shape (compute, nodes).
+        The graph.
 
     Raises:
         ValueError: the file cannot be read, names other nodes, or leaves some without a way.
@@ -247,7 +237,7 @@ def file(
         )
     if not networkx.is_connected(graph):
         raise ValueError(f"{where}: is in several pieces; every node must have a way to all others")
-    return _delays(compute, nodes, graph, latency_ms, generator)
+    return _linked(compute, nodes, graph, latency_ms, generator)
 
 
 def _connected(
@@ -269,29 +259,20 @@ def _connected(
     )
 
 
-def _delays(
+def _linked(
     compute: int,
     nodes: int,
     graph: networkx.Graph | Links,
     latency_ms: Part,
     generator: np.random.Generator,
-) -> Matrix:
-    """Draw a latency for each link, and return the delays along the quickest paths."""
+) -> Graph:
+    """Draw a latency for each link of nodes that all pass on what they hear."""
     links = _in_order(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
     seconds = latencies.build(latency_ms)(links, generator) / 1000.0
-    return _quickest(compute, nodes, links, seconds)
+    return Graph(compute, nodes, links, seconds, holders_relay=True)
 
 
 def _in_order(links: Links) -> Links:
     """Sort links by their ends: which latency a link draws must not depend on a library's order."""
     ends = np.sort(links, axis=1)
     return ends[np.lexsort((ends[:, 1], ends[:, 0]))]
-
-
-def _quickest(compute: int, nodes: int, links: Links, seconds: Vector) -> Matrix:
-    """Return the delay of the quickest path from each compute node, shape (compute, nodes)."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import dijkstra
-
-    graph = csr_array((seconds, links.T), shape=(nodes, nodes))
-    return np.asarray(dijkstra(graph, directed=False, indices=range(compute)))

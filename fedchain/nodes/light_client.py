@@ -14,7 +14,8 @@ from fedchain.ledger.block import Header, block_hash
 from fedchain.ledger.work import WorkKind, is_paid, target_from_compact, work_of
 
 KEPT_HEIGHTS = 64
-"""Headers this far below the head are forgotten: no honest reorganisation is that deep."""
+"""Headers this far below the head are forgotten: while no link breaks, no honest reorganisation is
+that deep."""
 KEPT_ORPHANS = 64
 """Unknown parents that headers wait for; the one asked for first makes room."""
 
@@ -33,18 +34,22 @@ class Above(NamedTuple):
 class LightClient:
     """The head of the chain with the most work, from the headers that have arrived."""
 
-    def __init__(self, genesis: Header, work: WorkKind = "hashcash") -> None:
+    def __init__(
+        self, genesis: Header, work: WorkKind = "hashcash", keep: int = KEPT_HEIGHTS
+    ) -> None:
         """Start at genesis.
 
         Args:
             genesis: the chain's first header.
             work: of the chain's rules.
+            keep: heights below the head that are remembered.
         """
         self.head = block_hash(genesis)
         """Hash of the head."""
         self.height = 0
         """Height of the head."""
         self._kind = work
+        self._keep = keep
         self._easiest = target_from_compact(genesis.bits)
         self._work = {self.head: Above(0, 0, b"")}
         self._refused: dict[bytes, None] = {}
@@ -85,7 +90,7 @@ class LightClient:
             Whether the head changed.
         """
         self._refused[name] = None
-        if len(self._refused) > KEPT_HEIGHTS:
+        if len(self._refused) > self._keep:
             self._refused.pop(next(iter(self._refused)))
         if name not in self._work:
             return False
@@ -120,7 +125,7 @@ class LightClient:
         return -self._work[name].work, name
 
     def _forget(self) -> None:
-        oldest = self.height - KEPT_HEIGHTS
+        oldest = self.height - self._keep
         while self._work[first := next(iter(self._work))].height < oldest:
             del self._work[first]
 

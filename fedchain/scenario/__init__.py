@@ -5,6 +5,7 @@ from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import (
     Attack,
     Evaluate,
+    Gossip,
     LedgerSettings,
     Misconduct,
     Nodes,
@@ -16,6 +17,7 @@ from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, ru
 __all__ = [
     "Attack",
     "Evaluate",
+    "Gossip",
     "LedgerSettings",
     "Misconduct",
     "Nodes",

@@ -28,6 +28,7 @@ from fedchain.scenario.sections import (
     MAX_ASKED,
     MAX_HOLDERS,
     Attack,
+    Gossip,
     Misconduct,
     Nodes,
     Scenario,
@@ -83,7 +84,7 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     values, found = examine_keys(Scenario, given, ())
     problems = [*map(_explained, found), *problems]
     problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
-    problems += _asked_problems(values)
+    problems += [*_asked_problems(values), *_partition_problems(values.get("gossip"))]
     problems += _attack_problems(values, attacks)
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
@@ -195,6 +196,13 @@ def _asked_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     if task.kind != NO_TASK and not nodes.holders:
         words = f"must be between 1 and {MAX_HOLDERS} (only task {NO_TASK} has no data holders)"
         yield Problem(("nodes", "holders"), f"{words}, got {nodes.holders}")
+
+
+def _partition_problems(gossip: Gossip | None) -> Iterator[Problem]:
+    for number, cut in enumerate(gossip.partitions if gossip else ()):
+        if cut.to_s <= cut.from_s:
+            words = f"must be above from_s ({cut.from_s:g}), got {cut.to_s:g}"
+            yield Problem(("gossip", "partitions", number, "to_s"), words)
 
 
 def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:

@@ -85,6 +85,60 @@ class LedgerSettings(Section):
     """Numbers in which the weights are stored and agreed on."""
 
 
+class Churn(Section):
+    """Nodes that leave and come back, again and again."""
+
+    away: Annotated[float, Field(gt=0, le=0.9)]
+    """Share of the time that each node is away, on average."""
+    stay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0
+    """Simulated seconds that a node stays, on average; both spans are exponential."""
+
+
+class Partition(Section):
+    """Two parts of the network that do not hear each other for a while."""
+
+    from_s: Annotated[float, Field(ge=0, le=1e9)]
+    """Simulated seconds at which the links between the parts break."""
+    to_s: Annotated[float, Field(gt=0, le=1e9)]
+    """Simulated seconds at which they heal."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the compute nodes, and of the data holders, that are cut off from the others."""
+
+
+class LateJoiners(Section):
+    """Nodes that are not there from the start."""
+
+    at_s: Annotated[float, Field(gt=0, le=1e9)]
+    """Simulated seconds at which they join."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the compute nodes, and of the data holders, that join late; one compute node is
+    always there."""
+
+
+class Gossip(Section):
+    """How blocks and messages travel over the links, and what goes wrong on the way."""
+
+    relay: Literal["push", "announce"] = "push"
+    """push: a node passes on what is new at once; announce: it names it, the other asks for it."""
+    bandwidth_mbit_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    """Megabits that a link carries in a second, each way; null: size does not matter."""
+    loss: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """Share of the transmissions over a link that are lost, and sent again."""
+    retry_s: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Simulated seconds after which what was lost is sent again."""
+    churn: Churn | None = None
+    """Nodes that leave, come back and catch up; null: nobody does."""
+    partitions: Annotated[tuple[Partition, ...], Field(max_length=64)] = ()
+    """When the network falls into two parts, and heals."""
+    late_joiners: LateJoiners | None = None
+    """Nodes that join later and catch up, headers first; null: all are there from the start."""
+
+    @property
+    def breaks(self) -> bool:
+        """Whether a link is ever down."""
+        return bool(self.churn or self.partitions or self.late_joiners)
+
+
 class Attack(Section):
     """Holders that misbehave, and the rounds in which they do; in YAML one flat block."""
 
@@ -178,6 +232,8 @@ class Scenario(Section):
     """Who acts."""
     network: Annotated[Part, FAMILIES["network"]] = Part("complete", {})
     """Who hears whom, and how fast."""
+    gossip: Gossip = Gossip()
+    """How items travel over the network's links, and what goes wrong on the way."""
     privacy: Annotated[
         Part, FAMILIES["mechanism"], Field(examples=["{kind: gaussian, epsilon: 8.0, clip: 0.1}"])
     ]

@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 
 from fedchain.network.latencies import latencies
+from fedchain.network.spreading import quickest
 from fedchain.network.topology import topologies
 from fedchain.registry import Part
 
 
 def delays(block: dict, nodes: int = 10, seed: int = 0, compute: int = 4):
+    """Return the seconds from each compute node to each node, shape (compute, nodes)."""
     part = topologies.check(block)
-    return topologies.build(part, compute, nodes, np.random.default_rng(seed))
+    graph = topologies.build(part, compute, nodes, np.random.default_rng(seed))
+    rows = np.full((compute, nodes), np.inf)
+    for node in range(compute):
+        lanes = graph.lanes(node, "everybody", relayed=True)
+        spread = quickest(lanes, lanes.seconds, node)
+        rows[node, spread.nodes] = spread.times_s
+    return rows
 
 
 BLOCKS = {

@@ -24,7 +24,7 @@ def regardless(scene: Scene, deeds: Counter[str]) -> list[Send]:
     if not scene.own:
         return at_once(scene)
     deeds["invalid blocks" if not scene.accepted else "valid blocks"] += 1
-    return at_once(scene) if scene.accepted else [Send(scene.block, "everybody")]
+    return at_once(scene) if scene.accepted else [Send(scene.block, "everybody", relayed=False)]
 
 
 @misconducts

@@ -47,12 +47,14 @@ def spam(
             )
             for count, noise in enumerate(made)
         ]
-        sends = [Send(Block(header, scene.block.messages), "everybody") for header in junk]
+        sends = [
+            Send(Block(header, scene.block.messages), "everybody", relayed=False) for header in junk
+        ]
         for count in range(messages if scene.block.messages else 0):
             model = scene.block.messages[count % len(scene.block.messages)]
             signature = digest(place.seed, "spam", place.node, name, "message", count) * 2
             message = replace(model, parent=name, round=height + 1, signature=signature)
-            sends.append(Send(message, "compute"))
+            sends.append(Send(message, "compute", relayed=False))
         deeds["made-up blocks"] += len(junk)
         deeds["made-up messages"] += len(sends) - len(junk)
         return [*at_once(scene), *sends]
