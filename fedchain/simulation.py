@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from fedchain.arrays import Vector
@@ -51,14 +51,6 @@ from fedchain.world import World, deepest_fork
 
 Ask = Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]
 """(weights (d,), holders) to what they say, some of them at a time."""
-
-
-@dataclass(frozen=True)
-class Waited:
-    """A message that came to a node before it had caught up with what it had missed."""
-
-    message: Message
-    """The message."""
 
 
 class Node(Protocol):
@@ -204,21 +196,18 @@ class Simulation:
     def _due(self, event: Event) -> object | None:
         """Return what a node acts on now; nothing yet while it is away or catches up.
 
-        Blocks come as they come: they are what it catches up with. A message that has waited
-        for that is of no use if the block that could carry it has come meanwhile.
+        Blocks come as they come: they are what it catches up with.
         """
         payload: object = event.payload
-        if isinstance(payload, Block | Objection):
+        if not self._world.scenario.gossip.breaks or isinstance(payload, Block | Objection):
             return payload
         ready_s = self._network.ready(event.to, event.time_s)
         if ready_s > event.time_s:
-            later = Waited(payload) if isinstance(payload, Message) else payload
-            self._queue.put(ready_s, event.to, later)
+            self._queue.put(ready_s, event.to, payload)
             return None
-        if isinstance(payload, Waited):
-            message = payload.message
-            return message if message.round > self.compute[event.to].chain.height else None
-        return payload
+        # After an outage nobody passes on a message that no block can carry any more.
+        late = isinstance(payload, Message) and self.compute[event.to].is_over(payload)
+        return None if late else payload
 
     def _post(self, sender: int, sends: list[Send], now_s: float) -> None:
         for send in sends:

@@ -162,6 +162,10 @@ class ComputeNode:
             case _:
                 return []
 
+    def is_over(self, message: Message) -> bool:
+        """Say whether a message is of a round whose messages are no longer kept."""
+        return message.round < self.chain.height - KEPT_ROUNDS
+
     @property
     def _height(self) -> int:
         """Height of the block to build on."""
