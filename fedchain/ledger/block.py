@@ -78,7 +78,7 @@ class Block:
     @remembered
     def _content(self) -> bytes:
         body = b"".join(content_of(message) for message in self.messages)
-        return hashlib.sha256(encode_header(self.header) + body).digest()
+        return hashlib.sha256(block_hash(self.header) + body).digest()
 
     @remembered
     def _size(self) -> int:

@@ -20,9 +20,6 @@ KEPT_HEIGHTS = 1024
 """Blocks this far below the head are forgotten, and so is what could fork off them; with a
 retarget window at least two windows are kept."""
 
-SWEEPS = 4
-"""How often a chain looks for what to forget while it grows by what it keeps."""
-
 Kind = Literal["extended", "reorganised", "side", "known", "orphan"]
 
 
@@ -328,7 +325,7 @@ class Chain:
         if self._keep is None:
             return
         lowest = self.height - self._keep
-        if lowest <= self._lowest + self._keep // SWEEPS:
+        if lowest < self._lowest + self._keep:  # seldom: a sweep looks at all that is kept
             return
         # The tree forgets what all chains have: what stays here must be above, without exception.
         seen, tree = self._seen_ms, self._tree

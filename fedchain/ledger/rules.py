@@ -12,6 +12,7 @@ from fedchain.ledger.codec import Storage
 from fedchain.ledger.encoding import Reader, decoded, fixed, real, text, unsigned
 from fedchain.ledger.merkle import HASH
 from fedchain.ledger.message import Limits
+from fedchain.ledger.remembered import remembered
 from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.work import WorkKind
 
@@ -68,16 +69,24 @@ class Rules:
     max_ahead_ms: int
     """How far ahead of a node's clock a block's time may be, milliseconds."""
 
+    @remembered
+    def _hash(self) -> bytes:
+        return hashlib.sha256(encode_rules(self)).digest()
+
+    @remembered
+    def _limits(self) -> Limits:
+        registered = self.identity == "registered"
+        return Limits(self.dimension, self.holders if registered else MOST_OPEN_MESSAGES)
+
 
 def limits_of(rules: Rules) -> Limits:
     """Return what decoders accept under these rules."""
-    registered = rules.identity == "registered"
-    return Limits(rules.dimension, rules.holders if registered else MOST_OPEN_MESSAGES)
+    return rules._limits
 
 
 def rules_hash(rules: Rules) -> bytes:
     """Return the SHA-256 of the rules' canonical bytes: in every header, 32 bytes."""
-    return hashlib.sha256(encode_rules(rules)).digest()
+    return rules._hash
 
 
 def genesis(rules: Rules, state: State) -> Block:

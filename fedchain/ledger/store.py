@@ -40,6 +40,7 @@ class Store:
         self.rules: Rules = decode_rules(database.read_meta(connection)["rules"])
         self.highest = database.highest(connection)
         """Greatest height of a block when the ledger was opened: above it nothing is recalled."""
+        self._top = self.highest  # a block above it cannot be here: nobody has to ask
         self._last: tuple[bytes, Block] | None = None
         self._end: tuple[BlockRow, BlockRow] | None = None
         self._writer, self._most_waiting = Writer(folder), most_waiting(self.rules)
@@ -148,18 +149,19 @@ class Store:
             ValueError: the state is not the one that the header commits to.
         """
         self._settle(self._most_waiting - 1)
-        if self.has(block_hash(block.header)):
+        header = block.header
+        if header.height <= self._top and self.has(block_hash(header)):
             return
-        parent = self._named(block.header.parent)
-        check_state(block.header, state)
         newest, head = self._end or self._stored_end()
-        work = int.from_bytes(parent.work, "big") + work_of(block.header.bits)
+        parent = newest if header.parent == newest.hash else self._named(header.parent)
+        check_state(header, state)
+        work = int.from_bytes(parent.work, "big") + work_of(header.bits)
         row = database.sealed_row(
             newest.sequence + 1, block, address_of(block.messages), work, now_ms, newest.seal
         )
         best = row if row.work > head.work else head
         self._writer.put(Waiting(row, block, state, best.hash))
-        self._end = row, best
+        self._end, self._top = (row, best), max(self._top, header.height)
 
     def flush(self) -> None:
         """Wait until everything that was appended is on disk.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import time
@@ -239,10 +240,14 @@ def drawn_tries(bits: int, uniform: float) -> int:
     >>> drawn_tries(0x1d00ffff, 0.5)
     2977089899
     """
+    return max(1, math.ceil(math.log1p(-uniform) / _log_of_failing(bits)))
+
+
+@functools.lru_cache(64)
+def _log_of_failing(bits: int) -> float:
+    """Return the logarithm of the probability that a try fails, minus infinity for certain ones."""
     success = (target_from_compact(bits) + 1) / 2**256
-    if success >= 1.0:
-        return 1
-    return max(1, math.ceil(math.log1p(-uniform) / math.log1p(-success)))
+    return math.log1p(-success) if success < 1.0 else -math.inf
 
 
 def search(prefix: bytes, first_nonce: int, tries: int, target: int) -> int | None:

@@ -56,7 +56,7 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._jobs: deque[Future[None]] = deque()
-        self._failed = False
+        self._failed = self._called = False
         self.waiting: dict[bytes, Waiting] = {}
         """What is appended and not on disk yet, by hash, in order."""
 
@@ -67,7 +67,9 @@ class Writer:
             waiting: the block and all that is written of it.
         """
         self.waiting[waiting.row.hash] = waiting
-        self._jobs.append(self._thread.submit(self._write, waiting.row))
+        if not self._called:  # else the thread has not looked yet, and will find this one too
+            self._called = True
+            self._jobs.append(self._thread.submit(self._write))
 
     def settle(self, most: int = 0) -> None:
         """Wait until at most so many blocks wait.
@@ -75,7 +77,7 @@ class Writer:
         Raises:
             RunError: the disk is full or may not be written; the run can be resumed.
         """
-        while self._jobs and (len(self._jobs) > most or self._jobs[0].done()):
+        while self._jobs and (len(self.waiting) > most or self._jobs[0].done()):
             try:
                 self._jobs[0].result()
             except RunError:
@@ -100,11 +102,12 @@ class Writer:
             if self._connection is not None:
                 self._connection.close()
 
-    def _write(self, row: BlockRow) -> None:
-        """Write all blocks that wait, if the one of this row still does."""
-        if self._failed or row.hash not in self.waiting:
-            return
+    def _write(self) -> None:
+        """Write all blocks that wait."""
+        self._called = False  # first of all: what comes after the look has to call again
         several = list(self.waiting.values())
+        if self._failed or not several:
+            return
         try:
             if self._connection is None:
                 self._connection = database.connect_to_write(self._folder / database.FILE)
@@ -116,7 +119,7 @@ class Writer:
         except (OSError, sqlite3.Error) as error:
             self._failed = True
             raise RunError(
-                f"{self._folder}: cannot write block {row.height}: {error}; "
+                f"{self._folder}: cannot write block {several[0].row.height}: {error}; "
                 "all blocks before it are whole, and the run can be resumed"
             ) from error
         for written in several:
