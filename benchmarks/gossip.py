@@ -2,8 +2,7 @@
 
 Every node has a chain of its own, and every block is announced, asked for and delivered link by
 link. Once as it is, and once with a tenth of all transmissions lost, nodes that come and go, and
-a partition that heals. Prints wall time, memory, deliveries a second, and whether all nodes end
-with one head.
+a partition that heals. Prints wall time, memory and deliveries a second.
 
     python benchmarks/gossip.py
 """

@@ -52,6 +52,7 @@ def begun(world: World) -> dict[str, Any]:
         "stale_blocks": 0,
         "reorganisations": 0,
         "chain": {},
+        "traffic": {},
         "silenced": 0,
         "refused": 0,
         "evidence": 0,

@@ -178,6 +178,21 @@ def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _traffic_lines(traffic: Mapping[str, Any]) -> list[str]:
+    """Return what went over the links; nothing of a run that has not come to its end."""
+    if not traffic:
+        return []
+    miners, holders = traffic["nodes"], traffic["holders"]
+    sent = sum(node["sent"] for node in miners) + holders["sent"]
+    received = sum(node["received"] for node in miners) + holders["received"]
+    lost = f", {(sent - received) / 1e6:.3g} MB of it lost" if sent > received else ""
+    return [
+        f"traffic   {sent / 1e6:.3g} MB sent over the links{lost}; "
+        f"compute nodes received {(received - holders['received']) / 1e6:.3g} MB, "
+        f"holders {holders['received'] / 1e6:.3g} MB"
+    ]
+
+
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return status, privacy, robustness, ledger, time and the next command."""
     epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
@@ -212,6 +227,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         f"ledger    head {head}, {summary['stale_blocks']} stale, "
         f"{summary['reorganisations']} reorganisations",
         *([f"blocks    {', '.join(won)}{more} of them by node 0, 1, .."] if won else ()),
+        *_traffic_lines(summary["traffic"]),
         *_dishonest_lines(summary),
         f"seconds   {seconds['total']:.1f} in all ({stages})",
         f"memory    {summary['peak_rss_mb']:.0f} MB",

@@ -32,6 +32,7 @@ SUMMARISED = (
     "stale_blocks",
     "reorganisations",
     "chain",
+    "traffic",
     "silenced",
     "refused",
     "evidence",

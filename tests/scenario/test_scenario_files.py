@@ -70,6 +70,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "selfish_mining.yaml",
         "double_spend.yaml",
         "stale_blocks.yaml",
+        "partition.yaml",
     }
     readme = (FILES[0].parent / "README.md").read_text()
     assert all(name in readme for name in names)

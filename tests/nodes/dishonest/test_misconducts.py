@@ -156,7 +156,8 @@ def test_blocks_on_stale_parents_and_late_ones_are_valid_and_end_as_stale(kind):
     found = ran(kind)
     done = sum(deeds(found).values())
     assert done > 0
-    assert shown(found, "node", "c1")["stale_blocks"] >= done - 1
+    last = found.metrics[-1]["miner"] == LIAR  # which no block decides against: hashes do
+    assert shown(found, "node", "c1")["stale_blocks"] >= done - 1 - last
     assert found.manifest["refused"] == 0
     assert found.manifest["stale_blocks"] >= done - 1  # a late one may win an equal race
     assert found.verify().ok
