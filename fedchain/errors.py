@@ -80,3 +80,7 @@ class InvalidMessage(LedgerError):
 
 class InvalidBlock(LedgerError):
     """A block that a node must refuse; the text is the reason."""
+
+
+class WrongMessages(InvalidBlock):
+    """A header with messages that it does not commit to: the block itself may be good."""

@@ -13,7 +13,6 @@ from fedchain.ledger.message import (
     Limits,
     Message,
     content_of,
-    message_id,
     message_parts,
     message_size,
     read_message,
@@ -51,7 +50,7 @@ class Header:
     address: bytes
     """SHA-256 of the compute node's public key, 32 bytes."""
     messages_root: bytes
-    """RFC 6962 root over the message ids, 32 bytes."""
+    """RFC 6962 root over the contents of the messages, signatures included, 32 bytes."""
     weights_hash: bytes
     """Hash of the weights after this block, 32 bytes."""
     memory_hash: bytes
@@ -91,10 +90,10 @@ def block_hash(header: Header) -> bytes:
 
 
 def content_of_block(block: Block) -> bytes:
-    """Return the SHA-256 of everything, signatures included.
+    """Return the SHA-256 of everything that came, signatures included.
 
-    The block's hash covers message ids, not signatures: two copies of one block can differ in
-    validity, and what is remembered about one must not be said of the other.
+    A header can come with messages that are not its own, and what is remembered about one copy
+    must not be said of the other.
     """
     return block._content
 
@@ -109,8 +108,12 @@ def block_size(block: Block) -> int:
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
-    """Return the root over the ids of the messages, 32 bytes."""
-    return merkle.root([message_id(message) for message in messages])
+    """Return the root over the contents of the messages, 32 bytes.
+
+    Signatures are under it: a copy of a block in which one was changed is told from the block by
+    anybody who has the header, and says nothing against its maker.
+    """
+    return merkle.root([content_of(message) for message in messages])
 
 
 def header_prefix(header: Header) -> bytes:

@@ -13,7 +13,7 @@ from fedchain.ledger.library import Library
 from fedchain.ledger.orphans import Orphans
 from fedchain.ledger.rules import Rules, chain_id_of
 from fedchain.ledger.state import State
-from fedchain.ledger.validity import Transition, check_header, label
+from fedchain.ledger.validity import Transition, check_header, check_messages_root, label
 from fedchain.ledger.work import is_paid, target_from_compact
 
 KEPT_HEIGHTS = 1024
@@ -208,6 +208,8 @@ class Chain:
             What became of it.
 
         Raises:
+            WrongMessages: its messages are not those that the header commits to; the chain is as
+                before, and the block may still come.
             InvalidBlock: it breaks a rule; the chain is as before.
         """
         try:
@@ -246,6 +248,7 @@ class Chain:
         easiest = target_from_compact(self.rules.bits)
         if target > easiest or not is_paid(self.rules.work, name, target):
             raise InvalidBlock(f"{label(header)}: nonce: its work is below that of any block")
+        check_messages_root(block)
         self._orphans.add(name, block)
         return Added("orphan", self.head)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
 from fedchain.ledger.block import Block, block_hash, content_of_block
 from fedchain.ledger.block_tree import BlockTree
 from fedchain.ledger.encoding import unsigned
@@ -181,17 +181,20 @@ class Library:
             transition: the step that the rules name.
 
         Raises:
+            WrongMessages: its messages are not those that the header commits to.
             InvalidBlock: a rule is broken.
         """
         try:
             content = content_of_block(block)
         except EncodingError as error:
-            raise InvalidBlock(f"{label(block.header)}: messages: {error}") from error
+            raise WrongMessages(f"{label(block.header)}: messages: {error}") from error
         verdict = self._verdicts.get(content)
         if verdict is None:
             try:
                 parent = state_of(block.header.parent)
                 after = check_block(block, rules, chain_id, parent, transition, self.check_message)
+            except WrongMessages:
+                raise
             except InvalidBlock as error:
                 self._verdicts.put(content, str(error))
                 raise

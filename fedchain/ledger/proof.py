@@ -17,7 +17,7 @@ from fedchain.ledger import block as blocks
 from fedchain.ledger import database
 from fedchain.ledger.block import Header, block_hash, decode_header, encode_header
 from fedchain.ledger.merkle import HASH, InclusionProof, Tree, root_from_path
-from fedchain.ledger.message import Message, decode_bare, encode_bare, message_id
+from fedchain.ledger.message import Message, content_of, decode_bare, encode_bare, message_id
 from fedchain.ledger.rules import Rules, decode_rules, encode_rules, rules_hash
 from fedchain.ledger.store import Store
 from fedchain.ledger.validity import check_bare
@@ -128,7 +128,8 @@ def prove(store: Store, found: Found) -> Proof:
     if found.id not in ids:
         raise LedgerError(f"messages: block {found.block.hex()[:8]} has not what its rows say")
     index = ids.index(found.id)
-    path = Tree(ids).proof(index).path
+    leaves = [content_of(message) for message in block.messages]
+    path = Tree(leaves).proof(index).path
     proof = Proof(
         block=found.block,
         header=encode_header(block.header),
@@ -168,8 +169,8 @@ def check(proof: Proof) -> Proven:
         raise LedgerError(
             f"id: is {_short(proof.id)}; the message's is {_short(message_id(message))}"
         )
-    if _root(proof) != header.messages_root:
-        raise LedgerError("path: does not lead from the id to the header's messages_root")
+    if _root(content_of(message), proof.path) != header.messages_root:
+        raise LedgerError("path: does not lead from the message to the header's messages_root")
     check_bare(message, rules, header)
     identity = ("identity",) if rules.identity == "registered" else ()
     work = ("work",) if rules.work == "hashcash" else ()
@@ -241,12 +242,12 @@ def _sides(index: int, size: int) -> Iterator[Side]:
         place, last = place >> 1, last >> 1
 
 
-def _root(proof: Proof) -> bytes:
+def _root(leaf: bytes, steps: tuple[tuple[Side, bytes], ...]) -> bytes:
     # Index and size of a tree are not tied to its root, for some pairs share one shape; sides
     # are. They are the binary digits of a place in a full tree.
-    place = sum(1 << i for i, (side, _) in enumerate(proof.path) if side == "left")
-    path = tuple(node for _, node in proof.path)
-    return root_from_path(proof.id, InclusionProof(place, 1 << len(path), path))
+    place = sum(1 << i for i, (side, _) in enumerate(steps) if side == "left")
+    path = tuple(node for _, node in steps)
+    return root_from_path(leaf, InclusionProof(place, 1 << len(path), path))
 
 
 def _check_work(header: Header, rules: Rules) -> None:

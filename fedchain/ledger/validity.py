@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from fedchain.arrays import EXPONENT
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
 from fedchain.ledger import block as blocks
 from fedchain.ledger import message as messages
 from fedchain.ledger.block import Block, Header, block_hash, messages_root
@@ -139,9 +139,11 @@ def check_block(
         The state after the block.
 
     Raises:
+        WrongMessages: its messages are not those that the header commits to.
         InvalidBlock: a rule is broken; the text names the block and the reason.
     """
     where = label(block.header)
+    check_messages_root(block)
     if problem := _messages_problem(block, rules):
         raise InvalidBlock(f"{where}: {problem}")
     try:
@@ -155,6 +157,25 @@ def check_block(
     if problem := _state_problem(block.header, after, rules):
         raise InvalidBlock(f"{where}: {problem}")
     return after
+
+
+def check_messages_root(block: Block) -> None:
+    """Check that messages are those that the header commits to, signatures included.
+
+    Comes before every other rule on them: anybody can put other messages under somebody's header,
+    and no fault of theirs is one of the block.
+
+    Raises:
+        WrongMessages: they are not.
+    """
+    try:
+        root = messages_root(block.messages)
+    except EncodingError as error:
+        raise WrongMessages(f"{label(block.header)}: messages: {error}") from error
+    if root != block.header.messages_root:
+        raise WrongMessages(
+            f"{label(block.header)}: messages_root: is not the root of its messages"
+        )
 
 
 def label(header: Header) -> str:
@@ -276,13 +297,7 @@ def _messages_problem(block: Block, rules: Rules) -> str | None:
     count, most = len(block.messages), limits_of(rules).messages
     if not rules.quorum <= count <= most:
         return f"messages: got {count}; must be {rules.quorum} (the quorum) to {most}"
-    try:
-        ids = [message_id(message) for message in block.messages]
-        root = messages_root(block.messages)
-    except EncodingError as error:
-        return f"messages: {error}"
-    if root != block.header.messages_root:
-        return "messages_root: is not the root of its messages"
+    ids = [message_id(message) for message in block.messages]
     if any(left >= right for left, right in pairwise(ids)):
         return "messages: must stand in ascending order of their ids, each once"
     if len({message.public_key for message in block.messages}) < count:

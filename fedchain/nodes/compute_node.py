@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
 from fedchain.events import Send
 from fedchain.ledger.block import VERSION, Block, Header, block_hash, header_prefix, messages_root
 from fedchain.ledger.chain import Added, Chain
@@ -186,6 +186,10 @@ class ComputeNode:
             if self.findings.knows(name) or name in self.chain:
                 return []
             added = self._add(block, now_s)
+        except WrongMessages as error:
+            # The header may be that of a good block: no reason to warn of it, or to forget it.
+            self.findings.refuse_block(now_s, block.header, str(error))
+            return []
         except (InvalidBlock, EncodingError) as error:
             return self._object(block, str(error), now_s)
         sends = [send for orphan, why in added.refused for send in self._object(orphan, why, now_s)]
@@ -212,7 +216,7 @@ class ComputeNode:
         if self.schedule.honest:
             self.findings.refuse_block(now_s, block.header, reason)
             return
-        self.findings.ignore(block_hash(block.header))
+        self.findings.ignore(block.header)
         self.claims[block_hash(block.header)] = self._claim
         if len(self.claims) > KEPT_CLAIMS:
             self.claims.popitem(last=False)
@@ -230,6 +234,7 @@ class ComputeNode:
 
     def _object(self, block: Block, reason: str, now_s: float) -> list[Send]:
         self.findings.refuse_block(now_s, block.header, reason)
+        self.findings.ignore(block.header)
         if not worked(block.header, self._rules.work):
             return []
         return [Send(Objection(block, self.node), "everybody")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
@@ -93,17 +94,17 @@ class Findings:
         self._refuse(Refusal(time_s, "message", name, message.round, b"", reason))
 
     def refuse_block(self, time_s: float, header: Header, reason: str) -> None:
-        """Note that a block was not accepted; the same one is not noted again."""
+        """Note that a block was not accepted."""
         try:
             name = block_hash(header)
         except EncodingError:
             name = b""
-        self.ignore(name)
         self._refuse(Refusal(time_s, "block", name, header.height, header.address, reason))
 
-    def ignore(self, name: bytes) -> None:
-        """Have a block count as refused already."""
-        _keep(self._refused, name, None)
+    def ignore(self, header: Header) -> None:
+        """Have a block count as refused for good, so that it is not looked at again."""
+        with contextlib.suppress(EncodingError):  # what has no encoding has no name to know
+            _keep(self._refused, block_hash(header), None)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
         """Note who made an accepted block, and whether it is a second one on the same parent."""

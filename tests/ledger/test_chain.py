@@ -395,6 +395,6 @@ def test_a_fork_off_a_forgotten_block_waits_and_changes_nothing():
     late = WORLD.block(grown(keep=None)[0], block_hash(blocks[0].header), holders=range(2))
     assert chain.add(late, 10**6).kind == "orphan"
     assert chain.stale == 0
-    fresh = WORLD.block(chain, block_hash(blocks[-2].header), holders=range(2))
+    fresh = WORLD.block(chain, block_hash(blocks[-3].header), holders=range(2))
     assert chain.add(fresh, 10**6).kind == "side"
     assert chain.stale == 1

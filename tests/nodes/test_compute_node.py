@@ -163,6 +163,37 @@ def test_a_wrong_block_is_refused_and_the_head_stays(made):
     assert made.chain.head == WORLD.chain_id
 
 
+def copies(block):
+    """Return a block's header with messages that are not its own, as anybody can send it."""
+    first, *rest = block.messages
+    flipped = bytes([first.signature[0] ^ 1]) + first.signature[1:]
+    return [
+        Block(block.header, ()),
+        Block(block.header, (replace(first, signature=flipped), *rest)),
+        Block(block.header, (replace(first, public_key=b"short"), *rest)),
+        Block(block.header, (*block.messages, block.messages[-1])),
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("known", [True, False])
+def test_a_header_with_other_messages_says_nothing_against_its_block(made, number, known):
+    below, *_ = WORLD.grow(WORLD.chain(), 1)
+    other = WORLD.chain()
+    other.add(below, 9000)
+    block = WORLD.block(other)
+    if known:
+        made.node.receive(below, 3.0)
+    assert made.node.receive(copies(block)[number], 3.0) == []
+    (refusal,) = made.node.findings.refusals
+    assert (refusal.what, refusal.id) == ("block", block_hash(block.header))
+    assert "messages" in refusal.reason
+    made.node.receive(block, 3.0)
+    made.node.receive(below, 3.0)
+    assert made.chain.head == block_hash(block.header)
+    assert len(made.node.findings.refusals) == 1
+
+
 def test_an_orphan_that_turns_out_wrong_is_refused_with_its_reason(made):
     other = WORLD.chain()
     first = WORLD.grow(other, 1)[0]

@@ -32,7 +32,7 @@ def test_a_refused_block_is_known_again_for_a_while(monkeypatch):
     found = Findings()
     headers = [replace(HEADER, nonce=nonce) for nonce in range(3)]
     for header in headers:
-        found.refuse_block(1.0, header, "why")
+        found.ignore(header)
     assert [found.knows(block_hash(header)) for header in headers] == [False, True, True]
 
 
