@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Vector
 
+FEW = 32
+"""Deliveries of one send that are sorted here: numpy lets go of the interpreter's lock to sort,
+and the thread that writes the ledger is quick to take it."""
 Group = Literal["everybody", "compute"]
 """Whom something is for: all nodes, or the compute nodes."""
 
@@ -31,9 +35,8 @@ class Send:
     """Whether others pass it on: what honest nodes refuse reaches the sender's neighbours alone."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """A delivery that has come due."""
+class Event(NamedTuple):
+    """A delivery that has come due; there is nothing that a run makes more of."""
 
     time_s: float
     """Simulated seconds since genesis."""
@@ -73,12 +76,10 @@ class EventQueue:
         """Put a delivery to each of these nodes, each at its own time, shapes (n,)."""
         if not len(times_s):
             return
-        order = np.argsort(times_s, kind="stable")
-        places = (order + self._count).tolist()
-        rest = zip(times_s[order].tolist(), places, to[order].tolist(), strict=True)
+        rest = _few(times_s, to, self._count) if len(to) <= FEW else _many(times_s, to, self._count)
         heapq.heappush(self._heap, (*next(rest), payload, rest))
-        self._count += len(order)
-        self._waiting += len(order)
+        self._count += len(to)
+        self._waiting += len(to)
 
     def take(self) -> Event:
         """Take the earliest delivery out."""
@@ -92,6 +93,16 @@ class EventQueue:
         return Event(time_s, to, payload)
 
 
+def _few(times_s: Vector, to: npt.NDArray[np.int64], first: int) -> _Rest:
+    return iter(sorted(zip(times_s.tolist(), itertools.count(first), to.tolist(), strict=False)))
+
+
+def _many(times_s: Vector, to: npt.NDArray[np.int64], first: int) -> _Rest:
+    order = np.argsort(times_s, kind="stable")
+    places = (order + first).tolist()
+    return zip(times_s[order].tolist(), places, to[order].tolist(), strict=True)
+
+
 _Rest = Iterator[tuple[float, int, int]]
-"""What else a send delivers: time, place in the order, node."""
+"""What a send delivers: time, place in the order, node."""
 _NONE: _Rest = iter(())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
@@ -55,6 +58,22 @@ def keep_freed_memory() -> None:
         library.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
         library.mallopt(M_TOP_PAD, 1 << 26)
         library.mallopt(M_ARENA_MAX, 2)  # what one thread has freed another may have
+
+
+@contextlib.contextmanager
+def start_up_passed_over() -> Iterator[None]:
+    """While this lasts, spare the collector of cycles what is there already: modules and parts.
+
+    They are many and they stay; looking at them again and again is a twentieth of a long run.
+
+    >>> with start_up_passed_over():
+    ...     pass
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def cache_folder() -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fedchain.arrays import Vector
-from fedchain.learning.evaluation import Measured
+from fedchain.learning.evaluation import UNMEASURED, Measured
 from fedchain.ledger.block import Block
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.message import message_id
@@ -145,9 +145,9 @@ class Observer:
             miner=self._miners[block.header.address],
             time_s=round(time_s, 6),
             messages=len(block.messages),
-            used=int(used.sum()),
-            byzantine=int(attacked.sum()),
-            byzantine_used=int((used & attacked).sum()),
+            used=int(np.count_nonzero(used)),
+            byzantine=int(np.count_nonzero(attacked)),
+            byzantine_used=int(np.count_nonzero(used & attacked)),
             epsilon=self._worst.epsilon if self._worst else None,
             releases=self._worst.releases if self._worst else 0,
             stale_blocks=self._chain.stale,
@@ -186,9 +186,7 @@ class Observer:
     def _metrics(self, name: bytes, height: int) -> Future[Measured]:
         if height % self._measured_every == 0 or height == self._chain.rules.rounds:
             return self._measure(name, self._state_of(name).weights)
-        nothing: Future[Measured] = Future()
-        nothing.set_result(Measured({}))
-        return nothing
+        return UNMEASURED
 
     def _outcome(self, block: Block) -> Outcome:
         return self._steps.outcome(self._state_of(block.header.parent), block.messages)

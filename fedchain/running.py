@@ -15,10 +15,11 @@ from fedchain.arrays import Vector
 from fedchain.audience import NOBODY, Audience
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError
-from fedchain.learning.evaluation import Evaluations, Measured
+from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.learning.task import Array
 from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.store import Store
+from fedchain.machine import start_up_passed_over
 from fedchain.nodes.data_holder import BUDGET_SPENT
 from fedchain.privacy.agreement import cross_checked
 from fedchain.registry import Part
@@ -218,6 +219,7 @@ def _to_the_end(
         contextlib.closing(EventLog(path / EVENTS)) as events,
         _asking(engine, world) as ask,
         contextlib.closing(Evaluations(world.task)) as evaluations,
+        start_up_passed_over(),
     ):
         _same_genesis(path, store, world)
         keys = world.scenario.nodes.asked * world.scenario.rounds  # what takes long at the start
@@ -262,12 +264,10 @@ def _play(
     """Play the events from genesis on, and write down every round as it ends."""
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
+        if not world.task.learns:
+            return UNMEASURED
         known = events.metrics_of(block.hex())
-        if not known and world.task.learns:
-            return evaluations.begin(weights)
-        replayed: Future[Measured] = Future()
-        replayed.set_result(Measured(known))
-        return replayed
+        return already(Measured(known)) if known else evaluations.begin(weights)
 
     simulation = Simulation(world, store, ask, measure, Stopwatch())
     log.info("%d blocks are on disk, %d events", len(store), events.recorded)
@@ -279,7 +279,8 @@ def _play(
             events.write("message", message)
         events.write("round", record)
         events.flush()
-        log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
+        if record.metrics:  # a chain on which nothing is learned has too many rounds to tell of
+            log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
         audience.hears(record, messages)
     for message in simulation.stragglers():
         events.write("message", message)
@@ -291,6 +292,7 @@ def _play(
 
 def _status(simulation: Simulation, world: World) -> str:
     if simulation.chain.height >= world.rules.rounds:
+        log.info("finished at height %d", simulation.chain.height)
         return "finished"
     silent = set(simulation.silent.values())
     log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))

@@ -43,7 +43,7 @@ from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked, Spoken
 from fedchain.observer import Measure, Observer, Released, finite
 from fedchain.privacy.budget import Budget
-from fedchain.randomness import digest, uniform
+from fedchain.randomness import digest, uniforms
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
@@ -91,7 +91,7 @@ class Simulation:
         limits, threads = limits_of(world.rules), os.cpu_count() or 1
         self._library = sized(limits, store.state, store.block, threads)
         self._ask, self._cohort = ask, Cohort(self._hear)
-        self._queue = EventQueue()
+        self._queue, self._breaks = EventQueue(), world.scenario.gossip.breaks
         self._deepest = deepest_fork(world.scenario)
         self._network = Network(world.graph, world.scenario.gossip, world.scenario.seed)
         self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
@@ -132,22 +132,26 @@ class Simulation:
         nodes: tuple[Node, ...] = (*self.compute, *self.seats)
         for node in nodes:
             self._post(node.node, node.start(), 0.0)
-        chain, head = self.chain, b""
         while self._queue:
-            event = self._queue.take()
-            with self._watch("network"):
-                payload = self._due(event)
-                if payload is not None:
-                    sends = nodes[event.to].receive(payload, event.time_s)
-                    self._post(event.to, sends, event.time_s)
-            if chain.head == head:
-                continue
-            head = chain.head
+            now_s = self._play(nodes, self.chain)
             for block in self._observer.new_blocks():
                 yield from self._told()
-                record, measuring = self._observer.round_record(block, event.time_s)
+                record, measuring = self._observer.round_record(block, now_s)
                 self._untold = record, measuring, self._observer.message_records(block)
         yield from self._told()
+
+    def _play(self, nodes: Sequence[Node], chain: Chain) -> float:
+        """Let nodes act until a chain has another head, or nothing is left; return when that is."""
+        head, queue, now_s = chain.head, self._queue, 0.0
+        with self._watch("network"):
+            while queue and chain.head == head:
+                event = queue.take()
+                payload, now_s = event.payload, event.time_s
+                if self._breaks:
+                    payload = self._due(event)
+                if payload is not None:
+                    self._post(event.to, nodes[event.to].receive(payload, now_s), now_s)
+        return now_s
 
     def _told(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
         """Yield the last round, which was measured beside the gradients of the next."""
@@ -199,7 +203,7 @@ class Simulation:
         Blocks come as they come: they are what it catches up with.
         """
         payload: object = event.payload
-        if not self._world.scenario.gossip.breaks or isinstance(payload, Block | Objection):
+        if isinstance(payload, Block | Objection):
             return payload
         ready_s = self._network.ready(event.to, event.time_s)
         if ready_s > event.time_s:
@@ -257,14 +261,13 @@ class Simulation:
         keep = max(KEPT_HEIGHTS, self._deepest)
         chain = Chain(world.genesis, world.state, world.rules, self._steps, self._library, keep)
         pool = Mempool(world.rules, self._chain_id, chain.height_of, self._library)
+        draw = uniforms(world.scenario.seed, "work", node)
         tries_per_second = 1000.0 * work_of(world.work.bits) / world.work.interval_ms
         effort = Effort(
             deadline_s=world.scenario.ledger.deadline_s,
             hashes_per_second=tries_per_second * world.scenario.nodes.shares[node],
             expected=len(world.seats),
-            draw=lambda parent, now_s: uniform(
-                world.scenario.seed, "work", node, parent, int(1000.0 * now_s)
-            ),
+            draw=lambda parent, now_s: draw(parent, int(1000.0 * now_s)),
         )
         return ComputeNode(
             node,

@@ -30,6 +30,17 @@ class Measured:
     """What it took."""
 
 
+def already(measured: Measured) -> Future[Measured]:
+    """Return what is measured as if it were still to come."""
+    future: Future[Measured] = Future()
+    future.set_result(measured)
+    return future
+
+
+UNMEASURED = already(Measured({}))
+"""What is known of a model that nobody measures."""
+
+
 class Evaluation:
     """Runs a model of its own on the held-out records; for one thread at a time."""
 

@@ -114,11 +114,11 @@ class Mempool:
         The height may fall: a heavier branch may be a shorter one.
         """
         self._lowest = height
-        kept = {place: pool for place, pool in self._pools.items() if place[1] >= self._lowest}
-        self._pools = kept
+        for place in [place for place in self._pools if place[1] < height]:
+            del self._pools[place]
 
     def _known_pool(self, parent: bytes) -> _Pool | None:
-        height = self._height_of(parent)
+        height = self._height_of(parent) if self._pools else None
         return None if height is None else self._pools.get((parent, height + 1))
 
     def _keep(self, message: Message, pool: _Pool) -> bool:

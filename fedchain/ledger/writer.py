@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from fedchain.ledger.state import State
 FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 2, 256, 2**22
 """Blocks that wait for the disk; whoever appends more waits with them. Small ones are many: all
 that wait are written in one transaction, which costs as much as one of them."""
+GATHERING_S = 0.02
+"""Wall time for which the first block waits for others, unless somebody waits for it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._jobs: deque[Future[None]] = deque()
         self._failed = self._called = False
+        self._hurry = threading.Event()
         self.waiting: dict[bytes, Waiting] = {}
         """What is appended and not on disk yet, by hash, in order."""
 
@@ -78,6 +82,8 @@ class Writer:
             RunError: the disk is full or may not be written; the run can be resumed.
         """
         while self._jobs and (len(self.waiting) > most or self._jobs[0].done()):
+            if not self._jobs[0].done():
+                self._hurry.set()
             try:
                 self._jobs[0].result()
             except RunError:
@@ -104,7 +110,9 @@ class Writer:
 
     def _write(self) -> None:
         """Write all blocks that wait."""
-        self._called = False  # first of all: what comes after the look has to call again
+        self._hurry.wait(GATHERING_S)
+        self._hurry.clear()
+        self._called = False  # before the look: what comes after it has to call again
         several = list(self.waiting.values())
         if self._failed or not several:
             return

@@ -121,7 +121,7 @@ class ComputeNode:
         """States that its own refused blocks commit to, by hash; the latest ones."""
         self._pool, self._rules, self._transition = pool, rules, transition
         self._effort, self._recall, self._watch = effort, recall, watch
-        self._target = chain.head
+        self._target, self._height = chain.head, chain.height
         self._working_on = b""
         self._past_deadline = b""
         self._withheld: list[Block] = []
@@ -139,7 +139,7 @@ class ComputeNode:
 
     def start(self) -> list[Send]:
         """Begin at genesis."""
-        return self._begin(0.0)
+        return self._begin(self._target, 0.0)
 
     def receive(self, payload: object, now_s: float) -> list[Send]:
         """Act on a block, a message, or a note to oneself; stale work is ignored."""
@@ -165,11 +165,6 @@ class ComputeNode:
     def is_over(self, message: Message) -> bool:
         """Say whether a message is of a round whose messages are no longer kept."""
         return message.round < self.chain.height - KEPT_ROUNDS
-
-    @property
-    def _height(self) -> int:
-        """Height of the block to build on."""
-        return self.chain.header(self._target).height
 
     def _on_message(self, message: Message, now_s: float) -> list[Send]:
         try:
@@ -241,20 +236,19 @@ class ComputeNode:
 
     def _turn_to_head(self, now_s: float) -> list[Send]:
         """Begin anew if there is another block to build on."""
-        if self.conduct.works_on(self.chain) == self._target:
+        target = self.conduct.works_on(self.chain)
+        if target == self._target:
             return []
         self._pool.forget_below(self.chain.height - KEPT_ROUNDS)
-        return self._begin(now_s)
+        return self._begin(target, now_s)
 
-    def _begin(self, now_s: float) -> list[Send]:
+    def _begin(self, target: bytes, now_s: float) -> list[Send]:
         """Wait for messages at the block to build on, up to the deadline."""
-        self._target = self.conduct.works_on(self.chain)
-        if self._height >= self._rules.rounds:
-            return []
+        self._target, self._height = target, self.chain.header(target).height
         sends = self._begin_work(now_s)
-        if self._working_on == self._target:
+        if self._working_on == target or self._height >= self._rules.rounds:
             return sends
-        return [Send(DeadlinePassed(self._target), self.node, self._effort.deadline_s)]
+        return [Send(DeadlinePassed(target), self.node, self._effort.deadline_s)]
 
     def _begin_work(self, now_s: float) -> list[Send]:
         parent, conduct = self._target, self.conduct
@@ -262,7 +256,7 @@ class ComputeNode:
             return []
         enough = self._rules.quorum if self._past_deadline == parent else self._effort.expected
         least = max(enough, self._rules.quorum) if conduct.least is None else conduct.least
-        if self._pool.count(parent) < least:
+        if least and self._pool.count(parent) < least:
             return []
         self._working_on = parent
         most = limits_of(self._rules).messages
