@@ -20,6 +20,8 @@ from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.message import Message, message_id
 from fedchain.ledger.rules import Rules
 from fedchain.ledger.state import State
+from fedchain.ledger.validity import Transition
+from fedchain.ledger.verification import TransitionOf
 from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
 from fedchain.update import updates
@@ -139,6 +141,19 @@ class Steps:
         # One rounding to the declared type; none at all for float64.
         rounded = read_only(step.weights.astype(self._dtype))
         return Outcome(State(rounded, step.memory), aggregate)
+
+
+def steps_of(trust_user_parts: bool) -> TransitionOf:
+    """Return what makes the step that the rules of a ledger name.
+
+    Args:
+        trust_user_parts: whether the ledger may name code of the user's own to be run.
+    """
+
+    def transition_of(rules: Rules) -> Transition:
+        return Steps(rules, trust_user_parts=trust_user_parts)
+
+    return transition_of
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:

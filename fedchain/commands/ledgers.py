@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -10,7 +12,7 @@ import typer
 from fedchain.commands.formats import USAGE, Format, FormatOption, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from fedchain.ledger.verification import Verification
 
 app = typer.Typer()
 
@@ -31,16 +33,26 @@ def verify(
     ] = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Check a ledger from disk: hashes, links, work, signatures, identities, every model."""
-    from fedchain.results import Run
+    """Check a ledger from disk: hashes, links, work, signatures, identities, every model.
 
-    if not run.is_dir():
-        _refuse(f"{run}: no such folder; give a run's folder")
-    with _progress() as bar:
-        blocks = bar.add_task("Verifying", total=None)
-        found = Run(run).verify(
-            lambda done, total: bar.update(blocks, completed=done, total=total), trust_user_parts
-        )
+    RUN may also be what fedchain import has made, or a file of fedchain export.
+    """
+    from fedchain.ledger.portable import verify_file
+    from fedchain.results import Run
+    from fedchain.transition import steps_of
+
+    if not run.exists():
+        refuse(f"{run}: no such folder; give a run's folder")
+    with blocks_done("Verifying") as done:
+        if run.is_file():
+            found = verify_file(run, steps_of(trust_user_parts), done)
+        else:
+            found = Run(run).verify(done, trust_user_parts)
+    show_verdict(found, form)
+
+
+def show_verdict(found: Verification, form: Format) -> None:
+    """Print what a verification found; exit if it failed."""
     if form is Format.json:
         failure = {"height": found.height, "block": found.block, "reason": found.reason}
         open_ = {"unchecked": list(found.unchecked)} if found.unchecked else {}
@@ -71,7 +83,7 @@ def inspect(
     try:
         seen = look(run, what, which)
     except (RunError, ValueError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     if form is Format.json:
         print_json(seen.values)
     else:
@@ -101,11 +113,11 @@ def tamper(
         stdout(form).print("\n".join(FIELDS))
         return
     if out is None:
-        _refuse("--out: is missing; give a new folder for the damaged copy")
+        refuse("--out: is missing; give a new folder for the damaged copy")
     try:
         tampered_copy(run, out, block, field)
     except (FedchainError, ValueError, KeyError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     if form is Format.json:
         print_json({"run": str(out), "block": block, "field": field})
     else:
@@ -113,13 +125,18 @@ def tamper(
         stdout(form).print(f"next      fedchain verify {out}", markup=False)
 
 
-def _progress() -> Progress:
+@contextmanager
+def blocks_done(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal; yield what tells it of (blocks done, blocks in all)."""
     from rich.progress import Progress
 
     console = stderr()
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        blocks = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(blocks, completed=done, total=total)
 
 
-def _refuse(text: str) -> NoReturn:
+def refuse(text: str) -> NoReturn:
+    """Say what is wrong with how a command was called, and stop."""
     typer.echo(text, err=True)
     raise typer.Exit(USAGE)

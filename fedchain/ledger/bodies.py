@@ -57,12 +57,21 @@ def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
     Raises:
         LedgerError: a blob is missing or damaged, or holds something else than weights.
     """
-    tensors, memory = map(decode_tensors, read_state_bytes(blobs, rules, header))
-    weights = tensors.get("weights")
-    fits = weights is not None and weights.shape == (rules.dimension,)
-    if weights is None or not fits or len(tensors) > 1 or weights.dtype.name != rules.dtype:
+    return decode_state(rules, *read_state_bytes(blobs, rules, header))
+
+
+def decode_state(rules: Rules, weights: bytes, memory: bytes) -> State:
+    """Return the state of these bytes.
+
+    Raises:
+        LedgerError: they are none of a state under these rules.
+    """
+    tensors = decode_tensors(weights)
+    row = tensors.get("weights")
+    fits = row is not None and row.shape == (rules.dimension,)
+    if row is None or not fits or len(tensors) > 1 or row.dtype.name != rules.dtype:
         raise LedgerError(f"weights: must be one row of {rules.dimension} {rules.dtype}")
-    return State(weights, memory)
+    return State(row, decode_tensors(memory))
 
 
 def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes, bytes]:
@@ -71,9 +80,14 @@ def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes,
     Raises:
         LedgerError: a blob is missing or damaged.
     """
+    weights, memory = largest_state(rules)
+    return blobs.get(header.weights_hash, weights), blobs.get(header.memory_hash, memory)
+
+
+def largest_state(rules: Rules) -> tuple[int, int]:
+    """Return the most bytes that weights, and the memory of an update, can have."""
     size = 8 * rules.dimension
-    weights = blobs.get(header.weights_hash, size + _FREE)
-    return weights, blobs.get(header.memory_hash, _MOST_MEMORY * size + _FREE)
+    return size + _FREE, _MOST_MEMORY * size + _FREE
 
 
 def check_state(header: Header, state: State) -> None:

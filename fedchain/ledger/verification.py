@@ -25,6 +25,9 @@ from fedchain.ledger.validity import Transition
 Progress = Callable[[int, int], None]
 """(blocks checked, blocks in all), genesis included."""
 
+TransitionOf = Callable[[Rules], Transition]
+"""Makes the step that rules name."""
+
 SIMULATED_WORK = "work, which was simulated: no nonce exists"
 """What cannot be checked where work was sampled."""
 _THREADS = (os.cpu_count() or 1) - 1
@@ -57,7 +60,7 @@ class Verification:
 
 
 def verify(
-    folder: Path, transition_of: Callable[[Rules], Transition], progress: Progress | None = None
+    folder: Path, transition_of: TransitionOf, progress: Progress | None = None
 ) -> Verification:
     """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
 
@@ -83,7 +86,7 @@ def verify(
 
 
 def _verify_store(
-    store: Store, transition_of: Callable[[Rules], Transition], progress: Progress | None
+    store: Store, transition_of: TransitionOf, progress: Progress | None
 ) -> Verification:
     passed, chain, previous = 0, None, ZERO
     library = sized(limits_of(store.rules), store.state, store.block, _THREADS)
@@ -133,9 +136,7 @@ def _check_bytes(store: Store, row: BlockRow) -> Block:
     return block
 
 
-def _chain_of(
-    store: Store, library: Library, first: Block, transition_of: Callable[[Rules], Transition]
-) -> Chain:
+def _chain_of(store: Store, library: Library, first: Block, transition_of: TransitionOf) -> Chain:
     """Check the genesis block and start a chain from it."""
     state = read_state(store.blobs, store.rules, first.header)
     if genesis(store.rules, state).header != first.header or first.messages:
@@ -178,8 +179,18 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
     if problem := database.damage(store.connection):
         raise LedgerError(problem)
     header = store.block(meta["head"]).header
-    unchecked = (SIMULATED_WORK,) if store.rules.work == "sampled" else ()
-    return Verification(True, len(store), header.height, meta["head"].hex(), "", unchecked)
+    name = meta["head"].hex()
+    return Verification(True, len(store), header.height, name, "", unchecked_of(store.rules))
+
+
+def unchecked_of(rules: Rules) -> tuple[str, ...]:
+    """Return what nobody can check of a chain under these rules, in words."""
+    return (SIMULATED_WORK,) if rules.work == "sampled" else ()
+
+
+def without_label(reason: str) -> str:
+    """Return a reason without the name of the block that it begins with."""
+    return _LABEL.sub("", reason)
 
 
 def _failure(store: Store, passed: int, reason: str) -> Verification:
@@ -192,4 +203,4 @@ def _failure(store: Store, passed: int, reason: str) -> Verification:
     name, height = found or (b"", 0)
     block = name.hex() if isinstance(name, bytes) else str(name)
     named = height if isinstance(height, int) else 0
-    return Verification(False, max(passed - 1, 0), named, block, _LABEL.sub("", reason))
+    return Verification(False, max(passed - 1, 0), named, block, without_label(reason))

@@ -1,5 +1,6 @@
 """What a run leaves behind: the records of its rounds, its events, the run folder."""
 
+from fedchain.results.chain_file import exported_to, imported_from
 from fedchain.results.events import EventLog, read_events
 from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
 from fedchain.results.log import logging_to
@@ -19,6 +20,8 @@ __all__ = [
     "RoundRecord",
     "Run",
     "RunFolder",
+    "exported_to",
+    "imported_from",
     "logging_to",
     "main_rounds",
     "read_events",

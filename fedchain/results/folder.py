@@ -16,16 +16,18 @@ from fedchain.results.tables import messages_csv, metrics_csv
 
 EVENTS = "events.ndjson"
 """The file of a run's events."""
+MANIFEST = "manifest.json"
+"""The file that says what a run is and how far it came."""
 FORMAT = 1
 """Version of the run folder's layout; a folder of another version is refused with a reason."""
 
 
-def write_whole(path: Path, content: str | bytes | Iterable[str]) -> None:
+def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
     """Write a file so that a reader sees the old one or the new one, never a half.
 
     Args:
         path: of the file.
-        content: all of it, or its lines, which are written as they come.
+        content: all of it, or its parts, which are written as they come.
 
     Raises:
         RunError: the disk is full or the folder may not be written.
@@ -77,7 +79,7 @@ class RunFolder:
         Raises:
             RunError: no run is here, or one of another format.
         """
-        file = self.path / "manifest.json"
+        file = self.path / MANIFEST
         try:
             manifest = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
@@ -91,7 +93,7 @@ class RunFolder:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest as a whole."""
         text = json.dumps({"format": FORMAT, **manifest}, indent=2, allow_nan=False)
-        write_whole(self.path / "manifest.json", text + "\n")
+        write_whole(self.path / MANIFEST, text + "\n")
 
     def write_tables(self) -> None:
         """Write metrics.csv and messages.csv anew from the events."""

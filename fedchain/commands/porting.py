@@ -1,0 +1,65 @@
+"""fedchain export, import: a chain as one file, for another machine or another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedchain.commands.formats import Format, FormatOption, print_json
+from fedchain.commands.ledgers import RunArgument, blocks_done, refuse, show_verdict
+
+app = typer.Typer()
+SUFFIX = ".fedchain"
+"""How the name of a chain's file ends, if nobody says else."""
+
+
+@app.command(epilog="Example: fedchain export runs/first-light-3f9a1c-s0 -o first_light.fedchain")
+def export(
+    run: RunArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File of the chain; missing: RUN.fedchain, here."),
+    ] = None,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Write the chain of a run as one file: rules, first weights, every block, stale ones too."""
+    from fedchain.results import exported_to
+
+    if not run.is_dir():
+        refuse(f"{run}: no such folder; give a run's folder")
+    file = out or Path(run.resolve().name + SUFFIX)
+    if file.exists():
+        refuse(f"{file}: is there already; give another file with --out")
+    with blocks_done("Exporting") as done:
+        blocks = exported_to(run, file, done)
+    size = file.stat().st_size
+    if form is Format.json:
+        print_json({"file": str(file), "blocks": blocks, "bytes": size})
+        return
+    typer.echo(f"{blocks} blocks, {size / 1e6:.3g} MB in {file}")
+    typer.echo(f"next      fedchain verify {file}   ·   fedchain import {file} --out FOLDER")
+
+
+@app.command("import", epilog="Example: fedchain import first_light.fedchain --out imported")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain export.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder of the ledger.")],
+    trust_user_parts: Annotated[
+        bool,
+        typer.Option(
+            "--trust-user-parts",
+            help="Import a rule of your own (module:function) that the chain names.",
+        ),
+    ] = False,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Check a chain while it is read, and keep it if every block holds; else nothing is left."""
+    from fedchain.results import imported_from
+
+    if out.exists():
+        refuse(f"{out}: is there already; give a new folder")
+    with blocks_done("Importing") as done:
+        found = imported_from(file, out, trust_user_parts, done)
+    show_verdict(found, form)
