@@ -82,5 +82,9 @@ class InvalidBlock(LedgerError):
     """A block that a node must refuse; the text is the reason."""
 
 
+class TooEarly(InvalidBlock):
+    """A block whose time is too far ahead of a node's clock, and that has no other fault so far."""
+
+
 class WrongMessages(InvalidBlock):
     """A header with messages that it does not commit to: the block itself may be good."""

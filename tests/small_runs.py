@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
+from fedchain.engines import Source
+from fedchain.learning.evaluation import Measured
+from fedchain.ledger.store import Store
+from fedchain.nodes.speakers import Speakers
 from fedchain.scenario import Scenario, from_mapping
+from fedchain.simulation import Simulation
+from fedchain.timing import Stopwatch
+from fedchain.world import world_of
 
 EPSILON = 30.0
 """Large enough for the sign-flippers to stand out among ten holders of 43 records."""
@@ -34,3 +43,27 @@ def forking(rounds: int = 12, **overrides: Any) -> Scenario:
     """Return the same with many forks, and room for the releases that they cost."""
     fast = {"ledger.work": FORKING, "network": SLOW, "privacy.spare_releases": rounds}
     return small(rounds, **{**fast, **overrides})
+
+
+def simulate(scenario, folder, gradients=None):
+    """Return the world, a store and a simulation of it that has not begun."""
+    world = world_of(scenario)
+    path = folder / "ledger"
+    store = (
+        Store.open(path)
+        if path.exists()
+        else Store.create(path, world.rules, world.genesis, world.state)
+    )
+    speakers = Source(world.scenario, world.mechanism, world.task).speakers("cpu")
+    if gradients is not None:
+        speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
+    made = Simulation(
+        world, store, lambda *asked: iter([speakers(*asked)]), unmeasured, Stopwatch()
+    )
+    return SimpleNamespace(world=world, store=store, simulation=made)
+
+
+def unmeasured(*_):
+    nothing = Future()
+    nothing.set_result(Measured({}))
+    return nothing

@@ -2,56 +2,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from concurrent.futures import Future
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ledger_world import make_world
-from small_runs import forking, small
+from small_runs import forking, simulate, small
 
 from fedchain.engines import Source
-from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash, header_prefix
 from fedchain.ledger.message import message_id
 from fedchain.ledger.state import State, hash_weights
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import search, target_from_compact
-from fedchain.nodes.speakers import Speakers
 from fedchain.observer import Observer, Released
 from fedchain.results import LEDGER, Run
 from fedchain.running import resume, run
-from fedchain.simulation import Simulation
 from fedchain.statements import ended
 from fedchain.timing import Stopwatch
 from fedchain.world import quorum_of, world_of
 
 WORLD = make_world()
-
-
-def simulate(scenario, folder, gradients=None):
-    """Return the world, a store and a simulation of it that has not begun."""
-    world = world_of(scenario)
-    path = folder / "ledger"
-    store = (
-        Store.open(path)
-        if path.exists()
-        else Store.create(path, world.rules, world.genesis, world.state)
-    )
-    speakers = Source(world.scenario, world.mechanism, world.task).speakers("cpu")
-    if gradients is not None:
-        speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
-    made = Simulation(
-        world, store, lambda *asked: iter([speakers(*asked)]), unmeasured, Stopwatch()
-    )
-    return SimpleNamespace(world=world, store=store, simulation=made)
-
-
-def unmeasured(*_):
-    nothing = Future()
-    nothing.set_result(Measured({}))
-    return nothing
 
 
 @pytest.fixture(scope="module")

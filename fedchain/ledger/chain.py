@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from fedchain.errors import EncodingError, InvalidBlock
+from fedchain.errors import EncodingError, InvalidBlock, TooEarly
 from fedchain.ledger.block import Block, Header, block_hash
 from fedchain.ledger.block_tree import Link
 from fedchain.ledger.library import Library
@@ -125,7 +125,7 @@ class Chain:
 
     @property
     def orphans(self) -> int:
-        """Number of blocks that wait for their parent."""
+        """Number of blocks that wait for their parent, or for their time."""
         return len(self._orphans)
 
     def header(self, block: bytes) -> Header:
@@ -208,6 +208,7 @@ class Chain:
             What became of it.
 
         Raises:
+            TooEarly: its time is ahead of the clock; if others build on it, it is looked at again.
             WrongMessages: its messages are not those that the header commits to; the chain is as
                 before, and the block may still come.
             InvalidBlock: it breaks a rule; the chain is as before.
@@ -216,13 +217,19 @@ class Chain:
             name = block_hash(block.header)
         except EncodingError as error:
             raise InvalidBlock(f"block: {error}") from error
-        if name in self._seen_ms or name in self._orphans:
-            return Added("known" if name in self._seen_ms else "orphan", self.head)
+        if name in self._seen_ms:
+            return Added("known", self.head)
+        if name in self._orphans:
+            return self._look_again(name, now_ms)
         if block.header.parent not in self._seen_ms:
-            return self._wait(name, block)
+            return self._wait(name, block, now_ms)
         if self._extends(name, block, now_ms):
             return self._extended(name, block.header.address, now_ms)
-        self._accept(name, block, now_ms)
+        try:
+            self._accept(name, block, now_ms)
+        except TooEarly:
+            self._orphans.add(name, block)
+            raise
         connected, refused = self._connect_orphans(name, now_ms)
         return self._choose_head(connected, refused)
 
@@ -236,7 +243,7 @@ class Chain:
             return self._genesis_state
         return self._library.states.get(block) if block in self._seen_ms else None
 
-    def _wait(self, name: bytes, block: Block) -> Added:
+    def _wait(self, name: bytes, block: Block, now_ms: int) -> Added:
         header = block.header
         if header.chain_id != self.chain_id:
             raise InvalidBlock(f"{label(header)}: chain_id: is {header.chain_id.hex()[:8]}")
@@ -250,7 +257,25 @@ class Chain:
             raise InvalidBlock(f"{label(header)}: nonce: its work is below that of any block")
         check_messages_root(block)
         self._orphans.add(name, block)
-        return Added("orphan", self.head)
+        return self._look_again(name, now_ms)
+
+    def _look_again(self, name: bytes, now_ms: int) -> Added:
+        """Take in the block below an orphan that came too early, if its time has come.
+
+        A clock is each node's own: what one has refused another may have accepted a moment later,
+        and who never looked again would be alone with its branch.
+        """
+        lowest = self._orphans.take_lowest(name)
+        below = block_hash(lowest.header)
+        if lowest.header.parent not in self._seen_ms:
+            self._orphans.add(below, lowest)
+            return Added("orphan", self.head)
+        try:
+            return self.add(lowest, now_ms)
+        except TooEarly:
+            return Added("orphan", self.head)
+        except InvalidBlock as error:
+            return Added("orphan", self.head, refused=((lowest, str(error)),))
 
     def _accept(self, name: bytes, block: Block, now_ms: int) -> None:
         header = block.header

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fedchain.errors import InvalidMessage
 from fedchain.ledger.library import Library
-from fedchain.ledger.message import Message, message_id, payload_of
+from fedchain.ledger.message import Message, decode_bare, encode_bare, message_id, payload_of
 from fedchain.ledger.rules import Rules, limits_of
 
 MOST_KNOWN = 64
@@ -19,18 +21,25 @@ MOST_KNOWN = 64
 MOST_UNKNOWN = 16
 """Parents that are not on the chain yet; the one with the fewest messages makes room."""
 
+MOST_OPEN_BYTES = 2**28
+"""Directions kept for one parent where identities are open and cost nothing; registered ones are
+as many as the holders."""
+
 _Place = tuple[bytes, int]
 """Parent and round."""
 
 
 @dataclass(frozen=True)
 class Equivocation:
-    """Two messages of one identity for one parent: both are dropped, the pair is kept."""
+    """Two messages of one identity for one parent: both are dropped, the pair is kept.
+
+    Without their directions, which are not needed to see that both are signed.
+    """
 
     first: Message
-    """The one that came first."""
+    """The one that came first, bare."""
     second: Message
-    """The one that came second."""
+    """The one that came second, bare."""
 
 
 @dataclass
@@ -62,6 +71,7 @@ class Mempool:
             library: remembers which messages have been checked.
         """
         self._rules = rules
+        self._room = _room(rules)
         self._chain_id = chain_id
         self._height_of = height_of
         self._library = library
@@ -130,16 +140,18 @@ class Mempool:
             if message_id(first) == message_id(message):
                 return False
             del pool.messages[key], pool.payloads[payload_of(first)]
-            pool.evidence[key] = Equivocation(first, message)
+            pool.evidence[key] = Equivocation(_bare(first), _bare(message))
             raise InvalidMessage(
                 f"{_label(message)}: identity: has sent {_label(first)} too; both are dropped"
             )
         if payload in pool.payloads:
             other = _label(pool.messages[pool.payloads[payload]])
             raise InvalidMessage(f"{_label(message)}: direction: repeats the payload of {other}")
-        most = limits_of(self._rules).messages
-        if len(pool.messages) + len(pool.evidence) >= most:
-            raise InvalidMessage(f"{_label(message)}: the pool of its parent has {most} messages")
+        if len(pool.messages) + len(pool.evidence) >= self._room:
+            raise InvalidMessage(
+                f"{_label(message)}: parent: {self._room} identities have spoken for it; no more "
+                "are heard"
+            )
         pool.messages[key], pool.payloads[payload] = message, key
         return True
 
@@ -157,6 +169,19 @@ class Mempool:
         if len(unknown) >= MOST_UNKNOWN:
             # many made-up parents must not push out the one that everybody speaks of
             del self._pools[min(unknown, key=lambda place: len(self._pools[place].messages))]
+
+
+def _room(rules: Rules) -> int:
+    """Return how many identities are heard for one parent."""
+    most = limits_of(rules).messages
+    if rules.identity == "registered":
+        return most
+    fitting = MOST_OPEN_BYTES // (rules.dimension * np.dtype(rules.storage).itemsize)
+    return max(rules.holders, min(most, fitting))
+
+
+def _bare(message: Message) -> Message:
+    return decode_bare(encode_bare(message))
 
 
 def _label(message: Message) -> str:

@@ -1,11 +1,11 @@
-"""Blocks whose parent is unknown: they wait, not too many, until it is there."""
+"""Blocks whose parent is unknown, or whose time has not come: they wait, not too many."""
 
 from __future__ import annotations
 
 from fedchain.ledger.block import Block
 
 MOST_ORPHANS = 64
-"""Blocks kept while their parent is unknown; the oldest makes room."""
+"""Blocks that are kept while they wait; the oldest makes room."""
 
 
 class Orphans:
@@ -25,6 +25,12 @@ class Orphans:
         self._blocks[name] = block
         if len(self._blocks) > MOST_ORPHANS:
             del self._blocks[next(iter(self._blocks))]
+
+    def take_lowest(self, name: bytes) -> Block:
+        """Take out the lowest block that waits below this one, which may be this one."""
+        while (parent := self._blocks[name].header.parent) in self._blocks:
+            name = parent
+        return self._blocks.pop(name)
 
     def take_children(self, parent: bytes) -> list[tuple[bytes, Block]]:
         """Take out the blocks that wait for this one, oldest first, each with its hash."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from fedchain.arrays import EXPONENT
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, TooEarly, WrongMessages
 from fedchain.ledger import block as blocks
 from fedchain.ledger import message as messages
 from fedchain.ledger.block import Block, Header, block_hash, messages_root
@@ -108,13 +108,17 @@ def check_header(
         now_ms: the node's clock.
 
     Raises:
+        TooEarly: its time is ahead of the clock; nothing else is wrong with the header.
         InvalidBlock: a rule is broken; the text names the field.
     """
-    problem = _header_problem(header, parent, rules, median_ms, now_ms) or _work_problem(
+    latest = now_ms + rules.max_ahead_ms
+    problem = _header_problem(header, parent, rules, median_ms, latest) or _work_problem(
         header, rules, expected_bits
     )
     if problem:
         raise InvalidBlock(f"{label(header)}: {problem}")
+    if header.time_ms > latest:
+        raise TooEarly(f"{label(header)}: {_time_problem(header, median_ms, latest)}")
 
 
 def check_block(
@@ -263,10 +267,9 @@ def _signature_problem(message: Message) -> str | None:
 
 
 def _header_problem(
-    header: Header, parent: Header, rules: Rules, median_ms: int, now_ms: int
+    header: Header, parent: Header, rules: Rules, median_ms: int, latest_ms: int
 ) -> str | None:
     chain_id = parent.chain_id if parent.height else block_hash(parent)
-    latest = now_ms + rules.max_ahead_ms
     if header.version != blocks.VERSION:
         return f"version: is {header.version}; must be {blocks.VERSION}"
     if header.chain_id != chain_id:
@@ -278,9 +281,13 @@ def _header_problem(
         return f"parent: is {_short(header.parent)}; must be {_short(block_hash(parent))}"
     if header.rules_hash != parent.rules_hash:
         return f"rules_hash: is {_short(header.rules_hash)}; must be {_short(parent.rules_hash)}"
-    if not median_ms < header.time_ms <= latest:
-        return f"time_ms: is {header.time_ms}; must be above {median_ms} and at most {latest}"
+    if header.time_ms <= median_ms:
+        return _time_problem(header, median_ms, latest_ms)
     return None
+
+
+def _time_problem(header: Header, median_ms: int, latest_ms: int) -> str:
+    return f"time_ms: is {header.time_ms}; must be above {median_ms} and at most {latest_ms}"
 
 
 def _work_problem(header: Header, rules: Rules, expected_bits: int) -> str | None:

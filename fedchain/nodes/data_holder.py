@@ -19,7 +19,7 @@ from fedchain.privacy.budget import Budget
 BUDGET_SPENT = "privacy budget spent"
 NO_DIRECTION = "gradient is zero or not finite"
 KEPT_OBJECTIONS = 64
-"""Blocks whose objectors are counted; the one objected to first makes room."""
+"""Objections of one full node that count, its latest: it pushes out nobody's but its own."""
 GRADIENT_S = 1.0
 """Simulated seconds that a holder takes to compute its gradient."""
 
@@ -72,7 +72,7 @@ class DataHolder:
         self._holder_at, self._budget_of = holder_at, budget_of
         self._begin, self._release, self._rounds = begin, release, rounds
         self._judges = judges
-        self._objectors: dict[bytes, set[int]] = {}
+        self._objections: dict[int, dict[bytes, None]] = {}
 
     @property
     def node(self) -> int:
@@ -103,11 +103,12 @@ class DataHolder:
     def _refuse(self, objection: Objection) -> bool:
         """Count an objection; say whether it was the last that it took, and the head changed."""
         name = block_hash(objection.block.header)
-        objectors = self._objectors.setdefault(name, set())
-        objectors.add(objection.node)
-        if len(self._objectors) > KEPT_OBJECTIONS:
-            self._objectors.pop(next(iter(self._objectors)))
-        return 2 * len(objectors) > self._judges and self.client.refuse(name)
+        latest = self._objections.setdefault(objection.node, {})
+        latest[name] = None
+        if len(latest) > KEPT_OBJECTIONS:
+            del latest[next(iter(latest))]
+        objectors = sum(name in said for said in self._objections.values())
+        return 2 * objectors > self._judges and self.client.refuse(name)
 
     def _speak(self, parent: bytes) -> list[Send]:
         round_ = self.client.height + 1

@@ -16,8 +16,9 @@ from fedchain.ledger.work import WorkKind, is_paid, target_from_compact, work_of
 KEPT_HEIGHTS = 64
 """Headers this far below the head are forgotten: while no link breaks, no honest reorganisation is
 that deep."""
-KEPT_ORPHANS = 64
-"""Unknown parents that headers wait for; the one asked for first makes room."""
+MOST_OF_A_HEIGHT = 16
+"""Headers that are remembered for each height that is, on average; those with the least work make
+room: a branch that is cheaper than the chain pushes out nothing but itself and what is old."""
 
 
 class Above(NamedTuple):
@@ -42,7 +43,8 @@ class LightClient:
         Args:
             genesis: the chain's first header.
             work: of the chain's rules.
-            keep: heights below the head that are remembered.
+            keep: heights below the head that are remembered, and headers that may wait for their
+                parent; the oldest makes room.
         """
         self.head = block_hash(genesis)
         """Hash of the head."""
@@ -53,7 +55,7 @@ class LightClient:
         self._easiest = target_from_compact(genesis.bits)
         self._work = {self.head: Above(0, 0, b"")}
         self._refused: dict[bytes, None] = {}
-        self._waiting: dict[bytes, list[Header]] = {}
+        self._waiting: dict[bytes, Header] = {}
 
     def add(self, header: Header) -> bool:
         """Take a header in, and the headers that waited for it.
@@ -70,14 +72,16 @@ class LightClient:
         if name in self._work or name in self._refused or not self._worked(header):
             return False
         if header.parent not in self._work:
-            waiting = self._waiting.setdefault(header.parent, [])
-            if header not in waiting:
-                waiting.append(header)
-            if len(self._waiting) > KEPT_ORPHANS:
-                self._waiting.pop(next(iter(self._waiting)))
+            self._waiting[name] = header
+            if len(self._waiting) > self._keep:
+                del self._waiting[next(iter(self._waiting))]
             return False
         before = self.head
-        self._connect(name, header)
+        self._connect(header)
+        if self.head != before:
+            self._forget()
+        while len(self._work) > MOST_OF_A_HEIGHT * self._keep:
+            del self._work[max(self._work, key=self._rank)]
         return self.head != before
 
     def refuse(self, name: bytes) -> bool:
@@ -110,16 +114,16 @@ class LightClient:
             return False
         return target <= self._easiest and is_paid(self._kind, block_hash(header), target)
 
-    def _connect(self, name: bytes, header: Header) -> None:
-        below = self._work[header.parent]
-        if header.height != below.height + 1 or name in self._refused:
-            return
-        self._work[name] = _above(below, header.bits, header.parent)
-        if self._rank(name) < self._rank(self.head):
-            self.head, self.height = name, header.height
-            self._forget()
-        for child in self._waiting.pop(name, ()):
-            self._connect(block_hash(child), child)
+    def _connect(self, header: Header) -> None:
+        for above in (ready := [header]):  # grows as headers that waited connect
+            name, below = block_hash(above), self._work[above.parent]
+            if above.height != below.height + 1 or name in self._refused:
+                continue
+            self._work[name] = _above(below, above.bits, above.parent)
+            if self._rank(name) < self._rank(self.head):
+                self.head, self.height = name, above.height
+            children = [child for child, it in self._waiting.items() if it.parent == name]
+            ready += [self._waiting.pop(child) for child in children]
 
     def _rank(self, name: bytes) -> tuple[int, bytes]:
         return -self._work[name].work, name

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_world import EASY, World, make_world, mined, names, step
 
-from fedchain.errors import InvalidBlock
-from fedchain.ledger.block import Block, block_hash
+from fedchain.errors import InvalidBlock, TooEarly
+from fedchain.ledger.block import Block, block_hash, messages_root
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.library import Library
 from fedchain.ledger.orphans import MOST_ORPHANS
-from fedchain.ledger.state import hash_memory, hash_weights
+from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.work import compact_from_target, retarget, target_from_compact, work_of
 
 WORLD = make_world()
@@ -312,6 +312,50 @@ def test_a_block_from_the_future_is_judged_by_the_clock_of_each_node():
     one.add(block, 10**9)
     with pytest.raises(InvalidBlock, match="time_ms"):
         two.add(block, 10**9 - WORLD.rules.max_ahead_ms - 1)
+
+
+def test_a_block_that_one_node_saw_too_early_divides_nobody_once_others_build_on_it():
+    library = Library()
+    near, far = WORLD.chain(library), WORLD.chain(library)
+    ahead = WORLD.block(near, time_ms=WORLD.rules.max_ahead_ms + 100)
+    with pytest.raises(TooEarly, match=r"time_ms: is 5100; must be above 0 and at most 5099"):
+        near.add(ahead, 99)
+    assert far.add(ahead, 100).kind == "extended"
+    own = WORLD.block(near, holders=range(2))
+    assert near.add(own, 150).kind == "extended"
+    above = [WORLD.block(far)]
+    far.add(above[0], 2000)
+    above.append(WORLD.block(far))
+    far.add(above[1], 3000)
+    assert near.add(above[1], 3000).kind == "orphan"
+    added = near.add(above[0], 3000)
+    assert (added.kind, near.head) == ("reorganised", far.head)
+    assert added.connected == tuple(names([ahead, *above]))
+    assert near.orphans == 0
+
+
+def test_a_block_that_is_still_too_early_or_wrong_waits_or_is_refused_with_its_reason():
+    other = WORLD.chain()
+    after = step(WORLD.state, WORLD.messages(WORLD.chain_id, 1))
+    wrong = State(np.nextafter(after.weights, np.inf), after.memory)
+    for state, refused in ((None, 0), (wrong, 1)):
+        chain = WORLD.chain()
+        ahead = WORLD.block(other, after=state, time_ms=9000)
+        below = names([ahead])[0]
+        child = Block(mined(replace(WORLD.block(other).header, parent=below, height=2)), ())
+        child = Block(mined(replace(child.header, messages_root=messages_root(()))), ())
+        with pytest.raises(TooEarly):
+            chain.add(ahead, 0)
+        assert chain.add(child, 3999).kind == "orphan"
+        assert (chain.height, chain.orphans) == (0, 2)
+        fresh = Block(mined(replace(child.header, time_ms=child.header.time_ms + 1)), ())
+        added = chain.add(fresh, 4000)
+        if refused:
+            assert (added.kind, chain.height) == ("orphan", 0)
+            assert "weights are not the aggregate" in added.refused[0][1]
+        else:
+            assert chain.head == below
+            assert len(added.refused) == 2
 
 
 def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():

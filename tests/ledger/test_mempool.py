@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import contextlib
+import hashlib
+from dataclasses import replace
+
 import pytest
 from ledger_world import make_world
 
 from fedchain.errors import InvalidMessage
+from fedchain.ledger import mempool
 from fedchain.ledger.library import Library
 from fedchain.ledger.mempool import MOST_KNOWN, MOST_UNKNOWN
-from fedchain.ledger.message import message_id
+from fedchain.ledger.message import message_id, sign_message
+from fedchain.ledger.signature import public_key_of
 
 WORLD = make_world()
 OPEN = make_world(identity="open", identity_root=bytes(32))
@@ -46,6 +52,7 @@ def test_two_messages_of_one_identity_are_both_dropped_and_kept_as_evidence():
         assert pool.messages(chain.head) == (kept,)
         (pair,) = pool.evidence(chain.head)
         assert {message_id(pair.first), message_id(pair.second)} == set(map(message_id, order))
+        assert len(pair.first.direction) == len(pair.second.direction) == 0
 
 
 def test_a_copied_payload_is_dropped():
@@ -125,8 +132,39 @@ def test_a_pool_is_bounded_by_the_number_of_messages_of_a_block():
     pool = world.pool(chain)
     for holder in range(2):
         pool.add(world.message(holder, chain.head, 1))
-    with pytest.raises(InvalidMessage, match="the pool of its parent has 2 messages"):
+    with pytest.raises(InvalidMessage, match="parent: 2 identities have spoken for it"):
         pool.add(world.message(2, chain.head, 1))
+
+
+def stranger(number: int, world, salt: int = 0):
+    """Return a message for the first round under a key that nobody has given out."""
+    key = hashlib.sha256(b"stranger %d" % number).digest()
+    message = world.message(0, world.chain_id, 1, salt=100 * salt + number)
+    return sign_message(replace(message, public_key=public_key_of(key), signature=b""), key)
+
+
+@pytest.mark.parametrize(("kept", "room"), [(2 * 12 * 7, 7), (1, 4)])
+def test_open_identities_are_bounded_by_their_bytes_but_never_below_the_holders(
+    monkeypatch, kept, room
+):
+    monkeypatch.setattr(mempool, "MOST_OPEN_BYTES", kept)
+    chain = OPEN.chain()
+    pool = OPEN.pool(chain)
+    for number in range(room):
+        pool.add(stranger(number, OPEN))
+    with pytest.raises(InvalidMessage, match=f"parent: {room} identities have spoken for it"):
+        pool.add(stranger(room, OPEN))
+
+
+def test_equivocating_strangers_fill_a_pool_no_further_than_honest_ones(monkeypatch):
+    monkeypatch.setattr(mempool, "MOST_OPEN_BYTES", 1)
+    chain = OPEN.chain()
+    pool = OPEN.pool(chain)
+    for number in range(9):
+        for salt in range(2):
+            with contextlib.suppress(InvalidMessage):
+                pool.add(stranger(number, OPEN, 1 + salt))
+    assert (len(pool), len(pool.evidence(chain.head))) == (0, 4)
 
 
 def test_known_parents_are_bounded():

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from fedchain.ledger.block import Block
-from fedchain.nodes import data_holder
 from fedchain.nodes.data_holder import (
     BUDGET_SPENT,
     GRADIENT_S,
+    KEPT_OBJECTIONS,
     NO_DIRECTION,
     DataHolder,
     GradientDone,
@@ -108,11 +108,11 @@ def test_whoever_sits_there_in_a_round_pays_for_its_release(holder):
     assert {number: budget.releases for number, budget in holder.budgets.items()} == {41: 2, 40: 1}
 
 
-def objection(node: int) -> Objection:
+def objection(node: int, name: bytes = b"one") -> Objection:
     class Named(tuple):
         """A header that knows its hash."""
 
-        _hash = b"one"
+        _hash = name
 
     return Objection(Block(Named(), ()), node)
 
@@ -127,10 +127,11 @@ def test_a_head_that_most_other_full_nodes_refuse_is_left_before_the_gradient_is
     assert sum(budget.releases for budget in holder.budgets.values()) == 0
 
 
-def test_only_so_many_objections_are_counted(holder, monkeypatch):
-    monkeypatch.setattr(data_holder, "KEPT_OBJECTIONS", 2)
-    for name in (b"1", b"2", b"3"):
-        said = objection(0)
-        type(said.block.header)._hash = name
-        holder.node.receive(said, 0.0)
-    assert list(holder.node._objectors) == [b"2", b"3"]
+def test_a_flood_of_objections_is_bounded_and_takes_nobody_elses_voice_away(holder):
+    holder.node.receive(block(b"one", 1), 0.0)
+    holder.node.receive(objection(0), 0.1)
+    for number in range(3 * KEPT_OBJECTIONS):
+        assert holder.node.receive(objection(5, b"made up %d" % number), 0.2) == []
+    assert sum(map(len, holder.node._objections.values())) == KEPT_OBJECTIONS + 1
+    assert holder.node.receive(objection(1), 0.3) != []
+    assert holder.node.client.head == b"genesis"

@@ -5,7 +5,7 @@ import itertools
 from fedchain.ledger.block import Header, block_hash
 from fedchain.ledger.rules import ZERO
 from fedchain.ledger.work import compact_from_target
-from fedchain.nodes.light_client import KEPT_HEIGHTS, LightClient
+from fedchain.nodes.light_client import KEPT_HEIGHTS, MOST_OF_A_HEIGHT, LightClient
 
 EASY = compact_from_target(2**255)
 HARD = compact_from_target(2**252)
@@ -98,9 +98,37 @@ def test_a_header_that_comes_again_while_it_waits_waits_once():
     client = LightClient(GENESIS)
     for _ in range(5):
         client.add(A2)
-    assert sum(map(len, client._waiting.values())) == 1
+    assert len(client._waiting) == 1
     assert client.add(A1)
     assert client.head == block_hash(A2)
+
+
+def test_headers_that_wait_for_one_parent_or_many_are_bounded_and_the_oldest_makes_room():
+    for parents in (1, 40):
+        client = LightClient(GENESIS, keep=8)
+        client.add(A2)
+        flood = [header((n % parents).to_bytes(32), 2, n) for n in range(40)]
+        for made in flood[:7]:
+            client.add(made)
+        assert client.add(A1)
+        assert client.head == block_hash(A2)
+        for made in flood:
+            client.add(made)
+        assert len(client._waiting) == 8
+
+
+def test_branches_without_end_do_not_grow_the_memory_nor_push_out_the_head():
+    client = LightClient(GENESIS, keep=2)
+    for made in (A1, A2, B1_HARD):
+        client.add(made)
+    head = client.head
+    for name in range(10, 60):
+        client.add(header(block_hash(GENESIS), 1, name))
+    assert len(client._work) == 2 * MOST_OF_A_HEIGHT
+    assert client.head == head
+    above = header(head, client.height + 1, 100)
+    assert client.add(above)
+    assert client.head == block_hash(above)
 
 
 def test_a_refused_header_and_all_above_it_are_forgotten_and_never_taken_again():
