@@ -42,16 +42,27 @@ def sign(secret: bytes, data: bytes) -> bytes:
 def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
     """Say whether the signature is this key's signature of the data.
 
+    Under a key of small order one signature fits all data, as 0 and 1 do in textbook RSA: such a
+    key verifies nothing.
+
     >>> verify(public_key_of(bytes(32)), sign(bytes(32), b"yes"), b"no")
     False
     """
     if len(public_key) != 32 or len(signature) != 64:
+        return False
+    if int.from_bytes(public_key, "little") % 2**255 in _SMALL_ORDER:
         return False
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, data)
     except InvalidSignature:
         return False
     return True
+
+
+_PRIME = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER = {0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8, _PRIME, _PRIME + 1}
+"""The y of the eight points of order 1, 2, 4 and 8; 0 and 1 have a second spelling."""
 
 
 @functools.lru_cache(4096)
