@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_runs import forking, small
+
+from fedchain.ledger.portable import verify_file
+from fedchain.results import exported_to
+from fedchain.running import run
+from fedchain.scenario import from_mapping
+from fedchain.transition import steps_of
+
+LESSON = Path(__file__).parents[1] / "scenarios" / "lessons" / "verify_chain.py"
+_spec = importlib.util.spec_from_file_location("verify_chain", LESSON)
+lesson = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(lesson)
+
+TINY = {"nodes": {"holders": 2, "compute": 1, "identity": "open"}, "attacks": []}
+TINY |= {"aggregation.keep": 2, "update": {"kind": "gradient_descent", "learning_rate": 0.5}}
+CHAINS = {
+    "adam": lambda: small(4),
+    "forks": lambda: forking(6, **{"ledger.weights": "float32"}),
+    "momentum": lambda: small(
+        4, update={"kind": "momentum", "learning_rate": 0.3, "weight_decay": 0.01, "decay": 0.1}
+    ),
+    "int8": lambda: small(4, **{"ledger.storage": "int8", "aggregation.scale": "unit"}),
+    "int32": lambda: small(3, **{"ledger.storage": "int32", "aggregation": {"kind": "mean"}}),
+    "retarget": lambda: from_mapping(
+        {
+            "version": 1,
+            "name": "bare",
+            "rounds": 30,
+            "task": {"kind": "none"},
+            "nodes": {"compute": 4},
+            "ledger": {"work": {"kind": "hashcash", "difficulty_bits": 6, "retarget_window": 5}},
+        }
+    ),
+    "sampled": lambda: from_mapping(
+        {
+            "version": 1,
+            "name": "sampled",
+            "rounds": 40,
+            "task": {"kind": "none"},
+            "nodes": {"compute": 4},
+            "network": {"kind": "complete", "latency_ms": {"kind": "constant", "value": 4000}},
+            "ledger": {"work": {"kind": "sampled", "interval_s": 10.0, "retarget_window": 8}},
+        }
+    ),
+    "tiny": lambda: small(2, **TINY),
+}
+
+
+@pytest.fixture(scope="module")
+def file_of(tmp_path_factory):
+    """Return the exported chain of one of the runs above."""
+    folder, made = tmp_path_factory.mktemp("chains"), {}
+
+    def found(name: str) -> Path:
+        if name not in made:
+            made[name] = folder / f"{name}.fedchain"
+            exported_to(run(CHAINS[name](), folder / name).folder, made[name])
+        return made[name]
+
+    return found
+
+
+def theirs(data: bytes) -> bool:
+    """Say whether the second verifier accepts."""
+    try:
+        lesson.verify(data)
+    except (lesson.Wrong, ValueError, KeyError):
+        return False
+    return True
+
+
+def ours(data: bytes, folder: Path) -> bool:
+    """Say whether fedchain accepts."""
+    file = folder / "damaged.fedchain"
+    file.write_bytes(data)
+    return verify_file(file, steps_of(trust_user_parts=False)).ok
+
+
+def with_digest(data: bytes) -> bytes:
+    return data + hashlib.sha256(data).digest()
+
+
+def flipped(data: bytes, place: int, bit: int = 0) -> bytes:
+    damaged = bytearray(data)
+    damaged[place] ^= 1 << bit
+    return bytes(damaged)
+
+
+def times_of_arrival(data: bytes) -> set[int]:
+    """Return the places that are no part of a chain: a reader's clock, noted beside each block."""
+    headers = [i for i in range(len(data)) if data[i : i + 10] == b"fedchain:h"]
+    return {place for header in headers for place in range(header - 16, header - 8)}
+
+
+def test_it_has_at_most_three_hundred_lines_and_nothing_of_fedchain():
+    text = LESSON.read_text()
+    assert len(text.splitlines()) <= 300
+    assert "import fedchain" not in text
+    assert "from fedchain" not in text
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_both_verifiers_accept_what_fedchain_has_made(file_of, name, tmp_path):
+    data = file_of(name).read_bytes()
+    blocks, head, height = lesson.verify(data)
+    found = verify_file(file_of(name), steps_of(trust_user_parts=False))
+    assert (found.ok, found.blocks, found.block, found.height) == (True, blocks, head.hex(), height)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_both_say_the_same_of_chains_with_a_random_byte_changed(file_of, name, tmp_path):
+    data, draws = file_of(name).read_bytes()[:-32], random.Random(name)
+    outside = times_of_arrival(data)
+    for _ in range(12):
+        place = draws.randrange(len(data))
+        damaged = with_digest(flipped(data, place, draws.randrange(8)))
+        verdicts = theirs(damaged), ours(damaged, tmp_path)
+        assert verdicts[0] == verdicts[1]
+        assert not verdicts[0] or place in outside
+
+
+def test_the_second_verifier_finds_every_byte_of_a_small_chain_flipped(file_of):
+    data = file_of("tiny").read_bytes()[:-32]
+    accepted = {place for place in range(len(data)) if theirs(with_digest(flipped(data, place)))}
+    assert accepted <= times_of_arrival(data)
+    whole = with_digest(data)
+    assert not any(theirs(flipped(whole, place)) for place in range(0, len(whole), 7))
+
+
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.long), 5])
+def test_fedchain_finds_every_byte_of_a_small_chain_flipped(file_of, step, tmp_path):
+    data = file_of("tiny").read_bytes()[:-32]
+    places = range(0, len(data), step)
+    accepted = {p for p in places if ours(with_digest(flipped(data, p)), tmp_path)}
+    assert accepted <= times_of_arrival(data)
+
+
+def test_as_a_program_it_says_what_it_found_and_exits_as_documented(file_of, tmp_path):
+    def ran(file: Path) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, LESSON, file], capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+    code, said = ran(file_of("adam"))
+    assert code == 0
+    assert said.startswith("ok: 4 blocks verified, head ")
+    damaged, data = tmp_path / "damaged", file_of("adam").read_bytes()
+    damaged.write_bytes(data[:1000])
+    assert ran(damaged)[0] == 5
+    assert ran(tmp_path / "nothing")[0] == 2
+    other = tmp_path / "krum.fedchain"
+    krum = {"kind": "krum", "byzantine": 2, "keep": 3}
+    exported_to(run(small(1, aggregation=krum), tmp_path / "runs").folder, other)
+    code, said = ran(other)
+    assert code == 3
+    assert "krum" in said
