@@ -21,6 +21,7 @@ RULES = """aggregation:t65536 update:t65536 dimension:u4 layout:l0 dtype:t7 hold
 HEADER = """version:u2 chain_id:b32 height:u8 parent:b32 time_ms:u8 bits:u4 address:b32
     messages_root:b32 weights_hash:b32 memory_hash:b32 rules_hash:b32 nonce:u8"""
 PLACE = "version:u2 chain_id:b32 parent:b32 round:u4 public_key:b32"
+PRIME, ORDER_8 = 2**255 - 19, 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 CHOICES = {"dtype": ("float64", "float32"), "identity": ("registered", "open")}
 CHOICES |= {"storage": tuple(LARGEST), "work": ("hashcash", "sampled")}
 class Wrong(Exception): """The file breaks a rule."""
@@ -74,7 +75,6 @@ def read_tensors(data):
     read.end()
     need(write_tensors(tensors) == data, "state: not the canonical encoding")
     return tensors
-
 def write_tensors(tensors):
     out = [len(tensors).to_bytes(4, "big")]
     for name, tensor in sorted(tensors.items()):
@@ -127,7 +127,9 @@ def root_of_proof(leaf, index, size, path):
         index, last = index // 2, last // 2
     need(not path, "proof: too long")
     return node
-
+def of_small_order(key):
+    small = (0, 1, PRIME - 1, ORDER_8, PRIME - ORDER_8)
+    return int.from_bytes(key, "little") % 2**255 % PRIME in small
 def check_message(said, rules, header):
     q, e, storage = said["direction"], said["exponent"], rules["storage"]
     for key in ("version", "chain_id", "parent"):
@@ -147,6 +149,7 @@ def check_message(said, rules, header):
     if "proof" in said:
         leaf = said["round"].to_bytes(4, "big") + sha(said["public_key"])
         need(root_of_proof(leaf, *said["proof"]) == rules["identity_root"], "message: identity")
+    need(not of_small_order(said["public_key"]), "message: a key that signs everything")
     try:
         key = Ed25519PublicKey.from_public_bytes(said["public_key"])
         key.verify(said["signature"], b"fedchain:s" + said["id"])
@@ -158,7 +161,6 @@ def rule_of(text, kinds, **defaults):
     if rule.get("kind") not in kinds or set(rule) - {"kind", *defaults}:
         raise UnknownRule(text)
     return {**defaults, **rule}
-
 def aggregate(rules, messages):
     """Return the global gradient, (14) to (16); messages stand in ascending order of their ids."""
     rule = rule_of(rules["aggregation"], ("l_nearest", "mean"), keep=None, scale="restore")
@@ -175,7 +177,6 @@ def aggregate(rules, messages):
         factor = 2.0 ** (20 - messages[k]["exponent"]) * scaled[k]
         total += messages[k]["direction"].astype(np.float64) * factor
     return total / (len(used) * 2.0**20)
-
 def step(rules, state, messages, round_):
     """Return weights and memory after a block, (8); one rounded operation at a time."""
     if not messages:
@@ -285,7 +286,6 @@ def verify(data):
     most = max(work for _, work, _ in chain.blocks.values())
     need(head in chain.blocks and chain.blocks[head][1] == most, "head: not a block with most work")
     return count, head, chain.blocks[head][0]["height"]
-
 def main(path):
     try:
         with open(path, "rb") as file:
