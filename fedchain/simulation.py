@@ -41,6 +41,7 @@ from fedchain.nodes.light_client import LightClient
 from fedchain.nodes.parcels import parcel_of
 from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked, Spoken
+from fedchain.nodes.sybils import under_names
 from fedchain.observer import Measure, Observer, Released, finite
 from fedchain.privacy.budget import Budget
 from fedchain.randomness import digest, uniforms
@@ -352,25 +353,21 @@ class Simulation:
         parent, identity = asked.occasion.parent, identity_of(asked.identity.public_key)
         return self._store.message_by_identity(parent, identity)
 
-    def _release(self, holder: int, parent: bytes, round_: int) -> Message | None:
+    def _release(self, holder: int, parent: bytes, round_: int) -> tuple[Message, ...]:
         asked = self._asked(holder, parent, round_)
         self._cohort.close(asked)  # before looking: who is asked together must not depend on it
         message = self._recorded(asked) or self._cohort.message(asked)
-        if message is not None:
-            self.fooled += any(parent in node.claims for node in self.compute)
-            attack, _ = self._world.byzantine.attack_of(holder, round_)
-            releases = self._budget(holder).releases + 1
-            epsilon = finite(self._world.mechanism.epsilon_after(releases))
+        if message is None:
+            return ()
+        self.fooled += any(parent in node.claims for node in self.compute)
+        byzantine, seed = self._world.byzantine, self._world.scenario.seed
+        attack, _ = byzantine.attack_of(holder, round_)
+        said = tuple(under_names(message, byzantine.names_of(holder, round_), seed, holder))
+        releases = self._budget(holder).releases + 1
+        epsilon = finite(self._world.mechanism.epsilon_after(releases))
+        for each in said:
+            name, norm = message_id(each), each.norm
             self._observer.note(
-                Released(
-                    holder,
-                    message_id(message),
-                    parent,
-                    round_,
-                    message.norm,
-                    attack,
-                    releases,
-                    epsilon,
-                )
+                Released(holder, name, parent, round_, norm, attack, releases, epsilon)
             )
-        return message
+        return said

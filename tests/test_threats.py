@@ -72,7 +72,7 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
             told = Released(0, message_id(payload), payload.parent, 1, 1.0, "outsider", 1, None)
             made.simulation._observer.note(told)
     if silent is not None:
-        made.simulation.seats[silent]._release = lambda *_: None
+        made.simulation.seats[silent]._release = lambda *_: ()
     list(made.simulation.rounds())
     reasons = [(said.node, said.reason) for _, said in made.simulation.incidents.new()]
     made.store.close()
@@ -259,41 +259,44 @@ class TestEquivocation:
         assert late == {"identity: has sent two messages already"}
 
 
+SYBIL = {"kind": "sign_flip", "holders": [0], "names": 20}
+
+
 class TestSybils:
     """Sybils: blocked with registered identities; the capture shown with open ones."""
 
-    @staticmethod
-    def flood(like: Message, count: int) -> list[Message]:
-        """Return what one liar says under so many names: each another direction."""
-        made = []
-        for number in range(count):
-            secret = digest(number, "sybil")
-            direction = np.roll(like.direction, number + 1)
-            name = {"public_key": public_key_of(secret), "direction": direction, "proof": None}
-            made.append(sign_message(replace(like, **name, signature=b""), secret))
-        return made
-
-    def test_with_registered_identities_each_is_refused_and_nothing_changes(self, honest, tmp_path):
-        names = self.flood(honest.first, 20)
-        found = played(tmp_path, *[(EARLY_S, ALL, message) for message in names])
-        assert len(found.reasons) == 3 * len(names)
+    def test_with_registered_identities_each_made_up_name_is_refused_and_told(self, tmp_path):
+        found = played(tmp_path / "many", attacks=[SYBIL])
+        single = played(tmp_path / "one", attacks=[{**SYBIL, "names": 1}])
+        assert found.heads == single.heads
+        assert single.reasons == []
+        assert len(found.reasons) >= 3 * 19 * ROUNDS
         for _, said in found.reasons:
             assert "proof: is missing; identity" in said
-            assert "must be registered for round 1" in said
-        assert found.heads == {honest.head}
+            assert "must be registered for round" in said
 
-    def test_with_open_identities_one_liar_fills_the_whole_block(self, tmp_path):
-        open_ = {"nodes.identity": "open"}
-        alone = played(tmp_path / "alone", **open_)
-        honest_keys = {message.public_key for message in alone.carried(1)}
-        names = self.flood(alone.carried(1)[0], 10)
-        just_before = [(1.05, ALL, message) for message in names]
-        found = played(tmp_path / "captured", *just_before, **open_)
-        keys = {message.public_key for message in found.carried(1)}
-        assert keys == {message.public_key for message in names}
-        assert not keys & honest_keys
-        assert found.reasons == []
-        assert len(found.heads) == 1
+    def test_with_open_identities_the_first_to_speak_fills_every_block(self, tmp_path):
+        open_ = {"nodes.identity": "open", "aggregation": {"kind": "median"}}
+        made = [
+            played(tmp_path / str(names), attacks=[{**SYBIL, "names": names}], **open_)
+            for names in (1, 20)
+        ]
+        alone, many = made
+        liar = [
+            {name for name, told in found.simulation._observer._released.items() if told.attack}
+            for found in made
+        ]
+        for height in range(1, ROUNDS + 1):
+            by_liar = [
+                sum(message_id(message) in names for message in found.carried(height))
+                for found, names in zip(made, liar, strict=True)
+            ]
+            assert by_liar[0] == 1
+            assert by_liar[1] == len(many.carried(height))
+        assert alone.reasons == many.reasons == []
+        steps = [found.simulation.state(found.simulation.chain.path()[1]).weights for found in made]
+        assert alone.heads != many.heads
+        assert np.dot(*steps) < 0.0  # the step goes the other way
 
 
 class TestFlooding:

@@ -33,3 +33,7 @@ class Byzantine:
             if attack.active(round_):
                 return attack.part.kind, functools.partial(attacks.build, attack.part)
         return "", None
+
+    def names_of(self, holder: int, round_: int) -> int:
+        """Return under how many names a holder speaks in a round."""
+        return next((a.names for a in self._attacks.get(holder, ()) if a.active(round_)), 1)

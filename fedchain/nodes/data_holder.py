@@ -6,7 +6,7 @@ holder for good; where cohorts are sampled another holder sits there in every ro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fedchain.events import Send
@@ -25,8 +25,9 @@ GRADIENT_S = 1.0
 
 Begin = Callable[[int, bytes, int], None]
 """Told of (holder, parent, round) whose gradient will be asked for."""
-Release = Callable[[int, bytes, int], Message | None]
-"""(holder, parent, round) to the signed message; None if there is no direction to send."""
+Release = Callable[[int, bytes, int], Sequence[Message]]
+"""(holder, parent, round) to the signed message, of a Sybil to several; none if there is no
+direction to send."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,9 @@ class DataHolder:
         if not budget.allows(parent):
             self.silent[holder] = BUDGET_SPENT
             return []
-        message = self._release(holder, parent, round_)
-        if message is None:
+        messages = self._release(holder, parent, round_)
+        if not messages:
             self.silent[holder] = NO_DIRECTION
             return []
         budget.spend(parent)
-        return [Send(message, "compute")]
+        return [Send(message, "compute") for message in messages]

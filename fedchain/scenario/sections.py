@@ -15,6 +15,8 @@ MAX_HOLDERS = 10_000_000
 """Most registered holders; only those asked in a round cost memory and time."""
 MAX_ASKED = 65_536
 """Most holders asked in a round: so many directions of 20 bits are added exactly in float64."""
+MAX_NAMES = 1000
+"""Names of one holder, made-up ones included."""
 MAX_MINERS = 1000
 """Most compute nodes."""
 SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
@@ -146,6 +148,8 @@ class Attack(Section):
     """What the attackers send instead of their release."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the attacking holders, from 0."""
+    names: Annotated[int, Field(ge=1, le=MAX_NAMES)] = 1
+    """Names under which each of them speaks in a round, its own included; the others are Sybils."""
     from_round: Count = 1
     """First round of the attack."""
     to_round: Count | None = None

@@ -108,6 +108,8 @@ def _attack(attack: Mapping[str, Any]) -> str:
     numbers = ", ".join(map(str, attack.get("nodes", attack.get("holders", []))))
     last = attack.get("to_round")
     until = f" to {last}" if last is not None else ""
+    if (names := attack.get("names", 1)) > 1:
+        numbers += f" under {names} names each"
     return f"{attack.get('kind')} by {who} {numbers} from round {attack.get('from_round')}{until}"
 
 

@@ -92,6 +92,46 @@ def test_of_two_seen_at_once_the_smaller_hash_is_the_head():
         assert chain.head == min(names(rivals))
 
 
+def test_what_a_reorganisation_takes_off_is_told_from_the_top_down():
+    source, chain = WORLD.chain(), WORLD.chain()
+    short = WORLD.grow(source, 3)
+    parent, long = WORLD.chain_id, []
+    for _ in range(4):
+        long.append(WORLD.block(source, parent, holders=range(2)))
+        source.add(long[-1], LATE)
+        parent = block_hash(long[-1].header)
+    for later, block in enumerate((*short, *long[:3])):
+        chain.add(block, LATE + later)
+    added = chain.add(long[3], 2 * LATE)
+    assert added.kind == "reorganised"
+    assert added.lost == tuple(names(short)[::-1])
+
+
+def test_the_deepest_reorganisation_stays_the_deepest():
+    source, chain = WORLD.chain(), WORLD.chain()
+    trunk = WORLD.grow(source, 3)
+    for later, block in enumerate(trunk):
+        chain.add(block, LATE + later)
+    parent = WORLD.chain_id
+    for length, back in ((3, WORLD.chain_id), (1, None)):
+        parent = back or chain.header(chain.head).parent
+        for _ in range(length + 1):
+            block = WORLD.block(chain, parent, holders=range(2 if length == 3 else 3))
+            chain.add(block, 2 * LATE + chain.height)
+            parent = block_hash(block.header)
+    assert (chain.reorganisations, chain.deepest) == (2, 3)
+
+
+def test_of_two_last_blocks_the_smaller_hash_is_the_head_whatever_came_first():
+    world = make_world(rounds=1)
+    pair = [world.block(world.chain(), miner=bytes([i])) for i in range(2)]
+    for order in (pair, pair[::-1]):
+        chain = world.chain()
+        for late, block in enumerate(order):
+            chain.add(block, LATE + late)
+        assert chain.head == min(names(pair))
+
+
 def test_more_work_beats_more_blocks():
     world = make_world(retarget_window=2, interval_ms=100_000)
     chain = world.chain()

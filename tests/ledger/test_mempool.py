@@ -105,6 +105,9 @@ def test_old_rounds_are_forgotten_and_stay_so():
     chain = WORLD.chain()
     pool, old = WORLD.pool(chain), WORLD.message(0, chain.head, 1)
     pool.add(old)
+    pool.forget_below(1)
+    assert not pool.add(old)
+    assert pool.add(WORLD.message(1, chain.head, 1))
     pool.forget_below(2)
     assert len(pool) == 0
     with pytest.raises(InvalidMessage, match="round: is 1; must be at least 2"):

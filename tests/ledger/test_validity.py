@@ -24,6 +24,7 @@ from fedchain.ledger.rules import limits_of
 from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
 from fedchain.ledger.validity import check_header, check_message
+from fedchain.ledger.work import compact_from_target, target_from_compact
 
 WORLD = make_world()
 OPEN = make_world(identity="open", identity_root=bytes(32))
@@ -172,6 +173,13 @@ def test_an_identity_of_another_round_or_of_nobody_is_not_registered():
         check(sybil)
 
 
+@pytest.mark.parametrize("number", [1, 2, 30])
+def test_a_proof_is_needed_in_every_round(number):
+    message = WORLD.message(0, WORLD.chain_id, number, proof=None)
+    with pytest.raises(InvalidMessage, match=f"proof: is missing; .* for round {number}"):
+        check_message(message, WORLD.rules, WORLD.chain_id, WORLD.chain_id, number)
+
+
 def test_open_identities_need_no_proof_and_carry_none():
     check(OPEN.message(0, OPEN.chain_id, 1), OPEN)
     stranger = bytes(31) + b"\x01"
@@ -226,6 +234,24 @@ def test_a_block_with_another_header_field_is_refused_and_the_field_named(field)
     with pytest.raises(InvalidBlock, match=reason):
         chain.add(block, 10_000)
     assert chain.head == WORLD.chain_id
+
+
+def test_a_target_that_is_harder_than_the_chain_wants_is_refused_too():
+    chain = WORLD.chain()
+    harder = compact_from_target(target_from_compact(EASY) // 2)
+    block = WORLD.block(chain)
+    block = Block(mined(replace(block.header, bits=harder)), block.messages)
+    with pytest.raises(InvalidBlock, match="bits: is 0x20080000; must be 0x20100000"):
+        chain.add(block, 10_000)
+
+
+def test_a_sampled_block_has_one_nonce_so_that_one_draw_is_one_block():
+    world = make_world(work="sampled")
+    block = world.block(world.chain(), nonce=0)
+    for nonce in (1, 2**40):
+        again = Block(replace(block.header, nonce=nonce), block.messages)
+        with pytest.raises(InvalidBlock, match=f"nonce: is {nonce}; must be 0 where work is samp"):
+            world.chain().add(again, 10_000)
 
 
 def test_a_header_is_not_accepted_on_another_parent():

@@ -48,7 +48,7 @@ def holder():
         lambda round_: 40 + round_ % 2,
         budgets.__getitem__,
         lambda *at: begun.append(at),
-        lambda *_: "message",
+        lambda *_: ["message"],
         5,
         2,
     )
@@ -90,7 +90,7 @@ def test_a_holder_whose_budget_is_spent_stays_silent_and_says_why(holder):
 
 
 def test_no_direction_costs_no_release(holder):
-    holder.node._release = lambda *_: None
+    holder.node._release = lambda *_: ()
     assert holder.node.receive(GradientDone(b"genesis"), 1.0) == []
     assert holder.node.silent == {41: NO_DIRECTION}
     assert holder.budgets[41].releases == 0
