@@ -21,6 +21,7 @@ from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.nodes.data_holder import BUDGET_SPENT
+from fedchain.nodes.hashing import hashing_words
 from fedchain.privacy.agreement import cross_checked
 from fedchain.registry import Part
 from fedchain.results import (
@@ -44,7 +45,7 @@ from fedchain.statements import (
     sample_pictures,
 )
 from fedchain.timing import Stopwatch
-from fedchain.world import World, check_hashing, world_of
+from fedchain.world import World, check_hashing, expected_hashing_s, world_of
 
 log = logging.getLogger("fedchain")
 
@@ -224,6 +225,7 @@ def _to_the_end(
         _same_genesis(path, store, world)
         keys = world.scenario.nodes.asked * world.scenario.rounds  # what takes long at the start
         log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
+        log.info("hashing: %s", hashing_words(expected_hashing_s(world.scenario)))
         simulation = _play(path, world, store, events, ask, evaluations, audience)
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, the chain the smaller hash.

@@ -14,10 +14,11 @@ from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.block import Block
 from fedchain.ledger.rules import Rules, genesis
 from fedchain.ledger.state import State
-from fedchain.ledger.work import Work, hashing_seconds, works
+from fedchain.ledger.work import Work, works
 from fedchain.network.graph import Graph
 from fedchain.network.topology import topologies
 from fedchain.nodes.byzantine import Byzantine
+from fedchain.nodes.hashing import hashing_seconds
 from fedchain.nodes.identity import Identities
 from fedchain.nodes.light_client import KEPT_HEIGHTS
 from fedchain.nodes.sampling import Sampling
@@ -122,6 +123,16 @@ def world_of(scenario: Scenario) -> World:
     return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, graph)
 
 
+def expected_hashing_s(scenario: Scenario) -> float:
+    """Return about how much wall time the main chain of a scenario takes to hash on this machine.
+
+    Args:
+        scenario: checked; sampled work takes none.
+    """
+    work = works.build(scenario.ledger.work)
+    return hashing_seconds(work, scenario.rounds, scenario.nodes.miners)
+
+
 def check_hashing(world: World) -> None:
     """See that a run is not expected to hash for longer than it may.
 
@@ -129,7 +140,7 @@ def check_hashing(world: World) -> None:
         ScenarioError: it is, on this machine.
     """
     most = world.work.most_hashing_s
-    if most is None or (expected := hashing_seconds(world.work, world.rules.rounds)) <= most:
+    if most is None or (expected := expected_hashing_s(world.scenario)) <= most:
         return
     words = f"{world.rules.rounds} blocks are expected to take {expected:.3g} s of hashing here"
     text = f"{words}, got {most:g}; allow more, lower difficulty_bits, or take kind: sampled"

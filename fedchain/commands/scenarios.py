@@ -141,10 +141,11 @@ def explain(
     from fedchain.scenario.checking import NO_TASK
     from fedchain.studies.bare_chain import BareForecast
     from fedchain.studies.forecast import forecast
+    from fedchain.world import expected_hashing_s
 
     loaded = load(scenario, parse_overrides(set_ or ()), seed)
     bare = loaded.task.kind == NO_TASK
-    expected = BareForecast(loaded) if bare else forecast(loaded)
+    expected = BareForecast(loaded, expected_hashing_s(loaded)) if bare else forecast(loaded)
     if form is Format.json:
         print_json(expected.plain())
         return

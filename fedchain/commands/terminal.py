@@ -92,8 +92,10 @@ def _counts(kinds: Counter[str]) -> str:
 
 
 def heading(world: World) -> str:
-    """Return in one line who takes part, and what privacy is asked for."""
+    """Return in one line who takes part, what privacy is asked for, what hashing costs."""
+    from fedchain.nodes.hashing import hashing_words
     from fedchain.scenario import Attack, Misconduct
+    from fedchain.world import expected_hashing_s
 
     scenario, mechanism = world.scenario, world.mechanism
     holders = [a for a in scenario.attacks if isinstance(a, Attack)]
@@ -116,6 +118,7 @@ def heading(world: World) -> str:
             f"{scenario.rounds} rounds",
             f"{world.rules.dimension:,} weights",
             privacy,
+            f"hashing {hashing_words(expected_hashing_s(scenario))}",
         )
     )
 

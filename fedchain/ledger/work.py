@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-import time
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -15,8 +14,6 @@ from fedchain.registry import Family
 
 HIGHEST_NONCE = 2**64 - 1
 """The nonce is written on 8 bytes."""
-_TRIED = 2_000
-"""Tries that tell how fast this machine is: two milliseconds."""
 CLAMP = 4
 """One retarget changes the target by this factor at most."""
 
@@ -211,23 +208,6 @@ def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
     (True, True)
     """
     return kind == "sampled" or is_below(digest, target)
-
-
-def hashing_seconds(work: Work, blocks: int) -> float:
-    """Return about how long this machine hashes for so many blocks: it tries for a moment.
-
-    Args:
-        work: how blocks are paid for; sampled work takes no time.
-        blocks: number of blocks; the target is taken to stay.
-
-    >>> hashing_seconds(sampled(), 1000)
-    0.0
-    """
-    if work.kind == "sampled":
-        return 0.0
-    start = time.perf_counter()
-    search(bytes(256), 0, _TRIED, 0)
-    return blocks * work_of(work.bits) * (time.perf_counter() - start) / _TRIED
 
 
 def drawn_tries(bits: int, uniform: float) -> int:

@@ -19,10 +19,9 @@ from fedchain.ledger.work import WorkKind, drawn_tries, is_paid, search, target_
 from fedchain.nodes.conduct import Conduct, Draft, Messages, Scene
 from fedchain.nodes.dishonest import HONESTLY, Schedule
 from fedchain.nodes.findings import Findings, Objection
+from fedchain.nodes.hashing import TRIES
 from fedchain.timing import Stopwatch
 
-TRIES = 65_536
-"""Nonces tried between two looks at the network: a loser stops at most this much too late."""
 KEPT_ROUNDS = 2
 """Rounds below the head whose messages are kept: most forks are that short. After a deeper one
 the holders, who follow the same head, send their messages again."""

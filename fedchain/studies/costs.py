@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 from fedchain.engines.engine import cut
-from fedchain.nodes.compute_node import TRIES
+from fedchain.nodes.hashing import attempts
 from fedchain.nodes.speakers import Asked
 
 Method = Literal["segments", "layers", "vmap"]
@@ -247,24 +247,6 @@ def idle(asked: Configuration, workers: int) -> float:
     """Return how much longer a cohort takes because its chunks do not divide by the workers."""
     count = chunks(asked.holders, asked.learning)
     return math.ceil(count / workers) * workers / count
-
-
-def attempts(bits: int, compute: int) -> float:
-    """Return how many nonces all compute nodes try for a block, on average.
-
-    A try finds a block with p = 2^-bits. Each of C nodes tries until it has found one, T =
-    65,536 nonces at most, before it looks at the network again; such rounds follow until one of
-    the C has found: C (1 - (1-p)^T) / p tries a round, 1 / (1 - (1-p)^(TC)) rounds.
-
-    >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
-    (16, 48, 1.1)
-    """
-    p = 2.0**-bits
-    if bits == 0:
-        return float(compute)
-    alone = -math.expm1(TRIES * math.log1p(-p))
-    some = -math.expm1(TRIES * compute * math.log1p(-p))
-    return compute * alone / p / some
 
 
 def deliveries(asked: Configuration) -> int:

@@ -11,6 +11,7 @@ from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.library import kept
+from fedchain.nodes.hashing import hashing_words
 from fedchain.privacy.guarantee import guarantee, warnings_for
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
@@ -27,7 +28,7 @@ from fedchain.studies.costs import (
     wire_bytes,
 )
 from fedchain.studies.counting import configuration, learning
-from fedchain.world import sampling_of
+from fedchain.world import expected_hashing_s, sampling_of
 
 COUNTED = 1000
 """Holders whose records are counted; of more, so many evenly spread ones."""
@@ -69,6 +70,8 @@ class Forecast:
     """Peak of the process."""
     disk_mb: float
     """Size of the run folder."""
+    hashing_s: float
+    """Wall time of the search for nonces in the whole run, measured; a part of the rounds."""
 
     @property
     def seconds(self) -> float:
@@ -91,6 +94,7 @@ class Forecast:
             "dimension": self.dimension,
             "estimates": {
                 "seconds": round(self.seconds, 1),
+                "hashing_seconds": round(self.hashing_s, 6),
                 "memory_mb": round(self.memory_mb),
                 "disk_mb": round(self.disk_mb, 1),
             },
@@ -123,6 +127,7 @@ class Forecast:
             *(("warning", warning) for warning in self.warnings),
             ("time", f"about {_duration(self.seconds)}, and making or reading the data{hint}"),
             ("of a round", self._shares()),
+            ("hashing", hashing_words(self.hashing_s)),
             ("on the wire", f"about {wire_bytes(self.asked)['all'] / 1e6:.1f} MB a round"),
             ("memory", f"about {self.memory_mb:.0f} MB"),
             ("disk", f"about {self.disk_mb:.1f} MB"),
@@ -169,6 +174,7 @@ def forecast(scenario: Scenario) -> Forecast:
         calibrated=found is not None,
         memory_mb=_memory_mb(scenario, asked, task),
         disk_mb=scenario.rounds * stored_bytes(asked) / 1e6,
+        hashing_s=expected_hashing_s(scenario),
     )
 
 

@@ -152,7 +152,7 @@ def break_blobs(monkeypatch, error):
 
     def counted(self, *contents):
         calls.append(contents)
-        if len(calls) == 3:
+        if len(calls) == 2:
             raise error
         return put(self, *contents)
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_explain_in_json_has_the_noise_the_epsilon_and_the_estimates(call):
     assert result["epsilon"]["total"] == pytest.approx(2.0, rel=1e-3)
     assert 0 < result["epsilon"]["per_release"] < 2.0
     assert result["epsilon"]["delta"] == 1e-4
-    assert set(result["estimates"]) == {"seconds", "memory_mb", "disk_mb"}
+    assert set(result["estimates"]) == {"seconds", "hashing_seconds", "memory_mb", "disk_mb"}
     assert all(value > 0 for value in result["estimates"].values())
 
 
@@ -217,3 +218,15 @@ def test_explain_says_what_a_chain_without_learning_costs(call):
     assert "3 compute nodes, shares of work 0.35, 0.35, 0.3" in " ".join(out.split())
     found = json.loads(call("explain", SCENARIOS / "double_spend.yaml", "--format", "json")[1])
     assert found["estimates"]["seconds"] > 0
+    assert found["estimates"]["hashing_seconds"] == 0.0
+    assert "hashing none: work is drawn" in " ".join(out.split())
+
+
+def test_explain_says_how_long_a_chain_will_hash_here(call):
+    work = "ledger.work={kind: hashcash, difficulty_bits: 30}"
+    bare = ("explain", SCENARIOS / "stale_blocks.yaml", "--set", work, "--set", "rounds=100")
+    _, out, _ = call(*bare)
+    assert re.search(r"hashing about [0-9,]+ s here", " ".join(out.split()))
+    estimates = json.loads(call(*bare, "--format", "json")[1])["estimates"]
+    fewest = 100 * 2**30 / 20e6  # no core tries twenty million nonces a second
+    assert estimates["seconds"] > estimates["hashing_seconds"] > fewest
