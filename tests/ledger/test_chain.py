@@ -474,6 +474,18 @@ def test_old_blocks_are_forgotten_but_not_the_way_to_the_head():
     assert all(block_hash(block.header) in whole for block in blocks)
 
 
+def test_what_a_retarget_looks_back_at_is_not_forgotten():
+    world = make_world(retarget_window=6)
+    source = world.chain()
+    blocks = world.grow(source, 24)
+    chain = Chain(world.genesis, world.state, world.rules, step, Library(), keep=2)
+    for block in blocks:
+        assert chain.add(block, LATE).kind == "extended"
+    assert chain.expected_bits(chain.head) == source.expected_bits(source.head)
+    kept = [block_hash(block.header) in chain for block in blocks]
+    assert kept == [False] * 11 + [True] * 13
+
+
 def test_a_fork_off_a_forgotten_block_waits_and_changes_nothing():
     chain, blocks = grown(keep=2)
     late = WORLD.block(grown(keep=None)[0], block_hash(blocks[0].header), holders=range(2))
