@@ -54,7 +54,7 @@ class Declaration:
     """What a holder says about its release; public."""
 
     mechanism: str
-    """Name of the mechanism: ``gaussian``, ``knorm``, ``none``."""
+    """Name of the mechanism: ``gaussian``, ``skellam``, ``none``."""
     noise: float
     """Sigma over the clip (gaussian), 1/eps0 (knorm), 0 (none)."""
     clip: float

@@ -49,7 +49,7 @@ def private_releases(
     records: Sequence[int],
     occasions: Sequence[Occasion],
 ) -> Singles:
-    """Add the mechanism's noise: ĝ_k = g_k + z_k, one row a holder.
+    """Let the mechanism add its noise: ĝ_k = g_k + z_k, one row a holder.
 
     The noise is named by holder, round, parent, and by the mechanism with its scale: after a
     fork the same holder draws fresh noise, the same release asked for twice is the same
@@ -72,9 +72,7 @@ def private_releases(
         return gradients
     scale = (mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex())
     keys = [digest(o.seed, "noise", o.holder, o.round, o.parent, *scale) for o in occasions]
-    releases = mechanism.noise(keys, gradients.shape[1], records)
-    releases += gradients
-    return releases
+    return mechanism.release(gradients, keys, records)
 
 
 def messages_of(

@@ -10,13 +10,23 @@ from scipy import stats
 from fedchain.errors import ScenarioError
 from fedchain.privacy.budget import REMEMBERED, Budget
 from fedchain.privacy.guarantee import guarantee, warnings_for
-from fedchain.privacy.mechanisms import Mechanism, gaussian, knorm, mechanisms, none
+from fedchain.privacy.mechanisms import (
+    Mechanism,
+    clipped,
+    gaussian,
+    knorm,
+    laplace,
+    mechanisms,
+    none,
+    skellam,
+)
 from fedchain.privacy.mechanisms.gaussian import GAUSSIAN_TOTALS
 from fedchain.randomness import digest
 
-NOISY = {"gaussian": gaussian, "knorm": knorm}
+NOISY = {"gaussian": gaussian, "knorm": knorm, "laplace": laplace, "skellam": skellam}
 TOTALS = [("gaussian", "pld"), ("gaussian", "prv"), ("gaussian", "rdp")]
-TOTALS += [("knorm", "pld"), ("knorm", "rdp")]
+TOTALS += [("knorm", "pld"), ("knorm", "rdp"), ("skellam", "pld"), ("skellam", "rdp")]
+TOTALS += [("laplace", None)]
 
 
 def built(rounds: int = 40, dimension: int = 2035, **block) -> Mechanism:
@@ -24,7 +34,7 @@ def built(rounds: int = 40, dimension: int = 2035, **block) -> Mechanism:
 
 
 def drawn_of(mechanism, key, dimension, records):
-    return mechanism.noise([key], dimension, [records])[0]
+    return mechanism.release(np.zeros((1, dimension), np.float32), [key], [records])[0]
 
 
 @pytest.mark.parametrize(("kind", "accountant"), TOTALS)
@@ -32,7 +42,8 @@ def drawn_of(mechanism, key, dimension, records):
 def test_the_total_over_rounds_and_spare_releases_is_within_what_was_asked(
     kind, accountant, epsilon
 ):
-    mechanism = built(kind=kind, epsilon=epsilon, clip=0.1, accountant=accountant)
+    chosen = {"accountant": accountant} if accountant else {}
+    mechanism = built(kind=kind, epsilon=epsilon, clip=0.1, **chosen)
     assert mechanism.releases == 44
     assert 0.999 * epsilon < mechanism.epsilon_after(44) <= epsilon
     assert mechanism.epsilon_after(0) == 0
@@ -125,7 +136,7 @@ def test_a_whole_holder_as_the_unit_needs_noise_for_the_whole_clip(kind):
         for unit in ("record", "holder")
     )
     drawn = [drawn_of(each, digest(0, "noise"), 50, 100) for each in (record, holder)]
-    np.testing.assert_allclose(drawn[0] * 100, drawn[1], rtol=1e-6)
+    np.testing.assert_allclose(drawn[0] * 100, drawn[1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", NOISY)
@@ -145,9 +156,65 @@ def test_noise_follows_its_key_and_nothing_else(kind):
 def test_noise_drawn_together_is_that_of_each_alone(kind):
     mechanism = NOISY[kind](10, 33, noise_multiplier=1.0, clip=1.0)
     keys, records = [digest(0, "noise", holder) for holder in range(4)], [10, 20, 5, 1]
-    together = mechanism.noise(keys, 33, records)
+    together = mechanism.release(np.zeros((4, 33), np.float32), keys, records)
     for row, key, count in zip(together, keys, records, strict=True):
         assert row.tobytes() == drawn_of(mechanism, key, 33, count).tobytes()
+
+
+@pytest.mark.parametrize("kind", NOISY)
+def test_a_release_is_the_gradient_with_that_noise_and_leaves_the_gradient_alone(kind):
+    mechanism = NOISY[kind](10, 2000, noise_multiplier=1.0, clip=1.0)
+    gradients = np.linspace(-1, 1, 4000, dtype=np.float32).reshape(2, 2000)
+    before, keys = gradients.copy(), [digest(0, "noise", holder) for holder in range(2)]
+    released = mechanism.release(gradients, keys, [10, 20])
+    noise = mechanism.release(np.zeros_like(gradients), keys, [10, 20])
+    np.testing.assert_allclose(released, gradients + noise, atol=1e-6 * float(abs(noise).max()))
+    assert gradients.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("records", [10, 100, 1000])
+def test_laplace_noise_has_the_scale_of_the_1_norm(records):
+    dimension, eps0, clip = 20_000, 2.0, 0.2
+    mechanism = laplace(10, dimension, noise_multiplier=1 / eps0, clip=clip)
+    drawn = drawn_of(mechanism, digest(1, "noise"), dimension, records)
+    law = stats.laplace(scale=math.sqrt(dimension) * clip / records / eps0)
+    assert stats.kstest(drawn, law.cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("records", [10, 100, 1000])
+def test_skellam_noise_lies_on_a_grid_and_has_the_sd_of_the_multiplier(records):
+    mechanism = skellam(10, 20_000, noise_multiplier=3.0, clip=0.2)
+    drawn = drawn_of(mechanism, digest(1, "noise"), 20_000, records).astype(np.float64)
+    assert stats.kstest(drawn, "norm", (0, 0.6 / records)).pvalue > 0.01
+    steps = drawn / (0.6 / records / 2**23)
+    small = abs(steps) < 2**22  # what float32 tells apart
+    assert small.sum() > 1000
+    np.testing.assert_allclose(steps[small], np.rint(steps[small]), atol=0.3)
+
+
+def test_a_multiplier_that_leaves_the_grid_too_coarse_is_refused():
+    mechanism = skellam(1, 4, noise_multiplier=1e-6, clip=0.2)
+    with pytest.raises(ValueError, match=r"1e-06 is too small for the grid with 1000 records"):
+        drawn_of(mechanism, digest(0, "noise"), 4, 1000)
+
+
+def test_laplace_needs_root_two_of_the_noise_of_normal_numbers_and_skellam_a_thousandth_more():
+    normal, whole = (built(kind=kind, epsilon=4.0, clip=0.1) for kind in ("gaussian", "skellam"))
+    assert 1.0 < whole.noise_multiplier / normal.noise_multiplier < 1.001
+    double = built(kind="laplace", epsilon=4.0, clip=0.1)
+    sd = math.sqrt(2) * math.sqrt(2035) * double.noise_multiplier
+    assert math.sqrt(2) < sd / normal.noise_multiplier < math.sqrt(2) * 1.12
+
+
+def test_clipping_alone_bounds_gradients_and_promises_nothing():
+    mechanism = clipped(10, 5, clip=0.3, unit="holder")
+    assert (mechanism.name, mechanism.clip, mechanism.unit) == ("clipped", 0.3, "holder")
+    assert mechanism.noise_multiplier == 0
+    assert not drawn_of(mechanism, digest(0, "noise"), 5, 10).any()
+    assert mechanism.epsilon_after(1) == math.inf
+    assert guarantee(mechanism, 10) == (
+        "no privacy is promised: gradients are published clipped, but without noise"
+    )
 
 
 def test_without_a_mechanism_nothing_is_clipped_noised_or_promised():

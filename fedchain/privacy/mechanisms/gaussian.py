@@ -95,11 +95,12 @@ class Gaussian:
         """Cost of one release at delta."""
         return self.epsilon_after(1)
 
-    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:
-        """Draw normal noise (n, d) of sd noise_multiplier * sensitivity."""
-        drawn = normals(keys, dimension)
+    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+        """Add normal noise of sd noise_multiplier * sensitivity, (n, d)."""
+        drawn = normals(keys, gradients.shape[1])
         scales = [self.noise_multiplier * sensitivity(self.clip, self.unit, n) for n in records]
         drawn *= np.array(scales, dtype=np.float32)[:, None]
+        drawn += gradients
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

@@ -101,13 +101,15 @@ class KNorm:
         """Sum of the pure costs of all releases."""
         return self.releases * self.epsilon_per_release
 
-    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:
-        """Draw radii from Gamma(d) and directions, and scale them to the sensitivity, (n, d)."""
+    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+        """Add radii from Gamma(d) times directions, scaled to the sensitivity, (n, d)."""
+        dimension = gradients.shape[1]
         drawn = normals(keys, dimension)
         for row, norm, key, count in zip(drawn, lengths(drawn), keys, records, strict=True):
             radius = stream(0, "radius", key).standard_gamma(dimension)
             scale = self.noise_multiplier * sensitivity(self.clip, self.unit, count)
             row *= np.float32(scale * radius / norm)
+        drawn += gradients
         return drawn
 
     def epsilon_after(self, releases: int) -> float:

@@ -1,4 +1,4 @@
-"""Mechanisms: how a data holder hides its records in noise, equation (10).
+"""What every mechanism is, and the parameters that mechanisms share.
 
 The noise is added to the mean of the clipped gradients of a holder's records. One record more
 or less moves that mean by at most clip / records, and a whole holder by at most clip: that
@@ -62,12 +62,12 @@ class Mechanism(Protocol):
     def pure_total(self) -> float | None:
         """Sum of the pure costs of all releases; None where the mechanism has none."""
 
-    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:
-        """Draw what is added to the mean gradients of holders, (n, d), one row a holder.
+    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+        """Return what holders publish in place of their mean gradients, (n, d), one row each.
 
         Args:
+            gradients: clipped mean gradients (n, d); they are left alone.
             keys: 32 bytes of each release, of it alone and known to its holder alone.
-            dimension: d.
             records: the public n_k of each holder.
         """
 

@@ -1,4 +1,4 @@
-"""No noise: what the others are compared with."""
+"""No noise, with and without clipping: what the others are compared with."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from fedchain.arrays import Singles
-from fedchain.privacy.mechanisms.mechanism import (
-    Mechanism,
-    Unit,
-    mechanisms,
-)
+from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Unit, mechanisms
 
 
 @mechanisms
@@ -27,20 +21,41 @@ def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same
     return NoNoise(releases)
 
 
+@mechanisms
+def clipped(
+    releases: int,
+    dimension: int,  # noqa: ARG001 - the same for every run
+    *,
+    clip: Clip,
+    unit: Unit = "record",
+) -> Mechanism:
+    """Clip and add nothing: epsilon is infinite. It shows what clipping alone does to learning.
+
+    Clipping bounds what one record moves, but without noise nothing is hidden.
+
+    Args:
+        releases: rounds of the run.
+        dimension: length of a gradient.
+        clip: bound on the 2-norm of the gradient of one unit.
+        unit: what is clipped: the gradient of each record, or a holder's mean.
+    """
+    return NoNoise(releases, "clipped", clip, unit)
+
+
 @dataclass(frozen=True)
 class NoNoise:
-    """Gradients as they are."""
+    """Gradients as they are, or clipped."""
 
     releases: int
     """Rounds of the run; nothing runs out after them."""
     name: str = "none"
     """The registered name."""
+    clip: float = math.inf
+    """Bound on the gradient of one unit; inf: none."""
+    unit: Unit = "record"
+    """What is clipped; nothing is protected."""
     noise_multiplier: float = 0.0
     """No noise."""
-    clip: float = math.inf
-    """No clipping."""
-    unit: Unit = "record"
-    """Nothing is protected."""
     delta: float = 0.0
     """Nothing is promised."""
     epsilon_per_release: float = math.inf
@@ -48,9 +63,14 @@ class NoNoise:
     pure_total: None = None
     """Nothing is promised."""
 
-    def noise(self, keys: Sequence[bytes], dimension: int, records: Sequence[int]) -> Singles:  # noqa: ARG002
-        """Return zeros (n, d)."""
-        return np.zeros((len(keys), dimension), dtype=np.float32)
+    def release(
+        self,
+        gradients: Singles,
+        keys: Sequence[bytes],  # noqa: ARG002 - there is no noise to draw
+        records: Sequence[int],  # noqa: ARG002
+    ) -> Singles:
+        """Return the gradients themselves (n, d)."""
+        return gradients
 
     def epsilon_after(self, releases: int) -> float:
         """Return inf as soon as anything is released."""

@@ -1,0 +1,147 @@
+"""Laplace noise: independent in every coordinate, with a pure cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from fedchain.arrays import Singles
+from fedchain.privacy import accounting
+from fedchain.privacy.mechanisms.mechanism import (
+    VACUOUS,
+    Clip,
+    Delta,
+    Epsilon,
+    Mechanism,
+    NoiseMultiplier,
+    SpareReleases,
+    Unit,
+    mechanisms,
+    one_of,
+    sensitivity,
+    with_spare,
+)
+from fedchain.randomness import laplaces
+
+
+@mechanisms
+def laplace(
+    releases: int,
+    dimension: int,
+    *,
+    epsilon: Epsilon = None,
+    noise_multiplier: NoiseMultiplier = None,
+    delta: Delta = 1e-5,
+    clip: Clip,
+    unit: Unit = "record",
+    spare_releases: SpareReleases = None,
+) -> Mechanism:
+    """Add independent Laplace noise to every coordinate: a pure cost eps0 a release.
+
+    What is clipped to C in the 2-norm has a 1-norm of at most sqrt(d) C, so that the scale is
+    sqrt(d) clip / (records eps0). The pure total is releases * eps0. The tight total is a
+    certified Rényi bound, about 10 % above the truth: in high dimension T releases cost about
+    what a Gaussian of mu = sqrt(T / d) eps0 costs, with sqrt(2) times its noise.
+
+    Args:
+        releases: rounds of the run.
+        dimension: length of a gradient.
+        epsilon: tight total over all releases of a holder; eps0 is solved from it; inf: no
+            noise, gradients still clipped.
+        noise_multiplier: 1 / eps0; epsilon follows. Give one of the two.
+        delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
+        clip: bound on the 2-norm of the gradient of one unit.
+        unit: what is protected: each record of a holder, or the holder as a whole.
+        spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
+
+    Reference:
+        Dwork, McSherry, Nissim and Smith 2006, proposition 1.
+    """
+    total = with_spare(releases, spare_releases)
+    scale = one_of(epsilon, noise_multiplier)
+    if scale is None:
+        scale = _solved_scale(total, dimension, delta, epsilon or math.inf)
+    return Laplace(scale, clip, unit, delta, total, dimension)
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """Laplace noise in every coordinate, its scale solved for the whole run."""
+
+    noise_multiplier: float
+    """1 / eps0: the scale over the sensitivity in the 1-norm."""
+    clip: float
+    """Bound on the gradient of one unit."""
+    unit: Unit
+    """What is protected."""
+    delta: float
+    """delta of the tight totals."""
+    releases: int
+    """Releases that one holder may make."""
+    dimension: int
+    """Length of a gradient: noise and cost depend on it."""
+    name: str = "laplace"
+    """The registered name."""
+
+    @property
+    def epsilon_per_release(self) -> float:
+        """eps0: the pure cost of one release."""
+        return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
+
+    @property
+    def pure_total(self) -> float:
+        """Sum of the pure costs of all releases."""
+        return self.releases * self.epsilon_per_release
+
+    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+        """Add Laplace noise of scale noise_multiplier * sqrt(d) * sensitivity, (n, d)."""
+        drawn = laplaces(keys, gradients.shape[1])
+        whole = self.noise_multiplier * math.sqrt(self.dimension)
+        scales = [whole * sensitivity(self.clip, self.unit, count) for count in records]
+        drawn *= np.array(scales, dtype=np.float32)[:, None]
+        drawn += gradients
+        return drawn
+
+    def epsilon_after(self, releases: int) -> float:
+        """Return the tight total epsilon of that many releases at delta."""
+        if self.noise_multiplier == 0 or releases == 0:
+            return math.inf if releases else 0.0
+        return _laplace_total(self.noise_multiplier, self.dimension, releases, self.delta)
+
+    def cross_check(self) -> None:
+        """Compare the Rényi bound with dp-accounting's distribution of the worst shift's loss."""
+        from fedchain.privacy.laplace_loss import laplace_spread_epsilon
+
+        total = self.epsilon_after(self.releases)
+        if total > VACUOUS or total > 0.9 * accounting.pure_epsilon(
+            self.epsilon_per_release, self.releases, self.delta
+        ):  # a composition of pure releases: there is no second road to it
+            return
+        spread = laplace_spread_epsilon(
+            self.epsilon_per_release, self.dimension, self.releases, self.delta
+        )
+        accounting.cross_check({"dp-accounting PLD": spread}, {"Rényi": total})
+
+
+@lru_cache(maxsize=4096)
+def _laplace_total(scale: float, dimension: int, releases: int, delta: float) -> float:
+    from fedchain.privacy.laplace_loss import laplace_epsilon
+
+    return laplace_epsilon(1 / scale, dimension, releases, delta)
+
+
+@lru_cache(maxsize=64)
+def _solved_scale(releases: int, dimension: int, delta: float, epsilon: float) -> float:
+    if math.isinf(epsilon):
+        return 0.0
+    sigma = accounting.gaussian_noise_multiplier(epsilon, delta, releases)
+    return accounting.least_noise(
+        lambda scale: _laplace_total(scale, dimension, releases, delta),
+        epsilon,
+        sigma / math.sqrt(dimension),
+        1e-6,
+    )
