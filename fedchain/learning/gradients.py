@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fedchain.arrays import Singles, Vector
+from fedchain.arrays import Flags, Singles, Vector
 from fedchain.learning.clipping import clip_factors, clipped_sum
 from fedchain.learning.example_gradients import by_layers, fitting_way
 from fedchain.learning.layer_gradients import memory_format
 from fedchain.learning.segments import Segments, has_segments, segment_sums
-from fedchain.learning.task import Array, Task
+from fedchain.learning.task import Array, Sampled, Task
 from fedchain.learning.weights import dimension, layout, load_weights, places
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
@@ -50,6 +50,14 @@ class _Examples:
     record: Tensor | None
     """Number of each example's record, rising; None: each example is one."""
     count: int
+
+    def of(self, mask: Flags) -> _Examples:
+        """Return those of the records that a mask (count,) keeps."""
+        kept = torch.from_numpy(mask)
+        record = None if self.record is None else self.record[kept[self.record]]
+        of_it = kept if self.record is None else kept[self.record]
+        of_it = of_it.to(self.inputs.device)
+        return _Examples(self.inputs[of_it], self.targets[of_it], record, int(mask.sum()))
 
     def pieces(self, size: int) -> Iterator[slice]:
         """Yield the examples that go through the model together, ``size`` at a time."""
@@ -140,12 +148,15 @@ class CohortGradients:
         kept = max(1, KEPT_GROUPS // numbers)
         self._side_by_side = functools.lru_cache(kept)(self._laid_side_by_side)
 
-    def __call__(self, weights: Vector, holders: Sequence[int]) -> Singles:
+    def __call__(
+        self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
+    ) -> Singles:
         """Return the gradients of these holders at the weights.
 
         Args:
             weights: (d,) float64; used in the type of the computation.
             holders: numbers of the holders, in any order.
+            sampled: which records of each take part; None: all of them.
 
         Returns:
             Shape (len(holders), d), one row a holder, in the order asked; the next call
@@ -153,10 +164,15 @@ class CohortGradients:
         """
         load_weights(self._module, weights)
         rows = self._rows(len(holders))
-        start = 0
-        for group in self._groups(holders):
-            self._fill(rows[start : start + len(group)], group)
-            start += len(group)
+        if sampled is not None:
+            for row, holder, mask in zip(rows, holders, sampled.masks, strict=True):
+                examples = self._examples_of(holder)
+                row[:] = self._sum(examples.of(mask)) / (sampled.rate * examples.count)
+        else:
+            start = 0
+            for group in self._groups(holders):
+                self._fill(rows[start : start + len(group)], group)
+                start += len(group)
         if self._unit == "holder" and math.isfinite(self._clip):
             _clip_rows(rows, self._clip)
         return np.asarray(rows.cpu().numpy())

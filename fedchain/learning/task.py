@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Flags
 from fedchain.registry import Family
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ class Records:
     def count(self) -> int:
         """Number of records: the public n_k of equation (6)."""
         return self.examples if self.record is None else len(np.unique(self.record))
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The records of several holders that take part in a release."""
+
+    masks: Sequence[Flags]
+    """Of each holder, in order: which of its records, (n_k,)."""
+    rate: float
+    """Chance of each record; rate n_k are expected."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.arrays import Integers, Matrix, Singles, lengths
+from fedchain.arrays import Flags, Integers, Matrix, Singles, lengths
 from fedchain.ledger.codec import Storage, quantise
 from fedchain.ledger.message import VERSION, Declaration, Message, sign_message
 from fedchain.nodes.identity import Identity
 from fedchain.privacy.mechanisms import Mechanism
-from fedchain.randomness import digest
+from fedchain.randomness import KeyStream, digest
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,29 @@ class Speaker:
     """Mechanism, noise, clip and number of records; public."""
 
 
+def drawn_records(occasion: Occasion, records: int, rate: float) -> Flags:
+    """Draw the records that take part in a release: each by itself, with the same chance.
+
+    The draw must stay as secret as the noise, whose name it shares but for its purpose.
+
+    Args:
+        occasion: names the draw.
+        records: the public n_k.
+        rate: chance of each record, above 0, at most 1.
+
+    Returns:
+        Which records take part, (records,).
+
+    >>> here = Occasion(seed=0, chain_id=b"", parent=b"", round=1, holder=2)
+    >>> int(drawn_records(here, 10_000, 0.25).sum()), int(drawn_records(here, 100, 1.0).sum())
+    (2494, 100)
+    """
+    if rate == 1:
+        return np.ones(records, dtype=np.bool_)
+    key = digest(occasion.seed, "records", occasion.holder, occasion.round, occasion.parent)
+    return KeyStream(key).words(records) < np.uint64(rate * 2.0**64)
+
+
 def private_releases(
     gradients: Singles,
     mechanism: Mechanism,
@@ -70,7 +93,9 @@ def private_releases(
     """
     if mechanism.noise_multiplier == 0.0:
         return gradients
-    scale = (mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex())
+    scale = [mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
+    if mechanism.sampling_rate < 1:
+        scale.append(float(mechanism.sampling_rate).hex())
     keys = [digest(o.seed, "noise", o.holder, o.round, o.parent, *scale) for o in occasions]
     return mechanism.release(gradients, keys, records)
 

@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fedchain.arrays import Singles, Vector
-from fedchain.learning.task import Task
+from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.byzantine import Byzantine
 from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, Speaker, messages_of, private_releases
+from fedchain.nodes.release import (
+    Occasion,
+    Speaker,
+    drawn_records,
+    messages_of,
+    private_releases,
+)
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
@@ -26,8 +32,14 @@ lock, for which it would wait as long as a small call takes."""
 class Gradients(Protocol):
     """Clipped mean gradients of a cohort, as one thread computes them."""
 
-    def __call__(self, weights: Vector, holders: Sequence[int]) -> Singles:
-        """Return one row a holder, (len(holders), d), at the weights (d,)."""
+    def __call__(
+        self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
+    ) -> Singles:
+        """Return one row a holder, (len(holders), d), at the weights (d,).
+
+        Where records are sampled, the sum over those that take part is divided by the number
+        that is expected.
+        """
 
     def twin(self) -> Gradients:
         """Return another one for another thread."""
@@ -87,13 +99,23 @@ class Speakers:
         """
         watch = Stopwatch()
         with watch("gradients"):
-            rows = self._gradients(weights, [each.occasion.holder for each in asked])
+            holders = [each.occasion.holder for each in asked]
+            rows = self._gradients(weights, holders, self._sampled(asked))
         messages: list[Message | None] = []
         step = max(1, BLOCK // rows.shape[1])
         for start in range(0, len(asked), step):
             part = slice(start, start + step)
             messages += self._speak(rows[part], asked[part], watch)
         return Spoken(tuple(messages), watch.lap())
+
+    def _sampled(self, asked: Sequence[Asked]) -> Sampled | None:
+        """Draw the records that take part, where not all do."""
+        rate = self._mechanism.sampling_rate
+        if rate == 1:
+            return None
+        occasions = [each.occasion for each in asked]
+        masks = tuple(drawn_records(o, self._count(o.holder), rate) for o in occasions)
+        return Sampled(masks, rate)
 
     def _speak(
         self, gradients: Singles, asked: Sequence[Asked], watch: Stopwatch

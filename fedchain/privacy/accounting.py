@@ -10,10 +10,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fedchain.errors import FedchainError
+
+if TYPE_CHECKING:
+    from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
 RDP_ORDERS = (
     *(1 + x / 10 for x in range(1, 100)),
@@ -164,14 +169,21 @@ def pld_epsilon(
 
     Pessimistic (connect the dots), add-or-remove-one, Poisson sampling at the given rate.
     """
+    one = _one_gaussian(noise_multiplier, sampling_rate)
+    return float(one.self_compose(releases).get_epsilon_for_delta(delta))
+
+
+@lru_cache(maxsize=4)
+def _one_gaussian(noise_multiplier: float, sampling_rate: float) -> PrivacyLossDistribution:
+    from dp_accounting import NeighboringRelation
     from dp_accounting.pld import privacy_loss_distribution
 
-    one = privacy_loss_distribution.from_gaussian_mechanism(
+    return privacy_loss_distribution.from_gaussian_mechanism(
         noise_multiplier,
         value_discretization_interval=0.01 * sampling_rate / noise_multiplier,
         sampling_prob=sampling_rate,
+        neighboring_relation=NeighboringRelation.ADD_OR_REMOVE_ONE,
     )
-    return float(one.self_compose(releases).get_epsilon_for_delta(delta))
 
 
 def prv_epsilon(

@@ -35,11 +35,17 @@ def guarantee(
     others = "the data of holders who deviate from the protocol"
     outside = others if whole else f"a data holder as a whole, nor {others}"
     asked = "Who is asked in a round is public, so that sampling amplifies nothing. "
+    drawn = ""
+    if mechanism.sampling_rate < 1:
+        drawn = (
+            f"Each {record} takes part in a release with chance {mechanism.sampling_rate:g}, drawn "
+            "by its holder in secret: the figures count on it. "
+        )
     return (
         f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {mechanism.delta:g})-"
         f"differentially private, one {neighbour} added or removed, against anyone who reads "
         "every message of the run, included in a block or not, over the "
-        f"{releases} releases of the holder that made the most. {asked if sampled else ''}"
+        f"{releases} releases of the holder that made the most. {asked if sampled else ''}{drawn}"
         f"{_figures(mechanism, releases)} "
         f"It holds if the holder clipped to {mechanism.clip:g} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "

@@ -157,7 +157,9 @@ def forecast(scenario: Scenario) -> Forecast:
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
     private, nodes, first = math.isfinite(mechanism.clip), scenario.nodes, task.holders[0]
-    counted = learning(task, mechanism.clip, mechanism.unit, examples, held_out)
+    counted = learning(
+        task, mechanism.clip, mechanism.unit, examples * mechanism.sampling_rate, held_out
+    )
     asked = configuration(scenario, counted, private=private)
     records, found = math.ceil(examples * first.count / first.examples), rates.here()
     sampled = nodes.asked < nodes.holders

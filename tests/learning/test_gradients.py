@@ -14,7 +14,7 @@ from fedchain.learning.example_gradients import by_layers
 from fedchain.learning.gradients import CohortGradients
 from fedchain.learning.layer_gradients import memory_format
 from fedchain.learning.models import mlp
-from fedchain.learning.task import Records, Task
+from fedchain.learning.task import Records, Sampled, Task
 from fedchain.learning.weights import flat_weights, load_weights
 from fedchain.machine import one_thread
 
@@ -224,3 +224,25 @@ def test_the_model_of_the_task_and_read_only_records_are_left_alone():
 
 def with_holder(task: Task, records: Records) -> Task:
     return Task("small", (records,), records, task.model, task.loss, task.measure, "loss", {})
+
+
+@pytest.mark.parametrize("records", [1, 3], ids=["examples", "groups"])
+def test_sampled_rows_are_the_sums_of_what_was_drawn_over_what_was_expected(
+    task, records, monkeypatch
+):
+    monkeypatch.setattr("fedchain.learning.gradients.PIECE", 2)
+    task = grouped_records(task, records)
+    weights, generator, rate = random_weights(task), np.random.default_rng(1), 0.4
+    masks = [generator.random(each.count) < rate for each in task.holders]
+    masks[1][:] = False
+    masks[2][:] = True
+    rows = engine(task)(weights, range(len(SIZES)), Sampled(masks, rate))
+    for row, mask, each in zip(rows, masks, task.holders, strict=True):
+        numbers = np.arange(each.examples) if each.record is None else each.record
+        kept = np.isin(numbers, np.unique(numbers)[mask])
+        expected = np.zeros(len(weights))
+        if mask.any():
+            record = None if each.record is None else each.record[kept]
+            drawn = Records(each.inputs[kept], each.targets[kept], record)
+            expected = slow_row(task, weights, drawn, CLIP) * mask.sum() / (rate * each.count)
+        np.testing.assert_allclose(row, expected, rtol=1e-9, atol=1e-11)

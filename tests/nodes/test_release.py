@@ -6,14 +6,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from small_runs import small
+from scipy import stats
+from small_runs import simulate, small
 
 from fedchain.ledger.message import Declaration, message_id, signing_bytes
 from fedchain.ledger.signature import public_key_of, verify
 from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, Speaker, messages_of, private_releases
+from fedchain.nodes.release import (
+    Occasion,
+    Speaker,
+    drawn_records,
+    messages_of,
+    private_releases,
+)
 from fedchain.nodes.speakers import Asked, Speakers
 from fedchain.privacy.mechanisms import gaussian, none
+from fedchain.world import world_of
 
 OCCASION = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
 SECRET = bytes(range(32))
@@ -103,7 +111,7 @@ def test_a_release_from_a_gradient_of_any_length_becomes_a_unit_direction():
 class Flipped:
     """Gradients that stand still, for one holder."""
 
-    def __call__(self, weights, holders):
+    def __call__(self, weights, holders, sampled=None):
         return np.stack([GRADIENT.astype(np.float32) for _ in holders])
 
     def twin(self):
@@ -133,3 +141,57 @@ def test_speakers_say_where_the_time_went():
         "noise",
         "signing",
     }
+
+
+def test_records_are_drawn_each_by_itself_with_the_chance_that_is_declared():
+    masks = [drawn_records(replace(OCCASION, round=r), 50, 0.3) for r in range(4000)]
+    drawn = np.stack(masks)
+    assert drawn.mean() == pytest.approx(0.3, abs=0.004)
+    counts = np.bincount(drawn.sum(axis=1), minlength=51)
+    expected = 4000 * stats.binom.pmf(np.arange(51), 50, 0.3)
+    middle = expected > 20  # the size of a batch is random: this is what amplifies
+    assert (
+        stats.chisquare(
+            counts[middle], expected[middle] * counts[middle].sum() / expected[middle].sum()
+        ).pvalue
+        > 0.01
+    )
+    pairs = np.corrcoef(drawn.T) - np.eye(50)
+    assert abs(pairs).max() < 0.08
+
+
+@pytest.mark.parametrize("other", [{"holder": 5}, {"round": 4}, {"parent": b"q" * 32}, {"seed": 1}])
+def test_records_are_drawn_anew_for_every_holder_round_fork_and_seed(other):
+    one, two = (drawn_records(o, 5000, 0.5) for o in (OCCASION, replace(OCCASION, **other)))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.06
+    assert np.array_equal(one, drawn_records(OCCASION, 5000, 0.5))
+
+
+def test_a_run_samples_its_records_in_secret_and_anew_each_time():
+    world = world_of(small(2, attacks=[], **{"privacy.sampling_rate": 0.25}))
+    seen = []
+
+    def gradients(_, holders, sampled):
+        seen.append((holders, sampled))
+        return np.ones((len(holders), 31), np.float32)
+
+    speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
+    for round_ in (1, 2):
+        occasions = [replace(OCCASION, holder=h, round=round_) for h in range(10)]
+        speakers(np.zeros(31), [Asked(occasion, IDENTITY) for occasion in occasions])
+    counts = [records.count for records in world.task.holders]
+    for holders, sampled in seen:
+        assert holders == list(range(10))
+        assert sampled.rate == 0.25
+        assert [len(mask) for mask in sampled.masks] == counts
+    one, two = (np.concatenate(sampled.masks) for _, sampled in seen)
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+
+
+def test_a_run_with_sampled_records_is_the_same_run_again(tmp_path):
+    heads = []
+    for name in ("one", "two"):
+        made = simulate(small(3, **{"privacy.sampling_rate": 0.5}), tmp_path / name)
+        list(made.simulation.rounds())
+        heads.append(made.simulation.chain.head)
+    assert heads[0] == heads[1]

@@ -286,3 +286,41 @@ def test_the_guarantee_names_its_figures_and_conditions():
     whole = guarantee(built(kind="gaussian", epsilon=8.0, clip=0.1, unit="holder"), 42)
     assert whole.startswith("each honest data holder as a whole")
     assert "without noise" in guarantee(built(kind="gaussian", epsilon=math.inf, clip=0.1), 42)
+
+
+@pytest.mark.parametrize("accountant", ["pld", "prv", "rdp"])
+def test_sampled_records_need_less_noise_for_the_same_total(accountant):
+    chosen = {"epsilon": 2.0, "clip": 0.1, "accountant": accountant}
+    whole, sampled = (built(kind="gaussian", sampling_rate=rate, **chosen) for rate in (1.0, 0.25))
+    assert 0.999 * 2.0 < sampled.epsilon_after(44) <= 2.0
+    ratio = sampled.noise_multiplier / whole.noise_multiplier
+    assert 0.25 < ratio < 0.4  # in the mean over the expected batch it is never less
+    sampled.cross_check()
+
+
+def test_an_accountant_that_forgets_the_sampling_is_caught(monkeypatch):
+    from fedchain.errors import FedchainError
+
+    mechanism = gaussian(40, 100, epsilon=2.0, clip=0.1, sampling_rate=0.1)
+    tight = GAUSSIAN_TOTALS["pld"]
+    monkeypatch.setitem(GAUSSIAN_TOTALS, "pld", lambda *asked: tight(*asked[:3], 1.0))
+    with pytest.raises(FedchainError, match="two accountants disagree"):
+        mechanism.cross_check()
+
+
+def test_sampled_noise_is_scaled_to_the_expected_number_of_records():
+    mechanism = gaussian(10, 5, noise_multiplier=3.0, clip=0.2, sampling_rate=0.1)
+    drawn = drawn_of(mechanism, digest(1, "noise"), 20_000, 100)
+    assert drawn.std() == pytest.approx(3.0 * 0.2 / 10, rel=0.02)
+
+
+def test_sampling_records_does_not_hide_a_holder():
+    with pytest.raises(ValueError, match="only 1 is allowed with unit holder"):
+        gaussian(10, 5, epsilon=1.0, clip=0.2, unit="holder", sampling_rate=0.5)
+
+
+def test_the_guarantee_says_that_records_are_drawn_in_secret():
+    text = guarantee(built(kind="gaussian", epsilon=8.0, clip=0.1, sampling_rate=0.5), 42, "scan")
+    assert (
+        "Each scan takes part in a release with chance 0.5, drawn by its holder in secret" in text
+    )

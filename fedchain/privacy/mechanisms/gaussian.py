@@ -19,6 +19,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     Epsilon,
     Mechanism,
     NoiseMultiplier,
+    SamplingRate,
     SpareReleases,
     Unit,
     mechanisms,
@@ -39,13 +40,15 @@ def gaussian(
     delta: Delta = 1e-5,
     clip: Clip,
     unit: Unit = "record",
+    sampling_rate: SamplingRate = 1.0,
     accountant: Literal["pld", "prv", "rdp"] = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
     """Add independent normal noise to every coordinate: the tightest noise in high dimension.
 
-    Its sd is noise_multiplier * clip / records. Full-batch releases compose to one Gaussian
-    release of sigma / sqrt(releases), whose cost is known exactly.
+    Its sd is noise_multiplier * clip / records, where of sampled records the expected number
+    counts. Full-batch releases compose to one Gaussian release of sigma / sqrt(releases), whose
+    cost is known exactly.
 
     Args:
         releases: rounds of the run.
@@ -56,17 +59,24 @@ def gaussian(
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
         clip: bound on the 2-norm of the gradient of one unit.
         unit: what is protected: each record of a holder, or the holder as a whole.
-        accountant: pld (exact here), prv or rdp (Opacus; both cost more epsilon).
+        sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
+            sampling), which amplifies the guarantee; 1: all take part.
+        accountant: pld (exact where all take part), prv or rdp (Opacus; both cost more epsilon).
         spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
 
     Reference:
         LearningChain equation (10), reconstructed; Balle and Wang 2018.
     """
+    if unit == "holder" and sampling_rate < 1:
+        raise ValueError(
+            f"privacy.sampling_rate: {sampling_rate:g} of the records hides no holder; "
+            "only 1 is allowed with unit holder"
+        )
     total = with_spare(releases, spare_releases)
     sigma = one_of(epsilon, noise_multiplier)
     if sigma is None:
-        sigma = _solved_sigma(accountant, total, delta, epsilon or math.inf)
-    return Gaussian(sigma, clip, unit, delta, total, accountant)
+        sigma = _solved_sigma(accountant, total, delta, epsilon or math.inf, sampling_rate)
+    return Gaussian(sigma, clip, unit, delta, total, accountant, sampling_rate)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,8 @@ class Gaussian:
     """Releases that one holder may make."""
     accountant: Literal["pld", "prv", "rdp"]
     """Whose total is reported."""
+    sampling_rate: float = 1.0
+    """Chance of each record to take part in a release."""
     name: str = "gaussian"
     """The registered name."""
     pure_total: None = None
@@ -98,7 +110,8 @@ class Gaussian:
     def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
         """Add normal noise of sd noise_multiplier * sensitivity, (n, d)."""
         drawn = normals(keys, gradients.shape[1])
-        scales = [self.noise_multiplier * sensitivity(self.clip, self.unit, n) for n in records]
+        expected = [self.sampling_rate * count for count in records]
+        scales = [self.noise_multiplier * sensitivity(self.clip, self.unit, n) for n in expected]
         drawn *= np.array(scales, dtype=np.float32)[:, None]
         drawn += gradients
         return drawn
@@ -107,50 +120,61 @@ class Gaussian:
         """Return the total epsilon of that many releases at delta."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
-        return _gaussian_total(self.accountant, self.noise_multiplier, releases, self.delta)
+        sigma, rate = self.noise_multiplier, self.sampling_rate
+        return _gaussian_total(self.accountant, sigma, releases, self.delta, rate)
 
     def cross_check(self) -> None:
         """Compare the closed form, dp-accounting's PLD, and Opacus' PRV and RDP accountants."""
         if self.epsilon_after(self.releases) > VACUOUS:
             return
-        totals = {
-            kind: total(self.noise_multiplier, self.releases, self.delta)
-            for kind, total in GAUSSIAN_TOTALS.items()
-        }
-        rdp = {"Opacus RDP": totals.pop("rdp")}
-        dp_accounting = accounting.pld_epsilon(self.noise_multiplier, self.releases, self.delta)
-        tight = {
-            "the closed form": totals["pld"],
-            "dp-accounting PLD": dp_accounting,
-            "Opacus PRV": totals["prv"],
-        }
-        accounting.cross_check(tight, rdp)
+        asked = self.noise_multiplier, self.releases, self.delta, self.sampling_rate
+        totals = {kind: total(*asked) for kind, total in GAUSSIAN_TOTALS.items()}
+        tight = {"Opacus PRV": totals["prv"]}
+        if self.sampling_rate == 1:
+            closed = {"the closed form": totals["pld"]}
+            tight = closed | {"dp-accounting PLD": accounting.pld_epsilon(*asked)} | tight
+        else:
+            tight = {"dp-accounting PLD": totals["pld"]} | tight
+        accounting.cross_check(tight, {"Opacus RDP": totals["rdp"]})
 
 
-def _closed_form(sigma: float, releases: int, delta: float) -> float:
-    return accounting.gaussian_epsilon(delta, math.sqrt(releases) / sigma)
+def _tight(sigma: float, releases: int, delta: float, sampling_rate: float) -> float:
+    if sampling_rate == 1:
+        return accounting.gaussian_epsilon(delta, math.sqrt(releases) / sigma)
+    return accounting.pld_epsilon(sigma, releases, delta, sampling_rate)
 
 
-GAUSSIAN_TOTALS: dict[str, Callable[[float, int, float], float]] = {
-    "pld": _closed_form,
+GAUSSIAN_TOTALS: dict[str, Callable[[float, int, float, float], float]] = {
+    "pld": _tight,
     "prv": accounting.prv_epsilon,
     "rdp": accounting.rdp_epsilon,
 }
-"""(sigma, releases, delta) to total epsilon; full batches make the closed form the exact PLD."""
+"""(sigma, releases, delta, sampling rate) to total epsilon; of full batches the closed form is
+the exact PLD."""
 
 
 @lru_cache(maxsize=4096)
-def _gaussian_total(accountant: str, sigma: float, releases: int, delta: float) -> float:
-    return GAUSSIAN_TOTALS[accountant](sigma, releases, delta)
+def _gaussian_total(
+    accountant: str, sigma: float, releases: int, delta: float, sampling_rate: float
+) -> float:
+    return GAUSSIAN_TOTALS[accountant](sigma, releases, delta, sampling_rate)
 
 
 @lru_cache(maxsize=64)
-def _solved_sigma(accountant: str, releases: int, delta: float, epsilon: float) -> float:
+def _solved_sigma(
+    accountant: str, releases: int, delta: float, epsilon: float, sampling_rate: float
+) -> float:
     if math.isinf(epsilon):
         return 0.0
     exact = accounting.gaussian_noise_multiplier(epsilon, delta, releases)
-    if accountant == "pld":
+    if accountant == "pld" and sampling_rate == 1:
         return exact
+    # to start too low takes an accountant longest, and what is sampled needs a noise of its own
+    guess = max(exact * sampling_rate, min(exact, 0.7))
+    tolerance = 1e-6 if sampling_rate == 1 else 1e-4
     return accounting.least_noise(
-        lambda sigma: _gaussian_total(accountant, sigma, releases, delta), epsilon, exact, 1e-6
+        lambda sigma: _gaussian_total(accountant, sigma, releases, delta, sampling_rate),
+        epsilon,
+        guess,
+        tolerance,
     )

@@ -90,6 +90,8 @@ class KNorm:
     """Length of a gradient: the cost depends on it."""
     name: str = "knorm"
     """The registered name."""
+    sampling_rate: float = 1.0
+    """All records take part in every release."""
 
     @property
     def epsilon_per_release(self) -> float:

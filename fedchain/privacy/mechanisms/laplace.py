@@ -86,6 +86,8 @@ class Laplace:
     """Length of a gradient: noise and cost depend on it."""
     name: str = "laplace"
     """The registered name."""
+    sampling_rate: float = 1.0
+    """All records take part in every release."""
 
     @property
     def epsilon_per_release(self) -> float:

@@ -24,6 +24,7 @@ Epsilon = Annotated[float | None, Field(gt=0, allow_inf_nan=True)]
 NoiseMultiplier = Annotated[float | None, Field(gt=0)]
 Delta = Annotated[float, Field(gt=0, lt=1)]
 Clip = Annotated[float, Field(gt=0)]
+SamplingRate = Annotated[float, Field(gt=0, le=1)]
 SpareReleases = Annotated[int | None, Field(ge=0)]
 
 
@@ -45,6 +46,10 @@ class Mechanism(Protocol):
     @property
     def unit(self) -> Unit:
         """What one neighbour differs by: a record of a holder, or the whole holder."""
+
+    @property
+    def sampling_rate(self) -> float:
+        """Chance of each record to take part in a release; 1: all of them do."""
 
     @property
     def delta(self) -> float:
@@ -82,8 +87,10 @@ mechanisms: Family[Mechanism] = Family("mechanism", ("fedchain.privacy.mechanism
 """Part: ``(releases: int, dimension: int, *, ...) -> Mechanism``; releases counts the rounds."""
 
 
-def sensitivity(clip: float, unit: Unit, records: int) -> float:
+def sensitivity(clip: float, unit: Unit, records: float) -> float:
     """Return how far one neighbour moves the mean gradient, in the 2-norm.
+
+    Of sampled records ``records`` is the number that is expected, which divides their sum.
 
     >>> sensitivity(0.5, "record", 100), sensitivity(0.5, "holder", 100)
     (0.005, 0.5)

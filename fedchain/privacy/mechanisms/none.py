@@ -54,6 +54,8 @@ class NoNoise:
     """Bound on the gradient of one unit; inf: none."""
     unit: Unit = "record"
     """What is clipped; nothing is protected."""
+    sampling_rate: float = 1.0
+    """All records take part in every release."""
     noise_multiplier: float = 0.0
     """No noise."""
     delta: float = 0.0

@@ -97,6 +97,8 @@ class Skellam:
     """Length of a gradient: each coordinate is rounded."""
     name: str = "skellam"
     """The registered name."""
+    sampling_rate: float = 1.0
+    """All records take part in every release."""
     pure_total: None = None
     """Skellam noise has no pure cost."""
 
