@@ -15,7 +15,7 @@ import pytest
 from ledger_world import make_world, names, step
 
 from fedchain.errors import LedgerError, RunError
-from fedchain.ledger import database
+from fedchain.ledger import database, writer
 from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import block_hash, encode_block
 from fedchain.ledger.message import content_of, identity_of
@@ -342,6 +342,25 @@ def test_what_waits_for_the_disk_is_read_as_if_it_were_there(tmp_path, monkeypat
     assert store.head == name
     assert store.block(name) is not block
     assert encode_block(store.block(name)) == encode_block(block)
+    store.close()
+
+
+def test_blocks_that_come_fast_are_written_together_unless_somebody_waits(tmp_path, monkeypatch):
+    store, chain, _ = made(tmp_path / "ledger", 1)
+    store.flush()
+    monkeypatch.setattr(writer, "GATHERING_S", 60.0)
+    written, appended = [], database.append
+
+    def counted(connection, rows, head):
+        written.append(len(rows))
+        appended(connection, rows, head)
+
+    monkeypatch.setattr(database, "append", counted)
+    blocks = WORLD.grow(chain, 3, store)
+    assert not written  # a minute is not over
+    store.flush()
+    assert written == [3]
+    assert all(store.has(name) for name in names(blocks))
     store.close()
 
 
