@@ -34,7 +34,7 @@ from fedchain.ledger.work import work_of
 from fedchain.network.gossip import Network
 from fedchain.nodes.cohort import Cohort
 from fedchain.nodes.compute_node import ComputeNode, Effort
-from fedchain.nodes.data_holder import DataHolder
+from fedchain.nodes.data_holder import BUDGET_SPENT, DataHolder
 from fedchain.nodes.dishonest import Place, schedule_of
 from fedchain.nodes.findings import Objection
 from fedchain.nodes.light_client import LightClient
@@ -133,7 +133,7 @@ class Simulation:
         nodes: tuple[Node, ...] = (*self.compute, *self.seats)
         for node in nodes:
             self._post(node.node, node.start(), 0.0)
-        while self._queue:
+        while self._queue and not self._stopped:
             now_s = self._play(nodes, self.chain)
             for block in self._observer.new_blocks():
                 yield from self._told()
@@ -197,6 +197,13 @@ class Simulation:
     def silent(self) -> dict[int, str]:
         """Holders that did not speak when they should have, and the last reason why."""
         return {holder: why for seat in self.seats for holder, why in seat.silent.items()}
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether a budget is spent that the run is to stop at."""
+        if self._world.scenario.nodes.on_exhausted == "leave":
+            return False
+        return any(BUDGET_SPENT in seat.silent.values() for seat in self.seats)
 
     def _due(self, event: Event) -> object | None:
         """Return what a node acts on now; nothing yet while it is away or catches up.

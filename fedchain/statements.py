@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.observer import finite
-from fedchain.privacy.guarantee import guarantee, warnings_for
+from fedchain.privacy.guarantee import figures, guarantee, warnings_for
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import digest, plain
 from fedchain.timing import STAGES
@@ -132,7 +132,9 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
     return {
         "guarantee": guarantee(mechanism, worst, world.task.record, sampled=sampled),
         "warnings": warnings_for(mechanism, counts.tolist()),
+        "figures": figures(mechanism, worst),
         "mechanism": mechanism.name,
+        "sampling_rate": mechanism.sampling_rate,
         "unit": mechanism.unit,
         "record": world.task.record,
         "records": _each(counts),
@@ -145,6 +147,7 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "releases": _each(made),
         "holders_by_releases": dict(Counter(sorted(made.tolist()))),
         "releases_allowed": mechanism.releases,
+        "on_exhausted": world.scenario.nodes.on_exhausted,
         "worst_holder": int(made.argmax()),
     }
 

@@ -202,6 +202,23 @@ def test_a_holder_whose_budget_ends_falls_silent_and_the_run_says_so(tmp_path):
     assert stopped.verify().ok
 
 
+def test_a_run_stops_with_the_first_spent_budget_where_that_is_asked_for(tmp_path):
+    fast = {"privacy.spare_releases": 0, "ledger.work.interval_s": 0.05}
+    fast |= {"aggregation": {"kind": "mean"}, "ledger.quorum": 0.3, "nodes.cohort": 5}
+    runs = {
+        word: run(forking(rounds=20, **fast, **{"nodes.on_exhausted": word}), tmp_path)
+        for word in ("leave", "stop")
+    }
+    left, stopped = (runs[word].manifest for word in ("leave", "stop"))
+    assert stopped["status"] == "budget_exhausted"
+    assert 0 < stopped["height"] < left["height"]
+    assert stopped["silenced"] == 1 <= left["silenced"]
+    for made in runs.values():
+        said = json.loads((made.folder / "privacy.json").read_text())
+        assert max(said["releases"]) <= said["releases_allowed"]
+        assert said["epsilon_total"] <= EPSILON
+
+
 def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, monkeypatch):
     class Stop:
         def begins(self, folder, world):

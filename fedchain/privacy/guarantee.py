@@ -46,24 +46,37 @@ def guarantee(
         f"differentially private, one {neighbour} added or removed, against anyone who reads "
         "every message of the run, included in a block or not, over the "
         f"{releases} releases of the holder that made the most. {asked if sampled else ''}{drawn}"
-        f"{_figures(mechanism, releases)} "
+        f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
         f"It holds if the holder clipped to {mechanism.clip:g} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
-        "a simulation publishes its seed and draws its noise in floating point, so that its own "
-        f"files protect nobody. It does not protect {outside}; the metrics of the simulator are "
+        f"a simulation publishes its seed{_floats(mechanism)}, so that its own files protect "
+        f"nobody. It does not protect {outside}; the metrics of the simulator are "
         "outside of it"
     )
 
 
-def _figures(mechanism: Mechanism, releases: int) -> str:
-    """The figures of one run side by side: they differ by factors of 100 and more."""
+def figures(mechanism: Mechanism, releases: int) -> str:
+    """Say the three figures of one run side by side: they differ by factors of 100 and more.
+
+    Args:
+        mechanism: what a holder applied.
+        releases: how often.
+
+    >>> from fedchain.privacy.mechanisms import gaussian
+    >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)
+    '0.7255 per release (at delta), no pure total, tight total 2.876 at delta 1e-05'
+    """
+    if mechanism.noise_multiplier == 0:
+        return "infinite, since nothing is hidden"
     single = mechanism.epsilon_per_release
+    tight = f"tight total {mechanism.epsilon_after(releases):.4g} at delta {mechanism.delta:g}"
     if mechanism.pure_total is None:
-        return f"One release alone costs {single:.4g} at that delta; only the total counts."
-    return (
-        f"One release alone costs {single:.4g} with delta 0, and their plain sum, the pure "
-        f"total, is {single * releases:.4g}; the total above is the tight one."
-    )
+        return f"{single:.4g} per release (at delta), no pure total, {tight}"
+    return f"{single:.4g} per release (pure), pure total {single * releases:.4g}, {tight}"
+
+
+def _floats(mechanism: Mechanism) -> str:
+    return "" if mechanism.name == "skellam" else " and draws its noise in floating point"
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:

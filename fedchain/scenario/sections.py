@@ -47,6 +47,8 @@ class Nodes(Section):
     """Number of compute nodes, which solve proof of work; or a list with a hash_share each."""
     identity: Literal["registered", "open"] = "registered"
     """Whether genesis fixes who may speak in a round, or anybody may."""
+    on_exhausted: Literal["leave", "stop"] = "leave"
+    """What follows a spent privacy budget: its holder is silent from then on, or the run stops."""
 
     @property
     def asked(self) -> int:

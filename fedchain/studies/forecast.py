@@ -12,7 +12,7 @@ from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.library import kept
 from fedchain.nodes.hashing import hashing_words
-from fedchain.privacy.guarantee import guarantee, warnings_for
+from fedchain.privacy.guarantee import figures, guarantee, warnings_for
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
@@ -109,7 +109,6 @@ class Forecast:
     def rows(self) -> list[tuple[str, str]]:
         """Return what a reader wants to know, a line each: its name and the words."""
         found, nodes = self.mechanism, self.scenario.nodes
-        total = found.epsilon_after(found.releases)
         hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
         who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
         if nodes.asked < nodes.holders:
@@ -120,7 +119,7 @@ class Forecast:
             ("model", f"{self.dimension:,} parameters"),
             ("records", f"about {self.records} a holder"),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),
-            ("epsilon", f"{found.epsilon_per_release:.4g} a release, {total:.4g} in total"),
+            ("epsilon", figures(found, found.releases)),
             ("delta", f"{found.delta:g}"),
             ("releases", f"{found.releases} at most, for {times}"),
             ("guarantee", self.words),

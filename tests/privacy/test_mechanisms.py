@@ -9,7 +9,7 @@ from scipy import stats
 
 from fedchain.errors import ScenarioError
 from fedchain.privacy.budget import REMEMBERED, Budget
-from fedchain.privacy.guarantee import guarantee, warnings_for
+from fedchain.privacy.guarantee import figures, guarantee, warnings_for
 from fedchain.privacy.mechanisms import (
     Mechanism,
     clipped,
@@ -317,6 +317,26 @@ def test_sampled_noise_is_scaled_to_the_expected_number_of_records():
 def test_sampling_records_does_not_hide_a_holder():
     with pytest.raises(ValueError, match="only 1 is allowed with unit holder"):
         gaussian(10, 5, epsilon=1.0, clip=0.2, unit="holder", sampling_rate=0.5)
+
+
+def test_three_figures_are_labelled_and_the_tight_total_is_named_as_the_one_that_counts():
+    mechanism = built(kind="laplace", epsilon=8.0, clip=0.1)
+    single, tight = mechanism.epsilon_per_release, mechanism.epsilon_after(30)
+    assert figures(mechanism, 30) == (
+        f"{single:.4g} per release (pure), pure total {30 * single:.4g}, "
+        f"tight total {tight:.4g} at delta 1e-05"
+    )
+    assert figures(mechanism, 30) + ": only the tight total counts" in guarantee(mechanism, 30)
+    assert "no pure total" in figures(built(kind="skellam", epsilon=8.0, clip=0.1), 30)
+    assert figures(built(kind="clipped", clip=0.1), 30) == "infinite, since nothing is hidden"
+
+
+def test_only_noise_on_a_grid_is_not_said_to_be_drawn_in_floating_point():
+    said = {
+        kind: "floating point" in guarantee(built(kind=kind, epsilon=8.0, clip=0.1), 30)
+        for kind in NOISY
+    }
+    assert said == {"gaussian": True, "knorm": True, "laplace": True, "skellam": False}
 
 
 def test_the_guarantee_says_that_records_are_drawn_in_secret():
