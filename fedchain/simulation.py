@@ -228,7 +228,7 @@ class Simulation:
                 self._queue.put(leaves, sender, send.payload)
                 continue
             if isinstance(send.payload, Block):
-                self._keep(send.payload, now_s)
+                self._keep(sender, send.payload, now_s)
                 self._overhear(sender, send, leaves)
             if isinstance(send.to, int):
                 self._hand_over(sender, send.to, send.payload, leaves)
@@ -249,8 +249,13 @@ class Simulation:
         if self._network.hears(sender, node, leaves):
             self._queue.put(leaves, node, payload)
 
-    def _keep(self, block: Block, now_s: float) -> None:
-        state = self._library.states.get(block_hash(block.header))
+    def _keep(self, sender: int, block: Block, now_s: float) -> None:
+        name = block_hash(block.header)
+        state = self._library.states.get(name)
+        if state is None and sender < len(self.compute) and name in self.compute[sender].chain:
+            # withheld for so long that no shelf has its body or its state any more
+            self._library.blocks.put(name, block)
+            state = self.compute[sender].chain.state(name)
         if state is not None:
             with self._watch("ledger"):
                 self._store.append(block, state, int(now_s * 1000.0))

@@ -1,7 +1,7 @@
 """Draws the pictures of the README from real runs; about two minutes.
 
-python docs/pictures/draw.py [SWEEP]: runs scenarios/first_light.yaml for masks.png and
-terminal.svg; with the folder of a finished sweep it draws convergence.png as well.
+python docs/pictures/draw.py [SWEEP..]: runs scenarios/first_light.yaml for masks.png and
+terminal.svg; given the folders of finished sweeps, it draws their pictures instead.
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ from fedchain.studies.study import open_study
 HERE = Path(__file__).resolve().parent
 SCENARIO = HERE.parents[1] / "scenarios" / "first_light.yaml"
 PANELS = ("before: intensity", "before: depth", "truth", "after: the model", "errors")
+OF_SWEEPS = {
+    "accuracy_against_epsilon": "convergence",
+    "stale_share_against_delay": "stale_blocks",
+    "selfish_revenue_against_share": "selfish_mining",
+    "double_spends_against_confirmations": "double_spend",
+    "effort_until_accuracy": "block_interval",
+    "releases_against_stale_share": "wasted_releases",
+}
+"""Pictures by the figure of a sweep that they are."""
 ERRORS = {
     "rightly kept": KEPT,
     "rightly erased": ERASED,
@@ -89,9 +98,12 @@ def masks(run: Run) -> Drawing:
 
 def main() -> None:
     """Draw what was asked for."""
+    for folder in sys.argv[1:]:
+        for drawing in draw(open_study(Path(folder))):
+            if drawing.name in OF_SWEEPS:
+                (HERE / f"{OF_SWEEPS[drawing.name]}.png").write_bytes(render(drawing, "png"))
     if len(sys.argv) > 1:
-        curve = next(d for d in draw(open_study(Path(sys.argv[1]))) if "against" in d.name)
-        (HERE / "convergence.png").write_bytes(render(curve, "png"))
+        return
     with tempfile.TemporaryDirectory() as folder:
         run, svg = terminal_svg(folder)
         (HERE / "terminal.svg").write_text(svg, encoding="utf-8")

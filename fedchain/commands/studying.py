@@ -188,8 +188,7 @@ def _tell_swept(swept: Swept, form: Format) -> None:
         }
         print_json(told)
         return
-    table = swept.folder / "tables" / "points.md"
-    if swept.report and table.is_file():
+    for table in [file for file in swept.report if file.suffix == ".md"][:1]:
         typer.echo(table.read_text(encoding="utf-8"))
     done = len(swept.rows) - len(swept.failed)
     typer.echo(f"{done} of {len(swept.rows)} points finished; {swept.folder / 'points.csv'}")

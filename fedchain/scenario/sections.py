@@ -205,6 +205,8 @@ class Sweep(Section):
     """The grid path on the horizontal axis; null: the first."""
     y: str | None = None
     """The metric on the vertical axis; null: the task's own score."""
+    target: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Value of that metric: the report draws the time and the epsilon until it; null: of none."""
 
 
 @dataclass(frozen=True)

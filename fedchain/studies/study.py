@@ -69,6 +69,8 @@ class Study:
     """The grid keys, dotted."""
     x: str | None = None
     """The grid key of the horizontal axis; None without a grid."""
+    target: float | None = None
+    """Value of the score whose cost in time and privacy is drawn; None: of none."""
     unfinished: tuple[Mapping[str, str], ...] = field(default=())
     """Rows of points.csv that gave no run: failed, interrupted, waiting."""
 
@@ -212,4 +214,14 @@ def _open_sweep(folder: Path) -> Study:
         raise RunError(f"{folder}: no point has finished yet; let the sweep go on first")
     score = sweep["y"] or members[0].run.manifest["score"]
     x = sweep["x"] or (keys[0] if keys else None)
-    return Study(folder, "sweep", sweep["name"], score, tuple(members), keys, x, tuple(unfinished))
+    return Study(
+        folder,
+        "sweep",
+        sweep["name"],
+        score,
+        tuple(members),
+        keys,
+        x,
+        sweep.get("target"),
+        tuple(unfinished),
+    )

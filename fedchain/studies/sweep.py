@@ -105,6 +105,7 @@ def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
         "seeds": len({point.scenario.seed for point in points}),
         "x": scenario.sweep.x,
         "y": scenario.sweep.y,
+        "target": scenario.sweep.target,
     }
     write_whole(folder / "sweep.json", json.dumps(described, indent=2) + "\n")
     write_whole(folder / "scenario.yaml", resolved_yaml(scenario))

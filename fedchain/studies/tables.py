@@ -6,7 +6,10 @@ import csv
 import io
 import math
 from dataclasses import dataclass
+from functools import partial
 
+from fedchain.studies.comparison import compare
+from fedchain.studies.effort import forks_varied, over, releases_per_block, stale_blocks, until
 from fedchain.studies.statistics import Interval, interval
 from fedchain.studies.study import Recorded, Study, final, metric_names, number, over_seeds
 from fedchain.studies.words import key_words, metric_words, value_words
@@ -49,7 +52,7 @@ class Table:
 def tabulate(study: Study) -> list[Table]:
     """Return every table that the study has data for, the most important first."""
     if study.kind == "sweep":
-        return [_points(study)]
+        return [*(_against_law(study) or [_points(study)]), *_effort(study)]
     return [_metrics(study.first), *_holders(study.first)]
 
 
@@ -87,6 +90,42 @@ def _points(study: Study) -> Table:
         (*keys, ("n", "n"), *((m, metric_words(m)) for m in metrics), ("epsilon", "ε spent")),
         tuple(rows),
     )
+
+
+def _against_law(study: Study) -> list[Table]:
+    found = compare(study)
+    if found is None:
+        return []
+    law, points = found
+    rows = tuple(
+        (
+            law.fixed.format(p.fixed),
+            round(p.x) if law.counts else p.x,
+            p.measured.count,
+            p.measured,
+            p.formula,
+        )
+        for p in points
+    )
+    columns = (("curve", "curve"), ("x", law.x), ("n", "n"), ("measured", law.y), ("law", "law"))
+    return [Table(law.name, "Measured, with its 95 % interval, beside the law", columns, rows)]
+
+
+def _effort(study: Study) -> list[Table]:
+    if not forks_varied(study):
+        return []
+    columns = [*((key, key_words(key)) for key in study.keys), ("n", "n")]
+    columns += [("stale_share", "stale share"), ("releases", "releases per holder and block")]
+    asked = [partial(over, measure=stale_blocks), partial(over, measure=releases_per_block)]
+    if study.target is not None:
+        words = f"{metric_words(study.score)} {study.target:g}"
+        columns += [("time_s", f"seconds until {words}"), ("epsilon", f"ε until {words}")]
+        asked += [partial(until, study, "time_s"), partial(until, study, "epsilon")]
+    rows = tuple(
+        (*map(value_words, values), len(runs), *(measured(runs) for measured in asked))
+        for values, runs in study.groups().items()
+    )
+    return [Table("effort", "What forks cost: mean and 95 % interval", tuple(columns), rows)]
 
 
 def _spent(runs: list[Recorded]) -> Interval | None:

@@ -8,6 +8,8 @@ from fedchain.studies.study import EPSILON, Study, Value, Values
 
 METRICS = {"iou": "IoU", "f1": "F1"}
 """Metrics whose name is not simply its key with spaces."""
+UNITS = ("s", "ms")
+"""Units that keys end with."""
 
 
 def metric_words(metric: str) -> str:
@@ -20,15 +22,21 @@ def metric_words(metric: str) -> str:
 
 
 def key_words(key: str) -> str:
-    """Return a grid key's name: ε for the budget, the last step for the others.
+    """Return a grid key's name: ε for the budget, the last step for the others, with its unit.
 
     >>> key_words("privacy.epsilon"), key_words("aggregation.keep")
     ('ε', 'keep')
+    >>> key_words("ledger.work.interval_s"), key_words("network.latency_ms.value")
+    ('interval (s)', 'latency (ms)')
     """
     if key == EPSILON:
         return "ε"
     family, _, last = key.rpartition(".")
-    return family.rpartition(".")[2] if last == "kind" else last.replace("_", " ")
+    name = family.rpartition(".")[2] if last in ("kind", "value") else last
+    for unit in UNITS:
+        if name.endswith(f"_{unit}"):
+            name = f"{name.removesuffix(unit)}({unit})"
+    return name.replace("_", " ")
 
 
 def value_words(value: Value) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fedchain.studies.figures.axis import metric_against_axis
+from fedchain.studies.figures.effort import effort_until_target, releases_against_stale
 from fedchain.studies.figures.holders import used_and_rejected
+from fedchain.studies.figures.law import measured_against_law
 from fedchain.studies.figures.rounds import epsilon_over_rounds, metric_over_rounds
 from fedchain.studies.figures.samples import samples
 from fedchain.studies.figures.stages import time_per_round
@@ -18,6 +20,9 @@ def draw(study: Study) -> list[Drawing]:
     """Return every figure that the study has data for, the most important first."""
     loss = "loss" if study.score != "loss" else ""
     drawn = (
+        measured_against_law(study),
+        effort_until_target(study),
+        releases_against_stale(study),
         metric_against_axis(study),
         metric_over_rounds(study, study.score),
         samples(study),

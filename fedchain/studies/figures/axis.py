@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -38,17 +38,19 @@ def metric_against_axis(study: Study) -> Drawing | None:
     """
     if study.x is None or study.x not in study.keys:
         return None
-    ticks = _ticks(study)
-    if not ticks:
+    places = ticks(study)
+    drawn = curves(study, places, lambda runs: over_seeds(runs, study.score))
+    found = [each for each in drawn if each[1] or each[2]]
+    if not found:
         return None
     with styled():
         figure, ax = axes(2.6)
-        for style, (label, curve, beyond) in enumerate(_curves(study, ticks)):
-            _draw_curve(ax, label, curve, style)
+        for style, (label, curve, beyond) in enumerate(found):
+            draw_curve(ax, label, curve, style)
             if beyond is not None:
                 _draw_level(ax, label, beyond, PALETTE[(style + 1) % len(PALETTE)])
         _draw_baseline(ax, study)
-        _scale(ax, study, ticks)
+        scale(ax, study, places)
         ax.set_ylabel(metric_words(study.score))
         legend_below(figure, 2)
     last = "epsilon" if study.x == EPSILON else study.x.replace(".", "_")
@@ -60,7 +62,8 @@ def metric_against_axis(study: Study) -> Drawing | None:
     return finished(f"{study.score}_against_{last}", caption, figure)
 
 
-def _ticks(study: Study) -> dict[Value, float]:
+def ticks(study: Study) -> dict[Value, float]:
+    """Return the place of every swept value on the axis; infinity has none."""
     position = study.keys.index(study.x or "")
     values = list(dict.fromkeys(m.values[position] for m in study.members))
     if all(isinstance(v, float) for v in values):
@@ -68,9 +71,12 @@ def _ticks(study: Study) -> dict[Value, float]:
     return {value: float(place) for place, value in enumerate(values)}
 
 
-def _curves(
-    study: Study, ticks: dict[Value, float]
+def curves(
+    study: Study,
+    places: dict[Value, float],
+    measure: Callable[[list[Recorded]], Interval | None],
 ) -> Iterator[tuple[str, Curve, Interval | None]]:
+    """Yield a curve for what else was varied: its words, its points, and the one at infinity."""
     position = study.keys.index(study.x or "")
     series: dict[tuple[Value, ...], dict[Value, list[Recorded]]] = {}
     for values, runs in study.groups().items():
@@ -78,13 +84,14 @@ def _curves(
         series.setdefault(rest, {})[values[position]] = runs
     others = study.keys[:position] + study.keys[position + 1 :]
     for rest, by_value in series.items():
-        found = {v: over_seeds(runs, study.score) for v, runs in by_value.items()}
-        placed = [(ticks[v], i) for v, i in found.items() if v in ticks and i is not None]
-        beyond = next((i for v, i in found.items() if v not in ticks), None)
+        found = {v: measure(runs) for v, runs in by_value.items()}
+        placed = [(places[v], i) for v, i in found.items() if v in places and i is not None]
+        beyond = next((i for v, i in found.items() if v not in places), None)
         yield group_words(others, rest), sorted(placed, key=lambda pair: pair[0]), beyond
 
 
-def _draw_curve(ax: Axes, label: str, curve: Curve, style: int) -> None:
+def draw_curve(ax: Axes, label: str, curve: Curve, style: int) -> None:
+    """Draw means as a line, their intervals as a band."""
     xs = [x for x, _ in curve]
     colour = PALETTE[style % len(PALETTE)]
     ax.plot(
@@ -117,14 +124,15 @@ def _draw_baseline(ax: Axes, study: Study) -> None:
         ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
 
 
-def _scale(ax: Axes, study: Study, ticks: dict[Value, float]) -> None:
-    places = list(ticks.values())
-    positive = all(isinstance(v, float) and v > 0 for v in ticks)
-    if positive and (study.x == EPSILON or max(places) / min(places) >= DECADE):
+def scale(ax: Axes, study: Study, places: dict[Value, float]) -> None:
+    """Name the swept values on the horizontal axis: logarithmic for epsilon and for wide spans."""
+    taken = list(places.values())
+    positive = all(isinstance(v, float) and v > 0 for v in places)
+    if positive and (study.x == EPSILON or max(taken) / min(taken) >= DECADE):
         ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(_apart(places)))
+    ax.xaxis.set_major_locator(FixedLocator(_apart(taken)))
     ax.xaxis.set_minor_locator(NullLocator())
-    names = {place: value_words(value) for value, place in ticks.items()}
+    names = {place: value_words(value) for value, place in places.items()}
     ax.xaxis.set_major_formatter(lambda place, _: names.get(place, ""))
     key = study.x or ""
     ax.set_xlabel(epsilon_words(study) if key == EPSILON else key_words(key))

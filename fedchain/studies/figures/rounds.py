@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from fedchain.studies.figures.style import (
     GREY,
@@ -18,6 +18,7 @@ from fedchain.studies.figures.style import (
     axes,
     finished,
     legend_below,
+    logarithmic,
     styled,
 )
 from fedchain.studies.statistics import Interval, interval
@@ -59,10 +60,7 @@ def epsilon_over_rounds(study: Study) -> Drawing | None:
         if budget is not None:
             ax.axhline(budget, color=GREY, linestyle="--", linewidth=1.0, label="budget")
         if study.kind == "sweep" and len(curves) > 1:
-            ax.set_yscale("log")
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            ax.yaxis.set_minor_locator(NullLocator())
+            logarithmic(ax)
         else:
             ax.set_ylim(bottom=0)
         ax.set_ylabel(epsilon_words(study, "ε spent"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from fedchain.studies.statistics import Interval
 
 WIDTH_IN = 3.35
 """Width of one column of a two-column paper, inches."""
@@ -89,6 +93,19 @@ def legend_below(figure: Figure, columns: int, handles: list[Artist] | None = No
     shown = handles or figure.axes[0].get_legend_handles_labels()[0]
     if shown:
         figure.legend(handles=shown, loc="outside lower center", ncols=columns, columnspacing=1.2)
+
+
+def logarithmic(ax: Axes) -> None:
+    """Make the vertical axis logarithmic, with plain numbers beside it."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def drawn_half(found: Interval) -> float:
+    """Return the half width of an error bar: none for one value, whose interval is infinite."""
+    return found.half if math.isfinite(found.half) else 0.0
 
 
 def finished(name: str, caption: str, figure: Figure) -> Drawing:

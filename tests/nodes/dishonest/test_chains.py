@@ -9,6 +9,7 @@ import pytest
 from ledger_world import reference
 
 from fedchain.learning.evaluation import Measured
+from fedchain.ledger.library import MOST
 from fedchain.ledger.store import Store
 from fedchain.nodes.dishonest import double_spend, selfish_mining
 from fedchain.nodes.dishonest.double_spend import Attempt, verdict
@@ -130,6 +131,12 @@ def test_the_majority_wins_every_time_and_the_chain_is_its_own(tmp_path):
     assert run.deeds["successes"] == run.deeds["attempts"] > 5
     assert run.deeds["public blocks undone"] >= 6 * run.deeds["successes"]
     assert run.miners.count(0) > 0.9 * len(run.miners)
+
+
+def test_a_branch_kept_secret_for_longer_than_any_shelf_is_long_is_written_whole(tmp_path):
+    run = played(tmp_path, 0.7, 300, 0, 3, kind="double_spend", confirmations=80, gives_up=None)
+    assert run.deeds["public blocks undone"] > 80 > MOST
+    assert len(run.miners) == 300
 
 
 @pytest.mark.long
