@@ -187,8 +187,8 @@ def _group_norm(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradie
     assert isinstance(layer, nn.GroupNorm)
     normed = functional.group_norm(entered, layer.num_groups, eps=layer.eps)
     return {
-        "weight": (error * normed).flatten(2).sum(2),
-        "bias": error.flatten(2).sum(2),
+        "weight": (error * normed).reshape(*error.shape[:2], -1).sum(2),
+        "bias": error.reshape(*error.shape[:2], -1).sum(2),
     }
 
 
