@@ -277,6 +277,8 @@ def _play(
     for record, messages in simulation.rounds():
         for event, incident in simulation.incidents.new():
             events.write(event, incident)
+        for head in simulation.heads.new():
+            events.write("head", head)
         for message in messages:
             events.write("message", message)
         events.write("round", record)
@@ -288,6 +290,8 @@ def _play(
         events.write("message", message)
     for event, incident in simulation.incidents.new():
         events.write(event, incident)
+    for head in simulation.heads.new():
+        events.write("head", head)
     events.flush()
     return simulation
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from fedchain.arrays import Vector
 from fedchain.errors import LedgerError
 from fedchain.events import Event, EventQueue, Send
+from fedchain.heads import Heads
 from fedchain.incidents import Incidents
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash
@@ -103,6 +104,8 @@ class Simulation:
         """The data holders of a round, each on its seat."""
         self.incidents = Incidents(self.compute)
         """What honest compute nodes held against others."""
+        self.heads = Heads(self.compute)
+        """Their heads, followed where nodes can be cut off."""
         self._budgets: dict[int, Budget] = {}
         self.fooled = 0
         """Releases at blocks that no honest node accepts."""
@@ -152,6 +155,8 @@ class Simulation:
                     payload = self._due(event)
                 if payload is not None:
                     self._post(event.to, nodes[event.to].receive(payload, now_s), now_s)
+                    if self._breaks:
+                        self.heads.look(event.to, now_s)
         return now_s
 
     def _told(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:

@@ -37,6 +37,7 @@ OF_SWEEPS = {
     "selfish_revenue_against_share": "selfish_mining",
     "double_spends_against_confirmations": "double_spend",
     "effort_until_accuracy": "block_interval",
+    "heads_over_time": "partition",
     "releases_against_stale_share": "wasted_releases",
 }
 """Pictures by the figure of a sweep that they are."""

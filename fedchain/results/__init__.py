@@ -4,7 +4,13 @@ from fedchain.results.chain_file import exported_to, imported_from
 from fedchain.results.events import EventLog, read_events
 from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
 from fedchain.results.log import logging_to
-from fedchain.results.records import EvidenceRecord, MessageRecord, RefusalRecord, RoundRecord
+from fedchain.results.records import (
+    EvidenceRecord,
+    HeadRecord,
+    MessageRecord,
+    RefusalRecord,
+    RoundRecord,
+)
 from fedchain.results.run import LEDGER, OVER, Run, tampered_copy
 from fedchain.results.tables import main_rounds, told_rounds
 
@@ -15,6 +21,7 @@ __all__ = [
     "OVER",
     "EventLog",
     "EvidenceRecord",
+    "HeadRecord",
     "MessageRecord",
     "RefusalRecord",
     "RoundRecord",

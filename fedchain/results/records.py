@@ -108,5 +108,19 @@ class EvidenceRecord:
     """Hash of the other."""
 
 
-Record = RoundRecord | MessageRecord | RefusalRecord | EvidenceRecord
+@dataclass(frozen=True)
+class HeadRecord:
+    """Another head of a compute node, in a run whose nodes can be cut off."""
+
+    round: int
+    """Height of the head."""
+    node: int
+    """Number of the compute node."""
+    time_s: float
+    """Simulated seconds since genesis."""
+    block: str
+    """Hash of the head, hexadecimal."""
+
+
+Record = RoundRecord | MessageRecord | RefusalRecord | EvidenceRecord | HeadRecord
 """What an event of a run says."""

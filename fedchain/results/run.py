@@ -92,6 +92,11 @@ class Run:
         """Pairs of blocks on one parent by one maker, for each honest node that saw both."""
         return self._told("evidence")
 
+    @property
+    def heads(self) -> list[dict[str, Any]]:
+        """Every change of a compute node's head, in a run whose nodes can be cut off."""
+        return self._told("head")
+
     def _told(self, event: str) -> list[dict[str, Any]]:
         found = (e for e in read_events(self.folder / EVENTS) if e["event"] == event)
         return [{key: value for key, value in e.items() if key != "event"} for e in found]

@@ -39,6 +39,8 @@ class Recorded:
     """One row a round; a metric that was not measured is absent."""
     messages: list[dict[str, Any]]
     """One row a message; empty for the runs of a sweep, whose figures need none."""
+    heads: list[dict[str, Any]] = field(default_factory=list)
+    """One row a change of a compute node's head, where nodes can be cut off; as above."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,9 @@ def read_run(folder: Path, messages: bool = False) -> Recorded:
         RunError: no run is here, or it is damaged.
     """
     run = Run.open(folder)
-    return Recorded(folder, run.manifest, run.metrics, run.messages if messages else [])
+    if not messages:
+        return Recorded(folder, run.manifest, run.metrics, [])
+    return Recorded(folder, run.manifest, run.metrics, run.messages, run.heads)
 
 
 def _open_run(folder: Path) -> Study:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedchain.studies.figures.axis import metric_against_axis
 from fedchain.studies.figures.effort import effort_until_target, releases_against_stale
+from fedchain.studies.figures.heads import heads_over_time
 from fedchain.studies.figures.holders import used_and_rejected
 from fedchain.studies.figures.law import measured_against_law
 from fedchain.studies.figures.rounds import epsilon_over_rounds, metric_over_rounds
@@ -27,6 +28,7 @@ def draw(study: Study) -> list[Drawing]:
         metric_over_rounds(study, study.score),
         samples(study),
         used_and_rejected(study),
+        heads_over_time(study),
         epsilon_over_rounds(study),
         metric_over_rounds(study, loss),
         time_per_round(study),
