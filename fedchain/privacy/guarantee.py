@@ -76,7 +76,9 @@ def figures(mechanism: Mechanism, releases: int) -> str:
 
 
 def _floats(mechanism: Mechanism) -> str:
-    return "" if mechanism.name == "skellam" else " and draws its noise in floating point"
+    """What floating point does besides: sums of gradients are rounded, and mostly the noise is."""
+    drawn = "" if mechanism.name == "skellam" else "and draws its noise "
+    return f", sums its gradients {drawn}in floating point"
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:

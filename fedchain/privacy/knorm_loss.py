@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedchain.arrays import Matrix, Vector
-from fedchain.privacy.accounting import epsilon_of_divergences
+from fedchain.privacy.accounting import epsilon_of_divergences, pure_epsilon
 
 if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
@@ -34,8 +34,8 @@ def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> f
 
     Every step errs upwards: the hockey-stick curve of one release is taken at grid points with
     the error of the integral added, joined by chords (connect the dots), its tail counted as a
-    sure loss, and composed by dp-accounting. Never above releases * eps0, the pure total, which
-    is returned where d < 8 or eps0 > 1.5 sqrt(d + 1): still a bound there, though not tight.
+    sure loss, and composed by dp-accounting. Never above the composition of any pure releases,
+    which is returned where d < 8 or eps0 > 1.5 sqrt(d + 1): a bound there, though not tight.
 
     Args:
         eps0: pure cost of one release, above 0.
@@ -55,9 +55,10 @@ def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> f
     1.52
     """
     if dimension < LEAST_DIMENSION or eps0 / math.sqrt(dimension + 1) > LARGEST_SPREAD:
-        return releases * eps0
+        return pure_epsilon(eps0, releases, delta)
     composed = _one_release(eps0, dimension).self_compose(releases, 1e-15)
-    return min(float(composed.get_epsilon_for_delta(delta)), releases * eps0)
+    tight = float(composed.get_epsilon_for_delta(delta))
+    return min(tight, pure_epsilon(eps0, releases, delta))
 
 
 @lru_cache(maxsize=32)

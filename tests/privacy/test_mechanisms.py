@@ -333,7 +333,8 @@ def test_three_figures_are_labelled_and_the_tight_total_is_named_as_the_one_that
 
 def test_only_noise_on_a_grid_is_not_said_to_be_drawn_in_floating_point():
     said = {
-        kind: "floating point" in guarantee(built(kind=kind, epsilon=8.0, clip=0.1), 30)
+        kind: "draws its noise in floating point"
+        in guarantee(built(kind=kind, epsilon=8.0, clip=0.1), 30)
         for kind in NOISY
     }
     assert said == {"gaussian": True, "knorm": True, "laplace": True, "skellam": False}

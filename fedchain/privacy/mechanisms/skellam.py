@@ -52,8 +52,8 @@ def skellam(
     """Add whole numbers: the difference of two Poisson numbers, on a grid of sigma / 2^23.
 
     The gradient is rounded to the grid first, so that what is released is a function of whole
-    numbers of a known law: nothing shows through the last bits of floating point. Sums of such
-    noise on one grid are such noise again. It costs what Gaussian noise costs, to 10^-3.
+    numbers of a known law: nothing shows through the last bits of the noise. Sums of such noise
+    on one grid are such noise again. It costs what Gaussian noise costs, to 10^-3.
 
     Args:
         releases: rounds of the run.
