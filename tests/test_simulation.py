@@ -91,14 +91,14 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
     made = simulate(forking(), tmp_path)
     drawn = []
     kind = type(made.world.mechanism)
-    draw = kind.noise
+    release = kind.release
 
-    def noted(*arguments):
-        noise = draw(*arguments)
-        drawn.extend(noise.astype(np.float64))
-        return noise
+    def noted(mechanism, gradients, *rest):
+        released = release(mechanism, gradients, *rest)
+        drawn.extend(released.astype(np.float64) - gradients)
+        return released
 
-    monkeypatch.setattr(kind, "noise", noted)
+    monkeypatch.setattr(kind, "release", noted)
     list(made.simulation.rounds())
     releases = sum(made.simulation.releases.values())
     # Forks have cost releases; who left a block before its gradient was done released nothing.
@@ -120,9 +120,9 @@ def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_pat
     world = first.world
     real = Source(world.scenario, world.mechanism, world.task).gradients
 
-    def noted(weights, holders):
+    def noted(weights, holders, sampled):
         asked.extend(holders)
-        return real(weights, holders)
+        return real(weights, holders, sampled)
 
     again = simulate(scenario, tmp_path, noted)
     replayed = list(again.simulation.rounds())
