@@ -45,6 +45,7 @@ from fedchain.nodes.speakers import Asked, Spoken
 from fedchain.nodes.sybils import under_names
 from fedchain.observer import Measure, Observer, Released, finite
 from fedchain.privacy.budget import Budget
+from fedchain.privacy.clips import Clips
 from fedchain.randomness import digest, uniforms
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
@@ -107,6 +108,8 @@ class Simulation:
         self.heads = Heads(self.compute)
         """Their heads, followed where nodes can be cut off."""
         self._budgets: dict[int, Budget] = {}
+        adaptive = world.mechanism.clip_quantile is not None
+        self._clips = Clips(world.mechanism.clip) if adaptive else None
         self.fooled = 0
         """Releases at blocks that no honest node accepts."""
         self._observer = Observer(
@@ -340,7 +343,8 @@ class Simulation:
     def _asked(self, holder: int, parent: bytes, round_: int) -> Asked:
         seed = self._world.scenario.seed
         occasion = Occasion(seed, self._chain_id, parent, round_, holder)
-        return Asked(occasion, self._world.identities.of(holder, round_))
+        clip = self._clips.at(holder, parent) if self._clips is not None else None
+        return Asked(occasion, self._world.identities.of(holder, round_), clip)
 
     def _hear(self, parent: bytes, group: Sequence[Asked]) -> list[Message | None]:
         """Let holders speak together; what they say is checked while the others still compute."""
@@ -349,6 +353,10 @@ class Simulation:
         began = time.perf_counter()
         with self._watch("gradients"):
             for spoken in self._ask(self.state(parent).weights, group):
+                if self._clips is not None:
+                    those = group[len(heard) : len(heard) + len(spoken.clips)]
+                    for each, clip in zip(those, spoken.clips, strict=True):
+                        self._clips.lead(each.occasion.holder, parent, clip)
                 heard += spoken.messages
                 seconds.update(spoken.seconds)
                 said = [message for message in spoken.messages if message is not None]
@@ -365,8 +373,8 @@ class Simulation:
 
     def _recorded(self, asked: Asked) -> Message | None:
         """Return what the ledger of an interrupted run has from this holder."""
-        if asked.occasion.round > self._store.highest:
-            return None
+        if asked.occasion.round > self._store.highest or self._clips is not None:
+            return None  # no message says where its holder's clip went: it is computed again
         parent, identity = asked.occasion.parent, identity_of(asked.identity.public_key)
         return self._store.message_by_identity(parent, identity)
 
@@ -376,6 +384,8 @@ class Simulation:
         message = self._recorded(asked) or self._cohort.message(asked)
         if message is None:
             return ()
+        if self._clips is not None:
+            self._clips.made(holder, parent)
         self.fooled += any(parent in node.claims for node in self.compute)
         byzantine, seed = self._world.byzantine, self._world.scenario.seed
         attack, _ = byzantine.attack_of(holder, round_)

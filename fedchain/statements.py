@@ -140,6 +140,7 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "records": _each(counts),
         "noise_multiplier": mechanism.noise_multiplier,
         "clip": finite(mechanism.clip),
+        "clip_quantile": mechanism.clip_quantile,
         "delta": mechanism.delta,
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),

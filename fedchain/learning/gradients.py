@@ -177,6 +177,28 @@ class CohortGradients:
             _clip_rows(rows, self._clip)
         return np.asarray(rows.cpu().numpy())
 
+    def bounded(
+        self, weights: Vector, holder: int, clip: float, mask: Flags
+    ) -> tuple[Singles, int]:
+        """Return the sum of one holder's gradients with a clip of its own, and who is below it.
+
+        Args:
+            weights: (d,) float64.
+            holder: its number.
+            clip: bound on the 2-norm of a record's gradient.
+            mask: which of its records take part, (n_k,).
+
+        Returns:
+            The sum of the clipped gradients, shape (1, d), and the number of records whose norm
+            is at most the clip.
+        """
+        load_weights(self._module, weights)
+        total, within = torch.zeros(self.dimension, dtype=torch.float64, device=self._device), 0
+        for rows in self._record_rows(self._examples_of(holder).of(mask)):
+            within += int((torch.linalg.vector_norm(rows, dim=1) <= clip).sum())
+            total += clipped_sum(rows, clip)
+        return total.to(self._dtype)[None].cpu().numpy(), within
+
     def _rows(self, count: int) -> Tensor:
         """Return room for the gradients; fresh memory would cost a tenth of a dense round."""
         if self._room is None or len(self._room) < count:
@@ -243,13 +265,18 @@ class CohortGradients:
 
     def _clipped(self, holder: _Examples) -> Iterator[Tensor]:
         """Sums (d,) of clipped gradients of records, a piece each."""
+        for rows in self._record_rows(holder):
+            yield clipped_sum(rows, self._record_clip)
+
+    def _record_rows(self, holder: _Examples) -> Iterator[Tensor]:
+        """Gradients (n, d) of single records, a piece each."""
         open_record: Tensor | None = None
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
             rows = self._way(self._module, self._loss, *batch)
             if holder.record is not None:
                 rows, open_record = _join(rows, holder.record, piece, open_record)
-            yield clipped_sum(rows, self._record_clip)
+            yield rows
 
     def _segmented(self, holder: _Examples) -> Iterator[Tensor]:
         row = torch.empty((1, self.dimension), dtype=self._dtype, device=self._device)

@@ -11,7 +11,7 @@ from fedchain.arrays import Flags, Integers, Matrix, Singles, lengths
 from fedchain.ledger.codec import Storage, quantise
 from fedchain.ledger.message import VERSION, Declaration, Message, sign_message
 from fedchain.nodes.identity import Identity
-from fedchain.privacy.mechanisms import Mechanism
+from fedchain.privacy.mechanisms import Gaussian, Mechanism
 from fedchain.randomness import KeyStream, digest
 
 
@@ -64,6 +64,24 @@ def drawn_records(occasion: Occasion, records: int, rate: float) -> Flags:
         return np.ones(records, dtype=np.bool_)
     key = digest(occasion.seed, "records", occasion.holder, occasion.round, occasion.parent)
     return KeyStream(key).words(records) < np.uint64(rate * 2.0**64)
+
+
+def next_clip(
+    mechanism: Gaussian, within: int, drawn: int, records: int, occasion: Occasion
+) -> float:
+    """Return the clip that this release leads to, by a noisy count of the norms below it.
+
+    Args:
+        mechanism: with the clip of this release.
+        within: records of norm at most the clip.
+        drawn: records that took part.
+        records: the public n_k.
+        occasion: names the noise of the count.
+    """
+    scale = float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()
+    at = occasion.holder, occasion.round, occasion.parent
+    key = digest(occasion.seed, "clip", *at, *scale)
+    return mechanism.next_clip(key, within, drawn, records)
 
 
 def private_releases(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fedchain.arrays import Singles, Vector
+import numpy as np
+
+from fedchain.arrays import Flags, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.byzantine import Byzantine
@@ -17,9 +19,10 @@ from fedchain.nodes.release import (
     Speaker,
     drawn_records,
     messages_of,
+    next_clip,
     private_releases,
 )
-from fedchain.privacy.mechanisms import Mechanism
+from fedchain.privacy.mechanisms import Gaussian, Mechanism
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
@@ -41,6 +44,11 @@ class Gradients(Protocol):
         that is expected.
         """
 
+    def bounded(
+        self, weights: Vector, holder: int, clip: float, mask: Flags
+    ) -> tuple[Singles, int]:
+        """Return the sum (1, d) of one holder's gradients, and how many are below its clip."""
+
     def twin(self) -> Gradients:
         """Return another one for another thread."""
 
@@ -53,6 +61,8 @@ class Asked:
     """When, and about which weights."""
     identity: Identity
     """Its key for this round."""
+    clip: float | None = None
+    """Where its clip stands; None: where the mechanism says."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,8 @@ class Spoken:
     """One a holder, in the order asked; None: there is no direction to send."""
     seconds: Mapping[str, float]
     """What it took, by stage."""
+    clips: tuple[float, ...] = ()
+    """The clip that each release leads to, where clips follow a quantile."""
 
 
 class Speakers:
@@ -98,6 +110,10 @@ class Speakers:
                 together with it, so that the same messages need the same company.
         """
         watch = Stopwatch()
+        if isinstance(self._mechanism, Gaussian) and self._mechanism.clip_quantile is not None:
+            said = [self._follow(weights, each, self._mechanism, watch) for each in asked]
+            own, clips = tuple(each for each, _ in said), tuple(clip for _, clip in said)
+            return Spoken(own, watch.lap(), clips)
         with watch("gradients"):
             holders = [each.occasion.holder for each in asked]
             rows = self._gradients(weights, holders, self._sampled(asked))
@@ -105,7 +121,7 @@ class Speakers:
         step = max(1, BLOCK // rows.shape[1])
         for start in range(0, len(asked), step):
             part = slice(start, start + step)
-            messages += self._speak(rows[part], asked[part], watch)
+            messages += self._speak(rows[part], asked[part], self._mechanism, watch)
         return Spoken(tuple(messages), watch.lap())
 
     def _sampled(self, asked: Sequence[Asked]) -> Sampled | None:
@@ -117,17 +133,36 @@ class Speakers:
         masks = tuple(drawn_records(o, self._count(o.holder), rate) for o in occasions)
         return Sampled(masks, rate)
 
+    def _follow(
+        self, weights: Vector, asked: Asked, mechanism: Gaussian, watch: Stopwatch
+    ) -> tuple[Message | None, float]:
+        """Let one holder speak with its own clip; return the clip that this leads to."""
+        occasion = asked.occasion
+        records = self._count(occasion.holder)
+        clip = mechanism.clip if asked.clip is None else asked.clip
+        mechanism = replace(mechanism, clip=clip)
+        with watch("gradients"):
+            mask = drawn_records(occasion, records, mechanism.sampling_rate)
+            row, within = self._gradients.bounded(weights, occasion.holder, clip, mask)
+            row /= np.float32(mechanism.sampling_rate * records)
+        (message,) = self._speak(row, [asked], mechanism, watch)
+        return message, next_clip(mechanism, within, int(mask.sum()), records, occasion)
+
     def _speak(
-        self, gradients: Singles, asked: Sequence[Asked], watch: Stopwatch
+        self,
+        gradients: Singles,
+        asked: Sequence[Asked],
+        mechanism: Mechanism,
+        watch: Stopwatch,
     ) -> list[Message | None]:
         records = [self._count(each.occasion.holder) for each in asked]
         occasions = [each.occasion for each in asked]
         with watch("noise"):
-            releases = private_releases(gradients, self._mechanism, records, occasions)
+            releases = private_releases(gradients, mechanism, records, occasions)
         with watch("signing"):
             self._misbehave(releases, occasions)
             speakers = [
-                Speaker(each.occasion, each.identity, self._declaration(count))
+                Speaker(each.occasion, each.identity, _declaration(mechanism, count))
                 for each, count in zip(asked, records, strict=True)
             ]
             return messages_of(releases, speakers, self._scenario.ledger.storage)
@@ -140,6 +175,6 @@ class Speakers:
                 generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
                 release[:] = attack(release, generator)
 
-    def _declaration(self, records: int) -> Declaration:
-        mechanism = self._mechanism
-        return Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.clip, records)
+
+def _declaration(mechanism: Mechanism, records: int) -> Declaration:
+    return Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.clip, records)

@@ -47,7 +47,7 @@ def guarantee(
         "every message of the run, included in a block or not, over the "
         f"{releases} releases of the holder that made the most. {asked if sampled else ''}{drawn}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
-        f"It holds if the holder clipped to {mechanism.clip:g} and added {mechanism.name} noise "
+        f"It holds if the holder clipped {_clipped(mechanism)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
         f"a simulation publishes its seed{_floats(mechanism)}, so that its own files protect "
         f"nobody. It does not protect {outside}; the metrics of the simulator are "
@@ -73,6 +73,15 @@ def figures(mechanism: Mechanism, releases: int) -> str:
     if mechanism.pure_total is None:
         return f"{single:.4g} per release (at delta), no pure total, {tight}"
     return f"{single:.4g} per release (pure), pure total {single * releases:.4g}, {tight}"
+
+
+def _clipped(mechanism: Mechanism) -> str:
+    if mechanism.clip_quantile is None:
+        return f"to {mechanism.clip:g}"
+    return (
+        f"to {mechanism.clip:g} at first, later by the noisy count of the norms below the clip, "
+        "which the figures contain,"
+    )
 
 
 def _floats(mechanism: Mechanism) -> str:

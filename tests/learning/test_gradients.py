@@ -246,3 +246,27 @@ def test_sampled_rows_are_the_sums_of_what_was_drawn_over_what_was_expected(
             drawn = Records(each.inputs[kept], each.targets[kept], record)
             expected = slow_row(task, weights, drawn, CLIP) * mask.sum() / (rate * each.count)
         np.testing.assert_allclose(row, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("records", [1, 3], ids=["examples", "groups"])
+def test_a_holder_with_a_clip_of_its_own_says_how_many_records_are_below_it(task, records):
+    task = grouped_records(task, records)
+    weights, each = random_weights(task), task.holders[1]
+    clip = float(np.median(record_norms(task, weights, each)))
+    found, within = engine(task).bounded(weights, 1, clip, np.ones(each.count, bool))
+    expected = slow_row(task, weights, each, clip) * each.count
+    np.testing.assert_allclose(found[0], expected, rtol=1e-9, atol=1e-11)
+    assert within == (record_norms(task, weights, each) <= clip).sum()
+    nobody = engine(task).bounded(weights, 1, clip, np.zeros(each.count, bool))
+    assert nobody[1] == 0
+    assert not nobody[0].any()
+
+
+def record_norms(task: Task, weights: np.ndarray, records: Records) -> np.ndarray:
+    numbers = np.arange(records.examples) if records.record is None else records.record
+    rows = []
+    for number in np.unique(numbers):
+        kept = numbers == number
+        alone = Records(records.inputs[kept], records.targets[kept], numbers[kept])
+        rows.append(np.linalg.norm(slow_row(task, weights, alone, None)))
+    return np.array(rows)

@@ -190,17 +190,25 @@ def publishes_the_raw_norm(patch):
 
 
 def clips_at_the_median_of_private_norms(patch):
-    true, last, declare = speakers.private_releases, {}, speakers.Speakers._declaration
+    true, last, declare = speakers.private_releases, {}, speakers._declaration
 
     def remember(rows, *rest):
         last["median"] = float(np.median(np.linalg.norm(rows, axis=1)))
         return true(rows, *rest)
 
-    def declared(self, records):
-        return replace(declare(self, records), clip=last["median"])
+    def declared(*said):
+        return replace(declare(*said), clip=last["median"])
 
     patch.setattr(speakers, "private_releases", remember)
-    patch.setattr(speakers.Speakers, "_declaration", declared)
+    patch.setattr(speakers, "_declaration", declared)
+
+
+def follows_the_quantile_without_noise(patch):
+    patch.setattr(Gaussian, "count_noise", 0.0)
+
+
+def forgets_the_cost_of_the_count(patch):
+    patch.setattr(Gaussian, "joint_multiplier", property(lambda self: self.noise_multiplier))
 
 
 def publishes_the_loss(patch):

@@ -267,6 +267,20 @@ def messages_carry_nothing_private():
         assert message.norm == pytest.approx(np.linalg.norm(noisy), rel=1e-4)
 
 
+def a_clip_that_follows_the_records_is_noisy_and_paid_for():
+    mechanism = gaussian(40, 10, epsilon=4.0, clip=CLIP, clip_quantile=0.5, spare_releases=0)
+    keys = [digest(0, "clip", number) for number in range(2000)]
+    clips = np.array([mechanism.next_clip(key, 60, 100, 100) for key in keys])
+    shares = 0.5 - np.log(clips / CLIP) / 0.2
+    assert shares.mean() == pytest.approx(0.6, abs=0.03)
+    # one record moves the gradient by 1 and the count by 1/2: one normal vector
+    count = shares.std() * 100
+    assert count > 1
+    joint = (mechanism.noise_multiplier**-2 + (2 * count) ** -2) ** -0.5
+    expected = gaussian_epsilon(1e-5, math.sqrt(40) / joint)
+    assert mechanism.epsilon_after(40) == pytest.approx(expected, rel=0.005)
+
+
 def a_delta_of_one_record_is_warned_of():
     mechanism = gaussian(10, 5, epsilon=1.0, clip=CLIP, delta=0.005)
     texts = guarantee.warnings_for(mechanism, [100, 200, 50])
@@ -366,6 +380,10 @@ ROWS: dict[Callable[[], None], tuple[Callable[..., None], ...]] = {
         mutants.publishes_the_raw_norm,
         mutants.clips_at_the_median_of_private_norms,
         mutants.publishes_the_loss,
+    ),
+    a_clip_that_follows_the_records_is_noisy_and_paid_for: (
+        mutants.follows_the_quantile_without_noise,
+        mutants.forgets_the_cost_of_the_count,
     ),
     a_delta_of_one_record_is_warned_of: (
         mutants.never_warns,

@@ -15,6 +15,7 @@ from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
     VACUOUS,
     Clip,
+    ClipQuantile,
     Delta,
     Epsilon,
     Mechanism,
@@ -29,6 +30,11 @@ from fedchain.privacy.mechanisms.mechanism import (
 )
 from fedchain.randomness import normals
 
+COUNT_SHARE = 0.05
+"""Share of the cost, 1 / z^2, that the count of an adaptive clip takes."""
+CLIP_RATE = 0.2
+"""How fast a clip follows: the factor of Andrew and others."""
+
 
 @mechanisms
 def gaussian(
@@ -39,6 +45,7 @@ def gaussian(
     noise_multiplier: NoiseMultiplier = None,
     delta: Delta = 1e-5,
     clip: Clip,
+    clip_quantile: ClipQuantile = None,
     unit: Unit = "record",
     sampling_rate: SamplingRate = 1.0,
     accountant: Literal["pld", "prv", "rdp"] = "pld",
@@ -58,6 +65,8 @@ def gaussian(
         noise_multiplier: sigma over sensitivity; epsilon follows. Give one of the two.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
         clip: bound on the 2-norm of the gradient of one unit.
+        clip_quantile: let each holder's clip start at clip and follow this quantile of its records'
+            norms, by a noisy count whose cost is in epsilon; null: the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
         sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
             sampling), which amplifies the guarantee; 1: all take part.
@@ -72,11 +81,18 @@ def gaussian(
             f"privacy.sampling_rate: {sampling_rate:g} of the records hides no holder; "
             "only 1 is allowed with unit holder"
         )
+    if unit == "holder" and clip_quantile is not None:
+        raise ValueError(
+            f"privacy.clip_quantile: {clip_quantile:g} of the records' norms says nothing of a "
+            "holder's; only null is allowed with unit holder"
+        )
     total = with_spare(releases, spare_releases)
     sigma = one_of(epsilon, noise_multiplier)
     if sigma is None:
         sigma = _solved_sigma(accountant, total, delta, epsilon or math.inf, sampling_rate)
-    return Gaussian(sigma, clip, unit, delta, total, accountant, sampling_rate)
+        if clip_quantile is not None:
+            sigma /= math.sqrt(1 - COUNT_SHARE)
+    return Gaussian(sigma, clip, unit, delta, total, accountant, sampling_rate, clip_quantile)
 
 
 @dataclass(frozen=True)
@@ -97,10 +113,47 @@ class Gaussian:
     """Whose total is reported."""
     sampling_rate: float = 1.0
     """Chance of each record to take part in a release."""
+    clip_quantile: float | None = None
+    """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
     name: str = "gaussian"
     """The registered name."""
     pure_total: None = None
     """Normal noise has no pure cost."""
+
+    @property
+    def joint_multiplier(self) -> float:
+        """Noise over sensitivity of gradient and count together: what epsilon follows from.
+
+        One record moves the gradient by 1 and the count by 1/2, each over its own noise; both
+        are one normal vector, so that 1/z^2 = 1/sigma^2 + 1/(2 sigma_count)^2.
+        """
+        share = 0.0 if self.clip_quantile is None else COUNT_SHARE
+        return self.noise_multiplier * math.sqrt(1 - share)
+
+    @property
+    def count_noise(self) -> float:
+        """Standard deviation of the noise of the count, in records."""
+        return self.joint_multiplier / (2 * math.sqrt(COUNT_SHARE))
+
+    def next_clip(self, key: bytes, within: int, drawn: int, records: int) -> float:
+        """Return the clip of a holder's next release: C e^(-(b - quantile) / 5).
+
+        b is the share of records whose norm is at most C, by a noisy count.
+
+        Args:
+            key: 32 bytes of this count alone.
+            within: records of norm at most the clip.
+            drawn: records that took part.
+            records: the public n_k.
+
+        Reference:
+            Andrew, Thakkar, McMahan and Ramaswamy, "Differentially Private Learning with
+            Adaptive Clipping", 2021, algorithm 1.
+        """
+        assert self.clip_quantile is not None
+        noisy = within - drawn / 2 + self.count_noise * float(normals([key], 1)[0, 0])
+        share = 0.5 + noisy / (self.sampling_rate * records)
+        return self.clip * math.exp(-CLIP_RATE * (share - self.clip_quantile))
 
     @property
     def epsilon_per_release(self) -> float:
@@ -120,14 +173,14 @@ class Gaussian:
         """Return the total epsilon of that many releases at delta."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
-        sigma, rate = self.noise_multiplier, self.sampling_rate
+        sigma, rate = self.joint_multiplier, self.sampling_rate
         return _gaussian_total(self.accountant, sigma, releases, self.delta, rate)
 
     def cross_check(self) -> None:
         """Compare the closed form, dp-accounting's PLD, and Opacus' PRV and RDP accountants."""
         if self.epsilon_after(self.releases) > VACUOUS:
             return
-        asked = self.noise_multiplier, self.releases, self.delta, self.sampling_rate
+        asked = self.joint_multiplier, self.releases, self.delta, self.sampling_rate
         totals = {kind: total(*asked) for kind, total in GAUSSIAN_TOTALS.items()}
         tight = {"Opacus PRV": totals["prv"]}
         if self.sampling_rate == 1:

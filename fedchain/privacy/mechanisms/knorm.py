@@ -92,6 +92,8 @@ class KNorm:
     """The registered name."""
     sampling_rate: float = 1.0
     """All records take part in every release."""
+    clip_quantile: None = None
+    """The clip is fixed."""
 
     @property
     def epsilon_per_release(self) -> float:

@@ -25,6 +25,7 @@ NoiseMultiplier = Annotated[float | None, Field(gt=0)]
 Delta = Annotated[float, Field(gt=0, lt=1)]
 Clip = Annotated[float, Field(gt=0)]
 SamplingRate = Annotated[float, Field(gt=0, le=1)]
+ClipQuantile = Annotated[float | None, Field(gt=0, lt=1)]
 SpareReleases = Annotated[int | None, Field(ge=0)]
 
 
@@ -50,6 +51,10 @@ class Mechanism(Protocol):
     @property
     def sampling_rate(self) -> float:
         """Chance of each record to take part in a release; 1: all of them do."""
+
+    @property
+    def clip_quantile(self) -> float | None:
+        """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
 
     @property
     def delta(self) -> float:

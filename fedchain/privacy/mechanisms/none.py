@@ -56,6 +56,8 @@ class NoNoise:
     """What is clipped; nothing is protected."""
     sampling_rate: float = 1.0
     """All records take part in every release."""
+    clip_quantile: None = None
+    """The clip is fixed."""
     noise_multiplier: float = 0.0
     """No noise."""
     delta: float = 0.0

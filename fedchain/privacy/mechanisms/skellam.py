@@ -99,6 +99,8 @@ class Skellam:
     """The registered name."""
     sampling_rate: float = 1.0
     """All records take part in every release."""
+    clip_quantile: None = None
+    """The clip is fixed."""
     pure_total: None = None
     """Skellam noise has no pure cost."""
 

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from small_runs import forking, simulate, small
+
+from fedchain.learning.gradients import CohortGradients
+from fedchain.privacy.clips import KEPT_PARENTS, Clips
+from fedchain.privacy.mechanisms import gaussian
+
+FOLLOWING = {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0}
+
+
+def test_a_clip_moves_on_when_its_release_is_made_and_not_before():
+    clips = Clips(1.0)
+    assert clips.at(0, b"a") == 1.0
+    clips.lead(0, b"a", 0.5)
+    assert clips.at(0, b"left again") == 1.0
+    clips.made(0, b"a")
+    assert clips.at(0, b"b") == 0.5
+    assert clips.at(0, b"a") == 1.0  # the same release has the same clip
+    clips.lead(0, b"b", 0.25)
+    clips.made(0, b"b")
+    clips.made(0, b"a")  # sent again: nothing follows
+    assert clips.at(0, b"c") == 0.25
+
+
+def test_what_is_remembered_does_not_grow_with_the_rounds():
+    clips = Clips(1.0)
+    for number in range(100):
+        parent = b"%d" % number
+        clips.at(0, parent)
+        clips.lead(0, parent, 1.0)
+    assert max(len(clips._used), len(clips._leads)) <= KEPT_PARENTS + 1
+
+
+def test_the_total_with_a_count_is_what_was_asked_for():
+    fixed, following = (
+        gaussian(40, 10, epsilon=4.0, clip=1.0, clip_quantile=quantile) for quantile in (None, 0.5)
+    )
+    assert following.epsilon_after(44) == pytest.approx(4.0, rel=1e-6)
+    assert 1.02 < following.noise_multiplier / fixed.noise_multiplier < 1.03
+    following.cross_check()
+
+
+def test_a_quantile_of_records_is_no_clip_for_holders():
+    with pytest.raises(ValueError, match="only null is allowed with unit holder"):
+        gaussian(10, 5, epsilon=1.0, clip=1.0, clip_quantile=0.5, unit="holder")
+
+
+def test_clips_of_a_run_come_near_the_quantile_and_are_declared(tmp_path):
+    still = {"update": {"kind": "gradient_descent", "learning_rate": 1e-6}}
+    scenario = small(25, attacks=[], **FOLLOWING, **still)
+    made = simulate(scenario, tmp_path)
+    list(made.simulation.rounds())
+    clips: dict[int, set[float]] = {}
+    for block in made.store.blocks():
+        for message in block.messages:
+            clips.setdefault(message.round, set()).add(message.declaration.clip)
+    assert clips[1] == {8.0}
+    assert len(clips[2]) == len(clips[25]) == 10
+    weights = made.simulation.state(made.simulation.chain.head).weights
+    gradients = CohortGradients(made.world.task, math.inf)
+    below = []
+    for holder in range(10):
+        clip = made.simulation._clips.at(holder, b"the end")
+        count = made.world.task.holders[holder].count
+        _, within = gradients.bounded(weights, holder, clip, np.ones(count, bool))
+        below.append(within / count)
+    assert 0.35 < np.mean(below) < 0.75
+
+
+def test_a_run_whose_clips_follow_is_the_same_run_when_it_is_played_again(tmp_path):
+    scenario = forking(5, **FOLLOWING)
+    first = simulate(scenario, tmp_path)
+    told = [record.block for record, _ in first.simulation.rounds()]
+    first.store.close()
+    again = simulate(scenario, tmp_path)
+    assert [record.block for record, _ in again.simulation.rounds()] == told
