@@ -45,9 +45,18 @@ from fedchain.statements import (
     sample_pictures,
 )
 from fedchain.timing import Stopwatch
-from fedchain.world import World, check_hashing, expected_hashing_s, world_of
+from fedchain.world import (
+    World,
+    check_hashing,
+    deepest_fork,
+    expected_hashing_s,
+    keeping_of,
+    world_of,
+)
 
 log = logging.getLogger("fedchain")
+PRUNED_TOGETHER = 16
+"""Heights whose directions go from the disk at a time."""
 
 
 def run(
@@ -164,7 +173,9 @@ def _make_folder(path: Path, world: World, source: str | None, force: bool) -> N
         write_whole(draft / "scenario.yaml", source or resolved)
         write_whole(draft / "resolved.yaml", resolved)
         RunFolder(draft).write_manifest(begun(world))
-        Store.create(draft / LEDGER, world.rules, world.genesis, world.state).close()
+        Store.create(
+            draft / LEDGER, world.rules, world.genesis, world.state, keeping_of(world.scenario)
+        ).close()
         if force and path.exists():
             _throw_away(path)
         draft.rename(path)  # fails if another process has made it meanwhile
@@ -230,6 +241,8 @@ def _to_the_end(
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, the chain the smaller hash.
         store.set_head(chain.head)
+        store.keep_state(chain.head, simulation.state(chain.head))
+        store.prune(chain.height, 0)
         releases = simulation.releases
         write_whole(path / "privacy.json", as_json(privacy_statement(world, releases)))
         if world.task.learns:
@@ -286,6 +299,7 @@ def _play(
         if record.metrics:  # a chain on which nothing is learned has too many rounds to tell of
             log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
         audience.hears(record, messages)
+        store.prune(record.height, deepest_fork(world.scenario), PRUNED_TOGETHER)
     for message in simulation.stragglers():
         events.write("message", message)
     for event, incident in simulation.incidents.new():

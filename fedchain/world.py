@@ -12,6 +12,7 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.block import Block
+from fedchain.ledger.keeping import Keeping
 from fedchain.ledger.rules import Rules, genesis
 from fedchain.ledger.state import State
 from fedchain.ledger.work import Work, works
@@ -156,6 +157,13 @@ def deepest_fork(scenario: Scenario) -> int:
     longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
     interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
     return KEPT_HEIGHTS + int(2.0 * longest / interval_s)
+
+
+def keeping_of(scenario: Scenario) -> Keeping:
+    """Return which states and directions the ledger keeps on disk."""
+    weights, messages = scenario.disk.keep_weights, scenario.disk.keep_messages
+    every = weights if isinstance(weights, int) else int(weights == "all")
+    return Keeping(every, 0 if messages == "all" else messages)
 
 
 def sampling_of(scenario: Scenario) -> Sampling:

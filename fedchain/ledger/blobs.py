@@ -88,6 +88,20 @@ class Blobs:
             raise changed(address, f"they hash to {digest.hex()[:8]}")
         return data
 
+    def has(self, address: bytes) -> bool:
+        """Say whether a blob of this name is there."""
+        return self.path(address).exists()
+
+    def remove(self, addresses: set[bytes]) -> None:
+        """Delete blobs; those that are gone already do not matter.
+
+        Raises:
+            OSError: the folder may not be written.
+        """
+        for address in sorted(addresses):
+            self.path(address).unlink(missing_ok=True)
+        self._there -= addresses
+
     def clear_unfinished(self) -> None:
         """Delete what an interrupted ``put`` left behind."""
         for path in self.folder.glob(f"{_UNFINISHED}*"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from fedchain.errors import EncodingError, LedgerError
 from fedchain.ledger.blobs import Blobs, changed
 from fedchain.ledger.block import (
@@ -16,8 +18,8 @@ from fedchain.ledger.block import (
     messages_root,
 )
 from fedchain.ledger.database import BlockRow
-from fedchain.ledger.encoding import Part
-from fedchain.ledger.message import Message
+from fedchain.ledger.encoding import Part, Reader, blob, unsigned
+from fedchain.ledger.message import Message, decode_bare, encode_bare
 from fedchain.ledger.rules import Rules, limits_of
 from fedchain.ledger.state import (
     State,
@@ -28,6 +30,9 @@ from fedchain.ledger.state import (
     weights_parts,
 )
 
+_BARE_TAG = b"fedchain:p"
+_MOST_BARE = 4096
+"""Bytes of a message without its direction, and more."""
 _FREE = 65_536
 """Bytes that names and shapes may take beside the numbers of a blob."""
 _MOST_MEMORY = 16
@@ -40,12 +45,15 @@ def read_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
     Raises:
         LedgerError: they do not, or the blob is missing or damaged.
     """
+    return _fitting(row, _read_messages(blobs, rules, row.messages))
+
+
+def _fitting(row: BlockRow, messages: tuple[Message, ...]) -> Block:
     header = decode_header(row.header)
     if block_hash(header) != row.hash:
         raise LedgerError(
             f"header: was changed: it hashes to {block_hash(header).hex()[:8]}, not to its name"
         )
-    messages = _read_messages(blobs, rules, row.messages)
     if messages_root(messages) != header.messages_root:
         raise LedgerError("messages_root: is not the root of its messages")
     return Block(header, messages)
@@ -100,16 +108,54 @@ def check_state(header: Header, state: State) -> None:
         raise ValueError("state: is not the one that the block's header commits to")
 
 
-def bodies_of(block: Block, state: State) -> dict[bytes, list[Part]]:
+def bodies_of(block: Block, state: State | None) -> dict[bytes, list[Part]]:
     """Return what of a block becomes blobs, by address: its messages and the state after it.
 
     Nothing large is copied or hashed again.
+
+    Args:
+        block: the block.
+        state: after it; None: it is not kept.
     """
-    return {
-        block.header.weights_hash: weights_parts(state),
-        block.header.memory_hash: memory_parts(state),
-        address_of(block.messages): messages_parts(block.messages),
-    }
+    messages = {address_of(block.messages): messages_parts(block.messages)}
+    return messages if state is None else messages | state_bodies(block.header, state)
+
+
+def state_bodies(header: Header, state: State) -> dict[bytes, list[Part]]:
+    """Return what of a state becomes blobs, by address."""
+    return {header.weights_hash: weights_parts(state), header.memory_hash: memory_parts(state)}
+
+
+def bare_address(messages: bytes) -> bytes:
+    """Return under which name messages without directions are stored.
+
+    Args:
+        messages: the name of the whole messages, 32 bytes.
+    """
+    return hashlib.sha256(_BARE_TAG + messages).digest()
+
+
+def bare_body(block: Block) -> list[Part]:
+    """Return a block's messages without their directions: u32 number, each as a blob."""
+    bare = [blob(encode_bare(message)) for message in block.messages]
+    return [unsigned(len(bare), 4), *bare]
+
+
+def read_bare_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
+    """Return the block of a row whose directions are gone; else as ``read_block``.
+
+    Raises:
+        LedgerError: the blob is missing or damaged, or does not fit the header.
+    """
+    limits = limits_of(rules)
+    data = blobs.read(bare_address(row.messages), 4 + _MOST_BARE * limits.messages)
+    reader = Reader(data)
+    count = reader.unsigned(4)
+    if count > limits.messages:
+        raise EncodingError(f"messages: got {count}; at most {limits.messages}")
+    messages = tuple(decode_bare(reader.blob(_MOST_BARE)) for _ in range(count))
+    reader.end()
+    return _fitting(row, messages)
 
 
 def _read_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message, ...]:

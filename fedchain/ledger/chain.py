@@ -13,7 +13,13 @@ from fedchain.ledger.library import Library
 from fedchain.ledger.orphans import Orphans
 from fedchain.ledger.rules import Rules, chain_id_of
 from fedchain.ledger.state import State
-from fedchain.ledger.validity import Transition, check_header, check_messages_root, label
+from fedchain.ledger.validity import (
+    Transition,
+    check_bare_block,
+    check_header,
+    check_messages_root,
+    label,
+)
 from fedchain.ledger.work import is_paid, target_from_compact
 
 KEPT_HEIGHTS = 1024
@@ -233,6 +239,25 @@ class Chain:
         connected, refused = self._connect_orphans(name, now_ms)
         return self._choose_head(connected, refused)
 
+    def add_bare(self, block: Block, now_ms: int) -> Added:
+        """Take in a block whose directions are gone: everything is checked but its step.
+
+        Args:
+            block: its messages are as ``message.decode_bare`` reads them.
+            now_ms: clock of the node that accepted it when it was whole, milliseconds.
+
+        Raises:
+            InvalidBlock: it breaks a rule, or its parent is unknown.
+        """
+        header = block.header
+        if header.parent not in self._seen_ms:
+            raise InvalidBlock(f"{label(header)}: parent: no block before it")
+        name, parent = block_hash(header), self._tree[header.parent]
+        check_header(header, parent.header, self.rules, parent.median_ms, parent.bits, now_ms)
+        check_bare_block(block, self.rules)
+        self._enter(name, header, now_ms)
+        return self._choose_head((name,), ())
+
     def _link(self, block: bytes) -> Link:
         if block not in self._seen_ms:
             raise KeyError(block)
@@ -284,6 +309,9 @@ class Chain:
             parent = self._tree[header.parent]
             check_header(header, parent.header, self.rules, parent.median_ms, parent.bits, now_ms)
         self._library.check_block(block, self.rules, self.chain_id, self.state, self._transition)
+        self._enter(name, header, now_ms)
+
+    def _enter(self, name: bytes, header: Header, now_ms: int) -> None:
         self._tree.put(name, header)
         self._seen_ms[name] = now_ms
         self.made[header.address] += 1

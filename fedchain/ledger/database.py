@@ -41,7 +41,7 @@ _SCHEMA = (
     "CREATE INDEX message_of_identity ON message (parent, identity)",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
 )
-META_KEYS = ("format", "head", "rules", "seal")
+META_KEYS = ("format", "head", "keeping", "rules", "seal")
 """What the meta table holds."""
 
 
@@ -204,10 +204,18 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     return meta
 
 
+def newest_seal(connection: sqlite3.Connection) -> bytes:
+    """Return the seal of the row that came last, 32 bytes."""
+    query = "SELECT * FROM block ORDER BY sequence DESC LIMIT 1"
+    (row,) = map(checked_row, ask(connection, query))
+    return row.seal
+
+
 def append(
     connection: sqlite3.Connection,
     blocks: list[tuple[BlockRow, list[MessageRow]]],
     head: bytes,
+    keeping: bytes,
 ) -> None:
     """Insert the rows of some blocks and move the head, in one transaction.
 
@@ -217,7 +225,8 @@ def append(
     with transaction(connection):
         for row, messages in blocks:
             write_block(connection, row, messages)
-        write_meta(connection, head=head, seal=journal_seal(blocks[-1][0].seal, head))
+        seal = journal_seal(blocks[-1][0].seal, head, keeping)
+        write_meta(connection, head=head, seal=seal)
 
 
 @contextmanager
@@ -289,9 +298,9 @@ def message_rows(sequence: int, block: Block) -> list[MessageRow]:
     ]
 
 
-def journal_seal(last: bytes, head: bytes) -> bytes:
-    """Return the seal over the last row's seal and the head, 32 bytes."""
-    return hashlib.sha256(b"fedchain:j" + last + head).digest()
+def journal_seal(last: bytes, head: bytes, keeping: bytes) -> bytes:
+    """Return the seal over the last row's seal, the head, and what is kept, 32 bytes."""
+    return hashlib.sha256(b"fedchain:j" + last + head + keeping).digest()
 
 
 def damage(connection: sqlite3.Connection) -> str | None:

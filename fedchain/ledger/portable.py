@@ -223,6 +223,10 @@ def _ended(store: Store, chain: Chain, head: bytes) -> Verification:
 
 
 def _parts(store: Store, progress: Progress | None) -> Iterator[Part]:
+    if below := store.keeping.below:
+        raise LedgerError(
+            f"ledger: directions below height {below} were not kept; nobody could check"
+        )
     first = store.state(block_hash(store.genesis.header))
     weights, memory = (b"".join(parts) for parts in (weights_parts(first), memory_parts(first)))
     total = len(store)

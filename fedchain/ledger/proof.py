@@ -123,7 +123,7 @@ def prove(store: Store, found: Found) -> Proof:
     Raises:
         LedgerError: the ledger is damaged.
     """
-    block = store.block(found.block)
+    block = store.shown(found.block)
     ids = [message_id(message) for message in block.messages]
     if found.id not in ids:
         raise LedgerError(f"messages: block {found.block.hex()[:8]} has not what its rows say")

@@ -17,10 +17,19 @@ from types import TracebackType
 from fedchain.errors import LedgerError, RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
-from fedchain.ledger.block import Block, address_of, block_hash, decode_header
-from fedchain.ledger.bodies import bodies_of, check_state, read_block, read_state
+from fedchain.ledger.block import Block, Header, address_of, block_hash, decode_header
+from fedchain.ledger.bodies import (
+    bodies_of,
+    check_state,
+    read_bare_block,
+    read_block,
+    read_state,
+    state_bodies,
+)
 from fedchain.ledger.database import BlockRow
+from fedchain.ledger.keeping import EVERYTHING, Keeping, decode_keeping, encode_keeping
 from fedchain.ledger.message import Message, identity_of
+from fedchain.ledger.pruning import prune
 from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules
 from fedchain.ledger.state import State
 from fedchain.ledger.work import work_of
@@ -37,16 +46,26 @@ class Store:
         self.folder = folder
         self.connection = connection
         self.blobs = Blobs(folder / "blobs")
-        self.rules: Rules = decode_rules(database.read_meta(connection)["rules"])
+        meta = database.read_meta(connection)
+        self.rules: Rules = decode_rules(meta["rules"])
+        self.keeping = decode_keeping(meta["keeping"])
+        """Which states and directions stay on disk."""
         self.highest = database.highest(connection)
         """Greatest height of a block when the ledger was opened: above it nothing is recalled."""
         self._top = self.highest  # a block above it cannot be here: nobody has to ask
         self._last: tuple[bytes, Block] | None = None
         self._end: tuple[BlockRow, BlockRow] | None = None
-        self._writer, self._most_waiting = Writer(folder), most_waiting(self.rules)
+        self._writer, self._most_waiting = Writer(folder, meta["keeping"]), most_waiting(self.rules)
 
     @classmethod
-    def create(cls, folder: Path, rules: Rules, genesis: Block, state: State) -> Store:
+    def create(
+        cls,
+        folder: Path,
+        rules: Rules,
+        genesis: Block,
+        state: State,
+        keeping: Keeping = EVERYTHING,
+    ) -> Store:
         """Make a ledger with nothing but its genesis block.
 
         Args:
@@ -54,6 +73,7 @@ class Store:
             rules: of the chain.
             genesis: made by ``rules.genesis`` of these rules and this state.
             state: the initial weights and memory.
+            keeping: which states and directions stay on disk.
 
         Raises:
             RunError: there is a ledger already, or the folder cannot be written.
@@ -63,8 +83,9 @@ class Store:
             check_state(genesis.header, state)
             Blobs(folder / "blobs").put(bodies_of(genesis, state))
             row = database.sealed_row(0, genesis, address_of(genesis.messages), 0, 0, ZERO)
-            seal = database.journal_seal(row.seal, row.hash)
-            meta = {"format": database.FORMAT, "rules": encode_rules(rules)}
+            kept = encode_keeping(keeping)
+            seal = database.journal_seal(row.seal, row.hash, kept)
+            meta = {"format": database.FORMAT, "rules": encode_rules(rules), "keeping": kept}
             meta |= {"head": row.hash, "seal": seal}
             connection = database.create(folder / database.FILE, row, meta)
         except (OSError, sqlite3.Error) as error:
@@ -160,7 +181,8 @@ class Store:
             newest.sequence + 1, block, address_of(block.messages), work, now_ms, newest.seal
         )
         best = row if row.work > head.work else head
-        self._writer.put(Waiting(row, block, state, best.hash))
+        kept = self.keeping.keeps_state(header.height)
+        self._writer.put(Waiting(row, block, state, kept, best.hash))
         self._end, self._top = (row, best), max(self._top, header.height)
 
     def flush(self) -> None:
@@ -180,13 +202,52 @@ class Store:
         """
         self.flush()
         newest, head = self._stored_end()[0], self._named(block)
-        seal = database.journal_seal(newest.seal, block)
+        seal = database.journal_seal(newest.seal, block, self._writer.keeping)
         try:
             with database.transaction(self.connection):
                 database.write_meta(self.connection, head=block, seal=seal)
         except sqlite3.Error as error:
             raise RunError(f"{self.folder}: cannot move the head: {error}") from error
         self._end = newest, head
+
+    def keep_state(self, block: bytes, state: State) -> None:
+        """Write the state after a stored block, whatever is kept of others.
+
+        Raises:
+            KeyError: the block is not in the store.
+            ValueError: the state is not the one that its header commits to.
+            RunError: the disk is full or may not be written.
+        """
+        self.flush()
+        header = decode_header(self._named(block).header)
+        check_state(header, state)
+        try:
+            self.blobs.put(state_bodies(header, state))
+        except OSError as error:
+            raise RunError(f"{self.folder}: cannot write weights: {error}") from error
+
+    def prune(self, head: int, depth: int, step: int = 1) -> None:
+        """Let the directions go that need not be kept, if they are those of enough heights.
+
+        Args:
+            head: height of the head.
+            depth: how far below it a fork may begin; 0: nothing will be appended any more.
+            step: fewest heights that are worth the work.
+
+        Raises:
+            RunError: the disk is full or may not be written.
+            LedgerError: a block is damaged.
+        """
+        below = self.keeping.prunable(head, depth)
+        if below < self.keeping.below + step:
+            return
+        self.flush()
+        try:
+            self.keeping = prune(self.connection, self.blobs, self.rules, self.keeping, below)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{self.folder}: cannot prune: {error}") from error
+        self._writer.keeping = encode_keeping(self.keeping)
+        self._last = None
 
     def has(self, block: bytes) -> bool:
         """Say whether the block with this hash is stored."""
@@ -195,14 +256,26 @@ class Store:
         return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
 
     def blocks(self) -> Iterator[Block]:
-        """Yield every block above genesis in order of arrival."""
+        """Yield every block above genesis in order of arrival, as ``shown`` does."""
         self.flush()
         for row in database.read_blocks(self.connection):
             if row.sequence:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
-        """Return the block with this hash.
+        """Return the block with this hash, whole.
+
+        Raises:
+            KeyError: it is not stored, or its directions are gone.
+            LedgerError: its bytes are damaged.
+        """
+        found = self.shown(block)
+        if not self.is_whole(found.header.height):
+            raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
+        return found
+
+    def shown(self, block: bytes) -> Block:
+        """Return the block with this hash; of messages whose directions are gone, what is left.
 
         Raises:
             KeyError: it is not stored.
@@ -212,10 +285,11 @@ class Store:
         return waiting.block if waiting else self._block(self._named(block))
 
     def block_by(self, parent: bytes, address: bytes) -> Block | None:
-        """Return the first block of this compute node on this parent, None if there is none."""
+        """Return the first block of this compute node on this parent, None if none is whole."""
         waiting = self._waiting_on(parent)  # first of all: it may be on disk a moment later
         with contextlib.suppress(KeyError):
-            return self._block(self._row("parent = ? AND address = ?", parent, address))
+            row = self._row("parent = ? AND address = ?", parent, address)
+            return self._block(row) if self.is_whole(row.height) else None
         return next((block for block in waiting if block.header.address == address), None)
 
     def arrived_ms(self, block: bytes) -> int:
@@ -235,7 +309,7 @@ class Store:
             for (sequence,) in database.ask(self.connection, query, parent, identity)
         )
         for block in itertools.chain(found, waiting):
-            for message in block.messages:
+            for message in block.messages if self.is_whole(block.header.height) else ():
                 if message.parent == parent and identity_of(message.public_key) == identity:
                     return message
         return None
@@ -244,13 +318,21 @@ class Store:
         """Return the state after a stored block.
 
         Raises:
-            KeyError: it is not stored.
+            KeyError: the block is not stored, or the state after it is not kept.
             LedgerError: a blob is missing or damaged.
         """
         waiting = self._writer.waiting.get(block)
         if waiting:
             return waiting.state
-        return read_state(self.blobs, self.rules, decode_header(self._named(block).header))
+        header = decode_header(self._named(block).header)
+        if not self.has_state(header):
+            raise KeyError(f"block {block.hex()[:8]}: the state after it was not kept")
+        return read_state(self.blobs, self.rules, header)
+
+    def has_state(self, header: Header) -> bool:
+        """Say whether the state after a block is kept, by choice or since it was the last."""
+        names = header.weights_hash, header.memory_hash
+        return self.keeping.keeps_state(header.height) or all(map(self.blobs.has, names))
 
     def close(self) -> None:
         """Write what waits and close the database; its log is taken in and deleted.
@@ -294,5 +376,10 @@ class Store:
     def _block(self, row: BlockRow) -> Block:
         # twenty look-ups of one block's messages read its blob once
         if self._last is None or self._last[0] != row.hash:
-            self._last = row.hash, read_block(self.blobs, self.rules, row)
+            read = read_block if self.is_whole(row.height) else read_bare_block
+            self._last = row.hash, read(self.blobs, self.rules, row)
         return self._last[1]
+
+    def is_whole(self, height: int) -> bool:
+        """Say whether blocks of this height have their directions; genesis has no messages."""
+        return not height or height >= self.keeping.below

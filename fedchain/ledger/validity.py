@@ -163,6 +163,28 @@ def check_block(
     return after
 
 
+def check_bare_block(block: Block, rules: Rules) -> None:
+    """Check all of a block that can be checked without the directions of its messages.
+
+    Args:
+        block: its header has passed ``check_header``; its messages are as ``decode_bare`` reads
+            them.
+        rules: of the chain.
+
+    Raises:
+        InvalidBlock: a rule is broken; the text names the block and the reason.
+    """
+    where = label(block.header)
+    check_messages_root(block)
+    if problem := _messages_problem(block, rules):
+        raise InvalidBlock(f"{where}: {problem}")
+    for message in block.messages:
+        try:
+            check_bare(message, rules, block.header)
+        except InvalidMessage as error:
+            raise InvalidBlock(f"{where}: {error}") from error
+
+
 def check_messages_root(block: Block) -> None:
     """Check that messages are those that the header commits to, signatures included.
 

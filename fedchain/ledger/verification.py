@@ -14,7 +14,7 @@ from pathlib import Path
 from fedchain.errors import FedchainError, InvalidBlock, LedgerError
 from fedchain.ledger import database
 from fedchain.ledger.block import Block
-from fedchain.ledger.bodies import read_block, read_state, read_state_bytes
+from fedchain.ledger.bodies import read_bare_block, read_block, read_state, read_state_bytes
 from fedchain.ledger.chain import Chain
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.library import Library, sized
@@ -97,9 +97,11 @@ def _verify_store(
                 raise LedgerError(f"database: the block before, number {passed}, was removed")
             block = coming.result()
             chain = chain or _chain_of(store, library, block, transition_of)
+            whole = store.is_whole(row.height)
             # From the last to the first, as they are asked for from the first to the last.
-            library.check_ahead(reversed(block.messages), store.rules, chain.chain_id)
-            _check_rules(chain, row, block)
+            ahead = reversed(block.messages) if whole else ()
+            library.check_ahead(ahead, store.rules, chain.chain_id)
+            _check_rules(chain, row, block, whole)
             _check_columns(store, chain, row, block, previous)
             previous, passed = row.seal, passed + 1
             if progress:
@@ -126,13 +128,15 @@ def _read_ahead(store: Store) -> Iterator[tuple[BlockRow, Future[Block]]]:
 
 def _check_bytes(store: Store, row: BlockRow) -> Block:
     """Read and hash all that is stored of a block; it must fit the row and each other."""
-    block = read_block(store.blobs, store.rules, row)
+    read = read_block if store.is_whole(row.height) else read_bare_block
+    block = read(store.blobs, store.rules, row)
     header = block.header
     columns = {"height": header.height, "parent": header.parent, "address": header.address}
     for column, value in columns.items():
         if getattr(row, column) != value:
             raise LedgerError(f"column {column}: is not what the header says")
-    read_state_bytes(store.blobs, store.rules, header)
+    if store.has_state(header):
+        read_state_bytes(store.blobs, store.rules, header)
     return block
 
 
@@ -144,10 +148,11 @@ def _chain_of(store: Store, library: Library, first: Block, transition_of: Trans
     return Chain(first, state, store.rules, transition_of(store.rules), library, keep=None)
 
 
-def _check_rules(chain: Chain, row: BlockRow, block: Block) -> None:
+def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None:
     """Accept the block as a full node would; its state on disk has the hash of the state."""
     if row.sequence:
-        added = chain.add(block, row.arrived_ms)
+        add = chain.add if whole else chain.add_bare
+        added = add(block, row.arrived_ms)
         if added.kind == "orphan":
             raise InvalidBlock(f"parent: no block {block.header.parent.hex()[:8]} before it")
     if row.work != chain.work_at(row.hash).to_bytes(database.WORK_BYTES):
@@ -172,15 +177,16 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
     meta = database.read_meta(store.connection)
     if not store.has(meta["head"]):
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
-    if meta["seal"] != database.journal_seal(seal, meta["head"]):
-        raise LedgerError("seal: the head was changed, or the last blocks were removed")
+    if meta["seal"] != database.journal_seal(seal, meta["head"], meta["keeping"]):
+        raise LedgerError("seal: head or keeping was changed, or the last blocks were removed")
     if chain is not None and chain.work_at(meta["head"]) < chain.work:
         raise LedgerError(f"head: {meta['head'].hex()[:8]} has less work than another block")
     if problem := database.damage(store.connection):
         raise LedgerError(problem)
-    header = store.block(meta["head"]).header
-    name = meta["head"].hex()
-    return Verification(True, len(store), header.height, name, "", unchecked_of(store.rules))
+    header, below = store.shown(meta["head"]).header, store.keeping.below
+    gone = f"the steps below height {below}, whose directions were not kept"
+    unchecked = (*unchecked_of(store.rules), *((gone,) if below else ()))
+    return Verification(True, len(store), header.height, meta["head"].hex(), "", unchecked)
 
 
 def unchecked_of(rules: Rules) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class Waiting:
     """The block."""
     state: State
     """After the block."""
+    kept: bool
+    """Whether the state is written."""
     head: bytes
     """Hash of the head, once it is written."""
 
@@ -53,8 +55,10 @@ class Writer:
     forgotten when the error is told, and may be appended again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keeping: bytes) -> None:
         self._folder = folder
+        self.keeping = keeping
+        """What the ledger keeps, as it stands in the database; set while nothing waits."""
         self._blobs = Blobs(folder / "blobs")
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -119,11 +123,10 @@ class Writer:
         try:
             if self._connection is None:
                 self._connection = database.connect_to_write(self._folder / database.FILE)
-            self._blobs.put(
-                {a: parts for w in several for a, parts in bodies_of(w.block, w.state).items()}
-            )
+            bodies = [bodies_of(w.block, w.state if w.kept else None) for w in several]
+            self._blobs.put({name: parts for body in bodies for name, parts in body.items()})
             rows = [(w.row, database.message_rows(w.row.sequence, w.block)) for w in several]
-            database.append(self._connection, rows, several[-1].head)
+            database.append(self._connection, rows, several[-1].head, self.keeping)
         except (OSError, sqlite3.Error) as error:
             self._failed = True
             raise RunError(

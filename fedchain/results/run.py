@@ -121,8 +121,8 @@ class Run:
             Whether it holds, and if not, which block and why.
         """
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
-        if not (self.folder / MANIFEST).is_file():  # an imported chain
-            return found
+        if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
+            return found  # an imported chain
         stated = self.manifest["head"]
         if found.ok and self.manifest["status"] in OVER and found.block != (stated or found.block):
             return replace(found, ok=False, reason=f"head: manifest.json names {str(stated)[:8]}")

@@ -28,6 +28,7 @@ from fedchain.scenario.sections import (
     MAX_ASKED,
     MAX_HOLDERS,
     Attack,
+    Disk,
     Gossip,
     Misconduct,
     Nodes,
@@ -84,6 +85,7 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     values, found = examine_keys(Scenario, given, ())
     problems = [*map(_explained, found), *problems]
     problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
+    problems += _disk_problems(values.get("disk"))
     problems += [*_asked_problems(values), *_partition_problems(values.get("gossip"))]
     problems += _attack_problems(values, attacks)
     values |= {"attacks": tuple(attacks.values())}
@@ -196,6 +198,12 @@ def _asked_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     if task.kind != NO_TASK and not nodes.holders:
         words = f"must be between 1 and {MAX_HOLDERS} (only task {NO_TASK} has no data holders)"
         yield Problem(("nodes", "holders"), f"{words}, got {nodes.holders}")
+
+
+def _disk_problems(disk: Disk | None) -> Iterator[Problem]:
+    if disk and disk.keep_messages != "all" and disk.keep_weights == "last":
+        words = "must be all or a number where keep_messages is a number: with neither directions"
+        yield Problem(("disk", "keep_weights"), f"{words} nor weights no step can be done again")
 
 
 def _partition_problems(gossip: Gossip | None) -> Iterator[Problem]:

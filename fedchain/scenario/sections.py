@@ -89,6 +89,16 @@ class LedgerSettings(Section):
     """Numbers in which the weights are stored and agreed on."""
 
 
+class Disk(Section):
+    """What of the ledger stays on disk; the chain is the same with every choice."""
+
+    keep_weights: Literal["all", "last"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
+    """all: after every block; last: the first and the last alone; a number N: after every N-th."""
+    keep_messages: Literal["all"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
+    """all: whole; a number N: those of the last N blocks, and of those that forks may still reach;
+    of older ones the directions go, and all else stays."""
+
+
 class Churn(Section):
     """Nodes that leave and come back, again and again."""
 
@@ -254,6 +264,8 @@ class Scenario(Section):
     """The step from one block's weights to the next."""
     ledger: LedgerSettings = LedgerSettings()
     """Proof of work, quorum, storage."""
+    disk: Disk = Disk()
+    """What of the ledger stays on disk."""
     attacks: tuple[Attack | Misconduct, ...] = ()
     """Holders, and compute nodes, that misbehave."""
     evaluate: Evaluate = Evaluate()

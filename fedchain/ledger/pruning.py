@@ -1,0 +1,59 @@
+"""Pruning: directions go from the disk; ids, signatures and norms of their messages stay."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fedchain.ledger import database
+from fedchain.ledger.blobs import Blobs
+from fedchain.ledger.bodies import bare_address, bare_body, read_block
+from fedchain.ledger.database import BlockRow, checked_row
+from fedchain.ledger.keeping import Keeping, encode_keeping
+from fedchain.ledger.rules import Rules
+
+TOGETHER = 64
+"""Blocks whose messages are rewritten before the disk is waited for."""
+
+
+def prune(
+    connection: sqlite3.Connection, blobs: Blobs, rules: Rules, keeping: Keeping, below: int
+) -> Keeping:
+    """Take the directions of all blocks below a height from the disk.
+
+    First the rest of their messages is written, then the ledger says that the directions are
+    gone, then they go: a process that is killed in between leaves files too many, never too few.
+
+    Args:
+        connection: of the ledger, which nobody else writes meanwhile.
+        blobs: of the ledger.
+        rules: of the chain.
+        keeping: what the ledger keeps so far.
+        below: as ``Keeping.prunable`` gives it.
+
+    Returns:
+        What the ledger keeps now.
+
+    Raises:
+        OSError: the disk is full or may not be written.
+        sqlite3.Error: as that.
+        LedgerError: a block is damaged.
+    """
+    fresh = [row for row in _between(connection, keeping.below, below) if row.sequence]
+    for start in range(0, len(fresh), TOGETHER):
+        several = fresh[start : start + TOGETHER]
+        whole = [(row, read_block(blobs, rules, row)) for row in several]
+        blobs.put({bare_address(row.messages): bare_body(block) for row, block in whole})
+    kept = replace(keeping, below=below)
+    meta, last = database.read_meta(connection), database.newest_seal(connection)
+    seal = database.journal_seal(last, meta["head"], encode_keeping(kept))
+    with database.transaction(connection):
+        database.write_meta(connection, keeping=encode_keeping(kept), seal=seal)
+    blobs.remove({row.messages for row in fresh})
+    return kept
+
+
+def _between(connection: sqlite3.Connection, least: int, below: int) -> Iterator[BlockRow]:
+    query = "SELECT * FROM block WHERE height >= ? AND height < ? ORDER BY sequence"
+    return map(checked_row, database.ask(connection, query, least, below))
