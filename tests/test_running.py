@@ -119,6 +119,41 @@ def test_an_unfinished_run_says_how_to_go_on(done, tmp_path):
     assert without_wall_time(resumed) == without_wall_time(done)
 
 
+class StopAt:
+    """Interrupts a run after a round."""
+
+    def __init__(self, at_round: int) -> None:
+        self._at_round = at_round
+
+    def begins(self, folder, world):
+        pass
+
+    def hears(self, record, messages):
+        if record.round == self._at_round:
+            raise KeyboardInterrupt
+
+
+DISK = [{}, {"disk.keep_weights": 5, "disk.keep_messages": 4}]
+
+
+def test_what_is_kept_on_disk_changes_no_block_and_no_figure_also_after_an_interruption(tmp_path):
+    """So many rounds that directions go from the disk while it runs; resuming makes them again."""
+    found = []
+    for number, kept in enumerate(DISK):
+        scenario = forking(84, **kept)
+        with pytest.raises(KeyboardInterrupt):
+            run(scenario, tmp_path / str(number), audience=StopAt(82))
+        folder = tmp_path / str(number) / run_name(scenario)
+        with Store.open(folder / LEDGER, writable=False) as store:
+            assert store.keeping.below == (16 if "disk.keep_messages" in kept else 0)
+        resumed = resume(folder)
+        verdict = resumed.verify()
+        assert verdict.ok
+        assert ("steps below height 81" in str(verdict)) == ("disk.keep_messages" in kept)
+        found.append(without_wall_time(resumed))
+    assert all(figures == found[0] for figures in found)
+
+
 class _Signal:
     """Tells the parent process that a round is over."""
 
