@@ -351,9 +351,9 @@ def test_blocks_that_come_fast_are_written_together_unless_somebody_waits(tmp_pa
     monkeypatch.setattr(writer, "GATHERING_S", 60.0)
     written, appended = [], database.append
 
-    def counted(connection, rows, head):
+    def counted(connection, rows, head, keeping):
         written.append(len(rows))
-        appended(connection, rows, head)
+        appended(connection, rows, head, keeping)
 
     monkeypatch.setattr(database, "append", counted)
     blocks = WORLD.grow(chain, 3, store)

@@ -227,8 +227,9 @@ def test_missing_and_added_rows_tables_and_heads_are_noticed(damaged, statement)
 def test_a_head_that_is_no_block_is_noticed_even_under_a_fitting_seal(damaged):
     with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
         (last,) = connection.execute("SELECT seal FROM block WHERE sequence = 4").fetchone()
-        stray = b"h" * 32
-        database.write_meta(connection, head=stray, seal=database.journal_seal(last, stray))
+        stray, keeping = b"h" * 32, database.read_meta(connection)["keeping"]
+        seal = database.journal_seal(last, stray, keeping)
+        database.write_meta(connection, head=stray, seal=seal)
     assert check(damaged).reason == "head: 68686868 is no block of this ledger"
 
 
