@@ -285,6 +285,7 @@ def _play(
         return already(Measured(known)) if known else evaluations.begin(weights)
 
     simulation = Simulation(world, store, ask, measure, Stopwatch())
+    deepest = deepest_fork(world.scenario)
     log.info("%d blocks are on disk, %d events", len(store), events.recorded)
     audience.begins(path, world)
     for record, messages in simulation.rounds():
@@ -299,7 +300,7 @@ def _play(
         if record.metrics:  # a chain on which nothing is learned has too many rounds to tell of
             log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
         audience.hears(record, messages)
-        store.prune(record.height, deepest_fork(world.scenario), PRUNED_TOGETHER)
+        store.prune(record.height, deepest, PRUNED_TOGETHER)
     for message in simulation.stragglers():
         events.write("message", message)
     for event, incident in simulation.incidents.new():

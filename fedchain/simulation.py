@@ -282,13 +282,12 @@ class Simulation:
         keep = max(KEPT_HEIGHTS, self._deepest)
         chain = Chain(world.genesis, world.state, world.rules, self._steps, self._library, keep)
         pool = Mempool(world.rules, self._chain_id, chain.height_of, self._library)
-        draw = uniforms(world.scenario.seed, "work", node)
         tries_per_second = 1000.0 * work_of(world.work.bits) / world.work.interval_ms
         effort = Effort(
             deadline_s=world.scenario.ledger.deadline_s,
             hashes_per_second=tries_per_second * world.scenario.nodes.shares[node],
             expected=len(world.seats),
-            draw=lambda parent, now_s: draw(parent, int(1000.0 * now_s)),
+            draw=uniforms(world.scenario.seed, "work", node),
         )
         return ComputeNode(
             node,

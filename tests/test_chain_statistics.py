@@ -8,7 +8,6 @@ import os
 import signal
 from collections import Counter
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,8 +55,7 @@ def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
     with Store.create(folder / f"{seed}", world.rules, world.genesis, world.state) as store:
         made = Simulation(world, store, lambda *_: iter(()), unmeasured, Stopwatch())
         for node in made.compute:
-            rate = node._effort.hashes_per_second * faster
-            node._effort = replace(node._effort, hashes_per_second=rate)
+            node._sampled._speed *= faster
         for _ in made.rounds():
             pass
         heights = {name: h for h, name in enumerate(made.chain.path())}

@@ -15,11 +15,12 @@ from fedchain.ledger.message import Message
 from fedchain.ledger.rules import Rules, limits_of, rules_hash
 from fedchain.ledger.state import State, hash_memory, hash_weights
 from fedchain.ledger.validity import Transition
-from fedchain.ledger.work import WorkKind, drawn_tries, is_paid, search, target_from_compact
+from fedchain.ledger.work import WorkKind, is_paid, search, target_from_compact
 from fedchain.nodes.conduct import Conduct, Draft, Messages, Scene
 from fedchain.nodes.dishonest import HONESTLY, Schedule
 from fedchain.nodes.findings import Findings, Objection
 from fedchain.nodes.hashing import TRIES
+from fedchain.nodes.sampled_work import SampledWork
 from fedchain.timing import Stopwatch
 
 KEPT_ROUNDS = 2
@@ -57,12 +58,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A note to oneself: the work that was drawn for a block on this parent is done."""
+    """A note to oneself: the work that was drawn is done."""
 
-    parent: bytes
-    """The block to build on."""
-    messages: Messages
-    """What the block will carry: the pool as it was when the work began."""
+    due_s: float
+    """When it was to be done, simulated seconds; another time is of a draw that has changed."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,9 @@ class Effort:
     """Tries in a simulated second."""
     expected: int
     """Messages at which there is nothing to wait for: the number of data holders."""
-    draw: Callable[[bytes, float], float]
-    """(parent, now) to a number in [0, 1) of this node's own, which decides about sampled work."""
+    draw: Callable[[int], float]
+    """How many blocks it has found to a number in [0, 1) of its own, which decides about sampled
+    work."""
 
 
 class ComputeNode:
@@ -123,6 +123,8 @@ class ComputeNode:
         self._target, self._height = chain.head, chain.height
         self._working_on = b""
         self._past_deadline = b""
+        self._sampled = SampledWork(effort.hashes_per_second, effort.draw)
+        self._carried: Messages = ()
         self._withheld: list[Block] = []
         self._claim = chain.state(chain.head)
 
@@ -154,8 +156,10 @@ class ComputeNode:
                 return self._begin_work(now_s)
             case Searching(block=block) if block.header.parent == self._target:
                 return self._search(block, payload.first_nonce)
-            case Drawn(parent=parent, messages=messages) if parent == self._target:
-                return self._on_own_block(self._template(self.conduct, messages, now_s), now_s)
+            case Drawn(due_s=due_s) if due_s == self._sampled.due_s:
+                self._sampled.succeed()
+                block = self._template(self.conduct, self._carried, now_s)
+                return self._on_own_block(block, now_s)
             case Found(block=block) if block.header.parent == self._target:
                 return self._on_own_block(block, now_s)
             case _:
@@ -245,8 +249,11 @@ class ComputeNode:
         """Wait for messages at the block to build on, up to the deadline."""
         self._target, self._height = target, self.chain.header(target).height
         sends = self._begin_work(now_s)
-        if self._working_on == target or self._height >= self._rules.rounds:
+        if self._working_on == target:
             return sends
+        self._sampled.pause(now_s)
+        if self._height >= self._rules.rounds:
+            return []
         return [Send(DeadlinePassed(target), self.node, self._effort.deadline_s)]
 
     def _begin_work(self, now_s: float) -> list[Send]:
@@ -261,10 +268,14 @@ class ComputeNode:
         most = limits_of(self._rules).messages
         messages = conduct.carries(self._pool.messages(parent)[:most])
         if self._rules.work == "sampled":
-            tries = drawn_tries(self.chain.expected_bits(parent), self._effort.draw(parent, now_s))
-            seconds = tries / self._effort.hashes_per_second
-            return [Send(Drawn(parent, messages), self.node, seconds)]
+            return self._work_sampled(messages, now_s)
         return self._search(self._template(conduct, messages, now_s), 0)
+
+    def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
+        """Go on with the draw that is under way; a note is needed only if its time is new."""
+        self._carried, before = messages, self._sampled.due_s
+        due_s = self._sampled.begin(self.chain.expected_bits(self._target), now_s)
+        return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]
 
     def _template(self, conduct: Conduct, messages: Messages, now_s: float) -> Block:
         parent = self._target

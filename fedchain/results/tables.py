@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -19,10 +20,12 @@ from fedchain.results.events import event_of, whole_lines
 from fedchain.results.records import MessageRecord
 
 Row = dict[str, Any]
-DEEPEST = 256
-"""Rounds that one reorganisation may replace; an observer cannot tell of more."""
+DEEPEST = 65_536
+"""Rounds that one reorganisation may replace: more than an interval's worth of any partition."""
 _ROUND = b'{"event": "round"'
 """How a round's line begins; most lines are messages, and need not be read to be passed over."""
+_NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
+"""A round's line as it is written: its number can be told without reading the rest."""
 _MESSAGE = b'{"event": "message"'
 
 
@@ -119,7 +122,9 @@ def _standing(path: Path) -> _Standing:
     replaced: set[int] = set()
     for number, line in enumerate(whole_lines(path), 1):
         if line.startswith(_ROUND):
-            place = event_of(line, path, number)["round"] - 1
+            numbered = _NUMBERED.match(line)
+            told = int(numbered[1]) if numbered else event_of(line, path, number)["round"]
+            place = told - 1
             if len(lines) - place > DEEPEST:
                 raise RunError(
                     f"{path}:{number}: round {place + 1} comes after round {len(lines)}; "

@@ -104,7 +104,7 @@ def main_chain(finders: list[int], gamma: int) -> list[int]:
 
 @pytest.mark.parametrize("gamma", [0, 1])
 def test_the_network_gives_the_main_chain_that_the_state_machine_gives(tmp_path, found, gamma):
-    run = played(tmp_path, 0.4, 400, 1, kind="selfish_mining", gamma=float(gamma))
+    run = played(tmp_path, 0.4, 400, 3, kind="selfish_mining", gamma=float(gamma))
     expected = main_chain(found(run.simulation), gamma)
     settled = min(len(expected), len(run.miners)) - 10  # what is open at the end may differ
     assert run.miners[:settled] == expected[:settled]
