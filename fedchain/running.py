@@ -24,6 +24,7 @@ from fedchain.nodes.data_holder import BUDGET_SPENT
 from fedchain.nodes.hashing import hashing_words
 from fedchain.privacy.agreement import cross_checked
 from fedchain.registry import Part
+from fedchain.releases import Ask
 from fedchain.results import (
     EVENTS,
     LEDGER,
@@ -35,7 +36,7 @@ from fedchain.results import (
     write_whole,
 )
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
-from fedchain.simulation import Ask, Simulation
+from fedchain.simulation import Simulation
 from fedchain.statements import (
     as_json,
     begun,

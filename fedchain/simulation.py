@@ -9,16 +9,14 @@ block goes to all, and every full node recomputes it and appends it.
 from __future__ import annotations
 
 import os
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol
 
-from fedchain.arrays import Vector
+from fedchain.delivery import Delivery
 from fedchain.errors import LedgerError
-from fedchain.events import Event, EventQueue, Send
+from fedchain.events import Event, Send
 from fedchain.heads import Heads
 from fedchain.incidents import Incidents
 from fedchain.learning.evaluation import Measured
@@ -26,34 +24,23 @@ from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.chain import KEPT_HEIGHTS, Chain
 from fedchain.ledger.library import sized
 from fedchain.ledger.mempool import Mempool
-from fedchain.ledger.message import Message, identity_of, message_id
+from fedchain.ledger.message import Message, identity_of
 from fedchain.ledger.rules import chain_id_of, limits_of
 from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
 from fedchain.ledger.store import Store
 from fedchain.ledger.work import work_of
-from fedchain.network.gossip import Network
-from fedchain.nodes.cohort import Cohort
 from fedchain.nodes.compute_node import ComputeNode, Effort
 from fedchain.nodes.data_holder import BUDGET_SPENT, DataHolder
 from fedchain.nodes.dishonest import Place, schedule_of
-from fedchain.nodes.findings import Objection
 from fedchain.nodes.light_client import LightClient
-from fedchain.nodes.parcels import parcel_of
-from fedchain.nodes.release import Occasion
-from fedchain.nodes.speakers import Asked, Spoken
-from fedchain.nodes.sybils import under_names
-from fedchain.observer import Measure, Observer, Released, finite
-from fedchain.privacy.budget import Budget
-from fedchain.privacy.clips import Clips
+from fedchain.observer import Measure, Observer
 from fedchain.randomness import digest, uniforms
+from fedchain.releases import Ask, Releases
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
 from fedchain.world import World, deepest_fork
-
-Ask = Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]
-"""(weights (d,), holders) to what they say, some of them at a time."""
 
 
 class Node(Protocol):
@@ -93,23 +80,22 @@ class Simulation:
         self._steps = Steps(world.rules, watch, trust_user_parts=True)
         limits, threads = limits_of(world.rules), os.cpu_count() or 1
         self._library = sized(limits, store.state, store.block, threads)
-        self._ask, self._cohort = ask, Cohort(self._hear)
-        self._queue, self._breaks = EventQueue(), world.scenario.gossip.breaks
+        self._releases = Releases(world, store, ask, self.state, self._library, watch)
+        self._breaks = world.scenario.gossip.breaks
         self._deepest = deepest_fork(world.scenario)
-        self._network = Network(world.graph, world.scenario.gossip, world.scenario.seed)
         self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
+        self._delivery = Delivery(world, self._keep)
         self.compute = tuple(self._compute_node(node) for node in world.compute)
         """The compute nodes, with what they refused."""
-        self._eavesdroppers = [n.node for n in self.compute if n.schedule.hears_at_once]
+        for node in self.compute:
+            if node.schedule.hears_at_once:
+                self._delivery.listen(node.node)
         self.seats = tuple(self._data_holder(seat) for seat in range(len(world.seats)))
         """The data holders of a round, each on its seat."""
         self.incidents = Incidents(self.compute)
         """What honest compute nodes held against others."""
         self.heads = Heads(self.compute)
         """Their heads, followed where nodes can be cut off."""
-        self._budgets: dict[int, Budget] = {}
-        adaptive = world.mechanism.clip_quantile is not None
-        self._clips = Clips(world.mechanism.clip) if adaptive else None
         self.fooled = 0
         """Releases at blocks that no honest node accepts."""
         self._observer = Observer(
@@ -138,8 +124,8 @@ class Simulation:
         """
         nodes: tuple[Node, ...] = (*self.compute, *self.seats)
         for node in nodes:
-            self._post(node.node, node.start(), 0.0)
-        while self._queue and not self._stopped:
+            self._delivery.post(node.node, node.start(), 0.0)
+        while self._delivery.queue and not self._stopped:
             now_s = self._play(nodes, self.chain)
             for block in self._observer.new_blocks():
                 yield from self._told()
@@ -149,18 +135,23 @@ class Simulation:
 
     def _play(self, nodes: Sequence[Node], chain: Chain) -> float:
         """Let nodes act until a chain has another head, or nothing is left; return when that is."""
-        head, queue, now_s = chain.head, self._queue, 0.0
+        delivery, queue, head, now_s = self._delivery, self._delivery.queue, chain.head, 0.0
         with self._watch("network"):
             while queue and chain.head == head:
                 event = queue.take()
-                payload, now_s = event.payload, event.time_s
+                now_s = event.time_s
+                if self._breaks and (delivery.waits(event) or self._is_void(event)):
+                    continue
+                sends = nodes[event.to].receive(event.payload, now_s)
+                delivery.post(event.to, sends, now_s)
                 if self._breaks:
-                    payload = self._due(event)
-                if payload is not None:
-                    self._post(event.to, nodes[event.to].receive(payload, now_s), now_s)
-                    if self._breaks:
-                        self.heads.look(event.to, now_s)
+                    self.heads.look(event.to, now_s)
         return now_s
+
+    def _is_void(self, event: Event) -> bool:
+        """Say whether a message has come, after an outage, when no block can carry it any more."""
+        message = event.payload
+        return isinstance(message, Message) and self.compute[event.to].is_over(message)
 
     def _told(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
         """Yield the last round, which was measured beside the gradients of the next."""
@@ -179,18 +170,7 @@ class Simulation:
     @property
     def traffic(self) -> dict[str, Any]:
         """Bytes on the links: of each compute node, and of all data holders together."""
-        miners, traffic = len(self._world.compute), self._network.traffic()
-        sent, received = traffic.sent.round(), traffic.received.round()
-        return {
-            "nodes": [
-                {"node": node, "sent": int(sent[node]), "received": int(received[node])}
-                for node in self._world.compute
-            ],
-            "holders": {
-                "sent": int(sent[miners:].sum()),
-                "received": int(received[miners:].sum()),
-            },
-        }
+        return self._delivery.traffic
 
     def stragglers(self) -> list[MessageRecord]:
         """Return the messages that no block carries and no round has told of."""
@@ -199,7 +179,7 @@ class Simulation:
     @property
     def releases(self) -> dict[int, int]:
         """Releases so far of every holder that has been asked, forks included."""
-        return {holder: budget.releases for holder, budget in self._budgets.items()}
+        return self._releases.counts
 
     @property
     def silent(self) -> dict[int, str]:
@@ -212,50 +192,6 @@ class Simulation:
         if self._world.scenario.nodes.on_exhausted == "leave":
             return False
         return any(BUDGET_SPENT in seat.silent.values() for seat in self.seats)
-
-    def _due(self, event: Event) -> object | None:
-        """Return what a node acts on now; nothing yet while it is away or catches up.
-
-        Blocks come as they come: they are what it catches up with.
-        """
-        payload: object = event.payload
-        if isinstance(payload, Block | Objection):
-            return payload
-        ready_s = self._network.ready(event.to, event.time_s)
-        if ready_s > event.time_s:
-            self._queue.put(ready_s, event.to, payload)
-            return None
-        # After an outage nobody passes on a message that no block can carry any more.
-        late = isinstance(payload, Message) and self.compute[event.to].is_over(payload)
-        return None if late else payload
-
-    def _post(self, sender: int, sends: list[Send], now_s: float) -> None:
-        for send in sends:
-            leaves = now_s + send.after_s
-            if send.to == sender:
-                self._queue.put(leaves, sender, send.payload)
-                continue
-            if isinstance(send.payload, Block):
-                self._keep(sender, send.payload, now_s)
-                self._overhear(sender, send, leaves)
-            if isinstance(send.to, int):
-                self._hand_over(sender, send.to, send.payload, leaves)
-            else:
-                parcel = parcel_of(send.payload, self._world.rules)
-                nodes, times_s = self._network.deliveries(
-                    sender, send.to, parcel, leaves, send.relayed
-                )
-                self._queue.put_all(times_s, nodes, send.payload)
-
-    def _overhear(self, sender: int, send: Send, leaves: float) -> None:
-        """Tell those who listen everywhere at once; they hear of it from the network later too."""
-        for node in self._eavesdroppers if send.to == "everybody" else ():
-            self._hand_over(sender, node, send.payload, leaves)
-
-    def _hand_over(self, sender: int, node: int, payload: Any, leaves: float) -> None:
-        """Deliver at once past the links, as only attackers can; not to whoever is cut off."""
-        if self._network.hears(sender, node, leaves):
-            self._queue.put(leaves, node, payload)
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
         name = block_hash(block.header)
@@ -311,7 +247,7 @@ class Simulation:
             quorum=world.rules.quorum,
             shares=dict(zip(world.compute, world.scenario.nodes.shares, strict=True)),
             makers={self._address(other): other for other in world.compute},
-            slowest_s=self._network.slowest_s(),
+            slowest_s=self._delivery.slowest_s,
             key_of=lambda holder, round_: world.identities.of(holder, round_).public_key,
         )
 
@@ -326,42 +262,12 @@ class Simulation:
             world.seats[seat],
             LightClient(world.genesis.header, world.work.kind, self._deepest),
             lambda round_: world.sampling.holders_of(round_)[seat],
-            self._budget,
-            self._begin,
+            self._releases.budget,
+            self._releases.begin,
             self._release,
             world.scenario.rounds,
             len(world.compute) - 1,
         )
-
-    def _budget(self, holder: int) -> Budget:
-        return self._budgets.setdefault(holder, Budget(self._world.mechanism))
-
-    def _begin(self, holder: int, parent: bytes, round_: int) -> None:
-        self._cohort.expect(self._asked(holder, parent, round_))
-
-    def _asked(self, holder: int, parent: bytes, round_: int) -> Asked:
-        seed = self._world.scenario.seed
-        occasion = Occasion(seed, self._chain_id, parent, round_, holder)
-        clip = self._clips.at(holder, parent) if self._clips is not None else None
-        return Asked(occasion, self._world.identities.of(holder, round_), clip)
-
-    def _hear(self, parent: bytes, group: Sequence[Asked]) -> list[Message | None]:
-        """Let holders speak together; what they say is checked while the others still compute."""
-        heard: list[Message | None] = []
-        seconds: Counter[str] = Counter()
-        began = time.perf_counter()
-        with self._watch("gradients"):
-            for spoken in self._ask(self.state(parent).weights, group):
-                if self._clips is not None:
-                    those = group[len(heard) : len(heard) + len(spoken.clips)]
-                    for each, clip in zip(those, spoken.clips, strict=True):
-                        self._clips.lead(each.occasion.holder, parent, clip)
-                heard += spoken.messages
-                seconds.update(spoken.seconds)
-                said = [message for message in spoken.messages if message is not None]
-                self._library.check_ahead(said, self._world.rules, self._chain_id)
-        self._watch.share("gradients", time.perf_counter() - began, seconds)
-        return heard
 
     def _recalled(self, parent: bytes, address: bytes) -> Block | None:
         """Return what the ledger of an interrupted run has from this compute node."""
@@ -370,30 +276,10 @@ class Simulation:
             return None
         return self._store.block_by(parent, address)
 
-    def _recorded(self, asked: Asked) -> Message | None:
-        """Return what the ledger of an interrupted run has from this holder."""
-        if asked.occasion.round > self._store.highest or self._clips is not None:
-            return None  # no message says where its holder's clip went: it is computed again
-        parent, identity = asked.occasion.parent, identity_of(asked.identity.public_key)
-        return self._store.message_by_identity(parent, identity)
-
     def _release(self, holder: int, parent: bytes, round_: int) -> tuple[Message, ...]:
-        asked = self._asked(holder, parent, round_)
-        self._cohort.close(asked)  # before looking: who is asked together must not depend on it
-        message = self._recorded(asked) or self._cohort.message(asked)
-        if message is None:
-            return ()
-        if self._clips is not None:
-            self._clips.made(holder, parent)
-        self.fooled += any(parent in node.claims for node in self.compute)
-        byzantine, seed = self._world.byzantine, self._world.scenario.seed
-        attack, _ = byzantine.attack_of(holder, round_)
-        said = tuple(under_names(message, byzantine.names_of(holder, round_), seed, holder))
-        releases = self._budget(holder).releases + 1
-        epsilon = finite(self._world.mechanism.epsilon_after(releases))
-        for each in said:
-            name, norm = message_id(each), each.norm
-            self._observer.note(
-                Released(holder, name, parent, round_, norm, attack, releases, epsilon)
-            )
-        return said
+        messages, released = self._releases.of(holder, parent, round_)
+        if messages:
+            self.fooled += any(parent in node.claims for node in self.compute)
+        for each in released:
+            self._observer.note(each)
+        return messages

@@ -67,7 +67,7 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
     made = simulate(small(ROUNDS, **{"attacks": [], **overrides}), folder)
     for time_s, nodes, payload in sent:
         for node in nodes:
-            made.simulation._queue.put(time_s, node, payload)
+            made.simulation._delivery.queue.put(time_s, node, payload)
         if isinstance(payload, Message):
             told = Released(0, message_id(payload), payload.parent, 1, 1.0, "outsider", 1, None)
             made.simulation._observer.note(told)

@@ -65,7 +65,7 @@ def test_clips_of_a_run_come_near_the_quantile_and_are_declared(tmp_path):
     gradients = CohortGradients(made.world.task, math.inf)
     below = []
     for holder in range(10):
-        clip = made.simulation._clips.at(holder, b"the end")
+        clip = made.simulation._releases._clips.at(holder, b"the end")
         count = made.world.task.holders[holder].count
         _, within = gradients.bounded(weights, holder, clip, np.ones(count, bool))
         below.append(within / count)

@@ -157,7 +157,7 @@ def totals_are_the_published_ones():
 def the_budget_is_what_went_over_the_wire(folder):
     made = simulate(forking(6, attacks=[]), folder)
     world, simulation = made.world, made.simulation
-    wire, post = set(), simulation._post
+    wire, post = set(), simulation._delivery.post
 
     def watched(sender, sends, now_s):
         wire.update(
@@ -167,7 +167,7 @@ def the_budget_is_what_went_over_the_wire(folder):
         )
         post(sender, sends, now_s)
 
-    simulation._post = watched
+    simulation._delivery.post = watched
     list(simulation.rounds())
     owners = {
         world.identities.of(holder, round_).public_key: holder

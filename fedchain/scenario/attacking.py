@@ -1,0 +1,137 @@
+"""The attacks of a scenario: what data holders and compute nodes do instead."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.registry import FAMILIES, Family, Where, check_keys, parameters, suggest
+from fedchain.scenario.sections import Attack, Misconduct
+
+Misbehaving = Attack | Misconduct
+_WHO = "each with a kind and holders, or nodes for what compute nodes do"
+
+
+def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]]:
+    """Return the blocks of ``attacks`` that are right by themselves, by place, and all problems."""
+    if not isinstance(blocks, list | tuple):
+        return {}, [Problem(("attacks",), f"must be a list of blocks, {_WHO}")]
+    attacks: dict[int, Misbehaving] = {}
+    problems: list[Problem] = []
+    for index, block in enumerate(blocks):
+        try:
+            attacks[index] = _attack(block, ("attacks", index))
+        except ScenarioError as error:
+            problems += error.problems
+    return attacks, problems
+
+
+def _attack(block: object, where: Where) -> Misbehaving:
+    """Check one flat block: the section's own keys beside its part's."""
+    if not isinstance(block, Mapping):
+        raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
+    section = _section(block)
+    own = [name for name in section.model_fields if name != "part"]
+    part = {key: value for key, value in block.items() if key not in own}
+    given = {"part": part, **{key: block[key] for key in own if key in block}}
+    try:
+        return section.model_construct(**check_keys(section, given, where))
+    except ScenarioError as error:
+        family = family_of(section)
+        raise ScenarioError([_flat(p, where, own, part, family) for p in error.problems]) from error
+
+
+def _section(block: Mapping[Any, Any]) -> type[Attack] | type[Misconduct]:
+    """Return whom a block is about: it names compute nodes, or what only they can do."""
+    kind = block.get("kind")
+    if "nodes" in block:
+        return Misconduct
+    if (
+        kind is None
+        or kind in family_of(Attack).names()
+        or ("holders" in block and ":" in str(kind))
+    ):
+        return Attack
+    return Misconduct if kind in family_of(Misconduct).names() else Attack
+
+
+def family_of(section: type[Attack] | type[Misconduct]) -> Family[Any]:
+    """Return the parts that a block of this kind can name."""
+    return FAMILIES["attack" if section is Attack else "misconduct"].family()
+
+
+def _flat(
+    problem: Problem, where: Where, own: list[str], part: Mapping[str, Any], family: Family[Any]
+) -> Problem:
+    """Bring a problem of the part back to where the user wrote it."""
+    inside = problem.where[len(where) :]
+    if inside[:1] != ("part",):
+        return problem
+    place = (*where, *inside[1:])
+    if problem.text.startswith("no such key") and len(inside) == 2:
+        known = parameters(family.find(part["kind"]))
+        return Problem(place, f"no such key; {suggest(str(inside[1]), [*own, *known])}")
+    return Problem(place, problem.text)
+
+
+def attack_problems(
+    values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
+) -> Iterator[Problem]:
+    """Yield where attacks do not fit the rest of a scenario, or each other."""
+    rounds, nodes = values.get("rounds"), values.get("nodes")
+    for index, attack in attacks.items():
+        if rounds is not None:
+            yield from _round_problems(attack, rounds, ("attacks", index))
+        if nodes is not None:
+            key, word, numbers = _who(attack)
+            count = nodes.holders if isinstance(attack, Attack) else nodes.miners
+            yield from _number_problems(numbers, count, word, ("attacks", index, key))
+            censored = () if key == "holders" else attack.part.parameters.get("holders", ())
+            place = ("attacks", index, "holders")
+            yield from _number_problems(censored, nodes.holders, "holder", place)
+    yield from _overlaps(attacks)
+
+
+def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[Problem]:
+    for name in ("from_round", "to_round"):
+        value = getattr(attack, name)
+        if value is not None and value > rounds:
+            words = f"must be between 1 and {rounds} (the number of rounds), got {value}"
+            yield Problem((*where, name), words)
+    if attack.to_round is not None and attack.to_round < attack.from_round:
+        words = f"must be at least from_round ({attack.from_round}), got {attack.to_round}"
+        yield Problem((*where, "to_round"), words)
+
+
+def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
+    """Return the key, the word and the numbers of those who misbehave."""
+    if isinstance(attack, Attack):
+        return "holders", "holder", attack.holders
+    return "nodes", "compute node", attack.nodes
+
+
+def _number_problems(
+    numbers: tuple[int, ...], count: int, word: str, where: Where
+) -> Iterator[Problem]:
+    seen: set[int] = set()
+    for entry, number in enumerate(numbers):
+        place, last = (*where, entry), count - 1
+        if not 0 <= number <= last:
+            yield Problem(place, f"must be between 0 and {last} (the last {word}), got {number}")
+        if number in seen:
+            yield Problem(place, f"{word} {number} is listed twice")
+        seen.add(number)
+
+
+def _overlaps(attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
+    """Find holders, or compute nodes, that are to misbehave in two ways in one round."""
+    for (before, other), (index, attack) in itertools.combinations(attacks.items(), 2):
+        (key, word, numbers), (other_key, _, others) = _who(attack), _who(other)
+        both = set(numbers) & set(others) if key == other_key else set()
+        first = max(attack.from_round, other.from_round)
+        if both and attack.active(first) and other.active(first):
+            words = f"{word} {min(both)} is in attacks[{before}] in round {first} too"
+            where = ("attacks", index, key)
+            yield Problem(where, f"{words}; a {word} makes one attack at a time")
