@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fedchain.errors import EncodingError, InvalidBlock, TooEarly
 from fedchain.ledger.block import Block, Header, block_hash
@@ -29,8 +28,7 @@ retarget window at least two windows are kept."""
 Kind = Literal["extended", "reorganised", "side", "known", "orphan"]
 
 
-@dataclass(frozen=True)
-class Added:
+class Added(NamedTuple):
     """What a block did to the chain."""
 
     kind: Kind
@@ -380,7 +378,7 @@ class Chain:
     def _forget(self) -> None:
         if self._keep is None:
             return
-        lowest = self.height - self._keep
+        lowest = len(self._path) - 1 - self._keep
         if lowest < self._lowest + self._keep:  # seldom: a sweep looks at all that is kept
             return
         # The tree forgets what all chains have: what stays here must be above, without exception.

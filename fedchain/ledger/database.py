@@ -13,14 +13,13 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fedchain.errors import LedgerError
 from fedchain.ledger.block import Block, block_hash, encode_header
 from fedchain.ledger.encoding import blob, unsigned
 from fedchain.ledger.message import identity_of, message_id
-from fedchain.ledger.rules import ZERO
 
 FILE = "ledger.sqlite"
 """Name of the database in the ledger's folder."""
@@ -267,22 +266,19 @@ def sealed_row(
         previous: seal of the row before, 32 bytes.
     """
     header = block.header
-    row = BlockRow(
-        sequence=sequence,
-        hash=block_hash(header),
-        height=header.height,
-        parent=header.parent,
-        address=header.address,
-        work=unsigned(work, WORK_BYTES),
-        header=encode_header(header),
-        messages=messages,
-        arrived_ms=arrived_ms,
-        seal=ZERO,
+    columns = (
+        sequence,
+        block_hash(header),
+        header.height,
+        header.parent,
+        header.address,
+        unsigned(work, WORK_BYTES),
+        encode_header(header),
+        messages,
+        arrived_ms,
     )
-    columns = _columns(row)[:-1]
-    written = [v if isinstance(v, bytes) else unsigned(v, 8) for v in columns]
-    seal = hashlib.sha256(previous + b"".join(blob(value) for value in written)).digest()
-    return replace(row, seal=seal)
+    written = [blob(v if isinstance(v, bytes) else unsigned(v, 8)) for v in columns]
+    return BlockRow(*columns, seal=hashlib.sha256(previous + b"".join(written)).digest())
 
 
 def _columns(row: BlockRow) -> tuple[bytes | int, ...]:
