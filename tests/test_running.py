@@ -16,7 +16,7 @@ from fedchain.errors import RunError, ScenarioError
 from fedchain.ledger.store import Store
 from fedchain.results import LEDGER, Run, RunFolder
 from fedchain.running import resume, run
-from fedchain.scenario import run_name
+from fedchain.scenario import from_mapping, run_name
 from fedchain.timing import STAGES
 
 
@@ -152,6 +152,24 @@ def test_what_is_kept_on_disk_changes_no_block_and_no_figure_also_after_an_inter
         assert ("steps below height 81" in str(verdict)) == ("disk.keep_messages" in kept)
         found.append(without_wall_time(resumed))
     assert all(figures == found[0] for figures in found)
+
+
+def test_a_chain_without_messages_keeps_what_all_its_blocks_share_when_it_is_pruned(tmp_path):
+    blocks = {
+        "version": 1,
+        "name": "blocks",
+        "rounds": 40,
+        "task": {"kind": "none"},
+        "nodes": {"compute": 3},
+        "ledger": {"work": {"kind": "hashcash", "difficulty_bits": 4}},
+        "disk": {"keep_messages": 4},
+    }
+    done = run(from_mapping(blocks), tmp_path)
+    verdict = done.verify()
+    assert verdict.ok, verdict.reason
+    with Store.open(done.folder / LEDGER) as store:
+        assert store.keeping.below == 37
+        assert done.verify().ok  # opening deletes what a pruning left, and this one left nothing
 
 
 class _Signal:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
+from fedchain.ledger.block import address_of
 from fedchain.ledger.bodies import bare_address, bare_body, read_block
 from fedchain.ledger.database import BlockRow, checked_row
 from fedchain.ledger.keeping import Keeping, encode_keeping
@@ -15,6 +16,8 @@ from fedchain.ledger.rules import Rules
 
 TOGETHER = 64
 """Blocks whose messages are rewritten before the disk is waited for."""
+NO_MESSAGES = address_of(())
+"""Address that every block without messages shares, genesis too: what lies there stays."""
 
 
 def prune(
@@ -23,7 +26,8 @@ def prune(
     """Take the directions of all blocks below a height from the disk.
 
     First the rest of their messages is written, then the ledger says that the directions are
-    gone, then they go: a process that is killed in between leaves files too many, never too few.
+    gone, then they go, the lowest first: a process that is killed in between leaves files too
+    many, never too few, and ``finish`` finds them.
 
     Args:
         connection: of the ledger, which nobody else writes meanwhile.
@@ -48,10 +52,28 @@ def prune(
     kept = replace(keeping, below=below)
     meta, last = database.read_meta(connection), database.newest_seal(connection)
     seal = database.journal_seal(last, meta["head"], encode_keeping(kept))
+    # A loss of power may take a transaction that was not waited for, but gives no file back.
+    connection.execute("PRAGMA synchronous = FULL")
     with database.transaction(connection):
         database.write_meta(connection, keeping=encode_keeping(kept), seal=seal)
-    blobs.remove({row.messages for row in fresh})
+    for row in sorted(fresh, key=lambda row: row.height):
+        blobs.remove({row.messages} - {NO_MESSAGES})
     return kept
+
+
+def finish(connection: sqlite3.Connection, blobs: Blobs, below: int) -> None:
+    """Delete the directions that an interrupted ``prune`` left, from the highest down.
+
+    Raises:
+        OSError: the folder may not be written.
+        LedgerError: the database is damaged.
+    """
+    for height in reversed(range(1, below)):
+        addresses = {row.messages for row in _between(connection, height, height + 1)}
+        left = set(filter(blobs.has, addresses - {NO_MESSAGES}))
+        if not left:
+            return
+        blobs.remove(left)
 
 
 def _between(connection: sqlite3.Connection, least: int, below: int) -> Iterator[BlockRow]:

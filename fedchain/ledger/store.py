@@ -29,7 +29,7 @@ from fedchain.ledger.bodies import (
 from fedchain.ledger.database import BlockRow
 from fedchain.ledger.keeping import EVERYTHING, Keeping, decode_keeping, encode_keeping
 from fedchain.ledger.message import Message, identity_of
-from fedchain.ledger.pruning import prune
+from fedchain.ledger.pruning import finish, prune
 from fedchain.ledger.rules import ZERO, Rules, decode_rules, encode_rules
 from fedchain.ledger.state import State
 from fedchain.ledger.work import work_of
@@ -114,11 +114,15 @@ class Store:
             raise RunError(f"{path}: cannot be opened: {error}") from error
         try:
             store = cls(folder, connection)
+            if writable:
+                store.blobs.clear_unfinished()
+                finish(connection, store.blobs, store.keeping.below)
         except LedgerError:
             connection.close()
             raise
-        if writable:
-            store.blobs.clear_unfinished()
+        except OSError as error:
+            connection.close()
+            raise RunError(f"{folder}: cannot be written: {error}") from error
         return store
 
     def __enter__(self) -> Store:

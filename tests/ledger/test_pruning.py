@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from ledger_world import make_world, step
 
 from fedchain.errors import EncodingError, LedgerError
-from fedchain.ledger import database, proof
+from fedchain.ledger import database, proof, pruning
+from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import block_hash
 from fedchain.ledger.bodies import bare_address
 from fedchain.ledger.keeping import EVERYTHING, Keeping, decode_keeping, encode_keeping
@@ -182,3 +183,23 @@ def test_a_pruned_chain_is_not_exported_since_nobody_could_check_it(tmp_path):
         pytest.raises(LedgerError, match="directions below height 10 were not kept"),
     ):
         list(exported(store))
+
+
+def test_that_directions_are_gone_is_on_the_disk_before_they_go(tmp_path, monkeypatch):
+    """A loss of power takes a transaction back that was not waited for, but deletes no less."""
+    synced, remove = [], Blobs.remove
+
+    def removed(self, addresses):
+        synced.append(connections[-1].execute("PRAGMA synchronous").fetchone())
+        remove(self, addresses)
+
+    connections, prune = [], pruning.prune
+
+    def pruned(connection, *rest):
+        connections.append(connection)
+        return prune(connection, *rest)
+
+    monkeypatch.setattr(Blobs, "remove", removed)
+    monkeypatch.setattr("fedchain.ledger.store.prune", pruned)
+    made(tmp_path / "ledger", Keeping(2, 2))
+    assert set(synced) == {(2,)}  # 2: a commit is synced
