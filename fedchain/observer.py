@@ -97,7 +97,7 @@ class Observer:
         name, height, fresh = self._chain.head, self._chain.height, []
         while height >= len(self._reported) or self._reported[height] != name:
             fresh.append(name)
-            name, height = self._chain.header(name).parent, height - 1
+            name, height = self._chain.link(name).header.parent, height - 1
         for lost in self._reported[height + 1 :]:  # what became of their messages is open again
             names = map(message_id, self._chain.block(lost).messages)
             self._untold |= {name: self._released[name] for name in names}

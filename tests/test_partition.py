@@ -34,7 +34,7 @@ def test_after_healing_every_compute_node_has_one_head_and_so_has_every_holder(h
 
 def test_both_halves_went_on_while_they_were_apart_and_one_lost_its_blocks(healed):
     chain, apart = healed.simulation.chain, range(500_000, 850_000)
-    times = [chain.header(name).time_ms for name in chain.path()]
+    times = [chain.link(name).header.time_ms for name in chain.path()]
     winners = sum(time in apart for time in times)
     assert winners >= 5
     assert max(node.chain.deepest for node in healed.simulation.compute) >= 3

@@ -231,7 +231,7 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
     chain = SimpleNamespace(
         head=WORLD.chain_id,
         height=0,
-        header=lambda name: SimpleNamespace(parent=parents[name]),
+        link=lambda name: SimpleNamespace(header=SimpleNamespace(parent=parents[name])),
         block=lambda name: SimpleNamespace(
             header=SimpleNamespace(
                 parent=parents[name], height=2 if name == b"c" else 1, address=b""
@@ -275,7 +275,7 @@ def test_the_observer_reports_a_replaced_branch_anew():
     chain = SimpleNamespace(
         head=b"g",
         height=0,
-        header=lambda name: SimpleNamespace(parent=headers[name]),
+        link=lambda name: SimpleNamespace(header=SimpleNamespace(parent=headers[name])),
         block=lambda name: SimpleNamespace(
             name=name, messages=(), header=SimpleNamespace(address=b"")
         ),

@@ -187,7 +187,7 @@ class TestReplay:
         assert found.heads == {honest.head}
 
     def test_in_a_later_round_it_is_in_no_block_again(self, honest, tmp_path):
-        begins = honest.chain.header(honest.chain.path()[2]).time_ms / 1000.0
+        begins = honest.chain.link(honest.chain.path()[2]).header.time_ms / 1000.0
         found = played(tmp_path, (begins - EARLY_S, ALL, honest.first))
         assert found.heads == {honest.head}
         assert (

@@ -112,15 +112,7 @@ class Chain:
     @property
     def work(self) -> int:
         """Expected number of tries behind the head."""
-        return self.work_at(self.head)
-
-    def work_at(self, block: bytes) -> int:
-        """Return the expected number of tries behind an accepted block and all below it.
-
-        Raises:
-            KeyError: the chain has not accepted it.
-        """
-        return self._link(block).work
+        return self.link(self.head).work
 
     @property
     def stale(self) -> int:
@@ -132,13 +124,15 @@ class Chain:
         """Number of blocks that wait for their parent, or for their time."""
         return len(self._orphans)
 
-    def header(self, block: bytes) -> Header:
-        """Return the header of an accepted block.
+    def link(self, block: bytes) -> Link:
+        """Return an accepted block's header, and what follows from those below it.
 
         Raises:
             KeyError: the chain has not accepted it.
         """
-        return self._link(block).header
+        if block not in self._seen_ms:
+            raise KeyError(block)
+        return self._tree[block]
 
     def height_of(self, block: bytes) -> int | None:
         """Return the height of an accepted block, None for one that is unknown."""
@@ -175,27 +169,11 @@ class Chain:
         missing = []
         while (known := self._held_state(block)) is None:
             missing.append(block)
-            block = self.header(block).parent
+            block = self.link(block).header.parent
         for above in reversed(missing):
             known = self._transition(known, self.block(above).messages)
             self._library.states.put(above, known)
         return known
-
-    def median_time(self, parent: bytes) -> int:
-        """Return the median time of the last 11 blocks up to this one, milliseconds.
-
-        Raises:
-            KeyError: the chain has not accepted it.
-        """
-        return self._link(parent).median_ms
-
-    def expected_bits(self, parent: bytes) -> int:
-        """Return the compact target of the next block on this one.
-
-        Raises:
-            KeyError: the chain has not accepted it.
-        """
-        return self._link(parent).bits
 
     def add(self, block: Block, now_ms: int) -> Added:
         """Take in a block, and the orphans that waited for it.
@@ -255,11 +233,6 @@ class Chain:
         check_bare_block(block, self.rules)
         self._enter(name, header, now_ms)
         return self._choose_head((name,), ())
-
-    def _link(self, block: bytes) -> Link:
-        if block not in self._seen_ms:
-            raise KeyError(block)
-        return self._tree[block]
 
     def _held_state(self, block: bytes) -> State | None:
         if block == self.chain_id:

@@ -215,10 +215,10 @@ def _ended(store: Store, chain: Chain, head: bytes) -> Verification:
     """Move the head to where the file says, if it may be there."""
     if head not in chain:
         raise LedgerError(f"head: {head.hex()[:8]} is no block of this chain")
-    if chain.work_at(head) < chain.work:
+    if chain.link(head).work < chain.work:
         raise LedgerError(f"head: {head.hex()[:8]} has less work than another block")
     store.set_head(head)
-    height, unchecked = chain.header(head).height, unchecked_of(store.rules)
+    height, unchecked = chain.link(head).header.height, unchecked_of(store.rules)
     return Verification(True, len(store), height, head.hex(), "", unchecked)
 
 

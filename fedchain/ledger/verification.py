@@ -155,7 +155,7 @@ def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None
         added = add(block, row.arrived_ms)
         if added.kind == "orphan":
             raise InvalidBlock(f"parent: no block {block.header.parent.hex()[:8]} before it")
-    if row.work != chain.work_at(row.hash).to_bytes(database.WORK_BYTES):
+    if row.work != chain.link(row.hash).work.to_bytes(database.WORK_BYTES):
         raise LedgerError("column work: is not the work of the blocks up to this one")
 
 
@@ -166,7 +166,7 @@ def _check_columns(
     expected = database.message_rows(row.sequence, block)
     if database.read_messages(store.connection, row.sequence) != expected:
         raise LedgerError("messages: their rows are not what the messages say")
-    work = chain.work_at(row.hash)
+    work = chain.link(row.hash).work
     sealed = database.sealed_row(row.sequence, block, row.messages, work, row.arrived_ms, previous)
     if sealed != row:
         raise LedgerError("seal: the row, its place or its time of arrival was changed")
@@ -179,7 +179,7 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
     if meta["seal"] != database.journal_seal(seal, meta["head"], meta["keeping"]):
         raise LedgerError("seal: head or keeping was changed, or the last blocks were removed")
-    if chain is not None and chain.work_at(meta["head"]) < chain.work:
+    if chain is not None and chain.link(meta["head"]).work < chain.work:
         raise LedgerError(f"head: {meta['head'].hex()[:8]} has less work than another block")
     if problem := database.damage(store.connection):
         raise LedgerError(problem)

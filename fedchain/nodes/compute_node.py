@@ -223,7 +223,7 @@ class ComputeNode:
         with self._watch("ledger"):
             added = self.chain.add(block, _milliseconds(now_s))
         for name in added.connected:
-            self.findings.saw(now_s, name, self.chain.header(name))
+            self.findings.saw(now_s, name, self.chain.link(name).header)
         return added
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
@@ -247,7 +247,7 @@ class ComputeNode:
 
     def _begin(self, target: bytes, now_s: float) -> list[Send]:
         """Wait for messages at the block to build on, up to the deadline."""
-        self._target, self._height = target, self.chain.header(target).height
+        self._target, self._height = target, self.chain.link(target).header.height
         sends = self._begin_work(now_s)
         if self._working_on == target:
             return sends
@@ -274,7 +274,7 @@ class ComputeNode:
     def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
         """Go on with the draw that is under way; a note is needed only if its time is new."""
         self._carried, before = messages, self._sampled.due_s
-        due_s = self._sampled.begin(self.chain.expected_bits(self._target), now_s)
+        due_s = self._sampled.begin(self.chain.link(self._target).bits, now_s)
         return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]
 
     def _template(self, conduct: Conduct, messages: Messages, now_s: float) -> Block:
@@ -282,7 +282,7 @@ class ComputeNode:
         recalled = self._recalled(parent)
         if recalled is not None:
             return recalled
-        time_ms = max(_milliseconds(now_s), self.chain.median_time(parent) + 1)
+        time_ms = max(_milliseconds(now_s), self.chain.link(parent).median_ms + 1)
         draft = conduct.writes(Draft(parent, time_ms, messages, self._after(parent, messages)))
         self._claim = draft.after
         header = Header(
@@ -291,7 +291,7 @@ class ComputeNode:
             height=self._height + 1,
             parent=parent,
             time_ms=draft.time_ms,
-            bits=self.chain.expected_bits(parent),
+            bits=self.chain.link(parent).bits,
             address=self.address,
             messages_root=messages_root(draft.messages),
             weights_hash=hash_weights(draft.after),

@@ -146,7 +146,7 @@ class World:
         **changes: object,
     ) -> Block:
         parent = chain.head if parent is None else parent
-        below = chain.header(parent)
+        below = chain.link(parent).header
         if messages is None:
             messages = self.messages(parent, below.height + 1, holders)
         after = after or step(chain.state(parent), messages)
@@ -156,7 +156,7 @@ class World:
             height=below.height + 1,
             parent=parent,
             time_ms=below.time_ms + 1000,
-            bits=chain.expected_bits(parent),
+            bits=chain.link(parent).bits,
             address=hashlib.sha256(miner).digest(),
             messages_root=messages_root(messages),
             weights_hash=hash_weights(after),

@@ -53,8 +53,8 @@ def test_a_chain_grows_and_knows_what_it_has():
     assert chain.path() == [WORLD.chain_id, *names(blocks)]
     assert chain.height == 3
     assert chain.work == 3 * work_of(EASY)
-    assert chain.work_at(chain.path()[1]) == work_of(EASY)
-    assert chain.header(chain.head) is blocks[-1].header
+    assert chain.link(chain.path()[1]).work == work_of(EASY)
+    assert chain.link(chain.head).header is blocks[-1].header
     assert chain.block(chain.head) is blocks[-1]
     assert chain.add(blocks[1], LATE).kind == "known"
     assert chain.height_of(b"nobody" * 6) is None
@@ -114,7 +114,7 @@ def test_the_deepest_reorganisation_stays_the_deepest():
         chain.add(block, LATE + later)
     parent = WORLD.chain_id
     for length, back in ((3, WORLD.chain_id), (1, None)):
-        parent = back or chain.header(chain.head).parent
+        parent = back or chain.link(chain.head).header.parent
         for _ in range(length + 1):
             block = WORLD.block(chain, parent, holders=range(2 if length == 3 else 3))
             chain.add(block, 2 * LATE + chain.height)
@@ -146,10 +146,10 @@ def test_more_work_beats_more_blocks():
     chain.add(fast, LATE)
     second = world.block(chain, block_hash(fast.header), miner=b"f", time_ms=2)
     added = chain.add(second, LATE)
-    assert chain.header(block_hash(second.header)).bits != EASY
+    assert chain.link(block_hash(second.header)).header.bits != EASY
     assert added.kind == "reorganised"
     assert chain.height == 2
-    assert chain.work_at(block_hash(second.header)) > chain.work_at(block_hash(slow[2].header))
+    assert chain.link(block_hash(second.header)).work > chain.link(block_hash(slow[2].header)).work
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)
@@ -216,8 +216,8 @@ def test_the_pool_of_orphans_is_bounded_and_wants_work():
 def test_time_must_be_above_the_median_of_eleven_and_not_too_far_ahead():
     chain = WORLD.chain()
     WORLD.grow(chain, 12)
-    times = sorted(chain.header(block).time_ms for block in chain.path()[-11:])
-    assert chain.median_time(chain.head) == times[5]
+    times = sorted(chain.link(block).header.time_ms for block in chain.path()[-11:])
+    assert chain.link(chain.head).median_ms == times[5]
     with pytest.raises(InvalidBlock, match=f"time_ms: is {times[5]}; must be above {times[5]}"):
         chain.add(WORLD.block(chain, time_ms=times[5]), LATE)
     ahead = WORLD.block(chain, time_ms=30_000)
@@ -234,7 +234,7 @@ def test_the_target_follows_the_window_with_bitcoins_off_by_one():
     chain, times = world.chain(), [0, 500, 900, 1000, 1100, 1200, 5000]
     for stamp in times[1:]:
         chain.add(world.block(chain, time_ms=stamp), LATE)
-    bits = [chain.header(block).bits for block in chain.path()]
+    bits = [chain.link(block).header.bits for block in chain.path()]
     second = retarget(0, 900, EASY, 3000, EASY)
     third = retarget(1000, 1200, second, 3000, EASY)
     assert bits == [EASY] * 3 + [second] * 3 + [third]
@@ -281,7 +281,7 @@ def test_states_in_memory_are_bounded_and_old_ones_are_recomputed_bit_for_bit():
     chain = WORLD.chain(library)
     WORLD.grow(chain, 9)
     for block in (*chain.path(), *chain.path()[::-1]):
-        state, header = chain.state(block), chain.header(block)
+        state, header = chain.state(block), chain.link(block).header
         assert hash_weights(state) == header.weights_hash
         assert hash_memory(state) == header.memory_hash
         assert len(library.states) <= 2
@@ -339,7 +339,7 @@ def test_chains_of_one_library_share_what_follows_from_a_block():
     assert block_hash(block.header) in one._tree
     assert block_hash(block.header) not in two  # what another has seen it has not
     with pytest.raises(KeyError):
-        two.header(block_hash(block.header))
+        two.link(block_hash(block.header))
     two.add(block, LATE)
     assert two._tree is one._tree
     assert (two.head, two.work) == (one.head, one.work)
@@ -481,7 +481,7 @@ def test_what_a_retarget_looks_back_at_is_not_forgotten():
     chain = Chain(world.genesis, world.state, world.rules, step, Library(), keep=2)
     for block in blocks:
         assert chain.add(block, LATE).kind == "extended"
-    assert chain.expected_bits(chain.head) == source.expected_bits(source.head)
+    assert chain.link(chain.head).bits == source.link(source.head).bits
     kept = [block_hash(block.header) in chain for block in blocks]
     assert kept == [False] * 11 + [True] * 13
 

@@ -81,7 +81,7 @@ def test_states_that_were_not_kept_are_computed_again(tmp_path, every):
     with Store.open(tmp_path / "ledger", writable=False) as store:
         for height, name in enumerate(chain.path()):
             if Keeping(every).keeps_state(height) or name == chain.head:
-                assert hash_weights(store.state(name)) == chain.header(name).weights_hash
+                assert hash_weights(store.state(name)) == chain.link(name).header.weights_hash
             else:
                 with pytest.raises(KeyError, match="was not kept"):
                     store.state(name)
@@ -90,7 +90,7 @@ def test_states_that_were_not_kept_are_computed_again(tmp_path, every):
 def test_a_kept_state_that_is_missing_is_damage(tmp_path):
     chain = made(tmp_path / "ledger", Keeping(3))
     with Store.open(tmp_path / "ledger", writable=False) as store:
-        store.blobs.path(chain.header(chain.path()[6]).weights_hash).unlink()
+        store.blobs.path(chain.link(chain.path()[6]).header.weights_hash).unlink()
     found = found_by_verify(tmp_path / "ledger")
     assert (found.ok, found.height) == (False, 6)
 

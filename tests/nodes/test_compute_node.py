@@ -212,7 +212,7 @@ def test_a_block_is_never_older_than_the_median_below_it(made):
     for block in WORLD.grow(WORLD.chain(), 3):
         made.node.receive(block, 0.0)
     (send,) = hear(made.node, WORLD.messages(made.chain.head, 4), 0.0)
-    assert send.payload.block.header.time_ms == made.chain.median_time(made.chain.head) + 1
+    assert send.payload.block.header.time_ms == made.chain.link(made.chain.head).median_ms + 1
 
 
 def test_nothing_is_waited_for_after_the_last_round():

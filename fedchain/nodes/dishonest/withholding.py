@@ -53,7 +53,7 @@ def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1
     def works_on(chain: Chain) -> bytes:
         block = chain.head
         for _ in range(min(depth, chain.height)):
-            block = chain.header(block).parent
+            block = chain.link(block).header.parent
         return block
 
     def publishes(scene: Scene) -> list[Send]:
