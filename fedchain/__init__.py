@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fedchain.audits import audit
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
     from fedchain.results import Run
     from fedchain.running import resume, run
@@ -26,6 +27,7 @@ __all__ = [
     "RunError",
     "Scenario",
     "ScenarioError",
+    "audit",
     "load",
     "report",
     "resume",
@@ -40,6 +42,7 @@ _HOMES = {
     "RunError": "errors",
     "Scenario": "scenario",
     "ScenarioError": "errors",
+    "audit": "audits",
     "load": "scenario",
     "report": "studies.report",
     "resume": "running",

@@ -89,7 +89,13 @@ class Task:
 
 
 tasks: Family[Task] = Family(
-    "task", ("fedchain.learning.classic", "fedchain.learning.nothing", "fedchain.scans.tasks")
+    "task",
+    (
+        "fedchain.learning.classic",
+        "fedchain.learning.canaries",
+        "fedchain.learning.nothing",
+        "fedchain.scans.tasks",
+    ),
 )
 """Part: ``(holders: int, seed: int, *, ...) -> Task``."""
 models: Family[torch.nn.Module] = Family(

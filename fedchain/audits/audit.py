@@ -1,0 +1,137 @@
+"""An audit: attacks on what a scenario or a run publishes, and what they prove."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedchain.audits.canaries import canary_findings, one_run_findings
+from fedchain.audits.figures import claimed_and_measured
+from fedchain.audits.subject import Choices, Progress, Subject
+from fedchain.errors import RunRefused
+from fedchain.results import OVER, Run, write_whole
+from fedchain.scenario import Scenario, digest, run_name
+from fedchain.statements import as_json
+from fedchain.studies.figures.style import Drawing, render
+
+AUDIT = "audit.json"
+"""The file of an audit's findings."""
+FORMAT = 1
+"""Version of that file."""
+Finding = dict[str, Any]
+"""One row of an attack: what was attacked, and what it came to."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A way to find out what is published."""
+
+    find: Callable[[Subject], Iterator[Finding]]
+    """Carries it out; one finding a claim, or several."""
+    draw: Callable[[Mapping[str, Sequence[Finding]]], Drawing | None]
+    """Draws the findings of all attacks, by name; attacks that share a figure share this."""
+
+
+ATTACKS = {
+    "canaries": Attack(canary_findings, claimed_and_measured),
+    "one-run": Attack(one_run_findings, claimed_and_measured),
+}
+"""Every attack by its name, the first the default."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit left behind."""
+
+    folder: Path
+    """Where its files lie."""
+    findings: Mapping[str, Sequence[Finding]]
+    """Of every attack that was carried out, now or before."""
+    files: tuple[Path, ...]
+    """``audit.json`` and the figures."""
+
+    @property
+    def violations(self) -> list[Finding]:
+        """The findings whose lower bound lies above the claim."""
+        rows = [row for rows in self.findings.values() for row in rows]
+        return [row for row in rows if row.get("lower_bound", 0.0) > row.get("claimed", 0.0)]
+
+
+def audit(
+    target: Scenario | Run,
+    attacks: Sequence[str] = ("canaries",),
+    out: str | Path = "audits",
+    choices: Choices = Choices(),  # noqa: B008 - frozen
+    progress: Progress = lambda *_: None,
+) -> Audited:
+    """Attack what a scenario or a finished run publishes, and write down what that proves.
+
+    A run keeps its findings in its own folder; those of a scenario go into a folder of their own.
+    What earlier audits found there stays; an attack that is repeated replaces its findings.
+
+    Args:
+        target: what is audited.
+        attacks: names of ``ATTACKS``.
+        out: folder of the audits of scenarios.
+        choices: claims, runs, canaries, confidence.
+        progress: told of (what is done, steps done, steps in all).
+
+    Raises:
+        ScenarioError: the scenario promises nothing, or an attack does not fit it.
+        RunError: the run is not over, its directions are gone, or a folder cannot be written.
+        ValueError: no such attack.
+    """
+    unknown = [name for name in attacks if name not in ATTACKS]
+    if unknown:
+        allowed = ", ".join(ATTACKS)
+        raise ValueError(f"attack: {', '.join(unknown)} is not one; allowed are {allowed}")
+    if isinstance(target, Run):
+        if target.manifest["status"] not in OVER:
+            raise RunRefused(f"{target.folder}: is not finished; an audit reads all of a run")
+        folder, scenario, done = target.folder, target.scenario, target
+    else:
+        folder, scenario, done = Path(out) / run_name(target), target, None
+    subject = Subject(scenario, done, folder / "audit", choices, progress)
+    findings = _found_before(folder / AUDIT)
+    for name in attacks:
+        findings[name] = list(ATTACKS[name].find(subject))
+    ordered = {name: findings[name] for name in ATTACKS if name in findings}
+    return _written(folder, scenario, ordered)
+
+
+def _written(
+    folder: Path, scenario: Scenario, findings: Mapping[str, Sequence[Finding]]
+) -> Audited:
+    statement = {
+        "format": FORMAT,
+        "name": scenario.name,
+        "digest": digest(scenario),
+        "seed": scenario.seed,
+        "attacks": findings,
+    }
+    files = [folder / AUDIT]
+    write_whole(files[0], as_json(statement))
+    drawings = dict.fromkeys(ATTACKS[name].draw for name in findings)
+    for draw in drawings:
+        drawing = draw(findings)
+        if drawing is not None:
+            files += [folder / "figures" / f"{drawing.name}.{kind}" for kind in ("pdf", "png")]
+            for file in files[-2:]:
+                write_whole(file, render(drawing, file.suffix[1:]))
+    return Audited(folder, findings, tuple(files))
+
+
+def _found_before(path: Path) -> dict[str, list[Finding]]:
+    if not path.is_file():
+        return {}
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        known = said["format"] == FORMAT and isinstance(said["attacks"], dict)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunRefused(f"{path}: cannot be read: {error}; remove it to audit anew") from error
+    if not known:
+        raise RunRefused(f"{path}: format must be {FORMAT}, the only one this version reads")
+    return {name: rows for name, rows in said["attacks"].items() if name in ATTACKS}

@@ -1,0 +1,220 @@
+"""From guesses to a lower bound on epsilon: what an attack that was watched proves.
+
+An audit guesses, for many canaries, whether each is in. What it gets right often no mechanism of
+small epsilon allows; how sure one can be of that is the confidence of the bound.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.arrays import Flags, Vector
+from fedchain.privacy.accounting import gaussian_epsilon
+
+Counts = npt.NDArray[np.int64]
+Law = Literal["gaussian", "any"]
+"""What is known of the mechanism: that its trade-off is a Gaussian one, or nothing."""
+PLACES = 199
+"""Thresholds that are tried: quantiles of the scores."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Canaries, and what the audit makes of each."""
+
+    scores: Vector
+    """One number a canary, (n,): the larger, the surer that it is in."""
+    inside: Flags
+    """Whether it is in, (n,)."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A lower bound on epsilon, and the guesses that it is from."""
+
+    epsilon: float
+    """The least epsilon that the guesses leave possible; 0: they prove nothing."""
+    delta: float
+    """The delta that it is for."""
+    confidence: float
+    """In this share of audits the true epsilon is no smaller."""
+    trials: int
+    """Canaries that were judged, those that chose the threshold not among them."""
+    false_positive: float
+    """Upper end of the share of canaries that are out and were guessed to be in."""
+    false_negative: float
+    """Upper end of the share of canaries that are in and were guessed to be out."""
+
+
+def upper_rate(wrong: Counts | int, count: int, error: float) -> Vector:
+    """Return the largest rates that leave so few wrong guesses possible (Clopper and Pearson).
+
+    The rate p for which P[Bin(count, p) <= wrong] = error: a quantile of the beta law.
+
+    Args:
+        wrong: number of wrong guesses, each at most count.
+        count: guesses, 1 or more.
+        error: chance that the true rate is above, in (0, 1).
+
+    Returns:
+        Rates in (0, 1], of the shape of ``wrong``.
+
+    Reference:
+        Clopper and Pearson, Biometrika 26 (1934).
+
+    >>> round(float(upper_rate(0, 100, 0.025)), 4)  # 1 - 0.025 ** (1 / 100)
+    0.0362
+    """
+    from scipy.stats import beta
+
+    several = np.asarray(wrong)
+    found = beta.ppf(1 - error, several + 1, np.maximum(count - several, 1))
+    return np.asarray(np.where(several >= count, 1.0, found))
+
+
+def separation(false_positive: Vector | float, false_negative: Vector | float) -> Vector:
+    """Return the mu of the Gaussian trade-off through these rates; below 0 they prove nothing.
+
+    >>> round(float(separation(0.0668, 0.0668)), 2)
+    3.0
+    """
+    from scipy.special import ndtri
+
+    return np.asarray(-ndtri(false_positive) - ndtri(false_negative))
+
+
+def plain_epsilon(
+    false_positive: Vector | float, false_negative: Vector | float, delta: float
+) -> Vector:
+    """Return the least epsilon of any mechanism at delta that leaves these rates possible.
+
+    FPR + e^epsilon FNR >= 1 - delta, and the same with the two exchanged.
+
+    Reference:
+        Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", 2015.
+
+    >>> round(float(plain_epsilon(0.01, 0.5, 0.0)), 4)  # log(0.5 / 0.01)
+    3.912
+    """
+    first, second = np.asarray(false_positive), np.asarray(false_negative)
+    kept = np.maximum((1 - delta - second) / first, (1 - delta - first) / second)
+    return np.asarray(np.log(np.maximum(kept, 1.0)))
+
+
+def lower_bound(
+    candidates: Sequence[Trials], delta: float, law: Law, confidence: float = 0.95
+) -> Bound:
+    """Return what some trials prove of epsilon.
+
+    Every second canary chooses the score and the threshold, the others are judged by them: a
+    threshold that is chosen and judged by the same canaries would promise too much.
+
+    Args:
+        candidates: the same canaries under one or several scores.
+        delta: that the bound is for, above 0.
+        law: ``gaussian`` for full-batch Gaussian noise, where the whole trade-off is known: mu
+            from the rates, then epsilon from delta(epsilon); ``any`` for all others.
+        confidence: of the bound, in (0, 1).
+
+    Reference:
+        Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning", 2020;
+        Nasr et al., "Tight Auditing of Differentially Private Machine Learning", 2023.
+
+    >>> inside = np.arange(4000) % 4 < 2
+    >>> perfect = Trials(inside.astype(float), inside)
+    >>> lower_bound([perfect], 1e-5, "any").epsilon > 5
+    True
+    """
+    error = (1 - confidence) / 2  # of each of the two rates
+    value = separation if law == "gaussian" else functools.partial(plain_epsilon, delta=delta)
+    found: list[tuple[float, float, Trials]] = []
+    for trials in candidates:
+        first = Trials(trials.scores[::2], trials.inside[::2])
+        places = np.unique(np.quantile(first.scores, np.linspace(0, 1, PLACES + 2)[:-1]))
+        worth = value(*_upper_rates(first, places, error))
+        best = int(np.argmax(worth))
+        second = Trials(trials.scores[1::2], trials.inside[1::2])
+        found.append((float(worth[best]), float(places[best]), second))
+    _, place, judged = max(found, key=lambda each: each[0])
+    positive, negative = (float(r[0]) for r in _upper_rates(judged, np.array([place]), error))
+    if law == "any":
+        epsilon = float(plain_epsilon(positive, negative, delta))
+    else:
+        mu = float(separation(positive, negative))
+        epsilon = gaussian_epsilon(delta, mu) if mu > 0 else 0.0
+    return Bound(epsilon, delta, confidence, len(judged.scores), positive, negative)
+
+
+def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:
+    """Return both rates' upper ends at each threshold: in is whoever scores above it."""
+    out, inside = np.sort(trials.scores[~trials.inside]), np.sort(trials.scores[trials.inside])
+    positive = len(out) - np.searchsorted(out, places, side="right")
+    negative = np.searchsorted(inside, places, side="right")
+    return upper_rate(positive, len(out), error), upper_rate(negative, len(inside), error)
+
+
+def one_run_chance(
+    canaries: int, guesses: int, correct: int, epsilon: float, delta: float
+) -> float:
+    """Return the chance of so many correct guesses in one run of an (epsilon, delta) mechanism.
+
+    P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i, B ~ Bin(r, 1 / (1 + e^-epsilon)): at most
+    this, whatever the mechanism and the guesses.
+
+    Args:
+        canaries: m, each in with probability 1/2, independent of the others.
+        guesses: r, fixed beforehand; on all other canaries the audit says nothing.
+        correct: v of them.
+        epsilon: 0 or more.
+        delta: 0 or more.
+
+    Reference:
+        Steinke, Nasr and Jagielski, "Privacy Auditing with One (1) Training Run", 2023,
+        theorem 5.2.
+
+    >>> one_run_chance(100, 10, 10, 0.0, 0.0) == 2.0**-10
+    True
+    """
+    from scipy.stats import binom
+
+    law = binom(guesses, 1 / (1 + math.exp(-epsilon)))
+    reached = float(law.sf(correct - 1))
+    if delta == 0 or correct == 0:
+        return min(1.0, reached)
+    steps = np.arange(1, correct + 1)
+    below = law.cdf(correct - 1) - law.cdf(correct - 1 - steps)
+    return min(1.0, reached + 2 * canaries * delta * float((below / steps).max()))
+
+
+def one_run_bound(
+    canaries: int, guesses: int, correct: int, delta: float, confidence: float = 0.95
+) -> float:
+    """Return the largest epsilon that one run's guesses rule out, rounded down.
+
+    Args:
+        canaries: m.
+        guesses: r, fixed beforehand.
+        correct: v.
+        delta: 0 or more.
+        confidence: of the bound.
+
+    >>> round(one_run_bound(1000, 100, 95, 0.0), 4)
+    2.1724
+    """
+    low, high = 0.0, 64.0
+    if one_run_chance(canaries, guesses, correct, 0.0, delta) > 1 - confidence:
+        return 0.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        if one_run_chance(canaries, guesses, correct, middle, delta) > 1 - confidence:
+            high = middle
+        else:
+            low = middle
+    return low

@@ -1,0 +1,197 @@
+"""Canaries: records whose gradient the auditor knows, looked for in what a run published.
+
+The run is one of fedchain like any other: its task has canaries for records, everything else is
+the scenario's own. An axis of its own makes a canary's score independent of all the others', so
+that one run is as many trials as it has canaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedchain.arrays import Flags, Matrix
+from fedchain.audits.bounds import Bound, Law, Trials, lower_bound, one_run_bound
+from fedchain.audits.releases import Released, releases_of
+from fedchain.audits.subject import Subject, changed, promised
+from fedchain.errors import Problem, ScenarioError
+from fedchain.learning.canaries import axes_of, inside_of
+from fedchain.ledger.store import Store
+from fedchain.results import LEDGER, Run
+from fedchain.scenario import Scenario
+
+ONE_RUN_SHARE = 10
+"""One canary in so many is guessed in the audit of one run: fixed before anything is seen."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one holder's releases say of its canaries."""
+
+    holder: int
+    """The data holder."""
+    parents: tuple[bytes, ...]
+    """The block that each release answers, (t,)."""
+    signs: Matrix
+    """The sign of each canary's gradient, (t, canaries)."""
+    pulls: Matrix
+    """The release along each canary's axis, in units of C / n_k, (t, canaries)."""
+    inside: Flags
+    """Which canaries are in, (canaries,)."""
+
+
+def with_canaries(scenario: Scenario, each: int) -> Scenario:
+    """Return the scenario with canaries for records; one that has them already stays as it is.
+
+    Args:
+        scenario: checked.
+        each: canaries of a holder.
+
+    Raises:
+        ScenarioError: it protects holders, not records.
+    """
+    if scenario.privacy.parameters.get("unit") == "holder":
+        text = "holder: canaries are records; only unit record is allowed"
+        raise ScenarioError([Problem(("privacy", "unit"), text)])
+    if scenario.task.kind == "canaries":
+        return changed(scenario, {})
+    return changed(scenario, {"task": {"kind": "canaries", "each": each}})
+
+
+def canary_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Yield, for every claim, the lower bound that the canaries of all its runs prove.
+
+    Args:
+        subject: what is audited.
+    """
+    for claim in subject.claims():
+        scenario = with_canaries(claim, subject.choices.canaries)
+        made = [subject.run(each) for each in subject.seeded(scenario)]
+        epsilon, delta = promised(made[0])
+        scores = [scores_of(seen_in(run)) for run in made]
+        pooled = {
+            name: Trials(
+                np.concatenate([each[name].scores for each in scores]),
+                np.concatenate([each[name].inside for each in scores]),
+            )
+            for name in scores[0]
+        }
+        bound = lower_bound(
+            list(pooled.values()), delta, law_of(scenario), subject.choices.confidence
+        )
+        yield {"claimed": epsilon, "runs": [str(run.folder) for run in made], **told(bound)}
+
+
+def one_run_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Yield, for every claim and run, what the canaries of that run alone prove.
+
+    Of a tenth of the canaries it is guessed whether they are in: half of them those with the
+    largest scores, half those with the least. The bound holds for any mechanism.
+
+    Args:
+        subject: what is audited.
+    """
+    for claim in subject.claims():
+        scenario = with_canaries(claim, subject.choices.canaries)
+        for made in map(subject.run, subject.seeded(scenario)):
+            epsilon, delta = promised(made)
+            trials = scores_of(seen_in(made))["sum"]
+            canaries = len(trials.scores)
+            half = max(1, canaries // ONE_RUN_SHARE // 2)
+            order = np.argsort(trials.scores, kind="stable")
+            correct = int(trials.inside[order[-half:]].sum() + (~trials.inside[order[:half]]).sum())
+            found = one_run_bound(canaries, 2 * half, correct, delta, subject.choices.confidence)
+            yield {
+                "claimed": epsilon,
+                "runs": [str(made.folder)],
+                "lower_bound": found,
+                "delta": delta,
+                "confidence": subject.choices.confidence,
+                "trials": canaries,
+                "guesses": 2 * half,
+                "correct": correct,
+            }
+
+
+def told(bound: Bound) -> dict[str, Any]:
+    """Return a bound as a row of ``audit.json``."""
+    return {
+        "lower_bound": bound.epsilon,
+        "delta": bound.delta,
+        "confidence": bound.confidence,
+        "trials": bound.trials,
+        "false_positive": bound.false_positive,
+        "false_negative": bound.false_negative,
+    }
+
+
+def law_of(scenario: Scenario) -> Law:
+    """Return what is known of the trade-off of a scenario's noise."""
+    privacy = scenario.privacy
+    whole = privacy.kind == "gaussian" and privacy.parameters["sampling_rate"] == 1
+    return "gaussian" if whole else "any"
+
+
+def seen_in(run: Run) -> list[Seen]:
+    """Return what a run of canaries has published of each holder's canaries.
+
+    Args:
+        run: over, its task ``canaries``.
+    """
+    scenario = run.scenario
+    each = int(scenario.task.parameters["each"])
+    axes = axes_of(scenario.seed, each).astype(np.float64)
+    by_holder: dict[int, list[Released]] = {}
+    for released in releases_of(run):
+        by_holder.setdefault(released.holder, []).append(released)
+    parents = {r.message.parent for all_ in by_holder.values() for r in all_}
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        signs = {parent: np.sign(axes @ store.state(parent).weights) for parent in parents}
+    return [
+        Seen(
+            holder=holder,
+            parents=tuple(r.message.parent for r in heard),
+            signs=np.stack([signs[r.message.parent] for r in heard]),
+            pulls=np.stack([axes @ r.vector * _unit(r) for r in heard]),
+            inside=inside_of(scenario.seed, holder, each),
+        )
+        for holder, heard in sorted(by_holder.items())
+    ]
+
+
+def _unit(released: Released) -> float:
+    """One over what a canary alone moves a release by: n_k / C, as the message declares them."""
+    declared = released.message.declaration
+    return declared.records / declared.clip
+
+
+def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
+    """Return three scores of every canary, each for another way in which noise may go wrong.
+
+    ``sum`` adds the releases with the gradient's sign: the best score of noise that is fresh.
+    ``changes`` leaves out what stays the same over a holder's rounds, so that noise which is used
+    again cancels; ``others`` what is the same at all holders of a round, for noise that is shared.
+
+    Args:
+        seen: of every honest holder.
+    """
+    inside = np.concatenate([each.inside for each in seen])
+    total: dict[bytes, Matrix] = {}
+    count: dict[bytes, int] = {}
+    for each in seen:
+        for parent, pulls in zip(each.parents, each.pulls, strict=True):
+            total[parent] = total.get(parent, 0.0) + pulls
+            count[parent] = count.get(parent, 0) + 1
+    sums, changes, others = [], [], []
+    for each in seen:
+        sums.append((each.signs * each.pulls).sum(axis=0))
+        turns = each.signs - each.signs.mean(axis=0)
+        size = np.maximum((turns * each.signs).sum(axis=0), 1.0)
+        changes.append((turns * each.pulls).sum(axis=0) / size)
+        mean = np.stack([total[parent] / count[parent] for parent in each.parents])
+        others.append((each.signs * (each.pulls - mean)).sum(axis=0))
+    named = {"sum": sums, "changes": changes, "others": others}
+    return {name: Trials(np.concatenate(rows), inside) for name, rows in named.items()}

@@ -1,0 +1,120 @@
+"""What is audited, and how the runs that an audit needs are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.results import OVER, MessageRecord, RoundRecord, Run
+from fedchain.running import resume, run
+from fedchain.scenario import Scenario, from_mapping, plain, run_name
+from fedchain.world import World
+
+WHOLE = {"keep_weights": "all", "keep_messages": "all"}
+"""What a run that is audited keeps on disk: everything."""
+Progress = Callable[[str, int, int], None]
+"""Told of (what is done, steps done, steps in all)."""
+
+
+class Listener:
+    """Hears of a run, and says how far it is."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._name, self._rounds = progress, "", 0
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Hear that the first round begins."""
+        self._name, self._rounds = folder.name, world.rules.rounds
+        self._progress(self._name, 0, self._rounds)
+
+    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Hear of a round."""
+        del messages
+        self._progress(self._name, record.round, self._rounds)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose for an audit."""
+
+    epsilons: tuple[float, ...] = ()
+    """Claims to audit; none: the scenario's own."""
+    runs: int = 1
+    """Runs of each claim, each with a seed of its own."""
+    canaries: int = 500
+    """Canaries of each holder."""
+    confidence: float = 0.95
+    """Of every bound."""
+    workers: int | None = None
+    """Of the engine; None: as the scenario says."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A scenario, perhaps with its finished run, and where the audit's own runs go."""
+
+    scenario: Scenario
+    """What is audited."""
+    done: Run | None
+    """Its run, where the user named one."""
+    runs: Path
+    """Folder of the runs that the audit makes."""
+    choices: Choices
+    """What the user chose."""
+    progress: Progress
+    """Told how far the audit is."""
+
+    def claims(self) -> list[Scenario]:
+        """Return the scenario at every epsilon that is to be audited."""
+        chosen = self.choices.epsilons
+        if not chosen:
+            return [self.scenario]
+        return [
+            changed(self.scenario, {"privacy.epsilon": value, "privacy.noise_multiplier": None})
+            for value in chosen
+        ]
+
+    def seeded(self, scenario: Scenario) -> list[Scenario]:
+        """Return a scenario at every seed that is asked for."""
+        first = scenario.seed
+        return [changed(scenario, {"seed": first + i}) for i in range(self.choices.runs)]
+
+    def run(self, scenario: Scenario) -> Run:
+        """Return the finished run of a scenario: the user's own, one of before, or a new one."""
+        if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
+            return self.done
+        place, workers = self.runs / run_name(scenario), self.choices.workers
+        audience = Listener(self.progress)
+        if (place / "manifest.json").is_file() and Run.open(place).manifest["status"] not in OVER:
+            return resume(place, workers=workers, audience=audience)
+        return run(scenario, self.runs, workers=workers, audience=audience)
+
+
+def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
+    """Return a scenario with other values, checked; it has no sweep and keeps all on disk.
+
+    Args:
+        scenario: checked.
+        values: by dotted path; a whole block replaces the block.
+    """
+    whole = plain(scenario) | {"sweep": None, "disk": WHOLE}
+    blocks = {key: value for key, value in values.items() if "." not in key}
+    single = {key: value for key, value in values.items() if "." in key}
+    return from_mapping(whole | blocks, set=single)
+
+
+def promised(made: Run) -> tuple[float, float]:
+    """Return what a run claims: epsilon of the holder with the most releases, and delta.
+
+    Raises:
+        ScenarioError: it claims nothing.
+    """
+    epsilon = made.manifest["epsilon"]
+    if epsilon["total"] is None or not math.isfinite(epsilon["total"]):
+        text = "promises no finite epsilon; an audit holds what is measured against a promise"
+        raise ScenarioError([Problem(("privacy",), text)])
+    return float(epsilon["total"]), float(epsilon["delta"])

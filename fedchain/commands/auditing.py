@@ -1,0 +1,185 @@
+"""fedchain audit: attacks on what a run publishes, beside what it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedchain.commands.formats import (
+    INTERRUPTED,
+    USAGE,
+    Format,
+    FormatOption,
+    SeedOption,
+    SetOption,
+    print_json,
+    stderr,
+    stdout,
+    table,
+)
+
+if TYPE_CHECKING:
+    from fedchain.audits import Audited
+    from fedchain.audits.subject import Progress
+    from fedchain.results import Run
+    from fedchain.scenario import Scenario
+
+app = typer.Typer()
+
+VIOLATED = 7
+"""Exit code when a lower bound lies above the claim."""
+COLUMNS: dict[str, dict[str, str]] = {
+    "canaries": {
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "delta": "δ",
+        "trials": "trials judged",
+        "false_positive": "false positives, at most",
+        "false_negative": "false negatives, at most",
+    },
+    "one-run": {
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "delta": "δ",
+        "trials": "canaries",
+        "guesses": "guesses",
+        "correct": "correct",
+    },
+}
+"""What the terminal shows of each attack: key of a finding to the words above its column."""
+
+
+@app.command(epilog="Example: fedchain audit scenarios/audit.yaml --attack canaries,one-run")
+def audit(
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="RUN/SCENARIO", help="A finished run's folder, or a YAML file."),
+    ],
+    attack: Annotated[
+        str, typer.Option(help="What to try: canaries, one-run; several with commas.")
+    ] = "canaries",
+    epsilon: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,..", help="Claims to audit; default: the scenario's own."),
+    ] = None,
+    canaries: Annotated[int, typer.Option(min=2, max=4096, help="Canaries of each holder.")] = 500,
+    runs: Annotated[
+        int, typer.Option(min=1, max=1000, help="Runs of each claim, seed after seed.")
+    ] = 1,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.999999, help="Of every bound and interval.")
+    ] = 0.95,
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of the engine; default: one a core.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
+    form: FormatOption = Format.rich,
+) -> None:
+    """Attack what a run publishes, and hold what that proves against what it claims."""
+    from fedchain.audits import ATTACKS, Choices
+    from fedchain.audits import audit as audit_it
+
+    names, claims = _listed(attack), _numbers(epsilon)
+    if unknown := [name for name in names if name not in ATTACKS]:
+        _refuse(f"--attack: {', '.join(unknown)} is not one; allowed are {', '.join(ATTACKS)}")
+    subject = _subject(target, set_ or [], seed)
+    choices = Choices(claims, runs, canaries, confidence, workers)
+    try:
+        with _progress(form) as progress:
+            found = audit_it(subject, names, out, choices, progress)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; everything is saved: the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _tell(found, names, form)
+    if found.violations:
+        raise typer.Exit(VIOLATED)
+
+
+def _subject(target: Path, set_: Sequence[str], seed: int | None) -> Run | Scenario:
+    from fedchain.results import Run
+    from fedchain.scenario import load, parse_overrides
+
+    if not target.is_dir():
+        return load(target, set=parse_overrides(set_), seed=seed)
+    if set_ or seed is not None:
+        _refuse(f"{target}: is a run; --set and --seed are for scenarios")
+    return Run.open(target)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str | None) -> tuple[float, ...]:
+    parts = _listed(text or "")
+    try:
+        values = tuple(float(part) for part in parts)
+    except ValueError:
+        values = (0.0,)
+    if any(not 0 < value < 1e6 for value in values):
+        _refuse(f"--epsilon: must be numbers above 0 and below 1e6, got {text}")
+    return values
+
+
+def _refuse(text: str) -> None:
+    typer.echo(text, err=True)
+    raise typer.Exit(USAGE)
+
+
+@contextmanager
+def _progress(form: Format) -> Iterator[Progress]:
+    """Show what an audit is at, and how far it is, on stderr."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = stderr()
+    shown = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=form is Format.json or not console.is_terminal,
+    )
+    with shown:
+        task = shown.add_task("Auditing", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            shown.update(task, description=what, completed=done, total=total)
+
+        yield tell
+
+
+def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
+    if form is Format.json:
+        told = {name: found.findings[name] for name in names}
+        files = [str(file) for file in found.files]
+        print_json({"attacks": told, "violated": bool(found.violations), "files": files})
+        return
+    console = stdout(form)
+    for name in names:
+        shown = table(form, *COLUMNS[name].values())
+        for row in found.findings[name]:
+            shown.add_row(*(_cell(row, key) for key in COLUMNS[name]))
+        console.print(f"[bold]{name}[/]" if form is Format.rich else name)
+        console.print(shown)
+    for row in found.violations:
+        typer.echo(
+            f"violated: epsilon {row['claimed']:.4g} was claimed, and is at least "
+            f"{row['lower_bound']:.4g} with {row['confidence']:.0%} confidence",
+            err=True,
+        )
+    for file in found.files:
+        console.print(str(file), soft_wrap=True, markup=False)
+
+
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    value = row[key]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

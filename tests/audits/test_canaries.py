@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_runs import small
+
+from fedchain.audits import Choices, audit
+from fedchain.audits.canaries import law_of, scores_of, seen_in, with_canaries
+from fedchain.audits.releases import releases_of
+from fedchain.errors import RunRefused, ScenarioError
+from fedchain.learning.canaries import inside_of
+from fedchain.running import run
+from fedchain.scenario import from_mapping
+
+FEW = {"kind": "canaries", "each": 40}
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    """A run with hardly any noise: what one sees is the gradients."""
+    folder = tmp_path_factory.mktemp("quiet")
+    loud = {"kind": "gaussian", "noise_multiplier": 0.02, "delta": 1e-5, "clip": 0.5}
+    return run(small(task=FEW, privacy=loud, **{"ledger.storage": "int32"}), folder)
+
+
+def test_releases_are_those_of_honest_holders_each_once(quiet):
+    heard = list(releases_of(quiet))
+    told = [row for row in quiet.messages if not row["attack"]]
+    assert len(heard) == len(told) == 10 * 2 + 8 * 4  # the flippers turn in round 3 of 6
+    assert sorted(r.message.norm for r in heard) == sorted(row["norm"] for row in told)
+    for released in heard:
+        assert np.linalg.norm(released.vector) == pytest.approx(released.message.norm, rel=1e-5)
+
+
+def test_a_canary_that_is_in_pulls_each_release_by_one_clip(quiet):
+    for seen in seen_in(quiet):
+        noise = seen.pulls * seen.signs - seen.inside
+        assert np.abs(noise.mean(axis=1)).max() < 0.02
+        assert noise.std() == pytest.approx(0.02, rel=0.2)
+        assert np.array_equal(seen.inside, inside_of(0, seen.holder, 40))
+
+
+def test_signs_change_from_round_to_round(quiet):
+    signs = np.concatenate([seen.signs for seen in seen_in(quiet) if len(seen.signs) == 6], axis=1)
+    assert np.mean(np.abs(signs.sum(axis=0)) == 6) < 0.1
+
+
+def test_every_score_tells_in_from_out_where_there_is_no_noise(quiet):
+    for name, trials in scores_of(seen_in(quiet)).items():
+        inside, out = trials.scores[trials.inside], trials.scores[~trials.inside]
+        share = np.mean(np.quantile(out, 0.95) < inside)
+        assert share > 0.9, name
+
+
+def test_a_run_of_canaries_is_read_where_it_lies(quiet):
+    found = audit(quiet, ["one-run", "canaries"])
+    assert found.folder == quiet.folder
+    assert not (quiet.folder / "audit").exists()
+    assert list(found.findings) == ["canaries", "one-run"]
+    assert found.findings["one-run"][0]["correct"] == found.findings["one-run"][0]["guesses"]
+    assert found.files[0].name == "audit.json"
+    assert audit(quiet, ["one-run"]).findings == found.findings  # what was there stays
+
+
+def test_other_scenarios_are_given_canaries_and_stay_as_they_are_otherwise():
+    scenario = small()
+    made = with_canaries(scenario, 30)
+    assert made.task.kind == "canaries"
+    assert made.task.parameters["each"] == 30
+    assert (made.privacy, made.nodes, made.attacks) == (
+        scenario.privacy,
+        scenario.nodes,
+        scenario.attacks,
+    )
+    assert law_of(made) == "gaussian"
+    assert law_of(small(privacy={"kind": "laplace", "epsilon": 4.0, "clip": 1.0})) == "any"
+
+
+def test_what_promises_nothing_or_hides_holders_cannot_be_audited_with_canaries(tmp_path):
+    bare = small(1, task=FEW, privacy={"kind": "none"})
+    with pytest.raises(ScenarioError, match="promises no finite epsilon"):
+        audit(bare, out=tmp_path)
+    whole = {"kind": "gaussian", "epsilon": 4.0, "clip": 1.0, "unit": "holder"}
+    with pytest.raises(ScenarioError, match="only unit record"):
+        audit(small(1, privacy=whole), out=tmp_path)
+    with pytest.raises(ValueError, match="allowed are canaries, one-run"):
+        audit(bare, ["guessing"], tmp_path)
+
+
+def test_directions_that_were_not_kept_are_a_reason_to_refuse(tmp_path):
+    pruned = run(small(3, task=FEW, attacks=[], disk={"keep_messages": 1}), tmp_path)
+    with pytest.raises(RunRefused, match="keep_messages must be all"):
+        list(releases_of(pruned))
+
+
+def test_claims_and_seeds_multiply_and_trials_are_pooled(tmp_path):
+    scenario = from_mapping(
+        {
+            "version": 1,
+            "name": "tiny",
+            "rounds": 1,
+            "task": {"kind": "canaries", "each": 50},
+            "nodes": {"holders": 4, "compute": 1},
+            "privacy": {"kind": "gaussian", "epsilon": 1.0, "clip": 1.0, "spare_releases": 0},
+            "aggregation": {"kind": "mean"},
+            "update": {"kind": "gradient_descent", "learning_rate": 1.0},
+            "ledger": {"work": {"kind": "sampled", "interval_s": 600}},
+        }
+    )
+    found = audit(scenario, out=tmp_path, choices=Choices(epsilons=(1.0, 300.0), runs=2))
+    rows = found.findings["canaries"]
+    assert [round(row["claimed"]) for row in rows] == [1, 300]
+    assert [len(row["runs"]) for row in rows] == [2, 2]
+    assert all(row["trials"] == 200 for row in rows)
+    assert rows[1]["lower_bound"] > 4
+    assert not found.violations
