@@ -66,6 +66,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "breast_cancer.yaml",
         "convergence_vs_epsilon.yaml",
         "cohort.yaml",
+        "audit.yaml",
         "block_interval.yaml",
         "dishonest_compute.yaml",
         "selfish_mining.yaml",
