@@ -1,13 +1,14 @@
 """Draws the pictures of the README from real runs; about two minutes.
 
-python docs/pictures/draw.py [SWEEP..]: runs scenarios/first_light.yaml for masks.png and
-terminal.svg; given the folders of finished sweeps, it draws their pictures instead.
+python docs/pictures/draw.py [SWEEP/AUDIT..]: runs scenarios/first_light.yaml for masks.png and
+terminal.svg; given the folders of sweeps and audits, it draws their pictures instead.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -41,6 +42,8 @@ OF_SWEEPS = {
     "releases_against_stale_share": "wasted_releases",
 }
 """Pictures by the figure of a sweep that they are."""
+OF_AUDITS = {"claimed_and_measured": "claimed_epsilon", "reconstructed_pictures": "inversion"}
+"""Pictures by the figure of an audit that they are."""
 ERRORS = {
     "rightly kept": KEPT,
     "rightly erased": ERASED,
@@ -99,8 +102,13 @@ def masks(run: Run) -> Drawing:
 
 def main() -> None:
     """Draw what was asked for."""
-    for folder in sys.argv[1:]:
-        for drawing in draw(open_study(Path(folder))):
+    for folder in map(Path, sys.argv[1:]):
+        if (folder / "audit.json").is_file():
+            for name, picture in OF_AUDITS.items():
+                if (figure := folder / "figures" / f"{name}.png").is_file():
+                    shutil.copyfile(figure, HERE / f"{picture}.png")
+            continue
+        for drawing in draw(open_study(folder)):
             if drawing.name in OF_SWEEPS:
                 (HERE / f"{OF_SWEEPS[drawing.name]}.png").write_bytes(render(drawing, "png"))
     if len(sys.argv) > 1:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.audits.canaries import canary_findings, one_run_findings
-from fedchain.audits.figures import claimed_and_measured
+from fedchain.audits.figures import (
+    claimed_and_measured,
+    linked_messages,
+    reconstructed_pictures,
+    true_positives,
+)
+from fedchain.audits.inversion import inversion_findings
+from fedchain.audits.linkability import linkability_findings
+from fedchain.audits.membership import membership_findings
 from fedchain.audits.subject import Choices, Progress, Subject
 from fedchain.errors import RunRefused
 from fedchain.results import OVER, Run, write_whole
@@ -31,13 +39,16 @@ class Attack:
 
     find: Callable[[Subject], Iterator[Finding]]
     """Carries it out; one finding a claim, or several."""
-    draw: Callable[[Mapping[str, Sequence[Finding]]], Drawing | None]
-    """Draws the findings of all attacks, by name; attacks that share a figure share this."""
+    draw: tuple[Callable[[Mapping[str, Sequence[Finding]]], Drawing | None], ...]
+    """Draw the findings of all attacks, by name; attacks that share a figure share its function."""
 
 
 ATTACKS = {
-    "canaries": Attack(canary_findings, claimed_and_measured),
-    "one-run": Attack(one_run_findings, claimed_and_measured),
+    "canaries": Attack(canary_findings, (claimed_and_measured,)),
+    "one-run": Attack(one_run_findings, (claimed_and_measured,)),
+    "membership": Attack(membership_findings, (claimed_and_measured, true_positives)),
+    "inversion": Attack(inversion_findings, (reconstructed_pictures,)),
+    "linkability": Attack(linkability_findings, (linked_messages,)),
 }
 """Every attack by its name, the first the default."""
 
@@ -57,7 +68,8 @@ class Audited:
     def violations(self) -> list[Finding]:
         """The findings whose lower bound lies above the claim."""
         rows = [row for rows in self.findings.values() for row in rows]
-        return [row for row in rows if row.get("lower_bound", 0.0) > row.get("claimed", 0.0)]
+        held = [row for row in rows if row["claimed"] is not None and "lower_bound" in row]
+        return [row for row in held if row["lower_bound"] > row["claimed"]]
 
 
 def audit(
@@ -114,7 +126,7 @@ def _written(
     }
     files = [folder / AUDIT]
     write_whole(files[0], as_json(statement))
-    drawings = dict.fromkeys(ATTACKS[name].draw for name in findings)
+    drawings = dict.fromkeys(draw for name in findings for draw in ATTACKS[name].draw)
     for draw in drawings:
         drawing = draw(findings)
         if drawing is not None:

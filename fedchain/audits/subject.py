@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
+from fedchain.learning.task import tasks
+from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.results import OVER, MessageRecord, RoundRecord, Run
 from fedchain.running import resume, run
 from fedchain.scenario import Scenario, from_mapping, plain, run_name
-from fedchain.world import World
+from fedchain.world import World, sampling_of
 
 WHOLE = {"keep_weights": "all", "keep_messages": "all"}
 """What a run that is audited keeps on disk: everything."""
@@ -43,10 +45,12 @@ class Choices:
 
     epsilons: tuple[float, ...] = ()
     """Claims to audit; none: the scenario's own."""
-    runs: int = 1
-    """Runs of each claim, each with a seed of its own."""
+    runs: int | None = None
+    """Runs of each claim, each with a seed of its own; None: as many as the attack needs."""
     canaries: int = 500
     """Canaries of each holder."""
+    records: int = 1
+    """Records of each holder whose gradient is inverted."""
     confidence: float = 0.95
     """Of every bound."""
     workers: int | None = None
@@ -78,10 +82,10 @@ class Subject:
             for value in chosen
         ]
 
-    def seeded(self, scenario: Scenario) -> list[Scenario]:
-        """Return a scenario at every seed that is asked for."""
-        first = scenario.seed
-        return [changed(scenario, {"seed": first + i}) for i in range(self.choices.runs)]
+    def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
+        """Return a scenario at every seed that is asked for; if none is, at so many."""
+        seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
+        return [changed(scenario, {"seed": seed}) for seed in seeds]
 
     def run(self, scenario: Scenario) -> Run:
         """Return the finished run of a scenario: the user's own, one of before, or a new one."""
@@ -105,6 +109,37 @@ def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     blocks = {key: value for key, value in values.items() if "." not in key}
     single = {key: value for key, value in values.items() if "." in key}
     return from_mapping(whole | blocks, set=single)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a scenario claims of each record."""
+
+    epsilon: float | None
+    """Tight total over all rounds; None: nothing is promised."""
+    delta: float
+    """Its delta."""
+
+    def ceiling(self, false_positives: float) -> float:
+        """Return the largest share of true positives beside these false ones."""
+        if self.epsilon is None:
+            return 1.0
+        return min(1.0, math.exp(min(self.epsilon, 700.0)) * false_positives + self.delta)
+
+
+def mechanism_of(scenario: Scenario) -> Mechanism:
+    """Return the noise of a scenario, solved for all of its rounds."""
+    nodes = scenario.nodes
+    task = tasks.build(scenario.task, nodes.holders, scenario.seed)
+    dimension = sum(parameter.numel() for parameter in task.model().parameters())
+    return mechanisms.build(scenario.privacy, sampling_of(scenario).most_releases, dimension)
+
+
+def claim_of(scenario: Scenario) -> Promise:
+    """Return what a scenario claims if no fork costs a holder a release."""
+    mechanism = mechanism_of(scenario)
+    total = mechanism.epsilon_after(sampling_of(scenario).most_releases)
+    return Promise(total if math.isfinite(total) else None, mechanism.delta)
 
 
 def promised(made: Run) -> tuple[float, float]:

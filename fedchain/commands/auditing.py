@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,30 @@ COLUMNS: dict[str, dict[str, str]] = {
         "guesses": "guesses",
         "correct": "correct",
     },
+    "membership": {
+        "attack": "attack",
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "auc": "AUC",
+        "true_positives": "true positives at false ones, and the ceiling",
+        "trials": "trials",
+    },
+    "inversion": {
+        "claimed": "ε claimed",
+        "trials": "records",
+        "psnr": "PSNR, dB",
+        "psnr_prior": "without gradient",
+        "ssim": "SSIM",
+        "ssim_prior": "without gradient",
+    },
+    "linkability": {
+        "likeness": "compared",
+        "claimed": "ε claimed",
+        "auc": "AUC of linking",
+        "auc_half": "±",
+        "trials": "pairs",
+        "rounds": "rounds",
+    },
 }
 """What the terminal shows of each attack: key of a finding to the words above its column."""
 
@@ -60,16 +85,23 @@ def audit(
         typer.Argument(metavar="RUN/SCENARIO", help="A finished run's folder, or a YAML file."),
     ],
     attack: Annotated[
-        str, typer.Option(help="What to try: canaries, one-run; several with commas.")
+        str,
+        typer.Option(help="What to try: canaries, one-run, membership, inversion, linkability."),
     ] = "canaries",
     epsilon: Annotated[
         str | None,
         typer.Option(metavar="A,B,..", help="Claims to audit; default: the scenario's own."),
     ] = None,
     canaries: Annotated[int, typer.Option(min=2, max=4096, help="Canaries of each holder.")] = 500,
-    runs: Annotated[
-        int, typer.Option(min=1, max=1000, help="Runs of each claim, seed after seed.")
+    records: Annotated[
+        int, typer.Option(min=1, max=64, help="Records of a holder whose gradient is inverted.")
     ] = 1,
+    runs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1000, help="Runs of each claim, seed after seed; default: 1, membership 16."
+        ),
+    ] = None,
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.999999, help="Of every bound and interval.")
     ] = 0.95,
@@ -89,7 +121,7 @@ def audit(
     if unknown := [name for name in names if name not in ATTACKS]:
         _refuse(f"--attack: {', '.join(unknown)} is not one; allowed are {', '.join(ATTACKS)}")
     subject = _subject(target, set_ or [], seed)
-    choices = Choices(claims, runs, canaries, confidence, workers)
+    choices = Choices(claims, runs, canaries, records, confidence, workers)
     try:
         with _progress(form) as progress:
             found = audit_it(subject, names, out, choices, progress)
@@ -122,8 +154,8 @@ def _numbers(text: str | None) -> tuple[float, ...]:
         values = tuple(float(part) for part in parts)
     except ValueError:
         values = (0.0,)
-    if any(not 0 < value < 1e6 for value in values):
-        _refuse(f"--epsilon: must be numbers above 0 and below 1e6, got {text}")
+    if any(not (0 < value < 1e6 or value == math.inf) for value in values):
+        _refuse(f"--epsilon: must be numbers above 0 and below 1e6, or inf, got {text}")
     return values
 
 
@@ -157,7 +189,7 @@ def _progress(form: Format) -> Iterator[Progress]:
 
 def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
     if form is Format.json:
-        told = {name: found.findings[name] for name in names}
+        told = {name: [_without_pictures(row) for row in found.findings[name]] for name in names}
         files = [str(file) for file in found.files]
         print_json({"attacks": told, "violated": bool(found.violations), "files": files})
         return
@@ -178,8 +210,19 @@ def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
         console.print(str(file), soft_wrap=True, markup=False)
 
 
+def _without_pictures(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "pictures"}
+
+
 def _cell(row: Mapping[str, Any], key: str) -> str:
     value = row[key]
+    if value is None:
+        return "none" if key == "claimed" else "-"
+    if isinstance(value, list):
+        return ", ".join(
+            f"{each['share']:.2%} at {each['false_positives']:.1%} (≤ {each['ceiling']:.2%})"
+            for each in value
+        )
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

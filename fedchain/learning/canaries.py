@@ -50,7 +50,6 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
         measure=lambda outputs, known: {},  # noqa: ARG005 - nothing is learned
         score="loss",
         baselines={},
-        record="canary",
         note=f"{holders * each} canaries to measure privacy with; nothing is learned",
     )
 

@@ -94,6 +94,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.classic",
         "fedchain.learning.canaries",
         "fedchain.learning.nothing",
+        "fedchain.learning.subset",
         "fedchain.scans.tasks",
     ),
 )

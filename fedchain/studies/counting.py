@@ -93,6 +93,8 @@ def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Co
     """
     nodes, ledger = scenario.nodes, scenario.ledger
     leaves = nodes.asked * scenario.rounds
+    drawn = ledger.work.kind == "sampled"  # its bits are never searched
+    bits = 0 if drawn else ledger.work.parameters.get("difficulty_bits", 0)
     return Configuration(
         holders=nodes.asked,
         learning=counted,
@@ -103,6 +105,6 @@ def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Co
         path=math.ceil(math.log2(leaves)) if nodes.identity == "registered" else 0,
         state=ARRAYS.get(scenario.update.kind, 1),
         weights=BYTES[ledger.weights],
-        difficulty_bits=ledger.work.parameters.get("difficulty_bits", 0),
+        difficulty_bits=bits,
         measured_every=scenario.evaluate.every,
     )

@@ -66,7 +66,10 @@ def test_a_finished_run_is_audited_in_its_folder_and_no_option_changes_it(tmp_pa
     ("options", "words"),
     [
         (("--attack", "guessing"), "--attack: guessing is not one; allowed are canaries"),
-        (("--epsilon", "1,two"), "--epsilon: must be numbers above 0 and below 1e6, got 1,two"),
+        (
+            ("--epsilon", "1,two"),
+            "--epsilon: must be numbers above 0 and below 1e6, or inf, got 1,two",
+        ),
         (("--set", "privacy.kind=none"), "privacy: promises no finite epsilon"),
     ],
 )

@@ -63,3 +63,10 @@ def test_the_state_has_the_arrays_of_the_update(update, arrays):
     asked = configuration(scenario, counted, private=True)
     assert (asked.state, asked.weights, asked.holders, asked.compute) == (arrays, 4, 10, 3)
     assert configuration(small(**{"nodes.identity": "open"}), counted, private=True).path == 0
+
+
+def test_sampled_work_has_no_bits_to_search():
+    counted = learning(task_of(dense, np.ones((60, 20), np.float32)), 1.0, "record", 60, 5)
+    drawn = small(**{"ledger.work": {"kind": "sampled", "interval_s": 600}})
+    assert configuration(drawn, counted, private=True).difficulty_bits == 0
+    assert configuration(small(), counted, private=True).difficulty_bits == 6

@@ -1,0 +1,222 @@
+"""Gradient inversion: pictures of records, from the directions that their holders published.
+
+The attacker knows the model, the weights of the block that was answered, the targets (which
+favours it) and what records look like in general; it looks for inputs whose gradient points where
+the message points. A failure is no evidence of privacy: another attack may do better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.arrays import Vector
+from fedchain.audits.pictures import Pictures, matched, mean_psnr, mean_ssim, shown
+from fedchain.audits.releases import releases_of
+from fedchain.audits.subject import Subject, changed, claim_of, mechanism_of
+from fedchain.errors import Problem, ScenarioError
+from fedchain.learning.task import Task, tasks
+from fedchain.learning.weights import load_weights
+from fedchain.ledger.block import block_hash
+from fedchain.ledger.store import Store
+from fedchain.randomness import stream
+from fedchain.results import LEDGER, Run
+from fedchain.scenario import Scenario
+
+if TYPE_CHECKING:
+    import torch
+
+VICTIMS = 4
+"""Holders that are attacked."""
+STEPS, STEP = 2000, 0.1
+"""Steps of signed Adam, and the first one's size in ranges of the inputs; it falls to nothing."""
+SMOOTHNESS = 1e-3
+"""Weight of the total variation beside the cosine."""
+
+
+@dataclass(frozen=True)
+class Public:
+    """What anybody knows of the records: it comes from the held-out ones."""
+
+    low: float
+    """Least value of an input."""
+    high: float
+    """Largest value of an input."""
+    guess: Callable[[npt.NDArray[Any]], Pictures]
+    """Targets to the best guess without any gradient: the mean held-out picture of the class."""
+
+
+def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Yield, for every claim, how near reconstructed records come to the true ones.
+
+    Each holder keeps a few of its records, and one round is run with the noise that the scenario
+    has in every one of its rounds. The first holders' directions are attacked. Beside what was
+    reconstructed stands what the attacker would say without any gradient.
+
+    Args:
+        subject: what is audited.
+
+    Raises:
+        ScenarioError: records are no pictures.
+
+    Reference:
+        Geiping et al., "Inverting Gradients - How easy is it to break privacy in federated
+        learning?", 2020.
+    """
+    for claim in subject.claims():
+        promise = claim_of(claim)
+        scenario = one_round(claim, subject.choices.records)
+        task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+        public = known_of(task)
+        run = subject.run(scenario)
+        pairs: list[tuple[Pictures, Pictures, Pictures]] = []
+        published = directions_of(run)
+        for holder, direction in published.items():
+            own = task.holders[holder]
+            weights = first_weights(run)
+            tell = subject.progress
+            found = inverted(task, own.targets, direction, weights, public, holder, tell)
+            truth, prior = own.inputs.astype(np.float64), public.guess(own.targets)
+            pairs.append((truth, matched(truth, found), matched(truth, prior)))
+        truths, inverses, priors = (np.concatenate(each) for each in zip(*pairs, strict=True))
+        peak = public.high - public.low
+        yield {
+            "claimed": promise.epsilon,
+            "delta": promise.delta,
+            "runs": [str(run.folder)],
+            "records": subject.choices.records,
+            "trials": len(truths),
+            "psnr": mean_psnr(truths, inverses, peak),
+            "psnr_prior": mean_psnr(truths, priors, peak),
+            "ssim": mean_ssim(truths, inverses, peak),
+            "ssim_prior": mean_ssim(truths, priors, peak),
+            "range": [public.low, public.high],
+            "pictures": {
+                name: shown(pictures).tolist()
+                for name, pictures in (("truth", truths), ("prior", priors), ("found", inverses))
+            },
+        }
+
+
+def one_round(scenario: Scenario, records: int) -> Scenario:
+    """Return one round of a scenario in which each holder has few records; the noise stays.
+
+    Args:
+        scenario: checked.
+        records: of each holder, at most.
+
+    Raises:
+        ScenarioError: records are no pictures.
+    """
+    task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+    if task.held_out.inputs.ndim not in (3, 4):
+        text = f"{scenario.task.kind}: its records are no pictures; inversion looks for pictures"
+        raise ScenarioError([Problem(("task",), text)])
+    few = {
+        "kind": "subset",
+        "of": scenario.task.plain(),
+        "data_seed": scenario.seed,
+        "records": records,
+    }
+    values: dict[str, Any] = {"task": few, "rounds": 1, "attacks": []}
+    if "noise_multiplier" in scenario.privacy.parameters:
+        noise = mechanism_of(scenario).noise_multiplier
+        kept = {**scenario.privacy.plain(), "spare_releases": 0}
+        if noise > 0:
+            kept |= {"epsilon": None, "noise_multiplier": noise}
+        values["privacy"] = kept
+    return changed(scenario, values)
+
+
+def directions_of(run: Run) -> dict[int, Vector]:
+    """Return the direction that each of the first holders published in round 1, (d,)."""
+    heard = sorted(releases_of(run), key=lambda released: released.holder)[:VICTIMS]
+    return {released.holder: released.vector for released in heard}
+
+
+def first_weights(run: Run) -> Vector:
+    """Return the weights (d,) of genesis, which round 1 answers."""
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        return store.state(block_hash(store.genesis.header)).weights
+
+
+def known_of(task: Task) -> Public:
+    """Return what the held-out records say of the others."""
+    inputs, targets = task.held_out.inputs.astype(np.float64), task.held_out.targets
+
+    def guess(asked: npt.NDArray[Any]) -> Pictures:
+        if targets.ndim > 1:
+            return np.repeat(inputs.mean(axis=0)[None], len(asked), axis=0)
+        means = {label: inputs[targets == label].mean(axis=0) for label in np.unique(asked)}
+        return np.stack([means[label] for label in asked])
+
+    return Public(float(inputs.min()), float(inputs.max()), guess)
+
+
+def inverted(
+    task: Task,
+    targets: npt.NDArray[Any],
+    direction: Vector,
+    weights: Vector,
+    public: Public,
+    holder: int,
+    progress: Callable[[str, int, int], None],
+) -> Pictures:
+    """Return inputs whose mean gradient points where a message points.
+
+    The distance is 1 - cosine, to which the total variation of the pictures is added; Adam with
+    the sign of the gradient alone, and a step that falls to nothing, as in the reference.
+
+    Args:
+        task: model and loss.
+        targets: of the records, known to the attacker, (n, ..).
+        direction: published, (d,), any length.
+        weights: at which it was computed, (d,).
+        public: range of the inputs.
+        holder: whose it is; names the stream of the start.
+        progress: told of the steps.
+
+    Returns:
+        Pictures, (n, ..), in no order.
+    """
+    import torch
+
+    module = task.model().eval()
+    load_weights(module, weights)
+    wanted = torch.from_numpy((direction / np.linalg.norm(direction)).astype(np.float32))
+    known = torch.tensor(targets)
+    shape = (len(targets), *task.held_out.inputs.shape[1:])
+    middle, half = (public.high + public.low) / 2, (public.high - public.low) / 2
+    start = middle + half * 0.5 * stream(0, "inversion", holder).standard_normal(shape)
+    inputs = torch.tensor(start, dtype=torch.float32, requires_grad=True)
+    adam = torch.optim.Adam([inputs], lr=STEP * half)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, STEPS)
+    parameters = list(module.parameters())
+    for step in range(STEPS):
+        total = task.loss(module(inputs), known).mean()
+        found = torch.autograd.grad(total, parameters, create_graph=True)
+        gradient = torch.cat([each.flatten() for each in found])
+        cosine = gradient @ wanted / (gradient.norm() + 1e-12)
+        (1 - cosine + SMOOTHNESS / half * _variation(inputs)).backward()
+        assert inputs.grad is not None
+        inputs.grad.sign_()
+        adam.step()
+        schedule.step()
+        adam.zero_grad()
+        with torch.no_grad():
+            inputs.clamp_(public.low, public.high)
+        if step % 50 == 49:
+            progress(f"inverting holder {holder}", step + 1, STEPS)
+    return np.asarray(inputs.detach().double().numpy())
+
+
+def _variation(pictures: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference between neighbouring pixels."""
+    down = (pictures[..., 1:, :] - pictures[..., :-1, :]).abs().mean()
+    right = (pictures[..., :, 1:] - pictures[..., :, :-1]).abs().mean()
+    total: torch.Tensor = down + right
+    return total

@@ -1,0 +1,137 @@
+"""Linkability: do two messages under different pseudonyms come from the same holder?
+
+A holder speaks under a new key in every round, so that nobody reads its history off the chain.
+But its data stay the same, and so does what its messages resemble. No epsilon of a record bounds
+how well holders are told apart: what is measured here stands beside no claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedchain.arrays import Flags, Matrix
+from fedchain.audits.bounds import auc
+from fedchain.audits.releases import Released, releases_of
+from fedchain.audits.subject import Subject, claim_of
+from fedchain.errors import RunRefused
+from fedchain.results import Run
+from fedchain.studies.statistics import interval
+
+Round = list[Released]
+"""What was published in one round, a message of each holder."""
+Likeness = Callable[[Round, Round], Matrix]
+"""Two rounds to how alike each two of their messages are, (messages, messages)."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """How well one likeness tells the same holder from another."""
+
+    auc: tuple[float, ...]
+    """Of each two rounds that follow each other; 0.5: not at all."""
+    pairs: int
+    """Pairs of messages of the same holder."""
+
+
+def linkability_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Yield, for every claim and likeness, how well messages of two rounds are linked.
+
+    For each two rounds that follow each other, the chance (AUC) that two messages of one holder
+    are more alike than two of different holders; then the mean over the rounds.
+
+    Args:
+        subject: what is audited.
+
+    Raises:
+        RunRefused: no holder speaks in two rounds that follow each other.
+    """
+    for claim in subject.claims():
+        promise = claim_of(claim)
+        for made in map(subject.run, subject.seeded(claim)):
+            for name, link in links_in(made).items():
+                found = interval(link.auc, subject.choices.confidence)
+                yield {
+                    "likeness": name,
+                    "claimed": promise.epsilon,
+                    "runs": [str(made.folder)],
+                    "confidence": subject.choices.confidence,
+                    "trials": link.pairs,
+                    "rounds": found.count + 1,
+                    "auc": found.mean,
+                    "auc_half": found.half if found.count > 1 else None,
+                }
+
+
+def cosines(first: Round, second: Round) -> Matrix:
+    """Return the cosines of the directions."""
+    return _unit(first) @ _unit(second).T
+
+
+def norms(first: Round, second: Round) -> Matrix:
+    """Return how near the published norms s_k are, in ratio."""
+    one, two = (np.log([r.message.norm for r in each]) for each in (first, second))
+    return np.asarray(-np.abs(one[:, None] - two[None]))
+
+
+def records(first: Round, second: Round) -> Matrix:
+    """Return how near the declared numbers of records n_k are."""
+    one, two = (np.array([r.message.declaration.records for r in each]) for each in (first, second))
+    return np.asarray(-np.abs(one[:, None] - two[None]), dtype=np.float64)
+
+
+LIKENESSES: Mapping[str, Likeness] = {
+    "direction": cosines,
+    "norm": norms,
+    "declared records": records,
+}
+"""What a reader of the chain can compare."""
+
+
+def links_in(run: Run) -> dict[str, Link]:
+    """Return how well the messages of a run are linked, by each likeness.
+
+    Args:
+        run: over, with its directions.
+
+    Raises:
+        RunRefused: no holder speaks in two rounds that follow each other.
+    """
+    found: dict[str, list[float]] = {name: [] for name in LIKENESSES}
+    pairs = 0
+    for first, second in _neighbours(run):
+        same = _same(first, second)
+        if same.any() and not same.all():
+            pairs += int(same.sum())
+            for name, likeness in LIKENESSES.items():
+                alike = likeness(first, second)
+                found[name].append(auc(alike[same], alike[~same]))
+    if not pairs:
+        raise RunRefused(
+            f"{run.folder}: no holder speaks in two rounds that follow each other; linkability "
+            "compares such messages"
+        )
+    return {name: Link(tuple(values), pairs) for name, values in found.items()}
+
+
+def _neighbours(run: Run) -> Iterator[tuple[Round, Round]]:
+    """Yield each two rounds that follow each other; of a holder's answers the first that came."""
+    rounds: dict[int, dict[int, Released]] = {}
+    for released in releases_of(run):
+        rounds.setdefault(released.message.round, {}).setdefault(released.holder, released)
+    for round_ in sorted(rounds):
+        if round_ + 1 in rounds:
+            yield list(rounds[round_].values()), list(rounds[round_ + 1].values())
+
+
+def _same(first: Round, second: Round) -> Flags:
+    one, two = (np.array([released.holder for released in each]) for each in (first, second))
+    return np.asarray(one[:, None] == two[None])
+
+
+def _unit(messages: Round) -> Matrix:
+    rows = np.stack([released.message.direction.astype(np.float64) for released in messages])
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))

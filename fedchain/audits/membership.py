@@ -1,0 +1,196 @@
+"""Membership inference: was this record among those that a model was trained on?
+
+The same scenario is run several times, each time with another half of every holder's records.
+Each run is attacked in turn with the others as its shadows: runs of which the attacker knows who
+took part. What is attacked is the model in the last block, by the loss of every record under it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedchain.arrays import Matrix, Vector
+from fedchain.audits.bounds import Trials, auc, guessed, upper_rate
+from fedchain.audits.subject import Subject, changed, claim_of
+from fedchain.learning.evaluation import PIECE
+from fedchain.learning.subset import taking_part
+from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.weights import load_weights
+from fedchain.ledger.store import Store
+from fedchain.results import LEDGER, Run
+from fedchain.scenario import Scenario
+
+RUNS = 16
+"""Runs of a claim, if the user asks for no other number."""
+RATES = (0.001, 0.01)
+"""False positives at which true ones are told."""
+CURVE = tuple(float(f"{10 ** (-3 + step / 8):.4g}") for step in range(25))
+"""False positives at which the figure has a point: 0.001 to 1."""
+LEAST_SPREAD = 1e-6
+"""Added to the spread of scores, which may be 0 where there is no noise."""
+
+
+@dataclass(frozen=True)
+class Shadows:
+    """What several runs make of the same records."""
+
+    scores: Matrix
+    """log(p / (1 - p)) of each record under each model, p = e^-loss, (runs, records)."""
+    inside: np.ndarray[Any, np.dtype[np.bool_]]
+    """Whether the record took part, (runs, records)."""
+
+
+def membership_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Yield, for every claim, how well two attacks tell members from others.
+
+    ``loss`` calls a member whoever has a small loss, ``lira`` compares the score with those of
+    the same record in the other runs. The ceiling of true positives is e^epsilon FPR + delta.
+    The lower bound is that of one run, the first: of a tenth of its records it is guessed
+    whether they took part.
+
+    Args:
+        subject: what is audited.
+
+    Reference:
+        Yeom et al., "Privacy Risk in Machine Learning", 2018; Carlini et al., "Membership
+        Inference Attacks From First Principles", 2022.
+    """
+    for claim in subject.claims():
+        promise = claim_of(claim)
+        seeds = subject.seeded(with_halves(claim), RUNS)
+        made = [subject.run(each) for each in seeds]
+        shadows = shadows_of(claim, made)
+        for name, scores in (("loss", shadows.scores), ("lira", likelihood_ratios(shadows))):
+            confidence = subject.choices.confidence
+            first = Trials(scores[0], shadows.inside[0])
+            yield {
+                "attack": name,
+                "claimed": promise.epsilon,
+                "delta": promise.delta,
+                "runs": [str(run.folder) for run in made],
+                "confidence": confidence,
+                "trials": scores.size,
+                "auc": auc(scores[shadows.inside], scores[~shadows.inside]),
+                "true_positives": [
+                    true_positives(scores, shadows, rate, promise.ceiling(rate), confidence)
+                    for rate in RATES
+                ],
+                "curve": [
+                    true_positives(scores, shadows, rate, promise.ceiling(rate), confidence)
+                    for rate in CURVE
+                ],
+                **guessed(first, promise.delta, confidence),
+            }
+
+
+def with_halves(scenario: Scenario) -> Scenario:
+    """Return the scenario in which every record takes part with probability 1/2."""
+    halves = {"kind": "subset", "of": scenario.task.plain(), "data_seed": scenario.seed}
+    return changed(scenario, {"task": halves})
+
+
+def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
+    """Return what the last models of several runs make of all records.
+
+    Args:
+        scenario: whose task has all records.
+        made: runs ``with_halves``, over.
+    """
+    task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+    counts = [own.count for own in task.holders]
+    scores = [
+        np.concatenate([record_scores(task, own, last_weights(run)) for own in task.holders])
+        for run in made
+    ]
+    inside = [
+        np.concatenate([taking_part(run.scenario.seed, k, n) for k, n in enumerate(counts)])
+        for run in made
+    ]
+    return Shadows(np.stack(scores), np.stack(inside))
+
+
+def last_weights(run: Run) -> Vector:
+    """Return the weights (d,) after a run's last block."""
+    with Store.open(run.folder / LEDGER, writable=False) as store:
+        return store.state(store.head).weights
+
+
+def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
+    """Return log(p / (1 - p)) of each record under a model, p = e^-loss, (n_k,).
+
+    A record with several examples has their mean loss.
+    """
+    import torch
+
+    module = task.model().eval()
+    load_weights(module, weights)
+    with torch.no_grad():
+        losses = [
+            task.loss(
+                module(torch.tensor(records.inputs[start : start + PIECE])),
+                torch.tensor(records.targets[start : start + PIECE]),
+            )
+            for start in range(0, records.examples, PIECE)
+        ]
+    each = torch.cat(losses).double().numpy()
+    if records.record is not None:
+        numbered = np.unique(records.record, return_inverse=True)[1]
+        each = np.bincount(numbered, each) / np.bincount(numbered)
+    bounded = np.clip(each, 1e-12, 700.0)
+    return np.asarray(-np.log(np.expm1(bounded)))
+
+
+def likelihood_ratios(shadows: Shadows) -> Matrix:
+    """Return the logarithm of how much likelier a score is of a member, (runs, records).
+
+    Each run's score under two normal laws: of the same record in the other runs with it, and in
+    those without it. The spread is that of all records, since of one there are few scores.
+
+    Args:
+        shadows: of two runs or more.
+    """
+    scores, inside = shadows.scores, shadows.inside
+    ratios = np.empty_like(scores)
+    for run in range(len(scores)):
+        others = np.delete(scores, run, axis=0)
+        took = np.delete(inside, run, axis=0)
+        laws = [_law(others, took), _law(others, ~took)]
+        logs = [-0.5 * ((scores[run] - mean) / sd) ** 2 - math.log(sd) for mean, sd in laws]
+        ratios[run] = logs[0] - logs[1]
+    return ratios
+
+
+def _law(scores: Matrix, those: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Vector, float]:
+    """Mean of each record over those runs, (records,), and the spread about it of all."""
+    count = those.sum(axis=0)
+    overall = float(scores[those].mean())
+    mean = np.where(count, (scores * those).sum(axis=0) / np.maximum(count, 1), overall)
+    left = (scores - mean)[those]
+    freedom = max(1, len(left) - int((count > 0).sum()))
+    return mean, math.sqrt(float(left @ left) / freedom) + LEAST_SPREAD
+
+
+def true_positives(
+    scores: Matrix, shadows: Shadows, rate: float, ceiling: float, confidence: float
+) -> dict[str, float]:
+    """Return the share of members found where so many others are taken for members.
+
+    Args:
+        scores: of each record in each run.
+        shadows: who took part.
+        rate: share of the others, in (0, 1).
+        ceiling: largest share that the claim allows.
+        confidence: of the interval's upper end.
+    """
+    out, inside = scores[~shadows.inside], scores[shadows.inside]
+    allowed = math.floor(rate * len(out))
+    ordered = np.concatenate([[-np.inf], np.sort(out)])
+    found = int((inside > ordered[len(out) - allowed]).sum())
+    share = found / len(inside)
+    high = float(upper_rate(found, len(inside), (1 - confidence) / 2))
+    return {"false_positives": rate, "share": share, "share_high": high, "ceiling": ceiling}

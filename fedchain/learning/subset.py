@@ -1,0 +1,66 @@
+"""A task of which every holder has a part: for audits that ask who took part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from fedchain.arrays import Flags
+from fedchain.learning.task import Records, Task, tasks
+from fedchain.randomness import stream
+from fedchain.registry import Part
+
+
+@tasks
+def subset(
+    holders: int,
+    seed: int,
+    *,
+    of: Annotated[Part, tasks],
+    data_seed: Annotated[int, Field(ge=0)] = 0,
+    records: Annotated[int, Field(ge=1)] | None = None,
+) -> Task:
+    """Leave every holder a part of its records: each with probability 1/2, or so many of them.
+
+    The data, their split and the initial weights do not depend on the run's seed, so that runs
+    of different seeds differ in who takes part, and in their noise.
+
+    Args:
+        holders: number of data holders.
+        seed: the run's seed: draws the part.
+        of: the task.
+        data_seed: the seed of that task.
+        records: records that each holder keeps, at most; null: each with probability 1/2.
+    """
+    whole = tasks.build(of, holders, data_seed)
+    if not whole.learns:
+        raise ValueError(f"task.of: {of.kind} has no records; only a task that learns is allowed")
+    kept = tuple(
+        part_of(own, taking_part(seed, holder, own.count, records))
+        for holder, own in enumerate(whole.holders)
+    )
+    return replace(whole, holders=kept)
+
+
+def taking_part(seed: int, holder: int, count: int, records: int | None = None) -> Flags:
+    """Return which of a holder's records take part, (count,); one at least.
+
+    >>> int(taking_part(0, 1, 100, 3).sum()), bool(35 < taking_part(0, 1, 100).sum() < 65)
+    (3, True)
+    """
+    drawn = stream(seed, "subset", holder).random(count)
+    if records is not None:
+        return np.asarray(np.argsort(np.argsort(drawn)) < records)
+    return np.asarray(drawn < max(0.5, np.nextafter(drawn.min(), 1.0)))
+
+
+def part_of(records: Records, mask: Flags) -> Records:
+    """Return the examples of the records that a mask (count,) keeps."""
+    if records.record is None:
+        return Records(records.inputs[mask], records.targets[mask])
+    numbered = np.unique(records.record, return_inverse=True)[1]
+    kept = mask[numbered]
+    return Records(records.inputs[kept], records.targets[kept], records.record[kept])
