@@ -16,8 +16,8 @@ import numpy as np
 from fedchain.arrays import Flags, Matrix
 from fedchain.audits.bounds import Bound, Law, Trials, guessed, lower_bound
 from fedchain.audits.releases import Released, releases_of
-from fedchain.audits.subject import Subject, changed, promised
-from fedchain.errors import Problem, ScenarioError
+from fedchain.audits.subject import Subject, changed, promise_of
+from fedchain.errors import Problem, RunRefused, ScenarioError
 from fedchain.learning.canaries import axes_of, inside_of
 from fedchain.ledger.store import Store
 from fedchain.results import LEDGER, Run
@@ -67,7 +67,7 @@ def canary_findings(subject: Subject) -> Iterator[dict[str, Any]]:
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
         made = [subject.run(each) for each in subject.seeded(scenario)]
-        epsilon, delta = promised(made[0])
+        epsilon, delta = _promised(made[0])
         scores = [scores_of(seen_in(run)) for run in made]
         pooled = {
             name: Trials(
@@ -94,7 +94,7 @@ def one_run_findings(subject: Subject) -> Iterator[dict[str, Any]]:
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
         for made in map(subject.run, subject.seeded(scenario)):
-            epsilon, delta = promised(made)
+            epsilon, delta = _promised(made)
             trials = scores_of(seen_in(made))["sum"]
             yield {
                 "claimed": epsilon,
@@ -104,6 +104,14 @@ def one_run_findings(subject: Subject) -> Iterator[dict[str, Any]]:
                 "trials": len(trials.scores),
                 **guessed(trials, delta, subject.choices.confidence),
             }
+
+
+def _promised(made: Run) -> tuple[float, float]:
+    promise = promise_of(made)
+    if promise.epsilon is None:
+        text = "promises no finite epsilon; an audit holds what is measured against a promise"
+        raise ScenarioError([Problem(("privacy",), text)])
+    return promise.epsilon, promise.delta
 
 
 def told(bound: Bound) -> dict[str, Any]:
@@ -130,6 +138,9 @@ def seen_in(run: Run) -> list[Seen]:
 
     Args:
         run: over, its task ``canaries``.
+
+    Raises:
+        RunRefused: the weights or the directions were not kept, or nothing was released.
     """
     scenario = run.scenario
     each = int(scenario.task.parameters["each"])
@@ -137,9 +148,16 @@ def seen_in(run: Run) -> list[Seen]:
     by_holder: dict[int, list[Released]] = {}
     for released in releases_of(run):
         by_holder.setdefault(released.holder, []).append(released)
+    if not by_holder:
+        raise RunRefused(f"{run.folder}: no block carries a release of an honest holder")
     parents = {r.message.parent for all_ in by_holder.values() for r in all_}
-    with Store.open(run.folder / LEDGER, writable=False) as store:
-        signs = {parent: np.sign(axes @ store.state(parent).weights) for parent in parents}
+    try:
+        with Store.open(run.folder / LEDGER, writable=False) as store:
+            signs = {parent: np.sign(axes @ store.state(parent).weights) for parent in parents}
+    except KeyError as error:
+        raise RunRefused(
+            f"{run.folder}: {error.args[0]}; an audit reads them all: disk.keep_weights must be all"
+        ) from error
     return [
         Seen(
             holder=holder,

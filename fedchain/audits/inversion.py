@@ -7,6 +7,7 @@ the message points. A failure is no evidence of privacy: another attack may do b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from fedchain.arrays import Vector
 from fedchain.audits.pictures import Pictures, matched, mean_psnr, mean_ssim, shown
 from fedchain.audits.releases import releases_of
-from fedchain.audits.subject import Subject, changed, claim_of, mechanism_of
+from fedchain.audits.subject import Subject, changed, mechanism_of
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import load_weights
@@ -26,6 +27,7 @@ from fedchain.ledger.store import Store
 from fedchain.randomness import stream
 from fedchain.results import LEDGER, Run
 from fedchain.scenario import Scenario
+from fedchain.world import sampling_of
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +70,9 @@ def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
         learning?", 2020.
     """
     for claim in subject.claims():
-        promise = claim_of(claim)
         scenario = one_round(claim, subject.choices.records)
+        mechanism, rounds = mechanism_of(claim), sampling_of(claim).most_releases
+        total = mechanism.epsilon_after(rounds)
         task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
         public = known_of(task)
         run = subject.run(scenario)
@@ -85,8 +88,8 @@ def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
         truths, inverses, priors = (np.concatenate(each) for each in zip(*pairs, strict=True))
         peak = public.high - public.low
         yield {
-            "claimed": promise.epsilon,
-            "delta": promise.delta,
+            "claimed": total if math.isfinite(total) else None,
+            "delta": mechanism.delta,
             "runs": [str(run.folder)],
             "records": subject.choices.records,
             "trials": len(truths),

@@ -16,7 +16,7 @@ import numpy as np
 from fedchain.arrays import Flags, Matrix
 from fedchain.audits.bounds import auc
 from fedchain.audits.releases import Released, releases_of
-from fedchain.audits.subject import Subject, claim_of
+from fedchain.audits.subject import Subject, promise_of
 from fedchain.errors import RunRefused
 from fedchain.results import Run
 from fedchain.studies.statistics import interval
@@ -50,13 +50,12 @@ def linkability_findings(subject: Subject) -> Iterator[dict[str, Any]]:
         RunRefused: no holder speaks in two rounds that follow each other.
     """
     for claim in subject.claims():
-        promise = claim_of(claim)
         for made in map(subject.run, subject.seeded(claim)):
             for name, link in links_in(made).items():
                 found = interval(link.auc, subject.choices.confidence)
                 yield {
                     "likeness": name,
-                    "claimed": promise.epsilon,
+                    "claimed": promise_of(made).epsilon,
                     "runs": [str(made.folder)],
                     "confidence": subject.choices.confidence,
                     "trials": link.pairs,

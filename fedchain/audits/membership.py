@@ -16,7 +16,8 @@ import numpy as np
 
 from fedchain.arrays import Matrix, Vector
 from fedchain.audits.bounds import Trials, auc, guessed, upper_rate
-from fedchain.audits.subject import Subject, changed, claim_of
+from fedchain.audits.subject import Subject, changed, promise_of
+from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import PIECE
 from fedchain.learning.subset import taking_part
 from fedchain.learning.task import Records, Task, tasks
@@ -56,15 +57,20 @@ def membership_findings(subject: Subject) -> Iterator[dict[str, Any]]:
     Args:
         subject: what is audited.
 
+    Raises:
+        ScenarioError: a single run is asked for.
+
     Reference:
         Yeom et al., "Privacy Risk in Machine Learning", 2018; Carlini et al., "Membership
         Inference Attacks From First Principles", 2022.
     """
     for claim in subject.claims():
-        promise = claim_of(claim)
         seeds = subject.seeded(with_halves(claim), RUNS)
+        if len(seeds) < 2:
+            text = "runs: membership compares runs with each other, got 1; at least 2 are needed"
+            raise ScenarioError([], text)
         made = [subject.run(each) for each in seeds]
-        shadows = shadows_of(claim, made)
+        promise, shadows = promise_of(made[0]), shadows_of(claim, made)
         for name, scores in (("loss", shadows.scores), ("lira", likelihood_ratios(shadows))):
             confidence = subject.choices.confidence
             first = Trials(scores[0], shadows.inside[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import Problem, ScenarioError
+from fedchain.errors import ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.results import OVER, MessageRecord, RoundRecord, Run
@@ -113,10 +113,10 @@ def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
 
 @dataclass(frozen=True)
 class Promise:
-    """What a scenario claims of each record."""
+    """What is claimed of each record."""
 
     epsilon: float | None
-    """Tight total over all rounds; None: nothing is promised."""
+    """Tight total; None: nothing is promised."""
     delta: float
     """Its delta."""
 
@@ -127,29 +127,22 @@ class Promise:
         return min(1.0, math.exp(min(self.epsilon, 700.0)) * false_positives + self.delta)
 
 
+def promise_of(made: Run) -> Promise:
+    """Return what a run claims: the total of the holder with the most releases."""
+    epsilon = made.manifest["epsilon"]
+    return Promise(epsilon["total"], float(epsilon["delta"]))
+
+
 def mechanism_of(scenario: Scenario) -> Mechanism:
-    """Return the noise of a scenario, solved for all of its rounds."""
-    nodes = scenario.nodes
-    task = tasks.build(scenario.task, nodes.holders, scenario.seed)
-    dimension = sum(parameter.numel() for parameter in task.model().parameters())
-    return mechanisms.build(scenario.privacy, sampling_of(scenario).most_releases, dimension)
-
-
-def claim_of(scenario: Scenario) -> Promise:
-    """Return what a scenario claims if no fork costs a holder a release."""
-    mechanism = mechanism_of(scenario)
-    total = mechanism.epsilon_after(sampling_of(scenario).most_releases)
-    return Promise(total if math.isfinite(total) else None, mechanism.delta)
-
-
-def promised(made: Run) -> tuple[float, float]:
-    """Return what a run claims: epsilon of the holder with the most releases, and delta.
+    """Return the noise of a scenario, solved for all of its rounds.
 
     Raises:
-        ScenarioError: it claims nothing.
+        ScenarioError: what only the parts can judge of their parameters.
     """
-    epsilon = made.manifest["epsilon"]
-    if epsilon["total"] is None or not math.isfinite(epsilon["total"]):
-        text = "promises no finite epsilon; an audit holds what is measured against a promise"
-        raise ScenarioError([Problem(("privacy",), text)])
-    return float(epsilon["total"]), float(epsilon["delta"])
+    nodes = scenario.nodes
+    try:
+        task = tasks.build(scenario.task, nodes.holders, scenario.seed)
+        dimension = sum(parameter.numel() for parameter in task.model().parameters())
+        return mechanisms.build(scenario.privacy, sampling_of(scenario).most_releases, dimension)
+    except (ValueError, ArithmeticError) as error:
+        raise ScenarioError([], str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LENGTH = np.float32(2.0**20)
 """Norm of a canary before it is clipped: far above any clip."""
+MOST = 2**28
+"""Numbers in the records of all holders: a gigabyte."""
 FIRST = 1e-6
 """Scale of the initial weights: a sign, which the first step may turn."""
 
@@ -35,7 +38,16 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
         holders: number of data holders.
         seed: the run's seed; it fixes the axes, who is in, and the initial weights.
         each: canaries of each holder; the model has as many weights.
+
+    Raises:
+        ValueError: so many records would not fit into memory.
     """
+    if holders * each**2 > MOST:
+        fits = math.isqrt(MOST // holders)
+        raise ValueError(
+            f"task.each: {each} canaries at each of {holders} holders do not fit into memory; "
+            f"at most {fits} do"
+        )
     axes = axes_of(seed, each)
     records = tuple(
         Records(LENGTH * axes * inside_of(seed, holder, each)[:, None], np.zeros(each, np.int64))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from small_runs import small
@@ -8,10 +10,11 @@ from fedchain.audits import Choices, audit
 from fedchain.audits.canaries import law_of, scores_of, seen_in, with_canaries
 from fedchain.audits.releases import releases_of
 from fedchain.errors import RunRefused, ScenarioError
-from fedchain.learning.canaries import inside_of
+from fedchain.learning.canaries import canaries, inside_of
 from fedchain.running import run
-from fedchain.scenario import from_mapping
+from fedchain.scenario import from_mapping, load
 
+AUDIT = Path(__file__).parents[2] / "scenarios" / "audit.yaml"
 FEW = {"kind": "canaries", "each": 40}
 
 
@@ -114,3 +117,27 @@ def test_claims_and_seeds_multiply_and_trials_are_pooled(tmp_path):
     assert all(row["trials"] == 200 for row in rows)
     assert rows[1]["lower_bound"] > 4
     assert not found.violations
+
+
+def test_weights_that_were_not_kept_are_a_reason_to_refuse(tmp_path):
+    last = run(small(3, task=FEW, attacks=[], disk={"keep_weights": "last"}), tmp_path)
+    with pytest.raises(RunRefused, match="keep_weights must be all"):
+        seen_in(last)
+
+
+def test_canaries_that_do_not_fit_into_memory_are_refused_before_they_are_made():
+    with pytest.raises(ValueError, match="do not fit into memory; at most 163 do"):
+        canaries(10_000, 0, each=500)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["gaussian", "skellam", "knorm", "laplace", "sampled", "adaptive"])
+def test_no_bound_of_any_mechanism_lies_above_its_claim(kind, tmp_path):
+    extra = {"sampled": {"sampling_rate": 0.5}, "adaptive": {"clip_quantile": 0.5}}.get(kind, {})
+    noise = {"kind": "gaussian" if extra else kind, "epsilon": 4.0, "delta": 1e-5, "clip": 1.0}
+    scenario = load(AUDIT, set={"privacy": {**noise, "spare_releases": 0, **extra}})
+    choices = Choices(epsilons=(1.0, 4.0, 8.0), confidence=0.999)
+    found = audit(scenario, ["canaries", "one-run"], tmp_path, choices)
+    assert not found.violations
+    strongest = max(row["lower_bound"] for row in found.findings["canaries"])
+    assert strongest > 1.0

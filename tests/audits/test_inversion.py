@@ -68,8 +68,8 @@ def test_the_guess_without_a_gradient_comes_from_public_records():
 
 
 def test_directions_without_noise_show_the_record_and_noisy_ones_do_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(inversion, "VICTIMS", 2)
-    monkeypatch.setattr(inversion, "STEPS", 500)
+    monkeypatch.setattr(inversion, "VICTIMS", 1)
+    monkeypatch.setattr(inversion, "STEPS", 400)
     scenario = small(20, task=DIGITS, attacks=[])
     choices = Choices(epsilons=(8.0, math.inf))
     found = audit(scenario, ["inversion"], tmp_path, choices)

@@ -71,6 +71,8 @@ def test_a_finished_run_is_audited_in_its_folder_and_no_option_changes_it(tmp_pa
             "--epsilon: must be numbers above 0 and below 1e6, or inf, got 1,two",
         ),
         (("--set", "privacy.kind=none"), "privacy: promises no finite epsilon"),
+        (("--attack", "membership", "--runs", "1"), "got 1; at least 2 are needed"),
+        (("--attack", "inversion"), "canaries: its records are no pictures"),
     ],
 )
 def test_what_cannot_be_audited_is_exit_2_with_a_reason(options, words, tmp_path):
