@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import shutil
 import tempfile
@@ -33,6 +34,7 @@ from fedchain.results import (
     Run,
     RunFolder,
     logging_to,
+    move_whole,
     write_whole,
 )
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
@@ -178,22 +180,22 @@ def _make_folder(path: Path, world: World, source: str | None, force: bool) -> N
             draft / LEDGER, world.rules, world.genesis, world.state, keeping_of(world.scenario)
         ).close()
         if force and path.exists():
-            _throw_away(path)
-        draft.rename(path)  # fails if another process has made it meanwhile
+            _throw_away(path, place / "earlier")
+        move_whole(draft, path)
     except OSError as error:
-        if path.exists():
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
             raise RunRefused(f"{path}: another process has just begun it") from error
         raise RunError(f"{path}: cannot be made: {error.strerror}") from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _throw_away(path: Path) -> None:
-    """Delete a run, unless another process is running it."""
+def _throw_away(path: Path, place: Path) -> None:
+    """Move a run to where it is deleted, unless another process is running it."""
     folder = RunFolder(path)
     folder.lock()
     try:
-        shutil.rmtree(path)
+        path.rename(place)
     finally:
         folder.unlock()
 
@@ -309,6 +311,7 @@ def _play(
     for head in simulation.heads.new():
         events.write("head", head)
     events.flush()
+    events.sync()  # a run that is said to be finished is never played again
     return simulation
 
 

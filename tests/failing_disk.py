@@ -29,6 +29,7 @@ _OF_OS = {
     "replace": "rename",
     "unlink": "unlink",
     "rmdir": "unlink",
+    "truncate": "truncate",
     "fsync": "sync",
 }
 _INT, _LONG, _SIZE = ctypes.c_int, ctypes.c_longlong, ctypes.c_size_t
@@ -132,10 +133,6 @@ class _File(io.FileIO):
     def write(self, data: Any, /) -> int:
         whole, write = memoryview(data).cast("B"), super().write
         return self.disk.write("write", self.name, len(whole), lambda a, b: write(whole[a:b]))
-
-    def truncate(self, size: int | None = None, /) -> int:
-        cut = super().truncate
-        return self.disk.do("truncate", self.name, lambda: cut(size))
 
 
 def _named(descriptor: int) -> str:

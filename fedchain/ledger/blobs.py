@@ -50,10 +50,10 @@ class Blobs:
             with self._unfinished(address).open("wb", buffering=_BUFFER) as file:
                 file.writelines(parts)
         for address in new:
-            _sync(self._unfinished(address))
+            sync(self._unfinished(address))
             self._unfinished(address).replace(self.path(address))
         for folder in folders:
-            _sync(folder)
+            sync(folder)
         self._there = set(blobs)
 
     def read(self, address: bytes, limit: int) -> bytes:
@@ -120,8 +120,12 @@ def changed(address: bytes, how: str) -> LedgerError:
     return LedgerError(f"blob {address.hex()[:8]}: its bytes were changed: {how}")
 
 
-def _sync(path: Path) -> None:
-    """Make the bytes of a file, or the names in a folder, survive a loss of power."""
+def sync(path: Path) -> None:
+    """Make the bytes of a file, or the names in a folder, survive a loss of power.
+
+    Raises:
+        OSError: it cannot be opened, or the disk fails.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -142,7 +142,9 @@ def ask(
         LedgerError: the database is damaged.
     """
     try:
-        yield from connection.execute(query, values)
+        # No ``yield from``: whoever stops early would close the cursor, of a closed database too.
+        for row in connection.execute(query, values):  # noqa: UP028
+            yield row
     except sqlite3.Error as error:
         raise LedgerError(f"database: cannot be read: {error}") from error
 

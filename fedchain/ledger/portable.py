@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from fedchain.errors import DataError, InvalidBlock, LedgerError, ScenarioError
+from fedchain.errors import DataError, InvalidBlock, LedgerError, RunError, ScenarioError
 from fedchain.ledger.block import (
     HEADER_BYTES,
     Block,
@@ -95,8 +95,11 @@ def verify_file(
     file: Path, transition_of: TransitionOf, progress: Progress | None = None
 ) -> Verification:
     """Check a chain's file, and leave nothing behind; otherwise as ``replayed``."""
-    with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
-        return replayed(file, Path(place) / "ledger", transition_of, progress)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
+            return replayed(file, Path(place) / "ledger", transition_of, progress)
+    except OSError as error:
+        raise RunError(f"{file}: cannot be unpacked to be checked: {error.strerror}") from error
 
 
 class Incoming:

@@ -10,7 +10,7 @@ from fedchain.errors import RunError, RunRefused
 from fedchain.ledger.portable import exported, replayed
 from fedchain.ledger.store import Store
 from fedchain.ledger.verification import Verification
-from fedchain.results.folder import write_whole
+from fedchain.results.folder import move_whole, write_whole
 from fedchain.results.run import LEDGER
 from fedchain.transition import steps_of
 
@@ -55,12 +55,14 @@ def imported_from(
         raise RunRefused(f"{folder}: is there already; give a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
+        with tempfile.TemporaryDirectory(
+            dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
+        ) as place:
             draft = Path(place) / folder.name  # the place is for this user alone
             draft.mkdir()
             found = replayed(file, draft / LEDGER, steps_of(trust_user_parts), progress)
             if found.ok:
-                draft.rename(folder)
+                move_whole(draft, folder)
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -38,8 +39,9 @@ class EventLog:
         self._unread = read_events(path)
         self._unwritten: list[str] = []
         try:
+            with contextlib.suppress(FileNotFoundError):
+                os.truncate(path, sizes[1])
             self._file = path.open("ab", buffering=0)
-            self._file.truncate(sizes[1])
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -89,6 +91,19 @@ class EventLog:
         try:
             if self._file.write(lines) != len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise RunError(
+                f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
+            ) from error
+
+    def sync(self) -> None:
+        """Make everything that was flushed survive a loss of power.
+
+        Raises:
+            RunError: the disk fails.
+        """
+        try:
+            os.fsync(self._file.fileno())
         except OSError as error:
             raise RunError(
                 f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"

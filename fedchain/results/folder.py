@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fedchain.errors import RunError, RunRefused
+from fedchain.ledger.blobs import sync
 from fedchain.results.tables import messages_csv, metrics_csv
 
 EVENTS = "events.ndjson"
@@ -42,10 +43,33 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        _sync_name(path)
     except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:  # also where a part could not be made, or Ctrl-C came
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def move_whole(draft: Path, path: Path) -> None:
+    """Give a folder its name; everything in it survives a loss of power before it does.
+
+    Args:
+        draft: the folder; its files are synced.
+        path: its new name, which nothing else may have.
+
+    Raises:
+        OSError: something has that name, or the disk fails.
+    """
+    for folder, _, _ in os.walk(draft):
+        sync(Path(folder))
+    draft.rename(path)
+    _sync_name(path)
+
+
+def _sync_name(path: Path) -> None:
+    with contextlib.suppress(OSError):  # it has its name: to say that it failed would be untrue
+        sync(path.parent)
 
 
 class RunFolder:

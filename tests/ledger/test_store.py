@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sqlite3
@@ -435,6 +436,15 @@ def test_the_highest_block_is_that_of_the_opening(tmp_path):
     with Store.open(tmp_path / "ledger") as store:
         WORLD.grow(chain, 1, store)
         assert store.highest == 3
+
+
+def test_who_stops_reading_and_closes_the_ledger_hears_nothing_more(tmp_path):
+    store, _, _ = made(tmp_path / "ledger", 2)
+    blocks = store.blocks()
+    next(blocks)
+    store.close()
+    del blocks
+    gc.collect()  # an error in it would be a warning, and so a failure
 
 
 WRITER = """
