@@ -25,6 +25,7 @@ pytestmark = pytest.mark.long
 ROUNDS, KILLS, KILLS_ON_THE_WAY = 100, 200, 25
 SCENARIO = forking(ROUNDS, **{"disk.keep_weights": 3, "disk.keep_messages": 4})
 PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["fedchain.running", "fedchain.learning.classic"])
 
 
 class Told:
