@@ -148,6 +148,22 @@ def test_a_run_survives_a_failure_of_every_kind_of_call(place, undisturbed):
     assert reached > len(chosen) - 5
 
 
+def test_a_run_is_synced_before_it_has_a_name_and_its_end_before_it_is_told(undisturbed):
+    calls = undisturbed.calls
+    for at, (what, name) in enumerate(calls):
+        if what == "rename" and name.endswith(".draft"):
+            assert ("sync", name) in calls[:at]
+    whole = next(
+        n for n, (what, name) in enumerate(calls) if what == "rename" and name[:4] == "tiny"
+    )
+    assert calls[whole - 1][0] == calls[whole + 1][0] == "sync"
+    told = max(n for n, met in enumerate(calls) if met == ("write", "events.ndjson"))
+    ended = max(
+        n for n, (what, name) in enumerate(calls) if "manifest" in name and what == "rename"
+    )
+    assert told < calls.index(("sync", "events.ndjson")) < ended
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("how", ["full", "half", "error"])
 def test_a_run_survives_a_failure_of_every_call(place, undisturbed, how):

@@ -138,3 +138,20 @@ def test_after_a_sigkill_between_any_two_calls_or_in_a_write_nothing_is_lost(
     assert len(images) > 250
     for copy, so_far, call in images:
         assert_goes_on(copy, so_far, undisturbed, call)
+
+
+def test_what_a_row_names_would_outlive_a_loss_of_power_before_the_row_is_written(fresh):
+    disk = Disk(fresh)
+    with disk.mounted():
+        assert list(lived(fresh))
+    renamed = 0
+    for at, (what, name) in enumerate(disk.calls):
+        if what == "rename":
+            file, folder = disk.calls.index(("sync", name)), ("sync", name[len(".new-") :][:2])
+            row = next(n for n, met in enumerate(disk.calls) if n > at and met == ROW)
+            assert file < at < disk.calls.index(folder, at) < row
+            renamed += 1
+    assert renamed > 10
+
+
+ROW = ("write", "ledger.sqlite-wal")
