@@ -93,7 +93,8 @@ def main() -> None:
     }
     print(
         f"{asked.blocks} blocks, {asked.nodes} compute nodes: {figures['seconds']} s in all, "
-        f"{figures['processor_s']} s of processor, second half {figures['late_over_early']} times the first, {figures['peak_mb']} MB"
+        f"{figures['processor_s']} s of processor, second half "
+        f"{figures['late_over_early']} times the first, {figures['peak_mb']} MB"
     )
     if asked.json:
         asked.json.write_text(json.dumps(figures))
