@@ -4,6 +4,7 @@
     ├── ScenarioError    the user's scenario: file, line, column, what is allowed
     ├── DataError        the user's data: a scan, a folder, a cache
     ├── MissingExtra     something optional is not installed, and how to get it
+    ├── TooFewMembers    a group of which too few are there: it opens no sum
     ├── RunError         a run that failed: a full disk, a lost permission
     │   └── RunRefused       a folder that is no run, is in use, or is another run's
     └── LedgerError      a rule of the ledger, or its bytes
@@ -56,6 +57,10 @@ class DataError(FedchainError):
 
 class MissingExtra(FedchainError):
     """A part needs something that is not installed; says how to get it."""
+
+
+class TooFewMembers(FedchainError):
+    """A group of which fewer than the threshold are there in a step: nothing is opened."""
 
 
 class RunError(FedchainError):

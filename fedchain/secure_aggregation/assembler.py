@@ -1,0 +1,117 @@
+"""The assembler: it collects what members send, and takes the masks off their sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from fedchain.secure_aggregation.masks import Words, add_pair_mask, key_of, mask, public_of
+from fedchain.secure_aggregation.member import Member, Opening, Session, pair_seed
+from fedchain.secure_aggregation.shamir import PRIME, weights_at_zero
+
+
+class Step(IntEnum):
+    """The steps of a session, each a letter from every member and one back."""
+
+    KEYS = 1
+    """Mask keys."""
+    SHARES = 2
+    """Sealed shares."""
+    NUMBERS = 3
+    """Numbers under masks."""
+    OPENING = 4
+    """Shares of the masks that are left in the sum."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What comes out of a session."""
+
+    words: Words
+    """Sum of the members' numbers modulo 2^64, (d,)."""
+    members: tuple[int, ...]
+    """Whose numbers are in it, in ascending order."""
+
+
+def summed(
+    members: Sequence[Member],
+    session: Session,
+    numbers: Mapping[int, Words],
+    lost: Mapping[int, Step],
+) -> Sum:
+    """Carry the letters of a session, as the assembler does.
+
+    Args:
+        members: all of them, in the order of their numbers.
+        session: theirs.
+        numbers: what each adds, by number; of those who are lost before may be left out.
+        lost: the step from which on a member is gone, by number; the others stay.
+
+    Returns:
+        The sum of the numbers of all who sent theirs.
+
+    Raises:
+        TooFewMembers: fewer than the threshold were there in a step; nothing was opened.
+    """
+
+    def there(step: Step) -> dict[int, Member]:
+        stays = {**dict.fromkeys(session.numbers, Step.OPENING + 1), **lost}
+        numbered = zip(session.numbers, members, strict=True)
+        return {number: member for number, member in numbered if stays[number] > step}
+
+    mask_keys = {number: member.mask_key() for number, member in there(Step.KEYS).items()}
+    letters = {n: member.sealed_shares(mask_keys) for n, member in there(Step.SHARES).items()}
+    masked = {
+        number: member.masked(_for(number, letters), numbers[number])
+        for number, member in there(Step.NUMBERS).items()
+    }
+    openings = {n: member.opening(masked.keys()) for n, member in there(Step.OPENING).items()}
+    return opened(session, mask_keys, masked, openings)
+
+
+def opened(
+    session: Session,
+    mask_keys: Mapping[int, bytes],
+    masked: Mapping[int, Words],
+    openings: Mapping[int, Opening],
+) -> Sum:
+    """Add what the members sent, and take off the masks that do not cancel.
+
+    Args:
+        session: theirs.
+        mask_keys: public keys of the pair masks, by number.
+        masked: what those sent who are in the sum.
+        openings: what the members said in the last step.
+
+    Raises:
+        TooFewMembers: fewer than the threshold sent numbers, or helped to open.
+        ValueError: shares of a mask key give another key.
+    """
+    session.check(masked.keys(), "numbers")
+    session.check(openings.keys(), "opening")
+    points = sorted(openings)[: session.threshold]
+    weights = weights_at_zero(points)
+
+    def secret_of(shares: Iterable[int]) -> bytes:
+        value = sum(w * share for w, share in zip(weights, shares, strict=True)) % PRIME
+        return (value % 2**256).to_bytes(32)
+
+    total = np.zeros_like(next(iter(masked.values())))
+    for number, words in masked.items():
+        total += words
+        total -= mask(secret_of(openings[p].seeds[number] for p in points), len(total))
+    for number in openings[points[0]].keys:
+        secret = key_of(secret_of(openings[p].keys[number] for p in points))
+        if public_of(secret) != mask_keys[number]:
+            raise ValueError(f"opening: the shares of member {number} give another mask key")
+        for other in masked:
+            # what the lost one would have sent has the sign that takes the other's mask off
+            add_pair_mask(total, pair_seed(session, secret, mask_keys[other]), number, other)
+    return Sum(total, tuple(sorted(masked)))
+
+
+def _for(number: int, letters: Mapping[int, Mapping[int, bytes]]) -> dict[int, bytes]:
+    return {sender: sent[number] for sender, sent in letters.items() if sender != number}

@@ -1,0 +1,82 @@
+"""Shamir's shares of a secret: so many of them give it back, fewer say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fedchain.randomness import KeyStream
+
+PRIME = 2**257 - 93
+"""The largest prime of 257 bits: every secret of 32 bytes is a number below it."""
+SHARE_BYTES = 33
+"""A share as bytes."""
+_DRAWN_WORDS = 8
+"""64-bit words of a coefficient before the remainder: its bias is below 2^-250."""
+
+
+def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
+    """Return the coefficients of a polynomial whose value at 0 is the secret.
+
+    Args:
+        secret: 32 bytes.
+        threshold: number of coefficients, 1 or more: so many shares give the secret back.
+        key: 32 bytes for these coefficients alone.
+
+    Returns:
+        The secret as a number, then uniform numbers below the prime.
+    """
+    words = KeyStream(key).words(_DRAWN_WORDS * (threshold - 1)).reshape(-1, _DRAWN_WORDS)
+    drawn = [int.from_bytes(row.tobytes()) % PRIME for row in words]
+    return [int.from_bytes(secret), *drawn]
+
+
+def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int:
+    """Return the polynomial's value at a point: one share.
+
+    Args:
+        coefficients: below the prime, the secret first.
+        point: whose share it is, 1 or more and below the prime.
+        prime: of the field.
+
+    Reference:
+        Shamir, "How to share a secret", 1979.
+
+    >>> [share_at([1234, 166, 94], point, prime=1613) for point in range(1, 7)]
+    [1494, 329, 965, 176, 1188, 775]
+    """
+    value = 0
+    for coefficient in reversed(coefficients):  # the points are small: one remainder is enough
+        value = value * point + coefficient
+    return value % prime
+
+
+def weights_at_zero(points: Sequence[int], prime: int = PRIME) -> list[int]:
+    """Return Lagrange's weights: the secret is the sum of the shares times them.
+
+    Args:
+        points: whose shares there are, distinct, as many as the threshold.
+        prime: of the field.
+    """
+    weights = []
+    for point in points:
+        over = under = 1
+        for other in points:
+            if other != point:
+                over = over * other % prime
+                under = under * (other - point) % prime
+        weights.append(over * pow(under, -1, prime) % prime)
+    return weights
+
+
+def secret_of(shares: Mapping[int, int], prime: int = PRIME) -> int:
+    """Return the secret behind as many shares as the threshold.
+
+    Args:
+        shares: value by point; with fewer than the threshold the result is a uniform number.
+        prime: of the field.
+
+    >>> secret_of({2: 329, 4: 176, 5: 1188}, prime=1613)
+    1234
+    """
+    weights = weights_at_zero(list(shares), prime)
+    return sum(w * share for w, share in zip(weights, shares.values(), strict=True)) % prime
