@@ -345,3 +345,39 @@ def test_the_guarantee_says_that_records_are_drawn_in_secret():
     assert (
         "Each scan takes part in a release with chance 0.5, drawn by its holder in secret" in text
     )
+
+
+def test_shares_of_noise_make_the_whole_when_as_many_add_up_as_are_counted_on():
+    mechanism = skellam(10, 20_000, noise_multiplier=4.0, clip=0.5)
+    shared = mechanism.shared(7, None)
+    assert shared.noise_multiplier == 4.0
+    keys = [digest(0, "share", k) for k in range(10)]
+    nothing = np.zeros((10, 20_000), np.float32)
+    steps = shared.in_steps(nothing, keys, [100] * 10)
+    assert (steps[:7].sum(axis=0) * shared.step).std() == pytest.approx(4.0 * 0.5, rel=0.02)
+    more = math.sqrt(10 / 7)
+    assert (steps.sum(axis=0) * shared.step).std() == pytest.approx(4.0 * 0.5 * more, rel=0.02)
+
+
+def test_a_total_that_was_asked_for_stays_when_noise_is_shared():
+    for epsilon in (0.5, 4.0, math.inf):
+        shared = skellam(40, 2000, epsilon=epsilon, clip=0.5).shared(5, epsilon)
+        assert shared.epsilon_after(shared.releases) <= epsilon
+        if epsilon < math.inf:
+            assert shared.epsilon_after(shared.releases) == pytest.approx(epsilon, rel=1e-4)
+            shared.cross_check()
+
+
+@pytest.mark.parametrize(("unit", "times"), [("record", 100), ("holder", 1)])
+def test_a_gradient_is_in_a_sum_once_for_each_of_its_units(unit, times):
+    shared = skellam(10, 3, epsilon=math.inf, clip=0.5, unit=unit).shared(3, math.inf)
+    rows = np.array([[0.25, -0.125, 0.0]], np.float32)
+    steps = shared.in_steps(rows, [bytes(32)], [100])
+    np.testing.assert_allclose(steps * shared.step, rows * times, atol=shared.step)
+    assert rows.tolist() == [[0.25, -0.125, 0.0]]
+
+
+def test_a_share_that_no_grid_can_hold_is_refused():
+    shared = skellam(10, 3, noise_multiplier=1e-5, clip=0.5).shared(3, None)
+    with pytest.raises(ValueError, match=r"privacy.noise_multiplier: 1e-05 is too small for the"):
+        shared.in_steps(np.zeros((1, 3), np.float32), [bytes(32)], [1000])

@@ -145,3 +145,18 @@ def test_whole_numbers_cost_at_most_three_times_what_normal_numbers_cost():
 
     normal, whole = (m(100, 30_000, noise_multiplier=20.0, clip=1.0) for m in (gaussian, skellam))
     assert fastest(whole) <= 3 * fastest(normal)
+
+
+@pytest.mark.parametrize("shares", [2, 7, 200])
+def test_noise_in_many_shares_costs_what_noise_in_one_piece_costs(shares):
+    one = skellam_epsilon(20.0, 30_000, 100, 1e-5)
+    many = skellam_epsilon(20.0, 30_000, 100, 1e-5, shares)
+    assert many == pytest.approx(one, rel=2e-3)
+    assert many < skellam_rdp_epsilon(20.0, 30_000, 100, 1e-5, shares) < 1.12 * many
+
+
+def test_no_draw_beyond_thirteen_deviations_changes_a_sum_of_two_within_ten():
+    # given a sum at 10 of its deviations, each draw is at 10 / sqrt(2), give or take 1 / sqrt(2)
+    beyond = stats.norm.sf((13 - 10 / math.sqrt(2)) * math.sqrt(2))
+    assert 2 * beyond < 2.0**-48
+    assert skellam_epsilon(0.9, 10, 1, 1e-5, 2) == math.inf
