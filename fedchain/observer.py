@@ -33,7 +33,7 @@ class Released:
     """A message that has left a holder; only the simulator knows who sent it."""
 
     holder: int
-    """The data holder."""
+    """The data holder, or the group."""
     id: bytes
     """Id of what it sent, 32 bytes."""
     parent: bytes
@@ -48,6 +48,8 @@ class Released:
     """Releases of the holder up to and with this one."""
     epsilon: float | None
     """The holder's tight total after this release."""
+    members: int = 1
+    """Holders whose gradients are in it."""
 
 
 class Observer:
@@ -223,4 +225,5 @@ def _record(
         epsilon=released.epsilon,
         attack=released.attack,
         late=late,
+        members=released.members,
     )

@@ -12,6 +12,7 @@ from fedchain.ledger.message import Message, identity_of, message_id
 from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.state import State
 from fedchain.ledger.store import Store
+from fedchain.nodes.attendance import Attendance, attendance_of, behind
 from fedchain.nodes.cohort import Cohort
 from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked, Spoken
@@ -69,6 +70,11 @@ class Releases:
         """Note that a holder computes its gradient now: those who do are computed together."""
         self._cohort.expect(self._asked(holder, parent, round_))
 
+    def attend(self, holder: int, parent: bytes, round_: int, attempt: int) -> Attendance:
+        """Return how an attempt at a message goes, which only a group can fail at."""
+        occasion = self._asked(holder, parent, round_).occasion
+        return attendance_of(self._world.scenario.nodes.groups, occasion, attempt)
+
     def of(
         self, holder: int, parent: bytes, round_: int
     ) -> tuple[tuple[Message, ...], list[Released]]:
@@ -90,13 +96,14 @@ class Releases:
         if self._clips is not None:
             self._clips.made(holder, parent)
         byzantine, seed = self._world.byzantine, self._world.scenario.seed
-        attack, _ = byzantine.attack_of(holder, round_)
+        members = behind(self._world.scenario.nodes, asked.occasion)
+        attack = byzantine.attacks_behind(members, round_)
         said = tuple(under_names(message, byzantine.names_of(holder, round_), seed, holder))
         count = self.budget(holder).releases + 1
         epsilon = finite(self._world.mechanism.epsilon_after(count))
+        cost = count, epsilon, len(members)
         return said, [
-            Released(holder, message_id(m), parent, round_, m.norm, attack, count, epsilon)
-            for m in said
+            Released(holder, message_id(m), parent, round_, m.norm, attack, *cost) for m in said
         ]
 
     def _asked(self, holder: int, parent: bytes, round_: int) -> Asked:

@@ -264,6 +264,7 @@ class Simulation:
             lambda round_: world.sampling.holders_of(round_)[seat],
             self._releases.budget,
             self._releases.begin,
+            self._releases.attend,
             self._release,
             world.scenario.rounds,
             len(world.compute) - 1,

@@ -23,7 +23,7 @@ from fedchain.nodes.hashing import hashing_seconds
 from fedchain.nodes.identity import Identities
 from fedchain.nodes.light_client import KEPT_HEIGHTS
 from fedchain.nodes.sampling import Sampling
-from fedchain.privacy.mechanisms import Mechanism, mechanisms
+from fedchain.privacy.mechanisms import Mechanism, Skellam, mechanisms
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.transition import canonical_json, check_quorum
@@ -94,7 +94,7 @@ def world_of(scenario: Scenario) -> World:
     model = task.model()
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
     sampling = sampling_of(scenario)
-    mechanism = mechanisms.build(scenario.privacy, sampling.most_releases, len(state.weights))
+    mechanism = mechanism_of(scenario, len(state.weights))
     identities = Identities(seed, sampling, nodes.identity == "registered")
     work = works.build(scenario.ledger.work)
     rules = Rules(
@@ -169,7 +169,25 @@ def keeping_of(scenario: Scenario) -> Keeping:
 def sampling_of(scenario: Scenario) -> Sampling:
     """Return who is asked in which round."""
     nodes = scenario.nodes
-    return Sampling(scenario.seed, nodes.holders, nodes.asked, scenario.rounds)
+    return Sampling(scenario.seed, nodes.speakers, nodes.asked, scenario.rounds)
+
+
+def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
+    """Solve the noise for the whole run: of each holder, or in the shares of a group.
+
+    Args:
+        scenario: checked.
+        dimension: of a gradient.
+
+    Raises:
+        ValueError: parameters that only the mechanism can judge.
+    """
+    part, groups = scenario.privacy, scenario.nodes.groups
+    mechanism = mechanisms.build(part, sampling_of(scenario).most_releases, dimension)
+    if groups is None:
+        return mechanism
+    assert isinstance(mechanism, Skellam)
+    return mechanism.shared(groups.counted_on, part.parameters["epsilon"])
 
 
 def quorum_of(scenario: Scenario) -> int:

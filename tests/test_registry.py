@@ -42,7 +42,7 @@ def add(
     left: "NotImported",  # noqa: F821 - what the simulator gives is not the YAML's business
     *,
     keep: Annotated[
-        int, Field(ge=1), AtMost("nodes.asked", "the number of holders asked in a round")
+        int, Field(ge=1), AtMost("nodes.asked", "the number of holders or groups asked in a round")
     ] = 1,
     mode: Literal["fast", "exact"] = "fast",
     share: Annotated[float, Field(gt=0, allow_inf_nan=True)] | Literal["auto"] = "auto",
@@ -126,7 +126,8 @@ def test_bounds_across_the_scenario_are_found():
     (bound,) = bounded(part, rules, ("rule",))
     assert bound.problem(9) is None
     assert bound.problem(8) == Problem(
-        ("rule", "keep"), "must be between 1 and 8 (the number of holders asked in a round), got 9"
+        ("rule", "keep"),
+        "must be between 1 and 8 (the number of holders or groups asked in a round), got 9",
     )
 
 

@@ -20,7 +20,7 @@ def trimmed_mean(
     norms: Vector,
     *,
     trim: Annotated[
-        int, Field(ge=0), AtMost("nodes.asked", "the number of holders asked in a round")
+        int, Field(ge=0), AtMost("nodes.asked", "the number of holders or groups asked in a round")
     ],
     scale: Scale = "restore",
 ) -> Aggregate:

@@ -23,10 +23,10 @@ def krum(
     norms: Vector,
     *,
     byzantine: Annotated[
-        int, Field(ge=0), AtMost("nodes.asked", "the number of holders asked in a round")
+        int, Field(ge=0), AtMost("nodes.asked", "the number of holders or groups asked in a round")
     ],
     keep: Annotated[
-        int, Field(ge=1), AtMost("nodes.asked", "the number of holders asked in a round")
+        int, Field(ge=1), AtMost("nodes.asked", "the number of holders or groups asked in a round")
     ] = 1,
     scale: Scale = "restore",
 ) -> Aggregate:

@@ -20,7 +20,7 @@ def l_nearest(
     norms: Vector,
     *,
     keep: Annotated[
-        int, Field(ge=1), AtMost("nodes.asked", "the number of holders asked in a round")
+        int, Field(ge=1), AtMost("nodes.asked", "the number of holders or groups asked in a round")
     ],
     scale: Scale = "restore",
 ) -> Aggregate:

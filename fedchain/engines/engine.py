@@ -17,8 +17,9 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
-from fedchain.nodes.speakers import Asked, Speakers, Spoken
-from fedchain.privacy.mechanisms import Mechanism
+from fedchain.nodes.group import GroupSpeakers
+from fedchain.nodes.speakers import Asked, Speakers, Spoken, Voices
+from fedchain.privacy.mechanisms import Mechanism, Skellam
 from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
 
@@ -78,10 +79,13 @@ class Source:
         task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
         return CohortGradients(task, mechanism.clip, mechanism.unit)
 
-    def speakers(self, device: str) -> Speakers:
-        """Return the holders as one worker has them, on ``auto``, ``cpu`` or ``cuda``."""
-        gradients = self.gradients.on(placed(device))
-        return Speakers(gradients, self.scenario, gradients.task, self.mechanism)
+    def speakers(self, device: str) -> Voices:
+        """Return those who are asked as one worker has them, on ``auto``, ``cpu`` or ``cuda``."""
+        gradients, groups = self.gradients.on(placed(device)), self.scenario.nodes.groups
+        if groups is None:
+            return Speakers(gradients, self.scenario, gradients.task, self.mechanism)
+        assert isinstance(self.mechanism, Skellam)
+        return GroupSpeakers(gradients, self.scenario, groups, gradients.task, self.mechanism)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
@@ -120,27 +124,32 @@ def at_work(
         ScenarioError: the device is not there.
     """
     method, dimension = source.gradients.method, source.gradients.dimension
+    groups = source.scenario.nodes.groups
+    members = groups.size if groups else 1
     try:
         engine = engines.build(part, source)
     except ValueError as error:
         raise ScenarioError([], str(error)) from error
     log.info("%d weights, gradients by %s, engine %s", dimension, method, part.plain())
     with contextlib.closing(engine):
-        yield lambda weights, asked: engine.map(weights, cut(asked, method, dimension))
+        yield lambda weights, asked: engine.map(weights, cut(asked, method, dimension, members))
 
 
-def cut(asked: Sequence[Asked], method: Method, dimension: int) -> list[list[Asked]]:
+def cut(
+    asked: Sequence[Asked], method: Method, dimension: int, members: int = 1
+) -> list[list[Asked]]:
     """Cut a cohort into chunks.
 
     The cut follows from cohort and model alone, so that the messages have the same bits however
     many workers there are. The number of chunks is even where it can be: cores come in pairs.
 
     Args:
-        asked: the holders.
+        asked: the holders, or groups.
         method: how their gradients are found.
         dimension: of a gradient.
+        members: holders behind each of those who are asked.
     """
-    count = math.ceil(len(asked) / together(method, dimension))
+    count = math.ceil(len(asked) / max(1, together(method, dimension) // members))
     count = min(len(asked), count + count % 2)
     return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
 

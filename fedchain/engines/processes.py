@@ -11,9 +11,9 @@ from itertools import repeat
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
 from fedchain.machine import keep_freed_memory, one_thread, prepare
-from fedchain.nodes.speakers import Asked, Speakers, Spoken
+from fedchain.nodes.speakers import Asked, Spoken, Voices
 
-_speakers: list[Speakers] = []
+_speakers: list[Voices] = []
 """In a worker: what it was made of. A pool has no other place for it."""
 
 

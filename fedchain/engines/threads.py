@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
 from fedchain.machine import keep_freed_memory, one_thread
-from fedchain.nodes.speakers import Asked, Speakers, Spoken
+from fedchain.nodes.speakers import Asked, Spoken, Voices
 
 
 @engines
@@ -29,8 +29,8 @@ def threads(source: Source, *, workers: Workers = None, device: Device = "auto")
 class Threads:
     """A pool of threads."""
 
-    def __init__(self, speakers: Speakers, workers: int) -> None:
-        self._free: SimpleQueue[Speakers] = SimpleQueue()
+    def __init__(self, speakers: Voices, workers: int) -> None:
+        self._free: SimpleQueue[Voices] = SimpleQueue()
         for each in (speakers, *(speakers.twin() for _ in range(workers - 1))):
             self._free.put(each)
         self._pool = ThreadPoolExecutor(workers, "speakers", initializer=one_thread)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class Byzantine:
             if attack.active(round_):
                 return attack.part.kind, functools.partial(attacks.build, attack.part)
         return "", None
+
+    def attacks_behind(self, holders: Iterable[int], round_: int) -> str:
+        """Return the names of the attacks in a message of these holders, or nothing."""
+        return ", ".join(sorted({self.attack_of(holder, round_)[0] for holder in holders} - {""}))
 
     def names_of(self, holder: int, round_: int) -> int:
         """Return under how many names a holder speaks in a round."""

@@ -1,5 +1,7 @@
 """The data holder: follows the head, and releases one private gradient for each head it sees.
 
+Where holders form groups it is a group that does so: to the chain a group is a holder.
+
 It listens through a seat of the network. Where everybody is asked in every round a seat is one
 holder for good; where cohorts are sampled another holder sits there in every round.
 """
@@ -12,12 +14,14 @@ from dataclasses import dataclass
 from fedchain.events import Send
 from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.message import Message
+from fedchain.nodes.attendance import Attendance
 from fedchain.nodes.findings import Objection
 from fedchain.nodes.light_client import LightClient
 from fedchain.privacy.budget import Budget
 
 BUDGET_SPENT = "privacy budget spent"
 NO_DIRECTION = "gradient is zero or not finite"
+TOO_FEW = "too few members of the group"
 KEPT_OBJECTIONS = 64
 """Objections of one full node that count, its latest: it pushes out nobody's but its own."""
 GRADIENT_S = 1.0
@@ -25,6 +29,8 @@ GRADIENT_S = 1.0
 
 Begin = Callable[[int, bytes, int], None]
 """Told of (holder, parent, round) whose gradient will be asked for."""
+Attend = Callable[[int, bytes, int, int], Attendance]
+"""(holder, parent, round, number of the attempt) to how the attempt at a message goes."""
 Release = Callable[[int, bytes, int], Sequence[Message]]
 """(holder, parent, round) to the signed message, of a Sybil to several; none if there is no
 direction to send."""
@@ -36,6 +42,8 @@ class GradientDone:
 
     parent: bytes
     """Hash of the block whose weights it was computed at."""
+    attempt: int = 1
+    """Number of the attempt to send it, which only a group may have to repeat."""
 
 
 class DataHolder:
@@ -48,6 +56,7 @@ class DataHolder:
         holder_at: Callable[[int], int],
         budget_of: Callable[[int], Budget],
         begin: Begin,
+        attend: Attend,
         release: Release,
         rounds: int,
         judges: int,
@@ -60,6 +69,7 @@ class DataHolder:
             holder_at: round to the holder that sits here.
             budget_of: holder to its releases, each counted, on whatever seat it made them.
             begin: told when a gradient will be asked for.
+            attend: tells how an attempt goes.
             release: makes the message.
             rounds: highest block.
             judges: full nodes that can object to a block: all but its maker. A header that most
@@ -71,7 +81,8 @@ class DataHolder:
         self.silent: dict[int, str] = {}
         """Who did not speak here when it should have, and the last reason why."""
         self._holder_at, self._budget_of = holder_at, budget_of
-        self._begin, self._release, self._rounds = begin, release, rounds
+        self._begin, self._attend, self._release = begin, attend, release
+        self._rounds = rounds
         self._judges = judges
         self._objections: dict[int, dict[bytes, None]] = {}
 
@@ -96,8 +107,8 @@ class DataHolder:
                 return self.start()
             case Objection() if self._refuse(payload):
                 return self.start()
-            case GradientDone(parent=parent) if parent == self.client.head:
-                return self._speak(parent)
+            case GradientDone(parent=parent, attempt=attempt) if parent == self.client.head:
+                return self._speak(parent, attempt)
             case _:
                 return []
 
@@ -111,16 +122,28 @@ class DataHolder:
         objectors = sum(name in said for said in self._objections.values())
         return 2 * objectors > self._judges and self.client.refuse(name)
 
-    def _speak(self, parent: bytes) -> list[Send]:
+    def _speak(self, parent: bytes, attempt: int) -> list[Send]:
         round_ = self.client.height + 1
         holder = self._holder_at(round_)
         budget = self._budget_of(holder)
         if not budget.allows(parent):
             self.silent[holder] = BUDGET_SPENT
             return []
+        attendance = self._attend(holder, parent, round_, attempt)
+        if not attendance.opens:
+            return self._repeat(holder, parent, budget, attendance)
         messages = self._release(holder, parent, round_)
         if not messages:
             self.silent[holder] = NO_DIRECTION
             return []
         budget.spend(parent)
         return [Send(message, "compute") for message in messages]
+
+    def _repeat(self, holder: int, parent: bytes, budget: Budget, failed: Attendance) -> list[Send]:
+        """Count an attempt that failed after its members had said their shares; try again."""
+        if failed.counts:
+            budget.spend(parent + bytes([failed.number]))
+        if failed.again_s is None:
+            self.silent[holder] = TOO_FEW
+            return []
+        return [Send(GradientDone(parent, failed.number + 1), self.node, failed.again_s)]

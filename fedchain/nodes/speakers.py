@@ -55,7 +55,7 @@ class Gradients(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """A holder that is to speak."""
+    """A holder, or a group of them, that is to speak."""
 
     occasion: Occasion
     """When, and about which weights."""
@@ -75,6 +75,16 @@ class Spoken:
     """What it took, by stage."""
     clips: tuple[float, ...] = ()
     """The clip that each release leads to, where clips follow a quantile."""
+
+
+class Voices(Protocol):
+    """Whoever is asked, as one worker has them: holders, or groups of them."""
+
+    def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
+        """Return what they say at the weights (d,)."""
+
+    def twin(self) -> Voices:
+        """Return another one for another thread."""
 
 
 class Speakers:

@@ -51,7 +51,7 @@ class MessageRecord:
     block: str
     """Hash of the block that carries it, or of its parent if none does."""
     holder: int
-    """The data holder."""
+    """The data holder, or the group where holders form groups."""
     id: str
     """Message id, hexadecimal."""
     norm: float
@@ -68,6 +68,8 @@ class MessageRecord:
     """The attack behind it, or empty."""
     late: bool
     """Whether no block of the main chain carries it."""
+    members: int
+    """Holders whose gradients are in it: 1, or those of a group that were not lost."""
 
 
 @dataclass(frozen=True)

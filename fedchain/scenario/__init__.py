@@ -1,5 +1,6 @@
 """The scenario: one strict YAML file, checked, frozen, and able to say where each value is from."""
 
+from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import (
@@ -18,6 +19,7 @@ __all__ = [
     "Attack",
     "Evaluate",
     "Gossip",
+    "Groups",
     "LedgerSettings",
     "Misconduct",
     "Nodes",

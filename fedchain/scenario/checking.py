@@ -22,6 +22,7 @@ from fedchain.registry import (
     within,
 )
 from fedchain.scenario.attacking import Misbehaving, attack_problems, check_attacks, family_of
+from fedchain.scenario.groups import group_problems
 from fedchain.scenario.overriding import parse_path, put_all
 from fedchain.scenario.sections import (
     MAX_ASKED,
@@ -82,7 +83,7 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
     problems += _disk_problems(values.get("disk"))
     problems += [*_asked_problems(values), *_partition_problems(values.get("gossip"))]
-    problems += attack_problems(values, attacks)
+    problems += [*attack_problems(values, attacks), *group_problems(values, attacks)]
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
 
@@ -155,11 +156,11 @@ def _partition_problems(gossip: Gossip | None) -> Iterator[Problem]:
 def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
     if nodes is None:
         return
-    if nodes.cohort is None and nodes.holders > MAX_ASKED:
+    if nodes.cohort is None and nodes.speakers > MAX_ASKED:
         words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
         yield Problem(("nodes", "holders"), f"{words} asks fewer), got {nodes.holders}")
-    if nodes.cohort is not None and nodes.cohort > nodes.holders:
-        words = f"must be between 1 and {nodes.holders} (the number of holders)"
+    if nodes.cohort is not None and nodes.cohort > nodes.speakers:
+        words = f"must be between 1 and {nodes.speakers} (the number of {nodes.speaker}s)"
         yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
 
 

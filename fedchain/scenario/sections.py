@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr
 
 from fedchain.registry import FAMILIES, Part, Section, Where
+from fedchain.scenario.groups import Groups
 
 MAX_HOLDERS = 10_000_000
 """Most registered holders; only those asked in a round cost memory and time."""
@@ -39,7 +40,10 @@ class Nodes(Section):
     holders: Annotated[int, Field(ge=0, le=MAX_HOLDERS)] = 0
     """Number of data holders; 0 where nothing is learned."""
     cohort: Annotated[int, Field(ge=1, le=MAX_ASKED)] | None = None
-    """Number of holders asked in each round, drawn anew each time; null: all of them."""
+    """Number of holders, or groups, asked in each round, drawn anew each time; null: all."""
+    groups: Groups | None = None
+    """Groups whose members add up their gradients unseen and speak as one; null: each speaks for
+    itself."""
     compute: (
         Annotated[int, Field(ge=1, le=MAX_MINERS)]
         | Annotated[tuple[Miner, ...], Field(min_length=1, max_length=MAX_MINERS)]
@@ -51,9 +55,24 @@ class Nodes(Section):
     """What follows a spent privacy budget: its holder is silent from then on, or the run stops."""
 
     @property
+    def speaker(self) -> str:
+        """What speaks on the chain, in a word."""
+        return "holder" if self.groups is None else "group"
+
+    @property
+    def speakers(self) -> int:
+        """Number of those who may speak on the chain: the holders, or their groups."""
+        return self.holders if self.groups is None else self.holders // self.groups.size
+
+    @property
     def asked(self) -> int:
-        """Number of holders asked in a round, and of their seats in the network."""
-        return self.holders if self.cohort is None else self.cohort
+        """Number of speakers asked in a round, and of their seats in the network."""
+        return self.speakers if self.cohort is None else self.cohort
+
+    def members_of(self, speaker: int) -> range:
+        """Return the holders behind a speaker: itself, or the members of its group."""
+        alone = range(speaker, speaker + 1)
+        return alone if self.groups is None else self.groups.members_of(speaker)
 
     @property
     def miners(self) -> int:

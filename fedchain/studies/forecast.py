@@ -13,7 +13,7 @@ from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.library import kept
 from fedchain.nodes.hashing import hashing_words
 from fedchain.privacy.guarantee import figures, guarantee, warnings_for
-from fedchain.privacy.mechanisms import Mechanism, mechanisms
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
 from fedchain.statements import peak_rss_mb
@@ -28,7 +28,7 @@ from fedchain.studies.costs import (
     wire_bytes,
 )
 from fedchain.studies.counting import configuration, learning
-from fedchain.world import expected_hashing_s, sampling_of
+from fedchain.world import expected_hashing_s, mechanism_of, sampling_of
 
 COUNTED = 1000
 """Holders whose records are counted; of more, so many evenly spread ones."""
@@ -152,7 +152,7 @@ def forecast(scenario: Scenario) -> Forecast:
     task, examples, held_out = _sample(scenario)
     size, most = dimension(layout(task.model())), sampling_of(scenario).most_releases
     try:
-        mechanism = mechanisms.build(scenario.privacy, most, size)
+        mechanism = mechanism_of(scenario, size)
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
     private, nodes, first = math.isfinite(mechanism.clip), scenario.nodes, task.holders[0]

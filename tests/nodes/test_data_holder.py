@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from fedchain.ledger.block import Block
+from fedchain.nodes.attendance import Attendance
 from fedchain.nodes.data_holder import (
     BUDGET_SPENT,
     GRADIENT_S,
@@ -48,6 +49,7 @@ def holder():
         lambda round_: 40 + round_ % 2,
         budgets.__getitem__,
         lambda *at: begun.append(at),
+        lambda *_: Attendance(),
         lambda *_: ["message"],
         5,
         2,

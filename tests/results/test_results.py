@@ -34,7 +34,7 @@ from fedchain.results.tables import (
 )
 
 ROUND = RoundRecord(1, 1, "aa", 0, 1.5, 3, 2, 1, 0, 0.5, 1, 0, 0, {"iou": 0.5}, {"work": 0.25})
-MESSAGE = MessageRecord(1, "aa", 2, "m2", 1.5, 0.25, True, "", 0.5, "", False)
+MESSAGE = MessageRecord(1, "aa", 2, "m2", 1.5, 0.25, True, "", 0.5, "", False, 1)
 
 
 def event(number: int, block: str = "") -> dict[str, object]:

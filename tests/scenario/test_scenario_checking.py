@@ -62,7 +62,7 @@ BAD = {
     "keep above the cohort": (
         "  holders: 20",
         "  holders: 20\n  cohort: 13",
-        "keep: must be between 1 and 13 (the number of holders asked in a round), got 14",
+        "keep: must be between 1 and 13 (the number of holders or groups asked in a round), got 14",
     ),
     "more holders than a round can ask": (
         "  holders: 20",
