@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 from fedchain.randomness import digest  # noqa: E402
 from fedchain.secure_aggregation.assembler import Step, summed  # noqa: E402
 from fedchain.secure_aggregation.masks import Words, key_of, public_of  # noqa: E402
-from fedchain.secure_aggregation.member import Member, Session  # noqa: E402
+from fedchain.secure_aggregation.member import Member, Session, sent_bytes  # noqa: E402
 
 SIZES = (5, 10, 20, 50, 100)
 LOST = 3
@@ -45,7 +45,9 @@ def main() -> None:
     print(f"{'':28}{'ms':>8}  plain sums")
     for name, ms in times.items():
         print(f"{name:28}{ms:8.1f}{ms / times['plain sum']:12.0f}")
-    print(f"a member sends {8 * asked.dimension / 1e3:.0f} kB of words, and 82 bytes to each other")
+    for size in SIZES[:2]:
+        sent = sent_bytes(size, asked.dimension)
+        print(f"of a group of {size} each member sends {sent / 1e3:.1f} kB")
 
 
 def measured(holders: int, dimension: int, tries: int) -> dict[str, float]:

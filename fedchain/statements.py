@@ -9,7 +9,7 @@ import math
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.observer import finite
-from fedchain.privacy.guarantee import figures, guarantee, warnings_for
+from fedchain.privacy.guarantee import Sharing, figures, guarantee, warnings_for
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
-from fedchain.scenario import digest, plain
+from fedchain.scenario import Groups, Scenario, digest, plain
 from fedchain.timing import STAGES
 from fedchain.world import World
 
@@ -125,12 +126,13 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
     """
     if not world.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
-    mechanism, holders = world.mechanism, range(world.scenario.nodes.holders)
-    made = np.array([releases.get(holder, 0) for holder in holders])
-    worst, sampled = int(made.max()), world.scenario.nodes.asked < len(holders)
+    mechanism, nodes = world.mechanism, world.scenario.nodes
+    by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
+    made = np.repeat(by_speaker, len(nodes.members_of(0)))  # a group's are those of each member
+    worst, words = int(made.max()), guarantee_of(world.scenario, mechanism, world.task.record)
     counts = np.array([records.count for records in world.task.holders])
     return {
-        "guarantee": guarantee(mechanism, worst, world.task.record, sampled=sampled),
+        "guarantee": words(worst),
         "warnings": warnings_for(mechanism, counts.tolist()),
         "figures": figures(mechanism, worst),
         "mechanism": mechanism.name,
@@ -142,6 +144,7 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "clip": finite(mechanism.clip),
         "clip_quantile": mechanism.clip_quantile,
         "delta": mechanism.delta,
+        "groups": in_groups(nodes.groups),
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
         "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
@@ -151,6 +154,37 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "on_exhausted": world.scenario.nodes.on_exhausted,
         "worst_holder": int(made.argmax()),
     }
+
+
+def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Callable[[int], str]:
+    """Return what a number of releases promises, in words.
+
+    Args:
+        scenario: says who speaks, alone or in groups.
+        mechanism: the noise, solved.
+        record: what one record is, in a word.
+    """
+    nodes, groups = scenario.nodes, scenario.nodes.groups
+    sharing = None
+    if groups is not None:
+        sharing = Sharing(groups.size, groups.honest_members, groups.dropouts)
+    sampled = nodes.asked < nodes.speakers
+    return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, sharing=sharing)
+
+
+def in_groups(groups: Groups | None) -> dict[str, int] | None:
+    """Return the numbers behind a shared guarantee; None where holders speak for themselves."""
+    return (
+        groups
+        if groups is None
+        else {
+            "size": groups.size,
+            "honest": groups.honest_members,
+            "dropouts": groups.dropouts,
+            "threshold": groups.threshold,
+            "counted_on": groups.counted_on,
+        }
+    )
 
 
 def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:

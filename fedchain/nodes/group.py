@@ -151,7 +151,8 @@ class GroupSpeakers:
 
 def _session(occasion: Occasion, groups: Groups, number: int) -> Session:
     """Return the session of an attempt; everybody can compute its name."""
-    names = occasion.chain_id, occasion.parent, b"%d:%d" % (occasion.holder, number)
+    numbers = b"%d:%d:%d" % (occasion.round, occasion.holder, number)
+    names = occasion.chain_id, occasion.parent, numbers
     holders = groups.members_of(occasion.holder)
     channels = tuple(_public_channel(occasion.seed, holder) for holder in holders)
     return Session(hashlib.sha256(b"".join(names)).digest(), channels, groups.threshold)

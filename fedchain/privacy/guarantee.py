@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fedchain.privacy.mechanisms import Mechanism
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """What is assumed of the members of a group that share their noise."""
+
+    members: int
+    """Of a group."""
+    honest: int
+    """Of them, that are assumed to be honest."""
+    dropouts: int
+    """Of them, that a sum can do without."""
+
+    @property
+    def counted_on(self) -> int:
+        """Honest members in every sum: theirs is the noise that the guarantee counts."""
+        return self.honest - self.dropouts
+
+
 def guarantee(
-    mechanism: Mechanism, releases: int, record: str = "row", *, sampled: bool = False
+    mechanism: Mechanism,
+    releases: int,
+    record: str = "row",
+    *,
+    sampled: bool = False,
+    sharing: Sharing | None = None,
 ) -> str:
     """Say what a run promises, to whom, and when it does not hold.
 
@@ -18,6 +41,7 @@ def guarantee(
         releases: releases of the holder that made the most, forks included.
         record: what one record is, in words: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
+        sharing: what is assumed of groups; None: each holder speaks, and adds noise, for itself.
 
     Returns:
         One paragraph.
@@ -43,9 +67,9 @@ def guarantee(
         )
     return (
         f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {mechanism.delta:g})-"
-        f"differentially private, one {neighbour} added or removed, against anyone who reads "
-        "every message of the run, included in a block or not, over the "
-        f"{releases} releases of the holder that made the most. {asked if sampled else ''}{drawn}"
+        f"differentially private, one {neighbour} added or removed, against {_whom(sharing)}, over "
+        f"the {releases} releases of the {'group' if sharing else 'holder'} that made the most. "
+        f"{asked if sampled else ''}{drawn}{_shared(sharing)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
         f"It holds if the holder clipped {_clipped(mechanism)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
@@ -73,6 +97,29 @@ def figures(mechanism: Mechanism, releases: int) -> str:
     if mechanism.pure_total is None:
         return f"{single:.4g} per release (at delta), no pure total, {tight}"
     return f"{single:.4g} per release (pure), pure total {single * releases:.4g}, {tight}"
+
+
+def _whom(sharing: Sharing | None) -> str:
+    readers = "anyone who reads every message of the run, included in a block or not"
+    if sharing is None:
+        return readers
+    colluding = sharing.members - sharing.honest
+    others = f" and up to {colluding} of the other members of its group" if colluding else ""
+    return f"{readers}: compute nodes, readers of the chain, the assembler of its group{others}"
+
+
+def _shared(sharing: Sharing | None) -> str:
+    """Say what a group's guarantee rests on."""
+    if sharing is None:
+        return ""
+    return (
+        f"Holders speak in groups of {sharing.members}, of which only the sum is seen. The noise "
+        f"is shared: it suffices if {sharing.honest} members of the group are honest, "
+        f"{sharing.dropouts} of whom may be lost, so that {sharing.counted_on} of them carry it; "
+        "fewer honest ones, and the guarantee is weaker. No holder is protected by noise of its "
+        "own alone: the assembler must name the same members to all, and the masks (X25519, "
+        "AES-256) must hold. "
+    )
 
 
 def _clipped(mechanism: Mechanism) -> str:

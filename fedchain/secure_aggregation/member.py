@@ -22,6 +22,9 @@ from fedchain.secure_aggregation.masks import (
 )
 from fedchain.secure_aggregation.shamir import SHARE_BYTES, polynomial, share_at
 
+_TAG_BYTES = 16
+"""What a seal adds to a letter."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -183,6 +186,18 @@ class Member:
         """Return what seals letters between two members in this session."""
         shared = agreed_for_good(self._channel, self._session.channels[other - 1])
         return ChaCha20Poly1305(derived(shared, b"shares", self._session.name))
+
+
+def sent_bytes(members: int, dimension: int) -> int:
+    """Return what a member sends in a session in which nobody is lost.
+
+    A mask key, sealed shares for each other member, its numbers, and a share of each seed.
+
+    >>> sent_bytes(5, 30_000)
+    240525
+    """
+    sealed = 2 * SHARE_BYTES + _TAG_BYTES
+    return 32 + (members - 1) * sealed + 8 * dimension + members * SHARE_BYTES
 
 
 def pair_seed(session: Session, secret: X25519PrivateKey, mask_key: bytes) -> bytes:

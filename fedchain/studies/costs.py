@@ -172,7 +172,7 @@ class Configuration:
     """A round, counted: everything that its cost depends on."""
 
     holders: int
-    """Holders asked in a round, K."""
+    """Holders, or groups of them, asked in a round, K."""
     learning: Learning
     """What each of them computes."""
     private: bool
@@ -193,6 +193,8 @@ class Configuration:
     """Leading zero bits of a block's hash."""
     measured_every: int
     """Rounds between two measurements."""
+    members: int = 1
+    """Holders behind a message, m: of a group, or 1."""
 
     @property
     def dimension(self) -> int:
@@ -208,7 +210,9 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
     chunk; noise K d; quantising K d; hashing K d bytes / P; signing K / P; checks K d and K / P
     verifications, once for all nodes; aggregation K d; update and its hash: arrays of the state
     times d; 2^bits tries and more (``attempts``); deliveries; measuring, which takes one of the
-    P cores from the next gradients. The ledger is written while the round goes on: its arithmetic
+    P cores from the next gradients. Of groups of m there are K m gradients and noises, and
+    K m (m - 1) masks, each about a signature and 8 d bytes of a hash. The ledger is written
+    while the round goes on: its arithmetic
     takes one of the P cores, and what it takes longer than everything else is waited for.
 
     Args:
@@ -216,12 +220,14 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
         rates: of the machine.
     """
     many, d, k = asked.holders * asked.dimension, asked.dimension, asked.holders
+    m = asked.members
     cores = min(asked.workers, rates.cores)
     slower = rates.cores / cores
     gradient = rates.gradients[asked.learning.method].seconds(asked.learning.gradient)
     spent = {
-        "gradients": slower * idle(asked, cores) * k * gradient,
-        "noise": slower * many * rates.noise * asked.private,
+        "gradients": slower * idle(asked, cores) * k * m * gradient,
+        "noise": slower * many * m * rates.noise * asked.private,
+        "masks": k * m * (m - 1) * (8 * d * rates.hash + rates.sign) / cores,
         "quantise": slower * many * rates.quantise,
         "hash and sign": k * (d * asked.storage * rates.hash + rates.sign) / cores,
         "check": slower * many * rates.check + k * rates.verify / cores,
@@ -237,15 +243,15 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
     return {**spent, DISK: max(0.0, written - sum(spent.values()))}
 
 
-def chunks(holders: int, learning: Learning) -> int:
+def chunks(holders: int, learning: Learning, members: int = 1) -> int:
     """Return into how many chunks the engine cuts a cohort."""
     anybody = cast("Sequence[Asked]", range(holders))  # only their number counts
-    return len(cut(anybody, learning.method, learning.dimension))
+    return len(cut(anybody, learning.method, learning.dimension, members))
 
 
 def idle(asked: Configuration, workers: int) -> float:
     """Return how much longer a cohort takes because its chunks do not divide by the workers."""
-    count = chunks(asked.holders, asked.learning)
+    count = chunks(asked.holders, asked.learning, asked.members)
     return math.ceil(count / workers) * workers / count
 
 

@@ -107,4 +107,5 @@ def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Co
         weights=BYTES[ledger.weights],
         difficulty_bits=bits,
         measured_every=scenario.evaluate.every,
+        members=len(nodes.members_of(0)),
     )

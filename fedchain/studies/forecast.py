@@ -12,11 +12,12 @@ from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.library import kept
 from fedchain.nodes.hashing import hashing_words
-from fedchain.privacy.guarantee import figures, guarantee, warnings_for
+from fedchain.privacy.guarantee import figures, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
-from fedchain.statements import peak_rss_mb
+from fedchain.secure_aggregation.member import sent_bytes
+from fedchain.statements import guarantee_of, peak_rss_mb
 from fedchain.studies import rates
 from fedchain.studies.costs import (
     ROUGH,
@@ -111,11 +112,14 @@ class Forecast:
         found, nodes = self.mechanism, self.scenario.nodes
         hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
         who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
-        if nodes.asked < nodes.holders:
+        if nodes.groups:
+            who = f"{who} in {nodes.speakers} groups of {nodes.groups.size}"
+        if nodes.asked < nodes.speakers:
             who = f"{who}, {nodes.asked} of them asked in a round"
-            times = f"{self.most_asked} of {times} that one holder is asked in at most"
+            times = f"{self.most_asked} of {times} that one {nodes.speaker} is asked in at most"
         return [
             ("who", f"{who}, {nodes.miners} compute nodes"),
+            *self._groups(),
             ("model", f"{self.dimension:,} parameters"),
             ("records", f"about {self.records} a holder"),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),
@@ -130,6 +134,20 @@ class Forecast:
             ("on the wire", f"about {wire_bytes(self.asked)['all'] / 1e6:.1f} MB a round"),
             ("memory", f"about {self.memory_mb:.0f} MB"),
             ("disk", f"about {self.disk_mb:.1f} MB"),
+        ]
+
+    def _groups(self) -> list[tuple[str, str]]:
+        groups = self.scenario.nodes.groups
+        if groups is None:
+            return []
+        sent = sent_bytes(groups.size, self.dimension)
+        return [
+            (
+                "groups",
+                f"a sum needs {groups.threshold} of {groups.size} members; noise is calibrated to "
+                f"{groups.counted_on}: {groups.honest_members} honest, less {groups.dropouts} that "
+                f"may be lost; a member sends {sent / 1e3:,.1f} kB to the assembler of its group",
+            )
         ]
 
     def _shares(self) -> str:
@@ -155,20 +173,20 @@ def forecast(scenario: Scenario) -> Forecast:
         mechanism = mechanism_of(scenario, size)
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
-    private, nodes, first = math.isfinite(mechanism.clip), scenario.nodes, task.holders[0]
+    private, first = math.isfinite(mechanism.clip), task.holders[0]
     counted = learning(
         task, mechanism.clip, mechanism.unit, examples * mechanism.sampling_rate, held_out
     )
     asked = configuration(scenario, counted, private=private)
     records, found = math.ceil(examples * first.count / first.examples), rates.here()
-    sampled = nodes.asked < nodes.holders
+    words = guarantee_of(scenario, mechanism, task.record)
     return Forecast(
         scenario=scenario,
         mechanism=mechanism,
         most_asked=most,
         dimension=size,
         records=records,
-        words=guarantee(mechanism, mechanism.releases, task.record, sampled=sampled),
+        words=words(mechanism.releases),
         warnings=tuple(warnings_for(mechanism, [records])),
         asked=asked,
         round_seconds=seconds(asked, found or ROUGH),

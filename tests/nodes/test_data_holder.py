@@ -12,12 +12,14 @@ from fedchain.nodes.data_holder import (
     GRADIENT_S,
     KEPT_OBJECTIONS,
     NO_DIRECTION,
+    TOO_FEW,
     DataHolder,
     GradientDone,
 )
 from fedchain.nodes.findings import Objection
 from fedchain.privacy.budget import Budget
 from fedchain.privacy.mechanisms import gaussian
+from fedchain.secure_aggregation.assembler import Step
 
 
 class Client:
@@ -137,3 +139,49 @@ def test_a_flood_of_objections_is_bounded_and_takes_nobody_elses_voice_away(hold
     assert sum(map(len, holder.node._objections.values())) == KEPT_OBJECTIONS + 1
     assert holder.node.receive(objection(1), 0.3) != []
     assert holder.node.client.head == b"genesis"
+
+
+def failing(number: int, *, counts: bool, last: int = 3) -> Attendance:
+    again = 2.5 if number < last else None
+    return Attendance(number, {1: Step.NUMBERS}, opens=False, counts=counts, again_s=again)
+
+
+def test_a_group_of_which_too_few_are_there_tries_again_and_then_speaks(holder):
+    holder.node._attend = lambda *at: Attendance() if at[-1] == 2 else failing(1, counts=False)
+    (again,) = holder.node.receive(GradientDone(b"genesis"), 1.0)
+    assert (again.payload, again.to, again.after_s) == (GradientDone(b"genesis", 2), 7, 2.5)
+    assert holder.budgets[41].releases == 0
+    (send,) = holder.node.receive(again.payload, 3.5)
+    assert (send.payload, send.to) == ("message", "compute")
+    assert holder.budgets[41].releases == 1
+
+
+def test_an_attempt_that_fails_after_shares_were_said_is_a_release_and_is_counted_once(holder):
+    holder.node._attend = lambda *at: Attendance() if at[-1] == 2 else failing(1, counts=True)
+    for _ in range(2):  # the head went away and came back
+        (again,) = holder.node.receive(GradientDone(b"genesis"), 1.0)
+    assert holder.budgets[41].releases == 1
+    holder.node.receive(again.payload, 3.5)
+    assert holder.budgets[41].releases == 2
+
+
+def test_after_its_last_attempt_a_group_is_silent_and_says_why(holder):
+    holder.node._attend = lambda *at: failing(at[-1], counts=False)
+    assert holder.node.receive(GradientDone(b"genesis", 3), 1.0) == []
+    assert holder.node.silent == {41: TOO_FEW}
+
+
+def test_attempts_end_with_the_budget(holder):
+    holder.node._attend = lambda *at: failing(at[-1], counts=True, last=9)
+    for number in (1, 2, 3):
+        sends = holder.node.receive(GradientDone(b"genesis", number), 1.0)
+    assert sends == []
+    assert holder.node.silent == {41: BUDGET_SPENT}
+    assert holder.budgets[41].releases == 2
+
+
+def test_a_group_that_would_try_again_at_a_head_that_has_gone_does_not(holder):
+    holder.node._attend = lambda *at: failing(at[-1], counts=False)
+    (again,) = holder.node.receive(GradientDone(b"genesis"), 1.0)
+    holder.node.receive(block(b"one", 1), 2.0)
+    assert holder.node.receive(again.payload, 3.5) == []

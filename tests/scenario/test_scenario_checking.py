@@ -51,13 +51,46 @@ BAD = {
     "keep above holders": (
         "keep: 14",
         "keep: 40",
-        "s.yaml:11:38: aggregation.keep: must be between 1 and 20 (the number of holders asked in "
-        "a round), got 40",
+        "s.yaml:11:38: aggregation.keep: must be between 1 and 20 (the number of holders or "
+        "groups asked in a round), got 40",
     ),
     "a cohort above the holders": (
         "  holders: 20",
         "  holders: 20\n  cohort: 21",
         "nodes.cohort: must be between 1 and 20 (the number of holders), got 21",
+    ),
+    "groups that do not divide the holders": (
+        "  holders: 20",
+        "  holders: 20\n  groups: {size: 6, honest: 0.8}",
+        "nodes.groups.size: must divide the number of holders (20), got 6; 2, 4, 5, 10, 20 would",
+    ),
+    "groups without an assumption": (
+        "  holders: 20",
+        "  holders: 20\n  groups: {size: 5}",
+        "nodes.groups.honest: is missing; it has no default",
+    ),
+    "groups whose honest members may all be lost": (
+        "  holders: 20",
+        "  holders: 20\n  groups: {size: 10, honest: 0.3, dropout: 0.3}",
+        "nodes.groups.honest: 3 of 10 members, 3 of whom may be lost, leave no noise in a sum; at "
+        "least 0.4 is allowed",
+    ),
+    "groups that may lose half": (
+        "  holders: 20",
+        "  holders: 20\n  groups: {size: 10, honest: 0.9, dropout: 0.5}",
+        "nodes.groups.dropout: must be at most 0.34, got 0.5",
+    ),
+    "groups with noise that is not whole numbers": (
+        "  holders: 20",
+        "  holders: 20\n  groups: {size: 5, honest: 0.8}",
+        "privacy.kind: must be skellam where holders form groups (whole numbers, whose sums have "
+        "the same law; epsilon .inf for none), got gaussian",
+    ),
+    "more messages to keep than groups": (
+        "  holders: 20",
+        "  holders: 20\n  groups: {size: 5, honest: 0.8}",
+        "aggregation.keep: must be between 1 and 4 (the number of holders or groups asked in a "
+        "round), got 14",
     ),
     "keep above the cohort": (
         "  holders: 20",
@@ -209,6 +242,12 @@ def test_one_compute_node_misbehaves_in_one_way_at_a_time_and_holders_are_others
     assert len(load(write(tmp_path, GOOD + spam)).attacks) == 2
     said = complaint(write(tmp_path, GOOD + spam + lie))
     assert "attacks[2].nodes: compute node 1 is in attacks[1] in round 3 too" in said
+
+
+def test_a_member_of_a_group_has_no_names_of_its_own(tmp_path):
+    grouped = GOOD.replace("  holders: 20", "  holders: 20\n  groups: {size: 5, honest: 0.8}")
+    text = complaint(write(tmp_path, grouped.replace("[18, 19]", "[18, 19], names: 3")))
+    assert "attacks[0].names: must be 1 where holders form groups: a member speaks through" in text
 
 
 def test_one_holder_makes_one_attack_at_a_time(tmp_path):

@@ -1,0 +1,81 @@
+"""Groups that speak about gradients of one's choice, and what their assembler gets to see."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+from small_runs import small
+
+from fedchain.ledger.message import Message
+from fedchain.ledger.signature import public_key_of
+from fedchain.nodes import group
+from fedchain.nodes.group import GroupSpeakers
+from fedchain.nodes.identity import Identity
+from fedchain.nodes.release import Occasion
+from fedchain.nodes.speakers import Asked
+from fedchain.scenario import Scenario
+from fedchain.secure_aggregation import assembler
+from fedchain.world import mechanism_of
+
+SECRET = bytes(range(32))
+IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+SHARED = {"kind": "skellam", "noise_multiplier": 4.0, "delta": 1e-3, "clip": 0.5}
+FIVE = {"size": 5, "honest": 0.8, "dropout": 0.2}
+
+
+def grouped(rounds: int = 6, groups=FIVE, **overrides) -> Scenario:
+    """Return ten holders of the breast cancer table in two groups of five."""
+    values = {
+        "nodes.groups": groups,
+        "privacy": SHARED,
+        "aggregation": {"kind": "mean"},
+        "attacks": [],
+        "ledger.storage": "int32",
+    }
+    return small(rounds, **{**values, **overrides})
+
+
+def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> Asked:
+    """Return a group that is asked."""
+    return Asked(Occasion(0, bytes(32), parent, round_, number), IDENTITY)
+
+
+def speakers(scenario: Scenario, rows, records=None) -> GroupSpeakers:
+    """Return groups whose members have these gradients (holders, d)."""
+    rows = np.asarray(rows, dtype=np.float32)
+    counts = [100] * len(rows) if records is None else records
+    task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in counts])
+    mechanism, groups = mechanism_of(scenario, rows.shape[1]), scenario.nodes.groups
+    return GroupSpeakers(lambda _, who, *__: rows[who], scenario, groups, task, mechanism)
+
+
+def said(made: GroupSpeakers, *groups: Asked) -> list[Message | None]:
+    """Return what groups say."""
+    return list(made(np.zeros(1), groups).messages)
+
+
+def read(message: Message) -> np.ndarray:
+    """Return the numbers of a message."""
+    return message.direction / 2.0**message.exponent * message.norm
+
+
+class Spy:
+    """Remembers the numbers that members put in, and what their assembler gets."""
+
+    def __init__(self, patch) -> None:
+        self.numbers, self.masked, self.openings, self.sessions = [], [], [], []
+        true_summed, true_opened = group.summed, assembler.opened
+
+        def summed(members, session, numbers, lost):
+            self.numbers.append({n: words.copy() for n, words in numbers.items()})
+            self.sessions.append(session)
+            return true_summed(members, session, numbers, lost)
+
+        def opened(session, mask_keys, masked, openings):
+            self.masked.append(masked)
+            self.openings.append((mask_keys, openings))
+            return true_opened(session, mask_keys, masked, openings)
+
+        patch.setattr(group, "summed", summed)
+        patch.setattr(assembler, "opened", opened)
