@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+from command_line import call
 from group_runs import FIVE, SHARED, grouped
 from small_runs import FORKING, SLOW, simulate
 
@@ -38,6 +39,17 @@ def test_the_chain_carries_one_message_a_group_and_verifies(done):
     assert {m["holder"] for m in done.messages} == {0, 1}
     assert all(r["messages"] == 2 for r in done.metrics)
     assert done.verify().ok
+
+
+def test_groups_are_named_as_such_where_a_run_is_looked_into(done):
+    def shown(*asked: str) -> str:
+        made = call("inspect", done.folder, *asked)
+        return made.stdout + made.stderr
+
+    assert "group 1: " in shown("node", "g1")
+    assert "write g3 for group 3" in shown("node", "h1")
+    assert " g0 " in shown("round", "2")
+    assert " g0 " in shown("block", "2")
 
 
 def test_a_message_is_told_with_its_survivors_and_with_the_attack_inside(done):

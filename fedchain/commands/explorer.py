@@ -12,7 +12,7 @@ from rich.table import Table
 from fedchain.commands.formats import Format, table
 from fedchain.commands.refusals import held_against, judged_words, judgement, refusals_sight
 from fedchain.commands.sights import Shown, Sight
-from fedchain.commands.terminal import number
+from fedchain.commands.terminal import letter, number
 from fedchain.ledger.block import Block, block_hash
 from fedchain.ledger.message import message_id
 from fedchain.ledger.store import Store
@@ -26,8 +26,8 @@ def look(folder: Path, what: str | None, which: str | None) -> Sight:
     Args:
         folder: of the run.
         what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
-        which: a height or hash, a round, or a node: ``h3`` a holder, ``c0`` a compute node; of
-            refusals a height, or None for all.
+        which: a height or hash, a round, or a node: ``h3`` a holder, ``g3`` a group, ``c0`` a
+            compute node; of refusals a height, or None for all.
 
     Raises:
         RunError: no run is here.
@@ -95,11 +95,12 @@ def _block(run: Run, which: str) -> Sight:
         fields = table(form, "header", "value")
         for name, value in header.items():
             fields.add_row(name, str(value))
+        kind = run.scenario.nodes.speaker[0]
         bodies = table(form, "message", "holder", "norm", "mechanism", "noise", "records")
         for m in messages:
             bodies.add_row(
                 m["id"][:8],
-                "-" if m["holder"] is None else f"h{m['holder']}",
+                "-" if m["holder"] is None else f"{kind}{m['holder']}",
                 f"{m['norm']:.6g}",
                 m["mechanism"],
                 f"{m['noise']:.4g}",
@@ -120,8 +121,10 @@ def _round(run: Run, which: str) -> Sight:
 
 def _node(run: Run, which: str) -> Sight:
     kind, place = which[:1], which[1:]
-    if kind not in {"h", "c"} or not place.isdigit():
-        raise ValueError(f"node: no node {which!r}; write h3 for holder 3, c0 for compute node 0")
+    speaker = run.scenario.nodes.speaker
+    if kind not in {speaker[0], "c"} or not place.isdigit():
+        words = f"{speaker[0]}3 for {speaker} 3, c0 for compute node 0"
+        raise ValueError(f"node: no node {which!r}; write {words}")
     if kind == "c":
         nodes = run.scenario.nodes.miners
         if int(place) >= nodes:
@@ -134,11 +137,11 @@ def _node(run: Run, which: str) -> Sight:
         return Sight(values, lambda form: [line, *judged_words(judged, form)])
     told = [row for row in run.messages if row["holder"] == int(place)]
     if not told:
-        raise ValueError(f"node: holder {place} has sent nothing in this run")
+        raise ValueError(f"node: {speaker} {place} has sent nothing in this run")
     used = sum(row["used"] for row in told)
     # Each release costs more than the one before; none has a cost where nothing is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
-    line = f"holder {place}: {len(told)} releases, {used} used, epsilon {number(spent, 2)}"
+    line = f"{speaker} {place}: {len(told)} releases, {used} used, epsilon {number(spent, 2)}"
     return Sight({"node": which, "messages": told}, lambda form: [line, _fates(form, told)])
 
 
@@ -147,7 +150,7 @@ def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
     for row in sorted(told, key=_nearest_first):
         rows.add_row(
             str(row["round"]),
-            f"h{row['holder']}",
+            f"{letter(row['members'])}{row['holder']}",
             row["id"][:8],
             f"{row['norm']:.5g}",
             number(row["cosine"]),

@@ -141,13 +141,19 @@ def rejections(messages: list[MessageRecord]) -> str:
 
     An attacker that was used is marked with an exclamation mark: that is what went wrong.
     """
-    caught = [f"h{m.holder}" for m in messages if m.attack and not m.used]
-    missed = [f"h{m.holder}!" for m in messages if m.attack and m.used]
+    attackers = [(m.used, f"{letter(m.members)}{m.holder}") for m in messages if m.attack]
+    caught = [name for used, name in attackers if not used]
+    missed = [f"{name}!" for used, name in attackers if used]
     honest = sum(not m.used and not m.attack for m in messages)
     named = (missed + caught)[:NAMED_REJECTIONS]
     more = len(missed + caught) - len(named)
     words = [*named, f"+{more}" if more else "", f"{honest} honest" if honest else ""]
     return " ".join(word for word in words if word) or "-"
+
+
+def letter(members: int) -> str:
+    """Return what the name of a speaker begins with: of a holder, or of a group of so many."""
+    return "h" if members == 1 else "g"
 
 
 def number(value: float | None, places: int = 3) -> str:

@@ -66,7 +66,7 @@ def _lines(
         head, place = f"{'  ' * indent}{yaml_text(key)}:", (*where, key)
         if isinstance(inner, Mapping) and inner:
             rows += [(head, ""), *_lines(inner, place, indent + 1, layers)]
-        elif isinstance(inner, list) and any(isinstance(entry, Mapping) for entry in inner):
+        elif isinstance(inner, list) and inner and all(isinstance(e, Mapping) for e in inner):
             rows.append((head, ""))
             for index, entry in enumerate(inner):
                 block = _lines(entry, (*place, index), indent + 2, layers)

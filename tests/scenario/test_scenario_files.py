@@ -67,6 +67,8 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "convergence_vs_epsilon.yaml",
         "cohort.yaml",
         "audit.yaml",
+        "groups.yaml",
+        "groups_and_attackers.yaml",
         "block_interval.yaml",
         "dishonest_compute.yaml",
         "selfish_mining.yaml",

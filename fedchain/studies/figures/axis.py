@@ -139,7 +139,7 @@ def scale(ax: Axes, study: Study, places: dict[Value, float]) -> None:
 
 
 def _apart(places: list[float], most: int = 9) -> list[float]:
-    step = math.ceil(len(places) / most)
+    step = max(1, math.ceil(len(places) / most))  # of infinity alone there is no place
     return list(itertools.islice(places, 0, None, step))
 
 
