@@ -44,7 +44,7 @@ def test_the_chain_carries_one_message_a_group_and_verifies(done):
 def test_groups_are_named_as_such_where_a_run_is_looked_into(done):
     def shown(*asked: str) -> str:
         made = call("inspect", done.folder, *asked)
-        return made.stdout + made.stderr
+        return made.out + made.err
 
     assert "group 1: " in shown("node", "g1")
     assert "write g3 for group 3" in shown("node", "h1")

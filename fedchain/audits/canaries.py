@@ -136,6 +136,9 @@ def law_of(scenario: Scenario) -> Law:
 def seen_in(run: Run) -> list[Seen]:
     """Return what a run of canaries has published of each holder's canaries.
 
+    In the sum of a group the canaries of its first member are looked for. Those of the others
+    lie along the same axes: to the attacker they are noise.
+
     Args:
         run: over, its task ``canaries``.
 
@@ -164,7 +167,7 @@ def seen_in(run: Run) -> list[Seen]:
             parents=tuple(r.message.parent for r in heard),
             signs=np.stack([signs[r.message.parent] for r in heard]),
             pulls=np.stack([axes @ r.vector * _unit(r) for r in heard]),
-            inside=inside_of(scenario.seed, holder, each),
+            inside=inside_of(scenario.seed, scenario.nodes.members_of(holder)[0], each),
         )
         for holder, heard in sorted(by_holder.items())
     ]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from fedchain.arrays import Vector
 from fedchain.audits.pictures import Pictures, matched, mean_psnr, mean_ssim, shown
 from fedchain.audits.releases import releases_of
-from fedchain.audits.subject import Subject, changed, mechanism_of
+from fedchain.audits.subject import Subject, changed, noise_of
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import load_weights
@@ -63,7 +63,7 @@ def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
         subject: what is audited.
 
     Raises:
-        ScenarioError: records are no pictures.
+        ScenarioError: records are no pictures, or holders form groups.
 
     Reference:
         Geiping et al., "Inverting Gradients - How easy is it to break privacy in federated
@@ -71,7 +71,7 @@ def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
     """
     for claim in subject.claims():
         scenario = one_round(claim, subject.choices.records)
-        mechanism, rounds = mechanism_of(claim), sampling_of(claim).most_releases
+        mechanism, rounds = noise_of(claim), sampling_of(claim).most_releases
         total = mechanism.epsilon_after(rounds)
         task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
         public = known_of(task)
@@ -113,8 +113,11 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
         records: of each holder, at most.
 
     Raises:
-        ScenarioError: records are no pictures.
+        ScenarioError: records are no pictures, or holders form groups.
     """
+    if scenario.nodes.groups is not None:
+        text = "inversion looks for the records of one holder in its message; only null is allowed"
+        raise ScenarioError([Problem(("nodes", "groups"), text)])
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
     if task.held_out.inputs.ndim not in (3, 4):
         text = f"{scenario.task.kind}: its records are no pictures; inversion looks for pictures"
@@ -127,7 +130,7 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
     }
     values: dict[str, Any] = {"task": few, "rounds": 1, "attacks": []}
     if "noise_multiplier" in scenario.privacy.parameters:
-        noise = mechanism_of(scenario).noise_multiplier
+        noise = noise_of(scenario).noise_multiplier
         kept = {**scenario.privacy.plain(), "spare_releases": 0}
         if noise > 0:
             kept |= {"epsilon": None, "noise_multiplier": noise}

@@ -10,11 +10,11 @@ from typing import Any
 
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import tasks
-from fedchain.privacy.mechanisms import Mechanism, mechanisms
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import OVER, MessageRecord, RoundRecord, Run
 from fedchain.running import resume, run
 from fedchain.scenario import Scenario, from_mapping, plain, run_name
-from fedchain.world import World, sampling_of
+from fedchain.world import World, mechanism_of
 
 WHOLE = {"keep_weights": "all", "keep_messages": "all"}
 """What a run that is audited keeps on disk: everything."""
@@ -133,16 +133,15 @@ def promise_of(made: Run) -> Promise:
     return Promise(epsilon["total"], float(epsilon["delta"]))
 
 
-def mechanism_of(scenario: Scenario) -> Mechanism:
+def noise_of(scenario: Scenario) -> Mechanism:
     """Return the noise of a scenario, solved for all of its rounds.
 
     Raises:
         ScenarioError: what only the parts can judge of their parameters.
     """
-    nodes = scenario.nodes
     try:
-        task = tasks.build(scenario.task, nodes.holders, scenario.seed)
+        task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
         dimension = sum(parameter.numel() for parameter in task.model().parameters())
-        return mechanisms.build(scenario.privacy, sampling_of(scenario).most_releases, dimension)
+        return mechanism_of(scenario, dimension)
     except (ValueError, ArithmeticError) as error:
         raise ScenarioError([], str(error)) from error

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from group_runs import grouped
 from small_runs import small
 
 from fedchain.audits import Choices, audit
@@ -41,6 +42,16 @@ def test_a_canary_that_is_in_pulls_each_release_by_one_clip(quiet):
         assert np.abs(noise.mean(axis=1)).max() < 0.02
         assert noise.std() == pytest.approx(0.02, rel=0.2)
         assert np.array_equal(seen.inside, inside_of(0, seen.holder, 40))
+
+
+def test_in_the_sum_of_a_group_the_first_members_canaries_are_looked_for(tmp_path):
+    quiet = {"kind": "skellam", "noise_multiplier": 0.02, "clip": 0.5}
+    made = run(grouped(4, task=FEW, privacy=quiet), tmp_path)
+    for seen in seen_in(made):
+        members = [inside_of(0, 5 * seen.holder + k, 40) for k in range(5)]
+        assert np.array_equal(seen.inside, members[0])
+        noise = seen.pulls * seen.signs - np.sum(members, axis=0)
+        assert noise.std() == pytest.approx(0.02 * np.sqrt(5 / 3), rel=0.2)
 
 
 def test_signs_change_from_round_to_round(quiet):

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from group_runs import grouped
 from small_runs import small
 
 from fedchain.audits import Choices, audit, inversion
 from fedchain.audits.inversion import known_of, one_round
 from fedchain.audits.pictures import matched, mean_psnr, mean_ssim
-from fedchain.audits.subject import mechanism_of
+from fedchain.audits.subject import noise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import tasks
 
@@ -42,6 +43,11 @@ def test_noise_of_one_percent_is_forty_decibels_and_equal_pictures_are_bounded()
     assert mean_psnr(truth, truth, 2.0) == pytest.approx(200)
 
 
+def test_no_record_of_one_holder_is_looked_for_in_the_sum_of_a_group():
+    with pytest.raises(ScenarioError, match=r"nodes.groups: inversion looks for the records of"):
+        one_round(grouped(task=DIGITS), 1)
+
+
 def test_found_pictures_are_matched_one_to_one():
     truth = np.arange(5.0)[:, None, None] * np.ones((5, 4, 4))
     order = [3, 0, 4, 1, 2]
@@ -52,10 +58,10 @@ def test_one_round_has_the_noise_of_all_rounds():
     scenario = small(40, task=DIGITS, attacks=[])
     short = one_round(scenario, 2)
     assert (short.rounds, short.task.parameters["records"]) == (1, 2)
-    assert mechanism_of(short).noise_multiplier == mechanism_of(scenario).noise_multiplier
+    assert noise_of(short).noise_multiplier == noise_of(scenario).noise_multiplier
     assert all(own.count == 2 for own in tasks.build(short.task, 10, 0).holders)
     quiet = one_round(small(40, task=DIGITS, attacks=[], privacy={"kind": "none"}), 1)
-    assert mechanism_of(quiet).noise_multiplier == 0
+    assert noise_of(quiet).noise_multiplier == 0
 
 
 def test_the_guess_without_a_gradient_comes_from_public_records():
