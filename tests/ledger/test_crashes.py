@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,3 +157,16 @@ def test_what_a_row_names_would_outlive_a_loss_of_power_before_the_row_is_writte
 
 
 ROW = ("write", "ledger.sqlite-wal")
+
+
+def test_a_ledger_that_cannot_be_tidied_is_not_opened_to_be_written(fresh, monkeypatch):
+    (fresh / "blobs" / ".new-torn").write_bytes(b"half")
+
+    def failing(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.unlink", failing)
+        with pytest.raises(RunError, match=r"fresh: cannot be written: .*Input/output error"):
+            Store.open(fresh)
+    assert list(lived(fresh))
