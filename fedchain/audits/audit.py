@@ -141,9 +141,17 @@ def _found_before(path: Path) -> dict[str, list[Finding]]:
         return {}
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        known = said["format"] == FORMAT and isinstance(said["attacks"], dict)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise RunRefused(f"{path}: cannot be read: {error}; remove it to audit anew") from error
-    if not known:
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
         raise RunRefused(f"{path}: format must be {FORMAT}, the only one this version reads")
-    return {name: rows for name, rows in said["attacks"].items() if name in ATTACKS}
+    named = said.get("attacks")
+    if not isinstance(named, dict) or not all(map(_are_findings, named.values())):
+        raise RunRefused(f"{path}: holds no findings of an audit; remove it to audit anew")
+    return {name: named[name] for name in ATTACKS if name in named}
+
+
+def _are_findings(rows: object) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and "claimed" in row for row in rows
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from fedchain.audits.canaries import law_of, scores_of, seen_in, with_canaries
 from fedchain.audits.releases import releases_of
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.learning.canaries import canaries, inside_of
+from fedchain.results import Run
 from fedchain.running import run
 from fedchain.scenario import from_mapping, load
 
@@ -74,6 +76,26 @@ def test_a_run_of_canaries_is_read_where_it_lies(quiet):
     assert found.findings["one-run"][0]["correct"] == found.findings["one-run"][0]["guesses"]
     assert found.files[0].name == "audit.json"
     assert audit(quiet, ["one-run"]).findings == found.findings  # what was there stays
+
+
+def test_twenty_thousand_canaries_prove_three_quarters_of_a_claim_of_four(tmp_path):
+    (found,) = audit(load(AUDIT), ["canaries"], tmp_path).findings["canaries"]
+    assert found["claimed"] == pytest.approx(4.0)
+    assert found["trials"] == 10_000  # as many chose the threshold
+    assert 3.0 <= found["lower_bound"] <= 4.0
+
+
+def test_findings_that_cannot_be_read_are_a_reason_to_refuse(quiet, tmp_path):
+    folder = shutil.copytree(quiet.folder, tmp_path / "copy")
+    for text in (
+        "[]",
+        "{",
+        '{"format": 2, "attacks": {}}',
+        '{"format": 1, "attacks": {"canaries": 3}}',
+    ):
+        (folder / "audit.json").write_text(text)
+        with pytest.raises(RunRefused, match=r"audit.json: "):
+            audit(Run.open(folder), ["one-run"])
 
 
 def test_other_scenarios_are_given_canaries_and_stay_as_they_are_otherwise():

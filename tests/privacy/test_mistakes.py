@@ -296,10 +296,7 @@ AUDIT = Path(__file__).parents[2] / "scenarios" / "audit.yaml"
 
 def the_audit_stays_below_the_claim():
     with tempfile.TemporaryDirectory() as folder:
-        (found,) = audit(load(AUDIT), ["canaries"], folder).findings["canaries"]
-    assert found["claimed"] == pytest.approx(4.0)
-    assert found["trials"] == 10_000  # as many chose the threshold
-    assert 3.0 <= found["lower_bound"] <= 4.0
+        assert not audit(load(AUDIT), ["canaries"], folder).violations
 
 
 ROWS: dict[Callable[[], None], tuple[Callable[..., None], ...]] = {
