@@ -55,7 +55,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "claimed": "ε claimed",
         "lower_bound": "ε measured, at least",
         "auc": "AUC",
-        "true_positives": "true positives at false ones, and the ceiling",
+        "true_positives": "true positives at false ones, ceiling",
         "trials": "trials",
     },
     "inversion": {
@@ -86,7 +86,9 @@ def audit(
     ],
     attack: Annotated[
         str,
-        typer.Option(help="What to try: canaries, one-run, membership, inversion, linkability."),
+        typer.Option(
+            help="What to try, with commas: canaries, one-run, membership, inversion, linkability."
+        ),
     ] = "canaries",
     epsilon: Annotated[
         str | None,
@@ -222,8 +224,8 @@ def _cell(row: Mapping[str, Any], key: str) -> str:
     if value is None:
         return "none" if key == "claimed" else "-"
     if isinstance(value, list):
-        return ", ".join(
-            f"{each['share']:.2%} at {each['false_positives']:.1%} (≤ {each['ceiling']:.2%})"
+        return "\n".join(
+            f"{each['share']:.2%} at {each['false_positives']:.1%}, ≤ {each['ceiling']:.2%}"
             for each in value
         )
     if isinstance(value, float):
