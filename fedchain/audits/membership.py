@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fedchain.arrays import Matrix, Vector
+from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.audits.bounds import Trials, auc, guessed, upper_rate
 from fedchain.audits.subject import Subject, changed, promise_of
 from fedchain.errors import ScenarioError
@@ -42,7 +42,7 @@ class Shadows:
 
     scores: Matrix
     """log(p / (1 - p)) of each record under each model, p = e^-loss, (runs, records)."""
-    inside: np.ndarray[Any, np.dtype[np.bool_]]
+    inside: Flags
     """Whether the record took part, (runs, records)."""
 
 
@@ -171,7 +171,7 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
     return ratios
 
 
-def _law(scores: Matrix, those: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Vector, float]:
+def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
     """Mean of each record over those runs, (records,), and the spread about it of all."""
     count = those.sum(axis=0)
     overall = float(scores[those].mean())
