@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.observer import finite
-from fedchain.privacy.guarantee import Sharing, figures, guarantee, warnings_for
+from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, digest, plain
@@ -133,7 +133,12 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
     counts = np.array([records.count for records in world.task.holders])
     return {
         "guarantee": words(worst),
-        "warnings": warnings_for(mechanism, counts.tolist()),
+        "warnings": [
+            *warnings_for(mechanism, counts.tolist()),
+            *unprotected(world.task.public, world.task.record),
+        ],
+        "tuning": tuning_of(world.scenario),
+        "public_records": world.task.public,
         "figures": figures(mechanism, worst),
         "mechanism": mechanism.name,
         "sampling_rate": mechanism.sampling_rate,
@@ -170,6 +175,11 @@ def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Calla
         sharing = Sharing(groups.size, groups.honest_members, groups.dropouts)
     sampled = nodes.asked < nodes.speakers
     return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, sharing=sharing)
+
+
+def tuning_of(scenario: Scenario) -> str:
+    """Return what was chosen by looking at private records: the guarantee does not count it."""
+    return scenario.tuning or "none was declared"
 
 
 def in_groups(groups: Groups | None) -> dict[str, int] | None:

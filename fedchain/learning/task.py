@@ -74,11 +74,13 @@ class Task:
     score: str
     """The headline metric: ``iou`` or ``accuracy``; higher is better."""
     baselines: Mapping[str, Metrics]
-    """Metrics on the held-out records of what needs no learning, by the baseline's name."""
+    """Metrics on the held-out records of what needs no data holder, by the baseline's name."""
     record: str = "row"
     """What one record is, in one word: ``row``, ``scan``, ``tile``."""
     note: str = ""
     """What a reader of the report should know of the data, in one line."""
+    public: int = 0
+    """Records that were declared public and are of no holder: the initial weights come of them."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """(outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None where none fit."""
 
@@ -95,6 +97,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.canaries",
         "fedchain.learning.nothing",
         "fedchain.learning.subset",
+        "fedchain.learning.warm_start",
         "fedchain.scans.tasks",
     ),
 )

@@ -137,6 +137,24 @@ def _floats(mechanism: Mechanism) -> str:
     return f", sums its gradients {drawn}in floating point"
 
 
+def unprotected(public: int, record: str) -> list[str]:
+    """Return what the guarantee says nothing of: records that were declared public.
+
+    Args:
+        public: how many; 0: every record is somebody's.
+        record: what one is, in a word.
+
+    >>> unprotected(0, "row")
+    []
+    """
+    if public == 0:
+        return []
+    return [
+        f"{public} {record}s are declared public and belong to no holder: the initial weights were "
+        "trained on them without noise, and no guarantee covers them"
+    ]
+
+
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
     """Return what a user should know before trusting the figures.
 

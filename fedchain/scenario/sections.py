@@ -293,5 +293,8 @@ class Scenario(Section):
     """Where the holders compute; the results are the same everywhere."""
     sweep: Sweep | None = None
     """The grid of `fedchain sweep`."""
+    tuning: str = ""
+    """What was chosen by looking at private records, and on which seeds; empty: not declared. No
+    epsilon counts it."""
     _sources: Sources = PrivateAttr(default=Sources())
     """Which layer set which value."""

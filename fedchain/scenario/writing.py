@@ -13,7 +13,7 @@ from fedchain.registry import Where, plain_value
 from fedchain.scenario.reading import scalar
 from fedchain.scenario.sections import Attack, Misconduct, Scenario
 
-UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep")
+UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
 """Keys that do not change what a run of one seed computes."""
 
 

@@ -12,12 +12,12 @@ from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.library import kept
 from fedchain.nodes.hashing import hashing_words
-from fedchain.privacy.guarantee import figures, warnings_for
+from fedchain.privacy.guarantee import figures, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
 from fedchain.secure_aggregation.member import sent_bytes
-from fedchain.statements import guarantee_of, peak_rss_mb
+from fedchain.statements import guarantee_of, peak_rss_mb, tuning_of
 from fedchain.studies import rates
 from fedchain.studies.costs import (
     ROUGH,
@@ -92,6 +92,7 @@ class Forecast:
             },
             "guarantee": self.words,
             "warnings": list(self.warnings),
+            "tuning": tuning_of(self.scenario),
             "dimension": self.dimension,
             "estimates": {
                 "seconds": round(self.seconds, 1),
@@ -128,6 +129,7 @@ class Forecast:
             ("releases", f"{found.releases} at most, for {times}"),
             ("guarantee", self.words),
             *(("warning", warning) for warning in self.warnings),
+            ("private tuning", tuning_of(self.scenario)),
             ("time", f"about {_duration(self.seconds)}, and making or reading the data{hint}"),
             ("of a round", self._shares()),
             ("hashing", hashing_words(self.hashing_s)),
@@ -187,7 +189,10 @@ def forecast(scenario: Scenario) -> Forecast:
         dimension=size,
         records=records,
         words=words(mechanism.releases),
-        warnings=tuple(warnings_for(mechanism, [records])),
+        warnings=(
+            *warnings_for(mechanism, [records]),
+            *unprotected(task.public, task.record),
+        ),
         asked=asked,
         round_seconds=seconds(asked, found or ROUGH),
         calibrated=found is not None,

@@ -154,6 +154,7 @@ def _promise(folder: Path) -> str:
     try:
         known = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
         words, warnings = str(known["guarantee"]), list(known.get("warnings", []))
+        tuning = known.get("tuning")
     except FileNotFoundError as error:
         words = f"{folder}: is not finished; go on with: fedchain resume {folder}"
         raise RunError(words) from error
@@ -161,7 +162,8 @@ def _promise(folder: Path) -> str:
         raise RunError(f"{folder / 'privacy.json'}: cannot be read: {error}") from error
     told = f"<p>{_text(words[:1].upper() + words[1:].rstrip('.'))}.</p>"
     warned = "".join(f'<p class="warning">{_text(str(warning))}</p>' for warning in warnings)
-    return told + warned
+    tuned = f"<p>Private tuning, which no ε counts: {_text(str(tuning))}.</p>" if tuning else ""
+    return told + warned + tuned
 
 
 def _gradients(run: Recorded) -> str:

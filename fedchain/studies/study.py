@@ -120,7 +120,7 @@ def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
 
 
 def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
-    """Return the best of what needs no learning: its name and its mean over the runs.
+    """Return the best of what needs no data holder: its name and its mean over the runs.
 
     Lower is better for a loss. None if no baseline has the metric.
     """

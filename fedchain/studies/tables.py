@@ -12,7 +12,7 @@ from fedchain.studies.comparison import compare
 from fedchain.studies.effort import forks_varied, over, releases_per_block, stale_blocks, until
 from fedchain.studies.statistics import Interval, interval
 from fedchain.studies.study import Recorded, Study, final, metric_names, number, over_seeds
-from fedchain.studies.words import key_words, metric_words, value_words
+from fedchain.studies.words import baseline_words, key_words, metric_words, value_words
 
 KINDS = ("csv", "md", "tex")
 """The kinds of file that a table can be written as."""
@@ -137,12 +137,12 @@ def _spent(runs: list[Recorded]) -> Interval | None:
 def _metrics(run: Recorded) -> Table:
     baselines = run.manifest.get("baselines", {})
     columns = [("metric", "metric"), ("value", "this run")]
-    columns += [(name, f"{metric_words(name)} (no learning)") for name in baselines]
+    columns += [(name, baseline_words(name)) for name in baselines]
     rows = tuple(
         (metric_words(metric), final(run, metric), *(number(b, metric) for b in baselines.values()))
         for metric in metric_names(run)
     )
-    caption = "On held-out data after the last round, beside what needs no learning"
+    caption = "On held-out data after the last round, beside what needs no data holder"
     return Table("metrics", caption, tuple(columns), rows)
 
 

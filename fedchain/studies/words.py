@@ -6,6 +6,8 @@ import math
 
 from fedchain.studies.study import EPSILON, Study, Value, Values
 
+PUBLIC_ONLY = "public_only"
+"""The baseline that learned from public records alone; the others learn nothing."""
 METRICS = {"iou": "IoU", "f1": "F1"}
 """Metrics whose name is not simply its key with spaces."""
 UNITS = ("s", "ms")
@@ -19,6 +21,17 @@ def metric_words(metric: str) -> str:
     ('IoU', 'outlier recall')
     """
     return METRICS.get(metric, metric.replace("_", " "))
+
+
+def baseline_words(baseline: str) -> str:
+    """Return what a baseline is, for a legend or a column.
+
+    >>> baseline_words("majority"), baseline_words("public_only")
+    ('majority (no learning)', 'public records alone')
+    """
+    if baseline == PUBLIC_ONLY:
+        return "public records alone"
+    return f"{metric_words(baseline)} (no learning)"
 
 
 def key_words(key: str) -> str:

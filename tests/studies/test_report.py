@@ -80,7 +80,7 @@ def test_the_axis_of_epsilon_is_logarithmic_and_infinity_is_a_dashed_line(
     lines = {line.get_label(): line for line in axes.lines}
     assert list(lines["mean, 95 % interval"].get_xdata()) == [0.5, 2.0]
     assert lines["no privacy (ε = ∞)"].get_linestyle() == "--"
-    assert lines["no learning (majority)"].get_ydata()[0] == pytest.approx(0.1)
+    assert lines["majority (no learning)"].get_ydata()[0] == pytest.approx(0.1)
     assert axes.get_xlabel() == "total ε of each holder (δ = 1e-5)"
     assert len(axes.collections) == 1
 

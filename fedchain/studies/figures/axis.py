@@ -22,7 +22,14 @@ from fedchain.studies.figures.style import (
 )
 from fedchain.studies.statistics import Interval
 from fedchain.studies.study import EPSILON, Recorded, Study, Value, best_baseline, over_seeds
-from fedchain.studies.words import epsilon_words, group_words, key_words, metric_words, value_words
+from fedchain.studies.words import (
+    baseline_words,
+    epsilon_words,
+    group_words,
+    key_words,
+    metric_words,
+    value_words,
+)
 
 Curve = list[tuple[float, Interval]]
 """Positions on the axis with the interval at each, from left to right."""
@@ -34,7 +41,7 @@ def metric_against_axis(study: Study) -> Drawing | None:
     """Draw the score against the swept key: mean and 95 % interval over seeds.
 
     Infinity has no place on an axis: an unbounded epsilon is the dashed non-private line. What
-    needs no learning is the dotted one, so that one sees what privacy costs and what is left.
+    needs no data holder is the dotted one, so that one sees what privacy costs and what is left.
     """
     if study.x is None or study.x not in study.keys:
         return None
@@ -57,7 +64,7 @@ def metric_against_axis(study: Study) -> Drawing | None:
     caption = (
         f"{metric_words(study.score)} after the last round against {key_words(study.x)}: mean "
         f"over {_seed_words(study)}, with the 95 % interval (Student's t) as a band. "
-        "The dotted line is the best that needs no learning."
+        "The dotted line is the best baseline, which needs no data holder."
     )
     return finished(f"{study.score}_against_{last}", caption, figure)
 
@@ -120,7 +127,7 @@ def _draw_level(ax: Axes, label: str, level: Interval, colour: str) -> None:
 def _draw_baseline(ax: Axes, study: Study) -> None:
     baseline = best_baseline(study, study.score)
     if baseline is not None:
-        words = f"no learning ({metric_words(baseline[0])})"
+        words = baseline_words(baseline[0])
         ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
 
 

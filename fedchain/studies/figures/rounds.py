@@ -23,7 +23,7 @@ from fedchain.studies.figures.style import (
 )
 from fedchain.studies.statistics import Interval, interval
 from fedchain.studies.study import Recorded, Study, best_baseline, number
-from fedchain.studies.words import epsilon_words, group_words, metric_words
+from fedchain.studies.words import baseline_words, epsilon_words, group_words, metric_words
 
 MARKED = 8
 """Markers on one line: enough to tell lines apart, few enough to see them."""
@@ -39,7 +39,7 @@ def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
         _draw(ax, curves)
         baseline = best_baseline(study, metric)
         if baseline is not None:
-            words = f"no learning ({metric_words(baseline[0])})"
+            words = baseline_words(baseline[0])
             ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
         _mark_attacks(ax, study.first.manifest)
         ax.set_ylabel(metric_words(metric))
