@@ -19,10 +19,10 @@ from fedchain.ledger.message import message_id
 from fedchain.ledger.state import State
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
-from fedchain.transition import Outcome, Steps
+from fedchain.transition import Outcome, Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
-"""(block hash, weights after it (d,)) to the metrics, which may take their time."""
+"""(block hash, the model after it (d,)) to the metrics, which may take their time."""
 
 NOBODY = -1
 """Who made genesis."""
@@ -187,7 +187,7 @@ class Observer:
 
     def _metrics(self, name: bytes, height: int) -> Future[Measured]:
         if height % self._measured_every == 0 or height == self._chain.rules.rounds:
-            return self._measure(name, self._state_of(name).weights)
+            return self._measure(name, model_of(self._state_of(name)))
         return UNMEASURED
 
     def _outcome(self, block: Block) -> Outcome:

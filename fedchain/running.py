@@ -48,6 +48,7 @@ from fedchain.statements import (
     sample_pictures,
 )
 from fedchain.timing import Stopwatch
+from fedchain.transition import model_of
 from fedchain.world import (
     World,
     check_hashing,
@@ -249,7 +250,8 @@ def _to_the_end(
         releases = simulation.releases
         write_whole(path / "privacy.json", as_json(privacy_statement(world, releases)))
         if world.task.learns:
-            _draw_samples(path, world, evaluations.outputs(simulation.state(chain.head).weights))
+            model = model_of(simulation.state(chain.head))
+            _draw_samples(path, world, evaluations.outputs(model))
         folder.write_tables()
         return _status(simulation, world), {
             "stale_blocks": chain.stale,

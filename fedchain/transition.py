@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fedchain.aggregation import Aggregate, aggregations
-from fedchain.arrays import ONE, read_only
+from fedchain.arrays import ONE, Vector, read_only
 from fedchain.directions import Directions
 from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.message import Message, message_id
@@ -24,11 +25,13 @@ from fedchain.ledger.validity import Transition
 from fedchain.ledger.verification import TransitionOf
 from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
-from fedchain.update import updates
+from fedchain.update import AVERAGE, updates
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """Steps that are remembered, those of the last rounds and of their forks: so many numbers of
 weights and gradients, and bounds on how many steps that is."""
+DEEPEST = 8
+"""Blocks that may stand inside each other in a rule."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,17 @@ def canonical_json(part: Part) -> str:
     '{"keep":3,"kind":"l_nearest"}'
     """
     return json.dumps(part.plain(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def model_of(state: State) -> Vector:
+    """Return the weights (d,) that a state means to whoever uses the model.
+
+    They are the average where the update keeps one; gradients are taken at ``state.weights``.
+
+    >>> model_of(State(np.zeros(1), {"average": np.ones(1)})).tolist()
+    [1.0]
+    """
+    return state.memory.get(AVERAGE, state.weights)
 
 
 def check_quorum(rules: Rules) -> None:
@@ -161,10 +175,25 @@ def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
         block = json.loads(text)
     except RecursionError as error:
         raise LedgerError(f"rules: {family.name} is nested too deeply") from error
-    kind = block.get("kind") if isinstance(block, dict) else None
-    if isinstance(kind, str) and ":" in kind and not trust_user_parts:
-        raise RunError(
-            f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "
-            "add --trust-user-parts if you know it"
-        )
+    for depth, inner in _blocks(block):
+        if depth > DEEPEST:
+            raise LedgerError(f"rules: {family.name} is nested too deeply; at most {DEEPEST} deep")
+        kind = inner.get("kind")
+        if isinstance(kind, str) and ":" in kind and not trust_user_parts:
+            raise RunError(
+                f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "
+                "add --trust-user-parts if you know it"
+            )
     return family.check(block, (family.name,))
+
+
+def _blocks(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield every mapping inside a JSON value, and how deep it stands, without recursion."""
+    waiting = [(1, value)]
+    while waiting:
+        depth, found = waiting.pop()
+        if isinstance(found, Mapping):
+            yield depth, found
+        if isinstance(found, Mapping | list):
+            inner = found.values() if isinstance(found, Mapping) else found
+            waiting += [(depth + 1, each) for each in inner]

@@ -13,16 +13,36 @@ from small_runs import EPSILON, forking, small
 
 import fedchain
 from fedchain.errors import RunError, ScenarioError
+from fedchain.learning.evaluation import Evaluation
 from fedchain.ledger.store import Store
 from fedchain.results import LEDGER, Run, RunFolder
 from fedchain.running import resume, run
 from fedchain.scenario import from_mapping, run_name
 from fedchain.timing import STAGES
+from fedchain.world import world_of
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> Run:
     return run(forking(), tmp_path_factory.mktemp("done"), workers=1)
+
+
+class Stop:
+    """Interrupts a run before a round, counted from 0: by default before the first."""
+
+    def __init__(self, after: int = 0) -> None:
+        self.left = after
+
+    def begins(self, folder, world):
+        self._stop()
+
+    def hears(self, record, messages):
+        self._stop()
+
+    def _stop(self):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
 
 
 def without_wall_time(found: Run) -> list[dict[str, object]]:
@@ -273,10 +293,6 @@ def test_a_run_stops_with_the_first_spent_budget_where_that_is_asked_for(tmp_pat
 
 
 def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, monkeypatch):
-    class Stop:
-        def begins(self, folder, world):
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         run(small(), tmp_path, audience=Stop())
     folder = tmp_path / run_name(small())
@@ -303,6 +319,31 @@ def test_every_kind_of_identity_network_update_and_storage_runs(tmp_path):
         found = run(small(rounds=2, **overrides), tmp_path / str(number))
         assert found.manifest["status"] == "finished"
         assert found.verify().ok
+
+
+ADAM = {"kind": "adam", "learning_rate": 0.1}
+AROUND = {"kind": "averaged", "of": {"kind": "filtered", "of": ADAM}, "decay": 0.75}
+
+
+def test_updates_around_updates_end_at_one_head_in_every_engine_and_after_an_interruption(tmp_path):
+    scenario = small(rounds=5, update=AROUND)
+    done = run(scenario, tmp_path / "threads", workers=2)
+    assert done.verify().ok
+    head = done.manifest["head"]
+    assert run(scenario, tmp_path / "one", workers=1).manifest["head"] == head
+    assert run(scenario, tmp_path / "far", engine="processes", workers=1).manifest["head"] == head
+    with pytest.raises(KeyboardInterrupt):
+        run(scenario, tmp_path / "cut", audience=Stop(after=3))
+    assert resume(tmp_path / "cut" / run_name(scenario)).manifest["head"] == head
+
+
+def test_what_is_measured_is_the_average_where_the_update_keeps_one(tmp_path):
+    scenario = small(rounds=4, update={"kind": "averaged", "of": ADAM, "from_round": 2})
+    done, evaluation = run(scenario, tmp_path), Evaluation(world_of(scenario).task)
+    with Store.open(done.folder / "ledger", writable=False) as store:
+        state = store.state(store.head)
+    found = evaluation(state.memory["average"])[0]["loss"]
+    assert done.summary()["metrics"]["loss"] == found != evaluation(state.weights)[0]["loss"]
 
 
 def test_the_public_names_are_importable_and_documented():

@@ -24,11 +24,20 @@ _spec.loader.exec_module(lesson)
 
 TINY = {"nodes": {"holders": 2, "compute": 1, "identity": "open"}, "attacks": []}
 TINY |= {"aggregation.keep": 2, "update": {"kind": "gradient_descent", "learning_rate": 0.5}}
+DESCENT = {"kind": "gradient_descent", "learning_rate": 0.5}
+FILTERED = {"kind": "filtered", "of": {"kind": "adam", "learning_rate": 0.1}, "drift": 0.3}
+FLOAT32 = {"ledger.weights": "float32"}
 CHAINS = {
     "adam": lambda: small(4),
     "forks": lambda: forking(6, **{"ledger.weights": "float32"}),
     "momentum": lambda: small(
         4, update={"kind": "momentum", "learning_rate": 0.3, "weight_decay": 0.01, "decay": 0.1}
+    ),
+    "averaged": lambda: small(
+        5, update={"kind": "averaged", "of": FILTERED, "decay": 0.75, "from_round": 2}
+    ),
+    "filtered": lambda: small(
+        5, update={**FILTERED, "of": {"kind": "averaged", "of": DESCENT}}, **FLOAT32
     ),
     "int8": lambda: small(4, **{"ledger.storage": "int8", "aggregation.scale": "unit"}),
     "int32": lambda: small(3, **{"ledger.storage": "int32", "aggregation": {"kind": "mean"}}),

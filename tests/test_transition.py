@@ -13,7 +13,7 @@ from fedchain.errors import LedgerError, RunError, ScenarioError
 from fedchain.ledger.message import message_id
 from fedchain.ledger.state import State
 from fedchain.registry import Part
-from fedchain.transition import Steps, canonical_json, check_quorum
+from fedchain.transition import Steps, canonical_json, check_quorum, model_of
 
 WORLD = make_world()
 MEAN = '{"kind":"mean","scale":"restore"}'
@@ -155,11 +155,33 @@ def test_a_rule_must_be_able_to_work_with_the_quorum(quorum, enough):
             check_quorum(rules)
 
 
-@pytest.mark.parametrize("where", ["aggregation", "update"])
-def test_code_of_somebodys_own_is_not_imported_unless_it_is_trusted(where, tmp_path, monkeypatch):
+@pytest.mark.parametrize("depth", [9, 200, 900, 2500])
+def test_updates_that_stand_around_each_other_without_end_are_refused(depth):
+    with pytest.raises(LedgerError, match="update is nested too deeply"):
+        steps(update='{"kind":"averaged","of":' * depth + DESCENT + "}" * depth)
+
+
+def test_the_model_is_the_average_where_there_is_one():
+    made = steps(update='{"decay":0.5,"from_round":2,"kind":"averaged","of":' + DESCENT + "}")
+    first = made(start(), WORLD.messages(WORLD.chain_id, 1))
+    assert model_of(first) is first.weights
+    second = made(first, WORLD.messages(WORLD.chain_id, 2))
+    third = made(second, WORLD.messages(WORLD.chain_id, 3))
+    assert model_of(second).tolist() == second.weights.tolist()
+    middle = second.weights + 0.5 * (third.weights - second.weights)
+    assert model_of(third).tolist() == middle.tolist() != third.weights.tolist()
+
+
+@pytest.mark.parametrize(
+    ("where", "around"),
+    [("aggregation", "{}"), ("update", "{}"), ("update", '{{"kind":"averaged","of":{}}}')],
+)
+def test_code_of_somebodys_own_is_not_imported_unless_it_is_trusted(
+    where, around, tmp_path, monkeypatch
+):
     (tmp_path / "their_lab.py").write_text("raise SystemExit('imported')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    theirs = {where: '{"kind":"their_lab:rule"}'}
+    theirs = {where: around.format('{"kind":"their_lab:rule"}')}
     with pytest.raises(RunError, match="trust-user-parts"):
         steps(**theirs)
     assert "their_lab" not in sys.modules

@@ -25,6 +25,7 @@ from fedchain.learning.weights import load_weights
 from fedchain.ledger.store import Store
 from fedchain.results import LEDGER, Run
 from fedchain.scenario import Scenario
+from fedchain.transition import model_of
 
 RUNS = 16
 """Runs of a claim, if the user asks for no other number."""
@@ -110,7 +111,7 @@ def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
     counts = [own.count for own in task.holders]
     scores = [
-        np.concatenate([record_scores(task, own, last_weights(run)) for own in task.holders])
+        np.concatenate([record_scores(task, own, last_model(run)) for own in task.holders])
         for run in made
     ]
     inside = [
@@ -120,10 +121,10 @@ def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
     return Shadows(np.stack(scores), np.stack(inside))
 
 
-def last_weights(run: Run) -> Vector:
-    """Return the weights (d,) after a run's last block."""
+def last_model(run: Run) -> Vector:
+    """Return the weights (d,) of the model after a run's last block."""
     with Store.open(run.folder / LEDGER, writable=False) as store:
-        return store.state(store.head).weights
+        return model_of(store.state(store.head))
 
 
 def record_scores(task: Task, records: Records, weights: Vector) -> Vector:

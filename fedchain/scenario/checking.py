@@ -173,6 +173,7 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> It
                 yield problem
         if family.name == "latency":
             yield from _law_problems(part, family, where)
+    yield from _update_problems(values)
     privacy = values.get("privacy")
     given = [privacy.parameters.get(name) for name in NOISE] if privacy is not None else []
     if privacy is not None and set(NOISE) <= set(privacy.parameters) and given.count(None) != 1:
@@ -186,6 +187,17 @@ def _law_problems(part: Part, family: Family[Any], where: Where) -> Iterator[Pro
         family.build(part)
     except ValueError as error:
         yield Problem(where, str(error).removeprefix(f"{Problem(where, '').key}."))
+
+
+def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """See that no update stands around another of its kind: both would remember by one name."""
+    seen: set[str] = set()
+    for where, part, family in _parts(values, {}):
+        if family.name == "update" and part.kind in seen:
+            words = f"must not be {part.kind} again, which stands around it; each kind only once"
+            yield Problem((*where, "kind"), words)
+        if family.name == "update":
+            seen.add(part.kind)
 
 
 def _inside(value: object, key: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fedchain.engines.engine import cores
 from fedchain.learning.task import Task
 from fedchain.privacy.mechanisms.mechanism import Unit
+from fedchain.registry import Part
 from fedchain.scenario import Scenario
 from fedchain.studies.costs import Configuration, Learning, Method
 
@@ -18,6 +19,8 @@ BYTES = {"int8": 1, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
 """Of one number."""
 ARRAYS = {"gradient_descent": 1, "momentum": 2, "adam": 3}
 """Arrays of d numbers in the state, by update; a rule of one's own is taken for the plain one."""
+AROUND = {"averaged": 1, "filtered": 1}
+"""What an update that stands around another adds to its arrays."""
 
 
 def learning(
@@ -83,6 +86,17 @@ def passed(model: nn.Module, example: Any) -> tuple[int, float, float]:
     return len(handed), counter.get_total_flops() / 2, float(sum(handed))
 
 
+def state_arrays(update: Part) -> int:
+    """Return how many arrays of d numbers a state has: the weights, and what is remembered.
+
+    >>> state_arrays(Part("averaged", {"of": Part("adam", {"learning_rate": 0.1})}))
+    4
+    """
+    if update.kind in AROUND:
+        return AROUND[update.kind] + state_arrays(update.parameters["of"])
+    return ARRAYS.get(update.kind, 1)
+
+
 def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Configuration:
     """Count a round of a scenario.
 
@@ -103,7 +117,7 @@ def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Co
         workers=cores(scenario.engine.parameters.get("workers")),
         storage=BYTES[ledger.storage],
         path=math.ceil(math.log2(leaves)) if nodes.identity == "registered" else 0,
-        state=ARRAYS.get(scenario.update.kind, 1),
+        state=state_arrays(scenario.update),
         weights=BYTES[ledger.weights],
         difficulty_bits=bits,
         measured_every=scenario.evaluate.every,

@@ -6,7 +6,7 @@ bit. Exit codes: 0 verified, 2 no such file, 3 a rule that is not known here, 5 
 """
 
 # fmt: off
-import hashlib, json, math, struct, sys
+import hashlib, json, math, pathlib, struct, sys
 
 import numpy as np
 from cryptography.exceptions import InvalidSignature
@@ -22,14 +22,14 @@ HEADER = """version:u2 chain_id:b32 height:u8 parent:b32 time_ms:u8 bits:u4 addr
     messages_root:b32 weights_hash:b32 memory_hash:b32 rules_hash:b32 nonce:u8"""
 PLACE = "version:u2 chain_id:b32 parent:b32 round:u4 public_key:b32"
 PRIME, ORDER_8 = 2**255 - 19, 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+SMALL = (0, 1, PRIME - 1, ORDER_8, PRIME - ORDER_8)
 CHOICES = {"dtype": ("float64", "float32"), "identity": ("registered", "open")}
 CHOICES |= {"storage": tuple(LARGEST), "work": ("hashcash", "sampled")}
 class Wrong(Exception): """The file breaks a rule."""
 class UnknownRule(Exception): """The chain names a step that this script cannot do."""
 
 def need(holds, what):
-    if not holds:
-        raise Wrong(what)
+    if not holds: raise Wrong(what)
 def sha(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
@@ -128,8 +128,7 @@ def root_of_proof(leaf, index, size, path):
     need(not path, "proof: too long")
     return node
 def of_small_order(key):
-    small = (0, 1, PRIME - 1, ORDER_8, PRIME - ORDER_8)
-    return int.from_bytes(key, "little") % 2**255 % PRIME in small
+    return int.from_bytes(key, "little") % 2**255 % PRIME in SMALL
 def check_message(said, rules, header):
     q, e, storage = said["direction"], said["exponent"], rules["storage"]
     for key in ("version", "chain_id", "parent"):
@@ -146,20 +145,17 @@ def check_message(said, rules, header):
     need(said["mechanism"] and said["clip"] > 0 < said["records"], "message: declaration")
     need(0 <= said["noise"] < math.inf, "message: noise")
     need(("proof" in said) == (rules["identity"] == "registered"), "message: proof")
-    if "proof" in said:
-        leaf = said["round"].to_bytes(4, "big") + sha(said["public_key"])
-        need(root_of_proof(leaf, *said["proof"]) == rules["identity_root"], "message: identity")
+    leaf = said["round"].to_bytes(4, "big") + sha(said["public_key"])
+    root = root_of_proof(leaf, *said["proof"]) if "proof" in said else rules["identity_root"]
+    need(root == rules["identity_root"], "message: identity")
     need(not of_small_order(said["public_key"]), "message: a key that signs everything")
-    try:
-        key = Ed25519PublicKey.from_public_bytes(said["public_key"])
-        key.verify(said["signature"], b"fedchain:s" + said["id"])
-    except (InvalidSignature, ValueError):
-        raise Wrong("message: signature") from None
+    key = Ed25519PublicKey.from_public_bytes(said["public_key"])
+    try: key.verify(said["signature"], b"fedchain:s" + said["id"])
+    except InvalidSignature: raise Wrong("message: signature") from None
 def rule_of(text, kinds, **defaults):
     """Return the parameters of a rule, or say that this script does not know it."""
     rule = json.loads(text)
-    if rule.get("kind") not in kinds or set(rule) - {"kind", *defaults}:
-        raise UnknownRule(text)
+    if rule.get("kind") not in kinds or set(rule) - {"kind", *defaults}: raise UnknownRule(text)
     return {**defaults, **rule}
 def aggregate(rules, messages):
     """Return the global gradient, (14) to (16); messages stand in ascending order of their ids."""
@@ -179,18 +175,23 @@ def aggregate(rules, messages):
     return total / (len(used) * 2.0**20)
 def step(rules, state, messages, round_):
     """Return weights and memory after a block, (8); one rounded operation at a time."""
-    if not messages:
-        return state
-    rule = rule_of(rules["update"], ("gradient_descent", "momentum", "adam"), learning_rate=0.0,
-                   decay=0.0, weight_decay=0.0, momentum=0.9, beta1=0.9, beta2=0.999,
-                   stabiliser=1e-8)
+    if not messages: return state
+    text, around, kept = rules["update"], {}, {}
+    while (kind := json.loads(text).get("kind")) in ("averaged", "filtered") and kind not in around:
+        around[kind] = rule_of(text, (kind,), of=None, decay=1.0, from_round=1, drift=0.1)
+        text = json.dumps(around[kind]["of"])
+    rule = rule_of(text, ("gradient_descent", "momentum", "adam"), learning_rate=0.0, decay=0.0,
+                   weight_decay=0.0, momentum=0.9, beta1=0.9, beta2=0.999, stabiliser=1e-8)
     (weights, memory), pull, one = state, aggregate(rules, messages), np.ones(1)
     w, zero = weights.astype(np.float64), np.zeros(len(weights))
-    if rule["weight_decay"]:
-        pull = pull + rule["weight_decay"] * w
+    if "filtered" in around:
+        old, p = memory.get("filtered", pull), memory.get("gain", one) + around["filtered"]["drift"]
+        gain = p / (p + 1.0) if "gain" in memory else one
+        kept = {"filtered": (pull := old + gain * (pull - old)), "gain": gain}
+    average = memory.get("average")
+    pull = pull + rule["weight_decay"] * w if rule["weight_decay"] else pull
     if rule["kind"] == "momentum":
-        pull = rule["momentum"] * memory.get("momentum", zero) + pull
-        memory = {"momentum": pull}
+        memory = {"momentum": (pull := rule["momentum"] * memory.get("momentum", zero) + pull)}
     if rule["kind"] == "adam":
         b1, b2 = rule["beta1"], rule["beta2"]
         first = b1 * memory.get("first", zero) + (1.0 - b1) * pull
@@ -199,7 +200,11 @@ def step(rules, state, messages, round_):
         memory = {"first": first, "second": second, "beta1_power": p1, "beta2_power": p2}
         pull = (first / (1.0 - p1)) / (np.sqrt(second / (1.0 - p2)) + rule["stabiliser"])
     rate = rule["learning_rate"] / (1.0 + rule["decay"] * (round_ - 1))
-    return (w - rate * pull).astype(rules["dtype"]), memory
+    w = w - rate * pull
+    if "averaged" in around and (n := round_ - around["averaged"]["from_round"] + 1) > 0:
+        old = w if average is None else average
+        kept["average"] = old + max(1.0 / n, 1.0 - around["averaged"]["decay"]) * (w - old)
+    return w.astype(rules["dtype"]), {**memory, **kept}
 
 def target_of(bits):
     size, mantissa = bits >> 24, bits & 0x7FFFFF
@@ -215,9 +220,8 @@ def compact_of(target):
 class Chain:
     """Blocks by their hash: header, cumulative work, state after them."""
     def __init__(self, rules, rules_hash, state):
-        weights_hash, memory_hash = state_hashes(*state)
         head = b"fedchain:h\0\1" + bytes(32 + 8 + 32 + 8) + rules["bits"].to_bytes(4, "big")
-        roots = bytes(32) + sha() + weights_hash + memory_hash + rules_hash
+        roots = bytes(32) + sha() + b"".join(state_hashes(*state)) + rules_hash
         header = Bytes(head + roots + bytes(8)).fields(b"fedchain:h", HEADER)
         self.rules, self.id = rules, sha(sha(head + roots + bytes(8)))
         self.blocks = {self.id: (header, 0, state)}
@@ -229,8 +233,7 @@ class Chain:
         return found
     def bits_after(self, name):  # Bitcoin's retarget
         last, window = self.blocks[name][0], self.rules["window"]
-        if not window or (last["height"] + 1) % window:
-            return last["bits"]
+        if not window or (last["height"] + 1) % window: return last["bits"]
         first, expected = self.up_to(name, window)[-1], window * self.rules["interval_ms"]
         took = min(max(last["time_ms"] - first["time_ms"], expected // 4), 4 * expected)
         target = max(target_of(last["bits"]) * took // expected, 1)
@@ -257,8 +260,7 @@ class Chain:
         need(all(a["id"] < b["id"] for a, b in zip(messages, messages[1:])), "messages: order")
         for key in ("public_key", "payload"):
             need(len({m[key] for m in messages}) == len(messages), f"messages: two of one {key}")
-        for message in messages:
-            check_message(message, rules, header)
+        for message in messages: check_message(message, rules, header)
         after = step(rules, state, messages, header["height"])
         need(state_hashes(*after) == (header["weights_hash"], header["memory_hash"]), "state")
         self.blocks[name] = header, work + 2**256 // (target + 1), after
@@ -267,8 +269,7 @@ def verify(data):
     """Check a file of `fedchain export`; return the number of blocks, the head and its height."""
     read = Bytes(data)
     need(read.take(10) == b"fedchain:x" and read.uint(2) == 1, "file: tag or version")
-    written = read.take(read.uint(4))
-    record = Bytes(written)
+    record = Bytes(written := read.take(read.uint(4)))
     rules = record.fields(b"fedchain:r", RULES)
     record.end()
     need(all(rules[key] in allowed for key, allowed in CHOICES.items()), "rules: a choice")
@@ -288,8 +289,7 @@ def verify(data):
     return count, head, chain.blocks[head][0]["height"]
 def main(path):
     try:
-        with open(path, "rb") as file:
-            count, head, height = verify(file.read())
+        count, head, height = verify(pathlib.Path(path).read_bytes())
     except (OSError, UnknownRule, Wrong, ValueError, KeyError) as error:
         code = 2 if isinstance(error, OSError) else 3 if isinstance(error, UnknownRule) else 5
         print({2: "no file", 3: "an unknown rule", 5: "FAILED"}[code], error, sep=": ")

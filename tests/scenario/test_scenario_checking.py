@@ -86,6 +86,23 @@ BAD = {
         "privacy.kind: must be skellam where holders form groups (whole numbers, whose sums have "
         "the same law; epsilon .inf for none), got gaussian",
     ),
+    "an update around another of its kind": (
+        "attacks:",
+        "update:\n  kind: averaged\n  of:\n    kind: filtered\n    of:\n      kind: averaged\n"
+        "      of: {kind: adam, learning_rate: 0.1}\nattacks:",
+        "s.yaml:17:13: update.of.of.kind: must not be averaged again, which stands around it; each "
+        "kind only once",
+    ),
+    "an average that begins after the last round": (
+        "attacks:",
+        "update: {kind: averaged, of: {kind: adam, learning_rate: 0.1}, from_round: 11}\nattacks:",
+        "update.from_round: must be between 1 and 10 (the number of rounds), got 11",
+    ),
+    "an update around nothing": (
+        "attacks:",
+        "update: {kind: filtered}\nattacks:",
+        "update.of: is missing; it has no default",
+    ),
     "more messages to keep than groups": (
         "  holders: 20",
         "  holders: 20\n  groups: {size: 5, honest: 0.8}",

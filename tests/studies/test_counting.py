@@ -53,13 +53,14 @@ def test_a_convolution_goes_example_by_example_in_pieces():
 
 
 @pytest.mark.parametrize(
-    ("update", "arrays"), [("gradient_descent", 1), ("momentum", 2), ("adam", 3)]
+    ("update", "arrays"),
+    [("gradient_descent", 1), ("momentum", 2), ("adam", 3), ("averaged", 4), ("filtered", 4)],
 )
 def test_the_state_has_the_arrays_of_the_update(update, arrays):
     counted = learning(task_of(dense, np.ones((6, 20), np.float32)), 1.0, "record", 6, 5)
-    scenario = small(
-        **{"update": {"kind": update, "learning_rate": 0.1}, "ledger.weights": "float32"}
-    )
+    inner = {"kind": "adam", "learning_rate": 0.1}
+    block = {"kind": update, "of": inner} if arrays == 4 else {**inner, "kind": update}
+    scenario = small(**{"update": block, "ledger.weights": "float32"})
     asked = configuration(scenario, counted, private=True)
     assert (asked.state, asked.weights, asked.holders, asked.compute) == (arrays, 4, 10, 3)
     assert configuration(small(**{"nodes.identity": "open"}), counted, private=True).path == 0
