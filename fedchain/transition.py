@@ -25,7 +25,7 @@ from fedchain.ledger.validity import Transition
 from fedchain.ledger.verification import TransitionOf
 from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
-from fedchain.update import AVERAGE, updates
+from fedchain.update import updates, used
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """Steps that are remembered, those of the last rounds and of their forks: so many numbers of
@@ -64,7 +64,7 @@ def model_of(state: State) -> Vector:
     >>> model_of(State(np.zeros(1), {"average": np.ones(1)})).tolist()
     [1.0]
     """
-    return state.memory.get(AVERAGE, state.weights)
+    return used(state.weights, state.memory)
 
 
 def check_quorum(rules: Rules) -> None:

@@ -41,6 +41,15 @@ updates: Family[Updated] = Family("update", ("fedchain.update",))
 """Part: ``(weights (d,), memory, gradient (d,), round (from 1), *, ...) -> Updated``."""
 
 
+def used(weights: Vector, memory: Memory) -> Vector:
+    """Return the weights (d,) that the model is used with: the average where there is one.
+
+    >>> used(np.zeros(1), {"average": np.ones(1)}).tolist()
+    [1.0]
+    """
+    return memory.get(AVERAGE, weights)
+
+
 @updates
 def gradient_descent(
     weights: Vector,

@@ -20,7 +20,7 @@ from fedchain.learning.weights import flat_weights, load_weights
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
 from fedchain.registry import Part
-from fedchain.update import updates
+from fedchain.update import updates, used
 
 PUBLIC_ONLY = "public_only"
 """The baseline: the model after public data alone, which no holder has helped with."""
@@ -124,7 +124,7 @@ def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
     if not np.isfinite(weights).all():
         words = f"task.update: {update.kind} overflows within {steps} steps on public records"
         raise ValueError(f"{words}; a smaller learning_rate is allowed")
-    return weights
+    return used(weights, memory)
 
 
 def _together(parts: Sequence[Records]) -> Records:

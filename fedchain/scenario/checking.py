@@ -191,13 +191,15 @@ def _law_problems(part: Part, family: Family[Any], where: Where) -> Iterator[Pro
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
     """See that no update stands around another of its kind: both would remember by one name."""
-    seen: set[str] = set()
+    stands: list[tuple[Where, str]] = []
     for where, part, family in _parts(values, {}):
-        if family.name == "update" and part.kind in seen:
+        if family.name != "update":
+            continue
+        around = {kind for place, kind in stands if where[: len(place)] == place}
+        if part.kind in around:
             words = f"must not be {part.kind} again, which stands around it; each kind only once"
             yield Problem((*where, "kind"), words)
-        if family.name == "update":
-            seen.add(part.kind)
+        stands.append((where, part.kind))
 
 
 def _inside(value: object, key: str) -> Any:
