@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
+from fedchain.learning.standardised import StandardisedConv2d
+
 LayerGradients = dict[str, Tensor]
 """Gradient (n, *shape) of each parameter of one layer, by its name in the layer."""
 BLOCK = 8
@@ -88,7 +90,8 @@ def turned_backwards(layer: nn.Module, entered: Tensor, left: Tensor) -> Tensor:
     if not left.is_contiguous():
         return left
     apply: Callable[..., Tensor] = _Turned.apply
-    return apply(entered, layer.weight, left.detach(), _opposite(layer))
+    acting = layer.kernel() if isinstance(layer, StandardisedConv2d) else layer.weight
+    return apply(entered, acting, left.detach(), _opposite(layer))
 
 
 class _Turned(torch.autograd.Function):
@@ -128,6 +131,12 @@ def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradi
     else:
         weight = _correlate(entered, error, layer.kernel_size, _padding(layer))
     return {"weight": weight.reshape(len(error), *layer.weight.shape), "bias": error.sum((2, 3))}
+
+
+def _standardised(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
+    assert isinstance(layer, StandardisedConv2d)
+    found = _convolution(layer, entered, error)
+    return {**found, "weight": layer.of_weights(found["weight"])}
 
 
 def _grouped(layer: nn.Conv2d, entered: Tensor, error: Tensor) -> Tensor:
@@ -195,6 +204,7 @@ def _group_norm(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradie
 GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGradients]] = {
     nn.Linear: _dense,
     nn.Conv2d: _convolution,
+    StandardisedConv2d: _standardised,
     nn.ConvTranspose2d: _transposed,
     nn.GroupNorm: _group_norm,
 }

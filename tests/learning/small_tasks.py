@@ -13,6 +13,7 @@ from fedchain.learning.classic import seeded
 from fedchain.learning.losses import cross_entropy
 from fedchain.learning.models import logistic, mlp
 from fedchain.learning.task import Loss, Records, Task
+from fedchain.scans.models.unet_layers import UNet
 
 
 class SmallUNet(nn.Module):
@@ -37,6 +38,11 @@ def block(entering: int, leaving: int, grouped: bool) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(entering, leaving, 3, padding=1), *norm, nn.LeakyReLU(0.3, inplace=True)
     )
+
+
+def standardised(width: int) -> nn.Module:
+    """The scan model's own, whose kernels are functions of its weights."""
+    return UNet(3, [width, 2 * width], 1, norm="group_and_weights")
 
 
 class OddConvolutions(nn.Module):
@@ -140,6 +146,8 @@ TASKS: dict[str, Callable[[tuple[int, ...]], Task]] = {
     "u-net with group norm": lambda sizes: image_task(lambda: SmallUNet(True), sizes),
     "wide u-net": lambda sizes: image_task(lambda: SmallUNet(False, 8), sizes),
     "wide u-net with group norm": lambda sizes: image_task(lambda: SmallUNet(True, 8), sizes),
+    "standardised u-net": lambda sizes: image_task(lambda: standardised(2), sizes),
+    "wide standardised u-net": lambda sizes: image_task(lambda: standardised(8), sizes),
     "odd convolutions": lambda sizes: image_task(OddConvolutions, sizes, (16, 20)),
     "tied and bare": lambda sizes: table_task(TiedAndBare, sizes),
     "borrowed weights": lambda sizes: table_task(BorrowedWeights, sizes),

@@ -24,7 +24,7 @@ def test_two_levels_of_width_two_with_group_norm_have_2035_parameters():
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])
-@pytest.mark.parametrize("norm", ["none", "group"])
+@pytest.mark.parametrize("norm", ["none", "group", "group_and_weights"])
 def test_an_image_becomes_as_many_logits(levels, norm):
     model = make(levels=levels, width=1, norm=norm, outputs=2)
     assert model(torch.zeros(3, 5, 32, 48)).shape == (3, 2, 32, 48)
@@ -41,7 +41,7 @@ def test_an_example_is_seen_alone():
     assert torch.allclose(model(images)[2:3], model(images[2:3]), atol=1e-6)
 
 
-@pytest.mark.parametrize("norm", ["none", "group"])
+@pytest.mark.parametrize("norm", ["none", "group", "group_and_weights"])
 def test_per_example_gradients_under_vmap_equal_one_by_one(norm):
     model = make(16, levels=2, width=2, norm=norm).double()
     weights = {name: p.detach() for name, p in model.named_parameters()}
@@ -81,3 +81,26 @@ def test_gradients_agree_with_finite_differences():
         )
 
     assert torch.autograd.gradcheck(output, weights)
+
+
+def test_standardised_kernels_add_no_parameter_and_forget_scale_and_mean_of_the_weights():
+    model = make(levels=2, width=2, norm="group_and_weights").double()
+    assert parameters_of(model) == 2_035
+    image = torch.rand(2, 5, 32, 32, dtype=torch.float64)
+    before = model(image)
+    first = model.down[0][0]
+    variance, mean = torch.var_mean(first.weight, (1, 2, 3), correction=0, keepdim=True)
+    expected = (first.weight - mean) / torch.sqrt(variance + 1e-5)
+    left = torch.nn.functional.conv2d(image, expected, first.bias, padding=1)
+    torch.testing.assert_close(first(image), left, rtol=1e-12, atol=1e-12)
+    with torch.no_grad():
+        first.weight.mul_(3.0).add_(0.7)
+    torch.testing.assert_close(model(image), before, rtol=1e-2, atol=1e-3)
+    assert not torch.equal(model(image), before), "the weights act at all"
+
+
+def test_only_the_convolutions_before_a_group_norm_are_standardised():
+    model = make(levels=1, width=2, norm="group_and_weights")
+    kinds = [type(layer).__name__ for layer in model.modules() if hasattr(layer, "weight")]
+    pair = ["StandardisedConv2d", "GroupNorm"] * 2
+    assert kinds == [*pair, *pair, "ConvTranspose2d", *pair, "Conv2d"]

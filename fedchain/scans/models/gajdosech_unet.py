@@ -22,7 +22,7 @@ def gajdosech_unet(
     *,
     levels: Annotated[int, Field(ge=1, le=4)] = 4,
     width: Annotated[int, Field(ge=1, le=64)] = 8,
-    norm: Literal["none", "group"] = "none",
+    norm: Literal["none", "group", "group_and_weights"] = "none",
 ) -> nn.Module:
     """The U-Net of the scan model: logits of "this point remains", a pixel each.
 
@@ -40,6 +40,8 @@ def gajdosech_unet(
         norm: ``none`` is the paper's. ``group`` puts one GroupNorm after each convolution: it
             looks at one example only, so each example's gradient stays its own. BatchNorm
             would mix the examples, and clipping would no longer bound what one record does.
+            ``group_and_weights`` also brings the kernels of the 3x3 convolutions to mean 0 and
+            variance 1 before they act (Qiao et al. 2019).
 
     Returns:
         A module from (n, channels, h, w) to logits (n, outputs, h, w).
@@ -59,4 +61,4 @@ def gajdosech_unet(
             f"allowed: sides divisible by {2**levels}"
         )
     sizes = [width * times for times in TABLE[: levels + 1]]
-    return UNet(channels, sizes, outputs, grouped=norm == "group")
+    return UNet(channels, sizes, outputs, norm=norm)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import nn
 
+from fedchain.learning.standardised import StandardisedConv2d
+
+Norm = Literal["none", "group", "group_and_weights"]
+"""What is normalised: nothing, each example's channels, or these and the kernels too."""
 SLOPE = 0.3
 """Slope of the LeakyReLU below 0."""
 
@@ -12,16 +18,16 @@ SLOPE = 0.3
 class UNet(nn.Module):
     """Down, up, and across: an image to logits of the same height and width."""
 
-    def __init__(self, channels: int, sizes: list[int], outputs: int, *, grouped: bool) -> None:
+    def __init__(self, channels: int, sizes: list[int], outputs: int, *, norm: Norm) -> None:
         """Make the layers; ``sizes`` are the channels of each level, the finest first."""
         super().__init__()
         below = [channels, *sizes[:-1]]
         self.down = nn.ModuleList(
-            _convolutions(a, b, grouped) for a, b in zip(below, sizes, strict=True)
+            _convolutions(a, b, norm) for a, b in zip(below, sizes, strict=True)
         )
         coarse_to_fine = list(zip(sizes[:0:-1], sizes[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, stride=2) for a, b in coarse_to_fine)
-        self.across = nn.ModuleList(_convolutions(2 * b, b, grouped) for _, b in coarse_to_fine)
+        self.across = nn.ModuleList(_convolutions(2 * b, b, norm) for _, b in coarse_to_fine)
         self.last = nn.Conv2d(sizes[0], outputs, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -38,10 +44,11 @@ class UNet(nn.Module):
         return logits
 
 
-def _convolutions(channels: int, size: int, grouped: bool) -> nn.Sequential:
+def _convolutions(channels: int, size: int, norm: Norm) -> nn.Sequential:
     layers: list[nn.Module] = []
     for entering in (channels, size):
-        layers.append(nn.Conv2d(entering, size, 3, padding=1))
-        layers += [nn.GroupNorm(1, size)] if grouped else []
+        convolution = StandardisedConv2d if norm == "group_and_weights" else nn.Conv2d
+        layers.append(convolution(entering, size, 3, padding=1))
+        layers += [] if norm == "none" else [nn.GroupNorm(1, size)]
         layers.append(nn.LeakyReLU(SLOPE))
     return nn.Sequential(*layers)
