@@ -23,7 +23,7 @@ from fedchain.learning.clipping import clip_factors, clipped_sum
 from fedchain.learning.example_gradients import by_layers, fitting_way
 from fedchain.learning.layer_gradients import memory_format
 from fedchain.learning.segments import Segments, has_segments, segment_sums
-from fedchain.learning.task import Array, Sampled, Task
+from fedchain.learning.task import Array, Loss, Sampled, Task
 from fedchain.learning.weights import dimension, layout, load_weights, places
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
@@ -69,7 +69,8 @@ class CohortGradients:
     """Computes the mean clipped gradient of each of many holders at the same weights.
 
     g_k = (1/n_k) sum_i clip_C(grad loss(w; record i of holder k)). A record with several
-    examples has the sum of their gradients, clipped as a whole. With unit "holder" the holder's
+    examples has the sum of their gradients (of views of one example their mean), clipped as a
+    whole. With unit "holder" the holder's
     mean gradient is clipped as a whole instead; with an infinite clip nothing is.
 
     It has a model of its own: threads that share one would race, so each gets a ``twin``.
@@ -110,14 +111,14 @@ class CohortGradients:
         self._unit = unit
         self.task = task
         """Whose gradients they are."""
-        self._loss, self._dtype, self._device = task.loss, dtype, "cpu"
+        self._loss, self._dtype, self._device = _mean_of_views(task), dtype, "cpu"
         self._room: Tensor | None = None
         self._remember()
         first = self._examples_of(0)
         few = first.inputs[:2], first.targets[:2]
-        self._way = fitting_way(self._module, task.loss, *few)
+        self._way = fitting_way(self._module, self._loss, *few)
         many = first.record is not None and math.isfinite(self._record_clip)
-        if not many and self._way is by_layers and has_segments(self._module, task.loss, *few):
+        if not many and self._way is by_layers and has_segments(self._module, self._loss, *few):
             self.method: Method = "segments"
         else:
             self.method = "layers" if self._way is by_layers else "vmap"
@@ -303,6 +304,13 @@ class CohortGradients:
         known = known.to(self._dtype) if known.is_floating_point() else known
         given = _tensor(inputs).to(self._device, self._dtype)
         return _Examples(given, known, numbers, records.count)
+
+
+def _mean_of_views(task: Task) -> Loss:
+    """Return the loss of a view: the gradients of all views of an example sum up to their mean."""
+    if task.views == 1:
+        return task.loss
+    return lambda outputs, targets: task.loss(outputs, targets) / task.views
 
 
 def _clip_rows(rows: Tensor, clip: float) -> None:

@@ -81,6 +81,9 @@ class Task:
     """What a reader of the report should know of the data, in one line."""
     public: int = 0
     """Records that were declared public and are of no holder: the initial weights come of them."""
+    views: int = 1
+    """Examples that each example of the holders was made into; the gradient of a record is the
+    mean over them."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """(outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None where none fit."""
 
@@ -93,6 +96,7 @@ class Task:
 tasks: Family[Task] = Family(
     "task",
     (
+        "fedchain.learning.augmented",
         "fedchain.learning.classic",
         "fedchain.learning.canaries",
         "fedchain.learning.nothing",

@@ -1,0 +1,103 @@
+"""A task in which each record of a holder is seen in several places at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from fedchain.learning.task import Array, Records, Task, tasks
+from fedchain.randomness import stream
+from fedchain.registry import Part
+
+
+@tasks
+def augmented(
+    holders: int,
+    seed: int,
+    *,
+    of: Annotated[Part, tasks],
+    views: Annotated[int, Field(ge=2, le=64)] = 4,
+    shift: Annotated[int, Field(ge=1, le=64)] = 1,
+) -> Task:
+    """Let the gradient of a record be the mean over several shifted views of its picture.
+
+    The mean is clipped as a whole, so that a record moves a holder's sum by no more than the
+    clip, however many views it has: they cost time and memory, and no epsilon. The first view
+    is the picture itself, the others are moved by up to ``shift`` pixels up or down and left or
+    right; what comes in from outside is 0, and no point of a scan. Held-out records stay as
+    they are.
+
+    Args:
+        holders: number of data holders.
+        seed: the run's seed: draws the shifts, once for the whole run.
+        of: the task; its records are pictures.
+        views: views of each record, the unmoved one among them.
+        shift: most pixels along an axis; less than half of a side.
+
+    Raises:
+        ValueError: the records are no pictures, or too small for such shifts.
+
+    Reference:
+        De et al., "Unlocking High-Accuracy Differentially Private Image Classification through
+        Scale", 2022, section 3.2.
+    """
+    whole = tasks.build(of, holders, seed)
+    shape = whole.held_out.inputs.shape[1:]
+    if len(shape) not in (2, 3) or 2 * shift >= min(shape[-2:]):
+        words = f"task.shift: {shift} pixels do not fit records of shape {shape} of {of.kind}"
+        raise ValueError(f"{words}; pictures with sides of more than {2 * shift} are allowed")
+    seen = tuple(views_of(own, views, shift, seed, k) for k, own in enumerate(whole.holders))
+    return replace(whole, holders=seen, views=views * whole.views)
+
+
+def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -> Records:
+    """Return the records of one holder, each seen several times.
+
+    Args:
+        records: pictures (n, h, w) or (n, channels, h, w); targets are classes, or masks.
+        views: how often each is seen; the first time as it is.
+        shift: most pixels along an axis.
+        seed: the run's seed.
+        holder: its number: each has shifts of its own.
+
+    >>> one = Records(np.arange(9.0).reshape(1, 3, 3), np.array([4]))
+    >>> views_of(one, 3, 1, 0, 0).inputs.shape, views_of(one, 3, 1, 0, 0).count
+    ((3, 3, 3), 1)
+    """
+    inputs, targets = [records.inputs], [records.targets]
+    for view in range(1, views):
+        drawn = stream(seed, "shifts", holder, view)
+        moves = drawn.integers(-shift, shift, (records.examples, 2), endpoint=True)
+        inputs.append(moved(records.inputs, moves, 0.0))
+        masks = records.targets.ndim > 1
+        targets.append(moved(records.targets, moves, np.nan) if masks else records.targets)
+    numbers = np.arange(records.examples) if records.record is None else records.record
+    return Records(np.concatenate(inputs), np.concatenate(targets), np.tile(numbers, views))
+
+
+def moved(pictures: Array, moves: npt.NDArray[np.int64], outside: float) -> Array:
+    """Move each picture by whole pixels.
+
+    Args:
+        pictures: (n, ..., h, w).
+        moves: down and to the right, (n, 2).
+        outside: what comes in.
+
+    >>> moved(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[0, 1]]), 0.0).tolist()
+    [[[0.0, 1.0], [0.0, 3.0]]]
+    """
+    found = np.full_like(pictures, outside)
+    height, width = pictures.shape[-2:]
+    for picture, into, (down, right) in zip(pictures, found, moves.tolist(), strict=True):
+        target = _slice(down, height), _slice(right, width)
+        source = _slice(-down, height), _slice(-right, width)
+        into[..., *target] = picture[..., *source]
+    return found
+
+
+def _slice(move: int, size: int) -> slice:
+    return slice(max(move, 0), size + min(move, 0))
