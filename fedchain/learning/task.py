@@ -15,6 +15,8 @@ from fedchain.registry import Family
 if TYPE_CHECKING:
     import torch
 
+PUBLIC_ONLY = "public_only"
+"""The baseline that learned from public records alone; the others learn nothing."""
 Array = npt.NDArray[Any]
 Metrics = Mapping[str, float]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]

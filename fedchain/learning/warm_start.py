@@ -15,15 +15,13 @@ from fedchain.arrays import Vector
 from fedchain.learning.evaluation import Evaluation
 from fedchain.learning.gradients import CohortGradients
 from fedchain.learning.subset import part_of
-from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.task import PUBLIC_ONLY, Records, Task, tasks
 from fedchain.learning.weights import flat_weights, load_weights
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.update import updates, used
 
-PUBLIC_ONLY = "public_only"
-"""The baseline: the model after public data alone, which no holder has helped with."""
 Count = Annotated[int, Field(ge=1)]
 
 

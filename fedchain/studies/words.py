@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
+from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.studies.study import EPSILON, Study, Value, Values
 
-PUBLIC_ONLY = "public_only"
-"""The baseline that learned from public records alone; the others learn nothing."""
 METRICS = {"iou": "IoU", "f1": "F1"}
 """Metrics whose name is not simply its key with spaces."""
 UNITS = ("s", "ms")
