@@ -67,7 +67,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "convergence_vs_epsilon.yaml",
         "cohort.yaml",
         "audit.yaml",
-    "averages.yaml",
+        "averages.yaml",
         "groups.yaml",
         "groups_and_attackers.yaml",
         "warm_start.yaml",
