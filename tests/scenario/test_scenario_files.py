@@ -68,6 +68,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "cohort.yaml",
         "audit.yaml",
         "averages.yaml",
+        "mechanisms_and_holders.yaml",
         "rounds_at_fixed_epsilon.yaml",
         "groups.yaml",
         "groups_and_attackers.yaml",
