@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 
 from fedchain.randomness import digest  # noqa: E402
 from fedchain.secure_aggregation.assembler import Step, summed  # noqa: E402
-from fedchain.secure_aggregation.masks import Words, key_of, public_of  # noqa: E402
+from fedchain.secure_aggregation.masks import Words, key_pair  # noqa: E402
 from fedchain.secure_aggregation.member import Member, Session, sent_bytes  # noqa: E402
 
 SIZES = (5, 10, 20, 50, 100)
@@ -71,11 +71,11 @@ def round_of(rows: Words, size: int, lost: int, turn: int) -> None:
     """Sum each group, and see that the sum is the survivors'."""
     gone = dict.fromkeys(range(1, lost + 1), Step.NUMBERS)
     for first in range(0, len(rows), size):
-        secrets = [digest(0, "channel", first + k) for k in range(size)]
-        channels = tuple(public_of(key_of(secret)) for secret in secrets)
+        keys = [key_pair(digest(0, "channel", first + k)) for k in range(size)]
+        channels = tuple(key.public for key in keys)
         session = Session(digest(0, "session", first, turn), channels, size - size // LOST)
         members = [
-            Member(session, k + 1, secrets[k], digest(0, "member", first + k, turn))
+            Member(session, k + 1, keys[k], digest(0, "member", first + k, turn))
             for k in range(size)
         ]
         numbers: Mapping[int, Words] = {k + 1: rows[first + k] for k in range(size)}

@@ -168,8 +168,9 @@ class KeyStream:
 
     def words(self, count: int) -> npt.NDArray[np.uint64]:
         """Return the next words (count,)."""
-        found = np.empty(count, dtype="<u8")
-        self._cipher.update_into(bytes(8 * count), found.data.cast("B"))
+        found = np.zeros(count, dtype="<u8")
+        text = found.data.cast("B")
+        self._cipher.update_into(text, text)  # zeros under the key stream, in their place
         return found
 
 

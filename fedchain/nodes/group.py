@@ -21,7 +21,7 @@ from fedchain.privacy.mechanisms import Skellam
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Groups, Scenario
 from fedchain.secure_aggregation.assembler import summed
-from fedchain.secure_aggregation.masks import key_of, public_of
+from fedchain.secure_aggregation.masks import KeyPair, key_pair
 from fedchain.secure_aggregation.member import Member, Session
 from fedchain.timing import Stopwatch
 
@@ -154,15 +154,11 @@ def _session(occasion: Occasion, groups: Groups, number: int) -> Session:
     numbers = b"%d:%d:%d" % (occasion.round, occasion.holder, number)
     names = occasion.chain_id, occasion.parent, numbers
     holders = groups.members_of(occasion.holder)
-    channels = tuple(_public_channel(occasion.seed, holder) for holder in holders)
+    channels = tuple(_channel(occasion.seed, holder).public for holder in holders)
     return Session(hashlib.sha256(b"".join(names)).digest(), channels, groups.threshold)
 
 
-def _channel(seed: int, holder: int) -> bytes:
-    """Return a member's X25519 secret, with which it hears from the others all the run."""
-    return digest(seed, "channel", holder)
-
-
 @functools.lru_cache(2**14)
-def _public_channel(seed: int, holder: int) -> bytes:
-    return public_of(key_of(_channel(seed, holder)))
+def _channel(seed: int, holder: int) -> KeyPair:
+    """Return a member's key, with which it hears from the others all the run."""
+    return key_pair(digest(seed, "channel", holder))

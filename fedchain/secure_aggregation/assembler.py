@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from fedchain.secure_aggregation.masks import Words, add_pair_mask, key_of, mask, public_of
+from fedchain.secure_aggregation.masks import Words, add_pair_mask, key_pair, mask
 from fedchain.secure_aggregation.member import Member, Opening, Session, pair_seed
 from fedchain.secure_aggregation.shamir import PRIME, weights_at_zero
 
@@ -104,12 +104,12 @@ def opened(
         total += words
         total -= mask(secret_of(openings[p].seeds[number] for p in points), len(total))
     for number in openings[points[0]].keys:
-        secret = key_of(secret_of(openings[p].keys[number] for p in points))
-        if public_of(secret) != mask_keys[number]:
+        key = key_pair(secret_of(openings[p].keys[number] for p in points))
+        if key.public != mask_keys[number]:
             raise ValueError(f"opening: the shares of member {number} give another mask key")
         for other in masked:
             # what the lost one would have sent has the sign that takes the other's mask off
-            add_pair_mask(total, pair_seed(session, secret, mask_keys[other]), number, other)
+            add_pair_mask(total, pair_seed(session, key, mask_keys[other]), number, other)
     return Sum(total, tuple(sorted(masked)))
 
 

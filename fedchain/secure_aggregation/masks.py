@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +16,36 @@ from fedchain.randomness import KeyStream
 Words = npt.NDArray[np.uint64]
 """Whole numbers modulo 2^64, shape (d,): sums of them wrap round."""
 _REMEMBERED = 2**15
-"""Agreements of two members that are kept: their channel keys stay the same for a run."""
+"""Agreements that are kept: of two members the second one finds what the first one computed."""
 
 
-def key_of(secret: bytes) -> X25519PrivateKey:
-    """Return the X25519 key of 32 secret bytes."""
-    return X25519PrivateKey.from_private_bytes(secret)
+@dataclass(frozen=True)
+class KeyPair:
+    """An X25519 key of one member."""
+
+    secret: X25519PrivateKey = field(compare=False, repr=False)
+    """What it alone knows."""
+    public: bytes
+    """What all others know, 32 bytes."""
 
 
-def public_of(key: X25519PrivateKey) -> bytes:
-    """Return the public key, 32 bytes."""
-    return key.public_key().public_bytes_raw()
+@dataclass(frozen=True)
+class _Pair:
+    """Two members, whichever of them computes."""
+
+    public: frozenset[bytes]
+    own: KeyPair = field(compare=False)
+    other: bytes = field(compare=False)
+
+
+def key_pair(secret: bytes) -> KeyPair:
+    """Return the key of 32 secret bytes.
+
+    >>> len(key_pair(bytes(32)).public)
+    32
+    """
+    key = X25519PrivateKey.from_private_bytes(secret)
+    return KeyPair(key, key.public_key().public_bytes_raw())
 
 
 def derived(secret: bytes, *names: bytes) -> bytes:
@@ -41,12 +61,16 @@ def derived(secret: bytes, *names: bytes) -> bytes:
     return HKDF(SHA256(), 32, None, b"fedchain:" + b":".join(names)).derive(secret)
 
 
-def agreed(secret: X25519PrivateKey, public: bytes) -> bytes:
-    """Return what two members agree on: the same from either side, and unknown to all others.
+def agreed(own: KeyPair, other: bytes, *names: bytes) -> bytes:
+    """Return what two members agree on for one purpose: the same from either side.
 
     Args:
-        secret: key of one.
-        public: of the other, 32 bytes.
+        own: key of one.
+        other: public key of the other, 32 bytes.
+        names: of the purpose, as ``derived`` takes them.
+
+    Returns:
+        32 bytes that nobody else knows.
 
     Raises:
         ValueError: the public key is of small order, and agrees on nothing.
@@ -54,17 +78,21 @@ def agreed(secret: X25519PrivateKey, public: bytes) -> bytes:
     Reference:
         RFC 7748.
 
-    >>> one, other = key_of(bytes(31) + b"1"), key_of(bytes(31) + b"2")
-    >>> agreed(one, public_of(other)) == agreed(other, public_of(one))
+    >>> one, other = key_pair(bytes(31) + b"1"), key_pair(bytes(31) + b"2")
+    >>> agreed(one, other.public, b"mask") == agreed(other, one.public, b"mask")
     True
     """
-    return secret.exchange(X25519PublicKey.from_public_bytes(public))
+    return _derived_of(_Pair(frozenset((own.public, other)), own, other), names)
 
 
 @functools.lru_cache(_REMEMBERED)
-def agreed_for_good(secret: bytes, public: bytes) -> bytes:
-    """Return ``agreed`` of keys that are used again in every round."""
-    return agreed(key_of(secret), public)
+def _derived_of(pair: _Pair, names: tuple[bytes, ...]) -> bytes:
+    return derived(_exchanged(pair), *names)
+
+
+@functools.lru_cache(_REMEMBERED)
+def _exchanged(pair: _Pair) -> bytes:
+    return pair.own.secret.exchange(X25519PublicKey.from_public_bytes(pair.other))
 
 
 def mask(seed: bytes, count: int) -> Words:

@@ -6,19 +6,17 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from fedchain.errors import TooFewMembers
 from fedchain.secure_aggregation.masks import (
+    KeyPair,
     Words,
     add_pair_mask,
     agreed,
-    agreed_for_good,
     derived,
-    key_of,
+    key_pair,
     mask,
-    public_of,
 )
 from fedchain.secure_aggregation.shamir import SHARE_BYTES, polynomial, share_at
 
@@ -84,18 +82,18 @@ class Member:
         CCS 2017, figure 4, for one who collects as the protocol says but is curious.
     """
 
-    def __init__(self, session: Session, number: int, channel: bytes, secret: bytes) -> None:
+    def __init__(self, session: Session, number: int, channel: KeyPair, secret: bytes) -> None:
         """Enter a session.
 
         Args:
             session: what all members know.
             number: its own, from 1.
-            channel: its X25519 secret for the run, 32 bytes.
+            channel: its key for the run.
             secret: 32 bytes of this session alone: keys, seeds and shares follow from it.
         """
         self._session, self._number, self._channel = session, number, channel
         self._mask_secret = derived(secret, b"mask key")
-        self._mask_key = key_of(self._mask_secret)
+        self._mask_key = key_pair(self._mask_secret)
         self._seed = derived(secret, b"own mask")
         self._sharing = derived(secret, b"share key"), derived(secret, b"share seed")
         self._mask_keys: Mapping[int, bytes] = {}
@@ -104,7 +102,7 @@ class Member:
 
     def mask_key(self) -> bytes:
         """Step 1: return the public key of its pair masks, 32 bytes."""
-        return public_of(self._mask_key)
+        return self._mask_key.public
 
     def sealed_shares(self, mask_keys: Mapping[int, bytes]) -> dict[int, bytes]:
         """Step 2: return for each other member its shares of the two secrets, sealed.
@@ -184,8 +182,8 @@ class Member:
 
     def _box(self, other: int) -> ChaCha20Poly1305:
         """Return what seals letters between two members in this session."""
-        shared = agreed_for_good(self._channel, self._session.channels[other - 1])
-        return ChaCha20Poly1305(derived(shared, b"shares", self._session.name))
+        channel = self._session.channels[other - 1]
+        return ChaCha20Poly1305(agreed(self._channel, channel, b"shares", self._session.name))
 
 
 def sent_bytes(members: int, dimension: int) -> int:
@@ -200,9 +198,9 @@ def sent_bytes(members: int, dimension: int) -> int:
     return 32 + (members - 1) * sealed + 8 * dimension + members * SHARE_BYTES
 
 
-def pair_seed(session: Session, secret: X25519PrivateKey, mask_key: bytes) -> bytes:
+def pair_seed(session: Session, own: KeyPair, mask_key: bytes) -> bytes:
     """Return the seed of a pair's mask in a session: the same from either side."""
-    return derived(agreed(secret, mask_key), b"pair mask", session.name)
+    return agreed(own, mask_key, b"pair mask", session.name)
 
 
 def _nonce(sender: int) -> bytes:

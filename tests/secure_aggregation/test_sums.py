@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedchain.errors import TooFewMembers
+from fedchain.secure_aggregation import masks
 from fedchain.secure_aggregation.assembler import Step, opened, summed
-from fedchain.secure_aggregation.masks import Words, add_pair_mask, key_of, mask, public_of
+from fedchain.secure_aggregation.masks import (
+    Words,
+    add_pair_mask,
+    agreed,
+    derived,
+    key_pair,
+    mask,
+)
 from fedchain.secure_aggregation.member import Member, Session
 
 DIMENSION = 50
@@ -22,13 +30,13 @@ def secret(*names: object) -> bytes:
 
 
 def session_of(size: int, threshold: int, name: str = "one") -> Session:
-    channels = tuple(public_of(key_of(secret("channel", n))) for n in range(1, size + 1))
+    channels = tuple(key_pair(secret("channel", n)).public for n in range(1, size + 1))
     return Session(secret(name), channels, threshold)
 
 
 def members_of(session: Session) -> list[Member]:
     return [
-        Member(session, n, secret("channel", n), secret("session", session.name, n))
+        Member(session, n, key_pair(secret("channel", n)), secret("session", session.name, n))
         for n in session.numbers
     ]
 
@@ -191,3 +199,25 @@ def test_half_of_a_group_is_no_threshold() -> None:
         session_of(4, 2)
     with pytest.raises(ValueError, match="threshold: 5 of 4"):
         session_of(4, 5)
+
+
+def test_two_members_agree_on_the_published_secret() -> None:
+    # RFC 7748, 6.1
+    bob = key_pair(
+        bytes.fromhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb")
+    )
+    assert bob.public.hex() == "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"
+    alice = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
+    shared = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"
+    found = agreed(bob, bytes.fromhex(alice), b"purpose")
+    assert found == derived(bytes.fromhex(shared), b"purpose")
+    assert found != agreed(bob, bytes.fromhex(alice), b"another")
+
+
+def test_the_second_of_two_members_computes_what_the_first_did() -> None:
+    one, other = key_pair(secret("one")), key_pair(secret("other"))
+    first = agreed(one, other.public, b"purpose")
+    assert agreed(other, one.public, b"purpose") is first  # remembered, and rightly so:
+    masks._derived_of.cache_clear()
+    masks._exchanged.cache_clear()
+    assert agreed(other, one.public, b"purpose") == first
