@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import signal
@@ -13,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fedchain.errors import FedchainError
+from fedchain.machine import start_up_passed_over
 from fedchain.scenario import Scenario, from_mapping, plain
 from fedchain.studies.points import Point
 
@@ -71,10 +73,14 @@ def side_by_side(points: Sequence[Point], runs: Path, execute: Execute, workers:
 
 
 def _attempt(execute: Execute, scenario: Scenario, runs: Path, threads: int | None) -> str:
-    try:
-        execute(scenario, runs, threads)
-    except FAILURES as error:
-        return f"{type(error).__name__}: {error}"
+    with start_up_passed_over():
+        try:
+            execute(scenario, runs, threads)
+        except FAILURES as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            # A run's records hang in cycles of a few objects, for which Python would not look yet.
+            gc.collect()
     return ""
 
 

@@ -2,7 +2,14 @@ import csv
 from pathlib import Path
 
 import pytest
-from sweep_runs import calls, dying_at_seed_8, failing_at_seed_8, interrupted_at_seed_8, quick
+from sweep_runs import (
+    calls,
+    dying_at_seed_8,
+    failing_at_seed_8,
+    interrupted_at_seed_8,
+    leaving_a_ring,
+    quick,
+)
 from test_points import scenario
 
 from fedchain.errors import RunError
@@ -104,6 +111,14 @@ def test_processes_side_by_side_leave_the_same_points(tmp_path: Path) -> None:
         call.split()[0] for call in calls(alone.folder)
     )
     assert {call.split()[1] for call in calls(beside.folder)} == {"1"}
+
+
+@pytest.mark.usefixtures("unreported")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_has_ended_is_out_of_memory_before_the_next(
+    tmp_path: Path, workers: int
+) -> None:
+    assert not sweep(small(), tmp_path, run=leaving_a_ring, workers=workers).failed
 
 
 @pytest.mark.usefixtures("unreported")
