@@ -100,8 +100,8 @@ def _with_choices(path: Path, options: Sequence[str]) -> Scenario:
     if not axes:
         return load(path, set=single)
     section = plain(load(path, set=single))["sweep"] or {}
-    grid = {k: v for k, v in section.get("grid", {}).items() if k not in single}
-    return load(path, set={**single, "sweep": {**section, "grid": {**grid, **axes}}})
+    grid = {**section.get("grid", {}), **axes}
+    return load(path, set={**single, "sweep": {**section, "grid": grid}})
 
 
 def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: Format) -> Swept:

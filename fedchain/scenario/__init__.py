@@ -13,7 +13,7 @@ from fedchain.scenario.sections import (
     Scenario,
     Sweep,
 )
-from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, run_name
+from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, run_name, written
 
 __all__ = [
     "Attack",
@@ -34,4 +34,5 @@ __all__ = [
     "plain",
     "resolved_yaml",
     "run_name",
+    "written",
 ]

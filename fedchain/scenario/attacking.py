@@ -57,6 +57,16 @@ def _section(block: Mapping[Any, Any]) -> type[Attack] | type[Misconduct]:
     return Misconduct if kind in family_of(Misconduct).names() else Attack
 
 
+def attack_keys(block: Mapping[Any, Any]) -> set[str]:
+    """Return the keys that a block with this kind may have; none where there is no such kind."""
+    section = _section(block)
+    try:
+        part = parameters(family_of(section).find(str(block["kind"])))
+    except ValueError:
+        return set()
+    return {*part, *section.model_fields} - {"part"}
+
+
 def family_of(section: type[Attack] | type[Misconduct]) -> Family[Any]:
     """Return the parts that a block of this kind can name."""
     return FAMILIES["attack" if section is Attack else "misconduct"].family()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.registry import shown
+from fedchain.registry import Where, shown
+from fedchain.scenario.kinds import keys_beside_kind
 from fedchain.scenario.reading import MAX_DEPTH, read_yaml, refused
 from fedchain.scenario.tree import Mark, Node
 
@@ -51,6 +52,8 @@ def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
     """Lay values over a scenario; the order in which they are given does not matter.
 
+    A path that is given one value is no axis of the scenario's sweep any more.
+
     Args:
         root: the scenario.
         values: value by dotted path; list entries by number: ``attacks[0].holders``.
@@ -65,12 +68,14 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
         steps = parse_path(path)
         node = grow(value, mark)
         nodes[path] = steps, anchored(node, folder) if steps[-1] == "path" else node
-    return put_all(root, nodes)
+    return _without_axes(put_all(root, nodes), {steps for steps, _ in nodes.values()})
 
 
 def put_all(root: Node, nodes: Mapping[str, tuple[tuple[str | int, ...], Node]]) -> Node:
-    """Lay nodes over a scenario, outer blocks and kinds first: a new kind empties its block."""
+    """Lay nodes over a scenario, outer blocks and kinds first: a new kind drops foreign keys."""
     for steps, node in sorted(nodes.values(), key=lambda n: len(n[0]) - (n[0][-1] == "kind")):
+        if steps[-1] == "kind" and steps[:-1]:
+            root = _ready_for(root, steps[:-1], str(node.value))
         root = _put(root, steps, node, ())
     return root
 
@@ -143,6 +148,36 @@ def _value(path: str, text: str) -> Any:
     return node.plain()
 
 
+def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
+    """Take the paths out of the sweep that have one value now."""
+    sweep = root.get("sweep")
+    grid = sweep.get("grid") if sweep is not None else None
+    if sweep is None or grid is None or not isinstance(grid.value, Mapping):
+        return root
+    left = {path: node for path, node in grid.value.items() if parse_path(path) not in fixed}
+    if len(left) == len(grid.value):
+        return root
+    x = sweep.get("x")
+    root = _put(root, ("sweep", "grid"), replace(grid, value=left), ())
+    if x is None or x.value in left:
+        return root
+    return _put(root, ("sweep", "x"), replace(x, value=None), ())
+
+
+def _ready_for(root: Node, where: Where, kind: str) -> Node:
+    """Leave in a block what a part of this kind can take over."""
+    block: Node | None = root
+    for step in where:
+        block = block.get(step) if block is not None else None
+    if block is None or not isinstance(block.value, Mapping) or "kind" not in block.value:
+        return root
+    if block.value["kind"].value == kind:
+        return root
+    known = keys_beside_kind(root.plain(), where, kind)
+    kept = {key: inner for key, inner in block.value.items() if key in known}
+    return _put(root, where, replace(block, value=kept), ())
+
+
 def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | int, ...]) -> Node:
     if not steps:
         return replace(value, key=value.key or value.mark)
@@ -159,8 +194,6 @@ def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | 
         raise refused(value.mark.source, f"{there} is no block; it is {shown(node.value)}")
     block: dict[str, Node] = dict(node.value or {})
     name = str(step)
-    if name == "kind" and not rest and "kind" in block and block["kind"].value != value.value:
-        block = {}
     inner = block.get(name, Node({}, value.mark, value.mark))
     block[name] = _put(inner, rest, value, (*at, name))
     return replace(node, value=block)

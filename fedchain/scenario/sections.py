@@ -224,10 +224,8 @@ class Evaluate(Section):
 class Sweep(Section):
     """Many runs of one scenario: every point of a grid, times seeds."""
 
-    grid: Annotated[
-        Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)
-    ]
-    """Values by the dotted path that they override."""
+    grid: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]]
+    """Values by the dotted path that they override; of an empty one only the seed changes."""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Number of seeds of every point, counted up from the scenario's own."""
     x: str | None = None

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from fedchain.registry import Where, plain_value
@@ -21,6 +21,14 @@ def plain(scenario: Scenario) -> dict[str, Any]:
     """Return every resolved value as YAML has it; ``from_mapping`` takes it back."""
     values: dict[str, Any] = plain_value(scenario)
     values["attacks"] = [_flat(attack) for attack in scenario.attacks]
+    return values
+
+
+def written(scenario: Scenario) -> dict[str, Any]:
+    """Return the values that some layer set, as ``plain`` has them; all others are defaults."""
+    layers = scenario._sources.layers
+    known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
+    values: dict[str, Any] = _known(plain(scenario), (), known)
     return values
 
 
@@ -51,6 +59,15 @@ def layer_of(scenario: Scenario, where: Where) -> str:
     while where and where not in layers:
         where = where[:-1]
     return layers.get(where, "default")
+
+
+def _known(value: object, where: Where, known: Set[Where]) -> Any:
+    if isinstance(value, Mapping):
+        places = {key: (*where, key) for key in value if (*where, key) in known}
+        return {key: _known(value[key], place, known) for key, place in places.items()}
+    if isinstance(value, list):
+        return [_known(entry, (*where, index), known) for index, entry in enumerate(value)]
+    return value
 
 
 def _flat(attack: Attack | Misconduct) -> dict[str, Any]:

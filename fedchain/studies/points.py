@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.scenario import Scenario, digest, from_mapping, plain, run_name
+from fedchain.scenario import Scenario, digest, from_mapping, run_name, written
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
     count = scenario.sweep.seeds if seeds is None else seeds
     if count < 1:
         raise ValueError(f"seeds: must be at least 1, got {count}")
-    base = {**plain(scenario), "sweep": None}
+    # A default is the kind's own: it does not stay when an axis changes the kind.
+    base = {**written(scenario), "sweep": None}
     grid = scenario.sweep.grid
     found: list[Point] = []
     for combination in itertools.product(*grid.values()):

@@ -14,12 +14,65 @@ def test_later_layers_win(tmp_path):
     assert scenario.privacy.parameters["clip"] == 0.1
 
 
-def test_another_kind_empties_its_block(tmp_path):
-    path = write(tmp_path, GOOD + "update: {kind: adam, learning_rate: 0.5}\n")
-    scenario = load(path, set={"update.learning_rate": 0.25, "update.kind": "momentum"})
-    assert scenario.update.kind == "momentum"
-    assert scenario.update.parameters["learning_rate"] == 0.25
-    assert "is missing" in complaint(path, set={"privacy.kind": "knorm"})
+def test_another_kind_keeps_the_keys_that_it_knows(tmp_path):
+    path = write(tmp_path, GOOD)
+    skellam = load(path, set={"privacy.kind": "skellam"}).privacy
+    assert (skellam.kind, skellam.parameters["epsilon"], skellam.parameters["clip"]) == (
+        "skellam", 4.0, 0.1
+    )  # fmt: skip
+    text = GOOD.replace("clip: 0.1", "clip: 0.1\n  delta: 1e-4\n  clip_quantile: 0.5")
+    path = write(tmp_path, text)
+    for kind in ("skellam", "knorm", "laplace"):
+        there = load(path, set={"privacy.kind": kind}).privacy.parameters
+        assert (there["epsilon"], there["clip"]) == (4.0, 0.1)
+        assert "clip_quantile" not in there
+    assert load(path, set={"privacy.kind": "none"}).privacy.plain() == {"kind": "none"}
+
+
+def test_a_key_that_is_set_beside_a_new_kind_wins_and_must_be_known(tmp_path):
+    path = write(tmp_path, GOOD + "update: {kind: adam, learning_rate: 0.5, beta1: 0.8}\n")
+    values = {"update.learning_rate": 0.25, "update.kind": "momentum"}
+    assert load(path, set=values).update.plain() == {
+        "kind": "momentum", "learning_rate": 0.25, "momentum": 0.9, "decay": 0.0,
+        "weight_decay": 0.0,
+    }  # fmt: skip
+    said = complaint(path, set={"update.kind": "momentum", "update.beta1": 0.7})
+    assert said.startswith("--set update.beta1: no such key")
+
+
+def test_another_kind_of_attack_keeps_who_makes_it_and_when(tmp_path):
+    attack = load(write(tmp_path, GOOD), set={"attacks[0].kind": "random_direction"}).attacks[0]
+    assert (attack.part.kind, attack.holders, attack.from_round) == (
+        "random_direction",
+        (18, 19),
+        5,
+    )
+
+
+def test_another_kind_inside_a_part_keeps_the_keys_that_it_knows(tmp_path):
+    latency = "{kind: lognormal, median: 80, sigma: 0.5}"
+    path = write(tmp_path, GOOD + f"network: {{kind: complete, latency_ms: {latency}}}\n")
+    values = {"network.latency_ms.kind": "regions", "network.latency_ms.matrix": [[10]]}
+    there = load(path, set=values).network.parameters["latency_ms"]
+    assert (there.kind, there.parameters["sigma"]) == ("regions", 0.5)
+
+
+def test_a_kind_that_is_no_kind_is_the_only_problem(tmp_path):
+    said = complaint(write(tmp_path, GOOD), set={"privacy.kind": "skelam"})
+    assert said.count("\n") == 0
+    assert "did you mean skellam?" in said
+
+
+def test_a_path_with_one_value_is_no_axis_any_more(tmp_path):
+    axes = "{privacy.epsilon: [1, 2], privacy.clip: [0.1, 0.2]}"
+    path = write(tmp_path, GOOD + f"sweep: {{grid: {axes}, x: privacy.epsilon}}\n")
+    left = load(path, set={"privacy.epsilon": 3}).sweep
+    assert (dict(left.grid), left.x) == ({"privacy.clip": (0.1, 0.2)}, None)
+    assert load(path, set={"privacy.clip": 3}).sweep.x == "privacy.epsilon"
+    assert load(path, set={"privacy.clip": 3, "privacy.epsilon": 3}).sweep.grid == {}
+    text = GOOD + "sweep: {grid: {privacy.clip_quantile: [0.4, 0.5]}}\n"
+    values = {"privacy.kind": "knorm"}
+    assert "no such key" in complaint(write(tmp_path, text), set=values)
 
 
 def test_another_kind_in_a_file_empties_the_block_of_the_file_below(tmp_path):

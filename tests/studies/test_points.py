@@ -44,6 +44,20 @@ def test_the_points_are_those_of_a_scenario_that_says_the_value_itself() -> None
     assert point.scenario == alone
 
 
+def test_an_axis_of_kinds_keeps_what_was_written_and_no_defaults_of_the_old_kind() -> None:
+    kinds = {"task.kind": ["scan_segmentation"], "privacy.kind": ["skellam", "none"]}
+    skellam, none = (p.scenario for p in points_of(scenario(sweep={"grid": kinds})))
+    assert skellam.task.parameters["model"].kind == "gajdosech_unet"
+    assert skellam.task.parameters["held_out"] == 400
+    assert (skellam.privacy.kind, skellam.privacy.parameters["clip"]) == ("skellam", 1.0)
+    assert none.privacy.plain() == {"kind": "none"}
+
+
+def test_without_axes_only_the_seed_changes() -> None:
+    points = points_of(scenario(sweep={"grid": {}, "seeds": 3}))
+    assert [(dict(p.values), p.scenario.seed) for p in points] == [({}, 7), ({}, 8), ({}, 9)]
+
+
 def test_another_number_of_seeds_keeps_the_folder_and_the_runs() -> None:
     few, many = points_of(scenario(), seeds=1), points_of(scenario(), seeds=3)
     assert {p.run for p in few} < {p.run for p in many}
