@@ -85,7 +85,10 @@ def _asked(study: Study) -> Iterator[tuple[str, str]]:
         groups = study.groups()
         yield "varied", ", ".join(study.keys)
         yield "runs", f"{len(study.members)} of {len(study.members) + len(study.unfinished)}"
-        yield "points", "; ".join(group_words(study.keys, values) for values in groups)
+        yield (
+            "points",
+            "; ".join(group_words(study.keys, values, study.blocks) for values in groups),
+        )
     else:
         yield "status", str(study.first.manifest.get("status", "–")).replace("_", " ")
 
@@ -126,7 +129,7 @@ def _privacy(study: Study) -> str:
     blocks = []
     for values, runs in study.groups().items():
         words = _promise(runs[0].folder)
-        head = group_words(study.keys, values)
+        head = group_words(study.keys, values, study.blocks)
         blocks.append(f"<h3>{_text(head)}</h3>{words}" if head else words)
     if study.kind == "sweep":
         inner = "".join(blocks)

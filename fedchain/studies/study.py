@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from fedchain.errors import RunError
 from fedchain.results import Run
+from fedchain.studies.blocks import block_words
 from fedchain.studies.statistics import Interval, interval
 
 FORMAT = 1
@@ -50,7 +51,7 @@ class Member:
     run: Recorded
     """The run."""
     values: Values = ()
-    """What was varied, one value a grid key; empty for a run by itself."""
+    """What was varied, one value a grid key (words for a block); empty for a run by itself."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Study:
     """The grid key of the horizontal axis; None without a grid."""
     target: float | None = None
     """Value of the score whose cost in time and privacy is drawn; None: of none."""
+    blocks: frozenset[str] = frozenset()
+    """The grid keys whose values are words for whole blocks."""
     unfinished: tuple[Mapping[str, str], ...] = field(default=())
     """Rows of points.csv that gave no run: failed, interrupted, waiting."""
 
@@ -207,10 +210,11 @@ def _open_run(folder: Path) -> Study:
 def _open_sweep(folder: Path) -> Study:
     sweep, rows = read_points(folder)
     keys = tuple(sweep["grid"])
+    words = {key: block_words(key, list(dict.fromkeys(row[key] for row in rows))) for key in keys}
     members, unfinished = [], []
     for row in rows:
         if row["status"] in DONE:
-            values = tuple(read_value(row[key]) for key in keys)
+            values = tuple(words[key].get(row[key], read_value(row[key])) for key in keys)
             members.append(Member(read_run(folder / "runs" / row["run"]), values))
         else:
             unfinished.append(row)
@@ -227,5 +231,6 @@ def _open_sweep(folder: Path) -> Study:
         keys,
         x,
         sweep.get("target"),
+        frozenset(key for key in keys if words[key]),
         tuple(unfinished),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 
 from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.studies.study import EPSILON, Study, Value, Values
@@ -54,23 +55,34 @@ def key_words(key: str) -> str:
 def value_words(value: Value) -> str:
     """Return a grid value without needless digits.
 
-    >>> value_words(8.0), value_words(0.5), value_words(math.inf)
-    ('8', '0.5', '∞')
+    >>> value_words(8.0), value_words(0.5), value_words(math.inf), value_words("null")
+    ('8', '0.5', '∞', 'none')
     """
     if isinstance(value, str):
-        return value
+        return "none" if value == "null" else value
     return "∞" if math.isinf(value) else f"{value:g}"
 
 
-def group_words(keys: tuple[str, ...], values: Values) -> str:
+def group_words(keys: tuple[str, ...], values: Values, blocks: Set[str] = frozenset()) -> str:
     """Return what sets a group of runs apart.
+
+    Args:
+        keys: grid keys, dotted.
+        values: the group's value for each.
+        blocks: keys whose values speak for themselves: words for whole blocks.
 
     >>> group_words(("privacy.epsilon", "aggregation.keep"), (8.0, 14.0))
     'ε = 8, keep = 14'
+    >>> group_words(("nodes.groups", "privacy.kind"), ("no groups", "knorm"), {"nodes.groups"})
+    'no groups, knorm'
     """
-    pairs = zip(keys, values, strict=True)
-    named = [f"{key_words(k)} = {value_words(v)}" for k, v in pairs if not _is_private_off(k, v)]
-    off = any(_is_private_off(k, v) for k, v in zip(keys, values, strict=True))
+    pairs = dict(zip(keys, values, strict=True))
+    off = any(_is_private_off(key, value) for key, value in pairs.items())
+    named = [
+        _pair_words(key, value, key in blocks)
+        for key, value in pairs.items()
+        if not _is_private_off(key, value)
+    ]
     return ", ".join((["no privacy"] if off else []) + named)
 
 
@@ -81,6 +93,11 @@ def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str
         return epsilon
     mantissa, _, exponent = f"{delta:e}".partition("e")
     return f"{epsilon} (δ = {float(mantissa):g}e{int(exponent)})"
+
+
+def _pair_words(key: str, value: Value, block: bool) -> str:
+    alone = block or key.endswith(".kind")
+    return value_words(value) if alone else f"{key_words(key)} = {value_words(value)}"
 
 
 def _is_private_off(key: str, value: Value) -> bool:

@@ -1,5 +1,6 @@
 """Runs made up in the run folder's format, so that studies are tested without training."""
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -154,6 +155,24 @@ def make_sweep(folder: Path, epsilons: tuple[float, ...] = (0.5, 2.0, math.inf))
         "x": None,
         "y": "accuracy",
     }
+    (folder / "sweep.json").write_text(json.dumps(described))
+    (folder / "points.csv").write_text("\n".join(lines) + "\n")
+
+
+def make_block_sweep(folder: Path) -> None:
+    """Two seeds at every point of three axes, one of which is of whole blocks."""
+    grid = {
+        "nodes.groups": ["null", "{size: 10, honest: 0.8}"],
+        "nodes.holders": ["10", "20"],
+        "privacy.epsilon": ["0.5", "2.0", "inf"],
+    }
+    lines = [",".join([*grid, "seed,run,status,error"])]
+    points = itertools.product(*grid.values(), range(2))
+    for number, (groups, holders, epsilon, seed) in enumerate(points):
+        make_run(folder / "runs" / f"r{number}", epsilon=float(epsilon), seed=seed, rounds=4)
+        lines.append(f'"{groups}",{holders},{epsilon},{seed},r{number},finished,')
+    described = {"format": 1, "name": "blocks", "description": "", "grid": grid, "seeds": 2}
+    described |= {"x": "privacy.epsilon", "y": "accuracy"}
     (folder / "sweep.json").write_text(json.dumps(described))
     (folder / "points.csv").write_text("\n".join(lines) + "\n")
 

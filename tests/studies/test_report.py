@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import make_run, make_samples, make_sweep
+from made_up import make_block_sweep, make_run, make_samples, make_sweep
 from PIL import Image
 
 from fedchain.errors import RunError
 from fedchain.studies.figures import draw
+from fedchain.studies.figures.axis import metric_against_axis
+from fedchain.studies.figures.rounds import metric_over_rounds
 from fedchain.studies.figures.holders import ABSENT, REJECTED, USED, holder_fates
 from fedchain.studies.figures.style import render
 from fedchain.studies.report import report
@@ -34,6 +36,13 @@ class Tags(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def blocks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("blocks")
+    make_block_sweep(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +92,47 @@ def test_the_axis_of_epsilon_is_logarithmic_and_infinity_is_a_dashed_line(
     assert lines["majority (no learning)"].get_ydata()[0] == pytest.approx(0.1)
     assert axes.get_xlabel() == "total ε of each holder (δ = 1e-5)"
     assert len(axes.collections) == 1
+
+
+def test_of_many_curves_colours_say_one_key_and_lines_the_others(blocks_folder: Path) -> None:
+    drawing = metric_against_axis(open_study(blocks_folder))
+    assert drawing is not None
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "holders = 10", "holders = 20", "no groups", "size 10, honest 0.8", "majority (no learning)"
+    ]  # fmt: skip
+    curves = [line for line in drawing.figure.axes[0].lines if len(line.get_xdata()) == 2]
+    signs = [
+        (line.get_color(), line.get_marker()) for line in curves if line.get_marker() != "None"
+    ]
+    assert len(signs) == len(set(signs)) == 4
+    assert len({colour for colour, _ in signs}) == len({marker for _, marker in signs}) == 2
+
+
+def test_of_many_curves_infinity_is_a_place_to_the_right(blocks_folder: Path) -> None:
+    drawing = metric_against_axis(open_study(blocks_folder))
+    assert drawing is not None
+    axes = drawing.figure.axes[0]
+    places = [
+        tick for tick in axes.get_xticks() if axes.xaxis.get_major_formatter()(tick, 0) == "∞"
+    ]
+    assert places == [8.0]
+    assert not any("∞" in str(line.get_label()) for line in axes.lines)
+    points = [bar.lines[0].get_xdata()[0] for bar in axes.containers]
+    assert len(set(points)) == 4
+    assert all(7 < place < 9 for place in points)
+
+
+def test_more_curves_over_rounds_than_colours_stand_in_panels(blocks_folder: Path) -> None:
+    drawing = metric_over_rounds(open_study(blocks_folder), "accuracy")
+    assert drawing is not None
+    titles = [axes.get_title().replace("\n", " ") for axes in drawing.figure.axes]
+    assert titles == [
+        "no groups, holders = 10", "no groups, holders = 20",
+        "size 10, honest 0.8, holders = 10", "size 10, honest 0.8, holders = 20",
+    ]  # fmt: skip
+    texts = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+    assert texts == ["ε = 0.5", "ε = 2", "no privacy", "majority (no learning)"]
 
 
 def test_the_curve_is_the_mean_of_the_seeds(sweep_folder: Path) -> None:

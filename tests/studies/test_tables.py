@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from made_up import make_run, make_sweep
+from made_up import make_block_sweep, make_run, make_sweep
 from scipy import stats
 
 from fedchain.studies.statistics import Interval
@@ -32,6 +32,14 @@ def test_the_table_of_a_sweep_holds_mean_and_interval_over_its_seeds(tmp_path: P
     found = [float(rows[1][f"accuracy_{end}"]) for end in ("mean", "low", "high")]
     assert found == pytest.approx([mean, low, high], rel=1e-12)
     assert rows[2]["epsilon_mean"] == ""
+
+
+def test_a_table_names_blocks_by_what_sets_them_apart(tmp_path: Path) -> None:
+    make_block_sweep(tmp_path)
+    (table,) = tabulate(open_study(tmp_path))
+    assert [row[:3] for row in table.rows[3:9:3]] == [
+        ("no groups", "20", "0.5"), ("size 10, honest 0.8", "10", "0.5")
+    ]  # fmt: skip
 
 
 def test_the_tables_of_a_run_show_baselines_and_holders(tmp_path: Path) -> None:

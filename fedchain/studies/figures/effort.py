@@ -40,7 +40,7 @@ def releases_against_stale(study: Study) -> Drawing | None:
     for values, runs in study.groups().items():
         stale, releases = over(runs, stale_blocks), over(runs, releases_per_block)
         if stale is not None and releases is not None:
-            found.append((group_words(study.keys, values), stale, releases))
+            found.append((group_words(study.keys, values, study.blocks), stale, releases))
     if not found:
         return None
     with styled():
@@ -80,8 +80,8 @@ def effort_until_target(study: Study) -> Drawing | None:
     places = ticks(study)
     shown = []
     for column, words in parts:
-        measured = list(curves(study, places, partial(until, study, column)))
-        if any(curve for _, curve, _ in measured):
+        measured = curves(study, places, partial(until, study, column))
+        if any(each.curve for each in measured):
             shown.append((words, measured))
     if not shown:
         return None
@@ -89,9 +89,9 @@ def effort_until_target(study: Study) -> Drawing | None:
         figure = Figure(figsize=(WIDTH_IN, 0.7 + 1.4 * len(shown)), layout="constrained")
         panels = figure.subplots(len(shown), squeeze=False, sharex=True)[:, 0]
         for ax, (words, measured) in zip(panels, shown, strict=True):
-            for style, (label, curve, _) in enumerate(measured):
-                draw_curve(ax, label, curve, style)
-            means = [found.mean for _, curve, _ in measured for _, found in curve]
+            for each in measured:
+                draw_curve(ax, each)
+            means = [found.mean for each in measured for _, found in each.curve]
             if max(means) >= DECADE * min(means) > 0.0:
                 logarithmic(ax)
             else:

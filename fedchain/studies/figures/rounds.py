@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedchain.studies.figures.style import (
@@ -14,6 +16,7 @@ from fedchain.studies.figures.style import (
     LINES,
     MARKERS,
     PALETTE,
+    WIDTH_IN,
     Drawing,
     axes,
     finished,
@@ -27,31 +30,75 @@ from fedchain.studies.words import baseline_words, epsilon_words, group_words, m
 
 MARKED = 8
 """Markers on one line: enough to tell lines apart, few enough to see them."""
+TITLE_LETTERS = 26
+"""Letters of a line above a small panel."""
+PANELS_A_ROW, MOST_PANELS = 2, 16
+"""Small panels beside each other in a column, and in all: more nobody looks at."""
 
 
 def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
-    """Draw a metric against the round, a line a group of seeds with its 95 % interval."""
+    """Draw a metric against the round, a line a group of seeds with its 95 % interval.
+
+    More lines than there are colours stand in panels, one for each choice of what is not on the
+    axis of the sweep: each panel shows how the curve changes along that axis.
+    """
     curves = _curves(study, metric)
     if not any(len(curve) > 1 for curve in curves.values()):
         return None
+    panels = _panels(study, metric) if len(curves) > len(PALETTE) else {"": curves}
+    if len(panels) > MOST_PANELS:
+        return None
     with styled():
-        figure, ax = axes(2.7)
-        _draw(ax, curves)
-        baseline = best_baseline(study, metric)
-        if baseline is not None:
-            words = baseline_words(baseline[0])
-            ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
-        _mark_attacks(ax, study.first.manifest)
-        ax.set_ylabel(metric_words(metric))
-        legend_below(figure, 2)
+        figure = _grid(len(panels))
+        for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
+            _draw(ax, lines)
+            ax.set_title(textwrap.fill(title, TITLE_LETTERS))
+            _draw_baseline(ax, study, metric)
+            _mark_attacks(ax, study.first.manifest)
+        for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
+            ax.set_ylabel(metric_words(metric))
+        for ax in figure.axes[:-PANELS_A_ROW]:
+            ax.set_xlabel("")
+        legend_below(figure, 2 if len(panels) == 1 else 3)
     caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
     return finished(f"{metric}_over_rounds", caption, figure)
+
+
+def _grid(panels: int) -> Figure:
+    """Return a figure with one large panel, or rows of small ones on common axes."""
+    if panels == 1:
+        return axes(2.7)[0]
+    rows = math.ceil(panels / PANELS_A_ROW)
+    figure = Figure(figsize=(WIDTH_IN, 0.7 + 1.3 * rows), layout="constrained")
+    shape = figure.subplots(rows, PANELS_A_ROW, sharex=True, sharey=True, squeeze=False)
+    for unused in shape.flat[panels:]:
+        unused.remove()
+    return figure
+
+
+def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval]]]:
+    """Return the curves along the sweep's axis by the words for all else that was varied."""
+    place = study.keys.index(study.x or study.keys[0])
+    others = study.keys[:place] + study.keys[place + 1 :]
+    found: dict[str, dict[str, dict[int, Interval]]] = {}
+    for values, runs in study.groups().items():
+        title = group_words(others, values[:place] + values[place + 1 :], study.blocks)
+        words = group_words(study.keys[place : place + 1], (values[place],), study.blocks)
+        found.setdefault(title, {})[words] = _curve(runs, metric)
+    return found
+
+
+def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
+    baseline = best_baseline(study, metric)
+    if baseline is not None:
+        words = baseline_words(baseline[0])
+        ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
 
 
 def epsilon_over_rounds(study: Study) -> Drawing | None:
     """Draw the privacy spent by the worst holder against the round, and the budget."""
     curves = _curves(study, "epsilon")
-    if not curves:
+    if not curves or len(curves) > len(PALETTE):
         return None
     with styled():
         figure, ax = axes(2.5)
@@ -77,7 +124,7 @@ def _curves(study: Study, metric: str) -> dict[str, dict[int, Interval]]:
     for values, runs in study.groups().items():
         curve = _curve(runs, metric)
         if curve:
-            curves[group_words(study.keys, values)] = curve
+            curves[group_words(study.keys, values, study.blocks)] = curve
     return curves
 
 

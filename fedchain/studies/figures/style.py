@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 STAGES = ("#0072B2", "#56B4E9", "#009E73", "#F0E442", "#E69F00", "#D55E00", "#CC79A7", "#999999")
 """The same colours for areas, where neighbours must differ."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
+"""Letters of a legend's line in a figure of column width, and those that a sign takes."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 """Dashes: a second sign beside the colour, for print without colour."""
 SETTINGS: dict[Any, Any] = {
@@ -73,6 +75,25 @@ class Drawing:
     """The drawing itself."""
 
 
+@dataclass(frozen=True)
+class Sign:
+    """How one curve is told from the others, with and without colour."""
+
+    colour: str
+    """Of the palette."""
+    marker: str
+    """At the points."""
+    line: Any
+    """Dashes of the line."""
+
+
+def sign_of(colour: int, mark: int) -> Sign:
+    """Return the sign with these numbers in the palette, and in markers and dashes."""
+    return Sign(
+        PALETTE[colour % len(PALETTE)], MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
+    )
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in fedchain's style inside the block; nothing outside it changes."""
@@ -88,10 +109,15 @@ def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def legend_below(figure: Figure, columns: int, handles: list[Artist] | None = None) -> None:
-    """Put the legend under the axes, where it hides no data; nothing where nothing has a name."""
-    shown = handles or figure.axes[0].get_legend_handles_labels()[0]
+def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -> None:
+    """Put the legend under the axes, where it hides no data; nothing where nothing has a name.
+
+    Names that are too long for their column stand in fewer columns.
+    """
+    shown = list(handles) or figure.axes[0].get_legend_handles_labels()[0]
     if shown:
+        longest = max(len(str(handle.get_label())) for handle in shown)
+        columns = max(1, min(columns, LEGEND_LETTERS // (longest + HANDLE_LETTERS)))
         figure.legend(handles=shown, loc="outside lower center", ncols=columns, columnspacing=1.2)
 
 

@@ -1,0 +1,77 @@
+"""Words for the whole blocks of a sweep's axis: only what sets each apart from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedchain.errors import ScenarioError
+from fedchain.scenario.reading import read_yaml
+from fedchain.scenario.writing import yaml_text
+
+
+def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
+    """Name each block of an axis by its kind, and by the keys in which blocks of a kind differ.
+
+    Args:
+        key: the grid key, dotted.
+        texts: the different values of the axis, as points.csv writes them.
+
+    Returns:
+        Words by text; nothing for an axis without blocks, and for values that are none.
+
+    >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
+    {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}
+    >>> block_words("privacy", ["{kind: gaussian, clip: 0.5}", "{kind: knorm, clip: 0.5}"])
+    {'{kind: gaussian, clip: 0.5}': 'gaussian', '{kind: knorm, clip: 0.5}': 'knorm'}
+    """
+    values = {text: _value(text) for text in texts}
+    blocks = {text: value for text, value in values.items() if isinstance(value, Mapping)}
+    if not blocks:
+        return {}
+    words = dict(zip(blocks, _apart(list(blocks.values())), strict=True))
+    if len(set(words.values())) < len(words):
+        return {}
+    if any(value is None for value in values.values()):
+        words["null"] = f"no {key.rpartition('.')[2].replace('_', ' ')}"
+    return {text: words[text] for text in texts if text in words}
+
+
+def _value(text: str) -> Any:
+    try:
+        node, problems = read_yaml(text, "points.csv", option=True)
+    except ScenarioError:
+        return text
+    return text if problems else node.plain()
+
+
+def _apart(blocks: list[Mapping[str, Any]]) -> list[str]:
+    kinds = [block.get("kind") for block in blocks]
+    words = []
+    for block, kind in zip(blocks, kinds, strict=True):
+        peers = [other for other in blocks if other.get("kind") == kind]
+        named = [str(kind)] if kind is not None and (len(set(kinds)) > 1 or peers == blocks) else []
+        words.append(", ".join(named + _differences(block, peers)))
+    return words
+
+
+def _differences(block: Mapping[str, Any], peers: list[Mapping[str, Any]]) -> list[str]:
+    """Say in which keys, but for the kind, a block differs from others of its kind."""
+    alone = len(peers) == 1 and "kind" not in block
+    found = []
+    for key, value in block.items():
+        others = [peer.get(key) for peer in peers]
+        if key == "kind" or not (alone or any(other != value for other in others)):
+            continue
+        name = key.replace("_", " ")
+        if isinstance(value, Mapping):
+            inside = [other for other in others if isinstance(other, Mapping)]
+            found.append(f"{name} {_apart(inside)[inside.index(value)]}".rstrip())
+        else:
+            found.append(f"no {name}" if value is None else f"{name} {_plain(value)}")
+    return found
+
+
+def _plain(value: object) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if number else yaml_text(value)
