@@ -12,8 +12,8 @@ from PIL import Image
 from fedchain.errors import RunError
 from fedchain.studies.figures import draw
 from fedchain.studies.figures.axis import metric_against_axis
-from fedchain.studies.figures.rounds import metric_over_rounds
 from fedchain.studies.figures.holders import ABSENT, REJECTED, USED, holder_fates
+from fedchain.studies.figures.rounds import metric_over_rounds
 from fedchain.studies.figures.style import render
 from fedchain.studies.report import report
 from fedchain.studies.study import Recorded, open_study
