@@ -42,6 +42,8 @@ OF_SWEEPS = {
     "releases_against_stale_share": "wasted_releases",
 }
 """Pictures by the figure of a sweep that they are."""
+OF_EPSILON = {"accuracy_against_epsilon": "", "accuracy_over_rounds": "_rounds"}
+"""Of the sweeps whose name begins with epsilon: what follows that name, by the figure."""
 OF_AUDITS = {"claimed_and_measured": "claimed_epsilon", "reconstructed_pictures": "inversion"}
 """Pictures by the figure of an audit that they are."""
 ERRORS = {
@@ -108,9 +110,13 @@ def main() -> None:
                 if (figure := folder / "figures" / f"{name}.png").is_file():
                     shutil.copyfile(figure, HERE / f"{picture}.png")
             continue
-        for drawing in draw(open_study(folder)):
-            if drawing.name in OF_SWEEPS:
-                (HERE / f"{OF_SWEEPS[drawing.name]}.png").write_bytes(render(drawing, "png"))
+        study = open_study(folder)
+        own = study.name.replace("-", "_")
+        of_epsilon = {name: own + ending for name, ending in OF_EPSILON.items()}
+        pictures = of_epsilon if own.startswith("epsilon") else OF_SWEEPS
+        for drawing in draw(study):
+            if drawing.name in pictures:
+                (HERE / f"{pictures[drawing.name]}.png").write_bytes(render(drawing, "png"))
     if len(sys.argv) > 1:
         return
     with tempfile.TemporaryDirectory() as folder:
