@@ -33,49 +33,6 @@ app = typer.Typer()
 
 VIOLATED = 7
 """Exit code when a lower bound lies above the claim."""
-COLUMNS: dict[str, dict[str, str]] = {
-    "canaries": {
-        "claimed": "ε claimed",
-        "lower_bound": "ε measured, at least",
-        "delta": "δ",
-        "trials": "trials judged",
-        "false_positive": "false positives, at most",
-        "false_negative": "false negatives, at most",
-    },
-    "one-run": {
-        "claimed": "ε claimed",
-        "lower_bound": "ε measured, at least",
-        "delta": "δ",
-        "trials": "canaries",
-        "guesses": "guesses",
-        "correct": "correct",
-    },
-    "membership": {
-        "attack": "attack",
-        "claimed": "ε claimed",
-        "lower_bound": "ε measured, at least",
-        "auc": "AUC",
-        "true_positives": "true positives at false ones, ceiling",
-        "trials": "trials",
-    },
-    "inversion": {
-        "claimed": "ε claimed",
-        "trials": "records",
-        "psnr": "PSNR, dB",
-        "psnr_prior": "without gradient",
-        "ssim": "SSIM",
-        "ssim_prior": "without gradient",
-    },
-    "linkability": {
-        "likeness": "compared",
-        "claimed": "ε claimed",
-        "auc": "AUC of linking",
-        "auc_half": "±",
-        "trials": "pairs",
-        "rounds": "rounds",
-    },
-}
-"""What the terminal shows of each attack: key of a finding to the words above its column."""
 
 
 @app.command(epilog="Example: fedchain audit scenarios/audit.yaml --attack canaries,one-run")
@@ -198,6 +155,8 @@ def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
         files = [str(file) for file in found.files]
         print_json({"attacks": told, "violated": bool(found.violations), "files": files})
         return
+    from fedchain.studies.audited import COLUMNS, violation_words
+
     console = stdout(form)
     for name in names:
         shown = table(form, *COLUMNS[name].values())
@@ -206,11 +165,7 @@ def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
         console.print(f"[bold]{name}[/]" if form is Format.rich else name)
         console.print(shown)
     for row in found.violations:
-        typer.echo(
-            f"violated: epsilon {row['claimed']:.4g} was claimed, and is at least "
-            f"{row['lower_bound']:.4g} with {row['confidence']:.0%} confidence",
-            err=True,
-        )
+        typer.echo(f"violated: {violation_words(row)}", err=True)
     for file in found.files:
         console.print(str(file), soft_wrap=True, markup=False)
 
@@ -220,14 +175,13 @@ def _without_pictures(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cell(row: Mapping[str, Any], key: str) -> str:
+    from fedchain.studies.audited import shares_words
+
     value = row[key]
     if value is None:
         return "none" if key == "claimed" else "-"
     if isinstance(value, list):
-        return "\n".join(
-            f"{each['share']:.2%} at {each['false_positives']:.1%}, ≤ {each['ceiling']:.2%}"
-            for each in value
-        )
+        return "\n".join(shares_words(value))
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

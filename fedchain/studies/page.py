@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunError
+from fedchain.studies import audited
 from fedchain.studies.figures.style import Drawing, render
 from fedchain.studies.study import Recorded, Study, number
 from fedchain.studies.stylesheet import CSS
@@ -19,6 +20,18 @@ from fedchain.studies.words import group_words, metric_words, value_words
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for the page: nothing that is not in it."""
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What audits of a run found, ready for the page."""
+
+    findings: audited.Findings
+    """By attack; empty where there was no audit."""
+    drawings: tuple[Drawing, ...]
+    """Their figures."""
+    tables: tuple[Table, ...]
+    """Their tables, one an attack."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,8 @@ class Findings:
     """Its figures."""
     tables: tuple[Table, ...]
     """Its tables, the final metrics first."""
+    attacked: Attacked
+    """What audits of it found."""
 
 
 def page(findings: Sequence[Findings]) -> str:
@@ -58,6 +73,8 @@ def _blocks(found: Findings) -> Iterator[str]:
     if study.unfinished:
         yield _unfinished(study)
     yield _privacy(study)
+    if found.attacked.findings:
+        yield _audits(found.attacked)
     if study.kind == "run":
         yield _gradients(study.first)
         yield _ledger(study.first)
@@ -167,6 +184,19 @@ def _promise(folder: Path) -> str:
     warned = "".join(f'<p class="warning">{_text(str(warning))}</p>' for warning in warnings)
     tuned = f"<p>Private tuning, which no ε counts: {_text(str(tuning))}.</p>" if tuning else ""
     return told + warned + tuned
+
+
+def _audits(attacked: Attacked) -> str:
+    violated = "".join(
+        f'<p class="warning">The guarantee does not hold: {_text(words)}.</p>'
+        for words in map(audited.violation_words, audited.violations(attacked.findings))
+    )
+    words = (
+        "Attacks on what this run published. A lower bound above the ε that is claimed refutes the "
+        "claim; a bound far below it, or an attack that fails, is no evidence of privacy."
+    )
+    tables, figures = map(_table, attacked.tables), map(_figure, attacked.drawings)
+    return f"<h2>Audits</h2>{violated}<p>{words}</p>{''.join(tables)}{''.join(figures)}"
 
 
 def _gradients(run: Recorded) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from fedchain.results import write_whole
 from fedchain.studies import figures as drawing
 from fedchain.studies import tables as tabling
+from fedchain.studies.audited import audit_tables, read_findings
+from fedchain.studies.figures.audits import audit_figures
 from fedchain.studies.figures.style import render
-from fedchain.studies.page import Findings, page
+from fedchain.studies.page import Attacked, Findings, page
 from fedchain.studies.study import Study, open_study
 
 
@@ -21,7 +23,8 @@ def report(
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
-    Every folder gets its own ``figures/`` and ``tables/``. The page of each folder is its
+    Every folder gets its own ``figures/`` and ``tables/``; those of a run that was audited show
+    what the audits found. The page of each folder is its
     ``report.html``; with ``html`` one page holds them all instead. All folders are opened before
     the first file is written, so that a wrong path leaves nothing behind.
 
@@ -59,17 +62,19 @@ def report(
 
 
 def _find(study: Study) -> Findings:
-    return Findings(study, tuple(drawing.draw(study)), tuple(tabling.tabulate(study)))
+    found = read_findings(study.folder) if study.kind == "run" else {}
+    attacked = Attacked(found, tuple(audit_figures(found)), tuple(audit_tables(found)))
+    return Findings(study, tuple(drawing.draw(study)), tuple(tabling.tabulate(study)), attacked)
 
 
 def _write_parts(found: Findings, figures: Sequence[str], tables: Sequence[str]) -> list[Path]:
     written = []
-    for drawn in found.drawings:
+    for drawn in (*found.drawings, *found.attacked.drawings):
         for kind in figures:
             file = found.study.folder / "figures" / f"{drawn.name}.{kind}"
             write_whole(file, render(drawn, kind))
             written.append(file)
-    for table in found.tables:
+    for table in (*found.tables, *found.attacked.tables):
         for kind in tables:
             file = found.study.folder / "tables" / f"{table.name}.{kind}"
             write_whole(file, tabling.write_table(table, kind))

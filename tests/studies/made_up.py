@@ -183,3 +183,42 @@ def make_samples(folder: Path, count: int = 2) -> None:
     for number in range(count):
         picture = draw.integers(0, 255, (64, 256, 3), dtype=np.uint8)
         Image.fromarray(picture).save(folder / "samples" / f"sample_{number}.png")
+
+
+def make_audit(folder: Path, lower_bound: float = 3.5) -> dict[str, Any]:
+    """Leave what audits of a run found: each attack once."""
+    proved = {"lower_bound": lower_bound, "delta": 1e-5, "confidence": 0.95, "trials": 100}
+    found = {"false_positives": 0.01, "share": 0.02, "ceiling": 0.5}
+    picture = [[0.0, 1.0], [0.5, 0.25]]
+    likeness = {"psnr": 8.0, "psnr_prior": 20.0, "ssim": -0.01, "ssim_prior": 0.3}
+    pictures = {name: [picture] for name in ("truth", "prior", "found")}
+    attacks: dict[str, Any] = {
+        "canaries": [{"claimed": 4.0, **proved, "false_positive": 0.1, "false_negative": 0.2}],
+        "one-run": [{"claimed": 4.0, **proved, "guesses": 10, "correct": 9}],
+        "membership": [
+            {
+                "claimed": 4.0,
+                **proved,
+                "attack": "lira",
+                "auc": 0.5,
+                "true_positives": [found],
+                "curve": [found],
+            }
+        ],
+        "inversion": [
+            {"claimed": None, "trials": 1, **likeness, "range": [0.0, 1.0], "pictures": pictures}
+        ],
+        "linkability": [
+            {
+                "claimed": 4.0,
+                "trials": 9,
+                "likeness": "norm",
+                "confidence": 0.95,
+                "rounds": 3,
+                "auc": 0.5,
+                "auc_half": None,
+            }
+        ],
+    }
+    (folder / "audit.json").write_text(json.dumps({"format": 1, "attacks": attacks}))
+    return attacks

@@ -1,14 +1,15 @@
-"""Figures of audits."""
+"""Figures of audits: what attacks prove beside what was claimed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fedchain.studies.audited import Findings
 from fedchain.studies.figures.style import (
     GREY,
     LINES,
@@ -23,13 +24,21 @@ from fedchain.studies.figures.style import (
     styled,
 )
 
-Rows = Sequence[Mapping[str, Any]]
-Findings = Mapping[str, Rows]
-"""What an audit found, by the attack's name."""
 BOUNDING = ("canaries", "one-run", "membership")
 """The attacks that prove a lower bound, in the order of the legend."""
 MOST = 8
 """Most records whose pictures are drawn."""
+
+
+def audit_figures(findings: Findings) -> list[Drawing]:
+    """Return every figure that the findings have data for."""
+    drawn = (
+        claimed_and_measured(findings),
+        true_positives(findings),
+        reconstructed_pictures(findings),
+        linked_messages(findings),
+    )
+    return [drawing for drawing in drawn if drawing is not None]
 
 
 def claimed_and_measured(findings: Findings) -> Drawing | None:
@@ -90,11 +99,12 @@ def true_positives(findings: Findings) -> Drawing | None:
             place = claims.index(row["claimed"])
             colour, words = PALETTE[place % len(PALETTE)], _claim_words(row["claimed"])
             style = LINES[0] if row["attack"] == "lira" else LINES[1]
+            at = [point["false_positives"] for point in row["curve"]]
             shares = [point["share"] or np.nan for point in row["curve"]]
-            ax.plot(rates, shares, color=colour, linestyle=style, label=f"{row['attack']}, {words}")
+            ax.plot(at, shares, color=colour, linestyle=style, label=f"{row['attack']}, {words}")
             if row["attack"] == "lira" and row["claimed"] is not None:
                 ceiling = [point["ceiling"] for point in row["curve"]]
-                ax.plot(rates, ceiling, color=colour, linestyle=LINES[3], label=f"ceiling, {words}")
+                ax.plot(at, ceiling, color=colour, linestyle=LINES[3], label=f"ceiling, {words}")
         ax.set(xscale="log", yscale="log", xlim=(rates[0], 1), ylim=(rates[0] / 2, 1.2))
         ax.set(xlabel="false positives", ylabel="true positives")
         legend_below(figure, 2)
