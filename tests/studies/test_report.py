@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -133,6 +134,21 @@ def test_more_curves_over_rounds_than_colours_stand_in_panels(blocks_folder: Pat
     ]  # fmt: skip
     texts = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
     assert texts == ["ε = 0.5", "ε = 2", "no privacy", "majority (no learning)"]
+
+
+def test_a_point_that_is_missing_does_not_shift_the_colours_of_its_panel(tmp_path: Path) -> None:
+    make_block_sweep(tmp_path)
+    study = open_study(tmp_path)
+    last = study.members[-1].values[:2]
+    left = [m for m in study.members if (*last, 0.5) != m.values]
+    drawing = metric_over_rounds(replace(study, members=tuple(left)), "accuracy")
+    assert drawing is not None
+    colours = [
+        {line.get_color() for line in axes.lines if line.get_label() == "ε = 2"}
+        for axes in drawing.figure.axes
+    ]
+    assert len(colours) == 4
+    assert len(set.union(*colours)) == 1
 
 
 def test_the_curve_is_the_mean_of_the_seeds(sweep_folder: Path) -> None:

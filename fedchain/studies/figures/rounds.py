@@ -85,7 +85,9 @@ def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval
         title = group_words(others, values[:place] + values[place + 1 :], study.blocks)
         words = group_words(study.keys[place : place + 1], (values[place],), study.blocks)
         found.setdefault(title, {})[words] = _curve(runs, metric)
-    return found
+    # A point that is missing in one panel must not shift the colours there.
+    all_words = dict.fromkeys(words for lines in found.values() for words in lines)
+    return {t: {words: lines.get(words, {}) for words in all_words} for t, lines in found.items()}
 
 
 def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
