@@ -42,7 +42,12 @@ OF_SWEEPS = {
     "releases_against_stale_share": "wasted_releases",
 }
 """Pictures by the figure of a sweep that they are."""
-OF_EPSILON = {"accuracy_against_epsilon": "", "accuracy_over_rounds": "_rounds"}
+OF_EPSILON = {
+    "accuracy_against_epsilon": "",
+    "accuracy_over_rounds": "_rounds",
+    "iou_against_epsilon": "",
+    "iou_over_rounds": "_rounds",
+}
 """Of the sweeps whose name begins with epsilon: what follows that name, by the figure."""
 OF_AUDITS = {"claimed_and_measured": "claimed_epsilon", "reconstructed_pictures": "inversion"}
 """Pictures by the figure of an audit that they are."""

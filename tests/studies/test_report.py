@@ -151,6 +151,17 @@ def test_a_point_that_is_missing_does_not_shift_the_colours_of_its_panel(tmp_pat
     assert len(set.union(*colours)) == 1
 
 
+def test_the_lowest_panel_of_each_column_has_the_numbers_of_the_rounds(blocks_folder: Path) -> None:
+    study = open_study(blocks_folder)
+    last = study.members[-1].values[:2]
+    three = replace(study, members=tuple(m for m in study.members if m.values[:2] != last))
+    drawing = metric_over_rounds(three, "accuracy")
+    assert drawing is not None
+    shown = [axes.xaxis.get_tick_params()["labelbottom"] for axes in drawing.figure.axes]
+    assert shown == [False, True, True]
+    assert [axes.get_xlabel() for axes in drawing.figure.axes] == ["", "round", "round"]
+
+
 def test_the_curve_is_the_mean_of_the_seeds(sweep_folder: Path) -> None:
     study = open_study(sweep_folder)
     curve = draw(study)[0].figure.axes[0].lines[0]

@@ -59,6 +59,8 @@ def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
             ax.set_ylabel(metric_words(metric))
         for ax in figure.axes[:-PANELS_A_ROW]:
             ax.set_xlabel("")
+        for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest of each column, in whatever row
+            ax.tick_params(labelbottom=True)
         legend_below(figure, 2 if len(panels) == 1 else 3)
     caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
     return finished(f"{metric}_over_rounds", caption, figure)
