@@ -68,6 +68,8 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "epsilon_breast_cancer.yaml",
         "epsilon_digits.yaml",
         "epsilon_mnist.yaml",
+        "epsilon_scans.yaml",
+        "scans_and_holders.yaml",
         "cohort.yaml",
         "audit.yaml",
         "averages.yaml",
