@@ -39,6 +39,10 @@ CHAINS = {
     "filtered": lambda: small(
         5, update={**FILTERED, "of": {"kind": "averaged", "of": DESCENT}}, **FLOAT32
     ),
+    "distance": lambda: small(4, update={"kind": "distance_over_gradients", "first": 0.2}),
+    "averaged distance": lambda: small(
+        4, update={"kind": "averaged", "of": {"kind": "distance_over_gradients"}}, **FLOAT32
+    ),
     "int8": lambda: small(4, **{"ledger.storage": "int8", "aggregation.scale": "unit"}),
     "int32": lambda: small(3, **{"ledger.storage": "int32", "aggregation": {"kind": "mean"}}),
     "retarget": lambda: from_mapping(

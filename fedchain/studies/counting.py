@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BYTES = {"int8": 1, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
 """Of one number."""
-ARRAYS = {"gradient_descent": 1, "momentum": 2, "adam": 3}
+ARRAYS = {"gradient_descent": 1, "momentum": 2, "adam": 3, "distance_over_gradients": 2}
 """Arrays of d numbers in the state, by update; a rule of one's own is taken for the plain one."""
 AROUND = {"averaged": 1, "filtered": 1}
 """What an update that stands around another adds to its arrays."""

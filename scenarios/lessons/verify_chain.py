@@ -27,12 +27,9 @@ CHOICES = {"dtype": ("float64", "float32"), "identity": ("registered", "open")}
 CHOICES |= {"storage": tuple(LARGEST), "work": ("hashcash", "sampled")}
 class Wrong(Exception): """The file breaks a rule."""
 class UnknownRule(Exception): """The chain names a step that this script cannot do."""
-
 def need(holds, what):
     if not holds: raise Wrong(what)
-def sha(*parts):
-    return hashlib.sha256(b"".join(parts)).digest()
-
+def sha(*parts): return hashlib.sha256(b"".join(parts)).digest()
 class Bytes:
     """Bytes that are read from the front; numbers are big-endian, lengths have four bytes."""
     def __init__(self, data):
@@ -41,8 +38,7 @@ class Bytes:
         need(size <= len(self.data) - self.at, f"ends at byte {len(self.data)}")
         self.at += size
         return self.data[self.at - size : self.at]
-    def uint(self, size):
-        return int.from_bytes(self.take(size), "big")
+    def uint(self, size): return int.from_bytes(self.take(size), "big")
     def real(self, size=8):
         raw = self.take(size)
         (value,) = struct.unpack(">d", raw)
@@ -87,7 +83,6 @@ def write_tensors(tensors):
     return b"".join(out)
 def state_hashes(weights, memory):
     return sha(write_tensors({"weights": weights})), sha(write_tensors(memory))
-
 def read_message(data):
     """Return a message as a dictionary, with its payload, id and content."""
     read = Bytes(data)
@@ -127,8 +122,7 @@ def root_of_proof(leaf, index, size, path):
         index, last = index // 2, last // 2
     need(not path, "proof: too long")
     return node
-def of_small_order(key):
-    return int.from_bytes(key, "little") % 2**255 % PRIME in SMALL
+def of_small_order(key): return int.from_bytes(key, "little") % 2**255 % PRIME in SMALL
 def check_message(said, rules, header):
     q, e, storage = said["direction"], said["exponent"], rules["storage"]
     for key in ("version", "chain_id", "parent"):
@@ -180,8 +174,9 @@ def step(rules, state, messages, round_):
     while (kind := json.loads(text).get("kind")) in ("averaged", "filtered") and kind not in around:
         around[kind] = rule_of(text, (kind,), of=None, decay=1.0, from_round=1, drift=0.1)
         text = json.dumps(around[kind]["of"])
-    rule = rule_of(text, ("gradient_descent", "momentum", "adam"), learning_rate=0.0, decay=0.0,
-                   weight_decay=0.0, momentum=0.9, beta1=0.9, beta2=0.999, stabiliser=1e-8)
+    kinds = "gradient_descent", "momentum", "adam", "distance_over_gradients"
+    rule = rule_of(text, kinds, learning_rate=1.0, decay=0.0, weight_decay=0.0, momentum=0.9,
+                   beta1=0.9, beta2=0.999, stabiliser=1e-8, first=0.05)
     (weights, memory), pull, one = state, aggregate(rules, messages), np.ones(1)
     w, zero = weights.astype(np.float64), np.zeros(len(weights))
     if "filtered" in around:
@@ -199,13 +194,18 @@ def step(rules, state, messages, round_):
         p1, p2 = b1 * memory.get("beta1_power", one), b2 * memory.get("beta2_power", one)
         memory = {"first": first, "second": second, "beta1_power": p1, "beta2_power": p2}
         pull = (first / (1.0 - p1)) / (np.sqrt(second / (1.0 - p2)) + rule["stabiliser"])
+    if rule["kind"] == "distance_over_gradients":
+        start, first = memory.get("start", w), rule["first"] * np.sqrt([float(len(w))])
+        far, way, g = memory.get("distance", first), w - start, pull
+        memory = {"start": start, "distance": np.maximum(far, np.sqrt([math.fsum(way * way)])),
+                  "squares": (squares := memory.get("squares", 0.0) + np.array([math.fsum(g * g)]))}
+        pull = memory["distance"] / np.sqrt(squares) * g if squares[0] else zero
     rate = rule["learning_rate"] / (1.0 + rule["decay"] * (round_ - 1))
     w = w - rate * pull
     if "averaged" in around and (n := round_ - around["averaged"]["from_round"] + 1) > 0:
         old = w if average is None else average
         kept["average"] = old + max(1.0 / n, 1.0 - around["averaged"]["decay"]) * (w - old)
     return w.astype(rules["dtype"]), {**memory, **kept}
-
 def target_of(bits):
     size, mantissa = bits >> 24, bits & 0x7FFFFF
     target = mantissa << 8 * (size - 3) if size > 3 else mantissa >> 8 * (3 - size)

@@ -10,6 +10,7 @@ from fedchain.update import adam, gradient_descent, momentum, updates
 
 DESCENT = {"kind": "gradient_descent", "learning_rate": 0.1}
 REQUIRED = {"averaged": {"of": DESCENT}, "filtered": {"of": DESCENT}}
+REQUIRED |= {"distance_over_gradients": {}}
 
 
 def gradients(rounds: int, dimension: int = 50):
@@ -85,6 +86,7 @@ BASES = [
     {**DESCENT, "weight_decay": 0.1},
     {"kind": "momentum", "learning_rate": 0.1},
     {"kind": "adam", "learning_rate": 0.1},
+    {"kind": "distance_over_gradients"},
 ]
 
 

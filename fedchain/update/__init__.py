@@ -1,0 +1,20 @@
+"""Updates: from the global gradient to the next weights, exactly; one file each kind."""
+
+from fedchain.update.around import averaged, filtered
+from fedchain.update.descent import adam, gradient_descent, momentum
+from fedchain.update.distance import distance_over_gradients
+from fedchain.update.step import AVERAGE, Memory, Updated, updates, used
+
+__all__ = [
+    "AVERAGE",
+    "Memory",
+    "Updated",
+    "adam",
+    "averaged",
+    "distance_over_gradients",
+    "filtered",
+    "gradient_descent",
+    "momentum",
+    "updates",
+    "used",
+]

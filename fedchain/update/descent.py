@@ -1,0 +1,144 @@
+"""Steps of a learning rate that is given: plain, with momentum, Adam's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fedchain.arrays import Vector
+from fedchain.update.step import Memory, NotNegative, Rate, Share, Updated, updates
+
+
+@updates
+def gradient_descent(
+    weights: Vector,
+    memory: Memory,
+    gradient: Vector,
+    round_: int,
+    *,
+    learning_rate: Rate,
+    decay: NotNegative = 0.0,
+    weight_decay: NotNegative = 0.0,
+) -> Updated:
+    """Step against the gradient: w_{t+1} = w_t - eta_t (g + lambda w_t).
+
+    Args:
+        weights: w_t, shape (d,).
+        memory: unused; gradient descent remembers nothing.
+        gradient: the global gradient g, shape (d,).
+        round_: t, from 1.
+        learning_rate: eta_1, above 0.
+        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        weight_decay: lambda; it does not depend on data, so it costs no privacy.
+
+    Returns:
+        The next weights.
+
+    Reference:
+        Chen et al., LearningChain, IEEE Big Data 2018, (8), reconstructed.
+
+    >>> gradient_descent(np.ones(1), {}, np.ones(1), 1, learning_rate=0.25).weights.tolist()
+    [0.75]
+    """
+    step = _rate(learning_rate, decay, round_) * _regularised(gradient, weights, weight_decay)
+    return Updated(weights - step, dict(memory))
+
+
+@updates
+def momentum(
+    weights: Vector,
+    memory: Memory,
+    gradient: Vector,
+    round_: int,
+    *,
+    learning_rate: Rate,
+    momentum: Share = 0.9,
+    decay: NotNegative = 0.0,
+    weight_decay: NotNegative = 0.0,
+) -> Updated:
+    """Step against a running sum of gradients: m_t = beta m_{t-1} + g; w_{t+1} = w_t - eta_t m_t.
+
+    Args:
+        weights: w_t, shape (d,).
+        memory: ``momentum``, shape (d,), zero at genesis.
+        gradient: the global gradient g, shape (d,).
+        round_: t, from 1.
+        learning_rate: eta_1, above 0.
+        momentum: beta, from 0 to below 1.
+        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        weight_decay: lambda, added to the gradient as lambda w_t.
+
+    Returns:
+        The next weights and the momentum.
+
+    Reference:
+        Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
+
+    >>> global_ = momentum(np.zeros(1), {"momentum": np.ones(1)}, np.ones(1), 2, learning_rate=1.0)
+    >>> global_.weights.tolist()
+    [-1.9]
+    """
+    carried = momentum * memory.get("momentum", np.zeros_like(weights))
+    carried = carried + _regularised(gradient, weights, weight_decay)
+    step = _rate(learning_rate, decay, round_) * carried
+    return Updated(weights - step, {"momentum": carried})
+
+
+@updates
+def adam(
+    weights: Vector,
+    memory: Memory,
+    gradient: Vector,
+    round_: int,
+    *,
+    learning_rate: Rate,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    stabiliser: Rate = 1e-8,
+    decay: NotNegative = 0.0,
+    weight_decay: NotNegative = 0.0,
+) -> Updated:
+    """Step by the running mean of gradients over the root of their running mean square.
+
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+    w_{t+1} = w_t - eta_t (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + stabiliser).
+    The powers of b1 and b2 are carried along: a library's power function need not round alike.
+
+    Args:
+        weights: w_t, shape (d,).
+        memory: ``first``, ``second``, shape (d,), and the powers of beta1 and beta2, shape (1,).
+        gradient: the global gradient g, shape (d,).
+        round_: t, from 1.
+        learning_rate: eta_1, above 0.
+        beta1: b1, from 0 to below 1.
+        beta2: b2, from 0 to below 1.
+        stabiliser: added to the root, above 0.
+        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        weight_decay: lambda, added to the gradient as lambda w_t.
+
+    Returns:
+        The next weights, both moments and both powers.
+
+    Reference:
+        Kingma and Ba, Adam, ICLR 2015, algorithm 1.
+
+    >>> adam(np.zeros(1), {}, np.ones(1), 1, learning_rate=0.5).weights.round(6).tolist()
+    [-0.5]
+    """
+    pull = _regularised(gradient, weights, weight_decay)
+    zero, one = np.zeros_like(weights), np.ones(1)
+    first = beta1 * memory.get("first", zero) + (1.0 - beta1) * pull
+    second = beta2 * memory.get("second", zero) + (1.0 - beta2) * (pull * pull)
+    power1 = beta1 * memory.get("beta1_power", one)
+    power2 = beta2 * memory.get("beta2_power", one)
+    root = np.sqrt(second / (1.0 - power2)) + stabiliser
+    step = _rate(learning_rate, decay, round_) * ((first / (1.0 - power1)) / root)
+    carried = {"first": first, "second": second, "beta1_power": power1, "beta2_power": power2}
+    return Updated(weights - step, carried)
+
+
+def _rate(learning_rate: float, decay: float, round_: int) -> float:
+    return learning_rate / (1.0 + decay * (round_ - 1))
+
+
+def _regularised(gradient: Vector, weights: Vector, weight_decay: float) -> Vector:
+    return gradient + weight_decay * weights if weight_decay else gradient
