@@ -147,6 +147,7 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "records": _each(counts),
         "noise_multiplier": mechanism.noise_multiplier,
         "clip": finite(mechanism.clip),
+        "clip_automatic": mechanism.automatic,
         "clip_quantile": mechanism.clip_quantile,
         "delta": mechanism.delta,
         "groups": in_groups(nodes.groups),

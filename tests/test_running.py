@@ -325,8 +325,12 @@ ADAM = {"kind": "adam", "learning_rate": 0.1}
 AROUND = {"kind": "averaged", "of": {"kind": "filtered", "of": ADAM}, "decay": 0.75}
 
 
-def test_updates_around_updates_end_at_one_head_in_every_engine_and_after_an_interruption(tmp_path):
-    scenario = small(rounds=5, update=AROUND)
+UNTUNED = {"update": {"kind": "distance_over_gradients"}, "privacy.clip": "automatic"}
+
+
+@pytest.mark.parametrize("parts", [{"update": AROUND}, UNTUNED], ids=["around", "untuned"])
+def test_updates_end_at_one_head_in_every_engine_and_after_an_interruption(parts, tmp_path):
+    scenario = small(rounds=5, **parts)
     done = run(scenario, tmp_path / "threads", workers=2)
     assert done.verify().ok
     head = done.manifest["head"]

@@ -170,6 +170,7 @@ def _example(family: str, kind: str, maker: Callable[..., Any]) -> str:
 
 
 def _placeholder(schema: Mapping[str, Any]) -> str:
+    (schema, *_) = schema.get("anyOf", [schema])
     if "enum" in schema:
         return str(schema["enum"][0])
     low = schema.get("minimum", schema.get("exclusiveMinimum"))

@@ -77,7 +77,8 @@ class Source:
 
         scenario, mechanism = self.scenario, self.mechanism
         task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-        return CohortGradients(task, mechanism.clip, mechanism.unit)
+        clip, automatic = mechanism.clip, mechanism.automatic
+        return CohortGradients(task, clip, mechanism.unit, automatic=automatic)
 
     def speakers(self, device: str) -> Voices:
         """Return those who are asked as one worker has them, on ``auto``, ``cpu`` or ``cuda``."""

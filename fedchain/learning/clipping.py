@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+Clipping = Callable[[Tensor], Tensor]
+"""2-norms (n,) to what gradients of these norms are multiplied by, (n,)."""
+STABILISER = 0.01
+"""Added to a norm before it divides: gradients far below it fade out, and do not count in full."""
+
+
+def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:
+    """Return how gradients are brought below a bound; None: they are not.
+
+    Args:
+        clip: the bound on the 2-norm; None or inf: none.
+        automatic: bring all of them near the bound, instead of cutting the longer ones at it.
+
+    >>> clipping_of(math.inf) is None
+    True
+    """
+    if clip is None or math.isinf(clip):
+        return None
+    return functools.partial(automatic_factors if automatic else clip_factors, clip=clip)
 
 
 def clip_factors(norms: Tensor, clip: float) -> Tensor:
@@ -14,17 +38,38 @@ def clip_factors(norms: Tensor, clip: float) -> Tensor:
     >>> clip_factors(torch.tensor([0.5, 2.0, float("inf")]), 1.0)
     tensor([1.0000, 0.5000, 0.0000])
     """
-    factors = (clip / norms).clamp(max=1.0) * (1 - 4 * torch.finfo(norms.dtype).eps)
-    return torch.where(torch.isfinite(norms), factors, torch.zeros_like(factors))
+    return _bounding((clip / norms).clamp(max=1.0), norms)
 
 
-def clipped_sum(rows: Tensor, clip: float) -> Tensor:
-    """Return the sum (d,) of rows (n, d), each clipped to a 2-norm of at most clip.
+def automatic_factors(norms: Tensor, clip: float) -> Tensor:
+    """Return clip / (norm + .01) for each norm (n,), rounded down; 0 where it is not finite.
 
-    >>> clipped_sum(torch.tensor([[3.0, 4.0], [0.0, 0.5]]), 1.0)
+    Reference:
+        Bu, Wang, Zha and Karypis, Automatic Clipping, NeurIPS 2023, AUTO-S.
+
+    >>> automatic_factors(torch.tensor([0.49, 1.99, float("inf")]), 1.0)
+    tensor([2.0000, 0.5000, 0.0000])
+    """
+    return _bounding(clip / (norms + STABILISER), norms)
+
+
+def clipped_sum(rows: Tensor, clipping: Clipping) -> Tensor:
+    """Return the sum (d,) of rows (n, d), each brought below a bound on its 2-norm.
+
+    >>> clipped_sum(torch.tensor([[3.0, 4.0], [0.0, 0.5]]), clipping_of(1.0))
     tensor([0.6000, 1.3000])
     """
-    factors = clip_factors(torch.linalg.vector_norm(rows, dim=1), clip)
+    factors = clipping(torch.linalg.vector_norm(rows, dim=1))
     if not bool(factors.all()):
         rows = torch.where(factors[:, None] > 0, rows, torch.zeros_like(rows))
     return factors @ rows
+
+
+def _bounding(factors: Tensor, norms: Tensor) -> Tensor:
+    """Round factors down, so that no rounding leads above the bound; 0 where one cannot hold it.
+
+    What is below the least normal number is rounded far more coarsely than that.
+    """
+    numbers = torch.finfo(norms.dtype)
+    factors = factors * (1 - 4 * numbers.eps)
+    return torch.where(factors >= numbers.tiny, factors, torch.zeros_like(factors))

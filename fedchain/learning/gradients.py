@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedchain.arrays import Flags, Singles, Vector
-from fedchain.learning.clipping import clip_factors, clipped_sum
+from fedchain.learning.clipping import Clipping, clip_factors, clipped_sum, clipping_of
 from fedchain.learning.example_gradients import by_layers, fitting_way
 from fedchain.learning.layer_gradients import memory_format
 from fedchain.learning.segments import Segments, has_segments, segment_sums
@@ -85,6 +84,8 @@ class CohortGradients:
         clip: float | None,
         unit: Literal["record", "holder"] = "record",
         dtype: torch.dtype = torch.float32,
+        *,
+        automatic: bool = False,
     ) -> None:
         """Make the model, and choose the method.
 
@@ -93,6 +94,7 @@ class CohortGradients:
             clip: bound on the 2-norm of a unit's gradient; None or inf: none.
             unit: what the clip bounds: each record, or the holder's mean.
             dtype: of the computation; float64 is for tests.
+            automatic: bring the units' gradients near the clip instead of cutting them at it.
 
         Raises:
             ValueError: the model has a layer that mixes examples.
@@ -106,9 +108,9 @@ class CohortGradients:
         self.dimension = dimension(shapes)
         """Numbers in a gradient."""
         self._places = places(shapes)
-        self._clip = math.inf if clip is None else clip
-        self._record_clip = self._clip if unit == "record" else math.inf
-        self._unit = unit
+        clipping = clipping_of(clip, automatic=automatic)
+        self._of_records = clipping if unit == "record" else None
+        self._of_holders = clipping if unit == "holder" else None
         self.task = task
         """Whose gradients they are."""
         self._loss, self._dtype, self._device = _mean_of_views(task), dtype, "cpu"
@@ -117,13 +119,12 @@ class CohortGradients:
         first = self._examples_of(0)
         few = first.inputs[:2], first.targets[:2]
         self._way = fitting_way(self._module, self._loss, *few)
-        many = first.record is not None and math.isfinite(self._record_clip)
+        many = first.record is not None and self._of_records is not None
         if not many and self._way is by_layers and has_segments(self._module, self._loss, *few):
             self.method: Method = "segments"
         else:
             self.method = "layers" if self._way is by_layers else "vmap"
-        single = math.isfinite(self._record_clip)
-        self._format = memory_format(self._module, single=single)
+        self._format = memory_format(self._module, single=self._of_records is not None)
         lay: Callable[..., nn.Module] = self._module.to
         lay(memory_format=self._format)
 
@@ -174,8 +175,8 @@ class CohortGradients:
             for group in self._groups(holders):
                 self._fill(rows[start : start + len(group)], group)
                 start += len(group)
-        if self._unit == "holder" and math.isfinite(self._clip):
-            _clip_rows(rows, self._clip)
+        if self._of_holders is not None:
+            _clip_rows(rows, self._of_holders)
         return np.asarray(rows.cpu().numpy())
 
     def bounded(
@@ -195,9 +196,10 @@ class CohortGradients:
         """
         load_weights(self._module, weights)
         total, within = torch.zeros(self.dimension, dtype=torch.float64, device=self._device), 0
+        clipping = functools.partial(clip_factors, clip=clip)
         for rows in self._record_rows(self._examples_of(holder).of(mask)):
             within += int((torch.linalg.vector_norm(rows, dim=1) <= clip).sum())
-            total += clipped_sum(rows, clip)
+            total += clipped_sum(rows, clipping)
         return total.to(self._dtype)[None].cpu().numpy(), within
 
     def _rows(self, count: int) -> Tensor:
@@ -236,15 +238,15 @@ class CohortGradients:
         sizes, shares = [len(each.inputs) for each in every], [1.0 / each.count for each in every]
         inputs = torch.cat([each.inputs for each in every])
         targets = torch.cat([each.targets for each in every])
-        return inputs, targets, Segments(sizes, shares, self._record_clip, self._places)
+        return inputs, targets, Segments(sizes, shares, self._of_records, self._places)
 
     def _sum(self, holder: _Examples) -> Tensor:
         """Return the sum (d,) of one holder's clipped gradients, piece by piece."""
         total = torch.zeros(self.dimension, dtype=torch.float64, device=self._device)
         if self.method == "segments":
             pieces = self._segmented(holder)
-        elif math.isfinite(self._record_clip):
-            pieces = self._clipped(holder)
+        elif self._of_records is not None:
+            pieces = self._clipped(holder, self._of_records)
         else:
             pieces = self._plain(holder)
         for piece in pieces:
@@ -264,10 +266,10 @@ class CohortGradients:
             found = torch.autograd.grad(total, parameters)
             yield torch.cat([gradient.flatten() for gradient in found])
 
-    def _clipped(self, holder: _Examples) -> Iterator[Tensor]:
+    def _clipped(self, holder: _Examples, clipping: Clipping) -> Iterator[Tensor]:
         """Sums (d,) of clipped gradients of records, a piece each."""
         for rows in self._record_rows(holder):
-            yield clipped_sum(rows, self._record_clip)
+            yield clipped_sum(rows, clipping)
 
     def _record_rows(self, holder: _Examples) -> Iterator[Tensor]:
         """Gradients (n, d) of single records, a piece each."""
@@ -283,7 +285,7 @@ class CohortGradients:
         row = torch.empty((1, self.dimension), dtype=self._dtype, device=self._device)
         for piece in holder.pieces(SEGMENTED):
             inputs, targets = holder.inputs[piece], holder.targets[piece]
-            whole = Segments([len(inputs)], [1.0], self._record_clip, self._places)
+            whole = Segments([len(inputs)], [1.0], self._of_records, self._places)
             segment_sums(self._module, self._loss, inputs, targets, whole, row)
             yield row[0]
 
@@ -313,8 +315,8 @@ def _mean_of_views(task: Task) -> Loss:
     return lambda outputs, targets: task.loss(outputs, targets) / task.views
 
 
-def _clip_rows(rows: Tensor, clip: float) -> None:
-    factors = clip_factors(torch.linalg.vector_norm(rows, dim=1), clip)
+def _clip_rows(rows: Tensor, clipping: Clipping) -> None:
+    factors = clipping(torch.linalg.vector_norm(rows, dim=1))
     rows *= factors[:, None]
     if not bool(factors.all()):
         rows[factors == 0] = 0.0  # what is not finite stays so when multiplied

@@ -7,14 +7,13 @@ segment of both, so that every holder's gradient is a product of its own, writte
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from fedchain.learning.clipping import clip_factors
+from fedchain.learning.clipping import Clipping
 from fedchain.learning.example_gradients import Passed, passes
 from fedchain.learning.task import Loss
 from fedchain.learning.weights import Places
@@ -50,8 +49,8 @@ class Segments:
     """Examples of each holder, in order."""
     shares: Sequence[float]
     """What every gradient of a holder is multiplied by: 1 / n_k for the mean."""
-    clip: float
-    """Bound on the 2-norm of one example's gradient; inf: none."""
+    clipping: Clipping | None
+    """How one example's gradient is brought below its bound; None: it is not."""
     places: Places
     """Where each parameter lies in a row."""
 
@@ -85,7 +84,7 @@ def segment_sums(
     with torch.no_grad():
         each = inputs.new_tensor(segments.shares)
         shares = each.repeat_interleave(torch.tensor(sizes, device=inputs.device))[:, None]
-        for name, layer, entered, error in _scaled(passed, shares, segments.clip):
+        for name, layer, entered, error in _scaled(passed, shares, segments.clipping):
             prefix = f"{name}." if name else ""
             weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
             if len(set(sizes)) == 1:  # two calls for all, where each call waits for its turn
@@ -102,14 +101,14 @@ def segment_sums(
                     torch.sum(one, 0, out=row[bias])
 
 
-def _scaled(passed: list[Passed], shares: Tensor, clip: float) -> list[Passed]:
+def _scaled(passed: list[Passed], shares: Tensor, clipping: Clipping | None) -> list[Passed]:
     """Scale every example's errors, so that its gradient is; what overflowed is zero."""
-    if math.isinf(clip):
+    if clipping is None:
         return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
     squares = shares.new_zeros(len(shares))
     for _, layer, entered, error in passed:
         squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
-    factors = clip_factors(squares.sqrt(), clip)[:, None]
+    factors = clipping(squares.sqrt())[:, None]
     kept, factors = factors > 0, factors * shares
     if bool(kept.all()):
         return [(name, layer, entered, error * factors) for name, layer, entered, error in passed]

@@ -119,7 +119,9 @@ class GroupSpeakers:
         """Name each member's share of the noise: by holder, round, parent, attempt and scale."""
         occasion, mechanism = attempt.asked.occasion, self._mechanism
         at = occasion.round, occasion.parent, attempt.attendance.number, mechanism.shares
-        scale = float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()
+        scale = [float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
+        if mechanism.automatic:
+            scale.append("automatic")
         return [digest(occasion.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
     def _misbehave(self, steps: Steps, attempt: Attempt, counts: Sequence[int]) -> None:

@@ -114,6 +114,8 @@ def private_releases(
     scale = [mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
     if mechanism.sampling_rate < 1:
         scale.append(float(mechanism.sampling_rate).hex())
+    if mechanism.automatic:
+        scale.append("automatic")
     keys = [digest(o.seed, "noise", o.holder, o.round, o.parent, *scale) for o in occasions]
     return mechanism.release(gradients, keys, records)
 

@@ -71,7 +71,7 @@ def guarantee(
         f"the {releases} releases of the {'group' if sharing else 'holder'} that made the most. "
         f"{asked if sampled else ''}{drawn}{_shared(sharing)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
-        f"It holds if the holder clipped {_clipped(mechanism)} and added {mechanism.name} noise "
+        f"It holds if the holder {_clipped(mechanism)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
         f"a simulation publishes its seed{_floats(mechanism)}, so that its own files protect "
         f"nobody. It does not protect {outside}; the metrics of the simulator are "
@@ -123,11 +123,13 @@ def _shared(sharing: Sharing | None) -> str:
 
 
 def _clipped(mechanism: Mechanism) -> str:
+    if mechanism.automatic:
+        return "divided each gradient by its norm + 0.01, which leaves a norm below 1,"
     if mechanism.clip_quantile is None:
-        return f"to {mechanism.clip:g}"
+        return f"clipped to {mechanism.clip:g}"
     return (
-        f"to {mechanism.clip:g} at first, later by the noisy count of the norms below the clip, "
-        "which the figures contain,"
+        f"clipped to {mechanism.clip:g} at first, later by the noisy count of the norms below the "
+        "clip, which the figures contain,"
     )
 
 

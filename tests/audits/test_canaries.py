@@ -167,10 +167,17 @@ def test_canaries_that_do_not_fit_into_memory_are_refused_before_they_are_made()
         canaries(10_000, 0, each=500)
 
 
+MECHANISMS = ["gaussian", "skellam", "knorm", "laplace", "sampled", "adaptive", "automatic"]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["gaussian", "skellam", "knorm", "laplace", "sampled", "adaptive"])
+@pytest.mark.parametrize("kind", MECHANISMS)
 def test_no_bound_of_any_mechanism_lies_above_its_claim(kind, tmp_path):
-    extra = {"sampled": {"sampling_rate": 0.5}, "adaptive": {"clip_quantile": 0.5}}.get(kind, {})
+    extra = {
+        "sampled": {"sampling_rate": 0.5},
+        "adaptive": {"clip_quantile": 0.5},
+        "automatic": {"clip": "automatic"},
+    }.get(kind, {})
     noise = {"kind": "gaussian" if extra else kind, "epsilon": 4.0, "delta": 1e-5, "clip": 1.0}
     scenario = load(AUDIT, set={"privacy": {**noise, "spare_releases": 0, **extra}})
     choices = Choices(epsilons=(1.0, 4.0, 8.0), confidence=0.999)

@@ -90,7 +90,15 @@ def test_list_shows_families_and_parts(call, form):
 def test_list_of_one_family_in_json(call):
     _, out, _ = call("list", "update", "--format", "json")
     kinds = [part["kind"] for part in json.loads(out)["update"]]
-    assert kinds == ["adam", "averaged", "filtered", "gradient_descent", "momentum"]
+    steps = [
+        "adam",
+        "averaged",
+        "distance_over_gradients",
+        "filtered",
+        "gradient_descent",
+        "momentum",
+    ]
+    assert kinds == steps
 
 
 def test_a_misspelt_name_gets_a_suggestion(call):

@@ -9,7 +9,9 @@ from fedchain.learning.task import Records, Task
 from fedchain.learning.weights import flatten, load_weights
 
 
-def slow_row(task: Task, weights: np.ndarray, records: Records, clip: float | None) -> np.ndarray:
+def slow_row(
+    task: Task, weights: np.ndarray, records: Records, clip: float | None, automatic: bool = False
+) -> np.ndarray:
     module = task.model().double()
     load_weights(module, weights)
     numbers = np.arange(records.examples) if records.record is None else records.record
@@ -19,7 +21,10 @@ def slow_row(task: Task, weights: np.ndarray, records: Records, clip: float | No
         for place in np.flatnonzero(numbers == number):
             gradient += one_gradient(task, module, records, place)
         norm = np.linalg.norm(gradient)
-        total += gradient if clip is None else gradient * min(1.0, clip / norm)
+        if automatic:
+            total += gradient * clip / (norm + 0.01)
+        else:
+            total += gradient if clip is None else gradient * min(1.0, clip / norm)
     return total / len(np.unique(numbers))
 
 

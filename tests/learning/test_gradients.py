@@ -10,6 +10,7 @@ from reference_gradients import one_gradient, slow_row
 from small_tasks import TASKS, grouped_records, table_task
 from torch import nn
 
+from fedchain.learning.clipping import automatic_factors, clip_factors
 from fedchain.learning.example_gradients import by_layers
 from fedchain.learning.gradients import CohortGradients
 from fedchain.learning.layer_gradients import memory_format
@@ -40,18 +41,42 @@ def assert_rows_are_slow_rows(task: Task, clip: float | None, **options) -> None
     weights = random_weights(task)
     rows = engine(task, clip, **options)(weights, range(len(SIZES)))
     for row, records in zip(rows, task.holders, strict=True):
-        expected = slow_row(task, weights, records, clip)
+        expected = slow_row(task, weights, records, clip, options.get("automatic", False))
         np.testing.assert_allclose(row, expected, rtol=1e-9, atol=1e-11)
 
 
-def test_rows_are_the_mean_of_clipped_gradients_of_single_examples(task):
-    assert_rows_are_slow_rows(task, CLIP)
+@pytest.mark.parametrize("automatic", [False, True])
+def test_rows_are_the_mean_of_clipped_gradients_of_single_examples(task, automatic):
+    assert_rows_are_slow_rows(task, CLIP, automatic=automatic)
 
 
-def test_rows_are_right_in_pieces_that_do_not_divide_the_records(task, monkeypatch):
+@pytest.mark.parametrize("automatic", [False, True])
+def test_rows_are_right_in_pieces_that_do_not_divide_the_records(task, automatic, monkeypatch):
     monkeypatch.setattr("fedchain.learning.gradients.PIECE", 3)
     monkeypatch.setattr("fedchain.learning.gradients.SEGMENTED", 3)
-    assert_rows_are_slow_rows(task, CLIP)
+    assert_rows_are_slow_rows(task, CLIP, automatic=automatic)
+
+
+def test_an_automatic_clip_of_a_holder_bounds_its_mean_gradient(task):
+    weights = random_weights(task)
+    plain = engine(task, None)(weights, [0]).copy()
+    found = engine(task, CLIP, unit="holder", automatic=True)(weights, [0])
+    expected = plain * CLIP / (np.linalg.norm(plain) + 0.01)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("factors", [clip_factors, automatic_factors])
+def test_no_gradient_of_whatever_length_is_left_above_the_bound(factors, dtype):
+    generator = np.random.default_rng(0)
+    for clip in (1e-3, 0.4, 1.0, 30.0):
+        exponents = generator.uniform(-44, 37, 2000)
+        near = clip * (1 + generator.uniform(-1e-6, 1e-6, 2000))
+        norms = torch.tensor(np.concatenate([[0.0], 10.0**exponents, near]), dtype=dtype)
+        left = factors(norms, clip).double() * norms.double()
+        assert left.max() <= clip
+        assert torch.isfinite(left).all()
+    assert factors(torch.tensor([math.inf, math.nan], dtype=dtype), 1.0).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("clip", [None, math.inf])
@@ -151,12 +176,32 @@ def test_threads_give_the_bits_of_one_thread_every_time(name):
             assert {rows.tobytes() for rows in found} == {expected.tobytes()}
 
 
-def test_no_record_moves_the_sum_by_more_than_the_clip(task):
+@pytest.mark.parametrize("automatic", [False, True])
+def test_no_record_moves_the_sum_by_more_than_the_clip(task, automatic):
     weights = random_weights(task, 3.0)
     for records in task.holders:
         alone = Records(records.inputs[:1], records.targets[:1])
-        row = CohortGradients(with_holder(task, alone), 0.01)(weights, [0])[0]
-        assert np.linalg.norm(row) <= 0.01 * (1 + 1e-7)
+        single = CohortGradients(with_holder(task, alone), 0.01, automatic=automatic)
+        assert np.linalg.norm(single(weights, [0])[0]) <= 0.01 * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("name", ["mlp", "u-net"])
+def test_no_neighbour_moves_a_sum_of_automatically_clipped_gradients_by_more_than_the_clip(name):
+    task = TASKS[name]((6,))
+    holder, largest = task.holders[0], 0.0
+    for spread in (0.0, 1e-12, 0.5, 1e4):
+        weights = random_weights(task, spread)
+        for scale in (0.0, 1e-30, 1e-9, 1e-3, 1.0, 1e3, 1e9, 1e30):
+            inputs = holder.inputs.copy()
+            inputs[2] *= np.float32(scale)
+            more, rest = Records(inputs, holder.targets), np.arange(6) != 2
+            less = Records(inputs[rest], holder.targets[rest])
+            sums = [
+                each.count * engine(with_holder(task, each), automatic=True)(weights, [0])[0]
+                for each in (more, less)
+            ]
+            largest = max(largest, float(np.linalg.norm(sums[0] - sums[1])))
+    assert 0.9 * CLIP < largest <= CLIP * (1 + 1e-9)
 
 
 def test_an_example_with_a_gradient_of_a_million_moves_the_mean_by_at_most_clip_over_n():

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from small_runs import forking, simulate, small
 
 from fedchain.learning.gradients import CohortGradients
+from fedchain.nodes.release import Occasion, private_releases
 from fedchain.privacy.clips import KEPT_PARENTS, Clips
-from fedchain.privacy.mechanisms import gaussian
+from fedchain.privacy.guarantee import guarantee
+from fedchain.privacy.mechanisms import clipped, gaussian, knorm, laplace, skellam
 
 FOLLOWING = {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0}
 
@@ -79,3 +82,34 @@ def test_a_run_whose_clips_follow_is_the_same_run_when_it_is_played_again(tmp_pa
     first.store.close()
     again = simulate(scenario, tmp_path)
     assert [record.block for record, _ in again.simulation.rounds()] == told
+
+
+def test_an_automatic_clip_is_a_bound_of_one_and_costs_what_every_clip_costs():
+    for made in (gaussian, knorm, laplace, skellam):
+        fixed, automatic = (made(40, 10, epsilon=4.0, clip=clip) for clip in (1.0, "automatic"))
+        assert automatic == replace(fixed, automatic=True)
+    assert clipped(40, 10, clip="automatic") == replace(clipped(40, 10, clip=1.0), automatic=True)
+
+
+def test_no_quantile_moves_an_automatic_clip():
+    with pytest.raises(ValueError, match="only null is allowed with clip automatic"):
+        gaussian(10, 5, epsilon=1.0, clip="automatic", clip_quantile=0.5)
+
+
+def test_runs_with_either_clip_do_not_share_the_noise_whose_difference_gives_gradients_away():
+    rows = np.zeros((1, 5), dtype=np.float32)
+    here = Occasion(0, bytes(32), bytes(32), 1, 0)
+    one, other = (
+        private_releases(rows, gaussian(10, 5, epsilon=1.0, clip=clip), [10], [here])
+        for clip in (1.0, "automatic")
+    )
+    assert not np.intersect1d(one, other).size
+
+
+def test_the_guarantee_says_how_gradients_were_bounded():
+    said = {
+        clip: guarantee(gaussian(10, 5, epsilon=1.0, clip=clip), 10) for clip in (0.5, "automatic")
+    }
+    assert "the holder clipped to 0.5 and added" in said[0.5]
+    words = "the holder divided each gradient by its norm + 0.01, which leaves a norm below 1, and"
+    assert words in said["automatic"]

@@ -8,6 +8,7 @@ from fedchain.errors import ScenarioError
 from fedchain.scenario import digest, from_mapping, load, plain, run_name
 from fedchain.scenario.reading import read_yaml
 
+BOUND = "privacy.clip: must be a finite number or one of 'automatic'"
 BAD = {
     "an unknown key": (
         "rounds: 10",
@@ -46,8 +47,16 @@ BAD = {
         "s.yaml:9:12: privacy.epsilon: must be above 0, got 0",
     ),
     "epsilon nan": ("epsilon: 4", "epsilon: .nan", "s.yaml:9:12: privacy.epsilon: must be "),
-    "clip nan": ("clip: 0.1", "clip: .nan", "privacy.clip: must be a finite number, got nan"),
-    "clip infinite": ("clip: 0.1", "clip: .inf", "privacy.clip: must be a finite number, got inf"),
+    "clip nan": (
+        "clip: 0.1",
+        "clip: .nan",
+        f"{BOUND}, got nan",
+    ),
+    "clip infinite": (
+        "clip: 0.1",
+        "clip: .inf",
+        f"{BOUND}, got inf",
+    ),
     "keep above holders": (
         "keep: 14",
         "keep: 40",

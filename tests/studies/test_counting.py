@@ -6,7 +6,8 @@ from torch import nn
 
 from fedchain.learning.losses import cross_entropy
 from fedchain.learning.task import Records, Task
-from fedchain.studies.counting import configuration, learning, passed
+from fedchain.registry import Part
+from fedchain.studies.counting import configuration, learning, passed, state_arrays
 
 
 def task_of(model, inputs):
@@ -54,7 +55,13 @@ def test_a_convolution_goes_example_by_example_in_pieces():
 
 @pytest.mark.parametrize(
     ("update", "arrays"),
-    [("gradient_descent", 1), ("momentum", 2), ("adam", 3), ("averaged", 4), ("filtered", 4)],
+    [
+        ("gradient_descent", 1),
+        ("momentum", 2),
+        ("adam", 3),
+        ("averaged", 4),
+        ("filtered", 4),
+    ],
 )
 def test_the_state_has_the_arrays_of_the_update(update, arrays):
     counted = learning(task_of(dense, np.ones((6, 20), np.float32)), 1.0, "record", 6, 5)
@@ -63,6 +70,7 @@ def test_the_state_has_the_arrays_of_the_update(update, arrays):
     scenario = small(**{"update": block, "ledger.weights": "float32"})
     asked = configuration(scenario, counted, private=True)
     assert (asked.state, asked.weights, asked.holders, asked.compute) == (arrays, 4, 10, 3)
+    assert state_arrays(Part("distance_over_gradients", {})) == 2
     assert configuration(small(**{"nodes.identity": "open"}), counted, private=True).path == 0
 
 

@@ -23,6 +23,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     SamplingRate,
     SpareReleases,
     Unit,
+    bound_of,
     mechanisms,
     one_of,
     sensitivity,
@@ -64,7 +65,8 @@ def gaussian(
             noise, gradients still clipped.
         noise_multiplier: sigma over sensitivity; epsilon follows. Give one of the two.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit.
+        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
+            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
         clip_quantile: let each holder's clip start at clip and follow this quantile of its records'
             norms, by a noisy count whose cost is in epsilon; null: the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
@@ -86,13 +88,28 @@ def gaussian(
             f"privacy.clip_quantile: {clip_quantile:g} of the records' norms says nothing of a "
             "holder's; only null is allowed with unit holder"
         )
+    if clip == "automatic" and clip_quantile is not None:
+        raise ValueError(
+            f"privacy.clip_quantile: {clip_quantile:g} moves a clip, and an automatic one does not "
+            "matter; only null is allowed with clip automatic"
+        )
     total = with_spare(releases, spare_releases)
     sigma = one_of(epsilon, noise_multiplier)
     if sigma is None:
         sigma = _solved_sigma(accountant, total, delta, epsilon or math.inf, sampling_rate)
         if clip_quantile is not None:
             sigma /= math.sqrt(1 - COUNT_SHARE)
-    return Gaussian(sigma, clip, unit, delta, total, accountant, sampling_rate, clip_quantile)
+    return Gaussian(
+        sigma,
+        bound_of(clip),
+        unit,
+        delta,
+        total,
+        accountant,
+        sampling_rate,
+        clip_quantile,
+        automatic=clip == "automatic",
+    )
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,8 @@ class Gaussian:
     """Chance of each record to take part in a release."""
     clip_quantile: float | None = None
     """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
+    automatic: bool = False
+    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     name: str = "gaussian"
     """The registered name."""
     pure_total: None = None

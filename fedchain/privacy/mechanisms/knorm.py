@@ -21,6 +21,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     NoiseMultiplier,
     SpareReleases,
     Unit,
+    bound_of,
     mechanisms,
     one_of,
     sensitivity,
@@ -55,7 +56,8 @@ def knorm(
             noise, gradients still clipped.
         noise_multiplier: 1 / eps0; epsilon follows. Give one of the two.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit.
+        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
+            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
         accountant: pld (certified, tight) or rdp.
         spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
@@ -67,7 +69,16 @@ def knorm(
     scale = one_of(epsilon, noise_multiplier)
     if scale is None:
         scale = _solved_scale(accountant, total, dimension, delta, epsilon or math.inf)
-    return KNorm(scale, clip, unit, delta, total, accountant, dimension)
+    return KNorm(
+        scale,
+        bound_of(clip),
+        unit,
+        delta,
+        total,
+        accountant,
+        dimension,
+        automatic=clip == "automatic",
+    )
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,8 @@ class KNorm:
     """Whose tight total is reported."""
     dimension: int
     """Length of a gradient: the cost depends on it."""
+    automatic: bool = False
+    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     name: str = "knorm"
     """The registered name."""
     sampling_rate: float = 1.0

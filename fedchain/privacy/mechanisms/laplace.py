@@ -20,6 +20,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     NoiseMultiplier,
     SpareReleases,
     Unit,
+    bound_of,
     mechanisms,
     one_of,
     sensitivity,
@@ -54,7 +55,8 @@ def laplace(
             noise, gradients still clipped.
         noise_multiplier: 1 / eps0; epsilon follows. Give one of the two.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit.
+        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
+            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
         spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
 
@@ -65,7 +67,15 @@ def laplace(
     scale = one_of(epsilon, noise_multiplier)
     if scale is None:
         scale = _solved_scale(total, dimension, delta, epsilon or math.inf)
-    return Laplace(scale, clip, unit, delta, total, dimension)
+    return Laplace(
+        scale,
+        bound_of(clip),
+        unit,
+        delta,
+        total,
+        dimension,
+        automatic=clip == "automatic",
+    )
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,8 @@ class Laplace:
     """Releases that one holder may make."""
     dimension: int
     """Length of a gradient: noise and cost depend on it."""
+    automatic: bool = False
+    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     name: str = "laplace"
     """The registered name."""
     sampling_rate: float = 1.0

@@ -23,7 +23,7 @@ Unit = Literal["record", "holder"]
 Epsilon = Annotated[float | None, Field(gt=0, allow_inf_nan=True)]
 NoiseMultiplier = Annotated[float | None, Field(gt=0)]
 Delta = Annotated[float, Field(gt=0, lt=1)]
-Clip = Annotated[float, Field(gt=0)]
+Clip = Annotated[float, Field(gt=0)] | Literal["automatic"]
 SamplingRate = Annotated[float, Field(gt=0, le=1)]
 ClipQuantile = Annotated[float | None, Field(gt=0, lt=1)]
 SpareReleases = Annotated[int | None, Field(ge=0)]
@@ -43,6 +43,10 @@ class Mechanism(Protocol):
     @property
     def clip(self) -> float:
         """Bound on the norm of a record's (or holder's) gradient; inf where nothing is clipped."""
+
+    @property
+    def automatic(self) -> bool:
+        """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
 
     @property
     def unit(self) -> Unit:
@@ -101,6 +105,18 @@ def sensitivity(clip: float, unit: Unit, records: float) -> float:
     (0.005, 0.5)
     """
     return clip / records if unit == "record" else clip
+
+
+def bound_of(clip: Clip) -> float:
+    """Return the bound that a clip sets: 1 where it is automatic.
+
+    An automatic clip of C makes all gradients and their noise C times as long, and no direction
+    another, so that there is nothing to choose.
+
+    >>> bound_of(0.5), bound_of("automatic")
+    (0.5, 1.0)
+    """
+    return 1.0 if clip == "automatic" else clip
 
 
 def with_spare(rounds: int, spare: int | None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedchain.arrays import Singles
-from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Unit, mechanisms
+from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Unit, bound_of, mechanisms
 
 
 @mechanisms
@@ -36,10 +36,11 @@ def clipped(
     Args:
         releases: rounds of the run.
         dimension: length of a gradient.
-        clip: bound on the 2-norm of the gradient of one unit.
+        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
+            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
         unit: what is clipped: the gradient of each record, or a holder's mean.
     """
-    return NoNoise(releases, "clipped", clip, unit)
+    return NoNoise(releases, "clipped", bound_of(clip), unit, clip == "automatic")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class NoNoise:
     """Bound on the gradient of one unit; inf: none."""
     unit: Unit = "record"
     """What is clipped; nothing is protected."""
+    automatic: bool = False
+    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     sampling_rate: float = 1.0
     """All records take part in every release."""
     clip_quantile: None = None

@@ -22,6 +22,7 @@ from fedchain.privacy.mechanisms.mechanism import (
     NoiseMultiplier,
     SpareReleases,
     Unit,
+    bound_of,
     mechanisms,
     one_of,
     sensitivity,
@@ -65,7 +66,8 @@ def skellam(
             noise, gradients still clipped.
         noise_multiplier: sigma over sensitivity; epsilon follows. Give one of the two.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit.
+        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
+            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
         accountant: pld (certified, from the closed form of normal noise) or rdp.
         spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
@@ -77,7 +79,16 @@ def skellam(
     sigma = one_of(epsilon, noise_multiplier)
     if sigma is None:
         sigma = _solved_sigma(accountant, total, dimension, delta, epsilon or math.inf, 1)
-    return Skellam(sigma, clip, unit, delta, total, accountant, dimension)
+    return Skellam(
+        sigma,
+        bound_of(clip),
+        unit,
+        delta,
+        total,
+        accountant,
+        dimension,
+        automatic=clip == "automatic",
+    )
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,8 @@ class Skellam:
     """Whose total is reported."""
     dimension: int
     """Length of a gradient: each coordinate is rounded."""
+    automatic: bool = False
+    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     name: str = "skellam"
     """The registered name."""
     sampling_rate: float = 1.0
