@@ -78,6 +78,7 @@ def test_these_are_the_scenarios_and_each_is_in_the_readme():
         "groups.yaml",
         "groups_and_attackers.yaml",
         "warm_start.yaml",
+        "without_tuning.yaml",
         "block_interval.yaml",
         "dishonest_compute.yaml",
         "selfish_mining.yaml",
