@@ -43,6 +43,7 @@ updates: Family[Updated] = Family("update", ("fedchain.update",))
 def used(weights: Vector, memory: Memory) -> Vector:
     """Return the weights (d,) that the model is used with: the average where there is one.
 
+    >>> import numpy as np
     >>> used(np.zeros(1), {"average": np.ones(1)}).tolist()
     [1.0]
     """
