@@ -38,6 +38,7 @@ OF_SWEEPS = {
     "selfish_revenue_against_share": "selfish_mining",
     "double_spends_against_confirmations": "double_spend",
     "effort_until_accuracy": "block_interval",
+    "iou_against_nodes_holders": "scans_and_holders",
     "heads_over_time": "partition",
     "releases_against_stale_share": "wasted_releases",
 }
