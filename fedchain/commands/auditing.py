@@ -80,7 +80,7 @@ def audit(
     from fedchain.audits import audit as audit_it
 
     names, claims = _listed(attack), _numbers(epsilon)
-    if unknown := [name for name in names if name not in ATTACKS]:
+    if unknown := [name or "an empty name" for name in names if name not in ATTACKS]:
         _refuse(f"--attack: {', '.join(unknown)} is not one; allowed are {', '.join(ATTACKS)}")
     subject = _subject(target, set_ or [], seed)
     choices = Choices(claims, runs, canaries, records, confidence, workers)
@@ -107,13 +107,14 @@ def _subject(target: Path, set_: Sequence[str], seed: int | None) -> Run | Scena
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part.strip() for part in text.split(","))
 
 
 def _numbers(text: str | None) -> tuple[float, ...]:
-    parts = _listed(text or "")
+    if text is None:
+        return ()
     try:
-        values = tuple(float(part) for part in parts)
+        values = tuple(float(part) for part in _listed(text))
     except ValueError:
         values = (0.0,)
     if any(not (0 < value < 1e6 or value == math.inf) for value in values):
