@@ -51,7 +51,7 @@ def with_canaries(scenario: Scenario, each: int) -> Scenario:
         ScenarioError: it protects holders, not records.
     """
     if scenario.privacy.parameters.get("unit") == "holder":
-        text = "holder: canaries are records; only unit record is allowed"
+        text = "holder: canaries are records, no whole holders; only unit record is allowed"
         raise ScenarioError([Problem(("privacy", "unit"), text)])
     if scenario.task.kind == "canaries":
         return changed(scenario, {})

@@ -55,7 +55,9 @@ def guarantee(
         return f"no privacy is promised: gradients are published {clipped}without noise"
     whole = mechanism.unit == "holder"
     subject = "honest data holder as a whole" if whole else f"{record} of an honest data holder"
-    neighbour = "data holder" if whole else record
+    one = f"one {record} added or removed"
+    # A message is signed and its lack is seen: what one holder changes is the gradient in it.
+    neighbour = "its gradient there or zero (that it takes part is not hidden)" if whole else one
     others = "the data of holders who deviate from the protocol"
     outside = others if whole else f"a data holder as a whole, nor {others}"
     asked = "Who is asked in a round is public, so that sampling amplifies nothing. "
@@ -67,7 +69,7 @@ def guarantee(
         )
     return (
         f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {mechanism.delta:g})-"
-        f"differentially private, one {neighbour} added or removed, against {_whom(sharing)}, over "
+        f"differentially private, {neighbour}, against {_whom(sharing)}, over "
         f"the {releases} releases of the {'group' if sharing else 'holder'} that made the most. "
         f"{asked if sampled else ''}{drawn}{_shared(sharing)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "

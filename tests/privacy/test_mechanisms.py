@@ -285,6 +285,8 @@ def test_the_guarantee_names_its_figures_and_conditions():
     assert "does not protect a data holder as a whole" in text
     whole = guarantee(built(kind="gaussian", epsilon=8.0, clip=0.1, unit="holder"), 42)
     assert whole.startswith("each honest data holder as a whole")
+    assert "its gradient there or zero (that it takes part is not hidden)" in whole
+    assert "added or removed" not in whole
     assert "without noise" in guarantee(built(kind="gaussian", epsilon=math.inf, clip=0.1), 42)
 
 
