@@ -4,6 +4,7 @@
     ├── ScenarioError    the user's scenario: file, line, column, what is allowed
     ├── DataError        the user's data: a scan, a folder, a cache
     ├── MissingExtra     something optional is not installed, and how to get it
+    ├── PartError        a part of the user's own that failed in its own code
     ├── TooFewMembers    a group of which too few are there: it opens no sum
     ├── RunError         a run that failed: a full disk, a lost permission
     │   └── RunRefused       a folder that is no run, is in use, or is another run's
@@ -57,6 +58,10 @@ class DataError(FedchainError):
 
 class MissingExtra(FedchainError):
     """A part needs something that is not installed; says how to get it."""
+
+
+class PartError(FedchainError):
+    """A part of the user's own failed: names the file, the line and what Python says."""
 
 
 class TooFewMembers(FedchainError):

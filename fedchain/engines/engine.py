@@ -25,6 +25,7 @@ from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
     from fedchain.learning.gradients import CohortGradients, Method
+    from fedchain.learning.public_subspace import PublicDirections
 
 log = logging.getLogger("fedchain")
 
@@ -80,13 +81,23 @@ class Source:
         clip, automatic = mechanism.clip, mechanism.automatic
         return CohortGradients(task, clip, mechanism.unit, automatic=automatic)
 
+    @property
+    def subspace(self) -> PublicDirections | None:
+        """Where releases are projected, a new one for each who asks; None: nowhere."""
+        if self.gradients.task.subspace is None:
+            return None
+        from fedchain.learning.public_subspace import PublicDirections  # with torch
+
+        return PublicDirections(self.gradients.task)
+
     def speakers(self, device: str) -> Voices:
         """Return those who are asked as one worker has them, on ``auto``, ``cpu`` or ``cuda``."""
         gradients, groups = self.gradients.on(placed(device)), self.scenario.nodes.groups
+        task, mechanism, subspace = gradients.task, self.mechanism, self.subspace
         if groups is None:
-            return Speakers(gradients, self.scenario, gradients.task, self.mechanism)
-        assert isinstance(self.mechanism, Skellam)
-        return GroupSpeakers(gradients, self.scenario, groups, gradients.task, self.mechanism)
+            return Speakers(gradients, self.scenario, task, mechanism, subspace)
+        assert isinstance(mechanism, Skellam)
+        return GroupSpeakers(gradients, self.scenario, groups, task, mechanism, subspace)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:

@@ -57,6 +57,16 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Subspace:
+    """Where the releases of a task are projected: on leading directions of public gradients."""
+
+    public: Records
+    """Whose gradients give the directions; of no holder."""
+    directions: int
+    """How many of them."""
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything that learning needs, and nothing that it does not."""
 
@@ -82,7 +92,10 @@ class Task:
     note: str = ""
     """What a reader of the report should know of the data, in one line."""
     public: int = 0
-    """Records that were declared public and are of no holder: the initial weights come of them."""
+    """Records that were declared public and are of no holder: the initial weights come of them,
+    or the subspace."""
+    subspace: Subspace | None = None
+    """Where what holders release is projected; None: nowhere."""
     views: int = 1
     """Examples that each example of the holders was made into; the gradient of a record is the
     mean over them."""
@@ -102,6 +115,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.classic",
         "fedchain.learning.canaries",
         "fedchain.learning.nothing",
+        "fedchain.learning.public_subspace",
         "fedchain.learning.subset",
         "fedchain.learning.warm_start",
         "fedchain.scans.tasks",

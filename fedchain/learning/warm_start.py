@@ -54,20 +54,54 @@ def warm_start(
         ValueError: a holder would be left without records, or the weights overflow.
     """
     whole = tasks.build(of, holders, seed)
+    task, _, weights = with_public(whole, of.kind, records, seed, steps, update)
+    return beginning_at(task, weights)
+
+
+def with_public(
+    whole: Task, kind: str, records: int, seed: int, steps: int, update: Part
+) -> tuple[Task, Records, Vector]:
+    """Declare some records of a task public, and see what they are worth alone.
+
+    Args:
+        whole: the task.
+        kind: its name, for messages.
+        records: public records, of all holders together.
+        seed: the run's seed: draws them.
+        steps: steps on them.
+        update: what a step does with their mean gradient.
+
+    Returns:
+        The task that is left, with the baseline ``public_only``; the public records; and the
+        weights (d,) that they give.
+
+    Raises:
+        ValueError: it has no records or has public ones already, a holder would be left without
+            records, or the weights overflow.
+    """
     if not whole.learns:
-        raise ValueError(f"task.of: {of.kind} has no records; only a task that learns is allowed")
+        raise ValueError(f"task.of: {kind} has no records; only a task that learns is allowed")
+    if whole.public:
+        words = f"task.of: {kind} declares {whole.public} public records"
+        raise ValueError(f"{words}; only one task of those that stand around each other may")
     public, kept = declared_public(whole.holders, records, seed)
     with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # threads would change last bits
         weights = alone.submit(trained, whole, public, steps, update).result()
         worth = alone.submit(lambda: Evaluation(whole)(weights)[0]).result()
+    baselines = {**whole.baselines, PUBLIC_ONLY: worth}
+    task = replace(whole, holders=kept, public=public.count, baselines=baselines)
+    return task, public, weights
+
+
+def beginning_at(task: Task, weights: Vector) -> Task:
+    """Return the task with other initial weights (d,)."""
 
     def model() -> torch.nn.Module:
-        module = whole.model()
+        module = task.model()
         load_weights(module, weights)
         return module
 
-    baselines = {**whole.baselines, PUBLIC_ONLY: worth}
-    return replace(whole, holders=kept, public=public.count, model=model, baselines=baselines)
+    return replace(task, model=model)
 
 
 def declared_public(

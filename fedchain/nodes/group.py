@@ -16,7 +16,7 @@ from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.attendance import Attendance, behind, opening_of
 from fedchain.nodes.byzantine import Byzantine
 from fedchain.nodes.release import Occasion, Speaker, messages_of
-from fedchain.nodes.speakers import Asked, Gradients, Spoken
+from fedchain.nodes.speakers import Asked, Gradients, PublicSubspace, Spoken
 from fedchain.privacy.mechanisms import Skellam
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Groups, Scenario
@@ -54,6 +54,7 @@ class GroupSpeakers:
         groups: Groups,
         task: Task,
         mechanism: Skellam,
+        subspace: PublicSubspace | None = None,
     ) -> None:
         """Hold the parts.
 
@@ -63,16 +64,18 @@ class GroupSpeakers:
             groups: how they are made.
             task: whose holders they are.
             mechanism: draws the shares of the noise.
+            subspace: where the sums are projected, for this worker alone; None: nowhere.
         """
         self._gradients, self._scenario, self._groups = gradients, scenario, groups
-        self._task, self._mechanism = task, mechanism
+        self._task, self._mechanism, self._subspace = task, mechanism, subspace
         self._byzantine = Byzantine(scenario)
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
     def twin(self) -> GroupSpeakers:
         """Return another one for another thread."""
-        gradients, scenario = self._gradients.twin(), self._scenario
-        return GroupSpeakers(gradients, scenario, self._groups, self._task, self._mechanism)
+        subspace = self._subspace and self._subspace.twin()
+        gradients, scenario, groups = self._gradients.twin(), self._scenario, self._groups
+        return GroupSpeakers(gradients, scenario, groups, self._task, self._mechanism, subspace)
 
     def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
         """Return the signed messages of these groups.
@@ -91,7 +94,7 @@ class GroupSpeakers:
         for attempt in attempts:
             count = len(attempt.holders) if attempt else 0
             own = rows[first : first + count]
-            messages.append(self._speak(own, attempt, watch) if attempt else None)
+            messages.append(self._speak(weights, own, attempt, watch) if attempt else None)
             first += count
         return Spoken(tuple(messages), watch.lap())
 
@@ -101,19 +104,24 @@ class GroupSpeakers:
             return None
         return Attempt(asked, attendance, behind(self._scenario.nodes, asked.occasion))
 
-    def _speak(self, gradients: Singles, attempt: Attempt, watch: Stopwatch) -> Message | None:
+    def _speak(
+        self, weights: Vector, gradients: Singles, attempt: Attempt, watch: Stopwatch
+    ) -> Message | None:
         counts = [self._count(holder) for holder in attempt.holders]
         with watch("noise"):
             steps = self._mechanism.in_steps(gradients, self._noise_keys(attempt), counts)
             self._misbehave(steps, attempt, counts)
             whole = self._sum(steps, attempt)
+        units = sum(map(self._mechanism.weight, counts))
+        mean = (whole * (self._mechanism.step / units))[None]
+        if self._subspace is not None:
+            with watch("gradients"):
+                mean = self._subspace.projected(mean, weights, attempt.asked.occasion.parent)
         with watch("signing"):
-            units = sum(map(self._mechanism.weight, counts))
-            mean = whole * (self._mechanism.step / units)
             noise, clip = self._mechanism.noise_multiplier, self._mechanism.clip
             declaration = Declaration(self._mechanism.name, noise, clip, sum(counts))
             speaker = Speaker(attempt.asked.occasion, attempt.asked.identity, declaration)
-            return messages_of(mean[None], [speaker], self._scenario.ledger.storage)[0]
+            return messages_of(mean, [speaker], self._scenario.ledger.storage)[0]
 
     def _noise_keys(self, attempt: Attempt) -> list[bytes]:
         """Name each member's share of the noise: by holder, round, parent, attempt and scale."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fedchain.arrays import Flags, Singles, Vector
+from fedchain.arrays import Flags, Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.byzantine import Byzantine
@@ -53,6 +53,16 @@ class Gradients(Protocol):
         """Return another one for another thread."""
 
 
+class PublicSubspace(Protocol):
+    """Where releases are projected after the noise, as one thread computes it."""
+
+    def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
+        """Return what of each release (n, d) stays, at the weights (d,) of the block parent."""
+
+    def twin(self) -> PublicSubspace:
+        """Return another one for another thread."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A holder, or a group of them, that is to speak."""
@@ -91,7 +101,12 @@ class Speakers:
     """The holders of a scenario, as one worker has them."""
 
     def __init__(
-        self, gradients: Gradients, scenario: Scenario, task: Task, mechanism: Mechanism
+        self,
+        gradients: Gradients,
+        scenario: Scenario,
+        task: Task,
+        mechanism: Mechanism,
+        subspace: PublicSubspace | None = None,
     ) -> None:
         """Hold the parts.
 
@@ -100,16 +115,19 @@ class Speakers:
             scenario: names the attacks, and how directions are stored.
             task: whose holders they are.
             mechanism: draws the noise.
+            subspace: where releases are projected, for this worker alone; None: nowhere.
         """
         self._gradients, self._scenario = gradients, scenario
-        self._task, self._mechanism = task, mechanism
+        self._task, self._mechanism, self._subspace = task, mechanism, subspace
         self._byzantine = Byzantine(scenario)
         # A task of a million holders makes their records when they are asked for.
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
     def twin(self) -> Speakers:
         """Return another one for another thread."""
-        return Speakers(self._gradients.twin(), self._scenario, self._task, self._mechanism)
+        subspace = self._subspace and self._subspace.twin()
+        gradients, task, mechanism = self._gradients.twin(), self._task, self._mechanism
+        return Speakers(gradients, self._scenario, task, mechanism, subspace)
 
     def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
         """Return the signed messages of these holders.
@@ -131,7 +149,7 @@ class Speakers:
         step = max(1, BLOCK // rows.shape[1])
         for start in range(0, len(asked), step):
             part = slice(start, start + step)
-            messages += self._speak(rows[part], asked[part], self._mechanism, watch)
+            messages += self._speak(weights, rows[part], asked[part], self._mechanism, watch)
         return Spoken(tuple(messages), watch.lap())
 
     def _sampled(self, asked: Sequence[Asked]) -> Sampled | None:
@@ -155,11 +173,12 @@ class Speakers:
             mask = drawn_records(occasion, records, mechanism.sampling_rate)
             row, within = self._gradients.bounded(weights, occasion.holder, clip, mask)
             row /= np.float32(mechanism.sampling_rate * records)
-        (message,) = self._speak(row, [asked], mechanism, watch)
+        (message,) = self._speak(weights, row, [asked], mechanism, watch)
         return message, next_clip(mechanism, within, int(mask.sum()), records, occasion)
 
     def _speak(
         self,
+        weights: Vector,
         gradients: Singles,
         asked: Sequence[Asked],
         mechanism: Mechanism,
@@ -168,7 +187,10 @@ class Speakers:
         records = [self._count(each.occasion.holder) for each in asked]
         occasions = [each.occasion for each in asked]
         with watch("noise"):
-            releases = private_releases(gradients, mechanism, records, occasions)
+            releases: Singles | Matrix = private_releases(gradients, mechanism, records, occasions)
+        if self._subspace is not None:
+            with watch("gradients"):
+                releases = self._subspace.projected(releases, weights, occasions[0].parent)
         with watch("signing"):
             self._misbehave(releases, occasions)
             speakers = [
@@ -177,7 +199,7 @@ class Speakers:
             ]
             return messages_of(releases, speakers, self._scenario.ledger.storage)
 
-    def _misbehave(self, releases: Singles, occasions: Sequence[Occasion]) -> None:
+    def _misbehave(self, releases: Singles | Matrix, occasions: Sequence[Occasion]) -> None:
         """Put what Byzantine holders send in the place of their releases."""
         for release, occasion in zip(releases, occasions, strict=True):
             _, attack = self._byzantine.attack_of(occasion.holder, occasion.round)

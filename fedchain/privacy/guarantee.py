@@ -154,8 +154,8 @@ def unprotected(public: int, record: str) -> list[str]:
     if public == 0:
         return []
     return [
-        f"{public} {record}s are declared public and belong to no holder: the initial weights were "
-        "trained on them without noise, and no guarantee covers them"
+        f"{public} {record}s are declared public and belong to no holder: they are used without "
+        "noise, and no guarantee covers them"
     ]
 
 

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError, create_model
 
 from fedchain.errors import Problem, ScenarioError
+from fedchain.registry.own import called, imported
 from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
 from fedchain.registry.wording import problems_of, shown, suggest
 
@@ -87,8 +88,16 @@ class Family(Generic[Built]):
         return Part(str(kind), check_keys(maker, given, where))
 
     def build(self, part: Part, *arguments: object) -> Built:
-        """Call the part's function with what the simulator gives and what the YAML said."""
-        return self.find(part.kind)(*arguments, **part.parameters)
+        """Call the part's function with what the simulator gives and what the YAML said.
+
+        Raises:
+            PartError: a part of the user's own fails.
+        """
+        maker = self.find(part.kind)
+        if part.kind in self.parts:
+            return maker(*arguments, **part.parameters)
+        made = called(f"{self.name} {part.kind}", maker, *arguments, **part.parameters)
+        return typing.cast(Built, made)
 
 
 @dataclass(frozen=True)
@@ -283,13 +292,7 @@ def _tuples(value: object) -> object:
 
 def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
     """Import a part of the user's own, and see that the simulator can call it."""
-    module, _, function = kind.partition(":")
-    try:
-        maker = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError, TypeError, NameError, SyntaxError) as error:
-        raise ValueError(f"cannot import {kind!r}: {error}; write module:function") from error
-    if not inspect.isfunction(maker):
-        raise ValueError(f"{kind!r} is no Python function; write module:function")
+    maker = imported(kind)
     untyped = [n for n, p in parameters(maker).items() if p.annotation is inspect.Parameter.empty]
     if untyped:
         raise ValueError(f"{kind!r} must give its parameter {untyped[0]} a type")

@@ -1,0 +1,70 @@
+"""Parts of the user's own, ``kind: module:function``: imported, and called with care."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from fedchain.errors import FedchainError, PartError
+
+
+def imported(kind: str) -> Callable[..., Any]:
+    """Import a part of the user's own.
+
+    Args:
+        kind: ``module:function``.
+
+    Raises:
+        ValueError: there is no such function.
+
+    >>> imported("math:pi")
+    Traceback (most recent call last):
+    ValueError: 'math:pi' is no Python function; write module:function
+    """
+    module, _, function = kind.partition(":")
+    try:
+        maker = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError, TypeError, NameError, SyntaxError) as error:
+        raise ValueError(f"cannot import {kind!r}: {error}; write module:function") from error
+    if not inspect.isfunction(maker):
+        raise ValueError(f"{kind!r} is no Python function; write module:function")
+    return maker
+
+
+def called(name: str, maker: Callable[..., Any], *arguments: object, **given: object) -> Any:
+    """Call a part of the user's own, and explain what goes wrong in it.
+
+    Args:
+        name: of the part, for messages: ``aggregation my_rules:mean``.
+        maker: the part's function.
+        arguments: what the simulator gives.
+        given: what the YAML said.
+
+    Raises:
+        PartError: it fails or returns nothing.
+
+    >>> called("aggregation mine:none", lambda rows: None, [])
+    Traceback (most recent call last):
+    fedchain.errors.PartError: aggregation mine:none: returns None; a part returns what it makes
+    """
+    try:
+        made = maker(*arguments, **given)
+    except FedchainError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        raise PartError(f"{name}: {_failure(error, maker)}") from error
+    if made is None:
+        raise PartError(f"{name}: returns None; a part returns what it makes")
+    return made
+
+
+def _failure(error: Exception, maker: Callable[..., Any]) -> str:
+    """Return what went wrong, and on which line of the part's file."""
+    code = maker.__code__
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    lines = (frame.lineno for frame in frames if frame.filename == code.co_filename)
+    line = next(lines, None) or code.co_firstlineno
+    return f"{type(error).__name__}: {error} ({code.co_filename}, line {line})"
