@@ -1,11 +1,12 @@
 import math
 import pickle
+import sys
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
 
-from fedchain.errors import Problem, ScenarioError
+from fedchain.errors import DataError, PartError, Problem, ScenarioError
 from fedchain.registry import (
     FAMILIES,
     AtMost,
@@ -137,6 +138,33 @@ def test_the_parts_inside_a_part_are_found():
         ((), "add"),
         (("law",), "flat"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return 1 / (left - left)", r"ZeroDivisionError: .* \(.*ill_lab\.py, line 2\)"),
+        ("return int(Path(left))", r"NameError: name 'Path' .* line 2\)"),
+        ("return helper(left)\ndef helper(left):\n    raise KeyError('x')", r"KeyError.* line 4\)"),
+        ("left + 1", "returns None; a part returns what it makes"),
+    ],
+)
+def test_a_part_of_ones_own_that_fails_is_named_with_its_line(body, words, tmp_path, monkeypatch):
+    (tmp_path / "ill_lab.py").write_text(f"def mine(left):\n    {body}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "ill_lab", raising=False)
+    with pytest.raises(PartError, match=f"^rule ill_lab:mine: {words}"):
+        rules.build(rules.check({"kind": "ill_lab:mine"}), 1.0)
+
+
+def test_an_error_that_a_part_of_ones_own_explains_itself_stays_as_it_is(tmp_path, monkeypatch):
+    text = (
+        "from fedchain.errors import DataError\n\ndef mine(left):\n    raise DataError('no file')\n"
+    )
+    (tmp_path / "data_lab.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(DataError, match=r"^no file$"):
+        rules.build(rules.check({"kind": "data_lab:mine"}), 1.0)
 
 
 def test_only_what_stands_after_the_star_is_set_by_the_scenario():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from group_runs import FIVE, SHARED
 from small_runs import EPSILON, forking, small
 
 import fedchain
@@ -326,9 +327,18 @@ AROUND = {"kind": "averaged", "of": {"kind": "filtered", "of": ADAM}, "decay": 0
 
 
 UNTUNED = {"update": {"kind": "distance_over_gradients"}, "privacy.clip": "automatic"}
+TOGETHER = {
+    "update": UNTUNED["update"],
+    "nodes.groups": FIVE,
+    "privacy": {**SHARED, "clip": "automatic"},
+    "aggregation": {"kind": "mean"},
+    "attacks": [],
+}
 
 
-@pytest.mark.parametrize("parts", [{"update": AROUND}, UNTUNED], ids=["around", "untuned"])
+@pytest.mark.parametrize(
+    "parts", [{"update": AROUND}, UNTUNED, TOGETHER], ids=["around", "untuned", "together"]
+)
 def test_updates_end_at_one_head_in_every_engine_and_after_an_interruption(parts, tmp_path):
     scenario = small(rounds=5, **parts)
     done = run(scenario, tmp_path / "threads", workers=2)

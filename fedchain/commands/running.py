@@ -22,7 +22,7 @@ from fedchain.commands.formats import (
     stderr,
     stdout,
 )
-from fedchain.errors import RunError, RunRefused
+from fedchain.errors import PartError, RunError, RunRefused
 
 if TYPE_CHECKING:
     from fedchain.audience import Audience
@@ -129,8 +129,8 @@ def _told(form: Format, folder: Path) -> Iterator[Audience]:
         raise typer.Exit(INTERRUPTED) from None
     except RunRefused:
         raise
-    except RunError as error:
-        raise RunError(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
+    except (RunError, PartError) as error:
+        raise type(error)(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
     finally:
         signal.signal(signal.SIGTERM, before)
 

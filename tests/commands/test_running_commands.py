@@ -17,6 +17,7 @@ from command_line import call
 
 from fedchain.results import Run, RunFolder
 from fedchain.timing import STAGES
+from fedchain.update import Updated
 
 SCENARIO = """
 version: 1
@@ -77,6 +78,26 @@ def test_a_run_in_json_prints_one_object_and_nothing_else(done):
     assert set(summary["seconds"]) == {"total", *STAGES}
     assert summary["seconds"]["total"] >= sum(summary["seconds"][stage] for stage in STAGES)
     assert summary["peak_rss_mb"] > 50
+
+
+def test_a_rule_of_ones_own_that_fails_is_one_line_and_the_run_goes_on_when_it_is_mended(
+    done, scenario, tmp_path, monkeypatch
+):
+    rule = "def mine(weights, memory, gradient, round_):\n    return updates(weights, {})\n"
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "update_lab.py").write_text(rule)
+    monkeypatch.syspath_prepend(lab)
+    told = call("run", scenario, "--out", tmp_path, "--set", "update.kind=update_lab:mine")
+    words = "update update_lab:mine: NameError: name 'updates' is not defined ("
+    (line,) = [line for line in told.err.splitlines() if line.startswith(words)]
+    assert (told.code, "Traceback" in told.err) == (1, False)
+    assert line.endswith("update_lab.py, line 2)")
+    assert f"go on with: fedchain resume {only_run(tmp_path)}" in told.err
+    imported = sys.modules["update_lab"]
+    monkeypatch.setattr(imported, "updates", Updated, raising=False)
+    told = call("resume", only_run(tmp_path), "--format", "json")
+    assert (told.code, json.loads(told.out)["status"]) == (0, "finished")
 
 
 def test_a_finished_run_is_told_again_and_left_alone(done, scenario):

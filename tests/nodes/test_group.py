@@ -55,6 +55,14 @@ def test_of_whole_holders_a_group_says_the_mean_whatever_their_records():
     np.testing.assert_allclose(read(message), mean, atol=2e-6 * message.norm)
 
 
+def test_groups_with_either_clip_do_not_share_the_noise_whose_difference_gives_gradients_away():
+    one, other = (
+        read(said(speakers(grouped(privacy={**SHARED, "clip": clip}), 0 * rows()), asked())[0])
+        for clip in (1.0, "automatic")
+    )
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.3
+
+
 def test_groups_that_are_asked_together_say_what_each_says_alone():
     made = speakers(grouped(groups=LOSING), rows())
     both = said(made, asked(number=0), asked(number=1))
