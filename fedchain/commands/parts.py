@@ -135,7 +135,8 @@ def allowed(maker: Callable[..., Any], name: str) -> str:
     parameter = parameters(maker)[name]
     family = nested_family(parameter.annotation)
     if family is not None:
-        return f"a {family.name}: {', '.join(family.names())}"
+        article = "an" if family.name[0] in "aeiou" else "a"
+        return f"{article} {family.name}: {', '.join(family.names())}"
     schema = leaf_schema(maker)[name]
     choices = schema.get("anyOf", [schema])
     return " or ".join(_type_words(choice) for choice in choices)
