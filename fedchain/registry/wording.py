@@ -20,6 +20,7 @@ TYPES = {
     "list": "a list",
     "dict": "a block of keys",
     "mapping": "a block of keys",
+    "model": "a block of keys",
     "none_required": "null",
 }
 """Pydantic's names of types in the words of a YAML file."""
@@ -68,8 +69,11 @@ def problems_of(
     texts: dict[Where, list[str]] = {}
     for found in error.errors():
         place = _place(found, given)
-        texts.setdefault((*where, *place), []).append(_words(found, list(known)))
-    return [Problem(at, _either(words)) for at, words in texts.items()]
+        own = list(known) if len(place) == 1 else []  # of a block inside a list they are not known
+        texts.setdefault((*where, *place), []).append(_words(found, own))
+    # Where an entry of a list is wrong, another member of the union says that it wants no list.
+    above = {at[:length] for at in texts for length in range(len(at))}
+    return [Problem(at, _either(words)) for at, words in texts.items() if at not in above]
 
 
 def _place(found: ErrorDetails, given: object) -> Where:
@@ -80,6 +84,8 @@ def _place(found: ErrorDetails, given: object) -> Where:
             given = given.get(step)
         elif isinstance(given, tuple) and isinstance(step, int) and step < len(given):
             given = given[step]
+        elif isinstance(given, tuple) and isinstance(step, str):
+            continue  # the name of a union's member
         else:
             break
         place.append(step)
@@ -104,7 +110,8 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
     value, context = error["input"], error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return f"no such key; {suggest(str(error['loc'][-1]), known)}"
+            words = f"; {suggest(str(error['loc'][-1]), known)}" if known else ""
+            return f"no such key{words}"
         case "missing":
             return "is missing; it has no default"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
@@ -124,7 +131,7 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
             return str(context["error"])
         case "int_type" | "float_type" | "string_type" | "bool_type" | "tuple_type" as kind:
             return f"must be {TYPES[kind.removesuffix('_type')]}, got {shown(value)}"
-        case "list_type" | "dict_type" | "mapping_type" as kind:
+        case "list_type" | "dict_type" | "mapping_type" | "model_type" as kind:
             return f"must be {TYPES[kind.removesuffix('_type')]}, got {shown(value)}"
         case _:
             return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {shown(value)}"

@@ -175,6 +175,26 @@ BAD = {
         "",
         "s.yaml:13:5: attacks[0]: needs a block with a kind: one of",
     ),
+    "a compute node that is no block": (
+        "holders: 20",
+        "holders: 20\n  compute: [1, {hash_share: 2}]",
+        "nodes.compute[0]: must be a block of keys, got 1 (a whole number)",
+    ),
+    "a compute node without work": (
+        "holders: 20",
+        "holders: 20\n  compute: [{hash_share: 1}, {hash_share: 0}]",
+        "nodes.compute[1].hash_share: must be above 0, got 0",
+    ),
+    "a compute node with a key of its own": (
+        "holders: 20",
+        "holders: 20\n  compute: [{hash_share: 1, power: 2}]",
+        "nodes.compute[0].power: no such key",
+    ),
+    "compute nodes that are no number": (
+        "holders: 20",
+        "holders: 20\n  compute: many",
+        "nodes.compute: must be a whole number or a list, got 'many' (text)",
+    ),
     "a misbehaving node that is no compute node": (
         "kind: sign_flip, holders: [18, 19]",
         "kind: spam, nodes: [3]",
