@@ -157,6 +157,14 @@ def test_a_part_of_ones_own_that_fails_is_named_with_its_line(body, words, tmp_p
         rules.build(rules.check({"kind": "ill_lab:mine"}), 1.0)
 
 
+def test_a_part_of_ones_own_that_returns_something_else_is_named(tmp_path, monkeypatch):
+    (tmp_path / "odd_lab.py").write_text("def mine(left):\n    return left\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    family: Family[list[int]] = Family("list", makes=list)
+    with pytest.raises(PartError, match=r"^list odd_lab:mine: returns int; it must return list$"):
+        family.build(Part("odd_lab:mine", {}), 1)
+
+
 def test_an_error_that_a_part_of_ones_own_explains_itself_stays_as_it_is(tmp_path, monkeypatch):
     text = (
         "from fedchain.errors import DataError\n\ndef mine(left):\n    raise DataError('no file')\n"

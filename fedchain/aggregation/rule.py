@@ -30,7 +30,7 @@ class Aggregate:
     """Cosine of each row with the sum direction (14), shape (n,)."""
 
 
-aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",))
+aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate)
 """Part: ``(directions, norms (n,), *, ...) -> Aggregate``; rows in order of message id."""
 
 

@@ -120,6 +120,7 @@ tasks: Family[Task] = Family(
         "fedchain.learning.warm_start",
         "fedchain.scans.tasks",
     ),
+    Task,
 )
 """Part: ``(holders: int, seed: int, *, ...) -> Task``."""
 models: Family[torch.nn.Module] = Family(

@@ -38,7 +38,7 @@ class Work:
     """Wall time that a run may be expected to spend hashing, seconds; None: any."""
 
 
-works: Family[Work] = Family("work", ("fedchain.ledger.work",))
+works: Family[Work] = Family("work", ("fedchain.ledger.work",), Work)
 """Part: ``(*, ...) -> Work``."""
 
 

@@ -16,7 +16,7 @@ from fedchain.registry import AtMost, Family, Part
 if TYPE_CHECKING:
     import networkx
 
-topologies: Family[Graph] = Family("network", ("fedchain.network.topology",))
+topologies: Family[Graph] = Family("network", ("fedchain.network.topology",), Graph)
 """Part: ``(compute, nodes, generator, *, ...) -> Graph``; compute nodes come first, then the
 seats of data holders."""
 MOST_DRAWS = 100

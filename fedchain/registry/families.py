@@ -39,6 +39,8 @@ class Family(Generic[Built]):
     """What one part is called in messages: ``aggregation``."""
     modules: tuple[str, ...] = ()
     """Modules that register the parts; imported when the family is first asked."""
+    makes: type | None = None
+    """What a part must return; None: no one class says it."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
     """Function by name, in the order of registration."""
 
@@ -91,13 +93,13 @@ class Family(Generic[Built]):
         """Call the part's function with what the simulator gives and what the YAML said.
 
         Raises:
-            PartError: a part of the user's own fails.
+            PartError: a part of the user's own fails, or returns something else than a part does.
         """
         maker = self.find(part.kind)
         if part.kind in self.parts:
             return maker(*arguments, **part.parameters)
-        made = called(f"{self.name} {part.kind}", maker, *arguments, **part.parameters)
-        return typing.cast(Built, made)
+        name, makes = f"{self.name} {part.kind}", self.makes or object
+        return typing.cast(Built, called(name, makes, maker, *arguments, **part.parameters))
 
 
 @dataclass(frozen=True)

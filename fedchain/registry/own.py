@@ -34,21 +34,27 @@ def imported(kind: str) -> Callable[..., Any]:
     return maker
 
 
-def called(name: str, maker: Callable[..., Any], *arguments: object, **given: object) -> Any:
+def called(
+    name: str, makes: type, maker: Callable[..., Any], *arguments: object, **given: object
+) -> Any:
     """Call a part of the user's own, and explain what goes wrong in it.
 
     Args:
         name: of the part, for messages: ``aggregation my_rules:mean``.
+        makes: the class of what it must return.
         maker: the part's function.
         arguments: what the simulator gives.
         given: what the YAML said.
 
     Raises:
-        PartError: it fails or returns nothing.
+        PartError: it fails, or returns nothing or something else.
 
-    >>> called("aggregation mine:none", lambda rows: None, [])
+    >>> called("aggregation mine:none", object, lambda rows: None, [])
     Traceback (most recent call last):
     fedchain.errors.PartError: aggregation mine:none: returns None; a part returns what it makes
+    >>> called("aggregation mine:sum", list, lambda rows: 3, [])
+    Traceback (most recent call last):
+    fedchain.errors.PartError: aggregation mine:sum: returns int; it must return list
     """
     try:
         made = maker(*arguments, **given)
@@ -58,6 +64,8 @@ def called(name: str, maker: Callable[..., Any], *arguments: object, **given: ob
         raise PartError(f"{name}: {_failure(error, maker)}") from error
     if made is None:
         raise PartError(f"{name}: returns None; a part returns what it makes")
+    if not isinstance(made, makes):
+        raise PartError(f"{name}: returns {type(made).__name__}; it must return {makes.__name__}")
     return made
 
 

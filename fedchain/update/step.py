@@ -36,7 +36,7 @@ class Updated:
     """State of the update after this round."""
 
 
-updates: Family[Updated] = Family("update", ("fedchain.update",))
+updates: Family[Updated] = Family("update", ("fedchain.update",), Updated)
 """Part: ``(weights (d,), memory, gradient (d,), round (from 1), *, ...) -> Updated``."""
 
 
