@@ -145,9 +145,6 @@ class Steps:
         directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])
         aggregate = aggregations.build(self._rule, directions, norms)
-        if not isinstance(aggregate, Aggregate):
-            got = type(aggregate).__name__
-            raise RunError(f"aggregation {self._rule.kind}: must return an Aggregate, got {got}")
         weights = state.weights.astype(np.float64)
         step = updates.build(
             self._update, weights, state.memory, aggregate.gradient, messages[0].round

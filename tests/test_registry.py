@@ -161,7 +161,7 @@ def test_a_part_of_ones_own_that_returns_something_else_is_named(tmp_path, monke
     (tmp_path / "odd_lab.py").write_text("def mine(left):\n    return left\n")
     monkeypatch.syspath_prepend(tmp_path)
     family: Family[list[int]] = Family("list", makes=list)
-    with pytest.raises(PartError, match=r"^list odd_lab:mine: returns int; it must return list$"):
+    with pytest.raises(PartError, match=r"^list odd_lab:mine: must return list, got int$"):
         family.build(Part("odd_lab:mine", {}), 1)
 
 

@@ -54,7 +54,7 @@ def called(
     fedchain.errors.PartError: aggregation mine:none: returns None; a part returns what it makes
     >>> called("aggregation mine:sum", list, lambda rows: 3, [])
     Traceback (most recent call last):
-    fedchain.errors.PartError: aggregation mine:sum: returns int; it must return list
+    fedchain.errors.PartError: aggregation mine:sum: must return list, got int
     """
     try:
         made = maker(*arguments, **given)
@@ -65,7 +65,7 @@ def called(
     if made is None:
         raise PartError(f"{name}: returns None; a part returns what it makes")
     if not isinstance(made, makes):
-        raise PartError(f"{name}: returns {type(made).__name__}; it must return {makes.__name__}")
+        raise PartError(f"{name}: must return {makes.__name__}, got {type(made).__name__}")
     return made
 
 

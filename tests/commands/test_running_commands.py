@@ -480,7 +480,7 @@ def test_a_rule_of_ones_own_that_returns_no_aggregate_is_named(scenario, tmp_pat
     rule = 'aggregation={kind: "my_odd_lab:three"}'
     told = call("run", scenario, "--out", tmp_path / "runs", "--set", rule)
     assert told.code == 1
-    assert "aggregation my_odd_lab:three: must return an Aggregate, got int" in told.err
+    assert "aggregation my_odd_lab:three: must return Aggregate, got int" in told.err
 
 
 def test_a_model_that_diverged_is_not_called_a_plain_success(scenario, tmp_path):
