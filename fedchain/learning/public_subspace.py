@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.gradients import CohortGradients
 from fedchain.learning.subset import part_of
 from fedchain.learning.task import Records, Subspace, Task, tasks
-from fedchain.learning.warm_start import Count, beginning_at, with_public
+from fedchain.learning.warm_start import beginning_at, with_public
 from fedchain.registry import Part
 from fedchain.update import updates
 
-NOTHING = 1e-6
+NOTHING = 1e-4
 """A direction along which public gradients are shorter than this, beside the longest, is none."""
+Public = Annotated[int, Field(ge=1, le=4096)]
 
 
 @tasks
@@ -26,8 +29,8 @@ def public_subspace(
     seed: int,
     *,
     of: Annotated[Part, tasks],
-    records: Count = 100,
-    directions: Count = 80,
+    records: Public = 100,
+    directions: Public = 80,
     warm: bool = False,
     steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
     update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
@@ -77,7 +80,7 @@ class PublicDirections:
         self._most = task.subspace.directions
         alone = replace(task, holders=tuple(_one_by_one(task.subspace.public)))
         self._gradients = CohortGradients(alone, clip=None)
-        self._at: tuple[bytes, Matrix] | None = None
+        self._at: tuple[bytes, torch.Tensor] | None = None
 
     def twin(self) -> PublicDirections:
         """Return another one for another thread."""
@@ -96,27 +99,41 @@ class PublicDirections:
         Returns:
             Shape (n, d), of rank k at most.
         """
+        # In torch, as gradients are: a worker lets it use one thread, more would change last bits.
         if self._at is None or self._at[0] != parent:
             every = range(len(self._gradients.task.holders))
-            self._at = (
-                parent,
-                leading(self._gradients(weights, every).astype(np.float64), self._most),
-            )
+            public = torch.from_numpy(self._gradients(weights, every).astype(np.float64))
+            self._at = parent, leading(public, self._most)
         basis = self._at[1]
-        return (releases @ basis.T) @ basis
+        rows = torch.from_numpy(releases.astype(np.float64))
+        return np.asarray(((rows @ basis.T) @ basis).numpy())
 
 
-def leading(gradients: Matrix, most: int) -> Matrix:
-    """Return the leading directions of some gradients (m, d), not centred: (k, d), orthonormal.
+def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
+    """Return the leading directions of some gradients, not centred: orthonormal rows.
 
-    k is ``most``, or fewer where the gradients span fewer dimensions.
+    Args:
+        gradients: (m, d) float64; those that are not finite say nothing.
+        most: how many directions.
 
-    >>> leading(np.array([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]]), 1).round().tolist()
+    Returns:
+        Shape (k, d); k is ``most``, or fewer where the gradients span fewer dimensions.
+
+    >>> rows = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
+    >>> leading(rows, 1).abs().tolist()
     [[1.0, 0.0, 0.0]]
     """
-    _, scales, directions = np.linalg.svd(gradients, full_matrices=False)
-    return np.asarray(directions[:most][scales[:most] > NOTHING * scales[0]])
+    sound = gradients[torch.isfinite(gradients).all(dim=1)]
+    if not len(sound):
+        return gradients[:0]
+    # Of the small matrix of inner products: the large one has d columns.
+    squares, mixtures = torch.linalg.eigh(sound @ sound.T)
+    kept = squares.flip(0)[:most] > NOTHING**2 * squares[-1]
+    chosen = mixtures.flip(1)[:, :most][:, kept]
+    basis: torch.Tensor = (chosen / squares.flip(0)[:most][kept].sqrt()).T @ sound
+    return basis
 
 
-def _one_by_one(public: Records) -> list[Records]:
-    return [part_of(public, row) for row in np.eye(public.count, dtype=np.bool_)]
+def _one_by_one(public: Records) -> Iterator[Records]:
+    for number in range(public.count):
+        yield part_of(public, np.arange(public.count) == number)

@@ -15,7 +15,7 @@ from fedchain.learning.task import Task
 from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.attendance import Attendance, behind, opening_of
 from fedchain.nodes.byzantine import Byzantine
-from fedchain.nodes.release import Occasion, Speaker, messages_of
+from fedchain.nodes.release import Occasion, Speaker, manner, messages_of
 from fedchain.nodes.speakers import Asked, Gradients, PublicSubspace, Spoken
 from fedchain.privacy.mechanisms import Skellam
 from fedchain.randomness import digest, stream
@@ -128,8 +128,7 @@ class GroupSpeakers:
         occasion, mechanism = attempt.asked.occasion, self._mechanism
         at = occasion.round, occasion.parent, attempt.attendance.number, mechanism.shares
         scale = [float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
-        if mechanism.automatic:
-            scale.append("automatic")
+        scale += manner(mechanism)
         return [digest(occasion.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
     def _misbehave(self, steps: Steps, attempt: Attempt, counts: Sequence[int]) -> None:

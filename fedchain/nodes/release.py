@@ -43,27 +43,57 @@ class Speaker:
     """Mechanism, noise, clip and number of records; public."""
 
 
-def drawn_records(occasion: Occasion, records: int, rate: float) -> Flags:
+def secret_key(purpose: str, occasion: Occasion, mechanism: Mechanism) -> bytes:
+    """Return the key of what a holder draws in secret for one release.
+
+    It is named by holder, round, parent, and by the mechanism with its scale: after a fork the
+    same holder draws anew, the same release asked for twice is the same release, and two runs of
+    one seed that differ in the mechanism do not share a draw, since the difference of two
+    messages with the same noise gives gradients away. Two runs of one seed that differ in the data
+    alone begin at one genesis, and share the draws of their first round: a seed whose messages
+    are published serves one set of data.
+
+    Args:
+        purpose: what is drawn.
+        occasion: the release.
+        mechanism: what it is drawn for.
+    """
+    scale = [mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
+    if mechanism.sampling_rate < 1:
+        scale.append(float(mechanism.sampling_rate).hex())
+    at = occasion.holder, occasion.round, occasion.parent
+    return digest(occasion.seed, purpose, *at, *scale, *manner(mechanism))
+
+
+def manner(mechanism: Mechanism) -> list[str]:
+    """Return what a mechanism does to gradients besides its scale, for the names of draws."""
+    unusual = {"automatic": mechanism.automatic, "holder": mechanism.unit == "holder"}
+    return [name for name, is_so in unusual.items() if is_so]
+
+
+def drawn_records(occasion: Occasion, records: int, mechanism: Mechanism) -> Flags:
     """Draw the records that take part in a release: each by itself, with the same chance.
 
-    The draw must stay as secret as the noise, whose name it shares but for its purpose.
+    The draw must stay as secret as the noise.
 
     Args:
         occasion: names the draw.
         records: the public n_k.
-        rate: chance of each record, above 0, at most 1.
+        mechanism: with the chance of each record.
 
     Returns:
         Which records take part, (records,).
 
+    >>> from fedchain.privacy.mechanisms import gaussian
+    >>> rare = gaussian(1, 5, noise_multiplier=1.0, clip=0.1, sampling_rate=0.25)
     >>> here = Occasion(seed=0, chain_id=b"", parent=b"", round=1, holder=2)
-    >>> int(drawn_records(here, 10_000, 0.25).sum()), int(drawn_records(here, 100, 1.0).sum())
-    (2494, 100)
+    >>> bool(2300 < drawn_records(here, 10_000, rare).sum() < 2700)
+    True
     """
-    if rate == 1:
+    if mechanism.sampling_rate == 1:
         return np.ones(records, dtype=np.bool_)
-    key = digest(occasion.seed, "records", occasion.holder, occasion.round, occasion.parent)
-    return KeyStream(key).words(records) < np.uint64(rate * 2.0**64)
+    stream = KeyStream(secret_key("records", occasion, mechanism))
+    return stream.words(records) < np.uint64(mechanism.sampling_rate * 2.0**64)
 
 
 def next_clip(
@@ -78,10 +108,7 @@ def next_clip(
         records: the public n_k.
         occasion: names the noise of the count.
     """
-    scale = float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()
-    at = occasion.holder, occasion.round, occasion.parent
-    key = digest(occasion.seed, "clip", *at, *scale)
-    return mechanism.next_clip(key, within, drawn, records)
+    return mechanism.next_clip(secret_key("clip", occasion, mechanism), within, drawn, records)
 
 
 def private_releases(
@@ -91,11 +118,6 @@ def private_releases(
     occasions: Sequence[Occasion],
 ) -> Singles:
     """Let the mechanism add its noise: ĝ_k = g_k + z_k, one row a holder.
-
-    The noise is named by holder, round, parent, and by the mechanism with its scale: after a
-    fork the same holder draws fresh noise, the same release asked for twice is the same
-    release, and two runs of one seed at another epsilon do not share their noise, whose
-    difference would give the gradient away.
 
     Args:
         gradients: clipped mean gradients g_k (6), shape (n, d).
@@ -111,12 +133,7 @@ def private_releases(
     """
     if mechanism.noise_multiplier == 0.0:
         return gradients
-    scale = [mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
-    if mechanism.sampling_rate < 1:
-        scale.append(float(mechanism.sampling_rate).hex())
-    if mechanism.automatic:
-        scale.append("automatic")
-    keys = [digest(o.seed, "noise", o.holder, o.round, o.parent, *scale) for o in occasions]
+    keys = [secret_key("noise", occasion, mechanism) for occasion in occasions]
     return mechanism.release(gradients, keys, records)
 
 

@@ -154,12 +154,11 @@ class Speakers:
 
     def _sampled(self, asked: Sequence[Asked]) -> Sampled | None:
         """Draw the records that take part, where not all do."""
-        rate = self._mechanism.sampling_rate
-        if rate == 1:
+        if self._mechanism.sampling_rate == 1:
             return None
-        occasions = [each.occasion for each in asked]
-        masks = tuple(drawn_records(o, self._count(o.holder), rate) for o in occasions)
-        return Sampled(masks, rate)
+        at = [each.occasion for each in asked]
+        masks = tuple(drawn_records(o, self._count(o.holder), self._mechanism) for o in at)
+        return Sampled(masks, self._mechanism.sampling_rate)
 
     def _follow(
         self, weights: Vector, asked: Asked, mechanism: Gaussian, watch: Stopwatch
@@ -170,7 +169,7 @@ class Speakers:
         clip = mechanism.clip if asked.clip is None else asked.clip
         mechanism = replace(mechanism, clip=clip)
         with watch("gradients"):
-            mask = drawn_records(occasion, records, mechanism.sampling_rate)
+            mask = drawn_records(occasion, records, mechanism)
             row, within = self._gradients.bounded(weights, occasion.holder, clip, mask)
             row /= np.float32(mechanism.sampling_rate * records)
         (message,) = self._speak(weights, row, [asked], mechanism, watch)

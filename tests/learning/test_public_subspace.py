@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from group_runs import FIVE, SHARED, read
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +24,7 @@ from fedchain.learning.weights import flat_weights
 from fedchain.ledger.rules import chain_id_of
 from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked
+from fedchain.scenario.writing import resolved_yaml
 from fedchain.statements import begun
 from fedchain.world import world_of
 
@@ -119,11 +124,46 @@ def test_leading_directions_are_orthonormal_and_keep_the_most(records, rank, mos
     generator = np.random.default_rng(seed)
     rank = min(rank, records)
     gradients = generator.normal(size=(records, rank)) @ generator.normal(size=(rank, 12))
-    found = leading(gradients, most)
-    assert len(found) == min(most, rank)
-    np.testing.assert_allclose(found @ found.T, np.eye(len(found)), atol=1e-9)
+    found = leading(torch.from_numpy(gradients), most).numpy()
+    scales = np.linalg.svd(gradients)[1]
+    assert (scales[:most] > 1.1e-4 * scales[0]).sum() <= len(found)
+    assert len(found) <= (scales[:most] > 0.9e-4 * scales[0]).sum()
+    np.testing.assert_allclose(found @ found.T, np.eye(len(found)), atol=1e-6)
     other = np.linalg.qr(generator.normal(size=(12, len(found))))[0].T
-    assert np.linalg.norm(gradients @ found.T) >= np.linalg.norm(gradients @ other.T) - 1e-9
+    assert np.linalg.norm(gradients @ found.T) >= np.linalg.norm(gradients @ other.T) * (1 - 1e-6)
+
+
+def test_public_gradients_that_are_not_finite_say_nothing():
+    rows = torch.tensor([[0.0, 2.0], [torch.inf, 1.0], [torch.nan, 1.0]], dtype=torch.float64)
+    assert leading(rows, 2).abs().tolist() == [[0.0, 1.0]]
+    assert leading(rows[1:], 2).shape == (0, 2)
+
+
+def test_a_run_that_overflows_ends_as_it_does_without_a_subspace(tmp_path):
+    far = {"kind": "gradient_descent", "learning_rate": 1e300}
+    done = run(scenario(rounds=4, update=far, **{"ledger.quorum": 0.1}), tmp_path)
+    assert done.manifest["status"] in ("finished", "stalled")
+
+
+def test_a_run_has_the_same_head_whatever_numpy_may_use(tmp_path):
+    """OpenBLAS reads its number of threads once, when numpy is loaded."""
+    model = {"kind": "digits", "model": {"kind": "mlp", "hidden": [100]}}
+    asked_of = scenario(rounds=2, task={**TASK, "of": model, "directions": 30})
+    (tmp_path / "s.yaml").write_text(resolved_yaml(asked_of))
+    text = (
+        "import sys; from fedchain import load, run; "
+        "print(run(load(sys.argv[1]), sys.argv[2]).manifest['head'])"
+    )
+    heads = {
+        subprocess.run(
+            [sys.executable, "-c", text, str(tmp_path / "s.yaml"), str(tmp_path / threads)],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(heads) == 1
 
 
 def test_public_records_are_nobodys_and_a_warm_start_is_that_of_warm_start():

@@ -18,6 +18,7 @@ from fedchain.nodes.release import (
     drawn_records,
     messages_of,
     private_releases,
+    secret_key,
 )
 from fedchain.nodes.speakers import Asked, Speakers
 from fedchain.privacy.mechanisms import gaussian, none
@@ -144,7 +145,7 @@ def test_speakers_say_where_the_time_went():
 
 
 def test_records_are_drawn_each_by_itself_with_the_chance_that_is_declared():
-    masks = [drawn_records(replace(OCCASION, round=r), 50, 0.3) for r in range(4000)]
+    masks = [drawn_records(replace(OCCASION, round=r), 50, sampled(0.3)) for r in range(4000)]
     drawn = np.stack(masks)
     assert drawn.mean() == pytest.approx(0.3, abs=0.004)
     counts = np.bincount(drawn.sum(axis=1), minlength=51)
@@ -162,9 +163,25 @@ def test_records_are_drawn_each_by_itself_with_the_chance_that_is_declared():
 
 @pytest.mark.parametrize("other", [{"holder": 5}, {"round": 4}, {"parent": b"q" * 32}, {"seed": 1}])
 def test_records_are_drawn_anew_for_every_holder_round_fork_and_seed(other):
-    one, two = (drawn_records(o, 5000, 0.5) for o in (OCCASION, replace(OCCASION, **other)))
+    half = sampled(0.5)
+    one, two = (drawn_records(o, 5000, half) for o in (OCCASION, replace(OCCASION, **other)))
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.06
-    assert np.array_equal(one, drawn_records(OCCASION, 5000, 0.5))
+    assert np.array_equal(one, drawn_records(OCCASION, 5000, half))
+
+
+@pytest.mark.parametrize("other", [{"clip": 0.6}, {"noise_multiplier": 3.0}, {"unit": "holder"}])
+@pytest.mark.parametrize("purpose", ["noise", "records", "clip"])
+def test_nothing_is_drawn_alike_for_two_mechanisms(purpose, other):
+    common = {"noise_multiplier": 2.0, "clip": 0.5}
+    one, two = (gaussian(10, 5, **made) for made in (common, common | other))
+    assert secret_key(purpose, OCCASION, one) != secret_key(purpose, OCCASION, two)
+    assert secret_key(purpose, OCCASION, one) == secret_key(
+        purpose, OCCASION, gaussian(10, 5, **common)
+    )
+
+
+def sampled(rate):
+    return gaussian(10, 5, noise_multiplier=2.0, clip=0.5, sampling_rate=rate)
 
 
 def test_a_run_samples_its_records_in_secret_and_anew_each_time():
