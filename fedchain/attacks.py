@@ -13,7 +13,7 @@ from pydantic import Field
 from fedchain.arrays import Single, Vector
 from fedchain.registry import Family
 
-attacks: Family[Single | Vector] = Family("attack", ("fedchain.attacks",))
+attacks: Family[Single | Vector] = Family("attack", ("fedchain.attacks",), np.ndarray)
 """Part: ``(release (d,), generator, *, ...) -> what is sent instead (d,)``; the release is the
 holder's own private gradient (10), the generator a named stream of this holder and round."""
 

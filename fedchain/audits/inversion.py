@@ -27,6 +27,7 @@ from fedchain.ledger.store import Store
 from fedchain.randomness import stream
 from fedchain.results import LEDGER, Run
 from fedchain.scenario import Scenario
+from fedchain.studies.audited import PICTURED
 from fedchain.world import sampling_of
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
             "ssim_prior": mean_ssim(truths, priors, peak),
             "range": [public.low, public.high],
             "pictures": {
-                name: shown(pictures).tolist()
+                name: shown(pictures[:PICTURED]).tolist()
                 for name, pictures in (("truth", truths), ("prior", priors), ("found", inverses))
             },
         }

@@ -27,7 +27,7 @@ def imported(kind: str) -> Callable[..., Any]:
     module, _, function = kind.partition(":")
     try:
         maker = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError, TypeError, NameError, SyntaxError) as error:
+    except Exception as error:  # the user's module may raise anything when it is imported
         raise ValueError(f"cannot import {kind!r}: {error}; write module:function") from error
     if not inspect.isfunction(maker):
         raise ValueError(f"{kind!r} is no Python function; write module:function")

@@ -17,7 +17,9 @@ AUDIT = "audit.json"
 FORMAT = 1
 """Version of that file."""
 LARGEST = 2**26
-"""Most bytes of the file: pictures of tens of records fit."""
+"""Most bytes of the file."""
+PICTURED = 8
+"""Most records whose pictures are kept of a finding, and drawn."""
 Finding = dict[str, Any]
 """One row of an attack: what was attacked, and what it came to."""
 Findings = Mapping[str, Sequence[Finding]]

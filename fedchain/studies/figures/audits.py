@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fedchain.studies.audited import Findings
+from fedchain.studies.audited import PICTURED, Findings
 from fedchain.studies.figures.style import (
     GREY,
     LINES,
@@ -26,8 +26,6 @@ from fedchain.studies.figures.style import (
 
 BOUNDING = ("canaries", "one-run", "membership")
 """The attacks that prove a lower bound, in the order of the legend."""
-MOST = 8
-"""Most records whose pictures are drawn."""
 
 
 def audit_figures(findings: Findings) -> list[Drawing]:
@@ -124,7 +122,7 @@ def reconstructed_pictures(findings: Findings) -> Drawing | None:
     first = rows[0]
     shown = [("truth", first, "truth"), ("public mean", first, "prior")]
     shown += [(_claim_words(row["claimed"]), row, "found") for row in rows]
-    columns = min(MOST, len(first["pictures"]["truth"]))
+    columns = min(PICTURED, len(first["pictures"]["truth"]))
     with styled():
         size = WIDTH_IN / (columns + 1)
         figure = Figure(figsize=(WIDTH_IN, size * len(shown)), layout="constrained")
