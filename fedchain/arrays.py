@@ -39,6 +39,22 @@ def read_only(array: A) -> A:
     return array
 
 
+def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> str | None:
+    """Say how a value differs from the array that it should be; None where it does not.
+
+    >>> misshapen("weights", np.zeros(3), (4,), "float64")
+    'weights must be an array of float64 of shape (4,), got float64 of shape (3,)'
+    >>> misshapen("weights", [0.0], (1,), "float64")
+    'weights must be an array of float64 of shape (1,), got list'
+    """
+    wanted = f"{name} must be an array of {dtype} of shape {shape}"
+    if not isinstance(array, np.ndarray):
+        return f"{wanted}, got {type(array).__name__}"
+    if array.shape != shape or array.dtype != dtype:
+        return f"{wanted}, got {array.dtype} of shape {array.shape}"
+    return None
+
+
 def lengths(rows: Matrix | Singles) -> Vector:
     """Return the 2-norm of each row, (n,): infinite or NaN where an entry is.
 

@@ -13,7 +13,14 @@ from pydantic import Field
 from fedchain.arrays import Single, Vector
 from fedchain.registry import Family
 
-attacks: Family[Single | Vector] = Family("attack", ("fedchain.attacks",), np.ndarray)
+
+def _flaw(made: Single | Vector, release: Single | Vector, *_: object) -> str | None:
+    if made.shape == release.shape and made.dtype.kind in "fiu":
+        return None
+    return f"must return numbers of shape {release.shape}, got {made.dtype} of shape {made.shape}"
+
+
+attacks: Family[Single | Vector] = Family("attack", ("fedchain.attacks",), np.ndarray, _flaw)
 """Part: ``(release (d,), generator, *, ...) -> what is sent instead (d,)``; the release is the
 holder's own private gradient (10), the generator a named stream of this holder and round."""
 

@@ -3,10 +3,15 @@ import pickle
 import sys
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 from pydantic import Field
 
+from fedchain.aggregation import aggregations
+from fedchain.attacks import attacks
+from fedchain.directions import Directions
 from fedchain.errors import DataError, PartError, Problem, ScenarioError
+from fedchain.learning.task import losses
 from fedchain.registry import (
     FAMILIES,
     AtMost,
@@ -20,6 +25,7 @@ from fedchain.registry import (
     parameters,
     within,
 )
+from fedchain.update import updates
 
 laws: Family[float] = Family("law")
 rules: Family[float] = Family("rule")
@@ -35,6 +41,7 @@ def steep(*, slope: Annotated[float, Field(gt=0)]) -> float:
     return slope
 
 
+ROWS = Directions((np.ones(3, dtype=np.int16), np.ones(3, dtype=np.int16)), (10, 10))
 FLAT = Part("flat", {"value": 2.0})
 
 
@@ -163,6 +170,79 @@ def test_a_part_of_ones_own_that_returns_something_else_is_named(tmp_path, monke
     family: Family[list[int]] = Family("list", makes=list)
     with pytest.raises(PartError, match=r"^list odd_lab:mine: must return list, got int$"):
         family.build(Part("odd_lab:mine", {}), 1)
+
+
+AGGREGATE = "from fedchain.aggregation.rule import Aggregate\nimport numpy as np\n"
+UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
+
+
+@pytest.mark.parametrize(
+    ("family", "arguments", "text", "words"),
+    [
+        (
+            aggregations,
+            (ROWS, np.ones(2)),
+            AGGREGATE + "def mine(rows, norms): return Aggregate(norms, norms > 0, norms)",
+            "gradient must be an array of float64 of shape (3,), got float64 of shape (2,)",
+        ),
+        (
+            aggregations,
+            (ROWS, np.ones(2)),
+            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, norms)",
+            "used must be an array of bool of shape (2,), got float64 of shape (2,)",
+        ),
+        (
+            updates,
+            (np.ones(4), {}, np.ones(4), 1),
+            UPDATED + "def mine(w, m, g, t): return Updated([0.0] * 4, m)",
+            "weights must be an array of float64 of shape (4,), got list",
+        ),
+        (
+            updates,
+            (np.ones(4), {}, np.ones(4), 1),
+            UPDATED + "def mine(w, m, g, t): return Updated(w, {'pace': 1.0})",
+            "memory 'pace' must be a flat array of float64",
+        ),
+        (
+            updates,
+            (np.ones(4), {}, np.ones(4), 1),
+            UPDATED + "def mine(w, m, g, t): return Updated(w, 3)",
+            "memory must be a mapping of names to arrays, got int",
+        ),
+        (
+            attacks,
+            (np.ones(4, dtype=np.float32), None),
+            "def mine(release, generator): return release[:3]",
+            "must return numbers of shape (4,), got float32 of shape (3,)",
+        ),
+    ],
+)
+def test_what_a_part_of_ones_own_makes_is_looked_at(
+    family, arguments, text, words, tmp_path, monkeypatch
+):
+    (tmp_path / "shape_lab.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "shape_lab", raising=False)
+    with pytest.raises(PartError) as caught:
+        family.build(Part("shape_lab:mine", {}), *arguments)
+    assert str(caught.value) == f"{family.name} shape_lab:mine: {words}"
+
+
+def test_a_function_that_a_part_of_ones_own_makes_says_where_it_fails(tmp_path, monkeypatch):
+    text = "def mine():\n    def loss(rows, at):\n        return rows[at]\n    return loss\n"
+    (tmp_path / "loss_lab.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    loss = losses.build(Part("loss_lab:mine", {}))
+    assert loss("ab", 1) == "b"
+    with pytest.raises(PartError, match=r"^loss loss_lab:mine: IndexError: .*loss_lab\.py, line 3"):
+        loss("ab", 2)
+
+
+def test_a_module_of_ones_own_that_fails_when_it_is_imported_is_named(tmp_path, monkeypatch):
+    (tmp_path / "sick_lab.py").write_text("raise RuntimeError('no licence')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ScenarioError, match="cannot import 'sick_lab:mine': no licence"):
+        rules.check({"kind": "sick_lab:mine"}, ("rule",))
 
 
 def test_an_error_that_a_part_of_ones_own_explains_itself_stays_as_it_is(tmp_path, monkeypatch):

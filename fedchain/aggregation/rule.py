@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedchain.arrays import EXPONENT, ONE, Flags, Vector
+from fedchain.arrays import EXPONENT, ONE, Flags, Vector, misshapen
 from fedchain.directions import Directions, spread
 from fedchain.registry import Family
 
@@ -30,7 +30,16 @@ class Aggregate:
     """Cosine of each row with the sum direction (14), shape (n,)."""
 
 
-aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate)
+def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
+    rows, columns = len(directions), len(directions.integers[0])
+    return (
+        misshapen("gradient", made.gradient, (columns,), "float64")
+        or misshapen("used", made.used, (rows,), "bool")
+        or misshapen("cosines", made.cosines, (rows,), "float64")
+    )
+
+
+aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate, _flaw)
 """Part: ``(directions, norms (n,), *, ...) -> Aggregate``; rows in order of message id."""
 
 

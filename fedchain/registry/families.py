@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
 
-from fedchain.errors import Problem, ScenarioError
+from fedchain.errors import PartError, Problem, ScenarioError
 from fedchain.registry.own import called, imported
 from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
 from fedchain.registry.wording import problems_of, shown, suggest
@@ -41,6 +41,9 @@ class Family(Generic[Built]):
     """Modules that register the parts; imported when the family is first asked."""
     makes: type | None = None
     """What a part must return; None: no one class says it."""
+    flaw: Callable[..., str | None] | None = None
+    """(what a part made, *what the simulator gave) to what is wrong with it; None: nothing is
+    known to go wrong. Asked of the user's own parts; those of the package have tests."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
     """Function by name, in the order of registration."""
 
@@ -98,8 +101,11 @@ class Family(Generic[Built]):
         maker = self.find(part.kind)
         if part.kind in self.parts:
             return maker(*arguments, **part.parameters)
-        name, makes = f"{self.name} {part.kind}", self.makes or object
-        return typing.cast(Built, called(name, makes, maker, *arguments, **part.parameters))
+        name = f"{self.name} {part.kind}"
+        made = called(name, self.makes or object, maker, *arguments, **part.parameters)
+        if self.flaw is not None and (flaw := self.flaw(made, *arguments)) is not None:
+            raise PartError(f"{name}: {flaw}")
+        return typing.cast(Built, made)
 
 
 @dataclass(frozen=True)

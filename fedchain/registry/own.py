@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import traceback
@@ -37,7 +38,7 @@ def imported(kind: str) -> Callable[..., Any]:
 def called(
     name: str, makes: type, maker: Callable[..., Any], *arguments: object, **given: object
 ) -> Any:
-    """Call a part of the user's own, and explain what goes wrong in it.
+    """Call a part of the user's own, and explain what goes wrong in it, now or later.
 
     Args:
         name: of the part, for messages: ``aggregation my_rules:mean``.
@@ -56,22 +57,32 @@ def called(
     Traceback (most recent call last):
     fedchain.errors.PartError: aggregation mine:sum: must return list, got int
     """
-    try:
-        made = maker(*arguments, **given)
-    except FedchainError:
-        raise
-    except Exception as error:  # the user's code may raise anything
-        raise PartError(f"{name}: {_failure(error, maker)}") from error
+    made = _explained(name, maker)(*arguments, **given)
     if made is None:
         raise PartError(f"{name}: returns None; a part returns what it makes")
     if not isinstance(made, makes):
         raise PartError(f"{name}: must return {makes.__name__}, got {type(made).__name__}")
-    return made
+    return _explained(name, made) if inspect.isfunction(made) else made
 
 
-def _failure(error: Exception, maker: Callable[..., Any]) -> str:
-    """Return what went wrong, and on which line of the part's file."""
-    code = maker.__code__
+def _explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the user's function such that it says where it fails."""
+
+    @functools.wraps(function)
+    def call(*arguments: object, **given: object) -> Any:
+        try:
+            return function(*arguments, **given)
+        except FedchainError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise PartError(f"{name}: {_failure(error, function)}") from error
+
+    return call
+
+
+def _failure(error: Exception, function: Callable[..., Any]) -> str:
+    """Return what went wrong, and on which line of the function's file."""
+    code = function.__code__
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = (frame.lineno for frame in frames if frame.filename == code.co_filename)
     line = next(lines, None) or code.co_firstlineno

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
-from fedchain.arrays import Vector
+from fedchain.arrays import Vector, misshapen
 from fedchain.registry import Family
 
 Memory = Mapping[str, Vector]
@@ -36,7 +37,16 @@ class Updated:
     """State of the update after this round."""
 
 
-updates: Family[Updated] = Family("update", ("fedchain.update",), Updated)
+def _flaw(made: Updated, weights: Vector, *_: object) -> str | None:
+    if not isinstance(made.memory, Mapping):
+        return f"memory must be a mapping of names to arrays, got {type(made.memory).__name__}"
+    for name, array in made.memory.items():
+        if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != np.float64:
+            return f"memory {name!r} must be a flat array of float64"
+    return misshapen("weights", made.weights, weights.shape, "float64")
+
+
+updates: Family[Updated] = Family("update", ("fedchain.update",), Updated, _flaw)
 """Part: ``(weights (d,), memory, gradient (d,), round (from 1), *, ...) -> Updated``."""
 
 
