@@ -147,6 +147,8 @@ class Learning:
     """Batches that one holder's examples go through the model in."""
     held_out: int
     """Examples that the model is measured on."""
+    public: int = 0
+    """Public records whose gradients give the directions that releases are projected on."""
 
     @property
     def gradient(self) -> Passes:
@@ -159,6 +161,13 @@ class Learning:
             numbers=rows * self.dimension,
             activations=n * self.activations,
         )
+
+    @property
+    def directions(self) -> Passes:
+        """The gradients of the public records, one by one, and their inner products."""
+        m, d = self.public, self.dimension
+        products = m * BACKWARD * self.products + m * m * d
+        return Passes(m, m * self.layers, products, m * d, m * self.activations)
 
     @property
     def forward(self) -> Passes:
@@ -223,9 +232,12 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
     m = asked.members
     cores = min(asked.workers, rates.cores)
     slower = rates.cores / cores
-    gradient = rates.gradients[asked.learning.method].seconds(asked.learning.gradient)
+    found = rates.gradients[asked.learning.method]
+    gradient = found.seconds(asked.learning.gradient)
     spent = {
         "gradients": slower * idle(asked, cores) * k * m * gradient,
+        # Every worker finds the directions for itself, on its own core.
+        "directions": rates.cores * found.seconds(asked.learning.directions),
         "noise": slower * many * m * rates.noise * asked.private,
         "masks": k * m * (m - 1) * (8 * d * rates.hash + rates.sign) / cores,
         "quantise": slower * many * rates.quantise,

@@ -53,6 +53,7 @@ def learning(
         method=method,
         pieces=math.ceil(examples / (SEGMENTED if method == "segments" else piece)),
         held_out=held_out,
+        public=task.subspace.public.count if task.subspace else 0,
     )
 
 

@@ -137,3 +137,15 @@ def test_the_wire_adds_up_to_what_its_ends_receive():
     assert wire["all"] == 50 * wire["holder"] + 2 * wire["block"]
     alone = costs.wire_bytes(replace(ASKED, compute=1))
     assert alone["compute node"] == 50 * (alone["message"] + fetched)
+
+
+def test_directions_of_public_records_are_paid_once_by_every_worker():
+    assert costs.seconds(ASKED, ROUGH)["directions"] == 0
+    projecting = replace(ASKED, learning=replace(LEARNING, public=100))
+    spent = costs.seconds(projecting, ROUGH)["directions"]
+    assert spent > 0
+    assert costs.seconds(replace(projecting, holders=5), ROUGH)["directions"] == spent
+    many = replace(ASKED, learning=replace(LEARNING, public=200))
+    assert (
+        costs.seconds(many, ROUGH)["directions"] > 2 * spent
+    )  # inner products grow with the square
