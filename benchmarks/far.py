@@ -148,13 +148,13 @@ def answers(cohort: Configuration, everybody: Configuration) -> list[tuple[str, 
         narrow.row("int8 directions: `ledger.storage`", "yes"),
         once.row("blocks name messages instead of carrying them", "no"),
         subset.row(f"one number in {SUBSET}, the same for all, drawn from the parent", "no"),
-        grouped.row(f"groups of {GROUP} with secure aggregation", "no"),
+        grouped.row(f"groups of {GROUP} with secure aggregation", "yes"),
         sharded.row(f"{SHARDS} committees, each a part of d", "no"),
         replace(sharded, state=light, history=0).row(
-            "float32 state, messages pruned once they are final", "no"
+            "float32 state, messages pruned once they are final", "yes"
         ),
         replace(sharded, state=light / KEPT_EVERY, history=0).row(
-            f"the state kept every {KEPT_EVERY} rounds", "no"
+            f"the state kept every {KEPT_EVERY} rounds", "yes"
         ),
     ]
 
