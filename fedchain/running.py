@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import shutil
-import tempfile
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -34,7 +32,6 @@ from fedchain.results import (
     Run,
     RunFolder,
     logging_to,
-    move_whole,
     write_whole,
 )
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
@@ -47,6 +44,7 @@ from fedchain.statements import (
     privacy_statement,
     sample_pictures,
 )
+from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
 from fedchain.transition import model_of
 from fedchain.world import (
@@ -167,38 +165,26 @@ def _world(scenario: Scenario) -> World:
 def _make_folder(path: Path, world: World, source: str | None, force: bool) -> None:
     """Make the folder beside its place and move it there whole."""
     resolved = resolved_yaml(world.scenario)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    except OSError as error:
-        raise RunError(f"{path.parent}: cannot be written: {error.strerror}") from error
-    try:
-        draft = place / path.name  # the place is for this user alone, the run is not
+    with contextlib.ExitStack() as stack:
+        try:
+            place = stack.enter_context(place_beside(path))
+        except OSError as error:
+            raise RunError(f"{path.parent}: cannot be written: {error.strerror}") from error
+        draft = place / path.name
         write_whole(draft / "scenario.yaml", source or resolved)
         write_whole(draft / "resolved.yaml", resolved)
         RunFolder(draft).write_manifest(begun(world))
         Store.create(
             draft / LEDGER, world.rules, world.genesis, world.state, keeping_of(world.scenario)
         ).close()
-        if force and path.exists():
-            _throw_away(path, place / "earlier")
-        move_whole(draft, path)
-    except OSError as error:
-        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise RunRefused(f"{path}: another process has just begun it") from error
-        raise RunError(f"{path}: cannot be made: {error.strerror}") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _throw_away(path: Path, place: Path) -> None:
-    """Move a run to where it is deleted, unless another process is running it."""
-    folder = RunFolder(path)
-    folder.lock()
-    try:
-        path.rename(place)
-    finally:
-        folder.unlock()
+        try:
+            if force and path.exists():
+                RunFolder(path).throw_away(place / "earlier")
+            move_folder(draft, path)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                raise RunRefused(f"{path}: another process has just begun it") from error
+            raise RunError(f"{path}: cannot be made: {error.strerror}") from error
 
 
 def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: float) -> Run:

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import platform
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
@@ -23,6 +22,7 @@ from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected,
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, digest, plain
+from fedchain.system import peak_memory
 from fedchain.timing import STAGES
 from fedchain.world import World
 
@@ -93,7 +93,7 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
         "head": last["block"] if last else None,
         "epsilon": epsilon,
         "seconds": {"total": round(manifest["seconds"]["total"] + elapsed, 3), **seconds},
-        "peak_rss_mb": max(manifest["peak_rss_mb"], round(peak_rss_mb(), 1)),
+        "peak_rss_mb": max(manifest["peak_rss_mb"], round(peak_memory() / 1e6, 1)),
     }
 
 
@@ -238,16 +238,6 @@ def in_json(value: Any) -> Any:
 def as_json(value: Mapping[str, Any]) -> str:
     """Return a statement as indented JSON."""
     return json.dumps(in_json(value), indent=2, allow_nan=False) + "\n"
-
-
-def peak_rss_mb() -> float:
-    """Return the most memory this process has held, in MB (10^6 bytes); 0 where unknown."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such module
-        return 0.0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def _now() -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -114,15 +113,12 @@ def _told(form: Format, folder: Path) -> Iterator[Audience]:
     """Show a run while it goes on; let Ctrl-C, or a polite kill, end it with everything saved."""
     from fedchain.audience import NOBODY
     from fedchain.commands.terminal import Terminal
-
-    def stop(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
+    from fedchain.system import stoppable
 
     go_on = f"go on with: fedchain resume {shlex.quote(str(folder))}"
-    before = signal.signal(signal.SIGTERM, stop)
     terminal = None if form is Format.json else Terminal(stderr())
     try:
-        with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
+        with stoppable(), contextlib.closing(terminal) if terminal else contextlib.nullcontext():
             yield terminal or NOBODY
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
@@ -131,8 +127,6 @@ def _told(form: Format, folder: Path) -> Iterator[Audience]:
         raise
     except (RunError, PartError) as error:
         raise type(error)(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(run: Run, form: Format, strict: bool) -> None:

@@ -12,6 +12,7 @@ from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
 from fedchain.machine import keep_freed_memory, one_thread, prepare
 from fedchain.nodes.speakers import Asked, Spoken, Voices
+from fedchain.system import at_most_processes
 
 _speakers: list[Voices] = []
 """In a worker: what it was made of. A pool has no other place for it."""
@@ -34,7 +35,7 @@ class Processes:
 
     def __init__(self, source: Source, workers: int, device: str) -> None:
         self._pool = ProcessPoolExecutor(
-            workers,
+            at_most_processes(workers),
             multiprocessing.get_context("spawn"),  # a fork would share locks of torch's threads
             initializer=_begin,
             initargs=(replace(source, task=None), device),

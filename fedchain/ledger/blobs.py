@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fedchain.errors import LedgerError
 from fedchain.ledger.encoding import Part
+from fedchain.system import delete, replace, sync_file, sync_folder
 
 _UNFINISHED = ".new-"
 _BUFFER = 2**20
@@ -50,10 +50,10 @@ class Blobs:
             with self._unfinished(address).open("wb", buffering=_BUFFER) as file:
                 file.writelines(parts)
         for address in new:
-            sync(self._unfinished(address))
-            self._unfinished(address).replace(self.path(address))
+            sync_file(self._unfinished(address))
+            replace(self._unfinished(address), self.path(address))
         for folder in folders:
-            sync(folder)
+            sync_folder(folder)
         self._there = set(blobs)
 
     def read(self, address: bytes, limit: int) -> bytes:
@@ -99,13 +99,13 @@ class Blobs:
             OSError: the folder may not be written.
         """
         for address in sorted(addresses):
-            self.path(address).unlink(missing_ok=True)
+            delete(self.path(address))
         self._there -= addresses
 
     def clear_unfinished(self) -> None:
         """Delete what an interrupted ``put`` left behind."""
         for path in self.folder.glob(f"{_UNFINISHED}*"):
-            path.unlink()
+            delete(path)
 
     def _has(self, address: bytes, parts: Sequence[Part]) -> bool:
         path = self.path(address)
@@ -118,16 +118,3 @@ class Blobs:
 def changed(address: bytes, how: str) -> LedgerError:
     """Return the error of a blob with other bytes than its name says."""
     return LedgerError(f"blob {address.hex()[:8]}: its bytes were changed: {how}")
-
-
-def sync(path: Path) -> None:
-    """Make the bytes of a file, or the names in a folder, survive a loss of power.
-
-    Raises:
-        OSError: it cannot be opened, or the disk fails.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

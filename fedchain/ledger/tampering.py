@@ -77,7 +77,9 @@ def _row_of(store: Store, height: int) -> BlockRow:
 
 
 def _copy(source: Path, copy: Path) -> None:
-    shutil.copytree(source, copy, copy_function=shutil.copyfile)
+    # SQLite makes the index of its log anew; while a run goes on, Windows lets nobody read it.
+    index = shutil.ignore_patterns(f"{database.FILE}-shm")
+    shutil.copytree(source, copy, ignore=index, copy_function=shutil.copyfile)
     for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
         folder.chmod(folder.stat().st_mode | 0o700)  # the source may be read-only
 

@@ -2,7 +2,7 @@
 
 from fedchain.results.chain_file import exported_to, imported_from
 from fedchain.results.events import EventLog, read_events
-from fedchain.results.folder import EVENTS, FORMAT, RunFolder, move_whole, write_whole
+from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
 from fedchain.results.log import logging_to
 from fedchain.results.records import (
     EvidenceRecord,
@@ -31,7 +31,6 @@ __all__ = [
     "imported_from",
     "logging_to",
     "main_rounds",
-    "move_whole",
     "read_events",
     "tampered_copy",
     "told_rounds",

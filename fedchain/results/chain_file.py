@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from fedchain.errors import RunError, RunRefused
 from fedchain.ledger.portable import exported, replayed
 from fedchain.ledger.store import Store
 from fedchain.ledger.verification import Verification
-from fedchain.results.folder import move_whole, write_whole
+from fedchain.results.folder import write_whole
 from fedchain.results.run import LEDGER
+from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
 
 Progress = Callable[[int, int], None]
@@ -54,15 +54,12 @@ def imported_from(
     if folder.exists():
         raise RunRefused(f"{folder}: is there already; give a new folder")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder.parent, prefix=f".{folder.name}.", ignore_cleanup_errors=True
-        ) as place:
-            draft = Path(place) / folder.name  # the place is for this user alone
+        with place_beside(folder) as place:
+            draft = place / folder.name
             draft.mkdir()
             found = replayed(file, draft / LEDGER, steps_of(trust_user_parts), progress)
             if found.ok:
-                move_whole(draft, folder)
+                move_folder(draft, folder)
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
     return found

@@ -7,12 +7,13 @@ import errno
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunError
 from fedchain.results.records import MessageRecord, Record, RoundRecord
+from fedchain.system import sync_open
 
 
 class EventLog:
@@ -103,14 +104,15 @@ class EventLog:
             RunError: the disk fails.
         """
         try:
-            os.fsync(self._file.fileno())
+            sync_open(self._file.fileno())
         except OSError as error:
             raise RunError(
                 f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, for writing and for reading."""
+        self._unread.close()
         self._file.close()
 
 
@@ -143,7 +145,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
+def read_events(path: Path) -> Generator[dict[str, Any]]:
     """Yield the events of a file, without a torn last line.
 
     Raises:

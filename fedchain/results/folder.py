@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from fedchain.errors import RunError, RunRefused
-from fedchain.ledger.blobs import sync
 from fedchain.results.tables import messages_csv, metrics_csv
+from fedchain.system import FolderLock, patiently, replacing
 
 EVENTS = "events.ndjson"
 """The file of a run's events."""
@@ -34,42 +30,13 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
         RunError: the disk is full or the folder may not be written.
     """
     parts = [content] if isinstance(content, str | bytes) else content
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
+        with replacing(path) as file:
             for part in parts:
                 file.write(part.encode() if isinstance(part, str) else part)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_name(path)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:  # also where a part could not be made, or Ctrl-C came
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-
-
-def move_whole(draft: Path, path: Path) -> None:
-    """Give a folder its name; everything in it survives a loss of power before it does.
-
-    Args:
-        draft: the folder; its files are synced.
-        path: its new name, which nothing else may have.
-
-    Raises:
-        OSError: something has that name, or the disk fails.
-    """
-    for folder, _, _ in os.walk(draft):
-        sync(Path(folder))
-    draft.rename(path)
-    _sync_name(path)
-
-
-def _sync_name(path: Path) -> None:
-    with contextlib.suppress(OSError):  # it has its name: to say that it failed would be untrue
-        sync(path.parent)
 
 
 class RunFolder:
@@ -77,7 +44,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / ".lock")
+        self._lock = FolderLock(path)
 
     def lock(self) -> None:
         """Take the folder for this process; the lock goes with the process, whatever happens.
@@ -86,15 +53,32 @@ class RunFolder:
             RunError: another process has it, or the folder may not be written.
         """
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise RunRefused(f"{self.path}: another process is running it") from error
+            taken = self._lock.acquire()
         except OSError as error:
             raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+        if not taken:
+            raise RunRefused(f"{self.path}: another process is running it")
 
     def unlock(self) -> None:
         """Give the folder back."""
         self._lock.release()
+
+    def throw_away(self, place: Path) -> None:
+        """Move the folder to where it is deleted, unless another process is using it.
+
+        Args:
+            place: its new name, which nothing else may have.
+
+        Raises:
+            RunError: another process has it, or it may not be moved.
+            OSError: the disk fails.
+        """
+        self.lock()
+        try:
+            self._lock.move_folder(place)
+        except PermissionError as error:
+            reason = f"{error.strerror}; is one of its files open?"
+            raise RunRefused(f"{self.path}: cannot be thrown away: {reason}") from error
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -105,7 +89,7 @@ class RunFolder:
         """
         file = self.path / MANIFEST
         try:
-            manifest = json.loads(file.read_text(encoding="utf-8"))
+            manifest = json.loads(patiently(file.read_bytes))
         except FileNotFoundError as error:
             raise RunRefused(f"{self.path}: not a run folder: it has no manifest.json") from error
         except (OSError, ValueError) as error:

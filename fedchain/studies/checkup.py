@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fedchain.studies import rates
+from fedchain.system import available_memory
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -110,12 +111,9 @@ def usable_cores() -> int:
 
 
 def _memory() -> Finding:
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # no such question on this system
-        return Finding("memory", "ok", "this system does not say how much is free")
-    text = f"{free / 1e9:.1f} GB free"
-    if free < LEAST_MEMORY:
+    available = available_memory()
+    text = f"{available / 1e9:.1f} GB available"
+    if available < LEAST_MEMORY:
         return Finding("memory", "note", f"{text}; first_light needs 1 GB: close what you can")
     return Finding("memory", "ok", text)
 

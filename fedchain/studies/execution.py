@@ -6,17 +6,20 @@ import gc
 import json
 import multiprocessing
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import SimpleQueue
 
 from fedchain.errors import FedchainError
 from fedchain.machine import start_up_passed_over
 from fedchain.scenario import Scenario, from_mapping, plain
 from fedchain.studies.points import Point
+from fedchain.system import at_most_processes, stop, stoppable
 
 Execute = Callable[[Scenario, Path, int | None], object]
 """(scenario, folder of runs, threads; None: one a core): run it there, go on with what was begun,
@@ -37,8 +40,10 @@ class Worker:
 
     process: BaseProcess
     """The process."""
-    line: Connection
-    """Where it hears of points and answers, as JSON."""
+    points: Connection
+    """Where it hears of points, as JSON; closed, it says that the sweep has ended."""
+    answers: Connection
+    """Where it tells how they ended, as JSON."""
 
 
 def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
@@ -51,9 +56,9 @@ def side_by_side(points: Sequence[Point], runs: Path, execute: Execute, workers:
     """Run the points on processes of their own; yield each, as it ends, with its error.
 
     A process that dies takes its point with it and no other: a fresh one goes on. On Ctrl-C every
-    process saves its run before the interruption goes up.
+    process saves its run before the interruption goes up; if the sweep is killed, too.
     """
-    waiting = deque(points)
+    waiting, workers = deque(points), at_most_processes(workers)
     busy: dict[Worker, Point] = {}
     idle: list[Worker] = []
     try:
@@ -62,8 +67,8 @@ def side_by_side(points: Sequence[Point], runs: Path, execute: Execute, workers:
                 worker = idle.pop() if idle else _start(runs, execute)
                 busy[worker] = waiting.popleft()
                 _tell(worker, busy[worker].scenario)
-            heard = wait([worker.line for worker in busy])
-            for worker in [w for w in busy if w.line in heard]:
+            heard = wait([worker.answers for worker in busy])
+            for worker in [w for w in busy if w.answers in heard]:
                 point, error = busy.pop(worker), _answer(worker)
                 if worker.process.is_alive():
                     idle.append(worker)
@@ -87,35 +92,48 @@ def _attempt(execute: Execute, scenario: Scenario, runs: Path, threads: int | No
 def _start(runs: Path, execute: Execute) -> Worker:
     # Fresh interpreters, not forks: a fork would copy locks that torch's threads hold.
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, str(runs), execute), daemon=True)
+    heard, points = context.Pipe(duplex=False)
+    answers, told = context.Pipe(duplex=False)
+    arguments = (heard, told, str(runs), execute)
+    process = context.Process(target=_serve, args=arguments, daemon=True)
     process.start()
-    there.close()
-    return Worker(process, here)
+    heard.close()
+    told.close()
+    return Worker(process, points, answers)
 
 
-def _serve(line: Connection, runs: str, execute: Execute) -> None:
+def _serve(points: Connection, answers: Connection, runs: str, execute: Execute) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which tells its workers
     import torch
 
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
+    heard: SimpleQueue[bytes] = SimpleQueue()
+    try:
+        with stoppable():
+            threading.Thread(target=_listen, args=(points, heard), daemon=True).start()
+            while text := heard.get():
+                error = _attempt(execute, from_mapping(json.loads(text)), Path(runs), 1)
+                answers.send_bytes(json.dumps(error).encode())
+    except (KeyboardInterrupt, BrokenPipeError):
+        return
+
+
+def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
+    """Hand points to the main thread; interrupt it when the sweep has ended, however it did.
+
+    No signal tells a process on Windows to stop, but the end of a pipe does on every system.
+    """
     try:
         while True:
-            scenario = from_mapping(json.loads(line.recv_bytes(LARGEST)))
-            line.send_bytes(json.dumps(_attempt(execute, scenario, Path(runs), 1)).encode())
-    except (EOFError, KeyboardInterrupt):
-        line.close()
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+            heard.put(points.recv_bytes(LARGEST))
+    except (EOFError, OSError):
+        stop()  # what it is doing now
+        heard.put(b"")  # or waiting for
 
 
 def _tell(worker: Worker, scenario: Scenario) -> None:
     try:
-        worker.line.send_bytes(json.dumps(plain(scenario)).encode())
+        worker.points.send_bytes(json.dumps(plain(scenario)).encode())
     except OSError:
         # It died while idle or at its start; the answer, which will not come, says how.
         return
@@ -123,18 +141,23 @@ def _tell(worker: Worker, scenario: Scenario) -> None:
 
 def _answer(worker: Worker) -> str:
     try:
-        return str(json.loads(worker.line.recv_bytes(LARGEST)))
+        return str(json.loads(worker.answers.recv_bytes(LARGEST)))
     except (EOFError, OSError):
-        worker.line.close()
+        _hang_up(worker)
         worker.process.join()
         return f"the worker process ended with exit code {worker.process.exitcode}"
 
 
 def _stop(workers: Sequence[Worker]) -> None:
     for worker in workers:
-        worker.process.terminate()
+        worker.points.close()
     for worker in workers:
         worker.process.join(PATIENCE_S)
         if worker.process.is_alive():
             worker.process.kill()
-        worker.line.close()
+        _hang_up(worker)
+
+
+def _hang_up(worker: Worker) -> None:
+    worker.points.close()
+    worker.answers.close()

@@ -17,7 +17,7 @@ from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.scenario import Scenario, plain
 from fedchain.secure_aggregation.member import sent_bytes
-from fedchain.statements import guarantee_of, peak_rss_mb, tuning_of
+from fedchain.statements import guarantee_of, tuning_of
 from fedchain.studies import rates
 from fedchain.studies.costs import (
     ROUGH,
@@ -29,6 +29,7 @@ from fedchain.studies.costs import (
     wire_bytes,
 )
 from fedchain.studies.counting import configuration, learning
+from fedchain.system import peak_memory
 from fedchain.world import expected_hashing_s, mechanism_of, sampling_of
 
 COUNTED = 1000
@@ -234,7 +235,7 @@ def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
     data = example * (holders * asked.learning.examples + asked.learning.held_out)
     blocks = min(scenario.rounds, kept(block_bytes(asked))) * block_bytes(asked)
     states = min(scenario.rounds, kept(state_bytes(asked))) * state_bytes(asked)
-    return peak_rss_mb() + LATER_MB + (COPIES * data + blocks + states) / 1e6
+    return peak_memory() / 1e6 + LATER_MB + (COPIES * data + blocks + states) / 1e6
 
 
 def _duration(seconds: float) -> str:
