@@ -28,6 +28,8 @@ WINDOWS = os.name == "nt"
 """Whether this is Windows."""
 PATIENCE_S = 2.0
 """How long Windows is asked again to touch a file that another program has open, seconds."""
+STOPPING = ("SIGTERM", "SIGBREAK")
+"""Signals that ask a process to end; the second is there on Windows alone."""
 MOST_PROCESSES = 61
 """Processes that one process can wait for on Windows."""
 _Result = TypeVar("_Result")
@@ -239,8 +241,7 @@ def stoppable() -> Iterator[None]:
     That is SIGTERM; on Windows, where nobody sends it, Ctrl-Break or the end of the console.
     ``stop`` does the same from another thread. To be called in the main thread.
     """
-    names = ("SIGTERM", "SIGBREAK") if WINDOWS else ("SIGTERM",)
-    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    signals = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
 
     def interrupt(*_: object) -> None:
         for each in signals:  # a second one must not disturb what the first one lets be saved

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr
 
 from fedchain.registry import FAMILIES, Part, Section, Where
 from fedchain.scenario.groups import Groups
@@ -21,9 +21,24 @@ MAX_NAMES = 1000
 MAX_MINERS = 1000
 """Most compute nodes."""
 SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
-"""A name that is safe in a file name on every system."""
+"""A name that is safe in a file name on every system, but for ``DEVICES``."""
+DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
+}
+"""What no file name on Windows may have before its first dot."""
 
-Name = Annotated[str, Field(pattern=SAFE_NAME)]
+
+def _no_device(name: str) -> str:
+    if name.partition(".")[0].lower() in DEVICES:
+        raise ValueError(f"must not begin with the name of a device of Windows, got {name!r}")
+    return name
+
+
+Name = Annotated[str, Field(pattern=SAFE_NAME), AfterValidator(_no_device)]
 Count = Annotated[int, Field(ge=1)]
 
 

@@ -1,6 +1,7 @@
 """Stand-ins for the simulation, importable by worker processes."""
 
 import os
+import time
 import weakref
 from pathlib import Path
 from typing import ClassVar
@@ -57,3 +58,15 @@ def leaving_a_ring(scenario: Scenario, runs: Path, threads: int | None) -> None:
     assert not Ring.left, "the run before is still in memory"
     Ring()
     quick(scenario, runs, threads)
+
+
+def going_on_until_interrupted(scenario: Scenario, runs: Path, threads: int | None) -> None:
+    """Begin a run, and say in its manifest that it was interrupted when it is."""
+    folder = runs / run_name(scenario)
+    make_run(folder, rounds=1, status="running")
+    try:
+        while True:
+            time.sleep(0.02)
+    except KeyboardInterrupt:
+        make_run(folder, rounds=1, status="interrupted")
+        raise

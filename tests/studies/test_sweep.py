@@ -1,11 +1,21 @@
 import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NoReturn
 
+import psutil
 import pytest
 from sweep_runs import (
     calls,
     dying_at_seed_8,
     failing_at_seed_8,
+    going_on_until_interrupted,
     interrupted_at_seed_8,
     leaving_a_ring,
     quick,
@@ -15,6 +25,7 @@ from test_points import scenario
 from fedchain.errors import RunError
 from fedchain.results import RunFolder
 from fedchain.scenario import Scenario
+from fedchain.studies import execution
 from fedchain.studies.points import points_of, sweep_name
 from fedchain.studies.sweep import sweep
 
@@ -127,6 +138,62 @@ def test_a_worker_that_dies_takes_no_other_point_with_it(tmp_path: Path) -> None
     rows = rows_of(swept.folder)
     assert [row["status"] for row in rows] == ["finished", "failed", "finished"]
     assert rows[1]["error"] == "the worker process ended with exit code 3"
+
+
+@pytest.mark.usefixtures("unreported")
+def test_workers_save_their_runs_on_a_system_that_has_no_signal_to_ask_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / sweep_name(small())
+
+    def interrupted_when_all_run(_: object) -> NoReturn:
+        assert waited_for(lambda: len(list(folder.glob("runs/*/manifest.json"))) == 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execution, "wait", interrupted_when_all_run)
+    monkeypatch.setattr(BaseProcess, "terminate", BaseProcess.kill)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(small(), tmp_path, run=going_on_until_interrupted, workers=2)
+    found = [row["status"] for row in rows_of(folder)]
+    assert found == ["interrupted", "interrupted", "waiting", "waiting"]
+
+
+SWEEP = """
+import sys
+from pathlib import Path
+from sweep_runs import going_on_until_interrupted
+from test_sweep import small
+from fedchain.studies.sweep import sweep
+if __name__ == "__main__":
+    sweep(small(), Path(sys.argv[1]), run=going_on_until_interrupted, workers=2)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a script that workers can import")
+def test_workers_of_a_sweep_that_is_killed_save_their_runs_and_end(tmp_path: Path) -> None:
+    script = tmp_path / "begun.py"
+    script.write_text(SWEEP, encoding="utf-8")
+    places = [str(Path(__file__).parent), *sys.path]
+    killed = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+    )
+    manifests = f"{sweep_name(small())}/runs/*/manifest.json"
+    assert waited_for(lambda: len(list(tmp_path.glob(manifests))) == 2)
+    workers = psutil.Process(killed.pid).children(recursive=True)
+    killed.kill()
+    killed.wait()
+    gone, _ = psutil.wait_procs(workers, timeout=60)
+    assert len(gone) == len(workers) > 1
+    found = [json.loads(file.read_bytes())["status"] for file in tmp_path.glob(manifests)]
+    assert found == ["interrupted", "interrupted"]
+
+
+def waited_for(happens: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 60
+    while not happens() and time.monotonic() < until:
+        time.sleep(0.05)
+    return happens()
 
 
 @pytest.mark.usefixtures("unreported")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from fedchain.studies.statistics import Interval
 
+NO_FILE_NAME = r'[<>:"/\\|?*]'
+"""What no file may have in its name on some system."""
 WIDTH_IN = 3.35
 """Width of one column of a two-column paper, inches."""
 SKY, YELLOW, VERMILION, GREY = "#56B4E9", "#F0E442", "#D55E00", "#6F6F6F"
@@ -138,12 +141,13 @@ def finished(name: str, caption: str, figure: Figure) -> Drawing:
     """Return the figure as a drawing, laid out once.
 
     The layout engine goes on moving things a little at every draw; left on, the bytes of a file
-    would depend on how many were written before it.
+    would depend on how many were written before it. What no file may have in its name on some
+    system becomes an underscore: a task of the user's own names its metrics as it likes.
     """
     with styled():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-    return Drawing(name, caption, figure)
+    return Drawing(re.sub(NO_FILE_NAME, "_", name), caption, figure)
 
 
 def render(drawing: Drawing, kind: str) -> bytes:
