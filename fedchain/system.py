@@ -28,8 +28,6 @@ WINDOWS = os.name == "nt"
 """Whether this is Windows."""
 PATIENCE_S = 2.0
 """How long Windows is asked again to touch a file that another program has open, seconds."""
-STOPPING = ("SIGTERM", "SIGBREAK")
-"""Signals that ask a process to end; the second is there on Windows alone."""
 MOST_PROCESSES = 61
 """Processes that one process can wait for on Windows."""
 _Result = TypeVar("_Result")
@@ -234,32 +232,11 @@ class FolderLock:
             self.release()
 
 
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """While this lasts, a polite kill raises KeyboardInterrupt in the main thread, once.
-
-    That is SIGTERM; on Windows, where nobody sends it, Ctrl-Break or the end of the console.
-    ``stop`` does the same from another thread. To be called in the main thread.
-    """
-    signals = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
-
-    def interrupt(*_: object) -> None:
-        for each in signals:  # a second one must not disturb what the first one lets be saved
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = [signal.signal(each, interrupt) for each in signals]
-    try:
-        yield
-    finally:
-        for each, handler in zip(signals, before, strict=True):
-            signal.signal(each, handler)
-
-
 def stop() -> None:
-    """Interrupt the main thread from another one while it is ``stoppable``, otherwise do nothing.
+    """Interrupt the main thread from another one, as SIGTERM does, while it is ``stoppable``.
 
-    Where the main thread waits for a lock it is interrupted when it has it.
+    A process cannot send that signal to another one on Windows. Where the main thread waits for a
+    lock it is interrupted when it has it; where nobody handles the signal nothing happens.
     """
     _thread.interrupt_main(signal.SIGTERM)
 

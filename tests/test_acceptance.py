@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -75,7 +73,7 @@ def test_first_light_killed_at_twenty_random_moments_reaches_the_same_head(first
             told = rounds_told(tmp_path)
         time.sleep(moments.uniform(0.0, 1.0))  # somewhere in the round that follows
         assert child.poll() is None
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.communicate()
         told = rounds_told(tmp_path)
         (folder,) = (path.parent for path in tmp_path.glob("*/manifest.json"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_processes import fresh_processes
 from small_runs import forking
 
 from fedchain import running
@@ -22,8 +22,7 @@ from fedchain.scenario import run_name
 pytestmark = pytest.mark.long
 ROUNDS, KILLS, KILLS_ON_THE_WAY = 100, 200, 25
 SCENARIO = forking(ROUNDS, **{"disk.keep_weights": 3, "disk.keep_messages": 4})
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["fedchain.running", "fedchain.learning.classic"])
+PROCESSES = fresh_processes()
 
 
 class Told:

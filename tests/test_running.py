@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fresh_processes import fresh_processes
 from group_runs import FIVE, SHARED
 from small_runs import EPSILON, forking, small
 
@@ -224,8 +222,7 @@ def _interrupted_at_once(out: Path) -> Path:
 def test_a_run_that_is_killed_at_twenty_random_moments_reaches_the_same_head(done, tmp_path):
     fresh = _interrupted_at_once(tmp_path / "fresh")
     folder = shutil.copytree(fresh, tmp_path / "killed" / fresh.name)
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["fedchain.running", "fedchain.learning.classic"])
+    processes = fresh_processes()
     moments, height, kills = np.random.default_rng(0), 0, 0
     while kills < 20:
         height = min(height + int(moments.integers(1, 4)), 8)  # twelve are soon over
@@ -235,7 +232,7 @@ def test_a_run_that_is_killed_at_twenty_random_moments_reaches_the_same_head(don
         assert reached.wait(60)
         child.join(float(moments.uniform(0.0, 0.01)))  # somewhere in the round that follows
         assert child.is_alive()
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.join()
         kills += 1
         assert len(Run.open(folder).metrics) >= height

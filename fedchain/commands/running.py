@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -113,12 +114,15 @@ def _told(form: Format, folder: Path) -> Iterator[Audience]:
     """Show a run while it goes on; let Ctrl-C, or a polite kill, end it with everything saved."""
     from fedchain.audience import NOBODY
     from fedchain.commands.terminal import Terminal
-    from fedchain.system import stoppable
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
 
     go_on = f"go on with: fedchain resume {shlex.quote(str(folder))}"
+    before = signal.signal(signal.SIGTERM, stop)
     terminal = None if form is Format.json else Terminal(stderr())
     try:
-        with stoppable(), contextlib.closing(terminal) if terminal else contextlib.nullcontext():
+        with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
             yield terminal or NOBODY
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
@@ -127,6 +131,8 @@ def _told(form: Format, folder: Path) -> Iterator[Audience]:
         raise
     except (RunError, PartError) as error:
         raise type(error)(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(run: Run, form: Format, strict: bool) -> None:

@@ -107,10 +107,9 @@ def _with_choices(path: Path, options: Sequence[str]) -> Scenario:
 def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: Format) -> Swept:
     from fedchain.studies.points import points_of
     from fedchain.studies.sweep import sweep as run_sweep
-    from fedchain.system import stoppable
 
     total = len(points_of(scenario, seeds))
-    with stoppable(), _progress(total, form) as watch:
+    with _progress(total, form) as watch:
         return run_sweep(scenario, out, seeds=seeds, workers=workers, watch=watch)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import tempfile
 from importlib import metadata
+from pathlib import Path
 
 from fedchain.machine import cache_folder
 from fedchain.privacy.mechanisms import Mechanism
-from fedchain.system import replacing
 
 ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
 """Packages that the figures come from."""
@@ -29,13 +31,22 @@ def cross_checked(mechanism: Mechanism) -> None:
         ArithmeticError: an accountant cannot hold the figure.
     """
     versions = [f"{name} {metadata.version(name)}" for name in ACCOUNTANTS]
-    text = "\n".join((repr(mechanism), *versions)).encode()
-    file = cache_folder() / f"agreed-{hashlib.sha256(text).hexdigest()[:32]}.txt"
-    with contextlib.suppress(OSError):
-        if file.read_bytes() == text:
+    text = "\n".join((repr(mechanism), *versions))
+    file = cache_folder() / f"agreed-{hashlib.sha256(text.encode()).hexdigest()[:32]}.txt"
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if file.read_text(encoding="utf-8") == text:
             return
     mechanism.cross_check()
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as draft:
-            draft.write(text)
+        _keep(file, text)
+
+
+def _keep(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as draft_file:
+            draft_file.write(text)
+        Path(draft).replace(file)
+    finally:
+        Path(draft).unlink(missing_ok=True)

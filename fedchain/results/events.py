@@ -7,7 +7,7 @@ import errno
 import json
 import os
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,7 @@ class EventLog:
             ) from error
 
     def close(self) -> None:
-        """Close the file, for writing and for reading."""
-        self._unread.close()
+        """Close the file."""
         self._file.close()
 
 
@@ -145,7 +144,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_events(path: Path) -> Generator[dict[str, Any]]:
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the events of a file, without a torn last line.
 
     Raises:

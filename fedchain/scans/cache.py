@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import logging
+import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -16,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.machine import cache_folder
-from fedchain.system import replacing
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -81,8 +82,19 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]
 
 
 def _write(path: Path, text: str, arrays: Arrays) -> None:
+    """Write under a temporary name, flush to the disk, rename: never a half-written file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        np.savez(
-            file, allow_pickle=False, **{**arrays, "key": np.frombuffer(text.encode(), np.uint8)}
-        )
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(
+                file,
+                allow_pickle=False,
+                **{**arrays, "key": np.frombuffer(text.encode(), np.uint8)},
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

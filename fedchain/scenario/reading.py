@@ -61,7 +61,8 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
+        folder = "is a directory"  # Windows says that permission is denied
+        reason = folder if path.is_dir() else (error.strerror or "cannot be read").lower()
         raise refused(str(path), f"{reason}; give the path of a scenario file") from error
     if len(data) > MAX_BYTES:
         raise refused(

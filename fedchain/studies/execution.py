@@ -16,10 +16,11 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from fedchain.errors import FedchainError
+from fedchain.interruption import deaf_children, stoppable
 from fedchain.machine import start_up_passed_over
 from fedchain.scenario import Scenario, from_mapping, plain
 from fedchain.studies.points import Point
-from fedchain.system import at_most_processes, stop, stoppable
+from fedchain.system import at_most_processes, stop
 
 Execute = Callable[[Scenario, Path, int | None], object]
 """(scenario, folder of runs, threads; None: one a core): run it there, go on with what was begun,
@@ -96,7 +97,8 @@ def _start(runs: Path, execute: Execute) -> Worker:
     answers, told = context.Pipe(duplex=False)
     arguments = (heard, told, str(runs), execute)
     process = context.Process(target=_serve, args=arguments, daemon=True)
-    process.start()
+    with deaf_children(signal.SIGINT):
+        process.start()
     heard.close()
     told.close()
     return Worker(process, points, answers)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -475,7 +474,7 @@ def test_killed_at_any_moment_it_opens_with_the_last_whole_block(tmp_path, delay
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
         time.sleep(delay_ms / 1000)
-        writer.send_signal(signal.SIGKILL)
+        writer.kill()
         said = writer.stdout.read().splitlines()
     (folder / "blobs" / ".new-torn").write_bytes(b"half")
     before = verify(folder, lambda _: step)

@@ -123,7 +123,7 @@ def test_a_full_disk_is_noticed_also_where_a_part_was_taken(tmp_path, taken):
 def test_events_that_may_not_be_read_or_written_are_an_error_with_words(tmp_path, monkeypatch):
     file = tmp_path / "events.ndjson"
     file.mkdir()
-    with pytest.raises(RunError, match=r"events\.ndjson: cannot be read: Is a directory"):
+    with pytest.raises(RunError, match=r"cannot be read: (Is a directory|Permission denied)"):
         list(read_events(file))
     with pytest.raises(RunError, match=r"nowhere.*cannot be written: No such file"):
         EventLog(tmp_path / "nowhere" / "events.ndjson")
