@@ -114,7 +114,7 @@ def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
     assert cache_folder() == Path.home() / ".cache" / "fedchain"
 
 
-def test_a_federation_is_the_same_from_the_cache_and_after_it_and_holds_out_scans_of_all_sites(
+def test_a_federation_is_the_same_with_and_without_the_cache_and_holds_out_scans_of_all_sites(
     folder,
 ):
     first = federation(0, 3, 4, 7, 16)
