@@ -8,7 +8,6 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 """Names of glibc's malloc.h."""
@@ -78,15 +77,3 @@ def start_up_passed_over() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def cache_folder() -> Path:
-    """Return where fedchain keeps what it would make again: FEDCHAIN_CACHE, or the user's own."""
-    chosen = os.environ.get("FEDCHAIN_CACHE")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "fedchain"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/fedchain"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fedchain"

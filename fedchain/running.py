@@ -222,12 +222,12 @@ def _to_the_end(
         _asking(engine, world) as ask,
         contextlib.closing(Evaluations(world.task)) as evaluations,
         start_up_passed_over(),
+        contextlib.closing(_begun(path, world, store, events, ask, evaluations)) as simulation,
     ):
-        _same_genesis(path, store, world)
         keys = world.scenario.nodes.asked * world.scenario.rounds  # what takes long at the start
         log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         log.info("hashing: %s", hashing_words(expected_hashing_s(world.scenario)))
-        simulation = _play(path, world, store, events, ask, evaluations, audience)
+        _play(path, world, store, events, simulation, audience)
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, the chain the smaller hash.
         store.set_head(chain.head)
@@ -258,16 +258,11 @@ def _asking(engine: Part, world: World) -> contextlib.AbstractContextManager[Ask
     return at_work(engine, Source(world.scenario, world.mechanism, world.task))
 
 
-def _play(
-    path: Path,
-    world: World,
-    store: Store,
-    events: EventLog,
-    ask: Ask,
-    evaluations: Evaluations,
-    audience: Audience,
+def _begun(
+    path: Path, world: World, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
-    """Play the events from genesis on, and write down every round as it ends."""
+    """Put the nodes of a run at genesis; rounds that are written down are not measured again."""
+    _same_genesis(path, store, world)
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
         if not world.task.learns:
@@ -275,7 +270,18 @@ def _play(
         known = events.metrics_of(block.hex())
         return already(Measured(known)) if known else evaluations.begin(weights)
 
-    simulation = Simulation(world, store, ask, measure, Stopwatch())
+    return Simulation(world, store, ask, measure, Stopwatch())
+
+
+def _play(
+    path: Path,
+    world: World,
+    store: Store,
+    events: EventLog,
+    simulation: Simulation,
+    audience: Audience,
+) -> None:
+    """Play the events from genesis on, and write down every round as it ends."""
     deepest = deepest_fork(world.scenario)
     log.info("%d blocks are on disk, %d events", len(store), events.recorded)
     audience.begins(path, world)
@@ -300,7 +306,6 @@ def _play(
         events.write("head", head)
     events.flush()
     events.sync()  # a run that is said to be finished is never played again
-    return simulation
 
 
 def _status(simulation: Simulation, world: World) -> str:

@@ -109,6 +109,10 @@ class Simulation:
             self._deepest,
         )
 
+    def close(self) -> None:
+        """Let the threads end that check messages ahead."""
+        self._library.close()
+
     @property
     def chain(self) -> Chain:
         """The chain that is reported: that of the first honest compute node."""

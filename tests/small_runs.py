@@ -60,7 +60,12 @@ def simulate(scenario, folder, gradients=None):
     made = Simulation(
         world, store, lambda *asked: iter([speakers(*asked)]), unmeasured, Stopwatch()
     )
-    return SimpleNamespace(world=world, store=store, simulation=made)
+
+    def close():
+        made.close()
+        store.close()
+
+    return SimpleNamespace(world=world, store=store, simulation=made, close=close)
 
 
 def unmeasured(*_):

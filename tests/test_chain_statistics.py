@@ -57,6 +57,7 @@ def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
             node._sampled._speed *= faster
         for _ in made.rounds():
             pass
+        made.close()
         heights = {name: h for h, name in enumerate(made.chain.path())}
         times = {heights[name]: h.time_ms for name, h in headers(store) if name in heights}
     ends = np.array([times[height] for height in range(1, rounds + 1)]) / 1000.0

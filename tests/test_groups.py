@@ -135,7 +135,7 @@ def test_an_attempt_that_fails_late_costs_a_release_that_no_message_shows(tmp_pa
     made = simulate(grouped(6, losing, privacy={**SHARED, "spare_releases": 40}), tmp_path)
     messages = [m for _, told in made.simulation.rounds() for m in told]
     released = made.simulation.releases
-    made.store.close()
+    made.close()
     spoken = [sum(m.holder == number for m in messages) for number in (0, 1)]
     assert spoken == [6, 6]
     assert sum(released.values()) > 12
@@ -158,7 +158,7 @@ def test_groups_answer_forks_with_fresh_masks_and_pay_for_them(tmp_path):
     assert records[-1].round == 12
     assert made.simulation.chain.stale > 0
     assert max(made.simulation.releases.values()) > 12
-    made.store.close()
+    made.close()
 
 
 def test_where_some_groups_are_asked_each_is_asked_whole(tmp_path):

@@ -22,7 +22,7 @@ def healed(tmp_path_factory):
     made = simulate(scenario, tmp_path_factory.mktemp("partition"))
     made.records = list(made.simulation.rounds())
     yield made
-    made.store.close()
+    made.close()
 
 
 def test_after_healing_every_compute_node_has_one_head_and_so_has_every_holder(healed):

@@ -115,7 +115,7 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
     assert "identity" in offered(outside, 1)
     assert "identity" in offered(world.sampling.holders_of(2)[0], 2)
     assert offered(asked[0], 1) == ""
-    made.store.close()
+    made.close()
 
 
 def test_a_holder_without_releases_left_is_silent_on_whatever_seat_it_sits(tmp_path):

@@ -31,7 +31,7 @@ def healed(tmp_path_factory):
     made = simulate(forking(rounds=8), tmp_path_factory.mktemp("healed"))
     made.records = list(made.simulation.rounds())
     yield made
-    made.store.close()
+    made.close()
 
 
 def without_wall_time(found: Run) -> list[dict[str, object]]:
@@ -65,7 +65,7 @@ def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_n
     for node in made.simulation.compute:
         node.receive(twin, now_s)
         assert block_hash(twin.header) in node.chain
-    made.store.close()
+    made.close()
 
 
 def test_after_forks_all_compute_nodes_share_all_but_the_last_block(healed):
@@ -107,7 +107,7 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
     cosines = np.abs(scaled @ scaled.T - np.eye(len(scaled)))
     assert cosines.max() < 0.9
-    made.store.close()
+    made.close()
 
 
 def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_path):
@@ -115,7 +115,7 @@ def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_pat
     first = simulate(scenario, tmp_path)
     told = list(first.simulation.rounds())
     carried = {m.public_key for block in first.store.blocks() for m in block.messages}
-    first.store.close()
+    first.close()
     asked = []
     world = first.world
     real = Source(world.scenario, world.mechanism, world.task).gradients
@@ -133,7 +133,7 @@ def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_pat
         (r.block, r.epsilon, r.time_s) for r, _ in told
     ]
     assert [m for _, m in replayed] == [m for _, m in told]
-    again.store.close()
+    again.close()
 
 
 def forked(folder, wanted):

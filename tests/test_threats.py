@@ -75,7 +75,7 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
         made.simulation.seats[silent]._release = lambda *_: ()
     list(made.simulation.rounds())
     reasons = [(said.node, said.reason) for _, said in made.simulation.incidents.new()]
-    made.store.close()
+    made.close()
     return Played(made.simulation, reasons)
 
 

@@ -15,7 +15,17 @@ from fedchain.commands.formats import INTERRUPTED
 from fedchain.errors import DataError, FedchainError, MissingExtra, RunRefused, ScenarioError
 from fedchain.machine import prepare
 
-GROUPS = ("running", "studying", "auditing", "ledgers", "porting", "proving", "scenarios", "doctor")
+GROUPS = (
+    "running",
+    "studying",
+    "auditing",
+    "ledgers",
+    "porting",
+    "proving",
+    "scenarios",
+    "doctor",
+    "caching",
+)
 """Modules of this folder, in the order of the help; each has an ``app``."""
 EXIT_CODES: dict[type[FedchainError], int] = {
     ScenarioError: 2,

@@ -87,7 +87,7 @@ def create(path: Path, genesis: BlockRow, meta: dict[str, bytes]) -> sqlite3.Con
                 connection.execute(statement)
             write_block(connection, genesis, [])
             write_meta(connection, **meta)
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -105,7 +105,7 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA fullfsync = ON")  # as ``sync_open`` on macOS; nothing elsewhere
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -130,7 +130,11 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         with closing(sqlite3.connect(Path(folder) / path.name)) as copy:
             copy.execute("SELECT count(*) FROM block")  # fails before anything is made
             memory = sqlite3.connect(":memory:")
-            copy.backup(memory)
+            try:
+                copy.backup(memory)
+            except BaseException:
+                memory.close()
+                raise
     return memory
 
 

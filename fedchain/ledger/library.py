@@ -72,7 +72,10 @@ class Shelf(Generic[Held]):
 
 
 class Library:
-    """Shared by the chains and mempools of one simulation, under one set of rules."""
+    """Shared by the chains and mempools of one simulation, under one set of rules.
+
+    One with threads is closed when nobody asks any more.
+    """
 
     def __init__(
         self,
@@ -100,6 +103,12 @@ class Library:
         self._verdicts: Shelf[str] = Shelf(keep_verdicts)
         self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
         self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
+
+    def close(self) -> None:
+        """Let the threads end; whoever asks from now on checks himself."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+            self._threads = None
 
     def tree(self, genesis: Block, rules: Rules) -> BlockTree:
         """Return the tree of blocks on this genesis, one for all chains.

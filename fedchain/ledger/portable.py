@@ -180,8 +180,10 @@ class _Replay:
         )
         transition = self._transition_of(rules)
         first = genesis(rules, state)
-        with closing(Store.create(folder, rules, first, state)) as store:
-            library = sized(limits_of(rules), store.state, store.block, _THREADS)
+        with (
+            closing(Store.create(folder, rules, first, state)) as store,
+            closing(sized(limits_of(rules), store.state, store.block, _THREADS)) as library,
+        ):
             chain = Chain(first, state, rules, transition, library, keep=None)
             total, head = int.from_bytes(incoming.take(8)), incoming.take(HASH)
             for block, arrived_ms in self._blocks(rules, total):

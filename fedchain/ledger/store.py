@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from fedchain.errors import LedgerError, RunError
+from fedchain.errors import RunError
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import Block, Header, address_of, block_hash, decode_header
@@ -90,7 +90,8 @@ class Store:
             connection = database.create(folder / database.FILE, row, meta)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{folder}: cannot make a ledger here: {error}") from error
-        return cls(folder, connection)
+        with _closed_on_failure(connection):
+            return cls(folder, connection)
 
     @classmethod
     def open(cls, folder: Path, writable: bool = True) -> Store:
@@ -112,18 +113,15 @@ class Store:
             connection = connect(path)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{path}: cannot be opened: {error}") from error
-        try:
+        with _closed_on_failure(connection):
             store = cls(folder, connection)
-            if writable:
-                store.blobs.clear_unfinished()
-                finish(connection, store.blobs, store.keeping.below)
-        except LedgerError:
-            connection.close()
-            raise
-        except OSError as error:
-            connection.close()
-            raise RunError(f"{folder}: cannot be written: {error}") from error
-        return store
+            try:
+                if writable:
+                    store.blobs.clear_unfinished()
+                    finish(connection, store.blobs, store.keeping.below)
+            except OSError as error:
+                raise RunError(f"{folder}: cannot be written: {error}") from error
+            return store
 
     def __enter__(self) -> Store:
         return self
@@ -387,3 +385,13 @@ class Store:
     def is_whole(self, height: int) -> bool:
         """Say whether blocks of this height have their directions; genesis has no messages."""
         return not height or height >= self.keeping.below
+
+
+@contextlib.contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection if what is made of it cannot be made."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -88,11 +88,22 @@ def verify(
 def _verify_store(
     store: Store, transition_of: TransitionOf, progress: Progress | None
 ) -> Verification:
-    passed, chain, previous = 0, None, ZERO
     library = sized(limits_of(store.rules), store.state, store.block, _THREADS)
+    with closing(library), closing(_read_ahead(store)) as rows:
+        return _verify_rows(store, library, rows, transition_of, progress)
+
+
+def _verify_rows(
+    store: Store,
+    library: Library,
+    rows: Iterator[tuple[BlockRow, Future[Block]]],
+    transition_of: TransitionOf,
+    progress: Progress | None,
+) -> Verification:
+    passed, chain, previous = 0, None, ZERO
     try:
         total = database.count_blocks(store.connection)
-        for row, coming in _read_ahead(store):
+        for row, coming in rows:
             if row.sequence != passed:
                 raise LedgerError(f"database: the block before, number {passed}, was removed")
             block = coming.result()
@@ -111,7 +122,7 @@ def _verify_store(
         return _failure(store, passed, str(error))
 
 
-def _read_ahead(store: Store) -> Iterator[tuple[BlockRow, Future[Block]]]:
+def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None, None]:
     """Yield each row with its block, read by a thread while the block before is checked."""
     coming: deque[tuple[BlockRow, Future[Block]]] = deque()
     with ThreadPoolExecutor(1, "reading") as thread:

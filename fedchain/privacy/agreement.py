@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import tempfile
 from importlib import metadata
-from pathlib import Path
 
-from fedchain.machine import cache_folder
+from fedchain.cache import AGREED, keep, mark_used, place_of
 from fedchain.privacy.mechanisms import Mechanism
 
 ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
@@ -32,21 +28,10 @@ def cross_checked(mechanism: Mechanism) -> None:
     """
     versions = [f"{name} {metadata.version(name)}" for name in ACCOUNTANTS]
     text = "\n".join((repr(mechanism), *versions))
-    file = cache_folder() / f"agreed-{hashlib.sha256(text.encode()).hexdigest()[:32]}.txt"
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if file.read_text(encoding="utf-8") == text:
+    path = place_of(AGREED, text, "txt")
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == text.encode():
+            mark_used(path)
             return
     mechanism.cross_check()
-    with contextlib.suppress(OSError):
-        _keep(file, text)
-
-
-def _keep(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as draft_file:
-            draft_file.write(text)
-        Path(draft).replace(file)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    keep(path, lambda file: file.write(text.encode()))

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,8 @@ class EventLog:
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and what reads it if a replay has not come to its end."""
+        self._unread.close()
         self._file.close()
 
 
@@ -126,7 +127,7 @@ def _told(event: str, record: Record) -> dict[str, object]:
             return {"event": event, **vars(record)}
 
 
-def whole_lines(path: Path) -> Iterator[bytes]:
+def whole_lines(path: Path) -> Generator[bytes, None, None]:
     """Yield the lines of a file, without a torn last one; none if it is not there.
 
     Raises:
@@ -144,14 +145,15 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
+def read_events(path: Path) -> Generator[dict[str, Any], None, None]:
     """Yield the events of a file, without a torn last line.
 
     Raises:
         RunError: the file cannot be read, or a line in the middle is not a JSON object.
     """
-    for number, line in enumerate(whole_lines(path), 1):
-        yield event_of(line, path, number)
+    with contextlib.closing(whole_lines(path)) as lines:
+        for number, line in enumerate(lines, 1):
+            yield event_of(line, path, number)
 
 
 def event_of(line: bytes, path: Path, number: int) -> dict[str, Any]:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import logging
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.machine import cache_folder
+from fedchain.cache import keep, mark_used, place_of
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -34,23 +31,20 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
 
     Args:
         key: everything that the arrays depend on, and the version of what makes them, as
-            plain JSON values; ``kind`` begins the file's name.
+            plain JSON values; ``kind`` is one of ``fedchain.cache.KINDS``.
         make: makes the arrays; they hold numbers or truth values.
 
     Returns:
         Arrays by name.
     """
     text = json.dumps(key, sort_keys=True)
-    name = f"{key['kind']}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
-    path = cache_folder() / name
+    path = place_of(str(key["kind"]), text, "npz")
     kept = _read(path, text)
     if kept is not None:
+        mark_used(path)
         return kept
     made = make()
-    try:
-        _write(path, text, made)
-    except OSError as error:
-        LOG.warning("%s: not kept: %s", path, error)
+    keep(path, lambda file: _write(file, text, made))
     return made
 
 
@@ -81,20 +75,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]
     return np.asarray(array)
 
 
-def _write(path: Path, text: str, arrays: Arrays) -> None:
-    """Write under a temporary name, flush to the disk, rename: never a half-written file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                **{**arrays, "key": np.frombuffer(text.encode(), np.uint8)},
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def _write(file: BinaryIO, text: str, arrays: Arrays) -> None:
+    """Write arrays and their key as one archive with checksums."""
+    key = np.frombuffer(text.encode(), np.uint8)
+    np.savez(file, allow_pickle=False, **{**arrays, "key": key})

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fedchain.cache import bound, cache_folder, entries, sized
+from fedchain.errors import DataError
 from fedchain.studies import rates
 from fedchain.system import available_memory
 
@@ -54,6 +56,7 @@ def examined(runs: Path) -> list[Finding]:
         _writable(runs),
         *_extras(),
         _gpu(),
+        _cache(),
         _rates(),
     ]
 
@@ -159,6 +162,22 @@ def _gpu() -> Finding:
     if torch.cuda.is_available():
         return Finding("GPU", "ok", f"{torch.cuda.get_device_name()}: engine.device auto takes it")
     return Finding("GPU", "ok", "none that torch can use; everything runs on the cores")
+
+
+def _cache() -> Finding:
+    folder = cache_folder()
+    try:
+        most, taken = bound(), sum(entry.bytes for entry in entries(folder))
+    except DataError as error:
+        return Finding("cache", "missing", str(error))
+    except OSError as error:
+        words = f"{folder} cannot be read: {error.strerror}; every run makes its scans again"
+        return Finding("cache", "note", words)
+    text = f"{sized(taken)} of at most {sized(most)} in {folder}"
+    if not os.access(_nearest(folder), os.W_OK):
+        words = f"{text}; it cannot be written: every run makes its scans again"
+        return Finding("cache", "note", words)
+    return Finding("cache", "ok", f"{text}; see: fedchain cache")
 
 
 def _rates() -> Finding:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fedchain.machine import cache_folder
-from fedchain.results.folder import write_whole
+from fedchain.cache import RATES, add, cache_folder
+from fedchain.errors import RunError
 from fedchain.studies.costs import ROUGH, Passes, Rates
 
-FILE = "rates-1.json"
+FILE = f"{RATES}-1.json"
 """Of the cache folder; the number is that of the layout."""
 LARGEST_FILE = 65_536
 """Bytes of the largest file of rates that is read."""
@@ -39,7 +39,11 @@ def keep(rates: Rates) -> Path:
         RunError: the folder cannot be written.
     """
     path = cache_folder() / FILE
-    write_whole(path, json.dumps(plain(rates), indent=2) + "\n")
+    text = json.dumps(plain(rates), indent=2) + "\n"
+    try:
+        add(path, lambda file: file.write(text.encode()))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
     return path
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import pytest
@@ -24,6 +25,13 @@ from fedchain.ledger.rules import limits_of
 
 WORLD = make_world()
 PARENT = WORLD.chain_id
+
+
+@pytest.fixture
+def library_of():
+    """Makes libraries with threads, which end with the test."""
+    with ExitStack() as stack:
+        yield lambda threads: stack.enter_context(closing(Library(threads=threads)))
 
 
 def good_and_bad() -> list[Message]:
@@ -59,12 +67,12 @@ def ahead(library: Library, *messages: Message) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_what_is_said_of_a_message_does_not_depend_on_who_checked_it(threads):
+def test_what_is_said_of_a_message_does_not_depend_on_who_checked_it(library_of, threads):
     expected = [asked(Library(), message) for message in good_and_bad()]
     assert expected.count("") == 12
     assert len(set(expected)) == 13
     for attempt in range(15):
-        library, made = Library(threads=threads), good_and_bad()
+        library, made = library_of(threads), good_and_bad()
         order = made[attempt:] + made[:attempt]
         ahead(library, *order[attempt % 3 :])
         for _ in range(2):
@@ -72,7 +80,7 @@ def test_what_is_said_of_a_message_does_not_depend_on_who_checked_it(threads):
         assert not [release for release in library._ahead if release in library._verdicts._held]
 
 
-def test_a_message_checked_ahead_is_checked_once_by_another_thread(monkeypatch):
+def test_a_message_checked_ahead_is_checked_once_by_another_thread(library_of, monkeypatch):
     threads, began = [], threading.Event()
 
     def noted(*arguments):
@@ -80,7 +88,7 @@ def test_a_message_checked_ahead_is_checked_once_by_another_thread(monkeypatch):
         began.set()
 
     monkeypatch.setattr(libraries, "check_message", noted)
-    library, message = Library(threads=1), WORLD.message(0, PARENT, 1)
+    library, message = library_of(1), WORLD.message(0, PARENT, 1)
     ahead(library, message, message)
     assert began.wait(10)
     for _ in range(3):
@@ -90,7 +98,7 @@ def test_a_message_checked_ahead_is_checked_once_by_another_thread(monkeypatch):
     assert threads[0] is not threading.current_thread()
 
 
-def test_a_verdict_that_is_not_there_yet_is_waited_for(monkeypatch):
+def test_a_verdict_that_is_not_there_yet_is_waited_for(library_of, monkeypatch):
     began, gate = threading.Event(), threading.Event()
 
     def slow(*arguments):
@@ -99,7 +107,7 @@ def test_a_verdict_that_is_not_there_yet_is_waited_for(monkeypatch):
         raise InvalidMessage("norm: is wrong")
 
     monkeypatch.setattr(libraries, "check_message", slow)
-    library, message = Library(threads=1), WORLD.message(0, PARENT, 1)
+    library, message = library_of(1), WORLD.message(0, PARENT, 1)
     ahead(library, message)
     assert began.wait(10)
     with ThreadPoolExecutor(1) as other:
@@ -109,7 +117,7 @@ def test_a_verdict_that_is_not_there_yet_is_waited_for(monkeypatch):
         assert answer.result(10) == "norm: is wrong"
 
 
-def test_who_asks_checks_himself_what_no_thread_has_come_to(monkeypatch):
+def test_who_asks_checks_himself_what_no_thread_has_come_to(library_of, monkeypatch):
     began, gate, check = threading.Event(), threading.Event(), libraries.check_message
 
     def slow_for_threads(*arguments):
@@ -119,7 +127,7 @@ def test_who_asks_checks_himself_what_no_thread_has_come_to(monkeypatch):
         check(*arguments)
 
     monkeypatch.setattr(libraries, "check_message", slow_for_threads)
-    library, made = Library(threads=1), good_and_bad()
+    library, made = library_of(1), good_and_bad()
     ahead(library, *made[:6])
     assert began.wait(10)
     assert [asked(library, message) for message in made[1:6]] == [""] * 5
@@ -127,33 +135,33 @@ def test_who_asks_checks_himself_what_no_thread_has_come_to(monkeypatch):
     assert asked(library, made[0]) == ""
 
 
-def test_a_verdict_is_for_the_place_that_was_checked():
-    library, message = Library(threads=1), WORLD.message(0, PARENT, 1)
+def test_a_verdict_is_for_the_place_that_was_checked(library_of):
+    library, message = library_of(1), WORLD.message(0, PARENT, 1)
     ahead(library, message)
     assert "parent: is" in asked(library, message, b"f" * 32)
     assert "round: is 1; must be 2" in asked(library, message, PARENT, 2)
     assert asked(library, message) == ""
 
 
-def test_a_forged_copy_of_a_message_checked_ahead_is_refused():
-    library, message = Library(threads=1), WORLD.message(0, PARENT, 1)
+def test_a_forged_copy_of_a_message_checked_ahead_is_refused(library_of):
+    library, message = library_of(1), WORLD.message(0, PARENT, 1)
     ahead(library, message)
     assert "signature" in asked(library, replace(message, signature=bytes(64)))
     assert asked(library, message) == ""
 
 
-def test_messages_that_nobody_asks_for_are_forgotten(monkeypatch):
+def test_messages_that_nobody_asks_for_are_forgotten(library_of, monkeypatch):
     monkeypatch.setattr(libraries, "KEPT_AHEAD", 5)
-    library, made = Library(threads=1), good_and_bad()[:12]
+    library, made = library_of(1), good_and_bad()[:12]
     ahead(library, *made)
     assert len(library._ahead) == 5
     assert [asked(library, message) for message in made] == [""] * 12
     assert len(library._ahead) == 0
 
 
-def test_an_error_in_the_check_itself_reaches_who_asks(monkeypatch):
+def test_an_error_in_the_check_itself_reaches_who_asks(library_of, monkeypatch):
     monkeypatch.setattr(libraries, "check_message", lambda *_: 1 // 0)
-    library, message = Library(threads=1), WORLD.message(0, PARENT, 1)
+    library, message = library_of(1), WORLD.message(0, PARENT, 1)
     ahead(library, message)
     with pytest.raises(ZeroDivisionError):
         asked(library, message)
@@ -170,3 +178,11 @@ def test_hashes_computed_in_many_threads_are_those_of_one():
             for hash_of, column in zip(hashes, zip(*expected, strict=True), strict=True):
                 asks = [threads.submit(hash_of, message) for message in made * 3]
                 assert [ask.result() for ask in asks] == list(column) * 3
+
+
+def test_a_closed_library_checks_nothing_ahead_and_says_the_same(library_of):
+    library, made = library_of(2), good_and_bad()
+    ahead(library, *made)
+    library.close()
+    ahead(library, *made)
+    assert [asked(library, message) for message in made] == [asked(Library(), m) for m in made]

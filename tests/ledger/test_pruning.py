@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,8 +39,8 @@ def made(folder, keeping: Keeping, stale: bool = False):
 
 
 def row_of(folder, height: int):
-    connection = database.connect_to_read(folder / database.FILE)
-    return next(row for row in database.read_blocks(connection) if row.height == height)
+    with closing(database.connect_to_read(folder / database.FILE)) as connection:
+        return next(row for row in database.read_blocks(connection) if row.height == height)
 
 
 def found_by_verify(folder):
@@ -136,10 +138,9 @@ def test_a_byte_of_what_is_left_of_a_pruned_block_is_noticed(tmp_path, place):
 
 def test_the_choice_itself_cannot_be_changed_unnoticed(tmp_path):
     made(tmp_path / "ledger", Keeping(1, 5))
-    connection = database.connect_to_write(tmp_path / "ledger" / database.FILE)
-    with database.transaction(connection):
+    opened = database.connect_to_write(tmp_path / "ledger" / database.FILE)
+    with closing(opened) as connection, database.transaction(connection):
         database.write_meta(connection, keeping=encode_keeping(Keeping(1, 4, 10)))
-    connection.close()
     assert "keeping was changed" in found_by_verify(tmp_path / "ledger").reason
 
 

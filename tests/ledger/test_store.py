@@ -504,6 +504,20 @@ def test_a_database_of_other_bytes_is_an_error_with_words(tmp_path):
             Store.open(tmp_path / "ledger", writable)
 
 
+@pytest.mark.parametrize("writable", [True, False, None])
+def test_whatever_fails_while_a_ledger_is_opened_its_database_is_closed(
+    tmp_path, monkeypatch, writable
+):
+    if writable is not None:
+        made(tmp_path / "ledger", 1)[0].close()
+    monkeypatch.setattr(database, "highest", lambda _: 1 // 0)
+    opens = (tmp_path / "ledger", writable)
+    makes = (tmp_path / "ledger", WORLD.rules, WORLD.genesis, WORLD.state)
+    with pytest.raises(ZeroDivisionError):
+        Store.create(*makes) if writable is None else Store.open(*opens)
+    # Every test ends with the question whether a connection is open: see conftest.py.
+
+
 def test_a_newer_format_is_refused_with_words(tmp_path):
     store, _, _ = made(tmp_path / "ledger", 1)
     store.close()

@@ -211,4 +211,5 @@ def test_a_run_with_sampled_records_is_the_same_run_again(tmp_path):
         made = simulate(small(3, **{"privacy.sampling_rate": 0.5}), tmp_path / name)
         list(made.simulation.rounds())
         heads.append(made.simulation.chain.head)
+        made.close()
     assert heads[0] == heads[1]

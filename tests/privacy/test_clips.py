@@ -73,6 +73,7 @@ def test_clips_of_a_run_come_near_the_quantile_and_are_declared(tmp_path):
         count = made.world.task.holders[holder].count
         _, within = gradients.bounded(weights, holder, clip, np.ones(count, bool))
         below.append(within / count)
+    made.close()
     assert 0.35 < np.mean(below) < 0.75
 
 
@@ -80,9 +81,10 @@ def test_a_run_whose_clips_follow_is_the_same_run_when_it_is_played_again(tmp_pa
     scenario = forking(5, **FOLLOWING)
     first = simulate(scenario, tmp_path)
     told = [record.block for record, _ in first.simulation.rounds()]
-    first.store.close()
+    first.close()
     again = simulate(scenario, tmp_path)
     assert [record.block for record, _ in again.simulation.rounds()] == told
+    again.close()
 
 
 def test_an_automatic_clip_is_a_bound_of_one_and_costs_what_every_clip_costs():

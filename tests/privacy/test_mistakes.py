@@ -175,6 +175,7 @@ def the_budget_is_what_went_over_the_wire(folder):
 
     simulation._delivery.post = watched
     list(simulation.rounds())
+    made.close()
     owners = {
         world.identities.of(holder, round_).public_key: holder
         for holder in range(10)

@@ -129,6 +129,14 @@ def test_events_that_may_not_be_read_or_written_are_an_error_with_words(tmp_path
         EventLog(tmp_path / "nowhere" / "events.ndjson")
 
 
+def test_a_log_that_is_closed_in_the_middle_of_a_replay_reads_no_more(tmp_path):
+    written(tmp_path, [event(1), event(2)])
+    log = open_log(tmp_path)
+    next(log._unread)
+    log.close()
+    assert list(log._unread) == []
+
+
 def test_a_replay_that_computes_another_event_is_refused(tmp_path):
     log = open_log(tmp_path)
     log.write("message", MESSAGE)

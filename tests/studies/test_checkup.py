@@ -56,6 +56,20 @@ def test_a_full_disk_is_missing(monkeypatch, tmp_path):
     assert states(tmp_path)["disk"].state == "missing"
 
 
+def test_the_cache_is_told_of_with_its_bound_and_a_wrong_bound_is_missing(monkeypatch, tmp_path):
+    found = states(tmp_path)["cache"]
+    assert (found.state, found.words.split(";")[0]) == (
+        "ok",
+        f"0 B of at most 1 GB in {tmp_path / 'cache'}",
+    )
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    found = states(tmp_path)["cache"]
+    assert found.state == "note"
+    assert "cannot be written: every run makes its scans again" in found.words
+    monkeypatch.setenv("FEDCHAIN_CACHE_BYTES", "1GB")
+    assert states(tmp_path)["cache"].state == "missing"
+
+
 def test_fewer_cores_than_there_are_is_a_note(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(checkup, "usable_cores", lambda: 3)

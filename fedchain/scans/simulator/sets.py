@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from fedchain.cache import SCANS
 from fedchain.scans.cache import Arrays, cached
 from fedchain.scans.simulator.scanner import VERSION, Scanned, simulate
 from fedchain.scans.simulator.scenes import site_of
@@ -31,7 +32,7 @@ def federation(
     parameters = {
         "seed": seed, "sites": sites, "records": records, "held_out": held_out, "size": size
     }  # fmt: skip
-    key = {"kind": "simulated-scans", "version": VERSION, **parameters}
+    key = {"kind": SCANS, "version": VERSION, **parameters}
     arrays = cached(key, lambda: _make(**parameters))
     training = sites * records
     everything = Scanned(**arrays)

@@ -51,6 +51,7 @@ def played(folder, share: float, rounds: int, seed: int, honest: int = HONEST, *
     store = Store.create(folder / f"{seed}", world.rules, world.genesis, world.state)
     made = Simulation(world, store, lambda *_: iter(()), unmeasured, Stopwatch())
     miners = {record.height: record.miner for record, _ in made.rounds()}
+    made.close()
     store.close()
     (said,) = made.compute[0].schedule.deeds()
     return SimpleNamespace(

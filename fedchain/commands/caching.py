@@ -1,0 +1,103 @@
+"""The commands that look at what is kept between runs: cache, cache clear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from fedchain.cache import KINDS, Entry, bound, cache_folder, cleared, entries, sized
+from fedchain.commands.formats import Format, FormatOption, print_json, stdout, table
+from fedchain.commands.ledgers import refuse
+from fedchain.errors import DataError
+
+app = typer.Typer()
+cache = typer.Typer()
+app.add_typer(cache, name="cache", invoke_without_command=True)
+
+FAILED = 1
+"""Exit code where something could not be deleted."""
+
+
+@cache.callback(epilog="Example: fedchain cache --format json")
+def show(context: typer.Context, form: FormatOption = Format.rich) -> None:
+    """Show what is kept between runs: simulated scans, agreements of accountants, rates.
+
+    Scans and agreements can be lost: runs make them again, with the same bits.
+    What was not used for the longest time goes when there would be more than
+    1 GB, or FEDCHAIN_CACHE_BYTES, such as 2e9; with 0 none is kept.
+    FEDCHAIN_CACHE names another folder.
+    """
+    if context.invoked_subcommand is not None:
+        context.default_map = {"clear": {"form": form.value}}
+        return
+    folder, most = cache_folder(), bound()
+    try:
+        there = entries(folder)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
+    taken = sum(entry.bytes for entry in there)
+    if form is Format.json:
+        kinds = [_as_json(kind, there) for kind in KINDS]
+        print_json({"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds})
+        return
+    console, shown = stdout(form), table(form, "kind", "files", "size", "last used", "what")
+    for kind in KINDS:
+        own = _of(kind, there)
+        used = "-" if not own else f"{_used(own).astimezone():%Y-%m-%d %H:%M}"
+        size = sized(sum(entry.bytes for entry in own))
+        shown.add_row(kind, str(len(own)), size, used, KINDS[kind].what)
+    words = f"{folder}: {sized(taken)} of at most {sized(most)}"
+    console.print(words, markup=False, soft_wrap=True)
+    console.print(shown)
+    typer.echo("next      fedchain cache clear   ·   fedchain cache clear simulated-scans")
+
+
+@cache.command(epilog="Example: fedchain cache clear simulated-scans")
+def clear(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help=f"Only this kind: {', '.join(KINDS)}."),
+    ] = None,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Delete what is kept between runs, or one kind of it; other files are left alone."""
+    from fedchain.registry import suggest
+
+    if kind is not None and kind not in KINDS:
+        refuse(f"cache clear: no kind called {kind!r}; {suggest(kind, list(KINDS))}")
+    folder, done = cache_folder(), cleared(kind)
+    gone = sum(entry.bytes for entry in done.removed)
+    if form is Format.json:
+        kinds = [_as_json(each, done.removed) for each in KINDS if kind in (None, each)]
+        failed = [{"path": str(path), "reason": why} for path, why in done.failed.items()]
+        print_json({"folder": str(folder), "bytes": gone, "removed": kinds, "failed": failed})
+    else:
+        own = {each: len(_of(each, done.removed)) for each in KINDS}
+        named = ", ".join(f"{count} {each}" for each, count in own.items() if count)
+        typer.echo(f"removed {sized(gone)} from {folder}: {named or 'there was nothing'}")
+    for path, why in done.failed.items():
+        typer.echo(f"{path}: cannot be deleted: {why}", err=True)
+    if done.failed:
+        raise typer.Exit(FAILED)
+
+
+def _of(kind: str, there: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in there if entry.kind == kind]
+
+
+def _used(own: Sequence[Entry]) -> datetime:
+    return datetime.fromtimestamp(max(entry.used_s for entry in own), UTC)
+
+
+def _as_json(kind: str, there: Sequence[Entry]) -> dict[str, Any]:
+    own = _of(kind, there)
+    return {
+        "kind": kind,
+        "files": len(own),
+        "bytes": sum(entry.bytes for entry in own),
+        "last_used": _used(own).isoformat(timespec="seconds") if own else None,
+        "what": KINDS[kind].what,
+    }
