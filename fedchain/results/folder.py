@@ -11,8 +11,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from fedchain.errors import RunError, RunRefused
+from fedchain.errors import RunRefused, cannot
 from fedchain.ledger.blobs import sync
+from fedchain.names import in_bytes
 from fedchain.results.tables import messages_csv, metrics_csv
 
 EVENTS = "events.ndjson"
@@ -31,24 +32,41 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
         content: all of it, or its parts, which are written as they come.
 
     Raises:
-        RunError: the disk is full or the folder may not be written.
+        RunRefused: the file or its folder may not be written.
+        RunError: the disk is full.
     """
     parts = [content] if isinstance(content, str | bytes) else content
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
+        if _is_device(path):
+            _pour(parts, path)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
-            for part in parts:
-                file.write(part.encode() if isinstance(part, str) else part)
+            file.writelines(map(_in_bytes, parts))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
         _sync_name(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        raise cannot(path, "be written", error) from error
     finally:  # also where a part could not be made, or Ctrl-C came
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _is_device(path: Path) -> bool:
+    """Say whether something is there that a file must not take the place of: /dev/null, a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _pour(parts: Iterable[str | bytes], path: Path) -> None:
+    with path.open("wb") as file:
+        file.writelines(map(_in_bytes, parts))
+
+
+def _in_bytes(part: str | bytes) -> bytes:
+    return in_bytes(part) if isinstance(part, str) else part
 
 
 def move_whole(draft: Path, path: Path) -> None:
@@ -90,7 +108,7 @@ class RunFolder:
         except Timeout as error:
             raise RunRefused(f"{self.path}: another process is running it") from error
         except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise cannot(self.path, "be written", error) from error
 
     def unlock(self) -> None:
         """Give the folder back."""

@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fedchain.errors import FedchainError
+from fedchain.interruption import deaf_children
 from fedchain.machine import start_up_passed_over
 from fedchain.scenario import Scenario, from_mapping, plain
 from fedchain.studies.points import Point
@@ -89,7 +90,8 @@ def _start(runs: Path, execute: Execute) -> Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, str(runs), execute), daemon=True)
-    process.start()
+    with deaf_children(signal.SIGINT):
+        process.start()
     there.close()
     return Worker(process, here)
 
@@ -104,7 +106,7 @@ def _serve(line: Connection, runs: str, execute: Execute) -> None:
         while True:
             scenario = from_mapping(json.loads(line.recv_bytes(LARGEST)))
             line.send_bytes(json.dumps(_attempt(execute, scenario, Path(runs), 1)).encode())
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, OSError, KeyboardInterrupt):
         line.close()
 
 
