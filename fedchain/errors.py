@@ -7,7 +7,7 @@
     ├── PartError        a part of the user's own that failed in its own code
     ├── TooFewMembers    a group of which too few are there: it opens no sum
     ├── RunError         a run that failed: a full disk, a lost permission
-    │   └── RunRefused       a folder that is no run, is in use, or is another run's
+    │   └── RunRefused       a path that is no run, is in use, or may not be written
     └── LedgerError      a rule of the ledger, or its bytes
         ├── EncodingError    bytes that are not the one encoding of a value
         ├── InvalidMessage   a message that a rule forbids
@@ -19,7 +19,15 @@ Every text reads ``where: what is wrong, with the value; what is allowed``.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
+from pathlib import Path
+
+PATH_AT_FAULT = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
+    errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV,
+}  # fmt: skip
+"""What a system says when another path would do; anything else is said of the disk."""
 
 
 class FedchainError(Exception):
@@ -69,11 +77,32 @@ class TooFewMembers(FedchainError):
 
 
 class RunError(FedchainError):
-    """A run that failed; what is on disk is whole, and the run can be resumed."""
+    """A run, or a disk, that failed; what is on disk is whole, and the run can be resumed."""
 
 
 class RunRefused(RunError):
-    """A folder that a command cannot take: it is no run, is in use, or belongs to another run."""
+    """A path that a command cannot take: no run is there, it is in use, or may not be written."""
+
+
+def cannot(path: str | Path, do: str, error: OSError) -> RunError:
+    """Return the error of a file or folder that the system does not give us.
+
+    Another path would do where the user may not write, or where a file stands in a folder's
+    place: then the command was refused. A disk that is full or broken made it fail.
+
+    Args:
+        path: what the user named, or what is in it.
+        do: what cannot be done with it: ``be written``.
+        error: what the system says.
+
+    >>> cannot("/proc/x", "be written", PermissionError(errno.EACCES, "Permission denied"))
+    RunRefused('/proc/x: cannot be written: Permission denied')
+    >>> cannot("x", "be written", OSError(errno.ENOSPC, "No space left on device"))
+    RunError('x: cannot be written: No space left on device')
+    """
+    kind = RunRefused if error.errno in PATH_AT_FAULT else RunError
+    above = "a file is where a folder must be"
+    return kind(f"{path}: cannot {do}: {above if error.errno == errno.EEXIST else error.strerror}")
 
 
 class LedgerError(FedchainError):

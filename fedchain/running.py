@@ -13,12 +13,13 @@ from typing import Any
 from fedchain.arrays import Vector
 from fedchain.audience import NOBODY, Audience
 from fedchain.engines import Source, at_work, chosen
-from fedchain.errors import RunError, RunRefused, ScenarioError
+from fedchain.errors import RunError, RunRefused, ScenarioError, cannot
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.learning.task import Array
 from fedchain.ledger.rules import chain_id_of
 from fedchain.ledger.store import Store
 from fedchain.machine import start_up_passed_over
+from fedchain.names import command
 from fedchain.nodes.data_holder import BUDGET_SPENT
 from fedchain.nodes.hashing import hashing_words
 from fedchain.privacy.agreement import cross_checked
@@ -102,7 +103,7 @@ def run(
         if found.manifest["status"] in OVER:
             return found
         raise RunRefused(
-            f"{path}: is not finished; go on with: fedchain resume {path}, "
+            f"{path}: is not finished; go on with: {command('resume', path)}, "
             "or begin anew with --force"
         )
     started, asked = time.perf_counter(), chosen(scenario, engine, workers)
@@ -169,7 +170,7 @@ def _make_folder(path: Path, world: World, source: str | None, force: bool) -> N
         try:
             place = stack.enter_context(place_beside(path))
         except OSError as error:
-            raise RunError(f"{path.parent}: cannot be written: {error.strerror}") from error
+            raise cannot(path.parent, "be written", error) from error
         draft = place / path.name
         write_whole(draft / "scenario.yaml", source or resolved)
         write_whole(draft / "resolved.yaml", resolved)
@@ -184,7 +185,7 @@ def _make_folder(path: Path, world: World, source: str | None, force: bool) -> N
         except OSError as error:
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 raise RunRefused(f"{path}: another process has just begun it") from error
-            raise RunError(f"{path}: cannot be made: {error.strerror}") from error
+            raise cannot(path, "be made", error) from error
 
 
 def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: float) -> Run:

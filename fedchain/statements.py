@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.learning.evaluation import plain_numbers
+from fedchain.names import legible
 from fedchain.observer import finite
 from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
@@ -36,13 +37,13 @@ LISTED = 1000
 def begun(world: World) -> dict[str, Any]:
     """Return the manifest of a run that has not done anything yet."""
     scenario = world.scenario
-    return {
+    manifest = {
         "status": "running",
         "name": scenario.name,
         "description": scenario.description,
         "seed": scenario.seed,
         "digest": digest(scenario),
-        "scenario": in_json(plain(scenario)),
+        "scenario": plain(scenario),
         "versions": {name: metadata.version(name) for name in PACKAGES},
         "platform": f"{platform.platform()} Python {platform.python_version()}",
         "started": _now(),
@@ -67,6 +68,7 @@ def begun(world: World) -> dict[str, Any]:
         "seconds": dict.fromkeys(("total", *STAGES), 0.0),
         "peak_rss_mb": 0.0,
     }
+    return {name: in_json(value) for name, value in manifest.items()}
 
 
 def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float) -> dict[str, Any]:
@@ -223,15 +225,17 @@ def sample_pictures(world: World, outputs: npt.NDArray[Any]) -> Iterator[tuple[s
 
 
 def in_json(value: Any) -> Any:
-    """Return a value that JSON can say: an infinite number becomes a word.
+    """Return a value that JSON can say: an infinite number becomes a word, a byte an escape.
 
     >>> in_json({"epsilon": float("inf"), "grid": (1, 2)})
     {'epsilon': 'inf', 'grid': [1, 2]}
     """
     if isinstance(value, Mapping):
-        return {str(key): in_json(inner) for key, inner in value.items()}
+        return {legible(str(key)): in_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [in_json(inner) for inner in value]
+    if isinstance(value, str):
+        return legible(value)
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -8,11 +8,22 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from fedchain.commands.formats import INTERRUPTED
-from fedchain.errors import DataError, FedchainError, MissingExtra, RunRefused, ScenarioError
+from fedchain.commands.formats import INTERRUPTED, USAGE
+from fedchain.commands.printing import printed_code, whole_output
+from fedchain.errors import (
+    DataError,
+    FedchainError,
+    MissingExtra,
+    RunRefused,
+    ScenarioError,
+    cannot,
+)
+from fedchain.interruption import stoppable
 from fedchain.machine import prepare
 
 GROUPS = (
@@ -36,10 +47,28 @@ EXIT_CODES: dict[type[FedchainError], int] = {
 """What a script may ask of ``$?``; any other error of fedchain is 1."""
 
 
+class Commands(TyperGroup):
+    """The commands; one that was interrupted, and did not say more of it, ends with one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(told_interrupted()) from None
+
+
+def told_interrupted() -> int:
+    """Say that a command was interrupted, and return its exit code."""
+    typer.echo("interrupted; nothing is half-written: the same command begins anew", err=True)
+    return INTERRUPTED
+
+
 def assemble() -> typer.Typer:
     """Return the whole command line."""
     app = typer.Typer(
         name="fedchain",
+        cls=Commands,
         help="Federated, blockchain-based, differentially private training, simulated.",
         epilog="Example: fedchain run scenarios/first_light.yaml",
         no_args_is_help=True,
@@ -56,20 +85,35 @@ def assemble() -> typer.Typer:
 def main() -> None:
     """Run the command line; what fedchain can explain is one text on stderr and an exit code."""
     prepare()
-    # A user's own parts (kind: my_lab.rules:my_rule) stand where the user stands.
-    sys.path.append(os.getcwd())  # noqa: PTH109 - sys.path holds text
+    with stoppable(), whole_output() as out:
+        code = _code_of(assemble())
+    sys.exit(printed_code(code, out))
+
+
+def _code_of(app: typer.Typer) -> int:
+    """Run a command, say what went wrong, and return the exit code."""
     try:
-        assemble()()
-    except FedchainError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(exit_code(error))
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough; Python must not complain at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        # A user's own parts (kind: my_lab.rules:my_rule) stand where the user stands.
+        sys.path.append(os.getcwd())  # noqa: PTH109 - sys.path holds text
+        app()
     except SystemExit as stop:
-        interrupted = isinstance(stop.__context__, typer.Abort)
-        sys.exit(INTERRUPTED if interrupted else stop.code)
+        return stop.code if isinstance(stop.code, int) else 0
+    except KeyboardInterrupt:
+        return told_interrupted()
+    except FedchainError as error:
+        typer.echo(str(error), err=True)
+        return exit_code(error)
+    except UnicodeEncodeError as error:  # a path with letters that this system's names do not have
+        words = f"no file can have this name under the encoding {error.encoding}"
+        typer.echo(f"{error.object}: {words}; try LC_ALL=C.UTF-8 or PYTHONUTF8=1", err=True)
+        return USAGE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        unusable = cannot(str(error.filename), "be used", error)
+        typer.echo(str(unusable), err=True)
+        return exit_code(unusable)
+    return 0
 
 
 def exit_code(error: FedchainError) -> int:

@@ -12,7 +12,6 @@ import typer
 
 from fedchain.commands.formats import (
     INTERRUPTED,
-    USAGE,
     Format,
     FormatOption,
     SeedOption,
@@ -22,6 +21,7 @@ from fedchain.commands.formats import (
     stdout,
     table,
 )
+from fedchain.commands.ledgers import refuse
 
 if TYPE_CHECKING:
     from fedchain.audits import Audited
@@ -81,7 +81,7 @@ def audit(
 
     names, claims = _listed(attack), _numbers(epsilon)
     if unknown := [name or "an empty name" for name in names if name not in ATTACKS]:
-        _refuse(f"--attack: {', '.join(unknown)} is not one; allowed are {', '.join(ATTACKS)}")
+        refuse(f"--attack: {', '.join(unknown)} is not one; allowed are {', '.join(ATTACKS)}")
     subject = _subject(target, set_ or [], seed)
     choices = Choices(claims, runs, canaries, records, confidence, workers)
     try:
@@ -102,7 +102,7 @@ def _subject(target: Path, set_: Sequence[str], seed: int | None) -> Run | Scena
     if not target.is_dir():
         return load(target, set=parse_overrides(set_), seed=seed)
     if set_ or seed is not None:
-        _refuse(f"{target}: is a run; --set and --seed are for scenarios")
+        refuse(f"{target}: is a run; --set and --seed are for scenarios")
     return Run.open(target)
 
 
@@ -118,13 +118,8 @@ def _numbers(text: str | None) -> tuple[float, ...]:
     except ValueError:
         values = (0.0,)
     if any(not (0 < value < 1e6 or value == math.inf) for value in values):
-        _refuse(f"--epsilon: must be numbers above 0 and below 1e6, or inf, got {text}")
+        refuse(f"--epsilon: must be numbers above 0 and below 1e6, or inf, got {text}")
     return values
-
-
-def _refuse(text: str) -> None:
-    typer.echo(text, err=True)
-    raise typer.Exit(USAGE)
 
 
 @contextmanager
@@ -163,7 +158,7 @@ def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
         shown = table(form, *COLUMNS[name].values())
         for row in found.findings[name]:
             shown.add_row(*(_cell(row, key) for key in COLUMNS[name]))
-        console.print(f"[bold]{name}[/]" if form is Format.rich else name)
+        console.print(name, style="bold", markup=False)
         console.print(shown)
     for row in found.violations:
         typer.echo(f"violated: {violation_words(row)}", err=True)

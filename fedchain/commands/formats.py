@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedchain.names import legible
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -72,8 +74,13 @@ def table(form: Format, *columns: str) -> Table:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print one JSON object on stdout; a number that is not finite, which JSON has not, is null."""
-    typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object on stdout.
+
+    A number that is not finite, which JSON has not, is null; a byte of a name that is no letter
+    is shown as an escape; so is a letter that the terminal does not have.
+    """
+    escapes = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=escapes, allow_nan=False))
 
 
 def jsonable(value: Any) -> Any:
@@ -83,9 +90,11 @@ def jsonable(value: Any) -> Any:
     {'epsilon': None, 'holders': [1, 2]}
     """
     if isinstance(value, Mapping):
-        return {str(key): jsonable(inner) for key, inner in value.items()}
+        return {legible(str(key)): jsonable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [jsonable(inner) for inner in value]
+    if isinstance(value, str):
+        return legible(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

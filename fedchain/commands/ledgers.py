@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from fedchain.commands.formats import USAGE, Format, FormatOption, print_json, stderr, stdout
+from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.ledger.verification import Verification
@@ -78,11 +79,10 @@ def inspect(
 ) -> None:
     """Look into a run: the chain, a block, a round's messages, a node's history, refusals."""
     from fedchain.commands.explorer import look
-    from fedchain.errors import RunError
 
     try:
         seen = look(run, what, which)
-    except (RunError, ValueError) as error:
+    except ValueError as error:
         refuse(str(error))
     if form is Format.json:
         print_json(seen.values)
@@ -105,7 +105,6 @@ def tamper(
     form: FormatOption = Format.rich,
 ) -> None:
     """Damage a copy of a run, to see that verify finds it; the run itself is not touched."""
-    from fedchain.errors import FedchainError
     from fedchain.ledger.tampering import FIELDS
     from fedchain.results import tampered_copy
 
@@ -116,13 +115,13 @@ def tamper(
         refuse("--out: is missing; give a new folder for the damaged copy")
     try:
         tampered_copy(run, out, block, field)
-    except (FedchainError, ValueError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         refuse(str(error))
     if form is Format.json:
         print_json({"run": str(out), "block": block, "field": field})
     else:
         stdout(form).print(f"damaged {field} of block {block} in the copy {out}", markup=False)
-        stdout(form).print(f"next      fedchain verify {out}", markup=False)
+        stdout(form).print(f"next      {command('verify', out)}", markup=False)
 
 
 @contextmanager

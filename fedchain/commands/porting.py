@@ -9,6 +9,7 @@ import typer
 
 from fedchain.commands.formats import Format, FormatOption, print_json
 from fedchain.commands.ledgers import RunArgument, blocks_done, refuse, show_verdict
+from fedchain.names import command
 
 app = typer.Typer()
 SUFFIX = ".fedchain"
@@ -39,7 +40,7 @@ def export(
         print_json({"file": str(file), "blocks": blocks, "bytes": size})
         return
     typer.echo(f"{blocks} blocks, {size / 1e6:.3g} MB in {file}")
-    typer.echo(f"next      fedchain verify {file}   ·   fedchain import {file} --out FOLDER")
+    typer.echo(f"next      {command('verify', file)}   ·   {command('import', file)} --out FOLDER")
 
 
 @app.command("import", epilog="Example: fedchain import first_light.fedchain --out imported")

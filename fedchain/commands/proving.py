@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedchain.commands.formats import USAGE, Format, FormatOption, print_json, stdout
-from fedchain.commands.ledgers import NOT_VERIFIED, RunArgument
+from fedchain.commands.formats import Format, FormatOption, print_json, stdout
+from fedchain.commands.ledgers import NOT_VERIFIED, RunArgument, refuse
 
 if TYPE_CHECKING:
     from fedchain.ledger.proof import Proven
@@ -31,28 +31,23 @@ def prove(
     ] = None,
 ) -> None:
     """Prove that a message is in a block, to somebody who has nothing but the block's header."""
-    from fedchain.errors import DataError, RunError
     from fedchain.ledger import proof
     from fedchain.ledger.store import Store
-    from fedchain.results import LEDGER
+    from fedchain.results import LEDGER, write_whole
 
     try:
         with Store.open(run / LEDGER, writable=False) as store:
             found = proof.find(store, message)
             made = proof.encode(proof.prove(store, found))
-    except (RunError, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(USAGE) from error
+    except ValueError as error:
+        refuse(str(error))
     if found.stale:
         name = found.block.hex()
         typer.echo(f"block {name[:8]} is stale: the main chain has not this message", err=True)
     if out is None:
         typer.echo(made.decode(), nl=False)
         return
-    try:
-        out.write_bytes(made)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror}") from error
+    write_whole(out, made)
     typer.echo(f"message {found.id.hex()} is in block {found.block.hex()}; proof in {out}")
 
 
@@ -72,8 +67,7 @@ def check_proof(
     from fedchain.ledger import proof
 
     if header is not None and not re.fullmatch("[0-9a-fA-F]{64}", header):
-        typer.echo(f"--header: {header[:80]!r} is no hash; give 64 hexadecimal digits", err=True)
-        raise typer.Exit(USAGE)
+        refuse(f"--header: {header[:80]!r} is no hash; give 64 hexadecimal digits")
     try:
         read = proof.decode(_bytes_of(file, proof.LARGEST))
         shown = proof.check(read)
@@ -119,10 +113,10 @@ def _print_failure(reason: str, form: Format) -> None:
 
 def _bytes_of(file: Path, most: int) -> bytes:
     """Read a file, and never much more of it than is allowed."""
-    from fedchain.errors import DataError
+    from fedchain.errors import cannot
 
     try:
         with file.open("rb") as opened:
             return opened.read(most + 1)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+        raise cannot(file, "be read", error) from error

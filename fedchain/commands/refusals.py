@@ -10,6 +10,7 @@ from rich.table import Table
 
 from fedchain.commands.formats import Format, table
 from fedchain.commands.sights import Shown, Sight
+from fedchain.names import command
 from fedchain.results import Run
 
 Row = dict[str, Any]
@@ -47,7 +48,7 @@ def held_against(run: Run) -> list[Shown]:
     wasted = f", {fooled} releases wasted on refused blocks" if fooled else ""
     return [
         f"honest compute nodes refused {refused} times and hold {pairs} pairs of blocks as "
-        f"evidence{wasted}; see: fedchain inspect {run.folder} refusals"
+        f"evidence{wasted}; see: {command('inspect', run.folder, 'refusals')}"
     ]
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +21,7 @@ from fedchain.commands.formats import (
     stdout,
 )
 from fedchain.errors import PartError, RunError, RunRefused
+from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.audience import Audience
@@ -71,11 +70,11 @@ def run(
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
     if dry_run:
         folder = out / run_name(checked)
-        words = {"run": str(folder), "status": "dry run", "rounds": checked.rounds}
         if form is Format.json:
-            print_json(words)
+            print_json({"run": str(folder), "status": "dry run", "rounds": checked.rounds})
         else:
-            stdout(form).print(f"would run {checked.rounds} rounds into {folder}")
+            words = f"would run {checked.rounds} rounds into {folder}"
+            stdout(form).print(words, markup=False, soft_wrap=True)
         return
     source = scenario.read_text(encoding="utf-8")
     from fedchain.running import run as run_it
@@ -111,15 +110,11 @@ def resume(
 
 @contextmanager
 def _told(form: Format, folder: Path) -> Iterator[Audience]:
-    """Show a run while it goes on; let Ctrl-C, or a polite kill, end it with everything saved."""
+    """Show a run while it goes on; after Ctrl-C say how it goes on."""
     from fedchain.audience import NOBODY
     from fedchain.commands.terminal import Terminal
 
-    def stop(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    go_on = f"go on with: fedchain resume {shlex.quote(str(folder))}"
-    before = signal.signal(signal.SIGTERM, stop)
+    go_on = f"go on with: {command('resume', folder)}"
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
@@ -131,8 +126,6 @@ def _told(form: Format, folder: Path) -> Iterator[Audience]:
         raise
     except (RunError, PartError) as error:
         raise type(error)(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(run: Run, form: Format, strict: bool) -> None:

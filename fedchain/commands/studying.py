@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import INTERRUPTED, USAGE, Format, FormatOption, print_json, stderr
-from fedchain.errors import RunError
+from fedchain.commands.formats import INTERRUPTED, Format, FormatOption, print_json, stderr
+from fedchain.commands.ledgers import refuse
 
 if TYPE_CHECKING:
     from fedchain.scenario import Scenario
@@ -55,8 +55,6 @@ def sweep(
     except KeyboardInterrupt:
         typer.echo("interrupted; everything is saved: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    except RunError as error:
-        _refuse(error)
     _tell_swept(swept, form)
     if swept.failed:
         raise typer.Exit(FAILED_POINTS)
@@ -81,8 +79,8 @@ def report(
 
     try:
         written = write(paths, _listed(figures), _listed(tables), html)
-    except (RunError, ValueError) as error:
-        _refuse(error)
+    except ValueError as error:
+        refuse(str(error))
     if form is Format.json:
         print_json({"files": [str(file) for file in written]})
         return
@@ -200,8 +198,3 @@ def _tell_swept(swept: Swept, form: Format) -> None:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _refuse(error: Exception) -> NoReturn:
-    typer.echo(str(error), err=True)
-    raise typer.Exit(USAGE) from error

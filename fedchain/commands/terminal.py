@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fedchain.commands.formats import Format, table
+from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.results import MessageRecord, RoundRecord
@@ -50,10 +50,10 @@ class Terminal:
         """Show what is about to run."""
         self._score = world.task.score
         self._preparing.stop()
-        self._console.print(f"[bold]{folder.name}[/]  ({world.task.name})")
+        self._console.print(f"{folder.name}  ({world.task.name})", style="bold", markup=False)
         if world.task.note:
             self._console.print(world.task.note, soft_wrap=True, markup=False)
-        self._console.print(heading(world), soft_wrap=True)
+        self._console.print(heading(world), soft_wrap=True, markup=False)
         columns = [self._score[:8] if name == "score" else name for name in COLUMNS]
         self._console.print(in_columns(columns), style="dim")
         self._bar.update(self._rounds, total=world.rules.rounds)
@@ -186,7 +186,7 @@ def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"refused   {summary['refused']} times by honest compute nodes, "
             f"{summary['evidence']} pairs of blocks as evidence{wasted}; "
-            f"see fedchain inspect {shlex.quote(summary['run'])} refusals"
+            f"see {command('inspect', Path(summary['run']), 'refusals')}"
         )
     return lines
 
@@ -225,7 +225,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         for name, value in seconds.items()
         if name != "total" and value >= 0.05
     )
-    run = shlex.quote(summary["run"])
+    run = Path(summary["run"])
     head = f"#{summary['height']} {summary['head'][:16]}" if summary["head"] else "genesis"
     diverged = "loss" in summary["metrics"] and summary["metrics"]["loss"] is None
     advice = "; the loss is no finite number: a smaller update.learning_rate may help"
@@ -245,5 +245,5 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         f"seconds   {seconds['total']:.1f} in all ({stages})",
         f"memory    {summary['peak_rss_mb']:.0f} MB",
         f"files     {summary['run']}",
-        f"next      fedchain verify {run}   ·   fedchain report {run}",
+        f"next      {command('verify', run)}   ·   {command('report', run)}",
     ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import replace
 from itertools import repeat
 
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
+from fedchain.errors import RunError
+from fedchain.interruption import ENDING, deaf_children, end_with_parent
 from fedchain.machine import keep_freed_memory, one_thread, prepare
 from fedchain.nodes.speakers import Asked, Spoken, Voices
 from fedchain.system import at_most_processes
@@ -43,14 +46,26 @@ class Processes:
 
     def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
         """Yield what each chunk has to say, in the order of the chunks."""
-        return self._pool.map(_speak, repeat(weights), chunks)
+        with deaf_children(*ENDING):  # the pool begins its processes at the first call
+            said = self._pool.map(_speak, repeat(weights), chunks)
+        return _or_say_why(said)
 
     def close(self) -> None:
-        """Let the processes end."""
-        self._pool.shutdown()
+        """Let the processes end; after an interruption, with what each of them is at."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _or_say_why(said: Iterator[Spoken]) -> Iterator[Spoken]:
+    try:
+        yield from said
+    except BrokenExecutor as error:
+        words = "a process that computes gradients has ended; perhaps memory ran out"
+        raise RunError(f"engine: {words}: fewer --workers need less") from error
 
 
 def _begin(source: Source, device: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where signals cannot be blocked
+    end_with_parent()
     prepare()
     keep_freed_memory()
     one_thread()

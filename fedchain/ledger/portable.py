@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from fedchain.errors import DataError, InvalidBlock, LedgerError, RunError, ScenarioError
+from fedchain.errors import InvalidBlock, LedgerError, ScenarioError, cannot
 from fedchain.ledger.block import (
     HEADER_BYTES,
     Block,
@@ -81,14 +81,14 @@ def replayed(
         The verdict; a damaged file is a failed verification, not an error.
 
     Raises:
-        DataError: the file cannot be read.
+        RunRefused: the file cannot be read.
         RunError: the folder cannot be written.
     """
     try:
         with file.open("rb") as opened:
             return _Replay(Incoming(opened), transition_of, progress).into(folder)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+        raise cannot(file, "be read", error) from error
 
 
 def verify_file(
@@ -99,7 +99,7 @@ def verify_file(
         with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
             return replayed(file, Path(place) / "ledger", transition_of, progress)
     except OSError as error:
-        raise RunError(f"{file}: cannot be unpacked to be checked: {error.strerror}") from error
+        raise cannot(file, "be unpacked to be checked", error) from error
 
 
 class Incoming:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from fedchain.errors import RunError
+from fedchain.errors import RunError, RunRefused
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import Block, Header, address_of, block_hash, decode_header
@@ -107,7 +107,7 @@ class Store:
         """
         path = folder / database.FILE
         if not path.is_file():
-            raise RunError(f"{folder}: has no ledger; {database.FILE} is missing")
+            raise RunRefused(f"{folder}: has no ledger; {database.FILE} is missing")
         connect = database.connect_to_write if writable else database.connect_to_read
         try:
             connection = connect(path)

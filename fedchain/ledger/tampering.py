@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fedchain.errors import RunError
+from fedchain.errors import RunError, RunRefused, cannot
 from fedchain.ledger import database
 from fedchain.ledger.blobs import Blobs
 from fedchain.ledger.block import Block, Header, address_of, encode_header, messages_parts
@@ -55,7 +55,7 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
     if field not in FIELDS:
         raise ValueError(f"field: there is no {field!r}; {suggest(field, FIELDS)}")
     if copy.exists():
-        raise RunError(f"{copy}: is there already; a damaged copy goes into a new folder")
+        raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
     with Store.open(source, writable=False) as store:
         row = _row_of(store, height)
         block = read_block(store.blobs, store.rules, row)
@@ -65,7 +65,9 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
         _copy(source, copy)
         with closing(sqlite3.connect(copy / database.FILE)) as connection, connection:
             _damage(connection, Blobs(copy / "blobs"), row, block, field)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
+        raise cannot(copy, "be written", error) from error
+    except sqlite3.Error as error:
         raise RunError(f"{copy}: cannot be written: {error}") from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fedchain.errors import RunError, RunRefused
+from fedchain.errors import RunRefused, cannot
 from fedchain.ledger.portable import exported, replayed
 from fedchain.ledger.store import Store
 from fedchain.ledger.verification import Verification
@@ -48,8 +48,7 @@ def imported_from(
         progress: called with (blocks done, blocks in all).
 
     Raises:
-        DataError: the file cannot be read.
-        RunError: the folder is there already, or cannot be written.
+        RunError: the file cannot be read; the folder is there already, or cannot be written.
     """
     if folder.exists():
         raise RunRefused(f"{folder}: is there already; give a new folder")
@@ -61,5 +60,5 @@ def imported_from(
             if found.ok:
                 move_folder(draft, folder)
     except OSError as error:
-        raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
+        raise cannot(folder, "be made", error) from error
     return found

@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError
+from fedchain.errors import RunError, RunRefused, cannot
 from fedchain.results.records import MessageRecord, Record, RoundRecord
 from fedchain.system import sync_open
 
@@ -44,7 +44,7 @@ class EventLog:
                 os.truncate(path, sizes[1])
             self._file = path.open("ab", buffering=0)
         except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+            raise cannot(path, "be written", error) from error
 
     def metrics_of(self, block: str) -> Mapping[str, float | None]:
         """Return the metrics of the round that a replay comes to next; {} if they are not known.
@@ -142,7 +142,7 @@ def whole_lines(path: Path) -> Generator[bytes, None, None]:
     except FileNotFoundError:  # nothing has happened yet
         return
     except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+        raise cannot(path, "be read", error) from error
 
 
 def read_events(path: Path) -> Generator[dict[str, Any], None, None]:
@@ -165,9 +165,9 @@ def event_of(line: bytes, path: Path, number: int) -> dict[str, Any]:
     try:
         event = json.loads(line)
     except ValueError as error:
-        raise RunError(f"{path}:{number}: not a JSON object: {error}") from error
+        raise RunRefused(f"{path}:{number}: not a JSON object: {error}") from error
     if not isinstance(event, dict):
-        raise RunError(f"{path}:{number}: not a JSON object, got {type(event).__name__}")
+        raise RunRefused(f"{path}:{number}: not a JSON object, got {type(event).__name__}")
     return event
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError, RunRefused
+from fedchain.errors import RunRefused, cannot
+from fedchain.names import in_bytes
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.system import FolderLock, patiently, replacing
 
@@ -27,16 +28,33 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
         content: all of it, or its parts, which are written as they come.
 
     Raises:
-        RunError: the disk is full or the folder may not be written.
+        RunRefused: the file or its folder may not be written.
+        RunError: the disk is full.
     """
     parts = [content] if isinstance(content, str | bytes) else content
     try:
+        if _is_device(path):
+            _pour(parts, path)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            for part in parts:
-                file.write(part.encode() if isinstance(part, str) else part)
+            file.writelines(map(_in_bytes, parts))
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        raise cannot(path, "be written", error) from error
+
+
+def _is_device(path: Path) -> bool:
+    """Say whether something is there that a file must not take the place of: /dev/null, a pipe."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _pour(parts: Iterable[str | bytes], path: Path) -> None:
+    with path.open("wb") as file:
+        file.writelines(map(_in_bytes, parts))
+
+
+def _in_bytes(part: str | bytes) -> bytes:
+    return in_bytes(part) if isinstance(part, str) else part
 
 
 class RunFolder:
@@ -55,7 +73,7 @@ class RunFolder:
         try:
             taken = self._lock.acquire()
         except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise cannot(self.path, "be written", error) from error
         if not taken:
             raise RunRefused(f"{self.path}: another process is running it")
 

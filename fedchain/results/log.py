@@ -7,7 +7,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedchain.errors import RunError
+from fedchain.errors import cannot
+from fedchain.names import SHOWN
 
 log = logging.getLogger("fedchain")
 
@@ -25,9 +26,9 @@ def logging_to(path: Path) -> Iterator[None]:
         RunError: the file cannot be written.
     """
     try:
-        handler = _LogFile(path, encoding="utf-8")
+        handler = _LogFile(path, encoding="utf-8", errors=SHOWN)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+        raise cannot(path, "be written", error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

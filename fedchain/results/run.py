@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError, RunRefused
+from fedchain.errors import RunRefused, cannot
 from fedchain.ledger.tampering import tamper
 from fedchain.ledger.verification import Verification, verify
 from fedchain.results.events import read_events
@@ -166,4 +166,4 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
             if file.is_file() and not file.name.startswith("."):
                 shutil.copyfile(file, copy / file.name)
     except OSError as error:
-        raise RunError(f"{copy}: cannot be written: {error.strerror}") from error
+        raise cannot(copy, "be written", error) from error

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError
+from fedchain.errors import RunRefused
 from fedchain.results.events import event_of, whole_lines
 from fedchain.results.records import MessageRecord
 
@@ -126,7 +126,7 @@ def _standing(path: Path) -> _Standing:
             told = int(numbered[1]) if numbered else event_of(line, path, number)["round"]
             place = told - 1
             if len(lines) - place > DEEPEST:
-                raise RunError(
+                raise RunRefused(
                     f"{path}:{number}: round {place + 1} comes after round {len(lines)}; "
                     f"a reorganisation replaces at most {DEEPEST} rounds"
                 )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Set
 from typing import Any
 
+from fedchain.names import escaped
 from fedchain.registry import Where, plain_value
 from fedchain.scenario.reading import scalar
 from fedchain.scenario.sections import Attack, Misconduct, Scenario
@@ -111,7 +112,7 @@ def yaml_text(value: object) -> str:
         return "[" + ", ".join(yaml_text(v) for v in value) + "]"
     if isinstance(value, str):
         bare = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", value) and scalar(value) == value
-        return value if bare else json.dumps(value, ensure_ascii=False)
+        return value if bare else escaped(json.dumps(value, ensure_ascii=False))
     if isinstance(value, float):
         return _number(value)
     return json.dumps(value)

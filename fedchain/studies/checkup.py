@@ -132,8 +132,9 @@ def _disk(runs: Path) -> Finding:
 
 def _writable(runs: Path) -> Finding:
     place = _nearest(runs)
-    if runs.exists() and not runs.is_dir():
-        return Finding("runs", "missing", f"{runs} is a file; choose another folder with --out")
+    for path in (runs, *runs.absolute().parents):
+        if path.exists() and not path.is_dir():
+            return Finding("runs", "missing", f"{path} is a file; choose another folder with --out")
     try:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".fedchain-"):
             pass

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fedchain.errors import RunError
+from fedchain.errors import RunRefused
 from fedchain.studies.statistics import Interval, interval
 from fedchain.studies.study import Recorded, Study, number
 
@@ -38,7 +38,7 @@ def releases_per_block(run: Recorded) -> float | None:
     try:
         releases = json.loads(file.read_text(encoding="utf-8")).get("releases")
     except (OSError, ValueError) as error:
-        raise RunError(f"{file}: cannot be read: {error}") from error
+        raise RunRefused(f"{file}: cannot be read: {error}") from error
     if not isinstance(releases, list):
         return None
     nodes = run.manifest["scenario"]["nodes"]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError
+from fedchain.errors import RunRefused
+from fedchain.names import command
 from fedchain.studies import audited
 from fedchain.studies.figures.style import Drawing, render
 from fedchain.studies.study import Recorded, Study, number
@@ -176,10 +177,10 @@ def _promise(folder: Path) -> str:
         words, warnings = str(known["guarantee"]), list(known.get("warnings", []))
         tuning = known.get("tuning")
     except FileNotFoundError as error:
-        words = f"{folder}: is not finished; go on with: fedchain resume {folder}"
-        raise RunError(words) from error
+        words = f"{folder}: is not finished; go on with: {command('resume', folder)}"
+        raise RunRefused(words) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{folder / 'privacy.json'}: cannot be read: {error}") from error
+        raise RunRefused(f"{folder / 'privacy.json'}: cannot be read: {error}") from error
     told = f"<p>{_text(words[:1].upper() + words[1:].rstrip('.'))}.</p>"
     warned = "".join(f'<p class="warning">{_text(str(warning))}</p>' for warning in warnings)
     tuned = f"<p>Private tuning, which no ε counts: {_text(str(tuning))}.</p>" if tuning else ""
@@ -259,17 +260,17 @@ def _scenario(run: Recorded) -> str:
 
 def _reproduce(study: Study) -> str:
     manifest = study.first.manifest
-    name = study.folder.name
+    name = Path(study.folder.name)
     if study.kind == "run":
-        lines = [f"fedchain run {name}/resolved.yaml --out again", f"fedchain verify {name}"]
+        again, then = command("run", name / "resolved.yaml"), command("verify", name)
     else:
-        lines = [f"fedchain sweep {name}/scenario.yaml --out again", f"fedchain report {name}"]
+        again, then = command("sweep", name / "scenario.yaml"), command("report", name)
     known = {**manifest.get("versions", {}), "platform": manifest.get("platform", "–")}
     versions = {str(k): _told(v) for k, v in known.items()}
     seconds = number(manifest.get("seconds") or {}, "total")
     if seconds is not None and study.kind == "run":
         versions["wall time"] = f"{seconds:.1f} s"
-    commands = _text("\n".join(lines))
+    commands = _text(f"{again} --out again\n{then}")
     return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(versions)}"
 
 

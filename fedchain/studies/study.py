@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from fedchain.errors import RunError
+from fedchain.errors import RunRefused
 from fedchain.results import Run
 from fedchain.studies.blocks import block_words
 from fedchain.studies.statistics import Interval, interval
@@ -151,7 +151,7 @@ def open_study(folder: Path) -> Study:
     if (folder / "sweep.json").is_file():
         return _open_sweep(folder)
     what = "holds neither a manifest.json nor a sweep.json" if folder.exists() else "does not exist"
-    raise RunError(f"{folder}: {what}; a run folder or a sweep folder is expected")
+    raise RunRefused(f"{folder}: {what}; a run folder or a sweep folder is expected")
 
 
 def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
@@ -164,14 +164,14 @@ def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
         sweep = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
         text = (folder / "points.csv").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder}: not a whole sweep folder: {error}") from error
+        raise RunRefused(f"{folder}: not a whole sweep folder: {error}") from error
     if not isinstance(sweep, dict) or sweep.get("format") != FORMAT:
-        raise RunError(f"{folder / 'sweep.json'}: format must be {FORMAT}")
+        raise RunRefused(f"{folder / 'sweep.json'}: format must be {FORMAT}")
     rows = list(csv.DictReader(io.StringIO(text)))
     needed = {"seed", "run", "status", *sweep["grid"]}
     for row in rows:
         if not needed <= row.keys() or None in row.values() or Path(row["run"]).name != row["run"]:
-            raise RunError(f"{folder / 'points.csv'}: a damaged row, got {row}")
+            raise RunRefused(f"{folder / 'points.csv'}: a damaged row, got {row}")
     return sweep, rows
 
 
@@ -203,7 +203,7 @@ def _open_run(folder: Path) -> Study:
     run = read_run(folder, messages=True)
     manifest = run.manifest
     if not run.metrics:
-        raise RunError(f"{folder}: no round is recorded yet; let the run go on first")
+        raise RunRefused(f"{folder}: no round is recorded yet; let the run go on first")
     return Study(folder, "run", str(manifest["name"]), str(manifest["score"]), (Member(run),))
 
 
@@ -219,7 +219,7 @@ def _open_sweep(folder: Path) -> Study:
         else:
             unfinished.append(row)
     if not members:
-        raise RunError(f"{folder}: no point has finished yet; let the sweep go on first")
+        raise RunRefused(f"{folder}: no point has finished yet; let the sweep go on first")
     score = sweep["y"] or members[0].run.manifest["score"]
     x = sweep["x"] or (keys[0] if keys else None)
     return Study(

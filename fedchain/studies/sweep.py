@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunError
+from fedchain.names import legible
 from fedchain.results import RunFolder, write_whole
 from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml, run_name
@@ -100,7 +101,7 @@ def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
     described = {
         "format": FORMAT,
         "name": scenario.name,
-        "description": scenario.description,
+        "description": legible(scenario.description),
         "grid": {key: [value_text(v) for v in vs] for key, vs in scenario.sweep.grid.items()},
         "seeds": len({point.scenario.seed for point in points}),
         "x": scenario.sweep.x,
@@ -173,7 +174,7 @@ def value_text(value: object) -> str:
     """
     if isinstance(value, float):
         return repr(value)
-    return value if isinstance(value, str) else yaml_text(value)
+    return legible(value) if isinstance(value, str) else yaml_text(value)
 
 
 def _ignore(_point: Point, _row: Row, _fresh: bool) -> None:

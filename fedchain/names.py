@@ -1,0 +1,112 @@
+r"""Names of files: as people read them, as programs read them, and as a shell takes them.
+
+A system lets a file have any bytes for a name. Python gives a byte that is no text in the user's
+encoding as half a surrogate pair, which no file, terminal or JSON may hold. What fedchain reads
+again itself keeps such a name (YAML writes the half as an escape); everywhere else the byte is
+shown as ``\xfc``.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import shlex
+import sys
+from pathlib import Path
+
+SHOWN = "fedchain.shown"
+"""Name of the error handler of codecs by which text is written that an encoding does not have."""
+SIMPLER = str.maketrans({"·": "-", "–": "-", "±": "+-", "≤": "<=", "µ": "u", "ε": "epsilon"})
+"""What stands for fedchain's own letters on a terminal that does not have them."""
+_HALVES = re.compile("[\ud800-\udfff]")
+_BARE = re.compile(r"[\w.:\\/+-]+")
+_UNSEEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def legible(text: str) -> str:
+    r"""Return a text in which bytes of a name that are no letters are shown as escapes.
+
+    >>> legible("br\udcfcst"), legible("br\udcc3\udcbcst"), legible("brüst")
+    ('br\\xfcst', 'brüst', 'brüst')
+    """
+    return _in_letters(text) if _HALVES.search(text) else text
+
+
+def in_bytes(text: str) -> bytes:
+    """Return a text as UTF-8, names shown as by ``legible``."""
+    return text.encode("utf-8", SHOWN)
+
+
+def escaped(quoted_text: str) -> str:
+    r"""Return a quoted string of JSON or YAML in which halves of surrogate pairs are escapes.
+
+    >>> escaped('"br\udcfcst"')
+    '"br\\udcfcst"'
+    """
+    return _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", quoted_text)
+
+
+def command(*words: str | Path) -> str:
+    """Return a command of fedchain as a user may paste it into a shell.
+
+    Args:
+        words: what stands after ``fedchain``: paths are quoted, text is left as it is.
+
+    >>> command("verify", Path("runs/my run"))
+    "fedchain verify 'runs/my run'"
+    """
+    return " ".join(["fedchain", *(quoted(w) if isinstance(w, Path) else w for w in words)])
+
+
+def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
+    r"""Return a path as one word of a shell, without what a program would take for an option.
+
+    On Windows, the quotes suit both cmd and PowerShell; elsewhere any POSIX shell takes the word,
+    and one that knows ``$'..'`` a name with bytes that are no letters, or with a line's end in it.
+
+    Args:
+        path: of a file or folder.
+        windows: whether the shell is one of Windows.
+
+    >>> quoted(Path("a b"), windows=False), quoted(Path("a b"), windows=True)
+    ("'a b'", '"a b"')
+    >>> quoted(Path("-x"), windows=False), quoted(Path("br\udcfcst"), windows=False)
+    ('./-x', "$'br\\374st'")
+    """
+    text = str(path)
+    if text.startswith("-"):
+        text = f".{'/' if not windows else chr(92)}{text}"
+    if windows:
+        return text if _BARE.fullmatch(text) else f'"{text}"'
+    if not _UNSEEN.search(text):
+        return shlex.quote(text)
+    plain = text.replace("\\", r"\\").replace("'", r"\'")
+    return "$'" + _UNSEEN.sub(lambda found: _octal(found[0]), plain) + "'"
+
+
+def _octal(letter: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in _bytes_of(letter))
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a pair that stands for no byte: a name of Windows, or YAML
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _in_letters(text: str) -> str:
+    return _bytes_of(text).decode("utf-8", "backslashreplace")
+
+
+def _show(error: UnicodeError) -> tuple[str, int]:
+    """Stand in for what an encoding does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = _in_letters(error.object[error.start : error.end]).translate(SIMPLER)
+    if error.encoding.lower().replace("-", "") not in ("utf8", "utf16", "utf32"):
+        text = text.encode(error.encoding, "replace").decode(error.encoding)
+    return text, error.end
+
+
+codecs.register_error(SHOWN, _show)
