@@ -1,7 +1,7 @@
 """Federated, blockchain-based, differentially private training of scan models, simulated.
 
 >>> import fedchain
->>> scenario = fedchain.load("scenarios/breast_cancer.yaml", set={"rounds": 3})
+>>> scenario = fedchain.load("breast_cancer", set={"rounds": 3})
 >>> run = fedchain.run(scenario)  # doctest: +SKIP
 >>> run.verify().ok, run.metrics[-1]["accuracy"]  # doctest: +SKIP
 """
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fedchain.studies.report import report
     from fedchain.studies.sweep import sweep
 
+__version__ = "0.1.0"
+
 __all__ = [
     "FedchainError",
     "LedgerError",
@@ -27,6 +29,7 @@ __all__ = [
     "RunError",
     "Scenario",
     "ScenarioError",
+    "__version__",
     "audit",
     "load",
     "report",

@@ -11,11 +11,22 @@ import sys
 
 import typer
 
+from fedchain import __version__
 from fedchain.commands.formats import INTERRUPTED
 from fedchain.errors import DataError, FedchainError, MissingExtra, RunRefused, ScenarioError
 from fedchain.machine import prepare
 
-GROUPS = ("running", "studying", "auditing", "ledgers", "porting", "proving", "scenarios", "doctor")
+GROUPS = (
+    "running",
+    "studying",
+    "auditing",
+    "ledgers",
+    "porting",
+    "proving",
+    "shipped",
+    "scenarios",
+    "doctor",
+)
 """Modules of this folder, in the order of the help; each has an ``app``."""
 EXIT_CODES: dict[type[FedchainError], int] = {
     ScenarioError: 2,
@@ -31,7 +42,7 @@ def assemble() -> typer.Typer:
     app = typer.Typer(
         name="fedchain",
         help="Federated, blockchain-based, differentially private training, simulated.",
-        epilog="Example: fedchain run scenarios/first_light.yaml",
+        epilog="Example: fedchain run first_light",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -73,9 +84,7 @@ def exit_code(error: FedchainError) -> int:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"fedchain {version('fedchain')}")
+        typer.echo(f"fedchain {__version__}")
         raise typer.Exit
 
 
