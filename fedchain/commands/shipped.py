@@ -36,12 +36,12 @@ def scenarios(context: typer.Context, form: FormatOption = Format.rich) -> None:
     """List the scenarios that come with fedchain; `fedchain run NAME` runs one from anywhere."""
     if context.invoked_subcommand is not None:
         return
-    from fedchain.scenario import description_of, first_sentence, shipped
+    from fedchain.scenario import description_of, first_sentence, shipped_files
 
-    descriptions = {name: description_of(path) for name, path in shipped().items()}
+    descriptions = {name: description_of(path) for name, path in shipped_files().items()}
     if form is Format.json:
         entries = [
-            {"name": name, "description": description, "file": str(shipped()[name])}
+            {"name": name, "description": description, "file": str(shipped_files()[name])}
             for name, description in descriptions.items()
         ]
         print_json({"scenarios": entries})
@@ -66,12 +66,12 @@ def copy(
     """Copy a scenario that comes with fedchain, to change it; with the files that it extends."""
     from fedchain.registry import suggest
     from fedchain.results import write_whole
-    from fedchain.scenario import files_of, shipped
+    from fedchain.scenario import files_of, shipped_files
 
     scenario = name.removesuffix(".yaml")
-    if scenario not in shipped():
-        refuse(f"no scenario called {name!r} comes with fedchain; {suggest(name, shipped())}")
-    source, *extended = files_of(shipped()[scenario])
+    if scenario not in shipped_files():
+        refuse(f"no scenario called {name!r} comes with fedchain; {suggest(name, shipped_files())}")
+    source, *extended = files_of(shipped_files()[scenario])
     target = out or Path(source.name)
     copies = {target: source.read_bytes()}
     for file in extended:

@@ -19,7 +19,7 @@ from fedchain.scenario.shipped import (
     first_sentence,
     hidden_by,
     located,
-    shipped,
+    shipped_files,
 )
 from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, run_name, written
 
@@ -47,6 +47,6 @@ __all__ = [
     "plain",
     "resolved_yaml",
     "run_name",
-    "shipped",
+    "shipped_files",
     "written",
 ]

@@ -16,10 +16,10 @@ SUFFIX = ".yaml"
 """How the name of a scenario's file ends; its name is the rest."""
 
 
-def shipped() -> dict[str, Path]:
+def shipped_files() -> dict[str, Path]:
     """Return the files of the shipped scenarios by name, in the order of the names.
 
-    >>> shipped()["first_light"].name
+    >>> shipped_files()["first_light"].name
     'first_light.yaml'
     """
     folder = next((place for place in PLACES if place.is_dir()), PLACES[0])
@@ -35,7 +35,7 @@ def located(given: str | Path) -> Path:
     >>> located("first_light").name, str(located("lab/mine.yaml"))
     ('first_light.yaml', 'lab/mine.yaml')
     """
-    return own(given) or shipped().get(_name(given), Path(given))
+    return own(given) or shipped_files().get(_name(given), Path(given))
 
 
 def file_of(given: str | Path) -> Path:
@@ -45,7 +45,7 @@ def file_of(given: str | Path) -> Path:
         ScenarioError: nothing is there, or a folder.
     """
     found = located(given)
-    if found.is_dir():
+    if os.path.isdir(found):  # noqa: PTH112 - as in is_there
         hint = "give the path of a scenario file"
         if hidden_by(given):
             hint = f"{_name(given)}{SUFFIX} is the scenario that comes with fedchain"
@@ -65,7 +65,7 @@ def own(given: str | Path) -> Path | None:
 
 def hidden_by(given: str | Path) -> Path | None:
     """Return the user's own file or folder that takes the place of a shipped scenario, if any."""
-    found, passed_over = own(given), shipped().get(_name(given))
+    found, passed_over = own(given), shipped_files().get(_name(given))
     if found is None or passed_over is None or found.samefile(passed_over):
         return None
     return found
@@ -73,7 +73,7 @@ def hidden_by(given: str | Path) -> Path | None:
 
 def is_there(path: Path) -> bool:
     """Say whether there is a file or a folder of this name."""
-    return os.path.exists(path)  # noqa: PTH110 - False, not an error, for a name that is too long
+    return os.path.exists(path)  # noqa: PTH110 - False, no error, for a name that is too long
 
 
 def suggestion(given: str | Path) -> str:
@@ -82,7 +82,7 @@ def suggestion(given: str | Path) -> str:
     >>> suggestion("frist_light")
     'did you mean first_light, which comes with fedchain? fedchain scenarios lists all of these'
     """
-    close = difflib.get_close_matches(Path(given).name.removesuffix(SUFFIX), shipped(), n=1)
+    close = difflib.get_close_matches(Path(given).name.removesuffix(SUFFIX), shipped_files(), n=1)
     if not close:
         return "give the path of a scenario file, or a name that fedchain scenarios lists"
     return (
