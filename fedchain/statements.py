@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fedchain import __version__
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.observer import finite
 from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected, warnings_for
@@ -26,8 +27,8 @@ from fedchain.scenario import Groups, Scenario, digest, plain
 from fedchain.timing import STAGES
 from fedchain.world import World
 
-PACKAGES = ("fedchain", "torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
-"""Packages whose versions a manifest names: what the results depend on."""
+PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
+"""Packages whose versions a manifest names beside fedchain's: what the results depend on."""
 
 LISTED = 1000
 """Holders up to which a statement has an entry for each."""
@@ -43,7 +44,10 @@ def begun(world: World) -> dict[str, Any]:
         "seed": scenario.seed,
         "digest": digest(scenario),
         "scenario": in_json(plain(scenario)),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {
+            "fedchain": __version__,
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
         "platform": f"{platform.platform()} Python {platform.python_version()}",
         "started": _now(),
         "ended": None,
