@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from fedchain.version import __version__
+
 if TYPE_CHECKING:
     from fedchain.audits import audit
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from fedchain.scenario import Scenario, load
     from fedchain.studies.report import report
     from fedchain.studies.sweep import sweep
-
-__version__ = "0.1.0"
 
 __all__ = [
     "FedchainError",

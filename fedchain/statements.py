@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fedchain import __version__
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.observer import finite
 from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected, warnings_for
@@ -25,6 +24,7 @@ from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, digest, plain
 from fedchain.timing import STAGES
+from fedchain.version import __version__
 from fedchain.world import World
 
 PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")

@@ -81,7 +81,9 @@ def test_everything_that_the_tests_import_is_installed_with_dev():
 
 def test_the_version_stands_once_and_the_citation_has_it(monkeypatch):
     assert PROJECT["dynamic"] == ["version", "readme"]
-    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "fedchain.__version__"}
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "fedchain.version.__version__"
+    }
     citation = (HOME / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {fedchain.__version__}\n" in citation
     monkeypatch.setattr("fedchain.commands.__version__", "9.8.7")

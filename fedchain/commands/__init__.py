@@ -11,10 +11,10 @@ import sys
 
 import typer
 
-from fedchain import __version__
 from fedchain.commands.formats import INTERRUPTED
 from fedchain.errors import DataError, FedchainError, MissingExtra, RunRefused, ScenarioError
 from fedchain.machine import prepare
+from fedchain.version import __version__
 
 GROUPS = (
     "running",

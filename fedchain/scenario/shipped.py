@@ -49,7 +49,7 @@ def file_of(given: str | Path) -> Path:
         hint = "give the path of a scenario file"
         if hidden_by(given):
             hint = f"{_name(given)}{SUFFIX} is the scenario that comes with fedchain"
-        raise refused(str(given), f"is a folder; {hint}")
+        raise refused(str(given), f"is a directory; {hint}")
     if not is_there(found):
         raise refused(str(given), f"no such file; {suggestion(given)}")
     return found

@@ -96,7 +96,7 @@ def test_a_missing_file_and_a_folder_are_explained(tmp_path):
         tmp_path / "s.yaml"
     )
     (tmp_path / "folder").mkdir()
-    assert "folder: is a folder; give the path" in complaint(tmp_path / "folder")
+    assert "folder: is a directory; give the path" in complaint(tmp_path / "folder")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "{}"])

@@ -64,7 +64,9 @@ def test_the_name_as_given_comes_before_the_name_with_its_ending():
 def test_a_folder_of_that_name_wins_and_is_no_scenario():
     Path("groups").mkdir()
     assert located("groups") == hidden_by("groups") == Path("groups")
-    with pytest.raises(ScenarioError, match=r"groups: is a folder; groups\.yaml is the scenario"):
+    with pytest.raises(
+        ScenarioError, match=r"groups: is a directory; groups\.yaml is the scenario"
+    ):
         fedchain.load("groups")
     assert fedchain.load("groups.yaml").name == "groups"
 
