@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SCENARIO ?= scenarios/first_light.yaml
+SIZES := on Linux some 5 minutes and 5.4 GB, or 1.6 GB with the small torch that the README names
+SCENARIO ?= first_light
 
 .PHONY: run test test-long check format bench clean
 
@@ -37,13 +38,14 @@ $(VENV)/bin/python:
 	  { echo "fedchain needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 run" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-# The light install (what a run needs) and the full one (what the tests need as well).
+# The light install (what a run needs) and the full one (what the tests need as well). A torch that
+# is there already, such as the small build for processors alone, is kept: see the README.
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	@echo "installing into $(VENV): about a minute, the first time only" >&2
+	@echo "installing into $(VENV), the first time only: $(SIZES)" >&2
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	@echo "installing into $(VENV), with the tools of the tests: about a minute, the first time only" >&2
+	@echo "installing into $(VENV), with the tools of the tests, the first time only: $(SIZES)" >&2
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/.installed

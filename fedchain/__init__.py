@@ -1,7 +1,7 @@
 """Federated, blockchain-based, differentially private training of scan models, simulated.
 
 >>> import fedchain
->>> scenario = fedchain.load("scenarios/breast_cancer.yaml", set={"rounds": 3})
+>>> scenario = fedchain.load("breast_cancer", set={"rounds": 3})
 >>> run = fedchain.run(scenario)  # doctest: +SKIP
 >>> run.verify().ok, run.metrics[-1]["accuracy"]  # doctest: +SKIP
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
+
+from fedchain.version import __version__
 
 if TYPE_CHECKING:
     from fedchain.audits import audit
@@ -27,6 +29,7 @@ __all__ = [
     "RunError",
     "Scenario",
     "ScenarioError",
+    "__version__",
     "audit",
     "load",
     "report",

@@ -95,7 +95,7 @@ def run(
         RunError: the folder is in use, belongs to an unfinished run, or cannot be written.
 
     >>> import fedchain
-    >>> run = fedchain.run(fedchain.load("scenarios/breast_cancer.yaml"))  # doctest: +SKIP
+    >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
     """
     path = Path(out) / run_name(scenario)
     if path.exists() and not force:

@@ -25,10 +25,11 @@ from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, digest, plain
 from fedchain.system import peak_memory
 from fedchain.timing import STAGES
+from fedchain.version import __version__
 from fedchain.world import World
 
-PACKAGES = ("fedchain", "torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
-"""Packages whose versions a manifest names: what the results depend on."""
+PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
+"""Packages whose versions a manifest names beside fedchain's: what the results depend on."""
 
 LISTED = 1000
 """Holders up to which a statement has an entry for each."""
@@ -44,7 +45,10 @@ def begun(world: World) -> dict[str, Any]:
         "seed": scenario.seed,
         "digest": digest(scenario),
         "scenario": plain(scenario),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {
+            "fedchain": __version__,
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
         "platform": f"{platform.platform()} Python {platform.python_version()}",
         "started": _now(),
         "ended": None,

@@ -77,7 +77,7 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     console = Console(
         record=True, color_system="truecolor", width=131, file=nowhere, highlight=False
     )
-    console.print("[bold green]$[/] fedchain run scenarios/first_light.yaml")
+    console.print("[bold green]$[/] fedchain run first_light")
     audience = Excerpt(console)
     os.chdir(folder)
     run = fedchain.run(fedchain.load(SCENARIO), audience=audience)

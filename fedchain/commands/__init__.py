@@ -25,6 +25,7 @@ from fedchain.errors import (
 )
 from fedchain.interruption import stoppable
 from fedchain.machine import prepare
+from fedchain.version import __version__
 
 GROUPS = (
     "running",
@@ -33,6 +34,7 @@ GROUPS = (
     "ledgers",
     "porting",
     "proving",
+    "shipped",
     "scenarios",
     "doctor",
     "caching",
@@ -70,7 +72,7 @@ def assemble() -> typer.Typer:
         name="fedchain",
         cls=Commands,
         help="Federated, blockchain-based, differentially private training, simulated.",
-        epilog="Example: fedchain run scenarios/first_light.yaml",
+        epilog="Example: fedchain run first_light",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -127,9 +129,7 @@ def exit_code(error: FedchainError) -> int:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"fedchain {version('fedchain')}")
+        typer.echo(f"fedchain {__version__}")
         raise typer.Exit
 
 

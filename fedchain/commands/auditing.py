@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from fedchain.commands.formats import (
     table,
 )
 from fedchain.commands.ledgers import refuse
+from fedchain.commands.shipped import announce
 
 if TYPE_CHECKING:
     from fedchain.audits import Audited
@@ -35,11 +37,14 @@ VIOLATED = 7
 """Exit code when a lower bound lies above the claim."""
 
 
-@app.command(epilog="Example: fedchain audit scenarios/audit.yaml --attack canaries,one-run")
+@app.command(epilog="Example: fedchain audit audit --attack canaries,one-run")
 def audit(
     target: Annotated[
-        Path,
-        typer.Argument(metavar="RUN/SCENARIO", help="A finished run's folder, or a YAML file."),
+        str,
+        typer.Argument(
+            metavar="RUN/SCENARIO",
+            help="A finished run's folder, a YAML file, or a name that fedchain scenarios has.",
+        ),
     ],
     attack: Annotated[
         str,
@@ -95,15 +100,16 @@ def audit(
         raise typer.Exit(VIOLATED)
 
 
-def _subject(target: Path, set_: Sequence[str], seed: int | None) -> Run | Scenario:
+def _subject(target: str, set_: Sequence[str], seed: int | None) -> Run | Scenario:
     from fedchain.results import Run
-    from fedchain.scenario import load, parse_overrides
+    from fedchain.scenario import load, located, parse_overrides
 
-    if not target.is_dir():
+    announce(target)
+    if not os.path.isdir(located(target)):  # noqa: PTH112 - False, no error, for a long name
         return load(target, set=parse_overrides(set_), seed=seed)
     if set_ or seed is not None:
         refuse(f"{target}: is a run; --set and --seed are for scenarios")
-    return Run.open(target)
+    return Run.open(Path(target))
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ NOT_VERIFIED = 5
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 
-@app.command(epilog="Example: fedchain verify runs/first-light-3f9a1c-s0")
+@app.command(epilog="Example: fedchain verify runs/first-light-*")
 def verify(
     run: RunArgument,
     trust_user_parts: Annotated[
@@ -65,7 +65,7 @@ def show_verdict(found: Verification, form: Format) -> None:
         raise typer.Exit(NOT_VERIFIED)
 
 
-@app.command(epilog="Example: fedchain inspect runs/first-light-3f9a1c-s0 block 12")
+@app.command(epilog="Example: fedchain inspect runs/first-light-* block 12")
 def inspect(
     run: RunArgument,
     what: Annotated[
@@ -92,8 +92,7 @@ def inspect(
 
 
 @app.command(
-    epilog="Example: fedchain tamper runs/first-light-3f9a1c-s0 --block 12 --field weights "
-    "--out /tmp/damaged"
+    epilog="Example: fedchain tamper runs/first-light-* --block 12 --field weights --out damaged"
 )
 def tamper(
     run: RunArgument,

@@ -16,7 +16,7 @@ SUFFIX = ".fedchain"
 """How the name of a chain's file ends, if nobody says else."""
 
 
-@app.command(epilog="Example: fedchain export runs/first-light-3f9a1c-s0 -o first_light.fedchain")
+@app.command(epilog="Example: fedchain export runs/first-light-* -o first_light.fedchain")
 def export(
     run: RunArgument,
     out: Annotated[

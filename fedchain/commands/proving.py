@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(
-    epilog="Example: fedchain prove runs/first-light-3f9a1c-s0 --message 5a0c91d2 -o proof.json"
-)
+@app.command(epilog="Example: fedchain prove runs/first-light-* --message 12:0 -o proof.json")
 def prove(
     run: RunArgument,
     message: Annotated[
-        str, typer.Option(help="Id of the message, or 8 digits of its start, as inspect shows it.")
+        str,
+        typer.Option(
+            help="Id of the message, or 8 digits of its start, as inspect shows it; or "
+            "HEIGHT:PLACE, its block and its place there, from 0."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File of the proof; missing: stdout.")
@@ -51,9 +53,7 @@ def prove(
     typer.echo(f"message {found.id.hex()} is in block {found.block.hex()}; proof in {out}")
 
 
-@app.command(
-    "check-proof", epilog="Example: fedchain check-proof proof.json --header 00000f3b.. (64 digits)"
-)
+@app.command("check-proof", epilog="Example: fedchain check-proof proof.json")
 def check_proof(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain prove.")],
     header: Annotated[

@@ -20,6 +20,7 @@ from fedchain.commands.formats import (
     stderr,
     stdout,
 )
+from fedchain.commands.shipped import ScenarioArgument, announce
 from fedchain.errors import PartError, RunError, RunRefused
 from fedchain.names import command
 
@@ -46,9 +47,9 @@ StrictOption = Annotated[
 ]
 
 
-@app.command(epilog="Example: fedchain run scenarios/first_light.yaml --set privacy.epsilon=2")
+@app.command(epilog="Example: fedchain run breast_cancer --set privacy.epsilon=2 --seed 1")
 def run(
-    scenario: Annotated[Path, typer.Argument(help="The scenario file.")],
+    scenario: ScenarioArgument,
     set_: SetOption = None,
     seed: SeedOption = None,
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
@@ -65,8 +66,9 @@ def run(
     form: FormatOption = Format.rich,
 ) -> None:
     """Run one scenario into a folder of its own under runs/."""
-    from fedchain.scenario import load, parse_overrides, run_name
+    from fedchain.scenario import load, located, parse_overrides, run_name
 
+    announce(scenario)
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
     if dry_run:
         folder = out / run_name(checked)
@@ -76,7 +78,7 @@ def run(
             words = f"would run {checked.rounds} rounds into {folder}"
             stdout(form).print(words, markup=False, soft_wrap=True)
         return
-    source = scenario.read_text(encoding="utf-8")
+    source = located(scenario).read_text(encoding="utf-8")
     from fedchain.running import run as run_it
 
     with _told(form, out / run_name(checked)) as audience:
@@ -92,7 +94,7 @@ def run(
     _tell(done, form, strict)
 
 
-@app.command(epilog="Example: fedchain resume runs/first-light-3f9a1c-s0")
+@app.command(epilog="Example: fedchain resume runs/first-light-*")
 def resume(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     engine: EngineOption = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +17,7 @@ from fedchain.commands.formats import (
     stdout,
     table,
 )
+from fedchain.commands.shipped import ScenarioArgument, announce
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A YAML file.")]
 
-
-@app.command(epilog="Example: fedchain validate scenarios/*.yaml --set privacy.epsilon=2")
+@app.command(epilog="Example: fedchain validate first_light breast_cancer --set privacy.epsilon=2")
 def validate(
-    scenarios: Annotated[list[Path], typer.Argument(metavar="SCENARIO..", help="YAML files.")],
+    scenarios: Annotated[
+        list[str],
+        typer.Argument(metavar="SCENARIO..", help="YAML files, or names of fedchain scenarios."),
+    ],
     set_: SetOption = None,
     form: FormatOption = Format.rich,
 ) -> None:
@@ -42,13 +43,12 @@ def validate(
     values = parse_overrides(set_ or ())
     results: list[dict[str, Any]] = []
     for path in scenarios:
+        announce(path)
         try:
-            results.append({"path": str(path), "ok": True, "run": run_name(load(path, values))})
+            results.append({"path": path, "ok": True, "run": run_name(load(path, values))})
         except ScenarioError as error:
             found = [{"key": p.key, "text": p.text} for p in error.problems]
-            results.append(
-                {"path": str(path), "ok": False, "problems": found, "message": str(error)}
-            )
+            results.append({"path": path, "ok": False, "problems": found, "message": str(error)})
     _show_checked(results, form)
     if not all(result["ok"] for result in results):
         raise typer.Exit(2)
@@ -129,7 +129,7 @@ def schema() -> None:
     print_json(whole())
 
 
-@app.command(epilog="Example: fedchain explain scenarios/first_light.yaml --set privacy.epsilon=2")
+@app.command(epilog="Example: fedchain explain first_light --set privacy.epsilon=2")
 def explain(
     scenario: ScenarioArgument,
     set_: SetOption = None,
@@ -143,6 +143,7 @@ def explain(
     from fedchain.studies.forecast import forecast
     from fedchain.world import expected_hashing_s
 
+    announce(scenario)
     loaded = load(scenario, parse_overrides(set_ or ()), seed)
     bare = loaded.task.kind == NO_TASK
     expected = BareForecast(loaded, expected_hashing_s(loaded)) if bare else forecast(loaded)

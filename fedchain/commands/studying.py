@@ -12,6 +12,7 @@ import typer
 
 from fedchain.commands.formats import INTERRUPTED, Format, FormatOption, print_json, stderr
 from fedchain.commands.ledgers import refuse
+from fedchain.commands.shipped import ScenarioArgument, announce
 
 if TYPE_CHECKING:
     from fedchain.scenario import Scenario
@@ -24,11 +25,9 @@ FAILED_POINTS = 4
 """Exit code when some points failed."""
 
 
-@app.command(epilog="Example: fedchain sweep scenarios/convergence_vs_epsilon.yaml --workers 2")
+@app.command(epilog="Example: fedchain sweep breast_cancer --set privacy.epsilon=1,4 --seeds 2")
 def sweep(
-    scenario: Annotated[
-        Path, typer.Argument(metavar="SCENARIO", help="A YAML file, with a sweep section or --set.")
-    ],
+    scenario: ScenarioArgument,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -45,7 +44,11 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points; run none.")] = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Run a grid times seeds; skip what is finished, go on past failures, write the report."""
+    """Run a grid times seeds; skip what is finished, go on past failures, write the report.
+
+    The grid is the sweep section of the scenario, and what --set adds to it.
+    """
+    announce(scenario)
     try:
         checked = _with_choices(scenario, set_ or [])
         if dry_run:
@@ -88,7 +91,7 @@ def report(
         typer.echo(str(file))
 
 
-def _with_choices(path: Path, options: Sequence[str]) -> Scenario:
+def _with_choices(path: str, options: Sequence[str]) -> Scenario:
     """Load the scenario; several values make a grid axis, one value an override."""
     from fedchain.scenario import load, parse_choices, plain
 

@@ -8,6 +8,7 @@ the header: the reader needs that hash from somebody who is trusted, and nothing
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -82,16 +83,19 @@ def find(store: Store, start: str) -> Found:
 
     Args:
         store: to look in.
-        start: 8 to 64 hexadecimal digits.
+        start: 8 to 64 hexadecimal digits, or ``HEIGHT:PLACE``: a block of the main chain, and the
+            place of the message in it, from 0.
 
     Raises:
         ValueError: these are no such digits, or fit no message of a block, or several.
     """
+    if place := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", start):
+        return _at(store, int(place[1]), int(place[2]))
     digits = start.lower()
     if not SHORTEST_START <= len(digits) <= 2 * HASH or set(digits) - set("0123456789abcdef"):
         raise ValueError(
             f"message: {start[:80]!r} is no id; give {SHORTEST_START} to {2 * HASH} "
-            "hexadecimal digits from its start"
+            "hexadecimal digits from its start, or HEIGHT:PLACE"
         )
     store.flush()
     query = (
@@ -111,6 +115,21 @@ def find(store: Store, start: str) -> Found:
     main = _main_chain(store, min(row.height for row in rows))
     best = next((row for row in rows if row.hash in main), rows[0])
     return Found(ids.pop(), best.hash, stale=best.hash not in main)
+
+
+def _at(store: Store, height: int, place: int) -> Found:
+    """Return the message at a place of the block of the main chain that has a height."""
+    store.flush()
+    query = "SELECT * FROM block WHERE height = ?"
+    rows = [database.checked_row(row) for row in database.ask(store.connection, query, height)]
+    main = _main_chain(store, height)
+    on_main = [row.hash for row in rows if row.hash in main]
+    if not on_main:
+        raise ValueError(f"message: the main chain has no block of height {height}")
+    ids = [message_id(message) for message in store.shown(on_main[0]).messages]
+    if place >= len(ids):
+        raise ValueError(f"message: block {height} has {len(ids)} messages; none at {place}")
+    return Found(ids[place], on_main[0], stale=False)
 
 
 def prove(store: Store, found: Found) -> Proof:

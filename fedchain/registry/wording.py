@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from fedchain.errors import Problem
 from fedchain.registry.parts import Where, plain_value
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 TYPES = {
     "int": "a whole number",

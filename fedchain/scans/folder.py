@@ -87,7 +87,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
             scan without its original.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; allowed: a folder with {dirty} and {clean}")
+        raise DataError(f"{folder}: no such folder; give one with {dirty} and {clean} as task.path")
     originals, cleaned_ones = _matches(folder, dirty), _matches(folder, clean)
     for name in sorted(cleaned_ones.keys() - originals.keys()):
         wanted = dirty.replace("*", name)

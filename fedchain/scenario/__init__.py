@@ -13,6 +13,14 @@ from fedchain.scenario.sections import (
     Scenario,
     Sweep,
 )
+from fedchain.scenario.shipped import (
+    description_of,
+    files_of,
+    first_sentence,
+    hidden_by,
+    located,
+    shipped_files,
+)
 from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, run_name, written
 
 __all__ = [
@@ -25,14 +33,20 @@ __all__ = [
     "Nodes",
     "Scenario",
     "Sweep",
+    "description_of",
     "digest",
+    "files_of",
+    "first_sentence",
     "from_mapping",
+    "hidden_by",
     "layer_of",
     "load",
+    "located",
     "parse_choices",
     "parse_overrides",
     "plain",
     "resolved_yaml",
     "run_name",
+    "shipped_files",
     "written",
 ]

@@ -11,6 +11,7 @@ from fedchain.scenario.checking import check
 from fedchain.scenario.overriding import anchored, grow, override
 from fedchain.scenario.reading import read_text, read_yaml, refused
 from fedchain.scenario.sections import Scenario
+from fedchain.scenario.shipped import file_of
 from fedchain.scenario.tree import Located, Mark, Node, overlay_nodes
 
 MAX_EXTENDS = 8
@@ -30,15 +31,20 @@ def load(
     Relative paths in a file start from the file's folder, those in ``set`` from the current one.
 
     Args:
-        path: the YAML file.
+        path: the YAML file, or the name of a scenario that comes with fedchain, with or without
+            ``.yaml``. A file of that name in the current folder comes first.
         set: value by dotted path: ``{"privacy.epsilon": 2.0, "attacks[0].holders": [1]}``.
         seed: takes the place of the file's seed.
         name: takes the place of the file's name.
 
     Raises:
         ScenarioError: everything that is wrong, each with file, line and column.
+
+    >>> load("breast_cancer", set={"rounds": 3}).nodes.holders
+    10
     """
-    root, noted = _read(Path(path), ())
+    file = file_of(path)
+    root, noted = _read(file, Path(file.name) if Path(path).name == str(path) else file, ())
     return _finish(root, noted, set, {"seed": seed, "name": name})
 
 
@@ -70,17 +76,24 @@ def _finish(
     return check(root, noted)
 
 
-def _read(path: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file and the files that it extends, the nearest on top."""
-    root, noted = read_yaml(read_text(path), str(path))
+def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
+    """Read a file and the files that it extends, the nearest on top.
+
+    Args:
+        path: of the file.
+        shown: how messages call it: a shipped scenario by its name alone.
+        above: the files that extend it.
+    """
+    root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)
     if not isinstance(root.value, Mapping) or "extends" not in root.value:
         return root, noted
     link = root.value["extends"]
-    below = _extended(link, path, (*above, path.resolve()))
-    base, noted_below = _read(below, (*above, path.resolve()))
+    above = (*above, path.resolve())
+    below, shown = _extended(link, path, above), shown.parent / str(link.value)
+    base, noted_below = _read(below, shown, above)
     if not isinstance(base.value, Mapping):
-        raise refused(str(below), "is no block of keys; it cannot be extended")
+        raise refused(str(shown), "is no block of keys; it cannot be extended")
     own = replace(root, value={k: v for k, v in root.value.items() if k != "extends"})
     return overlay_nodes(base, own), [*noted_below, *noted]
 

@@ -234,6 +234,12 @@ def test_a_message_is_found_by_eight_digits_on_the_main_chain_first(tmp_path):
             name = block_hash(block.header)
             store.append(block, chain.state(name), block.header.time_ms)
         assert store.head == block_hash(after.header) != below
+        for place, message in enumerate(shared.messages):
+            assert find(store, f"1:{place}") == find(store, message_id(message).hex())
+        with pytest.raises(ValueError, match="block 1 has 3 messages; none at 3"):
+            find(store, "1:3")
+        with pytest.raises(ValueError, match="the main chain has no block of height 3"):
+            find(store, "3:0")
         only = {message_id(m) for m in stale.messages} - {message_id(m) for m in shared.messages}
         for message in stale.messages:
             found = find(store, message_id(message).hex()[:8].upper())

@@ -92,9 +92,11 @@ def test_a_large_a_binary_and_a_latin_file_are_explained(tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_explained(tmp_path):
-    assert "s.yaml: no such file or directory" in complaint(tmp_path / "s.yaml")
+    assert "s.yaml: no such file; give the path of a scenario file" in complaint(
+        tmp_path / "s.yaml"
+    )
     (tmp_path / "folder").mkdir()
-    assert "folder: is a directory" in complaint(tmp_path / "folder")
+    assert "folder: is a directory; give the path" in complaint(tmp_path / "folder")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "{}"])

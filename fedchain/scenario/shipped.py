@@ -1,0 +1,121 @@
+"""The scenarios that come with fedchain, and what a user means who gives a file or a name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from fedchain.scenario.reading import read_text, read_yaml, refused
+
+PLACES = (Path(__file__).parents[1] / "shipped", Path(__file__).parents[2] / "scenarios")
+"""Where the shipped scenarios are: in an installed package, and in the repository."""
+SUFFIX = ".yaml"
+"""How the name of a scenario's file ends; its name is the rest."""
+
+
+def shipped_files() -> dict[str, Path]:
+    """Return the files of the shipped scenarios by name, in the order of the names.
+
+    >>> shipped_files()["first_light"].name
+    'first_light.yaml'
+    """
+    folder = next((place for place in PLACES if place.is_dir()), PLACES[0])
+    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def located(given: str | Path) -> Path:
+    """Return the file that is meant by a path, or by the name of a shipped scenario.
+
+    A name may be given with or without ``.yaml``. A file or a folder of that name in the current
+    folder comes before the shipped scenario. What is not found is returned as it was given.
+
+    >>> located("first_light").name, str(located("lab/mine.yaml"))
+    ('first_light.yaml', 'lab/mine.yaml')
+    """
+    return own(given) or shipped_files().get(_name(given), Path(given))
+
+
+def file_of(given: str | Path) -> Path:
+    """Return what ``located`` does, if it is a file.
+
+    Raises:
+        ScenarioError: nothing is there, or a folder.
+    """
+    found = located(given)
+    if os.path.isdir(found):  # noqa: PTH112 - as in is_there
+        hint = "give the path of a scenario file"
+        if hidden_by(given):
+            hint = f"{_name(given)}{SUFFIX} is the scenario that comes with fedchain"
+        raise refused(str(given), f"is a directory; {hint}")
+    if not is_there(found):
+        raise refused(str(given), f"no such file; {suggestion(given)}")
+    return found
+
+
+def own(given: str | Path) -> Path | None:
+    """Return the user's own file or folder that is meant; None where there is none."""
+    paths = [Path(given)]
+    if _name(given) == str(given):
+        paths.append(Path(f"{given}{SUFFIX}"))
+    return next((path for path in paths if is_there(path)), None)
+
+
+def hidden_by(given: str | Path) -> Path | None:
+    """Return the user's own file or folder that takes the place of a shipped scenario, if any."""
+    found, passed_over = own(given), shipped_files().get(_name(given))
+    if found is None or passed_over is None or found.samefile(passed_over):
+        return None
+    return found
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is a file or a folder of this name."""
+    return os.path.exists(path)  # noqa: PTH110 - False, no error, for a name that is too long
+
+
+def suggestion(given: str | Path) -> str:
+    """Say what may have been meant by a path or name that is not there.
+
+    >>> suggestion("frist_light")
+    'did you mean first_light, which comes with fedchain? fedchain scenarios lists all of these'
+    """
+    close = difflib.get_close_matches(Path(given).name.removesuffix(SUFFIX), shipped_files(), n=1)
+    if not close:
+        return "give the path of a scenario file, or a name that fedchain scenarios lists"
+    return (
+        f"did you mean {close[0]}, which comes with fedchain? fedchain scenarios lists all of these"
+    )
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the file of a shipped scenario and those that it extends, the nearest first."""
+    link = _values(path).get("extends")
+    return [path] if link is None else [path, *files_of(path.parent / link)]
+
+
+def description_of(path: Path) -> str:
+    """Return what a shipped scenario says of itself."""
+    return str(_values(path)["description"])
+
+
+def first_sentence(description: str) -> str:
+    """Return the first sentence of a description.
+
+    >>> first_sentence("Does .5 do? One wonders.")
+    'Does .5 do?'
+    """
+    return re.split(r"(?<=[.?!])\s", description, maxsplit=1)[0]
+
+
+def _values(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = read_yaml(read_text(path), path.name)[0].plain()
+    return values
+
+
+def _name(given: str | Path) -> str:
+    """Return the name that is given; of a path with folders nothing, for it is no name."""
+    text = str(given)
+    return text.removesuffix(SUFFIX) if Path(text).name == text else ""

@@ -1,0 +1,34 @@
+"""The examples that the help of every command ends with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import typer.main
+
+from fedchain.commands import assemble
+
+MARK = "Example: fedchain "
+
+
+def commands() -> dict[tuple[str, ...], Any]:
+    """Return every command by the words that call it, in the order of the help."""
+    return dict(_below(typer.main.get_command(assemble()), ()))
+
+
+def _below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _below(inner, (*words, name))
+
+
+def examples() -> dict[tuple[str, ...], str]:
+    """Return what a user would type, without ``fedchain``, by the words of the command."""
+    return {words: str(command.epilog).removeprefix(MARK) for words, command in commands().items()}
+
+
+def arguments(example: str) -> list[str]:
+    """Return the arguments of an example as a shell would pass them; patterns stay patterns."""
+    return shlex.split(example.partition(" > ")[0])
