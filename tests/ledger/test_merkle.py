@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from fedchain.ledger.merkle import InclusionProof, Tree, inclusion_path, root, root_from_path
 
-
 LEAVES = (
     "",
     "00",

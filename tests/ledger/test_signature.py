@@ -4,7 +4,6 @@ import pytest
 
 from fedchain.ledger.signature import public_key_of, sign, verify
 
-
 RFC_8032 = (
     (
         "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
