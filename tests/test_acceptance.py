@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from shared_data import PHOXI, beside_shared
 
 from fedchain import load, resume, run
 from fedchain.results import Run
@@ -19,7 +20,6 @@ from fedchain.studies.sweep import sweep
 
 pytestmark = pytest.mark.long
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-PHOXI = Path(__file__).parents[2] / "shared" / "data" / "phoxi"
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_digits_reach_their_accuracies_over_five_seeds(tmp_path):
     assert {path.suffix for path in (swept.folder / "tables").iterdir()} == {".csv", ".md", ".tex"}
 
 
-@pytest.mark.skipif(not PHOXI.is_dir(), reason="the real scans are not here")
+@beside_shared
 def test_real_scans_run_and_report_both_baselines(tmp_path):
     scenario = load(SCENARIOS / "real_scans.yaml", set={"task.path": str(PHOXI)})
     metrics = run(scenario, tmp_path).summary()["metrics"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from ledger_world import make_world
 from small_runs import forking, simulate, small
+from whole_numbers import WHOLE, whole_gradients, whole_numbers
 
-from fedchain.engines import Source
 from fedchain.ledger.block import Block, block_hash, header_prefix
 from fedchain.ledger.message import message_id
 from fedchain.ledger.state import State, hash_weights
@@ -24,12 +24,14 @@ from fedchain.timing import Stopwatch
 from fedchain.world import quorum_of, world_of
 
 WORLD = make_world()
+SPARE = {**WHOLE, "spare_releases": 12}
 
 
 @pytest.fixture(scope="module")
 def healed(tmp_path_factory):
-    made = simulate(forking(rounds=8), tmp_path_factory.mktemp("healed"))
-    made.records = list(made.simulation.rounds())
+    with whole_numbers():
+        made = simulate(forking(rounds=8, privacy=SPARE), tmp_path_factory.mktemp("healed"))
+        list(made.simulation.rounds())
     yield made
     made.close()
 
@@ -88,7 +90,7 @@ def test_every_block_that_any_node_accepted_is_on_disk(healed):
 
 
 def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
-    made = simulate(forking(), tmp_path)
+    made = simulate(forking(privacy=SPARE), tmp_path)
     drawn = []
     kind = type(made.world.mechanism)
     release = kind.release
@@ -99,7 +101,8 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
         return released
 
     monkeypatch.setattr(kind, "release", noted)
-    list(made.simulation.rounds())
+    with whole_numbers():
+        list(made.simulation.rounds())
     releases = sum(made.simulation.releases.values())
     # Forks have cost releases; who left a block before its gradient was done released nothing.
     assert len(drawn) >= releases > 12 * 10
@@ -111,21 +114,21 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
 
 
 def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_path):
-    scenario = forking(rounds=4, seed=5)
-    first = simulate(scenario, tmp_path)
-    told = list(first.simulation.rounds())
+    scenario = forking(rounds=4, privacy=SPARE)
+    with whole_numbers():
+        first = simulate(scenario, tmp_path)
+        told = list(first.simulation.rounds())
     carried = {m.public_key for block in first.store.blocks() for m in block.messages}
     first.close()
     asked = []
-    world = first.world
-    real = Source(world.scenario, world.mechanism, world.task).gradients
 
-    def noted(weights, holders, sampled):
+    def noted(weights, holders, _):
         asked.extend(holders)
-        return real(weights, holders, sampled)
+        return whole_gradients(weights, holders)
 
-    again = simulate(scenario, tmp_path, noted)
-    replayed = list(again.simulation.rounds())
+    with whole_numbers():
+        again = simulate(scenario, tmp_path, noted)
+        replayed = list(again.simulation.rounds())
     releases = sum(again.simulation.releases.values())
     assert len(asked) < releases / 2
     assert len(carried) > 0
@@ -137,9 +140,10 @@ def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_pat
 
 
 def forked(folder, wanted):
-    """Return the first run of three rounds whose forks are as wanted; which, the machine says."""
-    runs = (run(forking(rounds=3, seed=seed), folder, workers=1) for seed in range(2, 40))
-    return next(found for found in runs if wanted(found))
+    """Return the first run of three rounds whose forks are as wanted."""
+    with whole_numbers():
+        runs = (run(forking(3, privacy=SPARE, seed=s), folder, workers=1) for s in range(20))
+        return next(found for found in runs if wanted(found))
 
 
 def test_of_two_last_blocks_of_equal_work_ledger_and_manifest_name_the_same(tmp_path):

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from ledger_world import make_world, mined, step
 from small_runs import simulate, small
+from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.ledger.block import Block, Header, block_hash
 from fedchain.ledger.library import Library
@@ -31,6 +32,7 @@ from fedchain.nodes.identity import Identities
 from fedchain.nodes.light_client import Above, LightClient
 from fedchain.observer import Released
 from fedchain.randomness import digest
+from fedchain.results import RefusalRecord
 from fedchain.timing import Stopwatch
 from fedchain.world import MAX_AHEAD_MS, world_of
 
@@ -64,7 +66,7 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
     Args:
         silent: a holder that says nothing itself.
     """
-    made = simulate(small(ROUNDS, **{"attacks": [], **overrides}), folder)
+    made = simulate(small(ROUNDS, **{"attacks": [], "privacy": WHOLE, **overrides}), folder)
     for time_s, nodes, payload in sent:
         for node in nodes:
             made.simulation._delivery.queue.put(time_s, node, payload)
@@ -74,9 +76,16 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
     if silent is not None:
         made.simulation.seats[silent]._release = lambda *_: ()
     list(made.simulation.rounds())
-    reasons = [(said.node, said.reason) for _, said in made.simulation.incidents.new()]
+    told = [said for _, said in made.simulation.incidents.new()]
+    reasons = [(said.node, said.reason) for said in told if isinstance(said, RefusalRecord)]
     made.close()
     return Played(made.simulation, reasons)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alike_on_any_processor():
+    with whole_numbers():
+        yield
 
 
 @pytest.fixture(scope="module")

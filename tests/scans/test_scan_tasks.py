@@ -1,8 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from shared_data import PHOXI, beside_shared
 
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
@@ -14,7 +13,6 @@ from fedchain.scans.scan import erase
 from fedchain.scans.simulator.scanner import as_scan, simulate
 from fedchain.scans.simulator.scenes import site_of
 
-PHOXI = Path(__file__).parents[2] / ".." / "shared" / "data" / "phoxi"
 BASELINES = {"keep_everything", "morphology"}
 
 
@@ -238,7 +236,7 @@ def test_a_cleaned_scan_of_another_size_is_refused(folder, tmp_path):
         folder_task(tmp_path)
 
 
-@pytest.mark.skipif(not PHOXI.is_dir(), reason="needs ../shared/data/phoxi")
+@beside_shared
 def test_the_two_real_scans_make_a_task_beside_both_baselines():
     task = tasks.build(tasks.check({"kind": "scan_folder", "path": str(PHOXI)}), 4, 0)
     assert "held out: 006" in task.note

@@ -1,0 +1,39 @@
+"""Scans that may stand beside the repository, and the tests that need them.
+
+Their licence does not allow us to ship them. Everything else that a test needs is in ``tests/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+PHOXI = Path(__file__).parents[2] / "shared" / "data" / "phoxi"
+"""``../shared/data/phoxi``, seen from the root of the repository."""
+
+NEEDED = {
+    "scans/test_scan_formats.py::test_real_scans_hold_the_published_number_of_points": (
+        "the files of a real camera: our own writer makes no file with its quirks"
+    ),
+    "scans/test_scan_metrics.py::test_the_baselines_of_the_real_scans_are_the_published_ones": (
+        "published IoUs of masks that a person cleaned by hand"
+    ),
+    "scans/test_scan_tasks.py::test_the_two_real_scans_make_a_task_beside_both_baselines": (
+        "points, tiles and baselines of the task that `real_scans.yaml` makes of them"
+    ),
+    "test_acceptance.py::test_real_scans_run_and_report_both_baselines": (
+        "a whole run of `real_scans.yaml`"
+    ),
+}
+"""The tests that are skipped in a clone that stands alone, and what each takes from there."""
+
+
+def beside_shared(test: Test) -> Test:
+    """Mark a test that reads these scans; it is skipped where they are absent."""
+    absent = pytest.mark.skipif(not PHOXI.is_dir(), reason="needs ../shared/data/phoxi")
+    return pytest.mark.beside_shared(absent(test))

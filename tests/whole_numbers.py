@@ -1,0 +1,53 @@
+"""Runs whose every bit is the same on any processor: gradients and noise are whole numbers.
+
+The kernels that compute gradients, and the logarithm and the cosine that make noise, round in
+another way on another processor. Then messages and hashes differ, and with the hashes the forks,
+the releases that these cost, and who makes which block. Sums and products of small whole numbers
+are exact everywhere, in any order; what the ledger computes from them is exact by design. A test
+that needs a certain course of events takes its runs from here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from fedchain.learning.gradients import CohortGradients
+from fedchain.randomness import KeyStream, digest
+
+WHOLE = {"kind": "gaussian", "noise_multiplier": 2.0, "delta": 1e-3, "clip": 1.0, "unit": "holder"}
+"""A privacy block whose noise is twice the whole numbers below: of holders as wholes the scale does
+not depend on their records, and a multiplier that is given is not solved for."""
+
+
+def whole_gradients(weights: np.ndarray, holders: Sequence[int], *_: object) -> np.ndarray:
+    """Return gradients (len(holders), d) that agree but for a deviation of each holder's own."""
+    common, place = _between(9, weights.size, "common"), weights.tobytes()
+    own = [_between(2, weights.size, "own", holder, place) for holder in holders]
+    return np.float32(common + np.array(own))
+
+
+def whole_normals(keys: Sequence[bytes], count: int) -> np.ndarray:
+    """Return noise (len(keys), count) from -2 to 2 that only these keys give."""
+    rows = [KeyStream(key).words(count) % np.uint64(5) for key in keys]
+    return np.array(rows, dtype=np.float32).reshape(len(keys), count) - np.float32(2)
+
+
+@contextlib.contextmanager
+def whole_numbers() -> Iterator[None]:
+    """Let all holders of this process have whole gradients and draw whole noise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CohortGradients, "__call__", lambda _, *asked: whole_gradients(*asked))
+        gaussian = importlib.import_module("fedchain.privacy.mechanisms.gaussian")
+        patch.setattr(gaussian, "normals", whole_normals)
+        yield
+
+
+def _between(most: int, count: int, *names: str | int | bytes) -> np.ndarray:
+    """Return whole numbers (count,) from -most to most that only these names give."""
+    words = KeyStream(digest(0, *names)).words(count) % np.uint64(2 * most + 1)
+    return words.astype(np.int64) - most
