@@ -208,7 +208,7 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
             (ROWS, np.ones(2)),
             AGGREGATE
             + "def mine(rows, norms): return Aggregate(np.ones(3), norms, 0 * norms, ('', ''))",
-            "reasons: row 0 has the share 0: its reason must say why nothing was taken, got ''",
+            "reasons: row 0 has share 0: its reason must say why nothing was taken, got ''",
         ),
         (
             updates,

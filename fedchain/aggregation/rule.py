@@ -56,7 +56,7 @@ def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
     for row, (reason, share) in enumerate(zip(made.reasons, made.shares, strict=True)):
         if not isinstance(reason, str) or (share > 0) == (reason != ""):
             wanted = "must be empty" if share > 0 else "must say why nothing was taken"
-            return f"reasons: row {row} has the share {share:g}: its reason {wanted}, got {reason!r}"
+            return f"reasons: row {row} has share {share:g}: its reason {wanted}, got {reason!r}"
     return None
 
 
@@ -83,7 +83,7 @@ def equal_shares(used: Flags) -> Vector:
     >>> equal_shares(np.array([True, False, True])).tolist()
     [0.5, 0.0, 0.5]
     """
-    return used / max(np.count_nonzero(used), 1)
+    return used / max(int(np.count_nonzero(used)), 1)
 
 
 def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
