@@ -157,10 +157,14 @@ class Simulation:
 
     def _act(self, event: Event) -> None:
         """Let the node to which an event comes act on it."""
-        if event.to < len(self.compute):
-            sends = self.compute[event.to].receive(event.payload, event.time_s)
-            self._delivery.post(event.to, sends, event.time_s)
+        if event.to >= len(self.compute):
+            self._act_on_holder(event)
             return
+        sends = self.compute[event.to].receive(event.payload, event.time_s)
+        self._delivery.post(event.to, sends, event.time_s)
+
+    def _act_on_holder(self, event: Event) -> None:
+        """Let a holder take in a block, or release the gradient that it wanted to release."""
         seat = self.seats[event.to - len(self.compute)]
         if not isinstance(event.payload, Speak):
             self._plan(seat, seat.receive(event.payload), event.time_s)
