@@ -164,9 +164,8 @@ class Observer:
         name = self._reported[block.header.height]
         records = []
         for row, message in enumerate(block.messages):
-            used = bool(aggregate.used[row])
+            used, reason = bool(aggregate.used[row]), aggregate.reasons[row]
             released = self._released[message_id(message)]
-            reason = "" if used else "far from the sum"
             cosine = round(float(aggregate.cosines[row]), 9)
             records.append(_record(released, name, cosine, used, reason, late=False))
         for message in block.messages:

@@ -24,7 +24,7 @@ from fedchain.nodes.data_holder import BUDGET_SPENT
 from fedchain.nodes.hashing import hashing_words
 from fedchain.privacy.agreement import cross_checked
 from fedchain.registry import Part
-from fedchain.releases import Ask
+from fedchain.release_service import Ask
 from fedchain.results import (
     EVENTS,
     LEDGER,

@@ -1,19 +1,22 @@
-"""The run itself: nodes that act on events, and a record of every round.
+"""Simulation: one round after the other, from block to block.
 
-One round as a straight line: a block arrives at a holder, its light client accepts it; the
-cohort's private gradients are computed at w_t; noise, attack, normalise, quantise, sign; the
-network; the mempool of a compute node; quorum or deadline; the transition; proof of work; the
-block goes to all, and every full node recomputes it and appends it.
+One round as a straight line: a block arrives at a holder, whose light client accepts it
+(``_act``); the holder wants to speak (``_plan``); when its gradient is due (``_speak``), the
+release service computes the private gradients of the cohort at w_t, adds noise, normalises,
+quantises and signs (``_release``); the network carries the message to the mempool of a compute
+node; at the quorum's deadline the node aggregates, updates, does its work and sends the block;
+every full node recomputes it and appends it; the observer writes the round down (``rounds``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
+from fedchain.compute_setup import build_compute_nodes
 from fedchain.delivery import Delivery
 from fedchain.errors import LedgerError
 from fedchain.events import Event, Send
@@ -21,40 +24,28 @@ from fedchain.heads import Heads
 from fedchain.incidents import Incidents
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.block import Block, block_hash
-from fedchain.ledger.chain import KEPT_HEIGHTS, Chain
+from fedchain.ledger.chain import Chain
 from fedchain.ledger.library import sized
-from fedchain.ledger.mempool import Mempool
-from fedchain.ledger.message import Message, identity_of
+from fedchain.ledger.message import Message
 from fedchain.ledger.rules import chain_id_of, limits_of
-from fedchain.ledger.signature import public_key_of
 from fedchain.ledger.state import State
 from fedchain.ledger.store import Store
-from fedchain.ledger.work import work_of
-from fedchain.nodes.compute_node import ComputeNode, Effort
-from fedchain.nodes.data_holder import BUDGET_SPENT, DataHolder
-from fedchain.nodes.dishonest import Place, schedule_of
+from fedchain.nodes.attendance import Attendance
+from fedchain.nodes.data_holder import (
+    BUDGET_SPENT,
+    GRADIENT_S,
+    NO_DIRECTION,
+    TOO_FEW,
+    DataHolder,
+    Speak,
+)
 from fedchain.nodes.light_client import LightClient
 from fedchain.observer import Measure, Observer
-from fedchain.randomness import digest, uniforms
-from fedchain.releases import Ask, Releases
+from fedchain.release_service import Ask, ReleaseService
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
 from fedchain.world import World, deepest_fork
-
-
-class Node(Protocol):
-    """Whoever acts on events; it holds no clock and no reference to another node."""
-
-    @property
-    def node(self) -> int:
-        """Its number in the network."""
-
-    def start(self) -> list[Send]:
-        """Act on genesis."""
-
-    def receive(self, payload: object, now_s: float) -> list[Send]:
-        """Act on what arrives."""
 
 
 class Simulation:
@@ -80,18 +71,34 @@ class Simulation:
         self._steps = Steps(world.rules, watch, trust_user_parts=True)
         limits, threads = limits_of(world.rules), os.cpu_count() or 1
         self._library = sized(limits, store.state, store.block, threads)
-        self._releases = Releases(world, store, ask, self.state, self._library, watch)
+        self._releases = ReleaseService(
+            world=world,
+            store=store,
+            ask=ask,
+            state=self.state,
+            library=self._library,
+            watch=watch,
+        )
         self._breaks = world.scenario.gossip.breaks
         self._deepest = deepest_fork(world.scenario)
         self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
         self._delivery = Delivery(world, self._keep)
-        self.compute = tuple(self._compute_node(node) for node in world.compute)
+        self.compute = build_compute_nodes(
+            world=world,
+            steps=self._steps,
+            library=self._library,
+            recalled=self._recalled,
+            slowest_s=lambda: self._delivery.slowest_s,
+            watch=watch,
+        )
         """The compute nodes, with what they refused."""
         for node in self.compute:
             if node.schedule.hears_at_once:
                 self._delivery.listen(node.node)
-        self.seats = tuple(self._data_holder(seat) for seat in range(len(world.seats)))
+        self.seats = tuple(self._data_holder(node) for node in world.seats)
         """The data holders of a round, each on its seat."""
+        self.silent: dict[int, str] = {}
+        """Participants that did not speak when they should have, and the last reason why."""
         self.incidents = Incidents(self.compute)
         """What honest compute nodes held against others."""
         self.heads = Heads(self.compute)
@@ -126,18 +133,19 @@ class Simulation:
             The record of each round when the observer's chain reaches it, with the records of
             its messages; again for rounds that a reorganisation replaces.
         """
-        nodes: tuple[Node, ...] = (*self.compute, *self.seats)
-        for node in nodes:
+        for node in self.compute:
             self._delivery.post(node.node, node.start(), 0.0)
+        for seat in self.seats:
+            self._plan(seat, seat.start(), 0.0)
         while self._delivery.queue and not self._stopped:
-            now_s = self._play(nodes, self.chain)
+            now_s = self._play(self.chain)
             for block in self._observer.new_blocks():
                 yield from self._told()
                 record, measuring = self._observer.round_record(block, now_s)
                 self._untold = record, measuring, self._observer.message_records(block)
         yield from self._told()
 
-    def _play(self, nodes: Sequence[Node], chain: Chain) -> float:
+    def _play(self, chain: Chain) -> float:
         """Let nodes act until a chain has another head, or nothing is left; return when that is."""
         delivery, queue, head, now_s = self._delivery, self._delivery.queue, chain.head, 0.0
         with self._watch("network"):
@@ -146,11 +154,76 @@ class Simulation:
                 now_s = event.time_s
                 if self._breaks and (delivery.waits(event) or self._is_void(event)):
                     continue
-                sends = nodes[event.to].receive(event.payload, now_s)
-                delivery.post(event.to, sends, now_s)
+                self._act(event)
                 if self._breaks:
                     self.heads.look(event.to, now_s)
         return now_s
+
+    def _act(self, event: Event) -> None:
+        """Let the node to which an event comes act on it."""
+        if event.to >= len(self.compute):
+            self._act_on_holder(event)
+            return
+        sends = self.compute[event.to].receive(event.payload, event.time_s)
+        self._delivery.post(event.to, sends, event.time_s)
+
+    def _act_on_holder(self, event: Event) -> None:
+        """Let a holder take in a block, or release the gradient that it wanted to release."""
+        seat = self.seats[event.to - len(self.compute)]
+        if not isinstance(event.payload, Speak):
+            self._plan(seat, seat.receive(event.payload), event.time_s)
+        elif seat.still_wants(event.payload):
+            self._speak(seat, event.payload, event.time_s)
+
+    def _plan(self, seat: DataHolder, intent: Speak | None, now_s: float) -> None:
+        """Let the holder on a seat begin to compute the gradient that it wants to release."""
+        if intent is not None:
+            self._releases.begin(self._participant(seat, intent), intent.parent, intent.round)
+            self._delivery.queue.put(now_s + GRADIENT_S, seat.node, intent)
+
+    def _speak(self, seat: DataHolder, intent: Speak, now_s: float) -> None:
+        """Release the gradient of the participant on a seat, if its budget and its group allow."""
+        participant = self._participant(seat, intent)
+        if not self._releases.budget(participant).allows(intent.parent):
+            self.silent[participant] = BUDGET_SPENT
+            return
+        outcome = self._releases.attempt(participant, intent.parent, intent.round, intent.attempt)
+        if outcome.opens:
+            self._release(seat, participant, intent, now_s)
+        else:
+            self._retry(seat, participant, intent, outcome, now_s)
+
+    def _release(self, seat: DataHolder, participant: int, intent: Speak, now_s: float) -> None:
+        """Send the messages of a participant, and count them against its budget."""
+        parent = intent.parent
+        messages, released = self._releases.release(participant, parent, intent.round)
+        if not messages:
+            self.silent[participant] = NO_DIRECTION
+            return
+        self._releases.budget(participant).spend(parent)
+        self.fooled += any(parent in node.claims for node in self.compute)
+        for each in released:
+            self._observer.note(each)
+        sends = [Send(message, "compute") for message in messages]
+        self._delivery.post(seat.node, sends, now_s)
+
+    def _retry(
+        self, seat: DataHolder, participant: int, intent: Speak, failed: Attendance, now_s: float
+    ) -> None:
+        """Count an attempt that failed after its members had sent their shares; plan the next."""
+        if failed.counts:
+            budget = self._releases.budget(participant)
+            budget.spend(intent.parent + bytes([failed.number]))
+        if failed.again_s is None:
+            self.silent[participant] = TOO_FEW
+            return
+        again = replace(intent, attempt=failed.number + 1)
+        self._delivery.queue.put(now_s + failed.again_s, seat.node, again)
+
+    def _participant(self, seat: DataHolder, intent: Speak) -> int:
+        """Return the holder or group that sits on a seat in a round."""
+        place = seat.node - len(self.compute)
+        return self._world.sampling.holders_of(intent.round)[place]
 
     def _is_void(self, event: Event) -> bool:
         """Say whether a message has come, after an outage, when no block can carry it any more."""
@@ -186,16 +259,11 @@ class Simulation:
         return self._releases.counts
 
     @property
-    def silent(self) -> dict[int, str]:
-        """Holders that did not speak when they should have, and the last reason why."""
-        return {holder: why for seat in self.seats for holder, why in seat.silent.items()}
-
-    @property
     def _stopped(self) -> bool:
         """Whether a budget is spent that the run is to stop at."""
         if self._world.scenario.nodes.on_exhausted == "leave":
             return False
-        return any(BUDGET_SPENT in seat.silent.values() for seat in self.seats)
+        return BUDGET_SPENT in self.silent.values()
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
         name = block_hash(block.header)
@@ -217,61 +285,11 @@ class Simulation:
             raise LedgerError(f"block {block.hex()[:8]}: the state after it is gone")
         return state
 
-    def _compute_node(self, node: int) -> ComputeNode:
+    def _data_holder(self, node: int) -> DataHolder:
         world = self._world
-        keep = max(KEPT_HEIGHTS, self._deepest)
-        chain = Chain(world.genesis, world.state, world.rules, self._steps, self._library, keep)
-        pool = Mempool(world.rules, self._chain_id, chain.height_of, self._library)
-        tries_per_second = 1000.0 * work_of(world.work.bits) / world.work.interval_ms
-        effort = Effort(
-            deadline_s=world.scenario.ledger.deadline_s,
-            hashes_per_second=tries_per_second * world.scenario.nodes.shares[node],
-            expected=len(world.seats),
-            draw=uniforms(world.scenario.seed, "work", node),
-        )
-        return ComputeNode(
-            node,
-            self._address(node),
-            chain,
-            pool,
-            world.rules,
-            self._steps,
-            effort,
-            self._recalled,
-            self._watch,
-            schedule_of(world.scenario, node, lambda: self._place(node)),
-        )
-
-    def _place(self, node: int) -> Place:
-        """Return what a dishonest compute node knows."""
-        world = self._world
-        return Place(
-            node=node,
-            seed=world.scenario.seed,
-            quorum=world.rules.quorum,
-            shares=dict(zip(world.compute, world.scenario.nodes.shares, strict=True)),
-            makers={self._address(other): other for other in world.compute},
-            slowest_s=self._delivery.slowest_s,
-            key_of=lambda holder, round_: world.identities.of(holder, round_).public_key,
-        )
-
-    def _address(self, node: int) -> bytes:
-        """Return the name under which a compute node makes blocks."""
-        secret = digest(self._world.scenario.seed, "compute node", node)
-        return identity_of(public_key_of(secret))
-
-    def _data_holder(self, seat: int) -> DataHolder:
-        world = self._world
+        client = LightClient(world.genesis.header, world.work.kind, self._deepest)
         return DataHolder(
-            world.seats[seat],
-            LightClient(world.genesis.header, world.work.kind, self._deepest),
-            lambda round_: world.sampling.holders_of(round_)[seat],
-            self._releases.budget,
-            self._releases.begin,
-            self._releases.attend,
-            self._release,
-            world.scenario.rounds,
-            len(world.compute) - 1,
+            node=node, client=client, rounds=world.scenario.rounds, judges=len(world.compute) - 1
         )
 
     def _recalled(self, parent: bytes, address: bytes) -> Block | None:
@@ -280,11 +298,3 @@ class Simulation:
         if height is not None and height >= self._store.highest:
             return None
         return self._store.block_by(parent, address)
-
-    def _release(self, holder: int, parent: bytes, round_: int) -> tuple[Message, ...]:
-        messages, released = self._releases.of(holder, parent, round_)
-        if messages:
-            self.fooled += any(parent in node.claims for node in self.compute)
-        for each in released:
-            self._observer.note(each)
-        return messages

@@ -41,10 +41,10 @@ class Outcome:
     state: State
     """The state after the block."""
     aggregate: Aggregate
-    """Which messages were used, in order of message id, and their cosines."""
+    """The gradient, and what the rule took of each message, in order of message id."""
 
 
-_NOTHING = Aggregate(np.empty(0), np.empty(0, dtype=np.bool_), np.empty(0))
+_NOTHING = Aggregate(np.empty(0), np.empty(0), np.empty(0), ())
 
 
 def canonical_json(part: Part) -> str:

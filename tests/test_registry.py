@@ -182,14 +182,33 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
         (
             aggregations,
             (ROWS, np.ones(2)),
-            AGGREGATE + "def mine(rows, norms): return Aggregate(norms, norms > 0, norms)",
+            AGGREGATE + "def mine(rows, norms): return Aggregate(norms, norms, norms, ('',) * 2)",
             "gradient must be an array of float64 of shape (3,), got float64 of shape (2,)",
         ),
         (
             aggregations,
             (ROWS, np.ones(2)),
-            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, norms)",
-            "used must be an array of bool of shape (2,), got float64 of shape (2,)",
+            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, norms > 0, ())",
+            "shares must be an array of float64 of shape (2,), got bool of shape (2,)",
+        ),
+        (
+            aggregations,
+            (ROWS, np.ones(2)),
+            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, -norms, ())",
+            "shares must be numbers of 0 or more, got -1 among them",
+        ),
+        (
+            aggregations,
+            (ROWS, np.ones(2)),
+            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, norms, ())",
+            "reasons must be a tuple of 2 texts, got ()",
+        ),
+        (
+            aggregations,
+            (ROWS, np.ones(2)),
+            AGGREGATE
+            + "def mine(rows, norms): return Aggregate(np.ones(3), norms, 0 * norms, ('', ''))",
+            "reasons: row 0 has share 0: its reason must say why nothing was taken, got ''",
         ),
         (
             updates,

@@ -243,7 +243,7 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
             messages=carried[name],
         ),
     )
-    one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2))
+    one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2), reasons=("", ""))
     steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
     observer = Observer(chain, steps, lambda _: None, None, 1, {b"": 0}, Stopwatch(), 64)
     for holder, message in enumerate((first, second, third)):

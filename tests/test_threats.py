@@ -74,7 +74,8 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
             told = Released(0, message_id(payload), payload.parent, 1, 1.0, "outsider", 1, None)
             made.simulation._observer.note(told)
     if silent is not None:
-        made.simulation.seats[silent]._release = lambda *_: ()
+        service, release = made.simulation._releases, made.simulation._releases.release
+        service.release = lambda who, *at: ((), []) if who == silent else release(who, *at)
     list(made.simulation.rounds())
     told = [said for _, said in made.simulation.incidents.new()]
     reasons = [(said.node, said.reason) for said in told if isinstance(said, RefusalRecord)]

@@ -126,9 +126,9 @@ def test_a_rule_of_ones_own_gets_the_directions_as_one_matrix_if_it_asks(tmp_pat
         "from fedchain.aggregation import Aggregate, agreement_of, scaled\n"
         "def midrange(directions, norms, *, scale: str = 'restore'):\n"
         "    rows = np.asarray(directions) * scaled(norms, scale)[:, None]\n"
-        "    used = np.ones(len(norms), dtype=np.bool_)\n"
         "    middle = (rows.min(axis=0) + rows.max(axis=0)) / 2.0 / 2.0**20\n"
-        "    return Aggregate(middle, used, agreement_of(directions).cosines)\n"
+        "    shares, reasons = np.full(len(norms), 1 / len(norms)), ('',) * len(norms)\n"
+        "    return Aggregate(middle, agreement_of(directions).cosines, shares, reasons)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     messages = WORLD.messages(WORLD.chain_id, 1)

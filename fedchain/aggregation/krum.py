@@ -9,7 +9,15 @@ import numpy.typing as npt
 from pydantic import Field
 
 from fedchain.aggregation.agreement import Agreement
-from fedchain.aggregation.rule import Aggregate, Scale, aggregations, scaled, weighted_mean
+from fedchain.aggregation.rule import (
+    Aggregate,
+    Scale,
+    aggregations,
+    equal_shares,
+    reasons_for,
+    scaled,
+    weighted_mean,
+)
 from fedchain.arrays import Matrix, Vector
 from fedchain.directions import Directions, spread
 from fedchain.registry import AtMost
@@ -44,7 +52,8 @@ def krum(
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient, which rows it used, and their cosines with the sum.
+        The global gradient, the cosines of all rows with their sum, and the share 1/m of each
+        row that was chosen.
 
     Raises:
         ValueError: too few messages for f.
@@ -65,7 +74,9 @@ def krum(
     gradient = weighted_mean(directions, scaled(norms, scale), used)
     inner, squares = products.sum(axis=1), products.diagonal()
     agreement = Agreement(inner.astype(np.float64), squares.astype(np.float64))
-    return Aggregate(gradient, used, agreement.cosines)
+    shares = equal_shares(used)
+    reasons = reasons_for(shares, "far from its nearest neighbours")
+    return Aggregate(gradient, agreement.cosines, shares, reasons)
 
 
 def gram(directions: Directions) -> Whole:

@@ -8,7 +8,15 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.aggregation.agreement import agreement_of
-from fedchain.aggregation.rule import Aggregate, Scale, aggregations, scaled, weighted_mean
+from fedchain.aggregation.rule import (
+    Aggregate,
+    Scale,
+    aggregations,
+    equal_shares,
+    reasons_for,
+    scaled,
+    weighted_mean,
+)
 from fedchain.arrays import Vector
 from fedchain.directions import Directions
 from fedchain.registry import AtMost
@@ -37,7 +45,7 @@ def l_nearest(
             min(s_k, median s), which bounds what one sender can own.
 
     Returns:
-        The global gradient, which rows it used, and their cosines.
+        The global gradient, the cosines of all rows, and the share 1/l of each row in it.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -50,7 +58,8 @@ def l_nearest(
     used = np.zeros(len(norms), dtype=np.bool_)
     used[np.argsort(-agreement.projections, kind="stable")[:keep]] = True
     gradient = weighted_mean(directions, scaled(norms, scale), used)
-    return Aggregate(gradient, used, agreement.cosines)
+    shares = equal_shares(used)
+    return Aggregate(gradient, agreement.cosines, shares, reasons_for(shares, "far from the sum"))
 
 
 @aggregations
@@ -63,11 +72,13 @@ def mean(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> 
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient, with every row used.
+        The global gradient, with an equal share of every row.
 
     >>> mean(Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])).gradient.tolist()
     [1.0, 2.0]
     """
     used = np.ones(len(norms), dtype=np.bool_)
     gradient = weighted_mean(directions, scaled(norms, scale), used)
-    return Aggregate(gradient, used, agreement_of(directions).cosines)
+    return Aggregate(
+        gradient, agreement_of(directions).cosines, equal_shares(used), ("",) * len(used)
+    )

@@ -1,4 +1,4 @@
-"""What every aggregation rule returns, and how (16) scales and averages."""
+"""Aggregation rules: what each returns, and how (16) scales and averages."""
 
 from __future__ import annotations
 
@@ -20,23 +20,44 @@ STRIP = 32_768
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What a rule made of the gradients of one round."""
+    """The global gradient of one round, and how much of each message is in it."""
 
     gradient: Vector
     """The global gradient g, shape (d,)."""
-    used: Flags
-    """Which rows went into it, shape (n,)."""
     cosines: Vector
     """Cosine of each row with the sum direction (14), shape (n,)."""
+    shares: Vector
+    """How much of each row the rule took, 0 or more, shape (n,): 1/l each for a mean of l rows.
+
+    The shares leave out the norms s_k, by which a rule multiplies what it took.
+    """
+    reasons: tuple[str, ...]
+    """Why the rule took nothing of a row, n texts; empty where the share is above 0."""
+
+    @property
+    def used(self) -> Flags:
+        """Which rows have a share above 0, shape (n,)."""
+        return self.shares > 0
 
 
 def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
     rows, columns = len(directions), len(directions.integers[0])
-    return (
+    shape = (
         misshapen("gradient", made.gradient, (columns,), "float64")
-        or misshapen("used", made.used, (rows,), "bool")
         or misshapen("cosines", made.cosines, (rows,), "float64")
+        or misshapen("shares", made.shares, (rows,), "float64")
     )
+    if shape:
+        return shape
+    if not (np.isfinite(made.shares).all() and (made.shares >= 0).all()):
+        return f"shares must be numbers of 0 or more, got {made.shares.min():g} among them"
+    if not isinstance(made.reasons, tuple) or len(made.reasons) != rows:
+        return f"reasons must be a tuple of {rows} texts, got {made.reasons!r}"
+    for row, (reason, share) in enumerate(zip(made.reasons, made.shares, strict=True)):
+        if not isinstance(reason, str) or (share > 0) == (reason != ""):
+            wanted = "must be empty" if share > 0 else "must say why nothing was taken"
+            return f"reasons: row {row} has share {share:g}: its reason {wanted}, got {reason!r}"
+    return None
 
 
 aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate, _flaw)
@@ -54,6 +75,24 @@ def scaled(norms: Vector, scale: Scale) -> Vector:
     if scale == "median_clip":
         return np.minimum(norms, np.median(norms))
     return norms
+
+
+def equal_shares(used: Flags) -> Vector:
+    """Return 1/l for each of the l rows that a rule used, 0 for the others, shape (n,).
+
+    >>> equal_shares(np.array([True, False, True])).tolist()
+    [0.5, 0.0, 0.5]
+    """
+    return used / max(int(np.count_nonzero(used)), 1)
+
+
+def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
+    """Return the reason for every row whose share is 0, and no text for the others.
+
+    >>> reasons_for(np.array([0.5, 0.0, 0.5]), "far from the sum")
+    ('', 'far from the sum', '')
+    """
+    return tuple("" if share > 0 else reason for share in shares)
 
 
 def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vector:

@@ -61,7 +61,7 @@ class MessageRecord:
     used: bool
     """Whether the aggregation rule used it."""
     reason: str
-    """Why it was not used: ``far from the sum``, ``late``, or empty."""
+    """Why it was not used: ``late``, what the rule says, or empty."""
     epsilon: float | None
     """The holder's tight total after this release; None without a guarantee."""
     attack: str

@@ -22,7 +22,7 @@ from fedchain.registry import (
     within,
 )
 from fedchain.scenario.attacking import Misbehaving, attack_problems, check_attacks, family_of
-from fedchain.scenario.groups import group_problems
+from fedchain.scenario.group_problems import group_problems
 from fedchain.scenario.overriding import parse_path, put_all
 from fedchain.scenario.sections import (
     MAX_ASKED,

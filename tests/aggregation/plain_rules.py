@@ -69,15 +69,19 @@ def krum_scores(rows: list[list[int]], byzantine: int) -> list[int]:
     return scores
 
 
-def trimmed(rows: list[list[int]], factors: list[float], trim: int) -> tuple[list[float], set[int]]:
-    """Return the trimmed mean of every coordinate, and the rows that are within in some."""
-    means, used = [], set()
+def trimmed(
+    rows: list[list[int]], factors: list[float], trim: int
+) -> tuple[list[float], list[float]]:
+    """Return the trimmed mean of every coordinate, and each row's share in what was kept."""
+    means, taken = [], [0] * len(rows)
     for column in zip(*rows, strict=True):
         values = [entry * factor for entry, factor in zip(column, factors, strict=True)]
-        kept = sorted(values)[trim : len(values) - trim]
-        used |= {k for k, value in enumerate(values) if kept[0] <= value <= kept[-1]}
+        order = sorted(range(len(values)), key=values.__getitem__)[trim : len(values) - trim]
+        kept = [values[row] for row in order]
+        for row in order:
+            taken[row] += 1
         total = 0.0
         for value in kept:
             total += value
         means.append(total / len(kept) / 2.0**20)
-    return means, used
+    return means, [count / sum(taken) for count in taken]

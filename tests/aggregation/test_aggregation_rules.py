@@ -33,6 +33,13 @@ def test_every_rule_ignores_the_order_of_arrival_but_for_rounding(kind):
 
 
 @pytest.mark.parametrize("kind", aggregations.names())
+def test_the_shares_of_every_rule_add_up_to_one_and_those_of_nothing_have_a_reason(kind):
+    made = built(kind, Directions.of(some_rows(6)), np.linspace(1.0, 2.0, 20))
+    assert made.shares.sum() == pytest.approx(1)
+    assert [reason == "" for reason in made.reasons] == (made.shares > 0).tolist()
+
+
+@pytest.mark.parametrize("kind", aggregations.names())
 def test_no_rule_shows_how_many_threads_or_blocks_there_were(kind, monkeypatch):
     directions, norms = sent(some_rows(2, 20, 9000), storage="int16"), np.linspace(1.0, 2.0, 20)
     alone = built(kind, directions, norms)
@@ -42,7 +49,7 @@ def test_no_rule_shows_how_many_threads_or_blocks_there_were(kind, monkeypatch):
         monkeypatch.setattr(sharing, "BLOCK", block)
         shared = built(kind, directions, norms)
         assert shared.gradient.tobytes() == alone.gradient.tobytes()
-        assert shared.used.tobytes() == alone.used.tobytes()
+        assert shared.shares.tobytes() == alone.shares.tobytes()
         assert shared.cosines.tobytes() == alone.cosines.tobytes()
 
 

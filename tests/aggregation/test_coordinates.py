@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_rules import sent, some_rows, trimmed, whole
 
-from fedchain.aggregation import l_nearest, median, scaled, trimmed_mean
+from fedchain.aggregation import coordinates, l_nearest, median, scaled, trimmed_mean
 from fedchain.directions import Directions
 
 SCALES = st.sampled_from(["restore", "unit", "median_clip"])
@@ -21,10 +21,10 @@ def test_the_trimmed_mean_is_that_of_plain_floats(seed, count, trim, scale, stor
     trim = min(trim, (count - 1) // 2)
     directions = sent(some_rows(seed, count, 40), seed, storage)
     norms = np.random.default_rng(seed).lognormal(size=count)
-    means, used = trimmed(whole(directions), scaled(norms, scale).tolist(), trim)
+    means, shares = trimmed(whole(directions), scaled(norms, scale).tolist(), trim)
     got = trimmed_mean(directions, norms, trim=trim, scale=scale)
     assert got.gradient.tolist() == means
-    assert set(np.flatnonzero(got.used).tolist()) == used
+    assert got.shares.tolist() == shares
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -52,7 +52,26 @@ def test_a_row_that_is_always_at_an_end_is_not_used():
     norms[4] = 1e12
     got = trimmed_mean(Directions.of(rows + (rows == 0)), norms, trim=1)
     assert got.used.tolist() == [k != 4 for k in range(9)]
+    assert got.reasons[4] == "among the 1 smallest or largest values of every coordinate counted"
     assert np.abs(got.gradient).max() < 1
+
+
+def test_a_row_has_the_share_of_the_coordinates_in_which_it_is_the_median():
+    rows = Directions.of([[1, 1, 1, 9], [2, 2, 9, 5], [3, 9, 2, 1]])
+    got = median(rows, np.ones(3), scale="unit")
+    assert got.shares.tolist() == [0.0, 0.75, 0.25]
+    assert got.reasons == ("the median of no coordinate counted", "", "")
+
+
+def test_each_of_two_rows_in_the_middle_has_half_of_a_coordinate():
+    got = median(Directions.of([[1, 4], [2, 3], [3, 2], [4, 1]]), np.ones(4))
+    assert got.shares.tolist() == [0.0, 0.5, 0.5, 0.0]
+
+
+def test_shares_of_many_coordinates_are_counted_at_even_distances(monkeypatch):
+    monkeypatch.setattr(coordinates, "COUNTED", 2)
+    got = median(Directions.of([[1, 2, 2, 1], [2, 1, 1, 2], [9, 9, 9, 9]]), np.ones(3))
+    assert got.shares.tolist() == [0.5, 0.5, 0.0]  # of the columns 0 and 2
 
 
 def test_cosines_are_those_of_l_nearest():

@@ -10,9 +10,9 @@ from small_runs import forking, simulate, small
 from fedchain.learning.clipping import STABILISER
 from fedchain.learning.gradients import CohortGradients
 from fedchain.nodes.release import Occasion, private_releases
-from fedchain.privacy.clips import KEPT_PARENTS, Clips
 from fedchain.privacy.guarantee import guarantee
 from fedchain.privacy.mechanisms import clipped, gaussian, knorm, laplace, skellam
+from fedchain.release_service import KEPT_PARENTS, Clips
 
 FOLLOWING = {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0}
 

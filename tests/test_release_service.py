@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from fedchain.nodes.cohort import KEPT_PARENTS, Cohort
 from fedchain.nodes.identity import Identity
 from fedchain.nodes.release import Occasion
 from fedchain.nodes.speakers import Asked
+from fedchain.release_service import KEPT_PARENTS, Cohort
 
 
 def asked(holder: int, parent: bytes = b"ab") -> Asked:
