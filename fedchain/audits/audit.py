@@ -84,7 +84,7 @@ def audit(
     findings = read_findings(folder)
     for name in attacks:
         findings[name] = list(ATTACKS[name](subject))
-    ordered = {name: findings[name] for name in ATTACKS if name in findings}
+    ordered = {name: findings[name] for name in (*ATTACKS, *findings) if name in findings}
     return _written(folder, scenario, ordered)
 
 

@@ -187,16 +187,12 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
 def _checked(attacks: object) -> dict[str, list[Finding]]:
     if not isinstance(attacks, dict):
         raise ValueError("attacks must be a mapping")
-    found: dict[str, list[Finding]] = {}
-    for name, row in ROWS.items():
-        rows = attacks.get(name, [])
-        if not isinstance(rows, list):
-            raise ValueError(f"{name} must be a list")
-        for each in rows:
-            row.model_validate(each)
-        if rows:
-            found[name] = rows
-    return found
+    for name, rows in attacks.items():
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{name} must be a list of mappings")
+        for row in rows if name in ROWS else ():
+            ROWS[name].model_validate(row)
+    return {name: rows for name, rows in attacks.items() if rows}
 
 
 def violations(findings: Findings) -> list[Finding]:
@@ -206,7 +202,7 @@ def violations(findings: Findings) -> list[Finding]:
     [{'claimed': 4.0, 'lower_bound': 8.4}]
     """
     rows = [row for rows in findings.values() for row in rows]
-    held = [row for row in rows if row["claimed"] is not None and "lower_bound" in row]
+    held = [row for row in rows if row.get("claimed") is not None and "lower_bound" in row]
     return [row for row in held if row["lower_bound"] > row["claimed"]]
 
 
@@ -233,6 +229,7 @@ def audit_tables(findings: Findings) -> list[Table]:
             tuple(tuple(_cell(row[key]) for key in COLUMNS[name]) for row in rows),
         )
         for name, rows in findings.items()
+        if name in COLUMNS
     ]
 
 
