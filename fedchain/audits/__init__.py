@@ -1,6 +1,28 @@
 """Independent measurement of privacy: attacks on what runs publish, and what they prove."""
 
-from fedchain.audits.audit import ATTACKS, Audited, audit
-from fedchain.audits.subject import Choices
+import importlib
 
-__all__ = ["ATTACKS", "Audited", "Choices", "audit"]
+from fedchain.audits.audit import Audited, audit
+from fedchain.audits.record import AUDITS, Audit, AuditRow, BoundingRow, find_audit
+from fedchain.audits.releases import releases_of
+from fedchain.audits.subject import Choices, Subject, promise_of
+from fedchain.results.findings import Finding
+
+__all__ = [
+    "AUDITS",
+    "Audit",
+    "AuditRow",
+    "Audited",
+    "BoundingRow",
+    "Choices",
+    "Finding",
+    "Subject",
+    "audit",
+    "find_audit",
+    "promise_of",
+    "releases_of",
+]
+
+# Each file registers its audit; audit.json lists them in this order, the first is the default.
+for _file in ("canaries", "one_run", "membership", "inversion", "linkability"):
+    importlib.import_module(f"{__name__}.{_file}")

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedchain.audits.canaries import canary_findings, one_run_findings
-from fedchain.audits.inversion import inversion_findings
-from fedchain.audits.linkability import linkability_findings
-from fedchain.audits.membership import membership_findings
+from fedchain.audits.record import AUDITS, carry_out, find_audit
+from fedchain.audits.statement import Known, audit_figures, violations
 from fedchain.audits.subject import Choices, Progress, Subject
 from fedchain.errors import RunRefused
 from fedchain.results import OVER, Run, write_whole
+from fedchain.results.findings import (
+    AUDIT,
+    FORMAT,
+    Finding,
+    Findings,
+    check_findings,
+    read_findings,
+)
 from fedchain.scenario import Scenario, digest, run_name
 from fedchain.statements import as_json
-from fedchain.studies.audited import AUDIT, FORMAT, Finding, Findings, read_findings, violations
-from fedchain.studies.figures.audits import audit_figures
-from fedchain.studies.figures.style import render
-
-ATTACKS: dict[str, Callable[[Subject], Iterator[Finding]]] = {
-    "canaries": canary_findings,
-    "one-run": one_run_findings,
-    "membership": membership_findings,
-    "inversion": inversion_findings,
-    "linkability": linkability_findings,
-}
-"""Every attack by its name, the first the default: one finding a claim, or several."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ def audit(
 
     Args:
         target: what is audited.
-        attacks: names of ``ATTACKS``.
+        attacks: names of audits, or ``module:object`` for an audit of your own.
         out: folder of the audits of scenarios.
         choices: claims, runs, canaries, confidence.
         progress: told of (what is done, steps done, steps in all).
@@ -68,12 +62,10 @@ def audit(
     Raises:
         ScenarioError: the scenario promises nothing, or an attack does not fit it.
         RunError: the run is not over, its directions are gone, or a folder cannot be written.
-        ValueError: no such attack.
+        PartError: an audit of the user's own fails.
+        ValueError: no such audit.
     """
-    unknown = [name for name in attacks if name not in ATTACKS]
-    if unknown:
-        allowed = ", ".join(ATTACKS)
-        raise ValueError(f"attack: {', '.join(unknown)} is not one; allowed are {allowed}")
+    asked = {name: find_audit(name) for name in attacks}
     if isinstance(target, Run):
         if target.manifest["status"] not in OVER:
             raise RunRefused(f"{target.folder}: is not finished; an audit reads all of a run")
@@ -82,13 +74,17 @@ def audit(
         folder, scenario, done = Path(out) / run_name(target), target, None
     subject = Subject(scenario, done, folder / "audit", choices, progress)
     findings = read_findings(folder)
-    for name in attacks:
-        findings[name] = list(ATTACKS[name](subject))
-    ordered = {name: findings[name] for name in ATTACKS if name in findings}
-    return _written(folder, scenario, ordered)
+    kept = {name: each.row for name, each in AUDITS.items() if name not in asked}
+    check_findings(folder, findings, kept)
+    for name, each in asked.items():
+        findings[name] = carry_out(name, each, subject)
+    ordered = {name: findings[name] for name in (*AUDITS, *findings) if name in findings}
+    return _written(folder, scenario, ordered, AUDITS | asked)
 
 
-def _written(folder: Path, scenario: Scenario, findings: Findings) -> Audited:
+def _written(folder: Path, scenario: Scenario, findings: Findings, known: Known) -> Audited:
+    from fedchain.studies.figures.style import render
+
     statement = {
         "format": FORMAT,
         "name": scenario.name,
@@ -98,7 +94,7 @@ def _written(folder: Path, scenario: Scenario, findings: Findings) -> Audited:
     }
     files = [folder / AUDIT]
     write_whole(files[0], as_json(statement))
-    for drawing in audit_figures(findings):
+    for drawing in audit_figures(findings, known):
         for kind in ("pdf", "png"):
             files.append(folder / "figures" / f"{drawing.name}.{kind}")
             write_whole(files[-1], render(drawing, kind))

@@ -9,19 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fedchain.arrays import Flags, Matrix
-from fedchain.audits.bounds import Bound, Law, Trials, guessed, lower_bound
+from fedchain.audits.bounds import Bound, Law, Trials, lower_bound
+from fedchain.audits.record import Audit, BoundingRow, register
 from fedchain.audits.releases import Released, releases_of
 from fedchain.audits.subject import Subject, changed, promise_of
 from fedchain.errors import Problem, RunRefused, ScenarioError
 from fedchain.learning.canaries import axes_of, inside_of
 from fedchain.ledger.store import Store
 from fedchain.results import LEDGER, Run
+from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
+
+
+class CanaryRow(BoundingRow):
+    """What the canaries of a claim prove."""
+
+    false_positive: float
+    """Upper end of the share of canaries that are out and were guessed to be in."""
+    false_negative: float
+    """Upper end of the share of canaries that are in and were guessed to be out."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ def with_canaries(scenario: Scenario, each: int) -> Scenario:
     return changed(scenario, {"task": {"kind": "canaries", "each": each}})
 
 
-def canary_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+def canary_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claim, the lower bound that the canaries of all its runs prove.
 
     Args:
@@ -67,7 +77,7 @@ def canary_findings(subject: Subject) -> Iterator[dict[str, Any]]:
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
         made = [subject.run(each) for each in subject.seeded(scenario)]
-        epsilon, delta = _promised(made[0])
+        epsilon, delta = promised(made[0])
         scores = [scores_of(seen_in(run)) for run in made]
         pooled = {
             name: Trials(
@@ -82,31 +92,12 @@ def canary_findings(subject: Subject) -> Iterator[dict[str, Any]]:
         yield {"claimed": epsilon, "runs": [str(run.folder) for run in made], **told(bound)}
 
 
-def one_run_findings(subject: Subject) -> Iterator[dict[str, Any]]:
-    """Yield, for every claim and run, what the canaries of that run alone prove.
+def promised(made: Run) -> tuple[float, float]:
+    """Return the epsilon and delta that a run claims.
 
-    Of a tenth of the canaries it is guessed whether they are in: half of them those with the
-    largest scores, half those with the least. The bound holds for any mechanism.
-
-    Args:
-        subject: what is audited.
+    Raises:
+        ScenarioError: it claims no finite epsilon.
     """
-    for claim in subject.claims():
-        scenario = with_canaries(claim, subject.choices.canaries)
-        for made in map(subject.run, subject.seeded(scenario)):
-            epsilon, delta = _promised(made)
-            trials = scores_of(seen_in(made))["sum"]
-            yield {
-                "claimed": epsilon,
-                "delta": delta,
-                "runs": [str(made.folder)],
-                "confidence": subject.choices.confidence,
-                "trials": len(trials.scores),
-                **guessed(trials, delta, subject.choices.confidence),
-            }
-
-
-def _promised(made: Run) -> tuple[float, float]:
     promise = promise_of(made)
     if promise.epsilon is None:
         text = "promises no finite epsilon; an audit holds what is measured against a promise"
@@ -114,7 +105,7 @@ def _promised(made: Run) -> tuple[float, float]:
     return promise.epsilon, promise.delta
 
 
-def told(bound: Bound) -> dict[str, Any]:
+def told(bound: Bound) -> Finding:
     """Return a bound as a row of ``audit.json``."""
     return {
         "lower_bound": bound.epsilon,
@@ -210,3 +201,20 @@ def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
         others.append((each.signs * (each.pulls - mean)).sum(axis=0))
     named = {"sum": sums, "changes": changes, "others": others}
     return {name: Trials(np.concatenate(rows), inside) for name, rows in named.items()}
+
+
+register(
+    Audit(
+        name="canaries",
+        attack=canary_findings,
+        row=CanaryRow,
+        columns={
+            "claimed": "ε claimed",
+            "lower_bound": "ε measured, at least",
+            "delta": "δ",
+            "trials": "trials judged",
+            "false_positive": "false positives, at most",
+            "false_negative": "false negatives, at most",
+        },
+    )
+)

@@ -8,15 +8,27 @@ the message points. A failure is no evidence of privacy: another attack may do b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from fedchain.arrays import Vector
-from fedchain.audits.pictures import Pictures, matched, mean_psnr, mean_ssim, shown
+from fedchain.audits.pictures import (
+    PICTURED,
+    Pictures,
+    PictureStrips,
+    ValueRange,
+    draw_strip,
+    matched,
+    mean_psnr,
+    mean_ssim,
+    shown,
+)
+from fedchain.audits.record import Audit, AuditRow, register
 from fedchain.audits.releases import releases_of
 from fedchain.audits.subject import Subject, changed, noise_of
 from fedchain.errors import Problem, ScenarioError
@@ -26,12 +38,14 @@ from fedchain.ledger.block import block_hash
 from fedchain.ledger.store import Store
 from fedchain.randomness import stream
 from fedchain.results import LEDGER, Run
+from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
-from fedchain.studies.audited import PICTURED
 from fedchain.world import sampling_of
 
 if TYPE_CHECKING:
     import torch
+
+    from fedchain.studies.figures.style import Drawing
 
 VICTIMS = 4
 """Holders that are attacked."""
@@ -39,6 +53,23 @@ STEPS, STEP = 2000, 0.1
 """Steps of signed Adam, and the first one's size in ranges of the inputs; it falls to nothing."""
 SMOOTHNESS = 1e-3
 """Weight of the total variation beside the cosine."""
+
+
+class InversionRow(AuditRow):
+    """How near reconstructed records come to the true ones."""
+
+    psnr: float
+    """Peak signal-to-noise ratio of what was reconstructed, dB."""
+    psnr_prior: float
+    """Of the guess without any gradient, dB."""
+    ssim: float
+    """Structural similarity of what was reconstructed, at most 1."""
+    ssim_prior: float
+    """Of the guess without any gradient."""
+    range: ValueRange
+    """Least and largest value of an input."""
+    pictures: Annotated[PictureStrips, Field(repr=False)]
+    """Of the first records."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +84,7 @@ class Public:
     """Targets to the best guess without any gradient: the mean held-out picture of the class."""
 
 
-def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+def inversion_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claim, how near reconstructed records come to the true ones.
 
     Each holder keeps a few of its records, and one round is run with the noise that the scenario
@@ -78,11 +109,9 @@ def inversion_findings(subject: Subject) -> Iterator[dict[str, Any]]:
         public = known_of(task)
         run = subject.run(scenario)
         pairs: list[tuple[Pictures, Pictures, Pictures]] = []
-        published = directions_of(run)
-        for holder, direction in published.items():
+        weights, tell = first_weights(run), subject.progress
+        for holder, direction in directions_of(run).items():
             own = task.holders[holder]
-            weights = first_weights(run)
-            tell = subject.progress
             found = inverted(task, own.targets, direction, weights, public, holder, tell)
             truth, prior = own.inputs.astype(np.float64), public.guess(own.targets)
             pairs.append((truth, matched(truth, found), matched(truth, prior)))
@@ -123,13 +152,8 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
     if task.held_out.inputs.ndim not in (3, 4):
         text = f"{scenario.task.kind}: its records are no pictures; inversion looks for pictures"
         raise ScenarioError([Problem(("task",), text)])
-    few = {
-        "kind": "subset",
-        "of": scenario.task.plain(),
-        "data_seed": scenario.seed,
-        "records": records,
-    }
-    values: dict[str, Any] = {"task": few, "rounds": 1, "attacks": []}
+    few = {"of": scenario.task.plain(), "data_seed": scenario.seed, "records": records}
+    values: dict[str, Any] = {"task": {"kind": "subset", **few}, "rounds": 1, "attacks": []}
     if "noise_multiplier" in scenario.privacy.parameters:
         noise = noise_of(scenario).noise_multiplier
         kept = {**scenario.privacy.plain(), "spare_releases": 0}
@@ -227,3 +251,46 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
     right = (pictures[..., :, 1:] - pictures[..., :, :-1]).abs().mean()
     total: torch.Tensor = down + right
     return total
+
+
+def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
+    """Draw the true records, the guess without a gradient, and what each claim's gradients gave."""
+    from matplotlib.figure import Figure
+
+    from fedchain.studies.figures.style import WIDTH_IN, finished, styled
+
+    first = rows[0]
+    strips = [("truth", first, first.pictures.truth), ("public mean", first, first.pictures.prior)]
+    strips += [(row.claim, row, row.pictures.found) for row in rows]
+    columns = min(PICTURED, len(first.pictures.truth))
+    with styled():
+        size = WIDTH_IN / (columns + 1)
+        figure = Figure(figsize=(WIDTH_IN, size * len(strips)), layout="constrained")
+        grid = figure.subplots(len(strips), columns, squeeze=False)
+        for line, (words, row, strip) in zip(grid, strips, strict=True):
+            draw_strip(line, strip, row.range)
+            line[0].set_ylabel(words, rotation=0, ha="right", va="center")
+    caption = (
+        "Records as the model is given them, the mean public picture of their class, and what an "
+        "attacker makes of the published direction of one round (gradient inversion). That this "
+        "attack fails does not prove that the directions give nothing."
+    )
+    return finished("reconstructed_pictures", caption, figure)
+
+
+register(
+    Audit(
+        name="inversion",
+        attack=inversion_findings,
+        row=InversionRow,
+        columns={
+            "claimed": "ε claimed",
+            "trials": "records",
+            "psnr": "PSNR, dB",
+            "psnr_prior": "without gradient",
+            "ssim": "SSIM",
+            "ssim_prior": "without gradient",
+        },
+        figure=reconstructed_pictures,
+    )
+)

@@ -7,24 +7,45 @@ how well holders are told apart: what is measured here stands beside no claim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import Field
 
 from fedchain.arrays import Flags, Matrix
 from fedchain.audits.bounds import auc
+from fedchain.audits.record import Audit, AuditRow, Label, register
 from fedchain.audits.releases import Released, releases_of
 from fedchain.audits.subject import Subject, promise_of
 from fedchain.errors import RunRefused
 from fedchain.results import Run
+from fedchain.results.findings import Finding
 from fedchain.studies.statistics import interval
+
+if TYPE_CHECKING:
+    from fedchain.studies.figures.style import Drawing
 
 Round = list[Released]
 """What was published in one round, a message of each holder."""
 Likeness = Callable[[Round, Round], Matrix]
 """Two rounds to how alike each two of their messages are, (messages, messages)."""
+
+
+class LinkabilityRow(AuditRow):
+    """How well one likeness links the messages of a run."""
+
+    likeness: Label
+    """What is compared, of ``LIKENESSES``."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    """Of the interval over the rounds."""
+    rounds: int
+    """Rounds that were compared."""
+    auc: float
+    """Mean chance that two messages of one holder are more alike than two of different ones."""
+    auc_half: Annotated[float, Field(ge=0)] | None
+    """Half of its interval; None: two rounds have none."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +58,7 @@ class Link:
     """Pairs of messages of the same holder."""
 
 
-def linkability_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+def linkability_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claim and likeness, how well messages of two rounds are linked.
 
     For each two rounds that follow each other, the chance (AUC) that two messages of one holder
@@ -134,3 +155,53 @@ def _same(first: Round, second: Round) -> Flags:
 def _unit(messages: Round) -> Matrix:
     rows = np.stack([released.message.direction.astype(np.float64) for released in messages])
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:
+    """Draw how well messages of one holder are linked, by what is compared."""
+    from fedchain.studies.figures.style import GREY, axes, finished, legend_below, sign_of, styled
+
+    claims = {row.claimed: row.claim for row in rows}
+    names = list(dict.fromkeys(row.likeness for row in rows))
+    with styled():
+        figure, ax = axes(2.4)
+        ax.axhline(0.5, color=GREY, linestyle=":", label="guessing")
+        for style, name in enumerate(names):
+            those, sign = [row for row in rows if row.likeness == name], sign_of(style, style)
+            ax.errorbar(
+                [list(claims).index(row.claimed) + 0.14 * (style - 1) for row in those],
+                [row.auc for row in those],
+                [row.auc_half or 0.0 for row in those],
+                fmt=sign.marker,
+                color=sign.colour,
+                elinewidth=0.8,
+                capsize=1.5,
+                label=name,
+            )
+        ax.set_xticks(range(len(claims)), list(claims.values()))
+        ax.set(xlim=(-0.6, len(claims) - 0.4), ylim=(0.3, 1.03), ylabel="AUC of linking")
+        legend_below(figure, 2)
+    caption = (
+        "How well two messages under different pseudonyms, one round apart, are known for the same "
+        "holder's: by the cosine of their directions, their norms, and the numbers of records that "
+        f"they declare. Means over rounds, with {rows[0].confidence:.0%} intervals."
+    )
+    return finished("linked_messages", caption, figure)
+
+
+register(
+    Audit(
+        name="linkability",
+        attack=linkability_findings,
+        row=LinkabilityRow,
+        columns={
+            "likeness": "compared",
+            "claimed": "ε claimed",
+            "auc": "AUC of linking",
+            "auc_half": "±",
+            "trials": "pairs",
+            "rounds": "rounds",
+        },
+        figure=linked_messages,
+    )
+)

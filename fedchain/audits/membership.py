@@ -8,14 +8,16 @@ took part. What is attacked is the model in the last block, by the loss of every
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.audits.bounds import Trials, auc, guessed, upper_rate
+from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, register
 from fedchain.audits.subject import Subject, changed, promise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import PIECE
@@ -24,8 +26,12 @@ from fedchain.learning.task import Records, Task, tasks
 from fedchain.learning.weights import load_weights
 from fedchain.ledger.store import Store
 from fedchain.results import LEDGER, Run
+from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
 from fedchain.transition import model_of
+
+if TYPE_CHECKING:
+    from fedchain.studies.figures.style import Drawing
 
 RUNS = 16
 """Runs of a claim, if the user asks for no other number."""
@@ -35,6 +41,39 @@ CURVE = tuple(float(f"{10 ** (-3 + step / 8):.4g}") for step in range(25))
 """False positives at which the figure has a point: 0.001 to 1."""
 LEAST_SPREAD = 1e-6
 """Added to the spread of scores, which may be 0 where there is no noise."""
+
+
+class TruePositives(BaseModel):
+    """Members that are found at one share of false ones.
+
+    >>> print(TruePositives(false_positives=0.01, share=0.02, ceiling=0.5))
+    2.00% at 1.0%, ≤ 50.00%
+    """
+
+    model_config = ROW_CONFIG
+    false_positives: Annotated[float, Field(gt=0, le=1)]
+    """Share of the others that are taken for members."""
+    share: float
+    """Share of the members that are found."""
+    ceiling: float
+    """Largest share that the claim allows."""
+
+    def __str__(self) -> str:
+        """Say all three."""
+        return f"{self.share:.2%} at {self.false_positives:.1%}, ≤ {self.ceiling:.2%}"
+
+
+class MembershipRow(BoundingRow):
+    """How well one attack tells members from others."""
+
+    attack: Label
+    """``loss`` or ``lira``."""
+    auc: float
+    """Chance that a member's score is above another record's."""
+    true_positives: list[TruePositives]
+    """At ``RATES``."""
+    curve: Annotated[list[TruePositives], Field(min_length=1)]
+    """At the points of the figure."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +86,7 @@ class Shadows:
     """Whether the record took part, (runs, records)."""
 
 
-def membership_findings(subject: Subject) -> Iterator[dict[str, Any]]:
+def membership_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claim, how well two attacks tell members from others.
 
     ``loss`` calls a member whoever has a small loss, ``lira`` compares the score with those of
@@ -201,3 +240,51 @@ def true_positives(
     share = found / len(inside)
     high = float(upper_rate(found, len(inside), (1 - confidence) / 2))
     return {"false_positives": rate, "share": share, "share_high": high, "ceiling": ceiling}
+
+
+def found_members(rows: Sequence[MembershipRow]) -> Drawing:
+    """Draw the members that are found against the others that are taken for members."""
+    from fedchain.studies.figures import style
+
+    claims = list(dict.fromkeys(row.claimed for row in rows))
+    with style.styled():
+        figure, ax = style.axes(3.0)
+        rates = [point.false_positives for point in rows[0].curve]
+        ax.plot(rates, rates, color=style.GREY, linestyle=":", label="guessing")
+        for row in rows:
+            colour = style.sign_of(claims.index(row.claimed), 0).colour
+            line = style.LINES[0] if row.attack == "lira" else style.LINES[1]
+            at = [point.false_positives for point in row.curve]
+            shares = [point.share or np.nan for point in row.curve]
+            ax.plot(at, shares, color=colour, linestyle=line, label=f"{row.attack}, {row.claim}")
+            if row.attack == "lira" and row.claimed is not None:
+                ceiling = [point.ceiling for point in row.curve]
+                words = f"ceiling, {row.claim}"
+                ax.plot(at, ceiling, color=colour, linestyle=style.LINES[3], label=words)
+        ax.set(xscale="log", yscale="log", xlim=(rates[0], 1), ylim=(rates[0] / 2, 1.2))
+        ax.set(xlabel="false positives", ylabel="true positives")
+        style.legend_below(figure, 2)
+    caption = (
+        "Membership inference: the share of records that took part and are found out, against the "
+        "share of those that did not and are taken for members. Whatever the attack, ε and δ allow "
+        f"no more than the ceiling, e^ε FPR + δ. {rows[0].trials:,} trials of each attack."
+    )
+    return style.finished("membership", caption, figure)
+
+
+register(
+    Audit(
+        name="membership",
+        attack=membership_findings,
+        row=MembershipRow,
+        columns={
+            "attack": "attack",
+            "claimed": "ε claimed",
+            "lower_bound": "ε measured, at least",
+            "auc": "AUC",
+            "true_positives": "true positives at false ones, ceiling",
+            "trials": "trials",
+        },
+        figure=found_members,
+    )
+)

@@ -1,14 +1,56 @@
-"""How near pictures are to the true ones."""
+"""Pictures of records: how near they are to the true ones, and how they are kept and drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
 import numpy as np
 import numpy.typing as npt
+from pydantic import AfterValidator, BaseModel, Field
+
+from fedchain.audits.record import ROW_CONFIG
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Pictures = npt.NDArray[np.float64]
 """Inputs of records, (n, height, width) or (n, channels, height, width)."""
 WINDOW = 7
 """Side of the windows of structural similarity, pixels."""
+PICTURED = 8
+"""Most records whose pictures are kept of a finding, and drawn."""
+
+
+def _even(pictures: list[list[list[float]]]) -> list[list[list[float]]]:
+    rows = [row for picture in pictures for row in picture]
+    if not all(pictures) or len({len(row) for row in rows}) != 1 or not rows[0]:
+        raise ValueError("pictures must have rows of one length, one or more")
+    return pictures
+
+
+def _rising(ends: list[float]) -> list[float]:
+    if ends[0] >= ends[1]:
+        raise ValueError("range must be the least and the largest value")
+    return ends
+
+
+ValueRange = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+"""Least and largest value of a picture."""
+PictureStrip = Annotated[list[list[list[float]]], Field(min_length=1), AfterValidator(_even)]
+"""Pictures of records as lists of rows of values."""
+
+
+class PictureStrips(BaseModel):
+    """Pictures of the same records."""
+
+    model_config = ROW_CONFIG
+    truth: PictureStrip
+    """As the model is given them."""
+    prior: PictureStrip
+    """The best guess without any gradient."""
+    found: PictureStrip
+    """What was reconstructed."""
 
 
 def matched(truth: Pictures, found: Pictures) -> Pictures:
@@ -72,3 +114,19 @@ def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
 def shown(pictures: Pictures) -> npt.NDArray[np.float64]:
     """Return the pictures of a figure: of several channels the first, (n, height, width)."""
     return np.round(pictures if pictures.ndim == 3 else pictures[:, 0], 4)
+
+
+def draw_strip(line: Sequence[Axes], pictures: Sequence[Any], bounds: Sequence[float]) -> None:
+    """Draw pictures side by side, one on each axes.
+
+    Args:
+        line: the axes; pictures beyond their number are left out.
+        pictures: rows of values.
+        bounds: the values that are black and white.
+    """
+    for ax, picture in zip(line, pictures, strict=False):
+        ax.imshow(picture, cmap="gray", vmin=bounds[0], vmax=bounds[1], interpolation="nearest")
+        ax.set(xticks=(), yticks=())
+        ax.grid(visible=False)
+        for spine in ax.spines.values():
+            spine.set_visible(False)

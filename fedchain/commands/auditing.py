@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -26,7 +26,7 @@ from fedchain.commands.ledgers import refuse
 from fedchain.commands.shipped import announce
 
 if TYPE_CHECKING:
-    from fedchain.audits import Audited
+    from fedchain.audits import Audit, Audited
     from fedchain.audits.subject import Progress
     from fedchain.results import Run
     from fedchain.scenario import Scenario
@@ -49,7 +49,8 @@ def audit(
     attack: Annotated[
         str,
         typer.Option(
-            help="What to try, with commas: canaries, one-run, membership, inversion, linkability."
+            metavar="AUDIT,..",
+            help="What to try: audits of docs/audits.md, or of your own (module:object).",
         ),
     ] = "canaries",
     epsilon: Annotated[
@@ -66,7 +67,9 @@ def audit(
     runs: Annotated[
         int | None,
         typer.Option(
-            min=1, max=1000, help="Runs of each claim, seed after seed; default: 1, membership 16."
+            min=1,
+            max=1000,
+            help="Runs of each claim, seed after seed; default: as many as the audit needs.",
         ),
     ] = None,
     confidence: Annotated[
@@ -81,23 +84,30 @@ def audit(
     form: FormatOption = Format.rich,
 ) -> None:
     """Attack what a run publishes, and hold what that proves against what it claims."""
-    from fedchain.audits import ATTACKS, Choices
+    from fedchain.audits import Choices
     from fedchain.audits import audit as audit_it
 
-    names, claims = _listed(attack), _numbers(epsilon)
-    if unknown := [name or "an empty name" for name in names if name not in ATTACKS]:
-        refuse(f"--attack: {', '.join(unknown)} is not one; allowed are {', '.join(ATTACKS)}")
+    audits = _audits(attack)
+    choices = Choices(_numbers(epsilon), runs, canaries, records, confidence, workers)
     subject = _subject(target, set_ or [], seed)
-    choices = Choices(claims, runs, canaries, records, confidence, workers)
     try:
         with _progress(form) as progress:
-            found = audit_it(subject, names, out, choices, progress)
+            found = audit_it(subject, list(audits), out, choices, progress)
     except KeyboardInterrupt:
         typer.echo("interrupted; everything is saved: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _tell(found, names, form)
+    _tell(found, audits, form)
     if found.violations:
         raise typer.Exit(VIOLATED)
+
+
+def _audits(attack: str) -> dict[str, Audit[Any]]:
+    from fedchain.audits import find_audit
+
+    try:
+        return {name: find_audit(name) for name in _listed(attack)}
+    except ValueError as error:
+        refuse(f"--attack: {error}")
 
 
 def _subject(target: str, set_: Sequence[str], seed: int | None) -> Run | Scenario:
@@ -151,19 +161,22 @@ def _progress(form: Format) -> Iterator[Progress]:
         yield tell
 
 
-def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
+def _tell(found: Audited, audits: Mapping[str, Audit[Any]], form: Format) -> None:
     if form is Format.json:
-        told = {name: [_without_pictures(row) for row in found.findings[name]] for name in names}
+        told = {
+            name: [_shown_row(row, audit) for row in found.findings[name]]
+            for name, audit in audits.items()
+        }
         files = [str(file) for file in found.files]
         print_json({"attacks": told, "violated": bool(found.violations), "files": files})
         return
-    from fedchain.studies.audited import COLUMNS, violation_words
+    from fedchain.audits.statement import violation_words
 
     console = stdout(form)
-    for name in names:
-        shown = table(form, *COLUMNS[name].values())
-        for row in found.findings[name]:
-            shown.add_row(*(_cell(row, key) for key in COLUMNS[name]))
+    for name, audit in audits.items():
+        shown = table(form, *audit.columns.values())
+        for values in audit.cells(found.findings[name]):
+            shown.add_row(*map(_cell, audit.columns, values))
         console.print(name, style="bold", markup=False)
         console.print(shown)
     for row in found.violations:
@@ -172,18 +185,16 @@ def _tell(found: Audited, names: Sequence[str], form: Format) -> None:
         console.print(str(file), soft_wrap=True, markup=False)
 
 
-def _without_pictures(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != "pictures"}
+def _shown_row(row: Mapping[str, Any], audit: Audit[Any]) -> dict[str, Any]:
+    hidden = {key for key, field in audit.row.model_fields.items() if not field.repr}
+    return {key: value for key, value in row.items() if key not in hidden}
 
 
-def _cell(row: Mapping[str, Any], key: str) -> str:
-    from fedchain.studies.audited import shares_words
-
-    value = row[key]
+def _cell(key: str, value: Any) -> str:
     if value is None:
         return "none" if key == "claimed" else "-"
     if isinstance(value, list):
-        return "\n".join(shares_words(value))
+        return "\n".join(map(str, value))
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -75,13 +75,20 @@ def report(
     html: Annotated[
         Path | None, typer.Option(help="One page for all, instead of one in each folder.")
     ] = None,
+    trust_user_parts: Annotated[
+        bool,
+        typer.Option(
+            "--trust-user-parts",
+            help="Import audits of your own (module:object) that an audit.json names.",
+        ),
+    ] = False,
     form: FormatOption = Format.rich,
 ) -> None:
     """Write figures, tables and one self-contained page for runs and sweeps."""
     from fedchain.studies.report import report as write
 
     try:
-        written = write(paths, _listed(figures), _listed(tables), html)
+        written = write(paths, _listed(figures), _listed(tables), html, trust_user_parts)
     except ValueError as error:
         refuse(str(error))
     if form is Format.json:

@@ -300,7 +300,7 @@ def _tuples(value: object) -> object:
 
 def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
     """Import a part of the user's own, and see that the simulator can call it."""
-    maker = imported(kind)
+    maker = imported(kind, types.FunctionType, "Python function")
     untyped = [n for n, p in parameters(maker).items() if p.annotation is inspect.Parameter.empty]
     if untyped:
         raise ValueError(f"{kind!r} must give its parameter {untyped[0]} a type")

@@ -7,32 +7,38 @@ import importlib
 import inspect
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fedchain.errors import FedchainError, PartError
 
+T = TypeVar("T")
 
-def imported(kind: str) -> Callable[..., Any]:
+
+def imported(kind: str, expected: type[T], words: str) -> T:
     """Import a part of the user's own.
 
     Args:
-        kind: ``module:function``.
+        kind: ``module:function``, or another object of a module.
+        expected: the class of the object.
+        words: what such an object is called.
 
     Raises:
-        ValueError: there is no such function.
+        ValueError: there is no such object.
 
-    >>> imported("math:pi")
+    >>> from types import FunctionType
+    >>> imported("math:pi", FunctionType, "Python function")
     Traceback (most recent call last):
     ValueError: 'math:pi' is no Python function; write module:function
     """
-    module, _, function = kind.partition(":")
+    module, _, name = kind.partition(":")
+    form = f"write module:{words.split()[-1]}"
     try:
-        maker = getattr(importlib.import_module(module), function)
+        found = getattr(importlib.import_module(module), name)
     except Exception as error:  # the user's module may raise anything when it is imported
-        raise ValueError(f"cannot import {kind!r}: {error}; write module:function") from error
-    if not inspect.isfunction(maker):
-        raise ValueError(f"{kind!r} is no Python function; write module:function")
-    return maker
+        raise ValueError(f"cannot import {kind!r}: {error}; {form}") from error
+    if not isinstance(found, expected):
+        raise ValueError(f"{kind!r} is no {words}; {form}")
+    return found
 
 
 def called(
@@ -82,7 +88,7 @@ def _explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _failure(error: Exception, function: Callable[..., Any]) -> str:
     """Return what went wrong, and on which line of the function's file."""
-    code = function.__code__
+    code = inspect.unwrap(function).__code__
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = (frame.lineno for frame in frames if frame.filename == code.co_filename)
     line = next(lines, None) or code.co_firstlineno

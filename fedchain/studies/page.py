@@ -12,7 +12,6 @@ from typing import Any
 
 from fedchain.errors import RunRefused
 from fedchain.names import command
-from fedchain.studies import audited
 from fedchain.studies.figures.style import Drawing, render
 from fedchain.studies.study import Recorded, Study, number
 from fedchain.studies.stylesheet import CSS
@@ -27,12 +26,12 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 class Attacked:
     """What audits of a run found, ready for the page."""
 
-    findings: audited.Findings
-    """By attack; empty where there was no audit."""
+    violations: tuple[str, ...]
+    """In words: each bound that lies above its claim."""
     drawings: tuple[Drawing, ...]
     """Their figures."""
     tables: tuple[Table, ...]
-    """Their tables, one an attack."""
+    """Their tables, one an audit; none where there was no audit."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def _blocks(found: Findings) -> Iterator[str]:
     if study.unfinished:
         yield _unfinished(study)
     yield _privacy(study)
-    if found.attacked.findings:
+    if found.attacked.tables:
         yield _audits(found.attacked)
     if study.kind == "run":
         yield _gradients(study.first)
@@ -190,7 +189,7 @@ def _promise(folder: Path) -> str:
 def _audits(attacked: Attacked) -> str:
     violated = "".join(
         f'<p class="warning">The guarantee does not hold: {_text(words)}.</p>'
-        for words in map(audited.violation_words, audited.violations(attacked.findings))
+        for words in attacked.violations
     )
     words = (
         "Attacks on what this run published. A lower bound above the ε that is claimed refutes the "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fedchain.results import write_whole
 from fedchain.studies import figures as drawing
 from fedchain.studies import tables as tabling
-from fedchain.studies.audited import audit_tables, read_findings
-from fedchain.studies.figures.audits import audit_figures
 from fedchain.studies.figures.style import render
 from fedchain.studies.page import Attacked, Findings, page
 from fedchain.studies.study import Study, open_study
@@ -20,6 +19,7 @@ def report(
     figures: Sequence[str] = drawing.KINDS,
     tables: Sequence[str] = tabling.KINDS,
     html: str | Path | None = None,
+    trust_user_parts: bool = False,
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
@@ -33,12 +33,15 @@ def report(
         figures: kinds of figure files, of ``pdf``, ``svg``, ``png``.
         tables: kinds of table files, of ``csv``, ``md``, ``tex``.
         html: file of one common page; None: a page in each folder.
+        trust_user_parts: whether ``audit.json`` may name audits of the user's own to be imported.
+            Without it their rows are shown as they stand.
 
     Returns:
         The files written, in order.
 
     Raises:
         RunError: a folder that is neither a run nor a sweep, or that cannot be written.
+        PartError: the figure of an audit of the user's own fails.
         ValueError: a kind of file that is not known.
     """
     for kinds, known in ((figures, drawing.KINDS), (tables, tabling.KINDS)):
@@ -46,7 +49,7 @@ def report(
         if unknown:
             raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
     studies = [open_study(Path(path)) for path in paths]
-    findings = [_find(study) for study in studies]
+    findings = [_find(study, trust_user_parts) for study in studies]
     written: list[Path] = []
     for found in findings:
         written += _write_parts(found, figures, tables)
@@ -61,9 +64,12 @@ def report(
     return written
 
 
-def _find(study: Study) -> Findings:
-    found = read_findings(study.folder) if study.kind == "run" else {}
-    attacked = Attacked(found, tuple(audit_figures(found)), tuple(audit_tables(found)))
+def _find(study: Study, trust_user_parts: bool) -> Findings:
+    attacked = Attacked((), (), ())
+    if study.kind == "run":
+        # Audits stand above reports, which find them by their address, as families are found.
+        audits = importlib.import_module("fedchain.audits.statement")
+        attacked = audits.read_attacked(study.folder, trust_user_parts)
     return Findings(study, tuple(drawing.draw(study)), tuple(tabling.tabulate(study)), attacked)
 
 

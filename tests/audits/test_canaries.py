@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -76,6 +77,17 @@ def test_a_run_of_canaries_is_read_where_it_lies(quiet):
     assert found.findings["one-run"][0]["correct"] == found.findings["one-run"][0]["guesses"]
     assert found.files[0].name == "audit.json"
     assert audit(quiet, ["one-run"]).findings == found.findings  # what was there stays
+
+
+def test_rows_of_an_audit_that_is_not_known_here_are_kept_as_they_are(quiet, tmp_path):
+    shutil.copytree(quiet.folder, tmp_path / "run")
+    file = tmp_path / "run" / "audit.json"
+    rows = [{"sure": 0.5, "claimed": None, "places": [[1, "a"], {}]}, {}]
+    file.write_text(json.dumps({"format": 1, "attacks": {"my_lab.audits:mine": rows}}))
+    found = audit(Run.open(tmp_path / "run"), ["one-run"])
+    kept = json.loads(file.read_text())["attacks"]
+    assert list(kept) == ["one-run", "my_lab.audits:mine"]
+    assert kept["my_lab.audits:mine"] == found.findings["my_lab.audits:mine"] == rows
 
 
 def test_twenty_thousand_canaries_prove_three_quarters_of_a_claim_of_four(tmp_path):

@@ -65,12 +65,12 @@ def test_a_finished_run_is_audited_in_its_folder_and_no_option_changes_it(tmp_pa
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--attack", "guessing"), "--attack: guessing is not one; allowed are canaries"),
+        (("--attack", "guessing"), "--attack: no audit called 'guessing'; allowed: canaries"),
         (
             ("--epsilon", "1,two"),
             "--epsilon: must be numbers above 0 and below 1e6, or inf, got 1,two",
         ),
-        (("--attack", ","), "--attack: an empty name, an empty name is not one; allowed are"),
+        (("--attack", ","), "--attack: no audit called ''; allowed: canaries"),
         (("--epsilon", "1,"), "--epsilon: must be numbers above 0 and below 1e6, or inf, got 1,"),
         (("--epsilon", ""), "--epsilon: must be numbers above 0 and below 1e6, or inf, got "),
         (("--set", "privacy.kind=none"), "privacy: promises no finite epsilon"),

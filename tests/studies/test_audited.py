@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import make_audit, make_run
 
+from fedchain.audits.statement import read_attacked
 from fedchain.errors import RunRefused
-from fedchain.studies import audited
-from fedchain.studies.audited import read_findings
-from fedchain.studies.figures.audits import audit_figures
+from fedchain.results import findings
+from fedchain.results.findings import read_findings
 from fedchain.studies.report import report
 
 FIGURES = ("claimed_and_measured", "membership", "reconstructed_pictures", "linked_messages")
@@ -68,7 +68,7 @@ def test_a_damaged_audit_is_refused_before_anything_is_written(tmp_path: Path, t
 
 def test_a_huge_audit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_audit(tmp_path)
-    monkeypatch.setattr(audited, "LARGEST", 100)
+    monkeypatch.setattr(findings, "LARGEST", 100)
     with pytest.raises(RunRefused, match="at most 100 are allowed"):
         read_findings(tmp_path)
 
@@ -102,6 +102,4 @@ def test_what_is_read_can_be_drawn_or_is_refused(
     folder = tmp_path_factory.mktemp("changed")
     (folder / "audit.json").write_text(json.dumps({"format": 1, "attacks": changed}))
     with contextlib.suppress(RunRefused):
-        found = read_findings(folder)
-        audited.audit_tables(found)
-        audit_figures(found)
+        read_attacked(folder)

@@ -1,0 +1,61 @@
+"""One run: what the canaries of a single run prove, whatever the mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fedchain.audits.bounds import guessed
+from fedchain.audits.canaries import promised, scores_of, seen_in, with_canaries
+from fedchain.audits.record import Audit, BoundingRow, register
+from fedchain.audits.subject import Subject
+from fedchain.results.findings import Finding
+
+
+class OneRunRow(BoundingRow):
+    """What the guesses of one run prove."""
+
+    guesses: int
+    """How many canaries were guessed to be in or out."""
+    correct: int
+    """How many of these guesses are right."""
+
+
+def one_run_findings(subject: Subject) -> Iterator[Finding]:
+    """Yield, for every claim and run, what the canaries of that run alone prove.
+
+    Of a tenth of the canaries it is guessed whether they are in: half of them those with the
+    largest scores, half those with the least. The bound holds for any mechanism.
+
+    Args:
+        subject: what is audited.
+    """
+    for claim in subject.claims():
+        scenario = with_canaries(claim, subject.choices.canaries)
+        for made in map(subject.run, subject.seeded(scenario)):
+            epsilon, delta = promised(made)
+            trials = scores_of(seen_in(made))["sum"]
+            yield {
+                "claimed": epsilon,
+                "delta": delta,
+                "runs": [str(made.folder)],
+                "confidence": subject.choices.confidence,
+                "trials": len(trials.scores),
+                **guessed(trials, delta, subject.choices.confidence),
+            }
+
+
+register(
+    Audit(
+        name="one-run",
+        attack=one_run_findings,
+        row=OneRunRow,
+        columns={
+            "claimed": "ε claimed",
+            "lower_bound": "ε measured, at least",
+            "delta": "δ",
+            "trials": "canaries",
+            "guesses": "guesses",
+            "correct": "correct",
+        },
+    )
+)

@@ -1,0 +1,174 @@
+"""What is said of the findings of audits: tables, figures, and which claims do not hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from fedchain.audits.record import AUDITS, Audit, BoundingRow, draw_own_figure, find_audit
+from fedchain.results.findings import AUDIT, Finding, Findings, check_findings, read_findings
+from fedchain.studies.page import Attacked
+from fedchain.studies.tables import Table
+
+if TYPE_CHECKING:
+    from fedchain.studies.figures.style import Drawing
+
+Known = Mapping[str, Audit[Any]]
+"""Audits by the name under which ``audit.json`` has their findings."""
+COLOURS = (0, 2, 3, 4, 5, 6)
+"""Places in the palette of attacks that bound epsilon, without the colour of violations."""
+NOT_TRUSTED = "an audit of somebody's own; add --trust-user-parts if you know it"
+"""Why the rows of an audit are shown as they stand: a file must not choose what is imported."""
+
+
+def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
+    """Return what audits of a run found, ready for its page.
+
+    Args:
+        folder: of the run.
+        trust_user_parts: whether ``audit.json`` may name code of the user's own to be imported.
+
+    Raises:
+        RunRefused: the file cannot be read, or holds no findings.
+        PartError: the figure of an audit of the user's own fails.
+    """
+    findings = read_findings(folder)
+    known, unknown = dict(AUDITS), {}
+    for name in [name for name in findings if name not in AUDITS]:
+        try:
+            if ":" in name and not trust_user_parts:
+                raise ValueError(NOT_TRUSTED)
+            known[name] = find_audit(name)
+        except ValueError as error:
+            unknown[name] = str(error)
+    check_findings(folder, findings, {name: audit.row for name, audit in known.items()})
+    return Attacked(
+        tuple(map(violation_words, violations(findings))),
+        tuple(audit_figures(findings, known)),
+        tuple(
+            _table(name, rows, known[name]) if name in known else _plain(name, rows, unknown[name])
+            for name, rows in findings.items()
+        ),
+    )
+
+
+def violations(findings: Findings) -> list[Finding]:
+    """Return the rows whose lower bound lies above the claim, also of audits that are not known.
+
+    >>> row = {"claimed": 4.0, "lower_bound": 8.4, "delta": 0.0, "confidence": 0.95, "trials": 9}
+    >>> violations({"canaries": [row, row | {"lower_bound": 3.5}], "mine": [{}]}) == [row]
+    True
+    """
+    return [row for rows in findings.values() for row in rows if _violated(row)]
+
+
+def _violated(row: Finding) -> bool:
+    try:
+        bound = BoundingRow.model_validate(row)
+    except ValidationError:
+        return False
+    return bound.claimed is not None and bound.lower_bound > bound.claimed
+
+
+def violation_words(row: Finding) -> str:
+    """Say that a bound lies above the claim.
+
+    >>> violation_words({"claimed": 4.0, "lower_bound": 8.41, "confidence": 0.95})
+    'epsilon 4 was claimed, and is at least 8.41 with 95% confidence'
+    """
+    return (
+        f"epsilon {row['claimed']:.4g} was claimed, and is at least "
+        f"{row['lower_bound']:.4g} with {row['confidence']:.0%} confidence"
+    )
+
+
+def _table(name: str, findings: Sequence[Finding], audit: Audit[Any]) -> Table:
+    rows = tuple(
+        tuple("; ".join(map(str, value)) if isinstance(value, list) else value for value in values)
+        for values in audit.cells(findings)
+    )
+    return Table(_file_name(name), f"Audit: {audit.words}", tuple(audit.columns.items()), rows)
+
+
+def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
+    """Return the rows of an audit that is not known, with what is text or a number in all."""
+    plain = str | int | float | None
+    keys = [key for key in findings[0] if all(isinstance(r.get(key), plain) for r in findings)]
+    rows = tuple(tuple(row.get(key) for key in keys) for row in findings)
+    caption = f"Audit: {name}, rows as they stand in {AUDIT} ({reason})"
+    return Table(_file_name(name), caption, tuple((key, key) for key in keys), rows)
+
+
+def _file_name(name: str) -> str:
+    """Return a table's file name; ``audit.json`` may be somebody else's, and name anything.
+
+    >>> _file_name("one-run"), _file_name("../lab.audits:mine")
+    ('audit_one_run', 'audit_lab_audits_mine')
+    """
+    return f"audit_{'_'.join(re.findall('[A-Za-z0-9]+', name))[:80]}"
+
+
+def audit_figures(findings: Findings, known: Known) -> list[Drawing]:
+    """Return every figure that the findings of known audits have data for.
+
+    Raises:
+        PartError: the figure of an audit of the user's own fails.
+    """
+    shown = {name: rows for name, rows in findings.items() if name in known}
+    drawn = [draw_own_figure(name, known[name], rows) for name, rows in shown.items()]
+    return [drawing for drawing in (claimed_and_measured(shown, known), *drawn) if drawing]
+
+
+def claimed_and_measured(findings: Findings, known: Known) -> Drawing | None:
+    """Draw the lower bounds that attacks prove against the epsilon that was claimed.
+
+    Args:
+        findings: of known audits.
+        known: those audits.
+
+    Returns:
+        None where no claim is bounded.
+    """
+    from fedchain.studies.figures import style
+
+    bounds = [
+        (f"{known[name].words} ({row.attack})" if row.attack else known[name].words, row)
+        for name in findings
+        if known[name].bounds_epsilon
+        for row in known[name].rows(findings[name])
+        if row.claimed is not None
+    ]
+    if not bounds:
+        return None
+    top = 1.15 * max(max(row.claimed, row.lower_bound) for _, row in bounds)
+    with style.styled():
+        figure, ax = style.axes(3.0)
+        line = np.array([0.0, top])
+        ax.fill_between(line, line, top, color=style.VERMILION, alpha=0.12, linewidth=0)
+        ax.text(0.04, 0.94, "violation", transform=ax.transAxes, color=style.VERMILION, va="top")
+        ax.plot(line, line, color=style.GREY, linewidth=1.0, label="measured = claimed")
+        for place, words in enumerate(dict.fromkeys(words for words, _ in bounds)):
+            ax.plot(
+                [row.claimed for those, row in bounds if those == words],
+                [row.lower_bound for those, row in bounds if those == words],
+                linestyle="none",
+                marker=style.sign_of(0, place).marker,
+                color=style.PALETTE[COLOURS[place % len(COLOURS)]],
+                label=words,
+                clip_on=False,
+                zorder=3,
+            )
+        ax.set(xlim=(0, top), ylim=(0, top), xlabel="ε claimed", ylabel="ε measured, at least")
+        ax.set_aspect("equal")
+        style.legend_below(figure, 2)
+    caption = (
+        f"Lower bounds on ε that attacks prove with {bounds[0][1].confidence:.0%} confidence, "
+        "against the ε that the run claims. A point in the shaded region would refute the claim; a "
+        "point far below it says that the attack is weak, not that privacy is better than claimed."
+    )
+    return style.finished("claimed_and_measured", caption, figure)

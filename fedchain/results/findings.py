@@ -1,0 +1,104 @@
+"""Findings of audits, as ``audit.json`` keeps them: later audits and reports read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from fedchain.errors import RunRefused
+from fedchain.registry import problems_of
+
+AUDIT = "audit.json"
+"""The file of an audit's findings."""
+FORMAT = 1
+"""Version of that file."""
+LARGEST, DEEPEST = 2**26, 32
+"""Most bytes of the file, and most lists and mappings inside each other."""
+Finding = dict[str, Any]
+"""One row of an audit: what was attacked, and what it came to."""
+Findings = Mapping[str, Sequence[Finding]]
+"""What audits found, by the audit's name."""
+
+
+def read_findings(folder: Path) -> dict[str, list[Finding]]:
+    """Return what audits found that left their file in this folder; nothing where there is none.
+
+    Rows of audits that are not known here are among them, and nothing is imported for them.
+
+    Raises:
+        RunRefused: the file cannot be read, is of another format, or holds no findings.
+    """
+    path = folder / AUDIT
+    if not path.is_file():
+        return {}
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"has {path.stat().st_size} bytes, at most {LARGEST} are allowed")
+        said = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(said, ensure_ascii=False).encode()  # half a surrogate pair can be read alone
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunRefused(f"{path}: cannot be read: {error}; remove it to audit anew") from error
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        raise RunRefused(f"{path}: format must be {FORMAT}, the only one this version reads")
+    attacks = said.get("attacks")
+    if not isinstance(attacks, dict):
+        raise _refused(folder, "attacks must be a mapping")
+    for name, rows in attacks.items():
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise _refused(folder, f"{name} must be a list of mappings")
+        if _too_deep(rows):
+            raise _refused(folder, f"{name} is nested too deeply; at most {DEEPEST} deep")
+    return {name: rows for name, rows in attacks.items() if rows}
+
+
+def check_findings(folder: Path, findings: Findings, rows: Mapping[str, type[BaseModel]]) -> None:
+    """Check the rows of the audits that are known; the others stay as they are.
+
+    Args:
+        folder: where the findings were read, for the message.
+        findings: of that folder.
+        rows: what a row of each known audit must hold, by the audit's name; it may hold more.
+
+    Raises:
+        RunRefused: a row is not what its audit writes.
+    """
+    for name in [name for name in findings if name in rows]:
+        if (wrong := wrong_row(name, findings[name], rows[name])) is not None:
+            raise _refused(folder, wrong)
+
+
+def wrong_row(name: str, findings: Sequence[Finding], row: type[BaseModel]) -> str | None:
+    """Say what is wrong in the first row that is not of its type; None: all are.
+
+    Args:
+        name: of the audit, for the message.
+        findings: its rows.
+        row: what each of them must hold; it may hold more.
+
+    >>> class Counted(BaseModel):
+    ...     trials: int
+    >>> wrong_row("mine", [{"trials": 3}, {}], Counted)
+    'mine[1].trials: is missing; it has no default'
+    """
+    for index, each in enumerate(findings):
+        try:
+            row.model_validate(each)
+        except ValidationError as error:
+            problem = problems_of(error, (name, index), given=each)[0]
+            return f"{problem.key}: {problem.text}"
+    return None
+
+
+def _refused(folder: Path, words: str) -> RunRefused:
+    path = folder / AUDIT
+    return RunRefused(f"{path}: holds no findings of an audit: {words}; remove it to audit anew")
+
+
+def _too_deep(value: Mapping[str, Any] | list[Any], left: int = DEEPEST) -> bool:
+    inside = value.values() if isinstance(value, Mapping) else value
+    nested = [each for each in inside if isinstance(each, dict | list)]
+    return left == 0 or any(_too_deep(each, left - 1) for each in nested)
