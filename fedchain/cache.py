@@ -15,14 +15,14 @@ import os
 import re
 import stat
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from fedchain.errors import DataError
+from fedchain.system import replacing
 
 LOG = logging.getLogger(__name__)
 
@@ -186,9 +186,9 @@ def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     most, kind = bound(), kind_of(path.name)
     if not _tagged(path.parent) and _stranger(path.parent) is None:
-        with _replacing(path.with_name(TAG)) as file:
+        with replacing(path.with_name(TAG)) as file:
             file.write(TAG_TEXT)
-    with _replacing(path) as file:
+    with replacing(path) as file:
         write(file)
         if file.tell() > most and kind is not None and KINDS[kind].goes:
             raise OSError(f"{file.tell()} bytes are more than FEDCHAIN_CACHE_BYTES, {most}")
@@ -315,18 +315,3 @@ def _tagged(folder: Path) -> bool:
 def _stranger(folder: Path) -> str | None:
     """Return a name in a folder that is not fedchain's, None if there is none."""
     return next((each.name for each in _names(folder) if kind_of(each.name) is None), None)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that takes the place of another when everything is written and synced."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.draft")
-    try:
-        with draft.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)

@@ -182,7 +182,7 @@ def test_a_folder_that_takes_nothing_costs_one_note(folder, monkeypatch, caplog,
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("os.fsync", refuse)
+    monkeypatch.setattr("fedchain.system.sync_open", refuse)
     monkeypatch.setattr("os.utime", refuse)
     with caplog.at_level(logging.WARNING):
         for each in range(1, 4):
