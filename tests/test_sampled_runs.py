@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import forking, small
-from test_simulation import simulate
+from small_runs import forking, simulate, small
+from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.ledger.message import Declaration
 from fedchain.ledger.rules import chain_id_of, limits_of
@@ -34,7 +34,8 @@ def stated(found: Run) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory) -> Run:
-    return run(small(rounds=10, **COHORT), tmp_path_factory.mktemp("quiet"))
+    with whole_numbers():  # in which no block is stale
+        return run(small(rounds=10, privacy=WHOLE, **COHORT), tmp_path_factory.mktemp("quiet"))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def test_the_noise_is_solved_for_the_holder_that_is_asked_most_often():
     assert mechanism.noise_multiplier < 0.8 * world_of(whole).mechanism.noise_multiplier
 
 
-def test_every_answer_to_a_fork_counts_for_whoever_was_asked(forked):
+def test_every_answer_to_a_fork_counts_for_whoever_was_asked(tmp_path):
+    with whole_numbers():
+        forked = run(forking(rounds=8, privacy=WHOLE, **COHORT), tmp_path)
     sent = Counter(message["holder"] for message in forked.messages)
     assert [sent[k] for k in range(20)] == stated(forked)["releases"]
     assert sum(sent.values()) > 8 * 6  # forks have cost releases
@@ -120,7 +123,8 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
 
 def test_a_holder_without_releases_left_is_silent_on_whatever_seat_it_sits(tmp_path):
     asked = {"nodes.cohort": 18, "privacy.spare_releases": 0, "ledger.quorum": 0.5}
-    found = run(forking(rounds=16, **{**COHORT, **asked}), tmp_path)
+    with whole_numbers():
+        found = run(forking(rounds=16, privacy=WHOLE, **{**COHORT, **asked}), tmp_path)
     most = sampling_of(found.scenario).most_releases
     assert max(stated(found)["releases"]) == most == stated(found)["releases_allowed"]
     assert 0 < found.manifest["silenced"] <= 20
@@ -162,7 +166,7 @@ def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
     assert rows["releases"] == (
         f"{most + 2} at most, for {most} of 10 rounds that one holder is asked in at most"
     )
-    whole = forecast(small(rounds=10, **{"nodes.holders": 20}))
+    whole = forecast(small(rounds=10, privacy=WHOLE, **{"nodes.holders": 20}))
     assert told.disk_mb < 0.4 * whole.disk_mb
     assert "sampling amplifies nothing" in told.words
     assert "sampling" not in whole.words

@@ -24,13 +24,12 @@ from fedchain.timing import Stopwatch
 from fedchain.world import quorum_of, world_of
 
 WORLD = make_world()
-SPARE = {**WHOLE, "spare_releases": 12}
 
 
 @pytest.fixture(scope="module")
 def healed(tmp_path_factory):
     with whole_numbers():
-        made = simulate(forking(rounds=8, privacy=SPARE), tmp_path_factory.mktemp("healed"))
+        made = simulate(forking(rounds=8, privacy=WHOLE), tmp_path_factory.mktemp("healed"))
         list(made.simulation.rounds())
     yield made
     made.close()
@@ -90,7 +89,7 @@ def test_every_block_that_any_node_accepted_is_on_disk(healed):
 
 
 def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
-    made = simulate(forking(privacy=SPARE), tmp_path)
+    made = simulate(forking(privacy=WHOLE), tmp_path)
     drawn = []
     kind = type(made.world.mechanism)
     release = kind.release
@@ -114,7 +113,7 @@ def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
 
 
 def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_path):
-    scenario = forking(rounds=4, privacy=SPARE)
+    scenario = forking(rounds=4, privacy=WHOLE)
     with whole_numbers():
         first = simulate(scenario, tmp_path)
         told = list(first.simulation.rounds())
@@ -142,7 +141,7 @@ def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_pat
 def forked(folder, wanted):
     """Return the first run of three rounds whose forks are as wanted."""
     with whole_numbers():
-        runs = (run(forking(3, privacy=SPARE, seed=s), folder, workers=1) for s in range(20))
+        runs = (run(forking(3, privacy=WHOLE, seed=s), folder, workers=1) for s in range(20))
         return next(found for found in runs if wanted(found))
 
 

@@ -27,7 +27,8 @@ def quiet(tmp_path_factory):
     """A run with hardly any noise: what one sees is the gradients."""
     folder = tmp_path_factory.mktemp("quiet")
     loud = {"kind": "gaussian", "noise_multiplier": 0.02, "delta": 1e-5, "clip": 0.5}
-    return run(small(task=FEW, privacy=loud, **{"ledger.storage": "int32"}), folder)
+    alone = {"nodes.compute": 1}  # whose blocks are never stale
+    return run(small(task=FEW, privacy=loud, **{"ledger.storage": "int32"}, **alone), folder)
 
 
 def test_releases_are_those_of_honest_holders_each_once(quiet):
@@ -43,17 +44,19 @@ def test_a_canary_that_is_in_pulls_each_release_by_one_clip(quiet):
     for seen in seen_in(quiet):
         noise = seen.pulls * seen.signs - seen.inside
         assert np.abs(noise.mean(axis=1)).max() < 0.02
-        assert noise.std() == pytest.approx(0.02, rel=0.2)
+        assert noise.std() == pytest.approx(0.02, rel=0.3)  # 5.8 standard errors or more
         assert np.array_equal(seen.inside, inside_of(0, seen.holder, 40))
 
 
 def test_in_the_sum_of_a_group_the_first_members_canaries_are_looked_for(tmp_path):
     quiet = {"kind": "skellam", "noise_multiplier": 0.02, "clip": 0.5}
-    made = run(grouped(4, task=FEW, privacy=quiet), tmp_path)
+    many = {"kind": "canaries", "each": 150}
+    made = run(grouped(4, task=many, privacy=quiet), tmp_path)
     for seen in seen_in(made):
-        members = [inside_of(0, 5 * seen.holder + k, 40) for k in range(5)]
+        members = [inside_of(0, 5 * seen.holder + k, 150) for k in range(5)]
         assert np.array_equal(seen.inside, members[0])
         noise = seen.pulls * seen.signs - members[0]  # the others' are taken off
+        # 6.9 standard errors
         assert noise.std() == pytest.approx(0.02 * np.sqrt(5 / 3), rel=0.2)
 
 

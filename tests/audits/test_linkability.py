@@ -17,16 +17,16 @@ def means(found) -> dict[str, float]:
 
 def test_holders_of_different_data_are_linked_without_noise_and_not_by_direction_with_it(tmp_path):
     bare = small(5, task=APART, attacks=[], privacy={"kind": "none"})
-    noisy = small(5, task=APART, attacks=[], **{"privacy.epsilon": 1.0})
+    noisy = small(20, task=APART, attacks=[], **{"privacy.epsilon": 1.0})
     shown, hidden = (means(audit(each, ["linkability"], tmp_path)) for each in (bare, noisy))
     assert shown["direction"] > 0.85
-    assert abs(hidden["direction"] - 0.5) < 0.12
+    assert abs(hidden["direction"] - 0.5) < 0.12  # 5 standard errors: 190 pairs of one holder
     # the declared number of records is in every message, and the noise in proportion to it
     assert min(hidden["declared records"], hidden["norm"]) > 0.8
 
 
 def test_pairs_are_of_neighbouring_rounds_and_honest_holders(tmp_path):
-    made = run(small(5, **{"ledger.quorum": 1.0}), tmp_path)
+    made = run(small(5, **{"ledger.quorum": 1.0, "nodes.compute": 1}), tmp_path)
     link = links_in(made)["direction"]
     assert len(link.auc) == 4
     assert link.pairs == 10 + 8 + 8 + 8  # the flippers turn in round 3

@@ -89,13 +89,15 @@ def test_the_engine_is_no_part_of_what_a_run_is():
     assert digest(small()) == digest(small(engine={"kind": "processes", "workers": 3}))
 
 
-def test_a_device_that_is_not_there_is_refused():
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert placed("auto") == "cpu"
     with pytest.raises(ValueError, match="reaches no GPU"):
         placed("cuda")
 
 
-def test_a_run_on_a_device_that_is_not_there_says_so(tmp_path):
+def test_a_run_on_a_device_that_is_not_there_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ScenarioError, match=r"engine.device: torch reaches no GPU"):
         run(small(rounds=1, engine={"kind": "threads", "device": "cuda"}), tmp_path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -103,10 +104,10 @@ class World:
     def message(self, holder: int, parent: bytes, number: int, **changes: object) -> Message:
         salt = changes.pop("salt", 0)
         draws = np.random.default_rng([holder, number, salt, *parent[:4]])
-        gradient = draws.normal(size=changes.pop("dimension", self.rules.dimension))
-        norm = float(np.linalg.norm(gradient))
+        gradient = draws.integers(-9, 10, changes.pop("dimension", self.rules.dimension))
+        norm = math.sqrt(int(gradient @ gradient))  # whole numbers: the same on any processor
         storage = changes.pop("storage", self.rules.storage)
-        ((exponent, direction),) = quantise(gradient[None], np.array([norm]), storage)
+        ((exponent, direction),) = quantise(np.float64(gradient[None]), np.array([norm]), storage)
         key = secret(holder, number)
         place = places().index((holder, number))
         proof = identities().proof(place) if self.rules.identity == "registered" else None

@@ -56,7 +56,8 @@ def test_a_quantile_of_records_is_no_clip_for_holders():
 
 def test_clips_of_a_run_come_near_the_quantile_and_are_declared(tmp_path):
     still = {"update": {"kind": "gradient_descent", "learning_rate": 1e-6}}
-    scenario = small(25, attacks=[], **FOLLOWING, **still)
+    alone = {"nodes.compute": 1}  # whose blocks are never stale
+    scenario = small(25, attacks=[], **FOLLOWING, **still, **alone)
     made = simulate(scenario, tmp_path)
     list(made.simulation.rounds())
     clips: dict[int, set[float]] = {}

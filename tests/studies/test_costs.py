@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from small_runs import small
+from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.events import EventQueue
 from fedchain.ledger.block import Block, encode_block
@@ -52,8 +53,9 @@ def counted(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EventQueue, "take", noted)
-        scenario = small(rounds=4, attacks=[], **{"ledger.storage": "int16"})
-        done = run(scenario, tmp_path_factory.mktemp("runs"))
+        scenario = small(rounds=4, attacks=[], privacy=WHOLE, **{"ledger.storage": "int16"})
+        with whole_numbers():
+            done = run(scenario, tmp_path_factory.mktemp("runs"))
     assert done.manifest["stale_blocks"] == 0
     return done, taken, forecast(scenario).asked
 

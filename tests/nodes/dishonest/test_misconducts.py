@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from small_runs import SLOW, small
+from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.commands.explorer import look
 from fedchain.commands.formats import Format
@@ -29,12 +30,19 @@ POWER = [{"hash_share": 1}, {"hash_share": 3}, {"hash_share": 1}, {"hash_share":
 HONEST = [0, 2, 3]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def alike_on_any_processor():
+    with whole_numbers():
+        yield
+
+
 def scenario(kind: str, **parameters: object) -> Scenario:
     overrides = {k: parameters.pop(k) for k in list(parameters) if "." in k or k == "seed"}
     if parameters.pop("network", None):
         overrides["network"] = SLOW
     attack = {"kind": kind, "nodes": [LIAR], **parameters}
-    return small(ROUNDS, attacks=[attack], **{"nodes.compute": POWER, **overrides})
+    overrides = {"privacy": WHOLE, "nodes.compute": POWER, **overrides}
+    return small(ROUNDS, attacks=[attack], **overrides)
 
 
 @functools.cache
