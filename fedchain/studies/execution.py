@@ -96,7 +96,7 @@ def _start(runs: Path, execute: Execute) -> Worker:
     heard, points = context.Pipe(duplex=False)
     answers, told = context.Pipe(duplex=False)
     arguments = (heard, told, str(runs), execute)
-    process = context.Process(target=_serve, args=arguments, daemon=True)
+    process = context.Process(target=_serve, args=arguments)  # no daemon: a run may begin processes
     with deaf_children(signal.SIGINT):
         process.start()
     heard.close()
