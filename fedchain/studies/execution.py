@@ -116,7 +116,7 @@ def _serve(points: Connection, answers: Connection, runs: str, execute: Execute)
             while text := heard.get():
                 error = _attempt(execute, from_mapping(json.loads(text)), Path(runs), 1)
                 answers.send_bytes(json.dumps(error).encode())
-    except (KeyboardInterrupt, BrokenPipeError):
+    except (KeyboardInterrupt, OSError):  # told to stop, or nobody hears the answer any more
         return
 
 
