@@ -8,6 +8,7 @@ the head: no row can be changed, dropped or moved without notice.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 from fedchain.errors import LedgerError
 from fedchain.ledger.block import Block, block_hash, encode_header
@@ -123,7 +125,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     """
     log = path.with_name(path.name + "-wal")
     if not (log.exists() and log.stat().st_size):
-        return sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+        place = os.fsencode(path.resolve().as_posix())
+        return sqlite3.connect(f"{uri_of(place)}?immutable=1", uri=True)
     with tempfile.TemporaryDirectory() as folder:
         for file in (path, log):
             shutil.copyfile(file, Path(folder) / file.name)
@@ -136,6 +139,22 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
                 memory.close()
                 raise
     return memory
+
+
+def uri_of(place: bytes) -> str:
+    """Return the URI by which SQLite finds a file.
+
+    Of a network share of Windows it wants the name of the machine in the path, where
+    ``Path.as_uri`` has it in front of the path.
+
+    Args:
+        place: absolute, with slashes alone.
+
+    >>> uri_of(b"/home/a b/x"), uri_of(b"C:/x"), uri_of(b"//machine/share/x")
+    ('file:///home/a%20b/x', 'file:///C:/x', 'file:////machine/share/x')
+    """
+    above = "" if place.startswith(b"/") else "/"
+    return f"file://{above}{quote_from_bytes(place, safe='/:')}"
 
 
 def ask(

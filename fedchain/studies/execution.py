@@ -96,7 +96,7 @@ def _start(runs: Path, execute: Execute) -> Worker:
     heard, points = context.Pipe(duplex=False)
     answers, told = context.Pipe(duplex=False)
     arguments = (heard, told, str(runs), execute)
-    process = context.Process(target=_serve, args=arguments, daemon=True)
+    process = context.Process(target=_serve, args=arguments)  # no daemon: a run may begin processes
     with deaf_children(signal.SIGINT):
         process.start()
     heard.close()
@@ -116,7 +116,7 @@ def _serve(points: Connection, answers: Connection, runs: str, execute: Execute)
             while text := heard.get():
                 error = _attempt(execute, from_mapping(json.loads(text)), Path(runs), 1)
                 answers.send_bytes(json.dumps(error).encode())
-    except (KeyboardInterrupt, BrokenPipeError):
+    except (KeyboardInterrupt, OSError):  # told to stop, or nobody hears the answer any more
         return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -126,12 +127,12 @@ def _run_all(
     beside = workers > 1 and len(listed) > 1
     ended = side_by_side(listed, runs, run, workers) if beside else in_turn(listed, runs, run)
     try:
-        for point, error in ended:
-            rows[point.run] = _row(folder, point, error)
-            _write(folder, points, rows)
-            watch(point, rows[point.run], True)
+        with contextlib.closing(ended):  # whatever goes wrong, no worker is left behind
+            for point, error in ended:
+                rows[point.run] = _row(folder, point, error)
+                _write(folder, points, rows)
+                watch(point, rows[point.run], True)
     except KeyboardInterrupt:
-        ended.close()
         rows = {p.run: _row(folder, p, str(rows[p.run]["error"])) for p in points}
         _write(folder, points, rows)
         raise

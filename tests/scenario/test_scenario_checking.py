@@ -313,7 +313,7 @@ def test_epsilon_may_be_infinite(tmp_path):
     assert scenario.privacy.parameters["epsilon"] == float("inf")
 
 
-@pytest.mark.parametrize("name", ["a", "a.b", "A-1_2", "x" * 64])
+@pytest.mark.parametrize("name", ["a", "a.b", "A-1_2", "x" * 64, "console", "a.con"])
 def test_good_names_are_taken(tmp_path, name):
     assert load(write(tmp_path, GOOD), name=name).name == name
 
@@ -323,6 +323,12 @@ def test_good_names_are_taken(tmp_path, name):
 )
 def test_bad_names_are_refused(tmp_path, name):
     assert "must be letters, digits" in complaint(write(tmp_path, GOOD), name=name)
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "Com1.a"])
+def test_names_of_devices_of_windows_are_refused_everywhere(tmp_path, name):
+    said = complaint(write(tmp_path, GOOD), name=name)
+    assert f"must not begin with the name of a device of Windows, got {name!r}" in said
 
 
 def test_a_grid_is_checked_at_every_point(tmp_path):

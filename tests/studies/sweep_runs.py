@@ -1,5 +1,6 @@
 """Stand-ins for the simulation, importable by worker processes."""
 
+import multiprocessing
 import os
 import time
 import weakref
@@ -70,3 +71,11 @@ def going_on_until_interrupted(scenario: Scenario, runs: Path, threads: int | No
     except KeyboardInterrupt:
         make_run(folder, rounds=1, status="interrupted")
         raise
+
+
+def beginning_a_process(scenario: Scenario, runs: Path, threads: int | None) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=int)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    quick(scenario, runs, threads)

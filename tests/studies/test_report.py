@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_up import make_block_sweep, make_run, make_samples, make_sweep
+from matplotlib.figure import Figure
 from PIL import Image
 
 from fedchain.errors import RunError
@@ -15,7 +16,7 @@ from fedchain.studies.figures import draw
 from fedchain.studies.figures.axis import metric_against_axis
 from fedchain.studies.figures.holders import ABSENT, REJECTED, USED, holder_fates
 from fedchain.studies.figures.rounds import metric_over_rounds
-from fedchain.studies.figures.style import render
+from fedchain.studies.figures.style import finished, render
 from fedchain.studies.report import report
 from fedchain.studies.study import Recorded, open_study
 
@@ -167,6 +168,13 @@ def test_the_curve_is_the_mean_of_the_seeds(sweep_folder: Path) -> None:
     curve = draw(study)[0].figure.axes[0].lines[0]
     finals = [m.run.metrics[-1]["accuracy"] for m in study.members if m.values == (0.5,)]
     assert curve.get_ydata()[0] == pytest.approx(np.mean(finals), rel=1e-12)
+
+
+def test_a_figure_has_a_file_name_whatever_its_metric_is_called() -> None:
+    assert (
+        finished('dice:liver/"val"_over_rounds', "", Figure()).name
+        == "dice_liver__val__over_rounds"
+    )
 
 
 def test_equal_data_give_equal_bytes(sweep_folder: Path, run_folder: Path) -> None:

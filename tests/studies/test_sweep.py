@@ -12,6 +12,7 @@ from typing import NoReturn
 import psutil
 import pytest
 from sweep_runs import (
+    beginning_a_process,
     calls,
     dying_at_seed_8,
     failing_at_seed_8,
@@ -130,6 +131,11 @@ def test_a_run_that_has_ended_is_out_of_memory_before_the_next(
     tmp_path: Path, workers: int
 ) -> None:
     assert not sweep(small(), tmp_path, run=leaving_a_ring, workers=workers).failed
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_run_beside_others_may_begin_processes_of_its_own(tmp_path: Path) -> None:
+    assert not sweep(small((1.0,)), tmp_path, run=beginning_a_process, workers=2).failed
 
 
 @pytest.mark.usefixtures("unreported")
