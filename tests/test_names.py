@@ -59,10 +59,10 @@ def test_options_in_a_command_are_left_as_they_are():
     assert command("import", Path("a"), "--out") == "fedchain import a --out"
 
 
-@pytest.mark.parametrize("text", ["br\udcfcst", "br\ud800st", "br\udcc3\udcbcst", "brüst", "😀"])
-def test_every_text_becomes_utf_8_and_legible_text_stays(text):
-    assert in_bytes(text).decode() == legible(text)
-    assert legible(legible(text)) == legible(text)
+def test_every_text_becomes_utf_8_and_legible_text_stays():
+    for text in ("br\udcfcst", "br\ud800st", "br\udcc3\udcbcst", "brüst", "😀"):
+        assert in_bytes(text).decode() == legible(text)
+        assert legible(legible(text)) == legible(text)
 
 
 def test_a_scenario_keeps_a_name_that_is_no_text_and_its_manifest_shows_it(tmp_path):
