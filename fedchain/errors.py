@@ -8,6 +8,7 @@
     ├── TooFewMembers    a group of which too few are there: it opens no sum
     ├── RunError         a run that failed: a full disk, a lost permission
     │   └── RunRefused       a path that is no run, is in use, or may not be written
+    │       └── Unusable         the system does not give the path; another one would do
     └── LedgerError      a rule of the ledger, or its bytes
         ├── EncodingError    bytes that are not the one encoding of a value
         ├── InvalidMessage   a message that a rule forbids
@@ -84,11 +85,15 @@ class RunRefused(RunError):
     """A path that a command cannot take: no run is there, it is in use, or may not be written."""
 
 
+class Unusable(RunRefused):
+    """A path that the system does not give: no permission, a file in a folder's place."""
+
+
 def cannot(path: str | Path, do: str, error: OSError) -> RunError:
     """Return the error of a file or folder that the system does not give us.
 
     Another path would do where the user may not write, or where a file stands in a folder's
-    place: then the command was refused. A disk that is full or broken made it fail.
+    place: then the command is refused. A disk that is full or broken made it fail.
 
     Args:
         path: what the user named, or what is in it.
@@ -96,11 +101,11 @@ def cannot(path: str | Path, do: str, error: OSError) -> RunError:
         error: what the system says.
 
     >>> cannot("/proc/x", "be written", PermissionError(errno.EACCES, "Permission denied"))
-    RunRefused('/proc/x: cannot be written: Permission denied')
+    Unusable('/proc/x: cannot be written: Permission denied')
     >>> cannot("x", "be written", OSError(errno.ENOSPC, "No space left on device"))
     RunError('x: cannot be written: No space left on device')
     """
-    kind = RunRefused if error.errno in PATH_AT_FAULT else RunError
+    kind = Unusable if error.errno in PATH_AT_FAULT else RunError
     above = "a file is where a folder must be"
     return kind(f"{path}: cannot {do}: {above if error.errno == errno.EEXIST else error.strerror}")
 

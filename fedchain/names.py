@@ -99,14 +99,12 @@ def _in_letters(text: str) -> str:
     return _bytes_of(text).decode("utf-8", "backslashreplace")
 
 
-def _show(error: UnicodeError) -> tuple[str, int]:
+def _show(error: UnicodeError) -> tuple[bytes, int]:
     """Stand in for what an encoding does not have."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = _in_letters(error.object[error.start : error.end]).translate(SIMPLER)
-    if error.encoding.lower().replace("-", "") not in ("utf8", "utf16", "utf32"):
-        text = text.encode(error.encoding, "replace").decode(error.encoding)
-    return text, error.end
+    return text.encode(error.encoding, "replace"), error.end
 
 
 codecs.register_error(SHOWN, _show)

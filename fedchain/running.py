@@ -13,7 +13,7 @@ from typing import Any
 from fedchain.arrays import Vector
 from fedchain.audience import NOBODY, Audience
 from fedchain.engines import Source, at_work, chosen
-from fedchain.errors import RunError, RunRefused, ScenarioError, cannot
+from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.learning.task import Array
 from fedchain.ledger.rules import chain_id_of
@@ -200,6 +200,8 @@ def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: 
         except KeyboardInterrupt:
             status = "interrupted"
             raise
+        except Unusable as error:  # it could be written when the run began
+            raise RunError(str(error)) from error
         finally:
             elapsed = time.perf_counter() - started
             # On a full disk the first error is the one to tell.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import io
+import signal
 import sys
 from types import SimpleNamespace
 
 from fedchain import commands
+from fedchain.interruption import ENDING
 
 
 def call(*arguments: object) -> SimpleNamespace:
     """Return exit code, stdout and stderr of ``fedchain`` with these arguments."""
     out, err, before, path = io.StringIO(), io.StringIO(), sys.argv, list(sys.path)
+    handlers = {each: signal.getsignal(each) for each in ENDING}
     sys.argv = ["fedchain", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -22,4 +25,6 @@ def call(*arguments: object) -> SimpleNamespace:
         code = stop.code or 0
     finally:
         sys.argv, sys.path[:] = before, path
+        for each, handler in handlers.items():  # an interrupted command ignores them to its end
+            signal.signal(each, handler)
     return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import replace
 from itertools import repeat
+from multiprocessing.process import BaseProcess
 
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
@@ -43,15 +44,22 @@ class Processes:
             initializer=_begin,
             initargs=(replace(source, task=None), device),
         )
+        self._begun: set[BaseProcess] = set()
 
     def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
         """Yield what each chunk has to say, in the order of the chunks."""
-        with deaf_children(*ENDING):  # the pool begins its processes at the first call
-            said = self._pool.map(_speak, repeat(weights), chunks)
+        before = set(multiprocessing.active_children())
+        try:
+            with deaf_children(*ENDING):  # the pool begins its processes at the first calls
+                said = self._pool.map(_speak, repeat(weights), chunks)
+        finally:
+            self._begun |= set(multiprocessing.active_children()) - before
         return _or_say_why(said)
 
     def close(self) -> None:
-        """Let the processes end; after an interruption, with what each of them is at."""
+        """End the processes, whatever they are at: they hold nothing that is not made again."""
+        for process in self._begun:
+            process.kill()
         self._pool.shutdown(cancel_futures=True)
 
 
