@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SIZES := on Linux some 5 minutes and 5.4 GB, or 1.6 GB with the small torch that the README names
+SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README names 2 to 3 and 1.6 GB
 SCENARIO ?= first_light
 
 .PHONY: run test test-long check format bench clean
