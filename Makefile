@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SCENARIO ?= scenarios/first_light.yaml
 
-.PHONY: run test test-long check format bench clean
+.PHONY: run test test-long test-elsewhere check format bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -14,6 +14,9 @@ test: $(VENV)/.installed-dev
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/pytest -m long tests
+
+test-elsewhere: $(VENV)/.installed-dev
+	$(BIN)/python tests/elsewhere.py $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -30,7 +33,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/compare.py --json .bench/performance.json $(ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .elsewhere build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
