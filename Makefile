@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README names 2 to 3 and 1.6 GB
 SCENARIO ?= first_light
 
-.PHONY: run test test-long check format bench clean
+.PHONY: run test test-long test-elsewhere check format bench clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -15,6 +15,9 @@ test: $(VENV)/.installed-dev
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/pytest -m long tests
+
+test-elsewhere: $(VENV)/.installed-dev
+	$(BIN)/python tests/elsewhere.py $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -31,7 +34,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/compare.py --json .bench/performance.json $(ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .elsewhere build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,16 +1,24 @@
-"""What holds after every test: whatever it opened is closed again."""
+"""What holds for every test: warnings that point at it are errors, and what it opened is closed."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 POOLS = ("ledger_", "checks_", "reading_", "speakers_", "evaluation_")
 """How the threads of fedchain's pools are named, but for the one pool that a process keeps."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name every module of this folder, since only their names tell them from other packages."""
+    own = sorted({re.escape(path.stem) for path in Path(__file__).parent.rglob("*.py")})
+    config.addinivalue_line("filterwarnings", rf"error:::({'|'.join(own)})\Z")
 
 
 class Watched(sqlite3.Connection):
