@@ -69,7 +69,7 @@ class Speaking:
 def speaking(tmp_path):
     made = simulate(small(), tmp_path)
     yield Speaking(made.simulation)
-    made.store.close()
+    made.close()
 
 
 def failed(number: int, *, counts: bool, last: int = 3) -> Attendance:
@@ -142,4 +142,4 @@ def test_whoever_sits_on_a_slot_in_a_round_pays_for_its_release(tmp_path):
     asked = [made.world.sampling.holders_of(round_)[2] for round_ in (1, 2, 3)]
     assert [simulation._participant(seat, Speak(b"", t)) for t in (1, 2, 3)] == asked
     assert len(set(asked)) > 1
-    made.store.close()
+    made.close()
