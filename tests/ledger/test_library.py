@@ -82,7 +82,7 @@ def test_a_message_checked_ahead_is_checked_once_by_another_thread(monkeypatch):
     monkeypatch.setattr(libraries, "check_message", noted)
     library, message = Library(threads=1), WORLD.message(0, PARENT, 1)
     ahead(library, message, message)
-    assert began.wait(10)
+    assert began.wait(60)
     for _ in range(3):
         assert asked(library, message) == ""
         ahead(library, message)
@@ -95,13 +95,13 @@ def test_a_verdict_that_is_not_there_yet_is_waited_for(monkeypatch):
 
     def slow(*arguments):
         began.set()
-        gate.wait(10)
+        gate.wait(60)
         raise InvalidMessage("norm: is wrong")
 
     monkeypatch.setattr(libraries, "check_message", slow)
     library, message = Library(threads=1), WORLD.message(0, PARENT, 1)
     ahead(library, message)
-    assert began.wait(10)
+    assert began.wait(60)
     with ThreadPoolExecutor(1) as other:
         answer = other.submit(asked, library, message)
         assert not answer.done()
@@ -115,13 +115,13 @@ def test_who_asks_checks_himself_what_no_thread_has_come_to(monkeypatch):
     def slow_for_threads(*arguments):
         if threading.current_thread() is not threading.main_thread():
             began.set()
-            gate.wait(10)
+            gate.wait(60)
         check(*arguments)
 
     monkeypatch.setattr(libraries, "check_message", slow_for_threads)
     library, made = Library(threads=1), good_and_bad()
     ahead(library, *made[:6])
-    assert began.wait(10)
+    assert began.wait(60)
     assert [asked(library, message) for message in made[1:6]] == [""] * 5
     gate.set()
     assert asked(library, made[0]) == ""
