@@ -90,7 +90,7 @@ def test_a_message_checked_ahead_is_checked_once_by_another_thread(library_of, m
     monkeypatch.setattr(libraries, "check_message", noted)
     library, message = library_of(1), WORLD.message(0, PARENT, 1)
     ahead(library, message, message)
-    assert began.wait(10)
+    assert began.wait(60)
     for _ in range(3):
         assert asked(library, message) == ""
         ahead(library, message)
@@ -103,13 +103,13 @@ def test_a_verdict_that_is_not_there_yet_is_waited_for(library_of, monkeypatch):
 
     def slow(*arguments):
         began.set()
-        gate.wait(10)
+        gate.wait(60)
         raise InvalidMessage("norm: is wrong")
 
     monkeypatch.setattr(libraries, "check_message", slow)
     library, message = library_of(1), WORLD.message(0, PARENT, 1)
     ahead(library, message)
-    assert began.wait(10)
+    assert began.wait(60)
     with ThreadPoolExecutor(1) as other:
         answer = other.submit(asked, library, message)
         assert not answer.done()
@@ -123,13 +123,13 @@ def test_who_asks_checks_himself_what_no_thread_has_come_to(library_of, monkeypa
     def slow_for_threads(*arguments):
         if threading.current_thread() is not threading.main_thread():
             began.set()
-            gate.wait(10)
+            gate.wait(60)
         check(*arguments)
 
     monkeypatch.setattr(libraries, "check_message", slow_for_threads)
     library, made = library_of(1), good_and_bad()
     ahead(library, *made[:6])
-    assert began.wait(10)
+    assert began.wait(60)
     assert [asked(library, message) for message in made[1:6]] == [""] * 5
     gate.set()
     assert asked(library, made[0]) == ""

@@ -231,7 +231,7 @@ def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch,
 
 
 def wait_for_a_failure(store: Store) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not store._writer._failed and time.monotonic() < until:
         time.sleep(0.001)
 
@@ -314,7 +314,7 @@ def held(store: Store, monkeypatch) -> threading.Event:
     gate, put = threading.Event(), Blobs.put
 
     def waits(self, blobs):
-        gate.wait(10)
+        gate.wait(60)
         put(self, blobs)
 
     monkeypatch.setattr(Blobs, "put", waits)
@@ -386,7 +386,7 @@ def test_who_appends_waits_once_enough_blocks_wait(tmp_path, monkeypatch):
     thread.start()
     assert not appended.wait(0.1)
     gate.set()
-    thread.join(10)
+    thread.join(60)
     assert appended.is_set()
     store.close()
     assert verify(tmp_path / "ledger", lambda _: step).blocks == 4
