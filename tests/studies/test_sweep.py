@@ -175,7 +175,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a script that workers can import")
 def test_workers_of_a_sweep_that_is_killed_save_their_runs_and_end(tmp_path: Path) -> None:
     script = tmp_path / "begun.py"
     script.write_text(SWEEP, encoding="utf-8")
