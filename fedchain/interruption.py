@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 ENDING = tuple(
@@ -15,15 +16,19 @@ ENDING = tuple(
     if hasattr(signal, name)
 )
 """Signals of this system that ask a program to end."""
+PATIENCE_S = 10.0
+"""Seconds after a signal to end in which another one changes nothing."""
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """While this lasts, let the first signal to end raise KeyboardInterrupt; ignore the next ones.
+    """While this lasts, let a signal to end raise KeyboardInterrupt, and ignore more that follow.
 
-    What is saved then is saved whole, however often Ctrl-C is pressed. After the first one they
-    are ignored for good: the process is about to end. A signal that whoever started the process
-    let it ignore (``nohup``) stays ignored.
+    What is saved then is saved whole, however often Ctrl-C is pressed. After ``PATIENCE_S`` the
+    next one is heard again: saving may hang, and Python loses an exception that is raised while
+    an object is deleted. At the end of an interrupted command all are ignored for good, since the
+    process is about to end. A signal that whoever started the process let it ignore (``nohup``)
+    stays ignored.
 
     >>> with stoppable():
     ...     pass
@@ -32,10 +37,13 @@ def stoppable() -> Iterator[None]:
         yield
         return
 
+    raised: list[float] = []
+
     def stop(_signal: int, _frame: object) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        now = time.monotonic()
+        if not raised or now - raised[-1] >= PATIENCE_S:
+            raised.append(now)
+            raise KeyboardInterrupt
 
     heard = (each for each in ENDING if signal.getsignal(each) not in (signal.SIG_IGN, None))
     before = {each: signal.getsignal(each) for each in heard}
@@ -45,8 +53,7 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if signal.getsignal(number) is stop:
-                signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if raised else handler)
 
 
 @contextlib.contextmanager
