@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from fedchain.errors import Problem
-from fedchain.registry import Section
+from fedchain.registry import FAMILIES, Section, simulator_values
 
 if TYPE_CHECKING:
     from fedchain.scenario.sections import Attack, Misconduct, Nodes
 
 MAX_MEMBERS = 256
 """Most members of a group; each agrees on a mask with every other."""
-SHARED = "skellam"
-"""The mechanism whose noise can be added up from shares: whole numbers."""
 
 
 class Groups(Section):
@@ -67,6 +65,11 @@ def _part_of(size: int, share: float) -> int:
     return math.floor(size * share + 1e-9)
 
 
+def _makes_shares(mechanism: str) -> bool:
+    """Say whether the simulator can ask this mechanism for noise in shares."""
+    return "shares" in simulator_values(FAMILIES["mechanism"].family().find(mechanism))
+
+
 def group_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Attack | Misconduct]
 ) -> Iterator[Problem]:
@@ -92,8 +95,9 @@ def group_problems(
         text = f"{words} be lost, leave no noise in a sum; at least {least:.4g} is allowed"
         yield Problem((*where, "honest"), text)
     privacy = values.get("privacy")
-    if privacy is not None and privacy.kind != SHARED:
-        words = f"must be {SHARED} where holders form groups (whole numbers, whose sums have the"
+    if privacy is not None and not _makes_shares(privacy.kind):
+        able = " or ".join(filter(_makes_shares, FAMILIES["mechanism"].family().names()))
+        words = f"must be {able} where holders form groups (whole numbers, whose sums have the"
         text = f"{words} same law; epsilon .inf for none), got {privacy.kind}"
         yield Problem(("privacy", "kind"), text)
     for index, attack in attacks.items():
