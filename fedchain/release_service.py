@@ -63,8 +63,8 @@ class ReleaseService:
         self._chain_id = chain_id_of(world.genesis)
         self._cohort = Cohort(self._compute)
         self._budgets: dict[int, Budget] = {}
-        adaptive = world.mechanism.clip_quantile is not None
-        self._clips = Clips(world.mechanism.clip) if adaptive else None
+        follows = world.mechanism.clip_follower is not None
+        self._clips = Clips(world.mechanism.terms.clip) if follows else None
 
     @property
     def counts(self) -> dict[int, int]:

@@ -118,7 +118,7 @@ def epsilon_spent(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
     return {
         "per_release": finite(mechanism.epsilon_per_release),
         "total": finite(mechanism.epsilon_after(worst)) if promised else None,
-        "delta": mechanism.delta,
+        "delta": mechanism.terms.delta,
         "worst_holder_releases": worst,
     }
 
@@ -133,6 +133,7 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
     if not world.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, nodes = world.mechanism, world.scenario.nodes
+    terms = mechanism.terms
     by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
     made = np.repeat(by_speaker, len(nodes.members_of(0)))  # a group's are those of each member
     worst, words = int(made.max()), guarantee_of(world.scenario, mechanism, world.task.record)
@@ -147,22 +148,22 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "public_records": world.task.public,
         "figures": figures(mechanism, worst),
         "mechanism": mechanism.name,
-        "sampling_rate": mechanism.sampling_rate,
-        "unit": mechanism.unit,
+        "sampling_rate": terms.sampling_rate,
+        "unit": terms.unit,
         "record": world.task.record,
         "records": _each(counts),
         "noise_multiplier": mechanism.noise_multiplier,
-        "clip": finite(mechanism.clip),
-        "clip_automatic": mechanism.automatic,
-        "clip_quantile": mechanism.clip_quantile,
-        "delta": mechanism.delta,
+        "clip": finite(terms.clip),
+        "clip_automatic": terms.automatic,
+        "clip_quantile": terms.clip_quantile,
+        "delta": terms.delta,
         "groups": in_groups(nodes.groups),
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
         "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
         "releases": _each(made),
         "holders_by_releases": dict(Counter(sorted(made.tolist()))),
-        "releases_allowed": mechanism.releases,
+        "releases_allowed": terms.releases,
         "on_exhausted": world.scenario.nodes.on_exhausted,
         "worst_holder": int(made.argmax()),
     }

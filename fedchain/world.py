@@ -23,7 +23,7 @@ from fedchain.nodes.hashing import hashing_seconds
 from fedchain.nodes.identity import Identities
 from fedchain.nodes.light_client import KEPT_HEIGHTS
 from fedchain.nodes.sampling import Sampling
-from fedchain.privacy.mechanisms import Mechanism, Skellam, mechanisms
+from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.transition import canonical_json, check_quorum
@@ -181,13 +181,11 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
     Raises:
         ValueError: parameters that only the mechanism can judge.
+        PartError: a mechanism of the user's own fails, or cannot keep its terms.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
-    mechanism = mechanisms.build(part, sampling_of(scenario).most_releases, dimension)
-    if groups is None:
-        return mechanism
-    assert isinstance(mechanism, Skellam)
-    return mechanism.shared(groups.counted_on, part.parameters["epsilon"])
+    shares = () if groups is None else (groups.counted_on,)
+    return mechanisms.build(part, sampling_of(scenario).most_releases, dimension, *shares)
 
 
 def quorum_of(scenario: Scenario) -> int:

@@ -47,7 +47,8 @@ def speakers(scenario: Scenario, rows, records=None) -> GroupSpeakers:
     counts = [100] * len(rows) if records is None else records
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in counts])
     mechanism, groups = mechanism_of(scenario, rows.shape[1]), scenario.nodes.groups
-    return GroupSpeakers(lambda _, who, *__: rows[who], scenario, groups, task, mechanism)
+    noise = mechanism.group_noise
+    return GroupSpeakers(lambda _, who, *__: rows[who], scenario, groups, task, mechanism, noise)
 
 
 def said(made: GroupSpeakers, *groups: Asked) -> list[Message | None]:

@@ -58,7 +58,7 @@ def test_the_noise_is_solved_for_the_holder_that_is_asked_most_often():
     mechanism = world_of(sampled).mechanism
     given = {"epsilon": 30.0, "delta": 1e-3, "clip": 1.0}
     assert mechanism.noise_multiplier == gaussian(most, 31, **given).noise_multiplier
-    assert mechanism.epsilon_after(mechanism.releases) == pytest.approx(30.0, rel=1e-6)
+    assert mechanism.epsilon_after(mechanism.terms.releases) == pytest.approx(30.0, rel=1e-6)
     assert most < 30
     assert mechanism.noise_multiplier < 0.8 * world_of(whole).mechanism.noise_multiplier
 

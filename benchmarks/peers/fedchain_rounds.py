@@ -76,7 +76,7 @@ def learning(run: workload.Asked) -> list[Step]:
     noise = {"noise_multiplier": workload.SIGMA, "clip": workload.CLIP, "unit": unit}
     part = Part("gaussian", noise) if run.private else Part("none", {})
     mechanism = mechanisms.build(part, run.total, len(weights))
-    gradients = CohortGradients(task, mechanism.clip, mechanism.unit)
+    gradients = CohortGradients(task, mechanism.terms.clip, mechanism.terms.unit)
     steps: list[Step] = []
     with threads(gradients, run.threads) as spread:
         run.tick()

@@ -119,7 +119,7 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
         peak = public.high - public.low
         yield {
             "claimed": total if math.isfinite(total) else None,
-            "delta": mechanism.delta,
+            "delta": mechanism.terms.delta,
             "runs": [str(run.folder)],
             "records": subject.choices.records,
             "trials": len(truths),

@@ -102,11 +102,11 @@ def heading(world: World) -> str:
     others = [a for a in scenario.attacks if isinstance(a, Misconduct)]
     named = _counts(Counter(a.part.kind for a in holders for _ in a.holders))
     dishonest = _counts(Counter(a.part.kind for a in others for _ in a.nodes))
-    total = mechanism.epsilon_after(mechanism.releases)
+    total = mechanism.epsilon_after(mechanism.terms.releases)
     privacy = "no privacy"
     if mechanism.noise_multiplier:
         privacy = (
-            f"epsilon <= {total:.3g} (delta {mechanism.delta:g}, "
+            f"epsilon <= {total:.3g} (delta {mechanism.terms.delta:g}, "
             f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
         )
     nodes = scenario.nodes

@@ -19,7 +19,7 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.nodes.group import GroupSpeakers
 from fedchain.nodes.speakers import Asked, Speakers, Spoken, Voices
-from fedchain.privacy.mechanisms import Mechanism, Skellam
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
 
@@ -76,10 +76,9 @@ class Source:
         """The gradients of the cohort on this machine's processor."""
         from fedchain.learning.gradients import CohortGradients  # with torch: not to check a file
 
-        scenario, mechanism = self.scenario, self.mechanism
+        scenario, terms = self.scenario, self.mechanism.terms
         task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-        clip, automatic = mechanism.clip, mechanism.automatic
-        return CohortGradients(task, clip, mechanism.unit, automatic=automatic)
+        return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
 
     @property
     def subspace(self) -> PublicDirections | None:
@@ -96,8 +95,9 @@ class Source:
         task, mechanism, subspace = gradients.task, self.mechanism, self.subspace
         if groups is None:
             return Speakers(gradients, self.scenario, task, mechanism, subspace)
-        assert isinstance(mechanism, Skellam)
-        return GroupSpeakers(gradients, self.scenario, groups, task, mechanism, subspace)
+        noise = mechanism.group_noise
+        assert noise is not None, "it was built with shares"
+        return GroupSpeakers(gradients, self.scenario, groups, task, mechanism, noise, subspace)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:

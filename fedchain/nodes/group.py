@@ -15,9 +15,9 @@ from fedchain.learning.task import Task
 from fedchain.ledger.message import Declaration, Message
 from fedchain.nodes.attendance import Attendance, behind, opening_of
 from fedchain.nodes.byzantine import Byzantine
-from fedchain.nodes.release import Occasion, Speaker, manner, messages_of
+from fedchain.nodes.release import Occasion, Speaker, messages_of, scale_names
 from fedchain.nodes.speakers import Asked, Gradients, PublicSubspace, Spoken
-from fedchain.privacy.mechanisms import Skellam
+from fedchain.privacy.mechanisms import GroupNoise, Mechanism
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Groups, Scenario
 from fedchain.secure_aggregation.assembler import summed
@@ -53,7 +53,8 @@ class GroupSpeakers:
         scenario: Scenario,
         groups: Groups,
         task: Task,
-        mechanism: Skellam,
+        mechanism: Mechanism,
+        noise: GroupNoise,
         subspace: PublicSubspace | None = None,
     ) -> None:
         """Hold the parts.
@@ -63,19 +64,21 @@ class GroupSpeakers:
             scenario: names the attacks, and how directions are stored.
             groups: how they are made.
             task: whose holders they are.
-            mechanism: draws the shares of the noise.
+            mechanism: what holders declare.
+            noise: draws the shares of its noise.
             subspace: where the sums are projected, for this worker alone; None: nowhere.
         """
         self._gradients, self._scenario, self._groups = gradients, scenario, groups
-        self._task, self._mechanism, self._subspace = task, mechanism, subspace
+        self._task, self._subspace = task, subspace
+        self._mechanism, self._noise = mechanism, noise
         self._byzantine = Byzantine(scenario)
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
     def twin(self) -> GroupSpeakers:
         """Return another one for another thread."""
         subspace = self._subspace and self._subspace.twin()
-        gradients, scenario, groups = self._gradients.twin(), self._scenario, self._groups
-        return GroupSpeakers(gradients, scenario, groups, self._task, self._mechanism, subspace)
+        shared = self._scenario, self._groups, self._task, self._mechanism, self._noise
+        return GroupSpeakers(self._gradients.twin(), *shared, subspace)
 
     def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
         """Return the signed messages of these groups.
@@ -109,35 +112,33 @@ class GroupSpeakers:
     ) -> Message | None:
         counts = [self._count(holder) for holder in attempt.holders]
         with watch("noise"):
-            steps = self._mechanism.in_steps(gradients, self._noise_keys(attempt), counts)
+            steps = self._noise.in_steps(gradients, self._noise_keys(attempt), counts)
             self._misbehave(steps, attempt, counts)
             whole = self._sum(steps, attempt)
-        units = sum(map(self._mechanism.weight, counts))
-        mean = (whole * (self._mechanism.step / units))[None]
+        units = sum(map(self._mechanism.terms.units, counts))
+        mean = (whole * (self._noise.step / units))[None]
         if self._subspace is not None:
             with watch("gradients"):
                 mean = self._subspace.projected(mean, weights, attempt.asked.occasion.parent)
         with watch("signing"):
-            noise, clip = self._mechanism.noise_multiplier, self._mechanism.clip
+            noise, clip = self._mechanism.noise_multiplier, self._mechanism.terms.clip
             declaration = Declaration(self._mechanism.name, noise, clip, sum(counts))
             speaker = Speaker(attempt.asked.occasion, attempt.asked.identity, declaration)
             return messages_of(mean, [speaker], self._scenario.ledger.storage)[0]
 
     def _noise_keys(self, attempt: Attempt) -> list[bytes]:
         """Name each member's share of the noise: by holder, round, parent, attempt and scale."""
-        occasion, mechanism = attempt.asked.occasion, self._mechanism
-        at = occasion.round, occasion.parent, attempt.attendance.number, mechanism.shares
-        scale = [float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
-        scale += manner(mechanism)
+        occasion, scale = attempt.asked.occasion, scale_names(self._mechanism)
+        at = occasion.round, occasion.parent, attempt.attendance.number, self._noise.shares
         return [digest(occasion.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
     def _misbehave(self, steps: Steps, attempt: Attempt, counts: Sequence[int]) -> None:
         """Put what Byzantine members add in the place of their gradients with their noise."""
-        occasion, step = attempt.asked.occasion, self._mechanism.step
+        occasion, step = attempt.asked.occasion, self._noise.step
         for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
             _, attack = self._byzantine.attack_of(holder, occasion.round)
             if attack is not None:
-                scale = step / self._mechanism.weight(count)
+                scale = step / self._mechanism.terms.units(count)
                 generator = stream(occasion.seed, "attack", holder, occasion.round)
                 said = np.nan_to_num(attack(row * scale, generator) / scale)
                 row[:] = np.rint(np.clip(said, -MOST, MOST)).astype(np.int64)

@@ -11,7 +11,7 @@ from fedchain.arrays import Flags, Integers, Matrix, Singles, lengths
 from fedchain.ledger.codec import Storage, quantise
 from fedchain.ledger.message import VERSION, Declaration, Message, sign_message
 from fedchain.nodes.identity import Identity
-from fedchain.privacy.mechanisms import Gaussian, Mechanism
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
 
 
@@ -58,17 +58,18 @@ def secret_key(purpose: str, occasion: Occasion, mechanism: Mechanism) -> bytes:
         occasion: the release.
         mechanism: what it is drawn for.
     """
-    scale = [mechanism.name, float(mechanism.noise_multiplier).hex(), float(mechanism.clip).hex()]
-    if mechanism.sampling_rate < 1:
-        scale.append(float(mechanism.sampling_rate).hex())
     at = occasion.holder, occasion.round, occasion.parent
-    return digest(occasion.seed, purpose, *at, *scale, *manner(mechanism))
+    return digest(occasion.seed, purpose, *at, mechanism.name, *scale_names(mechanism))
 
 
-def manner(mechanism: Mechanism) -> list[str]:
-    """Return what a mechanism does to gradients besides its scale, for the names of draws."""
-    unusual = {"automatic": mechanism.automatic, "holder": mechanism.unit == "holder"}
-    return [name for name, is_so in unusual.items() if is_so]
+def scale_names(mechanism: Mechanism) -> list[str]:
+    """Return what the scale of a mechanism's noise follows from, for the names of draws."""
+    terms = mechanism.terms
+    numbers = [mechanism.noise_multiplier, terms.clip]
+    if terms.sampling_rate < 1:
+        numbers.append(terms.sampling_rate)
+    words = {"automatic": terms.automatic, "holder": terms.unit == "holder"}
+    return [*(float(n).hex() for n in numbers), *(word for word, is_so in words.items() if is_so)]
 
 
 def drawn_records(occasion: Occasion, records: int, mechanism: Mechanism) -> Flags:
@@ -90,25 +91,10 @@ def drawn_records(occasion: Occasion, records: int, mechanism: Mechanism) -> Fla
     >>> bool(2300 < drawn_records(here, 10_000, rare).sum() < 2700)
     True
     """
-    if mechanism.sampling_rate == 1:
+    if mechanism.terms.sampling_rate == 1:
         return np.ones(records, dtype=np.bool_)
     stream = KeyStream(secret_key("records", occasion, mechanism))
-    return stream.words(records) < np.uint64(mechanism.sampling_rate * 2.0**64)
-
-
-def next_clip(
-    mechanism: Gaussian, within: int, drawn: int, records: int, occasion: Occasion
-) -> float:
-    """Return the clip that this release leads to, by a noisy count of the norms below it.
-
-    Args:
-        mechanism: with the clip of this release.
-        within: records of norm at most the clip.
-        drawn: records that took part.
-        records: the public n_k.
-        occasion: names the noise of the count.
-    """
-    return mechanism.next_clip(secret_key("clip", occasion, mechanism), within, drawn, records)
+    return stream.words(records) < np.uint64(mechanism.terms.sampling_rate * 2.0**64)
 
 
 def private_releases(
@@ -134,7 +120,8 @@ def private_releases(
     if mechanism.noise_multiplier == 0.0:
         return gradients
     keys = [secret_key("noise", occasion, mechanism) for occasion in occasions]
-    return mechanism.release(gradients, keys, records)
+    sensitivities = [mechanism.terms.sensitivity(count) for count in records]
+    return mechanism.release(gradients, keys, sensitivities)
 
 
 def messages_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -19,10 +19,10 @@ from fedchain.nodes.release import (
     Speaker,
     drawn_records,
     messages_of,
-    next_clip,
     private_releases,
+    secret_key,
 )
-from fedchain.privacy.mechanisms import Gaussian, Mechanism
+from fedchain.privacy.mechanisms import ClipFollower, Mechanism
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
@@ -138,8 +138,9 @@ class Speakers:
                 together with it, so that the same messages need the same company.
         """
         watch = Stopwatch()
-        if isinstance(self._mechanism, Gaussian) and self._mechanism.clip_quantile is not None:
-            said = [self._follow(weights, each, self._mechanism, watch) for each in asked]
+        follower = self._mechanism.clip_follower
+        if follower is not None:
+            said = [self._follow(weights, each, follower, watch) for each in asked]
             own, clips = tuple(each for each, _ in said), tuple(clip for _, clip in said)
             return Spoken(own, watch.lap(), clips)
         with watch("gradients"):
@@ -154,26 +155,28 @@ class Speakers:
 
     def _sampled(self, asked: Sequence[Asked]) -> Sampled | None:
         """Draw the records that take part, where not all do."""
-        if self._mechanism.sampling_rate == 1:
+        rate = self._mechanism.terms.sampling_rate
+        if rate == 1:
             return None
         at = [each.occasion for each in asked]
         masks = tuple(drawn_records(o, self._count(o.holder), self._mechanism) for o in at)
-        return Sampled(masks, self._mechanism.sampling_rate)
+        return Sampled(masks, rate)
 
     def _follow(
-        self, weights: Vector, asked: Asked, mechanism: Gaussian, watch: Stopwatch
+        self, weights: Vector, asked: Asked, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Message | None, float]:
         """Let one holder speak with its own clip; return the clip that this leads to."""
         occasion = asked.occasion
         records = self._count(occasion.holder)
-        clip = mechanism.clip if asked.clip is None else asked.clip
-        mechanism = replace(mechanism, clip=clip)
+        clip = self._mechanism.terms.clip if asked.clip is None else asked.clip
+        mechanism = follower.with_clip(clip)
         with watch("gradients"):
             mask = drawn_records(occasion, records, mechanism)
             row, within = self._gradients.bounded(weights, occasion.holder, clip, mask)
-            row /= np.float32(mechanism.sampling_rate * records)
+            row /= np.float32(mechanism.terms.sampling_rate * records)
         (message,) = self._speak(weights, row, [asked], mechanism, watch)
-        return message, next_clip(mechanism, within, int(mask.sum()), records, occasion)
+        key = secret_key("clip", occasion, mechanism)
+        return message, follower.next_clip(key, clip, within, int(mask.sum()), records)
 
     def _speak(
         self,
@@ -208,4 +211,4 @@ class Speakers:
 
 
 def _declaration(mechanism: Mechanism, records: int) -> Declaration:
-    return Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.clip, records)
+    return Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.terms.clip, records)

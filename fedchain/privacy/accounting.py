@@ -162,6 +162,28 @@ def least_noise(
     return noise
 
 
+def near_gaussian(
+    epsilon_of: Callable[[float], float],
+    releases: int,
+    delta: float,
+    ratio: float,
+    tolerance: float,
+    epsilon: float,
+) -> float:
+    """Return the least noise within epsilon, searched for near that of Gaussian releases.
+
+    Args:
+        epsilon_of: noise to the total epsilon of the releases at delta, falling.
+        releases: that epsilon is the total of.
+        delta: of the total.
+        ratio: of the noise of Gaussian releases to the guess.
+        tolerance: the relative excess of noise that is accepted.
+        epsilon: what may be spent, above 0 and finite.
+    """
+    guess = gaussian_noise_multiplier(epsilon, delta, releases) / ratio
+    return least_noise(epsilon_of, epsilon, guess, tolerance)
+
+
 def pld_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:

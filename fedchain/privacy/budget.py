@@ -43,7 +43,7 @@ class Budget:
         """Say whether the holder may answer this parent; without a promise it always may."""
         return (
             parent in self._answered
-            or self.releases < self.mechanism.releases
+            or self.releases < self.mechanism.terms.releases
             or math.isinf(self.mechanism.epsilon_per_release)
         )
 
@@ -55,7 +55,7 @@ class Budget:
         """
         if not self.allows(parent):
             raise ValueError(
-                f"privacy budget: all {self.mechanism.releases} releases are made; "
+                f"privacy budget: all {self.mechanism.terms.releases} releases are made; "
                 "the holder must stay silent"
             )
         if parent not in self._answered:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedchain.privacy.mechanisms import Mechanism
+from fedchain.privacy.mechanisms import Mechanism, Terms
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ def guarantee(
     >>> guarantee(none(10, 5), 10)
     'no privacy is promised: gradients are published without noise'
     """
+    terms = mechanism.terms
     if mechanism.noise_multiplier == 0:
-        clipped = "" if math.isinf(mechanism.clip) else "clipped, but "
+        clipped = "" if math.isinf(terms.clip) else "clipped, but "
         return f"no privacy is promised: gradients are published {clipped}without noise"
-    whole = mechanism.unit == "holder"
+    whole = terms.unit == "holder"
     subject = "honest data holder as a whole" if whole else f"{record} of an honest data holder"
     one = f"one {record} added or removed"
     # A message is signed and its lack is seen: what one holder changes is the gradient in it.
@@ -62,18 +63,18 @@ def guarantee(
     outside = others if whole else f"a data holder as a whole, nor {others}"
     asked = "Who is asked in a round is public, so that sampling amplifies nothing. "
     drawn = ""
-    if mechanism.sampling_rate < 1:
+    if terms.sampling_rate < 1:
         drawn = (
-            f"Each {record} takes part in a release with chance {mechanism.sampling_rate:g}, drawn "
+            f"Each {record} takes part in a release with chance {terms.sampling_rate:g}, drawn "
             "by its holder in secret: the figures count on it. "
         )
     return (
-        f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {mechanism.delta:g})-"
+        f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {terms.delta:g})-"
         f"differentially private, {neighbour}, against {_whom(sharing)}, over "
         f"the {releases} releases of the {'group' if sharing else 'holder'} that made the most. "
         f"{asked if sampled else ''}{drawn}{_shared(sharing)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
-        f"It holds if the holder {_clipped(mechanism)} and added {mechanism.name} noise "
+        f"It holds if the holder {_clipped(terms)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret "
         "and serves no other data: "
         f"a simulation publishes its seed{_floats(mechanism)}, so that its own files protect "
@@ -95,8 +96,8 @@ def figures(mechanism: Mechanism, releases: int) -> str:
     """
     if mechanism.noise_multiplier == 0:
         return "infinite, since nothing is hidden"
-    single = mechanism.epsilon_per_release
-    tight = f"tight total {mechanism.epsilon_after(releases):.4g} at delta {mechanism.delta:g}"
+    single, total = mechanism.epsilon_per_release, mechanism.epsilon_after(releases)
+    tight = f"tight total {total:.4g} at delta {mechanism.terms.delta:g}"
     if mechanism.pure_total is None:
         return f"{single:.4g} per release (at delta), no pure total, {tight}"
     return f"{single:.4g} per release (pure), pure total {single * releases:.4g}, {tight}"
@@ -125,20 +126,20 @@ def _shared(sharing: Sharing | None) -> str:
     )
 
 
-def _clipped(mechanism: Mechanism) -> str:
-    if mechanism.automatic:
+def _clipped(terms: Terms) -> str:
+    if terms.automatic:
         return "divided each gradient by its norm + 0.01, which leaves a norm below 1,"
-    if mechanism.clip_quantile is None:
-        return f"clipped to {mechanism.clip:g}"
+    if terms.clip_quantile is None:
+        return f"clipped to {terms.clip:g}"
     return (
-        f"clipped to {mechanism.clip:g} at first, later by the noisy count of the norms below the "
+        f"clipped to {terms.clip:g} at first, later by the noisy count of the norms below the "
         "clip, which the figures contain,"
     )
 
 
 def _floats(mechanism: Mechanism) -> str:
     """What floating point does besides: sums of gradients are rounded, and mostly the noise is."""
-    drawn = "" if mechanism.name == "skellam" else "and draws its noise "
+    drawn = "" if mechanism.group_noise else "and draws its noise "
     return f", sums its gradients {drawn}in floating point"
 
 
@@ -174,15 +175,15 @@ def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
     >>> warnings_for(gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.01), [200, 50])[0][:52]
     'privacy.delta: 0.01 is not below 1/n_k = 0.005 at ho'
     """
-    texts = []
+    texts, terms = [], mechanism.terms
     largest = max(range(len(records)), key=records.__getitem__)
-    if mechanism.noise_multiplier and mechanism.delta >= 1 / records[largest]:
+    if mechanism.noise_multiplier and terms.delta >= 1 / records[largest]:
         texts.append(
-            f"privacy.delta: {mechanism.delta:g} is not below 1/n_k = {1 / records[largest]:g} at "
+            f"privacy.delta: {terms.delta:g} is not below 1/n_k = {1 / records[largest]:g} at "
             f"holder {largest} (n_k = {records[largest]} records): publishing one whole record at "
             "random would pass; choose a smaller delta"
         )
-    total = mechanism.epsilon_after(mechanism.releases)
+    total = mechanism.epsilon_after(terms.releases)
     if 10 < total < math.inf:
         texts.append(
             f"privacy.epsilon: a total of {total:.3g} promises very little; below 10 is usual"

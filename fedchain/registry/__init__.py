@@ -17,6 +17,7 @@ from fedchain.registry.families import (
     nested_family,
     parameters,
     section_of,
+    simulator_values,
 )
 from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
 from fedchain.registry.wording import problems_of, shown, suggest
@@ -42,6 +43,7 @@ __all__ = [
     "problems_of",
     "section_of",
     "shown",
+    "simulator_values",
     "suggest",
     "within",
 ]

@@ -304,16 +304,22 @@ def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
     untyped = [n for n, p in parameters(maker).items() if p.annotation is inspect.Parameter.empty]
     if untyped:
         raise ValueError(f"{kind!r} must give its parameter {untyped[0]} a type")
-    expected = {_positional(part) for part in family.parts.values()}
-    if expected and _positional(maker) not in expected:
+    given = len(simulator_values(maker))
+    expected = {len(simulator_values(part)) for part in family.parts.values()}
+    if expected and given not in expected:
         model = next(iter(family.parts.values()))
         raise ValueError(
-            f"{kind!r} takes {_positional(maker)} values from the simulator; a part of this "
-            f"family takes {_positional(model)}, as {model.__name__}{inspect.signature(model)}"
+            f"{kind!r} takes {given} values from the simulator; a part of this family takes "
+            f"{len(simulator_values(model))}, as {model.__name__}{inspect.signature(model)}"
         )
     return maker
 
 
-def _positional(maker: Callable[..., Any]) -> int:
-    kinds = [p.kind for p in inspect.signature(maker).parameters.values()]
-    return len([kind for kind in kinds if kind is not inspect.Parameter.KEYWORD_ONLY])
+def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of what the simulator gives to a part: its parameters before ``*``.
+
+    >>> simulator_values(lambda left, right=1, *, share=0.5: left)
+    ('left', 'right')
+    """
+    asked = inspect.signature(maker).parameters.values()
+    return tuple(p.name for p in asked if p.kind is not inspect.Parameter.KEYWORD_ONLY)

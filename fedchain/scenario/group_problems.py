@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fedchain.errors import Problem
+from fedchain.registry import FAMILIES, simulator_values
 from fedchain.scenario.groups import MAX_MEMBERS
 from fedchain.scenario.sections import Attack, Misconduct, Nodes
 
-SHARED = "skellam"
-"""The mechanism whose noise can be added up from shares: whole numbers."""
+
+def _makes_shares(mechanism: str) -> bool:
+    """Say whether the simulator can ask this mechanism for noise in shares."""
+    return "shares" in simulator_values(FAMILIES["mechanism"].family().find(mechanism))
 
 
 def group_problems(
@@ -38,8 +41,9 @@ def group_problems(
         text = f"{words} be lost, leave no noise in a sum; at least {least:.4g} is allowed"
         yield Problem((*where, "honest"), text)
     privacy = values.get("privacy")
-    if privacy is not None and privacy.kind != SHARED:
-        words = f"must be {SHARED} where holders form groups (whole numbers, whose sums have the"
+    if privacy is not None and not _makes_shares(privacy.kind):
+        able = " or ".join(filter(_makes_shares, FAMILIES["mechanism"].family().names()))
+        words = f"must be {able} where holders form groups (whole numbers, whose sums have the"
         text = f"{words} same law; epsilon .inf for none), got {privacy.kind}"
         yield Problem(("privacy", "kind"), text)
     for index, attack in attacks.items():

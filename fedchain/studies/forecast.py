@@ -82,14 +82,15 @@ class Forecast:
 
     def plain(self) -> dict[str, Any]:
         """Return everything as plain values, the scenario resolved."""
+        terms = self.mechanism.terms
         return {
             "scenario": plain(self.scenario),
             "noise_multiplier": self.mechanism.noise_multiplier,
             "epsilon": {
                 "per_release": self.mechanism.epsilon_per_release,
-                "total": self.mechanism.epsilon_after(self.mechanism.releases),
-                "delta": self.mechanism.delta,
-                "releases": self.mechanism.releases,
+                "total": self.mechanism.epsilon_after(terms.releases),
+                "delta": terms.delta,
+                "releases": terms.releases,
             },
             "guarantee": self.words,
             "warnings": list(self.warnings),
@@ -112,6 +113,7 @@ class Forecast:
     def rows(self) -> list[tuple[str, str]]:
         """Return what a reader wants to know, a line each: its name and the words."""
         found, nodes = self.mechanism, self.scenario.nodes
+        terms = found.terms
         hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
         who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
         if nodes.groups:
@@ -125,9 +127,9 @@ class Forecast:
             ("model", f"{self.dimension:,} parameters"),
             ("records", f"about {self.records} a holder"),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),
-            ("epsilon", figures(found, found.releases)),
-            ("delta", f"{found.delta:g}"),
-            ("releases", f"{found.releases} at most, for {times}"),
+            ("epsilon", figures(found, terms.releases)),
+            ("delta", f"{terms.delta:g}"),
+            ("releases", f"{terms.releases} at most, for {times}"),
             ("guarantee", self.words),
             *(("warning", warning) for warning in self.warnings),
             ("private tuning", tuning_of(self.scenario)),
@@ -176,11 +178,9 @@ def forecast(scenario: Scenario) -> Forecast:
         mechanism = mechanism_of(scenario, size)
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
-    private, first = math.isfinite(mechanism.clip), task.holders[0]
-    counted = learning(
-        task, mechanism.clip, mechanism.unit, examples * mechanism.sampling_rate, held_out
-    )
-    asked = configuration(scenario, counted, private=private)
+    terms, first = mechanism.terms, task.holders[0]
+    counted = learning(task, terms.clip, terms.unit, examples * terms.sampling_rate, held_out)
+    asked = configuration(scenario, counted, private=math.isfinite(terms.clip))
     records, found = math.ceil(examples * first.count / first.examples), rates.here()
     words = guarantee_of(scenario, mechanism, task.record)
     return Forecast(
@@ -189,7 +189,7 @@ def forecast(scenario: Scenario) -> Forecast:
         most_asked=most,
         dimension=size,
         records=records,
-        words=words(mechanism.releases),
+        words=words(terms.releases),
         warnings=(
             *warnings_for(mechanism, [records]),
             *unprotected(task.public, task.record),

@@ -20,7 +20,7 @@ def rows(holders: int = 10, dimension: int = DIMENSION) -> np.ndarray:
 def test_a_message_is_the_exact_sum_of_what_its_members_put_in(monkeypatch):
     scenario, spy = grouped(groups=LOSING), Spy(monkeypatch)
     made, records = speakers(scenario, rows(), range(50, 60)), np.arange(50, 60)
-    step, lost = made._mechanism.step, set()
+    step, lost = made._noise.step, set()
     for round_ in range(1, 40):
         each = asked(round_, round_ % 2)
         (message,) = said(made, each)

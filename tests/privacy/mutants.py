@@ -14,7 +14,8 @@ from fedchain.ledger.message import Message
 from fedchain.nodes import release, speakers
 from fedchain.privacy import guarantee, skellam_law
 from fedchain.privacy.budget import Budget
-from fedchain.privacy.mechanisms import Gaussian, gaussian, knorm, laplace, skellam
+from fedchain.privacy.mechanisms import Terms, gaussian, knorm, laplace, skellam
+from fedchain.privacy.mechanisms.gaussian import Gaussian
 from fedchain.simulation import Simulation
 
 MODULES = {
@@ -25,8 +26,7 @@ MODULES = {
 
 
 def noise_of_the_sum_on_the_mean(patch):
-    for module in MODULES.values():
-        patch.setattr(module, "sensitivity", lambda clip, *_: clip)
+    patch.setattr(Terms, "sensitivity", lambda terms, _: terms.clip)
 
 
 def noise_of_the_mean_on_the_sum(patch):

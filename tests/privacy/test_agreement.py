@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from fedchain.errors import FedchainError
 from fedchain.privacy import agreement
 from fedchain.privacy.agreement import cross_checked
-from fedchain.privacy.mechanisms import gaussian
+from fedchain.privacy.mechanisms import gaussian, knorm, laplace, none, skellam
 
 MECHANISM = gaussian(10, 5, noise_multiplier=4.0, clip=0.1)
 
@@ -33,6 +35,14 @@ def test_another_version_of_an_accountant_is_asked_again(asked, monkeypatch):
     monkeypatch.setattr(agreement.metadata, "version", lambda _: "99.0")
     cross_checked(MECHANISM)
     assert len(asked) == 2
+
+
+def test_a_total_that_promises_nothing_is_not_checked(asked):
+    for vacuous in ({"epsilon": math.inf}, {"noise_multiplier": 1e-3}):
+        for made in (gaussian, knorm, laplace, skellam):
+            cross_checked(made(10, 5, clip=0.1, **vacuous))
+    cross_checked(none(10, 5))
+    assert asked == []
 
 
 def test_a_disagreement_is_not_remembered(monkeypatch, tmp_path):

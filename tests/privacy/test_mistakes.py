@@ -241,7 +241,7 @@ def samplers_follow_their_laws():
         (skellam, stats.norm, 1.0),
         (laplace, stats.laplace, scale),
     ):
-        drawn = made(1, 1_000_000, **unit).release(zeros, keys, [1] * 10).ravel() / unit_scale
+        drawn = made(1, 1_000_000, **unit).release(zeros, keys, [1.0] * 10).ravel() / unit_scale
         assert stats.kstest(drawn[::50].astype(np.float64), law.cdf).pvalue > 0.001
         fine = np.sort(abs(drawn[:200_000]))[:200]  # near 0 the density is flat
         assert len(np.unique(fine)) > 190
@@ -251,7 +251,7 @@ def samplers_follow_their_laws():
             assert abs(found - expected) < 4.5 * math.sqrt(expected)
     dimension, keys = 30, [digest(6, "n", k) for k in range(4000)]
     zeros = np.zeros((4000, dimension), np.float32)
-    radius = np.linalg.norm(knorm(1, dimension, **unit).release(zeros, keys, [1] * 4000), axis=1)
+    radius = np.linalg.norm(knorm(1, dimension, **unit).release(zeros, keys, [1.0] * 4000), axis=1)
     assert stats.kstest(radius, stats.gamma(dimension).cdf).pvalue > 0.001
 
 
@@ -279,7 +279,7 @@ def messages_carry_nothing_private():
 def a_clip_that_follows_the_records_is_noisy_and_paid_for():
     mechanism = gaussian(40, 10, epsilon=4.0, clip=CLIP, clip_quantile=0.5, spare_releases=0)
     keys = [digest(0, "clip", number) for number in range(2000)]
-    clips = np.array([mechanism.next_clip(key, 60, 100, 100) for key in keys])
+    clips = np.array([mechanism.clip_follower.next_clip(key, CLIP, 60, 100, 100) for key in keys])
     shares = 0.5 - np.log(clips / CLIP) / 0.2
     assert shares.mean() == pytest.approx(0.6, abs=0.03)
     # one record moves the gradient by 1 and the count by 1/2: one normal vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -13,7 +13,6 @@ import numpy as np
 from fedchain.arrays import Singles
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
-    VACUOUS,
     Clip,
     ClipQuantile,
     Delta,
@@ -22,11 +21,11 @@ from fedchain.privacy.mechanisms.mechanism import (
     NoiseMultiplier,
     SamplingRate,
     SpareReleases,
+    Terms,
     Unit,
     bound_of,
     mechanisms,
-    one_of,
-    sensitivity,
+    noise_for,
     with_spare,
 )
 from fedchain.randomness import normals
@@ -78,64 +77,33 @@ def gaussian(
     Reference:
         LearningChain equation (10), reconstructed; Balle and Wang 2018.
     """
-    if unit == "holder" and sampling_rate < 1:
-        raise ValueError(
-            f"privacy.sampling_rate: {sampling_rate:g} of the records hides no holder; "
-            "only 1 is allowed with unit holder"
-        )
-    if unit == "holder" and clip_quantile is not None:
-        raise ValueError(
-            f"privacy.clip_quantile: {clip_quantile:g} of the records' norms says nothing of a "
-            "holder's; only null is allowed with unit holder"
-        )
-    if clip == "automatic" and clip_quantile is not None:
-        raise ValueError(
-            f"privacy.clip_quantile: {clip_quantile:g} moves a clip, and an automatic one does not "
-            "matter; only null is allowed with clip automatic"
-        )
     total = with_spare(releases, spare_releases)
-    sigma = one_of(epsilon, noise_multiplier)
-    if sigma is None:
-        sigma = _solved_sigma(accountant, total, delta, epsilon or math.inf, sampling_rate)
-        if clip_quantile is not None:
-            sigma /= math.sqrt(1 - COUNT_SHARE)
-    return Gaussian(
-        sigma,
-        bound_of(clip),
-        unit,
-        delta,
-        total,
-        accountant,
-        sampling_rate,
-        clip_quantile,
-        automatic=clip == "automatic",
-    )
+    own = sampling_rate, clip_quantile, clip == "automatic"
+    terms = Terms(bound_of(clip), unit, delta, total, *own)
+
+    def solve(epsilon: float) -> float:
+        joint = _solved_sigma(accountant, total, delta, sampling_rate, epsilon)
+        return joint if clip_quantile is None else joint / math.sqrt(1 - COUNT_SHARE)
+
+    return Gaussian(terms, noise_for(epsilon, noise_multiplier, solve), accountant)
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """Normal noise, its scale solved for the whole run."""
 
+    terms: Terms
+    """What is promised."""
     noise_multiplier: float
     """sigma over sensitivity."""
-    clip: float
-    """Bound on the gradient of one unit."""
-    unit: Unit
-    """What is protected."""
-    delta: float
-    """delta of the totals."""
-    releases: int
-    """Releases that one holder may make."""
     accountant: Literal["pld", "prv", "rdp"]
     """Whose total is reported."""
-    sampling_rate: float = 1.0
-    """Chance of each record to take part in a release."""
-    clip_quantile: float | None = None
-    """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
-    automatic: bool = False
-    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     name: str = "gaussian"
     """The registered name."""
+    sampling: bool = True
+    """The accountants know what sampled records cost."""
+    group_noise: None = None
+    """The law of a sum of rounded normal numbers is not known."""
     pure_total: None = None
     """Normal noise has no pure cost."""
 
@@ -146,7 +114,7 @@ class Gaussian:
         One record moves the gradient by 1 and the count by 1/2, each over its own noise; both
         are one normal vector, so that 1/z^2 = 1/sigma^2 + 1/(2 sigma_count)^2.
         """
-        share = 0.0 if self.clip_quantile is None else COUNT_SHARE
+        share = 0.0 if self.terms.clip_quantile is None else COUNT_SHARE
         return self.noise_multiplier * math.sqrt(1 - share)
 
     @property
@@ -154,36 +122,40 @@ class Gaussian:
         """Standard deviation of the noise of the count, in records."""
         return self.joint_multiplier / (2 * math.sqrt(COUNT_SHARE))
 
-    def next_clip(self, key: bytes, within: int, drawn: int, records: int) -> float:
+    @property
+    def clip_follower(self) -> Gaussian | None:
+        """Itself, where its count of norms is paid for; None: the clip is fixed."""
+        return None if self.terms.clip_quantile is None else self
+
+    def with_clip(self, clip: float) -> Gaussian:
+        """Return the mechanism of a release with this clip."""
+        return replace(self, terms=replace(self.terms, clip=clip))
+
+    def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release: C e^(-(b - quantile) / 5).
 
         b is the share of records whose norm is at most C, by a noisy count.
-
-        Args:
-            key: 32 bytes of this count alone.
-            within: records of norm at most the clip.
-            drawn: records that took part.
-            records: the public n_k.
 
         Reference:
             Andrew, Thakkar, McMahan and Ramaswamy, "Differentially Private Learning with
             Adaptive Clipping", 2021, algorithm 1.
         """
-        assert self.clip_quantile is not None
+        assert self.terms.clip_quantile is not None, "it follows one"
         noisy = within - drawn / 2 + self.count_noise * float(normals([key], 1)[0, 0])
-        share = 0.5 + noisy / (self.sampling_rate * records)
-        return self.clip * math.exp(-CLIP_RATE * (share - self.clip_quantile))
+        share = 0.5 + noisy / (self.terms.sampling_rate * records)
+        return clip * math.exp(-CLIP_RATE * (share - self.terms.clip_quantile))
 
     @property
     def epsilon_per_release(self) -> float:
         """Cost of one release at delta."""
         return self.epsilon_after(1)
 
-    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+    def release(
+        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+    ) -> Singles:
         """Add normal noise of sd noise_multiplier * sensitivity, (n, d)."""
         drawn = normals(keys, gradients.shape[1])
-        expected = [self.sampling_rate * count for count in records]
-        scales = [self.noise_multiplier * sensitivity(self.clip, self.unit, n) for n in expected]
+        scales = [self.noise_multiplier * moved for moved in sensitivities]
         drawn *= np.array(scales, dtype=np.float32)[:, None]
         drawn += gradients
         return drawn
@@ -192,17 +164,16 @@ class Gaussian:
         """Return the total epsilon of that many releases at delta."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
-        sigma, rate = self.joint_multiplier, self.sampling_rate
-        return _gaussian_total(self.accountant, sigma, releases, self.delta, rate)
+        delta, rate = self.terms.delta, self.terms.sampling_rate
+        return _gaussian_total(self.accountant, self.joint_multiplier, releases, delta, rate)
 
     def cross_check(self) -> None:
         """Compare the closed form, dp-accounting's PLD, and Opacus' PRV and RDP accountants."""
-        if self.epsilon_after(self.releases) > VACUOUS:
-            return
-        asked = self.joint_multiplier, self.releases, self.delta, self.sampling_rate
+        terms = self.terms
+        asked = self.joint_multiplier, terms.releases, terms.delta, terms.sampling_rate
         totals = {kind: total(*asked) for kind, total in GAUSSIAN_TOTALS.items()}
         tight = {"Opacus PRV": totals["prv"]}
-        if self.sampling_rate == 1:
+        if terms.sampling_rate == 1:
             closed = {"the closed form": totals["pld"]}
             tight = closed | {"dp-accounting PLD": accounting.pld_epsilon(*asked)} | tight
         else:
@@ -234,10 +205,8 @@ def _gaussian_total(
 
 @lru_cache(maxsize=64)
 def _solved_sigma(
-    accountant: str, releases: int, delta: float, epsilon: float, sampling_rate: float
+    accountant: str, releases: int, delta: float, sampling_rate: float, epsilon: float
 ) -> float:
-    if math.isinf(epsilon):
-        return 0.0
     exact = accounting.gaussian_noise_multiplier(epsilon, delta, releases)
     if accountant == "pld" and sampling_rate == 1:
         return exact

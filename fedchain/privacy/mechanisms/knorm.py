@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -13,18 +13,17 @@ import numpy as np
 from fedchain.arrays import Singles, lengths
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
-    VACUOUS,
     Clip,
     Delta,
     Epsilon,
     Mechanism,
     NoiseMultiplier,
     SpareReleases,
+    Terms,
     Unit,
     bound_of,
     mechanisms,
-    one_of,
-    sensitivity,
+    noise_for,
     with_spare,
 )
 from fedchain.randomness import normals, stream
@@ -66,46 +65,31 @@ def knorm(
         LearningChain equation (10), reconstructed; Hardt and Talwar 2010.
     """
     total = with_spare(releases, spare_releases)
-    scale = one_of(epsilon, noise_multiplier)
-    if scale is None:
-        scale = _solved_scale(accountant, total, dimension, delta, epsilon or math.inf)
-    return KNorm(
-        scale,
-        bound_of(clip),
-        unit,
-        delta,
-        total,
-        accountant,
-        dimension,
-        automatic=clip == "automatic",
-    )
+    terms = Terms(bound_of(clip), unit, delta, total, automatic=clip == "automatic")
+    cost = partial(_knorm_total, accountant, dimension, total, delta)
+    solve = partial(accounting.near_gaussian, cost, total, delta, math.sqrt(dimension + 1), 1e-4)
+    return KNorm(terms, noise_for(epsilon, noise_multiplier, solve), accountant, dimension)
 
 
 @dataclass(frozen=True)
 class KNorm:
     """Noise with a Gamma radius and a uniform direction, its scale solved for the whole run."""
 
+    terms: Terms
+    """What is promised."""
     noise_multiplier: float
     """1 / eps0."""
-    clip: float
-    """Bound on the gradient of one unit."""
-    unit: Unit
-    """What is protected."""
-    delta: float
-    """delta of the tight totals."""
-    releases: int
-    """Releases that one holder may make."""
     accountant: Literal["pld", "rdp"]
     """Whose tight total is reported."""
     dimension: int
     """Length of a gradient: the cost depends on it."""
-    automatic: bool = False
-    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     name: str = "knorm"
     """The registered name."""
-    sampling_rate: float = 1.0
-    """All records take part in every release."""
-    clip_quantile: None = None
+    sampling: bool = False
+    """No bound is certified where records are sampled."""
+    group_noise: None = None
+    """A sum of such noise is no such noise."""
+    clip_follower: None = None
     """The clip is fixed."""
 
     @property
@@ -116,16 +100,17 @@ class KNorm:
     @property
     def pure_total(self) -> float:
         """Sum of the pure costs of all releases."""
-        return self.releases * self.epsilon_per_release
+        return self.terms.releases * self.epsilon_per_release
 
-    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+    def release(
+        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+    ) -> Singles:
         """Add radii from Gamma(d) times directions, scaled to the sensitivity, (n, d)."""
         dimension = gradients.shape[1]
         drawn = normals(keys, dimension)
-        for row, norm, key, count in zip(drawn, lengths(drawn), keys, records, strict=True):
+        for row, norm, key, moved in zip(drawn, lengths(drawn), keys, sensitivities, strict=True):
             radius = stream(0, "radius", key).standard_gamma(dimension)
-            scale = self.noise_multiplier * sensitivity(self.clip, self.unit, count)
-            row *= np.float32(scale * radius / norm)
+            row *= np.float32(self.noise_multiplier * moved * radius / norm)
         drawn += gradients
         return drawn
 
@@ -133,43 +118,26 @@ class KNorm:
         """Return the tight total epsilon of that many releases at delta."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
-        scale = self.noise_multiplier
-        return _knorm_total(self.accountant, scale, self.dimension, releases, self.delta)
+        asked = self.accountant, self.dimension, releases, self.terms.delta
+        return _knorm_total(*asked, self.noise_multiplier)
 
     def cross_check(self) -> None:
         """Compare the certified privacy-loss distribution with the Rényi bound."""
-        if self.epsilon_after(self.releases) > VACUOUS:
-            return
+        releases, delta = self.terms.releases, self.terms.delta
         pld, rdp = (
-            _knorm_total(kind, self.noise_multiplier, self.dimension, self.releases, self.delta)
+            _knorm_total(kind, self.dimension, releases, delta, self.noise_multiplier)
             for kind in ("pld", "rdp")
         )
-        pure = accounting.pure_epsilon(self.epsilon_per_release, self.releases, self.delta)
-        if pld == pure:  # a bound for all pure releases: there is no second road to it
-            return
+        if pld == accounting.pure_epsilon(self.epsilon_per_release, releases, delta):
+            return  # a bound for all pure releases: there is no second road to it
         accounting.cross_check({"dp-accounting PLD": pld}, {"Opacus RDP": rdp})
 
 
 @lru_cache(maxsize=4096)
 def _knorm_total(
-    accountant: str, scale: float, dimension: int, releases: int, delta: float
+    accountant: str, dimension: int, releases: int, delta: float, scale: float
 ) -> float:
     from fedchain.privacy.knorm_loss import knorm_epsilon, knorm_rdp_epsilon
 
     total = knorm_epsilon if accountant == "pld" else knorm_rdp_epsilon
     return total(1 / scale, dimension, releases, delta)
-
-
-@lru_cache(maxsize=64)
-def _solved_scale(
-    accountant: str, releases: int, dimension: int, delta: float, epsilon: float
-) -> float:
-    if math.isinf(epsilon):
-        return 0.0
-    sigma = accounting.gaussian_noise_multiplier(epsilon, delta, releases)
-    return accounting.least_noise(
-        lambda scale: _knorm_total(accountant, scale, dimension, releases, delta),
-        epsilon,
-        sigma / math.sqrt(dimension + 1),
-        1e-4,
-    )

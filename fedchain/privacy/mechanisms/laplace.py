@@ -5,25 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from fedchain.arrays import Singles
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
-    VACUOUS,
     Clip,
     Delta,
     Epsilon,
     Mechanism,
     NoiseMultiplier,
     SpareReleases,
+    Terms,
     Unit,
     bound_of,
     mechanisms,
-    one_of,
-    sensitivity,
+    noise_for,
     with_spare,
 )
 from fedchain.randomness import laplaces
@@ -64,43 +63,29 @@ def laplace(
         Dwork, McSherry, Nissim and Smith 2006, proposition 1.
     """
     total = with_spare(releases, spare_releases)
-    scale = one_of(epsilon, noise_multiplier)
-    if scale is None:
-        scale = _solved_scale(total, dimension, delta, epsilon or math.inf)
-    return Laplace(
-        scale,
-        bound_of(clip),
-        unit,
-        delta,
-        total,
-        dimension,
-        automatic=clip == "automatic",
-    )
+    terms = Terms(bound_of(clip), unit, delta, total, automatic=clip == "automatic")
+    cost = partial(_laplace_total, dimension, total, delta)
+    solve = partial(accounting.near_gaussian, cost, total, delta, math.sqrt(dimension), 1e-6)
+    return Laplace(terms, noise_for(epsilon, noise_multiplier, solve), dimension)
 
 
 @dataclass(frozen=True)
 class Laplace:
     """Laplace noise in every coordinate, its scale solved for the whole run."""
 
+    terms: Terms
+    """What is promised."""
     noise_multiplier: float
     """1 / eps0: the scale over the sensitivity in the 1-norm."""
-    clip: float
-    """Bound on the gradient of one unit."""
-    unit: Unit
-    """What is protected."""
-    delta: float
-    """delta of the tight totals."""
-    releases: int
-    """Releases that one holder may make."""
     dimension: int
     """Length of a gradient: noise and cost depend on it."""
-    automatic: bool = False
-    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
     name: str = "laplace"
     """The registered name."""
-    sampling_rate: float = 1.0
-    """All records take part in every release."""
-    clip_quantile: None = None
+    sampling: bool = False
+    """No bound is certified where records are sampled."""
+    group_noise: None = None
+    """A sum of such noise is no such noise."""
+    clip_follower: None = None
     """The clip is fixed."""
 
     @property
@@ -111,13 +96,15 @@ class Laplace:
     @property
     def pure_total(self) -> float:
         """Sum of the pure costs of all releases."""
-        return self.releases * self.epsilon_per_release
+        return self.terms.releases * self.epsilon_per_release
 
-    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+    def release(
+        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+    ) -> Singles:
         """Add Laplace noise of scale noise_multiplier * sqrt(d) * sensitivity, (n, d)."""
         drawn = laplaces(keys, gradients.shape[1])
         whole = self.noise_multiplier * math.sqrt(self.dimension)
-        scales = [whole * sensitivity(self.clip, self.unit, count) for count in records]
+        scales = [whole * moved for moved in sensitivities]
         drawn *= np.array(scales, dtype=np.float32)[:, None]
         drawn += gradients
         return drawn
@@ -126,38 +113,22 @@ class Laplace:
         """Return the tight total epsilon of that many releases at delta."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
-        return _laplace_total(self.noise_multiplier, self.dimension, releases, self.delta)
+        return _laplace_total(self.dimension, releases, self.terms.delta, self.noise_multiplier)
 
     def cross_check(self) -> None:
         """Compare the Rényi bound with dp-accounting's distribution of the worst shift's loss."""
         from fedchain.privacy.laplace_loss import laplace_spread_epsilon
 
-        total = self.epsilon_after(self.releases)
-        if total > VACUOUS or total > 0.9 * accounting.pure_epsilon(
-            self.epsilon_per_release, self.releases, self.delta
-        ):  # a composition of pure releases: there is no second road to it
-            return
-        spread = laplace_spread_epsilon(
-            self.epsilon_per_release, self.dimension, self.releases, self.delta
-        )
+        releases, delta = self.terms.releases, self.terms.delta
+        total, single = self.epsilon_after(releases), self.epsilon_per_release
+        if total > 0.9 * accounting.pure_epsilon(single, releases, delta):
+            return  # a composition of pure releases: there is no second road to it
+        spread = laplace_spread_epsilon(single, self.dimension, releases, delta)
         accounting.cross_check({"dp-accounting PLD": spread}, {"Rényi": total})
 
 
 @lru_cache(maxsize=4096)
-def _laplace_total(scale: float, dimension: int, releases: int, delta: float) -> float:
+def _laplace_total(dimension: int, releases: int, delta: float, scale: float) -> float:
     from fedchain.privacy.laplace_loss import laplace_epsilon
 
     return laplace_epsilon(1 / scale, dimension, releases, delta)
-
-
-@lru_cache(maxsize=64)
-def _solved_scale(releases: int, dimension: int, delta: float, epsilon: float) -> float:
-    if math.isinf(epsilon):
-        return 0.0
-    sigma = accounting.gaussian_noise_multiplier(epsilon, delta, releases)
-    return accounting.least_noise(
-        lambda scale: _laplace_total(scale, dimension, releases, delta),
-        epsilon,
-        sigma / math.sqrt(dimension),
-        1e-6,
-    )

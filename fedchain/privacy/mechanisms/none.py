@@ -1,4 +1,4 @@
-"""No noise, with and without clipping: what the others are compared with."""
+"""No noise, with and without clipping: what the mechanisms with noise are compared with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedchain.arrays import Singles
-from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Unit, bound_of, mechanisms
+from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Terms, Unit, bound_of, mechanisms
 
 
 @mechanisms
@@ -18,7 +18,7 @@ def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same
         releases: rounds of the run.
         dimension: length of a gradient.
     """
-    return NoNoise(releases)
+    return NoNoise("none", Terms(clip=math.inf, unit="record", delta=0.0, releases=releases))
 
 
 @mechanisms
@@ -40,31 +40,26 @@ def clipped(
             g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
         unit: what is clipped: the gradient of each record, or a holder's mean.
     """
-    return NoNoise(releases, "clipped", bound_of(clip), unit, clip == "automatic")
+    terms = Terms(bound_of(clip), unit, 0.0, releases, automatic=clip == "automatic")
+    return NoNoise("clipped", terms)
 
 
 @dataclass(frozen=True)
 class NoNoise:
-    """Gradients as they are, or clipped."""
+    """Gradients as they are, or clipped; nothing is promised."""
 
-    releases: int
-    """Rounds of the run; nothing runs out after them."""
-    name: str = "none"
+    name: str
     """The registered name."""
-    clip: float = math.inf
-    """Bound on the gradient of one unit; inf: none."""
-    unit: Unit = "record"
-    """What is clipped; nothing is protected."""
-    automatic: bool = False
-    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
-    sampling_rate: float = 1.0
-    """All records take part in every release."""
-    clip_quantile: None = None
-    """The clip is fixed."""
+    terms: Terms
+    """How gradients are clipped; the releases never run out."""
     noise_multiplier: float = 0.0
     """No noise."""
-    delta: float = 0.0
-    """Nothing is promised."""
+    sampling: bool = False
+    """All records take part in every release."""
+    group_noise: None = None
+    """There are no shares of no noise."""
+    clip_follower: None = None
+    """The clip is fixed."""
     epsilon_per_release: float = math.inf
     """Nothing is promised."""
     pure_total: None = None
@@ -74,7 +69,7 @@ class NoNoise:
         self,
         gradients: Singles,
         keys: Sequence[bytes],  # noqa: ARG002 - there is no noise to draw
-        records: Sequence[int],  # noqa: ARG002
+        sensitivities: Sequence[float],  # noqa: ARG002
     ) -> Singles:
         """Return the gradients themselves (n, d)."""
         return gradients

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,18 +14,17 @@ import numpy.typing as npt
 from fedchain.arrays import Singles
 from fedchain.privacy import accounting
 from fedchain.privacy.mechanisms.mechanism import (
-    VACUOUS,
     Clip,
     Delta,
     Epsilon,
     Mechanism,
     NoiseMultiplier,
     SpareReleases,
+    Terms,
     Unit,
     bound_of,
     mechanisms,
-    one_of,
-    sensitivity,
+    noise_for,
     with_spare,
 )
 from fedchain.privacy.skellam_law import (
@@ -44,6 +43,7 @@ MOST_STEPS = 2.0**45
 def skellam(
     releases: int,
     dimension: int,
+    shares: int = 1,
     *,
     epsilon: Epsilon = None,
     noise_multiplier: NoiseMultiplier = None,
@@ -62,6 +62,7 @@ def skellam(
     Args:
         releases: rounds of the run.
         dimension: length of a gradient.
+        shares: holders whose noise adds up to sigma; in a group those that are counted on.
         epsilon: total over all releases of a holder; the noise is solved from it; inf: no
             noise, gradients still clipped.
         noise_multiplier: sigma over sensitivity; epsilon follows. Give one of the two.
@@ -76,51 +77,40 @@ def skellam(
         Agarwal, Kairouz and Liu 2021.
     """
     total = with_spare(releases, spare_releases)
-    sigma = one_of(epsilon, noise_multiplier)
-    if sigma is None:
-        sigma = _solved_sigma(accountant, total, dimension, delta, epsilon or math.inf, 1)
-    return Skellam(
-        sigma,
-        bound_of(clip),
-        unit,
-        delta,
-        total,
-        accountant,
-        dimension,
-        automatic=clip == "automatic",
-    )
+    terms = Terms(bound_of(clip), unit, delta, total, automatic=clip == "automatic")
+    cost = partial(_skellam_total, accountant, dimension, total, delta, shares)
+    solve = partial(accounting.near_gaussian, cost, total, delta, 1.0, 1e-8)
+    sigma = noise_for(epsilon, noise_multiplier, solve)
+    return Skellam(terms, sigma, accountant, dimension, shares)
 
 
 @dataclass(frozen=True)
 class Skellam:
     """Skellam noise on a grid, its scale solved for the whole run."""
 
+    terms: Terms
+    """What is promised."""
     noise_multiplier: float
     """sigma over sensitivity."""
-    clip: float
-    """Bound on the gradient of one unit."""
-    unit: Unit
-    """What is protected."""
-    delta: float
-    """delta of the totals."""
-    releases: int
-    """Releases that one holder may make."""
     accountant: Accountant
     """Whose total is reported."""
     dimension: int
     """Length of a gradient: each coordinate is rounded."""
-    automatic: bool = False
-    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
+    shares: int
+    """Holders whose noise adds up to sigma; the sum of m has m times the variance of each."""
     name: str = "skellam"
     """The registered name."""
-    sampling_rate: float = 1.0
-    """All records take part in every release."""
-    clip_quantile: None = None
+    sampling: bool = False
+    """No bound is certified where records are sampled."""
+    clip_follower: None = None
     """The clip is fixed."""
-    shares: int = 1
-    """Holders whose noise adds up to sigma: in a group, those that are counted on."""
     pure_total: None = None
     """Skellam noise has no pure cost."""
+
+    @property
+    def group_noise(self) -> Skellam:
+        """Itself: sums of such noise on one grid are such noise."""
+        return self
 
     @property
     def epsilon_per_release(self) -> float:
@@ -130,43 +120,15 @@ class Skellam:
     @property
     def step(self) -> float:
         """Grid of a sum of gradients, on which every share has the deviation 2^23."""
-        return self.clip * (self.noise_multiplier or 1.0) / (DEVIATION * math.sqrt(self.shares))
-
-    def shared(self, shares: int, epsilon: float | None) -> Skellam:
-        """Return the mechanism of a group, in which so many shares of noise make the whole.
-
-        The sum of m Skellam numbers is one of m times the variance: the grid is finer by sqrt(m).
-
-        Args:
-            shares: holders whose noise is counted on, 1 or more.
-            epsilon: total that was asked for; None: the noise multiplier was, and stays.
-        """
-        sigma = self.noise_multiplier
-        if epsilon is not None:
-            asked = self.accountant, self.releases, self.dimension, self.delta, epsilon
-            sigma = _solved_sigma(*asked, shares)
-        return replace(self, shares=shares, noise_multiplier=sigma)
+        sigma = self.noise_multiplier or 1.0
+        return self.terms.clip * sigma / (DEVIATION * math.sqrt(self.shares))
 
     def in_steps(
         self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]
     ) -> npt.NDArray[np.int64]:
-        """Return what members of a group add up: gradients and their shares of noise, in steps.
-
-        Args:
-            gradients: clipped mean gradients (n, d); they are left alone.
-            keys: 32 bytes of each share of noise, known to its holder alone.
-            records: the public n_k of each holder; each gradient is taken that many times, where
-                the unit is a record.
-
-        Returns:
-            Whole numbers (n, d), of which each record of a holder moves one row by at most
-            clip / step.
-
-        Raises:
-            ValueError: a gradient may take more steps than float64 can count.
-        """
-        counts = np.array([self.weight(count) for count in records], dtype=np.float64)
-        if float(counts.max()) * self.clip / self.step > MOST_STEPS:
+        """Return gradients and their shares of noise in steps, as ``GroupNoise`` says, (n, d)."""
+        counts = np.array([self.terms.units(count) for count in records], dtype=np.float64)
+        if float(counts.max()) * self.terms.clip / self.step > MOST_STEPS:
             raise ValueError(
                 f"privacy.noise_multiplier: {self.noise_multiplier:g} is too small for the grid "
                 f"with {int(counts.max())} records; take more noise, or fewer records"
@@ -176,11 +138,9 @@ class Skellam:
             steps += skellams(keys, gradients.shape[1])
         return steps
 
-    def weight(self, records: int) -> int:
-        """Return how often a holder's mean gradient is in a sum: each of its units once."""
-        return records if self.unit == "record" else 1
-
-    def release(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Singles:
+    def release(
+        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+    ) -> Singles:
         """Round to the grid of step sigma / 2^23, and add Skellam numbers, (n, d).
 
         Raises:
@@ -191,13 +151,13 @@ class Skellam:
         drawn = skellams(keys, gradients.shape[1])
         found = drawn.view(np.float32)  # in the place of the numbers that it is made of
         steps = np.empty(gradients.shape[1])
-        for row, gradient, noise, count in zip(found, gradients, drawn, records, strict=True):
-            moved = sensitivity(self.clip, self.unit, count)
+        for row, gradient, noise, moved in zip(found, gradients, drawn, sensitivities, strict=True):
             step = self.noise_multiplier * moved / DEVIATION
-            if self.clip / step > MOST_STEPS:  # a division would err by more than is counted
+            if self.terms.clip / step > MOST_STEPS:  # a division would err more than is counted
+                units = round(self.terms.clip / moved)
                 raise ValueError(
                     f"privacy.noise_multiplier: {self.noise_multiplier:g} is too small for the "
-                    f"grid with {count} records; {count / 2.0**22:g} or more is allowed"
+                    f"grid with {units} records; {units / 2.0**22:g} or more is allowed"
                 )
             steps[:] = gradient
             steps /= step
@@ -211,16 +171,13 @@ class Skellam:
         """Return the total epsilon of that many releases at delta."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
-        sigma = self.noise_multiplier
-        asked = self.accountant, sigma, self.dimension, releases, self.delta
-        return _skellam_total(*asked, self.shares)
+        asked = self.accountant, self.dimension, releases, self.terms.delta
+        return _skellam_total(*asked, self.shares, self.noise_multiplier)
 
     def cross_check(self) -> None:
         """Compare the certified bound with the Rényi bound of Agarwal, Kairouz and Liu."""
-        if self.epsilon_after(self.releases) > VACUOUS:
-            return
         pld, rdp = (
-            replace(self, accountant=kind).epsilon_after(self.releases)
+            replace(self, accountant=kind).epsilon_after(self.terms.releases)
             for kind in get_args(Accountant)
         )
         accounting.cross_check({"the closed form": pld}, {"Rényi": rdp})
@@ -241,27 +198,7 @@ def on_the_grid(sigma: float, dimension: int, shares: int) -> float:
 
 @lru_cache(maxsize=4096)
 def _skellam_total(
-    accountant: Accountant,
-    sigma: float,
-    dimension: int,
-    releases: int,
-    delta: float,
-    shares: int,
+    accountant: Accountant, dimension: int, releases: int, delta: float, shares: int, sigma: float
 ) -> float:
     total = skellam_epsilon if accountant == "pld" else skellam_rdp_epsilon
     return total(on_the_grid(sigma, dimension, shares), dimension, releases, delta, shares)
-
-
-@lru_cache(maxsize=64)
-def _solved_sigma(
-    accountant: Accountant, releases: int, dimension: int, delta: float, epsilon: float, shares: int
-) -> float:
-    if math.isinf(epsilon):
-        return 0.0
-    sigma = accounting.gaussian_noise_multiplier(epsilon, delta, releases)
-    return accounting.least_noise(
-        lambda noise: _skellam_total(accountant, noise, dimension, releases, delta, shares),
-        epsilon,
-        sigma,
-        1e-8,
-    )
