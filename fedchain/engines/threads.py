@@ -41,7 +41,7 @@ class Threads:
 
     def close(self) -> None:
         """Let the threads end."""
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown()
 
     def _speak(self, weights: Vector, chunk: Sequence[Asked]) -> Spoken:
         speakers = self._free.get()
