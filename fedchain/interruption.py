@@ -18,6 +18,8 @@ ENDING = tuple(
 """Signals of this system that ask a program to end."""
 PATIENCE_S = 10.0
 """Seconds after a signal to end in which another one changes nothing."""
+_heard: list[int] = []
+"""Signals to end whose KeyboardInterrupt has not yet arrived where a command ends."""
 
 
 @contextlib.contextmanager
@@ -25,8 +27,7 @@ def stoppable() -> Iterator[None]:
     """While this lasts, let a signal to end raise KeyboardInterrupt, and ignore more that follow.
 
     What is saved then is saved whole, however often Ctrl-C is pressed. After ``PATIENCE_S`` the
-    next one is heard again: saving may hang, and Python loses an exception that is raised while
-    an object is deleted. At the end of an interrupted command all are ignored for good, since the
+    next one is heard again, since saving may hang. At the end of an interrupted command all are ignored for good, since the
     process is about to end. A signal that whoever started the process let it ignore (``nohup``)
     stays ignored.
 
@@ -39,10 +40,11 @@ def stoppable() -> Iterator[None]:
 
     raised: list[float] = []
 
-    def stop(_signal: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         now = time.monotonic()
         if not raised or now - raised[-1] >= PATIENCE_S:
             raised.append(now)
+            _heard.append(number)
             raise KeyboardInterrupt
 
     heard = (each for each in ENDING if signal.getsignal(each) not in (signal.SIG_IGN, None))
@@ -52,8 +54,22 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     finally:
+        _heard.clear()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if raised else handler)
+
+
+def stop_if_asked() -> None:
+    """Raise KeyboardInterrupt if a signal to end came and its exception was lost.
+
+    Python loses an exception that is raised while an object is deleted. What takes long and
+    ``stoppable`` therefore asks here between its steps.
+
+    Raises:
+        KeyboardInterrupt: the user asked this program to end.
+    """
+    if _heard:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from fedchain.arrays import Vector
 from fedchain.audience import NOBODY, Audience
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
+from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.learning.task import Array
 from fedchain.ledger.rules import chain_id_of
@@ -300,6 +301,7 @@ def _play(
         if record.metrics:  # a chain on which nothing is learned has too many rounds to tell of
             log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
         audience.hears(record, messages)
+        stop_if_asked()
         store.prune(record.height, deepest, PRUNED_TOGETHER)
     for message in simulation.stragglers():
         events.write("message", message)

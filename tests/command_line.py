@@ -19,10 +19,7 @@ def call(*arguments: object) -> SimpleNamespace:
     sys.argv = ["fedchain", *map(str, arguments)]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            commands.main()
-        code: object = 0
-    except SystemExit as stop:
-        code = stop.code or 0
+            code = commands.run_command_line()
     finally:
         sys.argv, sys.path[:] = before, path
         for each, handler in handlers.items():  # an interrupted command ignores them to its end

@@ -85,11 +85,21 @@ def assemble() -> typer.Typer:
 
 
 def main() -> None:
+    """Run the command line, and end this process with its exit code."""
+    code = run_command_line()
+    if code == INTERRUPTED:
+        # Everything is saved and printed. Python would wait for ever for a thread that the signal
+        # caught between its start and its entry in the list of a pool.
+        os._exit(code)
+    sys.exit(code)
+
+
+def run_command_line() -> int:
     """Run the command line; what fedchain can explain is one text on stderr and an exit code."""
     prepare()
     with stoppable(), whole_output() as out:
         code = _code_of(assemble())
-    sys.exit(printed_code(code, out))
+    return printed_code(code, out)
 
 
 def _code_of(app: typer.Typer) -> int:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+from fedchain.interruption import stop_if_asked, stoppable
+
+
+class Losing:
+    """An object whose deletion is interrupted: Python drops what is raised there."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+def test_a_signal_whose_exception_was_lost_is_heard_at_the_next_step(monkeypatch):
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        losing = Losing()
+        del losing
+        assert len(lost) == 1
+        stop_if_asked()
+
+
+def test_nothing_stops_where_no_signal_came():
+    with stoppable():
+        stop_if_asked()
+    stop_if_asked()
+
+
+def test_a_signal_that_ended_a_command_does_not_end_the_next_one():
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        signal.raise_signal(signal.SIGTERM)
+    stop_if_asked()
+
+
+def test_more_signals_that_follow_at_once_change_nothing():
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
