@@ -23,14 +23,29 @@ def handlers():
         signal.signal(each, handler)
 
 
+def asked_to_end(*more: signal.Signals) -> None:
+    """Get a signal to end, and these while what it interrupted is cleaned up."""
+    with stoppable():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            for each in more:
+                signal.raise_signal(each)
+
+
+def asked_while_an_object_is_deleted() -> None:
+    with stoppable():
+        losing = Losing()
+        del losing
+        stop_if_asked()
+
+
 def test_a_signal_whose_exception_was_lost_is_heard_at_the_next_step(monkeypatch):
     lost = []
     monkeypatch.setattr(sys, "unraisablehook", lost.append)
-    with pytest.raises(KeyboardInterrupt), stoppable():
-        losing = Losing()
-        del losing
-        assert len(lost) == 1
-        stop_if_asked()
+    with pytest.raises(KeyboardInterrupt):
+        asked_while_an_object_is_deleted()
+    assert len(lost) == 1
 
 
 def test_nothing_stops_where_no_signal_came():
@@ -40,15 +55,11 @@ def test_nothing_stops_where_no_signal_came():
 
 
 def test_a_signal_that_ended_a_command_does_not_end_the_next_one():
-    with pytest.raises(KeyboardInterrupt), stoppable():
-        signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        asked_to_end()
     stop_if_asked()
 
 
 def test_more_signals_that_follow_at_once_change_nothing():
-    with pytest.raises(KeyboardInterrupt), stoppable():
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        finally:
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        asked_to_end(signal.SIGTERM, signal.SIGINT)
