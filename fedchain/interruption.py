@@ -27,9 +27,9 @@ def stoppable() -> Iterator[None]:
     """While this lasts, let a signal to end raise KeyboardInterrupt, and ignore more that follow.
 
     What is saved then is saved whole, however often Ctrl-C is pressed. After ``PATIENCE_S`` the
-    next one is heard again, since saving may hang. At the end of an interrupted command all are ignored for good, since the
-    process is about to end. A signal that whoever started the process let it ignore (``nohup``)
-    stays ignored.
+    next one is heard again, since saving may hang. At the end of an interrupted command all are
+    ignored for good, since the process is about to end. A signal that whoever started the process
+    let it ignore (``nohup``) stays ignored.
 
     >>> with stoppable():
     ...     pass
