@@ -15,7 +15,8 @@ import pytest
 from shared_data import PHOXI, beside_shared
 
 from fedchain import load, resume, run
-from fedchain.results import Run
+from fedchain.ledger.store import Store
+from fedchain.results import LEDGER, Run
 from fedchain.studies.sweep import sweep
 
 pytestmark = pytest.mark.long
@@ -48,9 +49,11 @@ def test_first_light_rejects_the_sign_flippers_in_most_rounds(first_light):
     assert told["byzantine_used"] < told["byzantine"] / 2
 
 
-def test_first_light_forks_and_heals(first_light):
-    assert first_light.manifest["stale_blocks"] > 0
+def test_first_light_ends_with_one_chain_and_keeps_every_stale_block(first_light):
     assert first_light.manifest["status"] == "finished"
+    assert [row["height"] for row in first_light.metrics] == list(range(1, 41))
+    with Store.open(first_light.folder / LEDGER, writable=False) as store:
+        assert len(store) == 40 + first_light.manifest["stale_blocks"]
 
 
 def rounds_told(out: Path) -> int:
