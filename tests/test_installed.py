@@ -33,7 +33,7 @@ def run(*command, folder, path="", code=0):
     """Run a command without any sign of this repository; return its stdout."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLUMNS")}
     environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
-    environment["XDG_CACHE_HOME"] = str(folder / ".cache")
+    environment["FEDCHAIN_CACHE"] = str(folder / ".cache")
     done = subprocess.run(
         [str(word) for word in command],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,

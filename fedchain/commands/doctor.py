@@ -67,10 +67,12 @@ def _rates(measured: tuple[Rates, Path] | None) -> dict[str, Any]:
 
 
 def _show(findings: list[Finding], measured: tuple[Rates, Path] | None, form: Format) -> None:
+    from rich.text import Text
+
     console = stdout(form)
     found = table(form, "what", "", "found")
     for finding in findings:
-        found.add_row(finding.what, MARKS[finding.state], finding.words)
+        found.add_row(finding.what, MARKS[finding.state], Text(finding.words))
     console.print(found)
     if measured is None:
         return

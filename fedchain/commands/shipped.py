@@ -46,9 +46,11 @@ def scenarios(context: typer.Context, form: FormatOption = Format.rich) -> None:
         ]
         print_json({"scenarios": entries})
         return
+    from rich.text import Text
+
     rows = table(form, "scenario", "what it is about")
     for name, description in descriptions.items():
-        rows.add_row(name, first_sentence(description))
+        rows.add_row(name, Text(first_sentence(description)))
     stdout(form).print(rows)
 
 

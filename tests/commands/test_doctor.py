@@ -46,3 +46,10 @@ def test_what_was_measured_is_what_explain_goes_by(tmp_path, monkeypatch):
     assert after["estimates"]["seconds"] > 390
     assert before["estimates"]["seconds"] < 60
     assert "nearer after" not in call("explain", SMALL, "--format", "plain").out
+
+
+def test_an_extra_is_named_as_pip_takes_it(monkeypatch, tmp_path):
+    words = "install it with: pip install 'fedchain[ray]'"
+    missing = [checkup.Finding("ray", "note", words)]
+    monkeypatch.setattr(checkup, "examined", lambda _: missing)
+    assert words in call("doctor", "--out", tmp_path).out
