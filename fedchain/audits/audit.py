@@ -74,8 +74,7 @@ def audit(
         folder, scenario, done = Path(out) / run_name(target), target, None
     subject = Subject(scenario, done, folder / "audit", choices, progress)
     findings = read_findings(folder)
-    kept = {name: each.row for name, each in AUDITS.items() if name not in asked}
-    check_findings(folder, findings, kept)
+    check_findings(folder, findings, {name: each.row for name, each in AUDITS.items()})
     for name, each in asked.items():
         findings[name] = carry_out(name, each, subject)
     ordered = {name: findings[name] for name in (*AUDITS, *findings) if name in findings}

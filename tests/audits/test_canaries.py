@@ -138,7 +138,7 @@ def test_what_promises_nothing_or_hides_holders_cannot_be_audited_with_canaries(
     whole = {"kind": "gaussian", "epsilon": 4.0, "clip": 1.0, "unit": "holder"}
     with pytest.raises(ScenarioError, match="only unit record"):
         audit(small(1, privacy=whole), out=tmp_path)
-    with pytest.raises(ValueError, match="allowed are canaries, one-run"):
+    with pytest.raises(ValueError, match="no audit called 'guessing'; allowed: canaries"):
         audit(bare, ["guessing"], tmp_path)
 
 
