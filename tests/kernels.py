@@ -171,7 +171,8 @@ def ask() -> dict[str, str]:
         left, right = (torch.from_numpy(chance.random((size, size))).float() for _ in "ab")
         products.update((left @ right).numpy().tobytes())
     return {
-        "aten": torch.backends.cpu.get_cpu_capability(),
+        # The lowest level has another name in torch 2.6.
+        "aten": torch.backends.cpu.get_cpu_capability().replace("NO AVX", "DEFAULT"),
         "mkl": products.hexdigest()[:6],
         "numpy": " ".join(used),
         "openblas": " and ".join(sorted({pool["architecture"] for pool in blas})) or "none",

@@ -23,6 +23,6 @@ __all__ = [
     "releases_of",
 ]
 
-# Each file registers its audit; audit.json lists them in this order, the first is the default.
+# Each file registers its audit; audit.json lists their findings in this order.
 for _file in ("canaries", "one_run", "membership", "inversion", "linkability"):
     importlib.import_module(f"{__name__}.{_file}")

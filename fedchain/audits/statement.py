@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from fedchain.audits.record import AUDITS, Audit, BoundingRow, draw_own_figure, find_audit
 from fedchain.results.findings import AUDIT, Finding, Findings, check_findings, read_findings
-from fedchain.studies.page import Attacked
 from fedchain.studies.tables import Table
 
 if TYPE_CHECKING:
     from fedchain.studies.figures.style import Drawing
+    from fedchain.studies.page import Attacked
 
 Known = Mapping[str, Audit[Any]]
 """Audits by the name under which ``audit.json`` has their findings."""
@@ -37,6 +37,8 @@ def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
         RunRefused: the file cannot be read, or holds no findings.
         PartError: the figure of an audit of the user's own fails.
     """
+    from fedchain.studies.page import Attacked
+
     findings = read_findings(folder)
     known, unknown = dict(AUDITS), {}
     for name in [name for name in findings if name not in AUDITS]:
