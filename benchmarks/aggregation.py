@@ -21,9 +21,9 @@ prepare()  # before numpy reads how many threads one operation may take
 import numpy as np  # noqa: E402
 
 from fedchain.aggregation import aggregations  # noqa: E402
+from fedchain.aggregation.directions import THREADS, Directions, spread  # noqa: E402
 from fedchain.arrays import lengths  # noqa: E402
-from fedchain.directions import THREADS, Directions, spread  # noqa: E402
-from fedchain.ledger.codec import quantise  # noqa: E402
+from fedchain.ledger.chain.codec import quantise  # noqa: E402
 
 RULES = ("l_nearest", "mean", "krum", "trimmed_mean", "median")
 

@@ -24,7 +24,7 @@ prepare()
 from fedchain import run  # noqa: E402
 from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
 from fedchain.scenario import from_mapping  # noqa: E402
-from fedchain.world import World  # noqa: E402
+from fedchain.simulation.setup import World  # noqa: E402
 
 PARTS = 10
 """Stretches of the run that are timed apart."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fedchain.studies.costs import (
+from fedchain.forecasts.costs import (
     Configuration,
     Learning,
     Rates,

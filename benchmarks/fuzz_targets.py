@@ -66,7 +66,9 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
         rules_bytes: of the chain that the seeds are of.
     """
     from fedchain.errors import EncodingError, LedgerError, ScenarioError
-    from fedchain.ledger import block, keeping, message, proof, rules, state
+    from fedchain.ledger.chain import block, message, rules, state
+    from fedchain.ledger.storage import retention as keeping
+    from fedchain.ledger.tools import proof
 
     known = rules.decode_rules(rules_bytes)
     limits = rules.limits_of(known)
@@ -93,14 +95,14 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
 
 
 def _proven(data: bytes) -> None:
-    from fedchain.ledger import proof
+    from fedchain.ledger.tools import proof
 
     proof.check(proof.decode(data))
 
 
 def _imported(data: bytes) -> None:
     """Import a chain; a damaged one is a verdict, not an error."""
-    from fedchain.ledger.portable import verify_file
+    from fedchain.ledger.tools.chain_file import verify_file
     from fedchain.transition import steps_of
 
     file = Path(tempfile.gettempdir()) / f"{os.getpid()}.chain"
@@ -121,9 +123,11 @@ def _scenario(data: bytes) -> None:
 def seeds() -> dict[str, list[bytes]]:
     """Run a small scenario, and return its bytes as each target reads them."""
     from fedchain import run
-    from fedchain.ledger import block, keeping, message, proof, rules, state
-    from fedchain.ledger.portable import exported
-    from fedchain.ledger.store import Store
+    from fedchain.ledger.chain import block, message, rules, state
+    from fedchain.ledger.storage import retention as keeping
+    from fedchain.ledger.storage.store import Store
+    from fedchain.ledger.tools import proof
+    from fedchain.ledger.tools.chain_file import exported
     from fedchain.scenario import from_mapping
 
     with tempfile.TemporaryDirectory() as place:

@@ -29,21 +29,21 @@ import measuring  # noqa: E402
 import workloads  # noqa: E402
 
 from fedchain import load, run  # noqa: E402
-from fedchain.ledger.block import encode_block  # noqa: E402
-from fedchain.ledger.message import encode_message  # noqa: E402
-from fedchain.ledger.store import Store  # noqa: E402
-from fedchain.results import LEDGER  # noqa: E402
-from fedchain.scenario import Scenario, from_mapping  # noqa: E402
-from fedchain.studies.calibration import Rounds, measured  # noqa: E402
-from fedchain.studies.costs import (  # noqa: E402
+from fedchain.forecasts.calibration import Rounds, measured  # noqa: E402
+from fedchain.forecasts.costs import (  # noqa: E402
     Rates,
     header_and_weights,
     seconds,
     stored_bytes,
     wire_bytes,
 )
-from fedchain.studies.forecast import forecast  # noqa: E402
-from fedchain.studies.rates import plain, rates_of, rows  # noqa: E402
+from fedchain.forecasts.forecast import forecast  # noqa: E402
+from fedchain.forecasts.rates import plain, rates_of, rows  # noqa: E402
+from fedchain.ledger.chain.block import encode_block  # noqa: E402
+from fedchain.ledger.chain.message import encode_message  # noqa: E402
+from fedchain.ledger.storage.store import Store  # noqa: E402
+from fedchain.results import LEDGER  # noqa: E402
+from fedchain.scenario import Scenario, from_mapping  # noqa: E402
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 GOAL = 0.25

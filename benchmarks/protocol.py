@@ -26,13 +26,12 @@ from typing import Any
 import numpy as np
 
 from fedchain.arrays import lengths
-from fedchain.ledger.block import Block, Header, header_prefix, messages_root
-from fedchain.ledger.chain import Chain
-from fedchain.ledger.codec import quantise
-from fedchain.ledger.library import Library
-from fedchain.ledger.mempool import Mempool
-from fedchain.ledger.merkle import Tree
-from fedchain.ledger.message import (
+from fedchain.ledger.chain.block import Block, Header, header_prefix, messages_root
+from fedchain.ledger.chain.chain import Chain
+from fedchain.ledger.chain.codec import quantise
+from fedchain.ledger.chain.mempool import Mempool
+from fedchain.ledger.chain.merkle import Tree
+from fedchain.ledger.chain.message import (
     Declaration,
     Message,
     encode_message,
@@ -41,11 +40,12 @@ from fedchain.ledger.message import (
     payload_of,
     sign_message,
 )
-from fedchain.ledger.rules import Rules, chain_id_of, genesis, rules_hash
-from fedchain.ledger.signature import public_key_of, sign, verify
-from fedchain.ledger.state import State, hash_memory, hash_weights
-from fedchain.ledger.store import Store
-from fedchain.ledger.work import compact_from_target, search, target_from_compact
+from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis, rules_hash
+from fedchain.ledger.chain.signature import public_key_of, sign, verify
+from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
+from fedchain.ledger.storage.store import Store
 from fedchain.machine import keep_freed_memory
 
 NODES = 3

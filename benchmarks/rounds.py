@@ -23,7 +23,7 @@ prepare()
 
 from fedchain import load, run  # noqa: E402
 from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
-from fedchain.world import World  # noqa: E402
+from fedchain.simulation.setup import World  # noqa: E402
 
 SMALL = Path(__file__).parents[1] / "scenarios" / "breast_cancer.yaml"
 SETTINGS = {

@@ -28,14 +28,14 @@ prepare()
 import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
-from fedchain.ledger import database  # noqa: E402
-from fedchain.ledger.block import decode_header, decode_messages  # noqa: E402
-from fedchain.ledger.bodies import read_state  # noqa: E402
-from fedchain.ledger.database import BlockRow  # noqa: E402
-from fedchain.ledger.message import Message, signing_bytes  # noqa: E402
-from fedchain.ledger.rules import limits_of  # noqa: E402
-from fedchain.ledger.signature import verify  # noqa: E402
-from fedchain.ledger.store import Store  # noqa: E402
+from fedchain.ledger.chain.block import decode_header, decode_messages  # noqa: E402
+from fedchain.ledger.chain.message import Message, signing_bytes  # noqa: E402
+from fedchain.ledger.chain.rules import limits_of  # noqa: E402
+from fedchain.ledger.chain.signature import verify  # noqa: E402
+from fedchain.ledger.storage import database  # noqa: E402
+from fedchain.ledger.storage.bodies import read_state  # noqa: E402
+from fedchain.ledger.storage.database import BlockRow  # noqa: E402
+from fedchain.ledger.storage.store import Store  # noqa: E402
 from fedchain.results import LEDGER  # noqa: E402
 from fedchain.transition import Steps  # noqa: E402
 

@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import time
 
-from fedchain.ledger.work import search
+from fedchain.ledger.chain.work import search
 
 PREFIX = bytes(range(256))
 

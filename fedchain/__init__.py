@@ -16,11 +16,11 @@ from fedchain.version import __version__
 if TYPE_CHECKING:
     from fedchain.audits import audit
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
+    from fedchain.reports.report import report
     from fedchain.results import Run
-    from fedchain.running import resume, run
+    from fedchain.runs.running import resume, run
     from fedchain.scenario import Scenario, load
-    from fedchain.studies.report import report
-    from fedchain.studies.sweep import sweep
+    from fedchain.sweeps.sweep import sweep
 
 __all__ = [
     "FedchainError",
@@ -47,10 +47,10 @@ _HOMES = {
     "ScenarioError": "errors",
     "audit": "audits",
     "load": "scenario",
-    "report": "studies.report",
-    "resume": "running",
-    "run": "running",
-    "sweep": "studies.sweep",
+    "report": "reports.report",
+    "resume": "runs.running",
+    "run": "runs.running",
+    "sweep": "sweeps.sweep",
 }
 
 

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from fedchain.aggregation import Aggregate, aggregations
+from fedchain.aggregation.directions import Directions
 from fedchain.arrays import ONE, Vector, read_only
-from fedchain.directions import Directions
 from fedchain.errors import LedgerError, RunError
-from fedchain.ledger.message import Message, message_id
-from fedchain.ledger.rules import Rules
-from fedchain.ledger.state import State
-from fedchain.ledger.validity import Transition
-from fedchain.ledger.verification import TransitionOf
+from fedchain.ledger.chain.message import Message, message_id
+from fedchain.ledger.chain.rules import Rules
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.validity import Transition
+from fedchain.ledger.tools.verification import TransitionOf
 from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
 from fedchain.update import updates, used

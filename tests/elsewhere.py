@@ -28,11 +28,13 @@ LEFT_OUT = {
     "network": "graphs and latencies, in Python's own numbers",
     "results": "files of a run, whatever stands in them",
     "secure_aggregation": "whole numbers alone",
-    "studies": "figures, tables and statistics of runs; the runs themselves stand in other tests",
-    "ledger/test_crashes.py": "one chain, broken off at every write: one kernel is enough",
-    "ledger/test_fuzz.py": "bytes that are no chain",
-    "test_failing_disk.py": "one run, broken off at every write: one kernel is enough",
-    "test_killed.py": "the same for killed processes",
+    "reports": "figures and tables of runs; the runs themselves stand in other tests",
+    "sweeps": "which runs a sweep makes; the runs themselves stand in other tests",
+    "forecasts": "estimates of time and memory",
+    "ledger/storage/test_crashes.py": "one chain, broken off at every write: one kernel is enough",
+    "ledger/tools/test_fuzz.py": "bytes that are no chain",
+    "runs/test_failing_disk.py": "one run, broken off at every write: one kernel is enough",
+    "runs/test_killed.py": "the same for killed processes",
 }
 """What does not run under the settings of processors, and why; all other tests do, new ones too."""
 
@@ -203,7 +205,7 @@ def parser() -> argparse.ArgumentParser:
         " under other Pythons with the lowest and the newest packages, and in a clone that stands"
         " alone. Prints a table; ends with 1 if a row failed. What this machine cannot do is told"
         " as not here, and is no failure.",
-        epilog="Example: python tests/elsewhere.py --only 'mkl-*' --only clone tests/test_heads.py",
+        epilog="Example: python tests/elsewhere.py --only 'mkl-*' --only clone tests/simulation",
     )
     made.add_argument("tests", nargs="*", help="run these in place of each row's own tests")
     made.add_argument("--list", action="store_true", help="print the names of the rows and stop")

@@ -14,5 +14,5 @@ def fresh_processes() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["fedchain.running", "fedchain.learning.classic"])
+    server.set_forkserver_preload(["fedchain.runs.running", "fedchain.learning.tasks.classic"])
     return server

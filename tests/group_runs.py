@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 from small_runs import small
 
-from fedchain.ledger.message import Message
-from fedchain.ledger.signature import public_key_of
-from fedchain.nodes import group
-from fedchain.nodes.group import GroupSpeakers
-from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion
-from fedchain.nodes.speakers import Asked
+from fedchain.ledger.chain.message import Message
+from fedchain.ledger.chain.signature import public_key_of
+from fedchain.nodes.holders import group_pool as group
+from fedchain.nodes.holders.group_pool import GroupSpeakers
+from fedchain.nodes.holders.holder_pool import Asked
+from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.release import Occasion
 from fedchain.scenario import Scenario
 from fedchain.secure_aggregation import assembler
-from fedchain.world import mechanism_of
+from fedchain.simulation.setup import mechanism_of
 
 SECRET = bytes(range(32))
 IDENTITY = Identity(SECRET, public_key_of(SECRET), None)

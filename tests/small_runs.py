@@ -8,12 +8,12 @@ from typing import Any
 
 from fedchain.engines import Source
 from fedchain.learning.evaluation import Measured
-from fedchain.ledger.store import Store
-from fedchain.nodes.speakers import Speakers
+from fedchain.ledger.storage.store import Store
+from fedchain.nodes.holders.holder_pool import Speakers
 from fedchain.scenario import Scenario, from_mapping
-from fedchain.simulation import Simulation
+from fedchain.simulation.setup import world_of
+from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
-from fedchain.world import world_of
 
 EPSILON = 30.0
 """Large enough for the sign-flippers to stand out among ten holders of 43 records."""

@@ -15,9 +15,9 @@ import pytest
 from shared_data import PHOXI, beside_shared
 
 from fedchain import load, resume, run
-from fedchain.ledger.store import Store
+from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
-from fedchain.studies.sweep import sweep
+from fedchain.sweeps.sweep import sweep
 
 pytestmark = pytest.mark.long
 SCENARIOS = Path(__file__).parents[1] / "scenarios"

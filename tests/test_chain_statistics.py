@@ -17,13 +17,13 @@ from scipy import stats
 from fedchain import Run, load, resume, run
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import Measured
-from fedchain.ledger.store import Store
-from fedchain.ledger.verification import SIMULATED_WORK
+from fedchain.ledger.storage.store import Store
+from fedchain.ledger.tools.verification import SIMULATED_WORK
 from fedchain.results.run import tampered_copy
 from fedchain.scenario import from_mapping, run_name
-from fedchain.simulation import Simulation
+from fedchain.simulation.setup import world_of
+from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
-from fedchain.world import world_of
 
 STALE_BLOCKS = Path(__file__).parents[1] / "scenarios" / "stale_blocks.yaml"
 SEEDS = range(5)

@@ -14,8 +14,8 @@ import pytest
 from fedchain.names import command, in_bytes, legible, quoted
 from fedchain.results.folder import write_whole
 from fedchain.results.log import logging_to
+from fedchain.runs.manifest import as_json
 from fedchain.scenario import from_mapping, load, plain, resolved_yaml
-from fedchain.statements import as_json
 
 NAMES = [
     "a b",

@@ -8,8 +8,8 @@ import pytest
 from pydantic import Field
 
 from fedchain.aggregation import aggregations
+from fedchain.aggregation.directions import Directions
 from fedchain.attacks import attacks
-from fedchain.directions import Directions
 from fedchain.errors import DataError, PartError, Problem, ScenarioError
 from fedchain.learning.task import losses
 from fedchain.registry import (

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from small_runs import forking, small
 
-from fedchain.ledger import signature
-from fedchain.ledger.portable import verify_file
+from fedchain.ledger.chain import signature
+from fedchain.ledger.tools.chain_file import verify_file
 from fedchain.results import exported_to
-from fedchain.running import run
+from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 from fedchain.transition import steps_of
 

@@ -15,12 +15,12 @@ import pytest
 from command_line import call
 
 from fedchain import system
+from fedchain.commands import checkup
 from fedchain.errors import RunRefused
 from fedchain.interruption import ENDING, stoppable
 from fedchain.results import Run, RunFolder, write_whole
-from fedchain.running import run
+from fedchain.runs.running import run
 from fedchain.scenario import load
-from fedchain.studies import checkup
 
 if sys.platform != "win32":
     from as_windows import as_windows

@@ -10,8 +10,8 @@ from ledger_world import D, make_world
 
 from fedchain import transition
 from fedchain.errors import LedgerError, RunError, ScenarioError
-from fedchain.ledger.message import message_id
-from fedchain.ledger.state import State
+from fedchain.ledger.chain.message import message_id
+from fedchain.ledger.chain.state import State
 from fedchain.registry import Part
 from fedchain.transition import Steps, canonical_json, check_quorum, model_of
 

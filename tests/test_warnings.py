@@ -8,7 +8,10 @@ def warn(module: str, category: type[Warning]) -> None:
     warnings.warn_explicit("old", category, "file.py", 1, module=module)
 
 
-@pytest.mark.parametrize("module", ["fedchain", "fedchain.ledger.store", "test_heads", __name__])
+OURS = ["fedchain", "fedchain.ledger.storage.store", "test_heads", __name__]
+
+
+@pytest.mark.parametrize("module", OURS)
 def test_warnings_that_point_at_fedchain_or_its_tests_are_errors(module):
     with pytest.raises(DeprecationWarning):
         warn(module, DeprecationWarning)

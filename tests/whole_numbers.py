@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from fedchain.learning.gradients import CohortGradients
+from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.randomness import KeyStream, digest
 
 WHOLE = {"kind": "gaussian", "noise_multiplier": 2.0, "delta": 1e-3, "clip": 1.0, "unit": "holder"}

@@ -27,15 +27,15 @@ import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
 from fedchain.aggregation import l_nearest  # noqa: E402
+from fedchain.aggregation.directions import Directions  # noqa: E402
 from fedchain.arrays import Flags, Singles, Vector, lengths  # noqa: E402
-from fedchain.directions import Directions  # noqa: E402
 from fedchain.engines import cut  # noqa: E402
-from fedchain.learning.gradients import CohortGradients  # noqa: E402
+from fedchain.learning.gradients.cohort import CohortGradients  # noqa: E402
 from fedchain.learning.weights import flat_weights  # noqa: E402
-from fedchain.ledger.codec import quantise  # noqa: E402
+from fedchain.ledger.chain.codec import quantise  # noqa: E402
 from fedchain.machine import keep_freed_memory, one_thread  # noqa: E402
-from fedchain.nodes.release import Occasion, private_releases  # noqa: E402
-from fedchain.nodes.speakers import BLOCK  # noqa: E402
+from fedchain.nodes.holders.holder_pool import BLOCK  # noqa: E402
+from fedchain.nodes.holders.release import Occasion, private_releases  # noqa: E402
 from fedchain.privacy.mechanisms import Mechanism, mechanisms  # noqa: E402
 from fedchain.registry import Part  # noqa: E402
 from fedchain.timing import STAGES  # noqa: E402
@@ -165,7 +165,7 @@ class Ticks:
         self.run = run
         self.seconds: list[dict] = []
 
-    def begins(self, folder: Path, world: fedchain.world.World) -> None:  # noqa: ARG002
+    def begins(self, folder: Path, world: fedchain.simulation.setup.World) -> None:  # noqa: ARG002
         """Note that the first round begins."""
         self.run.tick()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fedchain.ledger.signature import public_key_of, sign, verify
+from fedchain.ledger.chain.signature import public_key_of, sign, verify
 
 
 def main() -> None:

@@ -23,11 +23,11 @@ from rich.console import Console
 import fedchain
 from fedchain.commands.formats import Format
 from fedchain.commands.terminal import Terminal, show_summary
+from fedchain.reports.figures import draw
+from fedchain.reports.figures.style import Drawing, finished, render, styled
+from fedchain.reports.study import open_study
 from fedchain.results import MessageRecord, RoundRecord, Run
 from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, SIDE
-from fedchain.studies.figures import draw
-from fedchain.studies.figures.style import Drawing, finished, render, styled
-from fedchain.studies.study import open_study
 
 HERE = Path(__file__).resolve().parent
 SCENARIO = HERE.parents[1] / "scenarios" / "first_light.yaml"

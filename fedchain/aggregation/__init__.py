@@ -7,8 +7,8 @@ order and on any library. What is not a sum of integers is element-wise and in a
 
 from __future__ import annotations
 
-from fedchain.aggregation.agreement import Agreement, agreement_of
 from fedchain.aggregation.coordinates import median, trimmed_mean
+from fedchain.aggregation.exact_products import Agreement, agreement_of
 from fedchain.aggregation.krum import krum
 from fedchain.aggregation.nearest import l_nearest, mean
 from fedchain.aggregation.rule import Aggregate, Scale, aggregations, scaled, weighted_mean

@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.agreement import joined, products
+from fedchain.aggregation.directions import Directions, spread
+from fedchain.aggregation.exact_products import joined, products
 from fedchain.aggregation.rule import Aggregate, Scale, aggregations, reasons_for, scaled
 from fedchain.arrays import ONE, Matrix, Vector
-from fedchain.directions import Directions, spread
 from fedchain.registry import AtMost
 
 COUNTED = 256

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.agreement import Agreement
+from fedchain.aggregation.directions import Directions, spread
+from fedchain.aggregation.exact_products import Agreement
 from fedchain.aggregation.rule import (
     Aggregate,
     Scale,
@@ -19,7 +20,6 @@ from fedchain.aggregation.rule import (
     weighted_mean,
 )
 from fedchain.arrays import Matrix, Vector
-from fedchain.directions import Directions, spread
 from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]

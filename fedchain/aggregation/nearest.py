@@ -7,7 +7,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.agreement import agreement_of
+from fedchain.aggregation.directions import Directions
+from fedchain.aggregation.exact_products import agreement_of
 from fedchain.aggregation.rule import (
     Aggregate,
     Scale,
@@ -18,7 +19,6 @@ from fedchain.aggregation.rule import (
     weighted_mean,
 )
 from fedchain.arrays import Vector
-from fedchain.directions import Directions
 from fedchain.registry import AtMost
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from fedchain.aggregation.directions import Directions, spread
 from fedchain.arrays import EXPONENT, ONE, Flags, Vector, misshapen
-from fedchain.directions import Directions, spread
 from fedchain.registry import Family
 
 Scale = Literal["restore", "unit", "median_clip"]

@@ -3,9 +3,9 @@
 import importlib
 
 from fedchain.audits.audit import Audited, audit
+from fedchain.audits.published_releases import releases_of
 from fedchain.audits.record import AUDITS, Audit, AuditRow, BoundingRow, find_audit
-from fedchain.audits.releases import releases_of
-from fedchain.audits.subject import Choices, Subject, promise_of
+from fedchain.audits.runs_for_audit import Choices, Subject, promise_of
 from fedchain.results.findings import Finding
 
 __all__ = [

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedchain.audits.record import AUDITS, carry_out, find_audit
+from fedchain.audits.runs_for_audit import Choices, Progress, Subject
 from fedchain.audits.statement import Known, audit_figures, violations
-from fedchain.audits.subject import Choices, Progress, Subject
 from fedchain.errors import RunRefused
 from fedchain.results import OVER, Run, write_whole
 from fedchain.results.findings import (
@@ -19,8 +19,8 @@ from fedchain.results.findings import (
     check_findings,
     read_findings,
 )
+from fedchain.runs.manifest import as_json
 from fedchain.scenario import Scenario, digest, run_name
-from fedchain.statements import as_json
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def audit(
 
 
 def _written(folder: Path, scenario: Scenario, findings: Findings, known: Known) -> Audited:
-    from fedchain.studies.figures.style import render
+    from fedchain.reports.figures.style import render
 
     statement = {
         "format": FORMAT,

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedchain.arrays import Flags, Matrix
-from fedchain.audits.bounds import Bound, Law, Trials, lower_bound
+from fedchain.audits.lower_bounds import Bound, Law, Trials, lower_bound
+from fedchain.audits.published_releases import Released, releases_of
 from fedchain.audits.record import Audit, BoundingRow, register
-from fedchain.audits.releases import Released, releases_of
-from fedchain.audits.subject import Subject, changed, promise_of
+from fedchain.audits.runs_for_audit import Subject, changed, promise_of
 from fedchain.errors import Problem, RunRefused, ScenarioError
-from fedchain.learning.canaries import axes_of, inside_of
-from fedchain.ledger.store import Store
+from fedchain.learning.tasks.canary_records import axes_of, inside_of
+from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario

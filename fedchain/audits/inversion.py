@@ -28,24 +28,24 @@ from fedchain.audits.pictures import (
     mean_ssim,
     shown,
 )
+from fedchain.audits.published_releases import releases_of
 from fedchain.audits.record import Audit, AuditRow, register
-from fedchain.audits.releases import releases_of
-from fedchain.audits.subject import Subject, changed, noise_of
+from fedchain.audits.runs_for_audit import Subject, changed, noise_of
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import load_weights
-from fedchain.ledger.block import block_hash
-from fedchain.ledger.store import Store
+from fedchain.ledger.chain.block import block_hash
+from fedchain.ledger.storage.store import Store
 from fedchain.randomness import stream
 from fedchain.results import LEDGER, Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
-from fedchain.world import sampling_of
+from fedchain.simulation.setup import sampling_of
 
 if TYPE_CHECKING:
     import torch
 
-    from fedchain.studies.figures.style import Drawing
+    from fedchain.reports.figures.style import Drawing
 
 VICTIMS = 4
 """Holders that are attacked."""
@@ -257,7 +257,7 @@ def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
     """Draw the true records, the guess without a gradient, and what each claim's gradients gave."""
     from matplotlib.figure import Figure
 
-    from fedchain.studies.figures.style import WIDTH_IN, finished, styled
+    from fedchain.reports.figures.style import WIDTH_IN, finished, styled
 
     first = rows[0]
     strips = [("truth", first, first.pictures.truth), ("public mean", first, first.pictures.prior)]

@@ -15,17 +15,17 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Flags, Matrix
-from fedchain.audits.bounds import auc
+from fedchain.audits.lower_bounds import auc
+from fedchain.audits.published_releases import Released, releases_of
 from fedchain.audits.record import Audit, AuditRow, Label, register
-from fedchain.audits.releases import Released, releases_of
-from fedchain.audits.subject import Subject, promise_of
+from fedchain.audits.runs_for_audit import Subject, promise_of
 from fedchain.errors import RunRefused
 from fedchain.results import Run
 from fedchain.results.findings import Finding
-from fedchain.studies.statistics import interval
+from fedchain.statistics import interval
 
 if TYPE_CHECKING:
-    from fedchain.studies.figures.style import Drawing
+    from fedchain.reports.figures.style import Drawing
 
 Round = list[Released]
 """What was published in one round, a message of each holder."""
@@ -159,7 +159,7 @@ def _unit(messages: Round) -> Matrix:
 
 def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:
     """Draw how well messages of one holder are linked, by what is compared."""
-    from fedchain.studies.figures.style import GREY, axes, finished, legend_below, sign_of, styled
+    from fedchain.reports.figures.style import GREY, axes, finished, legend_below, sign_of, styled
 
     claims = {row.claimed: row.claim for row in rows}
     names = list(dict.fromkeys(row.likeness for row in rows))

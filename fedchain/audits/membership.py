@@ -16,22 +16,22 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from fedchain.arrays import Flags, Matrix, Vector
-from fedchain.audits.bounds import Trials, auc, guessed, upper_rate
+from fedchain.audits.lower_bounds import Trials, auc, guessed, upper_rate
 from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, register
-from fedchain.audits.subject import Subject, changed, promise_of
+from fedchain.audits.runs_for_audit import Subject, changed, promise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import PIECE
-from fedchain.learning.subset import taking_part
 from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.tasks.subset import taking_part
 from fedchain.learning.weights import load_weights
-from fedchain.ledger.store import Store
+from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
 from fedchain.transition import model_of
 
 if TYPE_CHECKING:
-    from fedchain.studies.figures.style import Drawing
+    from fedchain.reports.figures.style import Drawing
 
 RUNS = 16
 """Runs of a claim, if the user asks for no other number."""
@@ -244,7 +244,7 @@ def true_positives(
 
 def found_members(rows: Sequence[MembershipRow]) -> Drawing:
     """Draw the members that are found against the others that are taken for members."""
-    from fedchain.studies.figures import style
+    from fedchain.reports.figures import style
 
     claims = list(dict.fromkeys(row.claimed for row in rows))
     with style.styled():

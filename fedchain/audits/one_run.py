@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fedchain.audits.bounds import guessed
 from fedchain.audits.canaries import promised, scores_of, seen_in, with_canaries
+from fedchain.audits.lower_bounds import guessed
 from fedchain.audits.record import Audit, BoundingRow, register
-from fedchain.audits.subject import Subject
+from fedchain.audits.runs_for_audit import Subject
 from fedchain.results.findings import Finding
 
 

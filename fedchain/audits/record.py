@@ -15,11 +15,11 @@ from fedchain.errors import PartError
 from fedchain.registry import suggest
 from fedchain.registry.own import called, imported
 from fedchain.results.findings import Finding, wrong_row
-from fedchain.statements import as_json
+from fedchain.runs.manifest import as_json
 
 if TYPE_CHECKING:
-    from fedchain.audits.subject import Subject
-    from fedchain.studies.figures.style import Drawing
+    from fedchain.audits.runs_for_audit import Subject
+    from fedchain.reports.figures.style import Drawing
 
 ROW_CONFIG = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
 """How rows are checked: no silent conversion, no infinite number."""
@@ -178,7 +178,7 @@ def draw_own_figure(name: str, audit: Audit[Any], findings: Sequence[Finding]) -
     Raises:
         PartError: the figure of an audit of the user's own fails.
     """
-    from fedchain.studies.figures.style import Drawing
+    from fedchain.reports.figures.style import Drawing
 
     if audit.figure is None or not findings:
         return None

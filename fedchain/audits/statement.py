@@ -11,12 +11,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from fedchain.audits.record import AUDITS, Audit, BoundingRow, draw_own_figure, find_audit
+from fedchain.reports.tables import Table
 from fedchain.results.findings import AUDIT, Finding, Findings, check_findings, read_findings
-from fedchain.studies.tables import Table
 
 if TYPE_CHECKING:
-    from fedchain.studies.figures.style import Drawing
-    from fedchain.studies.page import Attacked
+    from fedchain.reports.figures.style import Drawing
+    from fedchain.reports.page import Attacked
 
 Known = Mapping[str, Audit[Any]]
 """Audits by the name under which ``audit.json`` has their findings."""
@@ -37,7 +37,7 @@ def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
         RunRefused: the file cannot be read, or holds no findings.
         PartError: the figure of an audit of the user's own fails.
     """
-    from fedchain.studies.page import Attacked
+    from fedchain.reports.page import Attacked
 
     findings = read_findings(folder)
     known, unknown = dict(AUDITS), {}
@@ -136,7 +136,7 @@ def claimed_and_measured(findings: Findings, known: Known) -> Drawing | None:
     Returns:
         None where no claim is bounded.
     """
-    from fedchain.studies.figures import style
+    from fedchain.reports.figures import style
 
     bounds = [
         (f"{known[name].words} ({row.attack})" if row.attack else known[name].words, row)

@@ -27,7 +27,7 @@ from fedchain.commands.shipped import announce
 
 if TYPE_CHECKING:
     from fedchain.audits import Audit, Audited
-    from fedchain.audits.subject import Progress
+    from fedchain.audits.runs_for_audit import Progress
     from fedchain.results import Run
     from fedchain.scenario import Scenario
 

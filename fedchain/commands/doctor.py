@@ -10,8 +10,8 @@ import typer
 from fedchain.commands.formats import Format, FormatOption, print_json, stderr, stdout, table
 
 if TYPE_CHECKING:
-    from fedchain.studies.checkup import Finding
-    from fedchain.studies.costs import Rates
+    from fedchain.commands.checkup import Finding
+    from fedchain.forecasts.costs import Rates
 
 app = typer.Typer()
 
@@ -31,7 +31,7 @@ def doctor(
     form: FormatOption = Format.rich,
 ) -> None:
     """Look for what runs stumble over, and say what to do; exit 1 if something is missing."""
-    from fedchain.studies.checkup import examined
+    from fedchain.commands.checkup import examined
 
     findings = examined(out)
     ok = all(finding.state != "missing" for finding in findings)
@@ -46,9 +46,9 @@ def doctor(
 
 def _calibrated(findings: list[Finding]) -> tuple[Rates, Path]:
     """Measure, keep the rates, and put where into the last finding's place."""
-    from fedchain.studies.calibration import measured
-    from fedchain.studies.checkup import Finding
-    from fedchain.studies.rates import keep
+    from fedchain.commands.checkup import Finding
+    from fedchain.forecasts.calibration import measured
+    from fedchain.forecasts.rates import keep
 
     with stderr().status("Measuring this machine; anything else that runs disturbs it"):
         rates = measured()
@@ -58,7 +58,7 @@ def _calibrated(findings: list[Finding]) -> tuple[Rates, Path]:
 
 
 def _rates(measured: tuple[Rates, Path] | None) -> dict[str, Any]:
-    from fedchain.studies.rates import plain
+    from fedchain.forecasts.rates import plain
 
     if measured is None:
         return {"rates": None, "kept": None}
@@ -76,7 +76,7 @@ def _show(findings: list[Finding], measured: tuple[Rates, Path] | None, form: Fo
     console.print(found)
     if measured is None:
         return
-    from fedchain.studies.rates import rows
+    from fedchain.forecasts.rates import rows
 
     listed = table(form, "what", "a second", "one takes")
     for row in rows(measured[0]):

@@ -13,9 +13,9 @@ from fedchain.commands.formats import Format, table
 from fedchain.commands.refusals import held_against, judged_words, judgement, refusals_sight
 from fedchain.commands.sights import Shown, Sight
 from fedchain.commands.terminal import letter, number
-from fedchain.ledger.block import Block, block_hash
-from fedchain.ledger.message import message_id
-from fedchain.ledger.store import Store
+from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.ledger.chain.message import message_id
+from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
 

@@ -13,7 +13,7 @@ from fedchain.commands.formats import USAGE, Format, FormatOption, print_json, s
 from fedchain.names import command
 
 if TYPE_CHECKING:
-    from fedchain.ledger.verification import Verification
+    from fedchain.ledger.tools.verification import Verification
 
 app = typer.Typer()
 
@@ -38,7 +38,7 @@ def verify(
 
     RUN may also be what fedchain import has made, or a file of fedchain export.
     """
-    from fedchain.ledger.portable import verify_file
+    from fedchain.ledger.tools.chain_file import verify_file
     from fedchain.results import Run
     from fedchain.transition import steps_of
 
@@ -104,7 +104,7 @@ def tamper(
     form: FormatOption = Format.rich,
 ) -> None:
     """Damage a copy of a run, to see that verify finds it; the run itself is not touched."""
-    from fedchain.ledger.tampering import FIELDS
+    from fedchain.ledger.tools.tampering import FIELDS
     from fedchain.results import tampered_copy
 
     if field == "list":

@@ -13,7 +13,7 @@ from fedchain.commands.formats import Format, FormatOption, print_json, stdout
 from fedchain.commands.ledgers import NOT_VERIFIED, RunArgument, refuse
 
 if TYPE_CHECKING:
-    from fedchain.ledger.proof import Proven
+    from fedchain.ledger.tools.proof import Proven
 
 app = typer.Typer()
 
@@ -33,8 +33,8 @@ def prove(
     ] = None,
 ) -> None:
     """Prove that a message is in a block, to somebody who has nothing but the block's header."""
-    from fedchain.ledger import proof
-    from fedchain.ledger.store import Store
+    from fedchain.ledger.storage.store import Store
+    from fedchain.ledger.tools import proof
     from fedchain.results import LEDGER, write_whole
 
     try:
@@ -64,7 +64,7 @@ def check_proof(
 ) -> None:
     """Check a proof of fedchain prove; no run and no ledger is needed."""
     from fedchain.errors import LedgerError
-    from fedchain.ledger import proof
+    from fedchain.ledger.tools import proof
 
     if header is not None and not re.fullmatch("[0-9a-fA-F]{64}", header):
         refuse(f"--header: {header[:80]!r} is no hash; give 64 hexadecimal digits")
@@ -91,7 +91,7 @@ def check_proof(
 
 
 def _told(shown: Proven) -> dict[str, object]:
-    from fedchain.ledger.message import identity_of, message_id
+    from fedchain.ledger.chain.message import identity_of, message_id
 
     said = shown.message
     return {

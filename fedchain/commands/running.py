@@ -25,8 +25,8 @@ from fedchain.errors import PartError, RunError, RunRefused
 from fedchain.names import command
 
 if TYPE_CHECKING:
-    from fedchain.audience import Audience
     from fedchain.results import Run
+    from fedchain.runs.callbacks import Audience
 
 app = typer.Typer()
 
@@ -79,7 +79,7 @@ def run(
             stdout(form).print(words, markup=False, soft_wrap=True)
         return
     source = located(scenario).read_text(encoding="utf-8")
-    from fedchain.running import run as run_it
+    from fedchain.runs.running import run as run_it
 
     with _told(form, out / run_name(checked)) as audience:
         done = run_it(
@@ -103,7 +103,7 @@ def resume(
     form: FormatOption = Format.rich,
 ) -> None:
     """Go on with an interrupted run; its head will be the one it would have had without."""
-    from fedchain.running import resume as resume_it
+    from fedchain.runs.running import resume as resume_it
 
     with _told(form, run) as audience:
         done = resume_it(run, engine=engine, workers=workers, audience=audience)
@@ -113,8 +113,8 @@ def resume(
 @contextmanager
 def _told(form: Format, folder: Path) -> Iterator[Audience]:
     """Show a run while it goes on; after Ctrl-C say how it goes on."""
-    from fedchain.audience import NOBODY
     from fedchain.commands.terminal import Terminal
+    from fedchain.runs.callbacks import NOBODY
 
     go_on = f"go on with: {command('resume', folder)}"
     terminal = None if form is Format.json else Terminal(stderr())

@@ -137,11 +137,11 @@ def explain(
     form: FormatOption = Format.rich,
 ) -> None:
     """Show every resolved value and its source, the privacy it gives, and what a run costs."""
+    from fedchain.forecasts.bare_chain import BareForecast
+    from fedchain.forecasts.forecast import forecast
     from fedchain.scenario import load, parse_overrides, resolved_yaml, run_name
     from fedchain.scenario.checking import NO_TASK
-    from fedchain.studies.bare_chain import BareForecast
-    from fedchain.studies.forecast import forecast
-    from fedchain.world import expected_hashing_s
+    from fedchain.simulation.setup import expected_hashing_s
 
     announce(scenario)
     loaded = load(scenario, parse_overrides(set_ or ()), seed)

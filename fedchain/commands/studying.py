@@ -16,8 +16,8 @@ from fedchain.commands.shipped import ScenarioArgument, announce
 
 if TYPE_CHECKING:
     from fedchain.scenario import Scenario
-    from fedchain.studies.points import Point
-    from fedchain.studies.sweep import Row, Swept
+    from fedchain.sweeps.points import Point
+    from fedchain.sweeps.sweep import Row, Swept
 
 app = typer.Typer()
 
@@ -85,7 +85,7 @@ def report(
     form: FormatOption = Format.rich,
 ) -> None:
     """Write figures, tables and one self-contained page for runs and sweeps."""
-    from fedchain.studies.report import report as write
+    from fedchain.reports.report import report as write
 
     try:
         written = write(paths, _listed(figures), _listed(tables), html, trust_user_parts)
@@ -113,8 +113,8 @@ def _with_choices(path: str, options: Sequence[str]) -> Scenario:
 
 
 def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: Format) -> Swept:
-    from fedchain.studies.points import points_of
-    from fedchain.studies.sweep import sweep as run_sweep
+    from fedchain.sweeps.points import points_of
+    from fedchain.sweeps.sweep import sweep as run_sweep
 
     total = len(points_of(scenario, seeds))
     with _progress(total, form) as watch:
@@ -153,7 +153,7 @@ def _progress(total: int, form: Format) -> Iterator[Callable[[Point, Row, bool],
 
 
 def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:
-    from fedchain.studies.sweep import value_text
+    from fedchain.sweeps.sweep import value_text
 
     values = "  ".join(f"{key} {value_text(value)}" for key, value in point.values.items())
     known = list(row).index("error") + 1 if "error" in row else 0
@@ -169,8 +169,8 @@ def _duration(seconds: float) -> str:
 
 
 def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format) -> None:
-    from fedchain.studies.points import points_of, sweep_name
-    from fedchain.studies.sweep import value_text
+    from fedchain.sweeps.points import points_of, sweep_name
+    from fedchain.sweeps.sweep import value_text
 
     points = points_of(scenario, seeds)
     folder = out / sweep_name(scenario)

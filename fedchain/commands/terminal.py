@@ -15,7 +15,7 @@ from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.results import MessageRecord, RoundRecord
-    from fedchain.world import World
+    from fedchain.simulation.setup import World
 
 NAMED_NODES = 6
 """Compute nodes whose share of the blocks is shown."""
@@ -93,9 +93,9 @@ def _counts(kinds: Counter[str]) -> str:
 
 def heading(world: World) -> str:
     """Return in one line who takes part, what privacy is asked for, what hashing costs."""
-    from fedchain.nodes.hashing import hashing_words
+    from fedchain.nodes.compute.hashing import hashing_words
     from fedchain.scenario import Attack, Misconduct
-    from fedchain.world import expected_hashing_s
+    from fedchain.simulation.setup import expected_hashing_s
 
     scenario, mechanism = world.scenario, world.mechanism
     holders = [a for a in scenario.attacks if isinstance(a, Attack)]

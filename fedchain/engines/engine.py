@@ -17,15 +17,15 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
-from fedchain.nodes.group import GroupSpeakers
-from fedchain.nodes.speakers import Asked, Speakers, Spoken, Voices
+from fedchain.nodes.holders.group_pool import GroupSpeakers
+from fedchain.nodes.holders.holder_pool import Asked, Speakers, Spoken, Voices
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
-    from fedchain.learning.gradients import CohortGradients, Method
-    from fedchain.learning.public_subspace import PublicDirections
+    from fedchain.learning.gradients.cohort import CohortGradients, Method
+    from fedchain.learning.tasks.public_subspace import PublicDirections
 
 log = logging.getLogger("fedchain")
 
@@ -74,7 +74,9 @@ class Source:
     @functools.cached_property
     def gradients(self) -> CohortGradients:
         """The gradients of the cohort on this machine's processor."""
-        from fedchain.learning.gradients import CohortGradients  # with torch: not to check a file
+        from fedchain.learning.gradients.cohort import (
+            CohortGradients,  # with torch: not to check a file
+        )
 
         scenario, terms = self.scenario, self.mechanism.terms
         task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
@@ -85,7 +87,7 @@ class Source:
         """Where releases are projected, a new one for each who asks; None: nowhere."""
         if self.gradients.task.subspace is None:
             return None
-        from fedchain.learning.public_subspace import PublicDirections  # with torch
+        from fedchain.learning.tasks.public_subspace import PublicDirections  # with torch
 
         return PublicDirections(self.gradients.task)
 

@@ -15,7 +15,7 @@ from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engi
 from fedchain.errors import RunError
 from fedchain.interruption import ENDING, deaf_children, end_with_parent
 from fedchain.machine import keep_freed_memory, one_thread, prepare
-from fedchain.nodes.speakers import Asked, Spoken, Voices
+from fedchain.nodes.holders.holder_pool import Asked, Spoken, Voices
 from fedchain.system import at_most_processes
 
 _speakers: list[Voices] = []

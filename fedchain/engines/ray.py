@@ -10,7 +10,7 @@ from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, engines
 from fedchain.errors import MissingExtra
 from fedchain.machine import keep_freed_memory, one_thread, prepare
-from fedchain.nodes.speakers import Asked, Spoken
+from fedchain.nodes.holders.holder_pool import Asked, Spoken
 
 
 @engines

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
 from fedchain.machine import keep_freed_memory, one_thread
-from fedchain.nodes.speakers import Asked, Spoken, Voices
+from fedchain.nodes.holders.holder_pool import Asked, Spoken, Voices
 
 
 @engines

@@ -111,13 +111,13 @@ class Task:
 tasks: Family[Task] = Family(
     "task",
     (
-        "fedchain.learning.augmented",
-        "fedchain.learning.classic",
-        "fedchain.learning.canaries",
-        "fedchain.learning.nothing",
-        "fedchain.learning.public_subspace",
-        "fedchain.learning.subset",
-        "fedchain.learning.warm_start",
+        "fedchain.learning.tasks.augmented",
+        "fedchain.learning.tasks.classic",
+        "fedchain.learning.tasks.canary_records",
+        "fedchain.learning.tasks.nothing",
+        "fedchain.learning.tasks.public_subspace",
+        "fedchain.learning.tasks.subset",
+        "fedchain.learning.tasks.warm_start",
         "fedchain.scans.tasks",
     ),
     Task,
@@ -130,5 +130,5 @@ models: Family[torch.nn.Module] = Family(
 shape of one example, outputs the number of outputs (an example, or a pixel)."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """Part: ``(*, ...) -> Loss``."""
-splits: Family[list[npt.NDArray[np.int64]]] = Family("split", ("fedchain.learning.splits",))
+splits: Family[list[npt.NDArray[np.int64]]] = Family("split", ("fedchain.learning.tasks.splits",))
 """Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...) -> list of indices``."""

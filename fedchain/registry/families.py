@@ -132,10 +132,10 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "aggregation": Address("fedchain.aggregation", "aggregations"),
         "update": Address("fedchain.update", "updates"),
         "attack": Address("fedchain.attacks", "attacks"),
-        "misconduct": Address("fedchain.nodes.dishonest", "misconducts"),
+        "misconduct": Address("fedchain.nodes.compute.strategies", "misconducts"),
         "network": Address("fedchain.network.topology", "topologies"),
         "latency": Address("fedchain.network.latencies", "latencies"),
-        "work": Address("fedchain.ledger.work", "works"),
+        "work": Address("fedchain.ledger.chain.work", "works"),
         "engine": Address("fedchain.engines", "engines"),
     }
 )

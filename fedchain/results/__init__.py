@@ -1,7 +1,7 @@
 """What a run leaves behind: the records of its rounds, its events, the run folder."""
 
-from fedchain.results.chain_file import exported_to, imported_from
 from fedchain.results.events import EventLog, read_events
+from fedchain.results.export import exported_to, imported_from
 from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
 from fedchain.results.log import logging_to
 from fedchain.results.records import (

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunRefused, cannot
-from fedchain.ledger.tampering import tamper
-from fedchain.ledger.verification import Verification, verify
+from fedchain.ledger.tools.tampering import tamper
+from fedchain.ledger.tools.verification import Verification, verify
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, MANIFEST, RunFolder
 from fedchain.results.tables import last_fates, main_rounds, round_rows
@@ -151,7 +151,7 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
         source: folder of the run.
         copy: folder of the damaged copy; must not exist.
         height: of the block to damage.
-        field: one of ``fedchain.ledger.tampering.FIELDS``.
+        field: one of ``fedchain.ledger.tools.tampering.FIELDS``.
 
     Raises:
         RunError: the source is no run, the copy exists or cannot be written.

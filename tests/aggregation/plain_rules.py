@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from fedchain.aggregation.directions import Directions
 from fedchain.arrays import ONE, Matrix, Vector
-from fedchain.directions import Directions
 
 
 def some_rows(seed: int, count: int = 20, dimension: int = 300) -> Matrix:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from plain_rules import sent, some_rows
 
-from fedchain import directions as sharing
 from fedchain.aggregation import aggregations
-from fedchain.directions import Directions
+from fedchain.aggregation import directions as sharing
+from fedchain.aggregation.directions import Directions
 from fedchain.registry import bounded
 
 REQUIRED = {"l_nearest": {"keep": 12}, "krum": {"byzantine": 3}, "trimmed_mean": {"trim": 4}}

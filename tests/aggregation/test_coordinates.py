@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from plain_rules import sent, some_rows, trimmed, whole
 
 from fedchain.aggregation import coordinates, l_nearest, median, scaled, trimmed_mean
-from fedchain.directions import Directions
+from fedchain.aggregation.directions import Directions
 
 SCALES = st.sampled_from(["restore", "unit", "median_clip"])
 STORAGES = st.sampled_from(["int8", "int16", "int32"])

@@ -16,8 +16,8 @@ from plain_rules import (
 )
 
 from fedchain.aggregation import krum, scaled
+from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.krum import gram, scores
-from fedchain.directions import Directions
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

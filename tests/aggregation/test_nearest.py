@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from plain_rules import earlier_mean, exact_projections, quantised, sent, some_rows, whole
 
 from fedchain.aggregation import l_nearest, mean, scaled
+from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.rule import weighted_mean
 from fedchain.arrays import ONE
-from fedchain.directions import Directions
 
 SCALES = st.sampled_from(["restore", "unit", "median_clip"])
 STORAGES = st.sampled_from(["int8", "int16", "int32"])

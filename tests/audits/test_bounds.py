@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fedchain.audits.bounds import (
+from fedchain.audits.lower_bounds import (
     Trials,
     lower_bound,
     one_run_bound,

@@ -11,11 +11,11 @@ from small_runs import small
 
 from fedchain.audits import Choices, audit
 from fedchain.audits.canaries import law_of, scores_of, seen_in, with_canaries
-from fedchain.audits.releases import releases_of
+from fedchain.audits.published_releases import releases_of
 from fedchain.errors import RunRefused, ScenarioError
-from fedchain.learning.canaries import canaries, inside_of
+from fedchain.learning.tasks.canary_records import canaries, inside_of
 from fedchain.results import Run
-from fedchain.running import run
+from fedchain.runs.running import run
 from fedchain.scenario import from_mapping, load
 
 AUDIT = Path(__file__).parents[2] / "scenarios" / "audit.yaml"

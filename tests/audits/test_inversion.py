@@ -10,7 +10,7 @@ from small_runs import small
 from fedchain.audits import Choices, audit, inversion
 from fedchain.audits.inversion import known_of, one_round
 from fedchain.audits.pictures import matched, mean_psnr, mean_ssim
-from fedchain.audits.subject import noise_of
+from fedchain.audits.runs_for_audit import noise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import tasks
 

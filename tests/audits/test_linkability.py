@@ -6,7 +6,7 @@ from small_runs import small
 from fedchain.audits import audit
 from fedchain.audits.linkability import links_in
 from fedchain.errors import RunRefused
-from fedchain.running import run
+from fedchain.runs.running import run
 
 APART = {"kind": "breast_cancer", "split": {"kind": "dirichlet", "alpha": 0.3, "least": 5}}
 

@@ -8,7 +8,7 @@ from scipy import stats
 from small_runs import small
 
 from fedchain.audits import Choices, audit
-from fedchain.audits.bounds import Trials, auc, guessed, one_run_bound
+from fedchain.audits.lower_bounds import Trials, auc, guessed, one_run_bound
 from fedchain.audits.membership import (
     Shadows,
     likelihood_ratios,
@@ -16,9 +16,9 @@ from fedchain.audits.membership import (
     true_positives,
     with_halves,
 )
-from fedchain.audits.subject import Promise
-from fedchain.learning.subset import part_of, taking_part
+from fedchain.audits.runs_for_audit import Promise
 from fedchain.learning.task import Records, tasks
+from fedchain.learning.tasks.subset import part_of, taking_part
 from fedchain.learning.weights import flat_weights
 
 

@@ -16,7 +16,7 @@ from fedchain.audits import audit, find_audit
 from fedchain.errors import PartError, RunRefused
 from fedchain.results import Run
 from fedchain.results.findings import read_findings
-from fedchain.running import run
+from fedchain.runs.running import run
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 HEAD = "from fedchain.audits import Audit, AuditRow, BoundingRow\n\n"

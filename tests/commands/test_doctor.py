@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from command_line import call
 
-from fedchain.studies import calibration, checkup
-from fedchain.studies.costs import ROUGH
+from fedchain.commands import checkup
+from fedchain.forecasts import calibration
+from fedchain.forecasts.costs import ROUGH
 
 SMALL = Path(__file__).parents[2] / "scenarios" / "breast_cancer.yaml"
 

@@ -11,10 +11,10 @@ import pytest
 from command_line import call
 from ledger_world import make_world
 
-from fedchain.ledger.block import block_hash
-from fedchain.ledger.message import message_id
-from fedchain.ledger.store import Store
-from fedchain.ledger.tampering import FIELDS
+from fedchain.ledger.chain.block import block_hash
+from fedchain.ledger.chain.message import message_id
+from fedchain.ledger.storage.store import Store
+from fedchain.ledger.tools.tampering import FIELDS
 from fedchain.results import LEDGER, Run, RunFolder
 
 SCENARIO = """

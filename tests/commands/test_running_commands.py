@@ -153,7 +153,7 @@ def full_on_write_of(monkeypatch, name: str, error: OSError) -> None:
 
 
 def break_store(monkeypatch, error):
-    from fedchain.ledger import database
+    from fedchain.ledger.storage import database
 
     written = database.write_block
 
@@ -166,7 +166,7 @@ def break_store(monkeypatch, error):
 
 
 def break_blobs(monkeypatch, error):
-    from fedchain.ledger.blobs import Blobs
+    from fedchain.ledger.storage.blobs import Blobs
 
     calls = []
     put = Blobs.put
@@ -251,7 +251,7 @@ def test_a_disk_that_cannot_be_written_ends_with_words_and_a_run_that_can_be_res
 def test_a_manifest_that_cannot_be_written_at_the_end_is_no_success(
     scenario, done, tmp_path, monkeypatch
 ):
-    from fedchain import running
+    from fedchain.runs import running
 
     with monkeypatch.context() as patch:
         whole = running._draw_samples
@@ -274,9 +274,8 @@ def test_a_disk_that_is_full_before_the_run_begins_leaves_nothing(
     with monkeypatch.context() as patch:
         full_on_write_of(patch, what, NO_SPACE)
         if what == "ledger.sqlite":
-            patch.setattr(
-                "fedchain.ledger.database.create", raises(sqlite3.OperationalError("disk full"))
-            )
+            full = sqlite3.OperationalError("disk full")
+            patch.setattr("fedchain.ledger.storage.database.create", raises(full))
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     assert (told.code, told.out) == (1, "")
     assert len(told.err.splitlines()) == 1
@@ -309,7 +308,7 @@ def test_an_unfinished_run_is_not_begun_again_but_resumed(scenario, done, tmp_pa
 
 
 def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path, monkeypatch):
-    from fedchain.audience import Nobody
+    from fedchain.runs.callbacks import Nobody
 
     def stop(self, record, messages):
         if record.round == 2:
@@ -326,7 +325,7 @@ def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path,
 
 
 def test_ctrl_c_before_the_folder_is_there_leaves_nothing(scenario, tmp_path, monkeypatch):
-    monkeypatch.setattr("fedchain.running.world_of", raises(KeyboardInterrupt()))
+    monkeypatch.setattr("fedchain.runs.running.world_of", raises(KeyboardInterrupt()))
     told = call("run", scenario, "--out", tmp_path)
     assert (told.code, told.err.splitlines()[-1]) == (130, "interrupted; nothing was begun")
     assert list(tmp_path.iterdir()) == []
@@ -366,7 +365,8 @@ def test_strict_is_exit_6_when_a_budget_ends_before_the_rounds_do(scenario, tmp_
 
 
 def test_a_run_without_a_quorum_is_exit_1_with_a_reason(scenario, tmp_path, monkeypatch):
-    monkeypatch.setattr("fedchain.nodes.speakers.messages_of", lambda rows, *_: [None] * len(rows))
+    messages_of = "fedchain.nodes.holders.holder_pool.messages_of"
+    monkeypatch.setattr(messages_of, lambda rows, *_: [None] * len(rows))
     told = call("run", scenario, "--out", tmp_path, "--format", "json")
     assert told.code == 1
     assert "no quorum came together" in told.err
@@ -402,7 +402,7 @@ def test_force_does_not_touch_a_run_that_another_process_has(scenario, done, tmp
 def test_two_that_begin_the_same_run_do_not_destroy_each_other(
     scenario, done, tmp_path, monkeypatch
 ):
-    from fedchain import running
+    from fedchain.runs import running
 
     copy = tmp_path / done.folder.name
     build = running.world_of

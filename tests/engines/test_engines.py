@@ -11,12 +11,12 @@ from small_runs import forking, small
 from fedchain.engines import Source, chosen, cut, engines
 from fedchain.engines.engine import placed
 from fedchain.errors import MissingExtra, ScenarioError
-from fedchain.ledger.message import encode_message
-from fedchain.nodes.release import Occasion
-from fedchain.nodes.speakers import Asked
+from fedchain.ledger.chain.message import encode_message
+from fedchain.nodes.holders.holder_pool import Asked
+from fedchain.nodes.holders.release import Occasion
 from fedchain.registry import Part
-from fedchain.running import resume, run
-from fedchain.world import world_of
+from fedchain.runs.running import resume, run
+from fedchain.simulation.setup import world_of
 
 WORLD = world_of(small())
 SOURCE = Source(WORLD.scenario, WORLD.mechanism, WORLD.task)

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedchain.errors import DataError, MissingExtra, ScenarioError
-from fedchain.learning.classic import accuracy, seeded
 from fedchain.learning.evaluation import Evaluation
-from fedchain.learning.gradients import CohortGradients
+from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.losses import cross_entropy
 from fedchain.learning.models import logistic, mlp
-from fedchain.learning.splits import by_site, dirichlet, iid
 from fedchain.learning.task import models, tasks
+from fedchain.learning.tasks.classic import accuracy, seeded
+from fedchain.learning.tasks.splits import by_site, dirichlet, iid
 from fedchain.learning.weights import dimension, flat_weights, layout, load_weights, places
 
 CLASSIC = {
@@ -93,7 +93,7 @@ def test_a_file_that_is_not_the_table_of_mnist_is_refused(monkeypatch, tmp_path,
     file = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
-    monkeypatch.setattr("fedchain.learning.classic.resources.files", lambda _: Path(tmp_path))
+    monkeypatch.setattr("fedchain.learning.tasks.classic.resources.files", lambda _: Path(tmp_path))
     with pytest.raises(DataError, match=r"mnist_5k\.csv\.gz: "):
         made("mnist_5k")
 

@@ -9,13 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from fedchain.ledger.block import Block, Header, block_hash, header_prefix, messages_root
-from fedchain.ledger.chain import Chain
-from fedchain.ledger.codec import quantise
-from fedchain.ledger.library import Library
-from fedchain.ledger.mempool import Mempool
-from fedchain.ledger.merkle import Tree
-from fedchain.ledger.message import (
+from fedchain.ledger.chain.block import Block, Header, block_hash, header_prefix, messages_root
+from fedchain.ledger.chain.chain import Chain
+from fedchain.ledger.chain.codec import quantise
+from fedchain.ledger.chain.mempool import Mempool
+from fedchain.ledger.chain.merkle import Tree
+from fedchain.ledger.chain.message import (
     Declaration,
     Message,
     identity_leaves,
@@ -23,11 +22,12 @@ from fedchain.ledger.message import (
     message_id,
     sign_message,
 )
-from fedchain.ledger.rules import Rules, chain_id_of, genesis, rules_hash
-from fedchain.ledger.signature import public_key_of
-from fedchain.ledger.state import State, hash_memory, hash_weights
-from fedchain.ledger.store import Store
-from fedchain.ledger.work import compact_from_target, search, target_from_compact
+from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis, rules_hash
+from fedchain.ledger.chain.signature import public_key_of
+from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
+from fedchain.ledger.storage.store import Store
 
 D, HOLDERS, ROUNDS = 12, 4, 30
 EASY = compact_from_target(2**252)

@@ -8,15 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fedchain.learning import gradients
-from fedchain.learning.gradients import CohortGradients
-from fedchain.ledger.message import Message
-from fedchain.nodes import release, speakers
+from fedchain.learning.gradients import cohort as gradients
+from fedchain.learning.gradients.cohort import CohortGradients
+from fedchain.ledger.chain.message import Message
+from fedchain.nodes.holders import holder_pool as speakers
+from fedchain.nodes.holders import release
 from fedchain.privacy import guarantee, skellam_law
 from fedchain.privacy.budget import Budget
 from fedchain.privacy.mechanisms import Terms, gaussian, knorm, laplace, skellam
 from fedchain.privacy.mechanisms.gaussian import Gaussian
-from fedchain.simulation import Simulation
+from fedchain.simulation.simulation import Simulation
 
 MODULES = {
     made.__name__: __import__(made.__module__, fromlist=["_"])

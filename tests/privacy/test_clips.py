@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from small_runs import forking, simulate, small
 
-from fedchain.learning.clipping import STABILISER
-from fedchain.learning.gradients import CohortGradients
-from fedchain.nodes.release import Occasion, private_releases
+from fedchain.learning.gradients.clipping import STABILISER
+from fedchain.learning.gradients.cohort import CohortGradients
+from fedchain.nodes.holders.release import Occasion, private_releases
 from fedchain.privacy.guarantee import guarantee
 from fedchain.privacy.mechanisms import clipped, gaussian, knorm, laplace, skellam
-from fedchain.release_service import KEPT_PARENTS, Clips
+from fedchain.simulation.release_service import KEPT_PARENTS, Clips
 
 FOLLOWING = {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0}
 

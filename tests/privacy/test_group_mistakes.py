@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from group_runs import Spy, asked, grouped, read, said, speakers
 
-from fedchain.nodes import group
-from fedchain.nodes.attendance import opening_of
+from fedchain.nodes.holders import group_pool as group
+from fedchain.nodes.holders.dropouts import opening_of
 from fedchain.scenario import Groups
 from fedchain.secure_aggregation import member
 from fedchain.secure_aggregation.assembler import Step

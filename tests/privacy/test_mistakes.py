@@ -21,22 +21,22 @@ from torch import nn
 from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.audits import audit
-from fedchain.learning.gradients import CohortGradients
+from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.losses import cross_entropy
 from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
-from fedchain.ledger.message import Declaration, Message
-from fedchain.ledger.signature import public_key_of
-from fedchain.nodes.identity import Identity
-from fedchain.nodes.release import Occasion, private_releases
-from fedchain.nodes.speakers import Asked, Speakers
+from fedchain.ledger.chain.message import Declaration, Message
+from fedchain.ledger.chain.signature import public_key_of
+from fedchain.nodes.holders.holder_pool import Asked, Speakers
+from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.release import Occasion, private_releases
 from fedchain.privacy import guarantee
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, skellam
 from fedchain.privacy.mechanisms.gaussian import _gaussian_total
 from fedchain.randomness import digest
+from fedchain.runs.manifest import epsilon_spent
 from fedchain.scenario import load
-from fedchain.statements import epsilon_spent
 
 CLIP = 0.5
 SECRET = bytes(range(32))

@@ -14,6 +14,7 @@ from group_runs import grouped
 from small_runs import simulate, small
 
 from fedchain.errors import PartError, ScenarioError
+from fedchain.forecasts.forecast import forecast
 from fedchain.privacy.guarantee import guarantee
 from fedchain.privacy.mechanisms import (
     Mechanism,
@@ -27,9 +28,8 @@ from fedchain.privacy.mechanisms import (
     skellam,
 )
 from fedchain.registry import Part
-from fedchain.running import run
-from fedchain.studies.forecast import forecast
-from fedchain.world import world_of
+from fedchain.runs.running import run
+from fedchain.simulation.setup import world_of
 
 NOISE = {"noise_multiplier": 2.0, "clip": 0.5}
 QUANTILE = {"clip_quantile": 0.5}

@@ -1,0 +1,147 @@
+"""What is audited, and how the runs that an audit needs are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import ScenarioError
+from fedchain.learning.task import tasks
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.results import OVER, MessageRecord, RoundRecord, Run
+from fedchain.runs.running import resume, run
+from fedchain.scenario import Scenario, from_mapping, plain, run_name
+from fedchain.simulation.setup import World, mechanism_of
+
+WHOLE = {"keep_weights": "all", "keep_messages": "all"}
+"""What a run that is audited keeps on disk: everything."""
+Progress = Callable[[str, int, int], None]
+"""Told of (what is done, steps done, steps in all)."""
+
+
+class Listener:
+    """Hears of a run, and says how far it is."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._name, self._rounds = progress, "", 0
+
+    def begins(self, folder: Path, world: World) -> None:
+        """Hear that the first round begins."""
+        self._name, self._rounds = folder.name, world.rules.rounds
+        self._progress(self._name, 0, self._rounds)
+
+    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Hear of a round."""
+        del messages
+        self._progress(self._name, record.round, self._rounds)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose for an audit."""
+
+    epsilons: tuple[float, ...] = ()
+    """Claims to audit; none: the scenario's own."""
+    runs: int | None = None
+    """Runs of each claim, each with a seed of its own; None: as many as the attack needs."""
+    canaries: int = 500
+    """Canaries of each holder."""
+    records: int = 1
+    """Records of each holder whose gradient is inverted."""
+    confidence: float = 0.95
+    """Of every bound."""
+    workers: int | None = None
+    """Of the engine; None: as the scenario says."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A scenario, perhaps with its finished run, and where the audit's own runs go."""
+
+    scenario: Scenario
+    """What is audited."""
+    done: Run | None
+    """Its run, where the user named one."""
+    runs: Path
+    """Folder of the runs that the audit makes."""
+    choices: Choices
+    """What the user chose."""
+    progress: Progress
+    """Told how far the audit is."""
+
+    def claims(self) -> list[Scenario]:
+        """Return the scenario at every epsilon that is to be audited."""
+        chosen = self.choices.epsilons
+        if not chosen:
+            return [self.scenario]
+        return [
+            changed(self.scenario, {"privacy.epsilon": value, "privacy.noise_multiplier": None})
+            for value in chosen
+        ]
+
+    def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
+        """Return a scenario at every seed that is asked for; if none is, at so many."""
+        seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
+        return [changed(scenario, {"seed": seed}) for seed in seeds]
+
+    def run(self, scenario: Scenario) -> Run:
+        """Return the finished run of a scenario: the user's own, one of before, or a new one."""
+        if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
+            return self.done
+        place, workers = self.runs / run_name(scenario), self.choices.workers
+        audience = Listener(self.progress)
+        if (place / "manifest.json").is_file() and Run.open(place).manifest["status"] not in OVER:
+            return resume(place, workers=workers, audience=audience)
+        return run(scenario, self.runs, workers=workers, audience=audience)
+
+
+def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
+    """Return a scenario with other values, checked; it has no sweep and keeps all on disk.
+
+    Args:
+        scenario: checked.
+        values: by dotted path; a whole block replaces the block.
+    """
+    whole = plain(scenario) | {"sweep": None, "disk": WHOLE}
+    blocks = {key: value for key, value in values.items() if "." not in key}
+    single = {key: value for key, value in values.items() if "." in key}
+    return from_mapping(whole | blocks, set=single)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is claimed of each record."""
+
+    epsilon: float | None
+    """Tight total; None: nothing is promised."""
+    delta: float
+    """Its delta."""
+
+    def ceiling(self, false_positives: float) -> float:
+        """Return the largest share of true positives beside these false ones."""
+        if self.epsilon is None:
+            return 1.0
+        return min(1.0, math.exp(min(self.epsilon, 700.0)) * false_positives + self.delta)
+
+
+def promise_of(made: Run) -> Promise:
+    """Return what a run claims: the total of the holder with the most releases."""
+    epsilon = made.manifest["epsilon"]
+    return Promise(epsilon["total"], float(epsilon["delta"]))
+
+
+def noise_of(scenario: Scenario) -> Mechanism:
+    """Return the noise of a scenario, solved for all of its rounds.
+
+    Raises:
+        ScenarioError: what only the parts can judge of their parameters.
+    """
+    try:
+        task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+        dimension = sum(parameter.numel() for parameter in task.model().parameters())
+        return mechanism_of(scenario, dimension)
+    except (ValueError, ArithmeticError) as error:
+        raise ScenarioError([], str(error)) from error

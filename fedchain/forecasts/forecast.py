@@ -1,0 +1,252 @@
+"""What a scenario promises and costs, before it is run: noise, epsilon, time, memory, disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedchain.errors import Problem, ScenarioError
+from fedchain.forecasts import rates
+from fedchain.forecasts.costs import (
+    ROUGH,
+    Configuration,
+    block_bytes,
+    seconds,
+    state_bytes,
+    stored_bytes,
+    wire_bytes,
+)
+from fedchain.forecasts.counting import configuration, learning
+from fedchain.learning.task import Task, tasks
+from fedchain.learning.weights import dimension, layout
+from fedchain.ledger.chain.verdict_cache import kept
+from fedchain.nodes.compute.hashing import hashing_words
+from fedchain.privacy.guarantee import figures, unprotected, warnings_for
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.registry import Part
+from fedchain.runs.manifest import guarantee_of, tuning_of
+from fedchain.scenario import Scenario, plain
+from fedchain.secure_aggregation.member import sent_bytes
+from fedchain.simulation.setup import expected_hashing_s, mechanism_of, sampling_of
+from fedchain.system import peak_memory
+
+COUNTED = 1000
+"""Holders whose records are counted; of more, so many evenly spread ones."""
+SAMPLE = {"records_per_holder": 50, "held_out": 2}
+"""How much of a task that makes its own data is made to count what a gradient takes."""
+LATER_MB = 100
+"""Measured: Opacus and dp-accounting for the cross-check, matplotlib for the pictures."""
+COPIES = 4
+"""How often the data lie in memory: as measured or simulated, as features, records, tensors."""
+UNSAID = 0.01
+"""Shares of a round below this are not named."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What to expect of a run on this machine; times and sizes are estimates."""
+
+    scenario: Scenario
+    """What was asked."""
+    mechanism: Mechanism
+    """The noise, solved."""
+    most_asked: int
+    """Rounds that one holder is asked in at most."""
+    dimension: int
+    """Number of parameters of the model."""
+    records: int
+    """Records of one holder, on average."""
+    words: str
+    """The guarantee, in words."""
+    warnings: tuple[str, ...]
+    """What to know before trusting the figures."""
+    asked: Configuration
+    """A round, counted."""
+    round_seconds: Mapping[str, float]
+    """Wall time of a round, by what it is spent on."""
+    calibrated: bool
+    """Whether the times are from rates that were measured on this machine."""
+    memory_mb: float
+    """Peak of the process."""
+    disk_mb: float
+    """Size of the run folder."""
+    hashing_s: float
+    """Wall time of the search for nonces in the whole run, measured; a part of the rounds."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the rounds; making and reading data comes on top."""
+        return self.scenario.rounds * sum(self.round_seconds.values())
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as plain values, the scenario resolved."""
+        terms = self.mechanism.terms
+        return {
+            "scenario": plain(self.scenario),
+            "noise_multiplier": self.mechanism.noise_multiplier,
+            "epsilon": {
+                "per_release": self.mechanism.epsilon_per_release,
+                "total": self.mechanism.epsilon_after(terms.releases),
+                "delta": terms.delta,
+                "releases": terms.releases,
+            },
+            "guarantee": self.words,
+            "warnings": list(self.warnings),
+            "tuning": tuning_of(self.scenario),
+            "dimension": self.dimension,
+            "estimates": {
+                "seconds": round(self.seconds, 1),
+                "hashing_seconds": round(self.hashing_s, 6),
+                "memory_mb": round(self.memory_mb),
+                "disk_mb": round(self.disk_mb, 1),
+            },
+            "round": {
+                "seconds": {what: round(spent, 6) for what, spent in self.round_seconds.items()},
+                "wire_bytes": wire_bytes(self.asked),
+                "stored_bytes": stored_bytes(self.asked),
+                "calibrated": self.calibrated,
+            },
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return what a reader wants to know, a line each: its name and the words."""
+        found, nodes = self.mechanism, self.scenario.nodes
+        terms = found.terms
+        hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
+        who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
+        if nodes.groups:
+            who = f"{who} in {nodes.speakers} groups of {nodes.groups.size}"
+        if nodes.asked < nodes.speakers:
+            who = f"{who}, {nodes.asked} of them asked in a round"
+            times = f"{self.most_asked} of {times} that one {nodes.speaker} is asked in at most"
+        return [
+            ("who", f"{who}, {nodes.miners} compute nodes"),
+            *self._groups(),
+            ("model", f"{self.dimension:,} parameters"),
+            ("records", f"about {self.records} a holder"),
+            ("noise multiplier", f"{found.noise_multiplier:.4g}"),
+            ("epsilon", figures(found, terms.releases)),
+            ("delta", f"{terms.delta:g}"),
+            ("releases", f"{terms.releases} at most, for {times}"),
+            ("guarantee", self.words),
+            *(("warning", warning) for warning in self.warnings),
+            ("private tuning", tuning_of(self.scenario)),
+            ("time", f"about {_duration(self.seconds)}, and making or reading the data{hint}"),
+            ("of a round", self._shares()),
+            ("hashing", hashing_words(self.hashing_s)),
+            ("on the wire", f"about {wire_bytes(self.asked)['all'] / 1e6:.1f} MB a round"),
+            ("memory", f"about {self.memory_mb:.0f} MB"),
+            ("disk", f"about {self.disk_mb:.1f} MB"),
+        ]
+
+    def _groups(self) -> list[tuple[str, str]]:
+        groups = self.scenario.nodes.groups
+        if groups is None:
+            return []
+        sent = sent_bytes(groups.size, self.dimension)
+        return [
+            (
+                "groups",
+                f"a sum needs {groups.threshold} of {groups.size} members; noise is calibrated to "
+                f"{groups.counted_on}: {groups.honest_members} honest, less {groups.dropouts} that "
+                f"may be lost; a member sends {sent / 1e3:,.1f} kB to the assembler of its group",
+            )
+        ]
+
+    def _shares(self) -> str:
+        whole = sum(self.round_seconds.values())
+        shares = sorted(((s / whole, what) for what, s in self.round_seconds.items()), reverse=True)
+        named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
+        return f"{1000 * whole:.3g} ms: {named}"
+
+
+def forecast(scenario: Scenario) -> Forecast:
+    """Solve the noise of a scenario and estimate its cost from the rates of this machine.
+
+    Args:
+        scenario: checked.
+
+    Raises:
+        DataError: the task's data cannot be read.
+        ScenarioError: parameters that only their part can judge.
+    """
+    task, examples, held_out = _sample(scenario)
+    size, most = dimension(layout(task.model())), sampling_of(scenario).most_releases
+    try:
+        mechanism = mechanism_of(scenario, size)
+    except ValueError as error:
+        raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
+    terms, first = mechanism.terms, task.holders[0]
+    counted = learning(task, terms.clip, terms.unit, examples * terms.sampling_rate, held_out)
+    asked = configuration(scenario, counted, private=math.isfinite(terms.clip))
+    records, found = math.ceil(examples * first.count / first.examples), rates.here()
+    words = guarantee_of(scenario, mechanism, task.record)
+    return Forecast(
+        scenario=scenario,
+        mechanism=mechanism,
+        most_asked=most,
+        dimension=size,
+        records=records,
+        words=words(terms.releases),
+        warnings=(
+            *warnings_for(mechanism, [records]),
+            *unprotected(task.public, task.record),
+        ),
+        asked=asked,
+        round_seconds=seconds(asked, found or ROUGH),
+        calibrated=found is not None,
+        memory_mb=_memory_mb(scenario, asked, task),
+        disk_mb=scenario.rounds * stored_bytes(asked) / 1e6,
+        hashing_s=expected_hashing_s(scenario),
+    )
+
+
+def _sample(scenario: Scenario) -> tuple[Task, float, int]:
+    """Return a task to count with, the examples of a holder on average, and those held out.
+
+    A task that makes its own data makes a little of it for one holder; others are read whole.
+    """
+    given, holders = scenario.task.parameters, scenario.nodes.holders
+    made = {k: min(v, given[k]) for k, v in SAMPLE.items() if isinstance(given.get(k), int)}
+    try:
+        if len(made) == len(SAMPLE):
+            part = Part(scenario.task.kind, {**given, **made})
+            task = tasks.build(part, 1, scenario.seed)
+            first = task.holders[0]
+            examples = given["records_per_holder"] * first.examples / first.count
+            return task, examples, given["held_out"]
+        task = tasks.build(scenario.task, holders, scenario.seed)
+    except ValueError as error:
+        raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
+    few = [task.holders[k].examples for k in range(0, holders, math.ceil(holders / COUNTED))]
+    return task, sum(few) / len(few), task.held_out.examples
+
+
+def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
+    """Add data, libraries and what the ledger keeps at hand to what this process has needed."""
+    from fedchain.learning.gradients.cohort import REMEMBERED
+
+    first = task.holders[0]
+    example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
+    made = isinstance(task.holders, list | tuple)  # others make records when they are asked
+    holders = scenario.nodes.holders if made else min(scenario.nodes.holders, REMEMBERED)
+    data = example * (holders * asked.learning.examples + asked.learning.held_out)
+    blocks = min(scenario.rounds, kept(block_bytes(asked))) * block_bytes(asked)
+    states = min(scenario.rounds, kept(state_bytes(asked))) * state_bytes(asked)
+    return peak_memory() / 1e6 + LATER_MB + (COPIES * data + blocks + states) / 1e6
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> _duration(0.4), _duration(110), _duration(7300)
+    ('1 s', '1 min 50 s', '2 h 1 min')
+    """
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,1 @@
+"""Private gradients of many data holders at once, equation (6)."""

@@ -1,0 +1,1 @@
+"""Tasks of tables, and tasks that are made of other tasks."""

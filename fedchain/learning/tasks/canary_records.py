@@ -1,0 +1,98 @@
+"""The task of auditors: records whose gradient is known, each in or out by the toss of a coin."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from fedchain.arrays import Flags, Singles
+from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.tasks.classic import seeded
+from fedchain.randomness import stream
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+LENGTH = np.float32(2.0**20)
+"""Norm of a canary before it is clipped: far above any clip."""
+MOST = 2**28
+"""Numbers in the records of all holders: a gigabyte."""
+FIRST = 1e-6
+"""Scale of the initial weights: a sign, which the first step may turn."""
+
+
+@tasks
+def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=4096)] = 500) -> Task:
+    """Measure privacy: every record is a canary, in with probability 1/2.
+
+    A canary's gradient is long, so that the clip C is all that remains of it, and lies along an
+    axis of its own: axes of one holder are orthogonal, at random to the weights. Its sign is that
+    of the weights along the axis, which changes from round to round: noise that repeats itself
+    can be told from it. A canary that is out is a record of zeros: the public n_k says nothing.
+
+    Args:
+        holders: number of data holders.
+        seed: the run's seed; it fixes the axes, who is in, and the initial weights.
+        each: canaries of each holder; the model has as many weights.
+
+    Raises:
+        ValueError: so many records would not fit into memory.
+    """
+    if holders * each**2 > MOST:
+        fits = math.isqrt(MOST // holders)
+        raise ValueError(
+            f"task.each: {each} canaries at each of {holders} holders do not fit into memory; "
+            f"at most {fits} do"
+        )
+    axes = axes_of(seed, each)
+    records = tuple(
+        Records(LENGTH * axes * inside_of(seed, holder, each)[:, None], np.zeros(each, np.int64))
+        for holder in range(holders)
+    )
+    return Task(
+        name="canaries",
+        holders=records,
+        held_out=Records(axes, np.zeros(each, np.int64)),
+        model=seeded(lambda: _line(each), seed),
+        loss=_length,
+        measure=lambda outputs, known: {},  # noqa: ARG005 - nothing is learned
+        score="loss",
+        baselines={},
+        note=f"{holders * each} canaries to measure privacy with; nothing is learned",
+    )
+
+
+def axes_of(seed: int, each: int) -> Singles:
+    """Return the axes of a holder's canaries, orthonormal rows (each, each).
+
+    >>> axes = axes_of(0, 8)
+    >>> bool(np.allclose(axes @ axes.T, np.eye(8), atol=1e-6))
+    True
+    """
+    normal = stream(seed, "canary axes").standard_normal((each, each))
+    return np.linalg.qr(normal)[0].astype(np.float32)
+
+
+def inside_of(seed: int, holder: int, each: int) -> Flags:
+    """Return which canaries of a holder are in, (each,).
+
+    >>> bool(0.4 < inside_of(0, 3, 1000).mean() < 0.6)
+    True
+    """
+    return stream(seed, "canaries", holder).random(each) < 0.5
+
+
+def _line(each: int) -> nn.Module:
+    from torch import nn
+
+    layer = nn.Linear(each, 1, bias=False)
+    nn.init.normal_(layer.weight, std=FIRST)
+    return layer
+
+
+def _length(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
+    return outputs[:, 0].abs()

@@ -1,0 +1,139 @@
+"""A task whose releases are projected on directions that public records give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from fedchain.arrays import Matrix, Singles, Vector
+from fedchain.learning.gradients.cohort import CohortGradients
+from fedchain.learning.task import Records, Subspace, Task, tasks
+from fedchain.learning.tasks.subset import part_of
+from fedchain.learning.tasks.warm_start import beginning_at, with_public
+from fedchain.registry import Part
+from fedchain.update import updates
+
+NOTHING = 1e-4
+"""A direction along which public gradients are shorter than this, beside the longest, is none."""
+Public = Annotated[int, Field(ge=1, le=4096)]
+
+
+@tasks
+def public_subspace(
+    holders: int,
+    seed: int,
+    *,
+    of: Annotated[Part, tasks],
+    records: Public = 100,
+    directions: Public = 80,
+    warm: bool = False,
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
+    update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
+) -> Task:
+    """Declare some records public, and keep of every release what lies along their gradients.
+
+    In each round a holder projects its noisy gradient on the leading directions of the public
+    records' gradients at the same weights: the noise that is left has ``directions`` dimensions
+    in place of all. The noise was added before, so that the guarantee is that of the mechanism.
+    Nothing protects the public records, which are drawn as ``warm_start`` draws them.
+
+    Args:
+        holders: number of data holders.
+        seed: the run's seed: draws the public records.
+        of: the task.
+        records: public records, of all holders together; each keeps one at least.
+        directions: how many are kept, at most ``records``.
+        warm: begin with the weights that the public records gave, too.
+        steps: steps on the public records for the baseline ``public_only``.
+        update: what a step does with their mean gradient.
+
+    Raises:
+        ValueError: a holder would be left without records, there are more directions than
+            records, or the weights overflow.
+
+    Reference:
+        Zhou, Wu and Banerjee, Bypassing the Ambient Dimension, ICLR 2021, algorithm 1.
+    """
+    if directions > records:
+        raise ValueError(f"task.directions: must be at most records = {records}, got {directions}")
+    whole = tasks.build(of, holders, seed)
+    task, public, weights = with_public(whole, of.kind, records, seed, steps, update)
+    task = replace(task, subspace=Subspace(public, directions))
+    return beginning_at(task, weights) if warm else task
+
+
+class PublicDirections:
+    """The leading directions of public gradients, as one thread computes them."""
+
+    def __init__(self, task: Task) -> None:
+        """Make the model for the public records.
+
+        Args:
+            task: one that has a subspace.
+        """
+        assert task.subspace is not None
+        self._most = task.subspace.directions
+        alone = replace(task, holders=tuple(_one_by_one(task.subspace.public)))
+        self._gradients = CohortGradients(alone, clip=None)
+        self._at: tuple[bytes, torch.Tensor] | None = None
+
+    def twin(self) -> PublicDirections:
+        """Return another one for another thread."""
+        other = object.__new__(PublicDirections)
+        other._most, other._gradients, other._at = self._most, self._gradients.twin(), None
+        return other
+
+    def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
+        """Return what of each release (n, d) lies along the directions at the weights (d,).
+
+        Args:
+            releases: noisy gradients, one row a holder or group.
+            weights: at which they were computed.
+            parent: the block that has these weights: its directions are computed once.
+
+        Returns:
+            Shape (n, d), of rank k at most.
+        """
+        # In torch, as gradients are: a worker lets it use one thread, more would change last bits.
+        if self._at is None or self._at[0] != parent:
+            every = range(len(self._gradients.task.holders))
+            public = torch.from_numpy(self._gradients(weights, every).astype(np.float64))
+            self._at = parent, leading(public, self._most)
+        basis = self._at[1]
+        rows = torch.from_numpy(releases.astype(np.float64))
+        return np.asarray(((rows @ basis.T) @ basis).numpy())
+
+
+def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
+    """Return the leading directions of some gradients, not centred: orthonormal rows.
+
+    Args:
+        gradients: (m, d) float64; those that are not finite say nothing.
+        most: how many directions.
+
+    Returns:
+        Shape (k, d); k is ``most``, or fewer where the gradients span fewer dimensions.
+
+    >>> rows = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
+    >>> leading(rows, 1).abs().tolist()
+    [[1.0, 0.0, 0.0]]
+    """
+    sound = gradients[torch.isfinite(gradients).all(dim=1)]
+    if not len(sound):
+        return gradients[:0]
+    # Of the small matrix of inner products: the large one has d columns.
+    squares, mixtures = torch.linalg.eigh(sound @ sound.T)
+    kept = squares.flip(0)[:most] > NOTHING**2 * squares[-1]
+    chosen = mixtures.flip(1)[:, :most][:, kept]
+    basis: torch.Tensor = (chosen / squares.flip(0)[:most][kept].sqrt()).T @ sound
+    return basis
+
+
+def _one_by_one(public: Records) -> Iterator[Records]:
+    for number in range(public.count):
+        yield part_of(public, np.arange(public.count) == number)

@@ -1,0 +1,1 @@
+"""The chain: messages, blocks, rules and what makes them valid, in memory."""

@@ -1,0 +1,107 @@
+"""The tree of blocks: what is true of an accepted block whichever node looks at it.
+
+Work, times and difficulty follow from a block and those below it. They are found once, and the
+chains of all nodes of one simulation are views of the same tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fedchain.ledger.chain.block import Block, Header
+from fedchain.ledger.chain.rules import Rules, chain_id_of
+from fedchain.ledger.chain.work import retarget, work_of
+
+MEDIAN_OF = 11
+"""A block's time must be above the median of this many blocks below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An accepted block, and what follows from those below it."""
+
+    header: Header
+    """Its header."""
+    work: int
+    """Expected number of tries behind it and all below it."""
+    median_ms: int
+    """Median time of the last 11 blocks up to this one: a block on it must be later."""
+    bits: int
+    """Compact target that a block on it must have."""
+
+
+class BlockTree:
+    """Every block that some chain has accepted, but for those that no chain can need again."""
+
+    def __init__(self, genesis: Block, rules: Rules) -> None:
+        """Start at genesis.
+
+        Args:
+            genesis: made by ``rules.genesis``.
+            rules: that it commits to.
+        """
+        self._rules = rules
+        self._links = {chain_id_of(genesis): Link(genesis.header, 0, 0, rules.bits)}
+        self._lowest: dict[int, int] = {}
+
+    def __contains__(self, block: bytes) -> bool:
+        return block in self._links
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def __getitem__(self, block: bytes) -> Link:
+        return self._links[block]
+
+    def get(self, block: bytes) -> Link | None:
+        """Return what is known of a block, None if no chain has accepted it."""
+        return self._links.get(block)
+
+    def put(self, name: bytes, header: Header) -> None:
+        """Add a block that is valid; its parent is in the tree.
+
+        Args:
+            name: hash of the block, 32 bytes.
+            header: its header, which has passed ``check_header``.
+        """
+        if name not in self._links:
+            work = self._links[header.parent].work + work_of(header.bits)
+            self._links[name] = Link(header, work, self._median(header), self._bits(header))
+
+    def need(self, chain: int, lowest: int) -> None:
+        """Note what one chain still needs, and forget what none does.
+
+        Args:
+            chain: any number of its own.
+            lowest: height below which it asks for nothing any more.
+        """
+        before = min(self._lowest.values(), default=0)
+        self._lowest[chain] = lowest
+        after = min(self._lowest.values())
+        if after > before:  # of forks some came late: nothing can be said of their order
+            links = self._links.items()
+            self._links = {name: link for name, link in links if link.header.height >= after}
+
+    def _median(self, header: Header) -> int:
+        times = [header.time_ms]
+        while len(times) < MEDIAN_OF and (below := self._links.get(header.parent)) is not None:
+            header = below.header
+            times.append(header.time_ms)
+        return sorted(times)[len(times) // 2]
+
+    def _bits(self, last: Header) -> int:
+        """Return the compact target of the next block on this one.
+
+        Every ``retarget_window`` blocks the target follows the time that the window took.
+
+        Reference:
+            Bitcoin, ``GetNextWorkRequired``: the same off-by-one, the same clamp.
+        """
+        window = self._rules.retarget_window
+        if not window or (last.height + 1) % window:
+            return last.bits
+        first = last
+        for _ in range(window - 1):
+            first = self._links[first.parent].header
+        expected = window * self._rules.interval_ms
+        return retarget(first.time_ms, last.time_ms, last.bits, expected, self._rules.bits)

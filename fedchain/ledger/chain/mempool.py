@@ -1,0 +1,188 @@
+"""Messages that wait for a block, by the parent that they name.
+
+After a reorganisation messages of another parent are simply not asked for: a pool without the
+parent in its key mixes two rounds, and the chain stops in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fedchain.errors import InvalidMessage
+from fedchain.ledger.chain.message import Message, decode_bare, encode_bare, message_id, payload_of
+from fedchain.ledger.chain.rules import Rules, limits_of
+from fedchain.ledger.chain.verdict_cache import Library
+
+MOST_KNOWN = 64
+"""Parents on the chain that messages are kept for; the lowest makes room."""
+MOST_UNKNOWN = 16
+"""Parents that are not on the chain yet; the one with the fewest messages makes room."""
+
+MOST_OPEN_BYTES = 2**28
+"""Directions kept for one parent where identities are open and cost nothing; registered ones are
+as many as the holders."""
+
+_Place = tuple[bytes, int]
+"""Parent and round."""
+
+
+@dataclass(frozen=True)
+class Equivocation:
+    """Two messages of one identity for one parent: both are dropped, the pair is kept.
+
+    Without their directions, which are not needed to see that both are signed.
+    """
+
+    first: Message
+    """The one that came first, bare."""
+    second: Message
+    """The one that came second, bare."""
+
+
+@dataclass
+class _Pool:
+    messages: dict[bytes, Message] = field(default_factory=dict)
+    """Message by public key."""
+    payloads: dict[bytes, bytes] = field(default_factory=dict)
+    """Public key by payload."""
+    evidence: dict[bytes, Equivocation] = field(default_factory=dict)
+    """Equivocation by public key."""
+
+
+class Mempool:
+    """The messages that a node has heard, checked and bounded."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        chain_id: bytes,
+        height_of: Callable[[bytes], int | None],
+        library: Library,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            rules: of the chain.
+            chain_id: hash of the genesis block, 32 bytes.
+            height_of: height of a block, or None while it is unknown: ``Chain.height_of``.
+            library: remembers which messages have been checked.
+        """
+        self._rules = rules
+        self._room = _room(rules)
+        self._chain_id = chain_id
+        self._height_of = height_of
+        self._library = library
+        self._pools: dict[_Place, _Pool] = {}
+        self._lowest = 0
+
+    def __len__(self) -> int:
+        return sum(len(pool.messages) for pool in self._pools.values())
+
+    def add(self, message: Message) -> bool:
+        """Check a message and keep it until a block of its parent is made.
+
+        While the parent is unknown the message's own round is believed; only those of the
+        right round are given out when it is known.
+
+        Returns:
+            True if it is new, False if it was here before.
+
+        Raises:
+            InvalidMessage: a rule is broken, its identity has sent another one for this parent
+                (both are dropped), or it repeats the payload of another one.
+        """
+        height = self._height_of(message.parent)
+        expected = message.round if height is None else height + 1
+        self._library.check_message(message, self._rules, self._chain_id, message.parent, expected)
+        if message.round < self._lowest:
+            raise InvalidMessage(
+                f"{_label(message)}: round: is {message.round}; must be at least {self._lowest}"
+            )
+        return self._keep(message, self._pool_of((message.parent, message.round)))
+
+    def messages(self, parent: bytes) -> tuple[Message, ...]:
+        """Return the messages for this parent in ascending order of their ids."""
+        pool = self._known_pool(parent)
+        return tuple(sorted(pool.messages.values(), key=message_id)) if pool else ()
+
+    def count(self, parent: bytes) -> int:
+        """Return the number of messages for this parent."""
+        pool = self._known_pool(parent)
+        return len(pool.messages) if pool else 0
+
+    def evidence(self, parent: bytes) -> tuple[Equivocation, ...]:
+        """Return the identities' double messages for this parent, in order of arrival."""
+        pool = self._known_pool(parent)
+        return tuple(pool.evidence.values()) if pool else ()
+
+    def forget_below(self, height: int) -> None:
+        """Drop the messages of rounds below this height, and refuse them until the next call.
+
+        The height may fall: a heavier branch may be a shorter one.
+        """
+        self._lowest = height
+        for place in [place for place in self._pools if place[1] < height]:
+            del self._pools[place]
+
+    def _known_pool(self, parent: bytes) -> _Pool | None:
+        height = self._height_of(parent) if self._pools else None
+        return None if height is None else self._pools.get((parent, height + 1))
+
+    def _keep(self, message: Message, pool: _Pool) -> bool:
+        key, payload = message.public_key, payload_of(message)
+        if key in pool.evidence:
+            raise InvalidMessage(f"{_label(message)}: identity: has sent two messages already")
+        first = pool.messages.get(key)
+        if first is not None:
+            if message_id(first) == message_id(message):
+                return False
+            del pool.messages[key], pool.payloads[payload_of(first)]
+            pool.evidence[key] = Equivocation(_bare(first), _bare(message))
+            raise InvalidMessage(
+                f"{_label(message)}: identity: has sent {_label(first)} too; both are dropped"
+            )
+        if payload in pool.payloads:
+            other = _label(pool.messages[pool.payloads[payload]])
+            raise InvalidMessage(f"{_label(message)}: direction: repeats the payload of {other}")
+        if len(pool.messages) + len(pool.evidence) >= self._room:
+            raise InvalidMessage(
+                f"{_label(message)}: parent: {self._room} identities have spoken for it; no more "
+                "are heard"
+            )
+        pool.messages[key], pool.payloads[payload] = message, key
+        return True
+
+    def _pool_of(self, place: _Place) -> _Pool:
+        if place not in self._pools:
+            self._make_room()
+            self._pools[place] = _Pool()
+        return self._pools[place]
+
+    def _make_room(self) -> None:
+        known = [place for place in self._pools if self._height_of(place[0]) is not None]
+        unknown = [place for place in self._pools if self._height_of(place[0]) is None]
+        if len(known) >= MOST_KNOWN:
+            del self._pools[min(known, key=lambda place: place[1])]
+        if len(unknown) >= MOST_UNKNOWN:
+            # many made-up parents must not push out the one that everybody speaks of
+            del self._pools[min(unknown, key=lambda place: len(self._pools[place].messages))]
+
+
+def _room(rules: Rules) -> int:
+    """Return how many identities are heard for one parent."""
+    most = limits_of(rules).messages
+    if rules.identity == "registered":
+        return most
+    fitting = MOST_OPEN_BYTES // (rules.dimension * np.dtype(rules.storage).itemsize)
+    return max(rules.holders, min(most, fitting))
+
+
+def _bare(message: Message) -> Message:
+    return decode_bare(encode_bare(message))
+
+
+def _label(message: Message) -> str:
+    return f"message {message_id(message).hex()[:8]}"

@@ -1,0 +1,40 @@
+"""Blocks whose parent is unknown, or whose time has not come: they wait, not too many."""
+
+from __future__ import annotations
+
+from fedchain.ledger.chain.block import Block
+
+MOST_ORPHANS = 64
+"""Blocks that are kept while they wait; the oldest makes room."""
+
+
+class Orphans:
+    """Blocks that wait, by hash; oldest first."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[bytes, Block] = {}
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._blocks
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def add(self, name: bytes, block: Block) -> None:
+        """Keep a block; the oldest one may make room."""
+        self._blocks[name] = block
+        if len(self._blocks) > MOST_ORPHANS:
+            del self._blocks[next(iter(self._blocks))]
+
+    def take_lowest(self, name: bytes) -> Block:
+        """Take out the lowest block that waits below this one, which may be this one."""
+        while (parent := self._blocks[name].header.parent) in self._blocks:
+            name = parent
+        return self._blocks.pop(name)
+
+    def take_children(self, parent: bytes) -> list[tuple[bytes, Block]]:
+        """Take out the blocks that wait for this one, oldest first, each with its hash."""
+        found = [(n, b) for n, b in self._blocks.items() if b.header.parent == parent]
+        for name, _ in found:
+            del self._blocks[name]
+        return found

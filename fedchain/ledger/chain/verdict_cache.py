@@ -1,0 +1,259 @@
+"""What the nodes of one simulation share: bodies, states, and what has been checked already.
+
+Validity is a function of the bytes: what one honest node has checked, another need not repeat.
+Everything is keyed by content, signatures included, and bounded.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
+from fedchain.ledger.chain.block import Block, block_hash, content_of_block
+from fedchain.ledger.chain.block_tree import BlockTree
+from fedchain.ledger.chain.encoding import unsigned
+from fedchain.ledger.chain.message import Limits, Message, content_of
+from fedchain.ledger.chain.rules import Rules
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.validity import Transition, check_block, check_message, label
+
+Held = TypeVar("Held")
+
+KEPT_BYTES = 2**22
+"""Blocks, and states, that are kept in memory where they can be loaded: of these bytes."""
+FEWEST, MOST = 3, 64
+"""Bounds on how many that is: the forks of the last round, and enough for small ones."""
+KEPT_VERDICTS = 1024
+"""Checked messages and blocks that are remembered, beside the messages of a few blocks."""
+KEPT_AHEAD = 4096
+"""Messages checked ahead that nobody has asked for yet; the oldest makes room."""
+
+
+class Shelf(Generic[Held]):
+    """The most recently used values, by hash; what has fallen off may be loaded again.
+
+    >>> shelf: Shelf[str] = Shelf(1)
+    >>> shelf.put(b"a", "first"); shelf.put(b"b", "second")
+    >>> shelf.get(b"a") is None, shelf.get(b"b")
+    (True, 'second')
+    """
+
+    def __init__(self, keep: int | None, load: Callable[[bytes], Held] | None = None) -> None:
+        self._held: OrderedDict[bytes, Held] = OrderedDict()
+        self._keep = keep
+        self._load = load
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def put(self, key: bytes, value: Held) -> None:
+        """Keep a value; the least recently used one may fall off."""
+        self._held[key] = value
+        self._held.move_to_end(key)
+        if self._keep is not None and len(self._held) > self._keep:
+            self._held.popitem(last=False)
+
+    def get(self, key: bytes) -> Held | None:
+        """Return the value, or None if it is neither held nor can be loaded."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        if self._load is None:
+            return None
+        try:
+            loaded = self._load(key)
+        except KeyError:
+            return None
+        self.put(key, loaded)
+        return loaded
+
+
+class Library:
+    """Shared by the chains and mempools of one simulation, under one set of rules.
+
+    One with threads is closed when nobody asks any more.
+    """
+
+    def __init__(
+        self,
+        keep_states: int = MOST,
+        load_state: Callable[[bytes], State] | None = None,
+        load_block: Callable[[bytes], Block] | None = None,
+        threads: int = 0,
+        keep_blocks: int = MOST,
+        keep_verdicts: int = KEPT_VERDICTS,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            keep_states: most states in memory, at least 1; older ones are loaded or recomputed.
+            load_state: returns the state after a block, or raises KeyError: ``Store.state``.
+            load_block: returns a block, or raises KeyError: ``Store.block``. Without it every
+                block stays in memory.
+            threads: that check messages ahead; with 0 each is checked when it is asked for.
+            keep_blocks: most blocks in memory where older ones can be loaded.
+            keep_verdicts: checked messages and blocks that are remembered.
+        """
+        self.states: Shelf[State] = Shelf(keep_states, load_state)
+        self.blocks: Shelf[Block] = Shelf(keep_blocks if load_block else None, load_block)
+        self._trees: dict[bytes, BlockTree] = {}
+        self._verdicts: Shelf[str] = Shelf(keep_verdicts)
+        self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
+        self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
+
+    def close(self) -> None:
+        """Let the threads end; whoever asks from now on checks himself."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+            self._threads = None
+
+    def tree(self, genesis: Block, rules: Rules) -> BlockTree:
+        """Return the tree of blocks on this genesis, one for all chains.
+
+        Args:
+            genesis: made by ``rules.genesis``.
+            rules: that it commits to.
+        """
+        return self._trees.setdefault(block_hash(genesis.header), BlockTree(genesis, rules))
+
+    def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
+        """Start to check messages, each for the place that it names itself.
+
+        Whoever asks for one later waits for its verdict, or checks it himself if no thread has
+        come to it: what is said of a message is the same with any number of threads.
+
+        Args:
+            messages: that will be asked for soon.
+            rules: of the chain.
+            chain_id: hash of the genesis block, 32 bytes.
+        """
+        if self._threads is None:
+            return
+        for message in messages:
+            place = message.parent, message.round
+            try:
+                release = _release(message, *place)
+            except EncodingError:  # told to whoever asks
+                continue
+            if release not in self._ahead and self._verdicts.get(release) is None:
+                self._ahead[release] = self._threads.submit(
+                    _verdict, message, rules, chain_id, *place
+                )
+            if len(self._ahead) > KEPT_AHEAD:
+                self._ahead.popitem(last=False)[1].cancel()
+
+    def check_message(
+        self, message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int
+    ) -> None:
+        """Check a message as ``validity.check_message`` does, once for all nodes.
+
+        Raises:
+            InvalidMessage: a rule is broken.
+        """
+        try:
+            release = _release(message, parent, height)
+        except EncodingError as error:
+            raise InvalidMessage(f"message: {error}") from error
+        verdict = self._verdicts.get(release)
+        if verdict is None:
+            ahead = self._ahead.pop(release, None)
+            if ahead is None or ahead.cancel():
+                verdict = _verdict(message, rules, chain_id, parent, height)
+            else:
+                verdict = ahead.result()
+            self._verdicts.put(release, verdict)
+        if verdict:
+            raise InvalidMessage(verdict)
+
+    def has_accepted(self, block: Block) -> bool:
+        """Say whether this block, byte by byte, has passed ``check_block`` lately."""
+        return self._verdicts.get(content_of_block(block)) == ""
+
+    def check_block(
+        self,
+        block: Block,
+        rules: Rules,
+        chain_id: bytes,
+        state_of: Callable[[bytes], State],
+        transition: Transition,
+    ) -> None:
+        """Check a block as ``validity.check_block`` does, once for all nodes, and keep it.
+
+        Args:
+            block: its header has passed ``check_header``.
+            rules: of the chain.
+            chain_id: hash of the genesis block, 32 bytes.
+            state_of: gives the state after a block; asked only if the block is new.
+            transition: the step that the rules name.
+
+        Raises:
+            WrongMessages: its messages are not those that the header commits to.
+            InvalidBlock: a rule is broken.
+        """
+        try:
+            content = content_of_block(block)
+        except EncodingError as error:
+            raise WrongMessages(f"{label(block.header)}: messages: {error}") from error
+        verdict = self._verdicts.get(content)
+        if verdict is None:
+            try:
+                parent = state_of(block.header.parent)
+                after = check_block(block, rules, chain_id, parent, transition, self.check_message)
+            except WrongMessages:
+                raise
+            except InvalidBlock as error:
+                self._verdicts.put(content, str(error))
+                raise
+            self._verdicts.put(content, "")
+            self.states.put(block_hash(block.header), after)
+            self.blocks.put(block_hash(block.header), block)
+        elif verdict:
+            raise InvalidBlock(verdict)
+
+
+def sized(
+    limits: Limits,
+    load_state: Callable[[bytes], State],
+    load_block: Callable[[bytes], Block],
+    threads: int,
+) -> Library:
+    """Return a library that keeps in memory what the size of states and blocks allows.
+
+    Args:
+        limits: of the chain.
+        load_state: ``Store.state``.
+        load_block: ``Store.block``.
+        threads: that check messages ahead.
+    """
+    return Library(
+        kept(8 * limits.entries),
+        load_state,
+        load_block,
+        threads,
+        kept(2 * limits.messages * limits.entries),
+        KEPT_VERDICTS + FEWEST * limits.messages,
+    )
+
+
+def kept(size: int) -> int:
+    """Return how many things of this many bytes are kept in memory.
+
+    >>> kept(5_000_000), kept(400_000), kept(1000)
+    (3, 10, 64)
+    """
+    return max(FEWEST, min(MOST, KEPT_BYTES // max(size, 1)))
+
+
+def _release(message: Message, parent: bytes, height: int) -> bytes:
+    return content_of(message) + parent + unsigned(height, 8)
+
+
+def _verdict(message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int) -> str:
+    try:
+        check_message(message, rules, chain_id, parent, height)
+    except InvalidMessage as error:
+        return str(error)
+    return ""

@@ -1,0 +1,1 @@
+"""Storage: the chain on disk."""

@@ -1,0 +1,81 @@
+"""Pruning: directions go from the disk; ids, signatures and norms of their messages stay."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fedchain.ledger.chain.block import address_of
+from fedchain.ledger.chain.rules import Rules
+from fedchain.ledger.storage import database
+from fedchain.ledger.storage.blobs import Blobs
+from fedchain.ledger.storage.bodies import bare_address, bare_body, read_block
+from fedchain.ledger.storage.database import BlockRow, checked_row
+from fedchain.ledger.storage.retention import Keeping, encode_keeping
+
+TOGETHER = 64
+"""Blocks whose messages are rewritten before the disk is waited for."""
+NO_MESSAGES = address_of(())
+"""Address that every block without messages shares, genesis too: what lies there stays."""
+
+
+def prune(
+    connection: sqlite3.Connection, blobs: Blobs, rules: Rules, keeping: Keeping, below: int
+) -> Keeping:
+    """Take the directions of all blocks below a height from the disk.
+
+    First the rest of their messages is written, then the ledger says that the directions are
+    gone, then they go, the lowest first: a process that is killed in between leaves files too
+    many, never too few, and ``finish`` finds them.
+
+    Args:
+        connection: of the ledger, which nobody else writes meanwhile.
+        blobs: of the ledger.
+        rules: of the chain.
+        keeping: what the ledger keeps so far.
+        below: as ``Keeping.prunable`` gives it.
+
+    Returns:
+        What the ledger keeps now.
+
+    Raises:
+        OSError: the disk is full or may not be written.
+        sqlite3.Error: as that.
+        LedgerError: a block is damaged.
+    """
+    fresh = [row for row in _between(connection, keeping.below, below) if row.sequence]
+    for start in range(0, len(fresh), TOGETHER):
+        several = fresh[start : start + TOGETHER]
+        whole = [(row, read_block(blobs, rules, row)) for row in several]
+        blobs.put({bare_address(row.messages): bare_body(block) for row, block in whole})
+    kept = replace(keeping, below=below)
+    meta, last = database.read_meta(connection), database.newest_seal(connection)
+    seal = database.journal_seal(last, meta["head"], encode_keeping(kept))
+    # A loss of power may take a transaction that was not waited for, but gives no file back.
+    connection.execute("PRAGMA synchronous = FULL")
+    with database.transaction(connection):
+        database.write_meta(connection, keeping=encode_keeping(kept), seal=seal)
+    for row in sorted(fresh, key=lambda row: row.height):
+        blobs.remove({row.messages} - {NO_MESSAGES})
+    return kept
+
+
+def finish(connection: sqlite3.Connection, blobs: Blobs, below: int) -> None:
+    """Delete the directions that an interrupted ``prune`` left, from the highest down.
+
+    Raises:
+        OSError: the folder may not be written.
+        LedgerError: the database is damaged.
+    """
+    for height in reversed(range(1, below)):
+        addresses = {row.messages for row in _between(connection, height, height + 1)}
+        left = set(filter(blobs.has, addresses - {NO_MESSAGES}))
+        if not left:
+            return
+        blobs.remove(left)
+
+
+def _between(connection: sqlite3.Connection, least: int, below: int) -> Iterator[BlockRow]:
+    query = "SELECT * FROM block WHERE height >= ? AND height < ? ORDER BY sequence"
+    return map(checked_row, database.ask(connection, query, least, below))

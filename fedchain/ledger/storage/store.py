@@ -1,0 +1,397 @@
+"""The ledger on disk: a database for what is looked up, blobs for what is large.
+
+Blobs are written and synced first, then one transaction makes the block exist: kill the process
+at any moment, and opening gives the last whole block. A thread does this in the background;
+whoever reads meanwhile is given what waits for the disk as if it were there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from fedchain.errors import RunError, RunRefused
+from fedchain.ledger.chain.block import Block, Header, address_of, block_hash, decode_header
+from fedchain.ledger.chain.message import Message, identity_of
+from fedchain.ledger.chain.rules import ZERO, Rules, decode_rules, encode_rules
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.work import work_of
+from fedchain.ledger.storage import database
+from fedchain.ledger.storage.blobs import Blobs
+from fedchain.ledger.storage.bodies import (
+    bodies_of,
+    check_state,
+    read_bare_block,
+    read_block,
+    read_state,
+    state_bodies,
+)
+from fedchain.ledger.storage.database import BlockRow
+from fedchain.ledger.storage.pruning import finish, prune
+from fedchain.ledger.storage.retention import EVERYTHING, Keeping, decode_keeping, encode_keeping
+from fedchain.ledger.storage.writer import Waiting, Writer, most_waiting
+
+
+class Store:
+    """Reads and appends blocks; everything is checked on reading.
+
+    Made by ``Store.create`` or ``Store.open``; usable in a ``with`` statement.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.connection = connection
+        self.blobs = Blobs(folder / "blobs")
+        meta = database.read_meta(connection)
+        self.rules: Rules = decode_rules(meta["rules"])
+        self.keeping = decode_keeping(meta["keeping"])
+        """Which states and directions stay on disk."""
+        self.highest = database.highest(connection)
+        """Greatest height of a block when the ledger was opened: above it nothing is recalled."""
+        self._top = self.highest  # a block above it cannot be here: nobody has to ask
+        self._last: tuple[bytes, Block] | None = None
+        self._end: tuple[BlockRow, BlockRow] | None = None
+        self._writer, self._most_waiting = Writer(folder, meta["keeping"]), most_waiting(self.rules)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        rules: Rules,
+        genesis: Block,
+        state: State,
+        keeping: Keeping = EVERYTHING,
+    ) -> Store:
+        """Make a ledger with nothing but its genesis block.
+
+        Args:
+            folder: where; made if it is missing.
+            rules: of the chain.
+            genesis: made by ``rules.genesis`` of these rules and this state.
+            state: the initial weights and memory.
+            keeping: which states and directions stay on disk.
+
+        Raises:
+            RunError: there is a ledger already, or the folder cannot be written.
+        """
+        try:
+            (folder / "blobs").mkdir(parents=True, exist_ok=True)
+            check_state(genesis.header, state)
+            Blobs(folder / "blobs").put(bodies_of(genesis, state))
+            row = database.sealed_row(0, genesis, address_of(genesis.messages), 0, 0, ZERO)
+            kept = encode_keeping(keeping)
+            seal = database.journal_seal(row.seal, row.hash, kept)
+            meta = {"format": database.FORMAT, "rules": encode_rules(rules), "keeping": kept}
+            meta |= {"head": row.hash, "seal": seal}
+            connection = database.create(folder / database.FILE, row, meta)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{folder}: cannot make a ledger here: {error}") from error
+        with _closed_on_failure(connection):
+            return cls(folder, connection)
+
+    @classmethod
+    def open(cls, folder: Path, writable: bool = True) -> Store:
+        """Open a ledger; after a crash it ends with the last whole block.
+
+        Args:
+            folder: of the ledger.
+            writable: False: no byte is written into the folder, which may be read-only.
+
+        Raises:
+            RunError: there is no ledger, or it cannot be opened.
+            LedgerError: its rules are damaged.
+        """
+        path = folder / database.FILE
+        if not path.is_file():
+            raise RunRefused(f"{folder}: has no ledger; {database.FILE} is missing")
+        connect = database.connect_to_write if writable else database.connect_to_read
+        try:
+            connection = connect(path)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{path}: cannot be opened: {error}") from error
+        with _closed_on_failure(connection):
+            store = cls(folder, connection)
+            try:
+                if writable:
+                    store.blobs.clear_unfinished()
+                    finish(connection, store.blobs, store.keeping.below)
+            except OSError as error:
+                raise RunError(f"{folder}: cannot be written: {error}") from error
+            return store
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Of two errors the first is the one to tell.
+        with contextlib.suppress(*(() if error is None else (RunError,))):
+            self.close()
+
+    def __contains__(self, block: bytes) -> bool:
+        return self.has(block)
+
+    def __len__(self) -> int:
+        """Number of blocks above genesis."""
+        self.flush()
+        return database.count_blocks(self.connection) - 1
+
+    @property
+    def head(self) -> bytes:
+        """Hash of the head: the first block with the most work, unless ``set_head`` said else."""
+        self.flush()
+        return database.read_meta(self.connection)["head"]
+
+    @property
+    def genesis(self) -> Block:
+        """The genesis block."""
+        return self._block(self._row("sequence = 0"))
+
+    def append(self, block: Block, state: State, now_ms: int) -> None:
+        """Write a block, its messages and the state after it; nothing if it is there already.
+
+        It is written in the background: what goes wrong there is told by the next ``append``,
+        by ``flush`` or by ``close``.
+
+        Args:
+            block: accepted by a chain; its parent is in the store.
+            state: after the block.
+            now_ms: clock of the node that accepted it, milliseconds.
+
+        Raises:
+            RunError: the disk is full or may not be written; the run can be resumed.
+            KeyError: the parent is not in the store.
+            ValueError: the state is not the one that the header commits to.
+        """
+        self._settle(self._most_waiting - 1)
+        header = block.header
+        if header.height <= self._top and self.has(block_hash(header)):
+            return
+        newest, head = self._end or self._stored_end()
+        parent = newest if header.parent == newest.hash else self._named(header.parent)
+        check_state(header, state)
+        work = int.from_bytes(parent.work, "big") + work_of(header.bits)
+        row = database.sealed_row(
+            newest.sequence + 1, block, address_of(block.messages), work, now_ms, newest.seal
+        )
+        best = row if row.work > head.work else head
+        kept = self.keeping.keeps_state(header.height)
+        self._writer.put(Waiting(row, block, state, kept, best.hash))
+        self._end, self._top = (row, best), max(self._top, header.height)
+
+    def flush(self) -> None:
+        """Wait until everything that was appended is on disk.
+
+        Raises:
+            RunError: the disk is full or may not be written; the run can be resumed.
+        """
+        self._settle(0)
+
+    def set_head(self, block: bytes) -> None:
+        """Move the head to a stored block, as after a reorganisation.
+
+        Raises:
+            KeyError: the block is not in the store.
+            RunError: the disk is full or may not be written.
+        """
+        self.flush()
+        newest, head = self._stored_end()[0], self._named(block)
+        seal = database.journal_seal(newest.seal, block, self._writer.keeping)
+        try:
+            with database.transaction(self.connection):
+                database.write_meta(self.connection, head=block, seal=seal)
+        except sqlite3.Error as error:
+            raise RunError(f"{self.folder}: cannot move the head: {error}") from error
+        self._end = newest, head
+
+    def keep_state(self, block: bytes, state: State) -> None:
+        """Write the state after a stored block, whatever is kept of others.
+
+        Raises:
+            KeyError: the block is not in the store.
+            ValueError: the state is not the one that its header commits to.
+            RunError: the disk is full or may not be written.
+        """
+        self.flush()
+        header = decode_header(self._named(block).header)
+        check_state(header, state)
+        try:
+            self.blobs.put(state_bodies(header, state))
+        except OSError as error:
+            raise RunError(f"{self.folder}: cannot write weights: {error}") from error
+
+    def prune(self, head: int, depth: int, step: int = 1) -> None:
+        """Let the directions go that need not be kept, if they are those of enough heights.
+
+        Args:
+            head: height of the head.
+            depth: how far below it a fork may begin; 0: nothing will be appended any more.
+            step: fewest heights that are worth the work.
+
+        Raises:
+            RunError: the disk is full or may not be written.
+            LedgerError: a block is damaged.
+        """
+        below = self.keeping.prunable(head, depth)
+        if below < self.keeping.below + step:
+            return
+        self.flush()
+        try:
+            self.keeping = prune(self.connection, self.blobs, self.rules, self.keeping, below)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{self.folder}: cannot prune: {error}") from error
+        self._writer.keeping = encode_keeping(self.keeping)
+        self._last = None
+
+    def has(self, block: bytes) -> bool:
+        """Say whether the block with this hash is stored."""
+        if block in self._writer.waiting:
+            return True
+        return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield every block above genesis in order of arrival, as ``shown`` does."""
+        self.flush()
+        for row in database.read_blocks(self.connection):
+            if row.sequence:
+                yield self._block(row)
+
+    def block(self, block: bytes) -> Block:
+        """Return the block with this hash, whole.
+
+        Raises:
+            KeyError: it is not stored, or its directions are gone.
+            LedgerError: its bytes are damaged.
+        """
+        found = self.shown(block)
+        if not self.is_whole(found.header.height):
+            raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
+        return found
+
+    def shown(self, block: bytes) -> Block:
+        """Return the block with this hash; of messages whose directions are gone, what is left.
+
+        Raises:
+            KeyError: it is not stored.
+            LedgerError: its bytes are damaged.
+        """
+        waiting = self._writer.waiting.get(block)
+        return waiting.block if waiting else self._block(self._named(block))
+
+    def block_by(self, parent: bytes, address: bytes) -> Block | None:
+        """Return the first block of this compute node on this parent, None if none is whole."""
+        waiting = self._waiting_on(parent)  # first of all: it may be on disk a moment later
+        with contextlib.suppress(KeyError):
+            row = self._row("parent = ? AND address = ?", parent, address)
+            return self._block(row) if self.is_whole(row.height) else None
+        return next((block for block in waiting if block.header.address == address), None)
+
+    def arrived_ms(self, block: bytes) -> int:
+        """Return the clock of the node that accepted a block, milliseconds.
+
+        Raises:
+            KeyError: it is not stored.
+        """
+        return self._named(block).arrived_ms
+
+    def message_by_identity(self, parent: bytes, identity: bytes) -> Message | None:
+        """Return what an identity (P*) released for this parent, None if no block has it."""
+        waiting = self._waiting_on(parent)
+        query = "SELECT sequence FROM message WHERE parent = ? AND identity = ? ORDER BY sequence"
+        found = (
+            self._block(self._row("sequence = ?", int(str(sequence))))
+            for (sequence,) in database.ask(self.connection, query, parent, identity)
+        )
+        for block in itertools.chain(found, waiting):
+            for message in block.messages if self.is_whole(block.header.height) else ():
+                if message.parent == parent and identity_of(message.public_key) == identity:
+                    return message
+        return None
+
+    def state(self, block: bytes) -> State:
+        """Return the state after a stored block.
+
+        Raises:
+            KeyError: the block is not stored, or the state after it is not kept.
+            LedgerError: a blob is missing or damaged.
+        """
+        waiting = self._writer.waiting.get(block)
+        if waiting:
+            return waiting.state
+        header = decode_header(self._named(block).header)
+        if not self.has_state(header):
+            raise KeyError(f"block {block.hex()[:8]}: the state after it was not kept")
+        return read_state(self.blobs, self.rules, header)
+
+    def has_state(self, header: Header) -> bool:
+        """Say whether the state after a block is kept, by choice or since it was the last."""
+        names = header.weights_hash, header.memory_hash
+        return self.keeping.keeps_state(header.height) or all(map(self.blobs.has, names))
+
+    def close(self) -> None:
+        """Write what waits and close the database; its log is taken in and deleted.
+
+        Raises:
+            RunError: the disk is full or may not be written; the run can be resumed.
+        """
+        try:
+            self._writer.close()
+        finally:
+            self.connection.close()
+
+    def _settle(self, most: int) -> None:
+        try:
+            self._writer.settle(most)
+        except RunError:
+            self._end = None
+            raise
+
+    def _stored_end(self) -> tuple[BlockRow, BlockRow]:
+        """Return the rows of the newest block on disk and of the head."""
+        newest = self._row("sequence = (SELECT max(sequence) FROM block)")
+        return newest, self._row("hash = ?", database.read_meta(self.connection)["head"])
+
+    def _waiting_on(self, parent: bytes) -> list[Block]:
+        waiting = [waiting.block for waiting in tuple(self._writer.waiting.values())]
+        return [block for block in waiting if block.header.parent == parent]
+
+    def _named(self, block: bytes) -> BlockRow:
+        waiting = self._writer.waiting.get(block)
+        return waiting.row if waiting else self._row("hash = ?", block)
+
+    def _row(self, where: str, *values: bytes | int) -> BlockRow:
+        query = f"SELECT * FROM block WHERE {where} ORDER BY sequence LIMIT 1"
+        found = next(database.ask(self.connection, query, *values), None)
+        if found is None:
+            named = ", ".join(v.hex()[:8] if isinstance(v, bytes) else str(v) for v in values)
+            raise KeyError(f"no block with {where} in the store: {named}")
+        return database.checked_row(found)
+
+    def _block(self, row: BlockRow) -> Block:
+        # twenty look-ups of one block's messages read its blob once
+        if self._last is None or self._last[0] != row.hash:
+            read = read_block if self.is_whole(row.height) else read_bare_block
+            self._last = row.hash, read(self.blobs, self.rules, row)
+        return self._last[1]
+
+    def is_whole(self, height: int) -> bool:
+        """Say whether blocks of this height have their directions; genesis has no messages."""
+        return not height or height >= self.keeping.below
+
+
+@contextlib.contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection if what is made of it cannot be made."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

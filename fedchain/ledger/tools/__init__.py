@@ -1,0 +1,1 @@
+"""Tools on a chain that exists: verification, proofs, export, tampering."""

@@ -1,0 +1,248 @@
+"""A whole chain as one file: written block by block, and checked while it is read.
+
+The file has the rules, the first state, every block in order of arrival, stale ones among them,
+and the head; no other state, since each follows from the blocks. Who reads it does every step
+again, exactly as a full node does, and ends with the ledger that was exported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+from fedchain.errors import InvalidBlock, LedgerError, ScenarioError, cannot
+from fedchain.ledger.chain.block import (
+    HEADER_BYTES,
+    Block,
+    block_hash,
+    decode_block,
+    encode_header,
+    message_bytes,
+    messages_parts,
+)
+from fedchain.ledger.chain.chain import Chain
+from fedchain.ledger.chain.encoding import Part, blob, unsigned
+from fedchain.ledger.chain.merkle import HASH
+from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis, limits_of
+from fedchain.ledger.chain.state import memory_parts, weights_parts
+from fedchain.ledger.chain.verdict_cache import sized
+from fedchain.ledger.storage.bodies import decode_state, largest_state
+from fedchain.ledger.storage.store import Store
+from fedchain.ledger.tools.verification import (
+    Progress,
+    TransitionOf,
+    Verification,
+    unchecked_of,
+    without_label,
+)
+
+TAG, VERSION = b"fedchain:x", 1
+MOST_RULES = 2**20
+"""Bytes that the rules may have in a file."""
+LATEST_MS = 2**63 - 1
+"""Latest time at which a block may have come."""
+_THREADS = (os.cpu_count() or 1) - 1
+
+
+def exported(store: Store, progress: Progress | None = None) -> Iterator[bytes]:
+    """Yield the bytes of a chain's file, never more than a message at a time.
+
+    Args:
+        store: of the chain.
+        progress: called after each block.
+
+    Raises:
+        LedgerError: the ledger is damaged.
+    """
+    digest = hashlib.sha256()
+    for part in _parts(store, progress):
+        digest.update(part)
+        yield bytes(part)
+    yield digest.digest()
+
+
+def replayed(
+    file: Path, folder: Path, transition_of: TransitionOf, progress: Progress | None = None
+) -> Verification:
+    """Check a chain's file, and leave its ledger in a folder.
+
+    Args:
+        file: written by ``exported``, by whomever.
+        folder: of the ledger to be; it is made, and after a failure it is not what it should be.
+        transition_of: makes the step that rules name.
+        progress: called after each block.
+
+    Returns:
+        The verdict; a damaged file is a failed verification, not an error.
+
+    Raises:
+        RunRefused: the file cannot be read.
+        RunError: the folder cannot be written.
+    """
+    try:
+        with file.open("rb") as opened:
+            return _Replay(Incoming(opened), transition_of, progress).into(folder)
+    except OSError as error:
+        raise cannot(file, "be read", error) from error
+
+
+def verify_file(
+    file: Path, transition_of: TransitionOf, progress: Progress | None = None
+) -> Verification:
+    """Check a chain's file, and leave nothing behind; otherwise as ``replayed``."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
+            return replayed(file, Path(place) / "ledger", transition_of, progress)
+    except OSError as error:
+        raise cannot(file, "be unpacked to be checked", error) from error
+
+
+class Incoming:
+    """Bytes of a file from the front, each piece with its bound, all of them hashed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._digest = file, hashlib.sha256()
+        self._left = os.fstat(file.fileno()).st_size
+
+    def take(self, size: int) -> bytes:
+        """Return the next ``size`` bytes.
+
+        Raises:
+            LedgerError: there are fewer.
+        """
+        if size > self._left:
+            raise LedgerError(f"file: {self._left} bytes are left; {size} must follow")
+        data = self._file.read(size)
+        self._left -= size
+        self._digest.update(data)
+        return data
+
+    def piece(self, width: int, most: int, what: str) -> bytes:
+        """Return what follows its length of ``width`` bytes.
+
+        Raises:
+            LedgerError: it is longer than ``most``, or the file ends.
+        """
+        size = int.from_bytes(self.take(width))
+        if size > most:
+            raise LedgerError(f"file: {what} of {size} bytes; at most {most} are allowed")
+        return self.take(size)
+
+    def end(self) -> None:
+        """Check that the digest of everything is all that is left.
+
+        Raises:
+            LedgerError: it is another one, or not the end.
+        """
+        expected = self._digest.digest()
+        if self.take(HASH) != expected:
+            raise LedgerError("file: its last 32 bytes are not the SHA-256 of all before")
+        if self._left:
+            raise LedgerError(f"file: goes on for {self._left} bytes after its end")
+
+
+class _Replay:
+    """One file on its way into a ledger."""
+
+    def __init__(
+        self, incoming: Incoming, transition_of: TransitionOf, progress: Progress | None
+    ) -> None:
+        self._incoming, self._transition_of = incoming, transition_of
+        self._progress = progress or (lambda _done, _total: None)
+        self._passed = 0
+        self._next: Block | None = None
+
+    def into(self, folder: Path) -> Verification:
+        try:
+            return self._checked(folder)
+        except (LedgerError, ScenarioError, ValueError) as error:
+            header = self._next.header if self._next else None
+            name, height = (block_hash(header).hex(), header.height) if header else ("", 0)
+            return Verification(False, self._passed, height, name, without_label(str(error)))
+
+    def _checked(self, folder: Path) -> Verification:
+        incoming = self._incoming
+        if (tag := incoming.take(len(TAG))) != TAG:
+            raise LedgerError(f"file: begins with {tag!r}; an exported chain with {TAG!r}")
+        if (version := int.from_bytes(incoming.take(2))) != VERSION:
+            raise LedgerError(f"file: is of version {version}; must be {VERSION}")
+        rules = decode_rules(incoming.piece(4, MOST_RULES, "rules"))
+        weights, memory = largest_state(rules)
+        state = decode_state(
+            rules,
+            incoming.piece(8, weights, "weights"),
+            incoming.piece(8, memory, "an update's memory"),
+        )
+        transition = self._transition_of(rules)
+        first = genesis(rules, state)
+        with (
+            closing(Store.create(folder, rules, first, state)) as store,
+            closing(sized(limits_of(rules), store.state, store.block, _THREADS)) as library,
+        ):
+            chain = Chain(first, state, rules, transition, library, keep=None)
+            total, head = int.from_bytes(incoming.take(8)), incoming.take(HASH)
+            for block, arrived_ms in self._blocks(rules, total):
+                library.check_ahead(reversed(block.messages), rules, chain.chain_id)
+                self._append(store, chain, block, arrived_ms)
+                self._progress(self._passed, total)
+            self._next = None
+            incoming.end()
+            return _ended(store, chain, head)
+
+    def _blocks(self, rules: Rules, total: int) -> Iterator[tuple[Block, int]]:
+        limits = limits_of(rules)
+        most = HEADER_BYTES + 4 + limits.messages * (4 + message_bytes(limits))
+        for _ in range(total):
+            self._next = None
+            arrived_ms = int.from_bytes(self._incoming.take(8))
+            if arrived_ms > LATEST_MS:
+                raise LedgerError(
+                    f"file: a block that came at {arrived_ms} ms; at most {LATEST_MS}"
+                )
+            self._next = decode_block(self._incoming.piece(8, most, "a block"), limits)
+            yield self._next, arrived_ms
+
+    def _append(self, store: Store, chain: Chain, block: Block, arrived_ms: int) -> None:
+        added = chain.add(block, arrived_ms)
+        if added.kind in ("orphan", "known"):
+            why = "was there before" if added.kind == "known" else "stands before its parent"
+            raise InvalidBlock(f"block: {why}")
+        store.append(block, chain.state(block_hash(block.header)), arrived_ms)
+        self._passed += 1
+
+
+def _ended(store: Store, chain: Chain, head: bytes) -> Verification:
+    """Move the head to where the file says, if it may be there."""
+    if head not in chain:
+        raise LedgerError(f"head: {head.hex()[:8]} is no block of this chain")
+    if chain.link(head).work < chain.work:
+        raise LedgerError(f"head: {head.hex()[:8]} has less work than another block")
+    store.set_head(head)
+    height, unchecked = chain.link(head).header.height, unchecked_of(store.rules)
+    return Verification(True, len(store), height, head.hex(), "", unchecked)
+
+
+def _parts(store: Store, progress: Progress | None) -> Iterator[Part]:
+    if below := store.keeping.below:
+        raise LedgerError(
+            f"ledger: directions below height {below} were not kept; nobody could check"
+        )
+    first = store.state(block_hash(store.genesis.header))
+    weights, memory = (b"".join(parts) for parts in (weights_parts(first), memory_parts(first)))
+    total = len(store)
+    yield TAG + unsigned(VERSION, 2) + blob(encode_rules(store.rules))
+    yield unsigned(len(weights), 8) + weights + unsigned(len(memory), 8) + memory
+    yield unsigned(total, 8) + store.head
+    for done, block in enumerate(store.blocks(), 1):
+        body = messages_parts(block.messages)
+        size = HEADER_BYTES + sum(map(len, body))
+        arrived_ms = store.arrived_ms(block_hash(block.header))
+        yield unsigned(arrived_ms, 8) + unsigned(size, 8) + encode_header(block.header)
+        yield from body
+        if progress:
+            progress(done, total)

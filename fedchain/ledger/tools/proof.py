@@ -1,0 +1,304 @@
+"""Inclusion proofs: that a message is in a block, for somebody who has nothing but the header.
+
+A proof carries the header, the rules that the header names, the message with the hash of its
+direction, and the path from its id to the header's root. Everything in it is tied to the hash of
+the header: the reader needs that hash from somebody who is trusted, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from fedchain.errors import EncodingError, LedgerError
+from fedchain.ledger.chain import block as blocks
+from fedchain.ledger.chain.block import Header, block_hash, decode_header, encode_header
+from fedchain.ledger.chain.merkle import HASH, InclusionProof, Tree, root_from_path
+from fedchain.ledger.chain.message import Message, content_of, decode_bare, encode_bare, message_id
+from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, rules_hash
+from fedchain.ledger.chain.validity import check_bare
+from fedchain.ledger.chain.work import is_paid, target_from_compact
+from fedchain.ledger.storage import database
+from fedchain.ledger.storage.store import Store
+
+FORMAT = "fedchain-proof-1"
+"""Name and version of the file."""
+LARGEST = 2**24
+"""Bytes of a file that are read at all."""
+LONGEST_PATH = 32
+"""Hashes from a leaf to the root: a block counts its messages on four bytes."""
+SHORTEST_START = 8
+"""Hexadecimal digits of a message id, from its start, by which it may be asked for."""
+Side = Literal["left", "right"]
+"""On which side of the path a neighbour stands."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Shows that a message is in the block with a header."""
+
+    block: bytes
+    """Hash of the header, 32 bytes: what a reader compares with the one that it trusts."""
+    header: bytes
+    """Canonical bytes, 264 of them."""
+    rules: bytes
+    """Canonical bytes of the rules that the header commits to."""
+    id: bytes
+    """The message's id, 32 bytes."""
+    message: bytes
+    """The message, as ``encode_bare`` writes it."""
+    path: tuple[tuple[Side, bytes], ...]
+    """The neighbours from the leaf up to the root: their sides, and their hashes of 32 bytes."""
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What a proof shows."""
+
+    header: Header
+    """Of the block."""
+    message: Message
+    """Without its direction."""
+    checked: tuple[str, ...]
+    """What was checked, in words; work is not among it where it was sampled."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a message is."""
+
+    id: bytes
+    """The message's id, 32 bytes."""
+    block: bytes
+    """Hash of the block that carries it, 32 bytes."""
+    stale: bool
+    """The block is not below the head: no block of the main chain carries the message."""
+
+
+def find(store: Store, start: str) -> Found:
+    """Find the message whose id begins with these digits; on the main chain, if it is there.
+
+    Args:
+        store: to look in.
+        start: 8 to 64 hexadecimal digits, or ``HEIGHT:PLACE``: a block of the main chain, and the
+            place of the message in it, from 0.
+
+    Raises:
+        ValueError: these are no such digits, or fit no message of a block, or several.
+    """
+    if place := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", start):
+        return _at(store, int(place[1]), int(place[2]))
+    digits = start.lower()
+    if not SHORTEST_START <= len(digits) <= 2 * HASH or set(digits) - set("0123456789abcdef"):
+        raise ValueError(
+            f"message: {start[:80]!r} is no id; give {SHORTEST_START} to {2 * HASH} "
+            "hexadecimal digits from its start, or HEIGHT:PLACE"
+        )
+    store.flush()
+    query = (
+        "SELECT message.id, block.* FROM message JOIN block USING (sequence)"
+        " WHERE message.id BETWEEN ? AND ? ORDER BY sequence"
+    )
+    low, high = (bytes.fromhex(digits.ljust(2 * HASH, filler)) for filler in "0f")
+    found = list(database.ask(store.connection, query, low, high))
+    ids = {name for name, *_ in found if isinstance(name, bytes)}
+    if not ids:
+        raise ValueError(
+            f"message: no block of this ledger has {start}; inspect shows those it has"
+        )
+    if len(ids) > 1:
+        raise ValueError(f"message: {len(ids)} begin with {start}; give more digits")
+    rows = [database.checked_row(tuple(columns)) for _, *columns in found]
+    main = _main_chain(store, min(row.height for row in rows))
+    best = next((row for row in rows if row.hash in main), rows[0])
+    return Found(ids.pop(), best.hash, stale=best.hash not in main)
+
+
+def _at(store: Store, height: int, place: int) -> Found:
+    """Return the message at a place of the block of the main chain that has a height."""
+    store.flush()
+    query = "SELECT * FROM block WHERE height = ?"
+    rows = [database.checked_row(row) for row in database.ask(store.connection, query, height)]
+    main = _main_chain(store, height)
+    on_main = [row.hash for row in rows if row.hash in main]
+    if not on_main:
+        raise ValueError(f"message: the main chain has no block of height {height}")
+    ids = [message_id(message) for message in store.shown(on_main[0]).messages]
+    if place >= len(ids):
+        raise ValueError(f"message: block {height} has {len(ids)} messages; none at {place}")
+    return Found(ids[place], on_main[0], stale=False)
+
+
+def prove(store: Store, found: Found) -> Proof:
+    """Return the proof that a message is in a block.
+
+    Args:
+        store: that has both.
+        found: by ``find``.
+
+    Raises:
+        LedgerError: the ledger is damaged.
+    """
+    block = store.shown(found.block)
+    ids = [message_id(message) for message in block.messages]
+    if found.id not in ids:
+        raise LedgerError(f"messages: block {found.block.hex()[:8]} has not what its rows say")
+    index = ids.index(found.id)
+    leaves = [content_of(message) for message in block.messages]
+    path = Tree(leaves).proof(index).path
+    proof = Proof(
+        block=found.block,
+        header=encode_header(block.header),
+        rules=encode_rules(store.rules),
+        id=found.id,
+        message=encode_bare(block.messages[index]),
+        path=tuple(zip(_sides(index, len(ids)), path, strict=True)),
+    )
+    check(proof)
+    return proof
+
+
+def check(proof: Proof) -> Proven:
+    """Check a proof: the header's hash, rules, work, the path, the message and its signature.
+
+    Work is not checked where the rules say that it was sampled: no nonce exists. The message's
+    direction is known by its hash alone.
+
+    Returns:
+        What is shown, if the hash of the header is that of a block of the chain.
+
+    Raises:
+        LedgerError: the proof fails; the text is the reason.
+    """
+    header, rules = decode_header(proof.header), decode_rules(proof.rules)
+    if block_hash(header) != proof.block:
+        raise LedgerError(
+            f"block: is {_short(proof.block)}; the header's is {_short(block_hash(header))}"
+        )
+    if header.version != blocks.VERSION:
+        raise LedgerError(f"header: version is {header.version}; must be {blocks.VERSION}")
+    if rules_hash(rules) != header.rules_hash:
+        raise LedgerError("rules: are not those that the header commits to")
+    _check_work(header, rules)
+    message = decode_bare(proof.message)
+    if message_id(message) != proof.id:
+        raise LedgerError(
+            f"id: is {_short(proof.id)}; the message's is {_short(message_id(message))}"
+        )
+    if _root(content_of(message), proof.path) != header.messages_root:
+        raise LedgerError("path: does not lead from the message to the header's messages_root")
+    check_bare(message, rules, header)
+    identity = ("identity",) if rules.identity == "registered" else ()
+    work = ("work",) if rules.work == "hashcash" else ()
+    return Proven(header, message, ("path", "id", "rules", "signature", *identity, *work))
+
+
+def encode(proof: Proof) -> bytes:
+    """Return the bytes of the file: JSON, keys in this order, hexadecimal digits in lower case."""
+    value = {
+        "format": FORMAT,
+        "block": proof.block.hex(),
+        "header": proof.header.hex(),
+        "rules": proof.rules.hex(),
+        "id": proof.id.hex(),
+        "message": proof.message.hex(),
+        "path": [{side: node.hex()} for side, node in proof.path],
+    }
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def decode(data: bytes) -> Proof:
+    """Read a proof; says nothing yet about what it shows.
+
+    Args:
+        data: bytes from outside.
+
+    Raises:
+        EncodingError: the bytes are not what ``encode`` writes of any proof.
+    """
+    if len(data) > LARGEST:
+        raise EncodingError(f"proof: has {len(data)} bytes; at most {LARGEST}")
+    try:
+        value = json.loads(data.decode("ascii"))
+    except (ValueError, RecursionError) as error:
+        raise EncodingError("proof: is no JSON in ASCII") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise EncodingError(f"proof: has not the format {FORMAT!r}; no other is known")
+    proof = Proof(
+        block=_digits(value, "block"),
+        header=_digits(value, "header"),
+        rules=_digits(value, "rules"),
+        id=_digits(value, "id"),
+        message=_digits(value, "message"),
+        path=_path(value.get("path")),
+    )
+    if encode(proof) != data:
+        raise EncodingError("proof: is not the canonical JSON of its values")
+    return proof
+
+
+def _main_chain(store: Store, lowest: int) -> set[bytes]:
+    """Return the hashes of the blocks from the head down to a height."""
+    query, block, main = "SELECT parent, height FROM block WHERE hash = ?", store.head, set()
+    while block not in main:
+        main.add(block)
+        parent, height = next(database.ask(store.connection, query, block), (None, None))
+        if not isinstance(parent, bytes) or not isinstance(height, int) or height <= lowest:
+            break
+        block = parent
+    return main
+
+
+def _sides(index: int, size: int) -> Iterator[Side]:
+    """Yield on which side the neighbours of a path stand, from the leaf up."""
+    place, last = index, size - 1
+    while last:
+        if place % 2 or place != last:
+            yield "left" if place % 2 else "right"
+        place, last = place >> 1, last >> 1
+
+
+def _root(leaf: bytes, steps: tuple[tuple[Side, bytes], ...]) -> bytes:
+    # Index and size of a tree are not tied to its root, for some pairs share one shape; sides
+    # are. They are the binary digits of a place in a full tree.
+    place = sum(1 << i for i, (side, _) in enumerate(steps) if side == "left")
+    path = tuple(node for _, node in steps)
+    return root_from_path(leaf, InclusionProof(place, 1 << len(path), path))
+
+
+def _check_work(header: Header, rules: Rules) -> None:
+    try:
+        target, easiest = target_from_compact(header.bits), target_from_compact(rules.bits)
+    except ValueError as error:
+        raise LedgerError(f"header: {error}") from error
+    if target > easiest:
+        raise LedgerError(f"header: bits are {header.bits:#010x}; easier than the rules allow")
+    if not is_paid(rules.work, block_hash(header), target):
+        raise LedgerError(f"header: nonce {header.nonce} does not bring the hash below the target")
+
+
+def _digits(value: dict[str, object], key: str) -> bytes:
+    digits = value.get(key)
+    try:
+        return bytes.fromhex(digits)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise EncodingError(f"{key}: must be hexadecimal digits") from error
+
+
+def _path(value: object) -> tuple[tuple[Side, bytes], ...]:
+    if not isinstance(value, list) or len(value) > LONGEST_PATH:
+        raise EncodingError(f"path: must be a list of at most {LONGEST_PATH} hashes")
+    path: list[tuple[Side, bytes]] = []
+    for step in value:
+        sides = [side for side in get_args(Side) if isinstance(step, dict) and side in step]
+        if len(sides) != 1 or len(node := _digits(step, sides[0])) != HASH:
+            raise EncodingError(f"path: got {str(step)[:80]}; must be left or right, and 32 bytes")
+        path.append((sides[0], node))
+    return tuple(path)
+
+
+def _short(digest: bytes) -> str:
+    return digest.hex()[:8]

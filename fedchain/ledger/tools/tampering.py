@@ -1,0 +1,158 @@
+"""Damages a copy of a ledger on purpose: for a class to see, and for tests."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedchain.errors import RunError, RunRefused, cannot
+from fedchain.ledger.chain.block import Block, Header, address_of, encode_header, messages_parts
+from fedchain.ledger.chain.merkle import InclusionProof
+from fedchain.ledger.chain.message import Declaration, Message
+from fedchain.ledger.storage import database
+from fedchain.ledger.storage.blobs import Blobs
+from fedchain.ledger.storage.bodies import read_block
+from fedchain.ledger.storage.database import BlockRow
+from fedchain.ledger.storage.store import Store
+from fedchain.registry import suggest
+
+HEADER_FIELDS = tuple(field.name for field in fields(Header))
+"""Changed in the header's bytes."""
+MESSAGE_FIELDS = (
+    *(f"message.{f.name}" for f in fields(Message) if f.name != "declaration"),
+    *(f"message.{f.name}" for f in fields(Declaration)),
+)
+"""Changed in the block's first message, and written back under the new bytes' address."""
+BLOB_FIELDS = ("weights", "memory", "messages")
+"""One bit flipped in the file."""
+COLUMN_FIELDS = tuple(f"column.{f.name}" for f in fields(BlockRow) if f.name != "header")
+"""Changed in the block's row of the database."""
+INDEX_FIELDS = ("index.id", "index.parent", "index.identity")
+"""Changed in the row of the block's first message."""
+FIELDS = (*HEADER_FIELDS, *MESSAGE_FIELDS, *BLOB_FIELDS, *COLUMN_FIELDS, *INDEX_FIELDS, "head")
+"""Everything that can be damaged."""
+
+
+def tamper(source: Path, copy: Path, height: int, field: str) -> None:
+    """Copy a ledger and change one thing in the copy.
+
+    Args:
+        source: folder of the ledger; left as it is.
+        copy: folder of the damaged copy; must not exist.
+        height: height of the block to damage, the first that arrived at this height.
+        field: one of ``FIELDS``.
+
+    Raises:
+        RunError: the copy exists, or cannot be written; the source is no ledger.
+        ValueError: no such field, no block of this height, or no message in it.
+    """
+    if field not in FIELDS:
+        raise ValueError(f"field: there is no {field!r}; {suggest(field, FIELDS)}")
+    if copy.exists():
+        raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
+    with Store.open(source, writable=False) as store:
+        row = _row_of(store, height)
+        block = read_block(store.blobs, store.rules, row)
+        if field.startswith(("message.", "index.")) and not block.messages:
+            raise ValueError(f"height: block {height} has no messages; take one that has")
+    try:
+        _copy(source, copy)
+        with closing(sqlite3.connect(copy / database.FILE)) as connection, connection:
+            _damage(connection, Blobs(copy / "blobs"), row, block, field)
+    except OSError as error:
+        raise cannot(copy, "be written", error) from error
+    except sqlite3.Error as error:
+        raise RunError(f"{copy}: cannot be written: {error}") from error
+
+
+def _row_of(store: Store, height: int) -> BlockRow:
+    for row in database.read_blocks(store.connection):
+        if row.height == height:
+            return row
+    raise ValueError(f"height: there is no block {height}; the ledger has {len(store)} blocks")
+
+
+def _copy(source: Path, copy: Path) -> None:
+    # SQLite makes the index of its log anew; while a run goes on, Windows lets nobody read it.
+    index = shutil.ignore_patterns(f"{database.FILE}-shm")
+    shutil.copytree(source, copy, ignore=index, copy_function=shutil.copyfile)
+    for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
+        folder.chmod(folder.stat().st_mode | 0o700)  # the source may be read-only
+
+
+def _damage(
+    connection: sqlite3.Connection, blobs: Blobs, row: BlockRow, block: Block, field: str
+) -> None:
+    family, _, name = field.rpartition(".")
+    if field in HEADER_FIELDS:
+        value = _changed(getattr(block.header, field))
+        header = encode_header(replace(block.header, **{field: value}))
+        _update(connection, "block", "header", header, row.sequence)
+    elif family == "message":
+        first = _changed_message(block.messages[0], name)
+        messages = (first, *block.messages[1:])
+        blobs.put({address_of(messages): messages_parts(messages)})
+        _update(connection, "block", "messages", address_of(messages), row.sequence)
+    elif field in BLOB_FIELDS:
+        _flip(blobs.path(_address(field, row, block)))
+    elif family == "column":
+        value = row.sequence + 10**6 if name == "sequence" else _changed(getattr(row, name))
+        _update(connection, "block", name, value, row.sequence)
+    elif family == "index":
+        first_row = dict(zip(INDEX_FIELDS, database.message_rows(0, block)[0][2:], strict=True))
+        _update(connection, "message", name, _changed(first_row[field]), row.sequence)
+    else:
+        database.write_meta(connection, head=_changed(row.hash))
+
+
+def _changed_message(message: Message, name: str) -> Message:
+    if name in {field.name for field in fields(Declaration)}:
+        said = replace(message.declaration, **{name: _changed(getattr(message.declaration, name))})
+        return replace(message, declaration=said)
+    return replace(message, **{name: _changed(getattr(message, name))})
+
+
+def _changed(value: Any) -> Any:
+    """Return another value of the same kind."""
+    match value:
+        case bytes():
+            return bytes([value[0] ^ 1]) + value[1:]
+        case str():
+            return value + "x"
+        case int():
+            return value + 1
+        case float():
+            return float(np.nextafter(value, 0 if value else 1))
+        case InclusionProof():
+            return replace(value, index=value.index ^ 1)
+        case None:
+            return InclusionProof(0, 1, ())
+        case _:
+            return np.concatenate([value[:1] ^ 1, value[1:]])
+
+
+def _address(field: str, row: BlockRow, block: Block) -> bytes:
+    header = block.header
+    addresses = {"weights": header.weights_hash, "memory": header.memory_hash}
+    return {**addresses, "messages": row.messages}[field]
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _update(
+    connection: sqlite3.Connection, table: str, column: str, value: bytes | int, sequence: int
+) -> None:
+    first = "" if table == "block" else "AND position = 0"
+    # table and column come from the lists above, never from outside
+    query = f"UPDATE {table} SET {column} = ? WHERE sequence = ? {first}"
+    connection.execute(query, (value, sequence))

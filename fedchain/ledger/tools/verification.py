@@ -1,0 +1,223 @@
+"""Checks a ledger from its folder alone: every byte is read, every model recomputed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedchain.errors import FedchainError, InvalidBlock, LedgerError
+from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.chain import Chain
+from fedchain.ledger.chain.rules import ZERO, Rules, genesis, limits_of
+from fedchain.ledger.chain.validity import Transition
+from fedchain.ledger.chain.verdict_cache import Library, sized
+from fedchain.ledger.storage import database
+from fedchain.ledger.storage.bodies import read_bare_block, read_block, read_state, read_state_bytes
+from fedchain.ledger.storage.database import BlockRow
+from fedchain.ledger.storage.store import Store
+
+Progress = Callable[[int, int], None]
+"""(blocks checked, blocks in all), genesis included."""
+
+TransitionOf = Callable[[Rules], Transition]
+"""Makes the step that rules name."""
+
+SIMULATED_WORK = "work, which was simulated: no nonce exists"
+"""What cannot be checked where work was sampled."""
+_THREADS = (os.cpu_count() or 1) - 1
+_LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found."""
+
+    ok: bool
+    """Everything is as the rules say, bit for bit."""
+    blocks: int
+    """Blocks that passed, genesis not counted."""
+    height: int
+    """Height of the head; after a failure, of the block that is wrong."""
+    block: str
+    """Hash of the head; after a failure, of the block that is wrong, or empty if none is named."""
+    reason: str
+    """What is wrong, empty if nothing is."""
+    unchecked: tuple[str, ...] = ()
+    """What nobody can check of this ledger, in words."""
+
+    def __str__(self) -> str:
+        if self.ok:
+            found = f"{self.blocks} blocks verified, head {self.block[:8]} (height {self.height})"
+            return "; not checked: ".join((found, *self.unchecked))
+        where = f"block {self.block[:8]} (height {self.height}): " if self.block else ""
+        return where + self.reason
+
+
+def verify(
+    folder: Path, transition_of: TransitionOf, progress: Progress | None = None
+) -> Verification:
+    """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
+
+    Each block goes through the same chain as in a full node, so that nothing is accepted here
+    that a node would refuse; the next one is read and hashed meanwhile. Beyond that every blob,
+    every index column, the order of arrival and the head are compared with what they must be.
+    Nothing is written into the folder.
+
+    Args:
+        folder: of the ledger; may be read-only.
+        transition_of: makes the step that rules name.
+        progress: called after each block.
+
+    Returns:
+        The verdict; a damaged file is a failed verification, not an error.
+    """
+    try:
+        store = Store.open(folder, writable=False)
+    except FedchainError as error:
+        return Verification(False, 0, 0, "", str(error))
+    with closing(store):
+        return _verify_store(store, transition_of, progress)
+
+
+def _verify_store(
+    store: Store, transition_of: TransitionOf, progress: Progress | None
+) -> Verification:
+    library = sized(limits_of(store.rules), store.state, store.block, _THREADS)
+    with closing(library), closing(_read_ahead(store)) as rows:
+        return _verify_rows(store, library, rows, transition_of, progress)
+
+
+def _verify_rows(
+    store: Store,
+    library: Library,
+    rows: Iterator[tuple[BlockRow, Future[Block]]],
+    transition_of: TransitionOf,
+    progress: Progress | None,
+) -> Verification:
+    passed, chain, previous = 0, None, ZERO
+    try:
+        total = database.count_blocks(store.connection)
+        for row, coming in rows:
+            if row.sequence != passed:
+                raise LedgerError(f"database: the block before, number {passed}, was removed")
+            block = coming.result()
+            chain = chain or _chain_of(store, library, block, transition_of)
+            whole = store.is_whole(row.height)
+            # From the last to the first, as they are asked for from the first to the last.
+            ahead = reversed(block.messages) if whole else ()
+            library.check_ahead(ahead, store.rules, chain.chain_id)
+            _check_rules(chain, row, block, whole)
+            _check_columns(store, chain, row, block, previous)
+            previous, passed = row.seal, passed + 1
+            if progress:
+                progress(passed, total)
+        return _check_journal(store, previous, chain)
+    except (FedchainError, ValueError) as error:
+        return _failure(store, passed, str(error))
+
+
+def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None, None]:
+    """Yield each row with its block, read by a thread while the block before is checked."""
+    coming: deque[tuple[BlockRow, Future[Block]]] = deque()
+    with ThreadPoolExecutor(1, "reading") as thread:
+        try:
+            for row in database.read_blocks(store.connection):
+                coming.append((row, thread.submit(_check_bytes, store, row)))
+                if len(coming) > 1:
+                    yield coming.popleft()
+        except LedgerError:
+            yield from coming  # what was read before the damage comes first
+            raise
+        yield from coming
+
+
+def _check_bytes(store: Store, row: BlockRow) -> Block:
+    """Read and hash all that is stored of a block; it must fit the row and each other."""
+    read = read_block if store.is_whole(row.height) else read_bare_block
+    block = read(store.blobs, store.rules, row)
+    header = block.header
+    columns = {"height": header.height, "parent": header.parent, "address": header.address}
+    for column, value in columns.items():
+        if getattr(row, column) != value:
+            raise LedgerError(f"column {column}: is not what the header says")
+    if store.has_state(header):
+        read_state_bytes(store.blobs, store.rules, header)
+    return block
+
+
+def _chain_of(store: Store, library: Library, first: Block, transition_of: TransitionOf) -> Chain:
+    """Check the genesis block and start a chain from it."""
+    state = read_state(store.blobs, store.rules, first.header)
+    if genesis(store.rules, state).header != first.header or first.messages:
+        raise LedgerError("genesis: is not the block that the rules and its weights make")
+    return Chain(first, state, store.rules, transition_of(store.rules), library, keep=None)
+
+
+def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None:
+    """Accept the block as a full node would; its state on disk has the hash of the state."""
+    if row.sequence:
+        add = chain.add if whole else chain.add_bare
+        added = add(block, row.arrived_ms)
+        if added.kind == "orphan":
+            raise InvalidBlock(f"parent: no block {block.header.parent.hex()[:8]} before it")
+    if row.work != chain.link(row.hash).work.to_bytes(database.WORK_BYTES):
+        raise LedgerError("column work: is not the work of the blocks up to this one")
+
+
+def _check_columns(
+    store: Store, chain: Chain, row: BlockRow, block: Block, previous: bytes
+) -> None:
+    """Compare the index of messages and the seal with what they must be."""
+    expected = database.message_rows(row.sequence, block)
+    if database.read_messages(store.connection, row.sequence) != expected:
+        raise LedgerError("messages: their rows are not what the messages say")
+    work = chain.link(row.hash).work
+    sealed = database.sealed_row(row.sequence, block, row.messages, work, row.arrived_ms, previous)
+    if sealed != row:
+        raise LedgerError("seal: the row, its place or its time of arrival was changed")
+
+
+def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verification:
+    """Check what belongs to no single block: the head, the end, the database itself."""
+    meta = database.read_meta(store.connection)
+    if not store.has(meta["head"]):
+        raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
+    if meta["seal"] != database.journal_seal(seal, meta["head"], meta["keeping"]):
+        raise LedgerError("seal: head or keeping was changed, or the last blocks were removed")
+    if chain is not None and chain.link(meta["head"]).work < chain.work:
+        raise LedgerError(f"head: {meta['head'].hex()[:8]} has less work than another block")
+    if problem := database.damage(store.connection):
+        raise LedgerError(problem)
+    header, below = store.shown(meta["head"]).header, store.keeping.below
+    gone = f"the steps below height {below}, whose directions were not kept"
+    unchecked = (*unchecked_of(store.rules), *((gone,) if below else ()))
+    return Verification(True, len(store), header.height, meta["head"].hex(), "", unchecked)
+
+
+def unchecked_of(rules: Rules) -> tuple[str, ...]:
+    """Return what nobody can check of a chain under these rules, in words."""
+    return (SIMULATED_WORK,) if rules.work == "sampled" else ()
+
+
+def without_label(reason: str) -> str:
+    """Return a reason without the name of the block that it begins with."""
+    return _LABEL.sub("", reason)
+
+
+def _failure(store: Store, passed: int, reason: str) -> Verification:
+    """Name the block after those that passed, if there is one."""
+    query = "SELECT hash, height FROM block ORDER BY sequence LIMIT 1 OFFSET ?"
+    try:
+        found = next(database.ask(store.connection, query, passed), None)
+    except LedgerError:
+        found = None
+    name, height = found or (b"", 0)
+    block = name.hex() if isinstance(name, bytes) else str(name)
+    named = height if isinstance(height, int) else 0
+    return Verification(False, max(passed - 1, 0), named, block, without_label(reason))

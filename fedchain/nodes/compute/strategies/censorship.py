@@ -1,0 +1,64 @@
+"""Blocks that leave out what they could carry: valid ones, since nobody can see what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fedchain.events import Send
+from fedchain.nodes.compute.behaviour import Conduct, Messages, Scene, at_once
+from fedchain.nodes.compute.strategies.false_blocks import regardless
+from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+
+
+@misconducts
+def censorship(
+    place: Place, *, holders: Annotated[tuple[int, ...], Field(min_length=1)]
+) -> Conduct:
+    """Leave out the messages of some holders, as far as the quorum lets it.
+
+    Recomputation cannot see which messages a node left out; a block with fewer than the quorum
+    is none, so of the censored ones as many are carried as the quorum needs.
+
+    Args:
+        place: the quorum, and the keys of the holders.
+        holders: numbers of the censored data holders, from 0.
+    """
+    deeds: Counter[str] = Counter()
+
+    def carries(messages: Messages) -> Messages:
+        if not messages:
+            return messages
+        keys = {place.key_of(holder, messages[0].round) for holder in holders}
+        censored = [message for message in messages if message.public_key in keys]
+        spare = max(0, len(messages) - place.quorum)
+        left_out = {message.public_key for message in censored[-spare:]} if spare else set()
+        deeds["messages left out"] += len(left_out)
+        deeds["censored messages carried for the quorum"] += len(censored) - len(left_out)
+        return tuple(message for message in messages if message.public_key not in left_out)
+
+    return Conduct(carries=carries, deeds=deeds)
+
+
+@misconducts
+def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing") -> Conduct:
+    """Carry as little as possible, and wait for nobody.
+
+    An empty block is refused wherever a quorum is asked for: its rule bounds what can be left
+    out. With the quorum alone the block is valid, and the node is first to start its work.
+
+    Args:
+        place: the quorum.
+        carry: nothing: no message at all; quorum: the fewest that make a block.
+    """
+    deeds: Counter[str] = Counter()
+    least = place.quorum if carry == "quorum" else 0
+
+    def publishes(scene: Scene) -> list[Send]:
+        return regardless(scene, deeds) if scene.own else at_once(scene)
+
+    return Conduct(
+        carries=lambda messages: messages[:least], least=least, publishes=publishes, deeds=deeds
+    )

@@ -1,0 +1,62 @@
+"""Spam: blocks and messages that cost nothing to make, to fill what others keep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from fedchain.events import Send
+from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.nodes.compute.behaviour import Conduct, Scene, at_once
+from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.randomness import digest
+
+
+@misconducts
+def spam(
+    place: Place,
+    *,
+    blocks: Annotated[int, Field(ge=0, le=10_000)] = 10,
+    messages: Annotated[int, Field(ge=0, le=10_000)] = 10,
+) -> Conduct:
+    """Send made-up blocks and messages to all others with every block that comes.
+
+    Blocks without work, half of them on made-up parents; messages with a made-up signature. All
+    are dropped at the door: work and place are checked before anything is kept or recomputed.
+
+    Args:
+        place: the seed that makes them up.
+        blocks: made-up blocks for each block, 0 to 10,000.
+        messages: made-up messages for each block that carries any, 0 to 10,000.
+    """
+    deeds: Counter[str] = Counter()
+
+    def publishes(scene: Scene) -> list[Send]:
+        name, height = block_hash(scene.block.header), scene.block.header.height
+        made = [digest(place.seed, "spam", place.node, name, n) for n in range(blocks)]
+        junk = [
+            replace(
+                scene.block.header,
+                height=height + 1,
+                parent=noise if count % 2 else name,
+                weights_hash=noise,
+                nonce=count,
+            )
+            for count, noise in enumerate(made)
+        ]
+        sends = [
+            Send(Block(header, scene.block.messages), "everybody", relayed=False) for header in junk
+        ]
+        for count in range(messages if scene.block.messages else 0):
+            model = scene.block.messages[count % len(scene.block.messages)]
+            signature = digest(place.seed, "spam", place.node, name, "message", count) * 2
+            message = replace(model, parent=name, round=height + 1, signature=signature)
+            sends.append(Send(message, "compute", relayed=False))
+        deeds["made-up blocks"] += len(junk)
+        deeds["made-up messages"] += len(sends) - len(junk)
+        return [*at_once(scene), *sends]
+
+    return Conduct(publishes=publishes, deeds=deeds)

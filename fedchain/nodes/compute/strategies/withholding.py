@@ -1,0 +1,63 @@
+"""Valid blocks at the wrong time, or in the wrong place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated
+
+from pydantic import Field
+
+from fedchain.events import Send
+from fedchain.ledger.chain.chain import Chain
+from fedchain.nodes.compute.behaviour import Conduct, Scene, at_once
+from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+
+
+@misconducts
+def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0) -> Conduct:
+    """Publish every own block late, and build on it meanwhile.
+
+    Nothing is gained by it: others find their own blocks, and what comes late is stale. Holders
+    do not know the withheld head and send it no messages, so with a learning task the node
+    waits at it until it is published.
+
+    Args:
+        place: not used.
+        delay_s: how long a block is withheld, simulated seconds, above 0.
+    """
+    del place
+    deeds: Counter[str] = Counter()
+
+    def publishes(scene: Scene) -> list[Send]:
+        deeds["blocks withheld"] += len(scene.withheld)
+        return [Send(send.payload, send.to, delay_s) for send in at_once(scene)]
+
+    return Conduct(publishes=publishes, deeds=deeds)
+
+
+@misconducts
+def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1) -> Conduct:
+    """Build on a block below the head, once for each new head.
+
+    The blocks are valid, but less work is behind them than behind the head: they end as stale
+    ones. Memory pools keep the messages of the last two rounds; at a greater depth no block is
+    found with a task that needs messages.
+
+    Args:
+        place: not used.
+        depth: how far below the head the parent is, 1 to 64.
+    """
+    del place
+    deeds: Counter[str] = Counter()
+
+    def works_on(chain: Chain) -> bytes:
+        block = chain.head
+        for _ in range(min(depth, chain.height)):
+            block = chain.link(block).header.parent
+        return block
+
+    def publishes(scene: Scene) -> list[Send]:
+        deeds["blocks on stale parents"] += scene.own
+        return at_once(scene)
+
+    return Conduct(works_on=works_on, publishes=publishes, deeds=deeds)

@@ -1,0 +1,1 @@
+"""Data holders: they follow the chain and release private gradients."""

@@ -1,0 +1,171 @@
+"""From a holder's records to its signed message: the only thing that leaves a holder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedchain.arrays import Flags, Integers, Matrix, Singles, lengths
+from fedchain.ledger.chain.codec import Storage, quantise
+from fedchain.ledger.chain.message import VERSION, Declaration, Message, sign_message
+from fedchain.nodes.holders.identity import Identity
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.randomness import KeyStream, digest
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """Who speaks, when, and about which weights."""
+
+    seed: int
+    """The scenario's seed."""
+    chain_id: bytes
+    """Hash of the genesis block."""
+    parent: bytes
+    """Hash of the block whose weights the gradient was computed at."""
+    round: int
+    """Height of the block that may carry the message."""
+    holder: int
+    """The data holder; part of no message."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A holder that has something to say."""
+
+    occasion: Occasion
+    """Chain, parent and round."""
+    identity: Identity
+    """Its key for this round."""
+    declaration: Declaration
+    """Mechanism, noise, clip and number of records; public."""
+
+
+def secret_key(purpose: str, occasion: Occasion, mechanism: Mechanism) -> bytes:
+    """Return the key of what a holder draws in secret for one release.
+
+    It is named by holder, round, parent, and by the mechanism with its scale: after a fork the
+    same holder draws anew, the same release asked for twice is the same release, and two runs of
+    one seed that differ in the mechanism do not share a draw, since the difference of two
+    messages with the same noise gives gradients away. Two runs of one seed that differ in the data
+    alone begin at one genesis, and share the draws of their first round: a seed whose messages
+    are published serves one set of data.
+
+    Args:
+        purpose: what is drawn.
+        occasion: the release.
+        mechanism: what it is drawn for.
+    """
+    at = occasion.holder, occasion.round, occasion.parent
+    return digest(occasion.seed, purpose, *at, mechanism.name, *scale_names(mechanism))
+
+
+def scale_names(mechanism: Mechanism) -> list[str]:
+    """Return what the scale of a mechanism's noise follows from, for the names of draws."""
+    terms = mechanism.terms
+    numbers = [mechanism.noise_multiplier, terms.clip]
+    if terms.sampling_rate < 1:
+        numbers.append(terms.sampling_rate)
+    words = {"automatic": terms.automatic, "holder": terms.unit == "holder"}
+    return [*(float(n).hex() for n in numbers), *(word for word, is_so in words.items() if is_so)]
+
+
+def drawn_records(occasion: Occasion, records: int, mechanism: Mechanism) -> Flags:
+    """Draw the records that take part in a release: each by itself, with the same chance.
+
+    The draw must stay as secret as the noise.
+
+    Args:
+        occasion: names the draw.
+        records: the public n_k.
+        mechanism: with the chance of each record.
+
+    Returns:
+        Which records take part, (records,).
+
+    >>> from fedchain.privacy.mechanisms import gaussian
+    >>> rare = gaussian(1, 5, noise_multiplier=1.0, clip=0.1, sampling_rate=0.25)
+    >>> here = Occasion(seed=0, chain_id=b"", parent=b"", round=1, holder=2)
+    >>> bool(2300 < drawn_records(here, 10_000, rare).sum() < 2700)
+    True
+    """
+    if mechanism.terms.sampling_rate == 1:
+        return np.ones(records, dtype=np.bool_)
+    stream = KeyStream(secret_key("records", occasion, mechanism))
+    return stream.words(records) < np.uint64(mechanism.terms.sampling_rate * 2.0**64)
+
+
+def private_releases(
+    gradients: Singles,
+    mechanism: Mechanism,
+    records: Sequence[int],
+    occasions: Sequence[Occasion],
+) -> Singles:
+    """Let the mechanism add its noise: ĝ_k = g_k + z_k, one row a holder.
+
+    Args:
+        gradients: clipped mean gradients g_k (6), shape (n, d).
+        mechanism: draws the noise.
+        records: the public n_k of each holder.
+        occasions: name the noise.
+
+    Returns:
+        The releases, shape (n, d); without noise these are the gradients themselves.
+
+    Reference:
+        Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
+    """
+    if mechanism.noise_multiplier == 0.0:
+        return gradients
+    keys = [secret_key("noise", occasion, mechanism) for occasion in occasions]
+    sensitivities = [mechanism.terms.sensitivity(count) for count in records]
+    return mechanism.release(gradients, keys, sensitivities)
+
+
+def messages_of(
+    releases: Singles | Matrix, speakers: Sequence[Speaker], storage: Storage
+) -> list[Message | None]:
+    """Normalise, quantise and sign: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
+
+    The norm is that of the noisy vector: then (g_k*, s_k) costs what ĝ_k costs.
+
+    Args:
+        releases: what the holders send, shape (n, d).
+        speakers: n of them.
+        storage: how the directions' integers are stored.
+
+    Returns:
+        The signed messages; None for a release that is zero or not finite: it has no direction.
+
+    Reference:
+        Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.
+    """
+    norms = lengths(releases)
+    sound = np.isfinite(norms) & (norms > 0.0)
+    messages: list[Message | None] = [None] * len(speakers)
+    if not sound.any():
+        return messages
+    kept = releases if sound.all() else releases[sound]
+    directions = quantise(kept, norms[sound], storage)
+    for row, (exponent, direction) in zip(np.flatnonzero(sound).tolist(), directions, strict=True):
+        messages[row] = _signed(speakers[row], float(norms[row]), exponent, direction)
+    return messages
+
+
+def _signed(speaker: Speaker, norm: float, exponent: int, direction: Integers) -> Message:
+    occasion, identity = speaker.occasion, speaker.identity
+    message = Message(
+        version=VERSION,
+        chain_id=occasion.chain_id,
+        parent=occasion.parent,
+        round=occasion.round,
+        public_key=identity.public_key,
+        proof=identity.proof,
+        exponent=exponent,
+        direction=direction,
+        norm=norm,
+        declaration=speaker.declaration,
+    )
+    return sign_message(message, identity.secret)

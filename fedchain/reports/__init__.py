@@ -1,0 +1,1 @@
+"""Reports: figures, tables and one page about runs and sweeps."""

@@ -1,0 +1,176 @@
+"""Which published law speaks of a sweep, and what its runs measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedchain.reports.laws import double_spend, selfish_revenue, stale_share
+from fedchain.reports.study import Recorded, Study
+from fedchain.statistics import Interval, interval
+
+QUIET: Mapping[str, Any] = {
+    "relay": "push",
+    "bandwidth_mbit_s": None,
+    "loss": 0.0,
+    "churn": None,
+    "partitions": [],
+}
+"""The gossip under which a block is everywhere after one latency."""
+Setting = tuple[float, float, float | None]
+"""Of one run: place on the law's axis, what else the law depends on, what was measured."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """A published law of chains, and how a run's manifest is read for it."""
+
+    name: str
+    """File name of its figure and of its table."""
+    caption: str
+    """What one sees, and where the law is from."""
+    x: str
+    """Words of the axis."""
+    y: str
+    """Words of what is measured."""
+    fixed: str
+    """Words of a curve; ``{:g}`` is what else the law depends on."""
+    formula: Callable[[float, float], float]
+    """The law at a place of the axis, with what else it depends on."""
+    read: Callable[[Mapping[str, Any]], Setting | None]
+    """What a run set and measured; None where the law does not speak of such a run."""
+    counts: bool = False
+    """Whether the axis has whole numbers alone."""
+    beside: tuple[str, Callable[[float], float]] | None = None
+    """A curve that is there for comparison, with its words."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One point of a sweep beside its law."""
+
+    x: float
+    """Place on the law's axis."""
+    fixed: float
+    """What else the law depends on."""
+    measured: Interval
+    """Mean and interval over the seeds."""
+    formula: float
+    """What the law says."""
+
+
+def compare(study: Study) -> tuple[Law, tuple[Compared, ...]] | None:
+    """Return the law that speaks of every run of a sweep, and each point beside it.
+
+    None for a run by itself, for other runs, and where two points are one to the law: then
+    something is varied of which it knows nothing.
+    """
+    groups = list(study.groups().values())
+    if study.kind == "sweep":
+        for law in LAWS:
+            points = list(_compared(law, groups))
+            places = {(point.fixed, point.x) for point in points}
+            if len(points) == len(places) == len(groups):
+                return law, tuple(sorted(points, key=lambda point: (point.fixed, point.x)))
+    return None
+
+
+def _compared(law: Law, groups: list[list[Recorded]]) -> Iterator[Compared]:
+    for runs in groups:
+        read = [law.read(run.manifest) for run in runs]
+        values = [each[2] for each in read if each is not None and each[2] is not None]
+        if read[0] is not None and len(values) == len(runs):
+            x, fixed, _ = read[0]
+            yield Compared(x, fixed, interval(values), law.formula(x, fixed))
+
+
+def _stale(manifest: Mapping[str, Any]) -> Setting | None:
+    scenario = manifest["scenario"]
+    if not (_bare(scenario, []) and _even(manifest["chain"]["nodes"])):
+        return None
+    latency = scenario["network"].get("latency_ms", {})
+    alike = scenario["network"]["kind"] == "complete" and latency.get("kind") == "constant"
+    if not alike or any(scenario["gossip"][key] != value for key, value in QUIET.items()):
+        return None
+    delay = latency["value"] / 1000.0 / scenario["ledger"]["work"]["interval_s"]
+    miners = len(manifest["chain"]["nodes"])
+    return delay, float(miners), float(manifest["chain"]["stale_share"])
+
+
+def _selfish(manifest: Mapping[str, Any]) -> Setting | None:
+    if not _bare(manifest["scenario"], ["selfish_mining"]):
+        return None
+    (attack,) = manifest["scenario"]["attacks"]
+    nodes = manifest["chain"]["nodes"]
+    own = nodes[attack["nodes"][0]]
+    honest = [node for node in nodes if node is not own]
+    if not _even(honest):
+        return None
+    # Whoever finds the rival block goes on from it, so that the others are all there is to win.
+    gamma = min(attack["gamma"], 1.0 - 1.0 / len(honest))
+    return own["hash_share"], gamma, float(own["main_share"])
+
+
+def _double(manifest: Mapping[str, Any]) -> Setting | None:
+    if not _bare(manifest["scenario"], ["double_spend"]):
+        return None
+    (attack,) = manifest["scenario"]["attacks"]
+    deeds = manifest["misconduct"][0]["deeds"]
+    share = manifest["chain"]["nodes"][attack["nodes"][0]]["hash_share"]
+    tried = deeds.get("attempts", 0)
+    won = deeds.get("successes", 0) / tried if tried else None
+    return float(attack["confirmations"]), share, won
+
+
+def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
+    """Say whether nothing is learned, and exactly these attacks are made, each by one node."""
+    made = scenario["attacks"]
+    alone = all(len(attack.get("nodes", ())) == 1 for attack in made)
+    kinds = [each["kind"] for each in made]
+    return bool(scenario["task"]["kind"] == "none" and alone and kinds == attacks)
+
+
+def _even(nodes: list[Mapping[str, Any]]) -> bool:
+    shares = [float(node["hash_share"]) for node in nodes]
+    return max(shares) - min(shares) < 1e-9
+
+
+LAWS = (
+    Law(
+        "stale_share_against_delay",
+        "Blocks that end beside the main chain, among equal miners; dotted is x / (1 + x), the "
+        "law of many miners, the line that of so few, who need not wait for their own blocks",
+        "delay / mean interval of blocks, x",
+        "stale share of all blocks",
+        "{:g} miners",
+        lambda x, miners: stale_share(x, round(miners)),
+        _stale,
+        beside=("x / (1 + x), many miners", stale_share),
+    ),
+    Law(
+        "selfish_revenue_against_share",
+        "The selfish miner's share of the main chain, γ being the share of the honest work that "
+        "takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted is "
+        "honesty. Among n equal honest nodes γ is 1 - 1/n at most: the finder of a block keeps "
+        "to it",
+        "share of all work",
+        "share of the main chain",
+        "γ = {:g}",
+        selfish_revenue,
+        _selfish,
+        beside=("honest", lambda share: share),
+    ),
+    Law(
+        "double_spends_against_confirmations",
+        "Double spends that succeed, among those that were tried, by the attacker's share of all "
+        "work; the lines are the exact law (Rosenfeld 2014, one block made before)",
+        "confirmations",
+        "double spends that succeed",
+        "share {:.3g}",
+        lambda depth, share: double_spend(share, round(depth)),
+        _double,
+        counts=True,
+    ),
+)
+"""The laws, each tried in this order."""

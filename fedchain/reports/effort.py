@@ -1,0 +1,70 @@
+"""What a run spent on the chain: stale blocks, releases that were wasted, time until a score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fedchain.errors import RunRefused
+from fedchain.reports.study import Recorded, Study, number
+from fedchain.statistics import Interval, interval
+
+CHAIN = ("network.", "gossip.", "ledger.work.")
+"""What grid keys that change how often the chain forks begin with."""
+
+
+def forks_varied(study: Study) -> bool:
+    """Say whether a sweep of learning runs varies how often the chain forks."""
+    learns = study.first.manifest.get("score", "") != ""
+    return learns and any(key.startswith(CHAIN) for key in study.keys)
+
+
+def stale_blocks(run: Recorded) -> float | None:
+    """Return the share of all blocks that ended beside the main chain."""
+    return number(run.manifest.get("chain", {}), "stale_share")
+
+
+def releases_per_block(run: Recorded) -> float | None:
+    """Return the releases of a holder that is asked, for each block of the main chain.
+
+    1 without forks; what is above it was answered to blocks that became stale. None where the
+    holders are too many to be listed.
+
+    Raises:
+        RunError: the run's privacy.json cannot be read.
+    """
+    file = run.folder / "privacy.json"
+    try:
+        releases = json.loads(file.read_text(encoding="utf-8")).get("releases")
+    except (OSError, ValueError) as error:
+        raise RunRefused(f"{file}: cannot be read: {error}") from error
+    if not isinstance(releases, list):
+        return None
+    nodes = run.manifest["scenario"]["nodes"]
+    asked = nodes.get("cohort") or nodes["holders"]
+    return float(sum(releases) / (asked * int(run.manifest["height"])))
+
+
+def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | None:
+    """Return the first round whose score is as good as this, below it for a loss, or None."""
+    sign = -1.0 if score == "loss" else 1.0
+    for row in run.metrics:
+        value = number(row, score)
+        if value is not None and sign * value >= sign * target:
+            return row
+    return None
+
+
+def over(runs: list[Recorded], measure: Callable[[Recorded], float | None]) -> Interval | None:
+    """Return mean and interval of a measure over repetitions; None if one of them has none."""
+    values = [value for run in runs if (value := measure(run)) is not None]
+    return interval(values) if len(values) == len(runs) else None
+
+
+def until(study: Study, column: str, runs: list[Recorded]) -> Interval | None:
+    """Return a column at the round that reached the target; None if a run has none."""
+    rows = [reached(run, study.score, study.target or 0.0) for run in runs]
+    values = [number(row, column) for row in rows if row is not None]
+    known = [value for value in values if value is not None]
+    return interval(known) if len(known) == len(runs) else None

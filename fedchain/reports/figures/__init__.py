@@ -1,0 +1,36 @@
+"""Figures of a study: only those for which there are data."""
+
+from __future__ import annotations
+
+from fedchain.reports.figures.axis import metric_against_axis
+from fedchain.reports.figures.effort import effort_until_target, releases_against_stale
+from fedchain.reports.figures.heads import heads_over_time
+from fedchain.reports.figures.holders import used_and_rejected
+from fedchain.reports.figures.law import measured_against_law
+from fedchain.reports.figures.rounds import epsilon_over_rounds, metric_over_rounds
+from fedchain.reports.figures.samples import samples
+from fedchain.reports.figures.stages import time_per_round
+from fedchain.reports.figures.style import Drawing
+from fedchain.reports.study import Study
+
+KINDS = ("pdf", "svg", "png")
+"""The kinds of file that a figure can be written as."""
+
+
+def draw(study: Study) -> list[Drawing]:
+    """Return every figure that the study has data for, the most important first."""
+    loss = "loss" if study.score != "loss" else ""
+    drawn = (
+        measured_against_law(study),
+        effort_until_target(study),
+        releases_against_stale(study),
+        metric_against_axis(study),
+        metric_over_rounds(study, study.score),
+        samples(study),
+        used_and_rejected(study),
+        heads_over_time(study),
+        epsilon_over_rounds(study),
+        metric_over_rounds(study, loss),
+        time_per_round(study),
+    )
+    return [drawing for drawing in drawn if drawing is not None]

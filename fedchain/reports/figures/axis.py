@@ -1,0 +1,264 @@
+"""A metric against what a sweep varied: above all, convergence against epsilon."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from fedchain.reports.figures.style import (
+    GREY,
+    PALETTE,
+    Drawing,
+    Sign,
+    axes,
+    drawn_half,
+    finished,
+    legend_below,
+    sign_of,
+    styled,
+)
+from fedchain.reports.study import (
+    EPSILON,
+    Recorded,
+    Study,
+    Value,
+    Values,
+    best_baseline,
+    over_seeds,
+)
+from fedchain.reports.words import (
+    baseline_words,
+    epsilon_words,
+    group_words,
+    key_words,
+    metric_words,
+    value_words,
+)
+from fedchain.statistics import Interval
+
+Curve = list[tuple[float, Interval]]
+"""Positions on the axis with the interval at each, from left to right."""
+LEGEND_LINE_IN = 0.13
+"""Height of a line of the legend."""
+BESIDE = 1.03
+"""Ratio of the places of points that would lie on each other at infinity."""
+DECADE = 20.0
+"""A span of positive values from which an axis is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A curve for one choice of what else was varied."""
+
+    rest: Values
+    """The choice: a value for each key but that of the axis."""
+    label: str
+    """The choice in words; empty where nothing else was varied."""
+    sign: Sign
+    """How it is drawn."""
+    curve: Curve
+    """Its points."""
+    beyond: Interval | None
+    """What was measured at infinity, which has no place among them."""
+
+
+def metric_against_axis(study: Study) -> Drawing | None:
+    """Draw the score against the swept key: mean and 95 % interval over seeds.
+
+    Infinity has no place on an axis: an unbounded epsilon is the dashed non-private line, or, of
+    several curves, the points to the right of them. What needs no data holder is the dotted line,
+    so that one sees what privacy costs and what is left.
+    """
+    if study.x is None or study.x not in study.keys:
+        return None
+    places = ticks(study)
+    drawn = curves(study, places, lambda runs: over_seeds(runs, study.score))
+    found = [each for each in drawn if each.curve or each.beyond]
+    if not found:
+        return None
+    if len(found) > 1 and places and any(each.beyond for each in found):
+        places[math.inf] = _right_of(study, places)
+    with styled():
+        figure, ax = axes(2.6 + LEGEND_LINE_IN * max(0, len(_legend(study, found)) // 2 - 2))
+        for number, each in enumerate(found):
+            draw_curve(ax, each)
+            if each.beyond is not None and math.inf in places:
+                _draw_beyond(ax, each, places[math.inf] * BESIDE ** (number - len(found) / 2))
+            elif each.beyond is not None:
+                _draw_level(ax, each.beyond, PALETTE[1])
+        _draw_baseline(ax, study)
+        scale(ax, study, places)
+        ax.set_ylabel(metric_words(study.score))
+        others = [line for line in ax.lines if line.get_linestyle() == ":"][-1:]
+        legend_below(figure, 2, [*_legend(study, found), *others] if len(found) > 1 else ())
+    last = "epsilon" if study.x == EPSILON else study.x.replace(".", "_")
+    caption = (
+        f"{metric_words(study.score)} after the last round against {key_words(study.x)}: mean "
+        f"over {_seed_words(study)}, with the 95 % interval (Student's t) as a band. "
+        "The dotted line is the best baseline, which needs no data holder."
+    )
+    return finished(f"{study.score}_against_{last}", caption, figure)
+
+
+def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
+    """Return a handle a curve, or of many curves one a colour and one a kind of line."""
+    others = tuple(key for key in study.keys if key != study.x)
+    if len(others) < 2:
+        return [_handle(each.sign, each.label) for each in found]
+    place = _coloured(others, [each.rest for each in found])
+    colours = {each.rest[place]: each.sign for each in found}
+    marks = {each.rest[:place] + each.rest[place + 1 :]: each.sign for each in found}
+    left = others[:place] + others[place + 1 :]
+    hues = {
+        group_words((others[place],), (value,), study.blocks): Sign(sign.colour, "", "-")
+        for value, sign in colours.items()
+    }
+    kinds = {
+        group_words(left, rest, study.blocks): Sign(GREY, sign.marker, sign.line)
+        for rest, sign in marks.items()
+    }
+    return [_handle(sign, label) for label, sign in {**hues, **kinds}.items()]
+
+
+def _handle(sign: Sign, label: str) -> Artist:
+    return Line2D([], [], color=sign.colour, marker=sign.marker, linestyle=sign.line, label=label)
+
+
+def ticks(study: Study) -> dict[Value, float]:
+    """Return the place of every swept value on the axis; infinity has none."""
+    position = study.keys.index(study.x or "")
+    values = list(dict.fromkeys(m.values[position] for m in study.members))
+    if all(isinstance(v, float) for v in values):
+        return {v: v for v in sorted(v for v in values if isinstance(v, float)) if math.isfinite(v)}
+    return {value: float(place) for place, value in enumerate(values)}
+
+
+def curves(
+    study: Study,
+    places: dict[Value, float],
+    measure: Callable[[list[Recorded]], Interval | None],
+) -> list[Series]:
+    """Return a curve for each choice of what else was varied.
+
+    Of two or more other keys the one with most values has the colours, the rest markers and dashes.
+    """
+    position = study.keys.index(study.x or "")
+    series: dict[Values, dict[Value, list[Recorded]]] = {}
+    for values, runs in study.groups().items():
+        rest = values[:position] + values[position + 1 :]
+        series.setdefault(rest, {})[values[position]] = runs
+    others = study.keys[:position] + study.keys[position + 1 :]
+    signs = _signs(others, list(series))
+    found = []
+    for (rest, by_value), sign in zip(series.items(), signs, strict=True):
+        measured = {v: i for v, runs in by_value.items() if (i := measure(runs)) is not None}
+        placed = [(places[v], i) for v, i in measured.items() if v in places]
+        beyond = next((i for v, i in measured.items() if v not in places), None)
+        label = group_words(others, rest, study.blocks)
+        found.append(Series(rest, label, sign, sorted(placed, key=lambda pair: pair[0]), beyond))
+    return found
+
+
+def _coloured(others: tuple[str, ...], rests: Sequence[Values]) -> int:
+    """Return the place of the key that has the colours: the one with most values."""
+    return max(range(len(others)), key=lambda place: (len({rest[place] for rest in rests}), place))
+
+
+def _signs(others: tuple[str, ...], rests: Sequence[Values]) -> list[Sign]:
+    if len(others) < 2:
+        return [sign_of(number, number) for number in range(len(rests))]
+    place = _coloured(others, rests)
+    hues = list(dict.fromkeys(rest[place] for rest in rests))
+    kinds = list(dict.fromkeys(rest[:place] + rest[place + 1 :] for rest in rests))
+    return [
+        sign_of(hues.index(rest[place]), kinds.index(rest[:place] + rest[place + 1 :]))
+        for rest in rests
+    ]
+
+
+def draw_curve(ax: Axes, series: Series) -> None:
+    """Draw means as a line, their intervals as a band."""
+    sign, curve = series.sign, series.curve
+    ax.plot(
+        [x for x, _ in curve],
+        [i.mean for _, i in curve],
+        color=sign.colour,
+        marker=sign.marker,
+        linestyle=sign.line,
+        label=series.label or "mean, 95 % interval",
+    )
+    known = [(x, i) for x, i in curve if math.isfinite(i.half)]
+    if len(known) > 1:
+        low, high = [i.low for _, i in known], [i.high for _, i in known]
+        places = [x for x, _ in known]
+        ax.fill_between(places, low, high, color=sign.colour, alpha=0.2, linewidth=0)
+    for x, i in known:
+        ax.plot([x, x], [i.low, i.high], color=sign.colour, linewidth=0.8)
+
+
+def _draw_beyond(ax: Axes, series: Series, place: float) -> None:
+    """Draw what was measured at infinity as a point by itself."""
+    level, sign = series.beyond, series.sign
+    assert level is not None
+    ax.errorbar(
+        place, level.mean, drawn_half(level), fmt=sign.marker, color=sign.colour, elinewidth=0.8
+    )
+
+
+def _draw_level(ax: Axes, level: Interval, colour: str) -> None:
+    words = "no privacy (ε = ∞)"
+    ax.axhline(level.mean, color=colour, linestyle="--", linewidth=1.0, label=words)
+    if math.isfinite(level.half):
+        ax.axhspan(level.low, level.high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _draw_baseline(ax: Axes, study: Study) -> None:
+    baseline = best_baseline(study, study.score)
+    if baseline is not None:
+        words = baseline_words(baseline[0])
+        ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
+
+
+def scale(ax: Axes, study: Study, places: dict[Value, float]) -> None:
+    """Name the swept values on the horizontal axis: logarithmic for epsilon and for wide spans."""
+    taken = list(places.values())
+    if _logarithmic(study, places):
+        ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(_apart(taken)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    names = {place: value_words(value) for value, place in places.items()}
+    ax.xaxis.set_major_formatter(lambda place, _: names.get(place, ""))
+    key = study.x or ""
+    ax.set_xlabel(epsilon_words(study) if key == EPSILON else key_words(key))
+
+
+def _logarithmic(study: Study, places: dict[Value, float]) -> bool:
+    taken = list(places.values())
+    positive = all(isinstance(v, float) and v > 0 for v in places)
+    return positive and (study.x == EPSILON or max(taken) / min(taken) >= DECADE)
+
+
+def _right_of(study: Study, places: dict[Value, float]) -> float:
+    """Return the place of infinity: a step beyond the last."""
+    *_, before, last = [0.0, *places.values()] if len(places) == 1 else places.values()
+    if _logarithmic(study, places):
+        return last * (last / before if before else 2.0)
+    return 2 * last - before
+
+
+def _apart(places: list[float], most: int = 9) -> list[float]:
+    step = max(1, math.ceil(len(places) / most))  # of infinity alone there is no place
+    return list(itertools.islice(places, 0, None, step))
+
+
+def _seed_words(study: Study) -> str:
+    counts = {len(runs) for runs in study.groups().values()}
+    low, high = min(counts), max(counts)
+    return f"{low} seed{'s' if low > 1 else ''}" if low == high else f"{low} to {high} seeds"

@@ -1,0 +1,183 @@
+"""What changes from round to round: a metric, and the privacy spent."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fedchain.reports.figures.style import (
+    GREY,
+    LINES,
+    MARKERS,
+    PALETTE,
+    WIDTH_IN,
+    Drawing,
+    axes,
+    finished,
+    legend_below,
+    logarithmic,
+    styled,
+)
+from fedchain.reports.study import Recorded, Study, best_baseline, number
+from fedchain.reports.words import baseline_words, epsilon_words, group_words, metric_words
+from fedchain.statistics import Interval, interval
+
+MARKED = 8
+"""Markers on one line: enough to tell lines apart, few enough to see them."""
+TITLE_LETTERS = 26
+"""Letters of a line above a small panel."""
+PANELS_A_ROW, MOST_PANELS = 2, 16
+"""Small panels beside each other in a column, and in all: more nobody looks at."""
+
+
+def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
+    """Draw a metric against the round, a line a group of seeds with its 95 % interval.
+
+    More lines than there are colours stand in panels, one for each choice of what is not on the
+    axis of the sweep: each panel shows how the curve changes along that axis.
+    """
+    curves = _curves(study, metric)
+    if not any(len(curve) > 1 for curve in curves.values()):
+        return None
+    panels = _panels(study, metric) if len(curves) > len(PALETTE) else {"": curves}
+    if len(panels) > MOST_PANELS:
+        return None
+    with styled():
+        figure = _grid(len(panels))
+        for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
+            _draw(ax, lines)
+            ax.set_title(textwrap.fill(title, TITLE_LETTERS))
+            _draw_baseline(ax, study, metric)
+            _mark_attacks(ax, study.first.manifest)
+        for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
+            ax.set_ylabel(metric_words(metric))
+        for ax in figure.axes[:-PANELS_A_ROW]:
+            ax.set_xlabel("")
+        for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest of each column, in whatever row
+            ax.tick_params(labelbottom=True)
+        legend_below(figure, 2 if len(panels) == 1 else 3)
+    caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
+    return finished(f"{metric}_over_rounds", caption, figure)
+
+
+def _grid(panels: int) -> Figure:
+    """Return a figure with one large panel, or rows of small ones on common axes."""
+    if panels == 1:
+        return axes(2.7)[0]
+    rows = math.ceil(panels / PANELS_A_ROW)
+    figure = Figure(figsize=(WIDTH_IN, 0.7 + 1.3 * rows), layout="constrained")
+    shape = figure.subplots(rows, PANELS_A_ROW, sharex=True, sharey=True, squeeze=False)
+    for unused in shape.flat[panels:]:
+        unused.remove()
+    return figure
+
+
+def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval]]]:
+    """Return the curves along the sweep's axis by the words for all else that was varied."""
+    place = study.keys.index(study.x or study.keys[0])
+    others = study.keys[:place] + study.keys[place + 1 :]
+    found: dict[str, dict[str, dict[int, Interval]]] = {}
+    for values, runs in study.groups().items():
+        title = group_words(others, values[:place] + values[place + 1 :], study.blocks)
+        words = group_words(study.keys[place : place + 1], (values[place],), study.blocks)
+        found.setdefault(title, {})[words] = _curve(runs, metric)
+    # A point that is missing in one panel must not shift the colours there.
+    all_words = dict.fromkeys(words for lines in found.values() for words in lines)
+    return {t: {words: lines.get(words, {}) for words in all_words} for t, lines in found.items()}
+
+
+def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
+    baseline = best_baseline(study, metric)
+    if baseline is not None:
+        words = baseline_words(baseline[0])
+        ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
+
+
+def epsilon_over_rounds(study: Study) -> Drawing | None:
+    """Draw the privacy spent by the worst holder against the round, and the budget."""
+    curves = _curves(study, "epsilon")
+    if not curves or len(curves) > len(PALETTE):
+        return None
+    with styled():
+        figure, ax = axes(2.5)
+        _draw(ax, curves)
+        budget = _budget(study)
+        if budget is not None:
+            ax.axhline(budget, color=GREY, linestyle="--", linewidth=1.0, label="budget")
+        if study.kind == "sweep" and len(curves) > 1:
+            logarithmic(ax)
+        else:
+            ax.set_ylim(bottom=0)
+        ax.set_ylabel(epsilon_words(study, "ε spent"))
+        legend_below(figure, 3)
+    caption = (
+        "Privacy spent so far by the holder with the most releases: tight total over its releases"
+        f"{_band_words(study)}."
+    )
+    return finished("epsilon_over_rounds", caption, figure)
+
+
+def _curves(study: Study, metric: str) -> dict[str, dict[int, Interval]]:
+    curves = {}
+    for values, runs in study.groups().items():
+        curve = _curve(runs, metric)
+        if curve:
+            curves[group_words(study.keys, values, study.blocks)] = curve
+    return curves
+
+
+def _curve(runs: list[Recorded], metric: str) -> dict[int, Interval]:
+    found: dict[int, list[float]] = {}
+    for run in runs:
+        for row in run.metrics:
+            value = number(row, metric)
+            if value is not None:
+                found.setdefault(int(row["round"]), []).append(value)
+    whole = max((len(values) for values in found.values()), default=0)
+    return {t: interval(found[t]) for t in sorted(found) if len(found[t]) == whole}
+
+
+def _draw(ax: Axes, curves: Mapping[str, Mapping[int, Interval]]) -> None:
+    for style, (label, curve) in enumerate(curves.items()):
+        colour = PALETTE[style % len(PALETTE)]
+        ax.plot(
+            list(curve),
+            [i.mean for i in curve.values()],
+            color=colour,
+            linestyle=LINES[style % len(LINES)],
+            marker=MARKERS[style % len(MARKERS)],
+            markevery=max(1, math.ceil(len(curve) / MARKED)),
+            label=label or "_this run",
+        )
+        banded = {t: i for t, i in curve.items() if math.isfinite(i.half)}
+        low, high = [i.low for i in banded.values()], [i.high for i in banded.values()]
+        ax.fill_between(list(banded), low, high, color=colour, alpha=0.18, linewidth=0)
+    ax.set_xlabel("round")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _mark_attacks(ax: Axes, manifest: Mapping[str, Any]) -> None:
+    starts: dict[int, list[str]] = {}
+    for attack in manifest.get("scenario", {}).get("attacks", []):
+        starts.setdefault(int(attack.get("from_round", 1)), []).append(str(attack["kind"]))
+    for start, kinds in starts.items():
+        if start > 1:
+            words = f"{', '.join(dict.fromkeys(kinds)).replace('_', ' ')} begins"
+            ax.axvline(start, color="black", linestyle="-.", linewidth=0.8, label=words)
+
+
+def _budget(study: Study) -> float | None:
+    if study.kind == "sweep":
+        return None
+    return number(study.first.manifest.get("scenario", {}).get("privacy", {}), "epsilon")
+
+
+def _band_words(study: Study) -> str:
+    repeated = any(len(runs) > 1 for runs in study.groups().values())
+    return "; bands are 95 % intervals (Student's t) over seeds" if repeated else ""

@@ -1,0 +1,283 @@
+"""One self-contained HTML page: what was asked, what came out, and what it stands on."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import RunRefused
+from fedchain.names import command
+from fedchain.reports.figures.style import Drawing, render
+from fedchain.reports.study import Recorded, Study, number
+from fedchain.reports.stylesheet import CSS
+from fedchain.reports.tables import Table, show
+from fedchain.reports.words import group_words, metric_words, value_words
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""What a browser may load for the page: nothing that is not in it."""
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What audits of a run found, ready for the page."""
+
+    violations: tuple[str, ...]
+    """In words: each bound that lies above its claim."""
+    drawings: tuple[Drawing, ...]
+    """Their figures."""
+    tables: tuple[Table, ...]
+    """Their tables, one an audit; none where there was no audit."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study with its figures and tables, ready for the page."""
+
+    study: Study
+    """The run or sweep."""
+    drawings: tuple[Drawing, ...]
+    """Its figures."""
+    tables: tuple[Table, ...]
+    """Its tables, the final metrics first."""
+    attacked: Attacked
+    """What audits of it found."""
+
+
+def page(findings: Sequence[Findings]) -> str:
+    """Return the page: no scripts, nothing from elsewhere, every text escaped."""
+    title = ", ".join(dict.fromkeys(found.study.name for found in findings))
+    body = "\n".join(block for found in findings for block in _blocks(found))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{_text(title)} – fedchain</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
+        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _blocks(found: Findings) -> Iterator[str]:
+    study = found.study
+    yield f"<h1>{_text(study.name)}</h1>"
+    description = study.first.manifest.get("scenario", {}).get("description", "")
+    if description:
+        yield f'<p class="lead">{_text(description)}</p>'
+    yield _facts(dict(_asked(study)))
+    yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
+    if study.unfinished:
+        yield _unfinished(study)
+    yield _privacy(study)
+    if found.attacked.tables:
+        yield _audits(found.attacked)
+    if study.kind == "run":
+        yield _gradients(study.first)
+        yield _ledger(study.first)
+    yield "<h2>Figures</h2>" + "".join(map(_figure, found.drawings))
+    for table in found.tables[1:]:
+        inner = _table(table)
+        yield f"<details><summary>Table: {_text(table.name)}</summary>{inner}</details>"
+    yield _scenario(study.first)
+    yield _reproduce(study)
+
+
+def _asked(study: Study) -> Iterator[tuple[str, str]]:
+    scenario = study.first.manifest.get("scenario", {})
+    nodes = scenario.get("nodes", {})
+    yield "task", _kind(study, "task")
+    yield "data holders", str(nodes.get("holders", "–"))
+    yield "compute nodes", str(nodes.get("compute", "–"))
+    yield "rounds", str(scenario.get("rounds", "–"))
+    yield "aggregation", _kind(study, "aggregation")
+    yield "update", _kind(study, "update")
+    yield "privacy", _kind(study, "privacy")
+    attacks = [_attack(attack) for attack in scenario.get("attacks", [])]
+    yield "attacks", "; ".join(attacks) or "none"
+    if study.kind == "sweep":
+        groups = study.groups()
+        yield "varied", ", ".join(study.keys)
+        yield "runs", f"{len(study.members)} of {len(study.members) + len(study.unfinished)}"
+        yield (
+            "points",
+            "; ".join(group_words(study.keys, values, study.blocks) for values in groups),
+        )
+    else:
+        yield "status", str(study.first.manifest.get("status", "–")).replace("_", " ")
+
+
+def _kind(study: Study, section: str) -> str:
+    part = study.first.manifest.get("scenario", {}).get(section)
+    if not isinstance(part, Mapping):
+        return "–"
+    inside = []
+    for key, value in part.items():
+        if f"{section}.{key}" in study.keys:
+            inside.append(f"{key} varied")
+        elif key != "kind" and isinstance(value, int | float | str):
+            inside.append(f"{key} {value_words(value) if isinstance(value, float) else value}")
+    return f"{part.get('kind')}" + (f" ({', '.join(inside)})" if inside else "")
+
+
+def _attack(attack: Mapping[str, Any]) -> str:
+    who = "compute nodes" if "nodes" in attack else "holders"
+    numbers = ", ".join(map(str, attack.get("nodes", attack.get("holders", []))))
+    last = attack.get("to_round")
+    until = f" to {last}" if last is not None else ""
+    if (names := attack.get("names", 1)) > 1:
+        numbers += f" under {names} names each"
+    return f"{attack.get('kind')} by {who} {numbers} from round {attack.get('from_round')}{until}"
+
+
+def _unfinished(study: Study) -> str:
+    rows = "".join(
+        f"<li><code>{_text(row['run'])}</code>: {_text(row['status'])}"
+        f"{': ' + _text(row['error']) if row.get('error') else ''}</li>"
+        for row in study.unfinished
+    )
+    return f"<h2>Points without a result</h2><ul>{rows}</ul>"
+
+
+def _privacy(study: Study) -> str:
+    blocks = []
+    for values, runs in study.groups().items():
+        words = _promise(runs[0].folder)
+        head = group_words(study.keys, values, study.blocks)
+        blocks.append(f"<h3>{_text(head)}</h3>{words}" if head else words)
+    if study.kind == "sweep":
+        inner = "".join(blocks)
+        return (
+            "<h2>Privacy</h2><details><summary>The guarantee of every point, in words</summary>"
+            f"{inner}</details>"
+        )
+    spent = study.first.manifest.get("epsilon") or {}
+    names = {
+        "per_release": "ε of one release",
+        "total": "ε in total, tight",
+        "delta": "δ",
+        "worst_holder_releases": "releases of the worst holder",
+    }
+    facts = {words: _spent(spent.get(key)) for key, words in names.items() if key in spent}
+    return f"<h2>Privacy</h2>{''.join(blocks)}{_facts(facts)}"
+
+
+def _spent(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "–" if value is None else str(value)
+
+
+def _promise(folder: Path) -> str:
+    """Return the guarantee in words and its warnings."""
+    try:
+        known = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
+        words, warnings = str(known["guarantee"]), list(known.get("warnings", []))
+        tuning = known.get("tuning")
+    except FileNotFoundError as error:
+        words = f"{folder}: is not finished; go on with: {command('resume', folder)}"
+        raise RunRefused(words) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunRefused(f"{folder / 'privacy.json'}: cannot be read: {error}") from error
+    told = f"<p>{_text(words[:1].upper() + words[1:].rstrip('.'))}.</p>"
+    warned = "".join(f'<p class="warning">{_text(str(warning))}</p>' for warning in warnings)
+    tuned = f"<p>Private tuning, which no ε counts: {_text(str(tuning))}.</p>" if tuning else ""
+    return told + warned + tuned
+
+
+def _audits(attacked: Attacked) -> str:
+    violated = "".join(
+        f'<p class="warning">The guarantee does not hold: {_text(words)}.</p>'
+        for words in attacked.violations
+    )
+    words = (
+        "Attacks on what this run published. A lower bound above the ε that is claimed refutes the "
+        "claim; a bound far below it, or an attack that fails, is no evidence of privacy."
+    )
+    tables, figures = map(_table, attacked.tables), map(_figure, attacked.drawings)
+    return f"<h2>Audits</h2>{violated}<p>{words}</p>{''.join(tables)}{''.join(figures)}"
+
+
+def _gradients(run: Recorded) -> str:
+    said = len(run.messages)
+    included = [row for row in run.messages if not row["late"]]
+    used = sum(bool(row["used"]) for row in included)
+    attacked = [row for row in included if row["attack"]]
+    slipped = sum(bool(row["used"]) for row in attacked)
+    words = (
+        f"Of {said} gradients that holders released, {len(included)} came into a block of the "
+        f"main chain; the rule used {used} of them and rejected {len(included) - used}."
+    )
+    if attacked:
+        words += f" Attacks made {len(attacked)} of them, and the rule used {slipped} of those."
+    return f"<h2>Gradients used and rejected</h2><p>{words}</p>"
+
+
+def _ledger(run: Recorded) -> str:
+    manifest, last = run.manifest, run.metrics[-1]
+    facts = {
+        "height": str(manifest.get("height", "–")),
+        "head": str(manifest.get("head", "–")),
+        "stale blocks": str(last.get("stale_blocks", "–")),
+        "reorganisations": str(last.get("reorganisations", "–")),
+    }
+    return f"<h2>Ledger</h2>{_facts(facts)}"
+
+
+def _figure(drawing: Drawing) -> str:
+    image = base64.b64encode(render(drawing, "svg")).decode()
+    caption = _text(drawing.caption[:1].upper() + drawing.caption[1:])
+    return (
+        f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{image}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th>{_text(words)}</th>" for _, words in table.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{_text(show(cell))}</td>" for cell in row) + "</tr>"
+        for row in table.rows
+    )
+    return (
+        f'<div class="wide"><table><caption>{_text(table.caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    rows = "".join(f"<dt>{_text(k)}</dt><dd>{_text(v)}</dd>" for k, v in facts.items())
+    return f"<dl>{rows}</dl>"
+
+
+def _scenario(run: Recorded) -> str:
+    scenario = json.dumps(run.manifest.get("scenario", {}), indent=2, ensure_ascii=False)
+    what = "The whole scenario, every value resolved"
+    return f"<details><summary>{what}</summary><pre>{_text(scenario)}</pre></details>"
+
+
+def _reproduce(study: Study) -> str:
+    manifest = study.first.manifest
+    name = Path(study.folder.name)
+    if study.kind == "run":
+        again, then = command("run", name / "resolved.yaml"), command("verify", name)
+    else:
+        again, then = command("sweep", name / "scenario.yaml"), command("report", name)
+    known = {**manifest.get("versions", {}), "platform": manifest.get("platform", "–")}
+    versions = {str(k): _told(v) for k, v in known.items()}
+    seconds = number(manifest.get("seconds") or {}, "total")
+    if seconds is not None and study.kind == "run":
+        versions["wall time"] = f"{seconds:.1f} s"
+    commands = _text(f"{again} --out again\n{then}")
+    return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(versions)}"
+
+
+def _told(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{metric_words(str(k))} {v}" for k, v in value.items())
+    return str(value)
+
+
+def _text(value: str) -> str:
+    return html.escape(value, quote=True)

@@ -1,0 +1,88 @@
+"""Figures, tables and one page for runs and sweeps."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fedchain.reports import figures as drawing
+from fedchain.reports import tables as tabling
+from fedchain.reports.figures.style import render
+from fedchain.reports.page import Attacked, Findings, page
+from fedchain.reports.study import Study, open_study
+from fedchain.results import write_whole
+
+
+def report(
+    paths: Iterable[str | Path],
+    figures: Sequence[str] = drawing.KINDS,
+    tables: Sequence[str] = tabling.KINDS,
+    html: str | Path | None = None,
+    trust_user_parts: bool = False,
+) -> list[Path]:
+    """Write the figures, tables and HTML page of runs and sweeps.
+
+    Every folder gets its own ``figures/`` and ``tables/``; those of a run that was audited show
+    what the audits found. The page of each folder is its
+    ``report.html``; with ``html`` one page holds them all instead. All folders are opened before
+    the first file is written, so that a wrong path leaves nothing behind.
+
+    Args:
+        paths: run folders and sweep folders.
+        figures: kinds of figure files, of ``pdf``, ``svg``, ``png``.
+        tables: kinds of table files, of ``csv``, ``md``, ``tex``.
+        html: file of one common page; None: a page in each folder.
+        trust_user_parts: whether ``audit.json`` may name audits of the user's own to be imported.
+            Without it their rows are shown as they stand.
+
+    Returns:
+        The files written, in order.
+
+    Raises:
+        RunError: a folder that is neither a run nor a sweep, or that cannot be written.
+        PartError: the figure of an audit of the user's own fails.
+        ValueError: a kind of file that is not known.
+    """
+    for kinds, known in ((figures, drawing.KINDS), (tables, tabling.KINDS)):
+        unknown = sorted(set(kinds) - set(known))
+        if unknown:
+            raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
+    studies = [open_study(Path(path)) for path in paths]
+    findings = [_find(study, trust_user_parts) for study in studies]
+    written: list[Path] = []
+    for found in findings:
+        written += _write_parts(found, figures, tables)
+    pages = (
+        {found.study.folder / "report.html": [found] for found in findings}
+        if html is None
+        else {Path(html): findings}
+    )
+    for file, shown in pages.items():
+        write_whole(file, page(shown))
+        written.append(file)
+    return written
+
+
+def _find(study: Study, trust_user_parts: bool) -> Findings:
+    attacked = Attacked((), (), ())
+    if study.kind == "run":
+        # Audits stand above reports, which find them by their address, as families are found.
+        audits = importlib.import_module("fedchain.audits.statement")
+        attacked = audits.read_attacked(study.folder, trust_user_parts)
+    return Findings(study, tuple(drawing.draw(study)), tuple(tabling.tabulate(study)), attacked)
+
+
+def _write_parts(found: Findings, figures: Sequence[str], tables: Sequence[str]) -> list[Path]:
+    written = []
+    for drawn in (*found.drawings, *found.attacked.drawings):
+        for kind in figures:
+            file = found.study.folder / "figures" / f"{drawn.name}.{kind}"
+            write_whole(file, render(drawn, kind))
+            written.append(file)
+    for table in (*found.tables, *found.attacked.tables):
+        for kind in tables:
+            file = found.study.folder / "tables" / f"{table.name}.{kind}"
+            write_whole(file, tabling.write_table(table, kind))
+            written.append(file)
+    return written

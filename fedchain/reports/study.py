@@ -1,0 +1,236 @@
+"""What a report is about: one run, or the runs of a sweep with what was varied."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fedchain.errors import RunRefused
+from fedchain.reports.axis_labels import block_words
+from fedchain.results import Run
+from fedchain.statistics import Interval, interval
+
+FORMAT = 1
+"""Version of the sweep folder's layout."""
+DONE = ("finished", "budget_exhausted")
+"""Statuses of a run that has its result: all its rounds, or all that its budgets allowed."""
+EPSILON = "privacy.epsilon"
+"""The grid key whose axis is the privacy budget."""
+Value = float | str
+"""One value of a grid as text gives it: a number where it reads as one."""
+Values = tuple[Value, ...]
+"""One value a grid key."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run as studies read it, once."""
+
+    folder: Path
+    """The run folder."""
+    manifest: Mapping[str, Any]
+    """What the run is and how far it came."""
+    metrics: list[dict[str, Any]]
+    """One row a round; a metric that was not measured is absent."""
+    messages: list[dict[str, Any]]
+    """One row a message; empty for the runs of a sweep, whose figures need none."""
+    heads: list[dict[str, Any]] = field(default_factory=list)
+    """One row a change of a compute node's head, where nodes can be cut off; as above."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a study."""
+
+    run: Recorded
+    """The run."""
+    values: Values = ()
+    """What was varied, one value a grid key (words for a block); empty for a run by itself."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A run, or a sweep: everything that figures, tables and the page are made of."""
+
+    folder: Path
+    """Where it lives, and where its figures and tables go."""
+    kind: Literal["run", "sweep"]
+    """A run by itself, or a grid times seeds."""
+    name: str
+    """The scenario's name."""
+    score: str
+    """The metric that the study is about: ``iou``, ``accuracy``."""
+    members: tuple[Member, ...]
+    """The runs that finished, in the order of the grid."""
+    keys: tuple[str, ...] = ()
+    """The grid keys, dotted."""
+    x: str | None = None
+    """The grid key of the horizontal axis; None without a grid."""
+    target: float | None = None
+    """Value of the score whose cost in time and privacy is drawn; None: of none."""
+    blocks: frozenset[str] = frozenset()
+    """The grid keys whose values are words for whole blocks."""
+    unfinished: tuple[Mapping[str, str], ...] = field(default=())
+    """Rows of points.csv that gave no run: failed, interrupted, waiting."""
+
+    @property
+    def first(self) -> Recorded:
+        """The run that speaks for what all have in common."""
+        return self.members[0].run
+
+    def groups(self) -> dict[Values, list[Recorded]]:
+        """Return the runs by what was varied: repetitions over seeds stand together."""
+        found: dict[Values, list[Recorded]] = {}
+        for member in self.members:
+            found.setdefault(member.values, []).append(member.run)
+        return found
+
+
+def number(row: Mapping[str, Any], key: str) -> float | None:
+    """Return a finite number of a row, or None where it is absent, empty or not finite."""
+    value = row.get(key)
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def final(run: Recorded, metric: str) -> float | None:
+    """Return a metric's last measured value; None if it was never measured."""
+    measured = [number(row, metric) for row in run.metrics]
+    return next((value for value in reversed(measured) if value is not None), None)
+
+
+def metric_names(run: Recorded) -> list[str]:
+    """Return the names of what the run measured, the score first."""
+    bookkeeping = {"round", "height", "time_s", "messages", "used", "byzantine", "byzantine_used"}
+    bookkeeping |= {"block", "miner", "epsilon", "releases", "stale_blocks", "reorganisations"}
+    names = dict.fromkeys(key for row in run.metrics for key in row)
+    score = run.manifest.get("score")
+    found = [n for n in names if n not in bookkeeping and not n.startswith("seconds_")]
+    return sorted(found, key=lambda name: name != score)
+
+
+def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
+    """Return a final metric's mean and interval over repetitions; None if none measured it."""
+    values = [value for run in runs if (value := final(run, metric)) is not None]
+    return interval(values) if values else None
+
+
+def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
+    """Return the best of what needs no data holder: its name and its mean over the runs.
+
+    Lower is better for a loss. None if no baseline has the metric.
+    """
+    found: dict[str, list[float]] = {}
+    for member in study.members:
+        for name, metrics in member.run.manifest.get("baselines", {}).items():
+            value = number(metrics, metric)
+            if value is not None:
+                found.setdefault(str(name), []).append(value)
+    if not found:
+        return None
+    means = {name: sum(values) / len(values) for name, values in found.items()}
+    best = (min if metric == "loss" else max)(means, key=lambda name: means[name])
+    return best, means[best]
+
+
+def open_study(folder: Path) -> Study:
+    """Open a run folder or a sweep folder.
+
+    Raises:
+        RunError: it is neither, is of another format, or holds no finished run.
+    """
+    if (folder / "manifest.json").is_file():
+        return _open_run(folder)
+    if (folder / "sweep.json").is_file():
+        return _open_sweep(folder)
+    what = "holds neither a manifest.json nor a sweep.json" if folder.exists() else "does not exist"
+    raise RunRefused(f"{folder}: {what}; a run folder or a sweep folder is expected")
+
+
+def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Read sweep.json and points.csv of a sweep folder.
+
+    Raises:
+        RunError: one of them is missing, damaged, or of another format.
+    """
+    try:
+        sweep = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+        text = (folder / "points.csv").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RunRefused(f"{folder}: not a whole sweep folder: {error}") from error
+    if not isinstance(sweep, dict) or sweep.get("format") != FORMAT:
+        raise RunRefused(f"{folder / 'sweep.json'}: format must be {FORMAT}")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    needed = {"seed", "run", "status", *sweep["grid"]}
+    for row in rows:
+        if not needed <= row.keys() or None in row.values() or Path(row["run"]).name != row["run"]:
+            raise RunRefused(f"{folder / 'points.csv'}: a damaged row, got {row}")
+    return sweep, rows
+
+
+def read_value(text: str) -> Value:
+    """Read a grid value as points.csv writes it.
+
+    >>> read_value("0.5"), read_value("inf"), read_value("krum")
+    (0.5, inf, 'krum')
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def read_run(folder: Path, messages: bool = False) -> Recorded:
+    """Read one run folder.
+
+    Raises:
+        RunError: no run is here, or it is damaged.
+    """
+    run = Run.open(folder)
+    if not messages:
+        return Recorded(folder, run.manifest, run.metrics, [])
+    return Recorded(folder, run.manifest, run.metrics, run.messages, run.heads)
+
+
+def _open_run(folder: Path) -> Study:
+    run = read_run(folder, messages=True)
+    manifest = run.manifest
+    if not run.metrics:
+        raise RunRefused(f"{folder}: no round is recorded yet; let the run go on first")
+    return Study(folder, "run", str(manifest["name"]), str(manifest["score"]), (Member(run),))
+
+
+def _open_sweep(folder: Path) -> Study:
+    sweep, rows = read_points(folder)
+    keys = tuple(sweep["grid"])
+    words = {key: block_words(key, list(dict.fromkeys(row[key] for row in rows))) for key in keys}
+    members, unfinished = [], []
+    for row in rows:
+        if row["status"] in DONE:
+            values = tuple(words[key].get(row[key], read_value(row[key])) for key in keys)
+            members.append(Member(read_run(folder / "runs" / row["run"]), values))
+        else:
+            unfinished.append(row)
+    if not members:
+        raise RunRefused(f"{folder}: no point has finished yet; let the sweep go on first")
+    score = sweep["y"] or members[0].run.manifest["score"]
+    x = sweep["x"] or (keys[0] if keys else None)
+    return Study(
+        folder,
+        "sweep",
+        sweep["name"],
+        score,
+        tuple(members),
+        keys,
+        x,
+        sweep.get("target"),
+        frozenset(key for key in keys if words[key]),
+        tuple(unfinished),
+    )

@@ -1,0 +1,241 @@
+"""Tables of a study as CSV, Markdown and LaTeX: means with 95 % intervals over seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from functools import partial
+
+from fedchain.reports.comparison import compare
+from fedchain.reports.effort import forks_varied, over, releases_per_block, stale_blocks, until
+from fedchain.reports.study import Recorded, Study, final, metric_names, number, over_seeds
+from fedchain.reports.words import baseline_words, key_words, metric_words, value_words
+from fedchain.statistics import Interval, interval
+
+KINDS = ("csv", "md", "tex")
+"""The kinds of file that a table can be written as."""
+Cell = str | int | float | Interval | None
+"""One entry; None where there is nothing to say."""
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "ε": r"$\varepsilon$",
+    "δ": r"$\delta$",
+    "∞": r"$\infty$",
+    "±": r"$\pm$",
+    "–": "--",
+}
+"""What LaTeX would read as something else than itself."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns."""
+
+    name: str
+    """File name without its ending."""
+    caption: str
+    """What the numbers are."""
+    columns: tuple[tuple[str, str], ...]
+    """Key (for CSV) and words (for people) of each column."""
+    rows: tuple[tuple[Cell, ...], ...]
+    """One cell a column."""
+
+
+def tabulate(study: Study) -> list[Table]:
+    """Return every table that the study has data for, the most important first."""
+    if study.kind == "sweep":
+        return [*(_against_law(study) or [_points(study)]), *_effort(study)]
+    return [_metrics(study.first), *_holders(study.first)]
+
+
+def write_table(table: Table, kind: str) -> str:
+    """Return the table as text of one kind: ``csv``, ``md`` or ``tex``."""
+    return {"csv": _csv, "md": _markdown, "tex": _latex}[kind](table)
+
+
+def show(cell: Cell) -> str:
+    """Return a cell as people read it.
+
+    >>> show(Interval(0.9, 0.0123, 5)), show(Interval(0.9, math.inf, 1)), show(None)
+    ('0.900 ± 0.012', '0.900', '–')
+    """
+    if cell is None:
+        return "–"
+    if isinstance(cell, Interval):
+        spread = f" ± {_decimals(cell.half)}" if math.isfinite(cell.half) else ""
+        return _decimals(cell.mean) + spread
+    return _decimals(cell) if isinstance(cell, float) else str(cell)
+
+
+def _points(study: Study) -> Table:
+    metrics = metric_names(study.first)
+    keys = [(key, key_words(key)) for key in study.keys]
+    rows = []
+    for values, runs in study.groups().items():
+        spent = _spent(runs)
+        measured = [over_seeds(runs, metric) for metric in metrics]
+        rows.append((*map(value_words, values), len(runs), *measured, spent))
+    caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
+    return Table(
+        "points",
+        caption,
+        (*keys, ("n", "n"), *((m, metric_words(m)) for m in metrics), ("epsilon", "ε spent")),
+        tuple(rows),
+    )
+
+
+def _against_law(study: Study) -> list[Table]:
+    found = compare(study)
+    if found is None:
+        return []
+    law, points = found
+    rows = tuple(
+        (
+            law.fixed.format(p.fixed),
+            round(p.x) if law.counts else p.x,
+            p.measured.count,
+            p.measured,
+            p.formula,
+        )
+        for p in points
+    )
+    columns = (("curve", "curve"), ("x", law.x), ("n", "n"), ("measured", law.y), ("law", "law"))
+    return [Table(law.name, "Measured, with its 95 % interval, beside the law", columns, rows)]
+
+
+def _effort(study: Study) -> list[Table]:
+    if not forks_varied(study):
+        return []
+    columns = [*((key, key_words(key)) for key in study.keys), ("n", "n")]
+    columns += [("stale_share", "stale share"), ("releases", "releases per holder and block")]
+    asked = [partial(over, measure=stale_blocks), partial(over, measure=releases_per_block)]
+    if study.target is not None:
+        words = f"{metric_words(study.score)} {study.target:g}"
+        columns += [("time_s", f"seconds until {words}"), ("epsilon", f"ε until {words}")]
+        asked += [partial(until, study, "time_s"), partial(until, study, "epsilon")]
+    rows = tuple(
+        (*map(value_words, values), len(runs), *(measured(runs) for measured in asked))
+        for values, runs in study.groups().items()
+    )
+    return [Table("effort", "What forks cost: mean and 95 % interval", tuple(columns), rows)]
+
+
+def _spent(runs: list[Recorded]) -> Interval | None:
+    totals = [number(run.manifest.get("epsilon") or {}, "total") for run in runs]
+    known = [total for total in totals if total is not None]
+    return interval(known) if known else None
+
+
+def _metrics(run: Recorded) -> Table:
+    baselines = run.manifest.get("baselines", {})
+    columns = [("metric", "metric"), ("value", "this run")]
+    columns += [(name, baseline_words(name)) for name in baselines]
+    rows = tuple(
+        (metric_words(metric), final(run, metric), *(number(b, metric) for b in baselines.values()))
+        for metric in metric_names(run)
+    )
+    caption = "On held-out data after the last round, beside what needs no data holder"
+    return Table("metrics", caption, tuple(columns), rows)
+
+
+def _holders(run: Recorded) -> list[Table]:
+    if not run.messages:
+        return []
+    rows: list[tuple[Cell, ...]] = []
+    for holder in sorted({int(row["holder"]) for row in run.messages}):
+        own = [row for row in run.messages if int(row["holder"]) == holder]
+        used = sum(bool(row["used"]) for row in own)
+        late = sum(bool(row["late"]) for row in own)
+        attacks = ", ".join(sorted({str(row["attack"]) for row in own if row["attack"]}))
+        spent = [e for row in own if (e := number(row, "epsilon")) is not None]
+        epsilon = max(spent) if spent else None
+        rows.append(
+            (holder, len(own), used, len(own) - used - late, late, epsilon, attacks or None)
+        )
+    names = ("holder", "releases", "used", "rejected", "late", "epsilon", "attack")
+    columns = tuple((name, "ε spent" if name == "epsilon" else name) for name in names)
+    caption = "What became of each holder's releases; a late one is in no block of the main chain"
+    return [Table("holders", caption, columns, tuple(rows))]
+
+
+def _csv(table: Table) -> str:
+    spread = [any(isinstance(row[i], Interval) for row in table.rows) for i in _places(table)]
+    header = [
+        name
+        for (key, _), wide in zip(table.columns, spread, strict=True)
+        for name in ((f"{key}_mean", f"{key}_low", f"{key}_high") if wide else (key,))
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in table.rows:
+        cells = zip(row, spread, strict=True)
+        writer.writerow([part for cell, wide in cells for part in _csv_cells(cell, wide)])
+    return text.getvalue()
+
+
+def _places(table: Table) -> range:
+    return range(len(table.columns))
+
+
+def _csv_cells(cell: Cell, wide: bool) -> list[str]:
+    if isinstance(cell, Interval):
+        ends = [cell.low, cell.high] if math.isfinite(cell.half) else []
+        written = [repr(value) for value in (cell.mean, *ends)]
+        return written + [""] * (3 - len(written))
+    if wide:
+        return ["", "", ""]
+    return ["inf" if cell == "∞" else "" if cell is None else str(cell)]
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(c.replace("\\", "\\\\").replace("|", "\\|") for c in cells) + " |"
+
+    lines = [line([words for _, words in table.columns]), line(["---"] * len(table.columns))]
+    lines += [line([show(cell) for cell in row]) for row in table.rows]
+    return "\n".join([*lines, "", f"{table.caption}.", ""])
+
+
+def _latex(table: Table) -> str:
+    def line(cells: list[str]) -> str:
+        return "    " + " & ".join(map(escape_latex, cells)) + r" \\"
+
+    body = [line([show(cell) for cell in row]) for row in table.rows]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{escape_latex(table.caption)}.}}",
+            rf"  \begin{{tabular}}{{{'l' * len(table.columns)}}}",
+            r"    \hline",
+            line([words for _, words in table.columns]),
+            r"    \hline",
+            *body,
+            r"    \hline",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def escape_latex(text: str) -> str:
+    r"""Return text that LaTeX prints as it is, without any package.
+
+    >>> print(escape_latex("a_b & 5 % ± ∞"))
+    a\_b \& 5 \% $\pm$ $\infty$
+    """
+    return "".join(LATEX.get(sign, sign) for sign in text)
+
+
+def _decimals(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"

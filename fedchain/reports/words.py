@@ -1,0 +1,104 @@
+"""What the keys and metrics of a study are called where people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Set
+
+from fedchain.learning.task import PUBLIC_ONLY
+from fedchain.reports.study import EPSILON, Study, Value, Values
+
+METRICS = {"iou": "IoU", "f1": "F1"}
+"""Metrics whose name is not simply its key with spaces."""
+UNITS = ("s", "ms")
+"""Units that keys end with."""
+
+
+def metric_words(metric: str) -> str:
+    """Return a metric's name for an axis.
+
+    >>> metric_words("iou"), metric_words("outlier_recall")
+    ('IoU', 'outlier recall')
+    """
+    return METRICS.get(metric, metric.replace("_", " "))
+
+
+def baseline_words(baseline: str) -> str:
+    """Return what a baseline is, for a legend or a column.
+
+    >>> baseline_words("majority"), baseline_words("public_only")
+    ('majority (no learning)', 'public records alone')
+    """
+    if baseline == PUBLIC_ONLY:
+        return "public records alone"
+    return f"{metric_words(baseline)} (no learning)"
+
+
+def key_words(key: str) -> str:
+    """Return a grid key's name: ε for the budget, the last step for the others, with its unit.
+
+    >>> key_words("privacy.epsilon"), key_words("aggregation.keep")
+    ('ε', 'keep')
+    >>> key_words("ledger.work.interval_s"), key_words("network.latency_ms.value")
+    ('interval (s)', 'latency (ms)')
+    """
+    if key == EPSILON:
+        return "ε"
+    family, _, last = key.rpartition(".")
+    name = family.rpartition(".")[2] if last in ("kind", "value") else last
+    for unit in UNITS:
+        if name.endswith(f"_{unit}"):
+            name = f"{name.removesuffix(unit)}({unit})"
+    return name.replace("_", " ")
+
+
+def value_words(value: Value) -> str:
+    """Return a grid value without needless digits.
+
+    >>> value_words(8.0), value_words(0.5), value_words(math.inf), value_words("null")
+    ('8', '0.5', '∞', 'none')
+    """
+    if isinstance(value, str):
+        return "none" if value == "null" else value
+    return "∞" if math.isinf(value) else f"{value:g}"
+
+
+def group_words(keys: tuple[str, ...], values: Values, blocks: Set[str] = frozenset()) -> str:
+    """Return what sets a group of runs apart.
+
+    Args:
+        keys: grid keys, dotted.
+        values: the group's value for each.
+        blocks: keys whose values speak for themselves: words for whole blocks.
+
+    >>> group_words(("privacy.epsilon", "aggregation.keep"), (8.0, 14.0))
+    'ε = 8, keep = 14'
+    >>> group_words(("nodes.groups", "privacy.kind"), ("no groups", "knorm"), {"nodes.groups"})
+    'no groups, knorm'
+    """
+    pairs = dict(zip(keys, values, strict=True))
+    off = any(_is_private_off(key, value) for key, value in pairs.items())
+    named = [
+        _pair_words(key, value, key in blocks)
+        for key, value in pairs.items()
+        if not _is_private_off(key, value)
+    ]
+    return ", ".join((["no privacy"] if off else []) + named)
+
+
+def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str:
+    """Return the label of a privacy axis, with delta where the run gives it."""
+    delta = (study.first.manifest.get("epsilon") or {}).get("delta")
+    if not isinstance(delta, float) or not 0 < delta < 1:
+        return epsilon
+    mantissa, _, exponent = f"{delta:e}".partition("e")
+    return f"{epsilon} (δ = {float(mantissa):g}e{int(exponent)})"
+
+
+def _pair_words(key: str, value: Value, block: bool) -> str:
+    alone = block or key.endswith(".kind")
+    return value_words(value) if alone else f"{key_words(key)} = {value_words(value)}"
+
+
+def _is_private_off(key: str, value: Value) -> bool:
+    return key == EPSILON and isinstance(value, float) and math.isinf(value)

@@ -1,0 +1,64 @@
+"""A chain on its way from one machine to another: a run's ledger as one file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fedchain.errors import RunRefused, cannot
+from fedchain.ledger.storage.store import Store
+from fedchain.ledger.tools.chain_file import exported, replayed
+from fedchain.ledger.tools.verification import Verification
+from fedchain.results.folder import write_whole
+from fedchain.results.run import LEDGER
+from fedchain.system import move_folder, place_beside
+from fedchain.transition import steps_of
+
+Progress = Callable[[int, int], None]
+"""Called with (blocks done, blocks in all)."""
+
+
+def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:
+    """Write the chain of a run, or an imported one, as one file; whole or not at all.
+
+    Returns:
+        The number of blocks above genesis.
+
+    Raises:
+        RunError: there is no ledger, or the file cannot be written.
+        LedgerError: the ledger is damaged.
+    """
+    with Store.open(run / LEDGER, writable=False) as store:
+        write_whole(file, exported(store, progress))
+        return len(store)
+
+
+def imported_from(
+    file: Path,
+    folder: Path,
+    trust_user_parts: bool = False,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check a chain's file, and make a folder with its ledger if everything is right.
+
+    Args:
+        file: written by ``exported_to``.
+        folder: that must not be there; after a failure it is not there either.
+        trust_user_parts: whether the chain may name code of the user's own to be run.
+        progress: called with (blocks done, blocks in all).
+
+    Raises:
+        RunError: the file cannot be read; the folder is there already, or cannot be written.
+    """
+    if folder.exists():
+        raise RunRefused(f"{folder}: is there already; give a new folder")
+    try:
+        with place_beside(folder) as place:
+            draft = place / folder.name
+            draft.mkdir()
+            found = replayed(file, draft / LEDGER, steps_of(trust_user_parts), progress)
+            if found.ok:
+                move_folder(draft, folder)
+    except OSError as error:
+        raise cannot(folder, "be made", error) from error
+    return found

@@ -1,0 +1,253 @@
+"""What a run states about itself: its manifest, its privacy, its pictures."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import math
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.learning.evaluation import plain_numbers
+from fedchain.names import legible
+from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected, warnings_for
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.results import EVENTS, told_rounds
+from fedchain.scenario import Groups, Scenario, digest, plain
+from fedchain.simulation.recorder import finite
+from fedchain.simulation.setup import World
+from fedchain.system import peak_memory
+from fedchain.timing import STAGES
+from fedchain.version import __version__
+
+PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
+"""Packages whose versions a manifest names beside fedchain's: what the results depend on."""
+
+LISTED = 1000
+"""Holders up to which a statement has an entry for each."""
+
+
+def begun(world: World) -> dict[str, Any]:
+    """Return the manifest of a run that has not done anything yet."""
+    scenario = world.scenario
+    manifest = {
+        "status": "running",
+        "name": scenario.name,
+        "description": scenario.description,
+        "seed": scenario.seed,
+        "digest": digest(scenario),
+        "scenario": plain(scenario),
+        "versions": {
+            "fedchain": __version__,
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
+        "platform": f"{platform.platform()} Python {platform.python_version()}",
+        "started": _now(),
+        "ended": None,
+        "rounds": scenario.rounds,
+        "height": 0,
+        "head": None,
+        "stale_blocks": 0,
+        "reorganisations": 0,
+        "chain": {},
+        "traffic": {},
+        "silenced": 0,
+        "refused": 0,
+        "evidence": 0,
+        "fooled": 0,
+        "misconduct": [],
+        "score": world.task.score,
+        "record": world.task.record,
+        "note": world.task.note,
+        "baselines": {name: plain_numbers(m) for name, m in world.task.baselines.items()},
+        "epsilon": epsilon_spent(world, {}),
+        "seconds": dict.fromkeys(("total", *STAGES), 0.0),
+        "peak_rss_mb": 0.0,
+    }
+    return {name: in_json(value) for name, value in manifest.items()}
+
+
+def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float) -> dict[str, Any]:
+    """Return the manifest of a run that has stopped, for good or not.
+
+    Args:
+        folder: of the run; its events say how far it came.
+        manifest: as it was before this stretch of the run.
+        status: why it stopped.
+        elapsed: seconds of wall time of this stretch.
+    """
+    stages, last = dict.fromkeys(STAGES, 0.0), None
+    for last in told_rounds(folder / EVENTS):  # the last one that was told is the head
+        stages = {stage: spent + last["seconds"][stage] for stage, spent in stages.items()}
+    epsilon = dict(manifest["epsilon"])
+    if last and last["releases"] > epsilon["worst_holder_releases"]:
+        epsilon |= {"total": last["epsilon"], "worst_holder_releases": last["releases"]}
+    seconds = {stage: round(spent, 3) for stage, spent in stages.items()}
+    return {
+        **manifest,
+        "status": status,
+        "ended": _now(),
+        "height": last["height"] if last else 0,
+        "head": last["block"] if last else None,
+        "epsilon": epsilon,
+        "seconds": {"total": round(manifest["seconds"]["total"] + elapsed, 3), **seconds},
+        "peak_rss_mb": max(manifest["peak_rss_mb"], round(peak_memory() / 1e6, 1)),
+    }
+
+
+def epsilon_spent(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
+    """Return what the holder with the most releases has spent.
+
+    Releases outlive the rounds: a holder that hears of the last block late may answer one more
+    parent after the last round is recorded, and that answer counts too.
+
+    Args:
+        world: the parts.
+        releases: releases so far of every holder that has made any, forks included.
+    """
+    mechanism, worst = world.mechanism, max(releases.values(), default=0)
+    promised = math.isfinite(mechanism.epsilon_per_release)
+    return {
+        "per_release": finite(mechanism.epsilon_per_release),
+        "total": finite(mechanism.epsilon_after(worst)) if promised else None,
+        "delta": mechanism.terms.delta,
+        "worst_holder_releases": worst,
+    }
+
+
+def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
+    """Return what ``privacy.json`` says.
+
+    Args:
+        world: the parts.
+        releases: releases over the whole run of every holder that has made any, forks included.
+    """
+    if not world.task.learns:
+        return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
+    mechanism, nodes = world.mechanism, world.scenario.nodes
+    terms = mechanism.terms
+    by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
+    made = np.repeat(by_speaker, len(nodes.members_of(0)))  # a group's are those of each member
+    worst, words = int(made.max()), guarantee_of(world.scenario, mechanism, world.task.record)
+    counts = np.array([records.count for records in world.task.holders])
+    return {
+        "guarantee": words(worst),
+        "warnings": [
+            *warnings_for(mechanism, counts.tolist()),
+            *unprotected(world.task.public, world.task.record),
+        ],
+        "tuning": tuning_of(world.scenario),
+        "public_records": world.task.public,
+        "figures": figures(mechanism, worst),
+        "mechanism": mechanism.name,
+        "sampling_rate": terms.sampling_rate,
+        "unit": terms.unit,
+        "record": world.task.record,
+        "records": _each(counts),
+        "noise_multiplier": mechanism.noise_multiplier,
+        "clip": finite(terms.clip),
+        "clip_automatic": terms.automatic,
+        "clip_quantile": terms.clip_quantile,
+        "delta": terms.delta,
+        "groups": in_groups(nodes.groups),
+        "epsilon_per_release": finite(mechanism.epsilon_per_release),
+        "epsilon_total": finite(mechanism.epsilon_after(worst)),
+        "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
+        "releases": _each(made),
+        "holders_by_releases": dict(Counter(sorted(made.tolist()))),
+        "releases_allowed": terms.releases,
+        "on_exhausted": world.scenario.nodes.on_exhausted,
+        "worst_holder": int(made.argmax()),
+    }
+
+
+def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Callable[[int], str]:
+    """Return what a number of releases promises, in words.
+
+    Args:
+        scenario: says who speaks, alone or in groups.
+        mechanism: the noise, solved.
+        record: what one record is, in a word.
+    """
+    nodes, groups = scenario.nodes, scenario.nodes.groups
+    sharing = None
+    if groups is not None:
+        sharing = Sharing(groups.size, groups.honest_members, groups.dropouts)
+    sampled = nodes.asked < nodes.speakers
+    return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, sharing=sharing)
+
+
+def tuning_of(scenario: Scenario) -> str:
+    """Return what was chosen by looking at private records: the guarantee does not count it."""
+    return scenario.tuning or "none was declared"
+
+
+def in_groups(groups: Groups | None) -> dict[str, int] | None:
+    """Return the numbers behind a shared guarantee; None where holders speak for themselves."""
+    return (
+        groups
+        if groups is None
+        else {
+            "size": groups.size,
+            "honest": groups.honest_members,
+            "dropouts": groups.dropouts,
+            "threshold": groups.threshold,
+            "counted_on": groups.counted_on,
+        }
+    )
+
+
+def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
+    """Return a count a holder, or the range where holders are very many."""
+    if len(counts) <= LISTED:
+        return [int(count) for count in counts]
+    return {
+        "min": int(counts.min()),
+        "median": float(np.median(counts)),
+        "max": int(counts.max()),
+    }
+
+
+def sample_pictures(world: World, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield held-out examples before and after the model, as PNG bytes by name."""
+    count = world.scenario.evaluate.samples
+    if world.task.pictures is None or count == 0:
+        return
+    from matplotlib import image  # takes longer than a small run
+
+    for name, picture in world.task.pictures(outputs, count).items():
+        file = io.BytesIO()
+        image.imsave(file, picture, format="png")
+        yield name, file.getvalue()
+
+
+def in_json(value: Any) -> Any:
+    """Return a value that JSON can say: an infinite number becomes a word, a byte an escape.
+
+    >>> in_json({"epsilon": float("inf"), "grid": (1, 2)})
+    {'epsilon': 'inf', 'grid': [1, 2]}
+    """
+    if isinstance(value, Mapping):
+        return {legible(str(key)): in_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_json(inner) for inner in value]
+    if isinstance(value, str):
+        return legible(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Return a statement as indented JSON."""
+    return json.dumps(in_json(value), indent=2, allow_nan=False) + "\n"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

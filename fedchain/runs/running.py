@@ -1,0 +1,336 @@
+"""Running a scenario: the folder, the rounds, what is left behind, and going on afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from fedchain.arrays import Vector
+from fedchain.engines import Source, at_work, chosen
+from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
+from fedchain.interruption import stop_if_asked
+from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
+from fedchain.learning.task import Array
+from fedchain.ledger.chain.rules import chain_id_of
+from fedchain.ledger.storage.store import Store
+from fedchain.machine import start_up_passed_over
+from fedchain.names import command
+from fedchain.nodes.compute.hashing import hashing_words
+from fedchain.nodes.holders.data_holder import BUDGET_SPENT
+from fedchain.privacy.cross_check import cross_checked
+from fedchain.registry import Part
+from fedchain.results import (
+    EVENTS,
+    LEDGER,
+    OVER,
+    EventLog,
+    Run,
+    RunFolder,
+    logging_to,
+    write_whole,
+)
+from fedchain.runs.callbacks import NOBODY, Audience
+from fedchain.runs.manifest import (
+    as_json,
+    begun,
+    ended,
+    epsilon_spent,
+    privacy_statement,
+    sample_pictures,
+)
+from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
+from fedchain.simulation.release_service import Ask
+from fedchain.simulation.setup import (
+    World,
+    check_hashing,
+    deepest_fork,
+    expected_hashing_s,
+    keeping_of,
+    world_of,
+)
+from fedchain.simulation.simulation import Simulation
+from fedchain.system import move_folder, place_beside
+from fedchain.timing import Stopwatch
+from fedchain.transition import model_of
+
+log = logging.getLogger("fedchain")
+PRUNED_TOGETHER = 16
+"""Heights whose directions go from the disk at a time."""
+
+
+def run(
+    scenario: Scenario,
+    out: str | Path = "runs",
+    *,
+    engine: str | None = None,
+    workers: int | None = None,
+    force: bool = False,
+    source: str | None = None,
+    audience: Audience = NOBODY,
+) -> Run:
+    """Run a scenario into a folder of its own.
+
+    The folder's name says what the run is; a run that is finished already is opened and not
+    repeated.
+
+    Args:
+        scenario: checked.
+        out: folder of all runs.
+        engine: where the holders compute: threads, processes or ray; None: what the scenario
+            says. The results do not depend on it.
+        workers: of the engine; None: what the scenario says, or one a core.
+        force: throw away what an earlier run of the same name left.
+        source: text of the scenario file, kept as ``scenario.yaml``.
+        audience: told of every round.
+
+    Returns:
+        The run, finished, or stopped where its privacy budgets ended.
+
+    Raises:
+        DataError: the task's data cannot be read; nothing is left behind.
+        RunError: the folder is in use, belongs to an unfinished run, or cannot be written.
+
+    >>> import fedchain
+    >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
+    """
+    path = Path(out) / run_name(scenario)
+    if path.exists() and not force:
+        found = Run.open(path)
+        if found.manifest["status"] in OVER:
+            return found
+        raise RunRefused(
+            f"{path}: is not finished; go on with: {command('resume', path)}, "
+            "or begin anew with --force"
+        )
+    started, asked = time.perf_counter(), chosen(scenario, engine, workers)
+    world = _world(scenario)
+    check_hashing(world)
+    try:
+        cross_checked(world.mechanism)
+    except ArithmeticError as error:  # an accountant cannot hold the figure: far too much noise
+        text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
+        raise ScenarioError([], text) from error
+    _make_folder(path, world, source, force)
+    return _go_on(path, world, asked, audience, started)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    engine: str | None = None,
+    workers: int | None = None,
+    audience: Audience = NOBODY,
+) -> Run:
+    """Go on with a run that was interrupted, to the head it would have had without.
+
+    The same events happen again; releases and blocks that the ledger has are taken from it.
+
+    Args:
+        folder: a run folder.
+        engine: where the holders compute; None: what the scenario says.
+        workers: of the engine; None: what the scenario says, or one a core.
+        audience: told of every round, also of those that are only repeated.
+
+    Returns:
+        The run, finished.
+
+    Raises:
+        RunError: no run is here, another process has it, or this machine computes another
+            genesis than the one that the run began with.
+    """
+    path = Path(folder)
+    found = Run.open(path)
+    if found.manifest["status"] in OVER:
+        return found
+    started, scenario = time.perf_counter(), found.scenario
+    if digest(scenario) != found.manifest["digest"]:
+        raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
+    asked = chosen(scenario, engine, workers)
+    return _go_on(path, _world(scenario), asked, audience, started)
+
+
+def _world(scenario: Scenario) -> World:
+    try:
+        return world_of(scenario)
+    except (
+        ValueError,
+        ArithmeticError,
+    ) as error:  # what only a part itself can judge of its parameters
+        raise ScenarioError([], str(error)) from error
+
+
+def _make_folder(path: Path, world: World, source: str | None, force: bool) -> None:
+    """Make the folder beside its place and move it there whole."""
+    resolved = resolved_yaml(world.scenario)
+    with contextlib.ExitStack() as stack:
+        try:
+            place = stack.enter_context(place_beside(path))
+        except OSError as error:
+            raise cannot(path.parent, "be written", error) from error
+        draft = place / path.name
+        write_whole(draft / "scenario.yaml", source or resolved)
+        write_whole(draft / "resolved.yaml", resolved)
+        RunFolder(draft).write_manifest(begun(world))
+        Store.create(
+            draft / LEDGER, world.rules, world.genesis, world.state, keeping_of(world.scenario)
+        ).close()
+        try:
+            if force and path.exists():
+                RunFolder(path).throw_away(place / "earlier")
+            move_folder(draft, path)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                raise RunRefused(f"{path}: another process has just begun it") from error
+            raise cannot(path, "be made", error) from error
+
+
+def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: float) -> Run:
+    folder = RunFolder(path)
+    folder.lock()
+    try:
+        manifest, status = folder.manifest, "failed"
+        folder.write_manifest({**manifest, "status": "running"})
+        try:
+            status, figures = _to_the_end(folder, world, engine, audience, started)
+            manifest |= figures
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        except Unusable as error:  # it could be written when the run began
+            raise RunError(str(error)) from error
+        finally:
+            elapsed = time.perf_counter() - started
+            # On a full disk the first error is the one to tell.
+            untold = () if status in OVER else (RunError,)
+            with contextlib.suppress(*untold):
+                folder.write_manifest(ended(path, manifest, status, elapsed))
+    finally:
+        folder.unlock()
+    return Run.open(path)
+
+
+def _to_the_end(
+    folder: RunFolder, world: World, engine: Part, audience: Audience, started: float
+) -> tuple[str, dict[str, Any]]:
+    """Run until nothing is left to happen; return the status and what only the end can tell."""
+    path = folder.path
+    with (
+        logging_to(path / "run.log"),
+        Store.open(path / LEDGER) as store,
+        contextlib.closing(EventLog(path / EVENTS)) as events,
+        _asking(engine, world) as ask,
+        contextlib.closing(Evaluations(world.task)) as evaluations,
+        start_up_passed_over(),
+        contextlib.closing(_begun(path, world, store, events, ask, evaluations)) as simulation,
+    ):
+        keys = world.scenario.nodes.asked * world.scenario.rounds  # what takes long at the start
+        log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
+        log.info("hashing: %s", hashing_words(expected_hashing_s(world.scenario)))
+        _play(path, world, store, events, simulation, audience)
+        chain = simulation.chain
+        # Of two last blocks of equal work the store has the first made, the chain the smaller hash.
+        store.set_head(chain.head)
+        store.keep_state(chain.head, simulation.state(chain.head))
+        store.prune(chain.height, 0)
+        releases = simulation.releases
+        write_whole(path / "privacy.json", as_json(privacy_statement(world, releases)))
+        if world.task.learns:
+            model = model_of(simulation.state(chain.head))
+            _draw_samples(path, world, evaluations.outputs(model))
+        folder.write_tables()
+        return _status(simulation, world), {
+            "stale_blocks": chain.stale,
+            "reorganisations": chain.reorganisations,
+            "chain": simulation.tally,
+            "traffic": simulation.traffic,
+            "epsilon": epsilon_spent(world, releases),
+            "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
+            "fooled": simulation.fooled,
+            **simulation.incidents.figures(),
+        }
+
+
+def _asking(engine: Part, world: World) -> contextlib.AbstractContextManager[Ask]:
+    """Start the engine; where nothing is learned nobody is ever asked."""
+    if not world.task.learns:
+        return contextlib.nullcontext(lambda *_: iter(()))
+    return at_work(engine, Source(world.scenario, world.mechanism, world.task))
+
+
+def _begun(
+    path: Path, world: World, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
+) -> Simulation:
+    """Put the nodes of a run at genesis; rounds that are written down are not measured again."""
+    _same_genesis(path, store, world)
+
+    def measure(block: bytes, weights: Vector) -> Future[Measured]:
+        if not world.task.learns:
+            return UNMEASURED
+        known = events.metrics_of(block.hex())
+        return already(Measured(known)) if known else evaluations.begin(weights)
+
+    return Simulation(world, store, ask, measure, Stopwatch())
+
+
+def _play(
+    path: Path,
+    world: World,
+    store: Store,
+    events: EventLog,
+    simulation: Simulation,
+    audience: Audience,
+) -> None:
+    """Play the events from genesis on, and write down every round as it ends."""
+    deepest = deepest_fork(world.scenario)
+    log.info("%d blocks are on disk, %d events", len(store), events.recorded)
+    audience.begins(path, world)
+    for record, messages in simulation.rounds():
+        for event, incident in simulation.incidents.new():
+            events.write(event, incident)
+        for head in simulation.heads.new():
+            events.write("head", head)
+        for message in messages:
+            events.write("message", message)
+        events.write("round", record)
+        events.flush()
+        if record.metrics:  # a chain on which nothing is learned has too many rounds to tell of
+            log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
+        audience.hears(record, messages)
+        stop_if_asked()
+        store.prune(record.height, deepest, PRUNED_TOGETHER)
+    for message in simulation.stragglers():
+        events.write("message", message)
+    for event, incident in simulation.incidents.new():
+        events.write(event, incident)
+    for head in simulation.heads.new():
+        events.write("head", head)
+    events.flush()
+    events.sync()  # a run that is said to be finished is never played again
+
+
+def _status(simulation: Simulation, world: World) -> str:
+    if simulation.chain.height >= world.rules.rounds:
+        log.info("finished at height %d", simulation.chain.height)
+        return "finished"
+    silent = set(simulation.silent.values())
+    log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
+    return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"
+
+
+def _same_genesis(path: Path, store: Store, world: World) -> None:
+    here, there = chain_id_of(world.genesis), chain_id_of(store.genesis)
+    if here != there:
+        raise RunRefused(
+            f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "
+            f"{there.hex()[:8]}; resume it with the versions that manifest.json names"
+        )
+
+
+def _draw_samples(path: Path, world: World, outputs: Array) -> None:
+    for name, picture in sample_pictures(world, outputs):
+        write_whole(path / "samples" / f"{name}.png", picture)

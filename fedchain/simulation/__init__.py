@@ -1,0 +1,1 @@
+"""Simulation: the nodes of one run act on events in simulated time, and rounds come out."""

@@ -1,0 +1,77 @@
+"""What honest compute nodes held against others, as the simulator writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.incident_log import Evidence, Refusal
+from fedchain.results import EvidenceRecord, RefusalRecord
+
+KEPT_RECORDS = 10_000
+"""Incidents that a run writes down, the first ones; each node counts all of its own."""
+
+Incident = tuple[str, RefusalRecord | EvidenceRecord]
+"""Name of the event, and the event."""
+
+
+class Incidents:
+    """Follows the notebooks of the honest compute nodes."""
+
+    def __init__(self, nodes: Sequence[ComputeNode]) -> None:
+        self._nodes = nodes
+        self._honest = [node for node in nodes if node.schedule.honest]
+        self._numbers: Mapping[bytes, int] = {node.address: node.node for node in nodes}
+        self._read = {node.node: (0, 0) for node in self._honest}
+        self._written = 0
+
+    def new(self) -> Iterator[Incident]:
+        """Yield what has come since the last call, node by node."""
+        for node in self._honest:
+            refusals, evidence = self._read[node.node]
+            found = node.findings
+            known = len(found.refusals), len(found.evidence)
+            if known == (refusals, evidence):
+                continue
+            self._read[node.node] = known
+            fresh: list[Incident] = [
+                *(("refusal", self._refusal(node.node, r)) for r in found.refusals[refusals:]),
+                *(("evidence", self._evidence(node.node, e)) for e in found.evidence[evidence:]),
+            ]
+            yield from fresh[: KEPT_RECORDS - self._written]
+            self._written = min(KEPT_RECORDS, self._written + len(fresh))
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a manifest says of them."""
+        pairs = {(e.first, e.second) for node in self._honest for e in node.findings.evidence}
+        return {
+            "refused": sum(node.findings.refused for node in self._honest),
+            "evidence": len({frozenset(pair) for pair in pairs}),
+            "misconduct": [
+                {"node": node.node, **deeds}
+                for node in self._nodes
+                for deeds in node.schedule.deeds()
+            ],
+        }
+
+    def _refusal(self, node: int, said: Refusal) -> RefusalRecord:
+        return RefusalRecord(
+            round=said.height,
+            node=node,
+            time_s=round(said.time_s, 6),
+            what=said.what,
+            id=said.id.hex(),
+            maker=self._numbers.get(said.maker),
+            reason=said.reason,
+        )
+
+    def _evidence(self, node: int, said: Evidence) -> EvidenceRecord:
+        return EvidenceRecord(
+            round=said.height,
+            node=node,
+            time_s=round(said.time_s, 6),
+            maker=self._numbers.get(said.maker),
+            first=said.first.hex(),
+            second=said.second.hex(),
+        )

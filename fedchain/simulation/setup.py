@@ -1,0 +1,196 @@
+"""Everything that a scenario fixes before the first event: the task, the noise, the genesis."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedchain.arrays import read_only
+from fedchain.errors import ScenarioError
+from fedchain.learning.task import Task, tasks
+from fedchain.learning.weights import flat_weights, layout
+from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.rules import Rules, genesis
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.work import Work, works
+from fedchain.ledger.storage.retention import Keeping
+from fedchain.network.graph import Graph
+from fedchain.network.topology import topologies
+from fedchain.nodes.compute.hashing import hashing_seconds
+from fedchain.nodes.holders.byzantine import Byzantine
+from fedchain.nodes.holders.cohort_sampler import Sampling
+from fedchain.nodes.holders.identity import Identities
+from fedchain.nodes.holders.light_client import KEPT_HEIGHTS
+from fedchain.privacy.mechanisms import Mechanism, mechanisms
+from fedchain.randomness import stream
+from fedchain.scenario import Scenario
+from fedchain.transition import canonical_json, check_quorum
+
+MAX_NORM = 1e9
+"""Largest s_k that a chain accepts."""
+MAX_AHEAD_MS = 7_200_000
+"""How far a block's time may run ahead of a node's clock: two hours, as Bitcoin has it."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The parts of one run, ready; all of it follows from the scenario."""
+
+    scenario: Scenario
+    """What was asked."""
+    task: Task
+    """Data, model, loss, metrics."""
+    mechanism: Mechanism
+    """The noise, solved for the whole run."""
+    sampling: Sampling
+    """Who is asked in which round."""
+    identities: Identities
+    """The keys of those who are asked."""
+    rules: Rules
+    """What genesis fixes."""
+    work: Work
+    """Proof of work and its difficulty."""
+    state: State
+    """The initial weights; no update remembers anything yet."""
+    genesis: Block
+    """The first block."""
+    graph: Graph
+    """Compute nodes, then the seats of data holders, and the links between them."""
+
+    @property
+    def compute(self) -> range:
+        """Numbers of the compute nodes."""
+        return range(self.scenario.nodes.miners)
+
+    @property
+    def seats(self) -> range:
+        """Numbers of the data holders' seats in the network; seat k is node ``compute + k``."""
+        first = self.scenario.nodes.miners
+        return range(first, first + self.scenario.nodes.asked)
+
+    @functools.cached_property
+    def byzantine(self) -> Byzantine:
+        """The holders that misbehave."""
+        return Byzantine(self.scenario)
+
+
+def world_of(scenario: Scenario) -> World:
+    """Build every part of a scenario.
+
+    Args:
+        scenario: checked.
+
+    Returns:
+        The parts; the same scenario gives the same genesis, bit for bit.
+
+    Raises:
+        DataError: the task's data cannot be read.
+        ValueError: parameters that only their part can judge.
+    """
+    seed, nodes, rounds = scenario.seed, scenario.nodes, scenario.rounds
+    task = tasks.build(scenario.task, nodes.holders, seed)
+    model = task.model()
+    state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
+    sampling = sampling_of(scenario)
+    mechanism = mechanism_of(scenario, len(state.weights))
+    identities = Identities(seed, sampling, nodes.identity == "registered")
+    work = works.build(scenario.ledger.work)
+    rules = Rules(
+        aggregation=canonical_json(scenario.aggregation),
+        update=canonical_json(scenario.update),
+        dimension=len(state.weights),
+        layout=layout(model),
+        dtype=scenario.ledger.weights,
+        holders=nodes.asked,
+        identity=nodes.identity,
+        identity_root=identities.root,
+        quorum=quorum_of(scenario),
+        rounds=rounds,
+        storage=scenario.ledger.storage,
+        max_norm=MAX_NORM,
+        work=work.kind,
+        bits=work.bits,
+        interval_ms=work.interval_ms,
+        retarget_window=work.retarget_window,
+        max_ahead_ms=MAX_AHEAD_MS,
+    )
+    check_quorum(rules)
+    everybody = nodes.miners + nodes.asked
+    generator = stream(seed, "network")
+    graph = topologies.build(scenario.network, nodes.miners, everybody, generator)
+    first = genesis(rules, state)
+    return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, graph)
+
+
+def expected_hashing_s(scenario: Scenario) -> float:
+    """Return about how much wall time the main chain of a scenario takes to hash on this machine.
+
+    Args:
+        scenario: checked; sampled work takes none.
+    """
+    work = works.build(scenario.ledger.work)
+    return hashing_seconds(work, scenario.rounds, scenario.nodes.miners)
+
+
+def check_hashing(world: World) -> None:
+    """See that a run is not expected to hash for longer than it may.
+
+    Raises:
+        ScenarioError: it is, on this machine.
+    """
+    most = world.work.most_hashing_s
+    if most is None or (expected := expected_hashing_s(world.scenario)) <= most:
+        return
+    words = f"{world.rules.rounds} blocks are expected to take {expected:.3g} s of hashing here"
+    text = f"{words}, got {most:g}; allow more, lower difficulty_bits, or take kind: sampled"
+    raise ScenarioError([], f"ledger.work.most_hashing_s: {text}")
+
+
+def deepest_fork(scenario: Scenario) -> int:
+    """Return how far below the head a branch may begin that honest nodes take up.
+
+    While the network hears itself forks are short. Of a partition both parts build branches: at
+    most about as many blocks as the interval allows, and chance a few more.
+    """
+    longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
+    interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
+    return KEPT_HEIGHTS + int(2.0 * longest / interval_s)
+
+
+def keeping_of(scenario: Scenario) -> Keeping:
+    """Return which states and directions the ledger keeps on disk."""
+    weights, messages = scenario.disk.keep_weights, scenario.disk.keep_messages
+    every = weights if isinstance(weights, int) else int(weights == "all")
+    return Keeping(every, 0 if messages == "all" else messages)
+
+
+def sampling_of(scenario: Scenario) -> Sampling:
+    """Return who is asked in which round."""
+    nodes = scenario.nodes
+    return Sampling(scenario.seed, nodes.speakers, nodes.asked, scenario.rounds)
+
+
+def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
+    """Solve the noise for the whole run: of each holder, or in the shares of a group.
+
+    Args:
+        scenario: checked.
+        dimension: of a gradient.
+
+    Raises:
+        ValueError: parameters that only the mechanism can judge.
+        PartError: a mechanism of the user's own fails, or cannot keep its terms.
+    """
+    part, groups = scenario.privacy, scenario.nodes.groups
+    shares = () if groups is None else (groups.counted_on,)
+    return mechanisms.build(part, sampling_of(scenario).most_releases, dimension, *shares)
+
+
+def quorum_of(scenario: Scenario) -> int:
+    """Return the fewest messages of a block: the quorum's share of those asked, rounded up."""
+    return min(
+        scenario.nodes.asked,
+        max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),
+    )

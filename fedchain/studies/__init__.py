@@ -1,1 +1,0 @@
-"""Many runs together: sweeps, figures, tables, reports."""

@@ -1,0 +1,182 @@
+"""Sweeps: many runs of one scenario, kept in one folder, begun again where they stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedchain.errors import RunError
+from fedchain.names import legible
+from fedchain.reports.report import report
+from fedchain.reports.study import DONE, FORMAT, final, metric_names, number, read_run
+from fedchain.results import RunFolder, write_whole
+from fedchain.results.tables import columns_of, csv_lines
+from fedchain.scenario import Scenario, resolved_yaml, run_name
+from fedchain.scenario.writing import yaml_text
+from fedchain.sweeps.execution import Execute, in_turn, side_by_side
+from fedchain.sweeps.points import Point, points_of, sweep_name
+
+Row = dict[str, Any]
+"""One row of points.csv."""
+Watch = Callable[[Point, Row, bool], None]
+"""Told of every point, its row, and whether it was run just now or found finished."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep left behind."""
+
+    folder: Path
+    """The sweep folder."""
+    rows: tuple[Row, ...]
+    """One row a point: values, seed, run, status, error, final metrics."""
+    report: tuple[Path, ...]
+    """Files of the report; none when no point finished."""
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """The points that gave no result."""
+        return tuple(row for row in self.rows if row["status"] not in DONE)
+
+
+def sweep(
+    scenario: Scenario,
+    out: str | Path = "sweeps",
+    *,
+    seeds: int | None = None,
+    workers: int = 1,
+    run: Execute | None = None,
+    watch: Watch | None = None,
+) -> Swept:
+    """Run every point of a scenario's grid, times seeds, and write the report.
+
+    What is finished is left as it is, what was interrupted goes on, and a point that fails is
+    recorded in points.csv while the others go on. The results do not depend on the workers.
+
+    Args:
+        scenario: a scenario with a ``sweep`` section.
+        out: folder in which the sweep's own folder lies.
+        seeds: takes the place of the section's number of seeds, 1 or more.
+        workers: points that run at the same time, 1 or more, each a process with one thread.
+        run: brings one point's run to its end; the simulation unless a test says otherwise.
+        watch: told of every point as it ends.
+
+    Raises:
+        ScenarioError: no ``sweep`` section, or a point that is no scenario.
+        RunError: the folder cannot be written, or another process is at it.
+        KeyboardInterrupt: Ctrl-C, after everything was saved.
+    """
+    if workers < 1:
+        raise ValueError(f"workers: must be at least 1, got {workers}")
+    points = points_of(scenario, seeds)
+    folder = Path(out) / sweep_name(scenario)
+    _begin(folder, scenario, points)
+    lock = RunFolder(folder)
+    lock.lock()
+    try:
+        rows = _run_all(folder, points, run or complete, workers, watch or _ignore)
+        done = any(row["status"] in DONE for row in rows)
+        files = report([folder]) if done else []
+    finally:
+        lock.unlock()
+    return Swept(folder, tuple(rows), tuple(files))
+
+
+def complete(scenario: Scenario, runs: Path, threads: int | None) -> object:
+    """Bring a scenario's run to its end: begin it, or go on where it stopped."""
+    from fedchain.runs.running import resume, run
+
+    path = runs / run_name(scenario)
+    if path.exists():
+        return resume(path, workers=threads)
+    return run(scenario, runs, workers=threads)
+
+
+def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
+    assert scenario.sweep is not None
+    described = {
+        "format": FORMAT,
+        "name": scenario.name,
+        "description": legible(scenario.description),
+        "grid": {key: [value_text(v) for v in vs] for key, vs in scenario.sweep.grid.items()},
+        "seeds": len({point.scenario.seed for point in points}),
+        "x": scenario.sweep.x,
+        "y": scenario.sweep.y,
+        "target": scenario.sweep.target,
+    }
+    write_whole(folder / "sweep.json", json.dumps(described, indent=2) + "\n")
+    write_whole(folder / "scenario.yaml", resolved_yaml(scenario))
+
+
+def _run_all(
+    folder: Path, points: tuple[Point, ...], run: Execute, workers: int, watch: Watch
+) -> list[Row]:
+    runs = folder / "runs"
+    rows = {point.run: _row(folder, point, "") for point in points}
+    todo = {p.run: p for p in points if rows[p.run]["status"] not in DONE}
+    for point in points:
+        if point.run not in todo:
+            watch(point, rows[point.run], False)
+    _write(folder, points, rows)
+    listed = tuple(todo.values())
+    beside = workers > 1 and len(listed) > 1
+    ended = side_by_side(listed, runs, run, workers) if beside else in_turn(listed, runs, run)
+    try:
+        with contextlib.closing(ended):  # whatever goes wrong, no worker is left behind
+            for point, error in ended:
+                rows[point.run] = _row(folder, point, error)
+                _write(folder, points, rows)
+                watch(point, rows[point.run], True)
+    except KeyboardInterrupt:
+        rows = {p.run: _row(folder, p, str(rows[p.run]["error"])) for p in points}
+        _write(folder, points, rows)
+        raise
+    return _listed(points, rows)
+
+
+def _row(folder: Path, point: Point, error: str) -> Row:
+    """Say what the point's run folder holds by now."""
+    place = {"seed": point.scenario.seed, "run": point.run}
+    path = folder / "runs" / point.run
+    try:
+        run = read_run(path) if (path / "manifest.json").is_file() else None
+    except RunError as damage:
+        return {**place, "status": "failed", "error": error or str(damage)}
+    status = str(run.manifest["status"]) if run is not None else "waiting"
+    status = "failed" if error else status
+    if run is None or status not in DONE:
+        return {**place, "status": status, "error": error}
+    values = {name: final(run, name) for name in metric_names(run)}
+    total = number(run.manifest.get("epsilon") or {}, "total")
+    spent = math.inf if total is None else total
+    return {**place, "status": status, "error": error, **values, "epsilon": spent}
+
+
+def _listed(points: tuple[Point, ...], rows: Mapping[str, Row]) -> list[Row]:
+    texts = [{key: value_text(v) for key, v in point.values.items()} for point in points]
+    return [{**own, **rows[p.run]} for p, own in zip(points, texts, strict=True)]
+
+
+def _write(folder: Path, points: tuple[Point, ...], rows: Mapping[str, Row]) -> None:
+    listed = _listed(points, rows)
+    write_whole(folder / "points.csv", csv_lines(columns_of(listed), listed))
+
+
+def value_text(value: object) -> str:
+    """Return a grid value as points.csv has it.
+
+    >>> value_text(math.inf), value_text(0.5), value_text("krum"), value_text({"kind": "krum"})
+    ('inf', '0.5', 'krum', '{kind: krum}')
+    """
+    if isinstance(value, float):
+        return repr(value)
+    return legible(value) if isinstance(value, str) else yaml_text(value)
+
+
+def _ignore(_point: Point, _row: Row, _fresh: bool) -> None:
+    """Watch nothing."""

@@ -1,0 +1,517 @@
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_world import EASY, World, make_world, mined, names, step
+
+from fedchain.errors import InvalidBlock, TooEarly
+from fedchain.ledger.chain.block import Block, block_hash, messages_root
+from fedchain.ledger.chain.chain import Chain
+from fedchain.ledger.chain.orphans import MOST_ORPHANS
+from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.work import compact_from_target, retarget, target_from_compact, work_of
+
+WORLD = make_world()
+LATE = 10**6
+
+
+def tree_of_blocks(world: World) -> list[Block]:
+    """A main chain of five with branches of every kind, in an order that connects."""
+    chain, blocks = world.chain(), []
+    trunk = world.grow(chain, 5)
+    for height, length in ((1, 3), (2, 3), (0, 2), (3, 1)):
+        parent = chain.path()[height]
+        for _ in range(length):
+            block = world.block(chain, parent, holders=[0, 1, 2], miner=b"%d" % height)
+            chain.add(block, LATE)
+            blocks.append(block)
+            parent = block_hash(block.header)
+    return trunk + blocks
+
+
+BLOCKS = tree_of_blocks(WORLD)
+
+
+def test_a_chain_begins_at_genesis():
+    chain = WORLD.chain()
+    assert chain.path() == [WORLD.chain_id]
+    assert (chain.height, chain.work, chain.stale, len(chain)) == (0, 0, 0, 1)
+    assert chain.state(chain.head) is WORLD.state
+    assert chain.block(chain.head) is WORLD.genesis
+
+
+def test_a_chain_grows_and_knows_what_it_has():
+    chain = WORLD.chain()
+    blocks = WORLD.grow(chain, 3)
+    assert chain.path() == [WORLD.chain_id, *names(blocks)]
+    assert chain.height == 3
+    assert chain.work == 3 * work_of(EASY)
+    assert chain.link(chain.path()[1]).work == work_of(EASY)
+    assert chain.link(chain.head).header is blocks[-1].header
+    assert chain.block(chain.head) is blocks[-1]
+    assert chain.add(blocks[1], LATE).kind == "known"
+    assert chain.height_of(b"nobody" * 6) is None
+    assert chain.height_of(chain.head) == 3
+    assert chain.head in chain
+    with pytest.raises(KeyError):
+        chain.block(bytes(32))
+    with pytest.raises(KeyError):
+        chain.state(bytes(32))
+
+
+def test_the_branch_with_more_work_wins_and_the_first_seen_of_equals_stays():
+    chain = WORLD.chain()
+    first = WORLD.block(chain, miner=b"a")
+    rival = WORLD.block(chain, miner=b"b")
+    assert chain.add(first, 2000).kind == "extended"
+    assert chain.add(rival, 3000).kind == "side"
+    assert (chain.head, chain.stale) == (block_hash(first.header), 1)
+    heavier = WORLD.block(chain, block_hash(rival.header))
+    added = chain.add(heavier, 4000)
+    assert added.kind == "reorganised"
+    assert added.lost == (block_hash(first.header),)
+    assert chain.path()[1:] == names([rival, heavier])
+    assert (chain.reorganisations, chain.stale) == (1, 1)
+    assert chain.on_path(chain.head)
+    assert not chain.on_path(block_hash(first.header))
+
+
+def test_of_two_seen_at_once_the_smaller_hash_is_the_head():
+    rivals = [WORLD.block(WORLD.chain(), miner=bytes([i])) for i in range(4)]
+    for order in (rivals, rivals[::-1]):
+        chain = WORLD.chain()
+        for block in order:
+            chain.add(block, 2000)
+        assert chain.head == min(names(rivals))
+
+
+def test_what_a_reorganisation_takes_off_is_told_from_the_top_down():
+    source, chain = WORLD.chain(), WORLD.chain()
+    short = WORLD.grow(source, 3)
+    parent, long = WORLD.chain_id, []
+    for _ in range(4):
+        long.append(WORLD.block(source, parent, holders=range(2)))
+        source.add(long[-1], LATE)
+        parent = block_hash(long[-1].header)
+    for later, block in enumerate((*short, *long[:3])):
+        chain.add(block, LATE + later)
+    added = chain.add(long[3], 2 * LATE)
+    assert added.kind == "reorganised"
+    assert added.lost == tuple(names(short)[::-1])
+
+
+def test_the_deepest_reorganisation_stays_the_deepest():
+    source, chain = WORLD.chain(), WORLD.chain()
+    trunk = WORLD.grow(source, 3)
+    for later, block in enumerate(trunk):
+        chain.add(block, LATE + later)
+    parent = WORLD.chain_id
+    for length, back in ((3, WORLD.chain_id), (1, None)):
+        parent = back or chain.link(chain.head).header.parent
+        for _ in range(length + 1):
+            block = WORLD.block(chain, parent, holders=range(2 if length == 3 else 3))
+            chain.add(block, 2 * LATE + chain.height)
+            parent = block_hash(block.header)
+    assert (chain.reorganisations, chain.deepest) == (2, 3)
+
+
+def test_of_two_last_blocks_the_smaller_hash_is_the_head_whatever_came_first():
+    world = make_world(rounds=1)
+    pair = [world.block(world.chain(), miner=bytes([i])) for i in range(2)]
+    for order in (pair, pair[::-1]):
+        chain = world.chain()
+        for late, block in enumerate(order):
+            chain.add(block, LATE + late)
+        assert chain.head == min(names(pair))
+
+
+def test_more_work_beats_more_blocks():
+    world = make_world(retarget_window=2, interval_ms=100_000)
+    chain = world.chain()
+    slow = [world.block(chain, time_ms=200_000)]
+    chain.add(slow[0], LATE)
+    slow.append(world.block(chain, time_ms=400_000))
+    chain.add(slow[1], LATE)
+    slow.append(world.block(chain, time_ms=900_000))
+    chain.add(slow[2], LATE)
+    assert chain.height == 3
+    fast = world.block(chain, world.chain_id, miner=b"f", time_ms=1)
+    chain.add(fast, LATE)
+    second = world.block(chain, block_hash(fast.header), miner=b"f", time_ms=2)
+    added = chain.add(second, LATE)
+    assert chain.link(block_hash(second.header)).header.bits != EASY
+    assert added.kind == "reorganised"
+    assert chain.height == 2
+    assert chain.link(block_hash(second.header)).work > chain.link(block_hash(slow[2].header)).work
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_any_order_of_arrival_gives_one_head_and_one_set(shuffled: random.Random):
+    blocks = list(BLOCKS)
+    shuffled.shuffle(blocks)
+    expected = WORLD.chain(LIBRARY)
+    for block in BLOCKS:
+        expected.add(block, LATE)
+    chain = WORLD.chain(LIBRARY)
+    for block in blocks:
+        chain.add(block, LATE)
+    assert chain.head == expected.head
+    assert chain.path() == expected.path()
+    assert (len(chain), chain.orphans) == (len(BLOCKS) + 1, 0)
+
+
+LIBRARY = Library()
+
+
+def test_orphans_wait_and_connect_in_one_step():
+    blocks = WORLD.grow(WORLD.chain(), 4)
+    chain = WORLD.chain()
+    for block in blocks[:0:-1]:
+        assert chain.add(block, LATE).kind == "orphan"
+    assert chain.add(blocks[2], LATE).kind == "orphan"
+    assert (chain.orphans, chain.height) == (3, 0)
+    added = chain.add(blocks[0], LATE)
+    assert added.kind == "extended"
+    assert added.connected == tuple(names(blocks))
+    assert (chain.orphans, chain.height) == (0, 4)
+
+
+def test_an_orphan_that_turns_out_invalid_is_dropped_with_its_reason():
+    source = WORLD.chain()
+    blocks = WORLD.grow(source, 2)
+    bad = Block(mined(replace(blocks[1].header, weights_hash=bytes(32))), blocks[1].messages)
+    chain = WORLD.chain()
+    chain.add(bad, LATE)
+    added = chain.add(blocks[0], LATE)
+    assert (chain.height, chain.orphans) == (1, 0)
+    assert "weights are not the aggregate" in added.refused[0][1]
+
+
+def test_the_pool_of_orphans_is_bounded_and_wants_work():
+    chain = WORLD.chain()
+    block = WORLD.block(chain)
+    for number in range(MOST_ORPHANS + 20):
+        parent = number.to_bytes(32)
+        chain.add(Block(mined(replace(block.header, parent=parent)), block.messages), LATE)
+    assert chain.orphans == MOST_ORPHANS
+    lost = replace(block.header, parent=b"p" * 32)
+    easy = replace(lost, bits=compact_from_target(2**255))
+    free = next(h for n in range(99) if block_hash(h := replace(lost, nonce=n))[0] >= 0x20)
+    for header in (easy, free):
+        with pytest.raises(InvalidBlock, match="its work is below"):
+            chain.add(Block(header, block.messages), LATE)
+    for changes in ({"bits": 0}, {"chain_id": bytes(32)}):
+        with pytest.raises(InvalidBlock, match=r"is no target|chain_id"):
+            chain.add(Block(replace(lost, **changes), block.messages), LATE)
+
+
+def test_time_must_be_above_the_median_of_eleven_and_not_too_far_ahead():
+    chain = WORLD.chain()
+    WORLD.grow(chain, 12)
+    times = sorted(chain.link(block).header.time_ms for block in chain.path()[-11:])
+    assert chain.link(chain.head).median_ms == times[5]
+    with pytest.raises(InvalidBlock, match=f"time_ms: is {times[5]}; must be above {times[5]}"):
+        chain.add(WORLD.block(chain, time_ms=times[5]), LATE)
+    ahead = WORLD.block(chain, time_ms=30_000)
+    with pytest.raises(InvalidBlock, match=r"time_ms: is 30000; .* at most 29999"):
+        chain.add(ahead, 24_999)
+    assert chain.add(ahead, 25_000).kind == "extended"
+    earlier = WORLD.block(chain, time_ms=times[5] + 1001)
+    assert earlier.header.time_ms < 30_000
+    assert chain.add(earlier, 25_000).kind == "extended"
+
+
+def test_the_target_follows_the_window_with_bitcoins_off_by_one():
+    world = make_world(retarget_window=3, interval_ms=1000)
+    chain, times = world.chain(), [0, 500, 900, 1000, 1100, 1200, 5000]
+    for stamp in times[1:]:
+        chain.add(world.block(chain, time_ms=stamp), LATE)
+    bits = [chain.link(block).header.bits for block in chain.path()]
+    second = retarget(0, 900, EASY, 3000, EASY)
+    third = retarget(1000, 1200, second, 3000, EASY)
+    assert bits == [EASY] * 3 + [second] * 3 + [third]
+    assert target_from_compact(third) < target_from_compact(second) < target_from_compact(EASY)
+    wrong = world.block(chain, bits=EASY)
+    with pytest.raises(InvalidBlock, match="bits: is"):
+        chain.add(wrong, LATE)
+
+
+def test_a_block_that_one_node_checked_is_not_recomputed_by_another():
+    steps = []
+
+    def counted(state, messages):
+        steps.append(len(messages))
+        return step(state, messages)
+
+    library, source = Library(), WORLD.chain()
+    blocks = WORLD.grow(source, 4)
+    chains = [WORLD.chain(library, counted) for _ in range(5)]
+    for block in blocks:
+        for chain in chains:
+            assert chain.add(block, LATE).kind == "extended"
+    assert len(steps) == 4
+    assert {chain.head for chain in chains} == {source.head}
+
+
+def test_an_invalid_block_is_refused_by_all_after_one_check():
+    library, calls = Library(), []
+
+    def counted(state, messages):
+        calls.append(1)
+        return step(state, messages)
+
+    good = WORLD.block(WORLD.chain())
+    bad = Block(mined(replace(good.header, memory_hash=bytes(32))), good.messages)
+    for _ in range(3):
+        with pytest.raises(InvalidBlock, match="memory_hash"):
+            WORLD.chain(library, counted).add(bad, LATE)
+    assert len(calls) == 1
+
+
+def test_states_in_memory_are_bounded_and_old_ones_are_recomputed_bit_for_bit():
+    library = Library(keep_states=2)
+    chain = WORLD.chain(library)
+    WORLD.grow(chain, 9)
+    for block in (*chain.path(), *chain.path()[::-1]):
+        state, header = chain.state(block), chain.link(block).header
+        assert hash_weights(state) == header.weights_hash
+        assert hash_memory(state) == header.memory_hash
+        assert len(library.states) <= 2
+
+
+def test_states_and_blocks_that_fell_off_are_loaded():
+    library, loaded = Library(keep_states=1), []
+    chain = WORLD.chain(library)
+    blocks = WORLD.grow(chain, 3)
+    by_name = dict(zip(names(blocks), blocks, strict=True))
+    states = {name: chain.state(name) for name in by_name}
+
+    def load(name: bytes):
+        loaded.append(name)
+        return states[name]
+
+    other = Library(1, load, by_name.__getitem__)
+    second = WORLD.chain(other)
+    for block in blocks:
+        second.add(block, LATE)
+    assert second.state(names(blocks)[0]) is states[names(blocks)[0]]
+    assert loaded[-1] == names(blocks)[0]
+    assert other.blocks.get(bytes(32)) is None
+
+
+def test_a_block_that_cannot_be_encoded_is_refused():
+    block = WORLD.block(WORLD.chain())
+    broken = Block(replace(block.header, address=b"short"), block.messages)
+    with pytest.raises(InvalidBlock, match="block: bytes: got 5"):
+        WORLD.chain().add(broken, LATE)
+    unsigned = Block(block.header, (replace(block.messages[0], signature=b""),))
+    with pytest.raises(InvalidBlock, match="messages: bytes: got 0; must be 64"):
+        WORLD.chain().add(unsigned, LATE)
+
+
+def test_the_cost_of_a_block_does_not_grow_with_the_height():
+    world = make_world(rounds=10**6, retarget_window=50)
+    chain = world.chain()
+    header, tree = world.block(chain).header, chain._tree
+
+    def grow(below: int, to: int) -> None:
+        for height in range(below + 1, to + 1):
+            parent = (height - 1).to_bytes(32) if height > 1 else chain.head
+            moved = replace(header, height=height, parent=parent, time_ms=height * 1000)
+            tree.put(height.to_bytes(32), moved)
+
+    grow(0, 200)
+    low = lines_of(lambda: grow(200, 400))
+    grow(400, 5_000)
+    assert lines_of(lambda: grow(5_000, 5_200)) == low
+
+
+def lines_of(work: Callable[[], None]) -> int:
+    """Return how many lines of Python a piece of work runs through: a time without a clock."""
+    lines, before = 0, sys.gettrace()
+
+    def count(_frame, event, _argument):
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    sys.settrace(count)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_chains_of_one_library_share_what_follows_from_a_block():
+    library = Library()
+    one, two = WORLD.chain(library), WORLD.chain(library)
+    block = WORLD.block(one)
+    one.add(block, LATE)
+    assert block_hash(block.header) in one._tree
+    assert block_hash(block.header) not in two  # what another has seen it has not
+    with pytest.raises(KeyError):
+        two.link(block_hash(block.header))
+    two.add(block, LATE)
+    assert two._tree is one._tree
+    assert (two.head, two.work) == (one.head, one.work)
+
+
+def test_a_block_from_the_future_is_judged_by_the_clock_of_each_node():
+    library = Library()
+    one, two = WORLD.chain(library), WORLD.chain(library)
+    block = WORLD.block(one, time_ms=10**9)
+    one.add(block, 10**9)
+    with pytest.raises(InvalidBlock, match="time_ms"):
+        two.add(block, 10**9 - WORLD.rules.max_ahead_ms - 1)
+
+
+def test_a_block_that_one_node_saw_too_early_divides_nobody_once_others_build_on_it():
+    library = Library()
+    near, far = WORLD.chain(library), WORLD.chain(library)
+    ahead = WORLD.block(near, time_ms=WORLD.rules.max_ahead_ms + 100)
+    with pytest.raises(TooEarly, match=r"time_ms: is 5100; must be above 0 and at most 5099"):
+        near.add(ahead, 99)
+    assert far.add(ahead, 100).kind == "extended"
+    own = WORLD.block(near, holders=range(2))
+    assert near.add(own, 150).kind == "extended"
+    above = [WORLD.block(far)]
+    far.add(above[0], 2000)
+    above.append(WORLD.block(far))
+    far.add(above[1], 3000)
+    assert near.add(above[1], 3000).kind == "orphan"
+    added = near.add(above[0], 3000)
+    assert (added.kind, near.head) == ("reorganised", far.head)
+    assert added.connected == tuple(names([ahead, *above]))
+    assert near.orphans == 0
+
+
+def test_a_block_that_is_still_too_early_or_wrong_waits_or_is_refused_with_its_reason():
+    other = WORLD.chain()
+    after = step(WORLD.state, WORLD.messages(WORLD.chain_id, 1))
+    wrong = State(np.nextafter(after.weights, np.inf), after.memory)
+    for state, refused in ((None, 0), (wrong, 1)):
+        chain = WORLD.chain()
+        ahead = WORLD.block(other, after=state, time_ms=9000)
+        below = names([ahead])[0]
+        child = Block(mined(replace(WORLD.block(other).header, parent=below, height=2)), ())
+        child = Block(mined(replace(child.header, messages_root=messages_root(()))), ())
+        with pytest.raises(TooEarly):
+            chain.add(ahead, 0)
+        assert chain.add(child, 3999).kind == "orphan"
+        assert (chain.height, chain.orphans) == (0, 2)
+        fresh = Block(mined(replace(child.header, time_ms=child.header.time_ms + 1)), ())
+        added = chain.add(fresh, 4000)
+        if refused:
+            assert (added.kind, chain.height) == ("orphan", 0)
+            assert "weights are not the aggregate" in added.refused[0][1]
+        else:
+            assert chain.head == below
+            assert len(added.refused) == 2
+
+
+def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
+    library, source = Library(), WORLD.chain()
+    quick = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=2)
+    slow = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=2)
+    blocks = []
+    while source.height < WORLD.rules.rounds:
+        blocks.append(WORLD.block(source))
+        source.add(blocks[-1], 10**6)
+    for block in blocks:
+        quick.add(block, 10**6)
+    assert len(quick._tree) == len(blocks) + 1
+    for block in blocks:
+        slow.add(block, 10**6)
+    assert len(quick._tree) == 3
+
+
+def test_a_secret_branch_that_some_chains_hear_of_late_is_forgotten_by_all():
+    library = Library()
+    chains = [
+        Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=3) for _ in range(2)
+    ]
+    source = WORLD.chain()
+    secret = [WORLD.block(source, miner=b"secret", holders=range(2))]
+    source.add(secret[0], 10**6)
+    public = WORLD.block(source, WORLD.chain_id)
+    source.add(public, 10**6)
+    above = WORLD.block(source, block_hash(public.header))
+    source.add(above, 10**6)
+    early, late = chains
+    for chain, order in ((early, (*secret, public, above)), (late, (public, above, *secret))):
+        for block in order:
+            chain.add(block, 10**6)
+    while source.height < WORLD.rules.rounds:
+        block = WORLD.block(source)
+        for chain in (source, late, early):
+            chain.add(block, 10**6)
+    assert early.head == late.head == source.head
+    assert [block_hash(secret[0].header) in chain for chain in chains] == [False, False]
+
+
+def test_weights_of_float32_travel_as_they_are():
+    world = make_world(dtype="float32")
+    world.state = type(world.state)(world.state.weights.astype(np.float32), world.state.memory)
+
+    def rounded(state, messages):
+        after = step(state, messages)
+        return type(after)(after.weights.astype(np.float32), after.memory)
+
+    chain = Chain(world.genesis, world.state, world.rules, rounded, Library())
+    after = rounded(world.state, world.messages(world.chain_id, 1))
+    assert chain.add(world.block(chain, after=after), LATE).kind == "extended"
+
+
+def grown(keep: int | None) -> tuple[Chain, list[Block]]:
+    """Return a chain that remembers some heights below its head, and its blocks."""
+    source, blocks = WORLD.chain(), []
+    while source.height < WORLD.rules.rounds:
+        blocks.append(WORLD.block(source))
+        source.add(blocks[-1], 10**6)
+    chain = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, Library(), keep=keep)
+    for block in blocks:
+        chain.add(block, 10**6)
+    return chain, blocks
+
+
+def test_old_blocks_are_forgotten_but_not_the_way_to_the_head():
+    chain, blocks = grown(keep=2)
+    whole, _ = grown(keep=None)
+    assert (chain.head, chain.work, chain.path()) == (whole.head, whole.work, whole.path())
+    assert len(chain) == len(whole) == WORLD.rules.rounds + 1
+    assert chain.stale == 0
+    known = [block_hash(block.header) in chain for block in blocks]
+    assert known == [False] * (len(blocks) - 3) + [True] * 3
+    assert all(block_hash(block.header) in whole for block in blocks)
+
+
+def test_what_a_retarget_looks_back_at_is_not_forgotten():
+    world = make_world(retarget_window=6)
+    source = world.chain()
+    blocks = world.grow(source, 24)
+    chain = Chain(world.genesis, world.state, world.rules, step, Library(), keep=2)
+    for block in blocks:
+        assert chain.add(block, LATE).kind == "extended"
+    assert chain.link(chain.head).bits == source.link(source.head).bits
+    kept = [block_hash(block.header) in chain for block in blocks]
+    assert kept == [False] * 11 + [True] * 13
+
+
+def test_a_fork_off_a_forgotten_block_waits_and_changes_nothing():
+    chain, blocks = grown(keep=2)
+    late = WORLD.block(grown(keep=None)[0], block_hash(blocks[0].header), holders=range(2))
+    assert chain.add(late, 10**6).kind == "orphan"
+    assert chain.stale == 0
+    fresh = WORLD.block(chain, block_hash(blocks[-3].header), holders=range(2))
+    assert chain.add(fresh, 10**6).kind == "side"
+    assert chain.stale == 1

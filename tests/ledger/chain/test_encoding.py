@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import replace
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ledger_world import make_rules, make_world
+
+from fedchain.errors import EncodingError
+from fedchain.ledger.chain.block import (
+    address_of,
+    decode_block,
+    decode_header,
+    decode_messages,
+    encode_block,
+    encode_header,
+    encode_messages,
+)
+from fedchain.ledger.chain.encoding import Reader, real, unsigned
+from fedchain.ledger.chain.merkle import InclusionProof
+from fedchain.ledger.chain.message import (
+    Declaration,
+    Limits,
+    Message,
+    content_of,
+    decode_message,
+    encode_message,
+    message_id,
+    message_parts,
+    payload_of,
+    sign_message,
+)
+from fedchain.ledger.chain.rules import (
+    chain_id_of,
+    decode_rules,
+    encode_rules,
+    genesis,
+    limits_of,
+    rules_hash,
+)
+from fedchain.ledger.chain.signature import verify
+from fedchain.ledger.chain.state import (
+    State,
+    decode_tensors,
+    encode_tensors,
+    hash_memory,
+    hash_weights,
+    weights_parts,
+)
+
+WORLD = make_world()
+CHAIN = WORLD.chain()
+BLOCK = WORLD.block(CHAIN)
+LIMITS = limits_of(WORLD.rules)
+VALUES = {
+    "header": (encode_header(BLOCK.header), decode_header, encode_header),
+    "message": (
+        encode_message(BLOCK.messages[0]),
+        lambda data: decode_message(data, LIMITS),
+        encode_message,
+    ),
+    "messages": (
+        encode_messages(BLOCK.messages),
+        lambda data: decode_messages(data, LIMITS),
+        encode_messages,
+    ),
+    "block": (encode_block(BLOCK), lambda data: decode_block(data, LIMITS), encode_block),
+    "rules": (encode_rules(WORLD.rules), decode_rules, encode_rules),
+    "tensors": (encode_tensors(WORLD.state.memory), decode_tensors, encode_tensors),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_what_is_decoded_encodes_to_the_same_bytes(kind):
+    data, decode, encode = VALUES[kind]
+    assert encode(decode(data)) == data
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_every_truncation_and_every_addition_is_refused(kind):
+    data, decode, _ = VALUES[kind]
+    for size in range(len(data)):
+        with pytest.raises(EncodingError):
+            decode(data[:size])
+    with pytest.raises(EncodingError):
+        decode(data + b"\x00")
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_every_flipped_byte_is_another_value_or_no_value(kind):
+    data, decode, encode = VALUES[kind]
+    for place in range(len(data)):
+        flipped = data[:place] + bytes([data[place] ^ 0x80]) + data[place + 1 :]
+        try:
+            assert encode(decode(flipped)) == flipped
+        except EncodingError:
+            continue
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(list(VALUES)))
+def test_no_bytes_raise_anything_but_an_encoding_error(noise, kind):
+    data, decode, encode = VALUES[kind]
+    for attempt in (noise, data[: len(data) // 2] + noise, data[:10] + noise):
+        try:
+            assert encode(decode(attempt)) == attempt
+        except EncodingError:
+            continue
+
+
+def test_sizes_are_refused_before_anything_is_made():
+    huge = encode_message(BLOCK.messages[0])
+    place = huge.index(unsigned(12, 4) + BLOCK.messages[0].direction.astype("<i2").tobytes())
+    attack = huge[:place] + b"\xff\xff\xff\xff" + huge[place + 4 :]
+    with pytest.raises(EncodingError, match="4294967295 entries"):
+        decode_message(attack, LIMITS)
+    with pytest.raises(EncodingError, match="at most 11"):
+        decode_message(huge, Limits(11, 4))
+    with pytest.raises(EncodingError, match="messages: got 4; at most 3"):
+        decode_block(encode_block(BLOCK), Limits(12, 3))
+    shape = unsigned(1, 4) + b"\x00\x00\x00\x01a" + b"\x02\x02" + unsigned(2**62, 8) * 2
+    with pytest.raises(EncodingError, match="are needed"):
+        decode_tensors(shape)
+    with pytest.raises(EncodingError, match="length"):
+        Reader(b"\xff\xff\xff\xffaaaa").blob(16)
+
+
+def test_a_number_has_one_width_and_is_never_negative():
+    assert unsigned(np.int64(5), 2) == b"\x00\x05"
+    for value in (-1, 256, 1.0, "1"):
+        with pytest.raises(EncodingError, match="number: cannot write"):
+            unsigned(value, 1)
+
+
+def test_every_nan_is_one_value_and_other_spellings_of_it_are_refused():
+    strange = struct.unpack(">d", bytes.fromhex("fff8000000000001"))[0]
+    assert real(strange) == real(math.nan) == real(-math.nan)
+    assert real(0.0) != real(-0.0)
+    weights = np.array([1.0, math.nan])
+    other = weights.view(np.uint64) ^ np.array([0, 1 << 63], np.uint64)
+    assert encode_tensors({"a": weights}) == encode_tensors({"a": other.view(np.float64)})
+    data = encode_tensors({"a": weights})
+    with pytest.raises(EncodingError, match="not the canonical encoding"):
+        decode_tensors(data[:-1] + bytes([data[-1] ^ 0x80]))
+
+
+def test_tensors_do_not_depend_on_order_or_memory_layout():
+    matrix = np.arange(6.0).reshape(2, 3)
+    one = encode_tensors({"a": matrix, "b": np.ones(1, np.float32)})
+    two = encode_tensors({"b": np.ones(1, np.float32), "a": np.asfortranarray(matrix)})
+    assert one == two == encode_tensors({"b": np.ones(1, ">f4"), "a": matrix.astype(">f8")})
+
+
+def test_tensors_differ_by_name_type_shape_and_every_bit():
+    values = [
+        {"a": np.zeros(4)},
+        {"b": np.zeros(4)},
+        {"a": np.zeros((2, 2))},
+        {"a": np.zeros(4, np.int64)},
+        {"a": np.zeros(8, np.float32)},
+        {"a": np.array([0.0, 0, 0, -0.0])},
+        {"a": np.array([0.0, 0, 0, 5e-324])},
+        {"a": np.zeros(2), "b": np.zeros(2)},
+        {"a": np.zeros((0, 4))},
+        {"a": np.zeros(())},
+        {},
+    ]
+    assert len({encode_tensors(value) for value in values}) == len(values)
+    for value in values:
+        read = decode_tensors(encode_tensors(value))
+        assert {n: (t.shape, t.dtype) for n, t in read.items()} == {
+            n: (t.shape, t.dtype) for n, t in value.items()
+        }
+
+
+def test_tensors_that_have_no_code_are_refused():
+    for tensors in (
+        {"a": np.zeros(2, np.float16)},
+        {"a": np.array(["text"])},
+        {"a" * 200: np.zeros(1)},
+        {str(i): np.zeros(1) for i in range(65)},
+    ):
+        with pytest.raises(EncodingError, match="tensor"):
+            encode_tensors(tensors)
+
+
+def test_names_in_another_order_or_twice_are_refused():
+    one, two = (encode_tensors({name: np.zeros(1)})[4:] for name in "ab")
+    assert set(decode_tensors(unsigned(2, 4) + one + two)) == {"a", "b"}
+    for data in (two + one, one + one):
+        with pytest.raises(EncodingError, match="canonical"):
+            decode_tensors(unsigned(2, 4) + data)
+
+
+def test_long_tensors_that_print_alike_hash_apart():
+    weights = np.zeros(100_000)
+    other = weights.copy()
+    other[50_000] = 1.0
+    assert str(weights) == str(other)
+    assert hash_weights(State(weights, {})) != hash_weights(State(other, {}))
+
+
+def test_the_arrays_of_a_state_and_a_message_cannot_be_written():
+    state = State(np.zeros(3), {"m": np.zeros(3)})
+    for array in (state.weights, state.memory["m"], BLOCK.messages[0].direction):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+    with pytest.raises(TypeError):
+        state.memory["n"] = np.zeros(1)  # type: ignore[index]
+
+
+def test_weights_and_memory_hash_apart_by_content():
+    state = State(np.zeros(3), {"m": np.zeros(3)})
+    assert hash_memory(state) != hash_memory(State(np.zeros(3), {}))
+    assert hash_weights(state) == hash_weights(State(np.zeros(3), {}))
+
+
+def test_every_field_of_the_rules_is_in_their_hash():
+    rules = make_rules()
+    others = [
+        replace(rules, aggregation="{}"),
+        replace(rules, update="{}"),
+        replace(rules, dimension=13),
+        replace(rules, layout=(("weight", (5, 2)), ("bias", (2,)))),
+        replace(rules, dtype="float32"),
+        replace(rules, holders=5),
+        replace(rules, identity="open"),
+        replace(rules, identity_root=bytes(32)),
+        replace(rules, quorum=3),
+        replace(rules, rounds=31),
+        replace(rules, storage="int32"),
+        replace(rules, max_norm=100.5),
+        replace(rules, work="sampled"),
+        replace(rules, bits=rules.bits - 1),
+        replace(rules, interval_ms=1001),
+        replace(rules, retarget_window=1),
+        replace(rules, max_ahead_ms=5001),
+    ]
+    assert len({rules_hash(each) for each in (rules, *others)}) == 18
+    for each in others:
+        assert decode_rules(encode_rules(each)) == each
+
+
+def test_rules_of_an_unknown_kind_are_refused():
+    data = encode_rules(WORLD.rules)
+    with pytest.raises(EncodingError, match="one of registered, open"):
+        decode_rules(data.replace(b"registered", b"registerex"))
+
+
+def test_hashes_of_format_one_change_only_on_purpose():
+    message = Message(
+        1, b"c" * 32, b"p" * 32, 7, b"k" * 32, InclusionProof(3, 4, (b"a" * 32, b"b" * 32)),
+        14, np.arange(-3, 4, dtype=np.int16), 2.5, Declaration("gaussian", 3.5, 0.1, 200),
+    )  # fmt: skip
+    state = State(np.array([0.5, -0.0, 1e-300]), {"m": np.ones((1, 2), np.float32)})
+    rules = replace(make_rules(), identity_root=b"r" * 32)
+    found = (message_id(message), hash_weights(state), hash_memory(state), rules_hash(rules))
+    assert [digest.hex()[:16] for digest in (*found, chain_id_of(genesis(rules, state)))] == GOLDEN
+    signed = sign_message(message, b"s" * 32)
+    found = (payload_of(message), content_of(signed), address_of((signed,)))
+    assert [digest.hex()[:16] for digest in found] == GOLDEN_OF_CONTENTS
+
+
+GOLDEN = [
+    "58f3d869f53a716f",
+    "1252859e3a3f8dbb",
+    "d0f361d993bb53fe",
+    "093993b06db5dc9c",
+    "6e9f7bbadf1ae6b0",
+]
+GOLDEN_OF_CONTENTS = ["25b1af594aaf41f9", "92522f24e5106ad8", "641dae20bc0f3473"]
+
+
+@pytest.mark.parametrize("storage", ["int8", "int16", "int32"])
+def test_the_hashes_of_a_message_are_those_that_the_format_describes(storage):
+    world = make_world(storage=storage)
+    message = world.message(0, world.chain_id, 1)
+    data = encode_message(message)
+    width = np.dtype(storage).itemsize
+    direction = struct.pack(">BBI", message.exponent, width, 12)
+    direction += message.direction.astype(f"<i{width}").tobytes()
+    start = data.index(direction)
+    payload = sha256(direction).digest()
+    assert payload_of(message) == payload
+    signed = data[:start] + payload + data[start + len(direction) : -64]
+    assert message_id(message) == sha256(signed).digest()
+    signature = data[-64:]
+    assert verify(message.public_key, signature, b"fedchain:s" + message_id(message))
+    assert content_of(message) == sha256(message_id(message) + signature).digest()
+    address = sha256(b"fedchain:b" + content_of(message) * 2).digest()
+    assert address_of((message, message)) == address
+
+
+def test_a_message_is_hashed_alike_whatever_its_memory_looks_like():
+    message = WORLD.message(0, WORLD.chain_id, 1)
+    spaced = np.zeros((12, 3), np.int16)
+    spaced[:, 1] = message.direction
+    for direction in (spaced[:, 1], message.direction.astype(">i2"), message.direction[::-1][::-1]):
+        other = replace(message, direction=direction)
+        assert payload_of(other) == payload_of(message)
+        assert encode_message(other) == encode_message(message)
+
+
+def test_a_signed_message_is_hashed_as_if_it_had_come_from_outside():
+    message = WORLD.message(0, WORLD.chain_id, 1)
+    again = decode_message(encode_message(message), LIMITS)
+    for hash_of in (payload_of, message_id, content_of):
+        assert hash_of(message) == hash_of(again) == hash_of(replace(message))
+
+
+def test_integers_that_lie_at_an_odd_address_are_read():
+    for odd in ("none", "knorm"):
+        said = Declaration(odd, 0.0, math.inf, 1)
+        made = tuple(WORLD.message(h, WORLD.chain_id, 1, declaration=said) for h in range(4))
+        read = decode_messages(encode_messages(made), LIMITS)
+        for message, other in zip(read, made, strict=True):
+            assert message.direction.flags.aligned
+            assert message.direction.tolist() == other.direction.tolist()
+            assert not message.direction.flags.writeable
+
+
+def test_the_parts_of_an_encoding_are_not_copies():
+    message, state = BLOCK.messages[0], WORLD.state
+    assert np.shares_memory(np.asarray(message_parts(message)[1]), message.direction)
+    assert np.shares_memory(np.asarray(weights_parts(state)[-1]), state.weights)
+
+
+def test_a_message_with_strange_nan_or_a_strange_proof_flag_is_refused():
+    message = WORLD.message(0, WORLD.chain_id, 1, norm=math.nan)
+    data = encode_message(message)
+    assert math.isnan(decode_message(data, LIMITS).norm)
+    place = data.index(real(math.nan))
+    flag = data.index(message.public_key) + 32
+    for where, other in ((place, 0xFF), (flag, 2)):
+        with pytest.raises(EncodingError, match="not the canonical encoding"):
+            decode_message(data[:where] + bytes([other]) + data[where + 1 :], LIMITS)

@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from ledger_world import EASY, D, make_world, mined, secret, step
+
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
+from fedchain.ledger.chain.block import Block, Header, block_hash, content_of_block, messages_root
+from fedchain.ledger.chain.merkle import InclusionProof
+from fedchain.ledger.chain.message import (
+    Declaration,
+    Message,
+    content_of,
+    decode_message,
+    encode_message,
+    message_id,
+    payload_of,
+    sign_message,
+)
+from fedchain.ledger.chain.rules import limits_of
+from fedchain.ledger.chain.signature import public_key_of
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.validity import check_header, check_message
+from fedchain.ledger.chain.work import compact_from_target, target_from_compact
+
+WORLD = make_world()
+OPEN = make_world(identity="open", identity_root=bytes(32))
+
+
+def check(message: Message, world=WORLD) -> None:
+    check_message(message, world.rules, world.chain_id, world.chain_id, 1)
+
+
+def direction(*first: int) -> np.ndarray:
+    return np.array([*first, *[0] * (D - len(first))], dtype=np.int16)
+
+
+REFUSED = {
+    "version": ({"version": 2}, "version: is 2; must be 1"),
+    "chain": ({"chain_id": bytes(32)}, "chain_id: is 00000000"),
+    "parent": ({"parent": bytes(32)}, "parent: is 00000000"),
+    "round": ({"round": 2}, "round: is 2; must be 1"),
+    "NaN": ({"norm": math.nan}, "norm: is nan; must be above 0 and at most 100"),
+    "infinite norm": ({"norm": math.inf}, "norm: is inf"),
+    "zero norm": ({"norm": 0.0}, "norm: is 0.0"),
+    "negative norm": ({"norm": -1.0}, "norm: is -1.0"),
+    "huge norm": ({"norm": 1e9}, "norm: is 1000000000.0"),
+    "short direction": ({"dimension": D - 1}, "direction: has 11 entries; must have 12"),
+    "long direction": ({"dimension": D + 1}, "direction: has 13 entries; must have 12"),
+    "storage": ({"storage": "int32"}, "direction: is stored as int32; must be int16"),
+    "small storage": ({"storage": "int8"}, "direction: is stored as int8; must be int16"),
+    "low exponent": ({"exponent": 13}, "exponent: is 13; must be 14 to 20"),
+    "high exponent": ({"exponent": 21}, "exponent: is 21; must be 14 to 20"),
+    "other exponent": ({"exponent": 18}, "direction: norm is"),
+    "zero direction": ({"direction": direction()}, "direction: norm is 0.0; must be"),
+    "long vector": ({"direction": direction(32767, 32767), "exponent": 15}, "direction: norm is"),
+    "slightly long": ({"direction": direction(16390), "exponent": 14}, "norm is 16390.0; must be"),
+    "slightly short": ({"direction": direction(16378), "exponent": 14}, "norm is 16378.0; must be"),
+    "coarse": ({"direction": direction(9830, 13107), "exponent": 14}, "exponent: is 14; must be"),
+    "NaN noise": ({"declaration": Declaration("gaussian", math.nan, 1.0, 5)}, "noise: is nan"),
+    "infinite noise": ({"declaration": Declaration("gaussian", math.inf, 1.0, 5)}, "noise: is inf"),
+    "negative noise": ({"declaration": Declaration("gaussian", -1.0, 1.0, 5)}, "noise: is -1.0"),
+    "NaN clip": ({"declaration": Declaration("gaussian", 1.0, math.nan, 5)}, "clip: is nan"),
+    "negative clip": ({"declaration": Declaration("gaussian", 1.0, -1.0, 5)}, "clip: is -1.0"),
+    "no records": ({"declaration": Declaration("gaussian", 1.0, 1.0, 0)}, "records: is 0"),
+    "no mechanism": ({"declaration": Declaration("", 1.0, 1.0, 5)}, "mechanism: is ''"),
+    "long mechanism": ({"declaration": Declaration("x" * 65, 1.0, 1.0, 5)}, "mechanism: is 'xxx"),
+    "no proof": ({"proof": None}, "proof: is missing"),
+    "other proof": ({"proof": InclusionProof(0, 120, ())}, "proof: path: 0 hashes are too few"),
+    "outside proof": ({"proof": InclusionProof(9, 9, ())}, "proof: index: no leaf 9"),
+    "small tree": ({"proof": InclusionProof(0, 1, ())}, "proof: identity .* is not registered"),
+    "half a letter": (
+        {"declaration": Declaration("\ud800", 1.0, 1.0, 5)},
+        "message: text: .* cannot be written as UTF-8",
+    ),
+    "short key": ({"public_key": b"short"}, "message: bytes: got 5; must be 32 bytes"),
+    "negative round": ({"round": -1}, "message: number: cannot write -1"),
+    "no array of numbers": ({"direction": np.zeros(D)}, "message: direction: float64"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_message_that_breaks_a_rule_is_refused_and_the_field_named(case):
+    changes, reason = REFUSED[case]
+    if case in {"parent", "half a letter", "short key", "negative round", "no array of numbers"}:
+        message = replace(WORLD.message(0, WORLD.chain_id, 1), **changes)
+    else:
+        message = WORLD.message(0, WORLD.chain_id, 1, **changes)
+    with pytest.raises(InvalidMessage, match=reason):
+        check(message)
+
+
+def test_a_good_message_passes_in_every_storage():
+    for storage in ("int8", "int16", "int32"):
+        world = make_world(storage=storage)
+        for holder in range(4):
+            check(world.message(holder, world.chain_id, 1), world)
+
+
+def test_an_unclipped_release_declares_an_infinite_clip():
+    said = Declaration("none", 0.0, math.inf, 1)
+    check(WORLD.message(0, WORLD.chain_id, 1, declaration=said))
+
+
+def test_every_field_is_signed():
+    good = WORLD.message(0, WORLD.chain_id, 1)
+    other = WORLD.message(1, WORLD.chain_id, 1)
+    said = good.declaration
+    changed = {
+        "version": 2,
+        "chain_id": bytes(32),
+        "parent": bytes(32),
+        "round": 2,
+        "public_key": other.public_key,
+        "proof": other.proof,
+        "exponent": good.exponent + 1,
+        "direction": other.direction,
+        "norm": good.norm / 2,
+        "signature": other.signature,
+        "declaration": replace(said, noise=1.0),
+    }
+    assert set(changed) == {field.name for field in fields(Message)}
+    declarations = [
+        replace(said, mechanism="none"),
+        replace(said, clip=1.0),
+        replace(said, records=1),
+    ]
+    forged = [replace(good, **{name: value}) for name, value in changed.items()]
+    for message in (*forged, *(replace(good, declaration=each) for each in declarations)):
+        with pytest.raises(InvalidMessage):
+            check(message)
+        assert content_of(message) != content_of(good)
+        signed_alike = message_id(message) == message_id(good)
+        assert signed_alike == (message.signature != good.signature)
+
+
+def test_a_flipped_signature_is_named():
+    good = WORLD.message(0, WORLD.chain_id, 1)
+    for bit in range(0, 512, 37):
+        signature = bytearray(good.signature)
+        signature[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(InvalidMessage, match="signature: is not that of the public key"):
+            check(replace(good, signature=bytes(signature)))
+
+
+def test_every_flipped_byte_of_a_message_makes_it_invalid_or_undecodable():
+    data, limits = encode_message(WORLD.message(0, WORLD.chain_id, 1)), limits_of(WORLD.rules)
+    for place in range(len(data)):
+        flipped = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        try:
+            message = decode_message(flipped, limits)
+        except EncodingError:
+            continue
+        with pytest.raises(InvalidMessage):
+            check(message)
+
+
+def test_an_identity_of_another_round_or_of_nobody_is_not_registered():
+    later = secret(0, 2)
+    proof = WORLD.message(0, WORLD.chain_id, 2).proof
+    borrowed = replace(
+        WORLD.message(0, WORLD.chain_id, 1), public_key=public_key_of(later), proof=proof
+    )
+    with pytest.raises(InvalidMessage, match="is not registered for round 1"):
+        check(sign_message(borrowed, later))
+    stranger = bytes(31) + b"\x01"
+    good = WORLD.message(0, WORLD.chain_id, 1)
+    sybil = sign_message(replace(good, public_key=public_key_of(stranger)), stranger)
+    with pytest.raises(InvalidMessage, match="is not registered for round 1"):
+        check(sybil)
+
+
+@pytest.mark.parametrize("number", [1, 2, 30])
+def test_a_proof_is_needed_in_every_round(number):
+    message = WORLD.message(0, WORLD.chain_id, number, proof=None)
+    with pytest.raises(InvalidMessage, match=f"proof: is missing; .* for round {number}"):
+        check_message(message, WORLD.rules, WORLD.chain_id, WORLD.chain_id, number)
+
+
+def test_open_identities_need_no_proof_and_carry_none():
+    check(OPEN.message(0, OPEN.chain_id, 1), OPEN)
+    stranger = bytes(31) + b"\x01"
+    message = replace(OPEN.message(0, OPEN.chain_id, 1), public_key=public_key_of(stranger))
+    check(sign_message(message, stranger), OPEN)
+    with pytest.raises(InvalidMessage, match="proof: is given"):
+        check(OPEN.message(0, OPEN.chain_id, 1, proof=InclusionProof(0, 1, ())), OPEN)
+
+
+def test_a_replay_in_another_round_or_on_another_fork_is_refused():
+    message = WORLD.message(0, WORLD.chain_id, 1)
+    with pytest.raises(InvalidMessage, match="parent: is"):
+        check_message(message, WORLD.rules, WORLD.chain_id, b"f" * 32, 1)
+    with pytest.raises(InvalidMessage, match="round: is 1; must be 2"):
+        check_message(message, WORLD.rules, WORLD.chain_id, WORLD.chain_id, 2)
+    with pytest.raises(InvalidMessage, match="chain_id: is"):
+        check_message(message, WORLD.rules, b"c" * 32, WORLD.chain_id, 1)
+
+
+def test_a_copied_direction_has_the_same_payload_whatever_else_is_said():
+    message = WORLD.message(0, WORLD.chain_id, 1)
+    copy = WORLD.message(
+        1, WORLD.chain_id, 1, direction=message.direction, exponent=message.exponent
+    )
+    assert payload_of(copy) == payload_of(message)
+    assert message_id(copy) != message_id(message)
+    assert payload_of(WORLD.message(1, WORLD.chain_id, 1)) != payload_of(message)
+
+
+HEADER_CHANGES = {
+    "version": (2, "version: is 2; must be 1"),
+    "chain_id": (bytes(32), "chain_id: is 00000000"),
+    "height": (2, "height: is 2; must be 1, at most 30"),
+    "time_ms": (0, "time_ms: is 0; must be above 0"),
+    "bits": (EASY + 1, "bits: is 0x20100001; must be 0x20100000"),
+    "messages_root": (bytes(32), "messages_root: is not the root of its messages"),
+    "weights_hash": (bytes(32), "weights are not the aggregate of its messages"),
+    "memory_hash": (bytes(32), "memory_hash: the update's memory is not"),
+    "rules_hash": (bytes(32), "rules_hash: is 00000000"),
+}
+
+
+@pytest.mark.parametrize("field", HEADER_CHANGES)
+def test_a_block_with_another_header_field_is_refused_and_the_field_named(field):
+    value, reason = HEADER_CHANGES[field]
+    chain = WORLD.chain()
+    block = WORLD.block(chain)
+    if field == "bits":
+        block = Block(replace(block.header, bits=value), block.messages)
+    else:
+        block = Block(mined(replace(block.header, **{field: value})), block.messages)
+    with pytest.raises(InvalidBlock, match=reason):
+        chain.add(block, 10_000)
+    assert chain.head == WORLD.chain_id
+
+
+def test_a_target_that_is_harder_than_the_chain_wants_is_refused_too():
+    chain = WORLD.chain()
+    harder = compact_from_target(target_from_compact(EASY) // 2)
+    block = WORLD.block(chain)
+    block = Block(mined(replace(block.header, bits=harder)), block.messages)
+    with pytest.raises(InvalidBlock, match="bits: is 0x20080000; must be 0x20100000"):
+        chain.add(block, 10_000)
+
+
+def test_a_sampled_block_has_one_nonce_so_that_one_draw_is_one_block():
+    world = make_world(work="sampled")
+    block = world.block(world.chain(), nonce=0)
+    for nonce in (1, 2**40):
+        again = Block(replace(block.header, nonce=nonce), block.messages)
+        with pytest.raises(InvalidBlock, match=f"nonce: is {nonce}; must be 0 where work is samp"):
+            world.chain().add(again, 10_000)
+
+
+def test_a_header_is_not_accepted_on_another_parent():
+    chain = WORLD.chain()
+    header = WORLD.block(chain).header
+    other = replace(WORLD.genesis.header, nonce=1)
+    header = mined(replace(header, chain_id=block_hash(other)))
+    with pytest.raises(InvalidBlock, match=r"parent: is \w{8}; must be"):
+        check_header(header, other, WORLD.rules, 0, EASY, 10_000)
+
+
+def test_every_header_field_is_in_the_hash():
+    header = WORLD.block(WORLD.chain()).header
+    for field in fields(Header):
+        value = getattr(header, field.name)
+        other = value + 1 if isinstance(value, int) else bytes([value[0] ^ 1]) + value[1:]
+        assert block_hash(replace(header, **{field.name: other})) != block_hash(header)
+
+
+def test_a_block_without_its_work_is_refused():
+    chain = WORLD.chain()
+    block = WORLD.block(chain)
+    bad = next(
+        header
+        for nonce in range(100)
+        if block_hash(header := replace(block.header, nonce=nonce))[0] >= 0x20
+    )
+    with pytest.raises(InvalidBlock, match=r"block \w{8} \(height 1\): nonce: "):
+        chain.add(Block(bad, block.messages), 10_000)
+
+
+@pytest.mark.parametrize("entry", range(D))
+def test_weights_that_differ_by_one_unit_in_the_last_place_are_refused_by_every_chain(entry):
+    chains = [WORLD.chain() for _ in range(3)]
+    messages = WORLD.messages(WORLD.chain_id, 1)
+    right = step(WORLD.state, messages)
+    weights = right.weights.copy()
+    weights[entry] = np.nextafter(weights[entry], math.inf)
+    wrong = WORLD.block(chains[0], messages=messages, after=State(weights, right.memory))
+    for chain in chains:
+        with pytest.raises(InvalidBlock, match="weights are not the aggregate of its messages"):
+            chain.add(wrong, 10_000)
+        assert chain.add(WORLD.block(chain), 10_000).kind == "extended"
+
+
+def test_memory_that_differs_by_one_unit_in_the_last_place_is_refused():
+    chain, messages = WORLD.chain(), WORLD.messages(WORLD.chain_id, 1)
+    right = step(WORLD.state, messages)
+    velocity = np.nextafter(right.memory["velocity"], 9.0)
+    wrong = State(right.weights, {**right.memory, "velocity": velocity})
+    with pytest.raises(InvalidBlock, match="memory_hash"):
+        chain.add(WORLD.block(chain, messages=messages, after=wrong), 10_000)
+
+
+def body_refused(messages: tuple[Message, ...], reason: str, world=WORLD) -> None:
+    chain = world.chain()
+    block = world.block(chain, messages=messages)
+    with pytest.raises(InvalidBlock, match=reason):
+        chain.add(block, 10_000)
+
+
+def test_a_block_below_the_quorum_or_above_the_holders_is_refused():
+    body_refused(WORLD.messages(WORLD.chain_id, 1, [2]), "got 1; must be 2 .the quorum. to 4")
+    made = WORLD.messages(WORLD.chain_id, 1)
+    body_refused((*made, made[0]), "got 5; must be 2")
+
+
+def test_messages_in_another_order_are_refused():
+    body_refused(WORLD.messages(WORLD.chain_id, 1)[::-1], "ascending order of their ids")
+
+
+def test_a_message_twice_in_a_block_is_refused():
+    made = WORLD.messages(WORLD.chain_id, 1)
+    body_refused((made[0], made[0], made[1]), "ascending order of their ids, each once")
+
+
+def test_two_messages_of_one_identity_in_a_block_are_refused():
+    two = [WORLD.message(0, WORLD.chain_id, 1, salt=s) for s in range(2)]
+    messages = tuple(sorted([*two, WORLD.message(1, WORLD.chain_id, 1)], key=message_id))
+    body_refused(messages, "two are of one identity")
+
+
+def test_a_copied_payload_in_a_block_is_refused():
+    first = WORLD.message(0, WORLD.chain_id, 1)
+    copy = WORLD.message(
+        1, WORLD.chain_id, 1, direction=first.direction, exponent=first.exponent, norm=1.0
+    )
+    body_refused(tuple(sorted((first, copy), key=message_id)), "two have the same payload")
+
+
+def test_a_block_with_one_bad_message_names_the_message_and_the_field():
+    bad = WORLD.message(0, WORLD.chain_id, 1, norm=1e9)
+    messages = tuple(sorted((bad, WORLD.message(1, WORLD.chain_id, 1)), key=message_id))
+    name = message_id(bad).hex()[:8]
+    body_refused(messages, rf"\(height 1\): message {name}: norm: is 1000000000.0")
+
+
+def test_a_copy_of_a_block_with_a_bad_signature_does_not_harm_the_block():
+    chain = WORLD.chain()
+    block = WORLD.block(chain)
+    forged = replace(block.messages[0], signature=bytes(64))
+    copy = Block(block.header, (forged, *block.messages[1:]))
+    assert block_hash(copy.header) == block_hash(block.header)
+    assert content_of_block(copy) != content_of_block(block)
+    for _ in range(2):
+        with pytest.raises(WrongMessages, match="messages_root: is not the root"):
+            chain.add(copy, 10_000)
+    assert chain.add(block, 10_000).kind == "extended"
+
+
+def test_a_step_that_cannot_be_made_makes_the_block_invalid():
+    def undefined(state, messages):
+        raise ValueError("the sum is zero")
+
+    chain = WORLD.chain(transition=undefined)
+    with pytest.raises(InvalidBlock, match="no step can be made from them: the sum is zero"):
+        chain.add(WORLD.block(WORLD.chain()), 10_000)
+
+
+def test_weights_of_another_type_or_shape_are_refused():
+    def rounded(state, messages):
+        return State(state.weights.astype(np.float32), state.memory)
+
+    def short(state, messages):
+        return State(state.weights[:3].copy(), state.memory)
+
+    for wrong in (rounded, short):
+        chain = WORLD.chain(transition=wrong)
+        with pytest.raises(InvalidBlock, match="weights: the step gives"):
+            chain.add(WORLD.block(WORLD.chain()), 10_000)
+
+
+def test_a_block_above_the_last_round_is_refused():
+    world = make_world(rounds=1)
+    chain = world.chain()
+    world.grow(chain, 1)
+    with pytest.raises(InvalidBlock, match="height: is 2; must be 2, at most 1"):
+        chain.add(world.block(chain), 10_000)
+
+
+def test_the_root_covers_every_message():
+    made = WORLD.messages(WORLD.chain_id, 1)
+    roots = {messages_root(made[:n]) for n in range(5)} | {messages_root(made[::-1])}
+    assert len(roots) == 6

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ledger_world import HOLDERS, ROUNDS, make_world, step
+
+from fedchain.events import Send
+from fedchain.ledger.chain.block import Block, block_hash, header_prefix
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.work import is_below, search, target_from_compact
+from fedchain.nodes.compute import compute_node
+from fedchain.nodes.compute import incident_log as findings
+from fedchain.nodes.compute.compute_node import (
+    ComputeNode,
+    DeadlinePassed,
+    Effort,
+    Found,
+    Searching,
+)
+from fedchain.nodes.compute.incident_log import Objection
+from fedchain.timing import Stopwatch
+
+WORLD = make_world()
+ADDRESS = b"\x07" * 32
+RATE = 8.0
+DEADLINE = 30.0
+
+
+def make_node(world=WORLD, recall=lambda *_: None):
+    chain = world.chain()
+    effort = Effort(DEADLINE, RATE, HOLDERS, lambda *_: 0.5)
+    node = ComputeNode(
+        2, ADDRESS, chain, world.pool(chain), world.rules, step, effort, recall, Stopwatch()
+    )
+    return SimpleNamespace(node=node, chain=chain)
+
+
+@pytest.fixture
+def made():
+    return make_node()
+
+
+def hear(node, messages, now_s=1.0):
+    return [send for message in messages for send in node.receive(message, now_s)]
+
+
+def test_a_node_waits_at_genesis_for_its_deadline(made):
+    (send,) = made.node.start()
+    assert (send.payload, send.to) == (DeadlinePassed(WORLD.chain_id), 2)
+    assert send.after_s == DEADLINE
+
+
+def test_before_the_deadline_a_quorum_is_not_enough_and_everybody_is(made):
+    *most, last = WORLD.messages(WORLD.chain_id, 1)
+    assert hear(made.node, most) == []
+    (send,) = made.node.receive(last, 1.0)
+    assert len(send.payload.block.messages) == HOLDERS
+
+
+def test_at_the_deadline_a_quorum_is_enough(made):
+    messages = WORLD.messages(WORLD.chain_id, 1)[:2]
+    hear(made.node, messages)
+    (send,) = made.node.receive(DeadlinePassed(WORLD.chain_id), DEADLINE)
+    assert send.payload.block.messages == messages
+
+
+def test_after_the_deadline_the_message_that_makes_the_quorum_starts_the_work(made):
+    first, second, *_ = WORLD.messages(WORLD.chain_id, 1)
+    made.node.receive(first, 1.0)
+    assert made.node.receive(DeadlinePassed(WORLD.chain_id), DEADLINE) == []
+    (send,) = made.node.receive(second, 31.0)
+    assert len(send.payload.block.messages) == 2
+
+
+def test_the_deadline_of_another_head_changes_nothing(made):
+    hear(made.node, WORLD.messages(WORLD.chain_id, 1)[:3])
+    assert made.node.receive(DeadlinePassed(bytes(32)), DEADLINE) == []
+
+
+def test_the_deadline_of_another_head_does_not_take_back_the_own(made):
+    first, second, *_ = WORLD.messages(WORLD.chain_id, 1)
+    made.node.receive(first, 1.0)
+    for parent in (WORLD.chain_id, bytes(32)):
+        assert made.node.receive(DeadlinePassed(parent), DEADLINE) == []
+    assert len(made.node.receive(second, 31.0)) == 1
+
+
+def test_work_begins_once_for_each_head(made):
+    messages = WORLD.messages(WORLD.chain_id, 1)
+    hear(made.node, messages[:2])
+    assert len(made.node.receive(DeadlinePassed(WORLD.chain_id), DEADLINE)) == 1
+    assert hear(made.node, messages[2:]) == []
+    assert made.node.receive(DeadlinePassed(WORLD.chain_id), DEADLINE) == []
+
+
+def test_an_invalid_message_is_refused_with_its_reason_and_does_not_count(made):
+    good, other, *_ = WORLD.messages(WORLD.chain_id, 1)
+    hear(made.node, [good, replace(other, norm=other.norm / 2)], 4.0)
+    (refusal,) = made.node.findings.refusals
+    assert (refusal.time_s, "signature" in refusal.reason) == (4.0, True)
+    assert made.node.receive(DeadlinePassed(WORLD.chain_id), DEADLINE) == []
+
+
+def test_no_more_than_so_many_refusals_are_remembered(made, monkeypatch):
+    monkeypatch.setattr(findings, "KEPT_REFUSALS", 3)
+    good = WORLD.messages(WORLD.chain_id, 1)[0]
+    hear(made.node, [replace(good, norm=float(n)) for n in range(1, 9)])
+    assert len(made.node.findings.refusals) == 3
+
+
+def test_the_found_block_has_its_work_and_took_its_tries(made):
+    (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1), 2.5)
+    block = send.payload.block
+    assert isinstance(send.payload, Found)
+    assert is_below(block_hash(block.header), target_from_compact(block.header.bits))
+    assert send.after_s == (block.header.nonce + 1) / RATE
+    assert (block.header.address, block.header.time_ms) == (ADDRESS, 2500)
+
+
+def test_a_long_search_is_cut_and_finds_the_same_nonce_after_the_same_time(monkeypatch):
+    whole, cut = make_node(), make_node()
+    messages = WORLD.messages(WORLD.chain_id, 1)
+    (at_once,) = hear(whole.node, messages)
+    monkeypatch.setattr(compute_node, "TRIES", 1)
+    (send,), elapsed, cuts = hear(cut.node, messages), 0.0, 0
+    while isinstance(send.payload, Searching):
+        elapsed, cuts = elapsed + send.after_s, cuts + 1
+        (send,) = cut.node.receive(send.payload, elapsed)
+    assert send.payload == at_once.payload
+    assert elapsed + send.after_s == at_once.after_s
+    assert cuts == at_once.payload.block.header.nonce > 0
+
+
+def test_a_found_block_becomes_the_head_goes_to_everybody_and_starts_a_new_wait(made):
+    (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1))
+    told, wait = made.node.receive(send.payload, 3.0)
+    assert (told.payload, told.to) == (send.payload.block, "everybody")
+    assert made.chain.head == block_hash(told.payload.header)
+    assert wait.payload == DeadlinePassed(made.chain.head)
+
+
+def test_work_on_a_head_that_is_passed_is_thrown_away(made, monkeypatch):
+    monkeypatch.setattr(compute_node, "TRIES", 1)
+    (searching,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1))
+    block = WORLD.block(made.chain)
+    assert made.node.receive(block, 3.0)[0].payload == DeadlinePassed(block_hash(block.header))
+    assert made.node.receive(searching.payload, 3.0) == []
+    assert made.node.receive(Found(searching.payload.block), 3.0) == []
+
+
+def test_messages_that_came_before_their_parent_are_used_when_it_comes(made):
+    other = WORLD.chain()
+    block = WORLD.grow(other, 1)[0]
+    early = WORLD.messages(other.head, 2)
+    assert hear(made.node, early) == []
+    (work,) = made.node.receive(block, 3.0)
+    assert work.payload.block.messages == early
+
+
+def test_a_wrong_block_is_refused_and_the_head_stays(made):
+    after = step(WORLD.state, WORLD.messages(WORLD.chain_id, 1))
+    wrong = State(np.nextafter(after.weights, np.inf), after.memory)
+    block = WORLD.block(made.chain, after=wrong)
+    assert made.node.receive(block, 3.0) == [Send(Objection(block, 2), "everybody")]
+    assert made.node.receive(block, 4.0) == []  # told once
+    assert "weights are not the aggregate" in made.node.findings.refusals[0].reason
+    assert made.chain.head == WORLD.chain_id
+
+
+def copies(block):
+    """Return a block's header with messages that are not its own, as anybody can send it."""
+    first, *rest = block.messages
+    flipped = bytes([first.signature[0] ^ 1]) + first.signature[1:]
+    return [
+        Block(block.header, ()),
+        Block(block.header, (replace(first, signature=flipped), *rest)),
+        Block(block.header, (replace(first, public_key=b"short"), *rest)),
+        Block(block.header, (*block.messages, block.messages[-1])),
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("known", [True, False])
+def test_a_header_with_other_messages_says_nothing_against_its_block(made, number, known):
+    below, *_ = WORLD.grow(WORLD.chain(), 1)
+    other = WORLD.chain()
+    other.add(below, 9000)
+    block = WORLD.block(other)
+    if known:
+        made.node.receive(below, 3.0)
+    assert made.node.receive(copies(block)[number], 3.0) == []
+    (refusal,) = made.node.findings.refusals
+    assert (refusal.what, refusal.id) == ("block", block_hash(block.header))
+    assert "messages" in refusal.reason
+    made.node.receive(block, 3.0)
+    made.node.receive(below, 3.0)
+    assert made.chain.head == block_hash(block.header)
+    assert len(made.node.findings.refusals) == 1
+
+
+def test_an_orphan_that_turns_out_wrong_is_refused_with_its_reason(made):
+    other = WORLD.chain()
+    first = WORLD.grow(other, 1)[0]
+    after = step(other.state(other.head), WORLD.messages(other.head, 2))
+    wrong = WORLD.block(other, after=State(np.nextafter(after.weights, np.inf), after.memory))
+    assert made.node.receive(wrong, 3.0) == []
+    assert made.node.findings.refusals == []
+    sends = made.node.receive(first, 4.0)
+    assert Send(Objection(wrong, 2), "everybody") in sends
+    (refusal,) = made.node.findings.refusals
+    assert (refusal.time_s, "weights are not" in refusal.reason) == (4.0, True)
+    assert made.chain.height == 1
+
+
+def test_a_block_is_never_older_than_the_median_below_it(made):
+    for block in WORLD.grow(WORLD.chain(), 3):
+        made.node.receive(block, 0.0)
+    (send,) = hear(made.node, WORLD.messages(made.chain.head, 4), 0.0)
+    assert send.payload.block.header.time_ms == made.chain.link(made.chain.head).median_ms + 1
+
+
+def test_nothing_is_waited_for_after_the_last_round():
+    world = make_world(rounds=1)
+    made = make_node(world)
+    assert made.node.receive(world.block(made.chain), 3.0) == []
+    assert made.node.start() == []
+    assert hear(made.node, world.messages(made.chain.head, 2)) == []
+    assert ROUNDS > 2  # the messages themselves exist
+
+
+@pytest.mark.parametrize("luck", [0, 1], ids=["any nonce", "nonce 0"])
+def test_a_recalled_block_comes_at_its_time_again_without_hashing(monkeypatch, luck):
+    found = lucky_block() if luck else hear(make_node().node, ALL)[0].payload.block
+    nonce = found.header.nonce
+    assert (nonce == 0) == bool(luck)
+    monkeypatch.setattr(compute_node, "TRIES", 3)
+    monkeypatch.setattr(compute_node, "search", lambda *_: pytest.fail("hashed"))
+    asked = {(WORLD.chain_id, ADDRESS): found}
+    made = make_node(recall=lambda *at: asked.get(at))
+    (send,), elapsed, cuts = hear(made.node, ALL), 0.0, 0
+    while isinstance(send.payload, Searching):
+        elapsed, cuts = elapsed + send.after_s, cuts + 1
+        (send,) = made.node.receive(send.payload, elapsed)
+    assert send.payload == Found(found)
+    assert cuts == nonce // 3  # the same events as in the run that was interrupted
+    assert elapsed + send.after_s == (nonce + 1) / RATE
+
+
+ALL = WORLD.messages(WORLD.chain_id, 1)
+
+
+def lucky_block() -> Block:
+    """A block whose first nonce has the work."""
+    block = WORLD.block(WORLD.chain())
+    target = target_from_compact(block.header.bits)
+    for time_ms in range(1000, 2000):
+        header = replace(block.header, address=ADDRESS, time_ms=time_ms, nonce=0)
+        if search(header_prefix(header), 0, 1, target) == 0:
+            return Block(header, block.messages)
+    raise AssertionError

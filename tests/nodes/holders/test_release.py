@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+from small_runs import simulate, small
+
+from fedchain.ledger.chain.message import Declaration, message_id, signing_bytes
+from fedchain.ledger.chain.signature import public_key_of, verify
+from fedchain.nodes.holders.holder_pool import Asked, Speakers
+from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.release import (
+    Occasion,
+    Speaker,
+    drawn_records,
+    messages_of,
+    private_releases,
+    secret_key,
+)
+from fedchain.privacy.mechanisms import gaussian, none
+from fedchain.simulation.setup import world_of
+
+OCCASION = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
+SECRET = bytes(range(32))
+IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+
+
+def private_release(gradient, mechanism, records, occasion):
+    rows = private_releases(gradient[None].astype(np.float32), mechanism, [records], [occasion])
+    return rows[0]
+
+
+SAID = Declaration("gaussian", 2.0, 0.1, 50)
+GRADIENT = np.linspace(-1.0, 1.0, 1000)
+
+
+def message_of(release):
+    return messages_of(release[None], [Speaker(OCCASION, IDENTITY, SAID)], "int16")[0]
+
+
+def test_the_noise_has_the_sd_of_the_mean_and_not_of_the_sum():
+    mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+    for records in (10, 100, 1000):
+        occasion = replace(OCCASION, holder=records)
+        noise = private_release(GRADIENT, mechanism, records, occasion) - GRADIENT
+        assert noise.std() == pytest.approx(2.0 * 0.1 / records, rel=0.08)
+
+
+def test_the_same_release_asked_for_twice_is_the_same():
+    mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+    first = private_release(GRADIENT, mechanism, 50, OCCASION)
+    assert np.array_equal(first, private_release(GRADIENT, mechanism, 50, OCCASION))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"holder": 5}, {"round": 4}, {"parent": b"q" * 32}, {"seed": 1}],
+    ids=["holder", "round", "fork", "seed"],
+)
+def test_noise_is_fresh_for_every_holder_round_fork_and_seed(other):
+    mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+    one = private_release(np.zeros(1000), mechanism, 50, OCCASION)
+    two = private_release(np.zeros(1000), mechanism, 50, replace(OCCASION, **other))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+    assert (one - two).std() == pytest.approx(math.sqrt(2) * 2.0 * 0.1 / 50, rel=0.1)
+
+
+def test_two_runs_of_one_seed_at_another_scale_do_not_share_their_noise():
+    one, two = (
+        private_release(
+            np.zeros(1000), gaussian(10, 1000, noise_multiplier=m, clip=c), 50, OCCASION
+        )
+        for m, c in ((2.0, 0.1), (4.0, 0.1))
+    )
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+
+
+def test_the_message_carries_the_norm_of_the_noisy_vector_and_its_direction():
+    message = message_of(GRADIENT)
+    direction = message.direction / 2.0**message.exponent
+    assert message.norm == pytest.approx(np.linalg.norm(GRADIENT), rel=1e-14)
+    np.testing.assert_allclose(direction * message.norm, GRADIENT, atol=1e-3)
+    assert np.linalg.norm(direction) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_signature_covers_every_field_of_the_message():
+    message = message_of(GRADIENT)
+    assert verify(message.public_key, message.signature, signing_bytes(message))
+    for change in ({"norm": 9.0}, {"round": 4}, {"declaration": replace(SAID, records=51)}):
+        changed = replace(message, **change)
+        assert not verify(message.public_key, message.signature, signing_bytes(changed))
+        assert message_id(changed) != message_id(message)
+
+
+@pytest.mark.parametrize("bad", [np.zeros(4), np.array([1.0, np.nan]), np.array([np.inf, 1.0])])
+def test_a_release_without_a_direction_is_no_message(bad):
+    assert message_of(bad) is None
+
+
+def test_a_release_from_a_gradient_of_any_length_becomes_a_unit_direction():
+    for size in (1e-37, 1e-20, 1.0, 1e30):
+        gradient = (GRADIENT * size).astype(np.float32)
+        message = message_of(gradient)
+        direction = message.direction / 2.0**message.exponent
+        assert np.linalg.norm(direction) == pytest.approx(1.0, abs=1e-3)
+
+
+class Flipped:
+    """Gradients that stand still, for one holder."""
+
+    def __call__(self, weights, holders, sampled=None):
+        return np.stack([GRADIENT.astype(np.float32) for _ in holders])
+
+    def twin(self):
+        return self
+
+
+def test_the_attack_comes_after_the_noise_and_before_the_signature():
+    task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
+    asked = [Asked(replace(OCCASION, holder=0), IDENTITY)]
+    said = {}
+    for name, attacks in {"honest": [], "flipped": [{"kind": "sign_flip", "holders": [0]}]}.items():
+        scenario = small(attacks=attacks)
+        mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
+        (said[name],) = Speakers(Flipped(), scenario, task, mechanism)(None, asked).messages
+    honest, flipped = said["honest"], said["flipped"]
+    assert np.array_equal(flipped.direction, -honest.direction)
+    assert flipped.norm == honest.norm
+    assert verify(flipped.public_key, flipped.signature, signing_bytes(flipped))
+
+
+def test_speakers_say_where_the_time_went():
+    task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
+    speakers = Speakers(Flipped(), small(), task, none(10, 1000))
+    spoken = speakers(None, [Asked(replace(OCCASION, holder=0), IDENTITY)])
+    assert {stage for stage, s in spoken.seconds.items() if s > 0} == {
+        "gradients",
+        "noise",
+        "signing",
+    }
+
+
+def test_records_are_drawn_each_by_itself_with_the_chance_that_is_declared():
+    masks = [drawn_records(replace(OCCASION, round=r), 50, sampled(0.3)) for r in range(4000)]
+    drawn = np.stack(masks)
+    assert drawn.mean() == pytest.approx(0.3, abs=0.004)
+    counts = np.bincount(drawn.sum(axis=1), minlength=51)
+    expected = 4000 * stats.binom.pmf(np.arange(51), 50, 0.3)
+    middle = expected > 20  # the size of a batch is random: this is what amplifies
+    assert (
+        stats.chisquare(
+            counts[middle], expected[middle] * counts[middle].sum() / expected[middle].sum()
+        ).pvalue
+        > 0.01
+    )
+    pairs = np.corrcoef(drawn.T) - np.eye(50)
+    assert abs(pairs).max() < 0.08
+
+
+@pytest.mark.parametrize("other", [{"holder": 5}, {"round": 4}, {"parent": b"q" * 32}, {"seed": 1}])
+def test_records_are_drawn_anew_for_every_holder_round_fork_and_seed(other):
+    half = sampled(0.5)
+    one, two = (drawn_records(o, 5000, half) for o in (OCCASION, replace(OCCASION, **other)))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.06
+    assert np.array_equal(one, drawn_records(OCCASION, 5000, half))
+
+
+@pytest.mark.parametrize("other", [{"clip": 0.6}, {"noise_multiplier": 3.0}, {"unit": "holder"}])
+@pytest.mark.parametrize("purpose", ["noise", "records", "clip"])
+def test_nothing_is_drawn_alike_for_two_mechanisms(purpose, other):
+    common = {"noise_multiplier": 2.0, "clip": 0.5}
+    one, two = (gaussian(10, 5, **made) for made in (common, common | other))
+    assert secret_key(purpose, OCCASION, one) != secret_key(purpose, OCCASION, two)
+    assert secret_key(purpose, OCCASION, one) == secret_key(
+        purpose, OCCASION, gaussian(10, 5, **common)
+    )
+
+
+def sampled(rate):
+    return gaussian(10, 5, noise_multiplier=2.0, clip=0.5, sampling_rate=rate)
+
+
+def test_a_run_samples_its_records_in_secret_and_anew_each_time():
+    world = world_of(small(2, attacks=[], **{"privacy.sampling_rate": 0.25}))
+    seen = []
+
+    def gradients(_, holders, sampled):
+        seen.append((holders, sampled))
+        return np.ones((len(holders), 31), np.float32)
+
+    speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
+    for round_ in (1, 2):
+        occasions = [replace(OCCASION, holder=h, round=round_) for h in range(10)]
+        speakers(np.zeros(31), [Asked(occasion, IDENTITY) for occasion in occasions])
+    counts = [records.count for records in world.task.holders]
+    for holders, sampled in seen:
+        assert holders == list(range(10))
+        assert sampled.rate == 0.25
+        assert [len(mask) for mask in sampled.masks] == counts
+    one, two = (np.concatenate(sampled.masks) for _, sampled in seen)
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+
+
+def test_a_run_with_sampled_records_is_the_same_run_again(tmp_path):
+    heads = []
+    for name in ("one", "two"):
+        made = simulate(small(3, **{"privacy.sampling_rate": 0.5}), tmp_path / name)
+        list(made.simulation.rounds())
+        heads.append(made.simulation.chain.head)
+        made.close()
+    assert heads[0] == heads[1]

@@ -1,0 +1,125 @@
+"""Sweeps of chains beside the published laws; the manifests are made up."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedchain.reports.comparison import QUIET, compare
+from fedchain.reports.figures.law import measured_against_law
+from fedchain.reports.laws import double_spend, selfish_revenue, stale_share
+from fedchain.reports.study import Member, Recorded, Study
+from fedchain.reports.tables import tabulate
+
+
+def manifest(*, shares: tuple[float, ...] = (0.25,) * 4, **changed: Any) -> dict[str, Any]:
+    """A chain alone, quiet, with a constant delay of a tenth of an interval."""
+    nodes = [{"hash_share": s, "main_share": 0.4, "node": n} for n, s in enumerate(shares)]
+    scenario = {
+        "task": {"kind": "none"},
+        "network": {"kind": "complete", "latency_ms": {"kind": "constant", "value": 1000.0}},
+        "gossip": dict(QUIET),
+        "ledger": {"work": {"interval_s": 10.0}},
+        "attacks": [],
+        **{key: value for key, value in changed.items() if key != "deeds"},
+    }
+    told = [{"deeds": changed.get("deeds", {})}]
+    chain = {"nodes": nodes, "stale_share": 0.1}
+    return {"scenario": scenario, "chain": chain, "misconduct": told}
+
+
+def study(*manifests: dict[str, Any], kind: Any = "sweep") -> Study:
+    runs = [Recorded(Path(), each, [], []) for each in manifests]
+    members = tuple(Member(run, (float(place),)) for place, run in enumerate(runs))
+    return Study(Path(), kind, "law", "", members, ("key",), "key")
+
+
+def latency(value: float) -> dict[str, Any]:
+    return {"kind": "complete", "latency_ms": {"kind": "constant", "value": value}}
+
+
+def attack(kind: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"kind": kind, "nodes": [0], **more}]
+
+
+def test_stale_blocks_stand_over_the_delay_in_intervals() -> None:
+    found = compare(study(manifest(network=latency(5000.0)), manifest()))
+    assert found is not None
+    law, points = found
+    assert law.name == "stale_share_against_delay"
+    assert [point.x for point in points] == [0.1, 0.5]
+    assert [point.formula for point in points] == [stale_share(0.1, 4), stale_share(0.5, 4)]
+    assert points[0].measured.mean == 0.1
+
+
+def test_the_selfish_miner_wins_over_all_but_the_finder_of_the_other_block() -> None:
+    shares = (0.2, *[0.2] * 4)
+    found = compare(study(manifest(shares=shares, attacks=attack("selfish_mining", gamma=1.0))))
+    assert found is not None
+    (point,) = found[1]
+    assert (point.x, point.fixed, point.measured.mean) == (0.2, 0.75, 0.4)
+    assert point.formula == selfish_revenue(0.2, 0.75)
+
+
+def test_double_spends_are_those_that_succeed_among_those_tried() -> None:
+    made = attack("double_spend", confirmations=3)
+    deeds = {"attempts": 8, "successes": 2}
+    found = compare(study(manifest(attacks=made, deeds=deeds)))
+    assert found is not None
+    (point,) = found[1]
+    assert (point.x, point.fixed, point.measured.mean) == (3.0, 0.25, 0.25)
+    assert point.formula == double_spend(0.25, 3)
+    assert compare(study(manifest(attacks=made, deeds={"attempts": 0}))) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"task": {"kind": "digits"}},
+        {"gossip": {**QUIET, "loss": 0.1}},
+        {"network": {"kind": "ring", "latency_ms": {"kind": "constant", "value": 1000.0}}},
+        {"shares": (0.7, 0.1, 0.1, 0.1)},
+        {"attacks": attack("withholding")},
+        {"attacks": attack("selfish_mining", gamma=0.5) * 2},
+    ],
+)
+def test_no_law_speaks_of_a_sweep_with_a_run_that_it_does_not_know(other: dict[str, Any]) -> None:
+    assert compare(study(manifest(network=latency(5000.0)), manifest(**other))) is None
+
+
+def test_no_law_speaks_where_something_else_is_varied_or_nothing() -> None:
+    assert compare(study(manifest(), manifest())) is None  # one place, two points
+    assert compare(study(manifest(), kind="run")) is None
+
+
+def test_the_figure_and_the_table_show_what_was_measured_beside_the_law() -> None:
+    found = study(manifest(network=latency(5000.0)), manifest())
+    drawing = measured_against_law(found)
+    assert drawing is not None
+    law, points, *_ = drawing.figure.axes[0].lines[1:]
+    assert list(points.get_ydata()) == [0.1, 0.1]
+    assert law.get_ydata()[-1] == pytest.approx(stale_share(0.5, 4), rel=1e-12)
+    assert "over 1 seed," in drawing.caption
+    (table,) = tabulate(found)
+    assert [row[-1] for row in table.rows] == [stale_share(0.1, 4), stale_share(0.5, 4)]
+
+
+@pytest.mark.parametrize(("delay", "miners"), [(0.8, 3), (0.5, 20)])
+def test_the_law_of_few_miners_is_what_a_race_of_so_many_gives(delay: float, miners: int) -> None:
+    draw, blocks = random.Random(1), 40_000
+    own, sent, now, heard = [0] * miners, [], 0.0, 0
+    top, place = 0, 0
+    for _ in range(blocks):
+        now += draw.expovariate(1.0)
+        while place < len(sent) and sent[place][0] + delay <= now:
+            heard, place = max(heard, sent[place][1]), place + 1
+        miner = draw.randrange(miners)
+        own[miner] = max(own[miner], heard) + 1
+        sent.append((now, own[miner]))
+        top = max(top, own[miner])
+    spread = 4 * math.sqrt(0.25 / blocks)
+    assert abs((1 - top / blocks) - stale_share(delay, miners)) < spread

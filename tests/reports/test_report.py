@@ -1,0 +1,303 @@
+import json
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import make_block_sweep, make_run, make_samples, make_sweep
+from matplotlib.figure import Figure
+from PIL import Image
+
+from fedchain.errors import RunError
+from fedchain.reports.figures import draw
+from fedchain.reports.figures.axis import metric_against_axis
+from fedchain.reports.figures.holders import ABSENT, REJECTED, USED, holder_fates
+from fedchain.reports.figures.rounds import metric_over_rounds
+from fedchain.reports.figures.style import finished, render
+from fedchain.reports.report import report
+from fedchain.reports.study import Recorded, open_study
+
+
+class Tags(HTMLParser):
+    """Collects the tags, the addresses and the balance of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def blocks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("blocks")
+    make_block_sweep(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    make_sweep(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    make_run(folder, attack_from=6)
+    make_samples(folder)
+    return folder
+
+
+def test_a_run_gets_the_figures_that_it_has_data_for(run_folder: Path) -> None:
+    names = [drawing.name for drawing in draw(open_study(run_folder))]
+    assert names == [
+        "accuracy_over_rounds",
+        "samples",
+        "used_and_rejected",
+        "epsilon_over_rounds",
+        "loss_over_rounds",
+        "time_per_round",
+    ]
+
+
+def test_a_run_without_privacy_or_pictures_has_no_figures_of_them(tmp_path: Path) -> None:
+    make_run(tmp_path, epsilon=math.inf)
+    names = {drawing.name for drawing in draw(open_study(tmp_path))}
+    assert not {"samples", "epsilon_over_rounds"} & names
+    assert "accuracy_over_rounds" in names
+
+
+def test_the_axis_of_epsilon_is_logarithmic_and_infinity_is_a_dashed_line(
+    sweep_folder: Path,
+) -> None:
+    drawing = draw(open_study(sweep_folder))[0]
+    assert drawing.name == "accuracy_against_epsilon"
+    axes = drawing.figure.axes[0]
+    assert axes.get_xscale() == "log"
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines["mean, 95 % interval"].get_xdata()) == [0.5, 2.0]
+    assert lines["no privacy (ε = ∞)"].get_linestyle() == "--"
+    assert lines["majority (no learning)"].get_ydata()[0] == pytest.approx(0.1)
+    assert axes.get_xlabel() == "total ε of each holder (δ = 1e-5)"
+    assert len(axes.collections) == 1
+
+
+def test_of_many_curves_colours_say_one_key_and_lines_the_others(blocks_folder: Path) -> None:
+    drawing = metric_against_axis(open_study(blocks_folder))
+    assert drawing is not None
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "holders = 10", "holders = 20", "no groups", "size 10, honest 0.8", "majority (no learning)"
+    ]  # fmt: skip
+    curves = [line for line in drawing.figure.axes[0].lines if len(line.get_xdata()) == 2]
+    signs = [
+        (line.get_color(), line.get_marker()) for line in curves if line.get_marker() != "None"
+    ]
+    assert len(signs) == len(set(signs)) == 4
+    assert len({colour for colour, _ in signs}) == len({marker for _, marker in signs}) == 2
+
+
+def test_of_many_curves_infinity_is_a_place_to_the_right(blocks_folder: Path) -> None:
+    drawing = metric_against_axis(open_study(blocks_folder))
+    assert drawing is not None
+    axes = drawing.figure.axes[0]
+    places = [
+        tick for tick in axes.get_xticks() if axes.xaxis.get_major_formatter()(tick, 0) == "∞"
+    ]
+    assert places == [8.0]
+    assert not any("∞" in str(line.get_label()) for line in axes.lines)
+    points = [bar.lines[0].get_xdata()[0] for bar in axes.containers]
+    assert len(set(points)) == 4
+    assert all(7 < place < 9 for place in points)
+
+
+def test_more_curves_over_rounds_than_colours_stand_in_panels(blocks_folder: Path) -> None:
+    drawing = metric_over_rounds(open_study(blocks_folder), "accuracy")
+    assert drawing is not None
+    titles = [axes.get_title().replace("\n", " ") for axes in drawing.figure.axes]
+    assert titles == [
+        "no groups, holders = 10", "no groups, holders = 20",
+        "size 10, honest 0.8, holders = 10", "size 10, honest 0.8, holders = 20",
+    ]  # fmt: skip
+    texts = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+    assert texts == ["ε = 0.5", "ε = 2", "no privacy", "majority (no learning)"]
+
+
+def test_a_point_that_is_missing_does_not_shift_the_colours_of_its_panel(tmp_path: Path) -> None:
+    make_block_sweep(tmp_path)
+    study = open_study(tmp_path)
+    last = study.members[-1].values[:2]
+    left = [m for m in study.members if (*last, 0.5) != m.values]
+    drawing = metric_over_rounds(replace(study, members=tuple(left)), "accuracy")
+    assert drawing is not None
+    colours = [
+        {line.get_color() for line in axes.lines if line.get_label() == "ε = 2"}
+        for axes in drawing.figure.axes
+    ]
+    assert len(colours) == 4
+    assert len(set.union(*colours)) == 1
+
+
+def test_the_lowest_panel_of_each_column_has_the_numbers_of_the_rounds(blocks_folder: Path) -> None:
+    study = open_study(blocks_folder)
+    last = study.members[-1].values[:2]
+    three = replace(study, members=tuple(m for m in study.members if m.values[:2] != last))
+    drawing = metric_over_rounds(three, "accuracy")
+    assert drawing is not None
+    ticks = [axes.xaxis.get_major_ticks(1)[0] for axes in drawing.figure.axes]
+    assert [tick.label1.get_visible() for tick in ticks] == [False, True, True]
+    assert [axes.get_xlabel() for axes in drawing.figure.axes] == ["", "round", "round"]
+
+
+def test_the_curve_is_the_mean_of_the_seeds(sweep_folder: Path) -> None:
+    study = open_study(sweep_folder)
+    curve = draw(study)[0].figure.axes[0].lines[0]
+    finals = [m.run.metrics[-1]["accuracy"] for m in study.members if m.values == (0.5,)]
+    assert curve.get_ydata()[0] == pytest.approx(np.mean(finals), rel=1e-12)
+
+
+def test_a_figure_has_a_file_name_whatever_its_metric_is_called() -> None:
+    assert (
+        finished('dice:liver/"val"_over_rounds', "", Figure()).name
+        == "dice_liver__val__over_rounds"
+    )
+
+
+def test_equal_data_give_equal_bytes(sweep_folder: Path, run_folder: Path) -> None:
+    for folder in (sweep_folder, run_folder):
+        first, second = draw(open_study(folder)), draw(open_study(folder))
+        for one, two in zip(first, second, strict=True):
+            written = {kind: render(one, kind) for kind in ("pdf", "svg", "png")}
+            for kind in ("png", "svg", "pdf"):
+                assert render(two, kind) == written[kind], (one.name, kind)
+
+
+def test_a_pdf_embeds_its_fonts_as_truetype_at_column_width(sweep_folder: Path) -> None:
+    data = render(draw(open_study(sweep_folder))[0], "pdf")
+    assert b"/FontFile2" in data
+    assert b"/Type3" not in data
+    assert b"CreationDate" not in data
+    box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ", data)
+    assert box is not None
+    assert float(box[1]) == pytest.approx(3.35 * 72, abs=0.01)
+
+
+def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None:
+    rows = [{"round": 1, "block": "aa"}, {"round": 2, "block": "bb"}]
+
+    def message(**fields: object) -> dict[str, object]:
+        return {"attack": "", "late": False, "used": False, **fields}
+
+    messages = [
+        message(round=1, holder=0, block="aa", used=True),
+        message(round=1, holder=1, block="aa"),
+        message(round=2, holder=0, block="xx", used=True),
+        message(round=2, holder=1, block="xx", used=True),
+        message(round=2, holder=1, block="bb", attack="sign_flip"),
+    ]
+    fates, attacks = holder_fates(Recorded(tmp_path, {}, rows, messages))
+    assert fates.tolist() == [[USED, ABSENT], [REJECTED, REJECTED]]
+    assert attacks.tolist() == [[False, False], [False, True]]
+
+
+def test_the_page_is_whole_by_itself_and_runs_nothing(run_folder: Path) -> None:
+    report([run_folder], figures=(), tables=())
+    text = (run_folder / "report.html").read_text()
+    tags = Tags()
+    tags.feed(text)
+    assert not tags.open
+    assert not {"script", "link", "iframe", "object"} & set(tags.tags)
+    assert tags.addresses
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in tags.addresses)
+    assert "prefers-color-scheme: dark" in text
+    assert "url(" not in text
+
+
+def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> None:
+    report([run_folder], figures=(), tables=())
+    text = (run_folder / "report.html").read_text()
+    manifest = json.loads((run_folder / "manifest.json").read_text())
+    for words in (
+        "Each row is &lt;private&gt;.",
+        "delta is large",
+        manifest["head"],
+        "sign_flip by holders 5 from round 6",
+        "majority (no learning)",
+        "Attacks made 7 of them, and the rule used 0 of those.",
+        f"fedchain verify {run_folder.name}",
+        "A made-up run &lt;with&gt; odd &amp; characters.",
+    ):
+        assert words in text, words
+
+
+def test_the_page_of_a_sweep_names_the_points_without_a_result(sweep_folder: Path) -> None:
+    report([sweep_folder], figures=(), tables=())
+    text = (sweep_folder / "report.html").read_text()
+    assert "<code>made-up-8-s0</code>: failed: no &lt;memory&gt;" in text
+    assert "epsilon varied" in text
+
+
+def test_the_files_are_those_asked_for(sweep_folder: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "run")
+    page = tmp_path / "both.html"
+    written = report([sweep_folder, tmp_path / "run"], ("png",), ("md",), page)
+    assert {file.suffix for file in written} == {".png", ".md", ".html"}
+    assert all(file.is_file() for file in written)
+    assert written[-1] == page
+    assert not (tmp_path / "run" / "report.html").exists()
+    assert page.read_text().count("<h1>") == 2
+
+
+def test_a_folder_that_is_neither_run_nor_sweep_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    make_run(tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"neither a manifest\.json nor a sweep\.json; a run folder"):
+        report([tmp_path / "run", tmp_path / "empty"])
+    with pytest.raises(RunError, match="does not exist"):
+        report([tmp_path / "nowhere"])
+    assert not (tmp_path / "run" / "figures").exists()
+
+
+def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no files of kind 'gif'; allowed: pdf, svg, png"):
+        report([tmp_path], figures=("gif",))
+
+
+def test_a_point_that_leads_out_of_the_sweep_folder_is_refused(tmp_path: Path) -> None:
+    make_sweep(tmp_path)
+    text = (tmp_path / "points.csv").read_text().replace("made-up-0.5-s0", "../made-up-0.5-s0")
+    (tmp_path / "points.csv").write_text(text)
+    with pytest.raises(RunError, match="a damaged row"):
+        open_study(tmp_path)
+
+
+def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    (tmp_path / "samples").mkdir()
+    Image.new("1", (3000, 2000)).save(tmp_path / "samples" / "large.png")
+    with pytest.raises(RunError, match="more than 4000000 pixels, got 3000 x 2000"):
+        report([tmp_path])
+
+
+def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
+    with pytest.raises(RunError, match=r"torn\.png: not a picture"):
+        report([tmp_path])

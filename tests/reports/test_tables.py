@@ -1,0 +1,76 @@
+import csv
+import io
+import math
+from pathlib import Path
+
+import pytest
+from made_up import make_block_sweep, make_run, make_sweep
+from scipy import stats
+
+from fedchain.reports.study import open_study
+from fedchain.reports.tables import Table, escape_latex, tabulate, write_table
+from fedchain.statistics import Interval
+
+ODD = Table(
+    "odd",
+    "50 % of a_b",
+    (("name", "na|me"), ("value", "value"), ("n", "n")),
+    (("a_b & c|d", Interval(0.5, 0.01, 5), 5), ("#1 \\ {x}", Interval(0.25, math.inf, 1), None)),
+)
+
+
+def test_the_table_of_a_sweep_holds_mean_and_interval_over_its_seeds(tmp_path: Path) -> None:
+    make_sweep(tmp_path)
+    study = open_study(tmp_path)
+    (table,) = tabulate(study)
+    rows = list(csv.DictReader(io.StringIO(write_table(table, "csv"))))
+    assert [row["privacy.epsilon"] for row in rows] == ["0.5", "2", "inf"]
+    assert {row["n"] for row in rows} == {"3"}
+    finals = [m.run.metrics[-1]["accuracy"] for m in study.members if m.values == (2.0,)]
+    mean = sum(finals) / 3
+    low, high = stats.t.interval(0.95, 2, loc=mean, scale=stats.sem(finals))
+    found = [float(rows[1][f"accuracy_{end}"]) for end in ("mean", "low", "high")]
+    assert found == pytest.approx([mean, low, high], rel=1e-12)
+    assert rows[2]["epsilon_mean"] == ""
+
+
+def test_a_table_names_blocks_by_what_sets_them_apart(tmp_path: Path) -> None:
+    make_block_sweep(tmp_path)
+    (table,) = tabulate(open_study(tmp_path))
+    assert [row[:3] for row in table.rows[3:9:3]] == [
+        ("no groups", "20", "0.5"), ("size 10, honest 0.8", "10", "0.5")
+    ]  # fmt: skip
+
+
+def test_the_tables_of_a_run_show_baselines_and_holders(tmp_path: Path) -> None:
+    make_run(tmp_path, attack_from=6)
+    metrics, holders = tabulate(open_study(tmp_path))
+    assert metrics.rows[0][0] == "accuracy"
+    assert metrics.rows[0][2] == 0.1
+    rows = list(csv.DictReader(io.StringIO(write_table(holders, "csv"))))
+    assert [row["attack"] for row in rows] == [""] * 5 + ["sign_flip"]
+    for row in rows:
+        assert int(row["used"]) + int(row["rejected"]) + int(row["late"]) == 12
+
+
+def test_markdown_keeps_its_columns_whatever_the_text() -> None:
+    lines = write_table(ODD, "md").splitlines()
+    assert lines[0] == r"| na\|me | value | n |"
+    assert lines[2] == r"| a_b & c\|d | 0.500 ± 0.010 | 5 |"
+    assert lines[3] == r"| #1 \\ {x} | 0.250 | – |"
+
+
+def test_latex_escapes_every_sign_that_it_would_read() -> None:
+    text = write_table(ODD, "tex")
+    assert r"a\_b \& c$|$d & 0.500 $\pm$ 0.010 & 5 \\" in text
+    assert r"\#1 \textbackslash{} \{x\} & 0.250 & -- \\" in text
+    assert r"\caption{50 \% of a\_b.}" in text
+    assert text.count(r"\hline") == 3
+    assert escape_latex("x^2~$") == r"x\textasciicircum{}2\textasciitilde{}\$"
+
+
+def test_csv_gives_an_interval_three_columns_and_leaves_unknown_ends_empty() -> None:
+    lines = write_table(ODD, "csv").splitlines()
+    assert lines[0] == "name,value_mean,value_low,value_high,n"
+    assert lines[1] == "a_b & c|d,0.5,0.49,0.51,5"
+    assert lines[2] == "#1 \\ {x},0.25,,,"

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_runs import simulate
+from whole_numbers import WHOLE, whole_numbers
+
+from fedchain.ledger.chain.message import message_id
+from fedchain.ledger.chain.state import hash_weights
+from fedchain.runs.running import run
+from fedchain.scenario import load
+
+SCENARIO = Path(__file__).parents[2] / "scenarios" / "partition.yaml"
+NO_FAULTS = {"gossip.loss": 0.0, "gossip.churn": None, "gossip.partitions": []}
+
+
+@pytest.fixture(scope="module")
+def healed(tmp_path_factory):
+    """A fifth lost, nodes away three tenths of the time, halves apart for a third of the run."""
+    changes = {"rounds": 36, "gossip.partitions.0.to_s": 850.0, "privacy": WHOLE}
+    with whole_numbers():
+        made = simulate(load(SCENARIO, set=changes), tmp_path_factory.mktemp("partition"))
+        list(made.simulation.rounds())
+    yield made
+    made.close()
+
+
+def test_after_healing_every_compute_node_has_one_head_and_so_has_every_holder(healed):
+    nodes, chain = healed.simulation.compute, healed.simulation.chain
+    assert {node.chain.head for node in nodes} == {chain.head}
+    assert {seat.client.head for seat in healed.simulation.seats} == {chain.head}
+    assert chain.height == 36
+
+
+def test_both_halves_went_on_while_they_were_apart_and_one_lost_its_blocks(healed):
+    chain, apart = healed.simulation.chain, range(500_000, 850_000)
+    times = [chain.link(name).header.time_ms for name in chain.path()]
+    winners = sum(time in apart for time in times)
+    assert winners >= 5
+    assert max(node.chain.deepest for node in healed.simulation.compute) >= 3
+    assert chain.stale >= 3
+
+
+def test_no_message_of_the_winning_branch_is_missing_at_any_node(healed):
+    chain, step = healed.simulation.chain, healed.simulation._steps
+    for node in healed.simulation.compute:
+        assert node.chain.path() == chain.path()
+    for below, name in zip(chain.path(), chain.path()[1:], strict=False):
+        block = healed.store.block(name)
+        assert len(block.messages) >= healed.world.rules.quorum
+        after = step(healed.simulation.state(below), block.messages)
+        assert hash_weights(after) == block.header.weights_hash
+        ids = [message_id(message) for message in block.messages]
+        assert ids == sorted(set(ids))
+
+
+def test_what_comes_too_late_is_no_offence(healed):
+    assert all(node.findings.refused == 0 for node in healed.simulation.compute)
+
+
+def test_every_node_has_sent_and_received_something(healed):
+    traffic = healed.simulation.traffic
+    assert [entry["node"] for entry in traffic["nodes"]] == list(range(6))
+    assert all(entry["sent"] > 0 < entry["received"] for entry in traffic["nodes"])
+    totals = [*traffic["nodes"], traffic["holders"]]
+    sent, received = (sum(entry[way] for entry in totals) for way in ("sent", "received"))
+    assert received < sent  # what was lost has been sent, and never came
+
+
+@pytest.mark.long
+def test_the_model_is_as_good_as_without_faults(tmp_path):
+    """Five seeds each: the means differ by less than the spread of single runs."""
+    scores = {}
+    for name, changes in (("faults", {}), ("none", NO_FAULTS)):
+        runs = [run(load(SCENARIO, set={"seed": s, **changes}), tmp_path / name) for s in range(5)]
+        scores[name] = np.array([each.summary()["metrics"]["accuracy"] for each in runs])
+        assert all(each.manifest["status"] == "finished" for each in runs)
+    band = np.ptp(scores["none"])
+    assert abs(scores["faults"].mean() - scores["none"].mean()) < band, scores

@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ledger_world import make_world
+from small_runs import forking, simulate, small
+from whole_numbers import WHOLE, whole_gradients, whole_numbers
+
+from fedchain.ledger.chain.block import Block, block_hash, header_prefix
+from fedchain.ledger.chain.message import message_id
+from fedchain.ledger.chain.state import State, hash_weights
+from fedchain.ledger.chain.work import search, target_from_compact
+from fedchain.ledger.storage.store import Store
+from fedchain.results import LEDGER, Run
+from fedchain.runs.manifest import ended
+from fedchain.runs.running import resume, run
+from fedchain.simulation.recorder import Observer, Released
+from fedchain.simulation.setup import quorum_of, world_of
+from fedchain.timing import Stopwatch
+
+WORLD = make_world()
+
+
+@pytest.fixture(scope="module")
+def healed(tmp_path_factory):
+    with whole_numbers():
+        made = simulate(forking(rounds=8, privacy=WHOLE), tmp_path_factory.mktemp("healed"))
+        list(made.simulation.rounds())
+    yield made
+    made.close()
+
+
+def without_wall_time(found: Run) -> list[dict[str, object]]:
+    return [{k: v for k, v in e.items() if k != "seconds"} for e in found.events]
+
+
+def mined(header):
+    nonce = search(header_prefix(header), 0, 10**6, target_from_compact(header.bits))
+    return replace(header, nonce=nonce)
+
+
+def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_node(tmp_path):
+    made = simulate(small(rounds=2), tmp_path)
+    list(made.simulation.rounds())
+    chain = made.simulation.chain
+    good = chain.block(chain.path()[1])
+    state = made.simulation.state(chain.path()[1])
+    now_s = good.header.time_ms / 1000.0 + 1.0
+    for place in (0, len(state.weights) - 1):
+        weights = state.weights.copy()
+        weights[place] = np.nextafter(weights[place], np.inf)
+        wrong = replace(good.header, weights_hash=hash_weights(State(weights, state.memory)))
+        wrong = Block(mined(wrong), good.messages)
+        for node in made.simulation.compute:
+            before = len(node.findings.refusals)
+            node.receive(wrong, now_s)
+            assert "weights are not the aggregate" in node.findings.refusals[before].reason
+            assert block_hash(wrong.header) not in node.chain
+    # Nothing but the weights is at fault: the same block made a moment later is accepted.
+    twin = Block(mined(replace(good.header, time_ms=good.header.time_ms + 1)), good.messages)
+    for node in made.simulation.compute:
+        node.receive(twin, now_s)
+        assert block_hash(twin.header) in node.chain
+    made.close()
+
+
+def test_after_forks_all_compute_nodes_share_all_but_the_last_block(healed):
+    paths = [node.chain.path() for node in healed.simulation.compute]
+    assert sum(node.chain.stale for node in healed.simulation.compute) > 0
+    assert len({tuple(path[:-1]) for path in paths}) == 1
+    assert {len(path) for path in paths} == {9}
+    assert len({node.chain.work for node in healed.simulation.compute}) == 1
+
+
+def test_no_honest_block_or_message_is_refused(healed):
+    assert [node.findings.refusals for node in healed.simulation.compute] == [[], [], []]
+
+
+def test_every_block_that_any_node_accepted_is_on_disk(healed):
+    stored = {block_hash(block.header) for block in healed.store.blocks()}
+    for node in healed.simulation.compute:
+        assert len(node.chain) - 1 == len(stored)
+        assert all(name in node.chain for name in stored)
+
+
+def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
+    made = simulate(forking(privacy=WHOLE), tmp_path)
+    drawn = []
+    kind = type(made.world.mechanism)
+    release = kind.release
+
+    def noted(mechanism, gradients, *rest):
+        released = release(mechanism, gradients, *rest)
+        drawn.extend(released.astype(np.float64) - gradients)
+        return released
+
+    monkeypatch.setattr(kind, "release", noted)
+    with whole_numbers():
+        list(made.simulation.rounds())
+    releases = sum(made.simulation.releases.values())
+    # Forks have cost releases; who left a block before its gradient was done released nothing.
+    assert len(drawn) >= releases > 12 * 10
+    scaled = np.array(drawn)
+    scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
+    cosines = np.abs(scaled @ scaled.T - np.eye(len(scaled)))
+    assert cosines.max() < 0.9
+    made.close()
+
+
+def test_a_finished_run_played_again_computes_only_what_no_block_carries(tmp_path):
+    scenario = forking(rounds=4, privacy=WHOLE)
+    with whole_numbers():
+        first = simulate(scenario, tmp_path)
+        told = list(first.simulation.rounds())
+    carried = {m.public_key for block in first.store.blocks() for m in block.messages}
+    first.close()
+    asked = []
+
+    def noted(weights, holders, _):
+        asked.extend(holders)
+        return whole_gradients(weights, holders)
+
+    with whole_numbers():
+        again = simulate(scenario, tmp_path, noted)
+        replayed = list(again.simulation.rounds())
+    releases = sum(again.simulation.releases.values())
+    assert len(asked) < releases / 2
+    assert len(carried) > 0
+    assert [(r.block, r.epsilon, r.time_s) for r, _ in replayed] == [
+        (r.block, r.epsilon, r.time_s) for r, _ in told
+    ]
+    assert [m for _, m in replayed] == [m for _, m in told]
+    again.close()
+
+
+def forked(folder, wanted):
+    """Return the first run of three rounds whose forks are as wanted."""
+    with whole_numbers():
+        runs = (run(forking(3, privacy=WHOLE, seed=s), folder, workers=1) for s in range(20))
+        return next(found for found in runs if wanted(found))
+
+
+def test_of_two_last_blocks_of_equal_work_ledger_and_manifest_name_the_same(tmp_path):
+    def first_made(found):
+        with Store.open(found.folder / LEDGER, writable=False) as store:
+            last = next(block for block in store.blocks() if block.header.height == 3)
+        return block_hash(last.header).hex()
+
+    tied = forked(tmp_path, lambda found: found.manifest["head"] != first_made(found))
+    with Store.open(tied.folder / LEDGER, writable=False) as store:
+        assert store.head.hex() == tied.manifest["head"]
+    assert tied.verify().ok
+
+
+def test_messages_of_a_lost_block_are_told_again(tmp_path):
+    found = forked(tmp_path, lambda found: found.manifest["reorganisations"] > 0)
+    rows, blocks = found.messages, {row["block"] for row in found.metrics}
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert all(row["block"] in blocks for row in rows if not row["late"])
+    assert not any(row["used"] for row in rows if row["late"])
+    for name, flag in (("messages", lambda r: not r["late"]), ("used", lambda r: r["used"])):
+        assert sum(map(flag, rows)) == sum(row[name] for row in found.metrics)
+    sent = Counter(row["holder"] for row in rows)
+    stated = json.loads((found.folder / "privacy.json").read_text())
+    assert [sent[holder] for holder in range(10)] == stated["releases"]
+
+
+def test_an_event_file_torn_anywhere_is_made_whole_by_resuming(tmp_path):
+    done = run(small(rounds=3), tmp_path, workers=1)
+    file = done.folder / "events.ndjson"
+    whole, events = file.read_bytes(), without_wall_time(done)
+    ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
+    for cut in (0, ends[0] - 1, ends[3], ends[10], ends[10] + 7, len(whole) - 1):
+        file.write_bytes(whole[:cut])
+        manifest = json.loads((done.folder / "manifest.json").read_text())
+        (done.folder / "manifest.json").write_text(json.dumps({**manifest, "status": "running"}))
+        resumed = resume(done.folder, workers=1)
+        assert resumed.manifest["status"] == "finished"
+        assert without_wall_time(resumed) == events
+        kept = file.read_bytes()
+        assert (
+            kept[: max((end for end in ends if end <= cut), default=0)]
+            == whole[: max((end for end in ends if end <= cut), default=0)]
+        )
+
+
+def test_releases_after_the_last_recorded_round_stay_counted(tmp_path):
+    record = {
+        "event": "round",
+        "round": 1,
+        "height": 1,
+        "block": "ab",
+        "epsilon": 1.0,
+        "releases": 1,
+        "seconds": dict.fromkeys(Stopwatch().lap(), 0.5),
+    }
+    (tmp_path / "events.ndjson").write_text(json.dumps(record) + "\n" + json.dumps(record) + "\n")
+    spent = {"total": 1.4, "worst_holder_releases": 2}
+    before = {"epsilon": spent, "seconds": {"total": 1.0}, "peak_rss_mb": 0.0}
+    after = ended(tmp_path, before, "finished", 2.0)
+    assert after["epsilon"] == spent
+    assert after["seconds"]["total"] == 3.0
+    assert after["seconds"]["gradients"] == 1.0  # of both tellings of the round
+    less = {**before, "epsilon": {"total": 0.0, "worst_holder_releases": 0}}
+    assert ended(tmp_path, less, "failed", 0.0)["epsilon"] == {
+        "total": 1.0,
+        "worst_holder_releases": 1,
+    }
+
+
+def test_a_holder_attacks_in_its_rounds_and_in_no_other():
+    attacks = [{"kind": "sign_flip", "holders": [1, 2], "from_round": 2, "to_round": 3}]
+    world = world_of(small(rounds=5, attacks=attacks))
+    active = {(k, t) for k in range(10) for t in range(1, 6) if world.byzantine.attack_of(k, t)[1]}
+    assert active == {(1, 2), (1, 3), (2, 2), (2, 3)}
+    assert world.byzantine.attack_of(1, 2)[0] == "sign_flip"
+    assert world.byzantine.attack_of(1, 1) == ("", None)
+
+
+def test_a_quorum_is_rounded_up_and_not_beyond():
+    shares = {0.8: 8, 0.75: 8, 0.7: 7, 0.3: 3, 1.0: 10, 0.001: 1}
+    assert {q: quorum_of(small(**{"ledger.quorum": q})) for q in shares} == shares
+
+
+def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
+    first, second, third = WORLD.messages(WORLD.chain_id, 1, range(3))
+    carried = {b"a": (first, second), b"b": (first,), b"c": (third,)}
+    parents = {b"a": WORLD.chain_id, b"b": WORLD.chain_id, b"c": b"b"}
+    chain = SimpleNamespace(
+        head=WORLD.chain_id,
+        height=0,
+        link=lambda name: SimpleNamespace(header=SimpleNamespace(parent=parents[name])),
+        block=lambda name: SimpleNamespace(
+            header=SimpleNamespace(
+                parent=parents[name], height=2 if name == b"c" else 1, address=b""
+            ),
+            messages=carried[name],
+        ),
+    )
+    one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2), reasons=("", ""))
+    steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
+    observer = Observer(chain, steps, lambda _: None, None, 1, {b"": 0}, Stopwatch(), 64)
+    for holder, message in enumerate((first, second, third)):
+        observer.note(
+            Released(
+                holder,
+                message_id(message),
+                message.parent,
+                message.round,
+                message.norm,
+                attack="",
+                releases=1,
+                epsilon=0.5,
+            )
+        )
+    fates = []
+    for head, height in ((b"a", 1), (b"c", 2)):
+        chain.head, chain.height = head, height
+        for block in observer.new_blocks():
+            fates += [(m.holder, m.block, m.late) for m in observer.message_records(block)]
+    a, b, c, genesis = b"a".hex(), b"b".hex(), b"c".hex(), WORLD.chain_id.hex()
+    assert fates == [
+        (0, a, False),
+        (1, a, False),
+        (0, b, False),
+        (2, c, False),
+        (1, genesis, True),
+    ]
+
+
+def test_the_observer_reports_a_replaced_branch_anew():
+    headers = {b"g": None, b"a": b"g", b"b": b"a", b"c": b"g", b"d": b"c", b"e": b"d"}
+    chain = SimpleNamespace(
+        head=b"g",
+        height=0,
+        link=lambda name: SimpleNamespace(header=SimpleNamespace(parent=headers[name])),
+        block=lambda name: SimpleNamespace(
+            name=name, messages=(), header=SimpleNamespace(address=b"")
+        ),
+    )
+    observer = Observer(chain, None, None, None, 1, {b"": 0}, Stopwatch(), 64)
+    seen = []
+    for head, height in ((b"a", 1), (b"b", 2), (b"b", 2), (b"e", 3)):
+        chain.head, chain.height = head, height
+        seen.append([block.name for block in observer.new_blocks()])
+    assert seen == [[b"a"], [b"b"], [], [b"c", b"d", b"e"]]

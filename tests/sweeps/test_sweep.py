@@ -1,0 +1,218 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+from sweep_runs import (
+    beginning_a_process,
+    calls,
+    dying_at_seed_8,
+    failing_at_seed_8,
+    going_on_until_interrupted,
+    interrupted_at_seed_8,
+    leaving_a_ring,
+    quick,
+)
+from test_points import scenario
+
+from fedchain.errors import RunError
+from fedchain.results import RunFolder
+from fedchain.scenario import Scenario
+from fedchain.sweeps import execution
+from fedchain.sweeps.points import points_of, sweep_name
+from fedchain.sweeps.sweep import sweep
+
+INF = float("inf")
+
+
+def small(values: tuple[float, ...] = (1.0, INF), seeds: int = 2) -> Scenario:
+    return scenario(sweep={"grid": {"privacy.epsilon": list(values)}, "seeds": seeds})
+
+
+@pytest.fixture
+def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the report, which takes seconds."""
+    monkeypatch.setattr(f"{sweep.__module__}.report", lambda folders: list(folders))
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "points.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_sweep_records_every_point_and_writes_its_report(tmp_path: Path) -> None:
+    swept = sweep(small(), tmp_path, run=quick)
+    rows = rows_of(swept.folder)
+    assert [(r["privacy.epsilon"], r["seed"], r["status"]) for r in rows] == [
+        ("1.0", "7", "finished"),
+        ("1.0", "8", "finished"),
+        ("inf", "7", "finished"),
+        ("inf", "8", "finished"),
+    ]
+    assert float(rows[0]["epsilon"]) == 1.0
+    assert rows[3]["epsilon"] == "inf"
+    assert 0 < float(rows[0]["accuracy"]) < float(rows[2]["accuracy"])
+    assert [r["run"] for r in rows] == [p.run for p in points_of(small())]
+    assert not swept.failed
+    for name in ("figures/accuracy_against_epsilon.pdf", "tables/points.tex", "report.html"):
+        assert swept.folder / name in swept.report
+        assert (swept.folder / name).stat().st_size > 100
+
+
+@pytest.mark.usefixtures("unreported")
+def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
+    first = sweep(small(seeds=1), tmp_path, run=quick)
+    seen: list[tuple[int, bool]] = []
+
+    def watch(point: object, row: dict[str, object], fresh: bool) -> None:
+        seen.append((int(str(row["seed"])), fresh))
+
+    again = sweep(small(), tmp_path, run=quick, watch=watch)
+    assert again.folder == first.folder
+    assert len(calls(again.folder)) == 4
+    assert sorted(seen) == [(7, False), (7, False), (8, True), (8, True)]
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_failed_point_is_recorded_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
+    swept = sweep(small(), tmp_path, run=failing_at_seed_8)
+    assert [row["status"] for row in rows_of(swept.folder)] == ["finished", "failed"] * 2
+    assert rows_of(swept.folder)[1]["error"] == "RunError: disk: full, got 0 bytes"
+    assert len(swept.failed) == 2
+    assert swept.report == (swept.folder,)
+    mended = sweep(small(), tmp_path, run=quick)
+    assert not mended.failed
+    assert len(calls(mended.folder)) == 4
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_sweep_in_which_all_fails_writes_no_report(tmp_path: Path) -> None:
+    swept = sweep(scenario(seed=8, sweep=plain_sweep()), tmp_path, run=failing_at_seed_8)
+    assert swept.report == ()
+    assert len(swept.failed) == 1
+
+
+def plain_sweep() -> dict[str, object]:
+    return {"grid": {"privacy.epsilon": [1.0]}, "seeds": 1}
+
+
+@pytest.mark.usefixtures("unreported")
+def test_an_interruption_leaves_points_that_say_so(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        sweep(small(), tmp_path, run=interrupted_at_seed_8)
+    folder = tmp_path / sweep_name(small())
+    found = [row["status"] for row in rows_of(folder)]
+    assert found == ["finished", "interrupted", "waiting", "waiting"]
+    assert not sweep(small(), tmp_path, run=quick).failed
+
+
+@pytest.mark.usefixtures("unreported")
+def test_processes_side_by_side_leave_the_same_points(tmp_path: Path) -> None:
+    alone = sweep(small(), tmp_path / "one", run=quick)
+    beside = sweep(small(), tmp_path / "two", run=quick, workers=2)
+    assert (beside.folder / "points.csv").read_bytes() == (alone.folder / "points.csv").read_bytes()
+    assert sorted(call.split()[0] for call in calls(beside.folder)) == sorted(
+        call.split()[0] for call in calls(alone.folder)
+    )
+    assert {call.split()[1] for call in calls(beside.folder)} == {"1"}
+
+
+@pytest.mark.usefixtures("unreported")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_has_ended_is_out_of_memory_before_the_next(
+    tmp_path: Path, workers: int
+) -> None:
+    assert not sweep(small(), tmp_path, run=leaving_a_ring, workers=workers).failed
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_run_beside_others_may_begin_processes_of_its_own(tmp_path: Path) -> None:
+    assert not sweep(small((1.0,)), tmp_path, run=beginning_a_process, workers=2).failed
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_worker_that_dies_takes_no_other_point_with_it(tmp_path: Path) -> None:
+    swept = sweep(small((1.0,), seeds=3), tmp_path, run=dying_at_seed_8, workers=2)
+    rows = rows_of(swept.folder)
+    assert [row["status"] for row in rows] == ["finished", "failed", "finished"]
+    assert rows[1]["error"] == "the worker process ended with exit code 3"
+
+
+@pytest.mark.usefixtures("unreported")
+def test_workers_save_their_runs_on_a_system_that_has_no_signal_to_ask_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / sweep_name(small())
+
+    def interrupted_when_all_run(_: object) -> NoReturn:
+        assert waited_for(lambda: len(list(folder.glob("runs/*/manifest.json"))) == 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execution, "wait", interrupted_when_all_run)
+    monkeypatch.setattr(BaseProcess, "terminate", BaseProcess.kill)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(small(), tmp_path, run=going_on_until_interrupted, workers=2)
+    found = [row["status"] for row in rows_of(folder)]
+    assert found == ["interrupted", "interrupted", "waiting", "waiting"]
+
+
+SWEEP = """
+import sys
+from pathlib import Path
+from sweep_runs import going_on_until_interrupted
+from test_sweep import small
+from fedchain.sweeps.sweep import sweep
+if __name__ == "__main__":
+    sweep(small(), Path(sys.argv[1]), run=going_on_until_interrupted, workers=2)
+"""
+
+
+def test_workers_of_a_sweep_that_is_killed_save_their_runs_and_end(tmp_path: Path) -> None:
+    script = tmp_path / "begun.py"
+    script.write_text(SWEEP, encoding="utf-8")
+    places = [str(Path(__file__).parent), *sys.path]
+    killed = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+    )
+    manifests = f"{sweep_name(small())}/runs/*/manifest.json"
+    assert waited_for(lambda: len(list(tmp_path.glob(manifests))) == 2)
+    workers = psutil.Process(killed.pid).children(recursive=True)
+    killed.kill()
+    killed.wait()
+    gone, _ = psutil.wait_procs(workers, timeout=60)
+    assert len(gone) == len(workers) > 1
+    found = [json.loads(file.read_bytes())["status"] for file in tmp_path.glob(manifests)]
+    assert found == ["interrupted", "interrupted"]
+
+
+def waited_for(happens: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 60
+    while not happens() and time.monotonic() < until:
+        time.sleep(0.05)
+    return happens()
+
+
+@pytest.mark.usefixtures("unreported")
+def test_one_sweep_at_a_time_holds_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / sweep_name(small())
+    folder.mkdir(parents=True)
+    lock = RunFolder(folder)
+    lock.lock()
+    with pytest.raises(RunError, match="another process"):
+        sweep(small(), tmp_path, run=quick)
+    lock.unlock()
+
+
+@pytest.mark.usefixtures("unreported")
+def test_no_workers_at_all_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="workers: must be at least 1, got 0"):
+        sweep(small(), tmp_path, workers=0)
