@@ -68,7 +68,16 @@ class Workload:
 
         everyone = tuple(some() for _ in range(self.holders))
         model = seeded(partial(gajdosech_unet, self.shape, 1, **options), 0)
-        return Task("benchmark", everyone, everyone[0], model, losses, lambda *_: {}, "loss", {})
+        return Task(
+            name="benchmark",
+            holders=everyone,
+            held_out=everyone[0],
+            model=model,
+            loss=losses,
+            measure=lambda *_: {},
+            score="loss",
+            baselines={},
+        )
 
 
 WORKLOADS = {

@@ -106,7 +106,14 @@ class Federation:
         self.after = first
         library = Library()
         self.chains = [
-            Chain(block, first, self.rules, lambda *_: self.after, library) for _ in range(NODES)
+            Chain(
+                genesis_block=block,
+                genesis_state=first,
+                rules=self.rules,
+                transition=lambda *_: self.after,
+                library=library,
+            )
+            for _ in range(NODES)
         ]
         self.pools = [Mempool(self.rules, self.chain_id, c.height_of, library) for c in self.chains]
         self.library = library

@@ -38,7 +38,9 @@ def grouped(rounds: int = 6, groups=FIVE, **overrides) -> Scenario:
 
 def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> Asked:
     """Return a group that is asked."""
-    return Asked(Occasion(0, bytes(32), parent, round_, number), IDENTITY)
+    return Asked(
+        Occasion(seed=0, chain_id=bytes(32), parent=parent, round=round_, holder=number), IDENTITY
+    )
 
 
 def speakers(scenario: Scenario, rows, records=None) -> GroupSpeakers:

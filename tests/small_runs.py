@@ -56,9 +56,15 @@ def simulate(scenario, folder, gradients=None):
     )
     speakers = Source(world.scenario, world.mechanism, world.task).speakers("cpu")
     if gradients is not None:
-        speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
+        speakers = Speakers(
+            gradients=gradients, scenario=world.scenario, task=world.task, mechanism=world.mechanism
+        )
     made = Simulation(
-        world, store, lambda *asked: iter([speakers(*asked)]), unmeasured, Stopwatch()
+        world=world,
+        store=store,
+        ask=lambda *asked: iter([speakers(*asked)]),
+        measure=unmeasured,
+        watch=Stopwatch(),
     )
 
     def close():

@@ -52,7 +52,9 @@ def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
     )
     world = world_of(scenario)
     with Store.create(folder / f"{seed}", world.rules, world.genesis, world.state) as store:
-        made = Simulation(world, store, lambda *_: iter(()), unmeasured, Stopwatch())
+        made = Simulation(
+            world=world, store=store, ask=lambda *_: iter(()), measure=unmeasured, watch=Stopwatch()
+        )
         for node in made.compute:
             node._sampled._speed *= faster
         for _ in made.rounds():

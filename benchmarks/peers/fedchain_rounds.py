@@ -88,7 +88,14 @@ def learning(run: workload.Asked) -> list[Step]:
                 step = max(1, BLOCK // rows.shape[1])
                 for start in range(0, len(chunk), step):
                     part = slice(start, start + step)
-                    occasions = [Occasion(0, bytes(32), bytes(32), round_, k) for k in chunk[part]]  # noqa: B023
+                    here = Occasion(
+                        seed=0,
+                        chain_id=bytes(32),
+                        parent=bytes(32),
+                        round=round_,  # noqa: B023
+                        holder=0,
+                    )
+                    occasions = [replace(here, holder=k) for k in chunk[part]]
                     said += sent(rows[part], mechanism, run.records, occasions)
                 return said
 

@@ -72,7 +72,9 @@ def audit(
         folder, scenario, done = target.folder, target.scenario, target
     else:
         folder, scenario, done = Path(out) / run_name(target), target, None
-    subject = Subject(scenario, done, folder / "audit", choices, progress)
+    subject = Subject(
+        scenario=scenario, done=done, runs=folder / "audit", choices=choices, progress=progress
+    )
     findings = read_findings(folder)
     check_findings(folder, findings, {name: each.row for name, each in AUDITS.items()})
     for name, each in asked.items():

@@ -34,7 +34,7 @@ class CanaryRow(BoundingRow):
     """Upper end of the share of canaries that are in and were guessed to be out."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """What one holder's releases say of its canaries."""
 
@@ -164,7 +164,15 @@ def seen_in(run: Run) -> list[Seen]:
         )
         known = np.sum(others, axis=0) if others else 0.0
         pulls = np.stack([axes @ r.vector * _unit(r) for r in heard]) - turned * known
-        seen.append(Seen(holder, tuple(r.message.parent for r in heard), turned, pulls, first))
+        seen.append(
+            Seen(
+                holder=holder,
+                parents=tuple(r.message.parent for r in heard),
+                signs=turned,
+                pulls=pulls,
+                inside=first,
+            )
+        )
     return seen
 
 

@@ -39,7 +39,7 @@ class Listener:
         self._progress(self._name, record.round, self._rounds)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Choices:
     """What the user chose for an audit."""
 
@@ -57,7 +57,7 @@ class Choices:
     """Of the engine; None: as the scenario says."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """A scenario, perhaps with its finished run, and where the audit's own runs go."""
 

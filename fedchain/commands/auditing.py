@@ -88,7 +88,14 @@ def audit(
     from fedchain.audits import audit as audit_it
 
     audits = _audits(attack)
-    choices = Choices(_numbers(epsilon), runs, canaries, records, confidence, workers)
+    choices = Choices(
+        epsilons=_numbers(epsilon),
+        runs=runs,
+        canaries=canaries,
+        records=records,
+        confidence=confidence,
+        workers=workers,
+    )
     subject = _subject(target, set_ or [], seed)
     try:
         with _progress(form) as progress:

@@ -53,7 +53,7 @@ class Parameter:
     """From the docstring."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Described:
     """One part, in words."""
 
@@ -113,13 +113,13 @@ def describe(family: Family[Any], kind: str) -> Described:
         for name, p in parameters(maker).items()
     }
     return Described(
-        family.name,
-        kind,
-        summary(maker).split(". ")[0].rstrip("."),
-        inspect.getdoc(maker) or "",
-        f"{kind}{inspect.signature(maker)}",
-        tuple(entries.values()),
-        _example(family.name, kind, maker),
+        family=family.name,
+        kind=kind,
+        what=summary(maker).split(". ")[0].rstrip("."),
+        docstring=inspect.getdoc(maker) or "",
+        signature=f"{kind}{inspect.signature(maker)}",
+        parameters=tuple(entries.values()),
+        example=_example(family.name, kind, maker),
     )
 
 

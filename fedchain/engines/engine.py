@@ -96,7 +96,13 @@ class Source:
         gradients, groups = self.gradients.on(placed(device)), self.scenario.nodes.groups
         task, mechanism, subspace = gradients.task, self.mechanism, self.subspace
         if groups is None:
-            return Speakers(gradients, self.scenario, task, mechanism, subspace)
+            return Speakers(
+                gradients=gradients,
+                scenario=self.scenario,
+                task=task,
+                mechanism=mechanism,
+                subspace=subspace,
+            )
         noise = mechanism.group_noise
         assert noise is not None, "it was built with shares"
         return GroupSpeakers(gradients, self.scenario, groups, task, mechanism, noise, subspace)

@@ -34,7 +34,13 @@ def ray(
     except ImportError as error:
         text = "engine: ray is not installed; install it with: pip install 'fedchain[ray]'"
         raise MissingExtra(text) from error
-    return Ray(cluster, replace(source, task=None), workers, device, address)
+    return Ray(
+        cluster=cluster,
+        source=replace(source, task=None),
+        workers=workers,
+        device=device,
+        address=address,
+    )
 
 
 class _Worker:
@@ -54,7 +60,7 @@ class Ray:
     """A pool of actors."""
 
     def __init__(
-        self, cluster: Any, source: Source, workers: int | None, device: str, address: str | None
+        self, *, cluster: Any, source: Source, workers: int | None, device: str, address: str | None
     ) -> None:
         self._cluster = cluster
         self._started = not cluster.is_initialized()

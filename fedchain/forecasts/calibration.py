@@ -140,7 +140,16 @@ def _task(records: Sequence[Records], model: Callable[[], nn.Module], loss: str)
         return {}
 
     made = losses.build(losses.check({"kind": loss}))
-    return Task("drawn", records, records[0], model, made, measure, "", {})
+    return Task(
+        name="drawn",
+        holders=records,
+        held_out=records[0],
+        model=model,
+        loss=made,
+        measure=measure,
+        score="",
+        baselines={},
+    )
 
 
 def _dense(inputs: int, hidden: Sequence[int], n: int) -> Task:
@@ -209,7 +218,7 @@ def _with_holder(rates: Rates, cores: int) -> Rates:
     """Measure what holders do side by side: noise and quantising."""
     gradient = np.ones(DIMENSION, np.float32)
     mechanism = mechanisms.build(Part("gaussian", {"noise_multiplier": 1.0, "clip": 1.0}), 1, 1)
-    occasion = Occasion(0, bytes(32), bytes(32), 1, 0)
+    occasion = Occasion(seed=0, chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
 
     def noise() -> object:
         return private_releases(gradient[None], mechanism, [60], [occasion])

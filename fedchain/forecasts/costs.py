@@ -52,7 +52,7 @@ class Passes:
         return float(sum(getattr(self, name) * getattr(counts, name) for name in names))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rates:
     """Seconds that a machine takes for one of each; ``fedchain doctor --calibrate`` measures them.
 
@@ -127,7 +127,7 @@ ROUGH = Rates(
 """Of two cores of a server, for machines that have not been measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Learning:
     """What one holder computes in a round, and one measurement of the model, counted."""
 
@@ -176,7 +176,7 @@ class Learning:
         return Passes(1, calls, n * self.products, 0, n * self.activations)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Configuration:
     """A round, counted: everything that its cost depends on."""
 

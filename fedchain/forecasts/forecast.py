@@ -44,7 +44,7 @@ UNSAID = 0.01
 """Shares of a round below this are not named."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What to expect of a run on this machine; times and sizes are estimates."""
 

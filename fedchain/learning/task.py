@@ -66,7 +66,7 @@ class Subspace:
     """How many of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """Everything that learning needs, and nothing that it does not."""
 

@@ -34,7 +34,7 @@ Route = tuple[int, Group, bool, int, int]
 """Sender, group, whether it is relayed, and both sizes where they matter to the way."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class _Way:
     """What items of one route have in common, and how many there were."""
 
@@ -182,7 +182,12 @@ class Network:
             np.stack(traffic(self._gossip, lanes, spread, unit, None)) for unit in UNITS
         )
         costs = np.stack((nothing, whole - nothing, leaf - nothing))
-        return _Way(spread.nodes[heard], spread.times_s[heard], spread.nodes, costs)
+        return _Way(
+            nodes=spread.nodes[heard],
+            seconds=spread.times_s[heard],
+            reached=spread.nodes,
+            costs=costs,
+        )
 
     def _heard(self, spread: Spread, group: Group) -> Numbers:
         """Return the places of those in the group, without the sender."""

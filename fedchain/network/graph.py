@@ -52,7 +52,7 @@ class Lanes:
         return out
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Graph:
     """Compute nodes, then the seats of data holders, and the links between them."""
 

@@ -50,7 +50,13 @@ def complete(
     # Seat by seat: one more draws after the others, and leaves their latencies alone.
     down = np.indices((nodes - compute, compute)).reshape(2, -1).T + np.array([compute, 0])
     seconds = np.concatenate((law(among, generator), law(down, generator))) / 1000.0
-    return Graph(compute, nodes, np.concatenate((among, down)), seconds, holders_relay=False)
+    return Graph(
+        compute=compute,
+        nodes=nodes,
+        links=np.concatenate((among, down)),
+        seconds=seconds,
+        holders_relay=False,
+    )
 
 
 @topologies
@@ -222,7 +228,7 @@ def file(
     where, place = f"network.path: {path}", Path(path)
     try:
         read = networkx.read_graphml if place.suffix == ".graphml" else networkx.read_edgelist
-        graph = networkx.relabel_nodes(networkx.Graph(read(place)), int)
+        graph = networkx.relabel_nodes(networkx.Graph(compute=read(place)), int)
     except (OSError, ValueError, TypeError, SyntaxError, networkx.NetworkXError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ValueError(
@@ -269,7 +275,7 @@ def _linked(
     """Draw a latency for each link of nodes that all pass on what they hear."""
     links = _in_order(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
     seconds = latencies.build(latency_ms)(links, generator) / 1000.0
-    return Graph(compute, nodes, links, seconds, holders_relay=True)
+    return Graph(compute=compute, nodes=nodes, links=links, seconds=seconds, holders_relay=True)
 
 
 def _in_order(links: Links) -> Links:

@@ -22,7 +22,7 @@ Setting = tuple[float, float, float | None]
 """Of one run: place on the law's axis, what else the law depends on, what was measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Law:
     """A published law of chains, and how a run's manifest is read for it."""
 
@@ -138,38 +138,39 @@ def _even(nodes: list[Mapping[str, Any]]) -> bool:
 
 LAWS = (
     Law(
-        "stale_share_against_delay",
-        "Blocks that end beside the main chain, among equal miners; dotted is x / (1 + x), the "
-        "law of many miners, the line that of so few, who need not wait for their own blocks",
-        "delay / mean interval of blocks, x",
-        "stale share of all blocks",
-        "{:g} miners",
-        lambda x, miners: stale_share(x, round(miners)),
-        _stale,
+        name="stale_share_against_delay",
+        caption="Blocks that end beside the main chain, among equal miners; dotted is "
+        "x / (1 + x), the law of many miners, the line that of so few, who need not wait for their "
+        "own blocks",
+        x="delay / mean interval of blocks, x",
+        y="stale share of all blocks",
+        fixed="{:g} miners",
+        formula=lambda x, miners: stale_share(x, round(miners)),
+        read=_stale,
         beside=("x / (1 + x), many miners", stale_share),
     ),
     Law(
-        "selfish_revenue_against_share",
-        "The selfish miner's share of the main chain, γ being the share of the honest work that "
-        "takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted is "
+        name="selfish_revenue_against_share",
+        caption="The selfish miner's share of the main chain, γ being the share of the honest work "
+        "that takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted is "
         "honesty. Among n equal honest nodes γ is 1 - 1/n at most: the finder of a block keeps "
         "to it",
-        "share of all work",
-        "share of the main chain",
-        "γ = {:g}",
-        selfish_revenue,
-        _selfish,
+        x="share of all work",
+        y="share of the main chain",
+        fixed="γ = {:g}",
+        formula=selfish_revenue,
+        read=_selfish,
         beside=("honest", lambda share: share),
     ),
     Law(
-        "double_spends_against_confirmations",
-        "Double spends that succeed, among those that were tried, by the attacker's share of all "
-        "work; the lines are the exact law (Rosenfeld 2014, one block made before)",
-        "confirmations",
-        "double spends that succeed",
-        "share {:.3g}",
-        lambda depth, share: double_spend(share, round(depth)),
-        _double,
+        name="double_spends_against_confirmations",
+        caption="Double spends that succeed, among those that were tried, by the attacker's share "
+        "of all work; the lines are the exact law (Rosenfeld 2014, one block made before)",
+        x="confirmations",
+        y="double spends that succeed",
+        fixed="share {:.3g}",
+        formula=lambda depth, share: double_spend(share, round(depth)),
+        read=_double,
         counts=True,
     ),
 )

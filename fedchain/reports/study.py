@@ -28,7 +28,7 @@ Values = tuple[Value, ...]
 """One value a grid key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recorded:
     """A run as studies read it, once."""
 
@@ -54,7 +54,7 @@ class Member:
     """What was varied, one value a grid key (words for a block); empty for a run by itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """A run, or a sweep: everything that figures, tables and the page are made of."""
 
@@ -195,8 +195,14 @@ def read_run(folder: Path, messages: bool = False) -> Recorded:
     """
     run = Run.open(folder)
     if not messages:
-        return Recorded(folder, run.manifest, run.metrics, [])
-    return Recorded(folder, run.manifest, run.metrics, run.messages, run.heads)
+        return Recorded(folder=folder, manifest=run.manifest, metrics=run.metrics, messages=[])
+    return Recorded(
+        folder=folder,
+        manifest=run.manifest,
+        metrics=run.metrics,
+        messages=run.messages,
+        heads=run.heads,
+    )
 
 
 def _open_run(folder: Path) -> Study:
@@ -204,7 +210,13 @@ def _open_run(folder: Path) -> Study:
     manifest = run.manifest
     if not run.metrics:
         raise RunRefused(f"{folder}: no round is recorded yet; let the run go on first")
-    return Study(folder, "run", str(manifest["name"]), str(manifest["score"]), (Member(run),))
+    return Study(
+        folder=folder,
+        kind="run",
+        name=str(manifest["name"]),
+        score=str(manifest["score"]),
+        members=(Member(run),),
+    )
 
 
 def _open_sweep(folder: Path) -> Study:
@@ -223,14 +235,14 @@ def _open_sweep(folder: Path) -> Study:
     score = sweep["y"] or members[0].run.manifest["score"]
     x = sweep["x"] or (keys[0] if keys else None)
     return Study(
-        folder,
-        "sweep",
-        sweep["name"],
-        score,
-        tuple(members),
-        keys,
-        x,
-        sweep.get("target"),
-        frozenset(key for key in keys if words[key]),
-        tuple(unfinished),
+        folder=folder,
+        kind="sweep",
+        name=sweep["name"],
+        score=score,
+        members=tuple(members),
+        keys=keys,
+        x=x,
+        target=sweep.get("target"),
+        blocks=frozenset(key for key in keys if words[key]),
+        unfinished=tuple(unfinished),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundRecord:
     """One round as the first honest compute node saw it; a reorganisation writes it anew."""
 
@@ -42,7 +42,7 @@ class RoundRecord:
     """Wall time by stage since the record before."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MessageRecord:
     """What became of one message; only the simulator knows the holder behind it."""
 
@@ -72,7 +72,7 @@ class MessageRecord:
     """Holders whose gradients are in it: 1, or those of a group that were not lost."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RefusalRecord:
     """A block or message that an honest compute node did not accept, and why."""
 
@@ -92,7 +92,7 @@ class RefusalRecord:
     """The broken rule."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvidenceRecord:
     """Two blocks of one compute node on one parent, as an honest node saw them."""
 

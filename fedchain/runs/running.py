@@ -274,7 +274,7 @@ def _begun(
         known = events.metrics_of(block.hex())
         return already(Measured(known)) if known else evaluations.begin(weights)
 
-    return Simulation(world, store, ask, measure, Stopwatch())
+    return Simulation(world=world, store=store, ask=ask, measure=measure, watch=Stopwatch())
 
 
 def _play(

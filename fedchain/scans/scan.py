@@ -25,7 +25,7 @@ TABLE_CROP_M = 0.0025
 """Height above the table below which points are cropped, as in the real scans."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Scan:
     """An organised point cloud as a structured-light scanner gives it."""
 
@@ -81,12 +81,12 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
     """Return the part of the scan inside a box of pixels, as a copy that frees the rest."""
     return Scan(
-        scan.positions[box].copy(),
-        scan.normals[box].copy(),
-        scan.intensity[box].copy(),
-        scan.camera,
-        None if scan.labels is None else scan.labels[box].copy(),
-        None if scan.keep is None else scan.keep[box].copy(),
+        positions=scan.positions[box].copy(),
+        normals=scan.normals[box].copy(),
+        intensity=scan.intensity[box].copy(),
+        camera=scan.camera,
+        labels=None if scan.labels is None else scan.labels[box].copy(),
+        keep=None if scan.keep is None else scan.keep[box].copy(),
     )
 
 
@@ -97,4 +97,11 @@ def erase(scan: Scan, kept: Mask) -> Scan:
         array.copy() for array in (scan.positions, scan.normals, scan.intensity)
     )
     positions[gone], normals[gone], intensity[gone] = np.nan, np.nan, np.nan
-    return Scan(positions, normals, intensity, scan.camera, scan.labels, scan.keep)
+    return Scan(
+        positions=positions,
+        normals=normals,
+        intensity=intensity,
+        camera=scan.camera,
+        labels=scan.labels,
+        keep=scan.keep,
+    )

@@ -106,13 +106,13 @@ def grow(value: object, mark: Mark, depth: int = 0) -> Node:
         raise refused(mark.source, f"more than {MAX_DEPTH} blocks inside blocks")
     if isinstance(value, Mapping):
         inner = {str(k): replace(grow(v, mark, depth + 1), key=mark) for k, v in value.items()}
-        return Node(inner, mark)
+        return Node(value=inner, mark=mark)
     if isinstance(value, list | tuple):
-        return Node(tuple(grow(v, mark, depth + 1) for v in value), mark)
+        return Node(value=tuple(grow(v, mark, depth + 1) for v in value), mark=mark)
     if isinstance(value, os.PathLike):
-        return Node(os.fspath(value), mark)
+        return Node(value=os.fspath(value), mark=mark)
     if value is None or isinstance(value, str | int | float):
-        return Node(value, mark)
+        return Node(value=value, mark=mark)
     raise refused(mark.source, f"must be plain values, got {shown(value)} ({type(value).__name__})")
 
 
@@ -194,6 +194,6 @@ def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | 
         raise refused(value.mark.source, f"{there} is no block; it is {shown(node.value)}")
     block: dict[str, Node] = dict(node.value or {})
     name = str(step)
-    inner = block.get(name, Node({}, value.mark, value.mark))
+    inner = block.get(name, Node(value={}, mark=value.mark, key=value.mark))
     block[name] = _put(inner, rest, value, (*at, name))
     return replace(node, value=block)

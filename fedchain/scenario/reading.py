@@ -141,7 +141,7 @@ class _Reader:
 
     def document(self) -> Node:
         """Read the one document of the file; an empty file is an empty node."""
-        root = Node(None, _mark(self.source, self.lines, 0, 0))
+        root = Node(value=None, mark=_mark(self.source, self.lines, 0, 0))
         documents = 0
         for event in self.events:
             kind = type(event).__name__
@@ -171,7 +171,7 @@ class _Reader:
         elif kind == "SequenceStartEvent":
             node = self._sequence(mark, where)
         else:
-            node = Node(self._scalar(event, where), mark)
+            node = Node(value=self._scalar(event, where), mark=mark)
         if node.size > MAX_VALUES:
             raise self._stop(event, where, f"more than {MAX_VALUES} values, aliases written out")
         if event.anchor:
@@ -187,7 +187,7 @@ class _Reader:
             entries.append(self._node(event, (*where, len(entries))))
             size += entries[-1].size
         depth = 1 + max((node.depth for node in entries), default=0)
-        return Node(tuple(entries), mark, size=size, depth=depth)
+        return Node(value=tuple(entries), mark=mark, size=size, depth=depth)
 
     def _mapping(self, mark: Mark, where: Where) -> Node:
         entries: dict[str, Node] = {}
@@ -210,7 +210,7 @@ class _Reader:
             else:
                 entries[name] = replace(value, key=key_mark)
         depth = 1 + max((node.depth for node in entries.values()), default=0)
-        return Node(entries, mark, size=size, depth=depth)
+        return Node(value=entries, mark=mark, size=size, depth=depth)
 
     def _scalar(self, event: Any, where: Where) -> Scalar:
         if not event.implicit[0]:

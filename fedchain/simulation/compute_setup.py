@@ -54,20 +54,27 @@ def build_compute_nodes(
 
     def build(node: int) -> ComputeNode:
         keep = max(KEPT_HEIGHTS, deepest_fork(world.scenario))
-        chain = Chain(world.genesis, world.state, world.rules, steps, library, keep)
+        chain = Chain(
+            genesis_block=world.genesis,
+            genesis_state=world.state,
+            rules=world.rules,
+            transition=steps,
+            library=library,
+            keep=keep,
+        )
         pool = Mempool(world.rules, chain_id_of(world.genesis), chain.height_of, library)
         conduct = schedule_of(world.scenario, node, lambda: place_of(node))
         return ComputeNode(
-            node,
-            addresses[node],
-            chain,
-            pool,
-            world.rules,
-            steps,
-            _effort(world, node),
-            recalled,
-            watch,
-            conduct,
+            node=node,
+            address=addresses[node],
+            chain=chain,
+            pool=pool,
+            rules=world.rules,
+            transition=steps,
+            effort=_effort(world, node),
+            recall=recalled,
+            watch=watch,
+            schedule=conduct,
         )
 
     return tuple(build(node) for node in world.compute)

@@ -57,6 +57,7 @@ class Observer:
 
     def __init__(
         self,
+        *,
         chain: Chain,
         steps: Steps,
         state_of: Callable[[bytes], State],

@@ -119,7 +119,13 @@ class ReleaseService:
         ]
 
     def _request(self, participant: int, parent: bytes, round_: int) -> Asked:
-        occasion = Occasion(self._world.scenario.seed, self._chain_id, parent, round_, participant)
+        occasion = Occasion(
+            seed=self._world.scenario.seed,
+            chain_id=self._chain_id,
+            parent=parent,
+            round=round_,
+            holder=participant,
+        )
         clip = self._clips.at(participant, parent) if self._clips is not None else None
         return Asked(occasion, self._world.identities.of(participant, round_), clip)
 

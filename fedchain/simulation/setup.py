@@ -34,7 +34,7 @@ MAX_AHEAD_MS = 7_200_000
 """How far a block's time may run ahead of a node's clock: two hours, as Bitcoin has it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class World:
     """The parts of one run, ready; all of it follows from the scenario."""
 
@@ -121,7 +121,18 @@ def world_of(scenario: Scenario) -> World:
     generator = stream(seed, "network")
     graph = topologies.build(scenario.network, nodes.miners, everybody, generator)
     first = genesis(rules, state)
-    return World(scenario, task, mechanism, sampling, identities, rules, work, state, first, graph)
+    return World(
+        scenario=scenario,
+        task=task,
+        mechanism=mechanism,
+        sampling=sampling,
+        identities=identities,
+        rules=rules,
+        work=work,
+        state=state,
+        genesis=first,
+        graph=graph,
+    )
 
 
 def expected_hashing_s(scenario: Scenario) -> float:

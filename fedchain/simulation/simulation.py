@@ -52,7 +52,7 @@ class Simulation:
     """The nodes of a world, and their events."""
 
     def __init__(
-        self, world: World, store: Store, ask: Ask, measure: Measure, watch: Stopwatch
+        self, *, world: World, store: Store, ask: Ask, measure: Measure, watch: Stopwatch
     ) -> None:
         """Put every node at genesis.
 
@@ -106,14 +106,14 @@ class Simulation:
         self.fooled = 0
         """Releases at blocks that no honest node accepts."""
         self._observer = Observer(
-            self.chain,
-            self._steps,
-            self.state,
-            measure,
-            world.scenario.evaluate.every,
-            {node.address: node.node for node in self.compute},
-            watch,
-            self._deepest,
+            chain=self.chain,
+            steps=self._steps,
+            state_of=self.state,
+            measure=measure,
+            measured_every=world.scenario.evaluate.every,
+            miners={node.address: node.node for node in self.compute},
+            watch=watch,
+            keep=self._deepest,
         )
 
     def close(self) -> None:

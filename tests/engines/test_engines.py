@@ -21,7 +21,10 @@ from fedchain.simulation.setup import world_of
 WORLD = world_of(small())
 SOURCE = Source(WORLD.scenario, WORLD.mechanism, WORLD.task)
 ASKED = [
-    Asked(Occasion(0, b"c" * 32, b"p" * 32, 1, holder), WORLD.identities.of(holder, 1))
+    Asked(
+        Occasion(seed=0, chain_id=b"c" * 32, parent=b"p" * 32, round=1, holder=holder),
+        WORLD.identities.of(holder, 1),
+    )
     for holder in range(10)
 ]
 

@@ -12,7 +12,16 @@ from fedchain.registry import Part
 
 def task_of(model, inputs):
     records = Records(inputs, np.zeros(len(inputs), dtype=np.int64))
-    return Task("made", (records,), records, model, cross_entropy(), lambda *_: {}, "", {})
+    return Task(
+        name="made",
+        holders=(records,),
+        held_out=records,
+        model=model,
+        loss=cross_entropy(),
+        measure=lambda *_: {},
+        score="",
+        baselines={},
+    )
 
 
 def dense():

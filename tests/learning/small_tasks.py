@@ -135,7 +135,16 @@ def grouped_records(task: Task, per_record: int) -> Task:
 
 
 def task_of(make: Callable[[], nn.Module], holders: tuple[Records, ...], loss: Loss) -> Task:
-    return Task("small", holders, holders[0], seeded(make, 1), loss, lambda *_: {}, "accuracy", {})
+    return Task(
+        name="small",
+        holders=holders,
+        held_out=holders[0],
+        model=seeded(make, 1),
+        loss=loss,
+        measure=lambda *_: {},
+        score="accuracy",
+        baselines={},
+    )
 
 
 TASKS: dict[str, Callable[[tuple[int, ...]], Task]] = {

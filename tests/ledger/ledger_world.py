@@ -96,7 +96,13 @@ class World:
         return chain_id_of(self.genesis)
 
     def chain(self, library: Library | None = None, transition=step) -> Chain:
-        return Chain(self.genesis, self.state, self.rules, transition, library or Library())
+        return Chain(
+            genesis_block=self.genesis,
+            genesis_state=self.state,
+            rules=self.rules,
+            transition=transition,
+            library=library or Library(),
+        )
 
     def pool(self, chain: Chain, library: Library | None = None) -> Mempool:
         return Mempool(self.rules, self.chain_id, chain.height_of, library or Library())

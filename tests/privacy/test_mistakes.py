@@ -55,7 +55,12 @@ def fresh_totals():
 def messages(rows, mechanism, records, **when) -> list[Message]:
     """What holders with these clipped mean gradients send."""
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in records])
-    made = Speakers(lambda *_: np.array(rows, np.float32), QUIET, task, mechanism)
+    made = Speakers(
+        gradients=lambda *_: np.array(rows, np.float32),
+        scenario=QUIET,
+        task=task,
+        mechanism=mechanism,
+    )
     occasions = [replace(OCCASION, holder=holder, **when) for holder in range(len(rows))]
     return list(made(np.zeros(1), [Asked(o, IDENTITY) for o in occasions]).messages)
 
@@ -75,7 +80,16 @@ def linear_task(holders, outputs: int = 2) -> Task:
         torch.manual_seed(0)
         return nn.Linear(width, outputs)
 
-    return Task("t", holders, holders[0], model, cross_entropy(), lambda *_: {}, "accuracy", {})
+    return Task(
+        name="t",
+        holders=holders,
+        held_out=holders[0],
+        model=model,
+        loss=cross_entropy(),
+        measure=lambda *_: {},
+        score="accuracy",
+        baselines={},
+    )
 
 
 def table(count: int, seed: int = 0) -> Records:

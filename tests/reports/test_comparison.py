@@ -33,9 +33,11 @@ def manifest(*, shares: tuple[float, ...] = (0.25,) * 4, **changed: Any) -> dict
 
 
 def study(*manifests: dict[str, Any], kind: Any = "sweep") -> Study:
-    runs = [Recorded(Path(), each, [], []) for each in manifests]
+    runs = [Recorded(folder=Path(), manifest=each, metrics=[], messages=[]) for each in manifests]
     members = tuple(Member(run, (float(place),)) for place, run in enumerate(runs))
-    return Study(Path(), kind, "law", "", members, ("key",), "key")
+    return Study(
+        folder=Path(), kind=kind, name="law", score="", members=members, keys=("key",), x="key"
+    )
 
 
 def latency(value: float) -> dict[str, Any]:

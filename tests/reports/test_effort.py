@@ -32,7 +32,7 @@ def study(tmp_path: Path) -> Study:
 
 def test_the_target_is_reached_from_below_and_a_loss_from_above() -> None:
     rows = [{"round": t, "accuracy": t / 4, "loss": 1 - t / 4} for t in (1, 2, 3)]
-    run = Recorded(Path(), {}, rows, [])
+    run = Recorded(folder=Path(), manifest={}, metrics=rows, messages=[])
     assert reached(run, "accuracy", 0.5) == rows[1]
     assert reached(run, "loss", 0.25) == rows[2]
     assert reached(run, "accuracy", 0.9) is None

@@ -209,7 +209,9 @@ def test_a_message_counts_in_the_block_of_the_main_chain(tmp_path: Path) -> None
         message(round=2, holder=1, block="xx", used=True),
         message(round=2, holder=1, block="bb", attack="sign_flip"),
     ]
-    fates, attacks = holder_fates(Recorded(tmp_path, {}, rows, messages))
+    fates, attacks = holder_fates(
+        Recorded(folder=tmp_path, manifest={}, metrics=rows, messages=messages)
+    )
     assert fates.tolist() == [[USED, ABSENT], [REJECTED, REJECTED]]
     assert attacks.tolist() == [[False, False], [False, True]]
 

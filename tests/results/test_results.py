@@ -33,8 +33,37 @@ from fedchain.results.tables import (
     round_rows,
 )
 
-ROUND = RoundRecord(1, 1, "aa", 0, 1.5, 3, 2, 1, 0, 0.5, 1, 0, 0, {"iou": 0.5}, {"work": 0.25})
-MESSAGE = MessageRecord(1, "aa", 2, "m2", 1.5, 0.25, True, "", 0.5, "", False, 1)
+ROUND = RoundRecord(
+    round=1,
+    height=1,
+    block="aa",
+    miner=0,
+    time_s=1.5,
+    messages=3,
+    used=2,
+    byzantine=1,
+    byzantine_used=0,
+    epsilon=0.5,
+    releases=1,
+    stale_blocks=0,
+    reorganisations=0,
+    metrics={"iou": 0.5},
+    seconds={"work": 0.25},
+)
+MESSAGE = MessageRecord(
+    round=1,
+    block="aa",
+    holder=2,
+    id="m2",
+    norm=1.5,
+    cosine=0.25,
+    used=True,
+    reason="",
+    epsilon=0.5,
+    attack="",
+    late=False,
+    members=1,
+)
 
 
 def event(number: int, block: str = "") -> dict[str, object]:

@@ -28,7 +28,12 @@ def sample(height=6, width=9):
     empty = random.random((height, width)) < 0.3
     positions[empty] = np.nan
     intensity = np.where(empty, np.nan, random.random((height, width))).astype(np.float32)
-    return Scan(positions, normals_of(positions, CAMERA), intensity, CAMERA)
+    return Scan(
+        positions=positions,
+        normals=normals_of(positions, CAMERA),
+        intensity=intensity,
+        camera=CAMERA,
+    )
 
 
 def cogs_bytes(scan, camera_bytes=84, width=None):

@@ -13,7 +13,9 @@ def small_scan(height=4, width=5):
     positions[0] = np.nan
     normals = normals_of(positions, CAMERA)
     intensity = np.where(np.isnan(positions[..., 0]), np.nan, columns).astype(np.float32)
-    return Scan(positions, normals, intensity, CAMERA, keep=columns > 1)
+    return Scan(
+        positions=positions, normals=normals, intensity=intensity, camera=CAMERA, keep=columns > 1
+    )
 
 
 def test_arrays_of_a_scan_are_closed_to_writing():
@@ -24,7 +26,12 @@ def test_arrays_of_a_scan_are_closed_to_writing():
 def test_arrays_that_do_not_share_a_grid_are_refused():
     scan = small_scan()
     with pytest.raises(ValueError, match="intensity has shape"):
-        Scan(scan.positions, scan.normals, np.zeros((2, 2), np.float32), CAMERA)
+        Scan(
+            positions=scan.positions,
+            normals=scan.normals,
+            intensity=np.zeros((2, 2), np.float32),
+            camera=CAMERA,
+        )
 
 
 def test_a_pixel_without_a_point_is_not_valid():

@@ -26,7 +26,13 @@ def test_a_node_stays_at_a_head_until_the_next_one_comes() -> None:
         {"round": 1, "node": 1, "time_s": 3.0, "block": "xx"},
         {"round": 2, "node": 1, "time_s": 9.0, "block": "bb"},
     ]
-    run_ = Recorded(Path(), {}, [{"block": "aa"}, {"block": "bb"}], [], heads)
+    run_ = Recorded(
+        folder=Path(),
+        manifest={},
+        metrics=[{"block": "aa"}, {"block": "bb"}],
+        messages=[],
+        heads=heads,
+    )
     assert list(stays_of(run_, 0)) == [(2.0, 9.0, 1, True)]
     assert list(stays_of(run_, 1)) == [(3.0, 9.0, 1, False), (9.0, 9.0, 2, True)]
 

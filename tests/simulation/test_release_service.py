@@ -9,7 +9,10 @@ from fedchain.simulation.release_service import KEPT_PARENTS, Cohort
 
 
 def asked(holder: int, parent: bytes = b"ab") -> Asked:
-    return Asked(Occasion(0, b"chain", parent, 1, holder), Identity(b"", b"", None))
+    return Asked(
+        Occasion(seed=0, chain_id=b"chain", parent=parent, round=1, holder=holder),
+        Identity(b"", b"", None),
+    )
 
 
 @pytest.fixture

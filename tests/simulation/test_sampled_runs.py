@@ -109,7 +109,7 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
     def offered(holder: int, round_of_key: int) -> str:
         before = len(node.findings.refusals)
         identity = world.identities.of(holder, round_of_key)
-        occasion = Occasion(0, number, number, 1, holder)
+        occasion = Occasion(seed=0, chain_id=number, parent=number, round=1, holder=holder)
         speaker = Speaker(occasion, identity, said)
         (message,) = messages_of(vector[None] * (holder + 2), [speaker], "int16")
         node.receive(message, 0.0)

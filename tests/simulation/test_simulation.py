@@ -244,7 +244,16 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
     )
     one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2), reasons=("", ""))
     steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
-    observer = Observer(chain, steps, lambda _: None, None, 1, {b"": 0}, Stopwatch(), 64)
+    observer = Observer(
+        chain=chain,
+        steps=steps,
+        state_of=lambda _: None,
+        measure=None,
+        measured_every=1,
+        miners={b"": 0},
+        watch=Stopwatch(),
+        keep=64,
+    )
     for holder, message in enumerate((first, second, third)):
         observer.note(
             Released(
@@ -283,7 +292,16 @@ def test_the_observer_reports_a_replaced_branch_anew():
             name=name, messages=(), header=SimpleNamespace(address=b"")
         ),
     )
-    observer = Observer(chain, None, None, None, 1, {b"": 0}, Stopwatch(), 64)
+    observer = Observer(
+        chain=chain,
+        steps=None,
+        state_of=None,
+        measure=None,
+        measured_every=1,
+        miners={b"": 0},
+        watch=Stopwatch(),
+        keep=64,
+    )
     seen = []
     for head, height in ((b"a", 1), (b"b", 2), (b"b", 2), (b"e", 3)):
         chain.head, chain.height = head, height

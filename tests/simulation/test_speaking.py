@@ -80,7 +80,9 @@ def speaking(tmp_path):
 
 def failed(number: int, *, counts: bool, last: int = 3) -> Attendance:
     again = 2.5 if number < last else None
-    return Attendance(number, {1: Step.NUMBERS}, opens=False, counts=counts, again_s=again)
+    return Attendance(
+        number=number, lost={1: Step.NUMBERS}, opens=False, counts=counts, again_s=again
+    )
 
 
 def test_an_intent_is_due_when_its_gradient_is_computed(speaking):

@@ -348,7 +348,15 @@ class TestFlooding:
         pool = Mempool(OPEN.rules, OPEN.chain_id, chain.height_of, library)
         effort = Effort(1e6, 1.0, 10**6, lambda *_: 0.5)
         node = ComputeNode(
-            0, bytes(32), chain, pool, OPEN.rules, step, effort, lambda *_: None, Stopwatch()
+            node=0,
+            address=bytes(32),
+            chain=chain,
+            pool=pool,
+            rules=OPEN.rules,
+            transition=step,
+            effort=effort,
+            recall=lambda *_: None,
+            watch=Stopwatch(),
         )
         client = LightClient(OPEN.genesis.header, keep=16)
         model = OPEN.message(0, OPEN.chain_id, 1)

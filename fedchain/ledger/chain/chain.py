@@ -55,6 +55,7 @@ class Chain:
 
     def __init__(
         self,
+        *,
         genesis_block: Block,
         genesis_state: State,
         rules: Rules,

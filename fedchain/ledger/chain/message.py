@@ -63,7 +63,7 @@ class Declaration:
     """Number of records n_k of equation (6)."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Message:
     """One release of one identity in one round."""
 

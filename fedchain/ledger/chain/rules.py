@@ -30,7 +30,7 @@ _LONGEST_TEXT = 65_536
 _MOST_PARAMETERS = 65_536
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """What every block of a chain obeys."""
 

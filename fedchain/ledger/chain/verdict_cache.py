@@ -79,6 +79,7 @@ class Library:
 
     def __init__(
         self,
+        *,
         keep_states: int = MOST,
         load_state: Callable[[bytes], State] | None = None,
         load_block: Callable[[bytes], Block] | None = None,
@@ -229,12 +230,12 @@ def sized(
         threads: that check messages ahead.
     """
     return Library(
-        kept(8 * limits.entries),
-        load_state,
-        load_block,
-        threads,
-        kept(2 * limits.messages * limits.entries),
-        KEPT_VERDICTS + FEWEST * limits.messages,
+        keep_states=kept(8 * limits.entries),
+        load_state=load_state,
+        load_block=load_block,
+        threads=threads,
+        keep_blocks=kept(2 * limits.messages * limits.entries),
+        keep_verdicts=KEPT_VERDICTS + FEWEST * limits.messages,
     )
 
 

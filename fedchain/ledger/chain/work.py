@@ -22,7 +22,7 @@ WorkKind = Literal["hashcash", "sampled"]
 """Whether the tries behind a block are made, or drawn from their law."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """How blocks are paid for."""
 
@@ -104,7 +104,12 @@ def sampled(
 def _work(kind: WorkKind, difficulty_bits: int, interval_s: float, window: int) -> Work:
     target = min(2 ** (256 - difficulty_bits), 0xFFFF << 240)
     easiest = compact_from_target(target - (difficulty_bits > 0))
-    return Work(kind, easiest, max(1, round(1000 * interval_s)), window)
+    return Work(
+        kind=kind,
+        bits=easiest,
+        interval_ms=max(1, round(1000 * interval_s)),
+        retarget_window=window,
+    )
 
 
 def double_sha256(data: bytes) -> bytes:

@@ -184,7 +184,7 @@ class Store:
         )
         best = row if row.work > head.work else head
         kept = self.keeping.keeps_state(header.height)
-        self._writer.put(Waiting(row, block, state, kept, best.hash))
+        self._writer.put(Waiting(row=row, block=block, state=state, kept=kept, head=best.hash))
         self._end, self._top = (row, best), max(self._top, header.height)
 
     def flush(self) -> None:

@@ -25,7 +25,7 @@ GATHERING_S = 0.02
 """Wall time for which the first block waits for others, unless somebody waits for it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Waiting:
     """A block that is appended, and perhaps not on disk yet."""
 

@@ -163,7 +163,13 @@ class _Replay:
         except (LedgerError, ScenarioError, ValueError) as error:
             header = self._next.header if self._next else None
             name, height = (block_hash(header).hex(), header.height) if header else ("", 0)
-            return Verification(False, self._passed, height, name, without_label(str(error)))
+            return Verification(
+                ok=False,
+                blocks=self._passed,
+                height=height,
+                block=name,
+                reason=without_label(str(error)),
+            )
 
     def _checked(self, folder: Path) -> Verification:
         incoming = self._incoming
@@ -184,7 +190,14 @@ class _Replay:
             closing(Store.create(folder, rules, first, state)) as store,
             closing(sized(limits_of(rules), store.state, store.block, _THREADS)) as library,
         ):
-            chain = Chain(first, state, rules, transition, library, keep=None)
+            chain = Chain(
+                genesis_block=first,
+                genesis_state=state,
+                rules=rules,
+                transition=transition,
+                library=library,
+                keep=None,
+            )
             total, head = int.from_bytes(incoming.take(8)), incoming.take(HASH)
             for block, arrived_ms in self._blocks(rules, total):
                 library.check_ahead(reversed(block.messages), rules, chain.chain_id)
@@ -224,7 +237,9 @@ def _ended(store: Store, chain: Chain, head: bytes) -> Verification:
         raise LedgerError(f"head: {head.hex()[:8]} has less work than another block")
     store.set_head(head)
     height, unchecked = chain.link(head).header.height, unchecked_of(store.rules)
-    return Verification(True, len(store), height, head.hex(), "", unchecked)
+    return Verification(
+        ok=True, blocks=len(store), height=height, block=head.hex(), reason="", unchecked=unchecked
+    )
 
 
 def _parts(store: Store, progress: Progress | None) -> Iterator[Part]:

@@ -36,7 +36,7 @@ Side = Literal["left", "right"]
 """On which side of the path a neighbour stands."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Proof:
     """Shows that a message is in the block with a header."""
 

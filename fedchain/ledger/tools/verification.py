@@ -34,7 +34,7 @@ _THREADS = (os.cpu_count() or 1) - 1
 _LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verification:
     """What a verification found."""
 
@@ -80,7 +80,7 @@ def verify(
     try:
         store = Store.open(folder, writable=False)
     except FedchainError as error:
-        return Verification(False, 0, 0, "", str(error))
+        return Verification(ok=False, blocks=0, height=0, block="", reason=str(error))
     with closing(store):
         return _verify_store(store, transition_of, progress)
 
@@ -156,7 +156,14 @@ def _chain_of(store: Store, library: Library, first: Block, transition_of: Trans
     state = read_state(store.blobs, store.rules, first.header)
     if genesis(store.rules, state).header != first.header or first.messages:
         raise LedgerError("genesis: is not the block that the rules and its weights make")
-    return Chain(first, state, store.rules, transition_of(store.rules), library, keep=None)
+    return Chain(
+        genesis_block=first,
+        genesis_state=state,
+        rules=store.rules,
+        transition=transition_of(store.rules),
+        library=library,
+        keep=None,
+    )
 
 
 def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None:
@@ -197,7 +204,14 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
     header, below = store.shown(meta["head"]).header, store.keeping.below
     gone = f"the steps below height {below}, whose directions were not kept"
     unchecked = (*unchecked_of(store.rules), *((gone,) if below else ()))
-    return Verification(True, len(store), header.height, meta["head"].hex(), "", unchecked)
+    return Verification(
+        ok=True,
+        blocks=len(store),
+        height=header.height,
+        block=meta["head"].hex(),
+        reason="",
+        unchecked=unchecked,
+    )
 
 
 def unchecked_of(rules: Rules) -> tuple[str, ...]:
@@ -220,4 +234,6 @@ def _failure(store: Store, passed: int, reason: str) -> Verification:
     name, height = found or (b"", 0)
     block = name.hex() if isinstance(name, bytes) else str(name)
     named = height if isinstance(height, int) else 0
-    return Verification(False, max(passed - 1, 0), named, block, without_label(reason))
+    return Verification(
+        ok=False, blocks=max(passed - 1, 0), height=named, block=block, reason=without_label(reason)
+    )

@@ -29,7 +29,7 @@ class Draft:
     """The state that it will commit to."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """What a compute node sees when it decides what to send."""
 
@@ -67,7 +67,7 @@ def at_once(scene: Scene) -> list[Send]:
     return sends
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Conduct:
     """What a compute node does; every default is what an honest one does."""
 

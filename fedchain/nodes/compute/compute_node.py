@@ -91,6 +91,7 @@ class ComputeNode:
 
     def __init__(
         self,
+        *,
         node: int,
         address: bytes,
         chain: Chain,
@@ -235,7 +236,11 @@ class ComputeNode:
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
         conduct = self.schedule.at(block.header.height)
-        return conduct.publishes(Scene(block, own, accepted, self.chain, self._withheld))
+        return conduct.publishes(
+            Scene(
+                block=block, own=own, accepted=accepted, chain=self.chain, withheld=self._withheld
+            )
+        )
 
     def _object(self, block: Block, reason: str, now_s: float) -> list[Send]:
         self.findings.refuse_block(now_s, block.header, reason)

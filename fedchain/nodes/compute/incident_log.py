@@ -20,7 +20,7 @@ KEPT_NAMES = 1_024
 """Refused blocks that a node knows again, and makers and parents that it has seen lately."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Refusal:
     """A message or block that a node did not accept, and why."""
 
@@ -38,7 +38,7 @@ class Refusal:
     """The broken rule."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Two blocks of one maker on one parent; no honest node makes a second one."""
 
@@ -91,7 +91,16 @@ class Findings:
             name = message_id(message)
         except EncodingError:
             name = b""
-        self._refuse(Refusal(time_s, "message", name, message.round, b"", reason))
+        self._refuse(
+            Refusal(
+                time_s=time_s,
+                what="message",
+                id=name,
+                height=message.round,
+                maker=b"",
+                reason=reason,
+            )
+        )
 
     def refuse_block(self, time_s: float, header: Header, reason: str) -> None:
         """Note that a block was not accepted."""
@@ -99,7 +108,16 @@ class Findings:
             name = block_hash(header)
         except EncodingError:
             name = b""
-        self._refuse(Refusal(time_s, "block", name, header.height, header.address, reason))
+        self._refuse(
+            Refusal(
+                time_s=time_s,
+                what="block",
+                id=name,
+                height=header.height,
+                maker=header.address,
+                reason=reason,
+            )
+        )
 
     def ignore(self, header: Header) -> None:
         """Have a block count as refused for good, so that it is not looked at again."""
@@ -112,7 +130,15 @@ class Findings:
         if first is None:
             _keep(self._made, (header.parent, header.address), name)
         elif len(self.evidence) < KEPT_REFUSALS:
-            self.evidence.append(Evidence(time_s, header.height, header.address, first, name))
+            self.evidence.append(
+                Evidence(
+                    time_s=time_s,
+                    height=header.height,
+                    maker=header.address,
+                    first=first,
+                    second=name,
+                )
+            )
 
     def _refuse(self, refusal: Refusal) -> None:
         self.refused += 1

@@ -11,7 +11,7 @@ from fedchain.scenario import Groups, Nodes
 from fedchain.secure_aggregation.assembler import Step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Attendance:
     """How one attempt at a message goes; of a holder that speaks for itself it never fails."""
 
@@ -49,8 +49,8 @@ def attendance_of(groups: Groups | None, occasion: Occasion, number: int) -> Att
     lost = {m: Step(1 + int(len(Step) * place)) for m, place in drawn.items() if place < 1}
     before = [member for member, step in lost.items() if step <= Step.NUMBERS]
     return Attendance(
-        number,
-        lost,
+        number=number,
+        lost=lost,
         opens=groups.size - len(lost) >= groups.threshold,
         counts=groups.size - len(before) >= groups.threshold,
         again_s=groups.retry_s if number < groups.attempts else None,

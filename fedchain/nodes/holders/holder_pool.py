@@ -102,6 +102,7 @@ class Speakers:
 
     def __init__(
         self,
+        *,
         gradients: Gradients,
         scenario: Scenario,
         task: Task,
@@ -127,7 +128,13 @@ class Speakers:
         """Return another one for another thread."""
         subspace = self._subspace and self._subspace.twin()
         gradients, task, mechanism = self._gradients.twin(), self._task, self._mechanism
-        return Speakers(gradients, self._scenario, task, mechanism, subspace)
+        return Speakers(
+            gradients=gradients,
+            scenario=self._scenario,
+            task=task,
+            mechanism=mechanism,
+            subspace=subspace,
+        )
 
     def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
         """Return the signed messages of these holders.

@@ -15,7 +15,7 @@ from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Occasion:
     """Who speaks, when, and about which weights."""
 

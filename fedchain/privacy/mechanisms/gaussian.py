@@ -85,10 +85,14 @@ def gaussian(
         joint = _solved_sigma(accountant, total, delta, sampling_rate, epsilon)
         return joint if clip_quantile is None else joint / math.sqrt(1 - COUNT_SHARE)
 
-    return Gaussian(terms, noise_for(epsilon, noise_multiplier, solve), accountant)
+    return Gaussian(
+        terms=terms,
+        noise_multiplier=noise_for(epsilon, noise_multiplier, solve),
+        accountant=accountant,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gaussian:
     """Normal noise, its scale solved for the whole run."""
 

@@ -68,10 +68,15 @@ def knorm(
     terms = Terms(bound_of(clip), unit, delta, total, automatic=clip == "automatic")
     cost = partial(_knorm_total, accountant, dimension, total, delta)
     solve = partial(accounting.near_gaussian, cost, total, delta, math.sqrt(dimension + 1), 1e-4)
-    return KNorm(terms, noise_for(epsilon, noise_multiplier, solve), accountant, dimension)
+    return KNorm(
+        terms=terms,
+        noise_multiplier=noise_for(epsilon, noise_multiplier, solve),
+        accountant=accountant,
+        dimension=dimension,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KNorm:
     """Noise with a Gamma radius and a uniform direction, its scale solved for the whole run."""
 

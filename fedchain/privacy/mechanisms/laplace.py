@@ -66,10 +66,14 @@ def laplace(
     terms = Terms(bound_of(clip), unit, delta, total, automatic=clip == "automatic")
     cost = partial(_laplace_total, dimension, total, delta)
     solve = partial(accounting.near_gaussian, cost, total, delta, math.sqrt(dimension), 1e-6)
-    return Laplace(terms, noise_for(epsilon, noise_multiplier, solve), dimension)
+    return Laplace(
+        terms=terms,
+        noise_multiplier=noise_for(epsilon, noise_multiplier, solve),
+        dimension=dimension,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Laplace:
     """Laplace noise in every coordinate, its scale solved for the whole run."""
 

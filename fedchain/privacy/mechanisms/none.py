@@ -18,7 +18,9 @@ def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same
         releases: rounds of the run.
         dimension: length of a gradient.
     """
-    return NoNoise("none", Terms(clip=math.inf, unit="record", delta=0.0, releases=releases))
+    return NoNoise(
+        name="none", terms=Terms(clip=math.inf, unit="record", delta=0.0, releases=releases)
+    )
 
 
 @mechanisms
@@ -41,10 +43,10 @@ def clipped(
         unit: what is clipped: the gradient of each record, or a holder's mean.
     """
     terms = Terms(bound_of(clip), unit, 0.0, releases, automatic=clip == "automatic")
-    return NoNoise("clipped", terms)
+    return NoNoise(name="clipped", terms=terms)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NoNoise:
     """Gradients as they are, or clipped; nothing is promised."""
 

@@ -81,10 +81,16 @@ def skellam(
     cost = partial(_skellam_total, accountant, dimension, total, delta, shares)
     solve = partial(accounting.near_gaussian, cost, total, delta, 1.0, 1e-8)
     sigma = noise_for(epsilon, noise_multiplier, solve)
-    return Skellam(terms, sigma, accountant, dimension, shares)
+    return Skellam(
+        terms=terms,
+        noise_multiplier=sigma,
+        accountant=accountant,
+        dimension=dimension,
+        shares=shares,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Skellam:
     """Skellam noise on a grid, its scale solved for the whole run."""
 

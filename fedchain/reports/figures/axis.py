@@ -53,7 +53,7 @@ DECADE = 20.0
 """A span of positive values from which an axis is logarithmic."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Series:
     """A curve for one choice of what else was varied."""
 
@@ -162,7 +162,15 @@ def curves(
         placed = [(places[v], i) for v, i in measured.items() if v in places]
         beyond = next((i for v, i in measured.items() if v not in places), None)
         label = group_words(others, rest, study.blocks)
-        found.append(Series(rest, label, sign, sorted(placed, key=lambda pair: pair[0]), beyond))
+        found.append(
+            Series(
+                rest=rest,
+                label=label,
+                sign=sign,
+                curve=sorted(placed, key=lambda pair: pair[0]),
+                beyond=beyond,
+            )
+        )
     return found
 
 

@@ -111,4 +111,4 @@ def _scan(
         grid = np.full((shape[0] * shape[1], components), np.nan, np.float32)
         grid[pixels[finite]] = values[name][finite]
         grids.append(grid.reshape(*shape, components))
-    return Scan(grids[0], grids[1], grids[2][..., 0], camera)
+    return Scan(positions=grids[0], normals=grids[1], intensity=grids[2][..., 0], camera=camera)

@@ -101,4 +101,9 @@ def organised(
     broken = ~empty & ~(np.isfinite(normals).all(axis=1) & np.isfinite(intensity))
     normals[broken], intensity[broken] = 0, 0
     grid = (*shape, 3)
-    return Scan(points.reshape(grid), normals.reshape(grid), intensity.reshape(shape), camera)
+    return Scan(
+        positions=points.reshape(grid),
+        normals=normals.reshape(grid),
+        intensity=intensity.reshape(shape),
+        camera=camera,
+    )

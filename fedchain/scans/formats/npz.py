@@ -103,12 +103,14 @@ def _scan(file: Contents, arrays: dict[str, Array]) -> Scan:
         labels = arrays.get("labels")
         keep = arrays.get("keep")
         scan = Scan(
-            positions,
-            _blank(normals, empty),
-            _blank(intensity, empty),
-            camera,
-            None if labels is None else np.clip(labels, 0, len(CLASSES) - 1).astype(np.uint8),
-            None if keep is None else keep.astype(bool),
+            positions=positions,
+            normals=_blank(normals, empty),
+            intensity=_blank(intensity, empty),
+            camera=camera,
+            labels=None
+            if labels is None
+            else np.clip(labels, 0, len(CLASSES) - 1).astype(np.uint8),
+            keep=None if keep is None else keep.astype(bool),
         )
     except (ValueError, IndexError) as error:
         raise file.fail(f"has arrays that do not fit its {grid} pixels: {error}") from error

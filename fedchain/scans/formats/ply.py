@@ -180,4 +180,6 @@ def _scan(table: dict[str, npt.NDArray[np.float64]], header: Header) -> Scan:
         return organised(points, normals, light, shape, camera)
     blank = organised(points, np.zeros_like(points), light, shape, camera)
     normals = normals_of(blank.positions, camera)
-    return Scan(blank.positions, normals, blank.intensity, camera)
+    return Scan(
+        positions=blank.positions, normals=normals, intensity=blank.intensity, camera=camera
+    )

@@ -120,7 +120,14 @@ def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
     positions, normals, valid, keep = cloud(one, mask)
     light = np.where(valid, one.intensity, np.float32(np.nan))
     labels = np.where(valid, one.labels, NONE).astype(np.uint8)
-    return Scan(positions[0], normals[0], light[0], CAMERA, labels[0], keep[0])
+    return Scan(
+        positions=positions[0],
+        normals=normals[0],
+        intensity=light[0],
+        camera=CAMERA,
+        labels=labels[0],
+        keep=keep[0],
+    )
 
 
 def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:

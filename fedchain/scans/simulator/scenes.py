@@ -15,7 +15,7 @@ DISTANCE_M = 0.55
 """From the camera to the middle of the turntable."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """What all scans of one place share: this is why holders are not alike."""
 
@@ -33,7 +33,7 @@ class Site:
     """Angle of the camera above the turntable, in radians."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scenes:
     """A batch of scenes of one family, one row a scan; all in the camera's frame, in metres."""
 

@@ -268,7 +268,16 @@ def test_the_model_of_the_task_and_read_only_records_are_left_alone():
 
 
 def with_holder(task: Task, records: Records) -> Task:
-    return Task("small", (records,), records, task.model, task.loss, task.measure, "loss", {})
+    return Task(
+        name="small",
+        holders=(records,),
+        held_out=records,
+        model=task.model,
+        loss=task.loss,
+        measure=task.measure,
+        score="loss",
+        baselines={},
+    )
 
 
 @pytest.mark.parametrize("records", [1, 3], ids=["examples", "groups"])

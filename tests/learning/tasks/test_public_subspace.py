@@ -59,7 +59,10 @@ def released(asked_of, subspace: bool) -> np.ndarray:
     voices = Source(world.scenario, world.mechanism, task).speakers("cpu")
     chain, identities = chain_id_of(world.genesis), world.identities
     asked = [
-        Asked(Occasion(asked_of.seed, chain, HERE, 1, k), identities.of(k, 1))
+        Asked(
+            Occasion(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),
+            identities.of(k, 1),
+        )
         for k in range(asked_of.nodes.speakers)
     ]
     return np.array([read(message) for message in voices(world.state.weights, asked).messages])

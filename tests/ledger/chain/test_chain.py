@@ -299,7 +299,7 @@ def test_states_and_blocks_that_fell_off_are_loaded():
         loaded.append(name)
         return states[name]
 
-    other = Library(1, load, by_name.__getitem__)
+    other = Library(keep_states=1, load_state=load, load_block=by_name.__getitem__)
     second = WORLD.chain(other)
     for block in blocks:
         second.add(block, LATE)
@@ -421,8 +421,22 @@ def test_a_block_that_is_still_too_early_or_wrong_waits_or_is_refused_with_its_r
 
 def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
     library, source = Library(), WORLD.chain()
-    quick = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=2)
-    slow = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=2)
+    quick = Chain(
+        genesis_block=WORLD.genesis,
+        genesis_state=WORLD.state,
+        rules=WORLD.rules,
+        transition=step,
+        library=library,
+        keep=2,
+    )
+    slow = Chain(
+        genesis_block=WORLD.genesis,
+        genesis_state=WORLD.state,
+        rules=WORLD.rules,
+        transition=step,
+        library=library,
+        keep=2,
+    )
     blocks = []
     while source.height < WORLD.rules.rounds:
         blocks.append(WORLD.block(source))
@@ -438,7 +452,15 @@ def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
 def test_a_secret_branch_that_some_chains_hear_of_late_is_forgotten_by_all():
     library = Library()
     chains = [
-        Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, library, keep=3) for _ in range(2)
+        Chain(
+            genesis_block=WORLD.genesis,
+            genesis_state=WORLD.state,
+            rules=WORLD.rules,
+            transition=step,
+            library=library,
+            keep=3,
+        )
+        for _ in range(2)
     ]
     source = WORLD.chain()
     secret = [WORLD.block(source, miner=b"secret", holders=range(2))]
@@ -467,7 +489,13 @@ def test_weights_of_float32_travel_as_they_are():
         after = step(state, messages)
         return type(after)(after.weights.astype(np.float32), after.memory)
 
-    chain = Chain(world.genesis, world.state, world.rules, rounded, Library())
+    chain = Chain(
+        genesis_block=world.genesis,
+        genesis_state=world.state,
+        rules=world.rules,
+        transition=rounded,
+        library=Library(),
+    )
     after = rounded(world.state, world.messages(world.chain_id, 1))
     assert chain.add(world.block(chain, after=after), LATE).kind == "extended"
 
@@ -478,7 +506,14 @@ def grown(keep: int | None) -> tuple[Chain, list[Block]]:
     while source.height < WORLD.rules.rounds:
         blocks.append(WORLD.block(source))
         source.add(blocks[-1], 10**6)
-    chain = Chain(WORLD.genesis, WORLD.state, WORLD.rules, step, Library(), keep=keep)
+    chain = Chain(
+        genesis_block=WORLD.genesis,
+        genesis_state=WORLD.state,
+        rules=WORLD.rules,
+        transition=step,
+        library=Library(),
+        keep=keep,
+    )
     for block in blocks:
         chain.add(block, 10**6)
     return chain, blocks
@@ -499,7 +534,14 @@ def test_what_a_retarget_looks_back_at_is_not_forgotten():
     world = make_world(retarget_window=6)
     source = world.chain()
     blocks = world.grow(source, 24)
-    chain = Chain(world.genesis, world.state, world.rules, step, Library(), keep=2)
+    chain = Chain(
+        genesis_block=world.genesis,
+        genesis_state=world.state,
+        rules=world.rules,
+        transition=step,
+        library=Library(),
+        keep=2,
+    )
     for block in blocks:
         assert chain.add(block, LATE).kind == "extended"
     assert chain.link(chain.head).bits == source.link(source.head).bits

@@ -254,9 +254,17 @@ def test_rules_of_an_unknown_kind_are_refused():
 
 def test_hashes_of_format_one_change_only_on_purpose():
     message = Message(
-        1, b"c" * 32, b"p" * 32, 7, b"k" * 32, InclusionProof(3, 4, (b"a" * 32, b"b" * 32)),
-        14, np.arange(-3, 4, dtype=np.int16), 2.5, Declaration("gaussian", 3.5, 0.1, 200),
-    )  # fmt: skip
+        version=1,
+        chain_id=b"c" * 32,
+        parent=b"p" * 32,
+        round=7,
+        public_key=b"k" * 32,
+        proof=InclusionProof(3, 4, (b"a" * 32, b"b" * 32)),
+        exponent=14,
+        direction=np.arange(-3, 4, dtype=np.int16),
+        norm=2.5,
+        declaration=Declaration("gaussian", 3.5, 0.1, 200),
+    )
     state = State(np.array([0.5, -0.0, 1e-300]), {"m": np.ones((1, 2), np.float32)})
     rules = replace(make_rules(), identity_root=b"r" * 32)
     found = (message_id(message), hash_weights(state), hash_memory(state), rules_hash(rules))

@@ -185,12 +185,12 @@ def test_a_message_that_breaks_a_rule_proves_nothing(tmp_path):
     for message, reason in ((lies[0], "norm: is 1000.0"), (unregistered, "proof: is missing")):
         block = world.block(chain, parent=chain.chain_id, messages=(message,))
         proof = Proof(
-            block_hash(block.header),
-            encode_header(block.header),
-            encode_rules(world.rules),
-            message_id(message),
-            encode_bare(message),
-            (),
+            block=block_hash(block.header),
+            header=encode_header(block.header),
+            rules=encode_rules(world.rules),
+            id=message_id(message),
+            message=encode_bare(message),
+            path=(),
         )
         assert reason in refused(proof)
 

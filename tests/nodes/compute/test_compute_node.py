@@ -33,7 +33,15 @@ def make_node(world=WORLD, recall=lambda *_: None):
     chain = world.chain()
     effort = Effort(DEADLINE, RATE, HOLDERS, lambda *_: 0.5)
     node = ComputeNode(
-        2, ADDRESS, chain, world.pool(chain), world.rules, step, effort, recall, Stopwatch()
+        node=2,
+        address=ADDRESS,
+        chain=chain,
+        pool=world.pool(chain),
+        rules=world.rules,
+        transition=step,
+        effort=effort,
+        recall=recall,
+        watch=Stopwatch(),
     )
     return SimpleNamespace(node=node, chain=chain)
 

@@ -126,7 +126,9 @@ def test_the_attack_comes_after_the_noise_and_before_the_signature():
     for name, attacks in {"honest": [], "flipped": [{"kind": "sign_flip", "holders": [0]}]}.items():
         scenario = small(attacks=attacks)
         mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
-        (said[name],) = Speakers(Flipped(), scenario, task, mechanism)(None, asked).messages
+        (said[name],) = Speakers(
+            gradients=Flipped(), scenario=scenario, task=task, mechanism=mechanism
+        )(None, asked).messages
     honest, flipped = said["honest"], said["flipped"]
     assert np.array_equal(flipped.direction, -honest.direction)
     assert flipped.norm == honest.norm
@@ -135,7 +137,7 @@ def test_the_attack_comes_after_the_noise_and_before_the_signature():
 
 def test_speakers_say_where_the_time_went():
     task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
-    speakers = Speakers(Flipped(), small(), task, none(10, 1000))
+    speakers = Speakers(gradients=Flipped(), scenario=small(), task=task, mechanism=none(10, 1000))
     spoken = speakers(None, [Asked(replace(OCCASION, holder=0), IDENTITY)])
     assert {stage for stage, s in spoken.seconds.items() if s > 0} == {
         "gradients",
@@ -192,7 +194,9 @@ def test_a_run_samples_its_records_in_secret_and_anew_each_time():
         seen.append((holders, sampled))
         return np.ones((len(holders), 31), np.float32)
 
-    speakers = Speakers(gradients, world.scenario, world.task, world.mechanism)
+    speakers = Speakers(
+        gradients=gradients, scenario=world.scenario, task=world.task, mechanism=world.mechanism
+    )
     for round_ in (1, 2):
         occasions = [replace(OCCASION, holder=h, round=round_) for h in range(10)]
         speakers(np.zeros(31), [Asked(occasion, IDENTITY) for occasion in occasions])

@@ -23,7 +23,7 @@ misconducts: Family[Conduct] = Family(
 """Part: ``(place, *, ...) -> Conduct``: what one compute node does instead of the protocol."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     """Where a dishonest compute node stands."""
 

@@ -48,7 +48,9 @@ def played(folder, share: float, rounds: int, seed: int, honest: int = HONEST, *
     )
     world = world_of(scenario)
     store = Store.create(folder / f"{seed}", world.rules, world.genesis, world.state)
-    made = Simulation(world, store, lambda *_: iter(()), unmeasured, Stopwatch())
+    made = Simulation(
+        world=world, store=store, ask=lambda *_: iter(()), measure=unmeasured, watch=Stopwatch()
+    )
     miners = {record.height: record.miner for record, _ in made.rounds()}
     made.close()
     store.close()
