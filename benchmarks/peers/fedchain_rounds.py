@@ -16,7 +16,7 @@ import tempfile  # noqa: E402
 from collections.abc import Iterator, Sequence  # noqa: E402
 from concurrent.futures import ThreadPoolExecutor  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
+from dataclasses import dataclass, replace  # noqa: E402
 from queue import SimpleQueue  # noqa: E402
 
 import numpy as np  # noqa: E402

@@ -152,8 +152,8 @@ LAWS = (
     Law(
         name="selfish_revenue_against_share",
         caption="The selfish miner's share of the main chain, γ being the share of the honest work "
-        "that takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted is "
-        "honesty. Among n equal honest nodes γ is 1 - 1/n at most: the finder of a block keeps "
+        "that takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted "
+        "is honesty. Among n equal honest nodes γ is 1 - 1/n at most: the finder of a block keeps "
         "to it",
         x="share of all work",
         y="share of the main chain",
