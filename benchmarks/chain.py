@@ -24,7 +24,7 @@ prepare()
 from fedchain import run  # noqa: E402
 from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
 from fedchain.scenario import from_mapping  # noqa: E402
-from fedchain.simulation.setup import World  # noqa: E402
+from fedchain.simulation.setup import RunSetup  # noqa: E402
 
 PARTS = 10
 """Stretches of the run that are timed apart."""
@@ -37,12 +37,12 @@ class Gauge:
         self.every = max(1, blocks // PARTS)
         self.ends: list[float] = []
 
-    def begins(self, folder: Path, world: World) -> None:
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Note that the first block begins."""
-        del folder, world
+        del folder, setup
         self.ends.append(time.perf_counter())
 
-    def hears(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
+    def on_round_end(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
         """Note a block that ends a stretch for the first time."""
         del messages
         if record.round == len(self.ends) * self.every:
@@ -75,7 +75,7 @@ def main() -> None:
     )
     gauge, start = Gauge(asked.blocks), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        chain = run(scenario, folder, audience=gauge).manifest["chain"]
+        chain = run(scenario, folder, callback=gauge).manifest["chain"]
     seconds, spent = time.perf_counter() - start, gauge.microseconds
     used = resource.getrusage(resource.RUSAGE_SELF)
     for part, each in enumerate(spent, 1):

@@ -165,7 +165,7 @@ def found(scenario: Scenario) -> dict[str, float]:
     """Run a case, and return the median seconds, the mean bytes of a round."""
     watch = Growing()
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".fedchain-") as folder:
-        done = run(scenario, folder, audience=watch)
+        done = run(scenario, folder, callback=watch)
         grown = growing_bytes(done.folder) - watch.began
         with Store.open(done.folder / LEDGER, writable=False) as store:
             blocks = list(store.blocks())
@@ -188,10 +188,10 @@ class Growing(Rounds):
 
     began = 0
 
-    def begins(self, folder: Path, world: Any) -> None:
+    def on_run_begin(self, folder: Path, setup: Any) -> None:
         """Note the size, and when the first round begins."""
         self.began = growing_bytes(folder)
-        super().begins(folder, world)
+        super().on_run_begin(folder, setup)
 
 
 def growing_bytes(folder: Path) -> int:

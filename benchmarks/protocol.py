@@ -43,7 +43,7 @@ from fedchain.ledger.chain.message import (
 from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis, rules_hash
 from fedchain.ledger.chain.signature import public_key_of, sign, verify
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import keep_freed_memory
@@ -104,19 +104,21 @@ class Federation:
         block = genesis(self.rules, first)
         self.chain_id = chain_id_of(block)
         self.after = first
-        library = Library()
+        verdict_cache = VerdictCache()
         self.chains = [
             Chain(
                 genesis_block=block,
                 genesis_state=first,
                 rules=self.rules,
                 transition=lambda *_: self.after,
-                library=library,
+                verdict_cache=verdict_cache,
             )
             for _ in range(NODES)
         ]
-        self.pools = [Mempool(self.rules, self.chain_id, c.height_of, library) for c in self.chains]
-        self.library = library
+        self.pools = [
+            Mempool(self.rules, self.chain_id, c.height_of, verdict_cache) for c in self.chains
+        ]
+        self.verdict_cache = verdict_cache
         self.store = Store.create(folder, self.rules, block, first)
 
     def state(self) -> State:
@@ -207,7 +209,9 @@ def play(federation: Federation, number: int, spent: Times) -> None:
     parent, rules = federation.chains[0].head, federation.rules
     with timed(spent, "check"):
         for message in made:
-            federation.library.check_message(message, rules, federation.chain_id, parent, number)
+            federation.verdict_cache.check_message(
+                message, rules, federation.chain_id, parent, number
+            )
     with timed(spent, "mempool"):
         for pool in federation.pools:
             for message in made:

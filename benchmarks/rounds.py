@@ -23,7 +23,7 @@ prepare()
 
 from fedchain import load, run  # noqa: E402
 from fedchain.results import MessageRecord, RoundRecord  # noqa: E402
-from fedchain.simulation.setup import World  # noqa: E402
+from fedchain.simulation.setup import RunSetup  # noqa: E402
 
 SMALL = Path(__file__).parents[1] / "scenarios" / "breast_cancer.yaml"
 SETTINGS = {
@@ -44,10 +44,10 @@ class Gauge:
         self.spent: list[float] = []
         self._since = time.perf_counter()
 
-    def begins(self, folder: Path, world: World) -> None:
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Nothing has happened yet."""
 
-    def hears(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
+    def on_round_end(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
         """Note a round."""
         del messages
         now = time.perf_counter()
@@ -83,7 +83,7 @@ def main() -> None:
     gauge = Gauge()
     with tempfile.TemporaryDirectory() as folder:
         scenario = load(SMALL, set={**SETTINGS, "rounds": asked.rounds})
-        run(scenario, folder, audience=gauge).summary()
+        run(scenario, folder, callback=gauge).summary()
     first, last, peak = gauge.resident[SETTLED], resident_mb(), peak_mb()
     early, late = gauge.spent[SETTLED : SETTLED + STEP], gauge.spent[-STEP:]
     figures = {

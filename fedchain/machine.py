@@ -51,12 +51,12 @@ def keep_freed_memory() -> None:
     """
     if sys.platform != "linux":
         return
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        library.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        library.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
-        library.mallopt(M_TOP_PAD, 1 << 26)
-        library.mallopt(M_ARENA_MAX, 2)  # what one thread has freed another may have
+    verdict_cache = ctypes.CDLL(None)
+    if hasattr(verdict_cache, "mallopt"):
+        verdict_cache.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        verdict_cache.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+        verdict_cache.mallopt(M_TOP_PAD, 1 << 26)
+        verdict_cache.mallopt(M_ARENA_MAX, 2)  # what one thread has freed another may have
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -16,7 +17,13 @@ POOLS = ("ledger_", "checks_", "reading_", "speakers_", "evaluation_")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name every module of this folder, since only their names tell them from other packages."""
+    """Name every module of this folder, since only their names tell them from other packages.
+
+    And hear Ctrl-C, which a shell lets programs ignore that it starts in the background: tests
+    that send it to themselves would wait for ever.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     own = sorted({re.escape(path.stem) for path in Path(__file__).parent.rglob("*.py")})
     config.addinivalue_line("filterwarnings", rf"error:::({'|'.join(own)})\Z")
 

@@ -198,9 +198,9 @@ class _Vfs(ctypes.Structure):
 
 @contextmanager
 def _calls_of_sqlite(disk: Disk) -> Iterator[None]:
-    library = ctypes.CDLL(_sqlite3.__file__)  # finds what this module is linked with
-    library.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
-    pointer = library.sqlite3_vfs_find(None)
+    verdict_cache = ctypes.CDLL(_sqlite3.__file__)  # finds what this module is linked with
+    verdict_cache.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
+    pointer = verdict_cache.sqlite3_vfs_find(None)
     vfs, kept = pointer.contents, []
     for name, kinds in _OF_SQLITE.items():
         address = vfs.get(pointer, name.encode())

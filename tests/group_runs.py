@@ -10,10 +10,10 @@ from small_runs import small
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.signature import public_key_of
 from fedchain.nodes.holders import group_pool as group
-from fedchain.nodes.holders.group_pool import GroupSpeakers
-from fedchain.nodes.holders.holder_pool import Asked
+from fedchain.nodes.holders.group_pool import GroupPool
+from fedchain.nodes.holders.holder_pool import ReleaseRequest
 from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import Occasion
+from fedchain.nodes.holders.release import ReleaseContext
 from fedchain.scenario import Scenario
 from fedchain.secure_aggregation import assembler
 from fedchain.simulation.setup import mechanism_of
@@ -36,24 +36,25 @@ def grouped(rounds: int = 6, groups=FIVE, **overrides) -> Scenario:
     return small(rounds, **{**values, **overrides})
 
 
-def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> Asked:
+def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> ReleaseRequest:
     """Return a group that is asked."""
-    return Asked(
-        Occasion(seed=0, chain_id=bytes(32), parent=parent, round=round_, holder=number), IDENTITY
+    return ReleaseRequest(
+        ReleaseContext(seed=0, chain_id=bytes(32), parent=parent, round=round_, holder=number),
+        IDENTITY,
     )
 
 
-def speakers(scenario: Scenario, rows, records=None) -> GroupSpeakers:
+def speakers(scenario: Scenario, rows, records=None) -> GroupPool:
     """Return groups whose members have these gradients (holders, d)."""
     rows = np.asarray(rows, dtype=np.float32)
     counts = [100] * len(rows) if records is None else records
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in counts])
     mechanism, groups = mechanism_of(scenario, rows.shape[1]), scenario.nodes.groups
     noise = mechanism.group_noise
-    return GroupSpeakers(lambda _, who, *__: rows[who], scenario, groups, task, mechanism, noise)
+    return GroupPool(lambda _, who, *__: rows[who], scenario, groups, task, mechanism, noise)
 
 
-def said(made: GroupSpeakers, *groups: Asked) -> list[Message | None]:
+def said(made: GroupPool, *groups: ReleaseRequest) -> list[Message | None]:
     """Return what groups say."""
     return list(made(np.zeros(1), groups).messages)
 

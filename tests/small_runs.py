@@ -9,9 +9,9 @@ from typing import Any
 from fedchain.engines import Source
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.holder_pool import Speakers
+from fedchain.nodes.holders.holder_pool import HolderPool
 from fedchain.scenario import Scenario, from_mapping
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
 
@@ -47,20 +47,20 @@ def forking(rounds: int = 12, **overrides: Any) -> Scenario:
 
 def simulate(scenario, folder, gradients=None):
     """Return the world, a store and a simulation of it that has not begun."""
-    world = world_of(scenario)
+    setup = build_setup(scenario)
     path = folder / "ledger"
     store = (
         Store.open(path)
         if path.exists()
-        else Store.create(path, world.rules, world.genesis, world.state)
+        else Store.create(path, setup.rules, setup.genesis, setup.state)
     )
-    speakers = Source(world.scenario, world.mechanism, world.task).speakers("cpu")
+    speakers = Source(setup.scenario, setup.mechanism, setup.task).speakers("cpu")
     if gradients is not None:
-        speakers = Speakers(
-            gradients=gradients, scenario=world.scenario, task=world.task, mechanism=world.mechanism
+        speakers = HolderPool(
+            gradients=gradients, scenario=setup.scenario, task=setup.task, mechanism=setup.mechanism
         )
     made = Simulation(
-        world=world,
+        setup=setup,
         store=store,
         ask=lambda *asked: iter([speakers(*asked)]),
         measure=unmeasured,
@@ -71,7 +71,7 @@ def simulate(scenario, folder, gradients=None):
         made.close()
         store.close()
 
-    return SimpleNamespace(world=world, store=store, simulation=made, close=close)
+    return SimpleNamespace(setup=setup, store=store, simulation=made, close=close)
 
 
 def unmeasured(*_):

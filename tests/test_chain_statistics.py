@@ -21,7 +21,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import SIMULATED_WORK
 from fedchain.results.run import tampered_copy
 from fedchain.scenario import from_mapping, run_name
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
 
@@ -50,10 +50,10 @@ def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
             "ledger": {"work": {"kind": "sampled", "interval_s": INTERVAL_S, **work}},
         }
     )
-    world = world_of(scenario)
-    with Store.create(folder / f"{seed}", world.rules, world.genesis, world.state) as store:
+    setup = build_setup(scenario)
+    with Store.create(folder / f"{seed}", setup.rules, setup.genesis, setup.state) as store:
         made = Simulation(
-            world=world, store=store, ask=lambda *_: iter(()), measure=unmeasured, watch=Stopwatch()
+            setup=setup, store=store, ask=lambda *_: iter(()), measure=unmeasured, watch=Stopwatch()
         )
         for node in made.compute:
             node._sampled._speed *= faster
@@ -234,10 +234,10 @@ class At:
     def __init__(self, round_, act):
         self.round, self.act = round_, act
 
-    def begins(self, folder, world):
+    def on_run_begin(self, folder, setup):
         pass
 
-    def hears(self, record, messages):
+    def on_round_end(self, record, messages):
         if record.round == self.round:
             self.act()
 
@@ -251,7 +251,7 @@ def kill():
 
 
 def go_on_and_be_killed(folder, round_):
-    resume(folder, audience=At(round_, kill))
+    resume(folder, callback=At(round_, kill))
 
 
 def same_chain(manifest, other):
@@ -267,18 +267,18 @@ def test_a_chain_that_is_interrupted_again_and_again_counts_what_another_counts(
 ):
     scenario = load(STALE_BLOCKS, set=FORKING)
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, tmp_path, audience=At(1, ctrl_c))
+        run(scenario, tmp_path, callback=At(1, ctrl_c))
     folder = tmp_path / run_name(scenario)
     for round_ in (200, 150, 599):
         with pytest.raises(KeyboardInterrupt):
-            resume(folder, audience=At(round_, ctrl_c))
+            resume(folder, callback=At(round_, ctrl_c))
     same_chain(resume(folder).manifest, uninterrupted)
 
 
 def test_a_chain_that_is_killed_counts_what_another_counts(uninterrupted, tmp_path):
     scenario = load(STALE_BLOCKS, set=FORKING)
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, tmp_path, audience=At(1, ctrl_c))
+        run(scenario, tmp_path, callback=At(1, ctrl_c))
     folder, processes = tmp_path / run_name(scenario), fresh_processes()
     child = processes.Process(target=go_on_and_be_killed, args=(folder, 310))
     child.start()

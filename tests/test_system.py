@@ -47,10 +47,10 @@ class StopAt:
     def __init__(self, round_: int) -> None:
         self._round = round_
 
-    def begins(self, folder, world):
+    def on_run_begin(self, folder, setup):
         pass
 
-    def hears(self, record, messages):
+    def on_round_end(self, record, messages):
         if record.round == self._round:
             raise KeyboardInterrupt
 
@@ -95,7 +95,7 @@ def test_a_run_is_interrupted_resumed_shown_checked_carried_damaged_and_thrown_a
 ):
     out = tmp_path / "runs"
     with pytest.raises(KeyboardInterrupt):
-        run(load(scenario), out, workers=1, audience=StopAt(2))
+        run(load(scenario), out, workers=1, callback=StopAt(2))
     folder = only_run(out)
     assert Run.open(folder).manifest["status"] == "interrupted"
     chain, imported, damaged = (tmp_path / name for name in ("tiny.fedchain", "there", "damaged"))
@@ -123,7 +123,7 @@ def test_a_run_is_interrupted_resumed_shown_checked_carried_damaged_and_thrown_a
 @pytest.mark.usefixtures("windows")
 def test_a_run_forgets_what_it_need_not_keep_and_goes_on(scenario, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(load(scenario, set=PRUNED), tmp_path / "runs", workers=1, audience=StopAt(3))
+        run(load(scenario, set=PRUNED), tmp_path / "runs", workers=1, callback=StopAt(3))
     folder = only_run(tmp_path / "runs")
     assert call("resume", folder, "--workers", 1, "--format", "json").code == 0
     told = call("verify", folder, "--format", "json")

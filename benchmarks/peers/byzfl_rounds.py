@@ -79,7 +79,7 @@ def byzantine(holders: int) -> int:
     return holders // 10
 
 
-def rule(run: workload.Asked) -> dict:
+def rule(run: workload.ReleaseRequest) -> dict:
     """Return the aggregation in ByzFL's words."""
     if run.variant == "multikrum":
         return {"name": "MultiKrum", "parameters": {"f": byzantine(run.holders)}}

@@ -35,7 +35,7 @@ from fedchain.learning.weights import flat_weights  # noqa: E402
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
 from fedchain.machine import keep_freed_memory, one_thread  # noqa: E402
 from fedchain.nodes.holders.holder_pool import BLOCK  # noqa: E402
-from fedchain.nodes.holders.release import Occasion, private_releases  # noqa: E402
+from fedchain.nodes.holders.release import ReleaseContext, private_releases  # noqa: E402
 from fedchain.privacy.mechanisms import Mechanism, mechanisms  # noqa: E402
 from fedchain.registry import Part  # noqa: E402
 from fedchain.timing import STAGES  # noqa: E402
@@ -64,7 +64,7 @@ def threads(gradients: CohortGradients, workers: int) -> Iterator:
         yield spread
 
 
-def learning(run: workload.Asked) -> list[Step]:
+def learning(run: workload.ReleaseRequest) -> list[Step]:
     """Do the learning part of the rounds, and return each.
 
     Gradients, clipping, noise, normalisation to the integers that are sent, exact l-nearest,
@@ -88,15 +88,15 @@ def learning(run: workload.Asked) -> list[Step]:
                 step = max(1, BLOCK // rows.shape[1])
                 for start in range(0, len(chunk), step):
                     part = slice(start, start + step)
-                    here = Occasion(
+                    here = ReleaseContext(
                         seed=0,
                         chain_id=bytes(32),
                         parent=bytes(32),
                         round=round_,  # noqa: B023
                         holder=0,
                     )
-                    occasions = [replace(here, holder=k) for k in chunk[part]]
-                    said += sent(rows[part], mechanism, run.records, occasions)
+                    contexts = [replace(here, holder=k) for k in chunk[part]]
+                    said += sent(rows[part], mechanism, run.records, contexts)
                 return said
 
             spoken = [each for said in spread(speak, range(run.holders)) for each in said]
@@ -112,10 +112,10 @@ def learning(run: workload.Asked) -> list[Step]:
 
 
 def sent(
-    rows: Singles, mechanism: Mechanism, records: int, occasions: Sequence[Occasion]
+    rows: Singles, mechanism: Mechanism, records: int, contexts: Sequence[ReleaseContext]
 ) -> list[tuple]:
-    """Return exponent, integers and norm of each holder's release, as ``Speakers`` do."""
-    releases = private_releases(rows, mechanism, [records] * len(rows), occasions)
+    """Return exponent, integers and norm of each holder's release, as ``HolderPool`` do."""
+    releases = private_releases(rows, mechanism, [records] * len(rows), contexts)
     norms = lengths(releases)
     quantised = quantise(releases, norms, "int16")
     return [(*each, norm) for each, norm in zip(quantised, norms, strict=True)]
@@ -152,7 +152,7 @@ class Step:
         return rows[used].mean(0)
 
 
-def unet(run: workload.Asked) -> tuple[Singles, CohortGradients]:
+def unet(run: workload.ReleaseRequest) -> tuple[Singles, CohortGradients]:
     """Compute clipped gradients of the scans, and return the last ones."""
     task = workloads.unet(run.holders, 0)
     gradients, weights = CohortGradients(task, scans.CLIP, "record"), flat_weights(task.model())
@@ -168,21 +168,21 @@ def unet(run: workload.Asked) -> tuple[Singles, CohortGradients]:
 class Ticks:
     """An audience that notes when rounds end, and where their time went."""
 
-    def __init__(self, run: workload.Asked) -> None:
+    def __init__(self, run: workload.ReleaseRequest) -> None:
         self.run = run
         self.seconds: list[dict] = []
 
-    def begins(self, folder: Path, world: fedchain.simulation.setup.World) -> None:  # noqa: ARG002
+    def on_run_begin(self, folder: Path, setup: fedchain.simulation.setup.RunSetup) -> None:  # noqa: ARG002
         """Note that the first round begins."""
         self.run.tick()
 
-    def hears(self, record, messages) -> None:  # noqa: ARG002
+    def on_round_end(self, record, messages) -> None:  # noqa: ARG002
         """Note that a round is over."""
         self.run.tick()
         self.seconds.append(record.seconds)
 
 
-def protocol(run: workload.Asked, task: str) -> dict:
+def protocol(run: workload.ReleaseRequest, task: str) -> dict:
     """Run a scenario with the full protocol, and return milliseconds a round by stage."""
     clip = workload.CLIP if task == "mlp" else scans.CLIP
     block = workloads.scenario(task, run.holders, run.total, private=run.private, clip=clip)
@@ -190,7 +190,7 @@ def protocol(run: workload.Asked, task: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scenario.yaml"
         file.write_text(json.dumps(block))
-        ran = fedchain.run(fedchain.load(file), folder, workers=run.threads, audience=ticks)
+        ran = fedchain.run(fedchain.load(file), folder, workers=run.threads, callback=ticks)
         disk = sum(each.stat().st_size for each in ran.folder.rglob("*") if each.is_file())
     timed = ticks.seconds[-run.rounds :]
     stages = {

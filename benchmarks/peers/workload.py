@@ -28,7 +28,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass
-class Asked:
+class ReleaseRequest:
     """The command line of a peer's script."""
 
     holders: int
@@ -60,7 +60,7 @@ class Asked:
         return WARM_UP + self.rounds
 
 
-def asked(*variants: str, sizes: bool = False) -> Asked:
+def asked(*variants: str, sizes: bool = False) -> ReleaseRequest:
     """Read the command line, and set torch's threads.
 
     Args:
@@ -77,7 +77,7 @@ def asked(*variants: str, sizes: bool = False) -> Asked:
     if sizes:
         parser.add_argument("--hidden", type=int, default=HIDDEN)
         parser.add_argument("--records", type=int, default=RECORDS)
-    read = Asked(**vars(parser.parse_args()))
+    read = ReleaseRequest(**vars(parser.parse_args()))
     torch.set_num_threads(read.threads)
     return read
 
@@ -152,7 +152,7 @@ def plain_loop(holders: int, rounds: int, aggregate: Callable[[Tensor], Tensor])
 
 
 def report(
-    run: Asked,
+    run: ReleaseRequest,
     peer: str,
     package: str,
     weights: Tensor,
@@ -176,7 +176,7 @@ def report(
 
 
 def write(
-    run: Asked,
+    run: ReleaseRequest,
     peer: str,
     package: str,
     difference: Callable[[], float] | None,

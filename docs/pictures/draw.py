@@ -78,10 +78,10 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
         record=True, color_system="truecolor", width=131, file=nowhere, highlight=False
     )
     console.print("[bold green]$[/] fedchain run first_light")
-    audience = Excerpt(console)
+    callback = Excerpt(console)
     os.chdir(folder)
-    run = fedchain.run(fedchain.load(SCENARIO), audience=audience)
-    audience.close()
+    run = fedchain.run(fedchain.load(SCENARIO), callback=callback)
+    callback.close()
     console.print()
     show_summary(console, Format.rich, run.summary())
     svg = console.export_svg(title="fedchain")

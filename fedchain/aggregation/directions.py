@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 THREADS = os.cpu_count() or 1
 """Threads that share the columns."""
-BLOCK = 800_000
+COLUMNS = 800_000
 """Entries of a block, whose float64 fits the outer cache and keeps a core busy long enough for the
 others to get the interpreter's lock."""
 NARROWEST, LARGEST = 2048, 2**22
@@ -113,7 +113,7 @@ class Directions:
         """
         whole, count = columns or slice(0, self.dimension), len(self)
         # An odd number of cache lines: at a power of two the entries of a column share a set.
-        width = max(BLOCK // count, min(NARROWEST, LARGEST // count), FEWEST) // 16 * 16 + 8
+        width = max(COLUMNS // count, min(NARROWEST, LARGEST // count), FEWEST) // 16 * 16 + 8
         room = np.empty(count * min(width, whole.stop - whole.start))
         for start in range(whole.start, whole.stop, width):
             part = slice(start, min(start + width, whole.stop))

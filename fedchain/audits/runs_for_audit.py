@@ -14,7 +14,7 @@ from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, from_mapping, plain, run_name
-from fedchain.simulation.setup import World, mechanism_of
+from fedchain.simulation.setup import RunSetup, mechanism_of
 
 WHOLE = {"keep_weights": "all", "keep_messages": "all"}
 """What a run that is audited keeps on disk: everything."""
@@ -28,12 +28,12 @@ class Listener:
     def __init__(self, progress: Progress) -> None:
         self._progress, self._name, self._rounds = progress, "", 0
 
-    def begins(self, folder: Path, world: World) -> None:
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Hear that the first round begins."""
-        self._name, self._rounds = folder.name, world.rules.rounds
+        self._name, self._rounds = folder.name, setup.rules.rounds
         self._progress(self._name, 0, self._rounds)
 
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
         """Hear of a round."""
         del messages
         self._progress(self._name, record.round, self._rounds)
@@ -92,10 +92,10 @@ class Subject:
         if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
             return self.done
         place, workers = self.runs / run_name(scenario), self.choices.workers
-        audience = Listener(self.progress)
+        callback = Listener(self.progress)
         if (place / "manifest.json").is_file() and Run.open(place).manifest["status"] not in OVER:
-            return resume(place, workers=workers, audience=audience)
-        return run(scenario, self.runs, workers=workers, audience=audience)
+            return resume(place, workers=workers, callback=callback)
+        return run(scenario, self.runs, workers=workers, callback=callback)
 
 
 def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:

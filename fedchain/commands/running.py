@@ -26,7 +26,7 @@ from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.results import Run
-    from fedchain.runs.callbacks import Audience
+    from fedchain.runs.callbacks import RunCallback
 
 app = typer.Typer()
 
@@ -81,7 +81,7 @@ def run(
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
 
-    with _told(form, out / run_name(checked)) as audience:
+    with _told(form, out / run_name(checked)) as callback:
         done = run_it(
             checked,
             out,
@@ -89,7 +89,7 @@ def run(
             workers=workers,
             force=force,
             source=source,
-            audience=audience,
+            callback=callback,
         )
     _tell(done, form, strict)
 
@@ -105,22 +105,22 @@ def resume(
     """Go on with an interrupted run; its head will be the one it would have had without."""
     from fedchain.runs.running import resume as resume_it
 
-    with _told(form, run) as audience:
-        done = resume_it(run, engine=engine, workers=workers, audience=audience)
+    with _told(form, run) as callback:
+        done = resume_it(run, engine=engine, workers=workers, callback=callback)
     _tell(done, form, strict)
 
 
 @contextmanager
-def _told(form: Format, folder: Path) -> Iterator[Audience]:
+def _told(form: Format, folder: Path) -> Iterator[RunCallback]:
     """Show a run while it goes on; after Ctrl-C say how it goes on."""
     from fedchain.commands.terminal import Terminal
-    from fedchain.runs.callbacks import NOBODY
+    from fedchain.runs.callbacks import NO_CALLBACK
 
     go_on = f"go on with: {command('resume', folder)}"
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
-            yield terminal or NOBODY
+            yield terminal or NO_CALLBACK
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -15,7 +15,7 @@ from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.results import MessageRecord, RoundRecord
-    from fedchain.simulation.setup import World
+    from fedchain.simulation.setup import RunSetup
 
 NAMED_NODES = 6
 """Compute nodes whose share of the blocks is shown."""
@@ -46,20 +46,20 @@ class Terminal:
         self._preparing = console.status("Preparing the data, the noise and the keys")
         self._preparing.start()
 
-    def begins(self, folder: Path, world: World) -> None:
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
         """Show what is about to run."""
-        self._score = world.task.score
+        self._score = setup.task.score
         self._preparing.stop()
-        self._console.print(f"{folder.name}  ({world.task.name})", style="bold", markup=False)
-        if world.task.note:
-            self._console.print(world.task.note, soft_wrap=True, markup=False)
-        self._console.print(heading(world), soft_wrap=True, markup=False)
+        self._console.print(f"{folder.name}  ({setup.task.name})", style="bold", markup=False)
+        if setup.task.note:
+            self._console.print(setup.task.note, soft_wrap=True, markup=False)
+        self._console.print(heading(setup), soft_wrap=True, markup=False)
         columns = [self._score[:8] if name == "score" else name for name in COLUMNS]
         self._console.print(in_columns(columns), style="dim")
-        self._bar.update(self._rounds, total=world.rules.rounds)
+        self._bar.update(self._rounds, total=setup.rules.rounds)
         self._bar.start()
 
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
         """Show one round."""
         self._bar.print(self._round_line(record, messages), soft_wrap=True)
         self._bar.update(self._rounds, completed=record.round)
@@ -91,15 +91,15 @@ def _counts(kinds: Counter[str]) -> str:
     return f" ({named})" if named else ""
 
 
-def heading(world: World) -> str:
+def heading(setup: RunSetup) -> str:
     """Return in one line who takes part, what privacy is asked for, what hashing costs."""
     from fedchain.nodes.compute.hashing import hashing_words
-    from fedchain.scenario import Attack, Misconduct
+    from fedchain.scenario import Attack, ComputeAttack
     from fedchain.simulation.setup import expected_hashing_s
 
-    scenario, mechanism = world.scenario, world.mechanism
+    scenario, mechanism = setup.scenario, setup.mechanism
     holders = [a for a in scenario.attacks if isinstance(a, Attack)]
-    others = [a for a in scenario.attacks if isinstance(a, Misconduct)]
+    others = [a for a in scenario.attacks if isinstance(a, ComputeAttack)]
     named = _counts(Counter(a.part.kind for a in holders for _ in a.holders))
     dishonest = _counts(Counter(a.part.kind for a in others for _ in a.nodes))
     total = mechanism.epsilon_after(mechanism.terms.releases)
@@ -120,7 +120,7 @@ def heading(world: World) -> str:
             f"{nodes.holders} holders" + named + asked,
             f"{nodes.miners} compute nodes" + dishonest,
             f"{scenario.rounds} rounds",
-            f"{world.rules.dimension:,} weights",
+            f"{setup.rules.dimension:,} weights",
             privacy,
             f"hashing {hashing_words(expected_hashing_s(scenario))}",
         )

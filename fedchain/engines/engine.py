@@ -17,8 +17,13 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
-from fedchain.nodes.holders.group_pool import GroupSpeakers
-from fedchain.nodes.holders.holder_pool import Asked, Speakers, Spoken, Voices
+from fedchain.nodes.holders.group_pool import GroupPool
+from fedchain.nodes.holders.holder_pool import (
+    HolderPool,
+    ReleaseBackend,
+    ReleaseBatch,
+    ReleaseRequest,
+)
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
@@ -41,7 +46,9 @@ FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
 class Engine(Protocol):
     """Computes the messages of chunks of holders, side by side."""
 
-    def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
+    def map(
+        self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
+    ) -> Iterator[ReleaseBatch]:
         """Yield what each chunk has to say, in the order of the chunks.
 
         Args:
@@ -91,12 +98,12 @@ class Source:
 
         return PublicDirections(self.gradients.task)
 
-    def speakers(self, device: str) -> Voices:
+    def speakers(self, device: str) -> ReleaseBackend:
         """Return those who are asked as one worker has them, on ``auto``, ``cpu`` or ``cuda``."""
         gradients, groups = self.gradients.on(placed(device)), self.scenario.nodes.groups
         task, mechanism, subspace = gradients.task, self.mechanism, self.subspace
         if groups is None:
-            return Speakers(
+            return HolderPool(
                 gradients=gradients,
                 scenario=self.scenario,
                 task=task,
@@ -105,7 +112,7 @@ class Source:
             )
         noise = mechanism.group_noise
         assert noise is not None, "it was built with shares"
-        return GroupSpeakers(gradients, self.scenario, groups, task, mechanism, noise, subspace)
+        return GroupPool(gradients, self.scenario, groups, task, mechanism, noise, subspace)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
@@ -130,7 +137,7 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
 @contextlib.contextmanager
 def at_work(
     part: Part, source: Source
-) -> Iterator[Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]]:
+) -> Iterator[Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]]:
     """Start an engine, and let it go at the end.
 
     Args:
@@ -156,8 +163,8 @@ def at_work(
 
 
 def cut(
-    asked: Sequence[Asked], method: Method, dimension: int, members: int = 1
-) -> list[list[Asked]]:
+    asked: Sequence[ReleaseRequest], method: Method, dimension: int, members: int = 1
+) -> list[list[ReleaseRequest]]:
     """Cut a cohort into chunks.
 
     The cut follows from cohort and model alone, so that the messages have the same bits however

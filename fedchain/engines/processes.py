@@ -15,10 +15,10 @@ from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engi
 from fedchain.errors import RunError
 from fedchain.interruption import ENDING, deaf_children, end_with_parent
 from fedchain.machine import keep_freed_memory, one_thread, prepare
-from fedchain.nodes.holders.holder_pool import Asked, Spoken, Voices
+from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch, ReleaseRequest
 from fedchain.system import at_most_processes
 
-_speakers: list[Voices] = []
+_speakers: list[ReleaseBackend] = []
 """In a worker: what it was made of. A pool has no other place for it."""
 
 
@@ -46,7 +46,9 @@ class Processes:
         )
         self._begun: set[BaseProcess] = set()
 
-    def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
+    def map(
+        self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
+    ) -> Iterator[ReleaseBatch]:
         """Yield what each chunk has to say, in the order of the chunks."""
         before = set(multiprocessing.active_children())
         try:
@@ -63,7 +65,7 @@ class Processes:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _or_say_why(said: Iterator[Spoken]) -> Iterator[Spoken]:
+def _or_say_why(said: Iterator[ReleaseBatch]) -> Iterator[ReleaseBatch]:
     try:
         yield from said
     except BrokenExecutor as error:
@@ -80,5 +82,5 @@ def _begin(source: Source, device: str) -> None:
     _speakers.append(source.speakers(device))
 
 
-def _speak(weights: Vector, chunk: Sequence[Asked]) -> Spoken:
+def _speak(weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
     return _speakers[0](weights, chunk)

@@ -10,7 +10,7 @@ from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, engines
 from fedchain.errors import MissingExtra
 from fedchain.machine import keep_freed_memory, one_thread, prepare
-from fedchain.nodes.holders.holder_pool import Asked, Spoken
+from fedchain.nodes.holders.holder_pool import ReleaseBatch, ReleaseRequest
 
 
 @engines
@@ -52,7 +52,7 @@ class _Worker:
         one_thread()
         self._speakers = source.speakers(device)
 
-    def speak(self, weights: Vector, chunk: Sequence[Asked]) -> Spoken:
+    def speak(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
         return self._speakers(weights, chunk)
 
 
@@ -76,7 +76,9 @@ class Ray:
         made = cluster.put(source)
         self._actors = [actor.remote(made, device) for _ in range(count)]
 
-    def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
+    def map(
+        self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
+    ) -> Iterator[ReleaseBatch]:
         """Yield what each chunk has to say, in the order of the chunks."""
         shared = self._cluster.put(weights)
         count = len(self._actors)

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
 from fedchain.machine import keep_freed_memory, one_thread
-from fedchain.nodes.holders.holder_pool import Asked, Spoken, Voices
+from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch, ReleaseRequest
 
 
 @engines
@@ -29,13 +29,15 @@ def threads(source: Source, *, workers: Workers = None, device: Device = "auto")
 class Threads:
     """A pool of threads."""
 
-    def __init__(self, speakers: Voices, workers: int) -> None:
-        self._free: SimpleQueue[Voices] = SimpleQueue()
+    def __init__(self, speakers: ReleaseBackend, workers: int) -> None:
+        self._free: SimpleQueue[ReleaseBackend] = SimpleQueue()
         for each in (speakers, *(speakers.twin() for _ in range(workers - 1))):
             self._free.put(each)
         self._pool = ThreadPoolExecutor(workers, "speakers", initializer=one_thread)
 
-    def map(self, weights: Vector, chunks: Sequence[Sequence[Asked]]) -> Iterator[Spoken]:
+    def map(
+        self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
+    ) -> Iterator[ReleaseBatch]:
         """Yield what each chunk has to say, in the order of the chunks."""
         return self._pool.map(partial(self._speak, weights), chunks)
 
@@ -43,7 +45,7 @@ class Threads:
         """Let the threads end."""
         self._pool.shutdown()
 
-    def _speak(self, weights: Vector, chunk: Sequence[Asked]) -> Spoken:
+    def _speak(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
         speakers = self._free.get()
         try:
             return speakers(weights, chunk)

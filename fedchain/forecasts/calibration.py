@@ -36,13 +36,13 @@ from fedchain.ledger.chain.signature import public_key_of, sign, verify
 from fedchain.ledger.chain.work import search
 from fedchain.ledger.storage.blobs import Blobs
 from fedchain.machine import keep_freed_memory
-from fedchain.nodes.holders.release import Occasion, private_releases
+from fedchain.nodes.holders.release import ReleaseContext, private_releases
 from fedchain.privacy.mechanisms import mechanisms
 from fedchain.registry import Part
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
-from fedchain.simulation.setup import World, world_of
+from fedchain.simulation.setup import RunSetup, build_setup
 from fedchain.update import updates
 
 if TYPE_CHECKING:
@@ -106,11 +106,11 @@ class Rounds:
         self._ends: list[float] = []
         self._ledger: list[float] = []
 
-    def begins(self, folder: Path, world: World) -> None:  # noqa: ARG002
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:  # noqa: ARG002
         """Note when the first round begins."""
         self._ends.append(time.perf_counter())
 
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:  # noqa: ARG002
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:  # noqa: ARG002
         """Note when a round ends."""
         self._ends.append(time.perf_counter())
         self._ledger.append(record.seconds["ledger"])
@@ -218,12 +218,12 @@ def _with_holder(rates: Rates, cores: int) -> Rates:
     """Measure what holders do side by side: noise and quantising."""
     gradient = np.ones(DIMENSION, np.float32)
     mechanism = mechanisms.build(Part("gaussian", {"noise_multiplier": 1.0, "clip": 1.0}), 1, 1)
-    occasion = Occasion(seed=0, chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
+    context = ReleaseContext(seed=0, chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
 
     def noise() -> object:
-        return private_releases(gradient[None], mechanism, [60], [occasion])
+        return private_releases(gradient[None], mechanism, [60], [context])
 
-    release = private_releases(gradient[None], mechanism, [60], [occasion])
+    release = private_releases(gradient[None], mechanism, [60], [context])
 
     def quantised() -> object:
         return quantise(release, lengths(release), "int16")
@@ -307,8 +307,8 @@ def _with_rounds(rates: Rates, folder: Path) -> Rates:
             "evaluate": {"every": TINY_ROUNDS},
         })  # fmt: skip
         rounds = Rounds()
-        run(scenario, folder, audience=rounds)
-        task = world_of(scenario).task
+        run(scenario, folder, callback=rounds)
+        task = build_setup(scenario).task
         counted = learning(task, None, "record", task.holders[0].examples, task.held_out.examples)
         asked = configuration(scenario, counted, private=False)
         counts.append((1.0, float(holders), float(deliveries(asked))))

@@ -15,7 +15,7 @@ from typing import Literal, cast
 
 from fedchain.engines.engine import cut
 from fedchain.nodes.compute.hashing import attempts
-from fedchain.nodes.holders.holder_pool import Asked
+from fedchain.nodes.holders.holder_pool import ReleaseRequest
 
 Method = Literal["segments", "layers", "vmap"]
 """How gradients are found, as in ``learning.gradients``."""
@@ -257,7 +257,7 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
 
 def chunks(holders: int, learning: Learning, members: int = 1) -> int:
     """Return into how many chunks the engine cuts a cohort."""
-    anybody = cast("Sequence[Asked]", range(holders))  # only their number counts
+    anybody = cast("Sequence[ReleaseRequest]", range(holders))  # only their number counts
     return len(cut(anybody, learning.method, learning.dimension, members))
 
 

@@ -118,7 +118,7 @@ class Outages:
 def _drawn(graph: Graph, share: float, seed: int, *purpose: str | int) -> frozenset[int]:
     """Draw a share of the compute nodes, never all of them, and of the data holders."""
     miners = min(graph.compute - 1, round(share * graph.compute))
-    seats = round(share * (graph.nodes - graph.compute))
+    holder_slots = round(share * (graph.nodes - graph.compute))
     one = stream(seed, *purpose, "compute").permutation(graph.compute)[:miners]
-    other = stream(seed, *purpose, "seats").permutation(graph.nodes - graph.compute)[:seats]
+    other = stream(seed, *purpose, "seats").permutation(graph.nodes - graph.compute)[:holder_slots]
     return frozenset([*one.tolist(), *(other + graph.compute).tolist()])

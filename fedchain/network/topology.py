@@ -228,7 +228,7 @@ def file(
     where, place = f"network.path: {path}", Path(path)
     try:
         read = networkx.read_graphml if place.suffix == ".graphml" else networkx.read_edgelist
-        graph = networkx.relabel_nodes(networkx.Graph(compute=read(place)), int)
+        graph = networkx.relabel_nodes(networkx.Graph(read(place)), int)
     except (OSError, ValueError, TypeError, SyntaxError, networkx.NetworkXError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ValueError(

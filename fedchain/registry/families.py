@@ -132,7 +132,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "aggregation": Address("fedchain.aggregation", "aggregations"),
         "update": Address("fedchain.update", "updates"),
         "attack": Address("fedchain.attacks", "attacks"),
-        "misconduct": Address("fedchain.nodes.compute.strategies", "misconducts"),
+        "misconduct": Address("fedchain.nodes.compute.strategies", "strategies"),
         "network": Address("fedchain.network.topology", "topologies"),
         "latency": Address("fedchain.network.latencies", "latencies"),
         "work": Address("fedchain.ledger.chain.work", "works"),

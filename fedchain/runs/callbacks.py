@@ -1,4 +1,4 @@
-"""Who is told of a run while it goes on."""
+"""Run callback: an object that is told how a run goes on, such as a terminal."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from pathlib import Path
 from typing import Protocol
 
 from fedchain.results import MessageRecord, RoundRecord
-from fedchain.simulation.setup import World
+from fedchain.simulation.setup import RunSetup
 
 
-class Audience(Protocol):
-    """Hears of a run, and changes nothing about it."""
+class RunCallback(Protocol):
+    """An object whose methods a run calls; it changes nothing about the run."""
 
-    def begins(self, folder: Path, world: World) -> None:
-        """Hear that the parts are ready and the first round begins."""
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
+        """Act when the parts are ready and the first round begins."""
 
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Hear of a round that is over, and what became of its messages."""
-
-
-class Nobody:
-    """An audience that does not listen."""
-
-    def begins(self, folder: Path, world: World) -> None:
-        """Hear nothing."""
-
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Hear nothing."""
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Act when a round is over, and it is known what became of its messages."""
 
 
-NOBODY = Nobody()
-"""The audience of a run that nobody watches."""
+class NoCallback:
+    """A callback that does nothing."""
+
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
+        """Do nothing."""
+
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+        """Do nothing."""
+
+
+NO_CALLBACK = NoCallback()
+"""The callback of a run that nobody watches."""

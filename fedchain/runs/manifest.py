@@ -23,7 +23,7 @@ from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, digest, plain
 from fedchain.simulation.recorder import finite
-from fedchain.simulation.setup import World
+from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
 from fedchain.timing import STAGES
 from fedchain.version import __version__
@@ -35,9 +35,9 @@ LISTED = 1000
 """Holders up to which a statement has an entry for each."""
 
 
-def begun(world: World) -> dict[str, Any]:
+def initial_manifest(setup: RunSetup) -> dict[str, Any]:
     """Return the manifest of a run that has not done anything yet."""
-    scenario = world.scenario
+    scenario = setup.scenario
     manifest = {
         "status": "running",
         "name": scenario.name,
@@ -64,18 +64,20 @@ def begun(world: World) -> dict[str, Any]:
         "evidence": 0,
         "fooled": 0,
         "misconduct": [],
-        "score": world.task.score,
-        "record": world.task.record,
-        "note": world.task.note,
-        "baselines": {name: plain_numbers(m) for name, m in world.task.baselines.items()},
-        "epsilon": epsilon_spent(world, {}),
+        "score": setup.task.score,
+        "record": setup.task.record,
+        "note": setup.task.note,
+        "baselines": {name: plain_numbers(m) for name, m in setup.task.baselines.items()},
+        "epsilon": epsilon_spent(setup, {}),
         "seconds": dict.fromkeys(("total", *STAGES), 0.0),
         "peak_rss_mb": 0.0,
     }
     return {name: in_json(value) for name, value in manifest.items()}
 
 
-def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float) -> dict[str, Any]:
+def final_manifest(
+    folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
+) -> dict[str, Any]:
     """Return the manifest of a run that has stopped, for good or not.
 
     Args:
@@ -103,17 +105,17 @@ def ended(folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
     }
 
 
-def epsilon_spent(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
+def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
     """Return what the holder with the most releases has spent.
 
     Releases outlive the rounds: a holder that hears of the last block late may answer one more
     parent after the last round is recorded, and that answer counts too.
 
     Args:
-        world: the parts.
+        setup: the parts.
         releases: releases so far of every holder that has made any, forks included.
     """
-    mechanism, worst = world.mechanism, max(releases.values(), default=0)
+    mechanism, worst = setup.mechanism, max(releases.values(), default=0)
     promised = math.isfinite(mechanism.epsilon_per_release)
     return {
         "per_release": finite(mechanism.epsilon_per_release),
@@ -123,34 +125,34 @@ def epsilon_spent(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
     }
 
 
-def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, Any]:
+def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
     """Return what ``privacy.json`` says.
 
     Args:
-        world: the parts.
+        setup: the parts.
         releases: releases over the whole run of every holder that has made any, forks included.
     """
-    if not world.task.learns:
+    if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
-    mechanism, nodes = world.mechanism, world.scenario.nodes
+    mechanism, nodes = setup.mechanism, setup.scenario.nodes
     terms = mechanism.terms
     by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
     made = np.repeat(by_speaker, len(nodes.members_of(0)))  # a group's are those of each member
-    worst, words = int(made.max()), guarantee_of(world.scenario, mechanism, world.task.record)
-    counts = np.array([records.count for records in world.task.holders])
+    worst, words = int(made.max()), guarantee_of(setup.scenario, mechanism, setup.task.record)
+    counts = np.array([records.count for records in setup.task.holders])
     return {
         "guarantee": words(worst),
         "warnings": [
             *warnings_for(mechanism, counts.tolist()),
-            *unprotected(world.task.public, world.task.record),
+            *unprotected(setup.task.public, setup.task.record),
         ],
-        "tuning": tuning_of(world.scenario),
-        "public_records": world.task.public,
+        "tuning": tuning_of(setup.scenario),
+        "public_records": setup.task.public,
         "figures": figures(mechanism, worst),
         "mechanism": mechanism.name,
         "sampling_rate": terms.sampling_rate,
         "unit": terms.unit,
-        "record": world.task.record,
+        "record": setup.task.record,
         "records": _each(counts),
         "noise_multiplier": mechanism.noise_multiplier,
         "clip": finite(terms.clip),
@@ -164,7 +166,7 @@ def privacy_statement(world: World, releases: Mapping[int, int]) -> dict[str, An
         "releases": _each(made),
         "holders_by_releases": dict(Counter(sorted(made.tolist()))),
         "releases_allowed": terms.releases,
-        "on_exhausted": world.scenario.nodes.on_exhausted,
+        "on_exhausted": setup.scenario.nodes.on_exhausted,
         "worst_holder": int(made.argmax()),
     }
 
@@ -216,14 +218,14 @@ def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
     }
 
 
-def sample_pictures(world: World, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
+def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
     """Yield held-out examples before and after the model, as PNG bytes by name."""
-    count = world.scenario.evaluate.samples
-    if world.task.pictures is None or count == 0:
+    count = setup.scenario.evaluate.samples
+    if setup.task.pictures is None or count == 0:
         return
     from matplotlib import image  # takes longer than a small run
 
-    for name, picture in world.task.pictures(outputs, count).items():
+    for name, picture in setup.task.pictures(outputs, count).items():
         file = io.BytesIO()
         image.imsave(file, picture, format="png")
         yield name, file.getvalue()

@@ -34,24 +34,24 @@ from fedchain.results import (
     logging_to,
     write_whole,
 )
-from fedchain.runs.callbacks import NOBODY, Audience
+from fedchain.runs.callbacks import NO_CALLBACK, RunCallback
 from fedchain.runs.manifest import (
     as_json,
-    begun,
-    ended,
     epsilon_spent,
+    final_manifest,
+    initial_manifest,
     privacy_statement,
     sample_pictures,
 )
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
 from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import (
-    World,
+    RunSetup,
+    build_setup,
     check_hashing,
     deepest_fork,
     expected_hashing_s,
-    keeping_of,
-    world_of,
+    retention_of,
 )
 from fedchain.simulation.simulation import Simulation
 from fedchain.system import move_folder, place_beside
@@ -71,7 +71,7 @@ def run(
     workers: int | None = None,
     force: bool = False,
     source: str | None = None,
-    audience: Audience = NOBODY,
+    callback: RunCallback = NO_CALLBACK,
 ) -> Run:
     """Run a scenario into a folder of its own.
 
@@ -86,7 +86,7 @@ def run(
         workers: of the engine; None: what the scenario says, or one a core.
         force: throw away what an earlier run of the same name left.
         source: text of the scenario file, kept as ``scenario.yaml``.
-        audience: told of every round.
+        callback: told of every round.
 
     Returns:
         The run, finished, or stopped where its privacy budgets ended.
@@ -108,15 +108,15 @@ def run(
             "or begin anew with --force"
         )
     started, asked = time.perf_counter(), chosen(scenario, engine, workers)
-    world = _world(scenario)
-    check_hashing(world)
+    setup = _setup(scenario)
+    check_hashing(setup)
     try:
-        cross_checked(world.mechanism)
+        cross_checked(setup.mechanism)
     except ArithmeticError as error:  # an accountant cannot hold the figure: far too much noise
         text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
         raise ScenarioError([], text) from error
-    _make_folder(path, world, source, force)
-    return _go_on(path, world, asked, audience, started)
+    _make_folder(path, setup, source, force)
+    return _go_on(path, setup, asked, callback, started)
 
 
 def resume(
@@ -124,7 +124,7 @@ def resume(
     *,
     engine: str | None = None,
     workers: int | None = None,
-    audience: Audience = NOBODY,
+    callback: RunCallback = NO_CALLBACK,
 ) -> Run:
     """Go on with a run that was interrupted, to the head it would have had without.
 
@@ -134,7 +134,7 @@ def resume(
         folder: a run folder.
         engine: where the holders compute; None: what the scenario says.
         workers: of the engine; None: what the scenario says, or one a core.
-        audience: told of every round, also of those that are only repeated.
+        callback: told of every round, also of those that are only repeated.
 
     Returns:
         The run, finished.
@@ -151,12 +151,12 @@ def resume(
     if digest(scenario) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
     asked = chosen(scenario, engine, workers)
-    return _go_on(path, _world(scenario), asked, audience, started)
+    return _go_on(path, _setup(scenario), asked, callback, started)
 
 
-def _world(scenario: Scenario) -> World:
+def _setup(scenario: Scenario) -> RunSetup:
     try:
-        return world_of(scenario)
+        return build_setup(scenario)
     except (
         ValueError,
         ArithmeticError,
@@ -164,9 +164,9 @@ def _world(scenario: Scenario) -> World:
         raise ScenarioError([], str(error)) from error
 
 
-def _make_folder(path: Path, world: World, source: str | None, force: bool) -> None:
+def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
     """Make the folder beside its place and move it there whole."""
-    resolved = resolved_yaml(world.scenario)
+    resolved = resolved_yaml(setup.scenario)
     with contextlib.ExitStack() as stack:
         try:
             place = stack.enter_context(place_beside(path))
@@ -175,9 +175,9 @@ def _make_folder(path: Path, world: World, source: str | None, force: bool) -> N
         draft = place / path.name
         write_whole(draft / "scenario.yaml", source or resolved)
         write_whole(draft / "resolved.yaml", resolved)
-        RunFolder(draft).write_manifest(begun(world))
+        RunFolder(draft).write_manifest(initial_manifest(setup))
         Store.create(
-            draft / LEDGER, world.rules, world.genesis, world.state, keeping_of(world.scenario)
+            draft / LEDGER, setup.rules, setup.genesis, setup.state, retention_of(setup.scenario)
         ).close()
         try:
             if force and path.exists():
@@ -189,14 +189,14 @@ def _make_folder(path: Path, world: World, source: str | None, force: bool) -> N
             raise cannot(path, "be made", error) from error
 
 
-def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: float) -> Run:
+def _go_on(path: Path, setup: RunSetup, engine: Part, callback: RunCallback, started: float) -> Run:
     folder = RunFolder(path)
     folder.lock()
     try:
         manifest, status = folder.manifest, "failed"
         folder.write_manifest({**manifest, "status": "running"})
         try:
-            status, figures = _to_the_end(folder, world, engine, audience, started)
+            status, figures = _to_the_end(folder, setup, engine, callback, started)
             manifest |= figures
         except KeyboardInterrupt:
             status = "interrupted"
@@ -208,14 +208,14 @@ def _go_on(path: Path, world: World, engine: Part, audience: Audience, started: 
             # On a full disk the first error is the one to tell.
             untold = () if status in OVER else (RunError,)
             with contextlib.suppress(*untold):
-                folder.write_manifest(ended(path, manifest, status, elapsed))
+                folder.write_manifest(final_manifest(path, manifest, status, elapsed))
     finally:
         folder.unlock()
     return Run.open(path)
 
 
 def _to_the_end(
-    folder: RunFolder, world: World, engine: Part, audience: Audience, started: float
+    folder: RunFolder, setup: RunSetup, engine: Part, callback: RunCallback, started: float
 ) -> tuple[str, dict[str, Any]]:
     """Run until nothing is left to happen; return the status and what only the end can tell."""
     path = folder.path
@@ -223,72 +223,72 @@ def _to_the_end(
         logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
-        _asking(engine, world) as ask,
-        contextlib.closing(Evaluations(world.task)) as evaluations,
+        _asking(engine, setup) as ask,
+        contextlib.closing(Evaluations(setup.task)) as evaluations,
         start_up_passed_over(),
-        contextlib.closing(_begun(path, world, store, events, ask, evaluations)) as simulation,
+        contextlib.closing(_begun(path, setup, store, events, ask, evaluations)) as simulation,
     ):
-        keys = world.scenario.nodes.asked * world.scenario.rounds  # what takes long at the start
+        keys = setup.scenario.nodes.asked * setup.scenario.rounds  # what takes long at the start
         log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
-        log.info("hashing: %s", hashing_words(expected_hashing_s(world.scenario)))
-        _play(path, world, store, events, simulation, audience)
+        log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
+        _play(path, setup, store, events, simulation, callback)
         chain = simulation.chain
         # Of two last blocks of equal work the store has the first made, the chain the smaller hash.
         store.set_head(chain.head)
         store.keep_state(chain.head, simulation.state(chain.head))
         store.prune(chain.height, 0)
         releases = simulation.releases
-        write_whole(path / "privacy.json", as_json(privacy_statement(world, releases)))
-        if world.task.learns:
+        write_whole(path / "privacy.json", as_json(privacy_statement(setup, releases)))
+        if setup.task.learns:
             model = model_of(simulation.state(chain.head))
-            _draw_samples(path, world, evaluations.outputs(model))
+            _draw_samples(path, setup, evaluations.outputs(model))
         folder.write_tables()
-        return _status(simulation, world), {
+        return _status(simulation, setup), {
             "stale_blocks": chain.stale,
             "reorganisations": chain.reorganisations,
             "chain": simulation.tally,
             "traffic": simulation.traffic,
-            "epsilon": epsilon_spent(world, releases),
+            "epsilon": epsilon_spent(setup, releases),
             "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
             "fooled": simulation.fooled,
             **simulation.incidents.figures(),
         }
 
 
-def _asking(engine: Part, world: World) -> contextlib.AbstractContextManager[Ask]:
+def _asking(engine: Part, setup: RunSetup) -> contextlib.AbstractContextManager[Ask]:
     """Start the engine; where nothing is learned nobody is ever asked."""
-    if not world.task.learns:
+    if not setup.task.learns:
         return contextlib.nullcontext(lambda *_: iter(()))
-    return at_work(engine, Source(world.scenario, world.mechanism, world.task))
+    return at_work(engine, Source(setup.scenario, setup.mechanism, setup.task))
 
 
 def _begun(
-    path: Path, world: World, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
+    path: Path, setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
     """Put the nodes of a run at genesis; rounds that are written down are not measured again."""
-    _same_genesis(path, store, world)
+    _same_genesis(path, store, setup)
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
-        if not world.task.learns:
+        if not setup.task.learns:
             return UNMEASURED
         known = events.metrics_of(block.hex())
         return already(Measured(known)) if known else evaluations.begin(weights)
 
-    return Simulation(world=world, store=store, ask=ask, measure=measure, watch=Stopwatch())
+    return Simulation(setup=setup, store=store, ask=ask, measure=measure, watch=Stopwatch())
 
 
 def _play(
     path: Path,
-    world: World,
+    setup: RunSetup,
     store: Store,
     events: EventLog,
     simulation: Simulation,
-    audience: Audience,
+    callback: RunCallback,
 ) -> None:
     """Play the events from genesis on, and write down every round as it ends."""
-    deepest = deepest_fork(world.scenario)
+    deepest = deepest_fork(setup.scenario)
     log.info("%d blocks are on disk, %d events", len(store), events.recorded)
-    audience.begins(path, world)
+    callback.on_run_begin(path, setup)
     for record, messages in simulation.rounds():
         for event, incident in simulation.incidents.new():
             events.write(event, incident)
@@ -300,7 +300,7 @@ def _play(
         events.flush()
         if record.metrics:  # a chain on which nothing is learned has too many rounds to tell of
             log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
-        audience.hears(record, messages)
+        callback.on_round_end(record, messages)
         stop_if_asked()
         store.prune(record.height, deepest, PRUNED_TOGETHER)
     for message in simulation.stragglers():
@@ -313,8 +313,8 @@ def _play(
     events.sync()  # a run that is said to be finished is never played again
 
 
-def _status(simulation: Simulation, world: World) -> str:
-    if simulation.chain.height >= world.rules.rounds:
+def _status(simulation: Simulation, setup: RunSetup) -> str:
+    if simulation.chain.height >= setup.rules.rounds:
         log.info("finished at height %d", simulation.chain.height)
         return "finished"
     silent = set(simulation.silent.values())
@@ -322,8 +322,8 @@ def _status(simulation: Simulation, world: World) -> str:
     return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"
 
 
-def _same_genesis(path: Path, store: Store, world: World) -> None:
-    here, there = chain_id_of(world.genesis), chain_id_of(store.genesis)
+def _same_genesis(path: Path, store: Store, setup: RunSetup) -> None:
+    here, there = chain_id_of(setup.genesis), chain_id_of(store.genesis)
     if here != there:
         raise RunRefused(
             f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "
@@ -331,6 +331,6 @@ def _same_genesis(path: Path, store: Store, world: World) -> None:
         )
 
 
-def _draw_samples(path: Path, world: World, outputs: Array) -> None:
-    for name, picture in sample_pictures(world, outputs):
+def _draw_samples(path: Path, setup: RunSetup, outputs: Array) -> None:
+    for name, picture in sample_pictures(setup, outputs):
         write_whole(path / "samples" / f"{name}.png", picture)

@@ -5,10 +5,10 @@ from fedchain.scenario.loading import from_mapping, load
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import (
     Attack,
+    ComputeAttack,
     Evaluate,
     Gossip,
     LedgerSettings,
-    Misconduct,
     Nodes,
     Scenario,
     Sweep,
@@ -25,11 +25,11 @@ from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, ru
 
 __all__ = [
     "Attack",
+    "ComputeAttack",
     "Evaluate",
     "Gossip",
     "Groups",
     "LedgerSettings",
-    "Misconduct",
     "Nodes",
     "Scenario",
     "Sweep",

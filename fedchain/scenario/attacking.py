@@ -8,9 +8,9 @@ from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.registry import FAMILIES, Family, Where, check_keys, parameters, suggest
-from fedchain.scenario.sections import Attack, Misconduct
+from fedchain.scenario.sections import Attack, ComputeAttack
 
-Misbehaving = Attack | Misconduct
+Misbehaving = Attack | ComputeAttack
 _WHO = "each with a kind and holders, or nodes for what compute nodes do"
 
 
@@ -43,18 +43,18 @@ def _attack(block: object, where: Where) -> Misbehaving:
         raise ScenarioError([_flat(p, where, own, part, family) for p in error.problems]) from error
 
 
-def _section(block: Mapping[Any, Any]) -> type[Attack] | type[Misconduct]:
+def _section(block: Mapping[Any, Any]) -> type[Attack] | type[ComputeAttack]:
     """Return whom a block is about: it names compute nodes, or what only they can do."""
     kind = block.get("kind")
     if "nodes" in block:
-        return Misconduct
+        return ComputeAttack
     if (
         kind is None
         or kind in family_of(Attack).names()
         or ("holders" in block and ":" in str(kind))
     ):
         return Attack
-    return Misconduct if kind in family_of(Misconduct).names() else Attack
+    return ComputeAttack if kind in family_of(ComputeAttack).names() else Attack
 
 
 def attack_keys(block: Mapping[Any, Any]) -> set[str]:
@@ -67,7 +67,7 @@ def attack_keys(block: Mapping[Any, Any]) -> set[str]:
     return {*part, *section.model_fields} - {"part"}
 
 
-def family_of(section: type[Attack] | type[Misconduct]) -> Family[Any]:
+def family_of(section: type[Attack] | type[ComputeAttack]) -> Family[Any]:
     """Return the parts that a block of this kind can name."""
     return FAMILIES["attack" if section is Attack else "misconduct"].family()
 

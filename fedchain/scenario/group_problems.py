@@ -8,7 +8,7 @@ from typing import Any
 from fedchain.errors import Problem
 from fedchain.registry import FAMILIES, simulator_values
 from fedchain.scenario.groups import MAX_MEMBERS
-from fedchain.scenario.sections import Attack, Misconduct, Nodes
+from fedchain.scenario.sections import Attack, ComputeAttack, Nodes
 
 
 def _makes_shares(mechanism: str) -> bool:
@@ -17,7 +17,7 @@ def _makes_shares(mechanism: str) -> bool:
 
 
 def group_problems(
-    values: Mapping[str, Any], attacks: Mapping[int, Attack | Misconduct]
+    values: Mapping[str, Any], attacks: Mapping[int, Attack | ComputeAttack]
 ) -> Iterator[Problem]:
     """See that holders can form the groups, and that noise is left in every sum.
 

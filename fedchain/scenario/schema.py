@@ -17,11 +17,11 @@ from fedchain.registry import (
     section_of,
 )
 from fedchain.scenario.checking import CHAIN_ALONE, NO_TASK
-from fedchain.scenario.sections import Attack, Misconduct, Scenario
+from fedchain.scenario.sections import Attack, ComputeAttack, Scenario
 
 MISBEHAVING: dict[str, tuple[type[Section], str]] = {
     "attack": (Attack, "holders"),
-    "misconduct": (Misconduct, "nodes"),
+    "misconduct": (ComputeAttack, "nodes"),
 }
 """Families whose parts stand in the list of attacks: the section, and the key that says who."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -206,7 +206,7 @@ class Attack(Section):
         return _is_on(self.from_round, self.to_round, round_number)
 
 
-class Misconduct(Section):
+class ComputeAttack(Section):
     """Compute nodes that misbehave, and the rounds in which they do; in YAML one flat block."""
 
     part: Annotated[Part, FAMILIES["misconduct"]]
@@ -298,7 +298,7 @@ class Scenario(Section):
     """Proof of work, quorum, storage."""
     disk: Disk = Disk()
     """What of the ledger stays on disk."""
-    attacks: tuple[Attack | Misconduct, ...] = ()
+    attacks: tuple[Attack | ComputeAttack, ...] = ()
     """Holders, and compute nodes, that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""

@@ -12,7 +12,7 @@ from typing import Any
 from fedchain.names import escaped
 from fedchain.registry import Where, plain_value
 from fedchain.scenario.reading import scalar
-from fedchain.scenario.sections import Attack, Misconduct, Scenario
+from fedchain.scenario.sections import Attack, ComputeAttack, Scenario
 
 UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
 """Keys that do not change what a run of one seed computes."""
@@ -71,7 +71,7 @@ def _known(value: object, where: Where, known: Set[Where]) -> Any:
     return value
 
 
-def _flat(attack: Attack | Misconduct) -> dict[str, Any]:
+def _flat(attack: Attack | ComputeAttack) -> dict[str, Any]:
     own = {name: value for name, value in plain_value(attack).items() if name != "part"}
     return {**attack.part.plain(), **own}
 

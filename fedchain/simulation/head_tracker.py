@@ -8,7 +8,7 @@ from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.results import HeadRecord
 
 
-class Heads:
+class HeadTracker:
     """Follows the heads of the compute nodes."""
 
     def __init__(self, nodes: Sequence[ComputeNode]) -> None:

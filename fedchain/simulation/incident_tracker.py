@@ -16,7 +16,7 @@ Incident = tuple[str, RefusalRecord | EvidenceRecord]
 """Name of the event, and the event."""
 
 
-class Incidents:
+class IncidentTracker:
     """Follows the notebooks of the honest compute nodes."""
 
     def __init__(self, nodes: Sequence[ComputeNode]) -> None:

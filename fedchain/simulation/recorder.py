@@ -52,7 +52,7 @@ class Released:
     """Holders whose gradients are in it."""
 
 
-class Observer:
+class Recorder:
     """Follows one chain, and knows who sent which message."""
 
     def __init__(

@@ -16,20 +16,20 @@ from fedchain.arrays import Vector
 from fedchain.ledger.chain.message import Message, identity_of, message_id
 from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.dropouts import Attendance, attendance_of, behind
-from fedchain.nodes.holders.holder_pool import Asked, Spoken
-from fedchain.nodes.holders.release import Occasion
+from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
+from fedchain.nodes.holders.holder_pool import ReleaseBatch, ReleaseRequest
+from fedchain.nodes.holders.release import ReleaseContext
 from fedchain.nodes.holders.sybils import under_names
 from fedchain.privacy.budget import Budget
 from fedchain.simulation.recorder import Released, finite
-from fedchain.simulation.setup import World
+from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
-Ask = Callable[[Vector, Sequence[Asked]], Iterator[Spoken]]
+Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
 """(weights (d,), requests) to the releases of the requests, some of them at a time."""
-Compute = Callable[[bytes, Sequence[Asked]], Sequence[Message | None]]
+Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
 """(parent, requests) to the message of each; None where there is no direction to send."""
 KEPT_PARENTS = 8
 """Blocks whose cohorts and clips are remembered: forks older than this ask for no new release."""
@@ -41,30 +41,30 @@ class ReleaseService:
     def __init__(
         self,
         *,
-        world: World,
+        setup: RunSetup,
         store: Store,
         ask: Ask,
         state: Callable[[bytes], State],
-        library: Library,
+        verdict_cache: VerdictCache,
         watch: Stopwatch,
     ) -> None:
         """Start with nothing released.
 
         Args:
-            world: the parts.
+            setup: the parts.
             store: the ledger on disk; what an interrupted run has released is taken from it.
             ask: computes the releases of several participants at the same weights.
             state: block to the state after it.
-            library: checks messages while others are still computed.
+            verdict_cache: checks messages while others are still computed.
             watch: counts wall time by stage.
         """
-        self._world, self._store, self._ask, self._state = world, store, ask, state
-        self._library, self._watch = library, watch
-        self._chain_id = chain_id_of(world.genesis)
+        self._setup, self._store, self._ask, self._state = setup, store, ask, state
+        self._verdict_cache, self._watch = verdict_cache, watch
+        self._chain_id = chain_id_of(setup.genesis)
         self._cohort = Cohort(self._compute)
         self._budgets: dict[int, Budget] = {}
-        follows = world.mechanism.clip_follower is not None
-        self._clips = Clips(world.mechanism.terms.clip) if follows else None
+        follows = setup.mechanism.clip_follower is not None
+        self._clips = Clips(setup.mechanism.terms.clip) if follows else None
 
     @property
     def counts(self) -> dict[int, int]:
@@ -73,16 +73,16 @@ class ReleaseService:
 
     def budget(self, participant: int) -> Budget:
         """Return what a participant may still release."""
-        return self._budgets.setdefault(participant, Budget(self._world.mechanism))
+        return self._budgets.setdefault(participant, Budget(self._setup.mechanism))
 
     def begin(self, participant: int, parent: bytes, round_: int) -> None:
         """Note that a participant computes its gradient now: those who do are computed together."""
         self._cohort.expect(self._request(participant, parent, round_))
 
-    def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> Attendance:
+    def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
         """Return who drops out of an attempt at a message; only a group can fail at it."""
-        occasion = self._request(participant, parent, round_).occasion
-        return attendance_of(self._world.scenario.nodes.groups, occasion, number)
+        context = self._request(participant, parent, round_).context
+        return draw_dropouts(self._setup.scenario.nodes.groups, context, number)
 
     def release(
         self, participant: int, parent: bytes, round_: int
@@ -106,30 +106,30 @@ class ReleaseService:
             return (), []
         if self._clips is not None:
             self._clips.made(participant, parent)
-        byzantine, seed = self._world.byzantine, self._world.scenario.seed
-        members = behind(self._world.scenario.nodes, request.occasion)
+        byzantine, seed = self._setup.byzantine, self._setup.scenario.seed
+        members = contributors(self._setup.scenario.nodes, request.context)
         attack = byzantine.attacks_behind(members, round_)
         names = byzantine.names_of(participant, round_)
         messages = tuple(under_names(message, names, seed, participant))
         count = self.budget(participant).releases + 1
-        cost = count, finite(self._world.mechanism.epsilon_after(count)), len(members)
+        cost = count, finite(self._setup.mechanism.epsilon_after(count)), len(members)
         return messages, [
             Released(participant, message_id(m), parent, round_, m.norm, attack, *cost)
             for m in messages
         ]
 
-    def _request(self, participant: int, parent: bytes, round_: int) -> Asked:
-        occasion = Occasion(
-            seed=self._world.scenario.seed,
+    def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
+        context = ReleaseContext(
+            seed=self._setup.scenario.seed,
             chain_id=self._chain_id,
             parent=parent,
             round=round_,
             holder=participant,
         )
         clip = self._clips.at(participant, parent) if self._clips is not None else None
-        return Asked(occasion, self._world.identities.of(participant, round_), clip)
+        return ReleaseRequest(context, self._setup.identities.of(participant, round_), clip)
 
-    def _compute(self, parent: bytes, group: Sequence[Asked]) -> list[Message | None]:
+    def _compute(self, parent: bytes, group: Sequence[ReleaseRequest]) -> list[Message | None]:
         """Compute releases together; check their messages while the others are still computed."""
         found: list[Message | None] = []
         seconds: Counter[str] = Counter()
@@ -139,19 +139,19 @@ class ReleaseService:
                 if self._clips is not None:
                     those = group[len(found) : len(found) + len(batch.clips)]
                     for each, clip in zip(those, batch.clips, strict=True):
-                        self._clips.lead(each.occasion.holder, parent, clip)
+                        self._clips.lead(each.context.holder, parent, clip)
                 found += batch.messages
                 seconds.update(batch.seconds)
                 sent = [message for message in batch.messages if message is not None]
-                self._library.check_ahead(sent, self._world.rules, self._chain_id)
+                self._verdict_cache.check_ahead(sent, self._setup.rules, self._chain_id)
         self._watch.share("gradients", time.perf_counter() - began, seconds)
         return found
 
-    def _recorded(self, request: Asked) -> Message | None:
+    def _recorded(self, request: ReleaseRequest) -> Message | None:
         """Return the message that the ledger of an interrupted run has of this participant."""
-        if request.occasion.round > self._store.highest or self._clips is not None:
+        if request.context.round > self._store.highest or self._clips is not None:
             return None  # no message says where its holder's clip went: it is computed again
-        parent, identity = request.occasion.parent, identity_of(request.identity.public_key)
+        parent, identity = request.context.parent, identity_of(request.identity.public_key)
         return self._store.message_by_identity(parent, identity)
 
 
@@ -163,7 +163,7 @@ class Cohort:
     """
 
     def __init__(
-        self, compute: Callable[[bytes, Sequence[Asked]], Sequence[Message | None]]
+        self, compute: Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
     ) -> None:
         """Start with nobody waiting.
 
@@ -171,19 +171,19 @@ class Cohort:
             compute: makes the messages of several participants at one block.
         """
         self._compute = compute
-        self._waiting: dict[bytes, dict[int, Asked]] = {}
-        self._together: dict[bytes, dict[int, tuple[Asked, ...]]] = {}
+        self._waiting: dict[bytes, dict[int, ReleaseRequest]] = {}
+        self._together: dict[bytes, dict[int, tuple[ReleaseRequest, ...]]] = {}
         self._messages: dict[bytes, dict[int, Message | None]] = {}
 
-    def expect(self, request: Asked) -> None:
+    def expect(self, request: ReleaseRequest) -> None:
         """Note that a participant begins to work at its block."""
-        occasion = request.occasion
-        self._waiting.setdefault(occasion.parent, {})[occasion.holder] = request
+        context = request.context
+        self._waiting.setdefault(context.parent, {})[context.holder] = request
         _forget_oldest(self._waiting, self._together, self._messages)
 
-    def close(self, request: Asked) -> tuple[Asked, ...]:
+    def close(self, request: ReleaseRequest) -> tuple[ReleaseRequest, ...]:
         """Return who is computed together with this participant; who begins later is not."""
-        participant, parent = request.occasion.holder, request.occasion.parent
+        participant, parent = request.context.holder, request.context.parent
         together = self._together.setdefault(parent, {})
         if participant not in together:
             # Many forks may have pushed the parent out: then the participant is alone.
@@ -192,14 +192,14 @@ class Cohort:
             together.update(dict.fromkeys(waiting, group))
         return together[participant]
 
-    def message(self, request: Asked) -> Message | None:
+    def message(self, request: ReleaseRequest) -> Message | None:
         """Return the message of a participant at its block; None if it has no direction."""
-        participant, parent = request.occasion.holder, request.occasion.parent
+        participant, parent = request.context.holder, request.context.parent
         group = self.close(request)
         messages = self._messages.setdefault(parent, {})
         if participant not in messages:
             made = self._compute(parent, group)
-            messages.update({a.occasion.holder: m for a, m in zip(group, made, strict=True)})
+            messages.update({a.context.holder: m for a, m in zip(group, made, strict=True)})
         return messages.pop(participant)  # it is rarely asked for again, and large
 
 

@@ -15,7 +15,7 @@ from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.rules import Rules, genesis
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import Work, works
-from fedchain.ledger.storage.retention import Keeping
+from fedchain.ledger.storage.retention import RetentionPolicy
 from fedchain.network.graph import Graph
 from fedchain.network.topology import topologies
 from fedchain.nodes.compute.hashing import hashing_seconds
@@ -35,7 +35,7 @@ MAX_AHEAD_MS = 7_200_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class RunSetup:
     """The parts of one run, ready; all of it follows from the scenario."""
 
     scenario: Scenario
@@ -65,7 +65,7 @@ class World:
         return range(self.scenario.nodes.miners)
 
     @property
-    def seats(self) -> range:
+    def holder_slots(self) -> range:
         """Numbers of the data holders' seats in the network; seat k is node ``compute + k``."""
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
@@ -76,7 +76,7 @@ class World:
         return Byzantine(self.scenario)
 
 
-def world_of(scenario: Scenario) -> World:
+def build_setup(scenario: Scenario) -> RunSetup:
     """Build every part of a scenario.
 
     Args:
@@ -121,7 +121,7 @@ def world_of(scenario: Scenario) -> World:
     generator = stream(seed, "network")
     graph = topologies.build(scenario.network, nodes.miners, everybody, generator)
     first = genesis(rules, state)
-    return World(
+    return RunSetup(
         scenario=scenario,
         task=task,
         mechanism=mechanism,
@@ -145,16 +145,16 @@ def expected_hashing_s(scenario: Scenario) -> float:
     return hashing_seconds(work, scenario.rounds, scenario.nodes.miners)
 
 
-def check_hashing(world: World) -> None:
+def check_hashing(setup: RunSetup) -> None:
     """See that a run is not expected to hash for longer than it may.
 
     Raises:
         ScenarioError: it is, on this machine.
     """
-    most = world.work.most_hashing_s
-    if most is None or (expected := expected_hashing_s(world.scenario)) <= most:
+    most = setup.work.most_hashing_s
+    if most is None or (expected := expected_hashing_s(setup.scenario)) <= most:
         return
-    words = f"{world.rules.rounds} blocks are expected to take {expected:.3g} s of hashing here"
+    words = f"{setup.rules.rounds} blocks are expected to take {expected:.3g} s of hashing here"
     text = f"{words}, got {most:g}; allow more, lower difficulty_bits, or take kind: sampled"
     raise ScenarioError([], f"ledger.work.most_hashing_s: {text}")
 
@@ -170,11 +170,11 @@ def deepest_fork(scenario: Scenario) -> int:
     return KEPT_HEIGHTS + int(2.0 * longest / interval_s)
 
 
-def keeping_of(scenario: Scenario) -> Keeping:
+def retention_of(scenario: Scenario) -> RetentionPolicy:
     """Return which states and directions the ledger keeps on disk."""
     weights, messages = scenario.disk.keep_weights, scenario.disk.keep_messages
     every = weights if isinstance(weights, int) else int(weights == "all")
-    return Keeping(every, 0 if messages == "all" else messages)
+    return RetentionPolicy(every, 0 if messages == "all" else messages)
 
 
 def sampling_of(scenario: Scenario) -> Sampling:

@@ -10,24 +10,24 @@ from fedchain.ledger.chain.block import Block
 from fedchain.network.gossip import Network
 from fedchain.nodes.compute.incident_log import Objection
 from fedchain.simulation.parcels import parcel_of
-from fedchain.simulation.setup import World
+from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
 """Told of every block that leaves a node: (sender, block, simulated seconds)."""
 
 
-class Delivery:
+class Transport:
     """Takes what nodes send, and gives it out when it arrives."""
 
-    def __init__(self, world: World, sent: Sent) -> None:
+    def __init__(self, setup: RunSetup, sent: Sent) -> None:
         """Begin with nothing on its way.
 
         Args:
-            world: the parts.
+            setup: the parts.
             sent: told of every block before it leaves.
         """
-        self._world, self._sent = world, sent
-        self._network = Network(world.graph, world.scenario.gossip, world.scenario.seed)
+        self._setup, self._sent = setup, sent
+        self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
         self._listeners: list[int] = []
         self.queue = EventQueue()
         """What arrives, and when."""
@@ -50,7 +50,7 @@ class Delivery:
             if isinstance(send.to, int):
                 self._hand_over(sender, send.to, send.payload, leaves_s)
             else:
-                parcel = parcel_of(send.payload, self._world.rules)
+                parcel = parcel_of(send.payload, self._setup.rules)
                 nodes, times_s = self._network.deliveries(
                     sender, send.to, parcel, leaves_s, send.relayed
                 )
@@ -76,12 +76,12 @@ class Delivery:
     @property
     def traffic(self) -> dict[str, Any]:
         """Bytes on the links: of each compute node, and of all data holders together."""
-        miners, traffic = len(self._world.compute), self._network.traffic()
+        miners, traffic = len(self._setup.compute), self._network.traffic()
         sent, received = traffic.sent.round(), traffic.received.round()
         return {
             "nodes": [
                 {"node": node, "sent": int(sent[node]), "received": int(received[node])}
-                for node in self._world.compute
+                for node in self._setup.compute
             ],
             "holders": {
                 "sent": int(sent[miners:].sum()),

@@ -308,14 +308,14 @@ def test_an_unfinished_run_is_not_begun_again_but_resumed(scenario, done, tmp_pa
 
 
 def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path, monkeypatch):
-    from fedchain.runs.callbacks import Nobody
+    from fedchain.runs.callbacks import NoCallback
 
     def stop(self, record, messages):
         if record.round == 2:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Nobody, "hears", stop)
+        patch.setattr(NoCallback, "on_round_end", stop)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     folder = only_run(tmp_path)
     assert (told.code, told.out) == (130, "")
@@ -325,7 +325,7 @@ def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path,
 
 
 def test_ctrl_c_before_the_folder_is_there_leaves_nothing(scenario, tmp_path, monkeypatch):
-    monkeypatch.setattr("fedchain.runs.running.world_of", raises(KeyboardInterrupt()))
+    monkeypatch.setattr("fedchain.runs.running.build_setup", raises(KeyboardInterrupt()))
     told = call("run", scenario, "--out", tmp_path)
     assert (told.code, told.err.splitlines()[-1]) == (130, "interrupted; nothing was begun")
     assert list(tmp_path.iterdir()) == []
@@ -405,13 +405,13 @@ def test_two_that_begin_the_same_run_do_not_destroy_each_other(
     from fedchain.runs import running
 
     copy = tmp_path / done.folder.name
-    build = running.world_of
+    build = running.build_setup
 
     def overtaken(*arguments):
         shutil.copytree(done.folder, copy)
         return build(*arguments)
 
-    monkeypatch.setattr(running, "world_of", overtaken)
+    monkeypatch.setattr(running, "build_setup", overtaken)
     told = call("run", scenario, "--out", tmp_path)
     assert told.code == 2
     assert "another process has just begun it" in told.err

@@ -12,24 +12,24 @@ from fedchain.engines import Source, chosen, cut, engines
 from fedchain.engines.engine import placed
 from fedchain.errors import MissingExtra, ScenarioError
 from fedchain.ledger.chain.message import encode_message
-from fedchain.nodes.holders.holder_pool import Asked
-from fedchain.nodes.holders.release import Occasion
+from fedchain.nodes.holders.holder_pool import ReleaseRequest
+from fedchain.nodes.holders.release import ReleaseContext
 from fedchain.registry import Part
 from fedchain.runs.running import resume, run
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 
-WORLD = world_of(small())
+WORLD = build_setup(small())
 SOURCE = Source(WORLD.scenario, WORLD.mechanism, WORLD.task)
 ASKED = [
-    Asked(
-        Occasion(seed=0, chain_id=b"c" * 32, parent=b"p" * 32, round=1, holder=holder),
+    ReleaseRequest(
+        ReleaseContext(seed=0, chain_id=b"c" * 32, parent=b"p" * 32, round=1, holder=holder),
         WORLD.identities.of(holder, 1),
     )
     for holder in range(10)
 ]
 
 
-def said(kind: str, workers: int, asked: list[Asked] = ASKED) -> list[bytes]:
+def said(kind: str, workers: int, asked: list[ReleaseRequest] = ASKED) -> list[bytes]:
     engine = engines.build(Part(kind, {"workers": workers}), SOURCE)
     try:
         spoken = engine.map(WORLD.state.weights, cut(asked, "segments", 31))
@@ -121,15 +121,15 @@ def test_a_run_may_go_on_with_another_engine(tmp_path, monkeypatch):
         pass
 
     class Stopping:
-        def begins(self, path, world):
+        def on_run_begin(self, path, setup):
             pass
 
-        def hears(self, record, messages):
+        def on_round_end(self, record, messages):
             if record.round == 3:
                 raise Stopped
 
     with pytest.raises(Stopped):
-        run(forking(rounds=5), tmp_path / "halted", audience=Stopping())
+        run(forking(rounds=5), tmp_path / "halted", callback=Stopping())
     (folder,) = (tmp_path / "halted").iterdir()
     assert resume(folder, engine="processes").manifest["head"] == whole.manifest["head"]
 

@@ -25,7 +25,7 @@ from fedchain.ledger.chain.message import (
 from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis, rules_hash
 from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
 from fedchain.ledger.storage.store import Store
 
@@ -95,17 +95,17 @@ class World:
     def chain_id(self) -> bytes:
         return chain_id_of(self.genesis)
 
-    def chain(self, library: Library | None = None, transition=step) -> Chain:
+    def chain(self, verdict_cache: VerdictCache | None = None, transition=step) -> Chain:
         return Chain(
             genesis_block=self.genesis,
             genesis_state=self.state,
             rules=self.rules,
             transition=transition,
-            library=library or Library(),
+            verdict_cache=verdict_cache or VerdictCache(),
         )
 
-    def pool(self, chain: Chain, library: Library | None = None) -> Mempool:
-        return Mempool(self.rules, self.chain_id, chain.height_of, library or Library())
+    def pool(self, chain: Chain, verdict_cache: VerdictCache | None = None) -> Mempool:
+        return Mempool(self.rules, self.chain_id, chain.height_of, verdict_cache or VerdictCache())
 
     def message(self, holder: int, parent: bytes, number: int, **changes: object) -> Message:
         salt = changes.pop("salt", 0)

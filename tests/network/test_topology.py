@@ -70,11 +70,11 @@ def test_in_a_complete_network_a_message_goes_through_another_compute_node_if_th
     graph = networkx.Graph()
     ends = [(a, b) for a in range(4) for b in range(a + 1, 4)]
     graph.add_weighted_edges_from((a, b, w) for (a, b), w in zip(ends, links, strict=True))
-    for seat in range(296):
+    for slot in range(296):
         single = graph.copy()  # no other seat can pass anything on
-        single.add_weighted_edges_from((c, 4, down[seat, c]) for c in range(4))
+        single.add_weighted_edges_from((c, 4, down[slot, c]) for c in range(4))
         found = [networkx.dijkstra_path_length(single, c, 4) for c in range(4)]
-        np.testing.assert_allclose(seconds[:, 4 + seat], found, rtol=1e-12)
+        np.testing.assert_allclose(seconds[:, 4 + slot], found, rtol=1e-12)
     assert (seconds[:, 4:] < down.T * (1 - 1e-9)).any()
 
 
@@ -174,8 +174,8 @@ def test_graphml_that_is_no_graphml_is_refused(tmp_path):
 def test_hubs_appear_where_nodes_link_to_those_that_have_links():
     hop = {"kind": "constant", "value": 1000.0}
     ring = delays({"kind": "ring", "latency_ms": hop}, nodes=200, compute=1)
-    world = delays(
+    setup = delays(
         {"kind": "watts_strogatz", "degree": 4, "rewired": 0.3, "latency_ms": hop}, 200, compute=1
     )
     hubs = delays({"kind": "barabasi_albert", "attached": 2, "latency_ms": hop}, 200, compute=1)
-    assert ring.mean() > 3 * world.mean() > 3.5 * hubs.mean()
+    assert ring.mean() > 3 * setup.mean() > 3.5 * hubs.mean()

@@ -9,7 +9,7 @@ from small_runs import forking, simulate, small
 
 from fedchain.learning.gradients.clipping import STABILISER
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.nodes.holders.release import Occasion, private_releases
+from fedchain.nodes.holders.release import ReleaseContext, private_releases
 from fedchain.privacy.guarantee import guarantee
 from fedchain.privacy.mechanisms import clipped, gaussian, knorm, laplace, skellam
 from fedchain.simulation.release_service import KEPT_PARENTS, Clips
@@ -67,11 +67,11 @@ def test_clips_of_a_run_come_near_the_quantile_and_are_declared(tmp_path):
     assert clips[1] == {8.0}
     assert len(clips[2]) == len(clips[25]) == 10
     weights = made.simulation.state(made.simulation.chain.head).weights
-    gradients = CohortGradients(made.world.task, math.inf)
+    gradients = CohortGradients(made.setup.task, math.inf)
     below = []
     for holder in range(10):
         clip = made.simulation._releases._clips.at(holder, b"the end")
-        count = made.world.task.holders[holder].count
+        count = made.setup.task.holders[holder].count
         _, within = gradients.bounded(weights, holder, clip, np.ones(count, bool))
         below.append(within / count)
     made.close()
@@ -103,7 +103,7 @@ def test_no_quantile_moves_an_automatic_clip():
 
 def test_runs_with_either_clip_do_not_share_the_noise_whose_difference_gives_gradients_away():
     rows = np.zeros((1, 5), dtype=np.float32)
-    here = Occasion(seed=0, chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
+    here = ReleaseContext(seed=0, chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
     one, other = (
         private_releases(rows, gaussian(10, 5, epsilon=1.0, clip=clip), [10], [here])
         for clip in (1.0, "automatic")

@@ -9,7 +9,7 @@ import pytest
 from group_runs import Spy, asked, grouped, read, said, speakers
 
 from fedchain.nodes.holders import group_pool as group
-from fedchain.nodes.holders.dropouts import opening_of
+from fedchain.nodes.holders.dropouts import first_reconstruction
 from fedchain.scenario import Groups
 from fedchain.secure_aggregation import member
 from fedchain.secure_aggregation.assembler import Step
@@ -26,7 +26,7 @@ def the_honest_members_who_are_left_carry_the_noise_that_is_declared(patch):
     made = speakers(scenario, NOTHING)
     colluding, left = (9, 10), set()
     for round_ in range(1, 60):
-        opening = opening_of(scenario.nodes.groups, asked(round_).occasion)
+        opening = first_reconstruction(scenario.nodes.groups, asked(round_).context)
         absent = {n for n, step in opening.lost.items() if step <= Step.NUMBERS}
         if len(absent) < 2 or absent & set(colluding):
             continue
@@ -43,13 +43,15 @@ def the_honest_members_who_are_left_carry_the_noise_that_is_declared(patch):
 
 def noise_is_fresh_in_every_round_fork_and_attempt(patch):
     made = speakers(grouped(), NOTHING)
-    occasions = [asked(3), asked(4), asked(3, parent=b"q" * 32), asked(3, number=1)]
-    noise = [read(message) for message in said(made, *occasions)]
+    contexts = [asked(3), asked(4), asked(3, parent=b"q" * 32), asked(3, number=1)]
+    noise = [read(message) for message in said(made, *contexts)]
     repeated = grouped(groups={**TEN, "dropout": 0.0, "honest": 1.0, "away": 0.03, "attempts": 9})
     spy, made = Spy(patch), speakers(repeated, NOTHING)
     first = asked(next(t for t in range(1, 50) if attempt(repeated, t) == 2))
     said(made, first)
-    patch.setattr(group, "opening_of", lambda *at: replace(opening_of(*at), number=1))
+    patch.setattr(
+        group, "first_reconstruction", lambda *at: replace(first_reconstruction(*at), number=1)
+    )
     said(made, first)
     noise += [spy.numbers[n][1].view(np.int64) for n in (0, 1)]
     for place, one in enumerate(noise):
@@ -58,7 +60,7 @@ def noise_is_fresh_in_every_round_fork_and_attempt(patch):
 
 
 def attempt(scenario, round_: int) -> int:
-    return opening_of(scenario.nodes.groups, asked(round_).occasion).number
+    return first_reconstruction(scenario.nodes.groups, asked(round_).context).number
 
 
 def what_one_round_opens_takes_no_mask_off_in_another(patch):

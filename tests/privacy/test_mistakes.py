@@ -27,9 +27,9 @@ from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.ledger.chain.signature import public_key_of
-from fedchain.nodes.holders.holder_pool import Asked, Speakers
+from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseRequest
 from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import Occasion, private_releases
+from fedchain.nodes.holders.release import ReleaseContext, private_releases
 from fedchain.privacy import guarantee
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, skellam
@@ -41,7 +41,7 @@ from fedchain.scenario import load
 CLIP = 0.5
 SECRET = bytes(range(32))
 IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
-OCCASION = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
+OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
 QUIET = small(attacks=[], **{"ledger.storage": "int32"})
 
 
@@ -55,14 +55,14 @@ def fresh_totals():
 def messages(rows, mechanism, records, **when) -> list[Message]:
     """What holders with these clipped mean gradients send."""
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in records])
-    made = Speakers(
+    made = HolderPool(
         gradients=lambda *_: np.array(rows, np.float32),
         scenario=QUIET,
         task=task,
         mechanism=mechanism,
     )
-    occasions = [replace(OCCASION, holder=holder, **when) for holder in range(len(rows))]
-    return list(made(np.zeros(1), [Asked(o, IDENTITY) for o in occasions]).messages)
+    contexts = [replace(OCCASION, holder=holder, **when) for holder in range(len(rows))]
+    return list(made(np.zeros(1), [ReleaseRequest(o, IDENTITY) for o in contexts]).messages)
 
 
 def read(message: Message) -> np.ndarray:
@@ -177,31 +177,31 @@ def totals_are_the_published_ones():
 
 def the_budget_is_what_went_over_the_wire(folder):
     made = simulate(forking(6, attacks=[], privacy=WHOLE), folder)
-    world, simulation = made.world, made.simulation
-    wire, post = set(), simulation._delivery.post
+    setup, simulation = made.setup, made.simulation
+    wire, post = set(), simulation._transport.post
 
     def watched(sender, sends, now_s):
         wire.update(
             (send.payload.public_key, send.payload.parent)
             for send in sends
-            if sender in world.seats and isinstance(send.payload, Message)
+            if sender in setup.holder_slots and isinstance(send.payload, Message)
         )
         post(sender, sends, now_s)
 
-    simulation._delivery.post = watched
+    simulation._transport.post = watched
     with whole_numbers():
         list(simulation.rounds())
     made.close()
     owners = {
-        world.identities.of(holder, round_).public_key: holder
+        setup.identities.of(holder, round_).public_key: holder
         for holder in range(10)
         for round_ in range(1, 8)
     }
     releases = Counter(owners[key] for key, _ in wire)
     assert max(releases.values()) > simulation.chain.height  # forks were answered
     assert simulation.releases == dict(releases)
-    told = epsilon_spent(world, simulation.releases)
-    assert told["total"] == world.mechanism.epsilon_after(max(releases.values()))
+    told = epsilon_spent(setup, simulation.releases)
+    assert told["total"] == setup.mechanism.epsilon_after(max(releases.values()))
 
 
 class Normed(nn.Module):
@@ -238,11 +238,11 @@ def no_example_touches_the_gradient_of_another():
 
 
 def a_total_grows_with_the_releases():
-    world = SimpleNamespace(mechanism=gaussian(100, 10, noise_multiplier=20.0, clip=CLIP))
-    one, hundred = (epsilon_spent(world, {0: count})["total"] for count in (1, 100))
+    setup = SimpleNamespace(mechanism=gaussian(100, 10, noise_multiplier=20.0, clip=CLIP))
+    one, hundred = (epsilon_spent(setup, {0: count})["total"] for count in (1, 100))
     assert one < 0.2
     assert hundred > 1.9
-    words = [guarantee.figures(world.mechanism, count) for count in (1, 100)]
+    words = [guarantee.figures(setup.mechanism, count) for count in (1, 100)]
     assert words[0] != words[1]
 
 

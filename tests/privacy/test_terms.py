@@ -29,7 +29,7 @@ from fedchain.privacy.mechanisms import (
 )
 from fedchain.registry import Part
 from fedchain.runs.running import run
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 
 NOISE = {"noise_multiplier": 2.0, "clip": 0.5}
 QUANTILE = {"clip_quantile": 0.5}
@@ -134,7 +134,7 @@ def test_clips_of_a_mechanism_of_ones_own_follow_the_quantile_that_the_guarantee
     made = simulate(small(3, attacks=[], **OWN), tmp_path)
     list(made.simulation.rounds())
     words = "clipped to 0.5 at first, later by the noisy count of the norms below the clip"
-    assert words in guarantee(made.world.mechanism, 3)
+    assert words in guarantee(made.setup.mechanism, 3)
     said = [m.declaration for block in made.store.blocks() for m in block.messages if m.round == 2]
     assert {each.mechanism for each in said} == {"own"}
     assert len({each.clip for each in said}) == len(said) > 1
@@ -147,7 +147,7 @@ def test_groups_add_up_the_noise_of_a_mechanism_of_ones_own_that_takes_shares(ow
 
     own(shared)
     made = simulate(grouped(2, **OWN), tmp_path)
-    assert made.world.mechanism.shares == made.world.scenario.nodes.groups.counted_on == 3
+    assert made.setup.mechanism.shares == made.setup.scenario.nodes.groups.counted_on == 3
     list(made.simulation.rounds())
     said = [m.declaration for block in made.store.blocks() for m in block.messages]
     assert {each.mechanism for each in said} == {"own"}
@@ -187,8 +187,8 @@ def test_one_neighbour_moves_a_mean_by_the_clip_over_the_units_that_are_expected
 
 
 def test_noise_in_shares_is_solved_for_the_honest_members_who_are_left():
-    alone = world_of(grouped(2, groups=None)).mechanism
-    shared = world_of(grouped(2)).mechanism
+    alone = build_setup(grouped(2, groups=None)).mechanism
+    shared = build_setup(grouped(2)).mechanism
     assert (alone.shares, shared.shares) == (1, 3)
     rows = np.zeros((1, 20_000), np.float32)
     steps = shared.group_noise.in_steps(rows, [bytes(32)], [1])
@@ -205,9 +205,9 @@ def test_the_recipe_of_a_mechanism_can_be_pasted_and_run(monkeypatch, tmp_path):
     made = simulate(scenario, tmp_path)
     list(made.simulation.rounds())
     assert made.simulation.chain.height == 2
-    made.world.mechanism.cross_check()
+    made.setup.mechanism.cross_check()
     oracle = gaussian(2, 31, **NOISE, spare_releases=10)
-    assert made.world.mechanism.epsilon_after(12) == oracle.epsilon_after(12)
-    drawn = made.world.mechanism.release(np.zeros((1, 20_000), np.float32), [bytes(32)], [0.25])
+    assert made.setup.mechanism.epsilon_after(12) == oracle.epsilon_after(12)
+    drawn = made.setup.mechanism.release(np.zeros((1, 20_000), np.float32), [bytes(32)], [0.25])
     assert drawn.std() == pytest.approx(0.5, rel=0.03)
     made.store.close()

@@ -31,10 +31,10 @@ class Told:
     def __init__(self, at_round: int, reached: Callable[[], None]) -> None:
         self._at_round, self._reached = at_round, reached
 
-    def begins(self, folder, world):
+    def on_run_begin(self, folder, setup):
         pass
 
-    def hears(self, record, messages):
+    def on_round_end(self, record, messages):
         if record.round == self._at_round:
             self._reached()
 
@@ -46,7 +46,7 @@ def pruned_every_round() -> None:
 
 def resumed(folder: Path, reached, at_round: int) -> None:
     pruned_every_round()
-    resume(folder, workers=2, audience=Told(at_round, reached.set))
+    resume(folder, workers=2, callback=Told(at_round, reached.set))
 
 
 def exports(run: Path, reached, file: Path) -> None:
@@ -76,7 +76,7 @@ def begun_and_left(out: Path) -> Path:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(SCENARIO, out, audience=Told(1, stop))
+        run(SCENARIO, out, callback=Told(1, stop))
     return out / run_name(SCENARIO)
 
 

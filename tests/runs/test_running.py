@@ -20,7 +20,7 @@ from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.results import LEDGER, Run, RunFolder
 from fedchain.runs.running import resume, run
 from fedchain.scenario import from_mapping, run_name
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 from fedchain.timing import STAGES
 
 
@@ -35,10 +35,10 @@ class Stop:
     def __init__(self, after: int = 0) -> None:
         self.left = after
 
-    def begins(self, folder, world):
+    def on_run_begin(self, folder, setup):
         self._stop()
 
-    def hears(self, record, messages):
+    def on_round_end(self, record, messages):
         self._stop()
 
     def _stop(self):
@@ -124,15 +124,15 @@ def test_a_finished_run_is_found_again_and_not_repeated(done):
 
 def test_an_unfinished_run_says_how_to_go_on(done, tmp_path):
     class Stop:
-        def begins(self, folder, world):
+        def on_run_begin(self, folder, setup):
             pass
 
-        def hears(self, record, messages):
+        def on_round_end(self, record, messages):
             if record.round == 4:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(forking(), tmp_path, audience=Stop())
+        run(forking(), tmp_path, callback=Stop())
     folder = tmp_path / run_name(forking())
     assert Run.open(folder).manifest["status"] == "interrupted"
     with pytest.raises(RunError, match="fedchain resume"):
@@ -148,10 +148,10 @@ class StopAt:
     def __init__(self, at_round: int) -> None:
         self._at_round = at_round
 
-    def begins(self, folder, world):
+    def on_run_begin(self, folder, setup):
         pass
 
-    def hears(self, record, messages):
+    def on_round_end(self, record, messages):
         if record.round == self._at_round:
             raise KeyboardInterrupt
 
@@ -165,7 +165,7 @@ def test_what_is_kept_on_disk_changes_no_block_and_no_figure_also_after_an_inter
     for number, kept in enumerate(DISK):
         scenario = forking(84, **kept)
         with pytest.raises(KeyboardInterrupt):
-            run(scenario, tmp_path / str(number), audience=StopAt(82))
+            run(scenario, tmp_path / str(number), callback=StopAt(82))
         folder = tmp_path / str(number) / run_name(scenario)
         with Store.open(folder / LEDGER, writable=False) as store:
             assert (store.keeping.below > 0) == ("disk.keep_messages" in kept)
@@ -201,25 +201,25 @@ class _Signal:
     def __init__(self, reached, at_round: int) -> None:
         self._reached, self._at_round = reached, at_round
 
-    def begins(self, folder, world):
+    def on_run_begin(self, folder, setup):
         pass
 
-    def hears(self, record, messages):
+    def on_round_end(self, record, messages):
         if record.round == self._at_round:
             self._reached.set()
 
 
 def _resume_and_tell(folder: Path, reached, at_round: int) -> None:
-    resume(folder, workers=2, audience=_Signal(reached, at_round))
+    resume(folder, workers=2, callback=_Signal(reached, at_round))
 
 
 def _interrupted_at_once(out: Path) -> Path:
     class Stop:
-        def begins(self, folder, world):
+        def on_run_begin(self, folder, setup):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(forking(), out, audience=Stop())
+        run(forking(), out, callback=Stop())
     return out / run_name(forking())
 
 
@@ -252,14 +252,14 @@ def test_a_run_that_is_killed_at_twenty_random_moments_reaches_the_same_head(don
 
 def test_two_processes_cannot_write_one_run(done, tmp_path):
     class Intrude:
-        def begins(self, folder, world):
+        def on_run_begin(self, folder, setup):
             with pytest.raises(RunError, match="another process"):
                 RunFolder(folder).lock()
 
-        def hears(self, record, messages):
+        def on_round_end(self, record, messages):
             pass
 
-    run(small(rounds=1), tmp_path, audience=Intrude())
+    run(small(rounds=1), tmp_path, callback=Intrude())
 
 
 def test_a_bad_parameter_that_only_its_part_can_judge_leaves_nothing_behind(tmp_path):
@@ -298,7 +298,7 @@ def test_a_run_stops_with_the_first_spent_budget_where_that_is_asked_for(tmp_pat
 
 def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
-        run(small(), tmp_path, audience=Stop())
+        run(small(), tmp_path, callback=Stop())
     folder = tmp_path / run_name(small())
     monkeypatch.setattr("fedchain.simulation.setup.MAX_NORM", 1.0)
     with pytest.raises(RunError, match="computes genesis"):
@@ -350,13 +350,13 @@ def test_updates_end_at_one_head_in_every_engine_and_after_an_interruption(parts
     assert run(scenario, tmp_path / "one", workers=1).manifest["head"] == head
     assert run(scenario, tmp_path / "far", engine="processes", workers=1).manifest["head"] == head
     with pytest.raises(KeyboardInterrupt):
-        run(scenario, tmp_path / "cut", audience=Stop(after=3))
+        run(scenario, tmp_path / "cut", callback=Stop(after=3))
     assert resume(tmp_path / "cut" / run_name(scenario)).manifest["head"] == head
 
 
 def test_what_is_measured_is_the_average_where_the_update_keeps_one(tmp_path):
     scenario = small(rounds=4, update={"kind": "averaged", "of": ADAM, "from_round": 2})
-    done, evaluations = run(scenario, tmp_path), Evaluations(world_of(scenario).task)
+    done, evaluations = run(scenario, tmp_path), Evaluations(build_setup(scenario).task)
     with Store.open(done.folder / "ledger", writable=False) as store:
         state = store.state(store.head)
     average, last = (

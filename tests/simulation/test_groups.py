@@ -78,10 +78,10 @@ def test_engines_and_workers_change_nothing(done, tmp_path, engine, workers):
 class Stop:
     """Interrupts a run in its third round."""
 
-    def begins(self, folder, world):
+    def on_run_begin(self, folder, setup):
         self.folder = folder
 
-    def hears(self, record, messages):
+    def on_round_end(self, record, messages):
         if record.round == 3:
             raise KeyboardInterrupt
 
@@ -89,7 +89,7 @@ class Stop:
 def test_an_interrupted_run_goes_on_to_the_same_head(done, tmp_path):
     stop = Stop()
     with pytest.raises(KeyboardInterrupt):
-        run(scenario(), tmp_path, audience=stop)
+        run(scenario(), tmp_path, callback=stop)
     resumed = resume(stop.folder)
     assert resumed.manifest["head"] == done.manifest["head"]
     assert without_wall_time(resumed) == without_wall_time(done)
@@ -140,7 +140,7 @@ def test_an_attempt_that_fails_late_costs_a_release_that_no_message_shows(tmp_pa
     spoken = [sum(m.holder == number for m in messages) for number in (0, 1)]
     assert spoken == [6, 6]
     assert sum(released.values()) > 12
-    statement = json.loads(as_json(privacy_statement(made.world, released)))
+    statement = json.loads(as_json(privacy_statement(made.setup, released)))
     assert max(statement["releases"]) == max(released.values())
 
 

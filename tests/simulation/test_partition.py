@@ -30,7 +30,7 @@ def healed(tmp_path_factory):
 def test_after_healing_every_compute_node_has_one_head_and_so_has_every_holder(healed):
     nodes, chain = healed.simulation.compute, healed.simulation.chain
     assert {node.chain.head for node in nodes} == {chain.head}
-    assert {seat.client.head for seat in healed.simulation.seats} == {chain.head}
+    assert {slot.client.head for slot in healed.simulation.holder_slots} == {chain.head}
     assert chain.height == 36
 
 
@@ -49,7 +49,7 @@ def test_no_message_of_the_winning_branch_is_missing_at_any_node(healed):
         assert node.chain.path() == chain.path()
     for below, name in zip(chain.path(), chain.path()[1:], strict=False):
         block = healed.store.block(name)
-        assert len(block.messages) >= healed.world.rules.quorum
+        assert len(block.messages) >= healed.setup.rules.quorum
         after = step(healed.simulation.state(below), block.messages)
         assert hash_weights(after) == block.header.weights_hash
         ids = [message_id(message) for message in block.messages]

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from fedchain.nodes.holders.holder_pool import Asked
+from fedchain.nodes.holders.holder_pool import ReleaseRequest
 from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import Occasion
+from fedchain.nodes.holders.release import ReleaseContext
 from fedchain.simulation.release_service import KEPT_PARENTS, Cohort
 
 
-def asked(holder: int, parent: bytes = b"ab") -> Asked:
-    return Asked(
-        Occasion(seed=0, chain_id=b"chain", parent=parent, round=1, holder=holder),
+def asked(holder: int, parent: bytes = b"ab") -> ReleaseRequest:
+    return ReleaseRequest(
+        ReleaseContext(seed=0, chain_id=b"chain", parent=parent, round=1, holder=holder),
         Identity(b"", b"", None),
     )
 
@@ -23,8 +23,8 @@ def calls() -> list[tuple[bytes, list[int]]]:
 @pytest.fixture
 def cohort(calls) -> Cohort:
     def ask(parent, group):
-        calls.append((parent, [each.occasion.holder for each in group]))
-        return [b"%s says %d" % (parent, each.occasion.holder) for each in group]
+        calls.append((parent, [each.context.holder for each in group]))
+        return [b"%s says %d" % (parent, each.context.holder) for each in group]
 
     return Cohort(ask)
 

@@ -14,12 +14,12 @@ from whole_numbers import WHOLE, whole_numbers
 from fedchain.forecasts.forecast import forecast
 from fedchain.ledger.chain.message import Declaration
 from fedchain.ledger.chain.rules import chain_id_of, limits_of
-from fedchain.nodes.holders.release import Occasion, Speaker, messages_of
+from fedchain.nodes.holders.release import ReleaseContext, Speaker, messages_of
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario.sections import MAX_ASKED
-from fedchain.simulation.setup import sampling_of, world_of
+from fedchain.simulation.setup import build_setup, sampling_of
 
 COHORT = {"nodes.holders": 20, "nodes.cohort": 6, "aggregation.keep": 4}
 
@@ -55,12 +55,12 @@ def test_a_holder_spends_one_release_for_each_round_that_it_is_asked_in(quiet):
 def test_the_noise_is_solved_for_the_holder_that_is_asked_most_often():
     sampled, whole = small(rounds=30, **COHORT), small(rounds=30, **{"nodes.holders": 20})
     most = sampling_of(sampled).most_releases
-    mechanism = world_of(sampled).mechanism
+    mechanism = build_setup(sampled).mechanism
     given = {"epsilon": 30.0, "delta": 1e-3, "clip": 1.0}
     assert mechanism.noise_multiplier == gaussian(most, 31, **given).noise_multiplier
     assert mechanism.epsilon_after(mechanism.terms.releases) == pytest.approx(30.0, rel=1e-6)
     assert most < 30
-    assert mechanism.noise_multiplier < 0.8 * world_of(whole).mechanism.noise_multiplier
+    assert mechanism.noise_multiplier < 0.8 * build_setup(whole).mechanism.noise_multiplier
 
 
 def test_every_answer_to_a_fork_counts_for_whoever_was_asked(tmp_path):
@@ -82,15 +82,15 @@ def test_a_sampled_run_is_the_same_for_any_number_of_workers(forked, tmp_path):
 @pytest.mark.parametrize("rounds", [1, 4])
 def test_a_sampled_run_goes_on_to_the_head_it_would_have_had(forked, tmp_path, rounds):
     class Stops:
-        def begins(self, folder: Path, world: object) -> None:
+        def on_run_begin(self, folder: Path, setup: object) -> None:
             pass
 
-        def hears(self, record, messages) -> None:
+        def on_round_end(self, record, messages) -> None:
             if record.round == rounds:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(forking(rounds=8, **COHORT), tmp_path, audience=Stops())
+        run(forking(rounds=8, **COHORT), tmp_path, callback=Stops())
     (folder,) = tmp_path.glob("small-*")
     resumed = resume(folder)
     assert resumed.manifest["head"] == forked.manifest["head"]
@@ -100,23 +100,23 @@ def test_a_sampled_run_goes_on_to_the_head_it_would_have_had(forked, tmp_path, r
 
 def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_path):
     made = simulate(small(rounds=4, **COHORT), tmp_path)
-    world, node = made.world, made.simulation.compute[0]
-    asked, number = world.sampling.holders_of(1), chain_id_of(world.genesis)
+    setup, node = made.setup, made.simulation.compute[0]
+    asked, number = setup.sampling.holders_of(1), chain_id_of(setup.genesis)
     outside = next(k for k in range(20) if k not in asked)
-    said = Declaration("gaussian", world.mechanism.noise_multiplier, 1.0, 21)
-    vector = np.random.default_rng(0).standard_normal(len(world.state.weights))
+    said = Declaration("gaussian", setup.mechanism.noise_multiplier, 1.0, 21)
+    vector = np.random.default_rng(0).standard_normal(len(setup.state.weights))
 
     def offered(holder: int, round_of_key: int) -> str:
         before = len(node.findings.refusals)
-        identity = world.identities.of(holder, round_of_key)
-        occasion = Occasion(seed=0, chain_id=number, parent=number, round=1, holder=holder)
-        speaker = Speaker(occasion, identity, said)
+        identity = setup.identities.of(holder, round_of_key)
+        context = ReleaseContext(seed=0, chain_id=number, parent=number, round=1, holder=holder)
+        speaker = Speaker(context, identity, said)
         (message,) = messages_of(vector[None] * (holder + 2), [speaker], "int16")
         node.receive(message, 0.0)
         return node.findings.refusals[before].reason if len(node.findings.refusals) > before else ""
 
     assert "identity" in offered(outside, 1)
-    assert "identity" in offered(world.sampling.holders_of(2)[0], 2)
+    assert "identity" in offered(setup.sampling.holders_of(2)[0], 2)
     assert offered(asked[0], 1) == ""
     made.close()
 
@@ -131,7 +131,7 @@ def test_a_holder_without_releases_left_is_silent_on_whatever_seat_it_sits(tmp_p
 
 
 def test_adding_a_holder_leaves_keys_noise_and_delays_of_the_others_alone():
-    before, after = (world_of(small(rounds=2, **{"nodes.holders": k})) for k in (10, 11))
+    before, after = (build_setup(small(rounds=2, **{"nodes.holders": k})) for k in (10, 11))
     for holder in range(10):
         one, other = before.identities.of(holder, 2), after.identities.of(holder, 2)
         assert one.public_key == other.public_key
@@ -141,7 +141,7 @@ def test_adding_a_holder_leaves_keys_noise_and_delays_of_the_others_alone():
 
 def test_a_compute_node_does_not_wait_for_holders_that_are_not_asked(quiet):
     assert {row["messages"] for row in quiet.metrics} == {6}
-    assert world_of(quiet.scenario).rules.quorum == math.ceil(0.8 * 6)
+    assert build_setup(quiet.scenario).rules.quorum == math.ceil(0.8 * 6)
     assert all(row["time_s"] < 30.0 * row["round"] for row in quiet.metrics)  # no deadline passes
 
 
@@ -161,7 +161,7 @@ def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
     told = forecast(quiet.scenario)
     most = sampling_of(quiet.scenario).most_releases
     rows = dict(told.rows())
-    assert told.mechanism == world_of(quiet.scenario).mechanism
+    assert told.mechanism == build_setup(quiet.scenario).mechanism
     assert rows["who"] == "20 data holders, 6 of them asked in a round, 3 compute nodes"
     assert rows["releases"] == (
         f"{most + 2} at most, for {most} of 10 rounds that one holder is asked in at most"
@@ -173,5 +173,5 @@ def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
 
 
 def test_a_block_of_an_open_chain_has_room_for_all_that_a_round_may_ask():
-    rules = replace(world_of(small(rounds=1)).rules, identity="open")
+    rules = replace(build_setup(small(rounds=1)).rules, identity="open")
     assert limits_of(rules).messages == MAX_ASKED

@@ -17,10 +17,10 @@ from fedchain.ledger.chain.state import State, hash_weights
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
-from fedchain.runs.manifest import ended
+from fedchain.runs.manifest import final_manifest
 from fedchain.runs.running import resume, run
-from fedchain.simulation.recorder import Observer, Released
-from fedchain.simulation.setup import quorum_of, world_of
+from fedchain.simulation.recorder import Recorder, Released
+from fedchain.simulation.setup import build_setup, quorum_of
 from fedchain.timing import Stopwatch
 
 WORLD = make_world()
@@ -91,7 +91,7 @@ def test_every_block_that_any_node_accepted_is_on_disk(healed):
 def test_no_noise_is_drawn_twice(tmp_path, monkeypatch):
     made = simulate(forking(privacy=WHOLE), tmp_path)
     drawn = []
-    kind = type(made.world.mechanism)
+    kind = type(made.setup.mechanism)
     release = kind.release
 
     def noted(mechanism, gradients, *rest):
@@ -202,12 +202,12 @@ def test_releases_after_the_last_recorded_round_stay_counted(tmp_path):
     (tmp_path / "events.ndjson").write_text(json.dumps(record) + "\n" + json.dumps(record) + "\n")
     spent = {"total": 1.4, "worst_holder_releases": 2}
     before = {"epsilon": spent, "seconds": {"total": 1.0}, "peak_rss_mb": 0.0}
-    after = ended(tmp_path, before, "finished", 2.0)
+    after = final_manifest(tmp_path, before, "finished", 2.0)
     assert after["epsilon"] == spent
     assert after["seconds"]["total"] == 3.0
     assert after["seconds"]["gradients"] == 1.0  # of both tellings of the round
     less = {**before, "epsilon": {"total": 0.0, "worst_holder_releases": 0}}
-    assert ended(tmp_path, less, "failed", 0.0)["epsilon"] == {
+    assert final_manifest(tmp_path, less, "failed", 0.0)["epsilon"] == {
         "total": 1.0,
         "worst_holder_releases": 1,
     }
@@ -215,11 +215,11 @@ def test_releases_after_the_last_recorded_round_stay_counted(tmp_path):
 
 def test_a_holder_attacks_in_its_rounds_and_in_no_other():
     attacks = [{"kind": "sign_flip", "holders": [1, 2], "from_round": 2, "to_round": 3}]
-    world = world_of(small(rounds=5, attacks=attacks))
-    active = {(k, t) for k in range(10) for t in range(1, 6) if world.byzantine.attack_of(k, t)[1]}
+    setup = build_setup(small(rounds=5, attacks=attacks))
+    active = {(k, t) for k in range(10) for t in range(1, 6) if setup.byzantine.attack_of(k, t)[1]}
     assert active == {(1, 2), (1, 3), (2, 2), (2, 3)}
-    assert world.byzantine.attack_of(1, 2)[0] == "sign_flip"
-    assert world.byzantine.attack_of(1, 1) == ("", None)
+    assert setup.byzantine.attack_of(1, 2)[0] == "sign_flip"
+    assert setup.byzantine.attack_of(1, 1) == ("", None)
 
 
 def test_a_quorum_is_rounded_up_and_not_beyond():
@@ -244,7 +244,7 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
     )
     one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2), reasons=("", ""))
     steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
-    observer = Observer(
+    observer = Recorder(
         chain=chain,
         steps=steps,
         state_of=lambda _: None,
@@ -292,7 +292,7 @@ def test_the_observer_reports_a_replaced_branch_anew():
             name=name, messages=(), header=SimpleNamespace(address=b"")
         ),
     )
-    observer = Observer(
+    observer = Recorder(
         chain=chain,
         steps=None,
         state_of=None,

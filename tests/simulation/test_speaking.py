@@ -16,7 +16,7 @@ from fedchain.nodes.holders.data_holder import (
     TOO_FEW,
     Speak,
 )
-from fedchain.nodes.holders.dropouts import Attendance
+from fedchain.nodes.holders.dropouts import DropoutOutcome
 from fedchain.privacy.budget import Budget
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.secure_aggregation.assembler import Step
@@ -30,7 +30,7 @@ class Service:
 
     budgets: dict[int, Budget]
     begun: list[tuple[int, bytes, int]] = field(default_factory=list)
-    outcomes: dict[int, Attendance] = field(default_factory=dict)
+    outcomes: dict[int, DropoutOutcome] = field(default_factory=dict)
     messages: tuple[Any, ...] = ("message",)
 
     def budget(self, participant: int) -> Budget:
@@ -39,8 +39,8 @@ class Service:
     def begin(self, participant: int, parent: bytes, round_: int) -> None:
         self.begun.append((participant, parent, round_))
 
-    def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> Attendance:
-        return self.outcomes.get(number, Attendance())
+    def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
+        return self.outcomes.get(number, DropoutOutcome())
 
     def release(self, participant: int, parent: bytes, round_: int) -> tuple[Any, list[Any]]:
         return self.messages, []
@@ -52,16 +52,16 @@ class Speaking:
     def __init__(self, simulation) -> None:
         mechanism = gaussian(2, 10, epsilon=1.0, clip=0.1, spare_releases=0)
         self.service = Service(defaultdict(lambda: Budget(mechanism)))
-        self.simulation, self.seat = simulation, simulation.seats[4]
+        self.simulation, self.slot = simulation, simulation.holder_slots[4]
         self.sent = []
         simulation._releases = self.service
-        simulation._delivery.post = lambda _node, sends, _now: self.sent.extend(sends)
+        simulation._transport.post = lambda _node, sends, _now: self.sent.extend(sends)
 
     def due(self, parent: bytes = GENESIS, attempt: int = 1) -> list[tuple[float, Speak]]:
         """Let the gradient of seat 4 be ready at 1 s; return the attempts that follow."""
-        self.seat.client.head = parent
-        self.simulation._speak(self.seat, Speak(parent, 1, attempt), 1.0)
-        queue = self.simulation._delivery.queue
+        self.slot.client.head = parent
+        self.simulation._speak(self.slot, Speak(parent, 1, attempt), 1.0)
+        queue = self.simulation._transport.queue
         return [
             (event.time_s, event.payload) for event in [queue.take() for _ in range(len(queue))]
         ]
@@ -78,18 +78,18 @@ def speaking(tmp_path):
     made.close()
 
 
-def failed(number: int, *, counts: bool, last: int = 3) -> Attendance:
+def failed(number: int, *, counts: bool, last: int = 3) -> DropoutOutcome:
     again = 2.5 if number < last else None
-    return Attendance(
-        number=number, lost={1: Step.NUMBERS}, opens=False, counts=counts, again_s=again
+    return DropoutOutcome(
+        number=number, lost={1: Step.NUMBERS}, reconstructs=False, counts=counts, again_s=again
     )
 
 
 def test_an_intent_is_due_when_its_gradient_is_computed(speaking):
-    speaking.simulation._plan(speaking.seat, Speak(GENESIS, 1), 0.5)
+    speaking.simulation._plan(speaking.slot, Speak(GENESIS, 1), 0.5)
     assert speaking.service.begun == [(4, GENESIS, 1)]
-    event = speaking.simulation._delivery.queue.take()
-    assert event == (0.5 + GRADIENT_S, speaking.seat.node, Speak(GENESIS, 1))
+    event = speaking.simulation._transport.queue.take()
+    assert event == (0.5 + GRADIENT_S, speaking.slot.node, Speak(GENESIS, 1))
 
 
 def test_a_gradient_that_is_due_becomes_one_message_and_one_release(speaking):
@@ -146,8 +146,8 @@ def test_attempts_end_with_the_budget(speaking):
 
 def test_whoever_sits_on_a_slot_in_a_round_pays_for_its_release(tmp_path):
     made = simulate(small(**{"nodes.cohort": 7}), tmp_path)
-    simulation, seat = made.simulation, made.simulation.seats[2]
-    asked = [made.world.sampling.holders_of(round_)[2] for round_ in (1, 2, 3)]
-    assert [simulation._participant(seat, Speak(b"", t)) for t in (1, 2, 3)] == asked
+    simulation, slot = made.simulation, made.simulation.holder_slots[2]
+    asked = [made.setup.sampling.holders_of(round_)[2] for round_ in (1, 2, 3)]
+    assert [simulation._participant(slot, Speak(b"", t)) for t in (1, 2, 3)] == asked
     assert len(set(asked)) > 1
     made.close()

@@ -25,7 +25,7 @@ from fedchain.ledger.chain.merkle import InclusionProof
 from fedchain.ledger.chain.message import Declaration, Message, message_id, payload_of, sign_message
 from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.nodes.compute.compute_node import ComputeNode, Effort
 from fedchain.nodes.compute.incident_log import KEPT_REFUSALS, Refusal
 from fedchain.nodes.holders.identity import Identities
@@ -33,7 +33,7 @@ from fedchain.nodes.holders.light_client import Above, LightClient
 from fedchain.randomness import digest
 from fedchain.results import RefusalRecord
 from fedchain.simulation.recorder import Released
-from fedchain.simulation.setup import MAX_AHEAD_MS, world_of
+from fedchain.simulation.setup import MAX_AHEAD_MS, build_setup
 from fedchain.timing import Stopwatch
 
 SECRET = digest(0, "somebody else")
@@ -69,10 +69,10 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
     made = simulate(small(ROUNDS, **{"attacks": [], "privacy": WHOLE, **overrides}), folder)
     for time_s, nodes, payload in sent:
         for node in nodes:
-            made.simulation._delivery.queue.put(time_s, node, payload)
+            made.simulation._transport.queue.put(time_s, node, payload)
         if isinstance(payload, Message):
             told = Released(0, message_id(payload), payload.parent, 1, 1.0, "outsider", 1, None)
-            made.simulation._observer.note(told)
+            made.simulation._recorder.note(told)
     if silent is not None:
         service, release = made.simulation._releases, made.simulation._releases.release
         service.release = lambda who, *at: ((), []) if who == silent else release(who, *at)
@@ -103,7 +103,7 @@ def honest(tmp_path_factory):
 
 @functools.cache
 def identities() -> Identities:
-    return world_of(small(ROUNDS, attacks=[])).identities
+    return build_setup(small(ROUNDS, attacks=[])).identities
 
 
 def number_of(public_key: bytes) -> int:
@@ -293,7 +293,7 @@ class TestSybils:
         ]
         alone, many = made
         liar = [
-            {name for name, told in found.simulation._observer._released.items() if told.attack}
+            {name for name, told in found.simulation._recorder._released.items() if told.attack}
             for found in made
         ]
         for height in range(1, ROUNDS + 1):
@@ -344,8 +344,8 @@ class TestFlooding:
         # Room for the holders alone.
         monkeypatch.setattr("fedchain.ledger.chain.mempool.MOST_OPEN_BYTES", 1)
         chain = OPEN.chain()
-        library = Library(keep_verdicts=64)
-        pool = Mempool(OPEN.rules, OPEN.chain_id, chain.height_of, library)
+        verdict_cache = VerdictCache(keep_verdicts=64)
+        pool = Mempool(OPEN.rules, OPEN.chain_id, chain.height_of, verdict_cache)
         effort = Effort(1e6, 1.0, 10**6, lambda *_: 0.5)
         node = ComputeNode(
             node=0,

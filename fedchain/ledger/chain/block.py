@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain import merkle
-from fedchain.ledger.chain.cached_field import remembered
+from fedchain.ledger.chain.cached_field import cached_field
 from fedchain.ledger.chain.encoding import Part, Reader, decoded, fixed, unsigned
 from fedchain.ledger.chain.merkle import HASH
 from fedchain.ledger.chain.message import (
@@ -60,7 +60,7 @@ class Header:
     nonce: int
     """What the search for work varies, below 2^64; 0 is as good as any."""
 
-    @remembered
+    @cached_field
     def _hash(self) -> bytes:
         return double_sha256(encode_header(self))
 
@@ -74,12 +74,12 @@ class Block:
     messages: tuple[Message, ...]
     """The messages of this round, in ascending order of their ids."""
 
-    @remembered
+    @cached_field
     def _content(self) -> bytes:
         body = b"".join(content_of(message) for message in self.messages)
         return hashlib.sha256(block_hash(self.header) + body).digest()
 
-    @remembered
+    @cached_field
     def _size(self) -> int:
         return HEADER_BYTES + 4 + sum(4 + message_size(message) for message in self.messages)
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class remembered(Generic[Value]):  # noqa: N801 - a decorator, like property
+class cached_field(Generic[Value]):  # noqa: N801 - a decorator, like property
     """A property that is computed when it is first asked for, and kept in the record.
 
     ``functools.cached_property`` of Python 3.11 holds one lock for all records of a class while

@@ -18,7 +18,7 @@ from fedchain.ledger.chain.validity import (
     check_messages_root,
     label,
 )
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import is_paid, target_from_compact
 
 KEPT_HEIGHTS = 1024
@@ -60,7 +60,7 @@ class Chain:
         genesis_state: State,
         rules: Rules,
         transition: Transition,
-        library: Library,
+        verdict_cache: VerdictCache,
         keep: int | None = KEPT_HEIGHTS,
     ) -> None:
         """Start at genesis.
@@ -70,7 +70,7 @@ class Chain:
             genesis_state: the state that it commits to.
             rules: that it commits to.
             transition: the step that the rules name.
-            library: shared with the chains of the same simulation.
+            verdict_cache: shared with the chains of the same simulation.
             keep: heights below the head that are remembered; None: all, to audit a whole ledger.
         """
         self.rules = rules
@@ -82,9 +82,9 @@ class Chain:
         self._genesis = genesis_block
         self._genesis_state = genesis_state
         self._transition = transition
-        self._library = library
+        self._verdict_cache = verdict_cache
         self._keep = None if keep is None else max(keep, 2 * rules.retarget_window)
-        self._tree = library.tree(genesis_block, rules)
+        self._tree = verdict_cache.tree(genesis_block, rules)
         self._lowest = 0
         self._tree.need(id(self), 0)
         self._seen_ms = {self.chain_id: 0}
@@ -156,7 +156,7 @@ class Chain:
         """
         if block == self.chain_id:
             return self._genesis
-        found = self._library.blocks.get(block) if block in self._seen_ms else None
+        found = self._verdict_cache.blocks.get(block) if block in self._seen_ms else None
         if found is None:
             raise KeyError(block)
         return found
@@ -173,7 +173,7 @@ class Chain:
             block = self.link(block).header.parent
         for above in reversed(missing):
             known = self._transition(known, self.block(above).messages)
-            self._library.states.put(above, known)
+            self._verdict_cache.states.put(above, known)
         return known
 
     def add(self, block: Block, now_ms: int) -> Added:
@@ -238,7 +238,7 @@ class Chain:
     def _held_state(self, block: bytes) -> State | None:
         if block == self.chain_id:
             return self._genesis_state
-        return self._library.states.get(block) if block in self._seen_ms else None
+        return self._verdict_cache.states.get(block) if block in self._seen_ms else None
 
     def _wait(self, name: bytes, block: Block, now_ms: int) -> Added:
         header = block.header
@@ -280,7 +280,9 @@ class Chain:
         if name not in self._tree or header.time_ms > now_ms + self.rules.max_ahead_ms:
             parent = self._tree[header.parent]
             check_header(header, parent.header, self.rules, parent.median_ms, parent.bits, now_ms)
-        self._library.check_block(block, self.rules, self.chain_id, self.state, self._transition)
+        self._verdict_cache.check_block(
+            block, self.rules, self.chain_id, self.state, self._transition
+        )
         self._enter(name, header, now_ms)
 
     def _enter(self, name: bytes, header: Header, now_ms: int) -> None:
@@ -295,7 +297,7 @@ class Chain:
             and block.header.parent == self.head
             and not len(self._orphans)
             and block.header.time_ms <= now_ms + self.rules.max_ahead_ms
-            and self._library.has_accepted(block)
+            and self._verdict_cache.has_accepted(block)
         )
 
     def _extended(self, name: bytes, maker: bytes, now_ms: int) -> Added:

@@ -14,7 +14,7 @@ import numpy as np
 from fedchain.errors import InvalidMessage
 from fedchain.ledger.chain.message import Message, decode_bare, encode_bare, message_id, payload_of
 from fedchain.ledger.chain.rules import Rules, limits_of
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 MOST_KNOWN = 64
 """Parents on the chain that messages are kept for; the lowest makes room."""
@@ -60,7 +60,7 @@ class Mempool:
         rules: Rules,
         chain_id: bytes,
         height_of: Callable[[bytes], int | None],
-        library: Library,
+        verdict_cache: VerdictCache,
     ) -> None:
         """Start empty.
 
@@ -68,13 +68,13 @@ class Mempool:
             rules: of the chain.
             chain_id: hash of the genesis block, 32 bytes.
             height_of: height of a block, or None while it is unknown: ``Chain.height_of``.
-            library: remembers which messages have been checked.
+            verdict_cache: remembers which messages have been checked.
         """
         self._rules = rules
         self._room = _room(rules)
         self._chain_id = chain_id
         self._height_of = height_of
-        self._library = library
+        self._verdict_cache = verdict_cache
         self._pools: dict[_Place, _Pool] = {}
         self._lowest = 0
 
@@ -96,7 +96,9 @@ class Mempool:
         """
         height = self._height_of(message.parent)
         expected = message.round if height is None else height + 1
-        self._library.check_message(message, self._rules, self._chain_id, message.parent, expected)
+        self._verdict_cache.check_message(
+            message, self._rules, self._chain_id, message.parent, expected
+        )
         if message.round < self._lowest:
             raise InvalidMessage(
                 f"{_label(message)}: round: is {message.round}; must be at least {self._lowest}"

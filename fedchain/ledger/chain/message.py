@@ -11,7 +11,7 @@ import numpy as np
 from fedchain.arrays import Integers, read_only
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain import signature as ed25519
-from fedchain.ledger.chain.cached_field import remembered
+from fedchain.ledger.chain.cached_field import cached_field
 from fedchain.ledger.chain.codec import STORAGES, Storage, quantise, storage_of
 from fedchain.ledger.chain.encoding import Part, Reader, fixed, real, text, unsigned
 from fedchain.ledger.chain.merkle import HASH, InclusionProof
@@ -93,21 +93,21 @@ class Message:
     def __post_init__(self) -> None:
         read_only(self.direction)
 
-    @remembered
+    @cached_field
     def _payload(self) -> bytes:
         digest = hashlib.sha256(_encode_kind(self))
         digest.update(_bulk(self))
         return digest.digest()
 
-    @remembered
+    @cached_field
     def _id(self) -> bytes:
         return hashlib.sha256(_named(self)).digest()
 
-    @remembered
+    @cached_field
     def _content(self) -> bytes:
         return hashlib.sha256(self._id + fixed(self.signature, 64)).digest()
 
-    @remembered
+    @cached_field
     def _size(self) -> int:
         return sum(map(len, message_parts(self)))
 

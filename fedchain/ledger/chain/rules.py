@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain.block import VERSION, Block, Header, block_hash, messages_root
-from fedchain.ledger.chain.cached_field import remembered
+from fedchain.ledger.chain.cached_field import cached_field
 from fedchain.ledger.chain.codec import Storage
 from fedchain.ledger.chain.encoding import Reader, decoded, fixed, real, text, unsigned
 from fedchain.ledger.chain.merkle import HASH
@@ -69,11 +69,11 @@ class Rules:
     max_ahead_ms: int
     """How far ahead of a node's clock a block's time may be, milliseconds."""
 
-    @remembered
+    @cached_field
     def _hash(self) -> bytes:
         return hashlib.sha256(encode_rules(self)).digest()
 
-    @remembered
+    @cached_field
     def _limits(self) -> Limits:
         registered = self.identity == "registered"
         return Limits(self.dimension, self.holders if registered else MOST_OPEN_MESSAGES)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fedchain.arrays import Vector, read_only
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.cached_field import remembered
+from fedchain.ledger.chain.cached_field import cached_field
 from fedchain.ledger.chain.encoding import Part, Reader, decoded, text, unsigned
 
 Tensor = npt.NDArray[Any]
@@ -40,11 +40,11 @@ class State:
         memory = {name: read_only(np.asarray(tensor)) for name, tensor in self.memory.items()}
         object.__setattr__(self, "memory", MappingProxyType(memory))
 
-    @remembered
+    @cached_field
     def _weights_hash(self) -> bytes:
         return _hash_of(weights_parts(self))
 
-    @remembered
+    @cached_field
     def _memory_hash(self) -> bytes:
         return _hash_of(memory_parts(self))
 

@@ -32,10 +32,10 @@ KEPT_AHEAD = 4096
 """Messages checked ahead that nobody has asked for yet; the oldest makes room."""
 
 
-class Shelf(Generic[Held]):
+class LruCache(Generic[Held]):
     """The most recently used values, by hash; what has fallen off may be loaded again.
 
-    >>> shelf: Shelf[str] = Shelf(1)
+    >>> shelf: LruCache[str] = LruCache(1)
     >>> shelf.put(b"a", "first"); shelf.put(b"b", "second")
     >>> shelf.get(b"a") is None, shelf.get(b"b")
     (True, 'second')
@@ -71,7 +71,7 @@ class Shelf(Generic[Held]):
         return loaded
 
 
-class Library:
+class VerdictCache:
     """Shared by the chains and mempools of one simulation, under one set of rules.
 
     One with threads is closed when nobody asks any more.
@@ -98,10 +98,10 @@ class Library:
             keep_blocks: most blocks in memory where older ones can be loaded.
             keep_verdicts: checked messages and blocks that are remembered.
         """
-        self.states: Shelf[State] = Shelf(keep_states, load_state)
-        self.blocks: Shelf[Block] = Shelf(keep_blocks if load_block else None, load_block)
+        self.states: LruCache[State] = LruCache(keep_states, load_state)
+        self.blocks: LruCache[Block] = LruCache(keep_blocks if load_block else None, load_block)
         self._trees: dict[bytes, BlockTree] = {}
-        self._verdicts: Shelf[str] = Shelf(keep_verdicts)
+        self._verdicts: LruCache[str] = LruCache(keep_verdicts)
         self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
         self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
 
@@ -220,7 +220,7 @@ def sized(
     load_state: Callable[[bytes], State],
     load_block: Callable[[bytes], Block],
     threads: int,
-) -> Library:
+) -> VerdictCache:
     """Return a library that keeps in memory what the size of states and blocks allows.
 
     Args:
@@ -229,7 +229,7 @@ def sized(
         load_block: ``Store.block``.
         threads: that check messages ahead.
     """
-    return Library(
+    return VerdictCache(
         keep_states=kept(8 * limits.entries),
         load_state=load_state,
         load_block=load_block,

@@ -12,7 +12,7 @@ from fedchain.ledger.storage import database
 from fedchain.ledger.storage.blobs import Blobs
 from fedchain.ledger.storage.bodies import bare_address, bare_body, read_block
 from fedchain.ledger.storage.database import BlockRow, checked_row
-from fedchain.ledger.storage.retention import Keeping, encode_keeping
+from fedchain.ledger.storage.retention import RetentionPolicy, encode_keeping
 
 TOGETHER = 64
 """Blocks whose messages are rewritten before the disk is waited for."""
@@ -21,8 +21,8 @@ NO_MESSAGES = address_of(())
 
 
 def prune(
-    connection: sqlite3.Connection, blobs: Blobs, rules: Rules, keeping: Keeping, below: int
-) -> Keeping:
+    connection: sqlite3.Connection, blobs: Blobs, rules: Rules, keeping: RetentionPolicy, below: int
+) -> RetentionPolicy:
     """Take the directions of all blocks below a height from the disk.
 
     First the rest of their messages is written, then the ledger says that the directions are
@@ -34,7 +34,7 @@ def prune(
         blobs: of the ledger.
         rules: of the chain.
         keeping: what the ledger keeps so far.
-        below: as ``Keeping.prunable`` gives it.
+        below: as ``RetentionPolicy.prunable`` gives it.
 
     Returns:
         What the ledger keeps now.

@@ -14,7 +14,7 @@ from fedchain.ledger.chain.encoding import Reader, unsigned
 
 
 @dataclass(frozen=True)
-class Keeping:
+class RetentionPolicy:
     """Which states, and which directions, stay on disk."""
 
     weights_every: int = 1
@@ -38,7 +38,7 @@ class Keeping:
             head: height of the head.
             depth: how far below the head a fork may begin.
 
-        >>> Keeping(weights_every=10, messages_last=5).prunable(48, 8)
+        >>> RetentionPolicy(weights_every=10, messages_last=5).prunable(48, 8)
         41
         """
         oldest = head - max(self.messages_last, depth)
@@ -47,11 +47,11 @@ class Keeping:
         return max(self.below, oldest - oldest % self.weights_every + 1)
 
 
-EVERYTHING = Keeping()
+EVERYTHING = RetentionPolicy()
 """Every state and every direction."""
 
 
-def encode_keeping(keeping: Keeping) -> bytes:
+def encode_keeping(keeping: RetentionPolicy) -> bytes:
     """Return the 12 bytes of a choice.
 
     Raises:
@@ -61,14 +61,14 @@ def encode_keeping(keeping: Keeping) -> bytes:
     return b"".join(unsigned(number, 4) for number in numbers)
 
 
-def decode_keeping(data: bytes) -> Keeping:
+def decode_keeping(data: bytes) -> RetentionPolicy:
     """Read a choice back.
 
     Raises:
         LedgerError: the bytes are none.
     """
     reader = Reader(data)
-    found = Keeping(*(reader.unsigned(4) for _ in range(3)))
+    found = RetentionPolicy(*(reader.unsigned(4) for _ in range(3)))
     reader.end()
     if found.below > 1 and not found.keeps_state(found.below - 1):
         raise LedgerError(f"keeping: directions below {found.below} are gone, and so is the state")

@@ -32,7 +32,12 @@ from fedchain.ledger.storage.bodies import (
 )
 from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.pruning import finish, prune
-from fedchain.ledger.storage.retention import EVERYTHING, Keeping, decode_keeping, encode_keeping
+from fedchain.ledger.storage.retention import (
+    EVERYTHING,
+    RetentionPolicy,
+    decode_keeping,
+    encode_keeping,
+)
 from fedchain.ledger.storage.writer import Waiting, Writer, most_waiting
 
 
@@ -64,7 +69,7 @@ class Store:
         rules: Rules,
         genesis: Block,
         state: State,
-        keeping: Keeping = EVERYTHING,
+        keeping: RetentionPolicy = EVERYTHING,
     ) -> Store:
         """Make a ledger with nothing but its genesis block.
 

@@ -188,19 +188,19 @@ class _Replay:
         first = genesis(rules, state)
         with (
             closing(Store.create(folder, rules, first, state)) as store,
-            closing(sized(limits_of(rules), store.state, store.block, _THREADS)) as library,
+            closing(sized(limits_of(rules), store.state, store.block, _THREADS)) as verdict_cache,
         ):
             chain = Chain(
                 genesis_block=first,
                 genesis_state=state,
                 rules=rules,
                 transition=transition,
-                library=library,
+                verdict_cache=verdict_cache,
                 keep=None,
             )
             total, head = int.from_bytes(incoming.take(8)), incoming.take(HASH)
             for block, arrived_ms in self._blocks(rules, total):
-                library.check_ahead(reversed(block.messages), rules, chain.chain_id)
+                verdict_cache.check_ahead(reversed(block.messages), rules, chain.chain_id)
                 self._append(store, chain, block, arrived_ms)
                 self._progress(self._passed, total)
             self._next = None

@@ -16,7 +16,7 @@ from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.rules import ZERO, Rules, genesis, limits_of
 from fedchain.ledger.chain.validity import Transition
-from fedchain.ledger.chain.verdict_cache import Library, sized
+from fedchain.ledger.chain.verdict_cache import VerdictCache, sized
 from fedchain.ledger.storage import database
 from fedchain.ledger.storage.bodies import read_bare_block, read_block, read_state, read_state_bytes
 from fedchain.ledger.storage.database import BlockRow
@@ -88,14 +88,14 @@ def verify(
 def _verify_store(
     store: Store, transition_of: TransitionOf, progress: Progress | None
 ) -> Verification:
-    library = sized(limits_of(store.rules), store.state, store.block, _THREADS)
-    with closing(library), closing(_read_ahead(store)) as rows:
-        return _verify_rows(store, library, rows, transition_of, progress)
+    verdict_cache = sized(limits_of(store.rules), store.state, store.block, _THREADS)
+    with closing(verdict_cache), closing(_read_ahead(store)) as rows:
+        return _verify_rows(store, verdict_cache, rows, transition_of, progress)
 
 
 def _verify_rows(
     store: Store,
-    library: Library,
+    verdict_cache: VerdictCache,
     rows: Iterator[tuple[BlockRow, Future[Block]]],
     transition_of: TransitionOf,
     progress: Progress | None,
@@ -107,11 +107,11 @@ def _verify_rows(
             if row.sequence != passed:
                 raise LedgerError(f"database: the block before, number {passed}, was removed")
             block = coming.result()
-            chain = chain or _chain_of(store, library, block, transition_of)
+            chain = chain or _chain_of(store, verdict_cache, block, transition_of)
             whole = store.is_whole(row.height)
             # From the last to the first, as they are asked for from the first to the last.
             ahead = reversed(block.messages) if whole else ()
-            library.check_ahead(ahead, store.rules, chain.chain_id)
+            verdict_cache.check_ahead(ahead, store.rules, chain.chain_id)
             _check_rules(chain, row, block, whole)
             _check_columns(store, chain, row, block, previous)
             previous, passed = row.seal, passed + 1
@@ -151,7 +151,9 @@ def _check_bytes(store: Store, row: BlockRow) -> Block:
     return block
 
 
-def _chain_of(store: Store, library: Library, first: Block, transition_of: TransitionOf) -> Chain:
+def _chain_of(
+    store: Store, verdict_cache: VerdictCache, first: Block, transition_of: TransitionOf
+) -> Chain:
     """Check the genesis block and start a chain from it."""
     state = read_state(store.blobs, store.rules, first.header)
     if genesis(store.rules, state).header != first.header or first.messages:
@@ -161,7 +163,7 @@ def _chain_of(store: Store, library: Library, first: Block, transition_of: Trans
         genesis_state=state,
         rules=store.rules,
         transition=transition_of(store.rules),
-        library=library,
+        verdict_cache=verdict_cache,
         keep=None,
     )
 

@@ -68,7 +68,7 @@ def at_once(scene: Scene) -> list[Send]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conduct:
+class Strategy:
     """What a compute node does; every default is what an honest one does."""
 
     works_on: Callable[[Chain], bytes] = head_of
@@ -89,5 +89,5 @@ class Conduct:
     """What it has done so far, counted by what it was."""
 
 
-HONEST = Conduct()
+HONEST = Strategy()
 """The behaviour of whoever follows the protocol."""

@@ -23,9 +23,9 @@ from fedchain.ledger.chain.rules import Rules, limits_of, rules_hash
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights
 from fedchain.ledger.chain.validity import Transition
 from fedchain.ledger.chain.work import WorkKind, is_paid, search, target_from_compact
-from fedchain.nodes.compute.behaviour import Conduct, Draft, Messages, Scene
+from fedchain.nodes.compute.behaviour import Draft, Messages, Scene, Strategy
 from fedchain.nodes.compute.hashing import TRIES
-from fedchain.nodes.compute.incident_log import Findings, Objection
+from fedchain.nodes.compute.incident_log import IncidentLog, Objection
 from fedchain.nodes.compute.sampled_work import SampledWork
 from fedchain.nodes.compute.strategies import HONESTLY, Schedule
 from fedchain.timing import Stopwatch
@@ -120,7 +120,7 @@ class ComputeNode:
         self._node = node
         self.address = address
         self.chain = chain
-        self.findings = Findings()
+        self.findings = IncidentLog()
         """What it did not accept, and why."""
         self.schedule = schedule
         """How it behaves in which round."""
@@ -142,7 +142,7 @@ class ComputeNode:
         return self._node
 
     @property
-    def conduct(self) -> Conduct:
+    def conduct(self) -> Strategy:
         """How it behaves at the height of the block that comes next."""
         return self.schedule.at(self.chain.height + 1)
 
@@ -289,7 +289,7 @@ class ComputeNode:
         due_s = self._sampled.begin(self.chain.link(self._target).bits, now_s)
         return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]
 
-    def _template(self, conduct: Conduct, messages: Messages, now_s: float) -> Block:
+    def _template(self, conduct: Strategy, messages: Messages, now_s: float) -> Block:
         parent = self._target
         recalled = self._recalled(parent)
         if recalled is not None:

@@ -68,7 +68,7 @@ class Objection:
     """Who objects."""
 
 
-class Findings:
+class IncidentLog:
     """The notebook of one compute node; of bounded size whatever is sent to it."""
 
     def __init__(self) -> None:

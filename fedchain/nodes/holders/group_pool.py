@@ -14,9 +14,14 @@ from fedchain.arrays import Singles, Vector
 from fedchain.learning.task import Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine
-from fedchain.nodes.holders.dropouts import Attendance, behind, opening_of
-from fedchain.nodes.holders.holder_pool import Asked, Gradients, PublicSubspace, Spoken
-from fedchain.nodes.holders.release import Occasion, Speaker, messages_of, scale_names
+from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
+from fedchain.nodes.holders.holder_pool import (
+    Gradients,
+    PublicSubspace,
+    ReleaseBatch,
+    ReleaseRequest,
+)
+from fedchain.nodes.holders.release import ReleaseContext, Speaker, messages_of, scale_names
 from fedchain.privacy.mechanisms import GroupNoise, Mechanism
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Groups, Scenario
@@ -36,16 +41,16 @@ Steps = npt.NDArray[np.int64]
 class Attempt:
     """The members of one group in the attempt that opens their sum."""
 
-    asked: Asked
+    asked: ReleaseRequest
     """The group, as it is asked."""
-    attendance: Attendance
+    attendance: DropoutOutcome
     """Who is there, and how long."""
     holders: tuple[int, ...]
     """The members that send numbers, as data holders."""
 
 
-class GroupSpeakers:
-    """The groups of a scenario, as one worker has them; ``Speakers`` is for holders alone."""
+class GroupPool:
+    """The groups of a scenario, as one worker has them; ``HolderPool`` is for holders alone."""
 
     def __init__(
         self,
@@ -74,13 +79,13 @@ class GroupSpeakers:
         self._byzantine = Byzantine(scenario)
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
-    def twin(self) -> GroupSpeakers:
+    def twin(self) -> GroupPool:
         """Return another one for another thread."""
         subspace = self._subspace and self._subspace.twin()
         shared = self._scenario, self._groups, self._task, self._mechanism, self._noise
-        return GroupSpeakers(self._gradients.twin(), *shared, subspace)
+        return GroupPool(self._gradients.twin(), *shared, subspace)
 
-    def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
+    def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return the signed messages of these groups.
 
         Args:
@@ -99,13 +104,13 @@ class GroupSpeakers:
             own = rows[first : first + count]
             messages.append(self._speak(weights, own, attempt, watch) if attempt else None)
             first += count
-        return Spoken(tuple(messages), watch.lap())
+        return ReleaseBatch(tuple(messages), watch.lap())
 
-    def _attempt(self, asked: Asked) -> Attempt | None:
-        attendance = opening_of(self._groups, asked.occasion)
+    def _attempt(self, asked: ReleaseRequest) -> Attempt | None:
+        attendance = first_reconstruction(self._groups, asked.context)
         if attendance is None:
             return None
-        return Attempt(asked, attendance, behind(self._scenario.nodes, asked.occasion))
+        return Attempt(asked, attendance, contributors(self._scenario.nodes, asked.context))
 
     def _speak(
         self, weights: Vector, gradients: Singles, attempt: Attempt, watch: Stopwatch
@@ -119,36 +124,36 @@ class GroupSpeakers:
         mean = (whole * (self._noise.step / units))[None]
         if self._subspace is not None:
             with watch("gradients"):
-                mean = self._subspace.projected(mean, weights, attempt.asked.occasion.parent)
+                mean = self._subspace.projected(mean, weights, attempt.asked.context.parent)
         with watch("signing"):
             noise, clip = self._mechanism.noise_multiplier, self._mechanism.terms.clip
             declaration = Declaration(self._mechanism.name, noise, clip, sum(counts))
-            speaker = Speaker(attempt.asked.occasion, attempt.asked.identity, declaration)
+            speaker = Speaker(attempt.asked.context, attempt.asked.identity, declaration)
             return messages_of(mean, [speaker], self._scenario.ledger.storage)[0]
 
     def _noise_keys(self, attempt: Attempt) -> list[bytes]:
         """Name each member's share of the noise: by holder, round, parent, attempt and scale."""
-        occasion, scale = attempt.asked.occasion, scale_names(self._mechanism)
-        at = occasion.round, occasion.parent, attempt.attendance.number, self._noise.shares
-        return [digest(occasion.seed, "share", holder, *at, *scale) for holder in attempt.holders]
+        context, scale = attempt.asked.context, scale_names(self._mechanism)
+        at = context.round, context.parent, attempt.attendance.number, self._noise.shares
+        return [digest(context.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
     def _misbehave(self, steps: Steps, attempt: Attempt, counts: Sequence[int]) -> None:
         """Put what Byzantine members add in the place of their gradients with their noise."""
-        occasion, step = attempt.asked.occasion, self._noise.step
+        context, step = attempt.asked.context, self._noise.step
         for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
-            _, attack = self._byzantine.attack_of(holder, occasion.round)
+            _, attack = self._byzantine.attack_of(holder, context.round)
             if attack is not None:
                 scale = step / self._mechanism.terms.units(count)
-                generator = stream(occasion.seed, "attack", holder, occasion.round)
+                generator = stream(context.seed, "attack", holder, context.round)
                 said = np.nan_to_num(attack(row * scale, generator) / scale)
                 row[:] = np.rint(np.clip(said, -MOST, MOST)).astype(np.int64)
 
     def _sum(self, steps: Steps, attempt: Attempt) -> Steps:
         """Add the members' numbers, none of which leaves its member unmasked; modulo 2^64."""
-        occasion, number = attempt.asked.occasion, attempt.attendance.number
-        session = _session(occasion, self._groups, number)
-        seed, at = occasion.seed, (occasion.round, occasion.parent, number)
-        holders = self._groups.members_of(occasion.holder)
+        context, number = attempt.asked.context, attempt.attendance.number
+        session = _session(context, self._groups, number)
+        seed, at = context.seed, (context.round, context.parent, number)
+        holders = self._groups.members_of(context.holder)
         members = [
             Member(session, place, _channel(seed, holder), digest(seed, "masks", holder, *at))
             for place, holder in zip(session.numbers, holders, strict=True)
@@ -159,12 +164,12 @@ class GroupSpeakers:
         return summed(members, session, numbers, attempt.attendance.lost).words.view(np.int64)
 
 
-def _session(occasion: Occasion, groups: Groups, number: int) -> Session:
+def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
     """Return the session of an attempt; everybody can compute its name."""
-    numbers = b"%d:%d:%d" % (occasion.round, occasion.holder, number)
-    names = occasion.chain_id, occasion.parent, numbers
-    holders = groups.members_of(occasion.holder)
-    channels = tuple(_channel(occasion.seed, holder).public for holder in holders)
+    numbers = b"%d:%d:%d" % (context.round, context.holder, number)
+    names = context.chain_id, context.parent, numbers
+    holders = groups.members_of(context.holder)
+    channels = tuple(_channel(context.seed, holder).public for holder in holders)
     return Session(hashlib.sha256(b"".join(names)).digest(), channels, groups.threshold)
 
 

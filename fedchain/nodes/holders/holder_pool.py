@@ -15,7 +15,7 @@ from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine
 from fedchain.nodes.holders.identity import Identity
 from fedchain.nodes.holders.release import (
-    Occasion,
+    ReleaseContext,
     Speaker,
     drawn_records,
     messages_of,
@@ -64,10 +64,10 @@ class PublicSubspace(Protocol):
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReleaseRequest:
     """A holder, or a group of them, that is to speak."""
 
-    occasion: Occasion
+    context: ReleaseContext
     """When, and about which weights."""
     identity: Identity
     """Its key for this round."""
@@ -76,7 +76,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class ReleaseBatch:
     """What several holders have to say."""
 
     messages: tuple[Message | None, ...]
@@ -87,17 +87,17 @@ class Spoken:
     """The clip that each release leads to, where clips follow a quantile."""
 
 
-class Voices(Protocol):
+class ReleaseBackend(Protocol):
     """Whoever is asked, as one worker has them: holders, or groups of them."""
 
-    def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
+    def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return what they say at the weights (d,)."""
 
-    def twin(self) -> Voices:
+    def twin(self) -> ReleaseBackend:
         """Return another one for another thread."""
 
 
-class Speakers:
+class HolderPool:
     """The holders of a scenario, as one worker has them."""
 
     def __init__(
@@ -124,11 +124,11 @@ class Speakers:
         # A task of a million holders makes their records when they are asked for.
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
-    def twin(self) -> Speakers:
+    def twin(self) -> HolderPool:
         """Return another one for another thread."""
         subspace = self._subspace and self._subspace.twin()
         gradients, task, mechanism = self._gradients.twin(), self._task, self._mechanism
-        return Speakers(
+        return HolderPool(
             gradients=gradients,
             scenario=self._scenario,
             task=task,
@@ -136,7 +136,7 @@ class Speakers:
             subspace=subspace,
         )
 
-    def __call__(self, weights: Vector, asked: Sequence[Asked]) -> Spoken:
+    def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return the signed messages of these holders.
 
         Args:
@@ -149,71 +149,71 @@ class Speakers:
         if follower is not None:
             said = [self._follow(weights, each, follower, watch) for each in asked]
             own, clips = tuple(each for each, _ in said), tuple(clip for _, clip in said)
-            return Spoken(own, watch.lap(), clips)
+            return ReleaseBatch(own, watch.lap(), clips)
         with watch("gradients"):
-            holders = [each.occasion.holder for each in asked]
+            holders = [each.context.holder for each in asked]
             rows = self._gradients(weights, holders, self._sampled(asked))
         messages: list[Message | None] = []
         step = max(1, BLOCK // rows.shape[1])
         for start in range(0, len(asked), step):
             part = slice(start, start + step)
             messages += self._speak(weights, rows[part], asked[part], self._mechanism, watch)
-        return Spoken(tuple(messages), watch.lap())
+        return ReleaseBatch(tuple(messages), watch.lap())
 
-    def _sampled(self, asked: Sequence[Asked]) -> Sampled | None:
+    def _sampled(self, asked: Sequence[ReleaseRequest]) -> Sampled | None:
         """Draw the records that take part, where not all do."""
         rate = self._mechanism.terms.sampling_rate
         if rate == 1:
             return None
-        at = [each.occasion for each in asked]
+        at = [each.context for each in asked]
         masks = tuple(drawn_records(o, self._count(o.holder), self._mechanism) for o in at)
         return Sampled(masks, rate)
 
     def _follow(
-        self, weights: Vector, asked: Asked, follower: ClipFollower, watch: Stopwatch
+        self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Message | None, float]:
         """Let one holder speak with its own clip; return the clip that this leads to."""
-        occasion = asked.occasion
-        records = self._count(occasion.holder)
+        context = asked.context
+        records = self._count(context.holder)
         clip = self._mechanism.terms.clip if asked.clip is None else asked.clip
         mechanism = follower.with_clip(clip)
         with watch("gradients"):
-            mask = drawn_records(occasion, records, mechanism)
-            row, within = self._gradients.bounded(weights, occasion.holder, clip, mask)
+            mask = drawn_records(context, records, mechanism)
+            row, within = self._gradients.bounded(weights, context.holder, clip, mask)
             row /= np.float32(mechanism.terms.sampling_rate * records)
         (message,) = self._speak(weights, row, [asked], mechanism, watch)
-        key = secret_key("clip", occasion, mechanism)
+        key = secret_key("clip", context, mechanism)
         return message, follower.next_clip(key, clip, within, int(mask.sum()), records)
 
     def _speak(
         self,
         weights: Vector,
         gradients: Singles,
-        asked: Sequence[Asked],
+        asked: Sequence[ReleaseRequest],
         mechanism: Mechanism,
         watch: Stopwatch,
     ) -> list[Message | None]:
-        records = [self._count(each.occasion.holder) for each in asked]
-        occasions = [each.occasion for each in asked]
+        records = [self._count(each.context.holder) for each in asked]
+        contexts = [each.context for each in asked]
         with watch("noise"):
-            releases: Singles | Matrix = private_releases(gradients, mechanism, records, occasions)
+            releases: Singles | Matrix = private_releases(gradients, mechanism, records, contexts)
         if self._subspace is not None:
             with watch("gradients"):
-                releases = self._subspace.projected(releases, weights, occasions[0].parent)
+                releases = self._subspace.projected(releases, weights, contexts[0].parent)
         with watch("signing"):
-            self._misbehave(releases, occasions)
+            self._misbehave(releases, contexts)
             speakers = [
-                Speaker(each.occasion, each.identity, _declaration(mechanism, count))
+                Speaker(each.context, each.identity, _declaration(mechanism, count))
                 for each, count in zip(asked, records, strict=True)
             ]
             return messages_of(releases, speakers, self._scenario.ledger.storage)
 
-    def _misbehave(self, releases: Singles | Matrix, occasions: Sequence[Occasion]) -> None:
+    def _misbehave(self, releases: Singles | Matrix, contexts: Sequence[ReleaseContext]) -> None:
         """Put what Byzantine holders send in the place of their releases."""
-        for release, occasion in zip(releases, occasions, strict=True):
-            _, attack = self._byzantine.attack_of(occasion.holder, occasion.round)
+        for release, context in zip(releases, contexts, strict=True):
+            _, attack = self._byzantine.attack_of(context.holder, context.round)
             if attack is not None:
-                generator = stream(occasion.seed, "attack", occasion.holder, occasion.round)
+                generator = stream(context.seed, "attack", context.holder, context.round)
                 release[:] = attack(release, generator)
 
 

@@ -16,7 +16,7 @@ from fedchain.randomness import KeyStream, digest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasion:
+class ReleaseContext:
     """Who speaks, when, and about which weights."""
 
     seed: int
@@ -35,7 +35,7 @@ class Occasion:
 class Speaker:
     """A holder that has something to say."""
 
-    occasion: Occasion
+    context: ReleaseContext
     """Chain, parent and round."""
     identity: Identity
     """Its key for this round."""
@@ -43,7 +43,7 @@ class Speaker:
     """Mechanism, noise, clip and number of records; public."""
 
 
-def secret_key(purpose: str, occasion: Occasion, mechanism: Mechanism) -> bytes:
+def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> bytes:
     """Return the key of what a holder draws in secret for one release.
 
     It is named by holder, round, parent, and by the mechanism with its scale: after a fork the
@@ -55,11 +55,11 @@ def secret_key(purpose: str, occasion: Occasion, mechanism: Mechanism) -> bytes:
 
     Args:
         purpose: what is drawn.
-        occasion: the release.
+        context: the release.
         mechanism: what it is drawn for.
     """
-    at = occasion.holder, occasion.round, occasion.parent
-    return digest(occasion.seed, purpose, *at, mechanism.name, *scale_names(mechanism))
+    at = context.holder, context.round, context.parent
+    return digest(context.seed, purpose, *at, mechanism.name, *scale_names(mechanism))
 
 
 def scale_names(mechanism: Mechanism) -> list[str]:
@@ -72,13 +72,13 @@ def scale_names(mechanism: Mechanism) -> list[str]:
     return [*(float(n).hex() for n in numbers), *(word for word, is_so in words.items() if is_so)]
 
 
-def drawn_records(occasion: Occasion, records: int, mechanism: Mechanism) -> Flags:
+def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -> Flags:
     """Draw the records that take part in a release: each by itself, with the same chance.
 
     The draw must stay as secret as the noise.
 
     Args:
-        occasion: names the draw.
+        context: names the draw.
         records: the public n_k.
         mechanism: with the chance of each record.
 
@@ -87,13 +87,13 @@ def drawn_records(occasion: Occasion, records: int, mechanism: Mechanism) -> Fla
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> rare = gaussian(1, 5, noise_multiplier=1.0, clip=0.1, sampling_rate=0.25)
-    >>> here = Occasion(seed=0, chain_id=b"", parent=b"", round=1, holder=2)
+    >>> here = ReleaseContext(seed=0, chain_id=b"", parent=b"", round=1, holder=2)
     >>> bool(2300 < drawn_records(here, 10_000, rare).sum() < 2700)
     True
     """
     if mechanism.terms.sampling_rate == 1:
         return np.ones(records, dtype=np.bool_)
-    stream = KeyStream(secret_key("records", occasion, mechanism))
+    stream = KeyStream(secret_key("records", context, mechanism))
     return stream.words(records) < np.uint64(mechanism.terms.sampling_rate * 2.0**64)
 
 
@@ -101,7 +101,7 @@ def private_releases(
     gradients: Singles,
     mechanism: Mechanism,
     records: Sequence[int],
-    occasions: Sequence[Occasion],
+    contexts: Sequence[ReleaseContext],
 ) -> Singles:
     """Let the mechanism add its noise: ĝ_k = g_k + z_k, one row a holder.
 
@@ -109,7 +109,7 @@ def private_releases(
         gradients: clipped mean gradients g_k (6), shape (n, d).
         mechanism: draws the noise.
         records: the public n_k of each holder.
-        occasions: name the noise.
+        contexts: name the noise.
 
     Returns:
         The releases, shape (n, d); without noise these are the gradients themselves.
@@ -119,7 +119,7 @@ def private_releases(
     """
     if mechanism.noise_multiplier == 0.0:
         return gradients
-    keys = [secret_key("noise", occasion, mechanism) for occasion in occasions]
+    keys = [secret_key("noise", context, mechanism) for context in contexts]
     sensitivities = [mechanism.terms.sensitivity(count) for count in records]
     return mechanism.release(gradients, keys, sensitivities)
 
@@ -155,12 +155,12 @@ def messages_of(
 
 
 def _signed(speaker: Speaker, norm: float, exponent: int, direction: Integers) -> Message:
-    occasion, identity = speaker.occasion, speaker.identity
+    context, identity = speaker.context, speaker.identity
     message = Message(
         version=VERSION,
-        chain_id=occasion.chain_id,
-        parent=occasion.parent,
-        round=occasion.round,
+        chain_id=context.chain_id,
+        parent=context.parent,
+        round=context.round,
         public_key=identity.public_key,
         proof=identity.proof,
         exponent=exponent,

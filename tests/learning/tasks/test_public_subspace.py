@@ -22,11 +22,11 @@ from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.public_subspace import PublicDirections, leading
 from fedchain.learning.weights import flat_weights
 from fedchain.ledger.chain.rules import chain_id_of
-from fedchain.nodes.holders.holder_pool import Asked
-from fedchain.nodes.holders.release import Occasion
-from fedchain.runs.manifest import begun
+from fedchain.nodes.holders.holder_pool import ReleaseRequest
+from fedchain.nodes.holders.release import ReleaseContext
+from fedchain.runs.manifest import initial_manifest
 from fedchain.scenario.writing import resolved_yaml
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 
 HERE = b"p" * 32
 TASK = {
@@ -54,25 +54,25 @@ def made(seed: int = 0, **settings):
 
 def released(asked_of, subspace: bool) -> np.ndarray:
     """Return what everybody says at the initial weights, (n, d), projected or not."""
-    world = world_of(asked_of)
-    task = world.task if subspace else replace(world.task, subspace=None)
-    voices = Source(world.scenario, world.mechanism, task).speakers("cpu")
-    chain, identities = chain_id_of(world.genesis), world.identities
+    setup = build_setup(asked_of)
+    task = setup.task if subspace else replace(setup.task, subspace=None)
+    voices = Source(setup.scenario, setup.mechanism, task).speakers("cpu")
+    chain, identities = chain_id_of(setup.genesis), setup.identities
     asked = [
-        Asked(
-            Occasion(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),
+        ReleaseRequest(
+            ReleaseContext(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),
             identities.of(k, 1),
         )
         for k in range(asked_of.nodes.speakers)
     ]
-    return np.array([read(message) for message in voices(world.state.weights, asked).messages])
+    return np.array([read(message) for message in voices(setup.state.weights, asked).messages])
 
 
 def basis(asked_of) -> np.ndarray:
     """Return the projection (d, d) at the initial weights."""
-    world = world_of(asked_of)
-    whole = np.eye(len(world.state.weights))
-    return PublicDirections(world.task).projected(whole, world.state.weights, HERE)
+    setup = build_setup(asked_of)
+    whole = np.eye(len(setup.state.weights))
+    return PublicDirections(setup.task).projected(whole, setup.state.weights, HERE)
 
 
 @pytest.mark.parametrize("overrides", [{}, GROUPED], ids=["holders", "groups"])
@@ -181,7 +181,7 @@ def test_public_records_are_nobodys_and_a_warm_start_is_that_of_warm_start():
     np.testing.assert_array_equal(flat_weights(also.model()), flat_weights(warm.model()))
     assert not flat_weights(cold.model()).any(), "a softmax begins with zeros"
     assert cold.baselines == also.baselines == warm.baselines
-    assert "public_only" in begun(world_of(scenario()))["baselines"]
+    assert "public_only" in initial_manifest(build_setup(scenario()))["baselines"]
 
 
 def test_a_run_has_the_same_head_with_any_workers(tmp_path):

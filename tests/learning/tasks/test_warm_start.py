@@ -18,9 +18,9 @@ from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.warm_start import declared_public, trained
 from fedchain.learning.weights import flat_weights
 from fedchain.registry import Part
-from fedchain.runs.manifest import as_json, begun, privacy_statement
+from fedchain.runs.manifest import as_json, initial_manifest, privacy_statement
 from fedchain.scenario import digest
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 
 STEP = {"kind": "gradient_descent", "learning_rate": 0.5}
 DIGITS = Part("digits", {})
@@ -83,18 +83,18 @@ def test_no_private_record_moves_the_first_weights():
 def test_genesis_commits_to_the_trained_weights_the_same_bits_every_time():
     warm = {"kind": "warm_start", "of": {"kind": "breast_cancer"}, "records": 30}
     threads = torch.get_num_threads()
-    first = world_of(small(task=warm))
+    first = build_setup(small(task=warm))
     try:
         torch.set_num_threads(3)
-        again = world_of(small(task=warm))
+        again = build_setup(small(task=warm))
     finally:
         torch.set_num_threads(threads)
     np.testing.assert_array_equal(first.state.weights, again.state.weights)
     np.testing.assert_array_equal(first.state.weights, flat_weights(first.task.model()))
     assert first.genesis == again.genesis
-    assert first.genesis != world_of(small()).genesis
-    assert first.genesis != world_of(small(task={**warm, "steps": 99})).genesis
-    assert first.genesis != world_of(small(task=warm, seed=1)).genesis
+    assert first.genesis != build_setup(small()).genesis
+    assert first.genesis != build_setup(small(task={**warm, "steps": 99})).genesis
+    assert first.genesis != build_setup(small(task=warm, seed=1)).genesis
 
 
 def test_the_baseline_is_the_model_after_public_data_alone():
@@ -108,17 +108,17 @@ def test_the_baseline_is_the_model_after_public_data_alone():
 def test_what_is_public_is_said_in_every_statement():
     warm = {"kind": "warm_start", "of": {"kind": "breast_cancer"}, "records": 30}
     scenario = small(task=warm, tuning="steps chosen on seeds 0 to 2")
-    world = world_of(scenario)
+    setup = build_setup(scenario)
     words = "30 rows are declared public and belong to no holder"
-    statement = json.loads(as_json(privacy_statement(world, dict.fromkeys(range(10), 6))))
+    statement = json.loads(as_json(privacy_statement(setup, dict.fromkeys(range(10), 6))))
     assert any(text.startswith(words) for text in statement["warnings"])
     assert statement["public_records"] == 30
     assert statement["tuning"] == "steps chosen on seeds 0 to 2"
-    assert begun(world)["baselines"]["public_only"].keys() >= {"accuracy", "loss"}
+    assert initial_manifest(setup)["baselines"]["public_only"].keys() >= {"accuracy", "loss"}
     told = forecast(scenario)
     assert any(name == "warning" and text.startswith(words) for name, text in told.rows())
     assert dict(told.rows())["private tuning"] == told.plain()["tuning"] == statement["tuning"]
-    silent = json.loads(as_json(privacy_statement(world_of(small()), {})))
+    silent = json.loads(as_json(privacy_statement(build_setup(small()), {})))
     assert (silent["public_records"], silent["tuning"]) == (0, "none was declared")
     assert not any("public" in text for text in silent["warnings"])
 
@@ -126,7 +126,7 @@ def test_what_is_public_is_said_in_every_statement():
 def test_words_about_tuning_change_nothing_that_is_computed():
     one, other = small(), small(tuning="rate chosen on seed 0")
     assert digest(one) == digest(other)
-    assert world_of(one).genesis == world_of(other).genesis
+    assert build_setup(one).genesis == build_setup(other).genesis
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from fedchain.ledger.chain.block import Block, block_hash, messages_root
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.orphans import MOST_ORPHANS
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, retarget, target_from_compact, work_of
 
 WORLD = make_world()
@@ -169,7 +169,7 @@ def test_any_order_of_arrival_gives_one_head_and_one_set(shuffled: random.Random
     assert (len(chain), chain.orphans) == (len(BLOCKS) + 1, 0)
 
 
-LIBRARY = Library()
+LIBRARY = VerdictCache()
 
 
 def test_orphans_wait_and_connect_in_one_step():
@@ -252,9 +252,9 @@ def test_a_block_that_one_node_checked_is_not_recomputed_by_another():
         steps.append(len(messages))
         return step(state, messages)
 
-    library, source = Library(), WORLD.chain()
+    verdict_cache, source = VerdictCache(), WORLD.chain()
     blocks = WORLD.grow(source, 4)
-    chains = [WORLD.chain(library, counted) for _ in range(5)]
+    chains = [WORLD.chain(verdict_cache, counted) for _ in range(5)]
     for block in blocks:
         for chain in chains:
             assert chain.add(block, LATE).kind == "extended"
@@ -263,7 +263,7 @@ def test_a_block_that_one_node_checked_is_not_recomputed_by_another():
 
 
 def test_an_invalid_block_is_refused_by_all_after_one_check():
-    library, calls = Library(), []
+    verdict_cache, calls = VerdictCache(), []
 
     def counted(state, messages):
         calls.append(1)
@@ -273,24 +273,24 @@ def test_an_invalid_block_is_refused_by_all_after_one_check():
     bad = Block(mined(replace(good.header, memory_hash=bytes(32))), good.messages)
     for _ in range(3):
         with pytest.raises(InvalidBlock, match="memory_hash"):
-            WORLD.chain(library, counted).add(bad, LATE)
+            WORLD.chain(verdict_cache, counted).add(bad, LATE)
     assert len(calls) == 1
 
 
 def test_states_in_memory_are_bounded_and_old_ones_are_recomputed_bit_for_bit():
-    library = Library(keep_states=2)
-    chain = WORLD.chain(library)
+    verdict_cache = VerdictCache(keep_states=2)
+    chain = WORLD.chain(verdict_cache)
     WORLD.grow(chain, 9)
     for block in (*chain.path(), *chain.path()[::-1]):
         state, header = chain.state(block), chain.link(block).header
         assert hash_weights(state) == header.weights_hash
         assert hash_memory(state) == header.memory_hash
-        assert len(library.states) <= 2
+        assert len(verdict_cache.states) <= 2
 
 
 def test_states_and_blocks_that_fell_off_are_loaded():
-    library, loaded = Library(keep_states=1), []
-    chain = WORLD.chain(library)
+    verdict_cache, loaded = VerdictCache(keep_states=1), []
+    chain = WORLD.chain(verdict_cache)
     blocks = WORLD.grow(chain, 3)
     by_name = dict(zip(names(blocks), blocks, strict=True))
     states = {name: chain.state(name) for name in by_name}
@@ -299,7 +299,7 @@ def test_states_and_blocks_that_fell_off_are_loaded():
         loaded.append(name)
         return states[name]
 
-    other = Library(keep_states=1, load_state=load, load_block=by_name.__getitem__)
+    other = VerdictCache(keep_states=1, load_state=load, load_block=by_name.__getitem__)
     second = WORLD.chain(other)
     for block in blocks:
         second.add(block, LATE)
@@ -353,8 +353,8 @@ def lines_of(work: Callable[[], None]) -> int:
 
 
 def test_chains_of_one_library_share_what_follows_from_a_block():
-    library = Library()
-    one, two = WORLD.chain(library), WORLD.chain(library)
+    verdict_cache = VerdictCache()
+    one, two = WORLD.chain(verdict_cache), WORLD.chain(verdict_cache)
     block = WORLD.block(one)
     one.add(block, LATE)
     assert block_hash(block.header) in one._tree
@@ -367,8 +367,8 @@ def test_chains_of_one_library_share_what_follows_from_a_block():
 
 
 def test_a_block_from_the_future_is_judged_by_the_clock_of_each_node():
-    library = Library()
-    one, two = WORLD.chain(library), WORLD.chain(library)
+    verdict_cache = VerdictCache()
+    one, two = WORLD.chain(verdict_cache), WORLD.chain(verdict_cache)
     block = WORLD.block(one, time_ms=10**9)
     one.add(block, 10**9)
     with pytest.raises(InvalidBlock, match="time_ms"):
@@ -376,8 +376,8 @@ def test_a_block_from_the_future_is_judged_by_the_clock_of_each_node():
 
 
 def test_a_block_that_one_node_saw_too_early_divides_nobody_once_others_build_on_it():
-    library = Library()
-    near, far = WORLD.chain(library), WORLD.chain(library)
+    verdict_cache = VerdictCache()
+    near, far = WORLD.chain(verdict_cache), WORLD.chain(verdict_cache)
     ahead = WORLD.block(near, time_ms=WORLD.rules.max_ahead_ms + 100)
     with pytest.raises(TooEarly, match=r"time_ms: is 5100; must be above 0 and at most 5099"):
         near.add(ahead, 99)
@@ -420,13 +420,13 @@ def test_a_block_that_is_still_too_early_or_wrong_waits_or_is_refused_with_its_r
 
 
 def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
-    library, source = Library(), WORLD.chain()
+    verdict_cache, source = VerdictCache(), WORLD.chain()
     quick = Chain(
         genesis_block=WORLD.genesis,
         genesis_state=WORLD.state,
         rules=WORLD.rules,
         transition=step,
-        library=library,
+        verdict_cache=verdict_cache,
         keep=2,
     )
     slow = Chain(
@@ -434,7 +434,7 @@ def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
         genesis_state=WORLD.state,
         rules=WORLD.rules,
         transition=step,
-        library=library,
+        verdict_cache=verdict_cache,
         keep=2,
     )
     blocks = []
@@ -450,14 +450,14 @@ def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
 
 
 def test_a_secret_branch_that_some_chains_hear_of_late_is_forgotten_by_all():
-    library = Library()
+    verdict_cache = VerdictCache()
     chains = [
         Chain(
             genesis_block=WORLD.genesis,
             genesis_state=WORLD.state,
             rules=WORLD.rules,
             transition=step,
-            library=library,
+            verdict_cache=verdict_cache,
             keep=3,
         )
         for _ in range(2)
@@ -494,7 +494,7 @@ def test_weights_of_float32_travel_as_they_are():
         genesis_state=world.state,
         rules=world.rules,
         transition=rounded,
-        library=Library(),
+        verdict_cache=VerdictCache(),
     )
     after = rounded(world.state, world.messages(world.chain_id, 1))
     assert chain.add(world.block(chain, after=after), LATE).kind == "extended"
@@ -511,7 +511,7 @@ def grown(keep: int | None) -> tuple[Chain, list[Block]]:
         genesis_state=WORLD.state,
         rules=WORLD.rules,
         transition=step,
-        library=Library(),
+        verdict_cache=VerdictCache(),
         keep=keep,
     )
     for block in blocks:
@@ -539,7 +539,7 @@ def test_what_a_retarget_looks_back_at_is_not_forgotten():
         genesis_state=world.state,
         rules=world.rules,
         transition=step,
-        library=Library(),
+        verdict_cache=VerdictCache(),
         keep=2,
     )
     for block in blocks:

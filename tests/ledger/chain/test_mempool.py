@@ -12,7 +12,7 @@ from fedchain.ledger.chain import mempool
 from fedchain.ledger.chain.mempool import MOST_KNOWN, MOST_UNKNOWN
 from fedchain.ledger.chain.message import message_id, sign_message
 from fedchain.ledger.chain.signature import public_key_of
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 WORLD = make_world()
 OPEN = make_world(identity="open", identity_root=bytes(32))
@@ -117,7 +117,7 @@ def test_old_rounds_are_forgotten_and_stay_so():
 def test_a_flood_of_made_up_parents_leaves_room_for_the_real_one():
     source, chain = WORLD.chain(), WORLD.chain()
     (block,) = WORLD.grow(source, 1)
-    pool, library = WORLD.pool(chain), Library()
+    pool, verdict_cache = WORLD.pool(chain), VerdictCache()
     made = WORLD.messages(source.head, 2)
     for message in made:
         pool.add(message)
@@ -126,7 +126,7 @@ def test_a_flood_of_made_up_parents_leaves_room_for_the_real_one():
     assert len(pool) <= 4 * MOST_UNKNOWN
     chain.add(block, 10_000)
     assert pool.messages(source.head) == made
-    assert len(library.states) == 0
+    assert len(verdict_cache.states) == 0
 
 
 def test_a_pool_is_bounded_by_the_number_of_messages_of_a_block():
@@ -184,10 +184,10 @@ def test_known_parents_are_bounded():
 
 
 def test_a_message_is_checked_once_for_all_nodes(monkeypatch):
-    chain, library, calls = WORLD.chain(), Library(), []
+    chain, verdict_cache, calls = WORLD.chain(), VerdictCache(), []
     check_message = "fedchain.ledger.chain.verdict_cache.check_message"
     monkeypatch.setattr(check_message, lambda *arguments: calls.append(arguments))
     message = WORLD.message(0, chain.head, 1)
     for _ in range(4):
-        WORLD.pool(chain, library).add(message)
+        WORLD.pool(chain, verdict_cache).add(message)
     assert len(calls) == 1

@@ -38,7 +38,7 @@ KINDS = [
 ]
 
 
-def world_of(kind: dict) -> World:
+def build_setup(kind: dict) -> World:
     root = {} if kind["identity"] == "registered" else {"identity_root": bytes(32)}
     return make_world(**kind, **root)
 
@@ -49,7 +49,7 @@ def paid(world: World, header: Header) -> Header:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 def test_the_parent_is_checked_whatever_the_rules_say(kind):
-    world = world_of(kind)
+    world = build_setup(kind)
     source = world.chain()
     blocks = [world.block(source)]
     blocks[0] = Block(paid(world, blocks[0].header), blocks[0].messages)

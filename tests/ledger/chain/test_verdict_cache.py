@@ -21,7 +21,7 @@ from fedchain.ledger.chain.message import (
     payload_of,
 )
 from fedchain.ledger.chain.rules import limits_of
-from fedchain.ledger.chain.verdict_cache import Library
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 WORLD = make_world()
 PARENT = WORLD.chain_id
@@ -31,7 +31,7 @@ PARENT = WORLD.chain_id
 def library_of():
     """Makes libraries with threads, which end with the test."""
     with ExitStack() as stack:
-        yield lambda threads: stack.enter_context(closing(Library(threads=threads)))
+        yield lambda threads: stack.enter_context(closing(VerdictCache(threads=threads)))
 
 
 def good_and_bad() -> list[Message]:
@@ -54,30 +54,34 @@ def good_and_bad() -> list[Message]:
     ]
 
 
-def asked(library: Library, message: Message, parent: bytes = PARENT, height: int = 1) -> str:
+def asked(
+    verdict_cache: VerdictCache, message: Message, parent: bytes = PARENT, height: int = 1
+) -> str:
     try:
-        library.check_message(message, WORLD.rules, WORLD.chain_id, parent, height)
+        verdict_cache.check_message(message, WORLD.rules, WORLD.chain_id, parent, height)
     except InvalidMessage as error:
         return str(error)
     return ""
 
 
-def ahead(library: Library, *messages: Message) -> None:
-    library.check_ahead(messages, WORLD.rules, WORLD.chain_id)
+def ahead(verdict_cache: VerdictCache, *messages: Message) -> None:
+    verdict_cache.check_ahead(messages, WORLD.rules, WORLD.chain_id)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_what_is_said_of_a_message_does_not_depend_on_who_checked_it(library_of, threads):
-    expected = [asked(Library(), message) for message in good_and_bad()]
+    expected = [asked(VerdictCache(), message) for message in good_and_bad()]
     assert expected.count("") == 12
     assert len(set(expected)) == 13
     for attempt in range(15):
-        library, made = library_of(threads), good_and_bad()
+        verdict_cache, made = library_of(threads), good_and_bad()
         order = made[attempt:] + made[:attempt]
-        ahead(library, *order[attempt % 3 :])
+        ahead(verdict_cache, *order[attempt % 3 :])
         for _ in range(2):
-            assert [asked(library, message) for message in made] == expected
-        assert not [release for release in library._ahead if release in library._verdicts._held]
+            assert [asked(verdict_cache, message) for message in made] == expected
+        assert not [
+            release for release in verdict_cache._ahead if release in verdict_cache._verdicts._held
+        ]
 
 
 def test_a_message_checked_ahead_is_checked_once_by_another_thread(library_of, monkeypatch):
@@ -88,12 +92,12 @@ def test_a_message_checked_ahead_is_checked_once_by_another_thread(library_of, m
         began.set()
 
     monkeypatch.setattr(libraries, "check_message", noted)
-    library, message = library_of(1), WORLD.message(0, PARENT, 1)
-    ahead(library, message, message)
+    verdict_cache, message = library_of(1), WORLD.message(0, PARENT, 1)
+    ahead(verdict_cache, message, message)
     assert began.wait(60)
     for _ in range(3):
-        assert asked(library, message) == ""
-        ahead(library, message)
+        assert asked(verdict_cache, message) == ""
+        ahead(verdict_cache, message)
     assert len(threads) == 1
     assert threads[0] is not threading.current_thread()
 
@@ -107,11 +111,11 @@ def test_a_verdict_that_is_not_there_yet_is_waited_for(library_of, monkeypatch):
         raise InvalidMessage("norm: is wrong")
 
     monkeypatch.setattr(libraries, "check_message", slow)
-    library, message = library_of(1), WORLD.message(0, PARENT, 1)
-    ahead(library, message)
+    verdict_cache, message = library_of(1), WORLD.message(0, PARENT, 1)
+    ahead(verdict_cache, message)
     assert began.wait(60)
     with ThreadPoolExecutor(1) as other:
-        answer = other.submit(asked, library, message)
+        answer = other.submit(asked, verdict_cache, message)
         assert not answer.done()
         gate.set()
         assert answer.result(10) == "norm: is wrong"
@@ -127,44 +131,44 @@ def test_who_asks_checks_himself_what_no_thread_has_come_to(library_of, monkeypa
         check(*arguments)
 
     monkeypatch.setattr(libraries, "check_message", slow_for_threads)
-    library, made = library_of(1), good_and_bad()
-    ahead(library, *made[:6])
+    verdict_cache, made = library_of(1), good_and_bad()
+    ahead(verdict_cache, *made[:6])
     assert began.wait(60)
-    assert [asked(library, message) for message in made[1:6]] == [""] * 5
+    assert [asked(verdict_cache, message) for message in made[1:6]] == [""] * 5
     gate.set()
-    assert asked(library, made[0]) == ""
+    assert asked(verdict_cache, made[0]) == ""
 
 
 def test_a_verdict_is_for_the_place_that_was_checked(library_of):
-    library, message = library_of(1), WORLD.message(0, PARENT, 1)
-    ahead(library, message)
-    assert "parent: is" in asked(library, message, b"f" * 32)
-    assert "round: is 1; must be 2" in asked(library, message, PARENT, 2)
-    assert asked(library, message) == ""
+    verdict_cache, message = library_of(1), WORLD.message(0, PARENT, 1)
+    ahead(verdict_cache, message)
+    assert "parent: is" in asked(verdict_cache, message, b"f" * 32)
+    assert "round: is 1; must be 2" in asked(verdict_cache, message, PARENT, 2)
+    assert asked(verdict_cache, message) == ""
 
 
 def test_a_forged_copy_of_a_message_checked_ahead_is_refused(library_of):
-    library, message = library_of(1), WORLD.message(0, PARENT, 1)
-    ahead(library, message)
-    assert "signature" in asked(library, replace(message, signature=bytes(64)))
-    assert asked(library, message) == ""
+    verdict_cache, message = library_of(1), WORLD.message(0, PARENT, 1)
+    ahead(verdict_cache, message)
+    assert "signature" in asked(verdict_cache, replace(message, signature=bytes(64)))
+    assert asked(verdict_cache, message) == ""
 
 
 def test_messages_that_nobody_asks_for_are_forgotten(library_of, monkeypatch):
     monkeypatch.setattr(libraries, "KEPT_AHEAD", 5)
-    library, made = library_of(1), good_and_bad()[:12]
-    ahead(library, *made)
-    assert len(library._ahead) == 5
-    assert [asked(library, message) for message in made] == [""] * 12
-    assert len(library._ahead) == 0
+    verdict_cache, made = library_of(1), good_and_bad()[:12]
+    ahead(verdict_cache, *made)
+    assert len(verdict_cache._ahead) == 5
+    assert [asked(verdict_cache, message) for message in made] == [""] * 12
+    assert len(verdict_cache._ahead) == 0
 
 
 def test_an_error_in_the_check_itself_reaches_who_asks(library_of, monkeypatch):
     monkeypatch.setattr(libraries, "check_message", lambda *_: 1 // 0)
-    library, message = library_of(1), WORLD.message(0, PARENT, 1)
-    ahead(library, message)
+    verdict_cache, message = library_of(1), WORLD.message(0, PARENT, 1)
+    ahead(verdict_cache, message)
     with pytest.raises(ZeroDivisionError):
-        asked(library, message)
+        asked(verdict_cache, message)
 
 
 def test_hashes_computed_in_many_threads_are_those_of_one():
@@ -181,8 +185,10 @@ def test_hashes_computed_in_many_threads_are_those_of_one():
 
 
 def test_a_closed_library_checks_nothing_ahead_and_says_the_same(library_of):
-    library, made = library_of(2), good_and_bad()
-    ahead(library, *made)
-    library.close()
-    ahead(library, *made)
-    assert [asked(library, message) for message in made] == [asked(Library(), m) for m in made]
+    verdict_cache, made = library_of(2), good_and_bad()
+    ahead(verdict_cache, *made)
+    verdict_cache.close()
+    ahead(verdict_cache, *made)
+    assert [asked(verdict_cache, message) for message in made] == [
+        asked(VerdictCache(), m) for m in made
+    ]

@@ -17,13 +17,13 @@ from ledger_world import make_world, step
 from fedchain.errors import RunError
 from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.retention import Keeping
+from fedchain.ledger.storage.retention import RetentionPolicy
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import Verification, verify
 
 pytestmark = pytest.mark.skipif(not here(), reason="asks /proc for the names of open files")
 WORLD = make_world()
-KEEPING = Keeping(weights_every=2, messages_last=1)
+KEEPING = RetentionPolicy(weights_every=2, messages_last=1)
 """Of which directions go twice: while blocks come, and at the end."""
 
 

@@ -14,7 +14,12 @@ from fedchain.ledger.chain.state import hash_weights
 from fedchain.ledger.storage import database, pruning
 from fedchain.ledger.storage.blobs import Blobs
 from fedchain.ledger.storage.bodies import bare_address
-from fedchain.ledger.storage.retention import EVERYTHING, Keeping, decode_keeping, encode_keeping
+from fedchain.ledger.storage.retention import (
+    EVERYTHING,
+    RetentionPolicy,
+    decode_keeping,
+    encode_keeping,
+)
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import proof
 from fedchain.ledger.tools.chain_file import exported
@@ -24,7 +29,7 @@ WORLD = make_world()
 BLOCKS = 14
 
 
-def made(folder, keeping: Keeping, stale: bool = False):
+def made(folder, keeping: RetentionPolicy, stale: bool = False):
     """Grow a chain in a ledger that keeps so much, and prune it as a run does at its end."""
     with Store.create(folder, WORLD.rules, WORLD.genesis, WORLD.state, keeping) as store:
         chain = WORLD.chain()
@@ -58,32 +63,32 @@ def found_by_verify(folder):
 def test_what_is_pruned_leaves_a_state_to_start_from_and_enough_whole_blocks(
     every, last, depth, heads
 ):
-    keeping = Keeping(every, last)
+    keeping = RetentionPolicy(every, last)
     for head in sorted(heads):
         below = keeping.prunable(head, depth)
         assert below >= keeping.below
         if below > keeping.below:
             assert keeping.keeps_state(below - 1)
             assert head - below + 1 >= max(last, depth)
-        keeping = Keeping(every, last, below)
+        keeping = RetentionPolicy(every, last, below)
         assert decode_keeping(encode_keeping(keeping)) == keeping
 
 
 def test_a_choice_that_leaves_no_state_to_start_from_is_refused():
     with pytest.raises(LedgerError, match="so is the state"):
-        decode_keeping(encode_keeping(Keeping(10, 5, 8)))
+        decode_keeping(encode_keeping(RetentionPolicy(10, 5, 8)))
     with pytest.raises(EncodingError):
         decode_keeping(encode_keeping(EVERYTHING) + b"\0")
 
 
 @pytest.mark.parametrize("every", [0, 1, 3, 100])
 def test_states_that_were_not_kept_are_computed_again(tmp_path, every):
-    chain = made(tmp_path / "ledger", Keeping(every), stale=True)
+    chain = made(tmp_path / "ledger", RetentionPolicy(every), stale=True)
     found = found_by_verify(tmp_path / "ledger")
     assert (found.ok, found.blocks, found.height, found.unchecked) == (True, BLOCKS + 1, BLOCKS, ())
     with Store.open(tmp_path / "ledger", writable=False) as store:
         for height, name in enumerate(chain.path()):
-            if Keeping(every).keeps_state(height) or name == chain.head:
+            if RetentionPolicy(every).keeps_state(height) or name == chain.head:
                 assert hash_weights(store.state(name)) == chain.link(name).header.weights_hash
             else:
                 with pytest.raises(KeyError, match="was not kept"):
@@ -91,7 +96,7 @@ def test_states_that_were_not_kept_are_computed_again(tmp_path, every):
 
 
 def test_a_kept_state_that_is_missing_is_damage(tmp_path):
-    chain = made(tmp_path / "ledger", Keeping(3))
+    chain = made(tmp_path / "ledger", RetentionPolicy(3))
     with Store.open(tmp_path / "ledger", writable=False) as store:
         store.blobs.path(chain.link(chain.path()[6]).header.weights_hash).unlink()
     found = found_by_verify(tmp_path / "ledger")
@@ -100,7 +105,7 @@ def test_a_kept_state_that_is_missing_is_damage(tmp_path):
 
 @pytest.mark.parametrize("stale", [False, True])
 def test_of_pruned_blocks_everything_but_the_step_is_checked_and_verify_says_so(tmp_path, stale):
-    chain = made(tmp_path / "ledger", Keeping(1, 5), stale)
+    chain = made(tmp_path / "ledger", RetentionPolicy(1, 5), stale)
     found = found_by_verify(tmp_path / "ledger")
     assert found.ok
     assert (found.blocks, found.block) == (BLOCKS + stale, chain.head.hex())
@@ -125,7 +130,7 @@ def test_of_pruned_blocks_everything_but_the_step_is_checked_and_verify_says_so(
 
 @pytest.mark.parametrize("place", [0, 4, 40, 200, -70, -1])
 def test_a_byte_of_what_is_left_of_a_pruned_block_is_noticed(tmp_path, place):
-    made(tmp_path / "ledger", Keeping(1, 5))
+    made(tmp_path / "ledger", RetentionPolicy(1, 5))
     row = row_of(tmp_path / "ledger", 4)
     with Store.open(tmp_path / "ledger", writable=False) as store:
         path = store.blobs.path(bare_address(row.messages))
@@ -138,16 +143,16 @@ def test_a_byte_of_what_is_left_of_a_pruned_block_is_noticed(tmp_path, place):
 
 
 def test_the_choice_itself_cannot_be_changed_unnoticed(tmp_path):
-    made(tmp_path / "ledger", Keeping(1, 5))
+    made(tmp_path / "ledger", RetentionPolicy(1, 5))
     opened = database.connect_to_write(tmp_path / "ledger" / database.FILE)
     with closing(opened) as connection, database.transaction(connection):
-        database.write_meta(connection, keeping=encode_keeping(Keeping(1, 4, 10)))
+        database.write_meta(connection, keeping=encode_keeping(RetentionPolicy(1, 4, 10)))
     assert "keeping was changed" in found_by_verify(tmp_path / "ledger").reason
 
 
 def test_a_ledger_goes_on_growing_after_it_was_pruned(tmp_path):
     with Store.create(
-        tmp_path / "ledger", WORLD.rules, WORLD.genesis, WORLD.state, Keeping(4, 3)
+        tmp_path / "ledger", WORLD.rules, WORLD.genesis, WORLD.state, RetentionPolicy(4, 3)
     ) as store:
         chain = WORLD.chain()
         for _ in range(5):
@@ -164,9 +169,9 @@ def test_a_ledger_goes_on_growing_after_it_was_pruned(tmp_path):
 def test_a_process_killed_while_it_prunes_leaves_a_whole_ledger(tmp_path, monkeypatch):
     folder = tmp_path / "ledger"
     for fails in ("put", "remove"):
-        chain = made(folder / fails, Keeping(1))
+        chain = made(folder / fails, RetentionPolicy(1))
         with Store.open(folder / fails) as store:
-            store.keeping = Keeping(1, 5)
+            store.keeping = RetentionPolicy(1, 5)
 
             def stop(*_):
                 raise OSError(28, "No space left on device")
@@ -179,7 +184,7 @@ def test_a_process_killed_while_it_prunes_leaves_a_whole_ledger(tmp_path, monkey
 
 
 def test_a_pruned_chain_is_not_exported_since_nobody_could_check_it(tmp_path):
-    made(tmp_path / "ledger", Keeping(1, 5))
+    made(tmp_path / "ledger", RetentionPolicy(1, 5))
     with (
         Store.open(tmp_path / "ledger", writable=False) as store,
         pytest.raises(LedgerError, match="directions below height 10 were not kept"),
@@ -203,5 +208,5 @@ def test_that_directions_are_gone_is_on_the_disk_before_they_go(tmp_path, monkey
 
     monkeypatch.setattr(Blobs, "remove", removed)
     monkeypatch.setattr("fedchain.ledger.storage.store.prune", pruned)
-    made(tmp_path / "ledger", Keeping(2, 2))
+    made(tmp_path / "ledger", RetentionPolicy(2, 2))
     assert set(synced) == {(2,)}  # 2: a commit is synced

@@ -48,7 +48,7 @@ READERS = {
         state.encode_tensors,
     ),
     "keeping": (
-        keeping.encode_keeping(keeping.Keeping(3, 2, 5)),
+        keeping.encode_keeping(keeping.RetentionPolicy(3, 2, 5)),
         keeping.decode_keeping,
         keeping.encode_keeping,
     ),

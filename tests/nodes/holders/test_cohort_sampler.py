@@ -36,8 +36,8 @@ def test_most_releases_is_counted_over_the_whole_run():
 
 def test_every_holder_is_asked_equally_often_on_every_seat():
     sampling = Sampling(seed=0, holders=20, asked=5, rounds=8000)
-    seats = np.array([sampling.holders_of(round_) for round_ in range(1, 8001)])
-    times = np.array([np.bincount(seat, minlength=20) for seat in seats.T])
+    holder_slots = np.array([sampling.holders_of(round_) for round_ in range(1, 8001)])
+    times = np.array([np.bincount(slot, minlength=20) for slot in holder_slots.T])
     assert abs(times - 400).max() < 5 * np.sqrt(400)
 
 

@@ -4,17 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from fedchain.nodes.holders.dropouts import Attendance, attendance_of, behind, opening_of
-from fedchain.nodes.holders.release import Occasion
+from fedchain.nodes.holders.dropouts import (
+    DropoutOutcome,
+    contributors,
+    draw_dropouts,
+    first_reconstruction,
+)
+from fedchain.nodes.holders.release import ReleaseContext
 from fedchain.scenario import Groups, Nodes
 from fedchain.secure_aggregation.assembler import Step
 
-HERE = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=1)
+HERE = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=1)
 GROUPS = Groups(size=10, honest=0.8, dropout=0.3, away=0.2, attempts=4, retry_s=3.0)
 
 
-def drawn(count: int, groups: Groups = GROUPS) -> list[Attendance]:
-    return [attendance_of(groups, replace(HERE, round=t), 1) for t in range(count)]
+def drawn(count: int, groups: Groups = GROUPS) -> list[DropoutOutcome]:
+    return [draw_dropouts(groups, replace(HERE, round=t), 1) for t in range(count)]
 
 
 def test_shares_of_members_are_rounded_down_and_the_noise_counts_on_who_is_left():
@@ -24,15 +29,15 @@ def test_shares_of_members_are_rounded_down_and_the_noise_counts_on_who_is_left(
 
 
 def test_a_holder_alone_is_always_there():
-    assert attendance_of(None, HERE, 1) == Attendance()
-    assert behind(Nodes(holders=4), HERE) == (1,)
+    assert draw_dropouts(None, HERE, 1) == DropoutOutcome()
+    assert contributors(Nodes(holders=4), HERE) == (1,)
 
 
 def test_nobody_is_lost_where_nobody_is_away():
-    there = attendance_of(Groups(size=5, honest=1.0), HERE, 1)
+    there = draw_dropouts(Groups(size=5, honest=1.0), HERE, 1)
     assert (there.lost, there.opens, there.again_s) == ({}, True, 2.0)
     nodes = Nodes(holders=20, groups=Groups(size=5, honest=1.0))
-    assert behind(nodes, HERE) == (5, 6, 7, 8, 9)
+    assert contributors(nodes, HERE) == (5, 6, 7, 8, 9)
 
 
 def test_members_are_lost_as_often_as_said_and_in_every_step():
@@ -57,23 +62,23 @@ def test_a_sum_opens_with_a_threshold_of_members_and_counts_once_they_are_asked_
 def test_the_first_attempt_that_opens_is_the_one_that_counts():
     tries = set()
     for round_ in range(200):
-        occasion = replace(HERE, round=round_)
-        each = [attendance_of(GROUPS, occasion, number) for number in range(1, 5)]
+        context = replace(HERE, round=round_)
+        each = [draw_dropouts(GROUPS, context, number) for number in range(1, 5)]
         first = next((a for a in each if a.opens), None)
-        assert opening_of(GROUPS, occasion) == first
+        assert first_reconstruction(GROUPS, context) == first
         assert [a.again_s for a in each] == [3.0, 3.0, 3.0, None]
         tries.add(first and first.number)
     assert tries >= {1, 2}
     hopeless = Groups(size=10, honest=1.0, away=0.9, attempts=3)
-    assert opening_of(hopeless, HERE) is None
+    assert first_reconstruction(hopeless, HERE) is None
 
 
 def test_who_is_lost_is_drawn_anew_for_each_group_round_parent_and_attempt():
-    here = attendance_of(GROUPS, HERE, 1)
-    assert here == attendance_of(GROUPS, HERE, 1)
+    here = draw_dropouts(GROUPS, HERE, 1)
+    assert here == draw_dropouts(GROUPS, HERE, 1)
     others = [
-        attendance_of(GROUPS, replace(HERE, **other), 1)
+        draw_dropouts(GROUPS, replace(HERE, **other), 1)
         for other in ({"holder": 2}, {"round": 4}, {"parent": b"q" * 32}, {"seed": 1})
     ]
-    others.append(attendance_of(GROUPS, HERE, 2))
+    others.append(draw_dropouts(GROUPS, HERE, 2))
     assert sum(other.lost == here.lost for other in others) == 0

@@ -5,7 +5,7 @@ import pytest
 from group_runs import FIVE, IDENTITY, SHARED, Spy, asked, grouped, read, said, speakers
 
 from fedchain.ledger.chain.message import encode_message
-from fedchain.nodes.holders.dropouts import behind, opening_of
+from fedchain.nodes.holders.dropouts import contributors, first_reconstruction
 from fedchain.nodes.holders.group_pool import MOST
 from fedchain.nodes.holders.release import Speaker, messages_of
 
@@ -24,13 +24,13 @@ def test_a_message_is_the_exact_sum_of_what_its_members_put_in(monkeypatch):
     for round_ in range(1, 40):
         each = asked(round_, round_ % 2)
         (message,) = said(made, each)
-        holders = behind(scenario.nodes, each.occasion)
+        holders = contributors(scenario.nodes, each.context)
         lost.add(5 - len(holders))
         put_in = [words.view(np.int64).tolist() for words in spy.numbers[-1].values()]
         whole = [sum(column) for column in zip(*put_in, strict=True)]
         units = int(records[list(holders)].sum())
         mean = np.array([whole], dtype=np.float64) * (step / units)
-        speaker = Speaker(each.occasion, IDENTITY, message.declaration)
+        speaker = Speaker(each.context, IDENTITY, message.declaration)
         (expected,) = messages_of(mean, [speaker], "int32")
         assert message.norm == expected.norm
         np.testing.assert_array_equal(message.direction, expected.direction)
@@ -76,7 +76,9 @@ def test_a_group_that_is_never_whole_enough_says_nothing_and_the_other_speaks(mo
     made, outcomes = speakers(scenario, rows()), set()
     for round_ in range(1, 30):
         pair = [asked(round_, 0), asked(round_, 1)]
-        opens = [opening_of(scenario.nodes.groups, each.occasion) is not None for each in pair]
+        opens = [
+            first_reconstruction(scenario.nodes.groups, each.context) is not None for each in pair
+        ]
         assert [message is not None for message in said(made, *pair)] == opens
         outcomes.add(tuple(opens))
     assert {(False, False), (False, True)} <= outcomes

@@ -11,10 +11,10 @@ from small_runs import simulate, small
 
 from fedchain.ledger.chain.message import Declaration, message_id, signing_bytes
 from fedchain.ledger.chain.signature import public_key_of, verify
-from fedchain.nodes.holders.holder_pool import Asked, Speakers
+from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseRequest
 from fedchain.nodes.holders.identity import Identity
 from fedchain.nodes.holders.release import (
-    Occasion,
+    ReleaseContext,
     Speaker,
     drawn_records,
     messages_of,
@@ -22,15 +22,15 @@ from fedchain.nodes.holders.release import (
     secret_key,
 )
 from fedchain.privacy.mechanisms import gaussian, none
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 
-OCCASION = Occasion(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
+OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
 SECRET = bytes(range(32))
 IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
 
 
-def private_release(gradient, mechanism, records, occasion):
-    rows = private_releases(gradient[None].astype(np.float32), mechanism, [records], [occasion])
+def private_release(gradient, mechanism, records, context):
+    rows = private_releases(gradient[None].astype(np.float32), mechanism, [records], [context])
     return rows[0]
 
 
@@ -45,8 +45,8 @@ def message_of(release):
 def test_the_noise_has_the_sd_of_the_mean_and_not_of_the_sum():
     mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
     for records in (10, 100, 1000):
-        occasion = replace(OCCASION, holder=records)
-        noise = private_release(GRADIENT, mechanism, records, occasion) - GRADIENT
+        context = replace(OCCASION, holder=records)
+        noise = private_release(GRADIENT, mechanism, records, context) - GRADIENT
         assert noise.std() == pytest.approx(2.0 * 0.1 / records, rel=0.08)
 
 
@@ -121,12 +121,12 @@ class Flipped:
 
 def test_the_attack_comes_after_the_noise_and_before_the_signature():
     task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
-    asked = [Asked(replace(OCCASION, holder=0), IDENTITY)]
+    asked = [ReleaseRequest(replace(OCCASION, holder=0), IDENTITY)]
     said = {}
     for name, attacks in {"honest": [], "flipped": [{"kind": "sign_flip", "holders": [0]}]}.items():
         scenario = small(attacks=attacks)
         mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
-        (said[name],) = Speakers(
+        (said[name],) = HolderPool(
             gradients=Flipped(), scenario=scenario, task=task, mechanism=mechanism
         )(None, asked).messages
     honest, flipped = said["honest"], said["flipped"]
@@ -137,8 +137,10 @@ def test_the_attack_comes_after_the_noise_and_before_the_signature():
 
 def test_speakers_say_where_the_time_went():
     task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
-    speakers = Speakers(gradients=Flipped(), scenario=small(), task=task, mechanism=none(10, 1000))
-    spoken = speakers(None, [Asked(replace(OCCASION, holder=0), IDENTITY)])
+    speakers = HolderPool(
+        gradients=Flipped(), scenario=small(), task=task, mechanism=none(10, 1000)
+    )
+    spoken = speakers(None, [ReleaseRequest(replace(OCCASION, holder=0), IDENTITY)])
     assert {stage for stage, s in spoken.seconds.items() if s > 0} == {
         "gradients",
         "noise",
@@ -187,20 +189,20 @@ def sampled(rate):
 
 
 def test_a_run_samples_its_records_in_secret_and_anew_each_time():
-    world = world_of(small(2, attacks=[], **{"privacy.sampling_rate": 0.25}))
+    setup = build_setup(small(2, attacks=[], **{"privacy.sampling_rate": 0.25}))
     seen = []
 
     def gradients(_, holders, sampled):
         seen.append((holders, sampled))
         return np.ones((len(holders), 31), np.float32)
 
-    speakers = Speakers(
-        gradients=gradients, scenario=world.scenario, task=world.task, mechanism=world.mechanism
+    speakers = HolderPool(
+        gradients=gradients, scenario=setup.scenario, task=setup.task, mechanism=setup.mechanism
     )
     for round_ in (1, 2):
-        occasions = [replace(OCCASION, holder=h, round=round_) for h in range(10)]
-        speakers(np.zeros(31), [Asked(occasion, IDENTITY) for occasion in occasions])
-    counts = [records.count for records in world.task.holders]
+        contexts = [replace(OCCASION, holder=h, round=round_) for h in range(10)]
+        speakers(np.zeros(31), [ReleaseRequest(context, IDENTITY) for context in contexts])
+    counts = [records.count for records in setup.task.holders]
     for holders, sampled in seen:
         assert holders == list(range(10))
         assert sampled.rate == 0.25

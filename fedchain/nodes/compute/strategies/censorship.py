@@ -8,15 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fedchain.events import Send
-from fedchain.nodes.compute.behaviour import Conduct, Messages, Scene, at_once
+from fedchain.nodes.compute.behaviour import Messages, Scene, Strategy, at_once
 from fedchain.nodes.compute.strategies.false_blocks import regardless
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 
-@misconducts
+@strategies
 def censorship(
     place: Place, *, holders: Annotated[tuple[int, ...], Field(min_length=1)]
-) -> Conduct:
+) -> Strategy:
     """Leave out the messages of some holders, as far as the quorum lets it.
 
     Recomputation cannot see which messages a node left out; a block with fewer than the quorum
@@ -39,11 +39,11 @@ def censorship(
         deeds["censored messages carried for the quorum"] += len(censored) - len(left_out)
         return tuple(message for message in messages if message.public_key not in left_out)
 
-    return Conduct(carries=carries, deeds=deeds)
+    return Strategy(carries=carries, deeds=deeds)
 
 
-@misconducts
-def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing") -> Conduct:
+@strategies
+def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing") -> Strategy:
     """Carry as little as possible, and wait for nobody.
 
     An empty block is refused wherever a quorum is asked for: its rule bounds what can be left
@@ -59,6 +59,6 @@ def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing
     def publishes(scene: Scene) -> list[Send]:
         return regardless(scene, deeds) if scene.own else at_once(scene)
 
-    return Conduct(
+    return Strategy(
         carries=lambda messages: messages[:least], least=least, publishes=publishes, deeds=deeds
     )

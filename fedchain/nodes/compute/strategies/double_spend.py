@@ -11,8 +11,8 @@ from pydantic import Field
 from fedchain.events import Send
 from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.chain.chain import Chain
-from fedchain.nodes.compute.behaviour import Conduct, Scene
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.nodes.compute.behaviour import Scene, Strategy
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 Verdict = Literal["goes on", "succeeds", "gives up"]
 
@@ -52,8 +52,8 @@ def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdi
     """
     if attempt.public >= confirmations and attempt.secret > attempt.public:
         return "succeeds"
-    behind = attempt.public - attempt.secret
-    return "gives up" if gives_up is not None and behind >= gives_up else "goes on"
+    contributors = attempt.public - attempt.secret
+    return "gives up" if gives_up is not None and contributors >= gives_up else "goes on"
 
 
 class DoubleSpender:
@@ -96,13 +96,13 @@ class DoubleSpender:
         return sends
 
 
-@misconducts
+@strategies
 def double_spend(
     place: Place,
     *,
     confirmations: Annotated[int, Field(ge=1, le=1000)] = 6,
     gives_up: Annotated[int, Field(ge=1, le=1000)] | None = 20,
-) -> Conduct:
+) -> Strategy:
     """Pay, wait for the confirmations, and show a longer branch without the payment.
 
     The attacker finds one secret block first, then pays; with a share q below one half it
@@ -121,4 +121,4 @@ def double_spend(
     """
     del place
     spender = DoubleSpender(confirmations, gives_up)
-    return Conduct(works_on=spender.works_on, publishes=spender.publishes, deeds=spender.deeds)
+    return Strategy(works_on=spender.works_on, publishes=spender.publishes, deeds=spender.deeds)

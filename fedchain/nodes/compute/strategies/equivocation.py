@@ -8,8 +8,8 @@ from dataclasses import replace
 from fedchain.events import Send
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
-from fedchain.nodes.compute.behaviour import Conduct, Draft, Scene, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.nodes.compute.behaviour import Draft, Scene, Strategy, at_once
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 
 class Equivocator:
@@ -46,8 +46,8 @@ class Equivocator:
         return [*halves, *(Send(block, "everybody") for block in pair)]
 
 
-@misconducts
-def equivocation(place: Place) -> Conduct:
+@strategies
+def equivocation(place: Place) -> Strategy:
     """Find two blocks on one parent, and give each to half of the compute nodes first.
 
     Each costs its own work, so the pair is late; both are valid, one of them ends as stale. That
@@ -57,7 +57,7 @@ def equivocation(place: Place) -> Conduct:
         place: who the others are.
     """
     liar = Equivocator(place)
-    return Conduct(
+    return Strategy(
         works_on=liar.works_on,
         writes=liar.writes,
         again=True,

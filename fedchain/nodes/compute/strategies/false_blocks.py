@@ -12,8 +12,8 @@ from pydantic import Field
 from fedchain.arrays import read_only
 from fedchain.events import Send
 from fedchain.ledger.chain.state import State
-from fedchain.nodes.compute.behaviour import Conduct, Draft, Scene, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.nodes.compute.behaviour import Draft, Scene, Strategy, at_once
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 
 def regardless(scene: Scene, deeds: Counter[str]) -> list[Send]:
@@ -27,8 +27,8 @@ def regardless(scene: Scene, deeds: Counter[str]) -> list[Send]:
     return at_once(scene) if scene.accepted else [Send(scene.block, "everybody", relayed=False)]
 
 
-@misconducts
-def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Conduct:
+@strategies
+def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Strategy:
     """Commit to weights that are not the aggregate of the block's messages.
 
     Every full node computes the step again, bit for bit, so one unit in the last place of one
@@ -49,13 +49,13 @@ def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Co
             weights[:1] = np.nextafter(weights[:1], weights.dtype.type(np.inf))
         return replace(draft, after=State(read_only(weights), draft.after.memory))
 
-    return Conduct(writes=writes, publishes=lambda scene: regardless(scene, deeds), deeds=deeds)
+    return Strategy(writes=writes, publishes=lambda scene: regardless(scene, deeds), deeds=deeds)
 
 
-@misconducts
+@strategies
 def bad_time(
     place: Place, *, ahead_s: Annotated[float, Field(ge=-1e9, le=1e9)] = 10_000.0
-) -> Conduct:
+) -> Strategy:
     """Write another time into the own blocks.
 
     A time must be above the median of the last 11 blocks, and at most two hours ahead of the
@@ -71,4 +71,4 @@ def bad_time(
     def writes(draft: Draft) -> Draft:
         return replace(draft, time_ms=max(0, draft.time_ms + round(1000 * ahead_s)))
 
-    return Conduct(writes=writes, publishes=lambda scene: regardless(scene, deeds), deeds=deeds)
+    return Strategy(writes=writes, publishes=lambda scene: regardless(scene, deeds), deeds=deeds)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fedchain.nodes.compute.behaviour import HONEST, Conduct
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
-from fedchain.scenario import Misconduct, Scenario
+from fedchain.nodes.compute.behaviour import HONEST, Strategy
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.scenario import ComputeAttack, Scenario
 
 
 @dataclass(frozen=True)
 class Schedule:
     """What one compute node does, round by round."""
 
-    planned: tuple[tuple[Misconduct, Conduct], ...] = ()
+    planned: tuple[tuple[ComputeAttack, Strategy], ...] = ()
     """Each misconduct of the scenario that names it; empty for an honest node."""
 
     @property
@@ -27,7 +27,7 @@ class Schedule:
         """Whether it listens everywhere."""
         return any(conduct.hears_at_once for _, conduct in self.planned)
 
-    def at(self, round_: int) -> Conduct:
+    def at(self, round_: int) -> Strategy:
         """Return what it does while it works on the block of this height."""
         for misconduct, conduct in self.planned:
             if misconduct.active(round_):
@@ -54,5 +54,5 @@ def schedule_of(scenario: Scenario, node: int, place: Callable[[], Place]) -> Sc
         node: number of the compute node.
         place: where it stands; asked only if it misbehaves.
     """
-    named = [a for a in scenario.attacks if isinstance(a, Misconduct) and node in a.nodes]
-    return Schedule(tuple((a, misconducts.build(a.part, place())) for a in named))
+    named = [a for a in scenario.attacks if isinstance(a, ComputeAttack) and node in a.nodes]
+    return Schedule(tuple((a, strategies.build(a.part, place())) for a in named))

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from fedchain.events import Send
 from fedchain.ledger.chain.block import Block, block_hash
-from fedchain.nodes.compute.behaviour import Conduct, Scene
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.nodes.compute.behaviour import Scene, Strategy
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
 from fedchain.randomness import stream
 
 AFTER_S = 0.002
@@ -96,8 +96,8 @@ class SelfishMiner:
         return [*rushed, Send(block, "everybody", place.slowest_s + AFTER_S)]
 
 
-@misconducts
-def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Conduct:
+@strategies
+def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Strategy:
     """Keep blocks secret and show them just in time to make the others' work void.
 
     The share of the main chain's blocks is Eyal and Sirer's revenue: above the own share of work
@@ -113,4 +113,4 @@ def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] =
         Eyal and Sirer, "Majority is not enough: Bitcoin mining is vulnerable", 2014.
     """
     miner = SelfishMiner(place, gamma)
-    return Conduct(publishes=miner.publishes, hears_at_once=True, deeds=miner.deeds)
+    return Strategy(publishes=miner.publishes, hears_at_once=True, deeds=miner.deeds)

@@ -10,18 +10,18 @@ from pydantic import Field
 
 from fedchain.events import Send
 from fedchain.ledger.chain.block import Block, block_hash
-from fedchain.nodes.compute.behaviour import Conduct, Scene, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.nodes.compute.behaviour import Scene, Strategy, at_once
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
 from fedchain.randomness import digest
 
 
-@misconducts
+@strategies
 def spam(
     place: Place,
     *,
     blocks: Annotated[int, Field(ge=0, le=10_000)] = 10,
     messages: Annotated[int, Field(ge=0, le=10_000)] = 10,
-) -> Conduct:
+) -> Strategy:
     """Send made-up blocks and messages to all others with every block that comes.
 
     Blocks without work, half of them on made-up parents; messages with a made-up signature. All
@@ -59,4 +59,4 @@ def spam(
         deeds["made-up messages"] += len(sends) - len(junk)
         return [*at_once(scene), *sends]
 
-    return Conduct(publishes=publishes, deeds=deeds)
+    return Strategy(publishes=publishes, deeds=deeds)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fedchain.nodes.compute.behaviour import Conduct
+from fedchain.nodes.compute.behaviour import Strategy
 from fedchain.registry import Family
 
-misconducts: Family[Conduct] = Family(
+strategies: Family[Strategy] = Family(
     "misconduct",
     (
         "fedchain.nodes.compute.strategies.false_blocks",

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from fedchain.events import Send
 from fedchain.ledger.chain.chain import Chain
-from fedchain.nodes.compute.behaviour import Conduct, Scene, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, misconducts
+from fedchain.nodes.compute.behaviour import Scene, Strategy, at_once
+from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 
-@misconducts
-def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0) -> Conduct:
+@strategies
+def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0) -> Strategy:
     """Publish every own block late, and build on it meanwhile.
 
     Nothing is gained by it: others find their own blocks, and what comes late is stale. Holders
@@ -32,11 +32,11 @@ def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] 
         deeds["blocks withheld"] += len(scene.withheld)
         return [Send(send.payload, send.to, delay_s) for send in at_once(scene)]
 
-    return Conduct(publishes=publishes, deeds=deeds)
+    return Strategy(publishes=publishes, deeds=deeds)
 
 
-@misconducts
-def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1) -> Conduct:
+@strategies
+def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1) -> Strategy:
     """Build on a block below the head, once for each new head.
 
     The blocks are valid, but less work is behind them than behind the head: they end as stale
@@ -60,4 +60,4 @@ def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1
         deeds["blocks on stale parents"] += scene.own
         return at_once(scene)
 
-    return Conduct(works_on=works_on, publishes=publishes, deeds=deeds)
+    return Strategy(works_on=works_on, publishes=publishes, deeds=deeds)

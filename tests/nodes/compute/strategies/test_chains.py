@@ -10,14 +10,14 @@ import pytest
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.chain.verdict_cache import MOST
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.compute.incident_log import Findings
+from fedchain.nodes.compute.incident_log import IncidentLog
 from fedchain.nodes.compute.strategies import double_spend, selfish_mining
 from fedchain.nodes.compute.strategies.double_spend import Attempt, verdict
 from fedchain.nodes.compute.strategies.selfish_mining import Lead
 from fedchain.reports.laws import double_spend as success
 from fedchain.reports.laws import selfish_revenue as revenue
 from fedchain.scenario import from_mapping
-from fedchain.simulation.setup import world_of
+from fedchain.simulation.setup import build_setup
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
 
@@ -46,10 +46,10 @@ def played(folder, share: float, rounds: int, seed: int, honest: int = HONEST, *
             "attacks": [{**attack, "nodes": [0]}],
         }
     )
-    world = world_of(scenario)
-    store = Store.create(folder / f"{seed}", world.rules, world.genesis, world.state)
+    setup = build_setup(scenario)
+    store = Store.create(folder / f"{seed}", setup.rules, setup.genesis, setup.state)
     made = Simulation(
-        world=world, store=store, ask=lambda *_: iter(()), measure=unmeasured, watch=Stopwatch()
+        setup=setup, store=store, ask=lambda *_: iter(()), measure=unmeasured, watch=Stopwatch()
     )
     miners = {record.height: record.miner for record, _ in made.rounds()}
     made.close()
@@ -64,13 +64,13 @@ def played(folder, share: float, rounds: int, seed: int, honest: int = HONEST, *
 def found(monkeypatch):
     """Who found a block, in the order in which the attacker heard of them."""
     order = []
-    saw = Findings.saw
+    saw = IncidentLog.saw
 
     def noted(findings, time_s, name, header):
         order.append((findings, header.address))
         saw(findings, time_s, name, header)
 
-    monkeypatch.setattr(Findings, "saw", noted)
+    monkeypatch.setattr(IncidentLog, "saw", noted)
 
     def by(simulation):
         attacker = simulation.compute[0]

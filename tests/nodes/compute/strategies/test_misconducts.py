@@ -18,7 +18,7 @@ from fedchain.commands.terminal import closing_lines
 from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.compute.strategies import misconducts
+from fedchain.nodes.compute.strategies import strategies
 from fedchain.results import LEDGER, Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, run_name
@@ -210,15 +210,15 @@ def test_after_its_last_round_a_misbehaving_node_is_honest():
 @pytest.mark.parametrize("kind", ["equivocation", "wrong_weights"])
 def test_a_run_with_liars_that_is_interrupted_ends_as_one_that_is_not(kind, tmp_path):
     class Stop:
-        def begins(self, folder, world):
+        def on_run_begin(self, folder, setup):
             pass
 
-        def hears(self, record, messages):
+        def on_round_end(self, record, messages):
             if record.round == 3:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(scenario(kind), tmp_path, workers=1, audience=Stop())
+        run(scenario(kind), tmp_path, workers=1, callback=Stop())
     resumed = resume(tmp_path / run_name(scenario(kind)))
     whole = ran(kind)
     assert resumed.manifest["head"] == whole.manifest["head"]
@@ -239,7 +239,7 @@ def test_a_height_of_refusals_can_be_asked_for_and_nonsense_is_refused():
 
 def test_every_misconduct_is_seen_by_one_of_these_tests():
     text = Path(__file__).read_text()
-    assert all(f'"{kind}"' in text for kind in misconducts.names())
+    assert all(f'"{kind}"' in text for kind in strategies.names())
 
 
 def test_tables_and_closing_lines_name_the_liar_the_reason_and_who_refused():
