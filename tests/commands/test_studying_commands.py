@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import call
 from made_up import make_run
 from typer.testing import CliRunner
 
@@ -57,9 +58,9 @@ def test_several_values_make_an_axis_and_one_value_an_override(scenario: Path) -
 
 
 def test_a_folder_that_is_no_study_ends_with_exit_code_2(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["report", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "a run folder or a sweep folder is expected" in result.output
+    told = call("report", tmp_path)
+    assert told.code == 2
+    assert "a run folder or a sweep folder is expected" in told.err
 
 
 def test_an_unknown_kind_of_figure_ends_with_exit_code_2(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -159,12 +160,13 @@ def test_ray_that_is_not_installed_is_explained(monkeypatch):
 def test_weights_may_be_read_only(tmp_path):
     weights = np.array(WORLD.state.weights)
     weights.flags.writeable = False
-    engine = engines.build(Part("threads", {"workers": 1}), SOURCE)
-    assert next(engine.map(weights, [ASKED[:1]])).messages[0] is not None
+    with closing(engines.build(Part("threads", {"workers": 1}), SOURCE)) as engine:
+        assert next(engine.map(weights, [ASKED[:1]])).messages[0] is not None
 
 
 def _with_tests_on_the_path() -> dict[str, str]:
     import os
     from pathlib import Path
 
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -138,7 +138,7 @@ def test_clips_of_a_mechanism_of_ones_own_follow_the_quantile_that_the_guarantee
     said = [m.declaration for block in made.store.blocks() for m in block.messages if m.round == 2]
     assert {each.mechanism for each in said} == {"own"}
     assert len({each.clip for each in said}) == len(said) > 1
-    made.store.close()
+    made.close()
 
 
 def test_groups_add_up_the_noise_of_a_mechanism_of_ones_own_that_takes_shares(own, tmp_path):
@@ -151,7 +151,7 @@ def test_groups_add_up_the_noise_of_a_mechanism_of_ones_own_that_takes_shares(ow
     list(made.simulation.rounds())
     said = [m.declaration for block in made.store.blocks() for m in block.messages]
     assert {each.mechanism for each in said} == {"own"}
-    made.store.close()
+    made.close()
 
 
 def test_a_mechanism_of_ones_own_that_takes_no_shares_is_no_mechanism_for_groups(own):
@@ -210,4 +210,4 @@ def test_the_recipe_of_a_mechanism_can_be_pasted_and_run(monkeypatch, tmp_path):
     assert made.setup.mechanism.epsilon_after(12) == oracle.epsilon_after(12)
     drawn = made.setup.mechanism.release(np.zeros((1, 20_000), np.float32), [bytes(32)], [0.25])
     assert drawn.std() == pytest.approx(0.5, rel=0.03)
-    made.store.close()
+    made.close()

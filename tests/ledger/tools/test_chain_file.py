@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from ledger_world import make_world, step
 
-from fedchain.errors import DataError
+from fedchain.errors import RunRefused
 from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed, verify_file
@@ -116,6 +116,6 @@ def test_lengths_from_outside_are_compared_with_what_is_there_before_memory_is_t
         assert "at most 1048576" in found.reason or "are left" in found.reason
 
 
-def test_a_missing_file_is_an_error_of_data(tmp_path):
-    with pytest.raises(DataError, match="No such file"):
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(RunRefused, match="No such file"):
         verify_file(tmp_path / "nothing", transition_of)

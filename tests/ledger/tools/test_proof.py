@@ -274,12 +274,14 @@ def hashes():
 @given(
     st.builds(
         Proof,
-        hashes(),
-        st.binary(max_size=300),
-        st.binary(max_size=300),
-        hashes(),
-        st.binary(max_size=300),
-        st.lists(st.tuples(st.sampled_from(["left", "right"]), hashes()), max_size=32).map(tuple),
+        block=hashes(),
+        header=st.binary(max_size=300),
+        rules=st.binary(max_size=300),
+        id=hashes(),
+        message=st.binary(max_size=300),
+        path=st.lists(st.tuples(st.sampled_from(["left", "right"]), hashes()), max_size=32).map(
+            tuple
+        ),
     )
 )
 def test_what_is_written_is_read(proof):
