@@ -32,10 +32,12 @@ def logging_to(path: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    propagated = log.propagate
     log.propagate = False  # a library's handler on the root would write between the rounds
     try:
         yield
     finally:
+        log.propagate = propagated
         log.removeHandler(handler)
         with contextlib.suppress(OSError):  # what a full disk did not take is still in its buffer
             handler.close()
