@@ -35,7 +35,7 @@ def test_a_holder_alone_is_always_there():
 
 def test_nobody_is_lost_where_nobody_is_away():
     there = draw_dropouts(Groups(size=5, honest=1.0), HERE, 1)
-    assert (there.lost, there.opens, there.again_s) == ({}, True, 2.0)
+    assert (there.lost, there.reconstructs, there.again_s) == ({}, True, 2.0)
     nodes = Nodes(holders=20, groups=Groups(size=5, honest=1.0))
     assert contributors(nodes, HERE) == (5, 6, 7, 8, 9)
 
@@ -50,12 +50,12 @@ def test_members_are_lost_as_often_as_said_and_in_every_step():
 def test_a_sum_opens_with_a_threshold_of_members_and_counts_once_they_are_asked_to_open_it():
     for each in drawn(500):
         numbers = each.summed(10)
-        assert each.opens == (10 - len(each.lost) >= 7)
-        assert each.counts == (len(numbers) >= 7)
-        assert each.counts or not each.opens
+        assert each.reconstructs == (10 - len(each.lost) >= 7)
+        assert each.is_release == (len(numbers) >= 7)
+        assert each.is_release or not each.reconstructs
         late = {n for n, step in each.lost.items() if step == Step.OPENING}
         assert set(numbers) == set(range(1, 11)) - each.lost.keys() | late
-    both = {(each.opens, each.counts) for each in drawn(500)}
+    both = {(each.reconstructs, each.is_release) for each in drawn(500)}
     assert both == {(True, True), (False, True), (False, False)}
 
 
@@ -64,7 +64,7 @@ def test_the_first_attempt_that_opens_is_the_one_that_counts():
     for round_ in range(200):
         context = replace(HERE, round=round_)
         each = [draw_dropouts(GROUPS, context, number) for number in range(1, 5)]
-        first = next((a for a in each if a.opens), None)
+        first = next((a for a in each if a.reconstructs), None)
         assert first_reconstruction(GROUPS, context) == first
         assert [a.again_s for a in each] == [3.0, 3.0, 3.0, None]
         tries.add(first and first.number)
