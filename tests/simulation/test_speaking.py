@@ -78,10 +78,14 @@ def speaking(tmp_path):
     made.close()
 
 
-def failed(number: int, *, counts: bool, last: int = 3) -> DropoutOutcome:
+def failed(number: int, *, is_release: bool, last: int = 3) -> DropoutOutcome:
     again = 2.5 if number < last else None
     return DropoutOutcome(
-        number=number, lost={1: Step.NUMBERS}, reconstructs=False, counts=counts, again_s=again
+        number=number,
+        lost={1: Step.NUMBERS},
+        reconstructs=False,
+        is_release=is_release,
+        again_s=again,
     )
 
 
@@ -120,7 +124,7 @@ def test_no_direction_costs_no_release(speaking):
 
 @pytest.mark.parametrize(("counts", "releases"), [(False, 0), (True, 1)])
 def test_a_group_of_which_too_few_are_there_tries_again_and_then_speaks(speaking, counts, releases):
-    speaking.service.outcomes = {1: failed(1, counts=counts)}
+    speaking.service.outcomes = {1: failed(1, is_release=counts)}
     for _ in range(2):  # the head went away and came back: the attempt counts once
         assert speaking.due() == [(3.5, Speak(GENESIS, 1, 2))]
     assert (speaking.sent, speaking.releases) == ([], releases)
@@ -130,13 +134,13 @@ def test_a_group_of_which_too_few_are_there_tries_again_and_then_speaks(speaking
 
 
 def test_after_its_last_attempt_a_group_is_silent_and_says_why(speaking):
-    speaking.service.outcomes = {3: failed(3, counts=False)}
+    speaking.service.outcomes = {3: failed(3, is_release=False)}
     assert speaking.due(attempt=3) == []
     assert speaking.simulation.silent == {4: TOO_FEW}
 
 
 def test_attempts_end_with_the_budget(speaking):
-    speaking.service.outcomes = {n: failed(n, counts=True, last=9) for n in (1, 2, 3)}
+    speaking.service.outcomes = {n: failed(n, is_release=True, last=9) for n in (1, 2, 3)}
     for number in (1, 2):
         assert len(speaking.due(attempt=number)) == 1
     assert speaking.due(attempt=3) == []
