@@ -21,7 +21,7 @@ def test_a_run_of_whole_numbers_ends_at_the_same_head_on_every_machine(name, tmp
     with whole_numbers():
         made = simulate(scenario, tmp_path)
         list(made.simulation.rounds())
-    made.store.close()
+    made.close()
     assert made.simulation.chain.head.hex()[:16] == head
 
 
