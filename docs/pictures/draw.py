@@ -63,12 +63,12 @@ ERRORS = {
 class Excerpt(Terminal):
     """The terminal of a run, without the rounds in the middle."""
 
-    def hears(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
         """Show the rounds around the beginning, the first attack, and the end."""
         if record.round in (4, 26):
             self._bar.print("  ...", style="dim")
         if record.round <= 3 or 18 <= record.round <= 25 or record.round >= 38:
-            super().hears(record, messages)
+            super().on_round_end(record, messages)
 
 
 def terminal_svg(folder: str) -> tuple[Run, str]:
