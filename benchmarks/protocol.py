@@ -149,7 +149,7 @@ class Federation:
 
     def block(self, messages: tuple[Message, ...]) -> Block:
         """Return the block that carries these messages and leads to ``after``; mined."""
-        below = self.chains[0].header(self.chains[0].head)
+        below = self.chains[0].link(self.chains[0].head).header
         header = Header(
             version=1,
             chain_id=self.chain_id,
