@@ -18,7 +18,7 @@ MEDIAN_OF = 11
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An accepted block, and what follows from those below it."""
+    """An accepted block: its header, and values that follow from it and the blocks below it."""
 
     header: Header
     """The block's header."""

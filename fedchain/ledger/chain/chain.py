@@ -190,7 +190,7 @@ class Chain:
         hash. In the last round the smaller hash alone decides, because no later block will.
 
         Args:
-            block: from any node, not checked before.
+            block: as it was received, not checked yet.
             now_ms: the node's clock, milliseconds.
 
         Returns:

@@ -21,7 +21,7 @@ Storage = Literal["int8", "int16", "int32"]
 LARGEST: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
 """The largest absolute value of an entry, by storage type."""
 STORAGES: dict[int, Storage] = {1: "int8", 2: "int16", 4: "int32"}
-"""The storage type, by the bytes of an entry."""
+"""The storage type, by the number of bytes of an entry."""
 LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
 """The largest exponent, up to 20, at which an entry of 1 fits, by storage type. No unit vector
 needs a smaller one."""
@@ -43,8 +43,8 @@ def quantise(
     """Turn directions into integers, each at the largest exponent that the storage can hold.
 
     ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|`` fits; ties round to
-    even. All vectors are handled together in a few calls, so that other threads need not wait
-    for many small ones.
+    even. All vectors are handled together in a few NumPy calls, during which other threads can
+    run.
 
     Args:
         vectors: one per row, (n, d), finite.

@@ -84,7 +84,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 def inclusion_path(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """Return the hashes of the neighbours from one leaf up to the root.
 
-    To get the paths of many leaves, keep a Tree.
+    For the paths of many leaves use one ``Tree``, which hashes the leaves only once.
     """
     return Tree(leaves).proof(index).path
 

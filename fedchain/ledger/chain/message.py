@@ -174,7 +174,7 @@ def identity_leaves(registered: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
     """Yield the leaves of the identity tree, for ``merkle.Tree``.
 
     Args:
-        registered: (round, P*) pairs, in the shuffled order that genesis commits to.
+        registered: (round, P*) pairs, in the order of the leaves, which genesis commits to.
     """
     return (identity_leaf(number, identity) for number, identity in registered)
 

@@ -1,7 +1,8 @@
 """Verdict cache: the bodies, states and verdicts that the nodes of one simulation share.
 
 Validity depends on the bytes alone, so a check by one honest node holds for all of them. Keys are
-hashes of the whole content, signatures included. Every cache is bounded.
+hashes of the whole content, signatures included. What is kept is bounded, except that all blocks
+stay in memory if there is no store to load them from.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def target_from_compact(bits: int) -> int:
 
 
 def compact_from_target(target: int) -> int:
-    """Return the compact form of a target, rounded down to its three leading bytes.
+    """Return the compact form of a target, rounded down to a mantissa of three bytes.
 
     Args:
         target: 1 to 2^256 - 1.

@@ -1,9 +1,9 @@
 """Database of the store: one row per block and one row per message, with indexes on both.
 
-The time of arrival is all that rows add to headers and blobs. Each block's row has a seal: the
-hash of the row and of the seal of the row before it. The seal in the meta table covers the last
-of them, the head and the retention policy. So verification notices when a row was changed, removed
-or moved.
+Time and order of arrival are all that rows add to headers and blobs. Each block's row has a seal:
+the hash of the row and of the seal of the row before it. The seal in the meta table covers the
+last of them, the head and the retention policy. So verification notices when a row was changed,
+removed or moved.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         for file in (path, log):
             shutil.copyfile(file, Path(folder) / file.name)
         with closing(sqlite3.connect(Path(folder) / path.name)) as copy:
-            copy.execute("SELECT count(*) FROM block")  # fails here if it is not our database
+            # A file that is no ledger fails here, before anything is made.
+            copy.execute("SELECT count(*) FROM block")
             memory = sqlite3.connect(":memory:")
             try:
                 copy.backup(memory)

@@ -76,7 +76,7 @@ class Writer:
             waiting: the block and all that is written of it.
         """
         self.waiting[waiting.row.hash] = waiting
-        if not self._scheduled:  # else a job has still to read what waits, and will find this block
+        if not self._scheduled:  # otherwise a job that has not begun yet writes this block too
             self._scheduled = True
             self._jobs.append(self._thread.submit(self._write))
 

@@ -73,8 +73,8 @@ def replayed(
 
     Args:
         file: a file in the format of ``exported``, from any source.
-        folder: of the new ledger; it is created. After a failed verification its ledger is
-            incomplete.
+        folder: of the new ledger; it is created. After a failed verification its ledger must not
+            be used.
         transition_of: makes the step that rules name.
         progress: called after each block above genesis.
 
