@@ -1,1 +1,1 @@
-"""What is written: messages, blocks, chains, the mempool, the store, and their verification."""
+"""Ledger: messages, blocks, chains, the mempool, the store, and their verification."""

@@ -1,1 +1,1 @@
-"""The chain: messages, blocks, rules and what makes them valid, in memory."""
+"""Chain in memory: messages, blocks, the rules, and the checks that make them valid."""

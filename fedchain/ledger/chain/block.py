@@ -1,4 +1,4 @@
-"""Blocks: a header that commits to everything, and the messages of one round."""
+"""Block: the messages of one round, and a header that commits to them and to the next state."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from fedchain.ledger.chain.work import double_sha256
 VERSION = 1
 """Version of the block format."""
 NONCE_BYTES = 8
-"""The nonce is the end of the encoding, so that all before it is hashed once."""
+"""Bytes of the nonce. It is the end of the encoding, so that a search hashes the prefix once."""
 _TAG = b"fedchain:h"
-"""With this tag the prefix fills 256 bytes: a try costs two compressions of SHA-256, no more."""
+"""With this tag the prefix fills 256 bytes, so that a try costs only two SHA-256 compressions."""
 _BODY_TAG = b"fedchain:b"
 HEADER_BYTES = 264
 """Bytes of a header's encoding."""
@@ -33,20 +33,20 @@ HEADER_BYTES = 264
 
 @dataclass(frozen=True)
 class Header:
-    """What the proof of work is about."""
+    """The fields that the proof of work and the block hash cover."""
 
     version: int
     """Version of the format."""
     chain_id: bytes
     """Hash of the genesis block, 32 bytes; zero in the genesis block itself."""
     height: int
-    """Number of blocks below: the round."""
+    """Number of blocks below; it is also the round."""
     parent: bytes
     """Hash of the block below, 32 bytes."""
     time_ms: int
     """When the block was made, in simulated milliseconds."""
     bits: int
-    """Difficulty: the target in Bitcoin's compact form."""
+    """The target, in Bitcoin's compact form."""
     address: bytes
     """SHA-256 of the compute node's public key, 32 bytes."""
     messages_root: bytes
@@ -58,7 +58,7 @@ class Header:
     rules_hash: bytes
     """Hash of the rules, the same in every block, 32 bytes."""
     nonce: int
-    """What the search for work varies, below 2^64; 0 is as good as any."""
+    """The number that the search for work varies, below 2^64; it may be 0."""
 
     @cached_field
     def _hash(self) -> bytes:
@@ -70,7 +70,7 @@ class Block:
     """A header and the messages that it commits to."""
 
     header: Header
-    """What the proof of work is about."""
+    """The header."""
     messages: tuple[Message, ...]
     """The messages of this round, in ascending order of their ids."""
 
@@ -85,15 +85,18 @@ class Block:
 
 
 def block_hash(header: Header) -> bytes:
-    """Return the double SHA-256 of the header, 32 bytes: the block's name and its work."""
+    """Return the double SHA-256 of the header, 32 bytes.
+
+    It names the block, and proof of work compares it with the target.
+    """
     return header._hash
 
 
 def content_of_block(block: Block) -> bytes:
-    """Return the SHA-256 of everything that came, signatures included.
+    """Return the SHA-256 of header and messages, signatures included, 32 bytes.
 
-    A header can come with messages that are not its own, and what is remembered about one copy
-    must not be said of the other.
+    Somebody may send a header with messages that are not its own. This hash tells such a copy
+    from the block, so that a verdict on one is not used for the other.
     """
     return block._content
 
@@ -110,14 +113,14 @@ def block_size(block: Block) -> int:
 def messages_root(messages: tuple[Message, ...]) -> bytes:
     """Return the root over the contents of the messages, 32 bytes.
 
-    Signatures are under it: a copy of a block in which one was changed is told from the block by
-    anybody who has the header, and says nothing against its maker.
+    It covers the signatures. So whoever has the header can tell a copy with a changed signature
+    from the block, and does not blame the compute node that made the block.
     """
     return merkle.root([content_of(message) for message in messages])
 
 
 def header_prefix(header: Header) -> bytes:
-    """Return the encoding of everything before the nonce, 256 bytes, for ``work.search``."""
+    """Return the encoding of all fields before the nonce, 256 bytes, for ``work.search``."""
     return b"".join(
         (
             _TAG,
@@ -137,7 +140,7 @@ def header_prefix(header: Header) -> bytes:
 
 
 def encode_header(header: Header) -> bytes:
-    """Return the canonical bytes of a header, 264 of them.
+    """Return the canonical bytes of a header, 264 bytes.
 
     Raises:
         EncodingError: a field has no encoding.
@@ -146,7 +149,7 @@ def encode_header(header: Header) -> bytes:
 
 
 def decode_header(data: bytes) -> Header:
-    """Read a header.
+    """Decode a header.
 
     Raises:
         EncodingError: the bytes are not the encoding of any header.
@@ -155,15 +158,15 @@ def decode_header(data: bytes) -> Header:
 
 
 def address_of(messages: tuple[Message, ...]) -> bytes:
-    """Return under which name a block's messages are stored: a hash of their contents.
+    """Return the address under which a block's messages are stored, 32 bytes.
 
-    It covers every byte of them, and hashes no direction again.
+    It is a hash of their contents: it covers every byte, and no direction is hashed again.
     """
     return hashlib.sha256(_BODY_TAG + b"".join(map(content_of, messages))).digest()
 
 
 def messages_parts(messages: tuple[Message, ...]) -> list[Part]:
-    """Return the canonical bytes of a block's messages in parts, each after its length."""
+    """Return the canonical bytes of a block's messages in parts, each message after its length."""
     parts: list[Part] = [unsigned(len(messages), 4)]
     for message in messages:
         before, bulk, after = message_parts(message)
@@ -172,12 +175,12 @@ def messages_parts(messages: tuple[Message, ...]) -> list[Part]:
 
 
 def encode_messages(messages: tuple[Message, ...]) -> bytes:
-    """Return the canonical bytes of a block's messages, each after its length."""
+    """Return the canonical bytes of a block's messages, each message after its length."""
     return b"".join(messages_parts(messages))
 
 
 def decode_messages(data: bytes, limits: Limits) -> tuple[Message, ...]:
-    """Read a block's messages; their directions are views of the bytes.
+    """Decode a block's messages; their directions are views of the bytes.
 
     Raises:
         EncodingError: the bytes are not the encoding of any messages within the limits.
@@ -186,12 +189,12 @@ def decode_messages(data: bytes, limits: Limits) -> tuple[Message, ...]:
 
 
 def encode_block(block: Block) -> bytes:
-    """Return the canonical bytes of a block, as it travels."""
+    """Return the canonical bytes of a block, as it is sent and exported."""
     return encode_header(block.header) + encode_messages(block.messages)
 
 
 def decode_block(data: bytes, limits: Limits) -> Block:
-    """Read a block that has travelled.
+    """Decode a block.
 
     Args:
         data: bytes from outside.
@@ -206,7 +209,7 @@ def decode_block(data: bytes, limits: Limits) -> Block:
 
 
 def message_bytes(limits: Limits) -> int:
-    """Return the most bytes that one message can have within the limits."""
+    """Return an upper bound on the bytes of one message within the limits."""
     return 4 * limits.entries + 4096
 
 

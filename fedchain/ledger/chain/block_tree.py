@@ -1,7 +1,7 @@
-"""The tree of blocks: what is true of an accepted block whichever node looks at it.
+"""Tree of blocks: the facts about accepted blocks that are the same for every node.
 
-Work, times and difficulty follow from a block and those below it. They are found once, and the
-chains of all nodes of one simulation are views of the same tree.
+Work, median time and the next target follow from a block and those below it. They are computed
+once, and the chains of all nodes of one simulation read them from the same tree.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ MEDIAN_OF = 11
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An accepted block, and what follows from those below it."""
+    """An accepted block: its header, and values that follow from it and the blocks below it."""
 
     header: Header
-    """Its header."""
+    """The block's header."""
     work: int
-    """Expected number of tries behind it and all below it."""
+    """Cumulative work: the expected number of tries for this block and all below it."""
     median_ms: int
-    """Median time of the last 11 blocks up to this one: a block on it must be later."""
+    """Median time of the last 11 blocks up to this one, milliseconds: a block on it must be
+    later."""
     bits: int
     """Compact target that a block on it must have."""
 
 
 class BlockTree:
-    """Every block that some chain has accepted, but for those that no chain can need again."""
+    """Every block that some chain has accepted, except those that no chain needs any more."""
 
     def __init__(self, genesis: Block, rules: Rules) -> None:
         """Start at genesis.
 
         Args:
             genesis: made by ``rules.genesis``.
-            rules: that it commits to.
+            rules: the rules that it commits to.
         """
         self._rules = rules
         self._links = {chain_id_of(genesis): Link(genesis.header, 0, 0, rules.bits)}
@@ -54,11 +55,11 @@ class BlockTree:
         return self._links[block]
 
     def get(self, block: bytes) -> Link | None:
-        """Return what is known of a block, None if no chain has accepted it."""
+        """Return the link of a block, or None if the tree does not have it."""
         return self._links.get(block)
 
     def put(self, name: bytes, header: Header) -> None:
-        """Add a block that is valid; its parent is in the tree.
+        """Add a valid block whose parent is in the tree.
 
         Args:
             name: hash of the block, 32 bytes.
@@ -69,16 +70,16 @@ class BlockTree:
             self._links[name] = Link(header, work, self._median(header), self._bits(header))
 
     def need(self, chain: int, lowest: int) -> None:
-        """Note what one chain still needs, and forget what none does.
+        """Note which blocks one chain still needs, and forget those that no chain needs.
 
         Args:
-            chain: any number of its own.
-            lowest: height below which it asks for nothing any more.
+            chain: a number that identifies the chain.
+            lowest: height below which the chain needs no block any more.
         """
         before = min(self._lowest.values(), default=0)
         self._lowest[chain] = lowest
         after = min(self._lowest.values())
-        if after > before:  # of forks some came late: nothing can be said of their order
+        if after > before:  # blocks of forks may come late, so the order says nothing of heights
             links = self._links.items()
             self._links = {name: link for name, link in links if link.header.height >= after}
 
@@ -92,10 +93,10 @@ class BlockTree:
     def _bits(self, last: Header) -> int:
         """Return the compact target of the next block on this one.
 
-        Every ``retarget_window`` blocks the target follows the time that the window took.
+        Every ``retarget_window`` blocks the target is adapted to the time that the window took.
 
         Reference:
-            Bitcoin, ``GetNextWorkRequired``: the same off-by-one, the same clamp.
+            Bitcoin, ``GetNextWorkRequired``: with the same off-by-one error and the same clamp.
         """
         window = self._rules.retarget_window
         if not window or (last.height + 1) % window:

@@ -1,4 +1,4 @@
-"""What a frozen record works out about itself once."""
+"""Cached field: a property that a frozen record computes once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Value = TypeVar("Value")
 
 
 class cached_field(Generic[Value]):  # noqa: N801 - a decorator, like property
-    """A property that is computed when it is first asked for, and kept in the record.
+    """A property that is computed at its first use, and kept in the record.
 
     ``functools.cached_property`` of Python 3.11 holds one lock for all records of a class while
-    it computes, so that two threads would hash their messages one after the other. Here two
-    threads may compute the same value twice; it is the same.
+    it computes, so that two threads would hash their messages one after the other. Here there is
+    no lock: two threads may compute the value of one record twice, and get the same value.
     """
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:

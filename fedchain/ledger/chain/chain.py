@@ -1,4 +1,4 @@
-"""The chain of one node: every block it has accepted, and which of them is the head."""
+"""Chain of one node: the blocks that it has accepted, and which of them is the head."""
 
 from __future__ import annotations
 
@@ -22,35 +22,38 @@ from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import is_paid, target_from_compact
 
 KEPT_HEIGHTS = 1024
-"""Blocks this far below the head are forgotten, and so is what could fork off them; with a
-retarget window at least two windows are kept."""
+"""Heights below the head whose blocks a chain remembers at least; two retarget windows, if they
+are more. It forgets older blocks, and can accept no fork from them."""
 
 Kind = Literal["extended", "reorganised", "side", "known", "orphan"]
 
 
 class Added(NamedTuple):
-    """What a block did to the chain."""
+    """What changed when a block was added to the chain."""
 
     kind: Kind
-    """extended: the head moved up; reorganised: to another branch; side: it stayed; known: the
-    block was there; orphan: it waits for its parent."""
+    """extended: the head moved up its branch; reorganised: it moved to another branch; side: it
+    stayed; known: the block was accepted before; orphan: the block waits for its parent, or for
+    its time."""
     head: bytes
     """Hash of the head now."""
     connected: tuple[bytes, ...] = ()
-    """Blocks accepted by this step: the block, then orphans that waited for it."""
+    """Hashes of the blocks accepted by this step: the block, then orphans that waited for it."""
     lost: tuple[bytes, ...] = ()
-    """Blocks that left the main chain, highest first; their messages are void."""
+    """Hashes of the blocks that left the main chain, highest first; their messages are void."""
     refused: tuple[tuple[Block, str], ...] = ()
-    """Orphans that had waited and were dropped, each with the reason."""
+    """Orphans that were found invalid and dropped, each with the reason."""
 
 
 class Chain:
-    """Accepts blocks, and keeps the branch with the most work.
+    """Accepts blocks, and takes the branch with the most work for the main chain.
 
-    The only ledger object of a node that changes. Bodies and states are on the shelves of the
-    library, and what follows from a block for every node is in its tree; neither the cost of a
-    block nor the memory grows with the height, but for the hashes of the main chain. A block
-    whose parent is too far below the head to be known waits as an orphan, and is never accepted.
+    The verdict cache holds bodies and states in LRU caches; its block tree holds what follows
+    from a block for every node. The chain itself keeps the hashes of the main chain, and the
+    times at which it accepted recent blocks. The hashes of the main chain are all that grows with
+    the height: neither the cost of a block nor the rest of the memory does. A block whose parent
+    is so far below the head that the chain has forgotten it waits as an orphan, and is never
+    accepted.
     """
 
     def __init__(
@@ -68,17 +71,18 @@ class Chain:
         Args:
             genesis_block: made by ``rules.genesis``.
             genesis_state: the state that it commits to.
-            rules: that it commits to.
+            rules: the rules that it commits to.
             transition: the step that the rules name.
-            verdict_cache: shared with the chains of the same simulation.
-            keep: heights below the head that are remembered; None: all, to audit a whole ledger.
+            verdict_cache: shared with the other chains of the same simulation.
+            keep: heights below the head whose blocks are remembered, at least; None: all, to
+                audit a whole ledger.
         """
         self.rules = rules
         self.chain_id = chain_id_of(genesis_block)
         self.reorganisations = 0
-        """How often the head has left a branch for another."""
+        """How often the head has moved from one branch to another."""
         self.deepest = 0
-        """Most blocks that one reorganisation took off the main chain."""
+        """Most blocks that one reorganisation has removed from the main chain."""
         self._genesis = genesis_block
         self._genesis_state = genesis_state
         self._transition = transition
@@ -89,7 +93,7 @@ class Chain:
         self._tree.need(id(self), 0)
         self._seen_ms = {self.chain_id: 0}
         self.made: Counter[bytes] = Counter()
-        """Accepted blocks by the address of their maker."""
+        """Number of accepted blocks by the address of the compute node that made them."""
         self._path = [self.chain_id]
         self._orphans = Orphans()
 
@@ -97,12 +101,12 @@ class Chain:
         return block in self._seen_ms
 
     def __len__(self) -> int:
-        """Number of blocks accepted so far, genesis among them."""
+        """Number of blocks accepted so far, genesis included."""
         return self.made.total() + 1
 
     @property
     def head(self) -> bytes:
-        """Hash of the block with the most work below it, itself included."""
+        """Hash of the head: the block with the most cumulative work, its own included."""
         return self._path[-1]
 
     @property
@@ -112,7 +116,7 @@ class Chain:
 
     @property
     def work(self) -> int:
-        """Expected number of tries behind the head."""
+        """Cumulative work of the head: the expected number of tries for it and all below it."""
         return self.link(self.head).work
 
     @property
@@ -122,21 +126,21 @@ class Chain:
 
     @property
     def orphans(self) -> int:
-        """Number of blocks that wait for their parent, or for their time."""
+        """Number of orphans: blocks that wait for their parent, or for their time."""
         return len(self._orphans)
 
     def link(self, block: bytes) -> Link:
-        """Return an accepted block's header, and what follows from those below it.
+        """Return the link of an accepted block: its header, and what follows from those below it.
 
         Raises:
-            KeyError: the chain has not accepted it.
+            KeyError: the chain has not accepted the block, or has forgotten it.
         """
         if block not in self._seen_ms:
             raise KeyError(block)
         return self._tree[block]
 
     def height_of(self, block: bytes) -> int | None:
-        """Return the height of an accepted block, None for one that is unknown."""
+        """Return the height of an accepted block, or None for an unknown one."""
         return self._tree[block].header.height if block in self._seen_ms else None
 
     def path(self) -> list[bytes]:
@@ -144,7 +148,7 @@ class Chain:
         return list(self._path)
 
     def on_path(self, block: bytes) -> bool:
-        """Say whether a block is on the main chain."""
+        """Return whether a block is on the main chain."""
         height = self.height_of(block)
         return height is not None and self._path[height : height + 1] == [block]
 
@@ -152,7 +156,7 @@ class Chain:
         """Return an accepted block.
 
         Raises:
-            KeyError: the chain has not accepted it, or the library can no longer load it.
+            KeyError: the chain has not accepted it, or the verdict cache can no longer load it.
         """
         if block == self.chain_id:
             return self._genesis
@@ -162,10 +166,12 @@ class Chain:
         return found
 
     def state(self, block: bytes) -> State:
-        """Return the state after an accepted block, recomputed if no shelf has it any more.
+        """Return the state after an accepted block.
+
+        If the verdict cache no longer has it, it is recomputed from the nearest state below.
 
         Raises:
-            KeyError: the chain has not accepted it.
+            KeyError: the chain has not accepted the block.
         """
         missing = []
         while (known := self._held_state(block)) is None:
@@ -177,24 +183,25 @@ class Chain:
         return known
 
     def add(self, block: Block, now_ms: int) -> Added:
-        """Take in a block, and the orphans that waited for it.
+        """Check and accept a block, then the orphans that waited for it, and choose the head.
 
-        The head is the block with the most cumulative work; of equal work the first one seen;
-        of those seen at the same time, and of the last round's, which no block will decide
-        between, the smaller hash.
+        The head is the block with the most cumulative work. Of blocks with equal work it is the
+        one that was seen first. Of blocks seen at the same time it is the one with the smaller
+        hash. In the last round the smaller hash alone decides, because no later block will.
 
         Args:
-            block: from anybody.
+            block: as it was received, not checked yet.
             now_ms: the node's clock, milliseconds.
 
         Returns:
-            What became of it.
+            What changed.
 
         Raises:
-            TooEarly: its time is ahead of the clock; if others build on it, it is looked at again.
-            WrongMessages: its messages are not those that the header commits to; the chain is as
-                before, and the block may still come.
-            InvalidBlock: it breaks a rule; the chain is as before.
+            TooEarly: its time is ahead of the clock. It waits as an orphan, and is checked again
+                when it or a block above it arrives.
+            WrongMessages: its messages are not those that the header commits to. The chain is
+                unchanged, and accepts the block if its own messages come later.
+            InvalidBlock: it breaks a rule; the chain is unchanged.
         """
         try:
             name = block_hash(block.header)
@@ -203,11 +210,11 @@ class Chain:
         if name in self._seen_ms:
             return Added("known", self.head)
         if name in self._orphans:
-            return self._look_again(name, now_ms)
+            return self._retry_orphan(name, now_ms)
         if block.header.parent not in self._seen_ms:
-            return self._wait(name, block, now_ms)
-        if self._extends(name, block, now_ms):
-            return self._extended(name, block.header.address, now_ms)
+            return self._add_orphan(name, block, now_ms)
+        if self._only_moves_head(name, block, now_ms):
+            return self._move_head_up(name, block.header.address, now_ms)
         try:
             self._accept(name, block, now_ms)
         except TooEarly:
@@ -217,10 +224,10 @@ class Chain:
         return self._choose_head(connected, refused)
 
     def add_bare(self, block: Block, now_ms: int) -> Added:
-        """Take in a block whose directions are gone: everything is checked but its step.
+        """Accept a block whose directions were pruned: everything is checked but its step.
 
         Args:
-            block: its messages are as ``message.decode_bare`` reads them.
+            block: with messages as ``message.decode_bare`` reads them.
             now_ms: clock of the node that accepted it when it was whole, milliseconds.
 
         Raises:
@@ -232,7 +239,7 @@ class Chain:
         name, parent = block_hash(header), self._tree[header.parent]
         check_header(header, parent.header, self.rules, parent.median_ms, parent.bits, now_ms)
         check_bare_block(block, self.rules)
-        self._enter(name, header, now_ms)
+        self._record(name, header, now_ms)
         return self._choose_head((name,), ())
 
     def _held_state(self, block: bytes) -> State | None:
@@ -240,11 +247,12 @@ class Chain:
             return self._genesis_state
         return self._verdict_cache.states.get(block) if block in self._seen_ms else None
 
-    def _wait(self, name: bytes, block: Block, now_ms: int) -> Added:
+    def _add_orphan(self, name: bytes, block: Block, now_ms: int) -> Added:
         header = block.header
         if header.chain_id != self.chain_id:
             raise InvalidBlock(f"{label(header)}: chain_id: is {header.chain_id.hex()[:8]}")
-        # an orphan's difficulty cannot be known yet, but it must have cost something
+        # Without its parent the target that an orphan must have is unknown. It must have at least
+        # the work of the easiest target, so that orphans are not free.
         try:
             target = target_from_compact(header.bits)
         except ValueError as error:
@@ -254,13 +262,13 @@ class Chain:
             raise InvalidBlock(f"{label(header)}: nonce: its work is below that of any block")
         check_messages_root(block)
         self._orphans.add(name, block)
-        return self._look_again(name, now_ms)
+        return self._retry_orphan(name, now_ms)
 
-    def _look_again(self, name: bytes, now_ms: int) -> Added:
-        """Take in the block below an orphan that came too early, if its time has come.
+    def _retry_orphan(self, name: bytes, now_ms: int) -> Added:
+        """Try again to accept the lowest orphan below this one, which may have come too early.
 
-        A clock is each node's own: what one has refused another may have accepted a moment later,
-        and who never looked again would be alone with its branch.
+        Each node has its own clock. A block that is too early for this node may be accepted by
+        another one a moment later; without a second try this node would stay on its own branch.
         """
         lowest = self._orphans.take_lowest(name)
         below = block_hash(lowest.header)
@@ -276,22 +284,27 @@ class Chain:
 
     def _accept(self, name: bytes, block: Block, now_ms: int) -> None:
         header = block.header
-        # Only the clock is each node's own: what another has found of the header holds here too.
+        # A header in the tree has passed the checks of another node. They depend on the bytes
+        # alone, except for the time, which is compared with this node's clock.
         if name not in self._tree or header.time_ms > now_ms + self.rules.max_ahead_ms:
             parent = self._tree[header.parent]
             check_header(header, parent.header, self.rules, parent.median_ms, parent.bits, now_ms)
         self._verdict_cache.check_block(
             block, self.rules, self.chain_id, self.state, self._transition
         )
-        self._enter(name, header, now_ms)
+        self._record(name, header, now_ms)
 
-    def _enter(self, name: bytes, header: Header, now_ms: int) -> None:
+    def _record(self, name: bytes, header: Header, now_ms: int) -> None:
         self._tree.put(name, header)
         self._seen_ms[name] = now_ms
         self.made[header.address] += 1
 
-    def _extends(self, name: bytes, block: Block, now_ms: int) -> bool:
-        """Say whether all that is left to do is to move the head up: the case of most blocks."""
+    def _only_moves_head(self, name: bytes, block: Block, now_ms: int) -> bool:
+        """Return whether only the head has to move up, as for most blocks.
+
+        This is so if another node has checked the block, it stands on the head, its time is not
+        ahead of the clock, and no orphan waits.
+        """
         return (
             name in self._tree
             and block.header.parent == self.head
@@ -300,18 +313,18 @@ class Chain:
             and self._verdict_cache.has_accepted(block)
         )
 
-    def _extended(self, name: bytes, maker: bytes, now_ms: int) -> Added:
+    def _move_head_up(self, name: bytes, maker: bytes, now_ms: int) -> Added:
         self._seen_ms[name] = now_ms
         self.made[maker] += 1
         self._path.append(name)
-        self._forget()
+        self._forget_old_blocks()
         return Added("extended", name, (name,))
 
     def _connect_orphans(
         self, name: bytes, now_ms: int
     ) -> tuple[tuple[bytes, ...], tuple[tuple[Block, str], ...]]:
         connected, refused = [name], list[tuple[Block, str]]()
-        for parent in connected:  # grows as orphans connect
+        for parent in connected:  # the list grows as orphans connect
             for orphan, block in self._orphans.take_children(parent):
                 try:
                     self._accept(orphan, block, now_ms)
@@ -328,7 +341,7 @@ class Chain:
         if best == head:
             return Added("side", head, connected, (), refused)
         lost = self._move_to(best)
-        self._forget()
+        self._forget_old_blocks()
         self.reorganisations += bool(lost)
         self.deepest = max(self.deepest, len(lost))
         return Added("reorganised" if lost else "extended", best, connected, lost, refused)
@@ -351,13 +364,14 @@ class Chain:
         self._path[fork:] = reversed(branch)
         return tuple(lost)
 
-    def _forget(self) -> None:
+    def _forget_old_blocks(self) -> None:
         if self._keep is None:
             return
         lowest = len(self._path) - 1 - self._keep
-        if lowest < self._lowest + self._keep:  # seldom: a sweep looks at all that is kept
+        if lowest < self._lowest + self._keep:  # a sweep looks at all that is kept: keep it rare
             return
-        # The tree forgets what all chains have: what stays here must be above, without exception.
+        # The tree drops what no chain needs any more, so this chain must drop every block below
+        # the height that it reports.
         seen, tree = self._seen_ms, self._tree
         self._seen_ms = {name: seen[name] for name in seen if tree[name].header.height >= lowest}
         self._lowest = lowest

@@ -1,8 +1,9 @@
-"""Directions as integers: the codec that makes the consensus arithmetic exact.
+"""Codec: directions as integers, which makes the consensus arithmetic exact.
 
-A unit vector g is sent as q = round(2^e g). Brought to the common exponent 20 the rows have a
-norm of about 2^20 and never more than 2^21, so that sums of their products are whole numbers that
-float64 holds: exact in any order (``fedchain.aggregation.directions``, ``fedchain.aggregation``).
+A unit vector g is sent as q = round(2^e g). Aggregation scales all rows to the common exponent
+20. A row then has a norm of about 2^20 and never more than 2^21. Sums of products of such rows
+are whole numbers that float64 holds, so they are exact in any order
+(``fedchain.aggregation.directions``, ``fedchain.aggregation``).
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ import numpy as np
 from fedchain.arrays import EXPONENT, Integers, Matrix, Singles, Vector, read_only
 
 Storage = Literal["int8", "int16", "int32"]
-"""How a quantised entry is stored."""
+"""The integer type that stores a quantised entry."""
 
 LARGEST: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
-"""The largest absolute value of an entry, by storage."""
+"""The largest absolute value of an entry, by storage type."""
 STORAGES: dict[int, Storage] = {1: "int8", 2: "int16", 4: "int32"}
-"""How entries are stored, by their bytes."""
+"""The storage type, by the number of bytes of an entry."""
 LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
-"""The exponent at which an entry of 1 just fits, by storage: no unit vector needs a smaller one."""
+"""The largest exponent, up to 20, at which an entry of 1 fits, by storage type. No unit vector
+needs a smaller one."""
 
 
 def storage_of(direction: Integers) -> Storage | None:
-    """Return how these integers are stored; None if no codec gives such an array.
+    """Return the storage type of these integers, or None if the codec never gives such an array.
 
     >>> storage_of(np.zeros(3, np.int16))
     'int16'
@@ -40,16 +42,17 @@ def quantise(
 ) -> list[tuple[int, Integers]]:
     """Turn directions into integers, each at the largest exponent that the storage can hold.
 
-    ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|`` fits; ties to even.
-    Several vectors cost few calls, which other threads need not wait for.
+    ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|`` fits; ties round to
+    even. All vectors are handled together in a few NumPy calls, during which other threads can
+    run.
 
     Args:
-        vectors: one a row, (n, d), finite.
+        vectors: one per row, (n, d), finite.
         norms: their 2-norms |v|, (n,), above 0.
         storage: int8, int16 or int32.
 
     Returns:
-        Of each vector, the exponent e and the integers q, (d,), read-only, of the storage's type.
+        For each vector, the exponent e and the integers q, (d,), read-only, of the storage's type.
 
     Raises:
         ValueError: a norm is too small for its vector.
@@ -60,7 +63,7 @@ def quantise(
     >>> quantise(np.array([[0.3, -0.4]]), np.array([0.5]), "int16")
     [(15, array([ 19661, -26214], dtype=int16))]
     """
-    # Where float32 is too coarse, or too narrow.
+    # float32 is too coarse for int32, and its range is too narrow for such norms.
     if storage == "int32" or not np.all((norms > 1e-30) & (norms < 1e30)):
         vectors = vectors.astype(np.float64)
     peaks = np.maximum(vectors.max(1), -vectors.min(1))
@@ -89,10 +92,11 @@ def squared_norm(direction: Integers) -> int:
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
-    """Return between which values the codec can leave ``(2 |q|)^2`` for a unit vector.
+    """Return the least and the largest ``(2 |q|)^2`` that the codec can give for a unit vector.
 
-    Rounding moves each entry by 1/2 at most, the vector by sqrt(d)/2 (a hair more if the entries
-    were scaled in float32), and no entry by more than its own size, so that ``|q| <= 2^(e+1)``.
+    Rounding moves each entry by at most 1/2, so it moves the vector by at most sqrt(d)/2, or a
+    little more if the entries were scaled in float32. It moves no entry by more than the entry's
+    own size, so that ``|q| <= 2^(e+1)``.
 
     Args:
         dimension: number of entries d.
@@ -109,9 +113,10 @@ def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
 
 
 def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool:
-    """Say whether a larger exponent would have fitted: then these are not the codec's integers.
+    """Return whether a larger exponent would fit: then the codec did not make these integers.
 
-    The same direction at another exponent would be another payload with the same content.
+    Such integers are refused, because the same direction at another exponent would be another
+    payload with the same content.
     """
     if exponent == EXPONENT:
         return False
@@ -120,7 +125,7 @@ def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool
 
 
 def _squared_block(block: Integers) -> int:
-    # 2^20 products of two 16-bit halves stay below 2^53: float64 adds them exactly
+    # 2^20 products of two 16-bit halves add up to less than 2^53, so float64 adds them exactly.
     if block.dtype.itemsize <= 2:
         narrow = block.astype(np.float64)
         return int(narrow @ narrow)

@@ -1,8 +1,8 @@
-"""Canonical bytes: every value has one byte string, and every byte string at most one value.
+"""Canonical encoding: each value has one byte string, and each byte string at most one value.
 
-Numbers are big-endian of a fixed width, everything of variable length carries its length first.
-A decoder reads with bounds, then encodes what it read and compares: ``decoded`` refuses bytes
-that are not the encoding of their own value, so that no hash ever covers two spellings.
+Numbers are big-endian with a fixed width. Data of variable length come after their length. A
+decoder checks bounds as it reads, then encodes the value again and compares: ``decoded`` refuses
+bytes that are not the encoding of their own value, so that one value never has two hashes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from fedchain.errors import EncodingError
 
 Value = TypeVar("Value")
 Part = bytes | memoryview
-"""A piece of an encoding; large arrays stay where they are."""
+"""A piece of an encoding; large arrays are not copied."""
 
 _NAN = bytes.fromhex("7ff8000000000000")
 
 
 def unsigned(value: SupportsIndex, size: int) -> bytes:
-    """Write a whole number of at least 0 on ``size`` bytes, big-endian.
+    """Encode a whole number of at least 0 on ``size`` bytes, big-endian.
 
     Raises:
         EncodingError: the number is negative or too large.
@@ -41,7 +41,7 @@ def unsigned(value: SupportsIndex, size: int) -> bytes:
 
 
 def real(value: float) -> bytes:
-    """Write a float64 as IEEE 754, big-endian; every NaN has the same bytes.
+    """Encode a float64 as IEEE 754, big-endian; every NaN has the same bytes.
 
     >>> real(1.0).hex()
     '3ff0000000000000'
@@ -50,10 +50,10 @@ def real(value: float) -> bytes:
 
 
 def fixed(data: bytes, size: int) -> bytes:
-    """Return the bytes if there are exactly ``size`` of them: hashes, keys, signatures.
+    """Encode bytes of a fixed length, such as hashes, keys and signatures: return them as they are.
 
     Raises:
-        EncodingError: another length, or not bytes.
+        EncodingError: there are not exactly ``size`` of them, or they are not bytes.
     """
     if not isinstance(data, bytes) or len(data) != size:
         got = len(data) if isinstance(data, bytes) else type(data).__name__
@@ -62,7 +62,7 @@ def fixed(data: bytes, size: int) -> bytes:
 
 
 def blob(data: bytes) -> bytes:
-    """Write bytes of any length after their length (4 bytes).
+    """Encode bytes of any length: their length on 4 bytes, then the bytes.
 
     >>> blob(b"ab").hex()
     '000000026162'
@@ -71,10 +71,10 @@ def blob(data: bytes) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """Write a text as UTF-8 after its length.
+    """Encode a text: the length of its UTF-8 on 4 bytes, then the UTF-8.
 
     Raises:
-        EncodingError: the text has no UTF-8 (half of a surrogate pair).
+        EncodingError: the text has no UTF-8, because it has half of a surrogate pair.
     """
     try:
         return blob(value.encode())
@@ -83,7 +83,7 @@ def text(value: str) -> bytes:
 
 
 class Reader:
-    """Reads canonical bytes from the front; never further than there are bytes.
+    """Reads canonical bytes from front to back, and never beyond their end.
 
     >>> Reader(bytes.fromhex("0102")).unsigned(1)
     1
@@ -98,20 +98,23 @@ class Reader:
         """Return the next ``size`` bytes.
 
         Raises:
-            EncodingError: there are fewer.
+            EncodingError: fewer bytes are left.
         """
-        return self.data[self._next(size) : self.position]
+        return self.data[self._advance(size) : self.position]
 
     def view(self, size: int) -> memoryview:
-        """Return the next ``size`` bytes where they are, for what is large.
+        """Return the next ``size`` bytes without a copy, for large data.
 
         Raises:
-            EncodingError: there are fewer.
+            EncodingError: fewer bytes are left.
         """
-        return memoryview(self.data)[self._next(size) : self.position]
+        return memoryview(self.data)[self._advance(size) : self.position]
 
     def inner(self, limit: int) -> Reader:
-        """Return a reader of bytes that follow their length, ``limit`` at most.
+        """Read a length on 4 bytes, and return a reader of the bytes after it.
+
+        Args:
+            limit: most bytes that are allowed.
 
         Raises:
             EncodingError: the length is above the limit, or above what is left.
@@ -119,10 +122,10 @@ class Reader:
         size = self.unsigned(4)
         if size > limit:
             raise EncodingError(f"length: {size} at {self.position - 4}; at most {limit}")
-        return Reader(self.data, self._next(size), self.position)
+        return Reader(self.data, self._advance(size), self.position)
 
     def unsigned(self, size: int) -> int:
-        """Read a whole number of ``size`` bytes."""
+        """Read a whole number of at least 0 on ``size`` bytes."""
         return int.from_bytes(self.take(size), "big")
 
     def real(self) -> float:
@@ -130,7 +133,10 @@ class Reader:
         return float(struct.unpack(">d", self.take(8))[0])
 
     def blob(self, limit: int) -> bytes:
-        """Read bytes after their length, ``limit`` at most.
+        """Read a length on 4 bytes, and return the bytes after it.
+
+        Args:
+            limit: most bytes that are allowed.
 
         Raises:
             EncodingError: the length is above the limit, or above what is left.
@@ -146,7 +152,7 @@ class Reader:
             raise EncodingError(f"text: is not UTF-8 at {self.position}") from error
 
     def end(self) -> None:
-        """Check that nothing is left.
+        """Check that no bytes are left.
 
         Raises:
             EncodingError: bytes are left over.
@@ -155,8 +161,8 @@ class Reader:
             left = self.stop - self.position
             raise EncodingError(f"bytes: {left} left over at the end; none are allowed")
 
-    def _next(self, size: int) -> int:
-        """Go past the next ``size`` bytes; return where they begin."""
+    def _advance(self, size: int) -> int:
+        """Move past the next ``size`` bytes, and return the position where they begin."""
         start, left = self.position, self.stop - self.position
         if size > left:
             raise EncodingError(f"bytes: {left} left at {start}; {size} are needed")
@@ -167,18 +173,18 @@ class Reader:
 def decoded(
     data: bytes, read: Callable[[Reader], Value], encode: Callable[[Value], bytes]
 ) -> Value:
-    """Decode bytes and check that they are the one encoding of what was read.
+    """Decode bytes and check that they are the canonical encoding of the value.
 
     Args:
         data: bytes from outside.
         read: reads the value from a Reader.
-        encode: writes the value.
+        encode: encodes the value.
 
     Returns:
         The value.
 
     Raises:
-        EncodingError: the bytes end early, go on, or encode their value in another way.
+        EncodingError: the bytes are too few or too many, or are not the canonical encoding.
     """
     reader = Reader(data)
     value = read(reader)

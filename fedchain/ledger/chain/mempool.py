@@ -1,7 +1,7 @@
-"""Messages that wait for a block, by the parent that they name.
+"""Mempool: messages that wait for a block, by the parent that they name.
 
-After a reorganisation messages of another parent are simply not asked for: a pool without the
-parent in its key mixes two rounds, and the chain stops in silence.
+After a reorganisation a node asks for the messages of its new parent only. If the parent were not
+in the key, messages for two parents would be mixed, and the chain would stop without an error.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from fedchain.ledger.chain.rules import Rules, limits_of
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 MOST_KNOWN = 64
-"""Parents on the chain that messages are kept for; the lowest makes room."""
+"""Most known parents that messages are kept for; the lowest is dropped first."""
 MOST_UNKNOWN = 16
-"""Parents that are not on the chain yet; the one with the fewest messages makes room."""
+"""Most unknown parents that messages are kept for; the one with the fewest messages is dropped
+first."""
 
 MOST_OPEN_BYTES = 2**28
-"""Directions kept for one parent where identities are open and cost nothing; registered ones are
-as many as the holders."""
+"""Bytes of directions that are kept for one parent where identities are open, because anyone can
+make many of them. Registered identities are no more than the participants asked in a round."""
 
 _Place = tuple[bytes, int]
 """Parent and round."""
@@ -31,15 +32,16 @@ _Place = tuple[bytes, int]
 
 @dataclass(frozen=True)
 class Equivocation:
-    """Two messages of one identity for one parent: both are dropped, the pair is kept.
+    """Two different messages of one identity for one parent, kept as evidence.
 
-    Without their directions, which are not needed to see that both are signed.
+    Both are dropped from the mempool. The evidence leaves out their directions, because the
+    signatures can be checked without them.
     """
 
     first: Message
-    """The one that came first, bare."""
+    """The message that came first, without its direction."""
     second: Message
-    """The one that came second, bare."""
+    """The message that came second, without its direction."""
 
 
 @dataclass
@@ -47,13 +49,13 @@ class _Pool:
     messages: dict[bytes, Message] = field(default_factory=dict)
     """Message by public key."""
     payloads: dict[bytes, bytes] = field(default_factory=dict)
-    """Public key by payload."""
+    """Public key by payload hash."""
     evidence: dict[bytes, Equivocation] = field(default_factory=dict)
     """Equivocation by public key."""
 
 
 class Mempool:
-    """The messages that a node has heard, checked and bounded."""
+    """The messages that a node has received and checked, in bounded number."""
 
     def __init__(
         self,
@@ -67,11 +69,12 @@ class Mempool:
         Args:
             rules: of the chain.
             chain_id: hash of the genesis block, 32 bytes.
-            height_of: height of a block, or None while it is unknown: ``Chain.height_of``.
-            verdict_cache: remembers which messages have been checked.
+            height_of: returns the height of a block, or None while it is unknown:
+                ``Chain.height_of``.
+            verdict_cache: keeps the verdicts on messages that have been checked.
         """
         self._rules = rules
-        self._room = _room(rules)
+        self._limit = _limit(rules)
         self._chain_id = chain_id
         self._height_of = height_of
         self._verdict_cache = verdict_cache
@@ -82,17 +85,18 @@ class Mempool:
         return sum(len(pool.messages) for pool in self._pools.values())
 
     def add(self, message: Message) -> bool:
-        """Check a message and keep it until a block of its parent is made.
+        """Check a message and keep it for a block on its parent.
 
-        While the parent is unknown the message's own round is believed; only those of the
-        right round are given out when it is known.
+        While the parent is unknown, the message is checked for the round that it names itself.
+        Once the parent is known, only messages of the right round are returned for it.
 
         Returns:
             True if it is new, False if it was here before.
 
         Raises:
-            InvalidMessage: a rule is broken, its identity has sent another one for this parent
-                (both are dropped), or it repeats the payload of another one.
+            InvalidMessage: a rule is broken; its round is too low; its identity has sent another
+                message for this parent (both are dropped); it repeats the payload of another
+                message; or too many identities have sent messages for this parent.
         """
         height = self._height_of(message.parent)
         expected = message.round if height is None else height + 1
@@ -116,14 +120,15 @@ class Mempool:
         return len(pool.messages) if pool else 0
 
     def evidence(self, parent: bytes) -> tuple[Equivocation, ...]:
-        """Return the identities' double messages for this parent, in order of arrival."""
+        """Return the equivocations for this parent, in order of arrival."""
         pool = self._known_pool(parent)
         return tuple(pool.evidence.values()) if pool else ()
 
     def forget_below(self, height: int) -> None:
         """Drop the messages of rounds below this height, and refuse them until the next call.
 
-        The height may fall: a heavier branch may be a shorter one.
+        The height may be lower than at the last call, because a branch with more work may have
+        fewer blocks.
         """
         self._lowest = height
         for place in [place for place in self._pools if place[1] < height]:
@@ -142,16 +147,16 @@ class Mempool:
             if message_id(first) == message_id(message):
                 return False
             del pool.messages[key], pool.payloads[payload_of(first)]
-            pool.evidence[key] = Equivocation(_bare(first), _bare(message))
+            pool.evidence[key] = Equivocation(_strip(first), _strip(message))
             raise InvalidMessage(
                 f"{_label(message)}: identity: has sent {_label(first)} too; both are dropped"
             )
         if payload in pool.payloads:
             other = _label(pool.messages[pool.payloads[payload]])
             raise InvalidMessage(f"{_label(message)}: direction: repeats the payload of {other}")
-        if len(pool.messages) + len(pool.evidence) >= self._room:
+        if len(pool.messages) + len(pool.evidence) >= self._limit:
             raise InvalidMessage(
-                f"{_label(message)}: parent: {self._room} identities have spoken for it; no more "
+                f"{_label(message)}: parent: {self._limit} identities have spoken for it; no more "
                 "are heard"
             )
         pool.messages[key], pool.payloads[payload] = message, key
@@ -169,12 +174,12 @@ class Mempool:
         if len(known) >= MOST_KNOWN:
             del self._pools[min(known, key=lambda place: place[1])]
         if len(unknown) >= MOST_UNKNOWN:
-            # many made-up parents must not push out the one that everybody speaks of
+            # Messages for made-up parents must not displace the parent that most messages name.
             del self._pools[min(unknown, key=lambda place: len(self._pools[place].messages))]
 
 
-def _room(rules: Rules) -> int:
-    """Return how many identities are heard for one parent."""
+def _limit(rules: Rules) -> int:
+    """Return how many identities may send messages for one parent."""
     most = limits_of(rules).messages
     if rules.identity == "registered":
         return most
@@ -182,7 +187,7 @@ def _room(rules: Rules) -> int:
     return max(rules.holders, min(most, fitting))
 
 
-def _bare(message: Message) -> Message:
+def _strip(message: Message) -> Message:
     return decode_bare(encode_bare(message))
 
 

@@ -1,7 +1,7 @@
-"""Merkle trees of RFC 6962: leaves and inner nodes are hashed apart, no leaf is doubled.
+"""Merkle trees of RFC 6962: leaves and inner nodes are hashed with different prefixes.
 
-Bitcoin's tree repeats the last leaf, so that (a, b, c) and (a, b, c, c) share a root; here a
-node without a neighbour moves up as it is.
+Bitcoin's tree repeats the last leaf of an odd number, so that (a, b, c) and (a, b, c, c) have the
+same root. Here no leaf is repeated: a node without a neighbour moves up a level unchanged.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ HASH = 32
 
 @dataclass(frozen=True)
 class InclusionProof:
-    """Shows that a leaf stands in a tree whose root is known."""
+    """Proof that a leaf is in a tree whose root is known."""
 
     index: int
-    """Place of the leaf, from 0."""
+    """Index of the leaf, from 0."""
     size: int
     """Number of leaves of the tree."""
     path: tuple[bytes, ...]
-    """The neighbours from the leaf up to the root, 32 bytes each."""
+    """Hashes of the neighbours from the leaf up to the root, 32 bytes each."""
 
 
 class Tree:
-    """A tree that keeps its levels, so that many proofs of one big list are cheap: 64 bytes a leaf.
+    """A tree that keeps its levels, so that many proofs of one long list are cheap.
 
-    The leaves may come one by one: none of them is kept.
+    It needs about 64 bytes of memory per leaf. The leaves may come from an iterator: their hashes
+    are kept, not the leaves.
 
     >>> tree = Tree([b"a", b"b", b"c"])
     >>> proof = tree.proof(2)
@@ -49,11 +50,11 @@ class Tree:
 
     @property
     def root(self) -> bytes:
-        """The tree head, 32 bytes; of no leaves the SHA-256 of nothing."""
+        """The root, 32 bytes; for no leaves, the SHA-256 of no bytes."""
         return self._levels[-1] or hashlib.sha256().digest()
 
     def proof(self, index: int) -> InclusionProof:
-        """Return the inclusion proof of the leaf at this place.
+        """Return the inclusion proof of the leaf at this index.
 
         Raises:
             ValueError: there is no such leaf.
@@ -69,7 +70,7 @@ class Tree:
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """Return the tree head of the leaves, 32 bytes.
+    """Return the root of the leaves, 32 bytes.
 
     Reference:
         RFC 6962, section 2.1.
@@ -81,22 +82,25 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 
 def inclusion_path(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """Return the neighbours that lead from one leaf to the root; for many leaves keep a Tree."""
+    """Return the hashes of the neighbours from one leaf up to the root.
+
+    For the paths of many leaves use one ``Tree``, which hashes the leaves only once.
+    """
     return Tree(leaves).proof(index).path
 
 
 def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
-    """Return the root that a proof leads to; the leaf is in the tree if it is the tree's root.
+    """Return the root that a proof leads to; the leaf is in the tree if the tree has that root.
 
     Args:
         leaf: the bytes of the leaf, not their hash.
-        proof: place, size and neighbours.
+        proof: index, size and neighbours.
 
     Returns:
         The root, 32 bytes.
 
     Raises:
-        ValueError: the place is outside the tree, or the path has not the tree's length.
+        ValueError: the index is outside the tree, or the path is too short or too long for it.
 
     Reference:
         RFC 9162, section 2.1.3.2.
@@ -107,7 +111,7 @@ def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
     node = hashlib.sha256(b"\x00" + leaf).digest()
     neighbours = iter(proof.path)
     while last:
-        # the last node of a level with an odd number of nodes has no neighbour: it moves up
+        # The last node of a level with an odd number of nodes has no neighbour, so it moves up.
         if place % 2 or place != last:
             neighbour = next(neighbours, None)
             if neighbour is None:

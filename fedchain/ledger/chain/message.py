@@ -1,4 +1,4 @@
-"""The message of a data holder: one normalised, quantised, signed gradient."""
+"""Message of a data holder or group: one normalised, quantised, signed gradient."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _NO_DIRECTION = bytes.fromhex("000100000000")
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a holder says about its release; public."""
+    """What a participant declares about its release; public."""
 
     mechanism: str
-    """Name of the mechanism: ``gaussian``, ``skellam``, ``none``."""
+    """Name of the mechanism, for example ``gaussian``, ``skellam`` or ``none``."""
     noise: float
-    """Sigma over the clip (gaussian), 1/eps0 (knorm), 0 (none)."""
+    """Sigma over the clip (gaussian, skellam), 1/eps0 (knorm, laplace), 0 (clipped, none)."""
     clip: float
-    """Largest norm of one record's gradient; infinite when nothing is clipped."""
+    """Largest norm of one record's gradient; infinite if gradients are not clipped."""
     records: int
     """Number of records n_k of equation (6)."""
 
@@ -76,17 +76,17 @@ class Message:
     round: int
     """Height of the block that may carry the message: one above the parent's."""
     public_key: bytes
-    """Ed25519 key of this round, 32 bytes; its SHA-256 is the identity P*."""
+    """Ed25519 public key of this round, 32 bytes; its SHA-256 is the identity P*."""
     proof: InclusionProof | None
-    """Shows that the identity is registered for this round; None where identities are open."""
+    """Proof that the identity is registered for this round; None where identities are open."""
     exponent: int
     """Exponent e of the quantised direction."""
     direction: Integers
     """round(2^e g*), (d,), int8, int16 or int32, read-only."""
     norm: float
-    """s_k of equation (11): the norm that the direction had, noise included."""
+    """s_k of equation (11): the norm of the release before it was normalised, noise included."""
     declaration: Declaration
-    """What the holder says about its release."""
+    """What the participant declares about its release."""
     signature: bytes = b""
     """Ed25519 over ``signing_bytes``, 64 bytes."""
 
@@ -95,13 +95,13 @@ class Message:
 
     @cached_field
     def _payload(self) -> bytes:
-        digest = hashlib.sha256(_encode_kind(self))
-        digest.update(_bulk(self))
+        digest = hashlib.sha256(_encode_shape(self))
+        digest.update(_direction_bytes(self))
         return digest.digest()
 
     @cached_field
     def _id(self) -> bytes:
-        return hashlib.sha256(_named(self)).digest()
+        return hashlib.sha256(_encode_with_payload(self)).digest()
 
     @cached_field
     def _content(self) -> bytes:
@@ -114,7 +114,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a decoder accepts before it looks at anything else."""
+    """Upper bounds that a decoder checks before it allocates anything."""
 
     entries: int
     """Most entries of a direction."""
@@ -123,9 +123,10 @@ class Limits:
 
 
 def message_id(message: Message) -> bytes:
-    """Return the SHA-256 of everything but the signature, 32 bytes.
+    """Return the message id: the SHA-256 of everything but the signature, 32 bytes.
 
-    The direction stands in it by its payload hash, so that the bulk is hashed once.
+    The payload hash takes the place of the direction, so that the large part of a message is
+    hashed only once.
 
     Raises:
         EncodingError: a field has no encoding (a key of 31 bytes, a negative round).
@@ -134,12 +135,15 @@ def message_id(message: Message) -> bytes:
 
 
 def content_of(message: Message) -> bytes:
-    """Return the SHA-256 of id and signature, 32 bytes: the whole message."""
+    """Return the SHA-256 of id and signature, 32 bytes: it covers the whole message."""
     return message._content
 
 
 def payload_of(message: Message) -> bytes:
-    """Return the SHA-256 of the direction alone: who copies another's gradient has the same."""
+    """Return the payload hash: the SHA-256 of exponent, width, length and direction, 32 bytes.
+
+    A copy of another participant's direction has the same payload hash.
+    """
     return message._payload
 
 
@@ -158,7 +162,7 @@ def identity_of(public_key: bytes) -> bytes:
 
 
 def identity_leaf(number: int, identity: bytes) -> bytes:
-    """Return the leaf that registers an identity for one round.
+    """Return the leaf of the identity tree that registers an identity for one round.
 
     >>> identity_leaf(3, bytes(32))[:4].hex()
     '00000003'
@@ -170,7 +174,7 @@ def identity_leaves(registered: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
     """Yield the leaves of the identity tree, for ``merkle.Tree``.
 
     Args:
-        registered: (round, P*) pairs, in the shuffled order that genesis commits to.
+        registered: (round, P*) pairs, in the order of the leaves, which genesis commits to.
     """
     return (identity_leaf(number, identity) for number, identity in registered)
 
@@ -178,13 +182,13 @@ def identity_leaves(registered: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
 def sign_message(message: Message, secret: bytes) -> Message:
     """Return the message with the signature of this secret key (32 bytes)."""
     signed = replace(message, signature=ed25519.sign(secret, signing_bytes(message)))
-    # The signature is in neither hash: the bulk is not hashed again.
+    # Neither hash covers the signature, so the direction need not be hashed again.
     vars(signed).update(_payload=message._payload, _id=message._id)
     return signed
 
 
 def signing_bytes(message: Message) -> bytes:
-    """Return what the signature covers: a tag and the id, 42 bytes.
+    """Return the bytes that are signed: a tag and the id, 42 bytes.
 
     Raises:
         EncodingError: a field has no encoding.
@@ -202,22 +206,22 @@ def encode_message(message: Message) -> bytes:
 
 
 def message_parts(message: Message) -> tuple[Part, ...]:
-    """Return the canonical bytes of a message in parts, the direction as it lies in memory.
+    """Return the canonical bytes of a message in parts; the direction is not copied.
 
     Raises:
         EncodingError: a field has no encoding.
     """
-    before = _encode_place(message) + _encode_kind(message)
-    after = _encode_saying(message) + fixed(message.signature, 64)
-    return before, _bulk(message), after
+    before = _encode_place(message) + _encode_shape(message)
+    after = _encode_norm_and_declaration(message) + fixed(message.signature, 64)
+    return before, _direction_bytes(message), after
 
 
 def decode_message(data: bytes, limits: Limits) -> Message:
-    """Read a message; says nothing yet about the rules.
+    """Decode a message; whether it keeps the rules is not checked here.
 
     Args:
         data: bytes from outside.
-        limits: what is accepted before anything is made.
+        limits: bounds that are checked before anything is allocated.
 
     Returns:
         The message; its encoding is ``data``.
@@ -229,10 +233,10 @@ def decode_message(data: bytes, limits: Limits) -> Message:
 
 
 def read_message(reader: Reader, limits: Limits) -> Message:
-    """Read a message from all that a reader has left; its direction is a view of the bytes.
+    """Decode a message from all that a reader has left; its direction is a view of the bytes.
 
-    What was read is encoded and compared, but for the integers, whose bytes are taken as they
-    are: each string of them is its own encoding.
+    What was read is encoded again and compared with the bytes. The integers of the direction are
+    left out: any bytes are the canonical encoding of the integers that they stand for.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any message.
@@ -248,24 +252,26 @@ def read_message(reader: Reader, limits: Limits) -> Message:
 
 
 def encode_bare(message: Message) -> bytes:
-    """Return a message with its payload hash in the direction's place: some hundred bytes.
+    """Return the canonical bytes of a bare message: the payload hash replaces the direction.
 
-    The SHA-256 of all but the signature, the last 64 bytes, is the message id.
+    They are some hundred bytes. The last 64 are the signature; the SHA-256 of all before them is
+    the message id.
 
     Raises:
         EncodingError: a field has no encoding.
     """
-    return _named(message) + fixed(message.signature, 64)
+    return _encode_with_payload(message) + fixed(message.signature, 64)
 
 
 def decode_bare(data: bytes) -> Message:
-    """Read a message that has only the hash of its direction; its payload and id are the whole's.
+    """Decode a bare message, which has only the hash of its direction.
 
     Args:
         data: bytes from outside.
 
     Returns:
-        The message, with no entries; it is to be looked at, not to be sent.
+        The message without entries; its payload hash and id are those of the whole message. It
+        can be read and checked, but not sent.
 
     Raises:
         EncodingError: the bytes are not what ``encode_bare`` writes of any message.
@@ -281,8 +287,10 @@ def decode_bare(data: bytes) -> Message:
     return message
 
 
-def _named(message: Message) -> bytes:
-    return b"".join((_encode_place(message), message._payload, _encode_saying(message)))
+def _encode_with_payload(message: Message) -> bytes:
+    return b"".join(
+        (_encode_place(message), message._payload, _encode_norm_and_declaration(message))
+    )
 
 
 def _encode_place(message: Message) -> bytes:
@@ -299,7 +307,7 @@ def _encode_place(message: Message) -> bytes:
     )
 
 
-def _encode_kind(message: Message) -> bytes:
+def _encode_shape(message: Message) -> bytes:
     direction = message.direction
     if storage_of(direction) is None:
         kind = f"{direction.dtype} with {direction.ndim} axes"
@@ -308,12 +316,12 @@ def _encode_kind(message: Message) -> bytes:
     return unsigned(message.exponent, 1) + unsigned(width, 1) + unsigned(entries, 4)
 
 
-def _bulk(message: Message) -> memoryview:
+def _direction_bytes(message: Message) -> memoryview:
     storage = message.direction.dtype.newbyteorder("<")
     return np.ascontiguousarray(message.direction, storage).view(np.uint8).data
 
 
-def _encode_saying(message: Message) -> bytes:
+def _encode_norm_and_declaration(message: Message) -> bytes:
     said = message.declaration
     return b"".join(
         (
@@ -370,5 +378,5 @@ def _read_direction(reader: Reader, limits: Limits) -> Integers:
             f"direction: {entries} entries of {width} bytes; at most {limits.entries} of 1, 2 or 4"
         )
     integers = np.frombuffer(reader.view(width * entries), f"<i{width}")
-    # A copy only of what lies at an odd address, or on a machine of the other byte order.
+    # Copies only if the bytes are not aligned, or if the machine has the other byte order.
     return np.require(integers, STORAGES[width], "A")

@@ -1,4 +1,4 @@
-"""The rules of a chain: everything that genesis fixes for good."""
+"""Rules of a chain: everything that genesis fixes for all blocks above it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from fedchain.ledger.chain.state import State, hash_memory, hash_weights
 from fedchain.ledger.chain.work import WorkKind
 
 ZERO = bytes(HASH)
-"""The hash that stands for nothing: parent and chain id of the genesis block."""
+"""The zero hash: parent, chain id and address of the genesis block."""
 MOST_OPEN_MESSAGES = 65_536
-"""Most messages of a block where anyone may speak: so many directions add exactly in float64."""
+"""Most messages of a block where identities are open: float64 adds up to this many directions
+exactly."""
 
 Dtype = Literal["float64", "float32"]
 Identity = Literal["registered", "open"]
@@ -32,12 +33,12 @@ _MOST_PARAMETERS = 65_536
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What every block of a chain obeys."""
+    """The rules that every block of a chain must keep."""
 
     aggregation: str
     """The aggregation rule and its parameters, as canonical JSON."""
     update: str
-    """The update and its parameters (learning rate ..), as canonical JSON."""
+    """The update and its parameters, for example the learning rate, as canonical JSON."""
     dimension: int
     """Number of weights d, and of entries of every direction."""
     layout: Layout
@@ -45,29 +46,31 @@ class Rules:
     dtype: Dtype
     """Type of the weights."""
     holders: int
-    """Number of data holders; with registered identities the most messages of a block."""
+    """Number of participants asked in a round: holders or groups. With registered identities it
+    is the most messages of a block."""
     identity: Identity
-    """registered: one identity a holder and round, in the identity tree; open: anyone."""
+    """registered: one identity for each participant asked in a round, a leaf of the identity tree;
+    open: anyone may send messages."""
     identity_root: bytes
     """Root of the tree over (round, P*), 32 bytes; zero where identities are open."""
     quorum: int
     """Fewest messages of a block; 0 on a chain without learning."""
     rounds: int
-    """Highest block."""
+    """Greatest height that a block may have."""
     storage: Storage
-    """How the entries of a direction are stored."""
+    """The integer type that stores the entries of a direction."""
     max_norm: float
-    """Largest s_k."""
+    """Largest norm s_k of a message."""
     work: WorkKind
-    """hashcash: a block's hash is below its target; sampled: its work was only simulated."""
+    """hashcash: a block's hash is at most its target; sampled: its work was only simulated."""
     bits: int
-    """Initial target in compact form; no later one is easier."""
+    """Initial target in compact form; no later target is easier."""
     interval_ms: int
     """Wanted mean time between blocks, simulated milliseconds."""
     retarget_window: int
-    """Blocks between two adaptations of the target; 0: the target stays."""
+    """Blocks between two retargets; 0: the target stays."""
     max_ahead_ms: int
-    """How far ahead of a node's clock a block's time may be, milliseconds."""
+    """How far the time of a block may be ahead of a node's clock, milliseconds."""
 
     @cached_field
     def _hash(self) -> bytes:
@@ -80,22 +83,22 @@ class Rules:
 
 
 def limits_of(rules: Rules) -> Limits:
-    """Return what decoders accept under these rules."""
+    """Return the bounds that decoders check under these rules."""
     return rules._limits
 
 
 def rules_hash(rules: Rules) -> bytes:
-    """Return the SHA-256 of the rules' canonical bytes: in every header, 32 bytes."""
+    """Return the SHA-256 of the rules' canonical bytes, 32 bytes; every header has it."""
     return rules._hash
 
 
 def genesis(rules: Rules, state: State) -> Block:
-    """Return the block that everything starts from; its hash is the chain id.
+    """Return the genesis block, the first of a chain; its hash is the chain id.
 
-    It commits to the rules and to the initial weights, carries no messages and costs no work.
+    It commits to the rules and to the initial state. It has no messages and needs no work.
 
     Args:
-        rules: what all blocks above obey.
+        rules: the rules that all blocks above it must keep.
         state: the initial weights and the update's initial memory.
     """
     header = Header(
@@ -151,7 +154,7 @@ def encode_rules(rules: Rules) -> bytes:
 
 
 def decode_rules(data: bytes) -> Rules:
-    """Read rules back.
+    """Decode rules.
 
     Raises:
         EncodingError: the bytes are not the encoding of any rules.

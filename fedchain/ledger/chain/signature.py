@@ -25,7 +25,7 @@ def sign(secret: bytes, data: bytes) -> bytes:
 
     Args:
         secret: secret key, 32 bytes.
-        data: what is signed.
+        data: the bytes to sign.
 
     Returns:
         The signature, 64 bytes.
@@ -40,10 +40,10 @@ def sign(secret: bytes, data: bytes) -> bytes:
 
 
 def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
-    """Say whether the signature is this key's signature of the data.
+    """Return whether the signature is this key's signature of the data.
 
-    Under a key of small order one signature fits all data, as 0 and 1 do in textbook RSA: such a
-    key verifies nothing.
+    A key of small order is always refused: under it one signature fits all data, as with the
+    values 0 and 1 in textbook RSA.
 
     >>> verify(public_key_of(bytes(32)), sign(bytes(32), b"yes"), b"no")
     False
@@ -62,10 +62,14 @@ def verify(public_key: bytes, signature: bytes, data: bytes) -> bool:
 _PRIME = 2**255 - 19
 _ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER = {0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8, _PRIME, _PRIME + 1}
-"""The y of the eight points of order 1, 2, 4 and 8; 0 and 1 have a second spelling."""
+"""The y coordinates of the eight points of order 1, 2, 4 and 8. The coordinates 0 and 1 are here
+twice, because p and p + 1 encode them too."""
 
 
 @functools.lru_cache(4096)
 def _key(secret: bytes) -> Ed25519PrivateKey:
-    """Return the key of a secret; a holder needs it twice, and loading costs as much as signing."""
+    """Return the private key object of a secret.
+
+    It is cached: a holder needs its key twice, and loading a key costs as much as signing.
+    """
     return Ed25519PrivateKey.from_private_bytes(secret)

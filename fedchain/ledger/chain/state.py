@@ -1,4 +1,4 @@
-"""The state that a block commits to: the model's weights and the memory of the update."""
+"""State that a block commits to: the model's weights and the memory of the update."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ _LONGEST_NAME = 128
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """The model after a block, and what its update remembers."""
+    """The model after a block, and the memory of its update."""
 
     weights: Vector
-    """All weights in one row, (d,), read-only; float64 or float32, as the rules declare."""
+    """All weights as one vector, (d,), read-only; float64 or float32, as the rules declare."""
     memory: Mapping[str, Tensor]
-    """What the update remembers, by name (momentum, Adam's moments and step); {} for none."""
+    """Arrays that the update carries to the next block, by name (momentum, Adam's moments and
+    powers), read-only; {} if it carries none."""
 
     def __post_init__(self) -> None:
         read_only(self.weights)
@@ -60,7 +61,7 @@ def memory_parts(state: State) -> list[Part]:
 
 
 def hash_weights(state: State) -> bytes:
-    """Return what the header commits to: SHA-256 of name, dtype, shape and every bit.
+    """Return the header's weights_hash: SHA-256 of name, dtype, shape and every bit.
 
     >>> one = State(np.ones(3), {})
     >>> hash_weights(one) == hash_weights(State(np.nextafter(np.ones(3), 2.0), {}))
@@ -70,15 +71,15 @@ def hash_weights(state: State) -> bytes:
 
 
 def hash_memory(state: State) -> bytes:
-    """Return what the header commits to: SHA-256 of the memory's canonical bytes."""
+    """Return the header's memory_hash: SHA-256 of the memory's canonical bytes."""
     return state._memory_hash
 
 
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Write named arrays: names sorted; name, dtype, shape, little-endian bytes.
+    """Encode named arrays, sorted by name: name, dtype, shape, little-endian bytes.
 
-    Every NaN is written with the same bits, because which NaN an operation gives is the
-    processor's choice.
+    Every NaN is written with the same bits, because processors differ in the NaN that an
+    operation gives.
 
     Args:
         tensors: float32, float64 or int64 arrays of any shape, by name.
@@ -87,7 +88,8 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
         The canonical bytes.
 
     Raises:
-        EncodingError: too many arrays, a dtype that has no code, a name that is too long.
+        EncodingError: too many arrays, a dtype that has no code, too many axes, or a name that is
+            too long.
 
     >>> encode_tensors({"b": np.zeros(1), "a": np.ones(())})[:9].hex()
     '000000020000000161'
@@ -96,7 +98,7 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Part]:
-    """Return the encoding of named arrays in parts, the numbers as they lie in memory.
+    """Return the encoding of named arrays in parts; the numbers are not copied if possible.
 
     Raises:
         EncodingError: as ``encode_tensors``.
@@ -110,9 +112,9 @@ def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Part]:
 
 
 def decode_tensors(data: bytes) -> dict[str, Tensor]:
-    """Read named arrays back, read-only.
+    """Decode named arrays, read-only.
 
-    No array is made that is larger than the bytes that are there.
+    No array is allocated that is larger than the bytes given.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any arrays.

@@ -1,4 +1,4 @@
-"""What a full node accepts: every rule on a message, a header, and a block.
+"""Validity: every rule that a full node checks on a message, a header and a block.
 
 Each reason names the field, says what is wrong with its value, and what is allowed. Cheap checks
 come first; signatures and the recomputation of the model come last.
@@ -39,9 +39,9 @@ from fedchain.ledger.chain.state import State, hash_memory, hash_weights
 from fedchain.ledger.chain.work import is_paid, target_from_compact
 
 Transition = Callable[[State, tuple[Message, ...]], State]
-"""The step that every full node repeats: (state, messages in order of id) to the next state."""
+"""The step that every full node recomputes: (state, messages in order of id) to the next state."""
 MessageCheck = Callable[[Message, Rules, bytes, bytes, int], None]
-"""``check_message``, or one that remembers what it has checked."""
+"""``check_message``, or a version of it that keeps verdicts."""
 
 
 def check_message(
@@ -50,7 +50,7 @@ def check_message(
     """Check one message for the block of this height on this parent.
 
     Args:
-        message: as it came.
+        message: as it was received.
         rules: of the chain.
         chain_id: hash of the genesis block, 32 bytes.
         parent: hash of the block that the message must name, 32 bytes.
@@ -60,7 +60,7 @@ def check_message(
         InvalidMessage: a rule is broken; the text names the field.
     """
     try:
-        content_of(message)  # first of all: what has no bytes has no name either
+        content_of(message)  # first, because a message without an encoding has no id to report
         name = message_id(message).hex()[:8]
     except EncodingError as error:
         raise InvalidMessage(f"message: {error}") from error
@@ -75,10 +75,10 @@ def check_message(
 
 
 def check_bare(message: Message, rules: Rules, header: Header) -> None:
-    """Check all of a message but its direction: what one can who has only ``decode_bare`` of it.
+    """Check all of a message but its direction, as is possible with a bare message.
 
     Args:
-        message: without its direction.
+        message: the message, for example as ``decode_bare`` reads it.
         rules: of the chain.
         header: of the block that carries the message.
 
@@ -97,15 +97,15 @@ def check_bare(message: Message, rules: Rules, header: Header) -> None:
 def check_header(
     header: Header, parent: Header, rules: Rules, median_ms: int, expected_bits: int, now_ms: int
 ) -> None:
-    """Check what a header says by itself and of its parent.
+    """Check a header by itself and against its parent.
 
     Args:
         header: of the new block.
         parent: header of the block below, accepted before.
         rules: of the chain.
-        median_ms: median time of the last 11 blocks below.
-        expected_bits: compact target that the chain wants here.
-        now_ms: the node's clock.
+        median_ms: median time of the last 11 blocks below, milliseconds.
+        expected_bits: compact target that this block must have.
+        now_ms: the node's clock, milliseconds.
 
     Raises:
         TooEarly: its time is ahead of the clock; nothing else is wrong with the header.
@@ -132,12 +132,12 @@ def check_block(
     """Check a block's messages, and recompute its model bit for bit.
 
     Args:
-        block: its header has passed ``check_header``.
+        block: a block whose header has passed ``check_header``.
         rules: of the chain.
         chain_id: hash of the genesis block, 32 bytes.
-        state: after the parent.
+        state: the state after the parent.
         transition: the step that the rules name.
-        check: the check of one message.
+        check: checks one message.
 
     Returns:
         The state after the block.
@@ -167,11 +167,12 @@ def check_bare_block(block: Block, rules: Rules) -> None:
     """Check all of a block that can be checked without the directions of its messages.
 
     Args:
-        block: its header has passed ``check_header``; its messages are as ``decode_bare`` reads
-            them.
+        block: a block whose header has passed ``check_header``, with messages as ``decode_bare``
+            reads them.
         rules: of the chain.
 
     Raises:
+        WrongMessages: its messages are not those that the header commits to.
         InvalidBlock: a rule is broken; the text names the block and the reason.
     """
     where = label(block.header)
@@ -186,10 +187,10 @@ def check_bare_block(block: Block, rules: Rules) -> None:
 
 
 def check_messages_root(block: Block) -> None:
-    """Check that messages are those that the header commits to, signatures included.
+    """Check that a block's messages are those that its header commits to, signatures included.
 
-    Comes before every other rule on them: anybody can put other messages under somebody's header,
-    and no fault of theirs is one of the block.
+    This check comes before every other rule on the messages. Anybody can send a header with other
+    messages, and a fault in those messages says nothing about the block.
 
     Raises:
         WrongMessages: they are not.
@@ -205,7 +206,7 @@ def check_messages_root(block: Block) -> None:
 
 
 def label(header: Header) -> str:
-    """Return how a block is named in messages: ``block 0022d941 (height 25)``."""
+    """Return the name of a block in error texts: ``block 0022d941 (height 25)``."""
     return f"block {block_hash(header).hex()[:8]} (height {header.height})"
 
 

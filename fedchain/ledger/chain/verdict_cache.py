@@ -1,7 +1,8 @@
-"""What the nodes of one simulation share: bodies, states, and what has been checked already.
+"""Verdict cache: the bodies, states and verdicts that the nodes of one simulation share.
 
-Validity is a function of the bytes: what one honest node has checked, another need not repeat.
-Everything is keyed by content, signatures included, and bounded.
+Validity depends on the bytes alone, so a check by one honest node holds for all of them. Keys are
+hashes of the whole content, signatures included. What is kept is bounded, except that all blocks
+stay in memory if there is no store to load them from.
 """
 
 from __future__ import annotations
@@ -23,21 +24,22 @@ from fedchain.ledger.chain.validity import Transition, check_block, check_messag
 Held = TypeVar("Held")
 
 KEPT_BYTES = 2**22
-"""Blocks, and states, that are kept in memory where they can be loaded: of these bytes."""
+"""Bytes of blocks, and as many of states, that stay in memory if they can be loaded again."""
 FEWEST, MOST = 3, 64
-"""Bounds on how many that is: the forks of the last round, and enough for small ones."""
+"""Bounds on the number of those blocks, and of those states. The lower bound leaves room for the
+forks of the last round; the upper bound is enough where blocks and states are small."""
 KEPT_VERDICTS = 1024
-"""Checked messages and blocks that are remembered, beside the messages of a few blocks."""
+"""Verdicts on messages and blocks that are kept, besides those on the messages of a few blocks."""
 KEPT_AHEAD = 4096
-"""Messages checked ahead that nobody has asked for yet; the oldest makes room."""
+"""Messages checked ahead whose verdict nobody has asked for yet; the oldest is dropped first."""
 
 
 class LruCache(Generic[Held]):
-    """The most recently used values, by hash; what has fallen off may be loaded again.
+    """The most recently used values, by hash; dropped values may be loaded again.
 
-    >>> shelf: LruCache[str] = LruCache(1)
-    >>> shelf.put(b"a", "first"); shelf.put(b"b", "second")
-    >>> shelf.get(b"a") is None, shelf.get(b"b")
+    >>> cache: LruCache[str] = LruCache(1)
+    >>> cache.put(b"a", "first"); cache.put(b"b", "second")
+    >>> cache.get(b"a") is None, cache.get(b"b")
     (True, 'second')
     """
 
@@ -50,14 +52,14 @@ class LruCache(Generic[Held]):
         return len(self._held)
 
     def put(self, key: bytes, value: Held) -> None:
-        """Keep a value; the least recently used one may fall off."""
+        """Keep a value; if the cache is full, drop the least recently used one."""
         self._held[key] = value
         self._held.move_to_end(key)
         if self._keep is not None and len(self._held) > self._keep:
             self._held.popitem(last=False)
 
     def get(self, key: bytes) -> Held | None:
-        """Return the value, or None if it is neither held nor can be loaded."""
+        """Return the value, or None if it is not held and cannot be loaded."""
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
@@ -72,9 +74,9 @@ class LruCache(Generic[Held]):
 
 
 class VerdictCache:
-    """Shared by the chains and mempools of one simulation, under one set of rules.
+    """Holds bodies, states and verdicts for the chains and mempools of one simulation.
 
-    One with threads is closed when nobody asks any more.
+    All of them have one set of rules. A cache with threads must be closed after use.
     """
 
     def __init__(
@@ -94,9 +96,10 @@ class VerdictCache:
             load_state: returns the state after a block, or raises KeyError: ``Store.state``.
             load_block: returns a block, or raises KeyError: ``Store.block``. Without it every
                 block stays in memory.
-            threads: that check messages ahead; with 0 each is checked when it is asked for.
-            keep_blocks: most blocks in memory where older ones can be loaded.
-            keep_verdicts: checked messages and blocks that are remembered.
+            threads: number of threads that check messages ahead; 0: each message is checked when
+                its verdict is asked for.
+            keep_blocks: most blocks in memory, if older ones can be loaded.
+            keep_verdicts: most verdicts on messages and blocks that are kept.
         """
         self.states: LruCache[State] = LruCache(keep_states, load_state)
         self.blocks: LruCache[Block] = LruCache(keep_blocks if load_block else None, load_block)
@@ -106,28 +109,28 @@ class VerdictCache:
         self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
 
     def close(self) -> None:
-        """Let the threads end; whoever asks from now on checks himself."""
+        """End the threads; from now on each message is checked when its verdict is asked for."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
             self._threads = None
 
     def tree(self, genesis: Block, rules: Rules) -> BlockTree:
-        """Return the tree of blocks on this genesis, one for all chains.
+        """Return the tree of blocks on this genesis; all chains get the same one.
 
         Args:
             genesis: made by ``rules.genesis``.
-            rules: that it commits to.
+            rules: the rules that it commits to.
         """
         return self._trees.setdefault(block_hash(genesis.header), BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
-        """Start to check messages, each for the place that it names itself.
+        """Start to check messages in threads, each for the parent and round that it names.
 
-        Whoever asks for one later waits for its verdict, or checks it himself if no thread has
-        come to it: what is said of a message is the same with any number of threads.
+        A later ``check_message`` waits for the verdict, or checks the message itself if no thread
+        has started on it. The verdict is the same with any number of threads.
 
         Args:
-            messages: that will be asked for soon.
+            messages: those that will soon be asked for.
             rules: of the chain.
             chain_id: hash of the genesis block, 32 bytes.
         """
@@ -136,12 +139,12 @@ class VerdictCache:
         for message in messages:
             place = message.parent, message.round
             try:
-                release = _release(message, *place)
-            except EncodingError:  # told to whoever asks
+                release = _release_key(message, *place)
+            except EncodingError:  # check_message reports it
                 continue
             if release not in self._ahead and self._verdicts.get(release) is None:
                 self._ahead[release] = self._threads.submit(
-                    _verdict, message, rules, chain_id, *place
+                    _find_verdict, message, rules, chain_id, *place
                 )
             if len(self._ahead) > KEPT_AHEAD:
                 self._ahead.popitem(last=False)[1].cancel()
@@ -149,20 +152,20 @@ class VerdictCache:
     def check_message(
         self, message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int
     ) -> None:
-        """Check a message as ``validity.check_message`` does, once for all nodes.
+        """Check a message as ``validity.check_message`` does, but only once for all nodes.
 
         Raises:
             InvalidMessage: a rule is broken.
         """
         try:
-            release = _release(message, parent, height)
+            release = _release_key(message, parent, height)
         except EncodingError as error:
             raise InvalidMessage(f"message: {error}") from error
         verdict = self._verdicts.get(release)
         if verdict is None:
             ahead = self._ahead.pop(release, None)
             if ahead is None or ahead.cancel():
-                verdict = _verdict(message, rules, chain_id, parent, height)
+                verdict = _find_verdict(message, rules, chain_id, parent, height)
             else:
                 verdict = ahead.result()
             self._verdicts.put(release, verdict)
@@ -170,7 +173,10 @@ class VerdictCache:
             raise InvalidMessage(verdict)
 
     def has_accepted(self, block: Block) -> bool:
-        """Say whether this block, byte by byte, has passed ``check_block`` lately."""
+        """Return whether this block, byte for byte, has passed ``check_block``.
+
+        False if its verdict is no longer kept.
+        """
         return self._verdicts.get(content_of_block(block)) == ""
 
     def check_block(
@@ -181,13 +187,15 @@ class VerdictCache:
         state_of: Callable[[bytes], State],
         transition: Transition,
     ) -> None:
-        """Check a block as ``validity.check_block`` does, once for all nodes, and keep it.
+        """Check a block as ``validity.check_block`` does, but only once for all nodes.
+
+        A valid block and the state after it are kept.
 
         Args:
-            block: its header has passed ``check_header``.
+            block: a block whose header has passed ``check_header``.
             rules: of the chain.
             chain_id: hash of the genesis block, 32 bytes.
-            state_of: gives the state after a block; asked only if the block is new.
+            state_of: returns the state after a block; called only if the block is new.
             transition: the step that the rules name.
 
         Raises:
@@ -221,13 +229,13 @@ def sized(
     load_block: Callable[[bytes], Block],
     threads: int,
 ) -> VerdictCache:
-    """Return a library that keeps in memory what the size of states and blocks allows.
+    """Return a verdict cache that keeps as many states and blocks as their size allows.
 
     Args:
         limits: of the chain.
         load_state: ``Store.state``.
         load_block: ``Store.block``.
-        threads: that check messages ahead.
+        threads: number of threads that check messages ahead.
     """
     return VerdictCache(
         keep_states=kept(8 * limits.entries),
@@ -240,7 +248,7 @@ def sized(
 
 
 def kept(size: int) -> int:
-    """Return how many things of this many bytes are kept in memory.
+    """Return how many values of ``size`` bytes each are kept in memory.
 
     >>> kept(5_000_000), kept(400_000), kept(1000)
     (3, 10, 64)
@@ -248,11 +256,13 @@ def kept(size: int) -> int:
     return max(FEWEST, min(MOST, KEPT_BYTES // max(size, 1)))
 
 
-def _release(message: Message, parent: bytes, height: int) -> bytes:
+def _release_key(message: Message, parent: bytes, height: int) -> bytes:
     return content_of(message) + parent + unsigned(height, 8)
 
 
-def _verdict(message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int) -> str:
+def _find_verdict(
+    message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int
+) -> str:
     try:
         check_message(message, rules, chain_id, parent, height)
     except InvalidMessage as error:

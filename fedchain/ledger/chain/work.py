@@ -1,4 +1,4 @@
-"""Proof of work: targets, what they are worth, how they adapt, and the search itself."""
+"""Proof of work: targets, the work that they stand for, retargeting, and the search for nonces."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from pydantic import Field
 from fedchain.registry import Family
 
 HIGHEST_NONCE = 2**64 - 1
-"""The nonce is written on 8 bytes."""
+"""The largest nonce: a header has 8 bytes for it."""
 CLAMP = 4
-"""One retarget changes the target by this factor at most."""
+"""One retarget changes the target by at most this factor."""
 
 
 WorkKind = Literal["hashcash", "sampled"]
-"""Whether the tries behind a block are made, or drawn from their law."""
+"""hashcash: nodes try nonces until the hash is at most the target; sampled: the number of tries
+is drawn from its distribution."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """How blocks are paid for."""
+    """The settings of proof of work."""
 
     kind: WorkKind
-    """Whether the tries are made or drawn."""
+    """Whether nodes really hash, or the number of tries is drawn."""
     bits: int
-    """Initial target in compact form; also the easiest there will be."""
+    """Initial target in compact form; no later target is easier."""
     interval_ms: int
     """Wanted mean time between blocks, simulated milliseconds."""
     retarget_window: int
-    """Blocks between two adaptations of the target; 0: the target stays."""
+    """Blocks between two retargets; 0: the target stays."""
     most_hashing_s: float | None = None
-    """Wall time that a run may be expected to spend hashing, seconds; None: any."""
+    """Longest wall time that a run may be expected to spend on hashing, seconds; None: no limit."""
 
 
 works: Family[Work] = Family("work", ("fedchain.ledger.chain.work",), Work)
@@ -50,17 +51,17 @@ def hashcash(
     retarget_window: Annotated[int, Field(ge=0, le=100_000)] = 0,
     most_hashing_s: Annotated[float | None, Field(gt=0)] = None,
 ) -> Work:
-    """Real work: the double SHA-256 of the header must be below a target.
+    """Real work: the double SHA-256 of the header must be at most a target.
 
-    A block needs ``2^difficulty_bits`` tries on average; in the simulation they take
-    ``interval_s`` seconds of all compute nodes together.
+    A block needs ``2^difficulty_bits`` tries on average. In simulated time all compute nodes
+    together need ``interval_s`` seconds for them.
 
     Args:
         difficulty_bits: leading zero bits of the initial target, 0 to 64.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
-        retarget_window: blocks between two adaptations of the target (Bitcoin: 2016); 0: never.
-        most_hashing_s: wall time that a run may be expected to spend hashing, seconds; a run that
-            would need more does not start. null: any.
+        retarget_window: blocks between two retargets (Bitcoin: 2016); 0: the target stays.
+        most_hashing_s: longest wall time that a run may be expected to spend on hashing, seconds;
+            a run that would need more does not start. null: no limit.
 
     Returns:
         The settings of the work.
@@ -82,15 +83,15 @@ def sampled(
     interval_s: Annotated[float, Field(gt=0, le=1e9)] = 10.0,
     retarget_window: Annotated[int, Field(ge=0, le=100_000)] = 0,
 ) -> Work:
-    """Work without hashing: how many tries a block takes is drawn from their law.
+    """Work without hashing: the number of tries of a block is drawn from its distribution.
 
-    For statistics over many blocks. No nonce exists, so that ``fedchain verify`` says that the
-    work was simulated, and checks everything else.
+    It serves statistics over many blocks. There is no nonce to check, so ``fedchain verify``
+    reports that the work was simulated, and checks everything else.
 
     Args:
         difficulty_bits: leading zero bits of the initial target, 0 to 224.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
-        retarget_window: blocks between two adaptations of the target (Bitcoin: 2016); 0: never.
+        retarget_window: blocks between two retargets (Bitcoin: 2016); 0: the target stays.
 
     Returns:
         The settings of the work.
@@ -141,7 +142,7 @@ def target_from_compact(bits: int) -> int:
 
 
 def compact_from_target(target: int) -> int:
-    """Return the compact form of a target, rounded down to three bytes of it.
+    """Return the compact form of a target, rounded down to a mantissa of three bytes.
 
     Args:
         target: 1 to 2^256 - 1.
@@ -160,7 +161,7 @@ def compact_from_target(target: int) -> int:
 
 
 def work_of(bits: int) -> int:
-    """Return the expected number of tries behind a block: ``2^256 // (target + 1)``.
+    """Return the work of a block, its expected number of tries: ``2^256 // (target + 1)``.
 
     Raises:
         ValueError: the compact form is no target.
@@ -174,10 +175,10 @@ def work_of(bits: int) -> int:
 def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: int) -> int:
     """Return the target of the next window.
 
-    ``target * clamp(last - first, expected / 4, 4 expected) / expected``, never easier than the
-    initial target, rounded to the compact form. Bitcoin's off-by-one is in what callers measure:
-    ``first`` and ``last`` are the first and the last block of one window of N blocks, N - 1
-    intervals apart, while N intervals are expected.
+    It is ``target * clamp(last - first, expected / 4, 4 expected) / expected``, never easier than
+    the initial target, rounded to the compact form. Callers repeat Bitcoin's off-by-one error:
+    ``first`` and ``last`` are the first and the last block of one window of N blocks, which are
+    N - 1 intervals apart, but N intervals are expected.
 
     Args:
         first: time of the window's first block, in any unit.
@@ -202,12 +203,12 @@ def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: 
 
 
 def is_below(digest: bytes, target: int) -> bool:
-    """Say whether a hash, read as a big-endian number, is at most the target."""
+    """Return whether a hash, read as a big-endian number, is at most the target."""
     return int.from_bytes(digest, "big") <= target
 
 
 def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
-    """Say whether a block with this hash was worked for; where work is drawn none can show it.
+    """Return whether a block with this hash has its work; always True where work is sampled.
 
     >>> is_paid("hashcash", bytes(32), 2**255), is_paid("sampled", bytes([255] * 32), 2**255)
     (True, True)
@@ -216,11 +217,11 @@ def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
 
 
 def drawn_tries(bits: int, uniform: float) -> int:
-    """Return how many tries a block takes, by inversion of their geometric law.
+    """Return how many tries a block takes, by inversion of the geometric distribution.
 
     Args:
         bits: the target in compact form; a try succeeds with probability (target + 1) / 2^256.
-        uniform: drawn from [0, 1).
+        uniform: a number drawn from [0, 1).
 
     >>> drawn_tries(0x1d00ffff, 0.5)
     2977089899
@@ -230,7 +231,7 @@ def drawn_tries(bits: int, uniform: float) -> int:
 
 @functools.lru_cache(64)
 def _log_of_failing(bits: int) -> float:
-    """Return the logarithm of the probability that a try fails, minus infinity for certain ones."""
+    """Return the logarithm of the probability that a try fails, minus infinity if none can."""
     success = (target_from_compact(bits) + 1) / 2**256
     return math.log1p(-success) if success < 1.0 else -math.inf
 
@@ -238,22 +239,22 @@ def _log_of_failing(bits: int) -> float:
 def search(prefix: bytes, first_nonce: int, tries: int, target: int) -> int | None:
     """Look for a nonce whose double SHA-256 is at most the target.
 
-    The prefix is hashed once; each try copies that state, adds the nonce and finishes.
+    The prefix is hashed once. Each try copies that hash state, adds the nonce and finishes.
 
     Args:
         prefix: the header's bytes before the nonce.
-        first_nonce: where to begin, below 2^64.
+        first_nonce: first nonce to try, below 2^64.
         tries: how many nonces to try; the search ends at 2^64.
-        target: largest hash that counts, 1 to 2^256 - 1.
+        target: largest hash that is accepted, 1 to 2^256 - 1.
 
     Returns:
-        The first nonce that works (0 may be one), or None.
+        The first nonce that works, which may be 0, or None if none does.
 
     >>> search(b"header", 0, 100, 2**250)
     22
     """
     sha256, copy = hashlib.sha256, hashlib.sha256(prefix).copy
-    highest = target.to_bytes(32, "big")  # bytes of one length compare like the numbers
+    highest = target.to_bytes(32, "big")  # bytes of equal length compare like their numbers
     for nonce in range(first_nonce, min(first_nonce + tries, HIGHEST_NONCE + 1)):
         state = copy()
         state.update(nonce.to_bytes(8))

@@ -1,1 +1,1 @@
-"""Storage: the chain on disk."""
+"""Storage of the chain on disk."""

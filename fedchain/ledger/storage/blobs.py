@@ -1,4 +1,4 @@
-"""Files named by a hash of what is in them: weights, memories, the messages of a block."""
+"""Blobs: files named by a hash of their content: weights, memories, the messages of a block."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from fedchain.system import delete, replace, sync_file, sync_folder
 
 _UNFINISHED = ".new-"
 _BUFFER = 2**20
-"""Bytes handed to the system at once: parts one by one, or all in one call, are slower."""
+"""Bytes that are handed to the system in one call; single parts, or all at once, are slower."""
 
 
 class Blobs:
-    """A folder of files ``ab/abcd..``; a file is there whole or not at all."""
+    """A folder of files ``ab/abcd..``; each file is there whole or not at all."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._there: set[bytes] = set()
+        self._present: set[bytes] = set()
 
     def path(self, address: bytes) -> Path:
-        """Return where the blob of this address (32 bytes) is."""
+        """Return the path of the blob with this address (32 bytes)."""
         name = address.hex()
         return self.folder / name[:2] / name
 
     def put(self, blobs: Mapping[bytes, Sequence[Part]]) -> None:
-        """Write blobs to temporary names, sync, rename, sync the folders.
+        """Write blobs under temporary names, sync them, rename them, sync their folders.
 
-        All are written before the first is waited for. A blob that is there is not written
-        again, a damaged one is replaced.
+        All are written before the first is synced. A blob that is there is not written again; a
+        damaged one is replaced.
 
         Args:
             blobs: the bytes of each blob, in parts, by address (32 bytes).
@@ -39,7 +39,7 @@ class Blobs:
         Raises:
             OSError: the disk is full, or may not be written.
         """
-        unknown = {a: parts for a, parts in blobs.items() if a not in self._there}
+        unknown = {a: parts for a, parts in blobs.items() if a not in self._present}
         new = {a: parts for a, parts in unknown.items() if not self._has(a, parts)}
         folders = {self.path(address).parent for address in new}
         for folder in sorted(folders):
@@ -54,17 +54,17 @@ class Blobs:
             replace(self._unfinished(address), self.path(address))
         for folder in folders:
             sync_folder(folder)
-        self._there = set(blobs)
+        self._present = set(blobs)
 
     def read(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob; whether they are what the name says is not checked here.
+        """Return the bytes of a blob, without a check that they fit its address.
 
         Args:
-            address: its name, 32 bytes.
-            limit: most bytes that are read.
+            address: of the blob, 32 bytes.
+            limit: most bytes that the blob may have.
 
         Raises:
-            LedgerError: the file is missing, or too large.
+            LedgerError: the file is missing or too large, or cannot be read.
         """
         path = self.path(address)
         try:
@@ -78,10 +78,10 @@ class Blobs:
         return data
 
     def get(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob that is named by their SHA-256.
+        """Return the bytes of a blob whose address is their SHA-256, and check that it is.
 
         Raises:
-            LedgerError: the file is missing, too large, or has other bytes than its name says.
+            LedgerError: the file is missing or too large, cannot be read, or was changed.
         """
         data = self.read(address, limit)
         if (digest := hashlib.sha256(data).digest()) != address:
@@ -89,18 +89,18 @@ class Blobs:
         return data
 
     def has(self, address: bytes) -> bool:
-        """Say whether a blob of this name is there."""
+        """Return whether there is a blob with this address."""
         return self.path(address).exists()
 
     def remove(self, addresses: set[bytes]) -> None:
-        """Delete blobs; those that are gone already do not matter.
+        """Delete blobs; those that are already gone are ignored.
 
         Raises:
             OSError: the folder may not be written.
         """
         for address in sorted(addresses):
             delete(self.path(address))
-        self._there -= addresses
+        self._present -= addresses
 
     def clear_unfinished(self) -> None:
         """Delete what an interrupted ``put`` left behind."""
@@ -116,5 +116,5 @@ class Blobs:
 
 
 def changed(address: bytes, how: str) -> LedgerError:
-    """Return the error of a blob with other bytes than its name says."""
+    """Return the error for a blob whose bytes do not fit its address."""
     return LedgerError(f"blob {address.hex()[:8]}: its bytes were changed: {how}")

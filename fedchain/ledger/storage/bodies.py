@@ -1,4 +1,4 @@
-"""The large parts of a block on disk: its messages, its weights, the memory of the update."""
+"""Bodies of a block on disk: its messages, its weights and the memory of the update."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ from fedchain.ledger.storage.database import BlockRow
 
 _BARE_TAG = b"fedchain:p"
 _MOST_BARE = 4096
-"""Bytes of a message without its direction, and more."""
+"""Upper bound on the bytes of a message without its direction."""
 _FREE = 65_536
-"""Bytes that names and shapes may take beside the numbers of a blob."""
+"""Upper bound on the bytes of names and shapes in a blob of arrays."""
 _MOST_MEMORY = 16
 """The memory of an update is at most this many times as large as float64 weights."""
 
 
 def read_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
-    """Return the block of a row: header and messages fit the name and each other.
+    """Read the block of a row, and check that header and messages fit the hash and each other.
 
     Raises:
-        LedgerError: they do not, or the blob is missing or damaged.
+        LedgerError: they do not fit, or the blob is missing or damaged.
     """
-    return _fitting(row, _read_messages(blobs, rules, row.messages))
+    return _check_block(row, _read_messages(blobs, rules, row.messages))
 
 
-def _fitting(row: BlockRow, messages: tuple[Message, ...]) -> Block:
+def _check_block(row: BlockRow, messages: tuple[Message, ...]) -> Block:
     header = decode_header(row.header)
     if block_hash(header) != row.hash:
         raise LedgerError(
@@ -60,19 +60,19 @@ def _fitting(row: BlockRow, messages: tuple[Message, ...]) -> Block:
 
 
 def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
-    """Return the state that a header commits to.
+    """Read the state that a header commits to.
 
     Raises:
-        LedgerError: a blob is missing or damaged, or holds something else than weights.
+        LedgerError: a blob is missing or damaged, or does not hold a state under these rules.
     """
     return decode_state(rules, *read_state_bytes(blobs, rules, header))
 
 
 def decode_state(rules: Rules, weights: bytes, memory: bytes) -> State:
-    """Return the state of these bytes.
+    """Decode a state from the bytes of its weights and of its memory.
 
     Raises:
-        LedgerError: they are none of a state under these rules.
+        LedgerError: the bytes are not those of a state under these rules.
     """
     tensors = decode_tensors(weights)
     row = tensors.get("weights")
@@ -83,7 +83,7 @@ def decode_state(rules: Rules, weights: bytes, memory: bytes) -> State:
 
 
 def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes, bytes]:
-    """Return the bytes of weights and memory, which have the hashes that a header names.
+    """Read the bytes of the weights and of the memory that a header commits to.
 
     Raises:
         LedgerError: a blob is missing or damaged.
@@ -93,7 +93,7 @@ def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes,
 
 
 def largest_state(rules: Rules) -> tuple[int, int]:
-    """Return the most bytes that weights, and the memory of an update, can have."""
+    """Return upper bounds on the bytes of the weights and of the memory of the update."""
     size = 8 * rules.dimension
     return size + _FREE, _MOST_MEMORY * size + _FREE
 
@@ -109,40 +109,43 @@ def check_state(header: Header, state: State) -> None:
 
 
 def bodies_of(block: Block, state: State | None) -> dict[bytes, list[Part]]:
-    """Return what of a block becomes blobs, by address: its messages and the state after it.
+    """Return the blobs of a block in parts, by address: its messages and the state after it.
 
     Nothing large is copied or hashed again.
 
     Args:
         block: the block.
-        state: after it; None: it is not kept.
+        state: the state after it; None if that is not to be kept.
     """
     messages = {address_of(block.messages): messages_parts(block.messages)}
     return messages if state is None else messages | state_bodies(block.header, state)
 
 
 def state_bodies(header: Header, state: State) -> dict[bytes, list[Part]]:
-    """Return what of a state becomes blobs, by address."""
+    """Return the blobs of a state in parts, by address."""
     return {header.weights_hash: weights_parts(state), header.memory_hash: memory_parts(state)}
 
 
 def bare_address(messages: bytes) -> bytes:
-    """Return under which name messages without directions are stored.
+    """Return the address under which messages without their directions are stored, 32 bytes.
 
     Args:
-        messages: the name of the whole messages, 32 bytes.
+        messages: the address of the whole messages, 32 bytes.
     """
     return hashlib.sha256(_BARE_TAG + messages).digest()
 
 
 def bare_body(block: Block) -> list[Part]:
-    """Return a block's messages without their directions: u32 number, each as a blob."""
+    """Return the blob of a block's messages without their directions, in parts.
+
+    It has the number of messages (u32), then each message after its length.
+    """
     bare = [blob(encode_bare(message)) for message in block.messages]
     return [unsigned(len(bare), 4), *bare]
 
 
 def read_bare_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
-    """Return the block of a row whose directions are gone; else as ``read_block``.
+    """Read the block of a row whose directions were pruned; otherwise as ``read_block``.
 
     Raises:
         LedgerError: the blob is missing or damaged, or does not fit the header.
@@ -155,7 +158,7 @@ def read_bare_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
         raise EncodingError(f"messages: got {count}; at most {limits.messages}")
     messages = tuple(decode_bare(reader.blob(_MOST_BARE)) for _ in range(count))
     reader.end()
-    return _fitting(row, messages)
+    return _check_block(row, messages)
 
 
 def _read_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message, ...]:

@@ -1,8 +1,9 @@
-"""The tables of the store: one row a block, one row a message, both found by index.
+"""Database of the store: one row per block and one row per message, with indexes on both.
 
-Rows repeat nothing that headers and blobs do not say, except the time of arrival. Each block's
-row carries a seal, the hash of the row and of the seal before it, and the last seal is kept with
-the head: no row can be changed, dropped or moved without notice.
+Time and order of arrival are all that rows add to headers and blobs. Each block's row has a seal:
+the hash of the row and of the seal of the row before it. The seal in the meta table covers the
+last of them, the head and the retention policy. So verification notices when a row was changed,
+removed or moved.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FILE = "ledger.sqlite"
 FORMAT = b"1"
 """Version of the tables."""
 WORK_BYTES = 40
-"""Cumulative work is written on this many bytes."""
+"""Bytes of the cumulative work of a block."""
 
 _SCHEMA = (
     "CREATE TABLE block (sequence INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"
@@ -43,7 +44,7 @@ _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
 )
 META_KEYS = ("format", "head", "keeping", "rules", "seal")
-"""What the meta table holds."""
+"""Keys of the meta table."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class BlockRow:
     """One row of the block table."""
 
     sequence: int
-    """Place in the order of arrival; genesis is 0."""
+    """Index in the order of arrival; genesis is 0."""
     hash: bytes
-    """The block's name, 32 bytes."""
+    """The block's hash, 32 bytes."""
     height: int
     """As in the header."""
     parent: bytes
@@ -65,11 +66,11 @@ class BlockRow:
     header: bytes
     """The header's canonical bytes."""
     messages: bytes
-    """Address of the blob with the block's messages."""
+    """Address of the blob with the block's messages, 32 bytes."""
     arrived_ms: int
     """Clock of the node that accepted it, milliseconds."""
     seal: bytes
-    """Hash of the seal before and of this row."""
+    """Hash of the seal of the row before and of this row, 32 bytes."""
 
 
 MessageRow = tuple[int, int, bytes, bytes, bytes]
@@ -77,7 +78,7 @@ MessageRow = tuple[int, int, bytes, bytes, bytes]
 
 
 def create(path: Path, genesis: BlockRow, meta: dict[str, bytes]) -> sqlite3.Connection:
-    """Make a database with its tables and its first block, in one transaction.
+    """Create a database with its tables and its first block, in one transaction.
 
     Raises:
         sqlite3.Error: there are tables already, or the file cannot be written.
@@ -96,12 +97,12 @@ def create(path: Path, genesis: BlockRow, meta: dict[str, bytes]) -> sqlite3.Con
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
-    """Open the database; what a killed process left in the log is taken in.
+    """Open the database for writing; SQLite recovers what a killed process left in the log.
 
-    The log is synced when it is folded in, not at every block: a loss of power may take the
-    newest blocks, never a part of one, and the run makes them again.
+    The log is synced when it is copied into the database, not at every block. A loss of power may
+    lose the newest blocks, but never a part of a block, and the resumed run makes them again.
     """
-    # The thread that writes has a connection of its own; the one that began it closes it.
+    # The writing thread opens a connection of its own, and another thread closes it.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA fullfsync = ON")  # as ``sync_open`` on macOS; nothing elsewhere
@@ -114,14 +115,14 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the database without writing a byte into its folder.
+    """Open the database for reading, without writing a byte into its folder.
 
-    SQLite wants to write beside a database that has a log; so where a killed process left a
-    log, a copy of both is read into memory.
+    SQLite has to write next to a database that has a log. So if a killed process left a log, both
+    files are copied to a temporary folder and read into memory from there.
 
     Raises:
-        sqlite3.Error: it is no database.
-        OSError: it cannot be read.
+        sqlite3.Error: the file is no database.
+        OSError: the file cannot be read.
     """
     log = path.with_name(path.name + "-wal")
     if not (log.exists() and log.stat().st_size):
@@ -131,7 +132,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         for file in (path, log):
             shutil.copyfile(file, Path(folder) / file.name)
         with closing(sqlite3.connect(Path(folder) / path.name)) as copy:
-            copy.execute("SELECT count(*) FROM block")  # fails before anything is made
+            # A file that is no ledger fails here, before anything is made.
+            copy.execute("SELECT count(*) FROM block")
             memory = sqlite3.connect(":memory:")
             try:
                 copy.backup(memory)
@@ -144,11 +146,11 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 def uri_of(place: bytes) -> str:
     """Return the URI by which SQLite finds a file.
 
-    Of a network share of Windows it wants the name of the machine in the path, where
-    ``Path.as_uri`` has it in front of the path.
+    For a network share of Windows, SQLite expects the name of the machine inside the path.
+    ``Path.as_uri`` puts it in front of the path, so it cannot be used here.
 
     Args:
-        place: absolute, with slashes alone.
+        place: absolute path with forward slashes only.
 
     >>> uri_of(b"/home/a b/x"), uri_of(b"C:/x"), uri_of(b"//machine/share/x")
     ('file:///home/a%20b/x', 'file:///C:/x', 'file:////machine/share/x')
@@ -160,13 +162,14 @@ def uri_of(place: bytes) -> str:
 def ask(
     connection: sqlite3.Connection, query: str, *values: bytes | int
 ) -> Iterator[tuple[object, ...]]:
-    """Yield what a query finds.
+    """Yield the rows that a query finds.
 
     Raises:
         LedgerError: the database is damaged.
     """
     try:
-        # No ``yield from``: whoever stops early would close the cursor, of a closed database too.
+        # With ``yield from``, a caller that stops early would close the cursor, which fails once
+        # the database is closed.
         for row in connection.execute(query, values):  # noqa: UP028
             yield row
     except sqlite3.Error as error:
@@ -177,7 +180,7 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
     """Yield the rows of all blocks in order of arrival, genesis first.
 
     Raises:
-        LedgerError: the database is damaged, or a column has another type.
+        LedgerError: the database is damaged, or a column has the wrong type.
     """
     return map(checked_row, ask(connection, "SELECT * FROM block ORDER BY sequence"))
 
@@ -196,10 +199,10 @@ def highest(connection: sqlite3.Connection) -> int:
 
 
 def checked_row(values: tuple[object, ...]) -> BlockRow:
-    """Make a BlockRow of what SQLite gave, which can be of any type in any column.
+    """Make a BlockRow from a row of SQLite, which allows any type in any column.
 
     Raises:
-        LedgerError: a column has another type.
+        LedgerError: a column has the wrong type.
     """
     for field, value in zip(fields(BlockRow), values, strict=True):
         if type(value).__name__ != field.type:
@@ -215,10 +218,10 @@ def read_messages(connection: sqlite3.Connection, sequence: int) -> list[tuple[o
 
 
 def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
-    """Return the meta table.
+    """Return the values of the meta table by key.
 
     Raises:
-        LedgerError: another key, a missing one, or a value that is not bytes.
+        LedgerError: a key is unknown or missing, a value is not bytes, or the format is another.
     """
     rows = ask(connection, "SELECT key, value FROM meta ORDER BY key")
     meta = {str(key): value for key, value in rows if isinstance(value, bytes)}
@@ -230,7 +233,7 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
 
 
 def newest_seal(connection: sqlite3.Connection) -> bytes:
-    """Return the seal of the row that came last, 32 bytes."""
+    """Return the seal of the newest row, 32 bytes."""
     query = "SELECT * FROM block ORDER BY sequence DESC LIMIT 1"
     (row,) = map(checked_row, ask(connection, query))
     return row.seal
@@ -245,7 +248,7 @@ def append(
     """Insert the rows of some blocks and move the head, in one transaction.
 
     Raises:
-        sqlite3.Error: the disk is full or may not be written; the database is as before.
+        sqlite3.Error: the disk is full or may not be written; the database is unchanged.
     """
     with transaction(connection):
         for row, messages in blocks:
@@ -256,7 +259,7 @@ def append(
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Make everything inside happen, or nothing of it."""
+    """Run the body in one transaction: all of its changes are made, or none."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -268,27 +271,27 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def write_block(connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow]) -> None:
-    """Insert the rows of one block; the caller holds the transaction."""
+    """Insert the rows of one block; the caller has begun the transaction."""
     connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?)", _columns(row))
     connection.executemany("INSERT INTO message VALUES (?,?,?,?,?)", messages)
 
 
 def write_meta(connection: sqlite3.Connection, **values: bytes) -> None:
-    """Set values of the meta table; the caller holds the transaction."""
+    """Set values of the meta table; the caller has begun the transaction."""
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", values.items())
 
 
 def sealed_row(
     sequence: int, block: Block, messages: bytes, work: int, arrived_ms: int, previous: bytes
 ) -> BlockRow:
-    """Return the row of a block.
+    """Return the row of a block, with its seal.
 
     Args:
-        sequence: its place in the order of arrival.
+        sequence: its index in the order of arrival.
         block: the block.
-        messages: address of its messages' blob, 32 bytes.
-        work: cumulative work, itself included.
-        arrived_ms: clock of the node that accepted it.
+        messages: address of the blob with its messages, 32 bytes.
+        work: cumulative work, its own included.
+        arrived_ms: clock of the node that accepted it, milliseconds.
         previous: seal of the row before, 32 bytes.
     """
     header = block.header
@@ -308,7 +311,7 @@ def sealed_row(
 
 
 def _columns(row: BlockRow) -> tuple[bytes | int, ...]:
-    """Return the fields of a row in their order; ``astuple`` copies each, at ten times the cost."""
+    """Return the fields of a row in order; ``astuple`` copies each, and takes ten times as long."""
     return tuple(vars(row).values())
 
 
@@ -321,12 +324,12 @@ def message_rows(sequence: int, block: Block) -> list[MessageRow]:
 
 
 def journal_seal(last: bytes, head: bytes, keeping: bytes) -> bytes:
-    """Return the seal over the last row's seal, the head, and what is kept, 32 bytes."""
+    """Return the seal over the last row's seal, the head and the retention policy, 32 bytes."""
     return hashlib.sha256(b"fedchain:j" + last + head + keeping).digest()
 
 
 def damage(connection: sqlite3.Connection) -> str | None:
-    """Say what is wrong with the database's own structure, None if nothing is."""
+    """Return what is wrong with the structure of the database, or None if nothing is."""
     tables = ask(connection, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
     if sorted(str(sql) for (sql,) in tables) != sorted(_SCHEMA):
         return "database: its tables or indexes were changed"

@@ -1,4 +1,4 @@
-"""Pruning: directions go from the disk; ids, signatures and norms of their messages stay."""
+"""Pruning: it deletes directions; the ids, signatures and norms of their messages stay on disk."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from fedchain.ledger.storage.database import BlockRow, checked_row
 from fedchain.ledger.storage.retention import RetentionPolicy, encode_keeping
 
 TOGETHER = 64
-"""Blocks whose messages are rewritten before the disk is waited for."""
+"""Blocks whose messages are rewritten together, before the disk is synced."""
 NO_MESSAGES = address_of(())
-"""Address that every block without messages shares, genesis too: what lies there stays."""
+"""Address of the blob that all blocks without messages share, genesis included; it is never
+deleted."""
 
 
 def prune(
     connection: sqlite3.Connection, blobs: Blobs, rules: Rules, keeping: RetentionPolicy, below: int
 ) -> RetentionPolicy:
-    """Take the directions of all blocks below a height from the disk.
+    """Delete the directions of all blocks below a height.
 
-    First the rest of their messages is written, then the ledger says that the directions are
-    gone, then they go, the lowest first: a process that is killed in between leaves files too
-    many, never too few, and ``finish`` finds them.
+    First it writes their messages without directions. Then it notes in the database that the
+    directions are gone. Then it deletes them, the lowest first. A process that is killed in
+    between leaves too many files, never too few, and ``finish`` deletes them.
 
     Args:
-        connection: of the ledger, which nobody else writes meanwhile.
+        connection: of the ledger; nobody else writes to it meanwhile.
         blobs: of the ledger.
         rules: of the chain.
-        keeping: what the ledger keeps so far.
-        below: as ``RetentionPolicy.prunable`` gives it.
+        keeping: the retention policy before.
+        below: the height, from ``RetentionPolicy.prunable``.
 
     Returns:
-        What the ledger keeps now.
+        The retention policy now.
 
     Raises:
         OSError: the disk is full or may not be written.
-        sqlite3.Error: as that.
+        sqlite3.Error: the same.
         LedgerError: a block is damaged.
     """
-    fresh = [row for row in _between(connection, keeping.below, below) if row.sequence]
+    fresh = [row for row in _read_rows(connection, keeping.below, below) if row.sequence]
     for start in range(0, len(fresh), TOGETHER):
         several = fresh[start : start + TOGETHER]
         whole = [(row, read_block(blobs, rules, row)) for row in several]
@@ -52,7 +53,8 @@ def prune(
     kept = replace(keeping, below=below)
     meta, last = database.read_meta(connection), database.newest_seal(connection)
     seal = database.journal_seal(last, meta["head"], encode_keeping(kept))
-    # A loss of power may take a transaction that was not waited for, but gives no file back.
+    # The transaction must be on disk before files are deleted: a loss of power could undo it, but
+    # would not bring the files back.
     connection.execute("PRAGMA synchronous = FULL")
     with database.transaction(connection):
         database.write_meta(connection, keeping=encode_keeping(kept), seal=seal)
@@ -62,20 +64,22 @@ def prune(
 
 
 def finish(connection: sqlite3.Connection, blobs: Blobs, below: int) -> None:
-    """Delete the directions that an interrupted ``prune`` left, from the highest down.
+    """Delete the directions that an interrupted ``prune`` left, from the highest block down.
+
+    ``prune`` deletes the lowest first, so the first height without such files ends the search.
 
     Raises:
         OSError: the folder may not be written.
         LedgerError: the database is damaged.
     """
     for height in reversed(range(1, below)):
-        addresses = {row.messages for row in _between(connection, height, height + 1)}
+        addresses = {row.messages for row in _read_rows(connection, height, height + 1)}
         left = set(filter(blobs.has, addresses - {NO_MESSAGES}))
         if not left:
             return
         blobs.remove(left)
 
 
-def _between(connection: sqlite3.Connection, least: int, below: int) -> Iterator[BlockRow]:
+def _read_rows(connection: sqlite3.Connection, least: int, below: int) -> Iterator[BlockRow]:
     query = "SELECT * FROM block WHERE height >= ? AND height < ? ORDER BY sequence"
     return map(checked_row, database.ask(connection, query, least, below))

@@ -1,8 +1,10 @@
-"""What a ledger keeps of its blocks: a choice of whoever stores it, and no rule of the chain.
+"""Retention policy: which states and directions a ledger keeps on disk.
 
-Headers, ids, signatures and norms stay for ever. States follow from a state below and the
-messages between, so that not every one has to be kept; directions, the bulk of a ledger, may go
-once no fork can reach so deep, and then nobody can do the steps up to there again.
+It is a choice of whoever stores the ledger, and no rule of the chain. Headers, ids, signatures
+and norms are always kept. A state can be recomputed from an earlier state and the messages since,
+so that not every state has to be kept. Directions are the largest part of a ledger. They may be
+deleted once no fork can begin that far below the head; after that nobody can recompute the steps
+of those blocks.
 """
 
 from __future__ import annotations
@@ -15,28 +17,28 @@ from fedchain.ledger.chain.encoding import Reader, unsigned
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """Which states, and which directions, stay on disk."""
+    """Which states and which directions stay on disk."""
 
     weights_every: int = 1
-    """Heights between two blocks whose states are kept; 0: only genesis, and the head at the
-    end."""
+    """Heights between two blocks whose states are kept; 0: only the state of genesis, and that of
+    the head at the end."""
     messages_last: int = 0
-    """Heights below the head whose directions are kept at least; 0: all."""
+    """Number of heights below the head whose directions are kept, at least; 0: all."""
     below: int = 0
-    """Height below which no block has directions any more."""
+    """Height below which all directions have been deleted."""
 
     def keeps_state(self, height: int) -> bool:
-        """Say whether the states after the blocks of this height are kept."""
+        """Return whether the states after the blocks of this height are kept."""
         return not height or (self.weights_every > 0 and height % self.weights_every == 0)
 
     def prunable(self, head: int, depth: int) -> int:
-        """Return the height below which directions may go.
+        """Return the height below which directions may be deleted.
 
-        The states one below it are kept, for the steps from there on to be done again.
+        The states one height below it are kept, so that the steps from there on can be recomputed.
 
         Args:
             head: height of the head.
-            depth: how far below the head a fork may begin.
+            depth: how far below the head a fork may begin, in heights.
 
         >>> RetentionPolicy(weights_every=10, messages_last=5).prunable(48, 8)
         41
@@ -48,24 +50,25 @@ class RetentionPolicy:
 
 
 EVERYTHING = RetentionPolicy()
-"""Every state and every direction."""
+"""The policy that keeps every state and every direction."""
 
 
 def encode_keeping(keeping: RetentionPolicy) -> bytes:
-    """Return the 12 bytes of a choice.
+    """Encode a retention policy, as 12 bytes.
 
     Raises:
-        EncodingError: a number is too large.
+        EncodingError: a number is negative or too large.
     """
     numbers = keeping.weights_every, keeping.messages_last, keeping.below
     return b"".join(unsigned(number, 4) for number in numbers)
 
 
 def decode_keeping(data: bytes) -> RetentionPolicy:
-    """Read a choice back.
+    """Decode a retention policy.
 
     Raises:
-        LedgerError: the bytes are none.
+        LedgerError: the bytes are not those of a policy, or it deletes directions without keeping
+            the state that the steps after them need.
     """
     reader = Reader(data)
     found = RetentionPolicy(*(reader.unsigned(4) for _ in range(3)))

@@ -1,8 +1,8 @@
-"""The ledger on disk: a database for what is looked up, blobs for what is large.
+"""Store: the ledger on disk, with a database for look-ups and blobs for large data.
 
-Blobs are written and synced first, then one transaction makes the block exist: kill the process
-at any moment, and opening gives the last whole block. A thread does this in the background;
-whoever reads meanwhile is given what waits for the disk as if it were there.
+Blobs are written and synced first; then one transaction adds the rows of the blocks. If the
+process is killed at any moment, the ledger opens with the last whole block. A thread writes in
+the background. Blocks that wait for the disk can be read as if they were there.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from fedchain.ledger.storage.writer import Waiting, Writer, most_waiting
 
 
 class Store:
-    """Reads and appends blocks; everything is checked on reading.
+    """Reads and appends blocks; everything is checked when it is read.
 
-    Made by ``Store.create`` or ``Store.open``; usable in a ``with`` statement.
+    ``Store.create`` and ``Store.open`` make one; a ``with`` statement closes it.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
@@ -56,10 +56,11 @@ class Store:
         self.keeping = decode_keeping(meta["keeping"])
         """Which states and directions stay on disk."""
         self.highest = database.highest(connection)
-        """Greatest height of a block when the ledger was opened: above it nothing is recalled."""
-        self._top = self.highest  # a block above it cannot be here: nobody has to ask
+        """Greatest height of a block when the ledger was opened. A resumed run looks up no block
+        or message above it."""
+        self._top = self.highest  # greatest height now: no higher block has to be looked up
         self._last: tuple[bytes, Block] | None = None
-        self._end: tuple[BlockRow, BlockRow] | None = None
+        self._newest_and_head: tuple[BlockRow, BlockRow] | None = None
         self._writer, self._most_waiting = Writer(folder, meta["keeping"]), most_waiting(self.rules)
 
     @classmethod
@@ -71,10 +72,10 @@ class Store:
         state: State,
         keeping: RetentionPolicy = EVERYTHING,
     ) -> Store:
-        """Make a ledger with nothing but its genesis block.
+        """Create a ledger with nothing but its genesis block.
 
         Args:
-            folder: where; made if it is missing.
+            folder: of the ledger; created if it is missing.
             rules: of the chain.
             genesis: made by ``rules.genesis`` of these rules and this state.
             state: the initial weights and memory.
@@ -82,6 +83,7 @@ class Store:
 
         Raises:
             RunError: there is a ledger already, or the folder cannot be written.
+            ValueError: the state is not the one that the genesis block commits to.
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,7 @@ class Store:
 
         Args:
             folder: of the ledger.
-            writable: False: no byte is written into the folder, which may be read-only.
+            writable: if False, no byte is written into the folder, which may be read-only.
 
         Raises:
             RunError: there is no ledger, or it cannot be opened.
@@ -137,7 +139,7 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Of two errors the first is the one to tell.
+        # If the body of the ``with`` statement failed, its error is the one to report.
         with contextlib.suppress(*(() if error is None else (RunError,))):
             self.close()
 
@@ -151,7 +153,10 @@ class Store:
 
     @property
     def head(self) -> bytes:
-        """Hash of the head: the first block with the most work, unless ``set_head`` said else."""
+        """Hash of the head: the first block with the most work, or the one given to ``set_head``.
+
+        A later block replaces either if it has more work.
+        """
         self.flush()
         return database.read_meta(self.connection)["head"]
 
@@ -161,14 +166,14 @@ class Store:
         return self._block(self._row("sequence = 0"))
 
     def append(self, block: Block, state: State, now_ms: int) -> None:
-        """Write a block, its messages and the state after it; nothing if it is there already.
+        """Write a block, its messages and the state after it, unless the block is stored already.
 
-        It is written in the background: what goes wrong there is told by the next ``append``,
-        by ``flush`` or by ``close``.
+        A thread writes it in the background. If that fails, the next call that waits for the
+        thread raises the error: ``append``, ``flush`` or ``close``.
 
         Args:
             block: accepted by a chain; its parent is in the store.
-            state: after the block.
+            state: the state after the block.
             now_ms: clock of the node that accepted it, milliseconds.
 
         Raises:
@@ -180,8 +185,8 @@ class Store:
         header = block.header
         if header.height <= self._top and self.has(block_hash(header)):
             return
-        newest, head = self._end or self._stored_end()
-        parent = newest if header.parent == newest.hash else self._named(header.parent)
+        newest, head = self._newest_and_head or self._read_newest_and_head()
+        parent = newest if header.parent == newest.hash else self._row_of(header.parent)
         check_state(header, state)
         work = int.from_bytes(parent.work, "big") + work_of(header.bits)
         row = database.sealed_row(
@@ -190,10 +195,10 @@ class Store:
         best = row if row.work > head.work else head
         kept = self.keeping.keeps_state(header.height)
         self._writer.put(Waiting(row=row, block=block, state=state, kept=kept, head=best.hash))
-        self._end, self._top = (row, best), max(self._top, header.height)
+        self._newest_and_head, self._top = (row, best), max(self._top, header.height)
 
     def flush(self) -> None:
-        """Wait until everything that was appended is on disk.
+        """Wait until every appended block is on disk.
 
         Raises:
             RunError: the disk is full or may not be written; the run can be resumed.
@@ -201,24 +206,24 @@ class Store:
         self._settle(0)
 
     def set_head(self, block: bytes) -> None:
-        """Move the head to a stored block, as after a reorganisation.
+        """Move the head to a stored block, for example after a reorganisation.
 
         Raises:
             KeyError: the block is not in the store.
             RunError: the disk is full or may not be written.
         """
         self.flush()
-        newest, head = self._stored_end()[0], self._named(block)
+        newest, head = self._read_newest_and_head()[0], self._row_of(block)
         seal = database.journal_seal(newest.seal, block, self._writer.keeping)
         try:
             with database.transaction(self.connection):
                 database.write_meta(self.connection, head=block, seal=seal)
         except sqlite3.Error as error:
             raise RunError(f"{self.folder}: cannot move the head: {error}") from error
-        self._end = newest, head
+        self._newest_and_head = newest, head
 
     def keep_state(self, block: bytes, state: State) -> None:
-        """Write the state after a stored block, whatever is kept of others.
+        """Write the state after a stored block, even if the retention policy does not keep it.
 
         Raises:
             KeyError: the block is not in the store.
@@ -226,7 +231,7 @@ class Store:
             RunError: the disk is full or may not be written.
         """
         self.flush()
-        header = decode_header(self._named(block).header)
+        header = decode_header(self._row_of(block).header)
         check_state(header, state)
         try:
             self.blobs.put(state_bodies(header, state))
@@ -234,12 +239,13 @@ class Store:
             raise RunError(f"{self.folder}: cannot write weights: {error}") from error
 
     def prune(self, head: int, depth: int, step: int = 1) -> None:
-        """Let the directions go that need not be kept, if they are those of enough heights.
+        """Delete the directions that need not be kept, if they are those of enough heights.
 
         Args:
             head: height of the head.
-            depth: how far below it a fork may begin; 0: nothing will be appended any more.
-            step: fewest heights that are worth the work.
+            depth: how far below it a fork may begin, in heights; 0: no block will be appended any
+                more.
+            step: fewest heights for which pruning is worth its cost.
 
         Raises:
             RunError: the disk is full or may not be written.
@@ -257,23 +263,23 @@ class Store:
         self._last = None
 
     def has(self, block: bytes) -> bool:
-        """Say whether the block with this hash is stored."""
+        """Return whether the block with this hash is stored, or waits to be written."""
         if block in self._writer.waiting:
             return True
         return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
 
     def blocks(self) -> Iterator[Block]:
-        """Yield every block above genesis in order of arrival, as ``shown`` does."""
+        """Yield every block above genesis in order of arrival, each as ``shown`` returns it."""
         self.flush()
         for row in database.read_blocks(self.connection):
             if row.sequence:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
-        """Return the block with this hash, whole.
+        """Return the block with this hash, with its directions.
 
         Raises:
-            KeyError: it is not stored, or its directions are gone.
+            KeyError: it is not stored, or its directions were pruned.
             LedgerError: its bytes are damaged.
         """
         found = self.shown(block)
@@ -282,18 +288,27 @@ class Store:
         return found
 
     def shown(self, block: bytes) -> Block:
-        """Return the block with this hash; of messages whose directions are gone, what is left.
+        """Return the block with this hash; its messages are bare if their directions were pruned.
 
         Raises:
             KeyError: it is not stored.
             LedgerError: its bytes are damaged.
         """
         waiting = self._writer.waiting.get(block)
-        return waiting.block if waiting else self._block(self._named(block))
+        return waiting.block if waiting else self._block(self._row_of(block))
 
     def block_by(self, parent: bytes, address: bytes) -> Block | None:
-        """Return the first block of this compute node on this parent, None if none is whole."""
-        waiting = self._waiting_on(parent)  # first of all: it may be on disk a moment later
+        """Return the first block of a compute node on this parent.
+
+        Args:
+            parent: hash of the parent, 32 bytes.
+            address: of the compute node, 32 bytes.
+
+        Returns:
+            The block; None if there is none, or if its directions were pruned.
+        """
+        # Read first, because the thread may move a block from here to the disk at any moment.
+        waiting = self._waiting_children(parent)
         with contextlib.suppress(KeyError):
             row = self._row("parent = ? AND address = ?", parent, address)
             return self._block(row) if self.is_whole(row.height) else None
@@ -305,11 +320,15 @@ class Store:
         Raises:
             KeyError: it is not stored.
         """
-        return self._named(block).arrived_ms
+        return self._row_of(block).arrived_ms
 
     def message_by_identity(self, parent: bytes, identity: bytes) -> Message | None:
-        """Return what an identity (P*) released for this parent, None if no block has it."""
-        waiting = self._waiting_on(parent)
+        """Return the message of an identity (P*) for this parent.
+
+        Returns:
+            The message; None if no block has it, or if its direction was pruned.
+        """
+        waiting = self._waiting_children(parent)
         query = "SELECT sequence FROM message WHERE parent = ? AND identity = ? ORDER BY sequence"
         found = (
             self._block(self._row("sequence = ?", int(str(sequence))))
@@ -331,18 +350,18 @@ class Store:
         waiting = self._writer.waiting.get(block)
         if waiting:
             return waiting.state
-        header = decode_header(self._named(block).header)
+        header = decode_header(self._row_of(block).header)
         if not self.has_state(header):
             raise KeyError(f"block {block.hex()[:8]}: the state after it was not kept")
         return read_state(self.blobs, self.rules, header)
 
     def has_state(self, header: Header) -> bool:
-        """Say whether the state after a block is kept, by choice or since it was the last."""
+        """Return whether the state after a block is kept, by the policy or by ``keep_state``."""
         names = header.weights_hash, header.memory_hash
         return self.keeping.keeps_state(header.height) or all(map(self.blobs.has, names))
 
     def close(self) -> None:
-        """Write what waits and close the database; its log is taken in and deleted.
+        """Write the blocks that wait and close the database; SQLite merges and deletes its log.
 
         Raises:
             RunError: the disk is full or may not be written; the run can be resumed.
@@ -356,19 +375,19 @@ class Store:
         try:
             self._writer.settle(most)
         except RunError:
-            self._end = None
+            self._newest_and_head = None
             raise
 
-    def _stored_end(self) -> tuple[BlockRow, BlockRow]:
+    def _read_newest_and_head(self) -> tuple[BlockRow, BlockRow]:
         """Return the rows of the newest block on disk and of the head."""
         newest = self._row("sequence = (SELECT max(sequence) FROM block)")
         return newest, self._row("hash = ?", database.read_meta(self.connection)["head"])
 
-    def _waiting_on(self, parent: bytes) -> list[Block]:
+    def _waiting_children(self, parent: bytes) -> list[Block]:
         waiting = [waiting.block for waiting in tuple(self._writer.waiting.values())]
         return [block for block in waiting if block.header.parent == parent]
 
-    def _named(self, block: bytes) -> BlockRow:
+    def _row_of(self, block: bytes) -> BlockRow:
         waiting = self._writer.waiting.get(block)
         return waiting.row if waiting else self._row("hash = ?", block)
 
@@ -381,20 +400,23 @@ class Store:
         return database.checked_row(found)
 
     def _block(self, row: BlockRow) -> Block:
-        # twenty look-ups of one block's messages read its blob once
+        # The last block is kept, so that many look-ups of its messages read its blob only once.
         if self._last is None or self._last[0] != row.hash:
             read = read_block if self.is_whole(row.height) else read_bare_block
             self._last = row.hash, read(self.blobs, self.rules, row)
         return self._last[1]
 
     def is_whole(self, height: int) -> bool:
-        """Say whether blocks of this height have their directions; genesis has no messages."""
+        """Return whether blocks of this height have their directions.
+
+        Genesis counts as whole, because it has no messages.
+        """
         return not height or height >= self.keeping.below
 
 
 @contextlib.contextmanager
 def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection if what is made of it cannot be made."""
+    """Close a connection if the body fails."""
     try:
         yield
     except BaseException:

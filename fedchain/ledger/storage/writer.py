@@ -1,4 +1,4 @@
-"""Blocks on their way to the disk: one thread writes them, in order, while the run goes on."""
+"""Writer of the store: one thread writes blocks to disk, in order, while the run goes on."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from fedchain.ledger.storage.bodies import bodies_of
 from fedchain.ledger.storage.database import BlockRow
 
 FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 2, 256, 2**22
-"""Blocks that wait for the disk; whoever appends more waits with them. Small ones are many: all
-that wait are written in one transaction, which costs as much as one of them."""
+"""Bounds on the number of blocks that wait for the disk, and the bytes that they may have. When
+as many wait, ``append`` waits too. Many small blocks may wait, because all of them are written in
+one transaction, which takes as long as writing one block."""
 GATHERING_S = 0.02
-"""Wall time for which the first block waits for others, unless somebody waits for it."""
+"""Wall time for which the first block waits for more blocks, seconds; less if a caller waits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A block that is appended, and perhaps not on disk yet."""
+    """A block that was appended and is perhaps not on disk yet."""
 
     row: BlockRow
-    """Its row of the database."""
+    """The block's row of the database."""
     block: Block
     """The block."""
     state: State
-    """After the block."""
+    """The state after the block."""
     kept: bool
-    """Whether the state is written."""
+    """Whether the state is written to disk."""
     head: bytes
-    """Hash of the head, once it is written."""
+    """Hash of the head once this block is written."""
 
 
 def most_waiting(rules: Rules) -> int:
@@ -49,50 +50,50 @@ def most_waiting(rules: Rules) -> int:
 
 
 class Writer:
-    """Writes blocks in the order in which they came, each whole or not at all.
+    """Writes blocks in the order in which they were appended, each whole or not at all.
 
-    After a block that could not be written none of those behind it is; all of them are
-    forgotten when the error is told, and may be appended again.
+    If a block cannot be written, none of the blocks after it is written. ``settle`` forgets all of
+    them when it raises the error; they may be appended again.
     """
 
     def __init__(self, folder: Path, keeping: bytes) -> None:
         self._folder = folder
         self.keeping = keeping
-        """What the ledger keeps, as it stands in the database; set while nothing waits."""
+        """The encoded retention policy in the database; to be set only while no block waits."""
         self._blobs = Blobs(folder / "blobs")
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._jobs: deque[Future[None]] = deque()
-        self._failed = self._called = False
-        self._hurry = threading.Event()
+        self._failed = self._scheduled = False
+        self._write_now = threading.Event()
         self.waiting: dict[bytes, Waiting] = {}
-        """What is appended and not on disk yet, by hash, in order."""
+        """Blocks that were appended and are not on disk yet, by hash, in order."""
 
     def put(self, waiting: Waiting) -> None:
-        """Write a block soon; ``settle`` has been asked before whether there is room.
+        """Hand a block to the thread; the caller has made room by ``settle``.
 
         Args:
             waiting: the block and all that is written of it.
         """
         self.waiting[waiting.row.hash] = waiting
-        if not self._called:  # else the thread has not looked yet, and will find this one too
-            self._called = True
+        if not self._scheduled:  # otherwise a job that has not begun yet writes this block too
+            self._scheduled = True
             self._jobs.append(self._thread.submit(self._write))
 
     def settle(self, most: int = 0) -> None:
-        """Wait until at most so many blocks wait.
+        """Wait until at most ``most`` blocks wait for the disk.
 
         Raises:
             RunError: the disk is full or may not be written; the run can be resumed.
         """
         while self._jobs and (len(self.waiting) > most or self._jobs[0].done()):
             if not self._jobs[0].done():
-                self._hurry.set()
+                self._write_now.set()
             try:
                 self._jobs[0].result()
             except RunError:
                 for job in self._jobs:
-                    job.exception()  # those behind it end without writing
+                    job.exception()  # the jobs after it end without writing
                 self._jobs.clear()
                 self.waiting.clear()
                 self._failed = False
@@ -100,7 +101,7 @@ class Writer:
             self._jobs.popleft()
 
     def close(self) -> None:
-        """Write what waits, then close the database.
+        """Write the blocks that wait, then close the database.
 
         Raises:
             RunError: as ``settle``.
@@ -114,9 +115,10 @@ class Writer:
 
     def _write(self) -> None:
         """Write all blocks that wait."""
-        self._hurry.wait(GATHERING_S)
-        self._hurry.clear()
-        self._called = False  # before the look: what comes after it has to call again
+        self._write_now.wait(GATHERING_S)
+        self._write_now.clear()
+        # Cleared before the blocks are read: a block that comes later needs a job of its own.
+        self._scheduled = False
         several = list(self.waiting.values())
         if self._failed or not several:
             return

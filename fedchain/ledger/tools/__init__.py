@@ -1,1 +1,1 @@
-"""Tools on a chain that exists: verification, proofs, export, tampering."""
+"""Tools for an existing chain: verification, proofs, export, tampering."""

@@ -1,8 +1,8 @@
-"""A whole chain as one file: written block by block, and checked while it is read.
+"""Chain file: a whole chain as one file, written block by block and checked while it is read.
 
-The file has the rules, the first state, every block in order of arrival, stale ones among them,
-and the head; no other state, since each follows from the blocks. Who reads it does every step
-again, exactly as a full node does, and ends with the ledger that was exported.
+The file has the rules, the first state, the head, and every block in order of arrival, stale
+blocks included. It has no other state, because states follow from the blocks. A reader recomputes
+every step, exactly as a full node does, and gets the ledger that was exported.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from fedchain.ledger.tools.verification import (
 
 TAG, VERSION = b"fedchain:x", 1
 MOST_RULES = 2**20
-"""Bytes that the rules may have in a file."""
+"""Most bytes that the rules may have in a file."""
 LATEST_MS = 2**63 - 1
-"""Latest time at which a block may have come."""
+"""Latest time of arrival that a block may have, milliseconds."""
 _THREADS = (os.cpu_count() or 1) - 1
 
 
 def exported(store: Store, progress: Progress | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a chain's file, never more than a message at a time.
+    """Yield the bytes of a chain file in parts: the first state whole, messages one at a time.
 
     Args:
-        store: of the chain.
-        progress: called after each block.
+        store: the ledger to export.
+        progress: called after each block above genesis.
 
     Raises:
-        LedgerError: the ledger is damaged.
+        LedgerError: the ledger is damaged, or directions of it were pruned.
     """
     digest = hashlib.sha256()
     for part in _parts(store, progress):
@@ -69,13 +69,14 @@ def exported(store: Store, progress: Progress | None = None) -> Iterator[bytes]:
 def replayed(
     file: Path, folder: Path, transition_of: TransitionOf, progress: Progress | None = None
 ) -> Verification:
-    """Check a chain's file, and leave its ledger in a folder.
+    """Check a chain file, and write its ledger into a folder.
 
     Args:
-        file: written by ``exported``, by whomever.
-        folder: of the ledger to be; it is made, and after a failure it is not what it should be.
+        file: a file in the format of ``exported``, from any source.
+        folder: of the new ledger; it is created. After a failed verification its ledger must not
+            be used.
         transition_of: makes the step that rules name.
-        progress: called after each block.
+        progress: called after each block above genesis.
 
     Returns:
         The verdict; a damaged file is a failed verification, not an error.
@@ -94,7 +95,7 @@ def replayed(
 def verify_file(
     file: Path, transition_of: TransitionOf, progress: Progress | None = None
 ) -> Verification:
-    """Check a chain's file, and leave nothing behind; otherwise as ``replayed``."""
+    """Check a chain file without keeping its ledger; otherwise as ``replayed``."""
     try:
         with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
             return replayed(file, Path(place) / "ledger", transition_of, progress)
@@ -103,30 +104,35 @@ def verify_file(
 
 
 class Incoming:
-    """Bytes of a file from the front, each piece with its bound, all of them hashed."""
+    """Reads a file from front to back, checks bounds, and hashes all that it has read."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._digest = file, hashlib.sha256()
-        self._left = os.fstat(file.fileno()).st_size
+        self._remaining = os.fstat(file.fileno()).st_size
 
     def take(self, size: int) -> bytes:
         """Return the next ``size`` bytes.
 
         Raises:
-            LedgerError: there are fewer.
+            LedgerError: fewer bytes are left.
         """
-        if size > self._left:
-            raise LedgerError(f"file: {self._left} bytes are left; {size} must follow")
+        if size > self._remaining:
+            raise LedgerError(f"file: {self._remaining} bytes are left; {size} must follow")
         data = self._file.read(size)
-        self._left -= size
+        self._remaining -= size
         self._digest.update(data)
         return data
 
     def piece(self, width: int, most: int, what: str) -> bytes:
-        """Return what follows its length of ``width`` bytes.
+        """Read a length on ``width`` bytes, and return the bytes after it.
+
+        Args:
+            width: bytes of the length.
+            most: most bytes that are allowed.
+            what: name of the piece, for the error text.
 
         Raises:
-            LedgerError: it is longer than ``most``, or the file ends.
+            LedgerError: the length is above ``most``, or above what is left.
         """
         size = int.from_bytes(self.take(width))
         if size > most:
@@ -134,20 +140,20 @@ class Incoming:
         return self.take(size)
 
     def end(self) -> None:
-        """Check that the digest of everything is all that is left.
+        """Check that all that is left is the digest of everything before it.
 
         Raises:
-            LedgerError: it is another one, or not the end.
+            LedgerError: the digest is wrong, or bytes follow it.
         """
         expected = self._digest.digest()
         if self.take(HASH) != expected:
             raise LedgerError("file: its last 32 bytes are not the SHA-256 of all before")
-        if self._left:
-            raise LedgerError(f"file: goes on for {self._left} bytes after its end")
+        if self._remaining:
+            raise LedgerError(f"file: goes on for {self._remaining} bytes after its end")
 
 
 class _Replay:
-    """One file on its way into a ledger."""
+    """One chain file that is being checked and written into a ledger."""
 
     def __init__(
         self, incoming: Incoming, transition_of: TransitionOf, progress: Progress | None
@@ -159,7 +165,7 @@ class _Replay:
 
     def into(self, folder: Path) -> Verification:
         try:
-            return self._checked(folder)
+            return self._check(folder)
         except (LedgerError, ScenarioError, ValueError) as error:
             header = self._next.header if self._next else None
             name, height = (block_hash(header).hex(), header.height) if header else ("", 0)
@@ -171,7 +177,7 @@ class _Replay:
                 reason=without_label(str(error)),
             )
 
-    def _checked(self, folder: Path) -> Verification:
+    def _check(self, folder: Path) -> Verification:
         incoming = self._incoming
         if (tag := incoming.take(len(TAG))) != TAG:
             raise LedgerError(f"file: begins with {tag!r}; an exported chain with {TAG!r}")
@@ -205,7 +211,7 @@ class _Replay:
                 self._progress(self._passed, total)
             self._next = None
             incoming.end()
-            return _ended(store, chain, head)
+            return _finish(store, chain, head)
 
     def _blocks(self, rules: Rules, total: int) -> Iterator[tuple[Block, int]]:
         limits = limits_of(rules)
@@ -229,8 +235,8 @@ class _Replay:
         self._passed += 1
 
 
-def _ended(store: Store, chain: Chain, head: bytes) -> Verification:
-    """Move the head to where the file says, if it may be there."""
+def _finish(store: Store, chain: Chain, head: bytes) -> Verification:
+    """Check the head that the file names, move the ledger's head to it, and return the verdict."""
     if head not in chain:
         raise LedgerError(f"head: {head.hex()[:8]} is no block of this chain")
     if chain.link(head).work < chain.work:

@@ -1,8 +1,9 @@
-"""Inclusion proofs: that a message is in a block, for somebody who has nothing but the header.
+"""Proofs: a proof shows that a message is in a block to a reader who has only the block's hash.
 
-A proof carries the header, the rules that the header names, the message with the hash of its
-direction, and the path from its id to the header's root. Everything in it is tied to the hash of
-the header: the reader needs that hash from somebody who is trusted, and nothing else.
+A proof has the header, the rules that the header commits to, the message with the hash of its
+direction in place of the direction, and the path from the message to the header's root. The hash
+of the header covers all of it. So the reader needs that hash from a trusted source, and nothing
+else.
 """
 
 from __future__ import annotations
@@ -25,72 +26,73 @@ from fedchain.ledger.storage import database
 from fedchain.ledger.storage.store import Store
 
 FORMAT = "fedchain-proof-1"
-"""Name and version of the file."""
+"""Name and version of the file format."""
 LARGEST = 2**24
-"""Bytes of a file that are read at all."""
+"""Most bytes that a file may have."""
 LONGEST_PATH = 32
-"""Hashes from a leaf to the root: a block counts its messages on four bytes."""
+"""Most hashes from a leaf to the root, because a block counts its messages on four bytes."""
 SHORTEST_START = 8
-"""Hexadecimal digits of a message id, from its start, by which it may be asked for."""
+"""Fewest leading hexadecimal digits by which a message id may be asked for."""
 Side = Literal["left", "right"]
-"""On which side of the path a neighbour stands."""
+"""The side of the path on which a neighbour is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """Shows that a message is in the block with a header."""
+    """Proof that a message is in the block with a header."""
 
     block: bytes
-    """Hash of the header, 32 bytes: what a reader compares with the one that it trusts."""
+    """Hash of the header, 32 bytes; a reader compares it with the hash that it trusts."""
     header: bytes
-    """Canonical bytes, 264 of them."""
+    """Canonical bytes of the header, 264 bytes."""
     rules: bytes
     """Canonical bytes of the rules that the header commits to."""
     id: bytes
     """The message's id, 32 bytes."""
     message: bytes
-    """The message, as ``encode_bare`` writes it."""
+    """The bare message, as ``encode_bare`` writes it."""
     path: tuple[tuple[Side, bytes], ...]
-    """The neighbours from the leaf up to the root: their sides, and their hashes of 32 bytes."""
+    """The neighbours from the leaf up to the root: side and hash (32 bytes) of each."""
 
 
 @dataclass(frozen=True)
 class Proven:
-    """What a proof shows."""
+    """The result of a proof that was checked."""
 
     header: Header
-    """Of the block."""
+    """The header of the block."""
     message: Message
-    """Without its direction."""
+    """The message, without its direction."""
     checked: tuple[str, ...]
-    """What was checked, in words; work is not among it where it was sampled."""
+    """What was checked, in words; without work where it was sampled, and without identity where
+    identities are open."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where a message is."""
+    """A message that was found, and its block."""
 
     id: bytes
     """The message's id, 32 bytes."""
     block: bytes
     """Hash of the block that carries it, 32 bytes."""
     stale: bool
-    """The block is not below the head: no block of the main chain carries the message."""
+    """Whether the block is off the main chain: then no block of the main chain has the message."""
 
 
 def find(store: Store, start: str) -> Found:
-    """Find the message whose id begins with these digits; on the main chain, if it is there.
+    """Find the message whose id begins with these digits, on the main chain if it is there.
 
     Args:
-        store: to look in.
-        start: 8 to 64 hexadecimal digits, or ``HEIGHT:PLACE``: a block of the main chain, and the
-            place of the message in it, from 0.
+        store: the ledger to search.
+        start: 8 to 64 hexadecimal digits; or ``HEIGHT:PLACE``, the height of a block of the main
+            chain and the index of the message in it, from 0.
 
     Raises:
-        ValueError: these are no such digits, or fit no message of a block, or several.
+        ValueError: ``start`` has neither form, or fits no message of a block, or fits several.
     """
     if place := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", start):
-        return _at(store, int(place[1]), int(place[2]))
+        return _find_at(store, int(place[1]), int(place[2]))
     digits = start.lower()
     if not SHORTEST_START <= len(digits) <= 2 * HASH or set(digits) - set("0123456789abcdef"):
         raise ValueError(
@@ -117,8 +119,8 @@ def find(store: Store, start: str) -> Found:
     return Found(ids.pop(), best.hash, stale=best.hash not in main)
 
 
-def _at(store: Store, height: int, place: int) -> Found:
-    """Return the message at a place of the block of the main chain that has a height."""
+def _find_at(store: Store, height: int, place: int) -> Found:
+    """Find the message at an index of the main chain's block of a height."""
     store.flush()
     query = "SELECT * FROM block WHERE height = ?"
     rows = [database.checked_row(row) for row in database.ask(store.connection, query, height)]
@@ -133,11 +135,11 @@ def _at(store: Store, height: int, place: int) -> Found:
 
 
 def prove(store: Store, found: Found) -> Proof:
-    """Return the proof that a message is in a block.
+    """Return the proof that a message is in its block.
 
     Args:
-        store: that has both.
-        found: by ``find``.
+        store: the ledger that has the block.
+        found: the message and its block, from ``find``.
 
     Raises:
         LedgerError: the ledger is damaged.
@@ -162,16 +164,16 @@ def prove(store: Store, found: Found) -> Proof:
 
 
 def check(proof: Proof) -> Proven:
-    """Check a proof: the header's hash, rules, work, the path, the message and its signature.
+    """Check a proof: the header's hash, the rules, work, the path, the message and its signature.
 
-    Work is not checked where the rules say that it was sampled: no nonce exists. The message's
-    direction is known by its hash alone.
+    Work is not checked where the rules say that it was sampled, because there is no nonce. The
+    message's direction is not checked, because a proof has only its hash.
 
     Returns:
-        What is shown, if the hash of the header is that of a block of the chain.
+        What the proof shows, provided that the chain has a block with the hash of the header.
 
     Raises:
-        LedgerError: the proof fails; the text is the reason.
+        LedgerError: the proof is wrong; the text is the reason.
     """
     header, rules = decode_header(proof.header), decode_rules(proof.rules)
     if block_hash(header) != proof.block:
@@ -197,7 +199,7 @@ def check(proof: Proof) -> Proven:
 
 
 def encode(proof: Proof) -> bytes:
-    """Return the bytes of the file: JSON, keys in this order, hexadecimal digits in lower case."""
+    """Encode a proof as JSON: keys in this order, hexadecimal digits in lower case."""
     value = {
         "format": FORMAT,
         "block": proof.block.hex(),
@@ -211,7 +213,7 @@ def encode(proof: Proof) -> bytes:
 
 
 def decode(data: bytes) -> Proof:
-    """Read a proof; says nothing yet about what it shows.
+    """Decode a proof; ``check`` then checks it.
 
     Args:
         data: bytes from outside.
@@ -253,7 +255,7 @@ def _main_chain(store: Store, lowest: int) -> set[bytes]:
 
 
 def _sides(index: int, size: int) -> Iterator[Side]:
-    """Yield on which side the neighbours of a path stand, from the leaf up."""
+    """Yield the side of each neighbour of a path, from the leaf up."""
     place, last = index, size - 1
     while last:
         if place % 2 or place != last:
@@ -262,8 +264,8 @@ def _sides(index: int, size: int) -> Iterator[Side]:
 
 
 def _root(leaf: bytes, steps: tuple[tuple[Side, bytes], ...]) -> bytes:
-    # Index and size of a tree are not tied to its root, for some pairs share one shape; sides
-    # are. They are the binary digits of a place in a full tree.
+    # A root does not fix index and size, because several pairs of them have paths of the same
+    # shape. It fixes the sides, which are the binary digits of an index in a full tree.
     place = sum(1 << i for i, (side, _) in enumerate(steps) if side == "left")
     path = tuple(node for _, node in steps)
     return root_from_path(leaf, InclusionProof(place, 1 << len(path), path))

@@ -1,4 +1,4 @@
-"""Damages a copy of a ledger on purpose: for a class to see, and for tests."""
+"""Tampering: it damages a copy of a ledger on purpose, for teaching and for tests."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
 
 HEADER_FIELDS = tuple(field.name for field in fields(Header))
-"""Changed in the header's bytes."""
+"""Fields that are changed in the header's bytes."""
 MESSAGE_FIELDS = (
     *(f"message.{f.name}" for f in fields(Message) if f.name != "declaration"),
     *(f"message.{f.name}" for f in fields(Declaration)),
 )
-"""Changed in the block's first message, and written back under the new bytes' address."""
+"""Fields that are changed in the block's first message. The messages are stored under their new
+address."""
 BLOB_FIELDS = ("weights", "memory", "messages")
-"""One bit flipped in the file."""
+"""Blobs in whose file one bit is flipped."""
 COLUMN_FIELDS = tuple(f"column.{f.name}" for f in fields(BlockRow) if f.name != "header")
-"""Changed in the block's row of the database."""
+"""Columns that are changed in the block's row of the database."""
 INDEX_FIELDS = ("index.id", "index.parent", "index.identity")
-"""Changed in the row of the block's first message."""
+"""Columns that are changed in the row of the block's first message."""
 FIELDS = (*HEADER_FIELDS, *MESSAGE_FIELDS, *BLOB_FIELDS, *COLUMN_FIELDS, *INDEX_FIELDS, "head")
 """Everything that can be damaged."""
 
@@ -43,14 +44,14 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
     """Copy a ledger and change one thing in the copy.
 
     Args:
-        source: folder of the ledger; left as it is.
-        copy: folder of the damaged copy; must not exist.
-        height: height of the block to damage, the first that arrived at this height.
+        source: folder of the ledger; it is not changed.
+        copy: folder of the damaged copy; it must not exist.
+        height: height of the block to damage; of several, the first that arrived is damaged.
         field: one of ``FIELDS``.
 
     Raises:
         RunError: the copy exists, or cannot be written; the source is no ledger.
-        ValueError: no such field, no block of this height, or no message in it.
+        ValueError: there is no such field, no block of this height, or no message in it.
     """
     if field not in FIELDS:
         raise ValueError(f"field: there is no {field!r}; {suggest(field, FIELDS)}")
@@ -79,7 +80,7 @@ def _row_of(store: Store, height: int) -> BlockRow:
 
 
 def _copy(source: Path, copy: Path) -> None:
-    # SQLite makes the index of its log anew; while a run goes on, Windows lets nobody read it.
+    # SQLite can rebuild the index of its log, and Windows lets nobody read it during a run.
     index = shutil.ignore_patterns(f"{database.FILE}-shm")
     shutil.copytree(source, copy, ignore=index, copy_function=shutil.copyfile)
     for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
@@ -91,35 +92,35 @@ def _damage(
 ) -> None:
     family, _, name = field.rpartition(".")
     if field in HEADER_FIELDS:
-        value = _changed(getattr(block.header, field))
+        value = _change(getattr(block.header, field))
         header = encode_header(replace(block.header, **{field: value}))
         _update(connection, "block", "header", header, row.sequence)
     elif family == "message":
-        first = _changed_message(block.messages[0], name)
+        first = _change_message(block.messages[0], name)
         messages = (first, *block.messages[1:])
         blobs.put({address_of(messages): messages_parts(messages)})
         _update(connection, "block", "messages", address_of(messages), row.sequence)
     elif field in BLOB_FIELDS:
         _flip(blobs.path(_address(field, row, block)))
     elif family == "column":
-        value = row.sequence + 10**6 if name == "sequence" else _changed(getattr(row, name))
+        value = row.sequence + 10**6 if name == "sequence" else _change(getattr(row, name))
         _update(connection, "block", name, value, row.sequence)
     elif family == "index":
         first_row = dict(zip(INDEX_FIELDS, database.message_rows(0, block)[0][2:], strict=True))
-        _update(connection, "message", name, _changed(first_row[field]), row.sequence)
+        _update(connection, "message", name, _change(first_row[field]), row.sequence)
     else:
-        database.write_meta(connection, head=_changed(row.hash))
+        database.write_meta(connection, head=_change(row.hash))
 
 
-def _changed_message(message: Message, name: str) -> Message:
+def _change_message(message: Message, name: str) -> Message:
     if name in {field.name for field in fields(Declaration)}:
-        said = replace(message.declaration, **{name: _changed(getattr(message.declaration, name))})
+        said = replace(message.declaration, **{name: _change(getattr(message.declaration, name))})
         return replace(message, declaration=said)
-    return replace(message, **{name: _changed(getattr(message, name))})
+    return replace(message, **{name: _change(getattr(message, name))})
 
 
-def _changed(value: Any) -> Any:
-    """Return another value of the same kind."""
+def _change(value: Any) -> Any:
+    """Return a different value of the same type; for None, an inclusion proof."""
     match value:
         case bytes():
             return bytes([value[0] ^ 1]) + value[1:]
@@ -153,6 +154,6 @@ def _update(
     connection: sqlite3.Connection, table: str, column: str, value: bytes | int, sequence: int
 ) -> None:
     first = "" if table == "block" else "AND position = 0"
-    # table and column come from the lists above, never from outside
+    # Table and column come from the lists above, so no outside text gets into the query.
     query = f"UPDATE {table} SET {column} = ? WHERE sequence = ? {first}"
     connection.execute(query, (value, sequence))

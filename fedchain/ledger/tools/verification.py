@@ -1,4 +1,4 @@
-"""Checks a ledger from its folder alone: every byte is read, every model recomputed."""
+"""Verification of a ledger from its folder alone: every byte is read, every model recomputed."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.store import Store
 
 Progress = Callable[[int, int], None]
-"""(blocks checked, blocks in all), genesis included."""
+"""Called with (blocks checked, blocks in total)."""
 
 TransitionOf = Callable[[Rules], Transition]
 """Makes the step that rules name."""
 
 SIMULATED_WORK = "work, which was simulated: no nonce exists"
-"""What cannot be checked where work was sampled."""
+"""What nobody can check where work was sampled."""
 _THREADS = (os.cpu_count() or 1) - 1
 _LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What a verification found."""
+    """The verdict on a ledger."""
 
     ok: bool
-    """Everything is as the rules say, bit for bit."""
+    """Whether everything is as the rules say, bit for bit."""
     blocks: int
-    """Blocks that passed, genesis not counted."""
+    """Number of blocks that passed, without genesis."""
     height: int
-    """Height of the head; after a failure, of the block that is wrong."""
+    """Height of the head; after a failure, of the block that is wrong, or 0 if none is named."""
     block: str
     """Hash of the head; after a failure, of the block that is wrong, or empty if none is named."""
     reason: str
-    """What is wrong, empty if nothing is."""
+    """What is wrong; empty if nothing is."""
     unchecked: tuple[str, ...] = ()
-    """What nobody can check of this ledger, in words."""
+    """What nobody can check in this ledger, in words."""
 
     def __str__(self) -> str:
         if self.ok:
@@ -64,15 +64,15 @@ def verify(
 ) -> Verification:
     """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
 
-    Each block goes through the same chain as in a full node, so that nothing is accepted here
-    that a node would refuse; the next one is read and hashed meanwhile. Beyond that every blob,
-    every index column, the order of arrival and the head are compared with what they must be.
-    Nothing is written into the folder.
+    Each block is added to a ``Chain``, as in a full node, so that nothing is accepted here that a
+    node would refuse. Meanwhile a thread reads and hashes the next block. Every blob, every index
+    column, the order of arrival and the head are checked too. Where directions were pruned, the
+    steps cannot be recomputed, and the verdict says so. Nothing is written into the folder.
 
     Args:
         folder: of the ledger; may be read-only.
         transition_of: makes the step that rules name.
-        progress: called after each block.
+        progress: called after each block, genesis included.
 
     Returns:
         The verdict; a damaged file is a failed verification, not an error.
@@ -109,7 +109,8 @@ def _verify_rows(
             block = coming.result()
             chain = chain or _chain_of(store, verdict_cache, block, transition_of)
             whole = store.is_whole(row.height)
-            # From the last to the first, as they are asked for from the first to the last.
+            # In reverse, because the chain asks for them in order. So chain and threads start at
+            # opposite ends.
             ahead = reversed(block.messages) if whole else ()
             verdict_cache.check_ahead(ahead, store.rules, chain.chain_id)
             _check_rules(chain, row, block, whole)
@@ -123,7 +124,7 @@ def _verify_rows(
 
 
 def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None, None]:
-    """Yield each row with its block, read by a thread while the block before is checked."""
+    """Yield each row with its block, which a thread reads while the block before is checked."""
     coming: deque[tuple[BlockRow, Future[Block]]] = deque()
     with ThreadPoolExecutor(1, "reading") as thread:
         try:
@@ -132,13 +133,13 @@ def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None,
                 if len(coming) > 1:
                     yield coming.popleft()
         except LedgerError:
-            yield from coming  # what was read before the damage comes first
+            yield from coming  # report faults of the blocks before the damage first
             raise
         yield from coming
 
 
 def _check_bytes(store: Store, row: BlockRow) -> Block:
-    """Read and hash all that is stored of a block; it must fit the row and each other."""
+    """Read and hash all that is stored of a block; check that it fits the row."""
     read = read_block if store.is_whole(row.height) else read_bare_block
     block = read(store.blobs, store.rules, row)
     header = block.header
@@ -169,7 +170,10 @@ def _chain_of(
 
 
 def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None:
-    """Accept the block as a full node would; its state on disk has the hash of the state."""
+    """Check a block as a full node does, by adding it to the chain, and check its work column.
+
+    The state on disk needs no check here: its bytes have the hashes that the header names.
+    """
     if row.sequence:
         add = chain.add if whole else chain.add_bare
         added = add(block, row.arrived_ms)
@@ -182,7 +186,7 @@ def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None
 def _check_columns(
     store: Store, chain: Chain, row: BlockRow, block: Block, previous: bytes
 ) -> None:
-    """Compare the index of messages and the seal with what they must be."""
+    """Check the rows of a block's messages, and the seal of its own row."""
     expected = database.message_rows(row.sequence, block)
     if database.read_messages(store.connection, row.sequence) != expected:
         raise LedgerError("messages: their rows are not what the messages say")
@@ -193,7 +197,7 @@ def _check_columns(
 
 
 def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verification:
-    """Check what belongs to no single block: the head, the end, the database itself."""
+    """Check what belongs to no single block: the head, the last seal, the database's structure."""
     meta = database.read_meta(store.connection)
     if not store.has(meta["head"]):
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
@@ -217,17 +221,17 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
 
 
 def unchecked_of(rules: Rules) -> tuple[str, ...]:
-    """Return what nobody can check of a chain under these rules, in words."""
+    """Return what nobody can check in a chain with these rules, in words."""
     return (SIMULATED_WORK,) if rules.work == "sampled" else ()
 
 
 def without_label(reason: str) -> str:
-    """Return a reason without the name of the block that it begins with."""
+    """Return a reason without the name of the block at its start, if there is one."""
     return _LABEL.sub("", reason)
 
 
 def _failure(store: Store, passed: int, reason: str) -> Verification:
-    """Name the block after those that passed, if there is one."""
+    """Return the verdict of a failure; it names the first block that did not pass, if any."""
     query = "SELECT hash, height FROM block ORDER BY sequence LIMIT 1 OFFSET ?"
     try:
         found = next(database.ask(store.connection, query, passed), None)
