@@ -89,12 +89,12 @@ class Recorder:
         self._reported = [chain.head]
         self._makers = [NOBODY]
         self._released: dict[bytes, Released] = {}
-        self._untold: dict[bytes, Released] = {}
+        self._unreported: dict[bytes, Released] = {}
         self._worst: Released | None = None
 
     def note(self, released: Released) -> None:
         """Note that a message has left its participant, whether or not a block will carry it."""
-        self._released[released.id] = self._untold[released.id] = released
+        self._released[released.id] = self._unreported[released.id] = released
         if self._worst is None or released.releases > self._worst.releases:
             self._worst = released
 
@@ -107,7 +107,7 @@ class Recorder:
         # Another block may carry the messages of the blocks that left the main chain.
         for lost in self._reported[height + 1 :]:
             names = map(message_id, self._chain.block(lost).messages)
-            self._untold |= {name: self._released[name] for name in names}
+            self._unreported |= {name: self._released[name] for name in names}
         blocks = [self._chain.block(name) for name in reversed(fresh)]
         self._reported[height + 1 :] = reversed(fresh)
         self._makers[height + 1 :] = [self._miners[block.header.address] for block in blocks]
@@ -174,7 +174,7 @@ class Recorder:
             cosine = round(float(aggregate.cosines[row]), 9)
             records.append(_record(released, name, cosine, used, reason, late=False))
         for message in block.messages:
-            self._untold.pop(message_id(message), None)
+            self._unreported.pop(message_id(message), None)
         late = self.stragglers(block.header.height)
         self._forget(block.header.height - self._keep)
         return records + late
@@ -188,9 +188,9 @@ class Recorder:
         Args:
             before: the first round whose messages are not returned.
         """
-        late = [released for released in self._untold.values() if released.round < before]
+        late = [released for released in self._unreported.values() if released.round < before]
         for released in late:
-            del self._untold[released.id]
+            del self._unreported[released.id]
         return [_record(each, each.parent, None, False, "late", late=True) for each in late]
 
     def _metrics(self, name: bytes, height: int) -> Future[Measured]:

@@ -87,7 +87,7 @@ class Simulation:
         )
         self._breaks = setup.scenario.gossip.breaks
         self._deepest = deepest_fork(setup.scenario)
-        self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
+        self._unfinished: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
         self._transport = Transport(setup, self._keep)
         self.compute = build_compute_nodes(
             setup=setup,
@@ -146,10 +146,10 @@ class Simulation:
         while self._transport.queue and not self._stopped:
             now_s = self._play(self.chain)
             for block in self._recorder.new_blocks():
-                yield from self._told()
+                yield from self._finish_round()
                 record, measuring = self._recorder.round_record(block, now_s)
-                self._untold = record, measuring, self._recorder.message_records(block)
-        yield from self._told()
+                self._unfinished = record, measuring, self._recorder.message_records(block)
+        yield from self._finish_round()
 
     def _play(self, chain: Chain) -> float:
         """Play events until the chain has a new head or none is left; return the time then."""
@@ -241,14 +241,14 @@ class Simulation:
         message = event.payload
         return isinstance(message, Message) and self.compute[event.to].is_over(message)
 
-    def _told(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
+    def _finish_round(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
         """Yield the round that is not reported yet, with its metrics.
 
         Its metrics were measured while the gradients of the next round were computed.
         """
-        if self._untold is not None:
-            record, measuring, messages = self._untold
-            self._untold = None
+        if self._unfinished is not None:
+            record, measuring, messages = self._unfinished
+            self._unfinished = None
             measured = measuring.result()
             seconds = {**record.seconds, "evaluation": round(measured.seconds, 6)}
             yield replace(record, metrics=measured.metrics, seconds=seconds), messages
