@@ -21,7 +21,7 @@ from fedchain.machine import keep_freed_memory, one_thread, prepare
 from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch, ReleaseRequest
 from fedchain.system import at_most_processes
 
-_speakers: list[ReleaseBackend] = []
+_backends: list[ReleaseBackend] = []
 """In a worker process: its backend. It is global because a process pool has no other place for the
 state of a worker."""
 
@@ -44,9 +44,8 @@ class Processes:
     def __init__(self, source: Source, workers: int, device: str) -> None:
         self._pool = ProcessPoolExecutor(
             at_most_processes(workers),
-            multiprocessing.get_context(
-                "spawn"
-            ),  # a forked process would inherit locks of torch's threads
+            # A forked process would inherit the locks of torch's threads.
+            multiprocessing.get_context("spawn"),
             initializer=_start_worker,
             initargs=(replace(source, task=None), device),
         )
@@ -59,7 +58,7 @@ class Processes:
         before = set(multiprocessing.active_children())
         try:
             with deaf_children(*ENDING):  # the pool starts its processes at the first calls
-                said = self._pool.map(_speak, repeat(weights), chunks)
+                said = self._pool.map(_release, repeat(weights), chunks)
         finally:
             self._processes |= set(multiprocessing.active_children()) - before
         return _explain_failure(said)
@@ -87,8 +86,9 @@ def _start_worker(source: Source, device: str) -> None:
     prepare()
     keep_freed_memory()
     one_thread()
-    _speakers.append(source.speakers(device))
+    _backends.append(source.speakers(device))
 
 
-def _speak(weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
-    return _speakers[0](weights, chunk)
+def _release(weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
+    """Return the releases of a chunk, in a worker process."""
+    return _backends[0](weights, chunk)

@@ -50,10 +50,10 @@ class _Worker:
         prepare()
         keep_freed_memory()
         one_thread()
-        self._speakers = source.speakers(device)
+        self._backend = source.speakers(device)
 
     def speak(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        return self._speakers(weights, chunk)
+        return self._backend(weights, chunk)
 
 
 class Ray:

@@ -39,13 +39,13 @@ class Threads:
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
     ) -> Iterator[ReleaseBatch]:
         """Yield the releases of each chunk, in the order of the chunks."""
-        return self._pool.map(partial(self._speak, weights), chunks)
+        return self._pool.map(partial(self._release, weights), chunks)
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown()
 
-    def _speak(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
+    def _release(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
         speakers = self._free.get()
         try:
             return speakers(weights, chunk)

@@ -138,9 +138,8 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     mechanism, nodes = setup.mechanism, setup.scenario.nodes
     terms = mechanism.terms
     by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
-    made = np.repeat(
-        by_speaker, len(nodes.members_of(0))
-    )  # a release of a group is one of each member
+    # A release of a group counts as a release of each of its members.
+    made = np.repeat(by_speaker, len(nodes.members_of(0)))
     worst, words = int(made.max()), guarantee_of(setup.scenario, mechanism, setup.task.record)
     counts = np.array([records.count for records in setup.task.holders])
     return {

@@ -233,9 +233,8 @@ def _run_to_the_end(
             _start_simulation(path, setup, store, events, ask, evaluations)
         ) as simulation,
     ):
-        keys = (
-            setup.scenario.nodes.asked * setup.scenario.rounds
-        )  # they take most of the time at the start
+        # The keys of all rounds take most of the time at the start.
+        keys = setup.scenario.nodes.asked * setup.scenario.rounds
         log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
         _play(path, setup, store, events, simulation, callback)

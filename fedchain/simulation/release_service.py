@@ -30,7 +30,7 @@ from fedchain.timing import Stopwatch
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
 """(weights (d,), requests) to the releases of the requests, in batches."""
 Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
-"""(parent, requests) to the message of each; None where there is no direction to send."""
+"""(parent, requests) to the message of each; None: the release has no direction."""
 KEPT_PARENTS = 8
 """Number of blocks whose cohorts and clips are remembered; holders no longer release at older
 forks."""

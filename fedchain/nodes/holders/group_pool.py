@@ -106,7 +106,7 @@ class GroupPool:
         for attempt in attempts:
             count = len(attempt.holders) if attempt else 0
             own = rows[first : first + count]
-            messages.append(self._speak(weights, own, attempt, watch) if attempt else None)
+            messages.append(self._make_message(weights, own, attempt, watch) if attempt else None)
             first += count
         return ReleaseBatch(tuple(messages), watch.lap())
 
@@ -117,7 +117,7 @@ class GroupPool:
             return None
         return Attempt(asked, attendance, contributors(self._scenario.nodes, asked.context))
 
-    def _speak(
+    def _make_message(
         self, weights: Vector, gradients: Singles, attempt: Attempt, watch: Stopwatch
     ) -> Message | None:
         """Return the message of a group: noise and attacks first, then sum, mean and signature."""

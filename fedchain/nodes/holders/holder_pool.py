@@ -167,7 +167,9 @@ class HolderPool:
         step = max(1, BLOCK // rows.shape[1])
         for start in range(0, len(asked), step):
             part = slice(start, start + step)
-            messages += self._speak(weights, rows[part], asked[part], self._mechanism, watch)
+            messages += self._make_messages(
+                weights, rows[part], asked[part], self._mechanism, watch
+            )
         return ReleaseBatch(tuple(messages), watch.lap())
 
     def _sampled(self, asked: Sequence[ReleaseRequest]) -> Sampled | None:
@@ -191,11 +193,11 @@ class HolderPool:
             mask = drawn_records(context, records, mechanism)
             row, within = self._gradients.bounded(weights, context.holder, clip, mask)
             row /= np.float32(mechanism.terms.sampling_rate * records)
-        (message,) = self._speak(weights, row, [asked], mechanism, watch)
+        (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
         key = secret_key("clip", context, mechanism)
         return message, follower.next_clip(key, clip, within, int(mask.sum()), records)
 
-    def _speak(
+    def _make_messages(
         self,
         weights: Vector,
         gradients: Singles,
