@@ -1,7 +1,7 @@
-"""The step that every full node repeats: messages to the next state, bit for bit.
+"""Transition: the step from a state and the messages of a block to the next state.
 
-Here learning meets the ledger: the ledger is handed ``Steps`` as its transition and knows
-nothing of what is inside.
+Every full node repeats it bit for bit. It connects the learning with the ledger: the ledger
+receives ``Steps`` as its transition, and knows nothing of aggregation and updates.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from fedchain.timing import Stopwatch
 from fedchain.update import updates, used
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
-"""Steps that are remembered, those of the last rounds and of their forks: so many numbers of
-weights and gradients, and bounds on how many steps that is."""
+"""How many steps are cached, those of the last rounds and their forks: as many as hold this number
+of weights and gradient entries, but at least and at most so many steps."""
 DEEPEST = 8
-"""Blocks that may stand inside each other in a rule."""
+"""Greatest depth of nested mappings in the parts that the rules of a chain name."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One step, and how the aggregation rule made it."""
+    """The result of one step: the next state, and the aggregate from which it was made."""
 
     state: State
     """The state after the block."""
     aggregate: Aggregate
-    """The gradient, and what the rule took of each message, in order of message id."""
+    """The gradient, and how the rule treated each message, in order of message id."""
 
 
 _NOTHING = Aggregate(np.empty(0), np.empty(0), np.empty(0), ())
 
 
 def canonical_json(part: Part) -> str:
-    """Return a part as the one text that genesis commits to.
+    """Return a part as canonical JSON, the text to which genesis commits.
 
     >>> canonical_json(Part("l_nearest", {"keep": 3}))
     '{"keep":3,"kind":"l_nearest"}'
@@ -57,9 +57,10 @@ def canonical_json(part: Part) -> str:
 
 
 def model_of(state: State) -> Vector:
-    """Return the weights (d,) that a state means to whoever uses the model.
+    """Return the weights (d,) with which the model of a state is used.
 
-    They are the average where the update keeps one; gradients are taken at ``state.weights``.
+    They are the average of the weights if the update keeps one. Gradients are always computed at
+    ``state.weights``.
 
     >>> model_of(State(np.zeros(1), {"average": np.ones(1)})).tolist()
     [1.0]
@@ -68,13 +69,13 @@ def model_of(state: State) -> Vector:
 
 
 def check_quorum(rules: Rules) -> None:
-    """See that the aggregation rule can work with the fewest messages that a block may have.
+    """Check that the aggregation rule can work with the fewest messages that a block may have.
 
     Args:
-        rules: of the chain; a rule of the user's own is not tried.
+        rules: the rules of the chain. A user's own aggregation rule is not tried.
 
     Raises:
-        ValueError: it cannot: such a block would have no step.
+        ValueError: it cannot, so there would be no step for such a block.
     """
     if not rules.quorum:
         return
@@ -88,28 +89,29 @@ def check_quorum(rules: Rules) -> None:
 
 
 class Steps:
-    """The transition that the rules of a chain name: aggregation (14) to (16), update (8).
+    """The transition that the rules of a chain name: aggregation (14) to (16), then update (8).
 
-    A step is a function of the messages, since they name their parent: what the compute node
-    that made a block has computed, those that check it here need not compute again.
+    The messages name their parent, so a step depends on the messages alone. Therefore its result
+    is cached: when one node of a simulation has made a block, the nodes that check it need not
+    compute the step again.
     """
 
     def __init__(
         self, rules: Rules, watch: Stopwatch | None = None, trust_user_parts: bool = False
     ) -> None:
-        """Find the parts that the rules name.
+        """Find and check the parts that the rules name.
 
         Args:
-            rules: of the chain.
-            watch: counts the time as ``aggregation``.
+            rules: the rules of the chain.
+            watch: counts the wall time of steps as ``aggregation``.
             trust_user_parts: whether ``module:function`` in the rules may be imported. A ledger
-                from somebody else must not choose what is run here.
+                from somebody else must not choose which code runs here.
 
         Raises:
-            RunError: the rules name a part of the user's own, and it is not trusted.
+            RunError: the rules name a user's own part, and it is not trusted.
             ScenarioError: the rules name no known part.
             ValueError: the rules are not JSON.
-            LedgerError: they are nested too deeply.
+            LedgerError: the rules are nested too deeply.
         """
         self._rule = _part(aggregations, rules.aggregation, trust_user_parts)
         self._update = _part(updates, rules.update, trust_user_parts)
@@ -123,9 +125,13 @@ class Steps:
         return self.outcome(state, messages).state
 
     def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
-        """Return the step with what the aggregation rule said about each message.
+        """Return the result of a step, with the aggregate of the messages.
 
-        A block without messages changes nothing.
+        A block without messages does not change the state.
+
+        Args:
+            state: the state after the parent.
+            messages: the messages of the block, in order of message id.
 
         Raises:
             ValueError: no step can be made from the messages.
@@ -149,16 +155,16 @@ class Steps:
         step = updates.build(
             self._update, weights, state.memory, aggregate.gradient, messages[0].round
         )
-        # One rounding to the declared type; none at all for float64.
+        # The weights are rounded once, to the type that the rules state; float64 is not rounded.
         rounded = read_only(step.weights.astype(self._dtype))
         return Outcome(State(rounded, step.memory), aggregate)
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:
-    """Return what makes the step that the rules of a ledger name.
+    """Return the function that builds the transition of a ledger from its rules.
 
     Args:
-        trust_user_parts: whether the ledger may name code of the user's own to be run.
+        trust_user_parts: whether the ledger may name a user's own code, which is then run.
     """
 
     def transition_of(rules: Rules) -> Transition:
@@ -168,6 +174,7 @@ def steps_of(trust_user_parts: bool) -> TransitionOf:
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
+    """Return the part that JSON text names, checked."""
     try:
         block = json.loads(text)
     except RecursionError as error:
@@ -185,7 +192,7 @@ def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
 
 
 def _blocks(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield every mapping inside a JSON value, and how deep it stands, without recursion."""
+    """Yield every mapping inside a JSON value with its depth, without recursion."""
     waiting = [(1, value)]
     while waiting:
         depth, found = waiting.pop()

@@ -1,4 +1,7 @@
-"""Engines: where the holders of a cohort compute, one file each; every one gives the same bits."""
+"""Engines: they compute the releases of a cohort in parallel, one file for each engine.
+
+All engines yield the same bits.
+"""
 
 from fedchain.engines.engine import Engine, Source, at_work, chosen, cut, engines
 

@@ -1,4 +1,4 @@
-"""What every engine is, and how a cohort is cut into chunks for its workers."""
+"""Engine: the interface of all engines, and how a cohort is cut into chunks for the workers."""
 
 from __future__ import annotations
 
@@ -38,27 +38,29 @@ Workers = Annotated[int | None, Field(ge=1)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
 FEW, MANY = 25, 256
-"""Holders of one chunk of a dense network, which gains by going together, the smaller the more."""
+"""Holders of one chunk, if the model is a dense network: the first number, or more if the model is
+small, but at most the second. Such a model is faster if many holders are computed together."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Numbers in the gradients of one chunk: below the one it pays to add holders, and a bound."""
+"""Numbers in the gradients of one chunk: it is worth adding holders up to the first bound, and only
+a single holder may exceed the second."""
 
 
 class Engine(Protocol):
-    """Computes the messages of chunks of holders, side by side."""
+    """Computes the releases of chunks of a cohort in parallel."""
 
     def map(
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
     ) -> Iterator[ReleaseBatch]:
-        """Yield what each chunk has to say, in the order of the chunks.
+        """Yield the releases of each chunk, in the order of the chunks.
 
         Args:
-            weights: (d,), the same for all.
-            chunks: holders that are asked together; the messages depend on the chunks, and on
-                nothing that an engine may choose.
+            weights: (d,), the same for all chunks.
+            chunks: the requests that are computed together. The messages may depend on the
+                chunks, but on nothing that an engine chooses.
         """
 
     def close(self) -> None:
-        """Let the workers go."""
+        """End the workers."""
 
 
 engines: Family[Engine] = Family(
@@ -69,20 +71,23 @@ engines: Family[Engine] = Family(
 
 @dataclass(frozen=True)
 class Source:
-    """What a worker is made of; without the task it can travel, and the task is built anew."""
+    """The parts from which a worker is built.
+
+    Without the task a source can be sent to another process, which then builds the task itself.
+    """
 
     scenario: Scenario
-    """What was asked."""
+    """The scenario of the run."""
     mechanism: Mechanism
-    """The noise, solved for the whole run."""
+    """The mechanism, with noise that is calibrated for the whole run."""
     task: Task | None
-    """Data, model, loss; None: the worker builds them, in its own process."""
+    """Data, model and loss; None: the worker builds them in its own process."""
 
     @functools.cached_property
     def gradients(self) -> CohortGradients:
-        """The gradients of the cohort on this machine's processor."""
+        """Computes the gradients of a cohort on the CPU of this machine."""
         from fedchain.learning.gradients.cohort import (
-            CohortGradients,  # with torch: not to check a file
+            CohortGradients,  # imports torch, which a check of a scenario file does not need
         )
 
         scenario, terms = self.scenario, self.mechanism.terms
@@ -91,15 +96,22 @@ class Source:
 
     @property
     def subspace(self) -> PublicDirections | None:
-        """Where releases are projected, a new one for each who asks; None: nowhere."""
+        """The public subspace of the task, a new object at each access; None: no projection."""
         if self.gradients.task.subspace is None:
             return None
-        from fedchain.learning.tasks.public_subspace import PublicDirections  # with torch
+        from fedchain.learning.tasks.public_subspace import PublicDirections  # imports torch
 
         return PublicDirections(self.gradients.task)
 
     def speakers(self, device: str) -> ReleaseBackend:
-        """Return those who are asked as one worker has them, on ``auto``, ``cpu`` or ``cuda``."""
+        """Return the backend of one worker, for holders or for groups.
+
+        Args:
+            device: where gradients are computed: ``auto``, ``cpu`` or ``cuda``.
+
+        Raises:
+            ValueError: torch cannot reach the device.
+        """
         gradients, groups = self.gradients.on(placed(device)), self.scenario.nodes.groups
         task, mechanism, subspace = gradients.task, self.mechanism, self.subspace
         if groups is None:
@@ -116,12 +128,12 @@ class Source:
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
-    """Return the engine of a run: the scenario's, but for what was asked for otherwise.
+    """Return the engine of a run: the scenario's, with the options of the command line.
 
     Args:
         scenario: names an engine.
-        kind: another one; None: the scenario's.
-        workers: another number of them; None: the scenario's.
+        kind: another engine; None: the scenario's.
+        workers: another number of workers; None: the scenario's.
 
     Raises:
         ScenarioError: there is no such engine.
@@ -138,17 +150,17 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
 def at_work(
     part: Part, source: Source
 ) -> Iterator[Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]]:
-    """Start an engine, and let it go at the end.
+    """Start an engine, and close it at the end.
 
     Args:
         part: names the engine.
-        source: what its workers are made of.
+        source: the parts from which its workers are built.
 
     Yields:
-        (weights (d,), a cohort) to what the holders say, a chunk at a time.
+        A function: (weights (d,), requests) to the releases, one chunk after the other.
 
     Raises:
-        ScenarioError: the device is not there.
+        ScenarioError: the engine cannot start, since the device does not exist here.
     """
     method, dimension = source.gradients.method, source.gradients.dimension
     groups = source.scenario.nodes.groups
@@ -165,16 +177,17 @@ def at_work(
 def cut(
     asked: Sequence[ReleaseRequest], method: Method, dimension: int, members: int = 1
 ) -> list[list[ReleaseRequest]]:
-    """Cut a cohort into chunks.
+    """Cut the requests of a cohort into chunks.
 
-    The cut follows from cohort and model alone, so that the messages have the same bits however
-    many workers there are. The number of chunks is even where it can be: cores come in pairs.
+    The cut depends on the cohort and the model only, so the messages have the same bits with any
+    number of workers. The number of chunks is even if possible, since most machines have an even
+    number of cores.
 
     Args:
-        asked: the holders, or groups.
-        method: how their gradients are found.
-        dimension: of a gradient.
-        members: holders behind each of those who are asked.
+        asked: the requests, of holders or groups.
+        method: how gradients are computed.
+        dimension: length d of a gradient.
+        members: holders behind each request: 1, or the size of a group.
     """
     count = math.ceil(len(asked) / max(1, together(method, dimension) // members))
     count = min(len(asked), count + count % 2)
@@ -182,7 +195,7 @@ def cut(
 
 
 def together(method: Method, dimension: int) -> int:
-    """Return the most holders of one chunk.
+    """Return the largest number of holders in one chunk.
 
     >>> together("segments", 50_000), together("layers", 50_000)
     (25, 1)
@@ -193,7 +206,7 @@ def together(method: Method, dimension: int) -> int:
 
 
 def placed(device: str) -> str:
-    """Return torch's device: ``auto`` is a GPU where there is one.
+    """Return the device for torch: ``auto`` becomes a GPU if there is one, else the CPU.
 
     Raises:
         ValueError: torch cannot reach the device.
@@ -212,7 +225,7 @@ def placed(device: str) -> str:
 
 
 def cores(workers: int | None) -> int:
-    """Return how many workers there are: as many as asked for, or one a core.
+    """Return the number of workers: the given one, or one for each core.
 
     >>> cores(3)
     3

@@ -1,4 +1,7 @@
-"""The engine of many cores: processes, for models whose Python costs more than their arithmetic."""
+"""Engine ``processes``: worker processes on this machine.
+
+They pay off if the Python code of a model takes longer than its arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ from fedchain.machine import keep_freed_memory, one_thread, prepare
 from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch, ReleaseRequest
 from fedchain.system import at_most_processes
 
-_speakers: list[ReleaseBackend] = []
-"""In a worker: what it was made of. A pool has no other place for it."""
+_backends: list[ReleaseBackend] = []
+"""In a worker process: its backend. It is global because a process pool has no other place for the
+state of a worker."""
 
 
 @engines
@@ -27,45 +31,47 @@ def processes(source: Source, *, workers: Workers = None, device: Device = "auto
     """Compute in processes of this machine, each with its own copy of the data.
 
     Args:
-        source: what a worker is made of.
-        workers: processes; null: one a core.
-        device: where the gradients are computed: auto (a GPU where there is one), cpu, cuda.
+        source: the parts from which a worker is built.
+        workers: number of processes; null: one for each core.
+        device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
     """
     return Processes(source, cores(workers), device)
 
 
 class Processes:
-    """A pool of processes; weights go in and messages come out."""
+    """A pool of processes: they receive weights and requests, and return releases."""
 
     def __init__(self, source: Source, workers: int, device: str) -> None:
         self._pool = ProcessPoolExecutor(
             at_most_processes(workers),
-            multiprocessing.get_context("spawn"),  # a fork would share locks of torch's threads
-            initializer=_begin,
+            # A forked process would inherit the locks of torch's threads.
+            multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
             initargs=(replace(source, task=None), device),
         )
-        self._begun: set[BaseProcess] = set()
+        self._processes: set[BaseProcess] = set()
 
     def map(
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
     ) -> Iterator[ReleaseBatch]:
-        """Yield what each chunk has to say, in the order of the chunks."""
+        """Yield the releases of each chunk, in the order of the chunks."""
         before = set(multiprocessing.active_children())
         try:
-            with deaf_children(*ENDING):  # the pool begins its processes at the first calls
-                said = self._pool.map(_speak, repeat(weights), chunks)
+            with deaf_children(*ENDING):  # the pool starts its processes at the first calls
+                said = self._pool.map(_release, repeat(weights), chunks)
         finally:
-            self._begun |= set(multiprocessing.active_children()) - before
-        return _or_say_why(said)
+            self._processes |= set(multiprocessing.active_children()) - before
+        return _explain_failure(said)
 
     def close(self) -> None:
-        """End the processes, whatever they are at: they hold nothing that is not made again."""
-        for process in self._begun:
+        """Kill the processes at once: they hold nothing that must be saved."""
+        for process in self._processes:
             process.kill()
         self._pool.shutdown(cancel_futures=True)
 
 
-def _or_say_why(said: Iterator[ReleaseBatch]) -> Iterator[ReleaseBatch]:
+def _explain_failure(said: Iterator[ReleaseBatch]) -> Iterator[ReleaseBatch]:
+    """Yield the releases; if a process has ended, raise an error that gives the likely cause."""
     try:
         yield from said
     except BrokenExecutor as error:
@@ -73,14 +79,16 @@ def _or_say_why(said: Iterator[ReleaseBatch]) -> Iterator[ReleaseBatch]:
         raise RunError(f"engine: {words}: fewer --workers need less") from error
 
 
-def _begin(source: Source, device: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where signals cannot be blocked
+def _start_worker(source: Source, device: str) -> None:
+    """Prepare a worker process, and build its backend."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for systems that cannot block signals
     end_with_parent()
     prepare()
     keep_freed_memory()
     one_thread()
-    _speakers.append(source.speakers(device))
+    _backends.append(source.speakers(device))
 
 
-def _speak(weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
-    return _speakers[0](weights, chunk)
+def _release(weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
+    """Return the releases of a chunk, in a worker process."""
+    return _backends[0](weights, chunk)

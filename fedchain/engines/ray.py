@@ -1,4 +1,4 @@
-"""The engine of a cluster: Ray's actors, wherever Ray has put them."""
+"""Engine ``ray``: Ray actors on the machines of a cluster."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def ray(
     device: Device = "auto",
     address: str | None = None,
 ) -> Engine:
-    """Compute on a Ray cluster; every machine of it needs fedchain and the task's data.
+    """Compute on a Ray cluster; each of its machines needs fedchain and the task's data.
 
     Args:
-        source: what a worker is made of.
-        workers: actors; null: one for each CPU of the cluster.
-        device: where the gradients are computed: auto (a GPU where there is one), cpu, cuda.
-        address: of a running cluster, or ``auto``; null: a cluster of this machine alone.
+        source: the parts from which a worker is built.
+        workers: number of actors; null: one for each CPU of the cluster.
+        device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
+        address: address of a running cluster, or ``auto``; null: start one on this machine alone.
     """
     try:
         import ray as cluster
@@ -44,20 +44,20 @@ def ray(
 
 
 class _Worker:
-    """An actor; its model and data stay with it."""
+    """A Ray actor: it builds its model and data once, and keeps them."""
 
     def __init__(self, source: Source, device: str) -> None:
         prepare()
         keep_freed_memory()
         one_thread()
-        self._speakers = source.speakers(device)
+        self._backend = source.speakers(device)
 
     def speak(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        return self._speakers(weights, chunk)
+        return self._backend(weights, chunk)
 
 
 class Ray:
-    """A pool of actors."""
+    """A pool of Ray actors."""
 
     def __init__(
         self, *, cluster: Any, source: Source, workers: int | None, device: str, address: str | None
@@ -79,14 +79,14 @@ class Ray:
     def map(
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
     ) -> Iterator[ReleaseBatch]:
-        """Yield what each chunk has to say, in the order of the chunks."""
+        """Yield the releases of each chunk, in the order of the chunks."""
         shared = self._cluster.put(weights)
         count = len(self._actors)
         asked = [self._actors[i % count].speak.remote(shared, c) for i, c in enumerate(chunks)]
         yield from map(self._cluster.get, asked)
 
     def close(self) -> None:
-        """Let the actors go, and the cluster if it was begun here."""
+        """End the actors, and the cluster if this engine has started it."""
         for actor in self._actors:
             self._cluster.kill(actor)
         if self._started:

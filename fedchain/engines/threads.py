@@ -1,4 +1,4 @@
-"""The engine of one machine: Python threads, each with one torch thread and a model of its own."""
+"""Engine ``threads``: threads of this process, each with its own model and one torch thread."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch, Rel
 
 @engines
 def threads(source: Source, *, workers: Workers = None, device: Device = "auto") -> Engine:
-    """Compute in threads of this process: the quickest on one machine, and the default.
+    """Compute in threads of this process: the default, and the fastest engine on one machine.
 
     Args:
-        source: what a worker is made of.
-        workers: threads; null: one a core.
-        device: where the gradients are computed: auto (a GPU where there is one), cpu, cuda.
+        source: the parts from which a worker is built.
+        workers: number of threads; null: one for each core.
+        device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
     """
     keep_freed_memory()
     return Threads(source.speakers(device), cores(workers))
 
 
 class Threads:
-    """A pool of threads."""
+    """A pool of threads; a backend is used by one thread at a time."""
 
     def __init__(self, speakers: ReleaseBackend, workers: int) -> None:
         self._free: SimpleQueue[ReleaseBackend] = SimpleQueue()
@@ -38,14 +38,14 @@ class Threads:
     def map(
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
     ) -> Iterator[ReleaseBatch]:
-        """Yield what each chunk has to say, in the order of the chunks."""
-        return self._pool.map(partial(self._speak, weights), chunks)
+        """Yield the releases of each chunk, in the order of the chunks."""
+        return self._pool.map(partial(self._release, weights), chunks)
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         self._pool.shutdown()
 
-    def _speak(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
+    def _release(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
         speakers = self._free.get()
         try:
             return speakers(weights, chunk)

@@ -1,1 +1,1 @@
-"""Who acts: data holders that release private gradients, compute nodes that append blocks."""
+"""Nodes: data holders that release private gradients, and compute nodes that append blocks."""

@@ -1,1 +1,1 @@
-"""Runs: the life of one run folder, from its first file to its report of itself."""
+"""Runs: they run a scenario into a folder, resume it, and write its manifest and its tables."""

@@ -1,4 +1,4 @@
-"""Run callback: an object that is told how a run goes on, such as a terminal."""
+"""Run callback: an object that follows the progress of a run, such as a terminal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fedchain.simulation.setup import RunSetup
 
 
 class RunCallback(Protocol):
-    """An object whose methods a run calls; it changes nothing about the run."""
+    """An object whose methods a run calls. It must not change the run."""
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Act when the parts are ready and the first round begins."""
+        """Act when the setup is ready, before the first round."""
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Act when a round is over, and it is known what became of its messages."""
+        """Act when a round is over, and the fate of its messages is known."""
 
 
 class NoCallback:
@@ -30,4 +30,4 @@ class NoCallback:
 
 
 NO_CALLBACK = NoCallback()
-"""The callback of a run that nobody watches."""
+"""The callback that a run uses by default."""

@@ -1,4 +1,4 @@
-"""What a run states about itself: its manifest, its privacy, its pictures."""
+"""Manifest: what a run writes about itself; also its privacy statement and sample pictures."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from fedchain.timing import STAGES
 from fedchain.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
-"""Packages whose versions a manifest names beside fedchain's: what the results depend on."""
+"""Packages whose versions a manifest states beside fedchain's, since results depend on them."""
 
 LISTED = 1000
-"""Holders up to which a statement has an entry for each."""
+"""Up to this number of holders, a privacy statement lists each holder; above it, a summary."""
 
 
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
-    """Return the manifest of a run that has not done anything yet."""
+    """Return the manifest of a run that has not begun yet."""
     scenario = setup.scenario
     manifest = {
         "status": "running",
@@ -78,16 +78,16 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
 def final_manifest(
     folder: Path, manifest: Mapping[str, Any], status: str, elapsed: float
 ) -> dict[str, Any]:
-    """Return the manifest of a run that has stopped, for good or not.
+    """Return the manifest of a run that has ended or was interrupted.
 
     Args:
-        folder: of the run; its events say how far it came.
-        manifest: as it was before this stretch of the run.
-        status: why it stopped.
-        elapsed: seconds of wall time of this stretch.
+        folder: the run folder; its events say how far the run has come.
+        manifest: the manifest before the run was started or resumed.
+        status: why the run has stopped.
+        elapsed: wall time since the run was started or resumed, seconds.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
-    for last in told_rounds(folder / EVENTS):  # the last one that was told is the head
+    for last in told_rounds(folder / EVENTS):  # the last recorded one is the head
         stages = {stage: spent + last["seconds"][stage] for stage, spent in stages.items()}
     epsilon = dict(manifest["epsilon"])
     if last and last["releases"] > epsilon["worst_holder_releases"]:
@@ -106,14 +106,14 @@ def final_manifest(
 
 
 def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
-    """Return what the holder with the most releases has spent.
+    """Return the privacy that the participant with the most releases has spent.
 
-    Releases outlive the rounds: a holder that hears of the last block late may answer one more
-    parent after the last round is recorded, and that answer counts too.
+    A holder that receives the last block late may release once more after the last round is
+    recorded. That release counts too.
 
     Args:
-        setup: the parts.
-        releases: releases so far of every holder that has made any, forks included.
+        setup: the parts of the run.
+        releases: number of releases so far of every participant with any, forks included.
     """
     mechanism, worst = setup.mechanism, max(releases.values(), default=0)
     promised = math.isfinite(mechanism.epsilon_per_release)
@@ -126,18 +126,20 @@ def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any
 
 
 def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
-    """Return what ``privacy.json`` says.
+    """Return the contents of ``privacy.json``.
 
     Args:
-        setup: the parts.
-        releases: releases over the whole run of every holder that has made any, forks included.
+        setup: the parts of the run.
+        releases: number of releases in the whole run of every participant with any, forks
+            included.
     """
     if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, nodes = setup.mechanism, setup.scenario.nodes
     terms = mechanism.terms
     by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
-    made = np.repeat(by_speaker, len(nodes.members_of(0)))  # a group's are those of each member
+    # A release of a group counts as a release of each of its members.
+    made = np.repeat(by_speaker, len(nodes.members_of(0)))
     worst, words = int(made.max()), guarantee_of(setup.scenario, mechanism, setup.task.record)
     counts = np.array([records.count for records in setup.task.holders])
     return {
@@ -172,11 +174,11 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
 
 
 def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Callable[[int], str]:
-    """Return what a number of releases promises, in words.
+    """Return the function that states in words the guarantee of a number of releases.
 
     Args:
-        scenario: says who speaks, alone or in groups.
-        mechanism: the noise, solved.
+        scenario: says whether holders form groups, and whether cohorts are sampled.
+        mechanism: the mechanism, with calibrated noise.
         record: what one record is, in a word.
     """
     nodes, groups = scenario.nodes, scenario.nodes.groups
@@ -188,12 +190,12 @@ def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Calla
 
 
 def tuning_of(scenario: Scenario) -> str:
-    """Return what was chosen by looking at private records: the guarantee does not count it."""
+    """Return what was tuned on private records; the guarantee does not account for it."""
     return scenario.tuning or "none was declared"
 
 
 def in_groups(groups: Groups | None) -> dict[str, int] | None:
-    """Return the numbers behind a shared guarantee; None where holders speak for themselves."""
+    """Return the group settings on which the guarantee depends; None if there are no groups."""
     return (
         groups
         if groups is None
@@ -208,7 +210,7 @@ def in_groups(groups: Groups | None) -> dict[str, int] | None:
 
 
 def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
-    """Return a count a holder, or the range where holders are very many."""
+    """Return the count of each holder; if there are very many holders, the range and median."""
     if len(counts) <= LISTED:
         return [int(count) for count in counts]
     return {
@@ -219,11 +221,11 @@ def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
 
 
 def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tuple[str, bytes]]:
-    """Yield held-out examples before and after the model, as PNG bytes by name."""
+    """Yield pictures of held-out examples and of the model's outputs: (name, PNG bytes)."""
     count = setup.scenario.evaluate.samples
     if setup.task.pictures is None or count == 0:
         return
-    from matplotlib import image  # takes longer than a small run
+    from matplotlib import image  # its import takes longer than a small run
 
     for name, picture in setup.task.pictures(outputs, count).items():
         file = io.BytesIO()
@@ -232,7 +234,7 @@ def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tupl
 
 
 def in_json(value: Any) -> Any:
-    """Return a value that JSON can say: an infinite number becomes a word, a byte an escape.
+    """Return a value in a form that JSON can hold: infinity becomes a word, odd bytes an escape.
 
     >>> in_json({"epsilon": float("inf"), "grid": (1, 2)})
     {'epsilon': 'inf', 'grid': [1, 2]}
@@ -247,7 +249,7 @@ def in_json(value: Any) -> Any:
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """Return a statement as indented JSON."""
+    """Return a mapping as indented JSON text."""
     return json.dumps(in_json(value), indent=2, allow_nan=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Running a scenario: the folder, the rounds, what is left behind, and going on afterwards."""
+"""Running: it runs a scenario into a folder of its own, and resumes an interrupted run."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ from fedchain.transition import model_of
 
 log = logging.getLogger("fedchain")
 PRUNED_TOGETHER = 16
-"""Heights whose directions go from the disk at a time."""
+"""Number of heights whose directions are deleted from the disk at a time."""
 
 
 def run(
@@ -75,21 +75,21 @@ def run(
 ) -> Run:
     """Run a scenario into a folder of its own.
 
-    The folder's name says what the run is; a run that is finished already is opened and not
-    repeated.
+    The folder's name follows from the scenario. If the folder has a finished run, the run is
+    opened and not repeated.
 
     Args:
         scenario: checked.
         out: folder of all runs.
-        engine: where the holders compute: threads, processes or ray; None: what the scenario
-            says. The results do not depend on it.
-        workers: of the engine; None: what the scenario says, or one a core.
-        force: throw away what an earlier run of the same name left.
-        source: text of the scenario file, kept as ``scenario.yaml``.
-        callback: told of every round.
+        engine: engine that computes the releases: threads, processes or ray; None: the
+            scenario's. The results do not depend on it.
+        workers: number of workers of the engine; None: the scenario's, or one for each core.
+        force: delete what an earlier run of the same name has left.
+        source: text of the scenario file; it is kept as ``scenario.yaml``.
+        callback: its methods are called when the run begins and after every round.
 
     Returns:
-        The run, finished, or stopped where its privacy budgets ended.
+        The run: finished, or stopped because a privacy budget was spent or the chain stalled.
 
     Raises:
         DataError: the task's data cannot be read; nothing is left behind.
@@ -112,11 +112,11 @@ def run(
     check_hashing(setup)
     try:
         cross_checked(setup.mechanism)
-    except ArithmeticError as error:  # an accountant cannot hold the figure: far too much noise
+    except ArithmeticError as error:  # the noise is too large for an accountant
         text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
         raise ScenarioError([], text) from error
     _make_folder(path, setup, source, force)
-    return _go_on(path, setup, asked, callback, started)
+    return _run_folder(path, setup, asked, callback, started)
 
 
 def resume(
@@ -126,22 +126,24 @@ def resume(
     workers: int | None = None,
     callback: RunCallback = NO_CALLBACK,
 ) -> Run:
-    """Go on with a run that was interrupted, to the head it would have had without.
+    """Resume an interrupted run; it ends at the same head as without the interruption.
 
-    The same events happen again; releases and blocks that the ledger has are taken from it.
+    The simulation repeats the same events, but takes the releases and blocks that the ledger has
+    from it instead of computing them.
 
     Args:
         folder: a run folder.
-        engine: where the holders compute; None: what the scenario says.
-        workers: of the engine; None: what the scenario says, or one a core.
-        callback: told of every round, also of those that are only repeated.
+        engine: engine that computes the releases; None: the scenario's.
+        workers: number of workers of the engine; None: the scenario's, or one for each core.
+        callback: its methods are called when the run begins and after every round, repeated
+            rounds included.
 
     Returns:
-        The run, finished.
+        The run, as ``run`` returns it.
 
     Raises:
-        RunError: no run is here, another process has it, or this machine computes another
-            genesis than the one that the run began with.
+        RunError: the folder has no run, another process uses it, or this machine computes another
+            genesis than the one with which the run began.
     """
     path = Path(folder)
     found = Run.open(path)
@@ -151,21 +153,19 @@ def resume(
     if digest(scenario) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
     asked = chosen(scenario, engine, workers)
-    return _go_on(path, _setup(scenario), asked, callback, started)
+    return _run_folder(path, _setup(scenario), asked, callback, started)
 
 
 def _setup(scenario: Scenario) -> RunSetup:
+    """Build the setup; raise ScenarioError if a part refuses its parameters."""
     try:
         return build_setup(scenario)
-    except (
-        ValueError,
-        ArithmeticError,
-    ) as error:  # what only a part itself can judge of its parameters
+    except (ValueError, ArithmeticError) as error:  # checks that only the part itself can do
         raise ScenarioError([], str(error)) from error
 
 
 def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
-    """Make the folder beside its place and move it there whole."""
+    """Make the run folder under a temporary name, then move it into place as a whole."""
     resolved = resolved_yaml(setup.scenario)
     with contextlib.ExitStack() as stack:
         try:
@@ -189,23 +189,26 @@ def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -
             raise cannot(path, "be made", error) from error
 
 
-def _go_on(path: Path, setup: RunSetup, engine: Part, callback: RunCallback, started: float) -> Run:
+def _run_folder(
+    path: Path, setup: RunSetup, engine: Part, callback: RunCallback, started: float
+) -> Run:
+    """Run a folder to its end; write its manifest however the run stops."""
     folder = RunFolder(path)
     folder.lock()
     try:
         manifest, status = folder.manifest, "failed"
         folder.write_manifest({**manifest, "status": "running"})
         try:
-            status, figures = _to_the_end(folder, setup, engine, callback, started)
+            status, figures = _run_to_the_end(folder, setup, engine, callback, started)
             manifest |= figures
         except KeyboardInterrupt:
             status = "interrupted"
             raise
-        except Unusable as error:  # it could be written when the run began
+        except Unusable as error:  # it was writable when the run began
             raise RunError(str(error)) from error
         finally:
             elapsed = time.perf_counter() - started
-            # On a full disk the first error is the one to tell.
+            # On a full disk the first error is the one to raise, so an error here is dropped.
             untold = () if status in OVER else (RunError,)
             with contextlib.suppress(*untold):
                 folder.write_manifest(final_manifest(path, manifest, status, elapsed))
@@ -214,26 +217,30 @@ def _go_on(path: Path, setup: RunSetup, engine: Part, callback: RunCallback, sta
     return Run.open(path)
 
 
-def _to_the_end(
+def _run_to_the_end(
     folder: RunFolder, setup: RunSetup, engine: Part, callback: RunCallback, started: float
 ) -> tuple[str, dict[str, Any]]:
-    """Run until nothing is left to happen; return the status and what only the end can tell."""
+    """Run until no event is left; return the status and the final figures of the manifest."""
     path = folder.path
     with (
         logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
-        _asking(engine, setup) as ask,
+        _start_engine(engine, setup) as ask,
         contextlib.closing(Evaluations(setup.task)) as evaluations,
         start_up_passed_over(),
-        contextlib.closing(_begun(path, setup, store, events, ask, evaluations)) as simulation,
+        contextlib.closing(
+            _start_simulation(path, setup, store, events, ask, evaluations)
+        ) as simulation,
     ):
-        keys = setup.scenario.nodes.asked * setup.scenario.rounds  # what takes long at the start
+        # The keys of all rounds take most of the time at the start.
+        keys = setup.scenario.nodes.asked * setup.scenario.rounds
         log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
         log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
         _play(path, setup, store, events, simulation, callback)
         chain = simulation.chain
-        # Of two last blocks of equal work the store has the first made, the chain the smaller hash.
+        # If two last blocks have equal work, the store takes the first one as its head, the chain
+        # the one with the smaller hash: the chain decides.
         store.set_head(chain.head)
         store.keep_state(chain.head, simulation.state(chain.head))
         store.prune(chain.height, 0)
@@ -255,17 +262,17 @@ def _to_the_end(
         }
 
 
-def _asking(engine: Part, setup: RunSetup) -> contextlib.AbstractContextManager[Ask]:
-    """Start the engine; where nothing is learned nobody is ever asked."""
+def _start_engine(engine: Part, setup: RunSetup) -> contextlib.AbstractContextManager[Ask]:
+    """Start the engine; if the task learns nothing, return a stub, which is never called."""
     if not setup.task.learns:
         return contextlib.nullcontext(lambda *_: iter(()))
     return at_work(engine, Source(setup.scenario, setup.mechanism, setup.task))
 
 
-def _begun(
+def _start_simulation(
     path: Path, setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
-    """Put the nodes of a run at genesis; rounds that are written down are not measured again."""
+    """Build the simulation of a run at genesis; rounds in the events are not measured again."""
     _same_genesis(path, store, setup)
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
@@ -285,7 +292,7 @@ def _play(
     simulation: Simulation,
     callback: RunCallback,
 ) -> None:
-    """Play the events from genesis on, and write down every round as it ends."""
+    """Play the simulation from genesis on, and write the records of every round as it ends."""
     deepest = deepest_fork(setup.scenario)
     log.info("%d blocks are on disk, %d events", len(store), events.recorded)
     callback.on_run_begin(path, setup)
@@ -298,7 +305,7 @@ def _play(
             events.write("message", message)
         events.write("round", record)
         events.flush()
-        if record.metrics:  # a chain on which nothing is learned has too many rounds to tell of
+        if record.metrics:  # without learning a chain has too many rounds to log
             log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
         callback.on_round_end(record, messages)
         stop_if_asked()
@@ -310,10 +317,11 @@ def _play(
     for head in simulation.heads.new():
         events.write("head", head)
     events.flush()
-    events.sync()  # a run that is said to be finished is never played again
+    events.sync()  # a run with the status finished is never played again
 
 
 def _status(simulation: Simulation, setup: RunSetup) -> str:
+    """Return the status of a run whose events have ended, and log it."""
     if simulation.chain.height >= setup.rules.rounds:
         log.info("finished at height %d", simulation.chain.height)
         return "finished"
@@ -323,6 +331,7 @@ def _status(simulation: Simulation, setup: RunSetup) -> str:
 
 
 def _same_genesis(path: Path, store: Store, setup: RunSetup) -> None:
+    """Raise RunRefused if the ledger on disk has another genesis than this machine computes."""
     here, there = chain_id_of(setup.genesis), chain_id_of(store.genesis)
     if here != there:
         raise RunRefused(

@@ -1,1 +1,1 @@
-"""Simulation: the nodes of one run act on events in simulated time, and rounds come out."""
+"""Simulation: it runs the nodes of one run on events in simulated time, and yields the rounds."""

@@ -1,4 +1,4 @@
-"""Compute nodes of a run: each with its chain, its mempool, its hash rate and its conduct."""
+"""Compute nodes of a run: each gets a chain, a mempool, a hash rate and a schedule."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ def build_compute_nodes(
     """Return the compute nodes of a run, each at genesis.
 
     Args:
-        setup: the parts.
+        setup: the parts of the run.
         steps: the transition; all nodes share its results.
-        verdict_cache: bodies, states and verdicts that all nodes share.
-        recalled: (parent, address) to the block that an interrupted run has of this node.
-        slowest_s: the longest way between two compute nodes, seconds; a dishonest node knows it.
+        verdict_cache: bodies, states and verdicts; all nodes share it.
+        recalled: (parent, address) to the block that an interrupted run already has of this node.
+        slowest_s: returns the longest delay between two compute nodes, seconds; dishonest nodes
+            know it.
         watch: counts wall time by stage.
     """
     addresses = {node: _address(setup, node) for node in setup.compute}
@@ -81,12 +82,16 @@ def build_compute_nodes(
 
 
 def _address(setup: RunSetup, node: int) -> bytes:
-    """Return the name under which a compute node makes blocks."""
+    """Return the address under which a compute node makes blocks, 32 bytes."""
     secret = digest(setup.scenario.seed, "compute node", node)
     return identity_of(public_key_of(secret))
 
 
 def _effort(setup: RunSetup, node: int) -> Effort:
+    """Return the effort of a compute node: its hash rate is its share of the whole.
+
+    At the initial difficulty all nodes together find a block per interval, on average.
+    """
     tries_per_second = 1000.0 * work_of(setup.work.bits) / setup.work.interval_ms
     return Effort(
         deadline_s=setup.scenario.ledger.deadline_s,

@@ -1,4 +1,4 @@
-"""Which block each compute node takes for the head, as the simulator writes it down."""
+"""Head tracker: it records every change of head at every compute node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fedchain.results import HeadRecord
 
 
 class HeadTracker:
-    """Follows the heads of the compute nodes."""
+    """Records the heads of the compute nodes as they change."""
 
     def __init__(self, nodes: Sequence[ComputeNode]) -> None:
         self._nodes = nodes
@@ -17,7 +17,7 @@ class HeadTracker:
         self._new: list[HeadRecord] = []
 
     def look(self, node: int, now_s: float) -> None:
-        """Note the head of a node that has just acted, if it is another one."""
+        """Record the head of a node that has just acted, if it has changed."""
         if node >= len(self._nodes):
             return
         chain = self._nodes[node].chain
@@ -26,6 +26,6 @@ class HeadTracker:
             self._new.append(HeadRecord(chain.height, node, round(now_s, 6), chain.head.hex()))
 
     def new(self) -> Iterator[HeadRecord]:
-        """Yield what has come since the last call."""
+        """Yield the records that were added since the last call."""
         found, self._new = self._new, []
         yield from found

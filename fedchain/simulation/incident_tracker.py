@@ -1,4 +1,4 @@
-"""What honest compute nodes held against others, as the simulator writes it down."""
+"""Incident tracker: it turns the incidents that honest compute nodes log into records."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from fedchain.nodes.compute.incident_log import Evidence, Refusal
 from fedchain.results import EvidenceRecord, RefusalRecord
 
 KEPT_RECORDS = 10_000
-"""Incidents that a run writes down, the first ones; each node counts all of its own."""
+"""Most incidents that a run records: the first ones. Each node still counts all of its own."""
 
 Incident = tuple[str, RefusalRecord | EvidenceRecord]
-"""Name of the event, and the event."""
+"""Name of the event, and its record."""
 
 
 class IncidentTracker:
-    """Follows the notebooks of the honest compute nodes."""
+    """Reads the incident logs of the honest compute nodes."""
 
     def __init__(self, nodes: Sequence[ComputeNode]) -> None:
         self._nodes = nodes
@@ -27,7 +27,7 @@ class IncidentTracker:
         self._written = 0
 
     def new(self) -> Iterator[Incident]:
-        """Yield what has come since the last call, node by node."""
+        """Yield the incidents that were logged since the last call, node by node."""
         for node in self._honest:
             refusals, evidence = self._read[node.node]
             found = node.findings
@@ -43,7 +43,10 @@ class IncidentTracker:
             self._written = min(KEPT_RECORDS, self._written + len(fresh))
 
     def figures(self) -> dict[str, Any]:
-        """Return what a manifest says of them."""
+        """Return the figures of the incidents for the manifest.
+
+        The deeds come from the dishonest nodes; only the simulator knows them.
+        """
         pairs = {(e.first, e.second) for node in self._honest for e in node.findings.evidence}
         return {
             "refused": sum(node.findings.refused for node in self._honest),

@@ -1,4 +1,4 @@
-"""What an item weighs on its way: whole to full nodes, less to light clients."""
+"""Parcels: the size of each item on the network, to full nodes and to light clients."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from fedchain.nodes.compute.incident_log import Objection
 
 
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
-    """Return an item as the network sees it.
+    """Return the name and the sizes of an item, which is all that the network uses of it.
 
     Args:
-        item: a message; a block, of which a light client takes the header and the weights that
-            it commits to; an objection, which is signed, and of which it takes the header.
-        rules: of the chain: they say how large the weights are.
+        item: a message, a block or an objection. A full node receives all of it. Of a block a
+            light client receives the header and the weights that it commits to; of an objection
+            the header and the signature.
+        rules: of the chain; the size of the weights follows from them.
 
     Raises:
         EncodingError: the item has no encoding.

@@ -1,4 +1,7 @@
-"""The observer: what the simulator, who sees through every pseudonym, writes down of a round."""
+"""Recorder: it makes the record of each round and of each message.
+
+The simulator knows which participant is behind each pseudonym, so its records name them.
+"""
 
 from __future__ import annotations
 
@@ -22,38 +25,38 @@ from fedchain.timing import Stopwatch
 from fedchain.transition import Outcome, Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
-"""(block hash, the model after it (d,)) to the metrics, which may take their time."""
+"""(block hash, the model after it (d,)) to the metrics, which are computed in the background."""
 
 NOBODY = -1
-"""Who made genesis."""
+"""Maker of the genesis block."""
 
 
 @dataclass(frozen=True)
 class Released:
-    """A message that has left a holder; only the simulator knows who sent it."""
+    """A message that has left a participant; only the simulator knows which one."""
 
     holder: int
-    """The data holder, or the group."""
+    """The participant: a data holder, or a group."""
     id: bytes
-    """Id of what it sent, 32 bytes."""
+    """Id of the message, 32 bytes."""
     parent: bytes
-    """Hash of the block that it answered."""
+    """Hash of the block whose weights it used, 32 bytes."""
     round: int
     """Height of the block that may carry it."""
     norm: float
-    """s_k."""
+    """Norm s_k of the release."""
     attack: str
-    """The attack behind it, or empty."""
+    """Name of the attack in it, or empty; several names are joined by commas."""
     releases: int
-    """Releases of the holder up to and with this one."""
+    """Number of releases of the participant, this one included."""
     epsilon: float | None
-    """The holder's tight total after this release."""
+    """Tight total epsilon of the participant after this release; None: infinite."""
     members: int = 1
-    """Holders whose gradients are in it."""
+    """Number of holders whose gradients are in it."""
 
 
 class Recorder:
-    """Follows one chain, and knows who sent which message."""
+    """Makes the records of one chain, and knows which participant sent which message."""
 
     def __init__(
         self,
@@ -67,14 +70,14 @@ class Recorder:
         watch: Stopwatch,
         keep: int,
     ) -> None:
-        """Begin at genesis.
+        """Start at genesis.
 
         Args:
-            chain: the view that is followed.
-            steps: tells which messages a rule used.
-            state_of: state after a block.
-            measure: metrics of a block's weights.
-            measured_every: rounds between two measurements; the last round always is measured.
+            chain: the reported chain.
+            steps: the transition; its outcomes say which messages a rule used.
+            state_of: block hash to the state after the block.
+            measure: measures the metrics of a block's weights.
+            measured_every: rounds between two measurements; the last round is always measured.
             miners: number of the compute node by address.
             watch: counts wall time by stage.
             keep: rounds below the head whose releases are remembered; no reorganisation is deeper.
@@ -86,34 +89,35 @@ class Recorder:
         self._reported = [chain.head]
         self._makers = [NOBODY]
         self._released: dict[bytes, Released] = {}
-        self._untold: dict[bytes, Released] = {}
+        self._unreported: dict[bytes, Released] = {}
         self._worst: Released | None = None
 
     def note(self, released: Released) -> None:
-        """Note that a message has left its holder, whatever becomes of it."""
-        self._released[released.id] = self._untold[released.id] = released
+        """Note that a message has left its participant, whether or not a block will carry it."""
+        self._released[released.id] = self._unreported[released.id] = released
         if self._worst is None or released.releases > self._worst.releases:
             self._worst = released
 
     def new_blocks(self) -> list[Block]:
-        """Return the blocks that are new on the main chain, lowest first."""
+        """Return the blocks that have joined the main chain since the last call, lowest first."""
         name, height, fresh = self._chain.head, self._chain.height, []
         while height >= len(self._reported) or self._reported[height] != name:
             fresh.append(name)
             name, height = self._chain.link(name).header.parent, height - 1
-        for lost in self._reported[height + 1 :]:  # what became of their messages is open again
+        # Another block may carry the messages of the blocks that left the main chain.
+        for lost in self._reported[height + 1 :]:
             names = map(message_id, self._chain.block(lost).messages)
-            self._untold |= {name: self._released[name] for name in names}
+            self._unreported |= {name: self._released[name] for name in names}
         blocks = [self._chain.block(name) for name in reversed(fresh)]
         self._reported[height + 1 :] = reversed(fresh)
         self._makers[height + 1 :] = [self._miners[block.header.address] for block in blocks]
         return blocks
 
     def tally(self, shares: Sequence[float]) -> dict[str, Any]:
-        """Return the figures of the chain: main and stale blocks, in all and of each node.
+        """Return the numbers of main and stale blocks, in all and of each compute node.
 
         Args:
-            shares: of each compute node in all work.
+            shares: share of each compute node in the hash power; they sum to 1.
         """
         chain, main = self._chain, Counter(self._makers[1:])
         made = {number: chain.made[address] for address, number in self._miners.items()}
@@ -136,7 +140,7 @@ class Recorder:
         }
 
     def round_record(self, block: Block, time_s: float) -> tuple[RoundRecord, Future[Measured]]:
-        """Return the record of the round that this block ended, and its metrics to come."""
+        """Return the record of the round that a block ended, and a future of its metrics."""
         height, name = block.header.height, self._reported[block.header.height]
         used = self._outcome(block).aggregate.used
         attacks = [self._released[message_id(m)].attack != "" for m in block.messages]
@@ -160,7 +164,7 @@ class Recorder:
         return record, self._metrics(name, height)
 
     def message_records(self, block: Block) -> list[MessageRecord]:
-        """Return what became of a block's messages, and of older ones that are in no block."""
+        """Return the records of a block's messages, and of older messages that are in no block."""
         aggregate = self._outcome(block).aggregate
         name = self._reported[block.header.height]
         records = []
@@ -170,22 +174,27 @@ class Recorder:
             cosine = round(float(aggregate.cosines[row]), 9)
             records.append(_record(released, name, cosine, used, reason, late=False))
         for message in block.messages:
-            self._untold.pop(message_id(message), None)
+            self._unreported.pop(message_id(message), None)
         late = self.stragglers(block.header.height)
         self._forget(block.header.height - self._keep)
         return records + late
 
     def stragglers(self, before: int) -> list[MessageRecord]:
-        """Return the messages of rounds before this one that no block carries; each only once.
+        """Return the messages of earlier rounds that no block carries; each is returned once.
 
-        A block that a reorganisation has taken off the main chain carries nothing.
+        Only blocks of the main chain count: a block that a reorganisation has removed from it
+        carries nothing.
+
+        Args:
+            before: the first round whose messages are not returned.
         """
-        late = [released for released in self._untold.values() if released.round < before]
+        late = [released for released in self._unreported.values() if released.round < before]
         for released in late:
-            del self._untold[released.id]
+            del self._unreported[released.id]
         return [_record(each, each.parent, None, False, "late", late=True) for each in late]
 
     def _metrics(self, name: bytes, height: int) -> Future[Measured]:
+        """Start to measure a block's weights, if its round is one that is measured."""
         if height % self._measured_every == 0 or height == self._chain.rules.rounds:
             return self._measure(name, model_of(self._state_of(name)))
         return UNMEASURED
@@ -194,7 +203,8 @@ class Recorder:
         return self._steps.outcome(self._state_of(block.header.parent), block.messages)
 
     def _forget(self, before: int) -> None:
-        # They stand in order of their release, which is nearly that of their rounds.
+        """Forget the releases of rounds before this one."""
+        # The table is in the order of release, which is nearly the order of rounds.
         while (
             self._released and self._released[oldest := next(iter(self._released))].round < before
         ):
@@ -202,7 +212,7 @@ class Recorder:
 
 
 def finite(epsilon: float) -> float | None:
-    """Return the epsilon, or None where it is infinite: no guarantee at all.
+    """Return epsilon, or None if it is infinite, which is no guarantee at all.
 
     >>> finite(math.inf) is None
     True

@@ -1,8 +1,8 @@
 """Release service: it computes every release of a run once, and counts what it costs.
 
-The simulation asks it when a gradient is due. It holds the privacy budgets, draws who drops out of
-a group, computes the releases of a cohort together on the engine, and takes from the ledger what
-an interrupted run has released already.
+The simulation calls it when a gradient is due. The service holds the privacy budgets, draws which
+members of a group drop out, and computes the releases of a cohort together on the engine. What an
+interrupted run has already released, it takes from the ledger.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
-"""(weights (d,), requests) to the releases of the requests, some of them at a time."""
+"""(weights (d,), requests) to the releases of the requests, in batches."""
 Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
-"""(parent, requests) to the message of each; None where there is no direction to send."""
+"""(parent, requests) to the message of each; None: the release has no direction."""
 KEPT_PARENTS = 8
-"""Blocks whose cohorts and clips are remembered: forks older than this ask for no new release."""
+"""Number of blocks whose cohorts and clips are remembered; holders no longer release at older
+forks."""
 
 
 class ReleaseService:
-    """Every release of a run, of whichever participant (a holder or a group), and its cost."""
+    """Computes the releases of all participants (holders or groups), and counts their cost."""
 
     def __init__(
         self,
@@ -51,11 +52,11 @@ class ReleaseService:
         """Start with nothing released.
 
         Args:
-            setup: the parts.
+            setup: the parts of the run.
             store: the ledger on disk; what an interrupted run has released is taken from it.
             ask: computes the releases of several participants at the same weights.
-            state: block to the state after it.
-            verdict_cache: checks messages while others are still computed.
+            state: block hash to the state after the block.
+            verdict_cache: checks messages while others are still being computed.
             watch: counts wall time by stage.
         """
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
@@ -68,26 +69,29 @@ class ReleaseService:
 
     @property
     def counts(self) -> dict[int, int]:
-        """Releases so far of every participant that was asked, forks included."""
+        """Number of releases so far of every participant with a due release, forks included."""
         return {participant: budget.releases for participant, budget in self._budgets.items()}
 
     def budget(self, participant: int) -> Budget:
-        """Return what a participant may still release."""
+        """Return the privacy budget of a participant."""
         return self._budgets.setdefault(participant, Budget(self._setup.mechanism))
 
     def begin(self, participant: int, parent: bytes, round_: int) -> None:
-        """Note that a participant computes its gradient now: those who do are computed together."""
+        """Note that a participant begins to compute its gradient at a block.
+
+        The participants that have begun at the same block are computed together.
+        """
         self._cohort.expect(self._request(participant, parent, round_))
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
-        """Return who drops out of an attempt at a message; only a group can fail at it."""
+        """Draw who drops out of an attempt at a message; only the attempt of a group can fail."""
         context = self._request(participant, parent, round_).context
         return draw_dropouts(self._setup.scenario.nodes.groups, context, number)
 
     def release(
         self, participant: int, parent: bytes, round_: int
     ) -> tuple[tuple[Message, ...], list[Released]]:
-        """Return what a participant sends, and what the simulator knows of each message.
+        """Return the messages of a participant, and what the simulator knows of each message.
 
         Args:
             participant: a holder or group that has begun at this parent.
@@ -95,12 +99,13 @@ class ReleaseService:
             round_: the height of the block that may carry it.
 
         Returns:
-            Its messages, one under each of its names; none if its gradient has no direction.
+            Its messages, one for each of its names, and a record for each; both are empty if
+            its gradient has no direction.
         """
         request = self._request(participant, parent, round_)
-        self._cohort.close(
-            request
-        )  # before looking: who is computed together must not depend on it
+        # The cohort is closed before the ledger is read: which participants are computed together
+        # must not depend on what the ledger already has.
+        self._cohort.close(request)
         message = self._recorded(request) or self._cohort.message(request)
         if message is None:
             return (), []
@@ -130,7 +135,7 @@ class ReleaseService:
         return ReleaseRequest(context, self._setup.identities.of(participant, round_), clip)
 
     def _compute(self, parent: bytes, group: Sequence[ReleaseRequest]) -> list[Message | None]:
-        """Compute releases together; check their messages while the others are still computed."""
+        """Compute releases together; check each batch of messages while the next is computed."""
         found: list[Message | None] = []
         seconds: Counter[str] = Counter()
         began = time.perf_counter()
@@ -148,27 +153,28 @@ class ReleaseService:
         return found
 
     def _recorded(self, request: ReleaseRequest) -> Message | None:
-        """Return the message that the ledger of an interrupted run has of this participant."""
+        """Return a participant's message if the ledger of an interrupted run has it, else None."""
         if request.context.round > self._store.highest or self._clips is not None:
-            return None  # no message says where its holder's clip went: it is computed again
+            return None  # a message does not say what the next clip is: compute it again
         parent, identity = request.context.parent, identity_of(request.identity.public_key)
         return self._store.message_by_identity(parent, identity)
 
 
 class Cohort:
-    """The participants that wait at the same block: the first one due has all of them computed.
+    """The participants that are computed together, by block.
 
-    Who is computed together follows from the events alone, not from what a ledger has already: a
-    run that goes on after an interruption computes the same participants together again.
+    A cohort is computed when the first of its participants is due. Who belongs to it follows from
+    the events alone, not from what the ledger already has. So a run that is resumed after an
+    interruption computes the same participants together.
     """
 
     def __init__(
         self, compute: Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
     ) -> None:
-        """Start with nobody waiting.
+        """Start with no participant waiting.
 
         Args:
-            compute: makes the messages of several participants at one block.
+            compute: computes the messages of several participants at one block.
         """
         self._compute = compute
         self._waiting: dict[bytes, dict[int, ReleaseRequest]] = {}
@@ -176,38 +182,41 @@ class Cohort:
         self._messages: dict[bytes, dict[int, Message | None]] = {}
 
     def expect(self, request: ReleaseRequest) -> None:
-        """Note that a participant begins to work at its block."""
+        """Add a participant to those that wait at its block."""
         context = request.context
         self._waiting.setdefault(context.parent, {})[context.holder] = request
         _forget_oldest(self._waiting, self._together, self._messages)
 
     def close(self, request: ReleaseRequest) -> tuple[ReleaseRequest, ...]:
-        """Return who is computed together with this participant; who begins later is not."""
+        """Close the cohort of a participant, and return it.
+
+        A participant that begins at the same block later belongs to another cohort.
+        """
         participant, parent = request.context.holder, request.context.parent
         together = self._together.setdefault(parent, {})
         if participant not in together:
-            # Many forks may have pushed the parent out: then the participant is alone.
+            # If many forks have pushed the parent out, the participant is alone.
             waiting = {**self._waiting.pop(parent, {}), participant: request}
             group = tuple(waiting[number] for number in sorted(waiting))
             together.update(dict.fromkeys(waiting, group))
         return together[participant]
 
     def message(self, request: ReleaseRequest) -> Message | None:
-        """Return the message of a participant at its block; None if it has no direction."""
+        """Return a participant's message at its block; None if its gradient has no direction."""
         participant, parent = request.context.holder, request.context.parent
         group = self.close(request)
         messages = self._messages.setdefault(parent, {})
         if participant not in messages:
             made = self._compute(parent, group)
             messages.update({a.context.holder: m for a, m in zip(group, made, strict=True)})
-        return messages.pop(participant)  # it is rarely asked for again, and large
+        return messages.pop(participant)  # it is large and rarely needed again
 
 
 class Clips:
-    """The clips of holders that follow a quantile: a release with one clip leads to the next.
+    """The clips of holders whose clip follows a quantile: each release determines the next clip.
 
-    A clip moves on when its release is made, not when it is computed: what was computed for a
-    block that was left again was never seen, and counts for nothing.
+    A clip changes when its release is sent, not when it is computed. A release that was computed
+    for a block that the holder has since left is never sent, so it must not change the clip.
 
     >>> clips = Clips(1.0)
     >>> clips.at(3, b"parent")
@@ -219,31 +228,35 @@ class Clips:
     """
 
     def __init__(self, first: float) -> None:
-        """Let all holders start with the same clip."""
+        """Start all holders with the same clip."""
         self._first = first
         self._newest: dict[int, float] = {}
         self._used: dict[bytes, dict[int, float]] = {}
         self._leads: dict[bytes, dict[int, float]] = {}
 
     def at(self, holder: int, parent: bytes) -> float:
-        """Return the clip of a holder's release at a block: the same one when asked again."""
+        """Return the clip of a holder's release at a block; later calls return the same one."""
         newest = self._newest.get(holder, self._first)
         clip = self._used.setdefault(parent, {}).setdefault(holder, newest)
         _forget_oldest(self._used, self._leads)
         return clip
 
     def lead(self, holder: int, parent: bytes, clip: float) -> None:
-        """Note the clip that a release at this block leads to."""
+        """Note the clip that comes after a holder's release at this block."""
         self._leads.setdefault(parent, {})[holder] = clip
 
     def made(self, holder: int, parent: bytes) -> None:
-        """Move a holder's clip on: its release at this block was made; made again, it stays."""
+        """Change a holder's clip after its release at this block was sent.
+
+        A second call for the same block changes nothing.
+        """
         clip = self._leads.get(parent, {}).pop(holder, None)
         if clip is not None:
             self._newest[holder] = clip
 
 
 def _forget_oldest(*tables: dict[bytes, Any]) -> None:
+    """Drop the oldest blocks of each table, so that it holds at most ``KEPT_PARENTS``."""
     for table in tables:
         while len(table) > KEPT_PARENTS:
             table.pop(next(iter(table)))

@@ -1,4 +1,4 @@
-"""Everything that a scenario fixes before the first event: the task, the noise, the genesis."""
+"""Setup of a run: all parts that a scenario fixes before the first event, from task to genesis."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ from fedchain.scenario import Scenario
 from fedchain.transition import canonical_json, check_quorum
 
 MAX_NORM = 1e9
-"""Largest s_k that a chain accepts."""
+"""Largest norm s_k of a message that a chain accepts."""
 MAX_AHEAD_MS = 7_200_000
-"""How far a block's time may run ahead of a node's clock: two hours, as Bitcoin has it."""
+"""How far a block's time may be ahead of a node's clock, milliseconds: two hours, as in Bitcoin."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSetup:
-    """The parts of one run, ready; all of it follows from the scenario."""
+    """The parts of one run. All of them follow from the scenario."""
 
     scenario: Scenario
-    """What was asked."""
+    """The scenario of the run."""
     task: Task
     """Data, model, loss, metrics."""
     mechanism: Mechanism
     """The noise, solved for the whole run."""
     sampling: Sampling
-    """Who is asked in which round."""
+    """The participants of each round."""
     identities: Identities
-    """The keys of those who are asked."""
+    """The keys of the participants."""
     rules: Rules
-    """What genesis fixes."""
+    """The rules of the chain, which genesis fixes."""
     work: Work
     """Proof of work and its difficulty."""
     state: State
-    """The initial weights; no update remembers anything yet."""
+    """The initial state: the first weights, and an empty memory of the update."""
     genesis: Block
-    """The first block."""
+    """The genesis block."""
     graph: Graph
-    """Compute nodes, then the seats of data holders, and the links between them."""
+    """The nodes and their links: first the compute nodes, then the slots of data holders."""
 
     @property
     def compute(self) -> range:
@@ -66,7 +66,7 @@ class RunSetup:
 
     @property
     def holder_slots(self) -> range:
-        """Numbers of the data holders' seats in the network; seat k is node ``compute + k``."""
+        """Numbers of the data holders' slots in the network; slot k is node ``miners + k``."""
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
 
@@ -87,7 +87,7 @@ def build_setup(scenario: Scenario) -> RunSetup:
 
     Raises:
         DataError: the task's data cannot be read.
-        ValueError: parameters that only their part can judge.
+        ValueError: a part refuses its parameters; only the part itself can check them.
     """
     seed, nodes, rounds = scenario.seed, scenario.nodes, scenario.rounds
     task = tasks.build(scenario.task, nodes.holders, seed)
@@ -136,20 +136,20 @@ def build_setup(scenario: Scenario) -> RunSetup:
 
 
 def expected_hashing_s(scenario: Scenario) -> float:
-    """Return about how much wall time the main chain of a scenario takes to hash on this machine.
+    """Estimate the wall time that hashing the main chain takes on this machine, seconds.
 
     Args:
-        scenario: checked; sampled work takes none.
+        scenario: checked; sampled work takes no time.
     """
     work = works.build(scenario.ledger.work)
     return hashing_seconds(work, scenario.rounds, scenario.nodes.miners)
 
 
 def check_hashing(setup: RunSetup) -> None:
-    """See that a run is not expected to hash for longer than it may.
+    """Check that a run is not expected to hash for longer than its scenario allows.
 
     Raises:
-        ScenarioError: it is, on this machine.
+        ScenarioError: on this machine it would take longer.
     """
     most = setup.work.most_hashing_s
     if most is None or (expected := expected_hashing_s(setup.scenario)) <= most:
@@ -160,10 +160,11 @@ def check_hashing(setup: RunSetup) -> None:
 
 
 def deepest_fork(scenario: Scenario) -> int:
-    """Return how far below the head a branch may begin that honest nodes take up.
+    """Return how many blocks below the head a branch may begin that honest nodes still follow.
 
-    While the network hears itself forks are short. Of a partition both parts build branches: at
-    most about as many blocks as the interval allows, and chance a few more.
+    While the network is connected, forks are short. During a partition each part builds a branch
+    of its own. The bound is twice the number of blocks that are expected in the longest
+    partition, since chance may yield more than expected, and ``KEPT_HEIGHTS`` on top.
     """
     longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
     interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
@@ -171,28 +172,30 @@ def deepest_fork(scenario: Scenario) -> int:
 
 
 def retention_of(scenario: Scenario) -> RetentionPolicy:
-    """Return which states and directions the ledger keeps on disk."""
+    """Return the policy that says which states and directions the ledger keeps on disk."""
     weights, messages = scenario.disk.keep_weights, scenario.disk.keep_messages
     every = weights if isinstance(weights, int) else int(weights == "all")
     return RetentionPolicy(every, 0 if messages == "all" else messages)
 
 
 def sampling_of(scenario: Scenario) -> Sampling:
-    """Return who is asked in which round."""
+    """Return the sampling, which draws the participants of each round."""
     nodes = scenario.nodes
     return Sampling(scenario.seed, nodes.speakers, nodes.asked, scenario.rounds)
 
 
 def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
-    """Solve the noise for the whole run: of each holder, or in the shares of a group.
+    """Build the mechanism, with noise that is calibrated for the whole run.
+
+    If holders form groups, the members of a group share the noise of their sum.
 
     Args:
         scenario: checked.
-        dimension: of a gradient.
+        dimension: number of weights d, the length of a gradient.
 
     Raises:
-        ValueError: parameters that only the mechanism can judge.
-        PartError: a mechanism of the user's own fails, or cannot keep its terms.
+        ValueError: the mechanism refuses its parameters; only the mechanism can check them.
+        PartError: a user's own mechanism fails, or cannot keep its terms.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
     shares = () if groups is None else (groups.counted_on,)
@@ -200,7 +203,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
 
 def quorum_of(scenario: Scenario) -> int:
-    """Return the fewest messages of a block: the quorum's share of those asked, rounded up."""
+    """Return the fewest messages of a block: the quorum's share of a round's cohort, rounded up."""
     return min(
         scenario.nodes.asked,
         max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),

@@ -1,11 +1,16 @@
-"""Simulation: one round after the other, from block to block.
+"""Simulation: it plays the events of a run, and yields one round after the other.
 
-One round as a straight line: a block arrives at a holder, whose light client accepts it
-(``_act``); the holder wants to speak (``_plan``); when its gradient is due (``_speak``), the
-release service computes the private gradients of the cohort at w_t, adds noise, normalises,
-quantises and signs (``_release``); the network carries the message to the mempool of a compute
-node; at the quorum's deadline the node aggregates, updates, does its work and sends the block;
-every full node recomputes it and appends it; the observer writes the round down (``rounds``).
+One round, from a block to the next:
+
+1. A block arrives at a holder, and its light client accepts it (``_act``).
+2. The holder plans a release at this block (``_plan``).
+3. When its gradient is due (``_speak``), the release service computes the private gradients of
+   the cohort at w_t, adds noise, normalises, quantises and signs (``_release``).
+4. The network carries the message to the mempools of the compute nodes.
+5. When a compute node has all messages, or the quorum at the deadline, it aggregates, updates,
+   does its work and sends the block.
+6. Every full node recomputes the block and appends it.
+7. The recorder makes the record of the round (``rounds``).
 """
 
 from __future__ import annotations
@@ -49,21 +54,22 @@ from fedchain.transition import Steps
 
 
 class Simulation:
-    """The nodes of a world, and their events."""
+    """The nodes of a run, and the events that they act on."""
 
     def __init__(
         self, *, setup: RunSetup, store: Store, ask: Ask, measure: Measure, watch: Stopwatch
     ) -> None:
         """Put every node at genesis.
 
-        A store that has blocks already is one of an interrupted run: the same events happen
-        again, and releases and blocks that it has are taken from it instead of being computed.
+        If the store already has blocks, it belongs to an interrupted run. The simulation then
+        repeats the same events, but takes the releases and blocks that the store has from it
+        instead of computing them.
 
         Args:
-            setup: the parts.
-            store: the ledger on disk, open, of the same genesis.
-            ask: computes what several holders say at the same weights.
-            measure: metrics of a block's weights.
+            setup: the parts of the run.
+            store: the ledger on disk, open, with the same genesis.
+            ask: computes the releases of several participants at the same weights.
+            measure: measures the metrics of a block's weights.
             watch: counts wall time by stage.
         """
         self._setup, self._store, self._watch = setup, store, watch
@@ -81,7 +87,7 @@ class Simulation:
         )
         self._breaks = setup.scenario.gossip.breaks
         self._deepest = deepest_fork(setup.scenario)
-        self._untold: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
+        self._unfinished: tuple[RoundRecord, Future[Measured], list[MessageRecord]] | None = None
         self._transport = Transport(setup, self._keep)
         self.compute = build_compute_nodes(
             setup=setup,
@@ -91,20 +97,20 @@ class Simulation:
             slowest_s=lambda: self._transport.slowest_s,
             watch=watch,
         )
-        """The compute nodes, with what they refused."""
+        """The compute nodes; each holds a log of what it refused."""
         for node in self.compute:
             if node.schedule.hears_at_once:
                 self._transport.listen(node.node)
         self.holder_slots = tuple(self._data_holder(node) for node in setup.holder_slots)
-        """The data holders of a round, each on its seat."""
+        """The data holders of a round, one for each slot."""
         self.silent: dict[int, str] = {}
-        """Participants that did not speak when they should have, and the last reason why."""
+        """Participants that sent no message when they should have, and the last reason why."""
         self.incidents = IncidentTracker(self.compute)
-        """What honest compute nodes held against others."""
+        """The refusals and the evidence that honest compute nodes have logged."""
         self.heads = HeadTracker(self.compute)
-        """Their heads, followed where nodes can be cut off."""
+        """The heads of the compute nodes; they are tracked only if nodes can be cut off."""
         self.fooled = 0
-        """Releases at blocks that no honest node accepts."""
+        """Number of releases at blocks that no honest node accepts."""
         self._recorder = Recorder(
             chain=self.chain,
             steps=self._steps,
@@ -117,21 +123,21 @@ class Simulation:
         )
 
     def close(self) -> None:
-        """Let the threads end that check messages ahead."""
+        """End the threads that check messages ahead of time."""
         self._verdict_cache.close()
 
     @property
     def chain(self) -> Chain:
-        """The chain that is reported: that of the first honest compute node."""
+        """The chain that is reported: the one of the first honest compute node, else of node 0."""
         honest = (node for node in self.compute if node.schedule.honest)
         return next(honest, self.compute[0]).chain
 
     def rounds(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
-        """Let everything happen, until nothing is left to happen.
+        """Play all events, until none is left or the run has to stop.
 
         Yields:
-            The record of each round when the observer's chain reaches it, with the records of
-            its messages; again for rounds that a reorganisation replaces.
+            The record of each round when the reported chain reaches it, with the records of its
+            messages. A round that a reorganisation replaces is yielded again.
         """
         for node in self.compute:
             self._transport.post(node.node, node.start(), 0.0)
@@ -140,13 +146,13 @@ class Simulation:
         while self._transport.queue and not self._stopped:
             now_s = self._play(self.chain)
             for block in self._recorder.new_blocks():
-                yield from self._told()
+                yield from self._finish_round()
                 record, measuring = self._recorder.round_record(block, now_s)
-                self._untold = record, measuring, self._recorder.message_records(block)
-        yield from self._told()
+                self._unfinished = record, measuring, self._recorder.message_records(block)
+        yield from self._finish_round()
 
     def _play(self, chain: Chain) -> float:
-        """Let nodes act until a chain has another head, or nothing is left; return when that is."""
+        """Play events until the chain has a new head or none is left; return the time then."""
         delivery, queue, head, now_s = self._transport, self._transport.queue, chain.head, 0.0
         with self._watch("network"):
             while queue and chain.head == head:
@@ -160,7 +166,7 @@ class Simulation:
         return now_s
 
     def _act(self, event: Event) -> None:
-        """Let the node to which an event comes act on it."""
+        """Hand an event to the node that it is for, and send what the node wants to send."""
         if event.to >= len(self.compute):
             self._act_on_holder(event)
             return
@@ -168,7 +174,7 @@ class Simulation:
         self._transport.post(event.to, sends, event.time_s)
 
     def _act_on_holder(self, event: Event) -> None:
-        """Let a holder take in a block, or release the gradient that it wanted to release."""
+        """Hand a block or an objection to a holder, or release the gradient that has come due."""
         slot = self.holder_slots[event.to - len(self.compute)]
         if not isinstance(event.payload, Speak):
             self._plan(slot, slot.receive(event.payload), event.time_s)
@@ -176,13 +182,13 @@ class Simulation:
             self._speak(slot, event.payload, event.time_s)
 
     def _plan(self, slot: DataHolder, intent: Speak | None, now_s: float) -> None:
-        """Let the holder on a seat begin to compute the gradient that it wants to release."""
+        """Let the holder on a slot begin to compute a gradient, and schedule its release."""
         if intent is not None:
             self._releases.begin(self._participant(slot, intent), intent.parent, intent.round)
             self._transport.queue.put(now_s + GRADIENT_S, slot.node, intent)
 
     def _speak(self, slot: DataHolder, intent: Speak, now_s: float) -> None:
-        """Release the gradient of the participant on a seat, if its budget and its group allow."""
+        """Release the gradient of the participant on a slot, if its budget and its group allow."""
         participant = self._participant(slot, intent)
         if not self._releases.budget(participant).allows(intent.parent):
             self.silent[participant] = BUDGET_SPENT
@@ -194,7 +200,7 @@ class Simulation:
             self._retry(slot, participant, intent, outcome, now_s)
 
     def _release(self, slot: DataHolder, participant: int, intent: Speak, now_s: float) -> None:
-        """Send the messages of a participant, and count them against its budget."""
+        """Send the messages of a participant, and count the release against its budget."""
         parent = intent.parent
         messages, released = self._releases.release(participant, parent, intent.round)
         if not messages:
@@ -215,7 +221,7 @@ class Simulation:
         failed: DropoutOutcome,
         now_s: float,
     ) -> None:
-        """Count an attempt that failed after its members had sent their shares; plan the next."""
+        """Plan the next attempt; charge the failed one if members were asked for their shares."""
         if failed.is_release:
             budget = self._releases.budget(participant)
             budget.spend(intent.parent + bytes([failed.number]))
@@ -226,55 +232,59 @@ class Simulation:
         self._transport.queue.put(now_s + failed.again_s, slot.node, again)
 
     def _participant(self, slot: DataHolder, intent: Speak) -> int:
-        """Return the holder or group that sits on a seat in a round."""
+        """Return the participant (holder or group) that has a slot in a round."""
         place = slot.node - len(self.compute)
         return self._setup.sampling.holders_of(intent.round)[place]
 
     def _is_void(self, event: Event) -> bool:
-        """Say whether a message has come, after an outage, when no block can carry it any more."""
+        """Return whether a message comes so late, after an outage, that no block can carry it."""
         message = event.payload
         return isinstance(message, Message) and self.compute[event.to].is_over(message)
 
-    def _told(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
-        """Yield the last round, which was measured beside the gradients of the next."""
-        if self._untold is not None:
-            record, measuring, messages = self._untold
-            self._untold = None
+    def _finish_round(self) -> Iterator[tuple[RoundRecord, list[MessageRecord]]]:
+        """Yield the round that is not reported yet, with its metrics.
+
+        Its metrics were measured while the gradients of the next round were computed.
+        """
+        if self._unfinished is not None:
+            record, measuring, messages = self._unfinished
+            self._unfinished = None
             measured = measuring.result()
             seconds = {**record.seconds, "evaluation": round(measured.seconds, 6)}
             yield replace(record, metrics=measured.metrics, seconds=seconds), messages
 
     @property
     def tally(self) -> dict[str, Any]:
-        """The figures of the chain that is reported: ``chain`` of a run's summary."""
+        """The figures of the reported chain: ``chain`` in the summary of a run."""
         return self._recorder.tally(self._setup.scenario.nodes.shares)
 
     @property
     def traffic(self) -> dict[str, Any]:
-        """Bytes on the links: of each compute node, and of all data holders together."""
+        """Bytes sent and received: by each compute node, and by all data holders together."""
         return self._transport.traffic
 
     def stragglers(self) -> list[MessageRecord]:
-        """Return the messages that no block carries and no round has told of."""
+        """Return the messages that no block carries and that are in no record yet."""
         return self._recorder.stragglers(self._setup.rules.rounds + 1)
 
     @property
     def releases(self) -> dict[int, int]:
-        """Releases so far of every holder that has been asked, forks included."""
+        """Number of releases so far of every participant with a due release, forks included."""
         return self._releases.counts
 
     @property
     def _stopped(self) -> bool:
-        """Whether a budget is spent that the run is to stop at."""
+        """Whether a budget is spent and the scenario says that the run then stops."""
         if self._setup.scenario.nodes.on_exhausted == "leave":
             return False
         return BUDGET_SPENT in self.silent.values()
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
+        """Write a block that leaves its sender to the store, if the state after it is known."""
         name = block_hash(block.header)
         state = self._verdict_cache.states.get(name)
         if state is None and sender < len(self.compute) and name in self.compute[sender].chain:
-            # withheld for so long that no shelf has its body or its state any more
+            # The block was withheld for so long that the cache has dropped its body and state.
             self._verdict_cache.blocks.put(name, block)
             state = self.compute[sender].chain.state(name)
         if state is not None:
@@ -282,7 +292,11 @@ class Simulation:
                 self._store.append(block, state, int(now_s * 1000.0))
 
     def state(self, block: bytes) -> State:
-        """Return the state after a block of this run."""
+        """Return the state after a block of this run.
+
+        Raises:
+            LedgerError: no store, cache or node has the state any more.
+        """
         state = (
             self._setup.state if block == self._chain_id else self._verdict_cache.states.get(block)
         )
@@ -293,6 +307,7 @@ class Simulation:
         return state
 
     def _data_holder(self, node: int) -> DataHolder:
+        """Return the data holder of a slot, with a light client at genesis."""
         setup = self._setup
         client = LightClient(setup.genesis.header, setup.work.kind, self._deepest)
         return DataHolder(
@@ -300,7 +315,10 @@ class Simulation:
         )
 
     def _recalled(self, parent: bytes, address: bytes) -> Block | None:
-        """Return what the ledger of an interrupted run has from this compute node."""
+        """Return the block of a compute node on a parent that the ledger already has.
+
+        Only the ledger of an interrupted run has one.
+        """
         height = self.chain.height_of(parent)
         if height is not None and height >= self._store.highest:
             return None

@@ -1,4 +1,4 @@
-"""What is on its way: events in simulated time, and the network between nodes."""
+"""Transport: it carries what nodes send over the network, and queues what arrives as events."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from fedchain.simulation.parcels import parcel_of
 from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
-"""Told of every block that leaves a node: (sender, block, simulated seconds)."""
+"""(sender, block, simulated seconds): called for every block that leaves a node."""
 
 
 class Transport:
-    """Takes what nodes send, and gives it out when it arrives."""
+    """Takes what nodes send, and queues its arrival at each receiver."""
 
     def __init__(self, setup: RunSetup, sent: Sent) -> None:
-        """Begin with nothing on its way.
+        """Start with an empty queue.
 
         Args:
-            setup: the parts.
-            sent: told of every block before it leaves.
+            setup: the parts of the run.
+            sent: called for every block before it leaves.
         """
         self._setup, self._sent = setup, sent
         self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
         self._listeners: list[int] = []
         self.queue = EventQueue()
-        """What arrives, and when."""
+        """What arrives at which node, and when."""
 
     def listen(self, node: int) -> None:
-        """Let a compute node hear of every block when it is sent: it listens everywhere."""
+        """Deliver every block to this compute node at the moment that it leaves its sender."""
         self._listeners.append(node)
 
     def post(self, sender: int, sends: Sequence[Send], now_s: float) -> None:
-        """Take what a node sends."""
+        """Queue the arrival of everything that a node sends."""
         for send in sends:
             leaves_s = now_s + send.after_s
             if send.to == sender:
@@ -57,9 +57,9 @@ class Transport:
                 self.queue.put_all(times_s, nodes, send.payload)
 
     def waits(self, event: Event) -> bool:
-        """Say whether a node is away or catches up, and put the event off until it does not.
+        """Return whether the node of an event is away or catching up; if so, postpone the event.
 
-        Blocks come as they come: they are what it catches up with.
+        Blocks and objections are never postponed: a node needs them to catch up.
         """
         if isinstance(event.payload, Block | Objection):
             return False
@@ -70,12 +70,12 @@ class Transport:
 
     @property
     def slowest_s(self) -> float:
-        """The longest way between two compute nodes while nothing goes wrong, seconds."""
+        """The longest delay between two compute nodes without losses and outages, seconds."""
         return self._network.slowest_s()
 
     @property
     def traffic(self) -> dict[str, Any]:
-        """Bytes on the links: of each compute node, and of all data holders together."""
+        """Bytes sent and received: by each compute node, and by all data holders together."""
         miners, traffic = len(self._setup.compute), self._network.traffic()
         sent, received = traffic.sent.round(), traffic.received.round()
         return {
@@ -90,6 +90,9 @@ class Transport:
         }
 
     def _hand_over(self, sender: int, node: int, payload: object, leaves_s: float) -> None:
-        """Deliver at once past the links, as only attackers can; not to whoever is cut off."""
+        """Deliver without the delay of the links, as only attackers can.
+
+        Nothing is delivered to a node that is cut off from the sender.
+        """
         if self._network.hears(sender, node, leaves_s):
             self.queue.put(leaves_s, node, payload)

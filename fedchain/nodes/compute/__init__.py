@@ -1,1 +1,1 @@
-"""Compute nodes: full nodes that gather messages, do the work and append blocks."""
+"""Compute nodes: full nodes that collect messages, do the work and append blocks."""

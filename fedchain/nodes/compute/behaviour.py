@@ -1,4 +1,8 @@
-"""How a compute node behaves: what it works on, what its blocks say, and when it shows them."""
+"""Strategy: what a compute node works on, what its blocks contain, and when it publishes them.
+
+Each decision is a function of a strategy. The honest strategy is here; others replace some of
+its functions.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,16 @@ Messages = tuple[Message, ...]
 
 @dataclass(frozen=True)
 class Draft:
-    """A block to be, before it has a header."""
+    """The contents of a block that has no header yet."""
 
     parent: bytes
-    """Hash of the block that it stands on."""
+    """Hash of its parent."""
     time_ms: int
-    """When it is made, as it will say."""
+    """The time that its header will state, simulated milliseconds since genesis."""
     messages: Messages
-    """What it carries, in ascending order of id."""
+    """Its messages, in ascending order of id."""
     after: State
-    """The state that it will commit to."""
+    """The state to which its header will commit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,34 +38,35 @@ class Scene:
     """What a compute node sees when it decides what to send."""
 
     block: Block
-    """What has just been found or accepted."""
+    """The block that was just found or accepted."""
     own: bool
-    """Whether the node has made it."""
+    """Whether the node has made the block itself."""
     accepted: bool
-    """Whether the node's own chain has accepted it; another's block always was."""
+    """Whether the node's own chain has accepted the block; always true for a block of others."""
     chain: Chain
-    """The node's view."""
+    """The node's chain."""
     withheld: list[Block]
-    """Its accepted blocks that nobody else has seen, lowest first; what is sent is taken out."""
+    """The node's own accepted blocks that it has not published, lowest first. A strategy removes
+    the blocks that it sends."""
 
 
 def head_of(chain: Chain) -> bytes:
-    """Work on the head."""
+    """Return the head: an honest node builds on it."""
     return chain.head
 
 
 def everything(messages: Messages) -> Messages:
-    """Carry every message."""
+    """Return all messages: an honest node leaves none out."""
     return messages
 
 
 def unchanged(draft: Draft) -> Draft:
-    """Write what the rules lead to."""
+    """Return the draft as it is: an honest node follows the rules."""
     return draft
 
 
 def at_once(scene: Scene) -> list[Send]:
-    """Send every own block to everybody as soon as the own chain has accepted it."""
+    """Send each own block to everybody as soon as the node's own chain has accepted it."""
     sends = [Send(block, "everybody") for block in scene.withheld]
     scene.withheld.clear()
     return sends
@@ -69,25 +74,26 @@ def at_once(scene: Scene) -> list[Send]:
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
-    """What a compute node does; every default is what an honest one does."""
+    """The decisions of a compute node. The defaults are those of an honest node."""
 
     works_on: Callable[[Chain], bytes] = head_of
-    """Which accepted block it builds on."""
+    """Returns the hash of the accepted block to build on."""
     carries: Callable[[Messages], Messages] = everything
-    """Which of the messages for that block it carries, in the same order."""
+    """Returns which of the messages for that block the new block carries, in the same order."""
     least: int | None = None
-    """Messages at which it starts at once; None: all, or the quorum after the deadline."""
+    """Number of messages at which the node starts its work. None: when the messages of all holders
+    are there, or the quorum after the deadline."""
     writes: Callable[[Draft], Draft] = unchanged
-    """What its block says instead."""
+    """Returns the contents that the block gets in place of the draft."""
     again: bool = False
-    """Whether it works on a parent once more when its block on it is found."""
+    """Whether the node works on the same parent again after it has found a block on it."""
     publishes: Callable[[Scene], list[Send]] = at_once
-    """What it sends when it has found a block, and when it has accepted another's."""
+    """Returns what the node sends after it has found a block, or accepted a block of another."""
     hears_at_once: bool = False
-    """Whether it hears of every block when it is sent: it listens everywhere."""
+    """Whether the node receives every block at the moment that it leaves its sender."""
     deeds: Counter[str] = field(default_factory=Counter)
-    """What it has done so far, counted by what it was."""
+    """Number of deeds so far, by kind, for the report."""
 
 
 HONEST = Strategy()
-"""The behaviour of whoever follows the protocol."""
+"""The strategy of a node that follows the protocol."""

@@ -1,4 +1,4 @@
-"""The compute node: a full node that gathers messages, does the work and appends blocks."""
+"""Compute node: a full node that collects messages, does the work and appends blocks."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from fedchain.nodes.compute.strategies import HONESTLY, Schedule
 from fedchain.timing import Stopwatch
 
 KEPT_ROUNDS = 2
-"""Rounds below the head whose messages are kept: most forks are that short. After a deeper one
-the holders, who follow the same head, send their messages again."""
+"""Number of rounds below the head whose messages are kept, since most forks are that short. After
+a deeper fork the holders, who follow the same head, send their messages again."""
 KEPT_CLAIMS = 64
-"""Own refused blocks whose claimed weights a node can still hand out."""
+"""Number of own refused blocks for which a node keeps the state that the block commits to."""
 
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """A note to oneself: no need to wait for more than the quorum any longer."""
+    """A timer of the node: from now on the quorum is enough to start the work."""
 
     parent: bytes
-    """The block at which the wait began."""
+    """Hash of the block at which the node has waited for messages."""
 
 
 @dataclass(frozen=True)
 class Searching:
-    """A note to oneself: the next nonces to try for this header."""
+    """A timer of the node: it is time to try the next nonces for this header."""
 
     block: Block
-    """The block to be, its nonce still 0."""
+    """The unfinished block; its nonce is 0."""
     first_nonce: int
-    """Where the search goes on."""
+    """The nonce at which the search continues."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A note to oneself: the work on this block is done."""
+    """A timer of the node: the work on this block is done."""
 
     block: Block
     """The finished block."""
@@ -65,29 +65,30 @@ class Found:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A note to oneself: the work that was drawn is done."""
+    """A timer of the node: the work whose duration was drawn is done."""
 
     due_s: float
-    """When it was to be done, simulated seconds; another time is of a draw that has changed."""
+    """When the work is done, simulated seconds. If the node expects another time now, this timer is
+    stale."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How a compute node spends its time."""
+    """When a compute node starts its work, and how fast it works."""
 
     deadline_s: float
-    """Simulated seconds after a new head until the quorum is enough."""
+    """Simulated seconds after a new head at which the quorum is enough to start."""
     hashes_per_second: float
-    """Tries in a simulated second."""
+    """Tries per simulated second."""
     expected: int
-    """Messages at which there is nothing to wait for: the number of data holders."""
+    """Number of messages at which no more can come: the number of participants in a round."""
     draw: Callable[[int], float]
-    """How many blocks it has found to a number in [0, 1) of its own, which decides about sampled
-    work."""
+    """Number of blocks that the node has found so far to a number in [0, 1) of its own, which
+    decides how long sampled work takes."""
 
 
 class ComputeNode:
-    """A full node with a view of its own: a chain, a memory pool, and work under way."""
+    """A full node: it has a chain and a mempool of its own, and works on one block at a time."""
 
     def __init__(
         self,
@@ -108,24 +109,27 @@ class ComputeNode:
         Args:
             node: the node's number in the network.
             address: SHA-256 of its public key, 32 bytes.
-            chain: its view of the chain.
-            pool: its memory pool.
-            rules: of the chain.
+            chain: its own chain.
+            pool: its own mempool.
+            rules: the rules of the chain.
             transition: the step that the rules name.
-            effort: when it starts to work, and how fast.
+            effort: when the node starts its work, and how fast it works.
             recall: (parent, address) to the block that an interrupted run has already found.
             watch: counts wall time by stage.
-            schedule: how it behaves in which round.
+            schedule: the node's strategy in each round.
         """
         self._node = node
         self.address = address
         self.chain = chain
         self.findings = IncidentLog()
-        """What it did not accept, and why."""
+        """The node's log of what it did not accept, and why."""
         self.schedule = schedule
-        """How it behaves in which round."""
+        """The node's strategy in each round."""
         self.claims: OrderedDict[bytes, State] = OrderedDict()
-        """States that its own refused blocks commit to, by hash; the latest ones."""
+        """The states to which the node's own refused blocks commit, by block hash; the latest ones.
+
+        Light clients may follow such a block, and holders then need its weights.
+        """
         self._pool, self._rules, self._transition = pool, rules, transition
         self._effort, self._recall, self._watch = effort, recall, watch
         self._target, self._height = chain.head, chain.height
@@ -143,15 +147,15 @@ class ComputeNode:
 
     @property
     def conduct(self) -> Strategy:
-        """How it behaves at the height of the block that comes next."""
+        """The strategy for the block above the node's head."""
         return self.schedule.at(self.chain.height + 1)
 
     def start(self) -> list[Send]:
-        """Begin at genesis."""
+        """Begin to wait for messages at the head with which the node was made."""
         return self._begin(self._target, 0.0)
 
     def receive(self, payload: object, now_s: float) -> list[Send]:
-        """Act on a block, a message, or a note to oneself; stale work is ignored."""
+        """Act on a block, a message, an objection or a timer; stale timers are ignored."""
         match payload:
             case Message() as message:
                 return self._on_message(message, now_s)
@@ -174,10 +178,11 @@ class ComputeNode:
                 return []
 
     def is_over(self, message: Message) -> bool:
-        """Say whether a message is of a round whose messages are no longer kept."""
+        """Return whether a message belongs to a round whose messages are no longer kept."""
         return message.round < self.chain.height - KEPT_ROUNDS
 
     def _on_message(self, message: Message, now_s: float) -> list[Send]:
+        """Add a message to the mempool; begin the work if enough messages are there."""
         try:
             with self._watch("signing"):
                 self._pool.add(message)
@@ -186,14 +191,15 @@ class ComputeNode:
         return self._begin_work(now_s) if message.parent == self._target else []
 
     def _on_block(self, block: Block, now_s: float) -> list[Send]:
-        """Take in a block of somebody else; of one refused with its work done, warn the others."""
+        """Add a block of another node; object if it is refused although its work is done."""
         try:
             name = block_hash(block.header)
             if self.findings.knows(name) or name in self.chain:
                 return []
             added = self._add(block, now_s)
         except WrongMessages as error:
-            # The header may be that of a good block: no reason to warn of it, or to forget it.
+            # Only the messages are wrong: the header may belong to a valid block. So the node
+            # neither objects to it nor ignores it from now on.
             self.findings.refuse_block(now_s, block.header, str(error))
             return []
         except (InvalidBlock, EncodingError) as error:
@@ -204,7 +210,10 @@ class ComputeNode:
         return sends + self._turn_to_head(now_s)
 
     def _on_own_block(self, block: Block, now_s: float) -> list[Send]:
-        """Add what was found; an honest node publishes nothing that its own chain refuses."""
+        """Add a block that the node has found, and publish what its strategy says.
+
+        The honest strategy publishes only blocks that the node's own chain has accepted.
+        """
         try:
             self._add(block, now_s)
         except InvalidBlock as error:
@@ -218,7 +227,11 @@ class ComputeNode:
         return self._show(block, True, True) + self._turn_to_head(now_s)
 
     def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
-        """Note an own mistake, or remember what a lie claims: whoever follows it will ask."""
+        """Handle an own block that the node's own chain has refused.
+
+        An honest node logs it. A dishonest node keeps the state that its false block claims,
+        since light clients that follow the block need it.
+        """
         if self.schedule.honest:
             self.findings.refuse_block(now_s, block.header, reason)
             return
@@ -228,6 +241,7 @@ class ComputeNode:
             self.claims.popitem(last=False)
 
     def _add(self, block: Block, now_s: float) -> Added:
+        """Add a block to the node's chain, and log the maker of each block that was accepted."""
         with self._watch("ledger"):
             added = self.chain.add(block, _milliseconds(now_s))
         for name in added.connected:
@@ -235,6 +249,7 @@ class ComputeNode:
         return added
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
+        """Return what the strategy for the height of this block sends now."""
         conduct = self.schedule.at(block.header.height)
         return conduct.publishes(
             Scene(
@@ -243,6 +258,7 @@ class ComputeNode:
         )
 
     def _object(self, block: Block, reason: str, now_s: float) -> list[Send]:
+        """Log a refused block; return an objection to it if its work is done."""
         self.findings.refuse_block(now_s, block.header, reason)
         self.findings.ignore(block.header)
         if not worked(block.header, self._rules.work):
@@ -250,7 +266,7 @@ class ComputeNode:
         return [Send(Objection(block, self.node), "everybody")]
 
     def _turn_to_head(self, now_s: float) -> list[Send]:
-        """Begin anew if there is another block to build on."""
+        """Begin anew if the strategy now builds on another block."""
         target = self.conduct.works_on(self.chain)
         if target == self._target:
             return []
@@ -258,7 +274,10 @@ class ComputeNode:
         return self._begin(target, now_s)
 
     def _begin(self, target: bytes, now_s: float) -> list[Send]:
-        """Wait for messages at the block to build on, up to the deadline."""
+        """Begin to work on this parent; wait for messages if there are too few.
+
+        The wait ends when enough messages are there, or when the timer of the deadline rings.
+        """
         self._target, self._height = target, self.chain.link(target).header.height
         sends = self._begin_work(now_s)
         if self._working_on == target:
@@ -269,6 +288,7 @@ class ComputeNode:
         return [Send(DeadlinePassed(target), self.node, self._effort.deadline_s)]
 
     def _begin_work(self, now_s: float) -> list[Send]:
+        """Begin to work if enough messages are there and no work on this parent has begun."""
         parent, conduct = self._target, self.conduct
         if self._working_on == parent or self._height >= self._rules.rounds:
             return []
@@ -284,12 +304,16 @@ class ComputeNode:
         return self._search(self._template(conduct, messages, now_s), 0)
 
     def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
-        """Go on with the draw that is under way; a note is needed only if its time is new."""
+        """Begin or continue sampled work with these messages.
+
+        A new timer is needed only if the time at which the work is done has changed.
+        """
         self._carried, before = messages, self._sampled.due_s
         due_s = self._sampled.begin(self.chain.link(self._target).bits, now_s)
         return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]
 
     def _template(self, conduct: Strategy, messages: Messages, now_s: float) -> Block:
+        """Return the block to work on, with nonce 0, or the one that an interrupted run found."""
         parent = self._target
         recalled = self._recalled(parent)
         if recalled is not None:
@@ -314,12 +338,14 @@ class ComputeNode:
         return Block(header, draft.messages)
 
     def _after(self, parent: bytes, messages: Messages) -> State:
+        """Return the state after a block with these messages on this parent."""
         before = self.chain.state(parent)
-        if len(messages) < self._rules.quorum:  # no block at all: there is no step to make
+        if len(messages) < self._rules.quorum:  # such a block is invalid: it has no step
             return before
         return self._transition(before, messages)
 
     def _search(self, block: Block, first_nonce: int) -> list[Send]:
+        """Try the next ``TRIES`` nonces; return the timer for the success or for the next tries."""
         nonce = self._nonce(block, first_nonce)
         if nonce is None:
             later = TRIES / self._effort.hashes_per_second
@@ -329,21 +355,26 @@ class ComputeNode:
         return [Send(Found(found), self.node, seconds)]
 
     def _nonce(self, block: Block, first_nonce: int) -> int | None:
+        """Return the nonce that solves a block, if it is among the next ``TRIES``; else None."""
         known = block.header.nonce
         if known or self._recalled(block.header.parent) is not None:
-            # The search of an interrupted run, at its pace and without its hashing.
+            # An interrupted run has found this nonce. The search takes the same simulated time
+            # again, but nothing is hashed.
             return known if known < first_nonce + TRIES else None
         with self._watch("work"):
             target = target_from_compact(block.header.bits)
             return search(header_prefix(block.header), first_nonce, TRIES, target)
 
     def _recalled(self, parent: bytes) -> Block | None:
-        """Return the block of an interrupted run; who may make two on a parent searches again."""
+        """Return the block that an interrupted run has found on a parent, if any.
+
+        A dishonest node may make two blocks on one parent, so it always searches again.
+        """
         return self._recall(parent, self.address) if self.schedule.honest else None
 
 
 def worked(header: Header, work: WorkKind) -> bool:
-    """Say whether a header has the work that it claims: light clients could follow it."""
+    """Return whether a header has the work that it claims: then light clients may follow it."""
     try:
         return is_paid(work, block_hash(header), target_from_compact(header.bits))
     except (EncodingError, ValueError):

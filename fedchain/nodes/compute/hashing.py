@@ -1,4 +1,4 @@
-"""How long real work takes: nonces that all compute nodes try, and the wall time of it here."""
+"""Hashing time: how many nonces all compute nodes try, and how long that takes on this machine."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import time
 from fedchain.ledger.chain.work import Work, search, work_of
 
 TRIES = 65_536
-"""Nonces tried between two looks at the network: a loser stops at most this much too late."""
+"""Number of nonces that a compute node tries before it looks at the network again. When another
+node finds the block first, it tries at most so many in vain."""
 _TRIED = 2_000
-"""Tries that tell how fast this machine is: two milliseconds."""
+"""Number of tries that measure the speed of this machine; they take about two milliseconds."""
 
 
 def attempts(bits: float, compute: int) -> float:
     """Return how many nonces all compute nodes try for a block, on average.
 
-    A try finds a block with p = 2^-bits. Each of C nodes tries until it has found one, T =
-    65,536 nonces at most, before it looks at the network again; such rounds follow until one of
-    the C has found: C (1 - (1-p)^T) / p tries a round, 1 / (1 - (1-p)^(TC)) rounds.
+    A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
+    block, at most T = 65,536 nonces, and then looks at the network. The nodes repeat such turns
+    until one of them has found a block. On average a turn takes C (1 - (1-p)^T) / p tries, and
+    1 / (1 - (1-p)^(TC)) turns are needed.
 
     Args:
-        bits: of difficulty, 0 or more.
-        compute: number of compute nodes.
+        bits: bits of difficulty, 0 or more.
+        compute: number of compute nodes C.
 
     >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
     (16, 48, 1.1)
@@ -36,12 +38,14 @@ def attempts(bits: float, compute: int) -> float:
 
 
 def hashing_seconds(work: Work, blocks: int, compute: int) -> float:
-    """Return about how long this machine hashes for so many blocks: it tries for a moment.
+    """Estimate how long this machine hashes for a number of blocks, seconds.
+
+    The speed of the machine is measured by a few tries.
 
     Args:
-        work: how blocks are paid for; sampled work takes no time.
-        blocks: number of blocks; the target is taken to stay.
-        compute: number of compute nodes, each of which searches.
+        work: the kind of work, and its difficulty; sampled work takes no time.
+        blocks: number of blocks; the estimate assumes that the target does not change.
+        compute: number of compute nodes; each of them searches.
 
     >>> from fedchain.ledger.chain.work import sampled
     >>> hashing_seconds(sampled(), 1000, 3)
@@ -56,7 +60,7 @@ def hashing_seconds(work: Work, blocks: int, compute: int) -> float:
 
 
 def hashing_words(seconds: float) -> str:
-    """Return what a run is told to spend on the search for nonces.
+    """Return the text that tells a user how long the search for nonces takes.
 
     >>> hashing_words(0.0), hashing_words(0.1234), hashing_words(5120.4)
     ('none: work is drawn', 'about 0.123 s here', 'about 5,120 s here')

@@ -1,4 +1,4 @@
-"""What a compute node found wrong: refusals with their reasons, and evidence against makers."""
+"""Incident log: what one compute node refused and why, and its evidence of equivocation."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 KEPT_REFUSALS = 1_000
-"""Refusals that a node remembers, the first ones of a run; the others are only counted."""
+"""Most refusals, and most pieces of evidence, that a node keeps: the first ones of a run. It counts
+all refusals."""
 KEPT_NAMES = 1_024
-"""Refused blocks that a node knows again, and makers and parents that it has seen lately."""
+"""Most refused blocks whose hashes a node remembers, and most pairs of parent and maker; the oldest
+are forgotten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,64 +31,68 @@ class Refusal:
     what: str
     """``block`` or ``message``."""
     id: bytes
-    """Hash of the block or id of the message, 32 bytes; empty if it has no encoding."""
+    """Hash of the block, or id of the message, 32 bytes; empty if it cannot be encoded."""
     height: int
-    """Height that the block claims, or round of the message."""
+    """Height that the header states, or round of the message."""
     maker: bytes
-    """Address that the block claims, 32 bytes; empty for a message."""
+    """Address that the header states, 32 bytes; empty for a message."""
     reason: str
-    """The broken rule."""
+    """The rule that it breaks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Two blocks of one maker on one parent; no honest node makes a second one."""
+    """Evidence of equivocation: two blocks of one maker on one parent.
+
+    An honest node makes only one.
+    """
 
     time_s: float
-    """Simulated seconds since genesis, when the second one came."""
+    """When the second block was accepted, simulated seconds since genesis."""
     height: int
-    """Height of both."""
+    """Height of both blocks."""
     maker: bytes
-    """Address that both name, 32 bytes."""
+    """Address of the maker, which both headers state, 32 bytes."""
     first: bytes
-    """Hash of the one that was accepted first, 32 bytes."""
+    """Hash of the block that was accepted first, 32 bytes."""
     second: bytes
-    """Hash of the other."""
+    """Hash of the other block, 32 bytes."""
 
 
 @dataclass(frozen=True)
 class Objection:
-    """A full node tells that it has refused a block whose work is done.
+    """A full node's statement that it has refused a block whose work is done.
 
-    Light clients see headers only, and work is all that they can judge. Whoever hears of the
-    block checks it too, and objects in turn. The number stands for the objector's signature.
+    Light clients see only headers, so the work is all that they can check themselves. A full node
+    that receives an objection checks the block itself, and objects as well if it refuses it. The
+    node's number stands in for its signature.
     """
 
     block: Block
-    """The refused block, whole, so that other full nodes can judge it."""
+    """The refused block with its messages, so that other full nodes can check it."""
     node: int
-    """Who objects."""
+    """Number of the node that objects."""
 
 
 class IncidentLog:
-    """The notebook of one compute node; of bounded size whatever is sent to it."""
+    """The incidents of one compute node. Its size is bounded, whatever other nodes send."""
 
     def __init__(self) -> None:
         self.refusals: list[Refusal] = []
-        """What it did not accept, and why; the first ones only."""
+        """The first refusals, at most ``KEPT_REFUSALS``."""
         self.refused = 0
-        """How many that were in all."""
+        """Number of all refusals."""
         self.evidence: list[Evidence] = []
-        """Pairs of blocks that their maker should not have made; the first ones only."""
+        """The first pieces of evidence, at most ``KEPT_REFUSALS``."""
         self._refused: OrderedDict[bytes, None] = OrderedDict()
         self._made: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
 
     def knows(self, name: bytes) -> bool:
-        """Say whether a block of this hash was refused lately."""
+        """Return whether the block with this hash was refused recently."""
         return name in self._refused
 
     def refuse_message(self, time_s: float, message: Message, reason: str) -> None:
-        """Note that a message was not accepted."""
+        """Log that a message was refused."""
         try:
             name = message_id(message)
         except EncodingError:
@@ -103,7 +109,7 @@ class IncidentLog:
         )
 
     def refuse_block(self, time_s: float, header: Header, reason: str) -> None:
-        """Note that a block was not accepted."""
+        """Log that a block was refused."""
         try:
             name = block_hash(header)
         except EncodingError:
@@ -120,12 +126,12 @@ class IncidentLog:
         )
 
     def ignore(self, header: Header) -> None:
-        """Have a block count as refused for good, so that it is not looked at again."""
-        with contextlib.suppress(EncodingError):  # what has no encoding has no name to know
+        """Remember a block as refused, so that it is not checked again."""
+        with contextlib.suppress(EncodingError):  # without an encoding it has no hash
             _keep(self._refused, block_hash(header), None)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
-        """Note who made an accepted block, and whether it is a second one on the same parent."""
+        """Note the maker of an accepted block; log evidence if it is the second on this parent."""
         first = self._made.get((header.parent, header.address))
         if first is None:
             _keep(self._made, (header.parent, header.address), name)
@@ -147,6 +153,7 @@ class IncidentLog:
 
 
 def _keep(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    """Add an entry to a table, and drop the oldest one if there are more than ``KEPT_NAMES``."""
     known[key] = value
     if len(known) > KEPT_NAMES:
         known.popitem(last=False)

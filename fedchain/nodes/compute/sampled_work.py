@@ -1,4 +1,4 @@
-"""When the work of a compute node is done, where the number of its tries is drawn."""
+"""Sampled work: the number of tries for a block is drawn, and nothing is hashed."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from fedchain.ledger.chain.work import drawn_tries, work_of
 
 
 class SampledWork:
-    """The tries of one compute node, of which only the success is seen.
+    """The tries of one compute node, of which only the time of the success is simulated.
 
-    No try knows of those before it: what was tried for one parent neither helps nor hinders on
-    the next. So one draw lasts until the node finds a block, whatever heads come and go
-    meanwhile; a draw for every head follows the same law, and would cost an event a node for
-    each block that others find.
+    Tries are independent: those on one parent neither help nor hinder on the next. So one draw
+    lasts until the node finds a block, even if the head changes in the meantime. A new draw for
+    every head would have the same distribution, but each block of another node would then cost
+    every node an event.
 
     >>> work = SampledWork(100.0, lambda number: 0.3)
-    >>> due_s = work.begin(0x207FFFFF, 10.0)  # of two tries one succeeds: half of all first ones
+    >>> due_s = work.begin(0x207FFFFF, 10.0)  # p = 1/2: with 0.3 the first try succeeds
     >>> due_s == work.begin(0x207FFFFF, 10.002) == 10.01
     True
     """
 
     def __init__(self, tries_per_second: float, draw: Callable[[int], float]) -> None:
-        """Begin with nothing drawn.
+        """Start with nothing drawn.
 
         Args:
-            tries_per_second: in a simulated second, above 0.
-            draw: a number from 0 upwards to this node's own number in [0, 1).
+            tries_per_second: tries per simulated second, above 0.
+            draw: number of blocks found so far, from 0, to a number in [0, 1); each node has its
+                own draws.
         """
         self.due_s: float | None = None
-        """When the next block is found, simulated seconds; None while the node does not work."""
+        """When the next block will be found, simulated seconds; None while the node is idle."""
         self._speed, self._draw = tries_per_second, draw
         self._successes = 0
         self._bits = 0
         self._left: float | None = None
 
     def begin(self, bits: int, now_s: float) -> float:
-        """Work from now on at this difficulty, and return when a block will be found.
+        """Begin or continue to work at this difficulty; return when a block will be found.
 
         Args:
-            bits: compact target of the block that is worked on.
+            bits: target of the block, in compact form.
             now_s: simulated seconds.
         """
         if self.due_s is not None:
@@ -55,12 +56,12 @@ class SampledWork:
         return self.due_s
 
     def pause(self, now_s: float) -> None:
-        """Stop working for a while; what is left to try stays."""
+        """Pause the work; the number of tries that are left is kept."""
         if self.due_s is not None:
             self._left = (self.due_s - now_s) * self._speed
             self.due_s = None
 
     def succeed(self) -> None:
-        """Find the block: the next one takes a draw of its own."""
+        """Count a found block, so that the next block takes a new draw."""
         self._successes += 1
         self._left = self.due_s = None

@@ -1,9 +1,9 @@
-"""Sampling: which data holder is asked in which round, and through which seat it listens.
+"""Cohort sampling: which participants release in which round, and on which slot of the network.
 
-The network has one seat, an access point, for each holder that is asked in a round. Who sits
-there is drawn anew for every round, from a stream of its own, when somebody asks: nothing grows
-with the registered holders or the rounds. Who is asked is public, so that sampling amplifies no
-guarantee; it only spreads the releases.
+The network has one slot, an access point, for each participant of a round. The cohort of a round
+is drawn from a random stream of its own, and only when it is needed, so memory does not grow with
+the number of registered holders or of rounds. The cohort is public. Therefore sampling does not
+amplify the privacy guarantee; it only spreads the releases over more holders.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from fedchain.randomness import stream
 
 REMEMBERED = 4
-"""Rounds whose draw is kept: those that a fork keeps open, and the next."""
+"""Number of rounds whose cohort is cached: those that a fork keeps open, and the next."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,22 @@ class Sampling:
     seed: int
     """The scenario's seed."""
     holders: int
-    """Number of registered holders."""
+    """Number of registered participants: holders, or groups where holders form groups."""
     asked: int
-    """Number of holders asked in a round; where these are all, seat k is holder k always."""
+    """Number of participants in a round. If these are all, slot k always belongs to participant
+    k."""
     rounds: int
     """Number of rounds."""
 
     def holders_of(self, round_: int) -> Sequence[int]:
-        """Return who is asked in a round, by seat; a draw without replacement."""
+        """Return the participants of a round, by slot; they are drawn without replacement."""
         if self.asked == self.holders:
             return range(self.holders)
         return _drawn(self.seed, self.holders, self.asked, round_)
 
     @cached_property
     def most_releases(self) -> int:
-        """The largest number of rounds that one holder is asked in: what its noise must cover."""
+        """Most rounds that one participant releases in: its noise must cover all of them."""
         if self.asked == self.holders:
             return self.rounds
         times = np.zeros(self.holders, dtype=np.uint32)

@@ -1,9 +1,9 @@
-"""Data holder: it follows the head of the chain, and wants to speak once at each head it sees.
+"""Data holder: it follows the head of the chain, and plans one release at each head it sees.
 
-Where holders form groups it stands for a group: to the chain a group is one participant.
+If holders form groups, it stands for a group: to the chain a group is one participant.
 
-It sits on a slot of the network. Where everybody is asked in every round, a slot belongs to one
-participant for good; where cohorts are sampled, another participant sits there in each round.
+It has a slot of the network. If all participants take part in every round, a slot always belongs
+to the same one; if cohorts are sampled, it belongs to another participant in each round.
 """
 
 from __future__ import annotations
@@ -18,35 +18,36 @@ BUDGET_SPENT = "privacy budget spent"
 NO_DIRECTION = "gradient is zero or not finite"
 TOO_FEW = "too few members of the group"
 KEPT_OBJECTIONS = 64
-"""Objections of one full node that count, its latest: it pushes out nobody's but its own."""
+"""Most objections of one full node that are remembered, the latest ones. The bound is for each
+node, so that a node that floods a holder displaces no objections but its own."""
 GRADIENT_S = 1.0
-"""Simulated seconds that a holder takes to compute its gradient."""
+"""Time that a holder takes to compute its gradient, simulated seconds."""
 
 
 @dataclass(frozen=True)
 class Speak:
-    """An intent: the holder wants to release its gradient at a block, when it is computed."""
+    """An intent of a holder: to release its gradient at a block once the gradient is computed."""
 
     parent: bytes
-    """Hash of the block whose weights the gradient is computed at."""
+    """Hash of the block at whose weights the gradient is computed."""
     round: int
     """Height of the block that may carry the message."""
     attempt: int = 1
-    """Number of the attempt to send it; only a group may need more than one."""
+    """Number of the attempt to send the message, from 1; only a group may need more than one."""
 
 
 class DataHolder:
-    """The holder on one slot. It wants to speak once at each head."""
+    """The data holder on one slot: it plans one release at each head."""
 
     def __init__(self, *, node: int, client: LightClient, rounds: int, judges: int) -> None:
-        """Start at the beginning of the chain.
+        """Start at the head of the client's chain, without objections.
 
         Args:
             node: the slot's number in the network.
             client: its view of the chain.
-            rounds: height of the last block; after it a holder rests.
-            judges: full nodes that can object to a block: all but its maker. A header that most
-                of them have refused is not followed.
+            rounds: height of the last block; after it a holder plans no release.
+            judges: number of full nodes that can object to a block: all but its maker. A header
+                to which more than half of them object is not followed.
         """
         self.node = node
         """The slot's number in the network."""
@@ -56,13 +57,13 @@ class DataHolder:
         self._objections: dict[int, dict[bytes, None]] = {}
 
     def start(self) -> Speak | None:
-        """Return the intent to speak at the head; None after the last round."""
+        """Return the intent to release a gradient at the head; None after the last round."""
         if self.client.height >= self._rounds:
             return None
         return Speak(self.client.head, self.client.height + 1)
 
     def receive(self, payload: object) -> Speak | None:
-        """Take in a block or an objection; return an intent where that changed the head."""
+        """Take in a block or an objection; return an intent if the head has changed."""
         match payload:
             case Block(header=header) if self.client.add(header):
                 return self.start()
@@ -76,7 +77,7 @@ class DataHolder:
         return intent.parent == self.client.head
 
     def _refuse(self, objection: Objection) -> bool:
-        """Count an objection; return whether it was the last that it took to move the head."""
+        """Count an objection; return whether the block is now refused and the head has changed."""
         name = block_hash(objection.block.header)
         latest = self._objections.setdefault(objection.node, {})
         latest[name] = None

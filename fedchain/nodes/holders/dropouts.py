@@ -1,4 +1,4 @@
-"""Who is there in an attempt at the sum of a group, and whether the sum is opened."""
+"""Dropouts: which members of a group are lost in an attempt, and whether its sum is opened."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from fedchain.secure_aggregation.assembler import Step
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutOutcome:
-    """How one attempt at a message goes; of a holder that speaks for itself it never fails."""
+    """The outcome of one attempt at a message. The attempt of a single holder never fails."""
 
     number: int = 1
-    """Of the attempt, from 1."""
+    """Number of the attempt, from 1."""
     lost: Mapping[int, Step] = field(default_factory=dict)
-    """The step from which on a member is gone, by its number in the group, from 1."""
+    """The step from which a member is lost, by its number in the group, from 1."""
     reconstructs: bool = True
-    """Whether enough members are there to the end."""
+    """Whether enough members stay to the end, so that the sum can be opened."""
     is_release: bool = True
-    """Whether members are asked for their shares. They cannot know what became of these, so that
-    it is a release of each of them, whether the sum is opened or not."""
+    """Whether members are asked for their shares. A member cannot know what happens to its share,
+    so the attempt counts as a release of each member even if the sum is not opened."""
     again_s: float | None = None
-    """Simulated seconds until the next attempt, should this one fail; None: it is the last."""
+    """Simulated seconds until the next attempt if this one fails; None: it is the last."""
 
     def summed(self, size: int) -> list[int]:
-        """Return the numbers of those members of a group of this size that send numbers."""
+        """Return which members of a group of this size send their masked numbers."""
         lost = self.lost
         return [n for n in range(1, size + 1) if n not in lost or lost[n] > Step.NUMBERS]
 
 
 def draw_dropouts(groups: Groups | None, context: ReleaseContext, number: int) -> DropoutOutcome:
-    """Draw who is lost in an attempt, and in which of its steps.
+    """Draw which members are lost in an attempt, and in which step of it.
 
     Args:
-        groups: how they are made; None: each holder speaks for itself.
-        context: names the draws; its holder is the group.
-        number: of the attempt, from 1.
+        groups: settings of the groups; None: each holder sends its own messages.
+        context: the release, which determines the draws; its holder is the group.
+        number: number of the attempt, from 1.
     """
     if groups is None:
         return DropoutOutcome()
@@ -58,7 +58,7 @@ def draw_dropouts(groups: Groups | None, context: ReleaseContext, number: int) -
 
 
 def first_reconstruction(groups: Groups, context: ReleaseContext) -> DropoutOutcome | None:
-    """Return the first attempt that opens the sum; None if none of them does."""
+    """Return the outcome of the first attempt that opens the sum; None if no attempt does."""
     for number in range(1, groups.attempts + 1):
         attendance = draw_dropouts(groups, context, number)
         if attendance.reconstructs:
@@ -70,8 +70,8 @@ def contributors(nodes: Nodes, context: ReleaseContext) -> tuple[int, ...]:
     """Return the holders whose gradients are in a message.
 
     Args:
-        nodes: of the scenario.
-        context: of the message; its holder is the speaker.
+        nodes: the nodes of the scenario.
+        context: the release of the message; its holder is the participant.
     """
     members, groups = nodes.members_of(context.holder), nodes.groups
     opening = first_reconstruction(groups, context) if groups is not None else DropoutOutcome()
@@ -80,5 +80,5 @@ def contributors(nodes: Nodes, context: ReleaseContext) -> tuple[int, ...]:
 
 
 def _numbers(groups: Groups) -> range:
-    # nobody is lost where nobody is ever away
+    """Return the numbers of the members that may be lost: none if the chance of a loss is 0."""
     return range(1, groups.size + 1 if groups.away else 1)

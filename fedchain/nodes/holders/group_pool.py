@@ -1,4 +1,4 @@
-"""Groups that are asked together: gradients at once, then the sum of each group, unseen."""
+"""Group pool: it computes the gradients of many groups, then each sum by secure aggregation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fedchain.secure_aggregation.member import Member, Session
 from fedchain.timing import Stopwatch
 
 MOST = 2**62
-"""Largest step that a Byzantine member can say: words have no room for more."""
+"""Largest number that a Byzantine member can add: the sum is computed in 64-bit words."""
 
 NO_ROWS: Singles = np.empty((0, 0), dtype=np.float32)
 Steps = npt.NDArray[np.int64]
@@ -42,15 +42,18 @@ class Attempt:
     """The members of one group in the attempt that opens their sum."""
 
     asked: ReleaseRequest
-    """The group, as it is asked."""
+    """The request for the release of the group."""
     attendance: DropoutOutcome
-    """Who is there, and how long."""
+    """Which members are lost, and in which step."""
     holders: tuple[int, ...]
-    """The members that send numbers, as data holders."""
+    """The members that send their masked numbers, as numbers of data holders."""
 
 
 class GroupPool:
-    """The groups of a scenario, as one worker has them; ``HolderPool`` is for holders alone."""
+    """Computes the releases of groups in one worker.
+
+    ``HolderPool`` does the same for holders that form no groups.
+    """
 
     def __init__(
         self,
@@ -65,13 +68,14 @@ class GroupPool:
         """Hold the parts.
 
         Args:
-            gradients: for this worker alone.
-            scenario: names the attacks, and how directions are stored.
-            groups: how they are made.
-            task: whose holders they are.
-            mechanism: what holders declare.
-            noise: draws the shares of its noise.
-            subspace: where the sums are projected, for this worker alone; None: nowhere.
+            gradients: computes the gradients; no other worker uses it.
+            scenario: says who attacks, and how directions are stored.
+            groups: settings of the groups.
+            task: the task; it knows the records of each holder.
+            mechanism: the mechanism that messages declare.
+            noise: draws each member's share of the mechanism's noise.
+            subspace: projects the means after the noise; no other worker uses it. None: no
+                projection.
         """
         self._gradients, self._scenario, self._groups = gradients, scenario, groups
         self._task, self._subspace = task, subspace
@@ -80,7 +84,7 @@ class GroupPool:
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
     def twin(self) -> GroupPool:
-        """Return another one for another thread."""
+        """Return an equal pool for another thread."""
         subspace = self._subspace and self._subspace.twin()
         shared = self._scenario, self._groups, self._task, self._mechanism, self._noise
         return GroupPool(self._gradients.twin(), *shared, subspace)
@@ -89,8 +93,8 @@ class GroupPool:
         """Return the signed messages of these groups.
 
         Args:
-            weights: (d,), the same for all.
-            asked: the groups; in the place of a holder each has its own number.
+            weights: (d,), the same for all groups.
+            asked: the requests; ``context.holder`` is the number of the group.
         """
         watch = Stopwatch()
         attempts = [self._attempt(each) for each in asked]
@@ -102,19 +106,21 @@ class GroupPool:
         for attempt in attempts:
             count = len(attempt.holders) if attempt else 0
             own = rows[first : first + count]
-            messages.append(self._speak(weights, own, attempt, watch) if attempt else None)
+            messages.append(self._make_message(weights, own, attempt, watch) if attempt else None)
             first += count
         return ReleaseBatch(tuple(messages), watch.lap())
 
     def _attempt(self, asked: ReleaseRequest) -> Attempt | None:
+        """Return the attempt that opens the sum of a group; None if no attempt does."""
         attendance = first_reconstruction(self._groups, asked.context)
         if attendance is None:
             return None
         return Attempt(asked, attendance, contributors(self._scenario.nodes, asked.context))
 
-    def _speak(
+    def _make_message(
         self, weights: Vector, gradients: Singles, attempt: Attempt, watch: Stopwatch
     ) -> Message | None:
+        """Return the message of a group: noise and attacks first, then sum, mean and signature."""
         counts = [self._count(holder) for holder in attempt.holders]
         with watch("noise"):
             steps = self._noise.in_steps(gradients, self._noise_keys(attempt), counts)
@@ -132,13 +138,17 @@ class GroupPool:
             return messages_of(mean, [speaker], self._scenario.ledger.storage)[0]
 
     def _noise_keys(self, attempt: Attempt) -> list[bytes]:
-        """Name each member's share of the noise: by holder, round, parent, attempt and scale."""
+        """Return the key of each member's share of the noise.
+
+        A key depends on holder, round, parent, attempt, number of shares and scale of the noise,
+        so that no two draws coincide.
+        """
         context, scale = attempt.asked.context, scale_names(self._mechanism)
         at = context.round, context.parent, attempt.attendance.number, self._noise.shares
         return [digest(context.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
     def _misbehave(self, steps: Steps, attempt: Attempt, counts: Sequence[int]) -> None:
-        """Put what Byzantine members add in the place of their gradients with their noise."""
+        """Overwrite the noisy gradients of Byzantine members with what their attacks send."""
         context, step = attempt.asked.context, self._noise.step
         for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
             _, attack = self._byzantine.attack_of(holder, context.round)
@@ -149,7 +159,10 @@ class GroupPool:
                 row[:] = np.rint(np.clip(said, -MOST, MOST)).astype(np.int64)
 
     def _sum(self, steps: Steps, attempt: Attempt) -> Steps:
-        """Add the members' numbers, none of which leaves its member unmasked; modulo 2^64."""
+        """Add the members' numbers modulo 2^64 by secure aggregation.
+
+        No member's numbers leave the member without a mask.
+        """
         context, number = attempt.asked.context, attempt.attendance.number
         session = _session(context, self._groups, number)
         seed, at = context.seed, (context.round, context.parent, number)
@@ -165,7 +178,7 @@ class GroupPool:
 
 
 def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
-    """Return the session of an attempt; everybody can compute its name."""
+    """Return the session of an attempt. Its name follows from public values alone."""
     numbers = b"%d:%d:%d" % (context.round, context.holder, number)
     names = context.chain_id, context.parent, numbers
     holders = groups.members_of(context.holder)
@@ -175,5 +188,5 @@ def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
 
 @functools.lru_cache(2**14)
 def _channel(seed: int, holder: int) -> KeyPair:
-    """Return a member's key, with which it hears from the others all the run."""
+    """Return a member's key pair for the whole run; it encrypts the shares between members."""
     return key_pair(digest(seed, "channel", holder))

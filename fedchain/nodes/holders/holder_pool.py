@@ -1,4 +1,7 @@
-"""Holders that are asked together: gradients at once, then noise, attack and signature of each."""
+"""Holder pool: it computes the gradients of many holders at once, then each message.
+
+Each message takes four steps: noise, the attack if the holder is Byzantine, direction, signature.
+"""
 
 from __future__ import annotations
 
@@ -28,77 +31,83 @@ from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
 BLOCK = 2**21
-"""Numbers that are noised and quantised together: a worker then rarely asks for the interpreter's
-lock, for which it would wait as long as a small call takes."""
+"""Numbers that get noise and are quantised in one call. With small calls a worker would often need
+the interpreter's lock, and each time it might wait for as long as such a call takes."""
 
 
 class Gradients(Protocol):
-    """Clipped mean gradients of a cohort, as one thread computes them."""
+    """Computes the clipped mean gradients of a cohort; for one thread at a time."""
 
     def __call__(
         self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
     ) -> Singles:
-        """Return one row a holder, (len(holders), d), at the weights (d,).
+        """Return one row for each holder, (len(holders), d), at the weights (d,).
 
-        Where records are sampled, the sum over those that take part is divided by the number
-        that is expected.
+        If records are sampled, the sum over the sampled ones is divided by their expected number.
         """
 
     def bounded(
         self, weights: Vector, holder: int, clip: float, mask: Flags
     ) -> tuple[Singles, int]:
-        """Return the sum (1, d) of one holder's gradients, and how many are below its clip."""
+        """Return the sum (1, d) of a holder's clipped gradients, and how many are within its clip.
+
+        Args:
+            weights: (d,).
+            holder: number of the data holder.
+            clip: its clip in this release.
+            mask: which of its records take part, (records,).
+        """
 
     def twin(self) -> Gradients:
-        """Return another one for another thread."""
+        """Return an equal object for another thread."""
 
 
 class PublicSubspace(Protocol):
-    """Where releases are projected after the noise, as one thread computes it."""
+    """Projects releases on a public subspace after the noise; for one thread at a time."""
 
     def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
-        """Return what of each release (n, d) stays, at the weights (d,) of the block parent."""
+        """Return each release (n, d), projected, at the weights (d,) of the block parent."""
 
     def twin(self) -> PublicSubspace:
-        """Return another one for another thread."""
+        """Return an equal object for another thread."""
 
 
 @dataclass(frozen=True)
 class ReleaseRequest:
-    """A holder, or a group of them, that is to speak."""
+    """A request for one release of a participant (a holder or a group)."""
 
     context: ReleaseContext
-    """When, and about which weights."""
+    """Participant, round, and the block whose weights are used."""
     identity: Identity
-    """Its key for this round."""
+    """The key of the participant for this round."""
     clip: float | None = None
-    """Where its clip stands; None: where the mechanism says."""
+    """The clip of this release; None: the clip of the mechanism."""
 
 
 @dataclass(frozen=True)
 class ReleaseBatch:
-    """What several holders have to say."""
+    """The releases that were computed for several requests."""
 
     messages: tuple[Message | None, ...]
-    """One a holder, in the order asked; None: there is no direction to send."""
+    """The message for each request, in order; None: the release has no direction."""
     seconds: Mapping[str, float]
-    """What it took, by stage."""
+    """Seconds of wall time, by stage."""
     clips: tuple[float, ...] = ()
-    """The clip that each release leads to, where clips follow a quantile."""
+    """The next clip after each release, if clips follow a quantile; otherwise empty."""
 
 
 class ReleaseBackend(Protocol):
-    """Whoever is asked, as one worker has them: holders, or groups of them."""
+    """Computes releases in one worker: ``HolderPool`` for holders, ``GroupPool`` for groups."""
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        """Return what they say at the weights (d,)."""
+        """Return the releases for these requests, at the weights (d,)."""
 
     def twin(self) -> ReleaseBackend:
-        """Return another one for another thread."""
+        """Return an equal backend for another thread."""
 
 
 class HolderPool:
-    """The holders of a scenario, as one worker has them."""
+    """Computes the releases of holders in one worker."""
 
     def __init__(
         self,
@@ -112,20 +121,21 @@ class HolderPool:
         """Hold the parts.
 
         Args:
-            gradients: for this worker alone.
-            scenario: names the attacks, and how directions are stored.
-            task: whose holders they are.
+            gradients: computes the gradients; no other worker uses it.
+            scenario: says who attacks, and how directions are stored.
+            task: the task; it knows the records of each holder.
             mechanism: draws the noise.
-            subspace: where releases are projected, for this worker alone; None: nowhere.
+            subspace: projects releases after the noise; no other worker uses it. None: no
+                projection.
         """
         self._gradients, self._scenario = gradients, scenario
         self._task, self._mechanism, self._subspace = task, mechanism, subspace
         self._byzantine = Byzantine(scenario)
-        # A task of a million holders makes their records when they are asked for.
+        # A task with a million holders builds the records of a holder only when they are needed.
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
     def twin(self) -> HolderPool:
-        """Return another one for another thread."""
+        """Return an equal pool for another thread."""
         subspace = self._subspace and self._subspace.twin()
         gradients, task, mechanism = self._gradients.twin(), self._task, self._mechanism
         return HolderPool(
@@ -140,9 +150,9 @@ class HolderPool:
         """Return the signed messages of these holders.
 
         Args:
-            weights: (d,), the same for all.
-            asked: the holders. The last bits of a gradient may depend on who else is asked
-                together with it, so that the same messages need the same company.
+            weights: (d,), the same for all holders.
+            asked: the requests. The last bits of a gradient may depend on which holders are
+                computed together, so the same messages need the same requests.
         """
         watch = Stopwatch()
         follower = self._mechanism.clip_follower
@@ -157,11 +167,13 @@ class HolderPool:
         step = max(1, BLOCK // rows.shape[1])
         for start in range(0, len(asked), step):
             part = slice(start, start + step)
-            messages += self._speak(weights, rows[part], asked[part], self._mechanism, watch)
+            messages += self._make_messages(
+                weights, rows[part], asked[part], self._mechanism, watch
+            )
         return ReleaseBatch(tuple(messages), watch.lap())
 
     def _sampled(self, asked: Sequence[ReleaseRequest]) -> Sampled | None:
-        """Draw the records that take part, where not all do."""
+        """Draw the records of each holder that take part; None if all records do."""
         rate = self._mechanism.terms.sampling_rate
         if rate == 1:
             return None
@@ -172,7 +184,7 @@ class HolderPool:
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Message | None, float]:
-        """Let one holder speak with its own clip; return the clip that this leads to."""
+        """Return the message of one holder, made with its own clip, and its next clip."""
         context = asked.context
         records = self._count(context.holder)
         clip = self._mechanism.terms.clip if asked.clip is None else asked.clip
@@ -181,11 +193,11 @@ class HolderPool:
             mask = drawn_records(context, records, mechanism)
             row, within = self._gradients.bounded(weights, context.holder, clip, mask)
             row /= np.float32(mechanism.terms.sampling_rate * records)
-        (message,) = self._speak(weights, row, [asked], mechanism, watch)
+        (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
         key = secret_key("clip", context, mechanism)
         return message, follower.next_clip(key, clip, within, int(mask.sum()), records)
 
-    def _speak(
+    def _make_messages(
         self,
         weights: Vector,
         gradients: Singles,
@@ -193,6 +205,7 @@ class HolderPool:
         mechanism: Mechanism,
         watch: Stopwatch,
     ) -> list[Message | None]:
+        """Return the messages of holders whose clipped mean gradients (n, d) are given."""
         records = [self._count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
@@ -209,7 +222,7 @@ class HolderPool:
             return messages_of(releases, speakers, self._scenario.ledger.storage)
 
     def _misbehave(self, releases: Singles | Matrix, contexts: Sequence[ReleaseContext]) -> None:
-        """Put what Byzantine holders send in the place of their releases."""
+        """Overwrite the releases of Byzantine holders with what their attacks send."""
         for release, context in zip(releases, contexts, strict=True):
             _, attack = self._byzantine.attack_of(context.holder, context.round)
             if attack is not None:

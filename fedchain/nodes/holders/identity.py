@@ -1,4 +1,4 @@
-"""Pseudonyms: a fresh key for each holder and round, registered before the first round."""
+"""Identities: a fresh key for each participant and round, registered before the first round."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from fedchain.nodes.holders.cohort_sampler import Sampling
 from fedchain.randomness import digest
 
 REMEMBERED = 2
-"""Rounds whose identities are kept: a holder asks for its own several times in a round."""
+"""Number of rounds whose identities are cached: each is needed several times in its round."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a holder speaks with in one round."""
+    """The key of a participant for one round, and the proof that it is registered."""
 
     secret: bytes
-    """Ed25519 secret key, 32 bytes; known to the holder alone."""
+    """Ed25519 secret key, 32 bytes; only the participant knows it."""
     public_key: bytes
-    """Ed25519 public key, 32 bytes; its SHA-256 is P*."""
+    """Ed25519 public key, 32 bytes; its SHA-256 is the pseudonym P*."""
     proof: InclusionProof | None
-    """Shows that P* is registered for this round; None where it is not."""
+    """Proof that P* is registered for this round; None if it is not."""
 
 
 class Identities:
-    """The keys of the holders for the rounds that they are asked in, and their registration.
+    """The keys of the participants for their rounds, and the registration of these keys.
 
-    The registered list is ordered by round and P*, which is a hash: the order tells nothing
-    about who stands behind two entries, so a reader of the chain cannot link two rounds. Only
-    the tree is kept; the keys of a round are made again when the round comes.
+    The registered list is ordered by round and P*. P* is a hash, so the order does not reveal
+    which participant is behind an entry, and a reader of the chain cannot link two rounds. Only
+    the Merkle tree is kept in memory; the keys of a round are derived again when they are needed.
 
     >>> names = Identities(0, Sampling(seed=0, holders=2, asked=2, rounds=3), registered=True)
     >>> names.of(1, 3).public_key == names.of(1, 2).public_key
@@ -43,27 +43,33 @@ class Identities:
 
     def __init__(self, seed: int, sampling: Sampling, registered: bool) -> None:
         self._seed, self._sampling = seed, sampling
-        self._of_round = functools.lru_cache(REMEMBERED)(self._made)
+        self._of_round = functools.lru_cache(REMEMBERED)(self._identities_of)
         self._tree = Tree(identity_leaves(self._pairs())) if registered else None
 
     @property
     def root(self) -> bytes:
-        """What genesis commits to, 32 bytes; zero where identities are open."""
+        """Root of the tree, to which genesis commits, 32 bytes; zero if identities are open."""
         return self._tree.root if self._tree else ZERO
 
     def of(self, holder: int, round_: int) -> Identity:
-        """Return the identity of a holder in a round, unregistered where it is not asked."""
+        """Return the identity of a participant in a round.
+
+        It is unregistered if the participant is not in the cohort of the round, or if identities
+        are open.
+        """
         if not 1 <= round_ <= self._sampling.rounds:
             return self._unregistered(holder, round_)
         return self._of_round(round_).get(holder) or self._unregistered(holder, round_)
 
     def _pairs(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (round, P*) of all rounds, in the order of the registered list."""
         for round_ in range(1, self._sampling.rounds + 1):
             keys = (self._public_key(k, round_) for k in self._sampling.holders_of(round_))
             for identity in sorted(map(identity_of, keys)):
                 yield round_, identity
 
-    def _made(self, round_: int) -> dict[int, Identity]:
+    def _identities_of(self, round_: int) -> dict[int, Identity]:
+        """Return the identities of the cohort of a round, by participant."""
         holders = self._sampling.holders_of(round_)
         made = {holder: self._unregistered(holder, round_) for holder in holders}
         if self._tree is None:

@@ -1,8 +1,9 @@
-"""A light client: it follows the most work by headers alone, as every data holder does.
+"""Light client: it follows the chain with the most work from headers alone.
 
-Equal work is broken by hash. After a fork all holders therefore meet at one of its tips, so that
-a quorum comes together; and since blocks of a fork arrive close together, most holders have
-changed over before their gradient is done, and release only once.
+Every data holder has one. Between heads of equal work the smaller hash wins. Therefore after a
+fork all holders choose the same head, and a quorum comes together there. The blocks of a fork
+arrive shortly after each other, so most holders have changed to the common head before their
+gradient is computed, and they release only once.
 """
 
 from __future__ import annotations
@@ -14,26 +15,26 @@ from fedchain.ledger.chain.block import Header, block_hash
 from fedchain.ledger.chain.work import WorkKind, is_paid, target_from_compact, work_of
 
 KEPT_HEIGHTS = 64
-"""Headers this far below the head are forgotten: while no link breaks, no honest reorganisation is
-that deep."""
+"""Headers this many heights below the head are forgotten. While no link breaks, no honest
+reorganisation is that deep."""
 MOST_OF_A_HEIGHT = 16
-"""Headers that are remembered for each height that is, on average; those with the least work make
-room: a branch that is cheaper than the chain pushes out nothing but itself and what is old."""
+"""Most headers for each remembered height, on average. Beyond that those with the least work are
+forgotten, so a branch with less work than the chain displaces only itself and old headers."""
 
 
 class Above(NamedTuple):
-    """Where a block stands."""
+    """The place of a block in the chain."""
 
     height: int
-    """Number of blocks below."""
+    """Number of blocks below it."""
     work: int
-    """Expected number of tries behind it."""
+    """Expected number of tries for the blocks up to it; genesis counts as 0."""
     parent: bytes
-    """Hash of the block below."""
+    """Hash of its parent."""
 
 
 class LightClient:
-    """The head of the chain with the most work, from the headers that have arrived."""
+    """Finds the head of the chain with the most work, from the headers that have arrived."""
 
     def __init__(
         self, genesis: Header, work: WorkKind = "hashcash", keep: int = KEPT_HEIGHTS
@@ -41,10 +42,10 @@ class LightClient:
         """Start at genesis.
 
         Args:
-            genesis: the chain's first header.
-            work: of the chain's rules.
-            keep: heights below the head that are remembered, and headers that may wait for their
-                parent; the oldest makes room.
+            genesis: header of the genesis block.
+            work: the kind of work that the rules of the chain name.
+            keep: number of heights below the head that are remembered, and of headers that may
+                wait for their parent; beyond it the oldest is dropped.
         """
         self.head = block_hash(genesis)
         """Hash of the head."""
@@ -58,12 +59,12 @@ class LightClient:
         self._waiting: dict[bytes, Header] = {}
 
     def add(self, header: Header) -> bool:
-        """Take a header in, and the headers that waited for it.
+        """Add a header, and the headers that waited for it.
 
         Args:
-            header: any header; one without its work done, or with an easier target than any
-                block of the chain can have, is ignored: a head that costs nothing would draw
-                releases out of the holder's budget.
+            header: any header. It is ignored if its work is not done, or if its target is easier
+                than that of genesis, the easiest on the chain. Otherwise an attacker could make
+                the holder spend its privacy budget on heads that cost nothing.
 
         Returns:
             Whether the head changed.
@@ -85,7 +86,7 @@ class LightClient:
         return self.head != before
 
     def refuse(self, name: bytes) -> bool:
-        """Forget a header and all above it, and never take it in again.
+        """Forget a header and all its descendants, and do not add it again.
 
         Args:
             name: hash of a block that full nodes have refused, 32 bytes.
@@ -99,7 +100,7 @@ class LightClient:
         if name not in self._work:
             return False
         dropped: set[bytes] = set()
-        for other in list(self._work)[list(self._work).index(name) :]:  # children came later
+        for other in list(self._work)[list(self._work).index(name) :]:  # children were added later
             if other == name or self._work[other].parent in dropped:
                 dropped.add(other)
                 del self._work[other]
@@ -108,6 +109,7 @@ class LightClient:
         return self.head != before
 
     def _worked(self, header: Header) -> bool:
+        """Return whether a header's target is allowed and its work is done."""
         try:
             target = target_from_compact(header.bits)
         except ValueError:
@@ -115,7 +117,8 @@ class LightClient:
         return target <= self._easiest and is_paid(self._kind, block_hash(header), target)
 
     def _connect(self, header: Header) -> None:
-        for above in (ready := [header]):  # grows as headers that waited connect
+        """Add a header whose parent is known, then the headers that waited for it."""
+        for above in (ready := [header]):  # the list grows as waiting headers connect
             name, below = block_hash(above), self._work[above.parent]
             if above.height != below.height + 1 or name in self._refused:
                 continue
@@ -126,9 +129,11 @@ class LightClient:
             ready += [self._waiting.pop(child) for child in children]
 
     def _rank(self, name: bytes) -> tuple[int, bytes]:
+        """Return the sort key of a block: the head has the smallest."""
         return -self._work[name].work, name
 
     def _forget(self) -> None:
+        """Forget the headers that are too far below the head."""
         oldest = self.height - self._keep
         while self._work[first := next(iter(self._work))].height < oldest:
             del self._work[first]
@@ -136,5 +141,5 @@ class LightClient:
 
 @functools.lru_cache(4 * KEPT_HEIGHTS)
 def _above(below: Above, bits: int, parent: bytes) -> Above:
-    """Return the place of a block; remembered, so that many clients share one record."""
+    """Return the place of a block; it is cached, so that many clients share one record."""
     return Above(below.height + 1, below.work + work_of(bits), parent)

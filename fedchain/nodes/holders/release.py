@@ -1,4 +1,4 @@
-"""From a holder's records to its signed message: the only thing that leaves a holder."""
+"""Release: the steps from a gradient to a signed message, the only thing that leaves a holder."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from fedchain.randomness import KeyStream, digest
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseContext:
-    """Who speaks, when, and about which weights."""
+    """Which participant releases, in which round, and at which weights."""
 
     seed: int
     """The scenario's seed."""
     chain_id: bytes
     """Hash of the genesis block."""
     parent: bytes
-    """Hash of the block whose weights the gradient was computed at."""
+    """Hash of the block at whose weights the gradient is computed."""
     round: int
     """Height of the block that may carry the message."""
     holder: int
-    """The data holder; part of no message."""
+    """Number of the participant (holder or group); no message contains it."""
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A holder that has something to say."""
+    """A participant that sends a message."""
 
     context: ReleaseContext
-    """Chain, parent and round."""
+    """Chain, parent, round and participant."""
     identity: Identity
     """Its key for this round."""
     declaration: Declaration
@@ -44,26 +44,30 @@ class Speaker:
 
 
 def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> bytes:
-    """Return the key of what a holder draws in secret for one release.
+    """Return the key of a secret draw of a holder for one release.
 
-    It is named by holder, round, parent, and by the mechanism with its scale: after a fork the
-    same holder draws anew, the same release asked for twice is the same release, and two runs of
-    one seed that differ in the mechanism do not share a draw, since the difference of two
-    messages with the same noise gives gradients away. Two runs of one seed that differ in the data
-    alone begin at one genesis, and share the draws of their first round: a seed whose messages
-    are published serves one set of data.
+    The key depends on holder, round, parent, mechanism and scale of the noise. Therefore:
+
+    - after a fork the same holder draws anew;
+    - a release that is computed twice is the same both times;
+    - two runs with the same seed and different mechanisms share no draw. If they did, the
+      difference of two messages with the same noise would reveal gradients.
+
+    Two runs that have the same seed and differ only in their data begin at the same genesis, and
+    share the draws of their first round. So a seed whose messages are published must be used with
+    one data set only.
 
     Args:
-        purpose: what is drawn.
+        purpose: what is drawn: ``noise``, ``records`` or ``clip``.
         context: the release.
-        mechanism: what it is drawn for.
+        mechanism: the mechanism of the release.
     """
     at = context.holder, context.round, context.parent
     return digest(context.seed, purpose, *at, mechanism.name, *scale_names(mechanism))
 
 
 def scale_names(mechanism: Mechanism) -> list[str]:
-    """Return what the scale of a mechanism's noise follows from, for the names of draws."""
+    """Return the settings that determine the scale of the noise, as names for secret draws."""
     terms = mechanism.terms
     numbers = [mechanism.noise_multiplier, terms.clip]
     if terms.sampling_rate < 1:
@@ -73,14 +77,14 @@ def scale_names(mechanism: Mechanism) -> list[str]:
 
 
 def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -> Flags:
-    """Draw the records that take part in a release: each by itself, with the same chance.
+    """Draw the records that take part in a release, independently and with the same probability.
 
-    The draw must stay as secret as the noise.
+    The draw must be kept as secret as the noise.
 
     Args:
-        context: names the draw.
-        records: the public n_k.
-        mechanism: with the chance of each record.
+        context: the release, which determines the draw.
+        records: number of records of the holder, the public n_k.
+        mechanism: its ``terms.sampling_rate`` is the probability of each record.
 
     Returns:
         Which records take part, (records,).
@@ -103,13 +107,13 @@ def private_releases(
     records: Sequence[int],
     contexts: Sequence[ReleaseContext],
 ) -> Singles:
-    """Let the mechanism add its noise: ĝ_k = g_k + z_k, one row a holder.
+    """Add the noise of the mechanism: ĝ_k = g_k + z_k, one row for each holder.
 
     Args:
         gradients: clipped mean gradients g_k (6), shape (n, d).
         mechanism: draws the noise.
         records: the public n_k of each holder.
-        contexts: name the noise.
+        contexts: the release of each holder, which determines its noise.
 
     Returns:
         The releases, shape (n, d); without noise these are the gradients themselves.
@@ -129,15 +133,17 @@ def messages_of(
 ) -> list[Message | None]:
     """Normalise, quantise and sign: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
 
-    The norm is that of the noisy vector: then (g_k*, s_k) costs what ĝ_k costs.
+    The norm is that of the noisy vector. So the pair (g_k*, s_k) follows from ĝ_k alone, and
+    costs no more privacy than ĝ_k.
 
     Args:
-        releases: what the holders send, shape (n, d).
-        speakers: n of them.
+        releases: the releases ĝ_k, shape (n, d).
+        speakers: the participant of each release, n of them.
         storage: how the directions' integers are stored.
 
     Returns:
-        The signed messages; None for a release that is zero or not finite: it has no direction.
+        The signed messages; None for a release that has no direction, since it is zero or not
+        finite.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.

@@ -1,4 +1,4 @@
-"""Sybils: one holder that says the same under many names."""
+"""Sybils: one holder sends the same message under many names."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fedchain.randomness import digest
 
 
 def under_names(message: Message, names: int, seed: int, holder: int) -> Iterator[Message]:
-    """Yield a holder's message, and the same under names that it has made up.
+    """Yield a holder's message, and the same message under made-up names.
 
-    Where identities are open each name counts as a holder; where they are registered each made-up
-    one is refused, for nothing shows that it is registered. The directions differ in their last
-    bits, because copies do not count.
+    If identities are open, each name counts as a holder. If they are registered, a message under
+    a made-up name is refused, since it has no proof of registration. The directions differ in
+    their last bits, because exact copies are not counted.
 
     Args:
-        message: the holder's own, signed.
-        names: how many it speaks under, its own included, 1 to 1000.
-        seed: of the scenario; with holder and round it names the keys.
-        holder: its number.
+        message: the holder's own message, signed.
+        names: number of names, its own included, 1 to 1000.
+        seed: the scenario's seed; the made-up keys follow from it, the holder and the round.
+        holder: number of the holder.
     """
     yield message
     for number in range(1, names):
@@ -40,7 +40,10 @@ def under_names(message: Message, names: int, seed: int, holder: int) -> Iterato
 
 
 def _nudged(direction: Integers, number: int) -> Integers:
-    """Add the binary digits of a number to the smallest entries: the norm hardly feels them."""
+    """Return a direction with the binary digits of a number added to its smallest entries.
+
+    The norm hardly changes, and each number yields another direction.
+    """
     smallest = np.argsort(np.abs(direction.astype(np.int64)), kind="stable")
     other = direction.copy()
     for digit, entry in enumerate(smallest[: number.bit_length()]):

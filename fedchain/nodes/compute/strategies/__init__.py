@@ -1,4 +1,4 @@
-"""Compute nodes that misbehave, and what it does to the chain."""
+"""Strategies of dishonest compute nodes, one file for each kind of attack on the chain."""
 
 from fedchain.nodes.compute.strategies.schedule import HONESTLY, Schedule, schedule_of
 from fedchain.nodes.compute.strategies.strategy import Place, strategies

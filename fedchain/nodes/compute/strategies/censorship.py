@@ -1,4 +1,4 @@
-"""Blocks that leave out what they could carry: valid ones, since nobody can see what is missing."""
+"""Censorship: valid blocks that leave out messages, since no other node can see what is missing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from fedchain.nodes.compute.strategies.strategy import Place, strategies
 def censorship(
     place: Place, *, holders: Annotated[tuple[int, ...], Field(min_length=1)]
 ) -> Strategy:
-    """Leave out the messages of some holders, as far as the quorum lets it.
+    """Leave out the messages of some holders, as far as the quorum allows.
 
-    Recomputation cannot see which messages a node left out; a block with fewer than the quorum
-    is none, so of the censored ones as many are carried as the quorum needs.
+    Other nodes recompute a block from the messages that it carries, so they cannot see which ones
+    were left out. A block needs the quorum, so if there are too few other messages the node
+    carries as many of the censored ones as the quorum needs.
 
     Args:
-        place: the quorum, and the keys of the holders.
+        place: gives the quorum and the keys of the holders.
         holders: numbers of the censored data holders, from 0.
     """
     deeds: Counter[str] = Counter()
@@ -44,14 +45,15 @@ def censorship(
 
 @strategies
 def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing") -> Strategy:
-    """Carry as little as possible, and wait for nobody.
+    """Carry as few messages as possible, and do not wait for more.
 
-    An empty block is refused wherever a quorum is asked for: its rule bounds what can be left
-    out. With the quorum alone the block is valid, and the node is first to start its work.
+    If the chain has a quorum, an empty block is refused: the quorum bounds how many messages a
+    block can leave out. A block with just the quorum is valid, and the node starts its work
+    before the others do.
 
     Args:
-        place: the quorum.
-        carry: nothing: no message at all; quorum: the fewest that make a block.
+        place: gives the quorum.
+        carry: nothing: no message at all; quorum: the fewest messages that a block may carry.
     """
     deeds: Counter[str] = Counter()
     least = place.quorum if carry == "quorum" else 0

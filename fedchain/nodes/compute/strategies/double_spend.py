@@ -1,4 +1,4 @@
-"""Double spending: a secret branch that must overtake a payment's confirmations."""
+"""Double spending: a secret branch that replaces the blocks which confirm a payment."""
 
 from __future__ import annotations
 
@@ -19,33 +19,37 @@ Verdict = Literal["goes on", "succeeds", "gives up"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt: two branches above the block where they part."""
+    """One attempt: the lengths of two branches, counted from their common block."""
 
     secret: int = 0
-    """Blocks of the attacker; the first one is there before the payment is made."""
+    """Blocks of the attacker; it finds the first one before it makes the payment."""
     public: int = 0
-    """Confirmations of the payment."""
+    """Blocks of the others since the payment: its confirmations."""
 
 
 def after_own(attempt: Attempt) -> Attempt:
-    """Return the attempt after a secret block."""
+    """Return the attempt after the attacker has found a secret block."""
     return Attempt(attempt.secret + 1, attempt.public)
 
 
 def after_public(attempt: Attempt) -> Attempt:
-    """Return the attempt after a public block; before the first secret one there is no payment."""
+    """Return the attempt after the others have found a block.
+
+    It counts only after the first secret block: before that there is no payment to confirm.
+    """
     return Attempt(attempt.secret, attempt.public + (attempt.secret > 0))
 
 
 def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdict:
-    """Say how an attempt stands.
+    """Return whether an attempt goes on, succeeds or is given up.
 
     It succeeds once the payment has its confirmations and the secret branch is longer.
 
     Args:
-        attempt: as it is now.
-        confirmations: z, that the payee waits for, at least 1.
-        gives_up: blocks behind at which it ends; None: never.
+        attempt: the state of the attempt.
+        confirmations: number of confirmations z that the payee waits for, at least 1.
+        gives_up: how many blocks the secret branch may be behind when the attacker gives up;
+            None: it never does.
 
     >>> verdict(Attempt(secret=2, public=1), 1, None)
     'succeeds'
@@ -57,7 +61,7 @@ def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdi
 
 
 class DoubleSpender:
-    """One attacker, attempt after attempt."""
+    """One attacker: it makes one attempt after the other."""
 
     def __init__(self, confirmations: int, gives_up: int | None) -> None:
         self.deeds: Counter[str] = Counter()
@@ -66,11 +70,11 @@ class DoubleSpender:
         self._tip: bytes | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Build on the secret branch, or begin one on the head."""
+        """Return the tip of the secret branch; without one, the head."""
         return chain.head if self._tip is None or self._tip not in chain else self._tip
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Show the secret branch once it is longer than a confirmed payment's."""
+        """Publish the secret branch once it is longer than the branch that confirms the payment."""
         height = scene.block.header.height
         if scene.own:
             self._attempt, self._tip = after_own(self._attempt), block_hash(scene.block.header)
@@ -85,6 +89,7 @@ class DoubleSpender:
                 return self._end(scene, "attempts given up", shown=False)
 
     def _end(self, scene: Scene, how: str, shown: bool) -> list[Send]:
+        """End the attempt: count it, and publish or drop the secret branch."""
         self.deeds["attempts"] += 1
         self.deeds[how] += 1
         self.deeds["public blocks undone"] += self._attempt.public if shown else 0
@@ -103,21 +108,22 @@ def double_spend(
     confirmations: Annotated[int, Field(ge=1, le=1000)] = 6,
     gives_up: Annotated[int, Field(ge=1, le=1000)] | None = 20,
 ) -> Strategy:
-    """Pay, wait for the confirmations, and show a longer branch without the payment.
+    """Pay, wait for the confirmations, then publish a longer branch without the payment.
 
-    The attacker finds one secret block first, then pays; with a share q below one half it
-    succeeds with ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``, with more it always does.
-    A miner with most of the work rewrites the chain at any depth: set ``gives_up: null``. With a
-    learning task holders send no messages to a secret head: no branch grows beyond one block.
+    The attacker finds one secret block first, then pays. With a share q = 1 - p below one half of
+    the hash power it succeeds with probability ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``;
+    with a larger share it always succeeds. With ``gives_up: null`` a miner with most of the hash
+    power rewrites the chain at any depth. With a learning task holders send no messages to a
+    secret head, so the secret branch does not grow beyond one block.
 
     Args:
         place: not used.
-        confirmations: z, blocks above the payment that the payee waits for, 1 to 1000.
-        gives_up: blocks behind at which an attempt is given up, 1 to 1000; null: never.
+        confirmations: blocks z above the payment that the payee waits for, 1 to 1000.
+        gives_up: how many blocks behind the attacker gives an attempt up, 1 to 1000; null: never.
 
     Reference:
-        Rosenfeld, "Analysis of hashrate-based double-spending", 2014; the exact law, with one
-        block mined before. Nakamoto's Poisson figures are an approximation of another attack.
+        Rosenfeld, "Analysis of hashrate-based double-spending", 2014: the exact law, with one
+        block found before the payment. Nakamoto's Poisson figures approximate another attack.
     """
     del place
     spender = DoubleSpender(confirmations, gives_up)

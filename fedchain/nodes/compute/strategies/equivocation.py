@@ -1,4 +1,4 @@
-"""Equivocation: two blocks of one maker on one parent, each for half of the nodes."""
+"""Equivocation: one maker sends two blocks on one parent, each to half of the nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 
 class Equivocator:
-    """One attacker: its first block waits for the second."""
+    """One attacker: it withholds its first block on a parent until it has found a second one."""
 
     def __init__(self, place: Place) -> None:
         self.deeds: Counter[str] = Counter()
@@ -21,17 +21,17 @@ class Equivocator:
         self._first: Block | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Work on the parent of the first block once more."""
+        """Return the parent of the withheld first block; without one, the head."""
         return chain.head if self._first is None else self._first.header.parent
 
     def writes(self, draft: Draft) -> Draft:
-        """Make the second block another one: a millisecond later."""
+        """Give the second block a later time, so that it differs from the first one."""
         if self._first is None or draft.parent != self._first.header.parent:
             return draft
         return replace(draft, time_ms=max(draft.time_ms, self._first.header.time_ms + 1))
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Show both blocks together, or the first alone when another block has come."""
+        """Publish both blocks together, or the first alone if a block of another node has come."""
         if not scene.own:
             self._first = None
             return at_once(scene)
@@ -48,13 +48,13 @@ class Equivocator:
 
 @strategies
 def equivocation(place: Place) -> Strategy:
-    """Find two blocks on one parent, and give each to half of the compute nodes first.
+    """Find two blocks on one parent, and send each to half of the compute nodes first.
 
-    Each costs its own work, so the pair is late; both are valid, one of them ends as stale. That
-    one maker has signed two blocks on one parent is kept as evidence by all who see both.
+    Each block costs its own work, so the pair is late. Both blocks are valid; one of them becomes
+    stale. Every node that sees both keeps them as evidence that their maker has equivocated.
 
     Args:
-        place: who the others are.
+        place: gives the numbers of the other compute nodes.
     """
     liar = Equivocator(place)
     return Strategy(

@@ -1,4 +1,4 @@
-"""Blocks that say what is not so: no honest node accepts them."""
+"""False blocks: blocks with wrong weights or times, to see that honest nodes refuse them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 
 def regardless(scene: Scene, deeds: Counter[str]) -> list[Send]:
-    """Send an own block to everybody also when the own chain refuses it.
+    """Send an own block to everybody even if the node's own chain has refused it.
 
-    Honest nodes do not pass it on; it reaches the sender's neighbours and nobody else.
+    Honest nodes do not relay a refused block, so it reaches only the sender's neighbours.
     """
     if not scene.own:
         return at_once(scene)
@@ -29,16 +29,16 @@ def regardless(scene: Scene, deeds: Counter[str]) -> list[Send]:
 
 @strategies
 def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Strategy:
-    """Commit to weights that are not the aggregate of the block's messages.
+    """Commit to weights that do not follow from the block's messages.
 
-    Every full node computes the step again, bit for bit, so one unit in the last place of one
-    weight is as good a reason to refuse the block as another model. Where nothing is learned
-    there is nothing to lie about.
+    Every full node recomputes the step bit for bit. So it refuses a block for an error of one
+    unit in the last place of one weight just as it does for a different model. If the chain
+    learns nothing, the weights cannot be wrong.
 
     Args:
         place: not used.
-        by: ulp: the first weight is one unit in the last place too large; replaced: another
-            model altogether, every weight with the opposite sign and one added.
+        by: ulp: the first weight is one unit in the last place too large; replaced: a different
+            model, -w - 1 for each weight w.
     """
     del place
     deeds: Counter[str] = Counter()
@@ -56,14 +56,16 @@ def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> St
 def bad_time(
     place: Place, *, ahead_s: Annotated[float, Field(ge=-1e9, le=1e9)] = 10_000.0
 ) -> Strategy:
-    """Write another time into the own blocks.
+    """Write a false time into the node's own blocks.
 
-    A time must be above the median of the last 11 blocks, and at most two hours ahead of the
-    reader's clock; in between a miner may lie, which is what makes retargeting a game.
+    A block is valid if its time is above the median of the last 11 blocks, and at most two hours
+    ahead of the receiver's clock. Between these bounds a miner can lie, and so manipulate the
+    target where the chain retargets.
 
     Args:
         place: not used.
-        ahead_s: seconds added to the true time, simulated; negative: back, to genesis at most.
+        ahead_s: simulated seconds that are added to the true time; negative: subtracted, down to
+            the time of genesis at most.
     """
     del place
     deeds: Counter[str] = Counter()

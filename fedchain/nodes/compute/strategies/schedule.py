@@ -1,4 +1,4 @@
-"""Which compute node misbehaves in which round."""
+"""Schedule: which strategy a compute node follows in which round."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from fedchain.scenario import ComputeAttack, Scenario
 
 @dataclass(frozen=True)
 class Schedule:
-    """What one compute node does, round by round."""
+    """The strategies of one compute node, by round."""
 
     planned: tuple[tuple[ComputeAttack, Strategy], ...] = ()
-    """Each misconduct of the scenario that names it; empty for an honest node."""
+    """Each attack of the scenario that names the node, with its strategy; empty: it is honest."""
 
     @property
     def honest(self) -> bool:
-        """Whether it never misbehaves."""
+        """Whether the node follows the protocol in every round."""
         return not self.planned
 
     @property
     def hears_at_once(self) -> bool:
-        """Whether it listens everywhere."""
+        """Whether one of the strategies receives every block when it leaves its sender."""
         return any(conduct.hears_at_once for _, conduct in self.planned)
 
     def at(self, round_: int) -> Strategy:
-        """Return what it does while it works on the block of this height."""
+        """Return the strategy while the node works on the block of this height."""
         for misconduct, conduct in self.planned:
             if misconduct.active(round_):
                 return conduct
         return HONEST
 
     def deeds(self) -> list[dict[str, object]]:
-        """Return each misconduct with what was done in its name."""
+        """Return the kind of each strategy with its deeds, counted by kind."""
         return [
             {"kind": misconduct.part.kind, "deeds": dict(sorted((+conduct.deeds).items()))}
             for misconduct, conduct in self.planned
@@ -43,16 +43,16 @@ class Schedule:
 
 
 HONESTLY = Schedule()
-"""The schedule of a node that never misbehaves."""
+"""The schedule of an honest node."""
 
 
 def schedule_of(scenario: Scenario, node: int, place: Callable[[], Place]) -> Schedule:
-    """Return what a scenario has a compute node do.
+    """Return the schedule of a compute node in a scenario.
 
     Args:
         scenario: checked.
         node: number of the compute node.
-        place: where it stands; asked only if it misbehaves.
+        place: returns what the node knows; it is called only if the node is dishonest.
     """
     named = [a for a in scenario.attacks if isinstance(a, ComputeAttack) and node in a.nodes]
     return Schedule(tuple((a, strategies.build(a.part, place())) for a in named))

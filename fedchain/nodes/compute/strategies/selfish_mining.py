@@ -1,4 +1,4 @@
-"""Selfish mining: a secret branch that is shown only when others come near it."""
+"""Selfish mining: a secret branch that is published only when the public one comes close."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from fedchain.nodes.compute.strategies.strategy import Place, strategies
 from fedchain.randomness import stream
 
 AFTER_S = 0.002
-"""A release that is not rushed leaves so long after the slowest way of the block that it
-answers: it never arrives in the same millisecond."""
+"""Extra delay, simulated seconds. A published block that is not rushed to a node leaves this long
+after the rival block has had time to arrive everywhere, so that the two never arrive in the same
+millisecond."""
 
 
 @dataclass(frozen=True)
 class Lead:
-    """Where the attacker stands: Eyal and Sirer's state."""
+    """The state of the attacker, as Eyal and Sirer define it."""
 
     blocks: int = 0
-    """Secret blocks above the public branch."""
+    """Number of secret blocks above the public branch."""
     tie: bool = False
-    """Whether its published block and an honest one race: their state 0'."""
+    """Whether its published block races with an honest one: state 0' of the paper."""
 
 
 def after_own(lead: Lead) -> tuple[Lead, int]:
-    """Return the state after an own block, and how many secret blocks are published.
+    """Return the state after the attacker has found a block, and how many blocks it publishes.
 
     >>> after_own(Lead(0, tie=True))
     (Lead(blocks=0, tie=False), 1)
@@ -41,8 +42,9 @@ def after_own(lead: Lead) -> tuple[Lead, int]:
 def after_public(lead: Lead) -> tuple[Lead, int]:
     """Return the state after the public branch has grown, and how many blocks are published.
 
-    One block ahead: it is shown, and the race is on. Two ahead: both are shown, and the others'
-    block is lost. More: one is shown, which costs nothing and splits the others.
+    With a lead of one, the attacker publishes its block, and the two blocks race. With a lead of
+    two, it publishes both, and the block of the others becomes stale. With a longer lead it
+    publishes one, which costs nothing and splits the others.
 
     Reference:
         Eyal and Sirer, "Majority is not enough: Bitcoin mining is vulnerable", 2014, Algorithm 1.
@@ -58,7 +60,7 @@ def after_public(lead: Lead) -> tuple[Lead, int]:
 
 
 class SelfishMiner:
-    """One attacker: its state, and the height of the public branch."""
+    """One attacker: it tracks its lead and the height of the public branch."""
 
     def __init__(self, place: Place, gamma: float) -> None:
         self.deeds: Counter[str] = Counter()
@@ -66,13 +68,13 @@ class SelfishMiner:
         self._lead, self._public = Lead(), 0
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Decide what to show after an own block, or after one of the others."""
+        """Return what to publish after an own block, or after a block of another node."""
         height = scene.block.header.height
         if scene.own:
             self.deeds["blocks found"] += 1
             self._lead, count = after_own(self._lead)
         elif height <= self._public:
-            return []  # a fork below the public head changes nothing
+            return []  # a block below the public head changes nothing
         else:
             self._lead, count = after_public(self._lead)
         shown, scene.withheld[:count] = scene.withheld[:count], []
@@ -85,7 +87,11 @@ class SelfishMiner:
         return self._race(shown[0], self._place.makers.get(scene.block.header.address))
 
     def _race(self, block: Block, rival: int | None) -> list[Send]:
-        """Let a share gamma of the honest power hear of the own block first."""
+        """Send the own block so that a share gamma of the honest hash power receives it first.
+
+        The finder of the rival block has its own block first. So the others are drawn with a
+        higher probability, at most 1, to reach the share gamma in total.
+        """
         place = self._place
         others = {n: s for n, s in place.shares.items() if n != place.node}
         reachable = sum(share for node, share in others.items() if node != rival)
@@ -98,16 +104,17 @@ class SelfishMiner:
 
 @strategies
 def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Strategy:
-    """Keep blocks secret and show them just in time to make the others' work void.
+    """Keep blocks secret, and publish them just in time to make the blocks of others stale.
 
-    The share of the main chain's blocks is Eyal and Sirer's revenue: above the own share of work
-    a from a = 1/3 on at gamma 0, 1/4 at gamma 1/2. With a learning task a secret block draws no
-    messages, since holders cannot answer what they have not seen: no lead grows beyond one.
+    The attacker's share of the main chain is the revenue of Eyal and Sirer. It exceeds the share
+    a of the hash power from a = 1/3 on at gamma 0, and from a = 1/4 on at gamma 1/2. With a
+    learning task holders do not see a secret block and send no messages for it, so the lead does
+    not grow beyond one.
 
     Args:
-        place: the shares of work; who found which block.
-        gamma: share of the honest hash power that hears of the attacker's block first when two
-            race, 0 to 1; the finder of the other block never does.
+        place: gives the shares of the hash power, and the maker of each block.
+        gamma: share of the honest hash power that receives the attacker's block first when two
+            blocks race, 0 to 1; the finder of the rival block never does.
 
     Reference:
         Eyal and Sirer, "Majority is not enough: Bitcoin mining is vulnerable", 2014.

@@ -1,4 +1,4 @@
-"""Spam: blocks and messages that cost nothing to make, to fill what others keep."""
+"""Spam: made-up blocks and messages, which cost nothing and are to fill the memory of others."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ def spam(
 ) -> Strategy:
     """Send made-up blocks and messages to all others with every block that comes.
 
-    Blocks without work, half of them on made-up parents; messages with a made-up signature. All
-    are dropped at the door: work and place are checked before anything is kept or recomputed.
+    The blocks have no work, and half of them have made-up parents; the messages have made-up
+    signatures. The other nodes check work, place and signature before they keep or recompute
+    anything, so they drop all of them at once. Only sampled work cannot be checked: then blocks
+    with made-up parents are kept as orphans, of which each node keeps a bounded number.
 
     Args:
-        place: the seed that makes them up.
-        blocks: made-up blocks for each block, 0 to 10,000.
-        messages: made-up messages for each block that carries any, 0 to 10,000.
+        place: gives the seed from which they are made.
+        blocks: number of made-up blocks for each block, 0 to 10,000.
+        messages: number of made-up messages for each block that carries messages, 0 to 10,000.
     """
     deeds: Counter[str] = Counter()
 

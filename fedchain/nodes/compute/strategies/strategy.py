@@ -1,4 +1,4 @@
-"""The family of misconducts, and what a dishonest node knows that the parts need."""
+"""The family of dishonest strategies, and what such a strategy knows about its node."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ strategies: Family[Strategy] = Family(
         "fedchain.nodes.compute.strategies.spam",
     ),
 )
-"""Part: ``(place, *, ...) -> Conduct``: what one compute node does instead of the protocol."""
+"""Part: ``(place, *, ...) -> Strategy``: what one compute node does instead of the protocol."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a dishonest compute node stands."""
+    """What a dishonest compute node knows about itself and the network."""
 
     node: int
-    """Its number."""
+    """Number of the node."""
     seed: int
-    """Of the scenario; draws are from streams of it."""
+    """The scenario's seed; all draws come from its random streams."""
     quorum: int
-    """Fewest messages of a block."""
+    """Fewest messages that a block may carry."""
     shares: Mapping[int, float]
-    """Share of the hash power by compute node, its own included; they sum to 1."""
+    """Share of the hash power of each compute node, its own included; they sum to 1."""
     makers: Mapping[bytes, int]
-    """Number of the compute node by address."""
+    """Number of each compute node, by address."""
     slowest_s: float
-    """Longest way of a block between two compute nodes, simulated seconds."""
+    """Longest delay of a block between two compute nodes, simulated seconds."""
     key_of: Callable[[int, int], bytes]
-    """(holder, round) to its public key. Pseudonyms hide it from a compute node; one that hears
-    a holder directly may know it by where the message came from."""
+    """(holder, round) to the public key of the holder. Pseudonyms should hide it, but a compute
+    node that receives a message directly from a holder may know the sender by its network
+    address."""

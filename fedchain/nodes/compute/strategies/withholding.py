@@ -1,4 +1,4 @@
-"""Valid blocks at the wrong time, or in the wrong place."""
+"""Withholding: valid blocks that are published late, or that build on a stale parent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fedchain.nodes.compute.strategies.strategy import Place, strategies
 
 @strategies
 def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0) -> Strategy:
-    """Publish every own block late, and build on it meanwhile.
+    """Publish every own block late, and build on it in the meantime.
 
-    Nothing is gained by it: others find their own blocks, and what comes late is stale. Holders
-    do not know the withheld head and send it no messages, so with a learning task the node
-    waits at it until it is published.
+    The node gains nothing: the others find blocks of their own, and a late block is stale. Holders
+    do not know a withheld head and send no messages for it. So with a learning task the node
+    waits at its withheld block until it is published.
 
     Args:
         place: not used.
@@ -39,13 +39,13 @@ def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] 
 def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1) -> Strategy:
     """Build on a block below the head, once for each new head.
 
-    The blocks are valid, but less work is behind them than behind the head: they end as stale
-    ones. Memory pools keep the messages of the last two rounds; at a greater depth no block is
-    found with a task that needs messages.
+    The blocks are valid, but their branch has less work than the head, so they become stale.
+    Mempools keep the messages of the last two rounds. So with a task that needs messages the node
+    finds no block at a greater depth.
 
     Args:
         place: not used.
-        depth: how far below the head the parent is, 1 to 64.
+        depth: how many blocks the parent is below the head, 1 to 64.
     """
     del place
     deeds: Counter[str] = Counter()
