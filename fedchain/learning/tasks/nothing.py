@@ -1,4 +1,4 @@
-"""The task of learning nothing: the chain alone."""
+"""Task without learning: only the chain runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fedchain.learning.task import Records, Task, tasks
 
 
 @tasks
-def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - every chain alone is the same
+def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to draw
     """Learn nothing: blocks without messages, to study the chain alone.
 
     There are no data holders, no model and no privacy; ``rounds`` counts the blocks of the main
     chain.
 
     Args:
-        holders: none.
+        holders: not used; the task has none.
         seed: not used.
 
     >>> none(0, 0).learns
