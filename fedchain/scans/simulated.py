@@ -1,4 +1,4 @@
-"""The task on simulated scans."""
+"""Task on simulated scans."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fedchain.scans.simulator.sets import federation, take
 from fedchain.scans.simulator.shapes import FAMILIES
 
 MANY = 256
-"""Scans whose features are computed at once: bounds the memory."""
+"""Number of scans whose features are computed at once; it bounds the memory."""
 
 
 def simulated_task(

@@ -205,7 +205,7 @@ class CohortGradients:
         return total.to(self._dtype)[None].cpu().numpy(), within
 
     def _rows(self, count: int) -> Tensor:
-        """Return memory for the gradients; reuse it, as fresh memory costs 10 % of a dense round."""
+        """Return memory for the gradients; fresh memory would cost a tenth of a dense round."""
         if self._room is None or len(self._room) < count:
             shape = count, self.dimension
             self._room = torch.empty(shape, dtype=self._dtype, device=self._device)
