@@ -18,7 +18,7 @@ MISSED = (213, 94, 0)
 LOST = (240, 228, 66)
 """Yellow: a good point that the prediction erases."""
 SIDE = 192
-"""Pictures are enlarged by a whole number until each panel has about this many pixels a side."""
+"""Pictures are enlarged by a whole number until each panel has about this many pixels per side."""
 GAP = 4
 """White pixels between two panels."""
 

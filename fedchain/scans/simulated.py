@@ -66,7 +66,7 @@ def simulated_task(
 
 
 def records_of(scanned: Scanned, mask: MaskName) -> Records:
-    """Return the images and masks of simulated scans, one record a scan."""
+    """Return the images and masks of simulated scans, one record per scan."""
     images, targets = [], []
     for start in range(0, len(scanned.site), MANY):
         some = take(scanned, slice(start, start + MANY))

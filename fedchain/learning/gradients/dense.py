@@ -25,7 +25,7 @@ def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor)
 
     Args:
         module: the model; it is not changed.
-        loss: one loss an example.
+        loss: gives one loss per example.
         inputs: a few examples (n, ...).
         targets: their targets (n, ...).
 
@@ -67,11 +67,11 @@ def segment_sums(
     """Write the weighted sum of the clipped gradients of every segment of examples.
 
     The gradient of one example is the outer product error x input. Its squared norm, including the
-    bias, is |error|^2 (|input|^2 + 1). Clipping therefore needs no single gradient.
+    bias, is |error|^2 (|input|^2 + 1). Clipping therefore needs no gradient of a single example.
 
     Args:
         module: dense; it is not changed.
-        loss: one loss an example.
+        loss: gives one loss per example.
         inputs: examples (n, ...).
         targets: their targets (n, ...).
         segments: which examples belong together.

@@ -57,9 +57,9 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
 def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
     """Return the memory format for a model's weights; its images and errors follow it.
 
-    If all convolutions have whole blocks of channels, the format channels last saves torch the
+    If all convolutions have whole blocks of channels, the channels-last format saves torch the
     reordering of images. Kernels of one pixel do not count, because they are plain products. The
-    gradients of single examples need the other order again; together with the cost of GroupNorm
+    gradients of single examples need the other order again; together with the costs of GroupNorm
     this uses up the gain.
 
     Args:

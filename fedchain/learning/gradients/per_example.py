@@ -93,7 +93,7 @@ def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) 
 
     Args:
         module: the model; it is not changed.
-        loss: one loss an example.
+        loss: gives one loss per example.
         inputs: a few examples (n, ...).
         targets: their targets (n, ...).
 

@@ -1,4 +1,7 @@
-"""Classic tasks: small real tables of scikit-learn and mlxtend, the algorithm's original use."""
+"""Classic tasks: small tables of real data, from scikit-learn and mlxtend.
+
+The algorithm was made for tasks of this kind.
+"""
 
 from __future__ import annotations
 

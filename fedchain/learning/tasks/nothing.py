@@ -27,7 +27,7 @@ def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to
         holders=(),
         held_out=Records(np.zeros((0, 1), dtype=np.float32), np.zeros(0, dtype=np.int64)),
         model=_no_layers,
-        loss=lambda outputs, targets: outputs.sum(1),  # noqa: ARG005 - one loss an example
+        loss=lambda outputs, targets: outputs.sum(1),  # noqa: ARG005 - one loss per example
         measure=lambda outputs, known: {},  # noqa: ARG005 - nothing to measure
         score="",
         baselines={},

@@ -87,7 +87,7 @@ def by_site(
     holders: int,
     generator: np.random.Generator,
 ) -> list[Indices]:
-    """Give each holder whole sites; if there are fewer sites than holders, they share evenly.
+    """Give each holder whole sites; if there are too few, several holders share a site evenly.
 
     Args:
         labels: class of each record, (n,).

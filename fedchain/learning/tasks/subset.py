@@ -26,8 +26,8 @@ def subset(
     """Keep a random part of every holder's records: each with probability 1/2, or a fixed number.
 
     The data, their split and the initial weights do not depend on the run's seed. Runs with
-    different seeds therefore use the same data; they differ in which records take part, and in
-    their noise.
+    different seeds therefore start from the same data; they differ in which records take part,
+    and in their noise.
 
     Args:
         holders: number of data holders.

@@ -131,7 +131,7 @@ def _table_distance(scenes: Scenes, scan: Indices, origin: Floats, direction: Fl
 
 
 def _object_normals(scenes: Scenes, scan: Indices, points: Floats) -> Floats:
-    """Return unit normals: the gradient of the signed distance, from a small tetrahedron."""
+    """Return unit normals: gradients of the distance, from four corners of a small tetrahedron."""
     x, y, z = _to_object(scenes, scan, points - scenes.centre.T[:, scan])
     surface, own, step = FAMILIES[scenes.family].distance, scenes.lengths[:, scan], 5e-4
     slope = np.zeros_like(points)

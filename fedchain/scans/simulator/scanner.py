@@ -36,8 +36,8 @@ VIEW_M = 0.21
 VOLUME_M = (0.35, 0.8)
 """Range of distances that the scanner measures, in metres; points outside of it are dropped."""
 OFF_M = 0.003
-"""A pixel with a mixed or mirrored column is a good point if its distance is off by less, in
-metres."""
+"""A pixel with a mixed or mirrored column still counts as a good point if its distance is off by
+less than this, in metres."""
 BATCH_RAYS = 65536
 """Rays in one batch, so that the batch fits the processor's cache."""
 CAMERA = np.zeros(3, np.float32)

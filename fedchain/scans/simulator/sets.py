@@ -54,7 +54,8 @@ def _make(seed: int, sites: int, records: int, held_out: int, size: int) -> Arra
         parts.append(take(scanned, slice(0, records)))
         tests.append(take(scanned, slice(records, None)))
     turns = np.concatenate([np.arange(len(test.site)) for test in tests])
-    order = np.argsort(turns, kind="stable")  # all first ones, all second ones ..
+    # The first scan of each site comes first, then the second of each site, and so on.
+    order = np.argsort(turns, kind="stable")
     return {
         name: np.concatenate(
             [getattr(part, name) for part in parts]

@@ -72,7 +72,7 @@ def _melt(one: Floats, two: Floats, width: Floats) -> Floats:
 
 
 def _bracket(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """Return the distance to a plate with one or two walls; its inner corners mirror each other."""
+    """Return the distance to a plate with one or two walls; their inner sides mirror each other."""
     a, b, c, wall, second = p
     plate = _box(x, y, z + c - wall, a, b, wall)
     left = _box(x + a - wall, y, z, wall, b, c)
