@@ -1,1 +1,1 @@
-"""What is learnt, and the private gradients of many holders at once."""
+"""Learning: tasks, models and losses, and the private gradients of many holders at once."""

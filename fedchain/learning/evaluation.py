@@ -1,4 +1,4 @@
-"""Measuring a model on the held-out records; outside every privacy guarantee."""
+"""Evaluation of a model on the held-out records, which no privacy guarantee covers."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from fedchain.learning.weights import load_weights
 from fedchain.machine import one_thread
 
 PIECE = 100
-"""Examples that go through the model together."""
+"""Number of examples that go through the model together."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a model is worth on the held-out records."""
+    """Metrics of a model on the held-out records."""
 
     metrics: Mapping[str, float | None]
-    """By name, the mean loss among them; None: not defined. Empty: not measured."""
+    """Values by name, including the mean loss; None: not defined. Empty: nobody measured it."""
     seconds: float = 0.0
-    """What it took."""
+    """Time that the measurement took."""
 
 
 def already(measured: Measured) -> Future[Measured]:
-    """Return what is measured as if it were still to come."""
+    """Return a finished future that holds a measurement."""
     future: Future[Measured] = Future()
     future.set_result(measured)
     return future
 
 
 UNMEASURED = already(Measured({}))
-"""What is known of a model that nobody measures."""
+"""The result for a model that nobody measures."""
 
 
 class Evaluation:
-    """Runs a model of its own on the held-out records; for one thread at a time."""
+    """Runs its own model on the held-out records; only one thread may use it at a time."""
 
     def __init__(self, task: Task) -> None:
         """Make the model.
@@ -57,13 +57,14 @@ class Evaluation:
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
-        """Measure some weights.
+        """Measure weights on the held-out records.
 
         Args:
             weights: (d,) float64.
 
         Returns:
-            Metrics by name, the mean loss among them, and the outputs (n, ...) they come from.
+            Metrics by name, including the mean loss; and the outputs (n, ...) that they are
+            computed from.
         """
         load_weights(self._module, weights)
         with torch.no_grad():
@@ -74,14 +75,14 @@ class Evaluation:
 
 
 class Evaluations:
-    """Measures models one after the other, in a thread beside the run."""
+    """Measures models one after the other, in a background thread while the run goes on."""
 
     def __init__(self, task: Task) -> None:
         self._evaluation = Evaluation(task)
         self._beside = ThreadPoolExecutor(1, "evaluation", initializer=one_thread)
 
     def begin(self, weights: Vector) -> Future[Measured]:
-        """Begin to measure weights (d,), which must not change meanwhile."""
+        """Begin to measure weights (d,); they must not change until the measurement is done."""
         return self._beside.submit(self._measure, weights)
 
     def outputs(self, weights: Vector) -> Array:
@@ -89,7 +90,7 @@ class Evaluations:
         return self._beside.submit(self._evaluation, weights).result()[1]
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Wait for open measurements, then end the thread."""
         self._beside.shutdown()
 
     def _measure(self, weights: Vector) -> Measured:
@@ -99,7 +100,7 @@ class Evaluations:
 
 
 def plain_numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """Return metrics as JSON has them: a value that is not defined is None.
+    """Return metrics as numbers that JSON can hold: a value that is not finite becomes None.
 
     >>> plain_numbers({"precision": float("nan"), "iou": np.float32(0.5)})
     {'precision': None, 'iou': 0.5}

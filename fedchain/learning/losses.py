@@ -1,4 +1,4 @@
-"""Losses of classification: one number an example."""
+"""Losses for classification: one number per example."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 @losses
 def cross_entropy() -> Loss:
-    """Return minus the log-probability of the right class.
+    """Return the cross-entropy: minus the log-probability of the right class.
 
-    With one output per example that output is the logit of class 1, with more they are the
-    logits of the classes: -log softmax(outputs)[target].
+    A single output per example is the logit of class 1. Several outputs are the logits of the
+    classes; the loss is then -log softmax(outputs)[target].
 
     Returns:
-        (outputs (n,) or (n, 1) or (n, classes), class numbers (n,)) to losses (n,).
+        A function from (outputs (n,) or (n, 1) or (n, classes), class numbers (n,)) to losses
+        (n,).
 
     >>> import torch
     >>> cross_entropy()(torch.zeros(1, 4), torch.tensor([2])).exp()

@@ -1,4 +1,4 @@
-"""Models of tables: logistic, softmax, and a small dense network."""
+"""Models for tables: logistic regression, softmax regression, and a small dense network."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @models
 def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
-    """Make a logistic regression: one logit of class 1, weights zero at the start.
+    """Make a logistic regression: one logit for class 1; all weights start at zero.
 
     Args:
         inputs: shape of one example.
-        outputs: number of classes: 2.
+        outputs: number of classes, 2.
 
     Raises:
         ValueError: more than two classes.
@@ -34,7 +34,7 @@ def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 
 @models
 def softmax(inputs: tuple[int, ...], outputs: int) -> nn.Module:
-    """Make a softmax regression: one logit a class, weights zero at the start.
+    """Make a softmax regression: one logit per class; all weights start at zero.
 
     Args:
         inputs: shape of one example.

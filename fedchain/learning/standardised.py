@@ -1,4 +1,4 @@
-"""Convolutions whose kernels are brought to mean 0 and variance 1 before they act."""
+"""Standardised convolutions: a kernel is brought to mean 0 and variance 1 before it is used."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 EPS = 1e-5
-"""Added to the variance of a kernel."""
+"""Added to the variance of a kernel, so that the division is always defined."""
 
 
 class StandardisedConv2d(nn.Conv2d):
-    """A convolution with (w - mean) / sqrt(variance + eps) in the place of its weights w.
+    """A convolution that uses (w - mean) / sqrt(variance + eps) instead of its weights w.
 
-    Mean and variance are those of each output channel's own weights, so that nothing looks at
-    another example. Meant for group norm, which takes the scale off again.
+    Mean and variance are taken over the weights of one output channel; they do not depend on any
+    example. Use it with group norm, which removes the scale of the output again.
 
     Reference:
         Qiao et al., "Micro-Batch Training with Batch-Channel Normalization and Weight
@@ -25,8 +25,8 @@ class StandardisedConv2d(nn.Conv2d):
     """
 
     def kernel(self) -> Tensor:
-        """Return the weights that act, of the shape of the layer's own."""
-        centred, scale = _parts(self.weight)
+        """Return the standardised weights, of the same shape as ``weight``."""
+        centred, scale = _centre_and_scale(self.weight)
         return centred / scale
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
@@ -35,19 +35,19 @@ class StandardisedConv2d(nn.Conv2d):
         return left
 
     def of_weights(self, gradient: Tensor) -> Tensor:
-        """Return gradients with respect to the layer's own weights.
+        """Convert gradients with respect to the kernel into gradients with respect to ``weight``.
 
-        With k the kernel and s its scale, (g - mean g - k mean(g k)) / s.
+        With k the kernel and s its scale, they are (g - mean g - k mean(g k)) / s.
 
         Args:
-            gradient: with respect to the kernel, one an example, (n, *kernel).
+            gradient: gradient of each example with respect to the kernel, (n, *kernel).
         """
-        centred, scale = _parts(self.weight)
+        centred, scale = _centre_and_scale(self.weight)
         kernel, axes = centred / scale, (2, 3, 4)
         along = (gradient * kernel).mean(axes, keepdim=True)
         return (gradient - gradient.mean(axes, keepdim=True) - kernel * along) / scale
 
 
-def _parts(weight: Tensor) -> tuple[Tensor, Tensor]:
+def _centre_and_scale(weight: Tensor) -> tuple[Tensor, Tensor]:
     centred = weight - weight.mean((1, 2, 3), keepdim=True)
     return centred, torch.sqrt(centred.square().mean((1, 2, 3), keepdim=True) + EPS)

@@ -1,4 +1,4 @@
-"""What a run learns: the data of every holder, the model, the loss, the metrics."""
+"""Task: what a run learns. It holds the data of every holder, the model, the loss, the metrics."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ if TYPE_CHECKING:
     import torch
 
 PUBLIC_ONLY = "public_only"
-"""The baseline that learned from public records alone; the others learn nothing."""
+"""Name of the baseline that learns from public records only; the other baselines learn nothing."""
 Array = npt.NDArray[Any]
 Metrics = Mapping[str, float]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-"""(outputs (n, ..), targets (n, ..)) to one loss an example, (n,)."""
+"""Maps (outputs (n, ..), targets (n, ..)) to one loss per example, (n,)."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """The examples of one holder, or the held-out ones."""
+    """The examples of one holder, or the held-out examples."""
 
     inputs: Array
     """Float32, shape (n, ...)."""
     targets: Array
     """Shape (n, ...): class numbers (int64) or masks (float32, NaN where a pixel is not valid)."""
     record: npt.NDArray[np.int64] | None = None
-    """The record that each example belongs to, (n,), numbered from 0; None: each is its own.
-    Privacy protects a record: a scan cut into tiles is one record with many examples."""
+    """The record that each example belongs to, (n,), numbered from 0; None: each example is a
+    record. Privacy protects a record: a scan that is cut into tiles is one record with many
+    examples."""
 
     @property
     def examples(self) -> int:
@@ -48,63 +49,63 @@ class Records:
 
 @dataclass(frozen=True)
 class Sampled:
-    """The records of several holders that take part in a release."""
+    """The records of several holders that were sampled for a release."""
 
     masks: Sequence[Flags]
-    """Of each holder, in order: which of its records, (n_k,)."""
+    """For each holder, in order: which of its records take part, (n_k,)."""
     rate: float
-    """Chance of each record; rate n_k are expected."""
+    """Probability of each record to take part; rate * n_k records are expected."""
 
 
 @dataclass(frozen=True)
 class Subspace:
-    """Where the releases of a task are projected: on leading directions of public gradients."""
+    """The subspace on which releases are projected: the leading directions of public gradients."""
 
     public: Records
-    """Whose gradients give the directions; of no holder."""
+    """Records whose gradients give the directions; they belong to no holder."""
     directions: int
-    """How many of them."""
+    """Number of directions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Everything that learning needs, and nothing that it does not."""
+    """All that learning needs to know: data, model, loss, metrics and baselines."""
 
     name: str
     """The registered name."""
     holders: Sequence[Records]
-    """One entry a data holder. Where there are very many it may make an entry when it is asked
-    for, the same one every time."""
+    """Records of each data holder. With very many holders, an entry may be made when it is read;
+    it must then be the same every time."""
     held_out: Records
-    """What the model is measured on; no holder has it."""
+    """Records on which the model is measured; they belong to no holder."""
     model: Callable[[], torch.nn.Module]
-    """Makes the model with its initial weights: the same ones at every call."""
+    """Makes the model. Its initial weights are the same at every call."""
     loss: Loss
-    """One loss an example."""
+    """Gives one loss per example."""
     measure: Callable[[Array, Records], Metrics]
-    """(outputs of the model (n, ..) as numpy, records) to metrics by name."""
+    """Maps (outputs of the model (n, ..) as numpy, records) to metrics by name."""
     score: str
     """The headline metric: ``iou`` or ``accuracy``; higher is better."""
     baselines: Mapping[str, Metrics]
-    """Metrics on the held-out records of what needs no data holder, by the baseline's name."""
+    """Metrics of each baseline on the held-out records, by its name; no baseline needs a run."""
     record: str = "row"
     """What one record is, in one word: ``row``, ``scan``, ``tile``."""
     note: str = ""
-    """What a reader of the report should know of the data, in one line."""
+    """One line about the data for the reader of the report."""
     public: int = 0
-    """Records that were declared public and are of no holder: the initial weights come of them,
-    or the subspace."""
+    """Number of records that were declared public and belong to no holder; the initial weights or
+    the subspace are computed from them."""
     subspace: Subspace | None = None
-    """Where what holders release is projected; None: nowhere."""
+    """Subspace on which the releases of holders are projected; None: they are not projected."""
     views: int = 1
-    """Examples that each example of the holders was made into; the gradient of a record is the
-    mean over them."""
+    """Number of views that stand for each example of the holders; its gradient is the mean over
+    its views."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
-    """(outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None where none fit."""
+    """Maps (outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None: no pictures."""
 
     @property
     def learns(self) -> bool:
-        """Whether anybody has data; if not the chain is alone."""
+        """Whether there are holders with data; if not, only the chain runs."""
         return len(self.holders) > 0
 
 
@@ -127,7 +128,7 @@ models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")
 )
 """Part: ``(inputs: tuple[int, ...], outputs: int, *, ...) -> torch.nn.Module``; inputs is the
-shape of one example, outputs the number of outputs (an example, or a pixel)."""
+shape of one example, outputs the number of outputs (per example, or per pixel)."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """Part: ``(*, ...) -> Loss``."""
 splits: Family[list[npt.NDArray[np.int64]]] = Family("split", ("fedchain.learning.tasks.splits",))

@@ -1,4 +1,4 @@
-"""Flat weights: how a vector (d,) and the parameters of a module turn into each other."""
+"""Flat weights: conversion between a vector (d,) and the parameters of a module."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fedchain.arrays import Vector
 Layout = tuple[tuple[str, tuple[int, ...]], ...]
 """(name, shape) of every parameter, in the order of ``named_parameters``."""
 Places = dict[str, slice]
-"""Where each parameter lies in the flat vector, by name."""
+"""Slice of each parameter in the flat vector, by name."""
 
 
 def layout(module: nn.Module) -> Layout:
-    """Return the names and shapes that fix what each weight of the flat vector is.
+    """Return the name and shape of each parameter, in the order of the flat vector.
 
     >>> layout(nn.Linear(3, 2))
     (('weight', (2, 3)), ('bias', (2,)))
@@ -36,7 +36,7 @@ def dimension(shapes: Layout) -> int:
 
 
 def places(shapes: Layout) -> Places:
-    """Return where each parameter lies in the flat vector.
+    """Return the slice of each parameter in the flat vector.
 
     >>> places((("weight", (2, 3)), ("bias", (2,))))["bias"]
     slice(6, 8, None)
@@ -64,10 +64,10 @@ def flat_weights(module: nn.Module) -> Vector:
 
 
 def load_weights(module: nn.Module, weights: Vector) -> None:
-    """Write a flat vector (d,) into the module's parameters, rounded to their own type.
+    """Copy a flat vector (d,) into the module's parameters, rounded to their data type.
 
     Raises:
-        ValueError: the length is not the module's.
+        ValueError: the length of the vector does not fit the module.
 
     >>> module = nn.Linear(1, 1)
     >>> load_weights(module, np.array([2.0, -1.0]))

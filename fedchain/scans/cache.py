@@ -1,4 +1,4 @@
-"""What is simulated once is kept: arrays under the user's cache folder, by their content's key."""
+"""Cache of simulated arrays: files in the user's cache folder, each found by a key."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 LOG = logging.getLogger(__name__)
 LARGEST_FILE = 1 << 32
-"""Bytes of the largest cache file that is read."""
+"""Size of the largest cache file that is read, in bytes."""
 
 
 def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
-    """Return the arrays of this key: read them if they are kept, else make and keep them.
+    """Return the arrays of this key: read them from the cache, or make and keep them.
 
-    A kept file is used only when it is whole (checksums) and says the same key; anything else
-    is made anew, with a line in the log. A folder that cannot be written costs time, no result.
+    A file is used only if its checksums are right and it holds the same key. Otherwise a warning
+    is logged and the arrays are made anew. If the folder cannot be written, the arrays are made
+    each time; the result is the same.
 
     Args:
-        key: everything that the arrays depend on, and the version of what makes them, as
-            plain JSON values; ``kind`` is one of ``fedchain.cache.KINDS``.
-        make: makes the arrays; they hold numbers or truth values.
+        key: everything that the arrays depend on, including the version of the code that makes
+            them, as plain JSON values; ``kind`` is one of ``fedchain.cache.KINDS``.
+        make: makes the arrays; they hold numbers or booleans.
 
     Returns:
         Arrays by name.
@@ -68,7 +69,7 @@ def _read(path: Path, text: str) -> Arrays | None:
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
-    """Read one member whole, so that its checksum is verified before its header is believed."""
+    """Read one member as a whole, so that its checksum is verified before its header is parsed."""
     if entry.file_size > LARGEST_FILE:
         raise ValueError(f"claims {entry.file_size} bytes of {entry.filename}")
     array = np.lib.format.read_array(io.BytesIO(archive.read(entry)), allow_pickle=False)

@@ -1,4 +1,4 @@
-"""From a scan to the image that the models see: the author's five channels."""
+"""Features: the image with the author's five channels that models see in place of a scan."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from fedchain.scans.scan import Floats, Mask
 CHANNELS = ("intensity", "depth", "nx", "ny", "nz")
 """Order of the channels."""
 GAIN = 2.0
-"""The author's gain on the intensity; what exceeds 8 bits is clipped."""
+"""The author's gain on the intensity; values that exceed 8 bits are clipped."""
 
 
 def features_of(intensity: Floats, distance: Floats, normals: Floats, valid: Mask) -> Floats:
     """Return the five channels of a batch of scans.
 
-    All are rounded to 8 bits, as in the images that the author trained on, each scan by its
-    own range: intensity I to min(255, 2 * 255 I / max I), camera distance inverted (near is
-    bright), the three normal components with one joint range. Empty pixels are 0.
+    All channels are rounded to 8 bits, as in the images that the author trained on. Each scan is
+    scaled by its own range. The intensity I becomes min(255, 2 * 255 I / max I). The distance from
+    the camera is inverted: near is bright. The three normal components share one range. Empty
+    pixels are 0.
 
     Args:
         intensity: 0 or more, in the scanner's own unit, (s, h, w).
-        distance: from the camera, in metres, (s, h, w).
+        distance: distance from the camera, in metres, (s, h, w).
         normals: unit normals, (s, h, w, 3).
         valid: pixels that hold a point, (s, h, w); elsewhere the values do not matter.
 
@@ -40,13 +41,13 @@ def features_of(intensity: Floats, distance: Floats, normals: Floats, valid: Mas
     bright = np.minimum(GAIN * light / np.maximum(brightest, 1e-12), 1)
     far = -distance[:, None]
     across = np.moveaxis(normals, -1, 1)
-    channels = [bright[:, None], _ranged(far, valid), _ranged(across, valid)]
+    channels = [bright[:, None], _scale_to_range(far, valid), _scale_to_range(across, valid)]
     image = np.concatenate(channels, axis=1)
     return np.asarray(np.round(255 * image) / 255 * valid[:, None], dtype=np.float32)
 
 
-def _ranged(values: Floats, valid: Mask) -> Floats:
-    """Bring the valid values of each scan to 0 to 1, its channels by one joint range."""
+def _scale_to_range(values: Floats, valid: Mask) -> Floats:
+    """Scale the valid values of each scan to 0 to 1, with one range for all its channels."""
     inside = valid[:, None]
     axes = (1, 2, 3)
     low = np.where(inside, values, np.inf).min(axis=axes, keepdims=True, initial=np.inf)

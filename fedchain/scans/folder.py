@@ -1,4 +1,4 @@
-"""The task on a folder of real scans and their cleaned versions."""
+"""Task on a folder of real scans and their cleaned versions."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Cleaned:
     """One real scan, cropped and padded to whole tiles, with the mask of its cleaning."""
 
     name: str
-    """The wildcard part of its file's name."""
+    """The part of the file's name that the wildcard stands for."""
     image: Floats
     """The five channels, (5, h, w)."""
     valid: Mask
     """Pixels that hold a point, (h, w)."""
     keep: Mask
-    """Points that the person left, (h, w)."""
+    """Points that remained after the cleaning by hand, (h, w)."""
 
 
 def folder_task(
@@ -83,8 +83,8 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
     """Return the files of each scan and its cleaned version, by what the wildcard stands for.
 
     Raises:
-        DataError: no such folder, a pattern without exactly one ``*``, no pairs, or a cleaned
-            scan without its original.
+        DataError: the folder does not exist, a pattern has not exactly one ``*``, there is no
+            pair, or a cleaned scan has no original.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one with {dirty} and {clean} as task.path")
@@ -104,7 +104,7 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
     """Read one pair, crop it to its points, and pad it to whole tiles.
 
     Raises:
-        DataError: a file cannot be read, the grids differ, or the cleaning left nothing.
+        DataError: a file cannot be read, the grids differ, or the cleaning left no point.
     """
     scan, after = read_scan(dirty), read_scan(clean)
     if scan.intensity.shape != after.intensity.shape:
@@ -129,9 +129,12 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
 
 
 def tiles_of(scans: list[Cleaned], tile: int) -> Records:
-    """Return the tiles that hold a point; the record of a tile is the scan that it is cut from."""
-    inputs = [cut(scan.image, tile)[_filled(scan, tile)] for scan in scans]
-    targets = [cut(targets_of(scan.keep, scan.valid), tile)[_filled(scan, tile)] for scan in scans]
+    """Return the tiles that hold a point; the record of a tile is the scan that it was cut from."""
+    inputs = [cut(scan.image, tile)[_tiles_with_points(scan, tile)] for scan in scans]
+    targets = [
+        cut(targets_of(scan.keep, scan.valid), tile)[_tiles_with_points(scan, tile)]
+        for scan in scans
+    ]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
 
@@ -169,28 +172,28 @@ def _deal(
     scans = np.array_split(random.permutation(tiles.count), holders)
     chosen = [np.flatnonzero(np.isin(owner, own)) for own in scans]
     return tuple(
-        Records(tiles.inputs[own], tiles.targets[own], _renumbered(owner[own])) for own in chosen
+        Records(tiles.inputs[own], tiles.targets[own], _renumber(owner[own])) for own in chosen
     )
 
 
-def _renumbered(owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _renumber(owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.unique(owner, return_inverse=True)[1].astype(np.int64)
 
 
-def _filled(scan: Cleaned, tile: int) -> npt.NDArray[np.bool_]:
+def _tiles_with_points(scan: Cleaned, tile: int) -> npt.NDArray[np.bool_]:
     return np.asarray(cut(scan.valid, tile).any(axis=(1, 2)))
 
 
 def _cut_masks(scans: list[Cleaned], rule: Rule, tile: int) -> Mask:
-    """Return the tiles of a baseline's masks: the baseline itself sees whole scans."""
-    masks = [cut(rule(scan.valid[None])[0], tile)[_filled(scan, tile)] for scan in scans]
+    """Return the tiles of a baseline's masks; the baseline sees whole scans before they are cut."""
+    masks = [cut(rule(scan.valid[None])[0], tile)[_tiles_with_points(scan, tile)] for scan in scans]
     return np.concatenate(masks)
 
 
 def _pictures(outputs: Array, many: int, scans: list[Cleaned], tile: int) -> Mapping[str, Picture]:
     pictures, start = {}, 0
     for scan in scans[:many]:
-        filled = _filled(scan, tile)
+        filled = _tiles_with_points(scan, tile)
         tiles = np.zeros((len(filled), tile, tile), bool)
         stop = start + int(filled.sum())
         tiles[filled] = kept_by(outputs[start:stop], (stop - start, tile, tile))

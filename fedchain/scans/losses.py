@@ -1,4 +1,4 @@
-"""Losses of masks: over the pixels that hold a point, one value an example."""
+"""Losses for masks: one value per example, over the pixels that hold a point."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 @losses
 def focal(*, alpha: Share = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 4.0) -> Loss:
-    """The focal loss: cross-entropy that looks away from pixels that are already right.
+    """Return the focal loss: cross-entropy with less weight on pixels that are already right.
 
-    mean over valid pixels of -a_t (1 - p_t)^gamma log p_t, with p_t the probability of the
-    right class, a_t = alpha where the point is to keep and 1 - alpha where it is to erase.
-    From logits, so that it is exact for large ones: log p_t = -softplus(-z_t).
+    The loss is the mean over valid pixels of -a_t (1 - p_t)^gamma log p_t. Here p_t is the
+    probability of the right class; a_t is alpha if the point is to be kept, and 1 - alpha if it is
+    to be erased. The loss is computed from logits, so that it is exact for large ones:
+    log p_t = -softplus(-z_t).
 
     Args:
         alpha: weight of the points to keep, between 0 and 1; the scan model used .06 to .08,
-            because most points of its scans are to keep.
-        gamma: how far to look away, 0 or more; the scan model used 3 to 5.
+            because most points of its scans are to be kept.
+        gamma: how much weight right pixels lose, 0 or more; the scan model used 3 to 5.
 
     Returns:
-        (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point is) to (n,).
+        A function from (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point
+        is) to losses (n,).
 
     Reference:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, equation (5).
@@ -48,16 +50,17 @@ def focal(*, alpha: Share = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 
 
 @losses
 def bce(*, keep_weight: Share = 0.5) -> Loss:
-    """Binary cross-entropy of each pixel that holds a point.
+    """Return the binary cross-entropy, averaged over the pixels that hold a point.
 
-    mean over valid pixels of -2 w_t log p_t, with w_t = keep_weight where the point is to keep
-    and 1 - keep_weight where it is to erase: at 0.5 the plain cross-entropy.
+    The loss is the mean over valid pixels of -2 w_t log p_t. Here w_t is keep_weight if the point
+    is to be kept, and 1 - keep_weight if it is to be erased. At 0.5 it is the plain cross-entropy.
 
     Args:
         keep_weight: weight of the points to keep against those to erase, between 0 and 1.
 
     Returns:
-        (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point is) to (n,).
+        A function from (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point
+        is) to losses (n,).
     """
 
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -72,15 +75,18 @@ def bce(*, keep_weight: Share = 0.5) -> Loss:
 
 @losses
 def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
-    """The Dice loss: one minus the overlap of the kept pixels, blind to how many are erased.
+    """Return the Dice loss: one minus the overlap of kept pixels, however many are to be erased.
 
-    1 - (2 sum p t + smooth) / (sum p + sum t + smooth), sums over the valid pixels.
+    The loss is 1 - (2 sum p t + smooth) / (sum p + sum t + smooth), with sums over the valid
+    pixels.
 
     Args:
-        smooth: keeps the ratio defined where nothing is to keep, in pixels, above 0.
+        smooth: added to both sides of the ratio, in pixels, above 0; the ratio is then defined
+            even where no point is to be kept.
 
     Returns:
-        (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point is) to (n,).
+        A function from (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point
+        is) to losses (n,).
 
     Reference:
         Milletari et al., "V-Net", 2016, section 3 (here with plain, not squared, sums).

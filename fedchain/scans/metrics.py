@@ -1,4 +1,4 @@
-"""How good a mask is, beside what needs no learning at all."""
+"""Metrics of masks, and the baselines that need no learning."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def mask_metrics(
 ) -> Mapping[str, float]:
     """Return how well a predicted mask cleans scans; only pixels that hold a point count.
 
-    Intersection over union (IoU) is that of the kept pixels, averaged over scans. It is high
-    for a mask that keeps everything, so the outlier class (points to erase, over all scans
-    together) stands beside it, always.
+    The intersection over union (IoU) is that of the kept pixels, averaged over scans. It is high
+    even for a mask that keeps everything. Therefore the metrics of the outlier class (points to
+    erase, over all scans together) are always given beside it.
 
     Args:
         kept: pixels that the prediction keeps, (n, h, w).
-        keep: pixels that are right to keep, (n, h, w).
+        keep: pixels that should be kept, (n, h, w).
         valid: pixels that hold a point, (n, h, w).
-        scan: the scan that each image is a tile of, (n,); without it, each is a scan.
+        scan: the scan that each image is a tile of, (n,); None: each image is a scan.
 
     Returns:
         ``iou``, and ``outlier_precision``, ``outlier_recall``, ``outlier_f1``,
-        ``outlier_iou``; a ratio of nothing to nothing is 1 for the IoU of a scan and 0 else.
+        ``outlier_iou``. The ratio 0 / 0 counts as 1 for the IoU of a scan, and as 0 elsewhere.
 
     >>> ones = np.ones((1, 2, 2), bool)
     >>> mask_metrics(ones, np.array([[[True, True], [True, False]]]), ones)["iou"]
@@ -53,15 +53,15 @@ def mask_metrics(
 
 
 def keep_everything(valid: Mask) -> Mask:
-    """Return the mask that erases nothing: the baseline that real scans make strong."""
+    """Return the mask that erases nothing: on real scans this is a strong baseline."""
     return valid
 
 
 def morphology(valid: Mask) -> Mask:
-    """Return the author's baseline: erode by 5x5, dilate by 7x7, and keep what is a point.
+    """Return the author's baseline: erode by 5x5, dilate by 7x7, and keep pixels with a point.
 
-    It erases thin fringes and islands and leaves large patches alone. Beyond the border
-    there are no points.
+    It erases thin fringes and islands, and leaves large patches alone. Pixels beyond the border
+    count as empty.
 
     Args:
         valid: pixels that hold a point, (n, h, w).

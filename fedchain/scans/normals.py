@@ -7,24 +7,27 @@ import numpy as np
 from fedchain.scans.scan import Floats
 
 STEEPEST = 0.05
-"""Neighbours farther apart than this share of their distance lie across a depth edge."""
+"""Neighbours that are farther apart than this share of their distance from the camera are on two
+sides of a depth edge."""
 
 
 def normals_of(positions: Floats, camera: Floats) -> Floats:
     """Return the normals of organised points from their neighbours in the grid.
 
-    A scanner computes its normals from its own noisy points, so a simulator must, too: exact
-    normals would tell a network what no real scan tells.
-    The tangent along each axis is the sum of the differences to the neighbours that exist and
-    lie on the same surface (central inside, one-sided at a border); n is their cross product.
+    A scanner computes its normals from its own noisy points, so a simulator must do the same:
+    exact normals would give a network information that real scans do not have.
+
+    The tangent along each axis is the sum of the differences to those neighbours that exist and
+    lie on the same surface: a central difference inside, a one-sided one at a border. The normal
+    is the cross product of the two tangents.
 
     Args:
         positions: points in metres, (..., h, w, 3), NaN where a pixel is empty.
-        camera: the camera's place in metres, (3,); normals point to its side.
+        camera: position of the camera in metres, (3,); normals point to its side.
 
     Returns:
-        Unit normals, (..., h, w, 3), NaN where a pixel is empty; a point without neighbours
-        along one axis looks at the camera.
+        Unit normals, (..., h, w, 3), NaN where a pixel is empty. If a point has no neighbour
+        along one axis, its normal points at the camera.
 
     >>> plane = np.stack([*np.meshgrid(range(3), range(3)), np.full((3, 3), 40)], -1)
     >>> normals_of(plane.astype(np.float32), np.zeros(3, np.float32))[1, 1].round()

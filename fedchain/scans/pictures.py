@@ -1,4 +1,4 @@
-"""Pictures of masks before and after, in colours that the colour-blind tell apart."""
+"""Pictures of masks before and after, in colours that colour-blind readers can tell apart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MISSED = (213, 94, 0)
 LOST = (240, 228, 66)
 """Yellow: a good point that the prediction erases."""
 SIDE = 192
-"""Pictures are enlarged by a whole number until each panel has about this many pixels a side."""
+"""Pictures are enlarged by a whole number until each panel has about this many pixels per side."""
 GAP = 4
 """White pixels between two panels."""
 
@@ -26,20 +26,21 @@ GAP = 4
 def side_by_side(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
     """Return five panels of one scan: intensity, depth, truth, prediction, errors.
 
-    Empty pixels are black. Truth and prediction show what remains in blue, by its brightness;
-    in the last panel blue and grey are right, vermilion should have been erased, and yellow
-    should have remained.
+    Empty pixels are black. Truth and prediction show the points that remain in blue, as bright as
+    their intensity. In the last panel blue and grey points are right, vermilion ones should have
+    been erased, and yellow ones should have remained.
 
     Args:
         image: the channels of features_of, (5, h, w), 0 to 1.
         valid: pixels that hold a point, (h, w).
-        keep: pixels that are right to keep, (h, w).
+        keep: pixels that should be kept, (h, w).
         kept: pixels that the prediction keeps, (h, w).
 
     Returns:
         RGB, (h', w', 3).
     """
-    light, depth = np.sqrt(image[0]), image[1]  # a few highlights leave the rest dark
+    # The root brightens the scan: beside a few highlights the rest would be dark.
+    light, depth = np.sqrt(image[0]), image[1]
     errors = np.zeros((*valid.shape, 3))
     for where, colour in (
         (keep & kept, KEPT), (~keep & ~kept, ERASED), (~keep & kept, MISSED), (keep & ~kept, LOST)

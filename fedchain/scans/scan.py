@@ -11,15 +11,15 @@ import numpy.typing as npt
 from fedchain.arrays import read_only
 
 Floats = npt.NDArray[np.floating[Any]]
-"""Float32 in records and on the way to them; wider only inside a formula."""
+"""Float32 in records and in what they are computed from; wider only inside a formula."""
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.uint8]
 MaskName = Literal["object", "outliers"]
 """``object``: keep the object, erase the table, flying points and ghosts.
-``outliers``: the table is cropped away first; keep what is left of the object."""
+``outliers``: the same, after the table was cropped away."""
 
 CLASSES = ("none", "object", "table", "flying", "ghost")
-"""What a pixel shows, by label; ``none`` has no point."""
+"""Name of the class of a pixel, by its label; a pixel of class ``none`` has no point."""
 NONE, OBJECT, TABLE, FLYING, GHOST = range(5)
 TABLE_CROP_M = 0.0025
 """Height above the table below which points are cropped, as in the real scans."""
@@ -36,11 +36,11 @@ class Scan:
     intensity: Floats
     """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
     camera: Floats
-    """The camera's place in metres, (3,), in the frame of the positions."""
+    """Position of the camera in metres, (3,), in the frame of the positions."""
     labels: Labels | None = None
-    """Class of each pixel, (h, w), where it is known (simulated scans)."""
+    """Class of each pixel, (h, w); None: not known. Simulated scans have labels."""
     keep: Mask | None = None
-    """Points that remain after cleaning, (h, w), where it is known."""
+    """Points that remain after cleaning, (h, w); None: not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]
@@ -67,7 +67,7 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
         valid: pixels that hold a point, (h, w).
 
     Returns:
-        Slices of rows and columns; empty ones when no pixel is valid.
+        Slices of rows and columns; both are empty if no pixel is valid.
 
     >>> bounding_box(np.eye(5, dtype=bool)[:, :3])
     (slice(0, 3, None), slice(0, 3, None))
@@ -79,7 +79,7 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 
 
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
-    """Return the part of the scan inside a box of pixels, as a copy that frees the rest."""
+    """Return the part of the scan inside a box of pixels; as a copy it does not hold the rest."""
     return Scan(
         positions=scan.positions[box].copy(),
         normals=scan.normals[box].copy(),
@@ -91,7 +91,7 @@ def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
 
 
 def erase(scan: Scan, kept: Mask) -> Scan:
-    """Return the scan without the points that a mask does not keep."""
+    """Return the scan without the points for which a mask is false."""
     gone = ~kept
     positions, normals, intensity = (
         array.copy() for array in (scan.positions, scan.normals, scan.intensity)

@@ -1,4 +1,4 @@
-"""What every scan task shares: masks out of logits, the model's first weights, the measures."""
+"""Parts that all scan tasks share: masks from logits, the initial model, and the metrics."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Targets = npt.NDArray[np.float32]
 
 
 def targets_of(keep: Mask, valid: Mask) -> Targets:
-    """Return masks as the losses take them: 1 keep, 0 erase, NaN where no point is."""
+    """Return masks in the form that losses take: 1 keep, 0 erase, NaN where there is no point."""
     return np.where(valid, keep, np.nan).astype(np.float32)
 
 
 def kept_by(outputs: Array, shape: tuple[int, ...]) -> Mask:
-    """Return the pixels that logits keep: a chance below one half erases a point.
+    """Return the pixels that logits keep: a point with a probability below one half is erased.
 
     >>> kept_by(np.array([[[[0.0, -0.1]]]]), (1, 1, 2)).tolist()
     [[[True, False]]]
@@ -42,13 +42,13 @@ def measure(outputs: Array, records: Records) -> Metrics:
 
 
 def measure_mask(kept: Mask, records: Records) -> Metrics:
-    """Return the metrics of a mask (n, h, w) on its records; tiles count by their scan."""
+    """Return the metrics of a mask (n, h, w) on its records; the tiles of a scan count as one."""
     valid = np.isfinite(records.targets)
     return mask_metrics(kept, records.targets == 1, valid, records.record)
 
 
 def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
-    """Return what makes the model with the same initial weights at every call.
+    """Return a function that makes the model with the same initial weights at every call.
 
     Raises:
         ScenarioError: the model does not fit images of this size.

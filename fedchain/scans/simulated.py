@@ -1,4 +1,4 @@
-"""The task on simulated scans."""
+"""Task on simulated scans."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fedchain.scans.simulator.sets import federation, take
 from fedchain.scans.simulator.shapes import FAMILIES
 
 MANY = 256
-"""Scans whose features are computed at once: bounds the memory."""
+"""Number of scans whose features are computed at once; it bounds the memory."""
 
 
 def simulated_task(
@@ -66,7 +66,7 @@ def simulated_task(
 
 
 def records_of(scanned: Scanned, mask: MaskName) -> Records:
-    """Return the images and masks of simulated scans, one record a scan."""
+    """Return the images and masks of simulated scans, one record per scan."""
     images, targets = [], []
     for start in range(0, len(scanned.site), MANY):
         some = take(scanned, slice(start, start + MANY))

@@ -1,4 +1,4 @@
-"""The scan tasks: simulated scans of many sites, or a folder of real scans cleaned by hand."""
+"""Scan tasks: simulated scans of many sites, or a folder of real scans cleaned by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fedchain.learning.task import Task, losses, models, splits, tasks
 from fedchain.registry import Part
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
-"""The default: small enough for the noise, private in its normalisation."""
+"""The default model: small enough for the noise, and its normalisation does not mix examples."""
 BY_SITE = Part("by_site", {})
 BCE = Part("bce", {})
 
@@ -28,22 +28,23 @@ def scan_segmentation(
     model: Annotated[Part, models] = UNET,
     loss: Annotated[Part, losses] = BCE,
 ) -> Task:
-    """Clean simulated scans: say of each point whether it remains.
+    """Clean simulated scans: decide for each point whether it remains.
 
-    Every site has its own family of objects, materials, noise and view, and there are as many
-    sites as holders: with the split ``by_site`` each holder has its own site's scans.
+    Every site has its own family of objects, materials, noise and view. There are as many sites
+    as holders: with the split ``by_site`` each holder has the scans of its own site.
 
     Args:
         holders: number of data holders, and of sites.
-        seed: the scenario's seed: other seeds give other scans.
+        seed: the scenario's seed; other seeds give other scans.
         mask: ``object`` keeps the object and erases table, flying points and ghosts;
-            ``outliers`` has the table cropped away before, as in the real scans: harder.
+            ``outliers`` does the same after the table was cropped away, as in the real scans,
+            which is harder.
         size: pixels along a side of a scan.
-        records_per_holder: scans a site has; a scan is a record.
-        held_out: scans of all sites that no holder has, for measuring.
+        records_per_holder: scans per site; a scan is a record.
+        held_out: scans for measuring, from all sites; they belong to no holder.
         split: how the scans are dealt to the holders; the label of a scan is its family.
-        model: from five channels to one logit a pixel.
-        loss: over the pixels that hold a point.
+        model: model from five channels to one logit per pixel.
+        loss: loss over the pixels that hold a point.
     """
     from fedchain.scans.simulated import simulated_task
 
@@ -68,23 +69,23 @@ def scan_folder(
 ) -> Task:
     """Clean real scans: a folder of scans and the same scans cleaned by hand.
 
-    The wildcard part of the names pairs them: gpu_004.cogs with clean_004.cogs. Scans are
-    cropped and cut into tiles; tiles without a point are dropped. Whole scans are held out,
-    the last ones by name, and the baselines see them uncut.
+    Two files form a pair if the wildcard stands for the same text in both names: gpu_004.cogs and
+    clean_004.cogs. Scans are cropped and cut into tiles; tiles without a point are dropped. Whole
+    scans are held out, the last ones by name. The baselines see these scans uncut.
 
     Args:
         holders: number of data holders.
-        seed: the scenario's seed: deals the records.
+        seed: the scenario's seed; it deals the records.
         path: the folder; COGS, organised PLY and NPZ are read.
-        dirty: names of the scans as they come, with one ``*``.
+        dirty: names of the scans before cleaning, with one ``*``.
         clean: names of the cleaned scans, with one ``*``.
         tile: pixels along a side of a tile.
-        record: what privacy protects. ``scan`` keeps all tiles of a scan at one holder and
-            needs as many scans to train on as holders. ``tile`` lets the tiles of one scan
-            spread over holders: then the guarantee is for a tile, and not for a scan.
-        held_out: scans kept for measuring.
-        model: from five channels to one logit a pixel.
-        loss: over the pixels that hold a point.
+        record: what privacy protects. ``scan`` keeps all tiles of a scan at one holder, and needs
+            at least as many training scans as holders. ``tile`` may spread the tiles of one scan
+            over several holders; the guarantee then holds for a tile, not for a scan.
+        held_out: number of scans that are held out for measuring.
+        model: model from five channels to one logit per pixel.
+        loss: loss over the pixels that hold a point.
     """
     from fedchain.scans.folder import folder_task
 

@@ -1,4 +1,4 @@
-"""Large grids, cut into square tiles and put together again."""
+"""Tiles: large grids are cut into squares, and joined again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cut(grid: Array, tile: int) -> Array:
 
 
 def joined(tiles: Array, shape: tuple[int, int]) -> Array:
-    """Put tiles (n, tile, tile) together again, (h, w): the inverse of cut on one channel."""
+    """Join tiles (n, tile, tile) into a grid (h, w): the inverse of ``cut`` for one channel."""
     tile = tiles.shape[-1]
     down, right = shape[0] // tile, shape[1] // tile
     return tiles.reshape(down, right, tile, tile).swapaxes(1, 2).reshape(shape)

@@ -1,4 +1,4 @@
-"""Clipping: what bounds how far one record can move the sum, equation (6)."""
+"""Clipping: it bounds how far one record can move the sum of gradients, equation (6)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 Clipping = Callable[[Tensor], Tensor]
-"""2-norms (n,) to what gradients of these norms are multiplied by, (n,)."""
+"""Maps 2-norms (n,) to the factors (n,) that gradients of these norms are multiplied by."""
 STABILISER = 0.01
-"""Added to a norm before it divides: gradients far below it fade out, and do not count in full."""
+"""Added to a norm before it divides, so that gradients far below it count for little."""
 
 
 def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:
-    """Return how gradients are brought below a bound; None: they are not.
+    """Return the function that clips gradients; None: they are not clipped.
 
     Args:
-        clip: the bound on the 2-norm; None or inf: none.
-        automatic: bring all of them near the bound, instead of cutting the longer ones at it.
+        clip: the bound on the 2-norm; None or inf: no bound.
+        automatic: scale all gradients to nearly the bound, instead of shortening only those
+            above it.
 
     >>> clipping_of(math.inf) is None
     True
@@ -33,12 +34,12 @@ def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | No
 def clip_factors(norms: Tensor, clip: float) -> Tensor:
     """Return min(1, clip / norm) for each norm (n,), rounded down; 0 where it is not finite.
 
-    A record whose gradient overflowed would otherwise leave the bound as NaN.
+    Without the 0, a gradient that overflowed would become NaN, which no bound holds.
 
     >>> clip_factors(torch.tensor([0.5, 2.0, float("inf")]), 1.0)
     tensor([1.0000, 0.5000, 0.0000])
     """
-    return _bounding((clip / norms).clamp(max=1.0), norms)
+    return _round_down((clip / norms).clamp(max=1.0), norms)
 
 
 def automatic_factors(norms: Tensor, clip: float) -> Tensor:
@@ -50,11 +51,11 @@ def automatic_factors(norms: Tensor, clip: float) -> Tensor:
     >>> automatic_factors(torch.tensor([0.49, 1.99, float("inf")]), 1.0)
     tensor([2.0000, 0.5000, 0.0000])
     """
-    return _bounding(clip / (norms + STABILISER), norms)
+    return _round_down(clip / (norms + STABILISER), norms)
 
 
 def clipped_sum(rows: Tensor, clipping: Clipping) -> Tensor:
-    """Return the sum (d,) of rows (n, d), each brought below a bound on its 2-norm.
+    """Return the sum (d,) of rows (n, d), after clipping the 2-norm of each row.
 
     >>> clipped_sum(torch.tensor([[3.0, 4.0], [0.0, 0.5]]), clipping_of(1.0))
     tensor([0.6000, 1.3000])
@@ -65,13 +66,13 @@ def clipped_sum(rows: Tensor, clipping: Clipping) -> Tensor:
     return factors @ rows
 
 
-def _bounding(factors: Tensor, norms: Tensor) -> Tensor:
-    """Round factors down, so that theirs leads not above the bound; 0 where one cannot hold it.
+def _round_down(factors: Tensor, norms: Tensor) -> Tensor:
+    """Round factors down, so that no product exceeds the bound; return 0 where this is impossible.
 
-    What is below the least normal number is rounded far more coarsely than that. The norm itself
-    is a sum of d squares in the type of the rows: in float32 it is right to some 1e-6, at worst
-    (10^6 equal numbers) to 1e-3, and by so much a gradient may be longer than the bound. In
-    float64 the sum would take as long as all else of a clip.
+    It is impossible below the least normal number, where rounding is far coarser. The norm itself
+    is a sum of d squares in the type of the rows. In float32 its error is about 1e-6, at worst
+    (10^6 equal numbers) 1e-3; a gradient may be longer than the bound by this much. In float64 the
+    sum would take as long as all the rest of the clipping.
     """
     numbers = torch.finfo(norms.dtype)
     factors = factors * (1 - 4 * numbers.eps)

@@ -1,7 +1,7 @@
-"""The private gradients of many data holders at the same weights, equation (6).
+"""Cohort gradients: the private gradients of many holders at the same weights, equation (6).
 
-How single examples' gradients are found is chosen by the layers of the model: products of
-segments for dense networks, products of inputs and errors for convolutions, vmap for the rest.
+The layers of the model decide how per-example gradients are computed: by products of segments for
+dense networks, by products of inputs and errors for convolutions, and by vmap for the rest.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ from fedchain.learning.task import Array, Loss, Sampled, Task
 from fedchain.learning.weights import dimension, layout, load_weights, places
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
-"""Examples that go through the model together, and a bound on the numbers that their gradients
-are: large enough to hide the cost of a call, small enough for the memory of a small machine."""
+"""Most examples that go through the model together, and most numbers in their gradients: large
+enough to hide the cost of a call, small enough for the memory of a small machine."""
 REMEMBERED = 1024
-"""Holders whose records are kept as tensors; mostly these share the memory of the task's."""
+"""Holders whose records are kept as tensors; most tensors share the memory of the task's arrays."""
 SEGMENTED = 4096
-"""Examples of several holders that go through a dense model together."""
+"""Most examples of several holders that go through a dense model together."""
 KEPT_GROUPS = 2**24
-"""Numbers in the examples of such holders that are kept side by side: to lay them so again for
-every round would take a tenth of their gradients' time."""
+"""Most numbers in the joined examples of such holders that are kept: joining them again in every
+round would take a tenth of the time of their gradients."""
 
 Method = Literal["segments", "layers", "vmap"]
-"""How gradients are found: one product a holder and layer, one an example and layer, or vmap."""
+"""How gradients are computed: one product per holder and layer (``segments``), one product per
+example and layer (``layers``), or by vmap."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ class _Examples:
     inputs: Tensor
     targets: Tensor
     record: Tensor | None
-    """Number of each example's record, rising; None: each example is one."""
+    """Number of each example's record, in rising order; None: each example is a record."""
     count: int
 
     def of(self, mask: Flags) -> _Examples:
-        """Return those of the records that a mask (count,) keeps."""
+        """Return the records for which a mask (count,) is true."""
         kept = torch.from_numpy(mask)
         record = None if self.record is None else self.record[kept[self.record]]
         of_it = kept if self.record is None else kept[self.record]
@@ -59,7 +60,7 @@ class _Examples:
         return _Examples(self.inputs[of_it], self.targets[of_it], record, int(mask.sum()))
 
     def pieces(self, size: int) -> Iterator[slice]:
-        """Yield the examples that go through the model together, ``size`` at a time."""
+        """Yield slices of examples that go through the model together, ``size`` at a time."""
         for start in range(0, len(self.inputs), size):
             yield slice(start, start + size)
 
@@ -67,12 +68,12 @@ class _Examples:
 class CohortGradients:
     """Computes the mean clipped gradient of each of many holders at the same weights.
 
-    g_k = (1/n_k) sum_i clip_C(grad loss(w; record i of holder k)). A record with several
-    examples has the sum of their gradients (of views of one example their mean), clipped as a
-    whole. With unit "holder" the holder's
-    mean gradient is clipped as a whole instead; with an infinite clip nothing is.
+    g_k = (1/n_k) sum_i clip_C(grad loss(w; record i of holder k)). The gradient of a record with
+    several examples is the sum of their gradients, and is clipped as a whole. Views of one example
+    contribute the mean of their gradients. With unit "holder" the holder's mean gradient is
+    clipped as a whole instead. With an infinite clip nothing is clipped.
 
-    It has a model of its own: threads that share one would race, so each gets a ``twin``.
+    The object has its own model. Threads that share a model would race, so each gets a ``twin``.
 
     Reference:
         LearningChain equation (6), reconstructed.
@@ -91,10 +92,11 @@ class CohortGradients:
 
         Args:
             task: data of the holders, model and loss.
-            clip: bound on the 2-norm of a unit's gradient; None or inf: none.
-            unit: what the clip bounds: each record, or the holder's mean.
-            dtype: of the computation; float64 is for tests.
-            automatic: bring the units' gradients near the clip instead of cutting them at it.
+            clip: bound on the 2-norm of a unit's gradient; None or inf: no bound.
+            unit: what the clip bounds: the gradient of each record, or the mean of each holder.
+            dtype: type of the computation; float64 is for tests.
+            automatic: scale all gradients to nearly the clip, instead of shortening only those
+                above it.
 
         Raises:
             ValueError: the model has a layer that mixes examples.
@@ -103,19 +105,19 @@ class CohortGradients:
         _refuse_mixing(self._module)
         for layer in self._module.modules():
             if hasattr(layer, "inplace"):
-                setattr(layer, "inplace", False)  # noqa: B010 - what a layer was given must survive it
+                setattr(layer, "inplace", False)  # noqa: B010 - a layer's input must stay as it was
         shapes = layout(self._module)
         self.dimension = dimension(shapes)
-        """Numbers in a gradient."""
+        """Number of values in a gradient."""
         self._places = places(shapes)
         clipping = clipping_of(clip, automatic=automatic)
         self._of_records = clipping if unit == "record" else None
         self._of_holders = clipping if unit == "holder" else None
         self.task = task
-        """Whose gradients they are."""
+        """The task with the holders' records."""
         self._loss, self._dtype, self._device = _mean_of_views(task), dtype, "cpu"
         self._room: Tensor | None = None
-        self._remember()
+        self._make_caches()
         first = self._examples_of(0)
         few = first.inputs[:2], first.targets[:2]
         self._way = fitting_way(self._module, self._loss, *few)
@@ -129,26 +131,26 @@ class CohortGradients:
         lay(memory_format=self._format)
 
     def twin(self) -> CohortGradients:
-        """Return another one for another thread: the same data, a model of its own."""
+        """Return a copy for another thread: the same data, its own model."""
         other = copy.copy(self)
         other._module, other._room = copy.deepcopy(self._module), None
         return other
 
     def on(self, device: str) -> CohortGradients:
-        """Return one that computes on a device of torch: ``cpu``, ``cuda``, ``cuda:1``."""
+        """Return one that computes on a torch device: ``cpu``, ``cuda``, ``cuda:1``."""
         if device == self._device:
             return self
         other = self.twin()
         other._device, other._module = device, other._module.to(device)
-        other._remember()
+        other._make_caches()
         return other
 
-    def _remember(self) -> None:
-        """Keep the tensors of the holders, on this device; twins share them."""
-        self._examples_of = functools.lru_cache(REMEMBERED)(self._made_examples)
+    def _make_caches(self) -> None:
+        """Make the caches of the holders' tensors on this device; twins share them."""
+        self._examples_of = functools.lru_cache(REMEMBERED)(self._make_examples)
         numbers = SEGMENTED * self._examples_of(0).inputs[0].numel()
         kept = max(1, KEPT_GROUPS // numbers)
-        self._side_by_side = functools.lru_cache(kept)(self._laid_side_by_side)
+        self._joined_examples = functools.lru_cache(kept)(self._join_examples)
 
     def __call__(
         self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
@@ -156,13 +158,13 @@ class CohortGradients:
         """Return the gradients of these holders at the weights.
 
         Args:
-            weights: (d,) float64; used in the type of the computation.
+            weights: (d,) float64; they are rounded to the type of the computation.
             holders: numbers of the holders, in any order.
-            sampled: which records of each take part; None: all of them.
+            sampled: which records of each holder take part; None: all of them.
 
         Returns:
-            Shape (len(holders), d), one row a holder, in the order asked; the next call
-            overwrites them.
+            Shape (len(holders), d), one row per holder, in the order of ``holders``; the next
+            call overwrites the rows.
         """
         load_weights(self._module, weights)
         rows = self._rows(len(holders))
@@ -182,13 +184,13 @@ class CohortGradients:
     def bounded(
         self, weights: Vector, holder: int, clip: float, mask: Flags
     ) -> tuple[Singles, int]:
-        """Return the sum of one holder's gradients with a clip of its own, and who is below it.
+        """Return the sum of one holder's gradients with its own clip, and how many are within it.
 
         Args:
             weights: (d,) float64.
-            holder: its number.
+            holder: number of the holder.
             clip: bound on the 2-norm of a record's gradient.
-            mask: which of its records take part, (n_k,).
+            mask: which of the holder's records take part, (n_k,).
 
         Returns:
             The sum of the clipped gradients, shape (1, d), and the number of records whose norm
@@ -203,14 +205,14 @@ class CohortGradients:
         return total.to(self._dtype)[None].cpu().numpy(), within
 
     def _rows(self, count: int) -> Tensor:
-        """Return room for the gradients; fresh memory would cost a tenth of a dense round."""
+        """Return memory for the gradients; fresh memory would cost a tenth of a dense round."""
         if self._room is None or len(self._room) < count:
             shape = count, self.dimension
             self._room = torch.empty(shape, dtype=self._dtype, device=self._device)
         return self._room[:count]
 
     def _groups(self, holders: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Yield the holders that go through the model together, in order."""
+        """Yield groups of holders that go through the model together, in order."""
         group: list[int] = []
         examples = 0
         for holder in holders:
@@ -224,16 +226,16 @@ class CohortGradients:
             yield tuple(group)
 
     def _fill(self, rows: Tensor, group: tuple[int, ...]) -> None:
-        """Write the mean gradients of holders that go together, records clipped."""
+        """Write the mean gradients of a group of holders, with their records clipped."""
         alone = self._examples_of(group[0])
         if self.method == "segments" and len(alone.inputs) <= SEGMENTED:
-            inputs, targets, segments = self._side_by_side(group)
+            inputs, targets, segments = self._joined_examples(group)
             segment_sums(self._module, self._loss, inputs, targets, segments, rows)
         else:
             rows[0] = self._sum(alone) / alone.count
 
-    def _laid_side_by_side(self, group: tuple[int, ...]) -> tuple[Tensor, Tensor, Segments]:
-        """Return the inputs and targets of several holders, and which belong to whom."""
+    def _join_examples(self, group: tuple[int, ...]) -> tuple[Tensor, Tensor, Segments]:
+        """Return the joined inputs and targets of several holders, and the segment of each."""
         every = [self._examples_of(holder) for holder in group]
         sizes, shares = [len(each.inputs) for each in every], [1.0 / each.count for each in every]
         inputs = torch.cat([each.inputs for each in every])
@@ -254,12 +256,12 @@ class CohortGradients:
         return total
 
     def _plain(self, holder: _Examples) -> Iterator[Tensor]:
-        """Sums (d,) of gradients, a piece each: one backward pass for all its examples."""
+        """Yield sums (d,) of unclipped gradients, one per piece, with one backward pass each."""
         parameters = list(self._module.parameters())
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
             if self.method == "layers" and self._format is torch.contiguous_format:
-                # for few channels sooner than autograd's
+                # with few channels this is faster than autograd
                 yield by_layers(self._module, self._loss, *batch).sum(0)
                 continue
             total = self._loss(self._module(batch[0]), batch[1]).sum()
@@ -267,12 +269,12 @@ class CohortGradients:
             yield torch.cat([gradient.flatten() for gradient in found])
 
     def _clipped(self, holder: _Examples, clipping: Clipping) -> Iterator[Tensor]:
-        """Sums (d,) of clipped gradients of records, a piece each."""
+        """Yield sums (d,) of clipped gradients of records, one per piece."""
         for rows in self._record_rows(holder):
             yield clipped_sum(rows, clipping)
 
     def _record_rows(self, holder: _Examples) -> Iterator[Tensor]:
-        """Gradients (n, d) of single records, a piece each."""
+        """Yield gradients (n, d) of single records, piece by piece."""
         open_record: Tensor | None = None
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
@@ -293,8 +295,8 @@ class CohortGradients:
     def _piece(self) -> int:
         return max(1, min(PIECE, PIECE_NUMBERS // self.dimension))
 
-    def _made_examples(self, holder: int) -> _Examples:
-        """Return a holder's records as tensors, the examples of each record side by side."""
+    def _make_examples(self, holder: int) -> _Examples:
+        """Return a holder's records as tensors, with the examples of each record in sequence."""
         records = self.task.holders[holder]
         inputs, targets, numbers = records.inputs, records.targets, None
         if records.record is not None:
@@ -309,7 +311,7 @@ class CohortGradients:
 
 
 def _mean_of_views(task: Task) -> Loss:
-    """Return the loss of a view: the gradients of all views of an example sum up to their mean."""
+    """Return the loss over the number of views, so that the sum over views becomes their mean."""
     if task.views == 1:
         return task.loss
     return lambda outputs, targets: task.loss(outputs, targets) / task.views
@@ -319,13 +321,13 @@ def _clip_rows(rows: Tensor, clipping: Clipping) -> None:
     factors = clipping(torch.linalg.vector_norm(rows, dim=1))
     rows *= factors[:, None]
     if not bool(factors.all()):
-        rows[factors == 0] = 0.0  # what is not finite stays so when multiplied
+        rows[factors == 0] = 0.0  # inf * 0 and NaN * 0 are NaN
 
 
 def _join(
     rows: Tensor, record: Tensor, piece: slice, open_record: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Sum the examples of each record; keep back the last one if the next piece goes on with it."""
+    """Sum the examples of each record; keep back the last record if the next piece continues it."""
     numbers = (record[piece] - record[piece.start]).to(rows.device)
     sums = rows.new_zeros(int(numbers[-1]) + 1, rows.shape[1]).index_add_(0, numbers, rows)
     if open_record is not None:

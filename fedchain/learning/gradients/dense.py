@@ -1,8 +1,9 @@
-"""Gradients of many holders of a dense network at once: segments of one matrix product.
+"""Dense networks: the gradients of many holders at once, as segments of one matrix product.
 
 The examples of several holders go through the network together, once forward and once backward.
-The gradient of a dense layer is errors^T x inputs; the rows that belong to one holder are a
-segment of both, so that every holder's gradient is a product of its own, written where it stays.
+The gradient of a dense layer is errors^T x inputs. The rows of one holder are a segment of both
+matrices, so that its gradient is the product of its two segments. Each product is written directly
+to its place in the result.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from fedchain.learning.weights import Places
 
 
 def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
-    """Say whether every parameter belongs to a dense layer that sees each example once.
+    """Return whether every parameter belongs to a dense layer that sees each example once.
 
     Args:
         module: the model; it is not changed.
-        loss: one loss an example.
+        loss: gives one loss per example.
         inputs: a few examples (n, ...).
         targets: their targets (n, ...).
 
@@ -43,16 +44,16 @@ def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor)
 
 @dataclass(frozen=True)
 class Segments:
-    """How the examples of a pass belong to holders, and what becomes of their gradients."""
+    """Which examples of a pass belong to which holder, and how their gradients are scaled."""
 
     sizes: Sequence[int]
-    """Examples of each holder, in order."""
+    """Number of examples of each holder, in order."""
     shares: Sequence[float]
-    """What every gradient of a holder is multiplied by: 1 / n_k for the mean."""
+    """Factor of all gradients of a holder: 1 / n_k for the mean."""
     clipping: Clipping | None
-    """How one example's gradient is brought below its bound; None: it is not."""
+    """How the gradient of an example is clipped; None: it is not clipped."""
     places: Places
-    """Where each parameter lies in a row."""
+    """Slice of each parameter in a row."""
 
 
 def segment_sums(
@@ -65,16 +66,16 @@ def segment_sums(
 ) -> None:
     """Write the weighted sum of the clipped gradients of every segment of examples.
 
-    The gradient of one example is error x input, an outer product, so its squared norm is
-    |error|^2 (|input|^2 + 1), bias included: clipping needs no single gradient.
+    The gradient of one example is the outer product error x input. Its squared norm, including the
+    bias, is |error|^2 (|input|^2 + 1). Clipping therefore needs no gradient of a single example.
 
     Args:
         module: dense; it is not changed.
-        loss: one loss an example.
+        loss: gives one loss per example.
         inputs: examples (n, ...).
         targets: their targets (n, ...).
         segments: which examples belong together.
-        out: takes the sums, one row a segment, (len(sizes), d).
+        out: receives the sums, one row per segment, (len(sizes), d).
 
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
@@ -84,10 +85,10 @@ def segment_sums(
     with torch.no_grad():
         each = inputs.new_tensor(segments.shares)
         shares = each.repeat_interleave(torch.tensor(sizes, device=inputs.device))[:, None]
-        for name, layer, entered, error in _scaled(passed, shares, segments.clipping):
+        for name, layer, entered, error in _scale_errors(passed, shares, segments.clipping):
             prefix = f"{name}." if name else ""
             weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
-            if len(set(sizes)) == 1:  # two calls for all, where each call waits for its turn
+            if len(set(sizes)) == 1:  # two calls in all, instead of two per holder
                 many, n = len(sizes), sizes[0]
                 mine, given = error.view(many, n, -1), entered.view(many, n, -1)
                 torch.bmm(mine.mT, given, out=out[:, weight].view(many, mine.shape[2], -1))
@@ -101,8 +102,8 @@ def segment_sums(
                     torch.sum(one, 0, out=row[bias])
 
 
-def _scaled(passed: list[Passed], shares: Tensor, clipping: Clipping | None) -> list[Passed]:
-    """Scale every example's errors, so that its gradient is; what overflowed is zero."""
+def _scale_errors(passed: list[Passed], shares: Tensor, clipping: Clipping | None) -> list[Passed]:
+    """Scale the errors of each example, and so its gradient; one that overflowed becomes zero."""
     if clipping is None:
         return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
     squares = shares.new_zeros(len(shares))

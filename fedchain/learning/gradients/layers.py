@@ -1,11 +1,12 @@
 """Weight gradients of single examples, layer by layer, from inputs and back-propagated errors.
 
 One backward pass over a batch gives the error of every layer's output. The gradient of an
-example is then a product of its own input and its own error, with no further backward pass.
-A 3x3 convolution needs every patch of its input. With few channels, rows are padded and laid end
-to end, so that a shifted image is a shifted view, and the patches are nine long copies for each
-channel. With many, the examples are taken for the groups of one grouped convolution: torch has
-code for its weights that works on blocks of channels and makes no copies.
+example is then the product of its own input and its own error; no further backward pass is needed.
+
+A 3x3 convolution needs every patch of its input. With few channels, the rows of the image are
+padded and laid end to end. A shifted image is then a shifted view, and the patches are nine long
+copies for each channel. With many channels, the examples become the groups of one grouped
+convolution: torch computes its weight gradient on blocks of channels and makes no copies.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from fedchain.learning.standardised import StandardisedConv2d
 LayerGradients = dict[str, Tensor]
 """Gradient (n, *shape) of each parameter of one layer, by its name in the layer."""
 BLOCK = 8
-"""Channels in the blocks of torch's convolutions; other numbers of them are slow there."""
+"""Channels in a block of torch's convolutions; they are slow if the last block is not full."""
 
 
 def supports(layer: nn.Module) -> bool:
-    """Say whether the layer's gradients are known here; others take the generic way.
+    """Return whether this module knows the layer's gradients; other layers need the generic way.
 
     >>> supports(nn.Conv2d(2, 4, 3, padding=1)), supports(nn.Conv2d(2, 4, 3, groups=2))
     (True, False)
@@ -43,7 +44,7 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
 
     Args:
         layer: a layer that ``supports`` accepts.
-        entered: what entered it, (n, ...).
+        entered: input of the layer, (n, ...).
         error: gradient of each example's loss with respect to its output, (n, ...).
 
     >>> layer = nn.Linear(2, 1)
@@ -54,15 +55,16 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
 
 
 def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
-    """Return how a model's weights should lie in memory; its images and errors follow them.
+    """Return the memory format for a model's weights; its images and errors follow it.
 
-    Channels last spares torch's convolutions the reordering of images, if all have whole blocks
-    of channels; kernels of one pixel, which are plain products, have no say. The gradients of
-    single examples need the other order again, which with GroupNorm's costs eats up the gain.
+    If all convolutions have whole blocks of channels, the channels-last format saves torch the
+    reordering of images. Kernels of one pixel do not count, because they are plain products. The
+    gradients of single examples need the other order again; together with the costs of GroupNorm
+    this uses up the gain.
 
     Args:
         module: the model.
-        single: single examples' gradients are asked for, not only their sum.
+        single: the gradients of single examples are needed, not only their sum.
 
     >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
     [torch.contiguous_format, torch.channels_last]
@@ -79,29 +81,34 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 
 
 def turned_backwards(layer: nn.Module, entered: Tensor, left: Tensor) -> Tensor:
-    """Return what left the layer, with a faster road back for convolutions of few channels.
+    """Return the layer's output, with a faster backward pass for convolutions of few channels.
 
     The error of a convolution's input is a convolution of the error of its output with the
-    turned kernel. Going forward is tuned for few channels where going backward is not: the
-    same numbers, three to five times sooner. With channels last both are.
+    flipped kernel. For few channels torch has tuned the forward pass, but not the backward pass:
+    a forward pass gives the same numbers three to five times faster. With channels last both
+    passes are tuned.
     """
-    if not isinstance(layer, nn.Conv2d) or layer.stride != (1, 1) or min(_opposite(layer)) < 0:
+    if (
+        not isinstance(layer, nn.Conv2d)
+        or layer.stride != (1, 1)
+        or min(_opposite_padding(layer)) < 0
+    ):
         return left
     if not left.is_contiguous():
         return left
     apply: Callable[..., Tensor] = _Turned.apply
     acting = layer.kernel() if isinstance(layer, StandardisedConv2d) else layer.weight
-    return apply(entered, acting, left.detach(), _opposite(layer))
+    return apply(entered, acting, left.detach(), _opposite_padding(layer))
 
 
 class _Turned(torch.autograd.Function):
-    """A convolution that was computed already; its weights take no part in the way back."""
+    """A convolution whose output is known; its backward pass computes no gradient of weights."""
 
     @staticmethod
     def forward(
         context: Any, entered: Tensor, weight: Tensor, left: Tensor, padding: tuple[int, int]
     ) -> Tensor:
-        del entered  # only its place in the graph is needed
+        del entered  # it is an argument only to be a node of the graph
         context.save_for_backward(weight)
         context.padding = padding
         return left.view_as(left)
@@ -114,7 +121,7 @@ class _Turned(torch.autograd.Function):
 
 
 def _dense(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
-    del layer  # its weights take no part in their own gradient
+    del layer  # the gradient does not depend on its weights
     entered = entered.reshape(len(entered), -1, entered.shape[-1])
     error = error.reshape(len(error), -1, error.shape[-1])
     return {"weight": error.mT @ entered, "bias": error.sum(1)}
@@ -125,8 +132,8 @@ def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradi
     if layer.out_channels % BLOCK == 0 or layer.stride != (1, 1):
         weight = _grouped(layer, entered, error)
     elif layer.out_channels < layer.in_channels:
-        # the same sum seen from the error: its patches are fewer
-        turned = _correlate(error, entered, layer.kernel_size, _opposite(layer))
+        # Input and error swap places: the error has fewer channels, and so fewer patches.
+        turned = _correlate(error, entered, layer.kernel_size, _opposite_padding(layer))
         weight = turned.flip(3, 4).transpose(1, 2)
     else:
         weight = _correlate(entered, error, layer.kernel_size, _padding(layer))
@@ -140,7 +147,7 @@ def _standardised(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGrad
 
 
 def _grouped(layer: nn.Conv2d, entered: Tensor, error: Tensor) -> Tensor:
-    """Weight gradients (n * f, m, *kernel): examples are groups of channels of one image."""
+    """Return weight gradients (n * f, m, *kernel), with the examples as groups of one image."""
     n, (f, *shape) = len(error), layer.weight.shape
     image, its_error = (each.reshape(1, -1, *each.shape[2:]) for each in (entered, error))
     gradient: Callable[..., Tensor] = conv2d_weight
@@ -154,7 +161,7 @@ def _padding(layer: nn.Conv2d) -> tuple[int, int]:
     return layer.padding[0], layer.padding[1]
 
 
-def _opposite(layer: nn.Conv2d) -> tuple[int, int]:
+def _opposite_padding(layer: nn.Conv2d) -> tuple[int, int]:
     (up, left), (height, width) = _padding(layer), layer.kernel_size
     return height - 1 - up, width - 1 - left
 
@@ -162,7 +169,7 @@ def _opposite(layer: nn.Conv2d) -> tuple[int, int]:
 def _correlate(
     moved: Tensor, fixed: Tensor, kernel: tuple[int, ...], padding: tuple[int, int]
 ) -> Tensor:
-    """Sum fixed[n, f, p] moved[n, m, p + shift] over pixels p: (n, f, m, *kernel)."""
+    """Sum fixed[n, f, p] * moved[n, m, p + shift] over pixels p; return (n, f, m, *kernel)."""
     n, channels, _, _ = moved.shape
     height, width = fixed.shape[2:]
     up, left = padding
@@ -170,7 +177,8 @@ def _correlate(
     right = row - left - moved.shape[3]
     down = height + kernel[0] - 1 - up - moved.shape[2]
     moved = moved.contiguous()
-    padded = functional.pad(moved, (left, right, up, down + 1))  # one row more: views overrun
+    # One row more than needed, because shifted views run beyond the last row.
+    padded = functional.pad(moved, (left, right, up, down + 1))
     image, plane = padded.stride(0), padded.stride(1)
     shape, stride = (n, channels, *kernel, height * row), (image, plane, row, 1, 1)
     patches = padded.as_strided(shape, stride).reshape(n, -1, height * row)
@@ -208,4 +216,4 @@ GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGrad
     nn.ConvTranspose2d: _transposed,
     nn.GroupNorm: _group_norm,
 }
-"""What is known of each type of layer."""
+"""The function that computes the gradients of each type of layer."""

@@ -1,4 +1,4 @@
-"""Gradients of single examples of one batch: three exact ways, and which one fits a model."""
+"""Per-example gradients of one batch: two exact methods, and the choice of one for a model."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from fedchain.learning.task import Loss
 from fedchain.learning.weights import layout
 
 ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
-"""(module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
+"""Maps (module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
-"""A layer's name, the layer, what entered it, and the error of what left it."""
+"""A layer's name, the layer, its input, and the error of its output (the gradient of the loss)."""
 
 
 def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
     """Run a batch forward and backward once; return inputs and errors of the layers with weights.
 
-    The examples must not touch each other: then the error of the summed loss is, row by row,
-    the error of each example's own loss.
+    The examples must not influence each other. Each row of the error of the summed loss is then
+    the error of one example's own loss.
     """
     seen: list[tuple[str, nn.Module, Tensor, Tensor]] = []
 
@@ -59,7 +59,7 @@ def weighted_layers(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Multiply inputs and errors, layer by layer: one backward pass for the whole batch."""
+    """Compute the gradients from each layer's inputs and errors, with one backward pass."""
     found: dict[str, Tensor] = {}
     passed = passes(module, loss, inputs, targets)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
 
 
 def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Differentiate every example by itself, vectorised by torch: any model, slower."""
+    """Differentiate every example by itself, vectorised by torch; slower, but for any model."""
     from torch.func import functional_call, grad, vmap
 
     def one(values: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
@@ -85,14 +85,15 @@ def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> T
 
 
 def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> ExampleGradients:
-    """Return ``by_layers`` where it knows every layer and finds the true gradient, else vmap.
+    """Return ``by_layers`` if it knows every layer and finds the true gradient, else ``by_vmap``.
 
-    The check, in float64 at disturbed weights, is for models that use a parameter outside of
-    its layer, where inputs and errors do not tell the whole gradient.
+    The check compares summed gradients in float64 at disturbed weights. It finds models that use a
+    parameter outside of its layer: there the layer's inputs and errors do not give the whole
+    gradient.
 
     Args:
         module: the model; it is not changed.
-        loss: one loss an example.
+        loss: gives one loss per example.
         inputs: a few examples (n, ...).
         targets: their targets (n, ...).
 

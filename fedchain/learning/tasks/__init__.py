@@ -1,1 +1,1 @@
-"""Tasks of tables, and tasks that are made of other tasks."""
+"""Tasks on tables, and tasks that wrap another task."""

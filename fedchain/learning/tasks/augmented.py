@@ -1,4 +1,4 @@
-"""A task in which each record of a holder is seen in several places at once."""
+"""Augmented task: each record of a holder is seen in several shifted views at once."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def augmented(
     views: Annotated[int, Field(ge=2, le=64)] = 4,
     shift: Annotated[int, Field(ge=1, le=64)] = 1,
 ) -> Task:
-    """Let the gradient of a record be the mean over several shifted views of its picture.
+    """Augment each record: its gradient is the mean over several shifted views of its picture.
 
-    The mean is clipped as a whole, so that a record moves a holder's sum by no more than the
-    clip, however many views it has: they cost time and memory, and no epsilon. The first view
-    is the picture itself, the others are moved by up to ``shift`` pixels up or down and left or
-    right; what comes in from outside is 0, and no point of a scan. Held-out records stay as
-    they are.
+    The mean is clipped as a whole. A record therefore moves a holder's sum by no more than the
+    clip, however many views it has: views cost time and memory, but no epsilon. The first view
+    is the picture itself. The others are moved by up to ``shift`` pixels up or down and left or
+    right. Pixels that come in from outside are 0; in a scan they hold no point. Held-out records
+    are not moved.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed: draws the shifts, once for the whole run.
-        of: the task; its records are pictures.
-        views: views of each record, the unmoved one among them.
-        shift: most pixels along an axis; less than half of a side.
+        seed: the run's seed; it draws the shifts, once for the whole run.
+        of: the task; its records must be pictures.
+        views: views of each record, including the unmoved one.
+        shift: largest shift along an axis, in pixels; less than half of a side.
 
     Raises:
-        ValueError: the records are no pictures, or too small for such shifts.
+        ValueError: the records are not pictures, or are too small for such shifts.
 
     Reference:
         De et al., "Unlocking High-Accuracy Differentially Private Image Classification through
@@ -55,14 +55,14 @@ def augmented(
 
 
 def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -> Records:
-    """Return the records of one holder, each seen several times.
+    """Return the records of one holder, with several views of each.
 
     Args:
         records: pictures (n, h, w) or (n, channels, h, w); targets are classes, or masks.
-        views: how often each is seen; the first time as it is.
-        shift: most pixels along an axis.
+        views: views of each record; the first is the unmoved picture.
+        shift: largest shift along an axis, in pixels.
         seed: the run's seed.
-        holder: its number: each has shifts of its own.
+        holder: number of the holder; each holder has its own shifts.
 
     >>> one = Records(np.arange(9.0).reshape(1, 3, 3), np.array([4]))
     >>> views_of(one, 3, 1, 0, 0).inputs.shape, views_of(one, 3, 1, 0, 0).count
@@ -80,12 +80,12 @@ def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -
 
 
 def moved(pictures: Array, moves: npt.NDArray[np.int64], outside: float) -> Array:
-    """Move each picture by whole pixels.
+    """Return each picture moved by whole pixels.
 
     Args:
         pictures: (n, ..., h, w).
-        moves: down and to the right, (n, 2).
-        outside: what comes in.
+        moves: pixels by which each picture moves down and to the right, (n, 2).
+        outside: value of the pixels that come in from outside.
 
     >>> moved(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[0, 1]]), 0.0).tolist()
     [[[0.0, 1.0], [0.0, 3.0]]]

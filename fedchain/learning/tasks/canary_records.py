@@ -1,4 +1,4 @@
-"""The task of auditors: records whose gradient is known, each in or out by the toss of a coin."""
+"""Canaries for audits: records whose gradient is known, each in or out with probability 1/2."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ if TYPE_CHECKING:
     from torch import nn
 
 LENGTH = np.float32(2.0**20)
-"""Norm of a canary before it is clipped: far above any clip."""
+"""Norm of a canary's gradient before it is clipped: far above any clip."""
 MOST = 2**28
-"""Numbers in the records of all holders: a gigabyte."""
+"""Most numbers in the records of all holders together: as float32, a gigabyte."""
 FIRST = 1e-6
-"""Scale of the initial weights: a sign, which the first step may turn."""
+"""Scale of the initial weights: only their sign matters, and the first step may change it."""
 
 
 @tasks
 def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=4096)] = 500) -> Task:
-    """Measure privacy: every record is a canary, in with probability 1/2.
+    """Measure privacy: every record is a canary, which takes part with probability 1/2.
 
-    A canary's gradient is long, so that the clip C is all that remains of it, and lies along an
-    axis of its own: axes of one holder are orthogonal, at random to the weights. Its sign is that
-    of the weights along the axis, which changes from round to round: noise that repeats itself
-    can be told from it. A canary that is out is a record of zeros: the public n_k says nothing.
+    A canary's gradient is long, so that its norm after clipping is the clip C. It lies along an
+    axis of its own: the axes of one holder are orthogonal to each other, and random with respect
+    to the weights. Its sign is that of the weights along the axis. The sign changes from round to
+    round, so that an audit can tell a canary from noise that repeats itself. A canary that does
+    not take part is a record of zeros, so that the public n_k does not reveal it.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it fixes the axes, who is in, and the initial weights.
+        seed: the run's seed; it fixes the axes, which canaries are in, and the initial weights.
         each: canaries of each holder; the model has as many weights.
 
     Raises:
-        ValueError: so many records would not fit into memory.
+        ValueError: the records would not fit into memory.
     """
     if holders * each**2 > MOST:
         fits = math.isqrt(MOST // holders)
@@ -57,7 +58,7 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
         name="canaries",
         holders=records,
         held_out=Records(axes, np.zeros(each, np.int64)),
-        model=seeded(lambda: _line(each), seed),
+        model=seeded(lambda: _linear_model(each), seed),
         loss=_length,
         measure=lambda outputs, known: {},  # noqa: ARG005 - nothing is learned
         score="loss",
@@ -67,7 +68,7 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
 
 
 def axes_of(seed: int, each: int) -> Singles:
-    """Return the axes of a holder's canaries, orthonormal rows (each, each).
+    """Return the axes of the canaries, the same for every holder: orthonormal rows (each, each).
 
     >>> axes = axes_of(0, 8)
     >>> bool(np.allclose(axes @ axes.T, np.eye(8), atol=1e-6))
@@ -86,7 +87,7 @@ def inside_of(seed: int, holder: int, each: int) -> Flags:
     return stream(seed, "canaries", holder).random(each) < 0.5
 
 
-def _line(each: int) -> nn.Module:
+def _linear_model(each: int) -> nn.Module:
     from torch import nn
 
     layer = nn.Linear(each, 1, bias=False)

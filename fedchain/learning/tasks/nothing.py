@@ -1,4 +1,4 @@
-"""The task of learning nothing: the chain alone."""
+"""Task without learning: only the chain runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fedchain.learning.task import Records, Task, tasks
 
 
 @tasks
-def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - every chain alone is the same
+def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to draw
     """Learn nothing: blocks without messages, to study the chain alone.
 
     There are no data holders, no model and no privacy; ``rounds`` counts the blocks of the main
     chain.
 
     Args:
-        holders: none.
+        holders: not used; the task has none.
         seed: not used.
 
     >>> none(0, 0).learns
@@ -27,7 +27,7 @@ def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - every chain alone i
         holders=(),
         held_out=Records(np.zeros((0, 1), dtype=np.float32), np.zeros(0, dtype=np.int64)),
         model=_no_layers,
-        loss=lambda outputs, targets: outputs.sum(1),  # noqa: ARG005 - one loss an example
+        loss=lambda outputs, targets: outputs.sum(1),  # noqa: ARG005 - one loss per example
         measure=lambda outputs, known: {},  # noqa: ARG005 - nothing to measure
         score="",
         baselines={},

@@ -1,4 +1,4 @@
-"""A task whose releases are projected on directions that public records give."""
+"""Public subspace: a task whose releases are projected on directions of public gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fedchain.registry import Part
 from fedchain.update import updates
 
 NOTHING = 1e-4
-"""A direction along which public gradients are shorter than this, beside the longest, is none."""
+"""Directions are dropped whose singular value is at most this share of the largest one."""
 Public = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -35,22 +35,22 @@ def public_subspace(
     steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
     update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
 ) -> Task:
-    """Declare some records public, and keep of every release what lies along their gradients.
+    """Declare some records public, and project every release on directions of their gradients.
 
     In each round a holder projects its noisy gradient on the leading directions of the public
-    records' gradients at the same weights: the noise that is left has ``directions`` dimensions
-    in place of all. The noise was added before, so that the guarantee is that of the mechanism.
-    Nothing protects the public records, which are drawn as ``warm_start`` draws them.
+    records' gradients at the same weights. The noise that remains has ``directions`` dimensions
+    instead of all d. The noise is added before the projection, so that the guarantee is that of
+    the mechanism. Nothing protects the public records; they are drawn as in ``warm_start``.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed: draws the public records.
+        seed: the run's seed; it draws the public records.
         of: the task.
-        records: public records, of all holders together; each keeps one at least.
-        directions: how many are kept, at most ``records``.
-        warm: begin with the weights that the public records gave, too.
-        steps: steps on the public records for the baseline ``public_only``.
-        update: what a step does with their mean gradient.
+        records: public records, drawn from all holders together; each holder keeps at least one.
+        directions: number of directions, at most ``records``.
+        warm: also begin with the weights that were trained on the public records.
+        steps: steps on the public records, for the baseline ``public_only`` and for ``warm``.
+        update: update that a step makes with their mean gradient.
 
     Raises:
         ValueError: a holder would be left without records, there are more directions than
@@ -68,38 +68,40 @@ def public_subspace(
 
 
 class PublicDirections:
-    """The leading directions of public gradients, as one thread computes them."""
+    """Computes the leading directions of public gradients; each thread needs its own object."""
 
     def __init__(self, task: Task) -> None:
         """Make the model for the public records.
 
         Args:
-            task: one that has a subspace.
+            task: a task that has a subspace.
         """
         assert task.subspace is not None
         self._most = task.subspace.directions
-        alone = replace(task, holders=tuple(_one_by_one(task.subspace.public)))
+        alone = replace(task, holders=tuple(_single_records(task.subspace.public)))
         self._gradients = CohortGradients(alone, clip=None)
         self._at: tuple[bytes, torch.Tensor] | None = None
 
     def twin(self) -> PublicDirections:
-        """Return another one for another thread."""
+        """Return a copy for another thread."""
         other = object.__new__(PublicDirections)
         other._most, other._gradients, other._at = self._most, self._gradients.twin(), None
         return other
 
     def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
-        """Return what of each release (n, d) lies along the directions at the weights (d,).
+        """Return the projection of each release (n, d) on the directions at the weights (d,).
 
         Args:
-            releases: noisy gradients, one row a holder or group.
-            weights: at which they were computed.
-            parent: the block that has these weights: its directions are computed once.
+            releases: noisy gradients, one row per holder or group.
+            weights: weights at which they were computed.
+            parent: the block that has these weights; the directions are kept for the next call
+                with the same block.
 
         Returns:
             Shape (n, d), of rank k at most.
         """
-        # In torch, as gradients are: a worker lets it use one thread, more would change last bits.
+        # This uses torch, as the gradients do: a worker limits torch to one thread, and more
+        # threads would change the last bits.
         if self._at is None or self._at[0] != parent:
             every = range(len(self._gradients.task.holders))
             public = torch.from_numpy(self._gradients(weights, every).astype(np.float64))
@@ -110,11 +112,11 @@ class PublicDirections:
 
 
 def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
-    """Return the leading directions of some gradients, not centred: orthonormal rows.
+    """Return the leading directions of gradients, without centring them: orthonormal rows.
 
     Args:
-        gradients: (m, d) float64; those that are not finite say nothing.
-        most: how many directions.
+        gradients: (m, d) float64; rows that are not finite are left out.
+        most: largest number of directions.
 
     Returns:
         Shape (k, d); k is ``most``, or fewer where the gradients span fewer dimensions.
@@ -126,7 +128,7 @@ def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
     sound = gradients[torch.isfinite(gradients).all(dim=1)]
     if not len(sound):
         return gradients[:0]
-    # Of the small matrix of inner products: the large one has d columns.
+    # Decompose the small matrix (m, m) of inner products: the other one is (d, d).
     squares, mixtures = torch.linalg.eigh(sound @ sound.T)
     kept = squares.flip(0)[:most] > NOTHING**2 * squares[-1]
     chosen = mixtures.flip(1)[:, :most][:, kept]
@@ -134,6 +136,6 @@ def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
     return basis
 
 
-def _one_by_one(public: Records) -> Iterator[Records]:
+def _single_records(public: Records) -> Iterator[Records]:
     for number in range(public.count):
         yield part_of(public, np.arange(public.count) == number)

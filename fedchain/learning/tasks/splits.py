@@ -17,7 +17,7 @@ Least = Annotated[int, Field(ge=1)]
 @splits
 def iid(
     labels: Indices,
-    sites: Indices,  # noqa: ARG001 - a fair deal looks at neither
+    sites: Indices,  # noqa: ARG001 - this split needs neither labels nor sites
     holders: int,
     generator: np.random.Generator,
 ) -> list[Indices]:
@@ -30,43 +30,44 @@ def iid(
         generator: the split's random stream.
 
     Returns:
-        Indices of the records of each holder, rising.
+        Indices of the records of each holder, in rising order.
 
     >>> labels = np.zeros(6, dtype=np.int64)
     >>> [len(part) for part in iid(labels, labels, 3, np.random.default_rng(0))]
     [2, 2, 2]
     """
-    _enough(len(labels), holders, 1)
+    _check_enough(len(labels), holders, 1)
     return [np.sort(part) for part in np.array_split(generator.permutation(len(labels)), holders)]
 
 
 @splits
 def dirichlet(
     labels: Indices,
-    sites: Indices,  # noqa: ARG001 - the classes decide
+    sites: Indices,  # noqa: ARG001 - this split needs only the labels
     holders: int,
     generator: np.random.Generator,
     *,
     alpha: Annotated[float, Field(gt=0)] = 0.5,
     least: Least = 10,
 ) -> list[Indices]:
-    """Share out each class by a Dirichlet draw: holders differ in their classes and sizes.
+    """Divide each class among the holders by a Dirichlet draw: they differ in classes and sizes.
 
     Args:
         labels: class of each record, (n,).
         sites: where each record was taken, (n,).
         holders: number of data holders.
         generator: the split's random stream.
-        alpha: 0.1: a holder has one or two classes; 100: nearly iid.
-        least: records that every holder has; the largest holders give to those below.
+        alpha: concentration of the draw; at 0.1 a holder has one or two classes, at 100 the split
+            is nearly iid.
+        least: least records of a holder; the largest holders give records to those below it.
 
     Returns:
-        Indices of the records of each holder, rising.
+        Indices of the records of each holder, in rising order.
 
     Reference:
         Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution", 2019.
     """
-    _enough(len(labels), holders, least)
+    _check_enough(len(labels), holders, least)
     parts: list[list[int]] = [[] for _ in range(holders)]
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(labels == label))
@@ -81,12 +82,12 @@ def dirichlet(
 
 @splits
 def by_site(
-    labels: Indices,  # noqa: ARG001 - the sites decide
+    labels: Indices,  # noqa: ARG001 - this split needs only the sites
     sites: Indices,
     holders: int,
     generator: np.random.Generator,
 ) -> list[Indices]:
-    """Give each holder whole sites; where sites are fewer than holders, some share one evenly.
+    """Give each holder whole sites; if there are too few, several holders share a site evenly.
 
     Args:
         labels: class of each record, (n,).
@@ -95,13 +96,13 @@ def by_site(
         generator: the split's random stream.
 
     Returns:
-        Indices of the records of each holder, rising.
+        Indices of the records of each holder, in rising order.
 
     >>> sites = np.array([7, 8, 9, 7, 8, 9])
     >>> [part.tolist() for part in by_site(sites, sites, 2, np.random.default_rng(0))]
     [[0, 2, 3, 5], [1, 4]]
     """
-    _enough(len(sites), holders, 1)
+    _check_enough(len(sites), holders, 1)
     names = np.unique(sites)
     if len(names) >= holders:
         owner = np.searchsorted(names, sites) % holders
@@ -115,7 +116,7 @@ def by_site(
     return parts
 
 
-def _enough(records: int, holders: int, least: int) -> None:
+def _check_enough(records: int, holders: int, least: int) -> None:
     if records < holders * least:
         raise ValueError(
             f"split: {records} records for {holders} holders; needs {least} for each at least"

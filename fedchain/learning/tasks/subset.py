@@ -1,4 +1,4 @@
-"""A task of which every holder has a part: for audits that ask who took part."""
+"""Subset of a task: every holder keeps a random part, for audits of which records took part."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ def subset(
     data_seed: Annotated[int, Field(ge=0)] = 0,
     records: Annotated[int, Field(ge=1)] | None = None,
 ) -> Task:
-    """Leave every holder a part of its records: each with probability 1/2, or so many of them.
+    """Keep a random part of every holder's records: each with probability 1/2, or a fixed number.
 
-    The data, their split and the initial weights do not depend on the run's seed, so that runs
-    of different seeds differ in who takes part, and in their noise.
+    The data, their split and the initial weights do not depend on the run's seed. Runs with
+    different seeds therefore start from the same data; they differ in which records take part,
+    and in their noise.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed: draws the part.
+        seed: the run's seed; it draws the part.
         of: the task.
         data_seed: the seed of that task.
-        records: records that each holder keeps, at most; null: each with probability 1/2.
+        records: most records that each holder keeps; null: each with probability 1/2.
     """
     whole = tasks.build(of, holders, data_seed)
     if not whole.learns:
@@ -46,7 +47,7 @@ def subset(
 
 
 def taking_part(seed: int, holder: int, count: int, records: int | None = None) -> Flags:
-    """Return which of a holder's records take part, (count,); one at least.
+    """Return which of a holder's records take part, (count,); at least one does.
 
     >>> int(taking_part(0, 1, 100, 3).sum()), bool(35 < taking_part(0, 1, 100).sum() < 65)
     (3, True)
@@ -58,7 +59,7 @@ def taking_part(seed: int, holder: int, count: int, records: int | None = None) 
 
 
 def part_of(records: Records, mask: Flags) -> Records:
-    """Return the examples of the records that a mask (count,) keeps."""
+    """Return the examples of those records for which a mask (count,) is true."""
     if records.record is None:
         return Records(records.inputs[mask], records.targets[mask])
     numbered = np.unique(records.record, return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""A task whose first weights were trained on records that are declared public."""
+"""Warm start: a task whose initial weights were trained on records that are declared public."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ def warm_start(
 ) -> Task:
     """Declare some records public, and begin with weights that were trained on them.
 
-    They are drawn at random from the records of all holders, belong to no holder then, and are
-    none of the held-out ones. Every step takes all of them, without clip or noise: nothing
-    protects them. Genesis commits to the weights they gave. What these weights are worth alone
-    is the baseline ``public_only``: only above it anything was learned from the holders.
+    The public records are drawn at random from the records of all holders, and belong to no
+    holder afterwards. Held-out records are never drawn. Every step uses all public records,
+    without clip or noise: nothing protects them. Genesis commits to the trained weights. The
+    baseline ``public_only`` measures these weights alone: a run has learned from the holders only
+    if it scores above this baseline.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed: draws the public records.
+        seed: the run's seed; it draws the public records.
         of: the task.
-        records: public records, of all holders together; each keeps one at least.
+        records: public records, drawn from all holders together; each holder keeps at least one.
         steps: steps on the public records before genesis.
-        update: what a step does with their mean gradient.
+        update: update that a step makes with their mean gradient.
 
     Raises:
         ValueError: a holder would be left without records, or the weights overflow.
@@ -61,23 +62,23 @@ def warm_start(
 def with_public(
     whole: Task, kind: str, records: int, seed: int, steps: int, update: Part
 ) -> tuple[Task, Records, Vector]:
-    """Declare some records of a task public, and see what they are worth alone.
+    """Declare some records of a task public, and train and measure the model on them alone.
 
     Args:
         whole: the task.
-        kind: its name, for messages.
-        records: public records, of all holders together.
-        seed: the run's seed: draws them.
-        steps: steps on them.
-        update: what a step does with their mean gradient.
+        kind: the task's name, for error messages.
+        records: public records, drawn from all holders together.
+        seed: the run's seed; it draws the public records.
+        steps: steps on the public records.
+        update: update that a step makes with their mean gradient.
 
     Returns:
-        The task that is left, with the baseline ``public_only``; the public records; and the
-        weights (d,) that they give.
+        The task without the public records and with the baseline ``public_only``; the public
+        records; and the weights (d,) that were trained on them.
 
     Raises:
-        ValueError: it has no records or has public ones already, a holder would be left without
-            records, or the weights overflow.
+        ValueError: the task has no records or has public ones already, a holder would be left
+            without records, or the weights overflow.
     """
     if not whole.learns:
         raise ValueError(f"task.of: {kind} has no records; only a task that learns is allowed")
@@ -85,7 +86,7 @@ def with_public(
         words = f"task.of: {kind} declares {whole.public} public records"
         raise ValueError(f"{words}; only one task of those that stand around each other may")
     public, kept = declared_public(whole.holders, records, seed)
-    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # threads would change last bits
+    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more change last bits
         weights = alone.submit(trained, whole, public, steps, update).result()
         worth = alone.submit(lambda: Evaluation(whole)(weights)[0]).result()
     baselines = {**whole.baselines, PUBLIC_ONLY: worth}
@@ -107,11 +108,11 @@ def beginning_at(task: Task, weights: Vector) -> Task:
 def declared_public(
     holders: Sequence[Records], count: int, seed: int
 ) -> tuple[Records, tuple[Records, ...]]:
-    """Draw public records, and return them and what is left to each holder.
+    """Draw public records; return them, and the records that each holder keeps.
 
     Args:
-        holders: records of each.
-        count: records to draw, of all together.
+        holders: records of each holder.
+        count: number of records to draw from all holders together.
         seed: the run's seed.
 
     Raises:
@@ -132,17 +133,17 @@ def declared_public(
             raise ValueError(f"{words} {len(mask)}; each keeps one at least: declare fewer")
     given = [part_of(own, mask) for own, mask in zip(holders, masks, strict=True)]
     kept = tuple(part_of(own, ~mask) for own, mask in zip(holders, masks, strict=True))
-    return _together(given), kept
+    return _join_records(given), kept
 
 
 def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
-    """Return the weights (d,) after some steps on public records, all of them in each step.
+    """Return the weights (d,) after training on public records; each step uses all of them.
 
     Args:
-        task: its initial model, and its loss.
-        public: the records.
+        task: gives the initial model and the loss.
+        public: the public records.
         steps: number of steps.
-        update: what a step does with the mean gradient.
+        update: update that a step makes with the mean gradient.
 
     Raises:
         ValueError: the weights overflow.
@@ -159,8 +160,8 @@ def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
     return used(weights, memory)
 
 
-def _together(parts: Sequence[Records]) -> Records:
-    """Join the records of several holders; each stays a record of its own."""
+def _join_records(parts: Sequence[Records]) -> Records:
+    """Join the records of several holders; records of different holders stay separate."""
     parts = [part for part in parts if part.examples]
     numbers: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
     start = 0

@@ -1,4 +1,4 @@
-"""Organised scans in files: readers that bound what they believe, writers for samples."""
+"""File formats of organised scans: readers that check bounds, and writers for samples."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ WRITERS: Mapping[str, Callable[[Path, Scan], None]] = {".ply": write_ply, ".npz"
 
 
 def read_scan(path: Path) -> Scan:
-    """Read an organised scan; its format is told by the ending of the name.
+    """Read an organised scan; the ending of the name selects the format.
 
     Raises:
-        DataError: not a readable, organised scan; names the file and the problem.
+        DataError: the file is not a readable, organised scan; the text names file and problem.
     """
-    return _chosen(path, READERS)(path)
+    return _choose(path, READERS)(path)
 
 
 def write_scan(path: Path, scan: Scan) -> None:
-    """Write an organised scan; its format is told by the ending of the name.
+    """Write an organised scan; the ending of the name selects the format.
 
     Raises:
         DataError: no format has this ending.
         OSError: the file cannot be written.
     """
-    _chosen(path, WRITERS)(path, scan)
+    _choose(path, WRITERS)(path, scan)
 
 
-def _chosen(path: Path, by_ending: Mapping[str, Format]) -> Format:
+def _choose(path: Path, by_ending: Mapping[str, Format]) -> Format:
     ending = path.suffix.lower()
     if ending not in by_ending:
         allowed = ", ".join(by_ending)

@@ -1,11 +1,16 @@
-"""COGS: the scanner program's own files, their layout decoded from the bytes.
+"""COGS: the scanner program's own file format; its layout was decoded from the bytes of files.
 
-Little-endian. "COGS FILE", 4 version bytes, u64 offset of the directory; then the points: u32
-count, u32 properties, u32 0; a header a property (u32 length, name, u32 type, u32 stride, u32 0);
-the float32 arrays. Then the scan: 8 zero bytes, u32 points, u32 width, u32 height, the camera
-(float32: 3x3 basis, position, fx, fy, cx, cy, distortion), and for each point its pixel (u32 x,
-u32 y). Last the directory of the blocks' names. The camera's length differs from version to
-version, so the table of pixels is found from its end, where the directory begins.
+All numbers are little-endian. A file consists of these parts, in this order:
+
+- header: "COGS FILE", 4 version bytes, u64 offset of the directory;
+- points: u32 count, u32 number of properties, u32 0; a header for each property (u32 length,
+  name, u32 type, u32 stride, u32 0); the float32 arrays;
+- scan: 8 zero bytes, u32 points, u32 width, u32 height, the camera (float32: 3x3 basis, position,
+  fx, fy, cx, cy, distortion), and the pixel of each point (u32 x, u32 y);
+- directory: the names of the blocks.
+
+The length of the camera differs between versions. The table of pixels is therefore located from
+its end, where the directory begins.
 """
 
 from __future__ import annotations
@@ -22,18 +27,18 @@ from fedchain.scans.scan import Floats, Scan
 MAGIC = b"COGS FILE"
 DIRECTORY_AT, POINTS_AT, PROPERTIES_AT = 13, 21, 33
 COMPONENTS = {"positions": 3, "normals": 3, "intensities": 1}
-"""Float32 values a point of each property that a scan needs."""
+"""Number of float32 values per point, for each property that a scan needs."""
 MOST_PROPERTIES = 16
 LONGEST_NAME = 64
 CAMERA_BYTES = range(48, 257)
-"""Bytes that the camera may take; its position ends at byte 48."""
+"""Allowed lengths of the camera in bytes; the camera's position ends at byte 48."""
 
 
 def read_cogs(path: Path) -> Scan:
     """Read a COGS file.
 
     Raises:
-        DataError: damaged, truncated, or not COGS; names the file and the problem.
+        DataError: the file is damaged, truncated, or not COGS; the text names file and problem.
     """
     file = contents(path)
     if not file.data.startswith(MAGIC):
@@ -56,7 +61,7 @@ def read_cogs(path: Path) -> Scan:
 
 
 def _properties(file: Contents, points: int) -> tuple[dict[str, Floats], int]:
-    """Return the arrays by name, and where the block after them begins."""
+    """Return the arrays by name, and the offset of the block after them."""
     count = file.number("<u4", POINTS_AT + 4, "the header")
     if count > MOST_PROPERTIES:
         raise file.fail(f"claims {count} properties; allowed: at most {MOST_PROPERTIES}")
@@ -92,7 +97,7 @@ def _grid(file: Contents, at: int, points: int) -> tuple[int, int]:
 def _pixels(
     file: Contents, table: npt.NDArray[np.uint32], width: int, height: int
 ) -> npt.NDArray[np.int64]:
-    """Return the place of each point in the flattened grid; each pixel holds one at most."""
+    """Return the index of each point in the flattened grid; check that no two share a pixel."""
     x, y = table.astype(np.int64).T
     if len(table) and (x.max() >= width or y.max() >= height):
         raise file.fail(f"has a point outside its {width} x {height} pixels")

@@ -1,4 +1,4 @@
-"""The bytes of a scan file, and the bounds that every reader holds them to."""
+"""Contents of a scan file: its bytes, and the bounds that every reader checks."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from fedchain.errors import DataError
 from fedchain.scans.scan import Floats, Scan
 
 LARGEST_FILE = 1 << 30
-"""Bytes of the largest file that is read."""
+"""Size of the largest file that is read, in bytes."""
 LARGEST_GRID = 1 << 24
-"""Pixels of the largest grid; a PhoXi scanner has 2064 x 1544, a fifth of it."""
+"""Pixels of the largest grid that is read; a PhoXi scanner has 2064 x 1544, a fifth of it."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A whole file, read with every claim checked against its length."""
+    """A whole file; every claim that it makes is checked against its length."""
 
     path: Path
-    """Where it is, for messages."""
+    """Path of the file, for error messages."""
     data: bytes
-    """All of its bytes."""
+    """All bytes of the file."""
 
     def fail(self, problem: str) -> DataError:
         """Return the error that names the file and the problem."""
         return DataError(f"{self.path}: {problem}")
 
     def array(self, kind: str, count: int, offset: int, what: str) -> npt.NDArray[np.generic]:
-        """Return ``count`` numbers at ``offset``; the file must be long enough to hold them.
+        """Return ``count`` numbers at ``offset``; check that the file is long enough.
 
         Raises:
-            DataError: it is not.
+            DataError: the file ends before them.
         """
         need = offset + count * np.dtype(kind).itemsize
         if not 0 <= offset <= need <= len(self.data):
@@ -46,7 +46,7 @@ class Contents:
         return int(self.array(kind, 1, offset, what)[0])
 
     def check_grid(self, width: int, height: int) -> None:
-        """Refuse a grid that is empty or larger than any scanner's.
+        """Check that a grid is neither empty nor larger than any scanner's.
 
         Raises:
             DataError: the grid is out of bounds.
@@ -55,7 +55,7 @@ class Contents:
             raise self.fail(f"claims {width} x {height} pixels; allowed: 1 to {LARGEST_GRID}")
 
     def checked(self, scan: Scan) -> Scan:
-        """Refuse a scan without a single point.
+        """Return the scan, after checking that it holds a point.
 
         Raises:
             DataError: every pixel is empty.
@@ -69,7 +69,7 @@ def contents(path: Path) -> Contents:
     """Read a file as a whole.
 
     Raises:
-        DataError: it is missing, empty, unreadable or too large.
+        DataError: the file is missing, empty, unreadable or too large.
     """
     try:
         size = path.stat().st_size
@@ -86,14 +86,16 @@ def contents(path: Path) -> Contents:
 def organised(
     points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
 ) -> Scan:
-    """Lay points in row-major order on their grid; what is not a finite point becomes empty.
+    """Lay points on their grid in row-major order; a pixel without a finite point becomes empty.
+
+    If a point's normal or intensity is not finite, both are set to 0.
 
     Args:
-        points: in metres, (h w, 3); an empty pixel is NaN, infinite, or all zeros.
+        points: points in metres, (h w, 3); an empty pixel is NaN, infinite, or all zeros.
         normals: (h w, 3).
         intensity: (h w,).
         shape: (h, w).
-        camera: the camera's place in metres, (3,).
+        camera: position of the camera in metres, (3,).
     """
     empty = ~np.isfinite(points).all(axis=1) | (points == 0).all(axis=1)
     points, normals, intensity = points.copy(), normals.copy(), intensity.copy()

@@ -16,18 +16,18 @@ from fedchain.scans.scan import CLASSES, Scan
 
 Array = npt.NDArray[np.generic]
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
-"""Bytes of the largest array, unpacked: float64 positions of the largest grid."""
+"""Size of the largest array, unpacked, in bytes: float64 positions of the largest grid."""
 NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
 
 
 def read_npz(path: Path) -> Scan:
-    """Read a scan from an NPZ file: positions (h, w, 3), and what else there is.
+    """Read a scan from an NPZ file: positions (h, w, 3), and any of the other arrays.
 
-    Without normals they are computed, without intensity it is 1, without a camera the camera
-    is at the origin. Nothing is unpickled.
+    Missing normals are computed, a missing intensity is 1, and a missing camera is at the origin.
+    Nothing is unpickled.
 
     Raises:
-        DataError: damaged, truncated, not organised, or not numbers.
+        DataError: the file is damaged, truncated, not organised, or does not hold numbers.
     """
     file = contents(path)
     arrays = _arrays(file)
@@ -42,7 +42,7 @@ def read_npz(path: Path) -> Scan:
 
 
 def write_npz(path: Path, scan: Scan) -> None:
-    """Write a scan with all that it has.
+    """Write a scan with all arrays that it has.
 
     Raises:
         OSError: the file cannot be written.
@@ -70,7 +70,7 @@ def _arrays(file: Contents) -> dict[str, Array]:
 
 
 def _array(file: Contents, member: IO[bytes], size: int) -> Array:
-    """Read one array after its header was found to fit the bytes that are there."""
+    """Read one array, after checking that its header fits the number of bytes."""
     with member:
         version = np.lib.format.read_magic(member)
         if version != (1, 0):

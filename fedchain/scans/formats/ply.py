@@ -1,4 +1,4 @@
-"""Organised PLY: as many vertices as the grid has pixels, row by row, NaN where it is empty."""
+"""Organised PLY: one vertex per pixel of the grid, row by row; an empty pixel is NaN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = {
     "float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
     "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8",
 }  # fmt: skip
-"""Numpy's name of each of PLY's number types."""
+"""Numpy's name for each of PLY's number types."""
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
 MOST_PROPERTIES = 64
@@ -31,30 +31,30 @@ INTENSITIES = ("intensity", "scalar_intensity", "scalar_Intensity", "gray", "gre
 
 @dataclass(frozen=True)
 class Header:
-    """What the head of a PLY file says."""
+    """The header of a PLY file."""
 
     order: str
     """Key of ORDERS."""
     width: int
-    """Pixels a row."""
+    """Pixels per row."""
     height: int
-    """Rows."""
+    """Number of rows."""
     fields: tuple[tuple[str, str], ...]
     """Name and numpy type of each property of a vertex."""
     camera: tuple[float, float, float]
-    """The camera's place in metres; the origin where the file does not say."""
+    """Position of the camera in metres; the origin if the file does not give it."""
     length: int
-    """Bytes of the header."""
+    """Length of the header in bytes."""
 
 
 def read_ply(path: Path) -> Scan:
     """Read an organised PLY file, ascii or binary.
 
-    The grid is told by ``obj_info num_cols`` and ``num_rows``, or by ``comment width`` and
-    ``comment height``. Without normals they are computed; without intensity it is 1.
+    The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, or from ``comment
+    width`` and ``comment height``. Missing normals are computed; a missing intensity is 1.
 
     Raises:
-        DataError: damaged, truncated, not PLY, or not organised.
+        DataError: the file is damaged, truncated, not PLY, or not organised.
     """
     file = contents(path)
     header = _header(file)
@@ -110,7 +110,7 @@ def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) 
 
 
 def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, str], ...]]:
-    """Return the number of vertices and their fields; vertices come first in the file."""
+    """Return the number of vertices and their fields; check that vertices come first."""
     words = [line.split() for line in lines]
     elements = [place for place, word in enumerate(words) if word[:1] == ["element"]]
     first = words[elements[0]] if elements else []

@@ -1,4 +1,4 @@
-"""The scan models of the papers, one file each."""
+"""Scan models of the papers, one file each."""
 
 from fedchain.scans.models.gajdosech_unet import gajdosech_unet
 

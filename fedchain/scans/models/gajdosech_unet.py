@@ -1,4 +1,4 @@
-"""The scan model: a small U-Net that says which points of a scan remain."""
+"""U-Net of the scan model: a small network that decides which points of a scan remain."""
 
 from __future__ import annotations
 
@@ -24,30 +24,31 @@ def gajdosech_unet(
     width: Annotated[int, Field(ge=1, le=64)] = 8,
     norm: Literal["none", "group", "group_and_weights"] = "none",
 ) -> nn.Module:
-    """The U-Net of the scan model: logits of "this point remains", a pixel each.
+    """Make the U-Net of the scan model: for each pixel, one logit that its point remains.
 
-    Going down: two 3x3 convolutions with LeakyReLU(0.3), then 2x2 max pooling. Going up: a
-    2x2 transposed convolution, concatenation with the level beside it, two 3x3 convolutions.
-    A 1x1 convolution ends it; the paper's sigmoid is in the loss and in the prediction.
-    At full size (levels 4, width 8, norm none) it has 237,433 parameters, as published;
-    levels 2, width 2, norm group has 2,035.
+    Each level on the way down has two 3x3 convolutions with LeakyReLU(0.3); 2x2 max pooling leads
+    to the next level. Each level on the way up has a 2x2 transposed convolution, concatenation
+    with the same level of the way down, and two 3x3 convolutions. A 1x1 convolution ends the
+    network. The paper's sigmoid is part of the loss and of the prediction. At full size (levels 4,
+    width 8, norm none) the model has 237,433 parameters, as published. With levels 2, width 2 and
+    norm group it has 2,035.
 
     Args:
         inputs: shape of one image, (channels, h, w); sides divisible by 2^levels.
-        outputs: logits a pixel, 1 for a mask.
+        outputs: logits per pixel, 1 for a mask.
         levels: how often the image is halved; a model has levels + 1 resolutions.
-        width: channels at full resolution; the next ones have 2, 4, 6, 8 times as many.
-        norm: ``none`` is the paper's. ``group`` puts one GroupNorm after each convolution: it
-            looks at one example only, so each example's gradient stays its own. BatchNorm
-            would mix the examples, and clipping would no longer bound what one record does.
+        width: channels at full resolution; the next levels have 2, 4, 6, 8 times as many.
+        norm: ``none`` is the paper's. ``group`` puts one GroupNorm after each 3x3 convolution. It
+            normalises each example alone, so each example's gradient stays its own. BatchNorm
+            would mix the examples, and clipping would no longer bound the effect of one record.
             ``group_and_weights`` also brings the kernels of the 3x3 convolutions to mean 0 and
-            variance 1 before they act (Qiao et al. 2019).
+            variance 1 before they are used (Qiao et al. 2019).
 
     Returns:
         A module from (n, channels, h, w) to logits (n, outputs, h, w).
 
     Raises:
-        ValueError: the image cannot be halved so often.
+        ValueError: the image cannot be halved that often.
 
     Reference:
         Gajdošech, "Processing of 3D Scans using Machine Learning", 2020.

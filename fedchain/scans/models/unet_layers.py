@@ -1,4 +1,4 @@
-"""The layers of a U-Net with padded convolutions: no operation in place, none across examples."""
+"""Layers of a U-Net with padded convolutions; no layer works in place or mixes examples."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import nn
 from fedchain.learning.standardised import StandardisedConv2d
 
 Norm = Literal["none", "group", "group_and_weights"]
-"""What is normalised: nothing, each example's channels, or these and the kernels too."""
+"""What is normalised: nothing, the channels of each example, or the channels and the kernels."""
 SLOPE = 0.3
 """Slope of the LeakyReLU below 0."""
 
 
 class UNet(nn.Module):
-    """Down, up, and across: an image to logits of the same height and width."""
+    """A U-Net from an image to logits of the same height and width: down, up, and across."""
 
     def __init__(self, channels: int, sizes: list[int], outputs: int, *, norm: Norm) -> None:
         """Make the layers; ``sizes`` are the channels of each level, the finest first."""

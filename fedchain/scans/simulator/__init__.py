@@ -1,1 +1,1 @@
-"""A structured-light scanner, simulated: shapes, scenes, rays, light, decoding."""
+"""Simulator of a structured-light scanner: shapes, scenes, rays, light, decoding."""

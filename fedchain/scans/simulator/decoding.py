@@ -1,4 +1,4 @@
-"""From light to depth: a pixel decodes a projector column, and the column decides its depth."""
+"""Decoding of depth: a pixel decodes a projector column, and the column determines the depth."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FOCAL_COLUMNS = 1500.0
 EDGE = 0.02
 """Neighbouring pixels whose distances differ by more than this share lie across an edge."""
 SLANT = float(np.arctan2(BASELINE_M, DISTANCE_M))
-"""The projector is turned toward the middle of the turntable, by this angle, in radians."""
+"""Angle by which the projector is turned toward the middle of the turntable, in radians."""
 NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def columns_of(points: Floats) -> Floats:
     """Return the projector column that lights each point, (n,) from points (3, n) in metres.
 
-    u = f X / Z in the projector's frame; columns are planes through the projector.
+    u = f X / Z in the projector's frame; each column is a plane through the projector.
     """
     c, s = np.float32(np.cos(SLANT)), np.float32(np.sin(SLANT))
     x, z = points[0] - np.float32(BASELINE_M), points[2]
@@ -30,9 +30,9 @@ def columns_of(points: Floats) -> Floats:
 
 
 def distance_of(columns: Floats, sight: Floats) -> Floats:
-    """Return where each camera ray cuts the plane of its column: the decoded distance, (n,).
+    """Return the decoded distances, (n,): each is where a camera ray cuts the plane of its column.
 
-    Inverse of :func:`columns_of` along a ray t d:
+    This is the inverse of :func:`columns_of` along a ray t d:
     t = b (c + s u) / (d_x (c + s u) + d_z (s - c u)), with u in units of the focal length.
 
     Args:
@@ -57,16 +57,17 @@ def distance_of(columns: Floats, sight: Floats) -> Floats:
 def across_edges(
     columns: Floats, distance: Floats, side: Floats, share: Floats
 ) -> tuple[Floats, Flags]:
-    """Mix the columns of pixels that straddle a depth edge: flying pixels.
+    """Mix the columns of pixels on a depth edge with a neighbour's: they become flying pixels.
 
     Args:
-        columns: (s, h, w), NaN where nothing is seen.
-        distance: along the camera rays, (s, h, w), in metres.
-        side: uniform draws that choose the neighbour a pixel leaks from, (s, h, w).
+        columns: projector columns, (s, h, w), NaN where nothing is seen.
+        distance: distance along the camera rays, (s, h, w), in metres.
+        side: uniform draws that choose the neighbour whose light a pixel takes in, (s, h, w).
         share: the neighbour's share of the pixel, 0 to 1, (s, h, w).
 
     Returns:
-        The columns, mixed where a chosen neighbour lies across an edge; and where that is.
+        The columns, mixed where the chosen neighbour lies across an edge; and the flags of these
+        pixels, (s, h, w).
     """
     mixed, flying = columns.copy(), np.zeros(columns.shape, bool)
     for number, step in enumerate(NEIGHBOURS):
@@ -80,7 +81,7 @@ def across_edges(
 
 
 def _neighbour(grid: Floats, step: tuple[int, int]) -> Floats:
-    """Return each pixel's neighbour; NaN beyond the border (a roll would wrap around)."""
+    """Return each pixel's neighbour; NaN beyond the border, where a roll would wrap around."""
     moved = np.full_like(grid, np.nan)
     (here_y, there_y), (here_x, there_x) = (
         _overlap(s, n) for s, n in zip(step, grid.shape[1:], strict=True)

@@ -1,4 +1,4 @@
-"""How much light a pixel gets, straight from the projector and by way of a mirror."""
+"""Optics: the light of each pixel, straight from the projector and by way of a mirror."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fedchain.scans.simulator.rays import LIFT_M, Hits, Indices, dot, object_dis
 from fedchain.scans.simulator.scenes import DISTANCE_M, Scenes
 
 BASELINE_M = 0.13
-"""The projector stands this far beside the camera."""
+"""Distance from the camera to the projector beside it, in metres."""
 PROJECTOR = np.array([[BASELINE_M], [0], [0]], np.float32)
-"""The projector's place in the camera's frame, in metres, (3, 1)."""
+"""Position of the projector in the camera's frame, in metres, (3, 1)."""
 DARK = 0.045
 """A pixel with less light than this decodes nothing."""
 SATURATED = 1.0
@@ -26,9 +26,9 @@ LOBE = 40.0
 def scattered(scenes: Scenes, scan: Indices, hits: Hits) -> Floats:
     """Return the projector's light that each point scatters, (n,); 0 in shadow.
 
-    albedo (1 - gloss) cos(n, l) (D / distance)^2, where l points to the projector and D is the
-    working distance; what the object's own body hides from the projector stays dark: this
-    makes holes.
+    The light is albedo (1 - gloss) cos(n, l) (D / distance)^2, where l points to the projector and
+    D is the working distance; the turntable has no gloss. Points that the object hides from the
+    projector stay dark; they become holes in the scan.
     """
     toward, distance = _toward_projector(hits.points)
     cosine = np.maximum(dot(hits.normals, toward), 0)
@@ -44,9 +44,9 @@ def scattered(scenes: Scenes, scan: Indices, hits: Hits) -> Floats:
 
 
 def highlight(scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: Floats) -> Floats:
-    """Return the projector's own mirror image on glossy lit points, (n,): what saturates."""
+    """Return the projector's mirror image on glossy lit points, (n,); it saturates pixels."""
     toward, _ = _toward_projector(hits.points)
-    cosine = np.maximum(dot(_mirrored(sight, hits.normals), toward), 0)
+    cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
     glossy = scenes.gloss[scan] * (hits.kind == OBJECT) * (light > 0)
     return np.asarray(np.nan_to_num(glossy * np.exp(LOBE * np.log(np.maximum(cosine, 1e-6))) * 2))
 
@@ -54,9 +54,9 @@ def highlight(scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: F
 def reflection(
     scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the light that reaches each pixel by one mirroring, and where it comes from.
+    """Return the light that reaches each pixel by one reflection, and the points it comes from.
 
-    Rays are only followed where the mirror could outshine the surface itself.
+    Rays are followed only where the reflection could be brighter than the surface itself.
 
     Returns:
         Light, (n,), 0 where nothing is mirrored; the mirrored points, (3, n).
@@ -64,7 +64,7 @@ def reflection(
     gloss = scenes.gloss[scan] * (hits.kind == OBJECT)
     mirrors = np.flatnonzero((gloss > light) & (gloss > DARK))
     normals = hits.normals[:, mirrors]
-    bounced = _mirrored(sight[:, mirrors], normals)
+    bounced = _mirror(sight[:, mirrors], normals)
     start = hits.points[:, mirrors] + np.float32(LIFT_M) * normals
     seen = trace(scenes, scan[mirrors], start, bounced)
     gained, sources = np.zeros_like(light), np.zeros_like(hits.points)
@@ -74,7 +74,7 @@ def reflection(
 
 
 def decodable(hits: Hits, sight: Floats, signal: Floats) -> Flags:
-    """Return which pixels decode at all: not dark, not saturated, not grazing, (n,)."""
+    """Return which pixels can be decoded, (n,): not dark, not saturated, not grazing."""
     facing = -dot(hits.normals, sight)
     return np.asarray((signal > DARK) & (signal < SATURATED) & (facing > GRAZING))
 
@@ -85,5 +85,5 @@ def _toward_projector(points: Floats) -> tuple[Floats, Floats]:
     return path / distance, distance
 
 
-def _mirrored(sight: Floats, normals: Floats) -> Floats:
+def _mirror(sight: Floats, normals: Floats) -> Floats:
     return np.asarray(sight - 2 * dot(sight, normals) * normals)

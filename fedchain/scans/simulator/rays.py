@@ -1,4 +1,4 @@
-"""What rays meet: objects by marching along their signed distance, the turntable in closed form."""
+"""Rays: they meet objects by marching along a signed distance, the turntable in closed form."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fedchain.scans.simulator.shapes import FAMILIES, Distance
 Indices = npt.NDArray[np.intp]
 
 NEAR_M = 1e-4
-"""A ray this near to a surface has met it."""
+"""A ray that is this near to a surface, in metres, has met it."""
 STEPS = 72
-"""A ray that has not arrived after so many steps only grazes, and is taken as a miss."""
+"""A ray that has not arrived after this many steps only grazes the surface; it counts as a miss."""
 STRIDE = 6
-"""Steps between two sweeps that take arrived and lost rays out of the batch."""
+"""Steps between two sweeps that remove arrived and lost rays from the batch."""
 LIFT_M = 1.5e-3
-"""Rays that leave a surface start this far above it, or they would meet it at once."""
+"""Rays that leave a surface start this far above it, in metres; else they would meet it at once."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,17 @@ class Hits:
     """What each ray of a batch meets first."""
 
     distance: Floats
-    """Along the ray, in metres, (n,); infinite where it meets nothing."""
+    """Distance along the ray, in metres, (n,); infinite where the ray meets nothing."""
     kind: npt.NDArray[np.uint8]
     """NONE, OBJECT or TABLE, (n,)."""
     points: Floats
-    """In the camera's frame, in metres, (3, n); NaN where it meets nothing."""
+    """Points in the camera's frame, in metres, (3, n); NaN where the ray meets nothing."""
     normals: Floats
     """Unit normals, (3, n)."""
 
 
 def dot(a: Floats, b: Floats) -> Floats:
-    """Return the dot products of the columns of (3, n), in one fixed order of operations."""
+    """Return the dot products of the columns of (3, n), in a fixed order of operations."""
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
@@ -67,14 +67,14 @@ def trace(scenes: Scenes, scan: Indices, origin: Floats, direction: Floats) -> H
 def object_distance(
     scenes: Scenes, scan: Indices, origin: Floats, direction: Floats, end: Floats | None = None
 ) -> Floats:
-    """Return how far each ray flies until it meets its scene's object, (n,); inf if never.
+    """Return the distance of each ray to the object of its scene, (n,); inf if it misses.
 
     Args:
         scenes: the batch of scenes.
         scan: the scene of each ray, (n,).
         origin: where rays start, in the camera's frame, in metres, (3, n).
         direction: unit directions, (3, n).
-        end: how far to look at most, in metres, (n,); without it, through the object.
+        end: largest distance to search, in metres, (n,); None: to the far side of the object.
     """
     centre, radius = scenes.centre.T[:, scan], scenes.radius[scan]
     away = origin - centre
@@ -131,7 +131,7 @@ def _table_distance(scenes: Scenes, scan: Indices, origin: Floats, direction: Fl
 
 
 def _object_normals(scenes: Scenes, scan: Indices, points: Floats) -> Floats:
-    """Gradient of the signed distance from the four corners of a small tetrahedron."""
+    """Return unit normals: gradients of the distance, from four corners of a small tetrahedron."""
     x, y, z = _to_object(scenes, scan, points - scenes.centre.T[:, scan])
     surface, own, step = FAMILIES[scenes.family].distance, scenes.lengths[:, scan], 5e-4
     slope = np.zeros_like(points)

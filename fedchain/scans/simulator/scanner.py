@@ -1,4 +1,4 @@
-"""The simulated scanner: scenes in, organised scans out."""
+"""Simulated scanner: it turns scenes into organised scans."""
 
 from __future__ import annotations
 
@@ -29,22 +29,24 @@ from fedchain.scans.simulator.rays import Hits, Indices, dot, trace
 from fedchain.scans.simulator.scenes import Scenes, Site, draw_scenes
 
 VERSION = 2
-"""Raised whenever the same seed would give other scans: it is part of the cache's key."""
+"""Version of the simulator; it is part of the cache's key. Increase it whenever the same seed gives
+other scans."""
 VIEW_M = 0.21
-"""What the image spans at one working distance (0.55 m), in metres."""
+"""Width of the image at the working distance (0.55 m), in metres."""
 VOLUME_M = (0.35, 0.8)
-"""Distances that the scanner measures; what it decodes outside is dropped."""
+"""Range of distances that the scanner measures, in metres; points outside of it are dropped."""
 OFF_M = 0.003
-"""A mixed or mirrored column that is off by less than this is a good point all the same."""
+"""A pixel with a mixed or mirrored column still counts as a good point if its distance is off by
+less than this, in metres."""
 BATCH_RAYS = 65536
-"""Rays in one batch: what fits the processor's cache."""
+"""Rays in one batch, so that the batch fits the processor's cache."""
 CAMERA = np.zeros(3, np.float32)
-"""The camera is the origin of the simulated frames."""
+"""Position of the camera: it is the origin of the simulated frames."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scanned:
-    """Many simulated scans of one size: what the cache stores."""
+    """Many simulated scans of one size, in the form that the cache stores."""
 
     distance: Floats
     """Measured distance along the camera ray, in metres, (s, h, w); NaN where empty."""
@@ -53,7 +55,7 @@ class Scanned:
     labels: Labels
     """Class of each pixel, (s, h, w)."""
     table: Floats
-    """The turntable's plane, (s, 4): unit normal n and offset o, n . p = o for p in metres."""
+    """Plane of the turntable, (s, 4): unit normal n and offset o, n . p = o for p in metres."""
     site: npt.NDArray[np.int64]
     """The site of each scan, (s,)."""
 
@@ -72,7 +74,7 @@ class Scanned:
 
 
 def camera_rays(size: int) -> Floats:
-    """Return the unit directions of a square image's rays, (3, size * size), row by row."""
+    """Return the unit directions of the rays of a square image, (3, size * size), row by row."""
     step = VIEW_M / 0.55 / size
     grid = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * np.float32(step)
     y, x = np.meshgrid(grid, grid, indexing="ij")
@@ -88,9 +90,9 @@ def simulate(
     Args:
         site: what the scans share.
         seed: the scenario's seed.
-        names: the stream of each scan: its scan depends on nothing else.
+        names: name of each scan's random stream; all its random numbers come from this stream.
         size: pixels along a side of the image.
-        number: the site's number, written beside each scan.
+        number: number of the site, stored with each scan.
 
     Returns:
         The scans, in the order of their names.
@@ -104,10 +106,11 @@ def simulate(
 def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
     """Return the points of a task: positions, normals, valid pixels, pixels to keep.
 
-    Normals are computed from what the task leaves of the noisy points.
+    Normals are computed from those noisy points that are valid in the task.
 
     Returns:
-        (s, h, w, 3) twice, NaN where empty; (s, h, w) twice.
+        Positions and normals, each (s, h, w, 3), NaN where empty; valid pixels and pixels to keep,
+        each (s, h, w).
     """
     valid, keep = masks(scanned, mask)
     positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
@@ -115,7 +118,7 @@ def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]
 
 
 def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
-    """Return one simulated scan as a record, ready to be filtered or written."""
+    """Return one simulated scan as a ``Scan``, ready to be filtered or written."""
     one = Scanned(*(getattr(scanned, f.name)[index : index + 1] for f in fields(Scanned)))
     positions, normals, valid, keep = cloud(one, mask)
     light = np.where(valid, one.intensity, np.float32(np.nan))
@@ -134,7 +137,7 @@ def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
     """Return the valid pixels of a task and those to keep, each (s, h, w).
 
     ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
-    crops what lies on the table, as the real scans are, and then does the same.
+    crops the table and all points just above it, as in the real scans, and then does the same.
     """
     valid = scanned.labels != NONE
     if mask == "outliers":
@@ -147,26 +150,26 @@ def _batch(
 ) -> list[npt.NDArray[Any]]:
     streams = [stream(seed, *name) for name in names]
     scenes = draw_scenes(site, streams)
-    draws = np.stack([_draws(random, size) for random in streams], axis=1)
+    draws = np.stack([_draw_noise(random, size) for random in streams], axis=1)
     rays = camera_rays(size)
     scan = np.repeat(np.arange(len(names)), size * size)
     sight = np.tile(rays, len(names))
     grid = (len(names), size, size)
-    seen = [field.reshape(grid) for field in _look(scenes, scan, sight, draws, grid)]
+    seen = [field.reshape(grid) for field in _scan_rays(scenes, scan, sight, draws, grid)]
     offset = dot(scenes.up.T, scenes.table.T)
     return [*seen, np.concatenate([scenes.up, offset[:, None]], axis=1)]
 
 
-def _draws(random: np.random.Generator, size: int) -> Floats:
-    """Noise of the column, noise of the light, the side and share of a leak: (4, h, w)."""
+def _draw_noise(random: np.random.Generator, size: int) -> Floats:
+    """Draw noise of the column, noise of the light, and side and share of a leak: (4, h, w)."""
     noise = random.standard_normal((2, size, size), np.float32)
     return np.concatenate([noise, random.random((2, size, size), np.float32)])
 
 
-def _look(
+def _scan_rays(
     scenes: Scenes, scan: Indices, sight: Floats, draws: Floats, grid: tuple[int, int, int]
 ) -> list[npt.NDArray[Any]]:
-    """Return distance, intensity and labels of each ray, as Scanned has them."""
+    """Return distance, intensity and labels of each ray, as in ``Scanned``."""
     hits = trace(scenes, scan, np.zeros_like(sight), sight)
     light = scattered(scenes, scan, hits)
     mirrored, sources = reflection(scenes, scan, hits, sight, light)
@@ -176,7 +179,7 @@ def _look(
     columns = columns_of(np.where(ghost, sources, hits.points))
     columns[~seen] = np.nan
     column_noise, light_noise, side, share = draws
-    mixed, flying = across_edges(columns.reshape(grid), _far(hits, grid), side, share)
+    mixed, flying = across_edges(columns.reshape(grid), _distance_grid(hits, grid), side, share)
     blur = scenes.noise[scan] / np.sqrt(np.maximum(signal, 1e-3))
     decoded = distance_of(mixed.ravel() + blur * column_noise.ravel(), sight)
     seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
@@ -188,7 +191,7 @@ def _look(
     return [distance, intensity, labels]
 
 
-def _far(hits: Hits, grid: tuple[int, int, int]) -> Floats:
+def _distance_grid(hits: Hits, grid: tuple[int, int, int]) -> Floats:
     return np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
 
 

@@ -1,4 +1,4 @@
-"""What one scan looks at: an object on a turntable, and what both are made of."""
+"""Scenes: an object on a turntable, and the materials of both."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from fedchain.scans.scan import Floats
 from fedchain.scans.simulator.shapes import FAMILIES, UPRIGHT_ONLY
 
 DISTANCE_M = 0.55
-"""From the camera to the middle of the turntable."""
+"""Working distance from the camera to the middle of the turntable, in metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What all scans of one place share: this is why holders are not alike."""
+    """What all scans of one place share; it makes the data of holders differ."""
 
     family: str
-    """The kind of objects that it scans."""
+    """The family of objects that the site scans."""
     albedo: float
-    """Share of the light that the objects do not mirror and that they scatter, 0 to 1."""
+    """Share of the light that the objects scatter, of what they do not mirror, 0 to 1."""
     gloss: float
-    """Share of light that the objects mirror, 0 to 1: what makes ghosts and saturation."""
+    """Share of light that the objects mirror, 0 to 1; it causes ghosts and saturation."""
     table_albedo: float
     """Share of light that the turntable scatters, 0 to 1."""
     noise: float
@@ -35,10 +35,10 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenes:
-    """A batch of scenes of one family, one row a scan; all in the camera's frame, in metres."""
+    """A batch of scenes of one family, one row per scan; in the camera's frame, in metres."""
 
     family: str
-    """The kind of objects."""
+    """The family of the objects."""
     lengths: Floats
     """Lengths of each object, (k, s)."""
     rotation: Floats
@@ -66,7 +66,8 @@ class Scenes:
 def site_of(seed: int, number: int) -> Site:
     """Return what all scans of a site share.
 
-    Families go round, so that a few sites already have them all; the rest is drawn.
+    The sites take the families in turn, so that a few sites already have all of them. All other
+    values are drawn.
 
     >>> site_of(0, 1).family
     'shaft'
@@ -84,7 +85,7 @@ def site_of(seed: int, number: int) -> Site:
 
 
 def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
-    """Return one scene for each stream; a scene depends on its own stream alone."""
+    """Draw one scene of the site from each stream; a scene uses no other stream."""
     rows = [_draw_scene(site, random) for random in streams]
     columns: dict[str, npt.NDArray[np.float32]] = {
         name: np.stack([np.asarray(row[name], np.float32) for row in rows]) for name in rows[0]
@@ -139,4 +140,4 @@ _AXES = (
     np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]]),
     np.array([[1, 0, 0], [0, -1, 0], [0, 0, -1]]),
 )
-"""The sides that an object rests on."""
+"""Rotations that choose the side on which an object rests."""

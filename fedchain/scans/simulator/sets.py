@@ -1,4 +1,4 @@
-"""The simulated scans of a whole federation, kept in the cache."""
+"""Sets of simulated scans for a whole federation, kept in the cache."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Scanned))
 def federation(
     seed: int, sites: int, records: int, held_out: int, size: int
 ) -> tuple[Scanned, Scanned]:
-    """Return the scans of every site, and held-out ones from all sites in turn.
+    """Return the scans of every site, and held-out scans that take all sites in turn.
 
     Args:
         seed: the scenario's seed.
         sites: number of sites, each with its own objects, materials and noise.
-        records: scans a site.
-        held_out: scans that no site has.
+        records: scans per site.
+        held_out: number of held-out scans, which no site has.
         size: pixels along a side.
 
     Returns:
-        The scans, site after site; the held-out ones, one site after another.
+        The scans of the sites, ordered by site; the held-out scans, with the sites in turn.
     """
     parameters = {
         "seed": seed, "sites": sites, "records": records, "held_out": held_out, "size": size
@@ -54,7 +54,8 @@ def _make(seed: int, sites: int, records: int, held_out: int, size: int) -> Arra
         parts.append(take(scanned, slice(0, records)))
         tests.append(take(scanned, slice(records, None)))
     turns = np.concatenate([np.arange(len(test.site)) for test in tests])
-    order = np.argsort(turns, kind="stable")  # first of each site, second of each site ..
+    # The first scan of each site comes first, then the second of each site, and so on.
+    order = np.argsort(turns, kind="stable")
     return {
         name: np.concatenate(
             [getattr(part, name) for part in parts]

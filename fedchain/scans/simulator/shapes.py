@@ -10,22 +10,22 @@ import numpy as np
 from fedchain.scans.scan import Floats
 
 Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
-"""(x, y, z, parameters), each (n,) or (k, n), to the signed distance to the surface, (n,)."""
+"""Maps (x, y, z, parameters), each (n,) or (k, n), to the signed distance to a surface, (n,)."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of object whose members differ by a few lengths."""
+    """A kind of object; its members differ in a few lengths."""
 
     distance: Distance
-    """Signed distance, or a lower bound of it: marching must never jump over a surface."""
+    """Signed distance, or a lower bound of it: a marching ray must never jump over a surface."""
     draw: Callable[[np.random.Generator], list[float]]
-    """The lengths of a random member, in metres."""
+    """Draws the lengths of a random member, in metres."""
     extent: Callable[[list[float]], tuple[float, float, float]]
-    """Half sizes of the box around a member, in metres: what it rests on."""
+    """Half sizes of the box around a member, in metres; the member rests on a side of this box."""
 
 
-def _longest(x: Floats, y: Floats) -> Floats:
+def _radial(x: Floats, y: Floats) -> Floats:
     return np.asarray(np.sqrt(x * x + y * y))
 
 
@@ -42,22 +42,22 @@ def _tube(across: Floats, along: Floats, radius: Floats, half: Floats) -> Floats
 
 
 def _block(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """A box with rounded edges and a hole through its middle."""
+    """Return the distance to a box with rounded edges and a hole through its middle."""
     a, b, c, edge, hole = p
     body = _box(x, y, z, a - edge, b - edge, c - edge) - edge
-    return np.asarray(np.maximum(body, hole - _longest(x, y)))
+    return np.asarray(np.maximum(body, hole - _radial(x, y)))
 
 
 def _shaft(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """A cylinder with a flange."""
+    """Return the distance to a cylinder with a flange."""
     radius, half, flange, thickness, place = p
-    across = _longest(x, y)
+    across = _radial(x, y)
     wheel = _tube(across, z - place, flange, thickness)
     return np.minimum(_tube(across, z, radius, half), wheel)
 
 
 def _pebble(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """Three spheres that melt into one another."""
+    """Return the distance to three spheres that melt into one another."""
     large, small, sx, sy, tx, ty, melt = p
     one = np.sqrt(x * x + y * y + z * z) - large
     low = z + large - small
@@ -72,7 +72,7 @@ def _melt(one: Floats, two: Floats, width: Floats) -> Floats:
 
 
 def _bracket(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """A plate with one wall or two: its inner corners mirror one another."""
+    """Return the distance to a plate with one or two walls; their inner sides mirror each other."""
     a, b, c, wall, second = p
     plate = _box(x, y, z + c - wall, a, b, wall)
     left = _box(x + a - wall, y, z, wall, b, c)
@@ -81,20 +81,21 @@ def _bracket(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
 
 
 def _gear(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """A toothed wheel with a hub."""
+    """Return the distance to a toothed wheel with a hub."""
     radius, tooth, half, teeth, hub, height = p
-    across = _longest(x, y)
+    across = _radial(x, y)
     wave = np.clip(1.5 * np.cos(teeth * np.arctan2(y, x)), -1, 1)
-    slope = 1.5 * tooth * teeth / (radius - tooth)  # of the flanks: what a distance must not have
+    # A lower bound of the distance must have no slope above 1: divide by that of the flanks.
+    slope = 1.5 * tooth * teeth / (radius - tooth)
     rim = (across - radius - tooth * wave) / np.sqrt(1 + slope * slope)
     wheel = np.maximum(rim, np.abs(z + height - half) - half)
     return np.asarray(np.minimum(wheel, _tube(across, z, hub, height)))
 
 
 def _ring(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """A torus."""
+    """Return the distance to a torus."""
     radius, thickness = p
-    return np.asarray(_longest(_longest(x, y) - radius, z) - thickness)
+    return np.asarray(_radial(_radial(x, y) - radius, z) - thickness)
 
 
 def _draw_block(r: np.random.Generator) -> list[float]:
@@ -143,4 +144,4 @@ FAMILIES: Mapping[str, Family] = {
 }
 """The families by name; a site scans one of them."""
 UPRIGHT_ONLY = frozenset({"pebble"})
-"""Families that lie on one side only."""
+"""Families whose members always rest on the same side."""
