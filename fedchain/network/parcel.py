@@ -1,13 +1,14 @@
-"""What travels: an item's name and its size, and what asking for it costs."""
+"""Parcel: an item that travels, its name and size, and the bytes that asking for it costs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ANNOUNCEMENT, REQUEST = 61, 61
-"""Bytes that name an item, and that ask for it: Bitcoin's ``inv`` and ``getdata`` of one entry."""
+"""Bytes of an item's name and of a request for it: Bitcoin's ``inv`` and ``getdata``, one entry."""
 HEADERS = 345
-"""Bytes of one header that was missed, and of asking for it: 264, and Bitcoin's ``getheaders``."""
+"""Bytes of a missed header and of the request for it: 264 for the header, the rest for Bitcoin's
+``getheaders``."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,8 @@ class Parcel:
     """One item on its way."""
 
     name: bytes
-    """What makes it another item than others: its losses are drawn from this name."""
+    """Distinguishes it from other items: its losses are drawn from this name."""
     size: int
-    """Bytes of the whole."""
+    """Bytes of the whole item."""
     leaf_size: int
-    """Bytes of what a light client takes of it that passes nothing on."""
+    """Bytes that a light client which passes nothing on takes of it."""
