@@ -10,7 +10,7 @@ import numpy.typing as npt
 A = TypeVar("A", bound=npt.NDArray[Any])
 
 Vector = npt.NDArray[np.float64]
-"""Float64, shape (d,) unless the docstring says otherwise."""
+"""Float64, shape (d,) unless stated otherwise."""
 Matrix = npt.NDArray[np.float64]
 """Float64, shape (n, d): one row for each holder, record or message."""
 Single = npt.NDArray[np.float32]

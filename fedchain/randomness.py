@@ -25,7 +25,7 @@ Name = str | int | bytes
 def digest(seed: int, *names: Name) -> bytes:
     """Return 32 bytes that are derived from this seed and these names.
 
-    Each step is hashed with its type and length, so no two lists of names are hashed alike.
+    Each step is hashed with its type and length, so different lists of names never collide.
 
     Args:
         seed: the scenario's seed, 0 or more.
@@ -98,7 +98,7 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
 
     The Box-Muller transform turns the key stream of AES-256 in counter mode into normal numbers,
     with 32 bits for each number. Nobody without the key can tell the numbers from others of the
-    same law. The radius is at most 6.76; a normal number lies beyond it once in 7e10 draws.
+    same law. The radius ends at 6.76; a normal number lies beyond it once in 7e10 draws.
 
     Args:
         keys: 32 bytes each, as ``digest`` returns them; use none of them for anything else.

@@ -26,8 +26,8 @@ COLUMNS = 800_000
 """Entries of a block. As float64 they fit the outer cache, and they keep a core busy long enough
 for the other threads to get the interpreter's lock."""
 NARROWEST, LARGEST = 2048, 2**22
-"""Least number of columns of a block, since each row of a block costs a call; and the number of
-entries above which a block gets fewer columns than that, though never fewer than FEWEST."""
+"""Least number of columns of a block, since each row of each block costs a call. A block gets fewer
+columns if it would have more than LARGEST entries otherwise, but never fewer than FEWEST."""
 FEWEST = 128
 """Least number of columns of a block, however many rows it has."""
 SMALL = 2**22

@@ -1,4 +1,4 @@
-"""Rules l_nearest, which is the paper's, and mean."""
+"""L-nearest, the rule of the paper, and the plain mean."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Parcel:
     size: int
     """Bytes of the whole item."""
     leaf_size: int
-    """Bytes that a light client which passes nothing on takes of it."""
+    """Bytes of the part that goes to a light client that passes nothing on."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
 
 
 def cross_checked(mechanism: Mechanism) -> None:
-    """Check that all accountants agree on the total of a mechanism, unless the cache says so.
+    """Check that all accountants agree on the total of a mechanism, unless the cache says they do.
 
     Their figures depend only on the mechanism and on their versions. Loading the accountants takes
     a second and 130 MB, which a sweep would pay for at every point. An agreement is therefore kept

@@ -21,7 +21,7 @@ def distance_over_gradients(
     *,
     first: Annotated[float, Field(gt=0)] = 0.05,
 ) -> Updated:
-    """Step by the largest distance from the start over the root of all squared gradients: DoG.
+    """Step by the largest distance from the start over the root of summed squared gradients: DoG.
 
     r_t = max(r_{t-1}, |w_t - w_1|), r_1 = first sqrt(d);  s_t = s_{t-1} + |g_t|^2;
     w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. The result does not depend on the scale of g, and so

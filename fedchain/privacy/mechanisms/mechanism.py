@@ -74,7 +74,7 @@ class Terms:
             )
 
     def units(self, records: int) -> int:
-        """Return the number of units that these records of one holder are: as many, or one."""
+        """Return the number of units in a holder's records: one for each record, or one in all."""
         return records if self.unit == "record" else 1
 
     def sensitivity(self, records: int) -> float:
@@ -177,7 +177,7 @@ class Mechanism(Protocol):
 
         Args:
             gradients: clipped mean gradients (n, d); they are not changed.
-            keys: 32 bytes for each release only, known only to its holder.
+            keys: 32 bytes for each release, used for nothing else and known only to its holder.
             sensitivities: how far neighbours differ in each gradient, in the 2-norm.
         """
 
