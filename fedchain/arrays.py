@@ -1,4 +1,4 @@
-"""The array types that travel between modules: flat, and nothing else."""
+"""Array types that modules exchange: flat vectors, and matrices of one flat vector a row."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy.typing as npt
 A = TypeVar("A", bound=npt.NDArray[Any])
 
 Vector = npt.NDArray[np.float64]
-"""Float64, shape (d,) unless its name says otherwise."""
+"""Float64, shape (d,) unless stated otherwise."""
 Matrix = npt.NDArray[np.float64]
-"""Float64, shape (n, d): one row a holder, a record or a message."""
+"""Float64, shape (n, d): one row for each holder, record or message."""
 Single = npt.NDArray[np.float32]
-"""Float32, shape (d,): a gradient or a release, which no other node recomputes."""
+"""Float32, shape (d,): a gradient or a release. No other node recomputes it, so float32 will do."""
 Singles = npt.NDArray[np.float32]
-"""Float32, shape (n, d): one row a holder."""
+"""Float32, shape (n, d): one row for each holder."""
 Integers = npt.NDArray[np.signedinteger[Any]]
 """A quantised direction, shape (d,), or a stack of them, shape (n, d)."""
 Flags = npt.NDArray[np.bool_]
-"""One truth value an entry, shape (n,)."""
+"""One truth value for each entry, shape (n,)."""
 
 EXPONENT = 20
 """Directions are brought to the common exponent 20 and aggregated as integers 2^20 g*; no
@@ -30,7 +30,7 @@ ONE = float(2**EXPONENT)
 
 
 def read_only(array: A) -> A:
-    """Return the array, closed to writing: what frozen records hold must not change.
+    """Make the array read-only and return it: the arrays of frozen records must not change.
 
     >>> read_only(np.zeros(2)).flags.writeable
     False
@@ -40,7 +40,7 @@ def read_only(array: A) -> A:
 
 
 def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> str | None:
-    """Say how a value differs from the array that it should be; None where it does not.
+    """Return how a value differs from the array that it should be, or None if it does not.
 
     >>> misshapen("weights", np.zeros(3), (4,), "float64")
     'weights must be an array of float64 of shape (4,), got float64 of shape (3,)'
@@ -56,14 +56,15 @@ def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> s
 
 
 def lengths(rows: Matrix | Singles) -> Vector:
-    """Return the 2-norm of each row, (n,): infinite or NaN where an entry is.
+    """Return the 2-norm of each row, (n,), infinite or NaN where an entry is.
 
     >>> lengths(np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)).tolist()
     [5.0, 2.0]
     """
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.vecdot(rows, rows).astype(np.float64)
-        for lost in np.flatnonzero(~((squares > 1e-30) & (squares < 1e30))):  # to float32, perhaps
+        # These squares may have overflowed or underflowed in float32: compute them in float64.
+        for lost in np.flatnonzero(~((squares > 1e-30) & (squares < 1e30))):
             wide = rows[lost].astype(np.float64)
             squares[lost] = wide @ wide
         return np.asarray(np.sqrt(squares))

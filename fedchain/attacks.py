@@ -1,6 +1,7 @@
-"""Byzantine data holders: what they release instead of their gradient.
+"""Attacks: what Byzantine data holders release instead of their gradient.
 
-After the normalisation (12) every attack lives on the unit sphere; only s_k carries a length.
+The normalisation (12) turns every release into a unit direction and its norm s_k. An attack can
+therefore change the direction and s_k, and nothing else.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ def _flaw(made: Single | Vector, release: Single | Vector, *_: object) -> str | 
 
 
 attacks: Family[Single | Vector] = Family("attack", ("fedchain.attacks",), np.ndarray, _flaw)
-"""Part: ``(release (d,), generator, *, ...) -> what is sent instead (d,)``; the release is the
-holder's own private gradient (10), the generator a named stream of this holder and round."""
+"""Part: ``(release (d,), generator, *, ...) -> what is sent instead (d,)``. The release is the
+holder's own private gradient (10); the generator is a named stream of this holder and round."""
 
 
 @attacks
 def sign_flip(release: Vector, generator: np.random.Generator) -> Vector:
-    """Send the opposite of the own gradient, at the same length.
+    """Send the negative of the holder's gradient, with the same norm.
 
     Args:
         release: the holder's private gradient, shape (d,).
@@ -47,15 +48,15 @@ def sign_flip(release: Vector, generator: np.random.Generator) -> Vector:
 def norm_inflation(
     release: Vector, generator: np.random.Generator, *, factor: Annotated[float, Field(gt=0)] = 1e6
 ) -> Vector:
-    """Send the own direction with a huge length, to own the mean of (16).
+    """Send the holder's direction with a huge norm, so that it dominates the mean in (16).
 
-    ``scale: restore`` multiplies the sender's own s_k back in, so one such sender decides the
-    step; ``unit`` and ``median_clip`` are the remedies.
+    With ``scale: restore`` the rule multiplies each direction by the s_k that its sender declared,
+    so one such sender decides the step. ``unit`` and ``median_clip`` prevent this.
 
     Args:
         release: the holder's private gradient, shape (d,).
         generator: not used.
-        factor: how many times longer, above 0.
+        factor: what multiplies the norm, above 0.
 
     Returns:
         The release times the factor, shape (d,).
@@ -69,14 +70,16 @@ def norm_inflation(
 
 @attacks
 def random_direction(release: Vector, generator: np.random.Generator) -> Vector:
-    """Send a uniformly random direction at the own length: a broken sensor, not an enemy.
+    """Send a uniformly random direction with the norm of the holder's gradient.
+
+    This is what a broken sensor would do, rather than an adversary.
 
     Args:
         release: the holder's private gradient, shape (d,).
-        generator: where the direction comes from.
+        generator: source of the random direction.
 
     Returns:
-        A vector of the release's length, shape (d,).
+        A vector with the norm of the release, shape (d,).
 
     >>> out = random_direction(np.array([3.0, 4.0]), np.random.default_rng(0))
     >>> float(np.linalg.norm(out).round(9))

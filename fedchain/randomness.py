@@ -1,8 +1,8 @@
 """Named random streams.
 
-Every draw comes from a stream that is named by what it is for, so that no result depends on
-the order of events, the number of workers, or an interruption, and adding a holder leaves the
-draws of the others alone.
+Every draw comes from a stream whose name says what the draw is for. Results therefore do not
+depend on the order of events, the number of workers, or an interruption, and an additional holder
+does not change the draws of the others.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from fedchain.arrays import Singles
 
 _START = bytes(16)
-"""Where the counter of a key stream begins."""
+"""First value of the counter of a key stream."""
 Name = str | int | bytes
 """One step of a stream's name: a purpose, a holder, a round, a block hash."""
 
 
 def digest(seed: int, *names: Name) -> bytes:
-    """Return 32 bytes that only this seed and these names give.
+    """Return 32 bytes that are derived from this seed and these names.
 
-    Each step is written with its type and length, so that no two lists of names collide.
+    Each step is hashed with its type and length, so different lists of names never collide.
 
     Args:
         seed: the scenario's seed, 0 or more.
@@ -38,35 +38,37 @@ def digest(seed: int, *names: Name) -> bytes:
     False
     """
     begun = hashlib.sha256(f"fedchain:{seed}".encode())
-    begun.update(_written(names))
+    begun.update(_encode_names(names))
     return begun.digest()
 
 
 def uniforms(seed: int, *names: Name) -> Callable[..., float]:
-    """Return what draws one number of each name that begins so; quicker than a stream each.
+    """Return a function that draws one number for each name that begins with these steps.
+
+    It is faster than making a stream for each name.
 
     Args:
         seed: the scenario's seed, 0 or more.
         names: the steps with which all the names begin, the purpose first.
 
     Returns:
-        The further steps of a name to its number in [0, 1).
+        A function of the further steps of a name that returns its number in [0, 1).
 
     >>> uniforms(0, "work", 1)(2, b"parent") == uniforms(0, "work")(1, 2, b"parent")
     True
     """
-    begun = hashlib.sha256(f"fedchain:{seed}".encode() + _written(names))
+    begun = hashlib.sha256(f"fedchain:{seed}".encode() + _encode_names(names))
 
     def draw(*further: Name) -> float:
         whole = begun.copy()
-        whole.update(_written(further))
+        whole.update(_encode_names(further))
         return (int.from_bytes(whole.digest()[:8]) >> 11) / 2.0**53
 
     return draw
 
 
-def _written(names: tuple[Name, ...]) -> bytes:
-    """Return the steps of a name, each after its type and length."""
+def _encode_names(names: tuple[Name, ...]) -> bytes:
+    """Return the steps of a name as bytes, each preceded by its type and length."""
     steps = b""
     for name in names:
         body = name if isinstance(name, bytes) else str(name).encode()
@@ -75,7 +77,7 @@ def _written(names: tuple[Name, ...]) -> bytes:
 
 
 def stream(seed: int, *names: Name) -> np.random.Generator:
-    """Return the generator of this name, at its beginning.
+    """Return the generator of this name, before its first draw.
 
     Args:
         seed: the scenario's seed, 0 or more.
@@ -92,18 +94,18 @@ def stream(seed: int, *names: Name) -> np.random.Generator:
 
 
 def normals(keys: Sequence[bytes], count: int) -> Singles:
-    """Return normal numbers that only these keys give: the noise that hides gradients.
+    """Return standard normal numbers that are derived from keys: the noise that hides gradients.
 
-    The key stream of AES-256 in counter mode, 32 bits a number, turned by Box and Muller. Who
-    does not have the key cannot tell the numbers from others of the same law. A radius ends at
-    6.7, beyond which a normal number lies once in 5e10 draws.
+    The Box-Muller transform turns the key stream of AES-256 in counter mode into normal numbers,
+    with 32 bits for each number. Nobody without the key can tell the numbers from others of the
+    same law. The radius ends at 6.76; a normal number lies beyond it once in 7e10 draws.
 
     Args:
-        keys: 32 bytes each, as ``digest`` gives them; none is ever used for anything else.
-        count: how many numbers of each, 0 or more.
+        keys: 32 bytes each, as ``digest`` returns them; use none of them for anything else.
+        count: how many numbers to draw from each key, 0 or more.
 
     Returns:
-        Independent standard normal numbers, float32, one row a key, shape (len(keys), count).
+        Independent standard normal numbers, float32, one row for each key, (len(keys), count).
 
     Reference:
         Box and Muller, A note on the generation of random normal deviates, 1958.
@@ -115,7 +117,7 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
     half = (count + 1) // 2
     numbers = _words(keys, 2 * half).astype(np.float32)
     radius, angle = numbers[:, :half], numbers[:, half:]
-    radius += np.float32(0.5)  # no logarithm of zero
+    radius += np.float32(0.5)  # avoids the logarithm of zero
     radius *= np.float32(2.0**-32)
     np.log(radius, out=radius)
     radius *= np.float32(-2.0)
@@ -129,16 +131,17 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
 
 
 def laplaces(keys: Sequence[bytes], count: int) -> Singles:
-    """Return numbers of density e^-|x| / 2 that only these keys give.
+    """Return numbers of density e^-|x| / 2 that are derived from keys.
 
-    The key stream of ``normals``: a bit for the sign, 31 for -log(u), which ends at 22.2.
+    The key stream is that of ``normals``. Of 32 bits, one gives the sign, and 31 give the magnitude
+    -log(u), which is at most 22.2.
 
     Args:
-        keys: 32 bytes each, as ``digest`` gives them; none is ever used for anything else.
-        count: how many numbers of each, 0 or more.
+        keys: 32 bytes each, as ``digest`` returns them; use none of them for anything else.
+        count: how many numbers to draw from each key, 0 or more.
 
     Returns:
-        Independent Laplace numbers of scale 1, float32, one row a key, shape (len(keys), count).
+        Independent Laplace numbers of scale 1, float32, one row for each key, (len(keys), count).
 
     >>> keys = [digest(0, "noise", holder) for holder in range(2)]
     >>> bool((laplaces(keys, 1000)[1] == laplaces(keys[1:], 1000)[0]).all())
@@ -146,7 +149,7 @@ def laplaces(keys: Sequence[bytes], count: int) -> Singles:
     """
     words = _words(keys, count)
     numbers = (words >> np.uint32(1)).astype(np.float32)
-    numbers += np.float32(0.5)  # no logarithm of zero
+    numbers += np.float32(0.5)  # avoids the logarithm of zero
     numbers *= np.float32(2.0**-31)
     np.log(numbers, out=numbers)
     words &= np.uint32(1)
@@ -155,7 +158,7 @@ def laplaces(keys: Sequence[bytes], count: int) -> Singles:
 
 
 class KeyStream:
-    """The 64-bit words that follow from one key, as many as are asked for.
+    """Key stream of one key: an endless sequence of 64-bit words.
 
     >>> stream = KeyStream(digest(0, "noise"))
     >>> bool((stream.words(1) != stream.words(1)).all())
@@ -163,14 +166,14 @@ class KeyStream:
     """
 
     def __init__(self, key: bytes) -> None:
-        """Begin with the first word of a key of 32 bytes."""
+        """Start at the first word of a key of 32 bytes."""
         self._cipher = Cipher(algorithms.AES(key), modes.CTR(_START)).encryptor()
 
     def words(self, count: int) -> npt.NDArray[np.uint64]:
         """Return the next words (count,)."""
         found = np.zeros(count, dtype="<u8")
         text = found.data.cast("B")
-        self._cipher.update_into(text, text)  # zeros under the key stream, in their place
+        self._cipher.update_into(text, text)  # encrypts zeros in place: the key stream itself
         return found
 
 

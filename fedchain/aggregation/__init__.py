@@ -1,8 +1,8 @@
 """Aggregation rules, in arithmetic that gives every node the same bits.
 
-Directions arrive as integers: row k is 2^20 g_k*, so that its norm is about 2^20. Sums and inner
+Directions arrive as integers: row k is 2^20 g_k*, so its norm is about 2^20. Sums and inner
 products of such rows stay below 2^53, where float64 adds and multiplies integers exactly, in any
-order and on any library. What is not a sum of integers is element-wise and in a fixed order.
+order and with any library. All other operations are element-wise, in a fixed order.
 """
 
 from __future__ import annotations

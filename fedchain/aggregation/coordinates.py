@@ -1,4 +1,4 @@
-"""Trimmed mean and median: rules that treat every coordinate by itself."""
+"""Trimmed mean and median: rules that treat each coordinate separately."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
 COUNTED = 256
-"""Most coordinates in which it is counted whose values were taken: to count all of them would cost
-more than the rule itself."""
+"""Largest number of coordinates in which the rules count whose values they took. Counting in all
+coordinates would cost more than the rule itself."""
 
 
 @aggregations
@@ -30,21 +30,22 @@ def trimmed_mean(
 ) -> Aggregate:
     """Average every coordinate without its smallest and its largest values.
 
-    Of the n values s_k g_k* of a coordinate the ``trim`` smallest and the ``trim`` largest are
-    left out; the others are added from the smallest to the largest.
+    The rule sorts the n values s_k g_k* of a coordinate, leaves out the ``trim`` smallest and the
+    ``trim`` largest, and adds the others from the smallest to the largest.
 
     Args:
         directions: g_k* as they were sent, n of them.
         norms: s_k, positive, shape (n,).
-        trim: how many values to leave out at each side; needs n > 2 trim, at the quorum too.
-        scale: as in ``l_nearest``; comes before the sorting.
+        trim: how many values to leave out at each end; n must be above 2 trim, also when only
+            the quorum has arrived.
+        scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient, the cosines of all rows with their sum, and the share of each row
-        in the values that were kept, counted in at most 256 coordinates.
+        The global gradient, the cosine of each row with the sum of all rows, and the share of
+        each row in the values that were kept, counted in at most 256 coordinates.
 
     Raises:
-        ValueError: too few messages to trim.
+        ValueError: there are too few messages to trim.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 2.
@@ -57,24 +58,24 @@ def trimmed_mean(
         needed = f"trim: {trim} needs at least {2 * trim + 1}"
         raise ValueError(f"trimmed_mean: got {len(norms)} messages; {needed}")
     reason = f"among the {trim} smallest or largest values of every coordinate counted"
-    return _between(directions, scaled(norms, scale), trim, reason)
+    return _average_untrimmed(directions, scaled(norms, scale), trim, reason)
 
 
 @aggregations
 def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> Aggregate:
     """Take the median of every coordinate.
 
-    Of an even number of values it is the mean of the two in the middle.
+    With an even number of values, the median is the mean of the two in the middle.
 
     Args:
         directions: g_k* as they were sent, n of them.
         norms: s_k, positive, shape (n,).
-        scale: as in ``l_nearest``; comes before the sorting.
+        scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient, the cosines of all rows with their sum, and the share of
-        coordinates in which each row is the median (half where it is one of two), counted in
-        at most 256 of them.
+        The global gradient, the cosine of each row with the sum of all rows, and the share of
+        coordinates in which each row is the median (half a coordinate where it is one of two),
+        counted in at most 256 coordinates.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.
@@ -84,12 +85,14 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
     [2.0]
     """
     reason = "the median of no coordinate counted"
-    return _between(directions, scaled(norms, scale), (len(norms) - 1) // 2, reason)
+    return _average_untrimmed(directions, scaled(norms, scale), (len(norms) - 1) // 2, reason)
 
 
-def _between(directions: Directions, factors: Vector, trim: int, reason: str) -> Aggregate:
+def _average_untrimmed(
+    directions: Directions, factors: Vector, trim: int, reason: str
+) -> Aggregate:
     gradient, shifts = np.empty(directions.dimension), directions.shifts
-    scales = factors * shifts  # rounds nothing: shifts are powers of two
+    scales = factors * shifts  # exact: the shifts are powers of two
 
     def work(columns: slice) -> Matrix:
         sums = np.zeros((3, len(factors)))
@@ -121,9 +124,9 @@ def _means(middle: Matrix) -> Vector:
 
 
 def _kept_shares(directions: Directions, scales: Vector, trim: int) -> Vector:
-    """Return each row's share in the values between the trimmed ones, (n,), over some columns.
+    """Return each row's share in the values that trimming keeps, (n,), counted in some columns.
 
-    The columns stand at even distances, so that the count is the same on every machine.
+    The columns are evenly spaced, so the count is the same on every machine.
     """
     stride = -(-directions.dimension // COUNTED)
     values = np.stack([row[::stride] for row in directions.integers]) * scales[:, None]

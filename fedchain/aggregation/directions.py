@@ -1,7 +1,7 @@
-"""The directions of one round, as the integers that were sent.
+"""Directions of one round, stored as the integers that were sent.
 
-They are read a block of columns at a time: as float64 all of them at once would take four times
-the memory of the messages themselves, and would be read from it again for every operation.
+Rules read them a block of columns at a time. All of them as float64 would take four times the
+memory of the messages, and every operation would read them from memory again.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from fedchain.arrays import EXPONENT, Integers, Matrix, Vector, read_only
 R = TypeVar("R")
 
 THREADS = os.cpu_count() or 1
-"""Threads that share the columns."""
+"""Number of threads that share the columns."""
 COLUMNS = 800_000
-"""Entries of a block, whose float64 fits the outer cache and keeps a core busy long enough for the
-others to get the interpreter's lock."""
+"""Entries of a block. As float64 they fit the outer cache, and they keep a core busy long enough
+for the other threads to get the interpreter's lock."""
 NARROWEST, LARGEST = 2048, 2**22
-"""Least columns of a block, of each row of which they cost a call; and most entries, but for so
-many rows that even the fewest columns have more."""
+"""Least number of columns of a block, since each row of each block costs a call. A block gets fewer
+columns if it would have more than LARGEST entries otherwise, but never fewer than FEWEST."""
 FEWEST = 128
-"""Columns of a block, however many rows it has."""
+"""Least number of columns of a block, however many rows it has."""
 SMALL = 2**22
-"""Entries of an input that one thread has read while others would wait for the lock."""
+"""Entries of an input up to which one thread is faster than several that wait for the lock."""
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
     """Quantised directions q_k with their exponents e_k: row k is 2^(20 - e_k) q_k = 2^20 g_k*.
 
-    ``np.asarray(directions)`` and ``matrix()`` make all rows at once, for rules that are simple;
-    ``blocks()`` makes them a block of columns at a time, for rules that are fast.
+    ``np.asarray(directions)`` and ``matrix()`` convert all rows at once, for simple rules;
+    ``blocks()`` converts a block of columns at a time, for fast rules.
 
     >>> sent = Directions((np.array([3, -4], dtype=np.int16),), (19,))
     >>> np.asarray(sent)
@@ -47,7 +47,7 @@ class Directions:
     """
 
     integers: tuple[Integers, ...]
-    """q_k in order of message id, n >= 1 arrays (d,) of int8, int16 or int32; closed to writing."""
+    """q_k in order of message id, n >= 1 arrays (d,) of int8, int16 or int32; read-only."""
     exponents: tuple[int, ...]
     """e_k, at most 20."""
 
@@ -67,7 +67,7 @@ class Directions:
 
     @classmethod
     def of(cls, rows: npt.ArrayLike) -> Directions:
-        """Return rows that are given at exponent 20 already, to try a rule with.
+        """Return directions from rows that are already at exponent 20, to try a rule with.
 
         Args:
             rows: 2^20 g_k*, whole numbers below 2^31, (n, d).
@@ -89,7 +89,7 @@ class Directions:
         return np.asarray(2.0 ** (EXPONENT - np.array(self.exponents, dtype=np.float64)))
 
     def matrix(self) -> Matrix:
-        """Return all rows at exponent 20 as float64, (n, d): eight bytes an entry."""
+        """Return all rows at exponent 20 as float64, (n, d), with eight bytes for each entry."""
         rows = np.empty((len(self), self.dimension))
         np.concatenate(self.integers, out=rows.reshape(-1))
         rows *= self.shifts[:, None]
@@ -98,21 +98,23 @@ class Directions:
     def blocks(self, columns: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
         """Yield the rows as they were sent, a block of columns at a time.
 
-        To shift a row to exponent 20 is to multiply by a power of two, which is exact wherever
-        it is done: best where there are fewest numbers.
+        The rows are not shifted to exponent 20. The shift multiplies by a power of two, which is
+        exact at any point, so callers do it where there are the fewest numbers.
 
         Args:
-            columns: from where to where, with start and stop; all of them by default.
+            columns: the columns to read, with start and stop; all of them by default.
 
         Yields:
-            Which columns, and q_k as float64, (n, b); the next block overwrites it.
+            The columns of the block, and their q_k as float64, (n, b). The next block overwrites
+            this array.
 
         >>> for columns, block in Directions.of([[6, -8], [1, 2]]).blocks(slice(1, 2)):
         ...     print(columns, block.tolist())
         slice(1, 2, None) [[-8.0], [2.0]]
         """
         whole, count = columns or slice(0, self.dimension), len(self)
-        # An odd number of cache lines: at a power of two the entries of a column share a set.
+        # An odd number of cache lines: with a power of two, all entries of a column would fall into
+        # the same set of the cache.
         width = max(COLUMNS // count, min(NARROWEST, LARGEST // count), FEWEST) // 16 * 16 + 8
         room = np.empty(count * min(width, whole.stop - whole.start))
         for start in range(whole.start, whole.stop, width):
@@ -123,19 +125,19 @@ class Directions:
 
 
 def spread(directions: Directions, work: Callable[[slice], R], least: int = 1) -> list[R]:
-    """Share the columns among threads; a small input stays on this one.
+    """Share the columns among threads; a small input stays on the calling thread.
 
-    How many threads there are must not show in what is made of the results: they are to be
-    exact, or of single columns.
+    The number of threads must not change what the caller computes from the results. The results
+    must therefore be exact, or each must concern single columns only.
 
     Args:
-        directions: whose columns.
-        work: is called with a stretch of columns, start to stop; lets go of the interpreter's
+        directions: the directions whose columns are shared.
+        work: called with a range of columns, start to stop. It should release the interpreter's
             lock while it computes, as numpy does.
-        least: fewest columns that are worth a thread.
+        least: smallest number of columns that is worth a thread.
 
     Returns:
-        What each call returned, from the first columns to the last.
+        The result of each call, from the first columns to the last.
 
     >>> spread(Directions.of([[6, -8], [1, 2]]), lambda columns: columns)
     [slice(0, 2, None)]
@@ -151,5 +153,5 @@ def spread(directions: Directions, work: Callable[[slice], R], least: int = 1) -
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """Return the threads of this process; to start them anew costs as much as a small round."""
+    """Return the threads of this process: starting new ones would cost as much as a small round."""
     return ThreadPoolExecutor(THREADS, "aggregation")

@@ -1,15 +1,15 @@
-"""How every direction lies to the sum of all of them: (14) and (15), exactly.
+"""Exact products: the inner product of every direction with the sum of all, (14) and (15).
 
-Why float64 is exact here. The codec lets no row be longer than 2^21, so the sum v of n rows is no
-longer than n 2^21, and by Cauchy-Schwarz no partial sum of <q_k, v>, in whatever order, is above
-n 2^42: at most 2^53 up to 2048 rows. With more rows v is split as v = 2^16 high + low, whole
-numbers with 0 <= low < 2^16. For n <= 2^16 rows and d <= 2^24 columns, where a vector of ones is
-no longer than 2^12,
+Why float64 is exact here: The codec accepts no row with a norm above 2^21, so the norm of the sum v
+of n rows is at most n 2^21. By Cauchy-Schwarz, no partial sum of <q_k, v>, in any order, is above
+n 2^42, which is at most 2^53 for up to 2048 rows. With more rows v is split as v = 2^16 high + low,
+whole numbers with 0 <= low < 2^16. For n <= 2^16 rows and d <= 2^24 columns, where the norm of a
+vector of ones is at most 2^12,
 
     norm(low)  < 2^16 2^12 = 2^28,                  sums of |q_k low|  stay below 2^49;
     norm(high) <= norm(v) / 2^16 + 2^12 < 2^22,     sums of |q_k high| stay below 2^43.
 
-Both are exact; 2^16 high is a shift; and the one addition of the two rounds once.
+Both sums are exact, and multiplying by 2^16 is a shift. Only the addition of the two rounds, once.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from fedchain.aggregation.directions import Directions, spread
 from fedchain.arrays import Matrix, Vector
 
 EXACT_ROWS = 2048
-"""So many rows need no split of their sum."""
+"""Number of rows up to which their sum need not be split."""
 SPLIT = 2.0**16
-"""Where the sum of more rows is split."""
+"""The factor at which the sum of more rows is split into high and low."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Every row beside the sum v of all rows, in whole numbers."""
+    """Inner products of every row with the sum v of all rows and with itself, in whole numbers."""
 
     inner: Vector
     """<q_k, v>, shape (n,); rounded once above 2048 rows."""
@@ -39,15 +39,16 @@ class Agreement:
 
     @property
     def projections(self) -> Vector:
-        """<q_k, v> / norm(q_k), shape (n,): the cosine but for norm(v), the same for all.
+        """<q_k, v> / norm(q_k), shape (n,): the cosine times norm(v), which is the same for all.
 
-        An exact integer over a correctly rounded root: the order of two rows is that of all nodes.
+        The division of an exact integer by a correctly rounded root gives every node the same
+        bits, so all nodes sort the rows in the same order.
         """
         return self.inner / np.sqrt(self.squares)
 
     @property
     def cosines(self) -> Vector:
-        """Cosine of every row with v, shape (n,); zeros if the rows cancel.
+        """Cosine of every row with v, shape (n,); zeros if the rows cancel out.
 
         norm(v)^2 is the sum of all <q_k, v>.
         """
@@ -56,13 +57,13 @@ class Agreement:
 
 
 def agreement_of(directions: Directions) -> Agreement:
-    """Return how every direction lies to the sum of all of them, in one pass over the columns.
+    """Return the inner products of the directions with their sum, in one pass over the columns.
 
     Args:
         directions: n <= 65,536 rows, none zero, of d <= 2^24 entries.
 
     Returns:
-        Exact inner products and squares: the same for any number of threads.
+        Exact inner products and squares, which are the same for any number of threads.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) and (15), reconstructed.
@@ -86,7 +87,7 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
 
     Args:
         block: whole numbers as they were sent, (n, b).
-        shifts: what brings each row to exponent 20, (n,).
+        shifts: the factor that brings each row to exponent 20, (n,).
 
     >>> products(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([1.0, 2.0])).tolist()
     [[0.0, 0.0], [33.0, 12.0], [25.0, 4.0]]
@@ -103,5 +104,5 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
 
 
 def joined(shares: Matrix) -> Agreement:
-    """Return the agreement whose ``products``, summed over all blocks, are these (3, n)."""
+    """Return the agreement from ``products`` that were summed over all blocks, (3, n)."""
     return Agreement(shares[0] * SPLIT + shares[1], shares[2])

@@ -1,4 +1,4 @@
-"""Krum: the gradients that have the closest neighbours."""
+"""Krum: a rule that averages the gradients with the closest neighbours."""
 
 from __future__ import annotations
 
@@ -40,23 +40,25 @@ def krum(
 ) -> Aggregate:
     """Average the gradients whose directions have the closest neighbours.
 
-    The score of a direction is the sum of its squared distances to the n - f - 2 others that lie
-    nearest to it. Distances are those of unit vectors; s_k multiplies what was chosen.
+    The score of a direction is the sum of its squared distances to its n - f - 2 nearest
+    neighbours; the lowest scores are chosen. The distances are those of unit vectors: s_k
+    multiplies a direction only after it was chosen.
 
     Args:
         directions: g_k* as they were sent, n of them.
         norms: s_k, positive, shape (n,).
-        byzantine: f, how many may be Byzantine; needs n > 2f + 2, at the quorum too.
-        keep: m, how many of the lowest scores to use, ties to the smaller message id; 1 is Krum,
-            more is multi-Krum.
+        byzantine: f, how many messages may be Byzantine; n must be above 2f + 2, also when only
+            the quorum has arrived.
+        keep: m, how many of the lowest scores to use; of equal scores the smaller message id goes
+            first. 1 is Krum, more is multi-Krum.
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient, the cosines of all rows with their sum, and the share 1/m of each
-        row that was chosen.
+        The global gradient, the cosine of each row with the sum of all rows, and the share 1/m of
+        each row that was chosen.
 
     Raises:
-        ValueError: too few messages for f.
+        ValueError: there are too few messages for f.
 
     Reference:
         Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017, section 4.
@@ -82,7 +84,7 @@ def krum(
 def gram(directions: Directions) -> Whole:
     """Return all inner products of the rows, exactly, shape (n, n).
 
-    No row is longer than 2^21, so that every partial sum is at most 2^42 and float64 exact.
+    No row has a norm above 2^21, so every partial sum is at most 2^42 and exact in float64.
 
     >>> gram(Directions.of([[3, 4], [0, 1]])).tolist()
     [[25, 4], [4, 1]]
@@ -95,7 +97,7 @@ def gram(directions: Directions) -> Whole:
             total += block @ block.T
         return total
 
-    # Each thread has a matrix of its own: not for fewer columns than it has.
+    # Each thread allocates an (n, n) matrix, which does not pay for fewer than n columns.
     total: Matrix = sum(spread(directions, work, least=rows), np.zeros((rows, rows)))
     total *= np.multiply.outer(directions.shifts, directions.shifts)
     return total.astype(np.int64)
@@ -104,7 +106,8 @@ def gram(directions: Directions) -> Whole:
 def scores(products: Whole, byzantine: int) -> Whole:
     """Return each row's sum of squared distances to its n - f - 2 nearest others, shape (n,).
 
-    Whole numbers: a squared distance is at most 2^44, and 2^16 of them stay below 2^63.
+    The scores are exact whole numbers: a squared distance is at most 2^44, so the sum of 2^16 of
+    them stays below 2^63.
 
     Args:
         products: the Gram matrix, (n, n).
@@ -115,5 +118,5 @@ def scores(products: Whole, byzantine: int) -> Whole:
     """
     squares = products.diagonal()
     distances = squares[:, None] + squares[None, :] - 2 * products
-    distances.sort(axis=1)  # the first is a row's distance to itself: nothing
+    distances.sort(axis=1)  # the first is a row's distance to itself: 0
     return np.asarray(distances[:, : len(squares) - byzantine - 1].sum(axis=1))

@@ -1,4 +1,4 @@
-"""The paper's rule, and the plain mean."""
+"""L-nearest, the rule of the paper, and the plain mean."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ def l_nearest(
     """Average the gradients whose directions lie nearest to the sum of all directions.
 
     v = sum_k g_k*, theta_k = 1 - <g_k*, v> / (norm(g_k*) norm(v)), and
-    g = (1/l) sum of s_k g_k* over the l smallest theta_k. Ties go to the smaller message id.
+    g = (1/l) sum of s_k g_k* over the l smallest theta_k. Of equal theta_k, the rule takes the
+    smaller message id first.
 
     Args:
         directions: g_k* as they were sent, n of them.
         norms: s_k, positive, shape (n,).
         keep: l, how many gradients to use; all of them if fewer arrived.
-        scale: ``restore`` multiplies by s_k, ``unit`` by 1, ``median_clip`` by
-            min(s_k, median s), which bounds what one sender can own.
+        scale: what multiplies a direction: ``restore`` s_k, ``unit`` 1, ``median_clip``
+            min(s_k, median s), which bounds the influence of one sender.
 
     Returns:
-        The global gradient, the cosines of all rows, and the share 1/l of each row in it.
+        The global gradient, the cosine of each row with the sum of all rows, and the share 1/l of
+        each row that was used.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -64,7 +66,7 @@ def l_nearest(
 
 @aggregations
 def mean(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> Aggregate:
-    """Average all gradients: no defence, the yardstick of every rule that has one.
+    """Average all gradients, with no defence: the baseline for rules that defend.
 
     Args:
         directions: g_k* as they were sent, n of them.

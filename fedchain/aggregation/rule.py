@@ -1,4 +1,4 @@
-"""Aggregation rules: what each returns, and how (16) scales and averages."""
+"""Aggregation rules: their family, what each returns, and how (16) scales and averages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Scale = Literal["restore", "unit", "median_clip"]
 """What multiplies a direction in (16): its own s_k, 1, or s_k cut at the median of all s."""
 
 STRIP = 32_768
-"""Columns that are averaged at a time: the sum and a term of it stay in the cache."""
+"""Columns that are averaged at a time, so that the sum and one term of it stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Aggregate:
     shares: Vector
     """How much of each row the rule took, 0 or more, shape (n,): 1/l each for a mean of l rows.
 
-    The shares leave out the norms s_k, by which a rule multiplies what it took.
+    The shares do not contain the norms s_k, by which a rule multiplies what it took.
     """
     reasons: tuple[str, ...]
     """Why the rule took nothing of a row, n texts; empty where the share is above 0."""
@@ -65,7 +65,7 @@ aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",
 
 
 def scaled(norms: Vector, scale: Scale) -> Vector:
-    """Return what multiplies each direction, shape (n,).
+    """Return the factor that multiplies each direction, shape (n,).
 
     >>> scaled(np.array([1.0, 2.0, 1e9]), "median_clip").tolist()
     [1.0, 2.0, 2.0]
@@ -87,7 +87,7 @@ def equal_shares(used: Flags) -> Vector:
 
 
 def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
-    """Return the reason for every row whose share is 0, and no text for the others.
+    """Return the reason for every row whose share is 0, and an empty text for the others.
 
     >>> reasons_for(np.array([0.5, 0.0, 0.5]), "far from the sum")
     ('', 'far from the sum', '')
@@ -100,19 +100,19 @@ def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vecto
 
     Args:
         directions: n of them.
-        factors: what multiplies each row, shape (n,).
-        used: which rows take part, at least one, shape (n,).
+        factors: the factor of each row, shape (n,).
+        used: which rows to average, at least one, shape (n,).
 
     Returns:
-        The mean, shape (d,): the same bits on every library, since each element sees the same
-        multiplications and additions in row order, none of them fused.
+        The mean, shape (d,). Every library gives the same bits, because each element undergoes
+        the same multiplications and additions in row order, and none of them are fused.
 
     >>> rows = Directions.of(2**20 * np.eye(2))
     >>> weighted_mean(rows, np.array([2.0, 4.0]), np.array([True, True])).tolist()
     [1.0, 2.0]
     """
     total = np.zeros(directions.dimension)
-    # A power of two only moves the exponent: to multiply by it first rounds nothing.
+    # Multiplying by a power of two only changes the exponent, so doing it first rounds nothing.
     rows = [
         (directions.integers[k], 2.0 ** (EXPONENT - directions.exponents[k]) * factors[k])
         for k in np.flatnonzero(used)

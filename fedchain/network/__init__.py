@@ -1,1 +1,1 @@
-"""Who hears whom, and when."""
+"""Network: which nodes are linked, and when each of them receives what another one sends."""

@@ -1,4 +1,4 @@
-"""The network of one run: when what a node sends comes to the others, and what it weighs."""
+"""Network of one run: when an item reaches each node, and how many bytes that costs."""
 
 from __future__ import annotations
 
@@ -26,55 +26,56 @@ from fedchain.randomness import stream
 from fedchain.scenario import Gossip
 
 KEPT_NUMBERS = 2**23
-"""Numbers that remembered routes may hold; then all are found anew."""
+"""Numbers that the cached routes may hold together; beyond that the cache is emptied."""
 UNITS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
-"""An item of no size, of one byte, and of one byte for light clients: traffic is linear in both."""
+"""An item of no size, one of one byte, and one of one byte for light clients. Traffic is linear in
+both sizes, so these three give the traffic of any item."""
 
 Route = tuple[int, Group, bool, int, int]
-"""Sender, group, whether it is relayed, and both sizes where they matter to the way."""
+"""Sender, group, whether it is relayed, and both sizes; 0 where the bandwidth is not limited."""
 
 
 @dataclass(eq=False, kw_only=True)
 class _Way:
-    """What items of one route have in common, and how many there were."""
+    """What all items of one route have in common, and how many there were."""
 
     nodes: Numbers
-    """Who hears it, shape (heard,)."""
+    """Nodes that hear the item, shape (heard,)."""
     seconds: Vector
-    """After how long, shape (heard,)."""
+    """Seconds until each of them hears it, shape (heard,)."""
     reached: Numbers
-    """Who sends or receives any of it, shape (reached,)."""
+    """Nodes that send or receive any part of it, shape (reached,)."""
     costs: Matrix
-    """Bytes sent and received for an item, for a byte of it, and for a byte of what light
-    clients take, shape (3, 2, reached)."""
+    """Bytes sent and received for each item, for each byte of it, and for each byte that light
+    clients take of it, shape (3, 2, reached)."""
     items: int = 0
-    """How many have taken it."""
+    """Number of items that took this route."""
     sizes: int = 0
-    """Bytes of all of them."""
+    """Sum of their sizes, bytes."""
     leaf_sizes: int = 0
-    """Bytes of all of them, as light clients take them."""
+    """Sum of their sizes for light clients, bytes."""
 
 
 @dataclass
 class Traffic:
-    """Bytes by node, shape (nodes,) each."""
+    """Bytes that each node has sent and received, shape (nodes,) each."""
 
     sent: Vector
-    """What it has sent, lost transmissions among them."""
+    """Bytes sent, including lost transmissions."""
     received: Vector
-    """What has come to it."""
+    """Bytes received."""
 
 
 class Network:
-    """Carries what nodes send; everything follows from the seed and the order of the sends."""
+    """Carries what nodes send. All results follow from the seed and the order of the sends."""
 
     def __init__(self, graph: Graph, gossip: Gossip, seed: int) -> None:
-        """Begin with nothing sent.
+        """Start with no traffic.
 
         Args:
-            graph: who is linked with whom.
+            graph: the nodes and their links.
             gossip: how items travel, and what goes wrong on the way.
-            seed: of the scenario.
+            seed: seed of the scenario.
         """
         self._graph, self._gossip, self._seed = graph, gossip, seed
         self._outages = Outages(gossip, graph, seed)
@@ -89,14 +90,15 @@ class Network:
         """Send an item.
 
         Args:
-            sender: a node.
-            group: whom it is for; a holder that passes nothing on reaches the compute nodes.
+            sender: the node that sends it.
+            group: the nodes that it is for; a holder's item reaches the compute nodes also where
+                holders pass nothing on.
             parcel: the item.
             leaves_s: when it leaves, simulated seconds.
-            relayed: whether others pass it on: they do so with what they find valid.
+            relayed: whether other nodes pass it on, as they do with what they find valid.
 
         Returns:
-            Who hears it, and when, shapes (heard,); the sender does not.
+            The nodes that hear it, without the sender, and when they do, shapes (heard,).
         """
         if self._gossip.loss or self._gossip.breaks:
             return self._follow(sender, group, parcel, leaves_s, relayed)
@@ -107,23 +109,26 @@ class Network:
         return way.nodes, leaves_s + way.seconds
 
     def ready(self, node: int, now_s: float) -> float:
-        """Return the first time from now on at which a node is there and has caught up."""
+        """Return the first time, now or later, at which a node is online and has caught up."""
         if not self._gossip.breaks:
             return now_s
         back_s = self._outages.back(node, now_s)
         return max(back_s, self._missed.get((node, self._outages.came(node, back_s)), 0.0))
 
     def hears(self, one: int, other: int, now_s: float) -> bool:
-        """Say whether something can go directly from one node to another now."""
+        """Return whether one node can send directly to another now."""
         return self._outages.heard(one, other, now_s) == now_s
 
     def traffic(self) -> Traffic:
-        """Return what each node has sent and received so far."""
+        """Return the bytes that each node has sent and received so far."""
         self._settle()
         return self._traffic
 
     def slowest_s(self) -> float:
-        """Return the longest way between two compute nodes while nothing goes wrong, seconds."""
+        """Return the longest time between two compute nodes while nothing goes wrong, seconds.
+
+        The time is that of an item of no size.
+        """
         longest = [
             self._way(node, "compute", UNITS[0], True).seconds.max(initial=0.0)
             for node in range(self._graph.compute)
@@ -134,7 +139,7 @@ class Network:
         self, sender: int, group: Group, parcel: Parcel, leaves_s: float, relayed: bool
     ) -> tuple[Numbers, Vector]:
         lanes = self._graph.lanes(sender, group, relayed)
-        lost = self._lost(lanes, parcel)
+        lost = self._draw_losses(lanes, parcel)
         spread = followed(
             lanes,
             exchange_s(self._gossip, lanes, parcel, lost),
@@ -148,10 +153,10 @@ class Network:
         sent, received = traffic(self._gossip, lanes, spread, parcel, lost)
         self._traffic.sent[spread.nodes] += sent
         self._traffic.received[spread.nodes] += received
-        heard = self._heard(spread, group)
+        heard = self._places_in_group(spread, group)
         return spread.nodes[heard], spread.times_s[heard]
 
-    def _lost(self, lanes: Lanes, parcel: Parcel) -> Losses | None:
+    def _draw_losses(self, lanes: Lanes, parcel: Parcel) -> Losses | None:
         if not self._gossip.loss:
             return None
         shape = steps_bytes(self._gossip, lanes, parcel).shape
@@ -170,14 +175,14 @@ class Network:
         if known is None:
             if self._numbers > KEPT_NUMBERS:
                 self._settle()
-            known = self._ways[route] = self._found(sender, group, parcel, relayed)
+            known = self._ways[route] = self._compute_way(sender, group, parcel, relayed)
             self._numbers += known.costs.size
         return known
 
-    def _found(self, sender: int, group: Group, parcel: Parcel, relayed: bool) -> _Way:
+    def _compute_way(self, sender: int, group: Group, parcel: Parcel, relayed: bool) -> _Way:
         lanes = self._graph.lanes(sender, group, relayed)
         spread = quickest(lanes, exchange_s(self._gossip, lanes, parcel, None), sender)
-        heard = self._heard(spread, group)
+        heard = self._places_in_group(spread, group)
         nothing, whole, leaf = (
             np.stack(traffic(self._gossip, lanes, spread, unit, None)) for unit in UNITS
         )
@@ -189,14 +194,14 @@ class Network:
             costs=costs,
         )
 
-    def _heard(self, spread: Spread, group: Group) -> Numbers:
-        """Return the places of those in the group, without the sender."""
+    def _places_in_group(self, spread: Spread, group: Group) -> Numbers:
+        """Return the places in ``spread`` of the nodes in the group, without the sender."""
         inside = spread.nodes < (self._graph.nodes if group == "everybody" else self._graph.compute)
         inside[0] = False
         return np.flatnonzero(inside)
 
     def _settle(self) -> None:
-        """Count the traffic of the remembered routes, and forget them."""
+        """Add the traffic of the cached routes to the total, and empty the cache."""
         for way in self._ways.values():
             counts = np.array((way.items, way.sizes, way.leaf_sizes), dtype=np.float64)
             sent, received = np.tensordot(counts, way.costs, 1)

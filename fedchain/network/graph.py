@@ -1,4 +1,4 @@
-"""The graph of a network: who is linked with whom, how long a link takes, who passes things on."""
+"""Graph of a network: its links, the latency of each, and which nodes pass items on."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Lanes:
-    """Links, each in one direction, in ascending order of their two ends."""
+    """Directed links, in ascending order of their tails, then of their heads."""
 
     tails: Numbers
-    """Where each begins, shape (lanes,)."""
+    """Node where each lane begins, shape (lanes,)."""
     heads: Numbers
-    """Where each ends, shape (lanes,)."""
+    """Node where each lane ends, shape (lanes,)."""
     seconds: Vector
     """Latency of each, shape (lanes,)."""
     leaf: npt.NDArray[np.bool_]
-    """Whether its end passes nothing on, shape (lanes,)."""
+    """Whether the node at the head passes nothing on, shape (lanes,)."""
 
     def __getitem__(self, which: slice | npt.NDArray[Any]) -> Lanes:
         return Lanes(self.tails[which], self.heads[which], self.seconds[which], self.leaf[which])
 
     def __add__(self, others: Lanes) -> Lanes:
-        """Return these lanes and then others, whose tails have higher numbers."""
+        """Return these lanes followed by others, whose tails must have higher numbers."""
         return Lanes(
             np.concatenate((self.tails, others.tails)),
             np.concatenate((self.heads, others.heads)),
@@ -44,7 +44,7 @@ class Lanes:
 
     @functools.cached_property
     def out(self) -> Mapping[int, list[tuple[int, int]]]:
-        """By node: number and end of each lane that begins there."""
+        """The lanes that begin at each node: the number and the head of each."""
         out: dict[int, list[tuple[int, int]]] = {}
         ends = zip(self.tails.tolist(), self.heads.tolist(), strict=True)
         for lane, (tail, head) in enumerate(ends):
@@ -54,26 +54,30 @@ class Lanes:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Graph:
-    """Compute nodes, then the seats of data holders, and the links between them."""
+    """The nodes of a network and the links between them.
+
+    Compute nodes come first, then the seats: access points at which data holders listen.
+    """
 
     compute: int
     """Number of compute nodes."""
     nodes: int
     """Number of all nodes."""
     links: Links
-    """The two ends of each link, each link once, shape (links, 2)."""
+    """The two ends of each link, with each link listed once, shape (links, 2)."""
     seconds: Vector
-    """Latency of each link, the same both ways, shape (links,)."""
+    """Latency of each link, the same in both directions, shape (links,)."""
     holders_relay: bool
-    """Whether data holders pass on what they hear; compute nodes always do."""
+    """Whether data holders pass on what they hear, as compute nodes always do."""
 
     def lanes(self, sender: int, group: Group, relayed: bool) -> Lanes:
         """Return the lanes that an item may take.
 
         Args:
-            sender: where it starts.
-            group: whom it is for; who passes nothing on is left out if it is not for him.
-            relayed: whether others pass it on; else it reaches the sender's neighbours alone.
+            sender: the node where it starts.
+            group: the nodes that it is for; nodes outside the group are left out if they pass
+                nothing on.
+            relayed: whether others pass it on; else it reaches only the sender's neighbours.
         """
         if not relayed:
             own = self._lanes_of(sender)
@@ -92,7 +96,7 @@ class Graph:
 
     @functools.cached_property
     def _begins(self) -> Numbers:
-        """Number of the first lane of each node, and of all lanes, shape (nodes + 1,)."""
+        """Number of the first lane of each node, then that of all lanes, shape (nodes + 1,)."""
         return np.searchsorted(self._all.tails, np.arange(self.nodes + 1))
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""Laws of latency: how many milliseconds each link of a network takes, drawn once and kept."""
+"""Latency laws: the milliseconds that each link of a network takes, drawn once and kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fedchain.registry import Family, Part
 Links = npt.NDArray[np.int64]
 """The two ends of each link, shape (links, 2)."""
 Latency = Callable[[Links, np.random.Generator], Vector]
-"""(links, generator) to milliseconds a link, shape (links,)."""
+"""Function of (links, generator) that returns the milliseconds of each link, shape (links,)."""
 Milliseconds = Annotated[float, Field(gt=0)]
 MOST_REGIONS = 64
 
@@ -68,7 +68,7 @@ def uniform(*, low: Milliseconds, high: Milliseconds) -> Latency:
 def lognormal(
     *, median: Annotated[float, Field(gt=0)], sigma: Annotated[float, Field(ge=0)]
 ) -> Latency:
-    """Draw each link's latency from a lognormal law: most links quick, a few slow.
+    """Draw each link's latency from a lognormal law: most links are quick, a few are slow.
 
     Args:
         median: milliseconds, above 0.
@@ -94,11 +94,11 @@ def regions(
 ) -> Latency:
     """Give each link the latency between the regions of its two ends.
 
-    Nodes are dealt to the regions in turn: node 0 to the first, node 1 to the second, and so on.
+    Nodes are assigned to the regions in turn: node 0 to the first, node 1 to the second, and so on.
 
     Args:
-        matrix: median milliseconds between two regions, and on the diagonal within one; a row a
-            region, symmetric, above 0.
+        matrix: median milliseconds between two regions, and on the diagonal within one; one row
+            for each region, symmetric, above 0.
         sigma: standard deviation of the logarithm around the median, 0 or more.
 
     Returns:

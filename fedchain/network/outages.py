@@ -1,7 +1,8 @@
-"""Outages: when a node is there, and when a link carries anything.
+"""Outages: when a node is online, and when a link carries anything.
 
-Nodes that churn stay and are away for exponential spans, each drawn from a stream of its own;
-late joiners are away until they join; a partition breaks every link between its two parts.
+Nodes that churn are online and offline in turn, for exponentially distributed times; each node
+draws them from a stream of its own. Late joiners are offline until they join. A partition breaks
+every link between its two parts.
 """
 
 from __future__ import annotations
@@ -19,52 +20,55 @@ from fedchain.scenario import Gossip
 
 @dataclass(frozen=True)
 class _Cut:
-    """One partition."""
+    """One partition of the network."""
 
     start_s: float
-    """When the links break."""
+    """When the links between the two parts break."""
     end_s: float
-    """When they heal."""
+    """When they work again."""
     part: frozenset[int]
     """The nodes on one side."""
 
 
 class Outages:
-    """Who is there, and who hears whom, at any time; each question may be about any time."""
+    """Answers which nodes are online and which of them hear each other, at any time.
+
+    Questions may come in any order of time.
+    """
 
     def __init__(self, gossip: Gossip, graph: Graph, seed: int) -> None:
-        """Draw who is concerned.
+        """Draw which nodes join late, and which are on either side of each partition.
 
         Args:
             gossip: churn, partitions and late joiners.
-            graph: counts compute nodes and seats.
-            seed: of the scenario.
+            graph: tells the numbers of compute nodes and of seats.
+            seed: seed of the scenario.
         """
         self._churn, self._seed = gossip.churn, seed
         self._cuts = [
-            _Cut(cut.from_s, cut.to_s, _drawn(graph, cut.share, seed, "partition", number))
+            _Cut(cut.from_s, cut.to_s, _draw_nodes(graph, cut.share, seed, "partition", number))
             for number, cut in enumerate(gossip.partitions)
         ]
         late = gossip.late_joiners
-        joining = _drawn(graph, late.share, seed, "late") if late else frozenset()
+        joining = _draw_nodes(graph, late.share, seed, "late") if late else frozenset()
         joins = dict.fromkeys(joining, late.at_s) if late else {}
         self._turns = [[joins.get(node, 0.0)] for node in range(graph.nodes)]
         self._draws: dict[int, np.random.Generator] = {}
 
     def came(self, node: int, now_s: float) -> float:
-        """Return when a node came that is there now."""
-        return self._turns[node][self._place(node, now_s) - 1]
+        """Return when a node that is online now came online."""
+        return self._turns[node][self._count_changes(node, now_s) - 1]
 
     def back(self, node: int, now_s: float) -> float:
-        """Return the first time from now on at which a node is there."""
-        place = self._place(node, now_s)
+        """Return the first time, now or later, at which a node is online."""
+        place = self._count_changes(node, now_s)
         return now_s if place % 2 else self._turns[node][place]
 
     def heard(self, one: int, other: int, now_s: float) -> float:
-        """Return the first time from now on at which two neighbours hear each other."""
+        """Return the first time, now or later, at which two neighbours hear each other."""
         while True:
             later = max(self.back(one, now_s), self.back(other, now_s))
-            for cut in self._between(one, other):
+            for cut in self._cuts_between(one, other):
                 if cut.start_s <= later < cut.end_s:
                     later = cut.end_s
             if later == now_s:
@@ -72,17 +76,17 @@ class Outages:
             now_s = later
 
     def done(self, one: int, other: int, start_s: float, lasts_s: float) -> float:
-        """Return when two neighbours have exchanged something.
+        """Return when an exchange between two neighbours is complete.
 
         Args:
             one: a node.
             other: its neighbour.
-            start_s: when they begin; they hear each other then.
-            lasts_s: seconds that it takes; what an outage interrupts goes on after it.
+            start_s: when the exchange begins; the two must hear each other then.
+            lasts_s: seconds that it takes; after an outage it continues where it stopped.
         """
         while True:
-            until = min(self._gone(one, start_s), self._gone(other, start_s))
-            for cut in self._between(one, other):
+            until = min(self._next_departure(one, start_s), self._next_departure(other, start_s))
+            for cut in self._cuts_between(one, other):
                 if start_s < cut.start_s:
                     until = min(until, cut.start_s)
             if start_s + lasts_s <= until:
@@ -90,16 +94,19 @@ class Outages:
             lasts_s -= until - start_s
             start_s = self.heard(one, other, until)
 
-    def _between(self, one: int, other: int) -> list[_Cut]:
+    def _cuts_between(self, one: int, other: int) -> list[_Cut]:
         return [cut for cut in self._cuts if (one in cut.part) != (other in cut.part)]
 
-    def _gone(self, node: int, now_s: float) -> float:
-        """Return when a node leaves that is there now."""
-        place, turns = self._place(node, now_s), self._turns[node]
+    def _next_departure(self, node: int, now_s: float) -> float:
+        """Return when a node that is online now goes offline."""
+        place, turns = self._count_changes(node, now_s), self._turns[node]
         return turns[place] if place < len(turns) else math.inf
 
-    def _place(self, node: int, now_s: float) -> int:
-        """Return how often a node has come or gone so far; it is there after an odd number."""
+    def _count_changes(self, node: int, now_s: float) -> int:
+        """Return how often a node has come or gone so far.
+
+        The node is online if the number is odd.
+        """
         turns = self._turns[node]
         if self._churn is not None:
             stay = self._churn.stay_s
@@ -115,8 +122,8 @@ class Outages:
         return self._draws[node]
 
 
-def _drawn(graph: Graph, share: float, seed: int, *purpose: str | int) -> frozenset[int]:
-    """Draw a share of the compute nodes, never all of them, and of the data holders."""
+def _draw_nodes(graph: Graph, share: float, seed: int, *purpose: str | int) -> frozenset[int]:
+    """Draw a share of the compute nodes, but never all of them, and of the data holders' seats."""
     miners = min(graph.compute - 1, round(share * graph.compute))
     holder_slots = round(share * (graph.nodes - graph.compute))
     one = stream(seed, *purpose, "compute").permutation(graph.compute)[:miners]

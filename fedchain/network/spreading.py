@@ -1,8 +1,8 @@
-"""How one item spreads: when each node has it, and by which lane it came.
+"""Spreading of one item: when each node has it, and over which lane it came.
 
-A node passes an item on as soon as it has it. Where nothing is lost and no link ever breaks the
-quickest way is the same for all items of one size. Elsewhere each item is followed by itself, and
-how long it takes over a link depends on when it gets there.
+A node passes an item on as soon as it has it. If nothing is lost and no link ever breaks, the
+quickest way is the same for all items of one size. Otherwise each item is followed separately, and
+the time that it takes over a link depends on when it gets there.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from fedchain.network.outages import Outages
 from fedchain.scenario import Gossip
 
 Losses = npt.NDArray[np.int64]
-"""Lost transmissions of one item, by step of the exchange and lane, shape (steps, lanes)."""
+"""Number of lost transmissions of one item, by step of the exchange and lane, (steps, lanes)."""
 Missed = dict[tuple[int, float], float]
-"""When the last item came that a node had missed, by node and end of the outage."""
+"""When the last item that a node had missed arrived there, by node and end of the outage."""
 ANNOUNCEMENT, REQUEST = 61, 61
-"""Bytes that name an item, and that ask for it: Bitcoin's ``inv`` and ``getdata`` of one entry."""
+"""Bytes of an item's name and of a request for it: Bitcoin's ``inv`` and ``getdata``, one entry."""
 HEADERS_STEPS = 2
-"""Steps by which who was away learns what it has missed: it asks for the headers, and has them."""
+"""Steps in which a node learns what it missed: it asks for the headers, and receives them."""
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,33 @@ class Parcel:
     """One item on its way."""
 
     name: bytes
-    """What tells it from others: its losses are drawn for this name."""
+    """Distinguishes it from other items: its losses are drawn from a stream of this name."""
     size: int
-    """Bytes of the whole."""
+    """Bytes of the whole item."""
     leaf_size: int
-    """Bytes of what a light client that passes nothing on takes of it."""
+    """Bytes of the part that goes to a light client that passes nothing on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """Where an item has come, in the order of arrival; its sender is the first."""
+    """The nodes that an item has reached, in the order of arrival; the sender comes first."""
 
     nodes: Numbers
-    """Who has it, shape (reached,)."""
+    """Nodes that have it, shape (reached,)."""
     times_s: Vector
-    """When each has it, shape (reached,)."""
+    """When each of them has it, shape (reached,)."""
     lanes: Numbers
-    """By which lane it came to each but the sender, shape (reached - 1,)."""
+    """Lane over which it came to each of them but the sender, shape (reached - 1,)."""
 
 
 def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
-    """Return the bytes of each step of an exchange: the item; or its name, a request, the item.
+    """Return the bytes of each step of an exchange.
+
+    A pushed item takes one step. An announced item takes three: its name, a request, the item.
 
     Args:
-        gossip: says whether items are pushed or announced.
-        lanes: that it may take.
+        gossip: tells whether items are pushed or announced.
+        lanes: the lanes that the item may take.
         parcel: the item.
 
     Returns:
@@ -71,7 +73,7 @@ def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
 
 
 def bytes_per_s(gossip: Gossip) -> float:
-    """Return what a link carries in a second; infinite where size does not matter."""
+    """Return the bytes that a link carries in a second; infinite if bandwidth is not limited."""
     rate = gossip.bandwidth_mbit_s
     return math.inf if rate is None else 125_000.0 * rate
 
@@ -80,10 +82,10 @@ def exchange_s(gossip: Gossip, lanes: Lanes, parcel: Parcel, lost: Losses | None
     """Return how long one item takes over each lane while no link breaks, shape (lanes,).
 
     Args:
-        gossip: relay, bandwidth, time until what was lost is sent again.
-        lanes: that it may take.
+        gossip: relay, bandwidth, and the time until a lost transmission is repeated.
+        lanes: the lanes that the item may take.
         parcel: the item.
-        lost: transmissions that were lost; None: none.
+        lost: number of lost transmissions; None: no losses.
     """
     steps = steps_bytes(gossip, lanes, parcel)
     seconds: Vector = len(steps) * lanes.seconds + steps.sum(axis=0) / bytes_per_s(gossip)
@@ -91,17 +93,18 @@ def exchange_s(gossip: Gossip, lanes: Lanes, parcel: Parcel, lost: Losses | None
 
 
 def quickest(lanes: Lanes, seconds: Vector, sender: int) -> Spread:
-    """Let an item take the quickest way over links that never break.
+    """Return how an item spreads by the quickest way over links that never break.
 
     Args:
-        lanes: that it may take, in ascending order of their ends.
-        seconds: that it takes over each, shape (lanes,), above 0.
-        sender: where it starts, at time 0.
+        lanes: the lanes that it may take, in ascending order of their ends.
+        seconds: time that it takes over each lane, shape (lanes,), above 0.
+        sender: the node where it starts, at time 0.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
-    # Of many holders one is the sender, with a number far above those of all who pass it on.
+    # The sender may be one of many holders, with a number far above those of all other nodes in the
+    # lanes. It gets the next free number, which keeps the matrix small.
     start = min(sender, int(lanes.heads.max(initial=-1)) + 1)
     tails = np.where(lanes.tails == sender, start, lanes.tails)
     nodes = max(start, int(lanes.heads.max(initial=0))) + 1
@@ -122,20 +125,20 @@ def followed(
     missed: Missed,
     gap_s: float,
 ) -> Spread:
-    """Follow one item over links that break and heal.
+    """Follow one item over links that break and work again.
 
-    What an outage has delayed comes when it is over, after the headers. All items that one outage
-    has delayed come to a node in the order in which they were sent, one behind the other, also
-    to those who hear of them from others.
+    An item that an outage delays arrives after the outage, and after the headers. All items that
+    one outage delays arrive at a node in the order in which they were sent, one after another.
+    This also holds for nodes that receive them from a node that had to wait.
 
     Args:
-        lanes: that it may take.
-        seconds: that it takes over each while both ends are there, shape (lanes,).
-        sender: where it starts.
+        lanes: the lanes that it may take.
+        seconds: time that it takes over each lane while both ends are online, shape (lanes,).
+        sender: the node where it starts.
         leaves_s: when it starts.
-        outages: when links are up.
-        missed: when earlier items came that were missed; brought up to date.
-        gap_s: seconds that it keeps a link busy, 0 or more.
+        outages: tells when links are up.
+        missed: when earlier items that were missed arrived; this call updates it.
+        gap_s: seconds that the item keeps a link busy, 0 or more.
     """
     lasts, latency = seconds.tolist(), lanes.seconds.tolist()
     waiting: list[tuple[float, int, int, float | None]] = [(leaves_s, sender, -1, None)]
@@ -166,19 +169,21 @@ def traffic(
 ) -> tuple[Vector, Vector]:
     """Return the bytes that each node has sent and received for one item.
 
-    Each link carries it once, from the end that has it first: pushed the whole, announced its
-    name; what is asked for and delivered goes by the lane by which the item came. Only who passes
-    nothing on is told by all its neighbours.
+    Each link is used once, from the end that has the item first. It carries the whole item if
+    items are pushed, and its name if they are announced; the request and the item then go over the
+    lane by which the item reached the node. A node that passes nothing on hears from all its
+    neighbours.
 
     Args:
-        gossip: says whether items are pushed or announced.
-        lanes: that it could take.
-        spread: the ways that it took.
+        gossip: tells whether items are pushed or announced.
+        lanes: the lanes that the item could take.
+        spread: the nodes that it reached, and the lanes that it took.
         parcel: the item.
-        lost: transmissions that were lost and sent again; None: none.
+        lost: number of transmissions that were lost and repeated; None: no losses.
 
     Returns:
-        Sent, received, in the order of ``spread.nodes``, each of shape (reached,).
+        Bytes sent and bytes received, in the order of ``spread.nodes``, each of shape (reached,).
+        Lost transmissions count as sent, not as received.
     """
     count = len(spread.nodes)
     order = np.argsort(spread.nodes)

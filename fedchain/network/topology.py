@@ -1,4 +1,4 @@
-"""Topologies: who is linked with whom. Each link draws its latency once, and keeps it."""
+"""Topologies: which nodes are linked. Each link draws its latency once, and keeps it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import networkx
 
 topologies: Family[Graph] = Family("network", ("fedchain.network.topology",), Graph)
-"""Part: ``(compute, nodes, generator, *, ...) -> Graph``; compute nodes come first, then the
-seats of data holders."""
+"""Part: ``(compute, nodes, generator, *, ...) -> Graph``. Compute nodes come first, then the seats
+of data holders."""
 MOST_DRAWS = 100
-"""Random graphs that may be in several pieces before the parameters are to blame."""
+"""Number of random graphs to draw. If all of them are disconnected, the parameters are at fault."""
 
 
 @topologies
@@ -36,7 +36,7 @@ def complete(
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: where the latencies come from.
+        generator: source of the latencies.
         latency_ms: the law of a link's latency.
 
     Returns:
@@ -47,7 +47,7 @@ def complete(
     """
     law = latencies.build(latency_ms)
     among = np.column_stack(np.triu_indices(compute, 1))
-    # Seat by seat: one more draws after the others, and leaves their latencies alone.
+    # The links go seat by seat: an additional seat draws last and leaves the other latencies alone.
     down = np.indices((nodes - compute, compute)).reshape(2, -1).T + np.array([compute, 0])
     seconds = np.concatenate((law(among, generator), law(down, generator))) / 1000.0
     return Graph(
@@ -72,7 +72,7 @@ def ring(
     Args:
         compute: number of compute nodes, which come first.
         nodes: number of all nodes, at least 3.
-        generator: where the latencies come from.
+        generator: source of the latencies.
         latency_ms: the law of a link's latency.
 
     Returns:
@@ -83,7 +83,7 @@ def ring(
     """
     around = np.arange(nodes)
     links = np.column_stack((around, (around + 1) % nodes))
-    return _linked(compute, nodes, links, latency_ms, generator)
+    return _make_graph(compute, nodes, links, latency_ms, generator)
 
 
 @topologies
@@ -100,7 +100,7 @@ def random_regular(
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: where the links and latencies come from.
+        generator: source of the links and latencies.
         degree: neighbours of each node, at least 2; nodes times degree must be even.
         latency_ms: the law of a link's latency.
 
@@ -120,8 +120,10 @@ def random_regular(
             f"network.degree: {nodes} nodes cannot have {degree} neighbours each; "
             "nodes times degree must be even"
         )
-    graph = _connected(lambda seed: networkx.random_regular_graph(degree, nodes, seed), generator)
-    return _linked(compute, nodes, graph, latency_ms, generator)
+    graph = _draw_connected(
+        lambda seed: networkx.random_regular_graph(degree, nodes, seed), generator
+    )
+    return _make_graph(compute, nodes, graph, latency_ms, generator)
 
 
 @topologies
@@ -134,12 +136,12 @@ def watts_strogatz(
     rewired: Annotated[float, Field(ge=0, le=1)] = 0.1,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Link nodes to near neighbours in a ring, and some of these links across it: a small world.
+    """Link nodes to near neighbours in a ring, and redirect some links across it: a small world.
 
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: where the links and latencies come from.
+        generator: source of the links and latencies.
         degree: neighbours of each node in the ring, at least 2; an odd one counts as one less.
         rewired: share of the links that lead to a node chosen at random instead, 0 to 1.
         latency_ms: the law of a link's latency.
@@ -155,10 +157,10 @@ def watts_strogatz(
     """
     import networkx
 
-    graph = _connected(
+    graph = _draw_connected(
         lambda seed: networkx.watts_strogatz_graph(nodes, degree, rewired, seed), generator
     )
-    return _linked(compute, nodes, graph, latency_ms, generator)
+    return _make_graph(compute, nodes, graph, latency_ms, generator)
 
 
 @topologies
@@ -170,12 +172,12 @@ def barabasi_albert(
     attached: Annotated[int, Field(ge=1), AtMost("nodes.others", "the number of other nodes")],
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Let nodes join one by one and link to those that have many links: few hubs, many leaves.
+    """Let nodes join one by one and prefer neighbours with many links: few hubs, many leaves.
 
     Args:
         compute: number of compute nodes, which come first and so are the likely hubs.
         nodes: number of all nodes.
-        generator: where the links and latencies come from.
+        generator: source of the links and latencies.
         attached: links that each new node makes, at least 1.
         latency_ms: the law of a link's latency.
 
@@ -190,10 +192,10 @@ def barabasi_albert(
     """
     import networkx
 
-    graph = _connected(
+    graph = _draw_connected(
         lambda seed: networkx.barabasi_albert_graph(nodes, attached, seed), generator
     )
-    return _linked(compute, nodes, graph, latency_ms, generator)
+    return _make_graph(compute, nodes, graph, latency_ms, generator)
 
 
 @topologies
@@ -205,23 +207,23 @@ def file(
     path: str,
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Take the links from a file: GraphML (``.graphml``), or two nodes a line.
+    """Read the links from a file: GraphML (``.graphml``), or two nodes on each line.
 
-    Nodes are numbered from 0, compute nodes first, then the data holders; text after ``#`` is a
-    comment.
+    Nodes are numbered from 0, compute nodes first, then the data holders. In a file of lines, text
+    after ``#`` is a comment.
 
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: where the latencies come from.
-        path: of the file, from the working folder.
+        generator: source of the latencies.
+        path: path of the file, relative to the working folder.
         latency_ms: the law of a link's latency.
 
     Returns:
         The graph.
 
     Raises:
-        ValueError: the file cannot be read, names other nodes, or leaves some without a way.
+        ValueError: the file cannot be read, has missing or unknown nodes, or is not connected.
     """
     import networkx
 
@@ -243,16 +245,16 @@ def file(
         )
     if not networkx.is_connected(graph):
         raise ValueError(f"{where}: is in several pieces; every node must have a way to all others")
-    return _linked(compute, nodes, graph, latency_ms, generator)
+    return _make_graph(compute, nodes, graph, latency_ms, generator)
 
 
-def _connected(
+def _draw_connected(
     make: Callable[[int], networkx.Graph], generator: np.random.Generator
 ) -> networkx.Graph:
-    """Draw graphs until all nodes of one have a way to each other.
+    """Draw graphs until one is connected.
 
     Raises:
-        ValueError: a hundred of them had not.
+        ValueError: a hundred graphs in a row are not.
     """
     import networkx
 
@@ -265,20 +267,20 @@ def _connected(
     )
 
 
-def _linked(
+def _make_graph(
     compute: int,
     nodes: int,
     graph: networkx.Graph | Links,
     latency_ms: Part,
     generator: np.random.Generator,
 ) -> Graph:
-    """Draw a latency for each link of nodes that all pass on what they hear."""
-    links = _in_order(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
+    """Return a graph whose nodes all pass on what they hear, with a latency drawn for each link."""
+    links = _sort_links(graph if isinstance(graph, np.ndarray) else np.array(graph.edges))
     seconds = latencies.build(latency_ms)(links, generator) / 1000.0
     return Graph(compute=compute, nodes=nodes, links=links, seconds=seconds, holders_relay=True)
 
 
-def _in_order(links: Links) -> Links:
-    """Sort links by their ends: which latency a link draws must not depend on a library's order."""
+def _sort_links(links: Links) -> Links:
+    """Sort links by their ends, so that a link's latency does not depend on a library's order."""
     ends = np.sort(links, axis=1)
     return ends[np.lexsort((ends[:, 1], ends[:, 0]))]

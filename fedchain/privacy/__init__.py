@@ -1,1 +1,1 @@
-"""Mechanisms, accounting, and the budget that counts every release."""
+"""Privacy: mechanisms, accounting, and the budget that counts every release."""

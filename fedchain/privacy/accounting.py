@@ -1,8 +1,8 @@
-"""What releases cost together: (epsilon, delta) of composed mechanisms, by independent roads.
+"""Accounting: (epsilon, delta) of composed releases, computed by independent methods.
 
-Neighbours differ by one record added or removed, and the noise multiplier is the standard
-deviation over the sensitivity. Full-batch Gaussian releases compose to one Gaussian release,
-so their cost is known in closed form; the accountants of two other projects check it.
+Neighbours differ by one record added or removed. The noise multiplier is the standard deviation
+divided by the sensitivity. Full-batch Gaussian releases compose to one Gaussian release, so their
+cost is known in closed form; the accountants of two other projects check it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RDP_ORDERS = (
     *range(11, 64),
     *(round(64 * 2 ** (x / 4)) for x in range(25)),
 )
-"""Orders of the Rényi bound: Opacus' own, and larger ones for small epsilon."""
+"""Orders of the Rényi bound: those of Opacus, and larger ones for small epsilon."""
 
 
 def gaussian_delta(epsilon: float, mu: float) -> float:
@@ -56,7 +56,7 @@ def gaussian_delta(epsilon: float, mu: float) -> float:
 def gaussian_epsilon(delta: float, mu: float) -> float:
     """Return the smallest epsilon of mu-Gaussian differential privacy at this delta.
 
-    Rounded up, to one part in 10^12.
+    The result is rounded up, by at most one part in 10^12.
 
     >>> round(gaussian_epsilon(1e-5, 1.0), 4)
     4.3772
@@ -77,7 +77,7 @@ def gaussian_epsilon(delta: float, mu: float) -> float:
 def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -> float:
     """Return the least noise, sigma over sensitivity, that keeps all releases within epsilon.
 
-    The analytic calibration, not the classical one, which is proven below epsilon 1 only.
+    This is the analytic calibration. The classical one is proven only for epsilon below 1.
 
     Args:
         epsilon: total over the releases, above 0 and finite.
@@ -97,10 +97,11 @@ def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -
 
 
 def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
-    """Return the least epsilon of any releases of pure cost eps0 at delta, rounded up.
+    """Return the least epsilon at delta that holds for any releases of pure cost eps0, rounded up.
 
-    Every pure release is a function of one randomised response, whose losses are +-eps0; their
-    sum is known. Also where each release is chosen after the ones before it.
+    Every pure release is a function of a randomised response whose loss is +eps0 or -eps0, and the
+    distribution of the sum of such losses is known. The bound also holds where each release is
+    chosen after the ones before it.
 
     Args:
         eps0: pure cost of one release, above 0.
@@ -135,12 +136,12 @@ def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
 def least_noise(
     epsilon_of: Callable[[float], float], epsilon: float, guess: float, tolerance: float
 ) -> float:
-    """Return the least noise whose cost, as the same function reports it, is within epsilon.
+    """Return the least noise whose cost, as ``epsilon_of`` reports it, is within epsilon.
 
     Args:
-        epsilon_of: noise to epsilon, falling.
+        epsilon_of: a function that returns the epsilon of a noise, decreasing.
         epsilon: what may be spent, above 0 and finite.
-        guess: a noise of the right order.
+        guess: a noise of the right order of magnitude.
         tolerance: the relative excess of noise that is accepted.
 
     Returns:
@@ -170,13 +171,14 @@ def near_gaussian(
     tolerance: float,
     epsilon: float,
 ) -> float:
-    """Return the least noise within epsilon, searched for near that of Gaussian releases.
+    """Return the least noise whose cost is within epsilon, starting from that of Gaussian releases.
 
     Args:
-        epsilon_of: noise to the total epsilon of the releases at delta, falling.
-        releases: that epsilon is the total of.
-        delta: of the total.
-        ratio: of the noise of Gaussian releases to the guess.
+        epsilon_of: a function that returns the total epsilon of the releases at delta for a noise,
+            decreasing.
+        releases: number of releases that epsilon is the total of.
+        delta: delta of the total.
+        ratio: the noise of Gaussian releases, divided by the guess.
         tolerance: the relative excess of noise that is accepted.
         epsilon: what may be spent, above 0 and finite.
     """
@@ -189,7 +191,8 @@ def pld_epsilon(
 ) -> float:
     """Return epsilon of Gaussian releases by dp-accounting's privacy-loss distributions.
 
-    Pessimistic (connect the dots), add-or-remove-one, Poisson sampling at the given rate.
+    The estimate is pessimistic (connect the dots). Neighbours differ by one record added or
+    removed, and records are sampled by Poisson sampling at the given rate.
     """
     one = _one_gaussian(noise_multiplier, sampling_rate)
     return float(one.self_compose(releases).get_epsilon_for_delta(delta))
@@ -211,12 +214,13 @@ def _one_gaussian(noise_multiplier: float, sampling_rate: float) -> PrivacyLossD
 def prv_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return epsilon of Gaussian releases by Opacus' PRV accountant, an upper bound within .01."""
+    """Return epsilon of Gaussian releases by Opacus' PRV accountant: an upper bound within .01."""
     from opacus.accountants import PRVAccountant
 
     accountant = PRVAccountant()
     accountant.history = [(noise_multiplier, sampling_rate, releases)]
-    # it takes log(0) on purpose when the rate is 1, and an edge order to choose its domain
+    # Opacus takes log(0) on purpose when the rate is 1. It also warns when it chooses its domain
+    # by the smallest or the largest of its Rényi orders.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Optimal order is the")
         return float(accountant.get_epsilon(delta))
@@ -235,27 +239,27 @@ def rdp_epsilon(
 
 
 def epsilon_of_divergences(divergences: Mapping[float, float], delta: float) -> float:
-    """Turn Rényi divergences by order into epsilon at delta, by Opacus' conversion."""
+    """Convert Rényi divergences by order to epsilon at delta, by Opacus' conversion."""
     from opacus.accountants.analysis.rdp import get_privacy_spent
 
     orders, values = list(divergences), list(divergences.values())
-    with warnings.catch_warnings():  # an edge order gives a looser bound, and still a bound
+    with warnings.catch_warnings():  # the smallest or largest order gives a looser, valid bound
         warnings.filterwarnings("ignore", message="Optimal order is the")
         epsilon, _ = get_privacy_spent(orders=orders, rdp=values, delta=delta)
     return max(0.0, float(epsilon))
 
 
 def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None:
-    """Refuse to start on an epsilon that independent accountants do not share.
+    """Check that independent accountants agree on epsilon, since a run must not start otherwise.
 
     Args:
-        tight: total epsilon by accountant; the first is the one that is reported, and the
-            others must lie within .02 and 1 % of it.
-        bounds: total epsilon by accountants that only bound it: not below it, nor above 1.35
-            times it.
+        tight: total epsilon by accountant. The first is the one that is reported; the others must
+            lie within .02 plus 1 % of it.
+        bounds: total epsilon by accountants that only give upper bounds. They must not lie below
+            the reported one by more than the same margin, nor above 1.35 times it plus .1.
 
     Raises:
-        FedchainError: two figures disagree; both are quoted.
+        FedchainError: two figures disagree; the error quotes both.
 
     >>> cross_check({"closed form": 1.000, "PRV": 1.010}, {"RDP": 1.09})
     """

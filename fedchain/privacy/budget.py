@@ -1,8 +1,8 @@
-"""The budget of one data holder: every release counts, whatever became of it.
+"""Budget of one participant: it counts every release, whether or not a block included it.
 
-A release is an answer to a parent block. After a fork the holder may be asked at another parent
-of the same height: answering is one release more, also when the block that used the first
-answer was lost. Sending the same answer again costs nothing, since its noise is the same.
+A release is an answer to a parent block. After a fork a holder may be asked at another parent of
+the same height. The answer is then a further release, even if the block that used the first answer
+lost a fork. Sending the same answer again costs nothing, since its noise is the same.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import math
 from fedchain.privacy.mechanisms import Mechanism
 
 REMEMBERED = 8
-"""Parents whose answer is known to have been given; one more is counted anew, to be safe."""
+"""Number of latest answers whose parents are kept. An answer to an older parent counts again, to be
+safe."""
 
 
 class Budget:
-    """Counts the releases of one holder against what its mechanism was built for.
+    """Counts the releases of a holder or group, up to the number that its mechanism covers.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> budget = Budget(gaussian(1, 10, epsilon=1.0, clip=0.1, spare_releases=0))
@@ -40,7 +41,10 @@ class Budget:
         return self.mechanism.epsilon_after(self.releases)
 
     def allows(self, parent: bytes) -> bool:
-        """Say whether the holder may answer this parent; without a promise it always may."""
+        """Return whether the holder may answer this parent.
+
+        It always may if the mechanism promises nothing.
+        """
         return (
             parent in self._answered
             or self.releases < self.mechanism.terms.releases
@@ -48,7 +52,7 @@ class Budget:
         )
 
     def spend(self, parent: bytes) -> None:
-        """Count the answer to this parent, once.
+        """Count the answer to this parent, if it is not counted yet.
 
         Raises:
             ValueError: the budget does not allow it.

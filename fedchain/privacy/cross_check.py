@@ -1,4 +1,4 @@
-"""Whether independent accountants agree on a mechanism, asked once for each of their versions."""
+"""Cross-check of a mechanism by independent accountants, once for each set of their versions."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from fedchain.cache import AGREED, keep, mark_used, place_of
 from fedchain.privacy.mechanisms import Mechanism
 
 VACUOUS = 500.0
-"""A total epsilon that promises nothing, and that discretised accountants cannot hold."""
+"""Total epsilon above which nothing is promised, and discretised accountants overflow."""
 ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
-"""Packages that the figures come from."""
+"""Packages that compute the figures."""
 
 
 def cross_checked(mechanism: Mechanism) -> None:
-    """Let every accountant compute the total of a mechanism, unless these very ones have.
+    """Check that all accountants agree on the total of a mechanism, unless the cache says they do.
 
-    Their figures follow from the mechanism and their versions alone. Loading them takes a second
-    and 130 MB, which a sweep would pay for at every point; an agreement is therefore kept in the
-    user's cache folder. A folder that cannot be written costs time, no check. A total that
-    promises nothing is not checked.
+    Their figures depend only on the mechanism and on their versions. Loading the accountants takes
+    a second and 130 MB, which a sweep would pay for at every point. An agreement is therefore kept
+    in the user's cache folder. If that folder cannot be written, the check is made every time. A
+    total that promises nothing is not checked.
 
     Args:
         mechanism: solved for the whole run.
 
     Raises:
-        FedchainError: two accountants disagree; both figures are quoted.
-        ArithmeticError: an accountant cannot hold the figure.
+        FedchainError: two accountants disagree; the error quotes both figures.
+        ArithmeticError: an accountant cannot represent the figure.
     """
     if mechanism.epsilon_after(mechanism.terms.releases) > VACUOUS:
         return

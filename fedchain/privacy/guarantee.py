@@ -1,4 +1,4 @@
-"""The guarantee in words, with its conditions and its limits."""
+"""Guarantee: what a run promises, in words, with the conditions and limits of the promise."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from fedchain.privacy.mechanisms import Mechanism, Terms
 
 @dataclass(frozen=True)
 class Sharing:
-    """What is assumed of the members of a group that share their noise."""
+    """Assumptions about the members of a group, which share their noise."""
 
     members: int
-    """Of a group."""
+    """Number of members of a group."""
     honest: int
-    """Of them, that are assumed to be honest."""
+    """Number of members that are assumed to be honest."""
     dropouts: int
-    """Of them, that a sum can do without."""
+    """Number of members that may be missing from a sum."""
 
     @property
     def counted_on(self) -> int:
-        """Honest members in every sum: theirs is the noise that the guarantee counts."""
+        """Least number of honest members in a sum: the guarantee counts only on their noise."""
         return self.honest - self.dropouts
 
 
@@ -34,14 +34,15 @@ def guarantee(
     sampled: bool = False,
     sharing: Sharing | None = None,
 ) -> str:
-    """Say what a run promises, to whom, and when it does not hold.
+    """Return what a run promises, against whom, and when the promise does not hold.
 
     Args:
-        mechanism: what every honest holder applied.
-        releases: releases of the holder that made the most, forks included.
-        record: what one record is, in words: ``row``, ``scan``, ``tile``.
+        mechanism: the mechanism that every honest holder applied.
+        releases: number of releases of the holder that made the most, forks included.
+        record: what one record is, in a word: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
-        sharing: what is assumed of groups; None: each holder speaks, and adds noise, for itself.
+        sharing: assumptions about groups; None: each holder sends its own messages and adds its
+            own noise.
 
     Returns:
         One paragraph.
@@ -57,7 +58,8 @@ def guarantee(
     whole = terms.unit == "holder"
     subject = "honest data holder as a whole" if whole else f"{record} of an honest data holder"
     one = f"one {record} added or removed"
-    # A message is signed and its lack is seen: what one holder changes is the gradient in it.
+    # Messages are signed, and a missing one is noticed, so a holder cannot hide that it takes part.
+    # Neighbours therefore differ only in the gradient in its message.
     neighbour = "its gradient there or zero (that it takes part is not hidden)" if whole else one
     others = "the data of holders who deviate from the protocol"
     outside = others if whole else f"a data holder as a whole, nor {others}"
@@ -70,25 +72,25 @@ def guarantee(
         )
     return (
         f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {terms.delta:g})-"
-        f"differentially private, {neighbour}, against {_whom(sharing)}, over "
+        f"differentially private, {neighbour}, against {_describe_readers(sharing)}, over "
         f"the {releases} releases of the {'group' if sharing else 'holder'} that made the most. "
-        f"{asked if sampled else ''}{drawn}{_shared(sharing)}"
+        f"{asked if sampled else ''}{drawn}{_describe_sharing(sharing)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
-        f"It holds if the holder {_clipped(terms)} and added {mechanism.name} noise "
+        f"It holds if the holder {_describe_clipping(terms)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret "
         "and serves no other data: "
-        f"a simulation publishes its seed{_floats(mechanism)}, so that its own files protect "
+        f"a simulation publishes its seed{_float_parts(mechanism)}, so that its own files protect "
         f"nobody. It does not protect {outside}; the metrics of the simulator are "
         "outside of it"
     )
 
 
 def figures(mechanism: Mechanism, releases: int) -> str:
-    """Say the three figures of one run side by side: they differ by factors of 100 and more.
+    """Return the three figures of one run side by side: they differ by factors of 100 and more.
 
     Args:
-        mechanism: what a holder applied.
-        releases: how often.
+        mechanism: the mechanism that a holder applied.
+        releases: number of releases.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)
@@ -103,7 +105,7 @@ def figures(mechanism: Mechanism, releases: int) -> str:
     return f"{single:.4g} per release (pure), pure total {single * releases:.4g}, {tight}"
 
 
-def _whom(sharing: Sharing | None) -> str:
+def _describe_readers(sharing: Sharing | None) -> str:
     readers = "anyone who reads every message of the run, included in a block or not"
     if sharing is None:
         return readers
@@ -112,8 +114,8 @@ def _whom(sharing: Sharing | None) -> str:
     return f"{readers}: compute nodes, readers of the chain, the assembler of its group{others}"
 
 
-def _shared(sharing: Sharing | None) -> str:
-    """Say what a group's guarantee rests on."""
+def _describe_sharing(sharing: Sharing | None) -> str:
+    """Return what the guarantee of a group assumes."""
     if sharing is None:
         return ""
     return (
@@ -126,7 +128,7 @@ def _shared(sharing: Sharing | None) -> str:
     )
 
 
-def _clipped(terms: Terms) -> str:
+def _describe_clipping(terms: Terms) -> str:
     if terms.automatic:
         return "divided each gradient by its norm + 0.01, which leaves a norm below 1,"
     if terms.clip_quantile is None:
@@ -137,18 +139,18 @@ def _clipped(terms: Terms) -> str:
     )
 
 
-def _floats(mechanism: Mechanism) -> str:
-    """What floating point does besides: sums of gradients are rounded, and mostly the noise is."""
+def _float_parts(mechanism: Mechanism) -> str:
+    """Return what is computed in floating point: sums of gradients and, unless on a grid, noise."""
     drawn = "" if mechanism.group_noise else "and draws its noise "
     return f", sums its gradients {drawn}in floating point"
 
 
 def unprotected(public: int, record: str) -> list[str]:
-    """Return what the guarantee says nothing of: records that were declared public.
+    """Return which records the guarantee does not cover: those that were declared public.
 
     Args:
-        public: how many; 0: every record is somebody's.
-        record: what one is, in a word.
+        public: number of public records; 0: every record belongs to a holder.
+        record: what one record is, in a word.
 
     >>> unprotected(0, "row")
     []
@@ -165,11 +167,11 @@ def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
     """Return what a user should know before trusting the figures.
 
     Args:
-        mechanism: what every honest holder applies.
+        mechanism: the mechanism that every honest holder applies.
         records: number of records of each holder.
 
     Returns:
-        Texts, none when all is well.
+        The warnings; an empty list if there are none.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> warnings_for(gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.01), [200, 50])[0][:52]

@@ -1,10 +1,10 @@
-"""The privacy-loss distribution of the K-norm mechanism: noise of density e^(-eps0 |z| / Delta).
+"""Privacy-loss distribution of the K-norm mechanism: noise of density e^(-eps0 |z| / Delta).
 
-With sensitivity 1 and u a unit vector the loss of one release is L = eps0 (|z - u| - |z|),
-where |z| ~ Gamma(d, 1/eps0) and the cosine c between z and u has (1 + c) / 2 ~
-Beta((d-1)/2, (d-1)/2). L <= l is the event c >= (1 - a^2) / (2 |z|) - a with a = l / eps0, so
-its probability is one integral over the radius. A shorter shift is dominated by this one: along
-every line in the direction u the density is log-concave.
+With sensitivity 1 and u a unit vector, the loss of one release is L = eps0 (|z - u| - |z|). Here
+|z| ~ Gamma(d, 1/eps0), and the cosine c between z and u has (1 + c) / 2 ~
+Beta((d-1)/2, (d-1)/2). L <= l is the event c >= (1 - a^2) / (2 |z|) - a with a = l / eps0, so its
+probability is one integral over the radius. A shift shorter than u costs no more, because the
+density is log-concave along every line in the direction u.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
 
 POINTS = 1200
-"""Losses on the grid of one release; the spread of the loss covers about 60 of them."""
+"""Grid points for the loss of one release; its standard deviation spans about 60 of them."""
 LEAST_DIMENSION, LARGEST_SPREAD = 8, 1.5
-"""Where the integral is good: beyond, one release alone costs more than anyone would grant."""
+"""Least dimension, and largest eps0 / sqrt(d + 1), for which the integral is accurate. Beyond them
+one release alone costs more than anyone would accept."""
 DEVIATIONS = 10.0
 """Standard deviations of the loss on either side of 0 that the grid covers."""
 
@@ -32,10 +33,11 @@ DEVIATIONS = 10.0
 def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return a certified epsilon of several K-norm releases at delta.
 
-    Every step errs upwards: the hockey-stick curve of one release is taken at grid points with
-    the error of the integral added, joined by chords (connect the dots), its tail counted as a
-    sure loss, and composed by dp-accounting. Never above the composition of any pure releases,
-    which is returned where d < 8 or eps0 > 1.5 sqrt(d + 1): a bound there, though not tight.
+    Every step errs upwards. The hockey-stick curve of one release is computed at grid points, with
+    the error of the integral added. The points are joined by chords (connect the dots), the tail
+    counts as a sure loss, and dp-accounting composes the releases. The result is never above the
+    bound for any pure releases. That bound is returned where d < 8 or eps0 > 1.5 sqrt(d + 1); it
+    is valid there, but not tight.
 
     Args:
         eps0: pure cost of one release, above 0.
@@ -72,14 +74,14 @@ def _one_release(eps0: float, dimension: int) -> PLDPmf:
     below = _probability_at_most(ratios, eps0, dimension, nodes=16)
     coarse = _probability_at_most(ratios, eps0, dimension, nodes=12)
     error = float(np.abs(below - coarse).max()) + 1e-15
-    # Q(L > l) = P(L < -l): a reflection swaps the two data sets.
+    # Q(L > l) = P(L < -l), since a reflection swaps the two data sets.
     deltas = (1 - below) - np.exp(grid * step) * below[::-1] + (1 + math.exp(reach)) * error
     deltas = np.clip(np.minimum.accumulate(deltas), 0.0, 1.0)
     return create_pmf_pessimistic_connect_dots(step, grid, deltas)
 
 
 def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int) -> Vector:
-    """P(L <= l) at l / eps0 = ratios (n,): one integral over the radius for each."""
+    """Return P(L <= l) at l / eps0 = ratios (n,), by one integral over the radius for each."""
     from scipy.special import betainc
 
     radii, weights = _radii(eps0, dimension, nodes)
@@ -91,7 +93,7 @@ def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int
 
 
 def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
-    """Radii and their weights under Gamma(d, 1/eps0): Gauss-Legendre on 12 panels."""
+    """Return radii and their weights under Gamma(d, 1/eps0): Gauss-Legendre on 12 panels."""
     from scipy.special import gammainccinv, gammaincinv, gammaln
 
     ends = gammaincinv(dimension, 1e-16), gammainccinv(dimension, 1e-16)
@@ -105,10 +107,10 @@ def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
 
 
 def knorm_rdp_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
-    """Return the Rényi bound on epsilon of several K-norm releases: by another road.
+    """Return the Rényi bound on epsilon of several K-norm releases, by an independent method.
 
-    The divergence of order alpha is log E e^((alpha - 1) L) / (alpha - 1), by direct
-    integration over radius and angle; Opacus turns the divergences into epsilon.
+    The divergence of order alpha is log E e^((alpha - 1) L) / (alpha - 1), integrated directly over
+    radius and angle. Opacus converts the divergences to epsilon.
 
     >>> 1.52 < knorm_rdp_epsilon(1.0, 650, 100, 1e-5) < 1.52 * 1.2
     True
@@ -120,7 +122,7 @@ def knorm_rdp_epsilon(eps0: float, dimension: int, releases: int, delta: float) 
     log_angle = (dimension - 2) * np.log(np.sin(angle)) + np.log(weights)
     angle_mass = np.exp(log_angle - log_angle.max())
     law = masses[:, None] * (angle_mass / angle_mass.sum())  # (radii, angles)
-    # |z - u| - |z| without cancellation
+    # |z - u| - |z|, without loss of digits by cancellation
     shifted = np.sqrt(radii[:, None] ** 2 - 2 * radii[:, None] * np.cos(angle) + 1)
     loss = eps0 * (1 - 2 * radii[:, None] * np.cos(angle)) / (shifted + radii[:, None])
     unit = eps0 / math.sqrt(dimension + 1)

@@ -1,9 +1,9 @@
-"""The cost of Laplace noise, where the gradient of a record is bounded in the 2-norm.
+"""Cost of Laplace noise where the gradient of a record is bounded in the 2-norm.
 
-A shift v of 2-norm 1 costs most, in Rényi divergence of any order, when it is spread evenly
-over all coordinates. The divergence of one coordinate shifted by x is f(x) = (log(cosh bx +
-sinh(bx) / 2b) - x/2) / (order - 1), b = order - 1/2, and f'(x) / x falls: f is concave in x^2,
-so that the sum of f(v_i) over sum v_i^2 = 1 is largest where all are equal.
+Of all shifts v of 2-norm 1, the one that is spread evenly over all coordinates costs most, in Rényi
+divergence of any order. The divergence of one coordinate shifted by x is f(x) = (log(cosh bx +
+sinh(bx) / 2b) - x/2) / (order - 1), with b = order - 1/2. Since f'(x) / x decreases, f is concave
+in x^2, so the sum of f(v_i) with sum v_i^2 = 1 is largest where all v_i are equal.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from fedchain.privacy.accounting import RDP_ORDERS, epsilon_of_divergences, pure
 
 
 def laplace_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
-    """Return a certified epsilon of Laplace releases at delta: the least of two bounds.
+    """Return a certified epsilon of Laplace releases at delta: the smaller of two bounds.
 
-    The Rényi bound of the evenly spread shift, and the composition of pure releases. Where it
-    counts, the first lies some 10 % above the cost of that shift.
+    They are the Rényi bound of the evenly spread shift, and the bound for any pure releases. Where
+    the first is the smaller one, it lies some 10 % above the cost of that shift.
 
     Args:
         eps0: pure cost of one release, sqrt(d) / scale for shifts of 2-norm 1.
@@ -42,7 +42,7 @@ def laplace_epsilon(eps0: float, dimension: int, releases: int, delta: float) ->
 
 
 def laplace_divergence(order: float, shift: float) -> float:
-    """Return the Rényi divergence of Laplace noise of scale 1 from itself, shifted.
+    """Return the Rényi divergence between Laplace noise of scale 1 and the same noise shifted.
 
     Args:
         order: above 1.
@@ -53,13 +53,13 @@ def laplace_divergence(order: float, shift: float) -> float:
     """
     kept = order / (2 * order - 1)
     up, down = (order - 1) * shift, -order * shift
-    if up > 1:  # no overflow
+    if up > 1:  # avoids overflow
         return (up + math.log(kept + (1 - kept) * math.exp(down - up))) / (order - 1)
     return math.log1p(kept * math.expm1(up) + (1 - kept) * math.expm1(down)) / (order - 1)
 
 
 def laplace_spread_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
-    """Return the cost of the evenly spread shift by dp-accounting: by another road, from above.
+    """Return an upper bound on the cost of the evenly spread shift, by dp-accounting.
 
     >>> 1.5 < laplace_spread_epsilon(1.0, 650, 100, 1e-5) < 1.55
     True
@@ -71,5 +71,5 @@ def laplace_spread_epsilon(eps0: float, dimension: int, releases: int, delta: fl
         1.0, sensitivity=shift, value_discretization_interval=shift
     )
     composed = one.self_compose(dimension * releases)
-    with np.errstate(all="ignore"):  # its logarithms of empty tails
+    with np.errstate(all="ignore"):  # dp-accounting takes logarithms of empty tails
         return float(composed.get_epsilon_for_delta(delta))

@@ -1,13 +1,13 @@
-"""Skellam noise of one fixed scale on the integers: its law, its draws, and what they cost.
+"""Skellam noise of one fixed scale on the integers: its law, its draws, and their cost.
 
-A Skellam number is the difference of two Poisson numbers of mean V / 2, and has variance
-V = 2^46. A draw is made of integers and of constants that no data enter. The numbers lie in
-blocks of 2^16. 32 bits of the key stream choose a slot and a place: most slots name a block, in
-which all places are as likely as its least likely number; the few slots that are left stand for
-the rest of the law, which is drawn by rejection.
+A Skellam number is the difference of two Poisson numbers of mean V / 2, and has variance V = 2^46.
+A draw uses only integers, and constants that do not depend on data. The numbers are divided into
+blocks of 2^16. 32 bits of the key stream choose a slot, and a place in a block. Most slots name a
+block, and give each of its numbers the probability of the least likely one. The few slots that are
+left stand for the rest of the law, which is drawn by rejection.
 
-Up to 13 standard deviations the probabilities are within e^(+-2^-40) of the law; beyond them
-lie less than 2^-120 of it, and no draws. Both are counted in what the noise costs.
+Up to 13 standard deviations the probabilities are within e^(+-2^-40) of the law. Beyond them lies
+less than 2^-120 of the law, and nothing is drawn. The cost of the noise accounts for both.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ DEVIATION, VARIANCE = 2.0**23, 2.0**46
 REACH = 13
 """Standard deviations beyond which no number is drawn."""
 INSIDE = 9.0
-"""Standard deviations within which all numbers of a run lie, but for a chance that is counted."""
+"""Standard deviations within which all numbers of a run lie; the chance that one does not is added
+to delta."""
 SLOTS = PLACES = 2**16
-"""Slots that name blocks, and numbers in a block: two bytes each."""
+"""Number of slots, and of the places in a block: two bytes of the key stream choose each."""
 BLOCKS = int(REACH * DEVIATION) // PLACES
-"""Blocks on either side of 0."""
+"""Number of blocks on either side of 0."""
 
 Numbers = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint64]
 
 
 def log_skellam(numbers: Vector) -> Vector:
-    """Return the logarithm of the probability of each number (n,), against that of 0.
+    """Return the logarithm of the probability of each number (n,), relative to that of 0.
 
-    The uniform expansion of e^-V I_x(V) with r = sqrt(V^2 + x^2); at V = 2^46 all but the first
-    terms are below the last bit.
+    This is the uniform expansion of e^-V I_x(V) with r = sqrt(V^2 + x^2). At V = 2^46 all but the
+    first terms are below the last bit.
 
     Reference:
         NIST Digital Library of Mathematical Functions, 10.41.3.
@@ -56,14 +57,14 @@ def log_skellam(numbers: Vector) -> Vector:
 
 
 def skellams(keys: Sequence[bytes], count: int) -> Numbers:
-    """Return Skellam numbers of variance 2^46 that only these keys give.
+    """Return Skellam numbers of variance 2^46 that are derived from keys.
 
     Args:
-        keys: 32 bytes each; none is ever used for anything else.
-        count: how many numbers of each, 0 or more.
+        keys: 32 bytes each; use none of them for anything else.
+        count: how many numbers to draw from each key, 0 or more.
 
     Returns:
-        Independent whole numbers, one row a key, shape (len(keys), count).
+        Independent whole numbers, one row for each key, shape (len(keys), count).
 
     Reference:
         Kronmal and Peterson, "The alias and alias-rejection-mixture methods for generating
@@ -89,14 +90,14 @@ def skellams(keys: Sequence[bytes], count: int) -> Numbers:
 def _settle(
     numbers: Numbers, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
 ) -> None:
-    """Fill the open places of each row with what the blocks leave of the law, by rejection."""
+    """Fill the open places of each row with draws from the rest of the law, by rejection."""
     rows = [row for row, places in enumerate(open_) if len(places)]
     while rows:
         tries = [2 * len(open_[row]) + 8 for row in rows]
         words = [
             streams[row].words(2 * n).reshape(2, n) for row, n in zip(rows, tries, strict=True)
         ]
-        proposed, kept = _proposed(np.concatenate(words, axis=1), table)
+        proposed, kept = _propose(np.concatenate(words, axis=1), table)
         ends = np.cumsum(tries)[:-1]
         for row, its, good in zip(
             rows, np.split(proposed, ends), np.split(kept, ends), strict=True
@@ -107,12 +108,12 @@ def _settle(
         rows = [row for row in rows if len(open_[row])]
 
 
-def _proposed(words: Words, table: _Table) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-    """Return the numbers that pairs of words (2, n) propose, and which of them are kept."""
+def _propose(words: Words, table: _Table) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+    """Return the number that each pair of words (2, n) proposes, and whether it is accepted."""
     slots = (words[0] >> np.uint64(48)).astype(np.intp)
     places = (words[0] >> np.uint64(32)) & np.uint64(PLACES - 1)
     numbers = table.rest_starts[slots] + places.astype(np.int32)
-    # 96 bits: what lies far out is kept rarely, and must be kept as often as it should
+    # 96 bits: the chance to accept a number far out is so small that 64 do not resolve it
     drawn = words[1] * 2.0**-64 + (words[0] & np.uint64(2**32 - 1)) * 2.0**-96
     left = np.exp(log_skellam(numbers.astype(np.float64))) - table.rest_floors[slots]
     return numbers, drawn * table.rest_bounds[slots] < left
@@ -120,18 +121,18 @@ def _proposed(words: Words, table: _Table) -> tuple[Numbers, npt.NDArray[np.bool
 
 @dataclass(frozen=True)
 class _Table:
-    """What every slot stands for; the probability of 0 is 1 here."""
+    """What every slot stands for. Probabilities are relative to that of 0, which is 1."""
 
     starts: Numbers
-    """The first number of a slot's block; 0 where a slot stands for the rest."""
+    """First number of the block that a slot names; 0 where a slot stands for the rest."""
     named: int
-    """Slots that name a block; the others stand for the rest."""
+    """Number of slots that name a block; the slots after them stand for the rest."""
     rest_starts: Numbers
-    """The first number of the block that a slot names when the rest is drawn."""
+    """First number of the block that a slot names when the rest is drawn."""
     rest_floors: Vector
-    """What the named slots give each number of that block."""
+    """Probability that the named slots give to each number of that block."""
     rest_bounds: Vector
-    """What a slot gives each number of that block before some are rejected."""
+    """Upper bound on the rest of the law at each number of that block, for the rejection."""
 
 
 @lru_cache(maxsize=1)
@@ -140,7 +141,7 @@ def _table() -> _Table:
     ends = np.stack([starts, starts + (PLACES - 1)]).astype(np.float64)
     logs: Matrix = log_skellam(ends.ravel()).reshape(2, -1)
     high, low = np.exp(logs.max(axis=0)), np.exp(logs.min(axis=0))
-    # All numbers together are 1 / e^-V I_0(V), where 0 alone is 1.
+    # Relative to the probability of 0, all numbers together have 1 / e^-V I_0(V).
     slot = math.sqrt(2 * math.pi * VARIANCE) * (1 - 1 / (8 * VARIANCE)) / (SLOTS * PLACES)
     counts = np.floor(low / slot).astype(np.int64)
     floors = counts * slot
@@ -166,22 +167,23 @@ def skellam_epsilon(
 ) -> float:
     """Return a certified epsilon of Skellam releases at delta.
 
-    Within z standard deviations a Skellam number and a normal number rounded to the grid have
-    probabilities within e^(+-(z^4 + 8 z^2 + 8) / 24 V) of each other. What is rounded costs no
-    more than what was rounded, so that the closed form of normal noise holds, with these ratios
-    over all numbers of the run added to epsilon, and the chance of any number outside to delta.
+    Within z standard deviations, a Skellam number and a normal number rounded to the grid have
+    probabilities within e^(+-(z^4 + 8 z^2 + 8) / 24 V) of each other. Rounding adds no cost to
+    normal noise, so its closed form holds with two additions: epsilon gains these ratios over all
+    numbers of the run, and delta the chance that any number lies outside.
 
     Args:
-        noise_multiplier: sigma over the sensitivity on the grid.
+        noise_multiplier: sigma divided by the sensitivity on the grid.
         dimension: d.
         releases: 1 or more.
         delta: above 0, below 1.
-        shares: draws of variance 2^46 that are added up to one number, 1 or more.
+        shares: number of draws of variance 2^46 whose sum is one number, 1 or more.
 
     Returns:
-        epsilon; inf where delta is below the chance of a number outside, or the noise below a
-        quarter of the sensitivity; of several shares below it, since no draw is beyond 13 of its
-        own deviations: a sum of two within 10 is missed by less than 2^-48 of its probability.
+        epsilon; inf where delta is below the chance of a number outside, or where the noise is
+        below a quarter of the sensitivity, with several shares below the sensitivity. That limit is
+        stricter because each draw ends at 13 of its own deviations: a sum of two draws within 10
+        deviations lacks less than 2^-48 of its probability.
 
     >>> round(skellam_epsilon(20.0, 30000, 100, 1e-5), 3)
     1.993
@@ -198,7 +200,7 @@ def skellam_epsilon(
 
 
 def log_tail(deviations: float) -> float:
-    """Bound log P(x > deviations sigma) of a Skellam number, by Chernoff: -z^2/2 and a little.
+    """Return Chernoff's bound on log P(x > deviations sigma) of a Skellam number: about -z^2/2.
 
     >>> log_tail(9.0) < -40.4
     True
@@ -215,14 +217,14 @@ def _log_ratio(deviations: float, shares: int) -> float:
 def skellam_rdp_epsilon(
     noise_multiplier: float, dimension: int, releases: int, delta: float, shares: int = 1
 ) -> float:
-    """Return the Rényi bound on epsilon of Skellam releases: by another road.
+    """Return the Rényi bound on epsilon of Skellam releases, by an independent method.
 
     Args:
-        noise_multiplier: sigma over the sensitivity on the grid.
+        noise_multiplier: sigma divided by the sensitivity on the grid.
         dimension: d.
         releases: 1 or more.
         delta: above 0, below 1.
-        shares: draws of variance 2^46 that are added up to one number, 1 or more.
+        shares: number of draws of variance 2^46 whose sum is one number, 1 or more.
 
     Reference:
         Agarwal, Kairouz and Liu, "The Skellam Mechanism for Differentially Private Federated

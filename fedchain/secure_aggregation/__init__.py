@@ -1,1 +1,1 @@
-"""Sums of vectors that nobody sees: masks that cancel, and shares that bring back lost ones."""
+"""Secure aggregation: sums of vectors that nobody sees, by masks that cancel out in the sum."""

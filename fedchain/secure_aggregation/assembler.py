@@ -1,4 +1,4 @@
-"""The assembler: it collects what members send, and takes the masks off their sum."""
+"""Assembler: it collects what the members of a group send, and removes the masks from their sum."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from fedchain.secure_aggregation.shamir import PRIME, weights_at_zero
 
 
 class Step(IntEnum):
-    """The steps of a session, each a letter from every member and one back."""
+    """The steps of a session. In each, every member sends a letter and receives one."""
 
     KEYS = 1
-    """Mask keys."""
+    """Public keys of the pair masks."""
     SHARES = 2
-    """Sealed shares."""
+    """Sealed shares of each member's secrets."""
     NUMBERS = 3
-    """Numbers under masks."""
+    """Masked numbers."""
     OPENING = 4
-    """Shares of the masks that are left in the sum."""
+    """Shares that reveal the masks which are left in the sum."""
 
 
 @dataclass(frozen=True)
 class Sum:
-    """What comes out of a session."""
+    """The result of a session."""
 
     words: Words
     """Sum of the members' numbers modulo 2^64, (d,)."""
     members: tuple[int, ...]
-    """Whose numbers are in it, in ascending order."""
+    """Members whose numbers are in the sum, in ascending order."""
 
 
 def summed(
@@ -42,19 +42,20 @@ def summed(
     numbers: Mapping[int, Words],
     lost: Mapping[int, Step],
 ) -> Sum:
-    """Carry the letters of a session, as the assembler does.
+    """Run a session: carry the letters between the members, as the assembler does.
 
     Args:
-        members: all of them, in the order of their numbers.
-        session: theirs.
-        numbers: what each adds, by number; of those who are lost before may be left out.
-        lost: the step from which on a member is gone, by number; the others stay.
+        members: all members, in the order of their numbers.
+        session: the session of these members.
+        numbers: the numbers that each member adds, by member; members that drop out before they
+            send them may be missing.
+        lost: the step from which on a member is missing, by member; members without an entry stay.
 
     Returns:
-        The sum of the numbers of all who sent theirs.
+        The sum of the numbers of all members that sent theirs.
 
     Raises:
-        TooFewMembers: fewer than the threshold were there in a step; nothing was opened.
+        TooFewMembers: fewer than the threshold took part in a step; nothing was opened.
     """
 
     def there(step: Step) -> dict[int, Member]:
@@ -65,7 +66,7 @@ def summed(
     mask_keys = {number: member.mask_key() for number, member in there(Step.KEYS).items()}
     letters = {n: member.sealed_shares(mask_keys) for n, member in there(Step.SHARES).items()}
     masked = {
-        number: member.masked(_for(number, letters), numbers[number])
+        number: member.masked(_letters_for(number, letters), numbers[number])
         for number, member in there(Step.NUMBERS).items()
     }
     openings = {n: member.opening(masked.keys()) for n, member in there(Step.OPENING).items()}
@@ -78,17 +79,17 @@ def opened(
     masked: Mapping[int, Words],
     openings: Mapping[int, Opening],
 ) -> Sum:
-    """Add what the members sent, and take off the masks that do not cancel.
+    """Add what the members sent, and remove the masks that do not cancel out.
 
     Args:
-        session: theirs.
-        mask_keys: public keys of the pair masks, by number.
-        masked: what those sent who are in the sum.
-        openings: what the members said in the last step.
+        session: the session of these members.
+        mask_keys: public keys of the pair masks, by member.
+        masked: masked numbers of the members that are in the sum, by member.
+        openings: what the members sent in the last step, by member.
 
     Raises:
-        TooFewMembers: fewer than the threshold sent numbers, or helped to open.
-        ValueError: shares of a mask key give another key.
+        TooFewMembers: fewer than the threshold sent numbers, or sent an opening.
+        ValueError: shares of a mask key reconstruct another key.
     """
     session.check(masked.keys(), "numbers")
     session.check(openings.keys(), "opening")
@@ -108,10 +109,10 @@ def opened(
         if key.public != mask_keys[number]:
             raise ValueError(f"opening: the shares of member {number} give another mask key")
         for other in masked:
-            # what the lost one would have sent has the sign that takes the other's mask off
+            # the lost member would have added this mask with the sign that cancels the other's
             add_pair_mask(total, pair_seed(session, key, mask_keys[other]), number, other)
     return Sum(total, tuple(sorted(masked)))
 
 
-def _for(number: int, letters: Mapping[int, Mapping[int, bytes]]) -> dict[int, bytes]:
+def _letters_for(number: int, letters: Mapping[int, Mapping[int, bytes]]) -> dict[int, bytes]:
     return {sender: sent[number] for sender, sent in letters.items() if sender != number}

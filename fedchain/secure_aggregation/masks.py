@@ -1,4 +1,4 @@
-"""Masks: long words that two members can compute and nobody else can tell from chance."""
+"""Masks: words that two members can compute, and that look random to everybody else."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from fedchain.randomness import KeyStream
 
 Words = npt.NDArray[np.uint64]
-"""Whole numbers modulo 2^64, shape (d,): sums of them wrap round."""
+"""Whole numbers modulo 2^64, shape (d,); their sums wrap around."""
 _REMEMBERED = 2**15
-"""Agreements that are kept: of two members the second one finds what the first one computed."""
+"""Agreements that a cache keeps: the second member of a pair reuses what the first computed."""
 
 
 @dataclass(frozen=True)
 class KeyPair:
-    """An X25519 key of one member."""
+    """An X25519 key pair of one member."""
 
     secret: X25519PrivateKey = field(compare=False, repr=False)
-    """What it alone knows."""
+    """Key that only the member knows."""
     public: bytes
-    """What all others know, 32 bytes."""
+    """Key that all others know, 32 bytes."""
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two members, whichever of them computes."""
+    """Two members. Pairs compare equal whichever of the two is ``own``, so a cache serves both."""
 
     public: frozenset[bytes]
     own: KeyPair = field(compare=False)
@@ -39,7 +39,7 @@ class _Pair:
 
 
 def key_pair(secret: bytes) -> KeyPair:
-    """Return the key of 32 secret bytes.
+    """Return the key pair of 32 secret bytes.
 
     >>> len(key_pair(bytes(32)).public)
     32
@@ -52,8 +52,8 @@ def derived(secret: bytes, *names: bytes) -> bytes:
     """Return 32 bytes for one purpose, by HKDF with SHA-256.
 
     Args:
-        secret: what nobody else knows.
-        names: the purpose, and what else makes it unique, each of a fixed length.
+        secret: bytes that nobody else knows.
+        names: the purpose, and whatever else makes it unique, each of a fixed length.
 
     Reference:
         RFC 5869.
@@ -62,18 +62,18 @@ def derived(secret: bytes, *names: bytes) -> bytes:
 
 
 def agreed(own: KeyPair, other: bytes, *names: bytes) -> bytes:
-    """Return what two members agree on for one purpose: the same from either side.
+    """Return the secret that two members share for one purpose; both compute the same.
 
     Args:
-        own: key of one.
-        other: public key of the other, 32 bytes.
-        names: of the purpose, as ``derived`` takes them.
+        own: key pair of one member.
+        other: public key of the other member, 32 bytes.
+        names: names of the purpose, as ``derived`` takes them.
 
     Returns:
         32 bytes that nobody else knows.
 
     Raises:
-        ValueError: the public key is of small order, and agrees on nothing.
+        ValueError: the public key has small order, so that no secret results.
 
     Reference:
         RFC 7748.
@@ -99,8 +99,8 @@ def mask(seed: bytes, count: int) -> Words:
     """Return the mask of a seed: the key stream of AES-256 in counter mode.
 
     Args:
-        seed: 32 bytes of this mask alone.
-        count: d.
+        seed: 32 bytes for this mask only.
+        count: d, the number of words.
 
     Returns:
         Uniform words, shape (count,).
@@ -109,13 +109,13 @@ def mask(seed: bytes, count: int) -> Words:
 
 
 def add_pair_mask(words: Words, seed: bytes, own: int, other: int) -> None:
-    """Add the mask of a pair to what one of the two sends; the other's has the other sign.
+    """Add the mask of a pair to what one of the two sends; the other uses the opposite sign.
 
     Args:
-        words: changed in place, (d,).
-        seed: of the pair.
-        own: number of the one that sends.
-        other: number of the other.
+        words: what the member sends, changed in place, (d,).
+        seed: seed of the pair.
+        own: number of the member that sends.
+        other: number of the other member.
     """
     if own < other:
         words += mask(seed, len(words))

@@ -1,4 +1,4 @@
-"""A member of a group: it sends its numbers under masks, and helps to take masks off the sum."""
+"""Member of a group: it sends masked numbers, and helps to remove masks from the sum."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from fedchain.secure_aggregation.masks import (
 from fedchain.secure_aggregation.shamir import SHARE_BYTES, polynomial, share_at
 
 _TAG_BYTES = 16
-"""What a seal adds to a letter."""
+"""Bytes that sealing adds to a letter."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One attempt at one sum: what every member knows before it begins."""
+    """One attempt at one sum, as every member knows it before it begins."""
 
     name: bytes
     """32 bytes that no other session has."""
     channels: tuple[bytes, ...]
     """X25519 public key of each member, the same for a whole run; member k has number k + 1."""
     threshold: int
-    """Members that must be there in every step: fewer open nothing."""
+    """Number of members that must take part in every step; fewer cannot open anything."""
 
     def __post_init__(self) -> None:
         if not len(self.channels) < 2 * self.threshold <= 2 * len(self.channels):
@@ -44,14 +44,14 @@ class Session:
 
     @property
     def numbers(self) -> range:
-        """The members' numbers, from 1: the points of their shares."""
+        """The members' numbers, from 1, which are the points of their shares."""
         return range(1, len(self.channels) + 1)
 
     def check(self, numbers: Set[int], step: str) -> None:
-        """See that enough members are there.
+        """Check that enough members take part in a step.
 
         Raises:
-            TooFewMembers: they are not.
+            TooFewMembers: they are fewer than the threshold.
         """
         if len(numbers) < self.threshold:
             raise TooFewMembers(
@@ -62,34 +62,35 @@ class Session:
 
 @dataclass(frozen=True)
 class Opening:
-    """What a member says in the last step: of each other member one share of one of two secrets."""
+    """What a member sends in the last step: of each member, its share of one of the two secrets."""
 
     seeds: Mapping[int, int]
-    """Shares of the own masks' seeds of those whose numbers are in the sum."""
+    """Shares of the seeds of the own masks of members whose numbers are in the sum, by member."""
     keys: Mapping[int, int]
-    """Shares of the secret mask keys of those who were lost before they sent their numbers."""
+    """Shares of the secret mask keys of members lost before they sent their numbers, by member."""
 
 
 class Member:
-    """One member in one session; it never says both of another member's two secrets.
+    """One member in one session; it never reveals its shares of both secrets of another member.
 
-    Its numbers go out under a mask for each pair, which cancel in the sum, and a mask of its own.
-    Who collects them needs the own masks of those who are in the sum, and the pair masks of those
-    who are not: of each member one of the two, from a threshold of shares.
+    It adds to its numbers one mask for each pair, which cancel out in the sum, and a mask of its
+    own. The assembler needs the own masks of the members that are in the sum, and the pair masks of
+    those that are not. It reconstructs one of the two for each member, from as many shares as the
+    threshold.
 
     Reference:
         Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine Learning",
-        CCS 2017, figure 4, for one who collects as the protocol says but is curious.
+        CCS 2017, figure 4, for an assembler that follows the protocol but is curious.
     """
 
     def __init__(self, session: Session, number: int, channel: KeyPair, secret: bytes) -> None:
         """Enter a session.
 
         Args:
-            session: what all members know.
-            number: its own, from 1.
-            channel: its key for the run.
-            secret: 32 bytes of this session alone: keys, seeds and shares follow from it.
+            session: the session, as all members know it.
+            number: number of this member, from 1.
+            channel: key pair of this member for the whole run.
+            secret: 32 bytes for this session only, from which keys, seeds and shares are derived.
         """
         self._session, self._number, self._channel = session, number, channel
         self._mask_secret = derived(secret, b"mask key")
@@ -101,17 +102,18 @@ class Member:
         self._opened = False
 
     def mask_key(self) -> bytes:
-        """Step 1: return the public key of its pair masks, 32 bytes."""
+        """Return the public key of this member's pair masks, 32 bytes (step 1)."""
         return self._mask_key.public
 
     def sealed_shares(self, mask_keys: Mapping[int, bytes]) -> dict[int, bytes]:
-        """Step 2: return for each other member its shares of the two secrets, sealed.
+        """Return sealed shares of this member's two secrets for each other member (step 2).
 
         Args:
-            mask_keys: of all members that took step 1, by number, its own among them.
+            mask_keys: public mask keys of all members that took part in step 1, by member; this
+                member is among them.
 
         Raises:
-            TooFewMembers: fewer than the threshold took step 1.
+            TooFewMembers: fewer than the threshold took part in step 1.
         """
         self._session.check(mask_keys.keys(), "mask keys")
         self._mask_keys = mask_keys
@@ -122,39 +124,39 @@ class Member:
         )
         shares = {number: (share_at(key, number), share_at(seed, number)) for number in mask_keys}
         self._shares[self._number] = shares.pop(self._number)
-        return {number: self._sealed(number, pair) for number, pair in shares.items()}
+        return {number: self._seal(number, pair) for number, pair in shares.items()}
 
     def masked(self, sealed: Mapping[int, bytes], numbers: Words) -> Words:
-        """Step 3: return its numbers under all masks.
+        """Return this member's numbers with all masks added (step 3).
 
         Args:
-            sealed: what the others sealed for it, by their number: those who took step 2.
-            numbers: (d,), as they are to be added; left alone.
+            sealed: what the other members that took part in step 2 sealed for this one, by member.
+            numbers: the numbers to be added, (d,); they are not changed.
 
         Returns:
-            Words (d,) that are uniform to everybody else.
+            Words (d,) that look uniform to everybody else.
 
         Raises:
-            TooFewMembers: with itself fewer than the threshold took step 2.
-            ValueError: a share was not sealed for it by that member in this session.
+            TooFewMembers: fewer than the threshold took part in step 2, including this member.
+            ValueError: a share was not sealed for this member by that one in this session.
         """
         self._session.check({*sealed, self._number}, "shares")
         words = numbers + mask(self._seed, len(numbers))
         for other, letter in sealed.items():
-            self._shares[other] = self._unsealed(other, letter)
+            self._shares[other] = self._unseal(other, letter)
             seed = pair_seed(self._session, self._mask_key, self._mask_keys[other])
             add_pair_mask(words, seed, self._number, other)
         return words
 
     def opening(self, summed: Set[int]) -> Opening:
-        """Step 4: return its shares of what must be taken off the sum; it does so only once.
+        """Return this member's shares of the masks to remove from the sum, only once (step 4).
 
         Args:
-            summed: who has sent numbers.
+            summed: the members that have sent numbers.
 
         Raises:
             TooFewMembers: they are fewer than the threshold.
-            ValueError: somebody is among them who took no part, or it has answered already.
+            ValueError: one of them took no part, or this member has answered already.
         """
         self._session.check(summed, "numbers")
         if self._opened or not summed <= self._shares.keys():
@@ -167,29 +169,29 @@ class Member:
         lost = self._shares.keys() - summed
         return Opening(seeds, {number: self._shares[number][0] for number in sorted(lost)})
 
-    def _sealed(self, other: int, shares: tuple[int, int]) -> bytes:
+    def _seal(self, other: int, shares: tuple[int, int]) -> bytes:
         text = b"".join(share.to_bytes(SHARE_BYTES) for share in shares)
-        return self._box(other).encrypt(_nonce(self._number), text, None)
+        return self._cipher(other).encrypt(_nonce(self._number), text, None)
 
-    def _unsealed(self, other: int, letter: bytes) -> tuple[int, int]:
+    def _unseal(self, other: int, letter: bytes) -> tuple[int, int]:
         try:
-            text = self._box(other).decrypt(_nonce(other), letter, None)
+            text = self._cipher(other).decrypt(_nonce(other), letter, None)
         except InvalidTag as error:
             raise ValueError(
                 f"shares of member {other}: not sealed for member {self._number} in this session"
             ) from error
         return int.from_bytes(text[:SHARE_BYTES]), int.from_bytes(text[SHARE_BYTES:])
 
-    def _box(self, other: int) -> ChaCha20Poly1305:
-        """Return what seals letters between two members in this session."""
+    def _cipher(self, other: int) -> ChaCha20Poly1305:
+        """Return the cipher that seals letters between two members in this session."""
         channel = self._session.channels[other - 1]
         return ChaCha20Poly1305(agreed(self._channel, channel, b"shares", self._session.name))
 
 
 def sent_bytes(members: int, dimension: int) -> int:
-    """Return what a member sends in a session in which nobody is lost.
+    """Return the bytes that a member sends in a session in which no member is lost.
 
-    A mask key, sealed shares for each other member, its numbers, and a share of each seed.
+    It sends a mask key, sealed shares for each other member, its numbers, and a share of each seed.
 
     >>> sent_bytes(5, 30_000)
     240525
@@ -199,10 +201,11 @@ def sent_bytes(members: int, dimension: int) -> int:
 
 
 def pair_seed(session: Session, own: KeyPair, mask_key: bytes) -> bytes:
-    """Return the seed of a pair's mask in a session: the same from either side."""
+    """Return the seed of a pair's mask in a session; both members compute the same."""
     return agreed(own, mask_key, b"pair mask", session.name)
 
 
 def _nonce(sender: int) -> bytes:
-    # The key is of this pair and session alone, and each of the two seals one letter with it.
+    # The key serves only this pair and session, and each of the two seals one letter with it. The
+    # sender's number is therefore never used twice as a nonce.
     return sender.to_bytes(12)

@@ -1,4 +1,4 @@
-"""Shamir's shares of a secret: so many of them give it back, fewer say nothing."""
+"""Shamir's secret sharing: a threshold of shares gives the secret back, fewer reveal nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fedchain.randomness import KeyStream
 PRIME = 2**257 - 93
 """The largest prime of 257 bits: every secret of 32 bytes is a number below it."""
 SHARE_BYTES = 33
-"""A share as bytes."""
+"""Length of a share in bytes."""
 _DRAWN_WORDS = 8
-"""64-bit words of a coefficient before the remainder: its bias is below 2^-250."""
+"""64-bit words that are reduced to one coefficient; its bias is below 2^-250."""
 
 
 def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
@@ -19,8 +19,8 @@ def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
 
     Args:
         secret: 32 bytes.
-        threshold: number of coefficients, 1 or more: so many shares give the secret back.
-        key: 32 bytes for these coefficients alone.
+        threshold: number of coefficients, 1 or more, and of shares that give the secret back.
+        key: 32 bytes for these coefficients only.
 
     Returns:
         The secret as a number, then uniform numbers below the prime.
@@ -31,12 +31,12 @@ def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
 
 
 def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int:
-    """Return the polynomial's value at a point: one share.
+    """Return the polynomial's value at a point, which is one share.
 
     Args:
         coefficients: below the prime, the secret first.
-        point: whose share it is, 1 or more and below the prime.
-        prime: of the field.
+        point: number of the member whose share it is, 1 or more and below the prime.
+        prime: order of the field.
 
     Reference:
         Shamir, "How to share a secret", 1979.
@@ -45,17 +45,17 @@ def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int
     [1494, 329, 965, 176, 1188, 775]
     """
     value = 0
-    for coefficient in reversed(coefficients):  # the points are small: one remainder is enough
+    for coefficient in reversed(coefficients):  # the points are small, so one reduction suffices
         value = value * point + coefficient
     return value % prime
 
 
 def weights_at_zero(points: Sequence[int], prime: int = PRIME) -> list[int]:
-    """Return Lagrange's weights: the secret is the sum of the shares times them.
+    """Return Lagrange's weights: the secret is the sum of the shares times these weights.
 
     Args:
-        points: whose shares there are, distinct, as many as the threshold.
-        prime: of the field.
+        points: points of the shares, distinct, as many as the threshold.
+        prime: order of the field.
     """
     weights = []
     for point in points:
@@ -69,11 +69,11 @@ def weights_at_zero(points: Sequence[int], prime: int = PRIME) -> list[int]:
 
 
 def secret_of(shares: Mapping[int, int], prime: int = PRIME) -> int:
-    """Return the secret behind as many shares as the threshold.
+    """Return the secret from as many shares as the threshold.
 
     Args:
         shares: value by point; with fewer than the threshold the result is a uniform number.
-        prime: of the field.
+        prime: order of the field.
 
     >>> secret_of({2: 329, 4: 176, 5: 1188}, prime=1613)
     1234

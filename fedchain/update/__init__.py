@@ -1,4 +1,4 @@
-"""Updates: from the global gradient to the next weights, exactly; one file each kind."""
+"""Updates: exact steps from the global gradient to the next weights; one file for each kind."""
 
 from fedchain.update.around import averaged, filtered
 from fedchain.update.descent import adam, gradient_descent, momentum

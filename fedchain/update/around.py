@@ -1,4 +1,4 @@
-"""Updates around other ones: averages of the weights, and filters of the gradient."""
+"""Updates that wrap another one: averages of the weights, and filters of the gradient."""
 
 from __future__ import annotations
 
@@ -23,22 +23,24 @@ def averaged(
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0,
     from_round: Annotated[int, Field(ge=1), AtMost("rounds", "the number of rounds")] = 1,
 ) -> Updated:
-    """Step as another update does; the average of its weights is the model that is used.
+    """Step by another update, and use the average of its weights as the model.
 
-    The n-th average is a = a + max(1/n, 1 - decay) (w - a): the mean of all n until 1/n is below
-    1 - decay, exponential from then on. Gradients are still taken at w.
+    The n-th average is a = a + max(1/n, 1 - decay) (w - a). It is the mean of all n weights until
+    1/n falls below 1 - decay, and an exponential average from then on. Gradients are still taken
+    at w, not at a.
 
     Args:
         weights: w_t, shape (d,).
-        memory: ``average``, shape (d,), from ``from_round`` on, beside what ``of`` remembers.
+        memory: ``average``, shape (d,), from ``from_round`` on, and the memory of ``of``.
         gradient: the global gradient g, shape (d,).
         round_: t, from 1.
         of: the update whose weights are averaged.
-        decay: what is left of the average in a round, above 0; 1 weighs all rounds alike.
-        from_round: first round whose weights are in the average.
+        decay: largest share of the average that is kept in a round, above 0; 1 gives all rounds
+            the same weight.
+        from_round: first round whose weights enter the average.
 
     Returns:
-        The next weights of ``of``, and the average beside its memory.
+        The next weights of ``of``, and its memory with the average added.
 
     Reference:
         Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992.
@@ -67,19 +69,20 @@ def filtered(
     of: Annotated[Part, updates],
     drift: NotNegative = 0.1,
 ) -> Updated:
-    """Step as another update does, along the gradient that a Kalman filter makes of the noisy ones.
+    """Step by another update, with a Kalman filter's estimate from the noisy gradients so far.
 
-    If the gradient walks at random with ``drift`` times the variance of its noise a round, the
-    best estimate is f_t = f_{t-1} + k_t (g_t - f_{t-1}), k_t = p / (p + 1), p = k_{t-1} + drift;
-    f_1 = g_1, k_1 = 1. Of drift 0 it is the mean of all gradients.
+    Suppose that the true gradient is a random walk whose step in each round has ``drift`` times
+    the variance of the noise. Then the best estimate is f_t = f_{t-1} + k_t (g_t - f_{t-1}) with
+    k_t = p / (p + 1), p = k_{t-1} + drift, f_1 = g_1 and k_1 = 1. With drift 0 it is the mean of
+    all gradients.
 
     Args:
         weights: w_t, shape (d,).
-        memory: ``filtered``, shape (d,), and ``gain``, shape (1,), beside what ``of`` remembers.
+        memory: ``filtered``, shape (d,), ``gain``, shape (1,), and the memory of ``of``.
         gradient: the global gradient g_t, shape (d,).
         round_: t, from 1.
-        of: the update that is given f_t for the gradient.
-        drift: variance of a round's change of the gradient over that of its noise.
+        of: the update that gets f_t as its gradient.
+        drift: variance of the gradient's change in a round, divided by that of its noise.
 
     Reference:
         Zhang et al., DOPPLER, NeurIPS 2024; DiSK, ICLR 2025, without its second gradient.

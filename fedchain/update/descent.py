@@ -1,4 +1,4 @@
-"""Steps of a learning rate that is given: plain, with momentum, Adam's."""
+"""Updates with a given learning rate: gradient descent, momentum and Adam."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def gradient_descent(
 
     Args:
         weights: w_t, shape (d,).
-        memory: unused; gradient descent remembers nothing.
+        memory: not used; gradient descent has no memory.
         gradient: the global gradient g, shape (d,).
         round_: t, from 1.
         learning_rate: eta_1, above 0.
         decay: eta_t = eta_1 / (1 + decay (t - 1)).
-        weight_decay: lambda; it does not depend on data, so it costs no privacy.
+        weight_decay: lambda; the term does not depend on data, so it costs no privacy.
 
     Returns:
         The next weights.
@@ -39,7 +39,7 @@ def gradient_descent(
     >>> gradient_descent(np.ones(1), {}, np.ones(1), 1, learning_rate=0.25).weights.tolist()
     [0.75]
     """
-    step = _rate(learning_rate, decay, round_) * _regularised(gradient, weights, weight_decay)
+    step = _rate(learning_rate, decay, round_) * _add_weight_decay(gradient, weights, weight_decay)
     return Updated(weights - step, dict(memory))
 
 
@@ -78,7 +78,7 @@ def momentum(
     [-1.9]
     """
     carried = momentum * memory.get("momentum", np.zeros_like(weights))
-    carried = carried + _regularised(gradient, weights, weight_decay)
+    carried = carried + _add_weight_decay(gradient, weights, weight_decay)
     step = _rate(learning_rate, decay, round_) * carried
     return Updated(weights - step, {"momentum": carried})
 
@@ -97,11 +97,12 @@ def adam(
     decay: NotNegative = 0.0,
     weight_decay: NotNegative = 0.0,
 ) -> Updated:
-    """Step by the running mean of gradients over the root of their running mean square.
+    """Step by the running mean of the gradients, divided by the root of their running mean square.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
     w_{t+1} = w_t - eta_t (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + stabiliser).
-    The powers of b1 and b2 are carried along: a library's power function need not round alike.
+    The powers of b1 and b2 are kept in the memory, because the power functions of two libraries
+    may round differently.
 
     Args:
         weights: w_t, shape (d,).
@@ -124,7 +125,7 @@ def adam(
     >>> adam(np.zeros(1), {}, np.ones(1), 1, learning_rate=0.5).weights.round(6).tolist()
     [-0.5]
     """
-    pull = _regularised(gradient, weights, weight_decay)
+    pull = _add_weight_decay(gradient, weights, weight_decay)
     zero, one = np.zeros_like(weights), np.ones(1)
     first = beta1 * memory.get("first", zero) + (1.0 - beta1) * pull
     second = beta2 * memory.get("second", zero) + (1.0 - beta2) * (pull * pull)
@@ -140,5 +141,5 @@ def _rate(learning_rate: float, decay: float, round_: int) -> float:
     return learning_rate / (1.0 + decay * (round_ - 1))
 
 
-def _regularised(gradient: Vector, weights: Vector, weight_decay: float) -> Vector:
+def _add_weight_decay(gradient: Vector, weights: Vector, weight_decay: float) -> Vector:
     return gradient + weight_decay * weights if weight_decay else gradient

@@ -1,4 +1,4 @@
-"""A step that follows from the way so far: no learning rate to choose."""
+"""Distance over gradients (DoG): an update that needs no learning rate."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ def distance_over_gradients(
     weights: Vector,
     memory: Memory,
     gradient: Vector,
-    round_: int,  # noqa: ARG001 - what was remembered says how far the run is
+    round_: int,  # noqa: ARG001 - the memory holds all that depends on the round
     *,
     first: Annotated[float, Field(gt=0)] = 0.05,
 ) -> Updated:
-    """Step by the farthest way from the start over the root of all squared gradients: DoG.
+    """Step by the largest distance from the start over the root of summed squared gradients: DoG.
 
     r_t = max(r_{t-1}, |w_t - w_1|), r_1 = first sqrt(d);  s_t = s_{t-1} + |g_t|^2;
-    w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. The scale of g does not matter, nor does the clip's.
+    w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. The result does not depend on the scale of g, and so
+    not on the scale of the clip either.
 
     Args:
         weights: w_t, shape (d,).
@@ -32,7 +33,7 @@ def distance_over_gradients(
         gradient: the global gradient g, shape (d,).
         round_: t, from 1.
         first: length of the first step, as a root mean square over the weights. One that is too
-            small costs rounds, one that is far too large is never made up for.
+            small costs rounds; a run does not recover from one that is far too large.
 
     Returns:
         The next weights, the start, the distance and the sum of squares.
@@ -46,16 +47,16 @@ def distance_over_gradients(
     """
     start = memory.get("start", weights)
     farthest = memory.get("distance", first * np.sqrt([float(len(weights))]))
-    distance = np.maximum(farthest, np.sqrt(_squared(weights - start)))
-    squares = memory.get("squares", np.zeros(1)) + _squared(gradient)
+    distance = np.maximum(farthest, np.sqrt(_squared_norm(weights - start)))
+    squares = memory.get("squares", np.zeros(1)) + _squared_norm(gradient)
     carried = {"start": start, "distance": distance, "squares": squares}
-    if squares[0] == 0.0:  # gradients that cancel out say nothing of a step
+    if squares[0] == 0.0:  # all gradients so far were zero: the step is not defined
         return Updated(weights, carried)
     return Updated(weights - (distance / np.sqrt(squares)) * gradient, carried)
 
 
-def _squared(vector: Vector) -> Vector:
-    """Return the squared length, shape (1,): the squares are added exactly, and rounded once."""
+def _squared_norm(vector: Vector) -> Vector:
+    """Return the squared 2-norm, shape (1,); the sum of the squares is exact and rounded once."""
     try:
         return np.array([math.fsum(vector * vector)])
     except OverflowError:

@@ -1,9 +1,9 @@
-"""What every update is given and returns.
+"""Updates: their family, and what each of them is given and returns.
 
-Every operation is IEEE float64 (multiply, add, divide, square root), each rounded once and in a
-written order, so that any node recomputes the same bits. What an update remembers (momentum,
-Adam's moments, averages) is part of what a block commits to. An update may stand around another
-one (``of``): it sees to the gradient before the step, or to the weights after it.
+Every operation is an IEEE float64 operation (multiply, add, divide, square root) that rounds once.
+The order of the operations is fixed, so any node recomputes the same bits. A block commits to the
+memory of the update (momentum, Adam's moments, averages). An update may wrap another one (``of``):
+it then changes the gradient before the step, or the weights after it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from fedchain.arrays import Vector, misshapen
 from fedchain.registry import Family
 
 Memory = Mapping[str, Vector]
-"""What an update carries to the next round, by name; empty at genesis."""
+"""What an update keeps for the next round, by name; empty at genesis."""
 AVERAGE = "average"
-"""Name of the memory that is the model for whoever uses it, where an update keeps one."""
+"""Name of the average in the memory; where an update keeps one, it is used as the model."""
 Rate = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -29,12 +29,12 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Updated:
-    """The next weights, and what the update remembers."""
+    """The next weights and the memory of the update."""
 
     weights: Vector
     """w_{t+1}, shape (d,)."""
     memory: Memory
-    """State of the update after this round."""
+    """The memory after this round."""
 
 
 def _flaw(made: Updated, weights: Vector, *_: object) -> str | None:
@@ -51,7 +51,7 @@ updates: Family[Updated] = Family("update", ("fedchain.update",), Updated, _flaw
 
 
 def used(weights: Vector, memory: Memory) -> Vector:
-    """Return the weights (d,) that the model is used with: the average where there is one.
+    """Return the weights (d,) to use as the model: the average if there is one.
 
     >>> import numpy as np
     >>> used(np.zeros(1), {"average": np.ones(1)}).tolist()

@@ -1,4 +1,4 @@
-"""Mechanisms: how a data holder hides its records in noise, equation (10); one file each."""
+"""Mechanisms: how a data holder hides its records in noise, equation (10); one file for each."""
 
 from fedchain.privacy.mechanisms.gaussian import gaussian
 from fedchain.privacy.mechanisms.knorm import knorm

@@ -1,4 +1,4 @@
-"""Gaussian noise: the default, the tightest in high dimension."""
+"""Gaussian noise: the default mechanism, and the tightest in high dimension."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from fedchain.privacy.mechanisms.mechanism import (
 from fedchain.randomness import normals
 
 COUNT_SHARE = 0.05
-"""Share of the cost, 1 / z^2, that the count of an adaptive clip takes."""
+"""Share of the cost, 1 / z^2, that goes to the count of an adaptive clip."""
 CLIP_RATE = 0.2
-"""How fast a clip follows: the factor of Andrew and others."""
+"""How fast a clip follows its quantile: the factor that Andrew and others use."""
 
 
 @mechanisms
@@ -53,26 +53,28 @@ def gaussian(
 ) -> Mechanism:
     """Add independent normal noise to every coordinate: the tightest noise in high dimension.
 
-    Its sd is noise_multiplier * clip / records, where of sampled records the expected number
-    counts. Full-batch releases compose to one Gaussian release of sigma / sqrt(releases), whose
-    cost is known exactly.
+    Its standard deviation is noise_multiplier * clip / records. If records are sampled, records is
+    their expected number. Full-batch releases compose to one Gaussian release of
+    sigma / sqrt(releases), whose cost is known exactly.
 
     Args:
-        releases: rounds of the run.
+        releases: number of rounds of the run.
         dimension: length of a gradient.
-        epsilon: total over all releases of a holder; the noise is solved from it; inf: no
-            noise, gradients still clipped.
-        noise_multiplier: sigma over sensitivity; epsilon follows. Give one of the two.
+        epsilon: total over all releases of a holder, from which the noise is solved; inf: no noise,
+            but gradients are still clipped.
+        noise_multiplier: sigma divided by the sensitivity; epsilon follows from it. Give either
+            this or epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
-            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
-        clip_quantile: let each holder's clip start at clip and follow this quantile of its records'
-            norms, by a noisy count whose cost is in epsilon; null: the clip is fixed.
+        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
+            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
+        clip_quantile: each holder's clip starts at clip and follows this quantile of its records'
+            norms, by a noisy count whose cost epsilon contains; null: the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
         sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
-            sampling), which amplifies the guarantee; 1: all take part.
-        accountant: pld (exact where all take part), prv or rdp (Opacus; both cost more epsilon).
-        spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
+            sampling), which amplifies the guarantee; 1: all records take part.
+        accountant: pld (exact if all records take part), prv or rdp (Opacus; both report a larger
+            epsilon).
+        spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
 
     Reference:
         LearningChain equation (10), reconstructed; Balle and Wang 2018.
@@ -94,18 +96,18 @@ def gaussian(
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
-    """Normal noise, its scale solved for the whole run."""
+    """Normal noise, with its scale solved for the whole run."""
 
     terms: Terms
-    """What is promised."""
+    """What the mechanism promises."""
     noise_multiplier: float
-    """sigma over sensitivity."""
+    """sigma divided by the sensitivity."""
     accountant: Literal["pld", "prv", "rdp"]
-    """Whose total is reported."""
+    """The accountant whose total is reported."""
     name: str = "gaussian"
     """The registered name."""
     sampling: bool = True
-    """The accountants know what sampled records cost."""
+    """The accountants can compute the cost of sampled records."""
     group_noise: None = None
     """The law of a sum of rounded normal numbers is not known."""
     pure_total: None = None
@@ -113,10 +115,11 @@ class Gaussian:
 
     @property
     def joint_multiplier(self) -> float:
-        """Noise over sensitivity of gradient and count together: what epsilon follows from.
+        """Noise over sensitivity of gradient and count together, from which epsilon follows.
 
-        One record moves the gradient by 1 and the count by 1/2, each over its own noise; both
-        are one normal vector, so that 1/z^2 = 1/sigma^2 + 1/(2 sigma_count)^2.
+        One record moves the gradient by 1, in units of the sensitivity, and the count by 1/2. Each
+        has its own noise. Both together are one normal vector, so that
+        1/z^2 = 1/sigma^2 + 1/(2 sigma_count)^2.
         """
         share = 0.0 if self.terms.clip_quantile is None else COUNT_SHARE
         return self.noise_multiplier * math.sqrt(1 - share)
@@ -128,17 +131,17 @@ class Gaussian:
 
     @property
     def clip_follower(self) -> Gaussian | None:
-        """Itself, where its count of norms is paid for; None: the clip is fixed."""
+        """This mechanism if epsilon contains the cost of its count; None: the clip is fixed."""
         return None if self.terms.clip_quantile is None else self
 
     def with_clip(self, clip: float) -> Gaussian:
-        """Return the mechanism of a release with this clip."""
+        """Return this mechanism with another clip, for one release."""
         return replace(self, terms=replace(self.terms, clip=clip))
 
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release: C e^(-(b - quantile) / 5).
 
-        b is the share of records whose norm is at most C, by a noisy count.
+        b is the share of the records whose norm is at most C, estimated by a noisy count.
 
         Reference:
             Andrew, Thakkar, McMahan and Ramaswamy, "Differentially Private Learning with
@@ -157,7 +160,7 @@ class Gaussian:
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add normal noise of sd noise_multiplier * sensitivity, (n, d)."""
+        """Add normal noise of standard deviation noise_multiplier * sensitivity, (n, d)."""
         drawn = normals(keys, gradients.shape[1])
         scales = [self.noise_multiplier * moved for moved in sensitivities]
         drawn *= np.array(scales, dtype=np.float32)[:, None]
@@ -196,8 +199,8 @@ GAUSSIAN_TOTALS: dict[str, Callable[[float, int, float, float], float]] = {
     "prv": accounting.prv_epsilon,
     "rdp": accounting.rdp_epsilon,
 }
-"""(sigma, releases, delta, sampling rate) to total epsilon; of full batches the closed form is
-the exact PLD."""
+"""Functions of (sigma, releases, delta, sampling rate) that return the total epsilon. For full
+batches the closed form is the exact PLD."""
 
 
 @lru_cache(maxsize=4096)
@@ -214,7 +217,8 @@ def _solved_sigma(
     exact = accounting.gaussian_noise_multiplier(epsilon, delta, releases)
     if accountant == "pld" and sampling_rate == 1:
         return exact
-    # to start too low takes an accountant longest, and what is sampled needs a noise of its own
+    # An accountant takes longest for too little noise, so the guess must not be too low. Sampled
+    # records need another noise than full batches.
     guess = max(exact * sampling_rate, min(exact, 0.7))
     tolerance = 1e-6 if sampling_rate == 1 else 1e-4
     return accounting.least_noise(

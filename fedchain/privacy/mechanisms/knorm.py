@@ -1,4 +1,4 @@
-"""K-norm noise: the mechanism of the paper, as reconstructed."""
+"""K-norm noise: the reconstructed mechanism of the paper."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ def knorm(
     accountant: Literal["pld", "rdp"] = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add noise z of density e^(-(eps0 / Delta) |z|): the paper's, with a pure cost eps0 a release.
+    """Add the paper's noise, z of density e^(-(eps0 / Delta) |z|), at a pure cost eps0 a release.
 
-    Sampled exactly: a radius from Gamma(d, Delta / eps0) times a uniform direction, with
-    Delta = clip / records. The pure total, releases * eps0, is far above the tight one: in high
-    dimension T releases cost about what a Gaussian of mu = sqrt(T) eps0 / sqrt(d + 1) costs.
+    The noise is sampled exactly: a radius from Gamma(d, Delta / eps0) times a uniform direction,
+    with Delta = clip / records. The pure total, releases * eps0, is far above the tight one: in
+    high dimension T releases cost about as much as a Gaussian of mu = sqrt(T) eps0 / sqrt(d + 1).
 
     Args:
-        releases: rounds of the run.
+        releases: number of rounds of the run.
         dimension: length of a gradient, 2 or more.
-        epsilon: tight total over all releases of a holder; eps0 is solved from it; inf: no
-            noise, gradients still clipped.
-        noise_multiplier: 1 / eps0; epsilon follows. Give one of the two.
+        epsilon: tight total over all releases of a holder, from which eps0 is solved; inf: no
+            noise, but gradients are still clipped.
+        noise_multiplier: 1 / eps0; epsilon follows from it. Give either this or epsilon.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
-            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
+        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
+            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
         accountant: pld (certified, tight) or rdp.
-        spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
+        spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
 
     Reference:
         LearningChain equation (10), reconstructed; Hardt and Talwar 2010.
@@ -78,22 +78,22 @@ def knorm(
 
 @dataclass(frozen=True, kw_only=True)
 class KNorm:
-    """Noise with a Gamma radius and a uniform direction, its scale solved for the whole run."""
+    """Noise with a Gamma radius and a uniform direction; its scale is solved for the whole run."""
 
     terms: Terms
-    """What is promised."""
+    """What the mechanism promises."""
     noise_multiplier: float
     """1 / eps0."""
     accountant: Literal["pld", "rdp"]
-    """Whose tight total is reported."""
+    """The accountant whose tight total is reported."""
     dimension: int
-    """Length of a gradient: the cost depends on it."""
+    """Length of a gradient, on which the cost depends."""
     name: str = "knorm"
     """The registered name."""
     sampling: bool = False
-    """No bound is certified where records are sampled."""
+    """No bound is certified for sampled records."""
     group_noise: None = None
-    """A sum of such noise is no such noise."""
+    """The sum of such noise has another law."""
     clip_follower: None = None
     """The clip is fixed."""
 
@@ -110,7 +110,7 @@ class KNorm:
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add radii from Gamma(d) times directions, scaled to the sensitivity, (n, d)."""
+        """Add random directions times radii from Gamma(d), scaled to the sensitivity, (n, d)."""
         dimension = gradients.shape[1]
         drawn = normals(keys, dimension)
         for row, norm, key, moved in zip(drawn, lengths(drawn), keys, sensitivities, strict=True):
@@ -134,7 +134,7 @@ class KNorm:
             for kind in ("pld", "rdp")
         )
         if pld == accounting.pure_epsilon(self.epsilon_per_release, releases, delta):
-            return  # a bound for all pure releases: there is no second road to it
+            return  # the bound for any pure releases, which no second method checks
         accounting.cross_check({"dp-accounting PLD": pld}, {"Opacus RDP": rdp})
 
 

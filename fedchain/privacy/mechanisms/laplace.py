@@ -1,4 +1,4 @@
-"""Laplace noise: independent in every coordinate, with a pure cost."""
+"""Laplace noise: independent noise in every coordinate, with a pure cost."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ def laplace(
     unit: Unit = "record",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add independent Laplace noise to every coordinate: a pure cost eps0 a release.
+    """Add independent Laplace noise to every coordinate, at a pure cost eps0 a release.
 
-    What is clipped to C in the 2-norm has a 1-norm of at most sqrt(d) C, so that the scale is
-    sqrt(d) clip / (records eps0). The pure total is releases * eps0. The tight total is a
-    certified Rényi bound, about 10 % above the truth: in high dimension T releases cost about
-    what a Gaussian of mu = sqrt(T / d) eps0 costs, with sqrt(2) times its noise.
+    A gradient that is clipped to C in the 2-norm has a 1-norm of at most sqrt(d) C, so the scale is
+    sqrt(d) clip / (records eps0). The pure total is releases * eps0. The tight total is a certified
+    Rényi bound, about 10 % above the true cost: in high dimension T releases cost about as much as
+    a Gaussian of mu = sqrt(T / d) eps0, with sqrt(2) times the noise of that Gaussian.
 
     Args:
-        releases: rounds of the run.
+        releases: number of rounds of the run.
         dimension: length of a gradient.
-        epsilon: tight total over all releases of a holder; eps0 is solved from it; inf: no
-            noise, gradients still clipped.
-        noise_multiplier: 1 / eps0; epsilon follows. Give one of the two.
+        epsilon: tight total over all releases of a holder, from which eps0 is solved; inf: no
+            noise, but gradients are still clipped.
+        noise_multiplier: 1 / eps0; epsilon follows from it. Give either this or epsilon.
         delta: chance that the tight bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
-            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
+        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
+            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
-        spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
+        spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
 
     Reference:
         Dwork, McSherry, Nissim and Smith 2006, proposition 1.
@@ -75,20 +75,20 @@ def laplace(
 
 @dataclass(frozen=True, kw_only=True)
 class Laplace:
-    """Laplace noise in every coordinate, its scale solved for the whole run."""
+    """Laplace noise in every coordinate, with its scale solved for the whole run."""
 
     terms: Terms
-    """What is promised."""
+    """What the mechanism promises."""
     noise_multiplier: float
-    """1 / eps0: the scale over the sensitivity in the 1-norm."""
+    """1 / eps0: the scale divided by the sensitivity in the 1-norm."""
     dimension: int
-    """Length of a gradient: noise and cost depend on it."""
+    """Length of a gradient, on which noise and cost depend."""
     name: str = "laplace"
     """The registered name."""
     sampling: bool = False
-    """No bound is certified where records are sampled."""
+    """No bound is certified for sampled records."""
     group_noise: None = None
-    """A sum of such noise is no such noise."""
+    """The sum of such noise has another law."""
     clip_follower: None = None
     """The clip is fixed."""
 
@@ -120,13 +120,13 @@ class Laplace:
         return _laplace_total(self.dimension, releases, self.terms.delta, self.noise_multiplier)
 
     def cross_check(self) -> None:
-        """Compare the Rényi bound with dp-accounting's distribution of the worst shift's loss."""
+        """Compare the Rényi bound with dp-accounting's cost of the shift that costs most."""
         from fedchain.privacy.laplace_loss import laplace_spread_epsilon
 
         releases, delta = self.terms.releases, self.terms.delta
         total, single = self.epsilon_after(releases), self.epsilon_per_release
         if total > 0.9 * accounting.pure_epsilon(single, releases, delta):
-            return  # a composition of pure releases: there is no second road to it
+            return  # the bound for any pure releases, which no second method checks
         spread = laplace_spread_epsilon(single, self.dimension, releases, delta)
         accounting.cross_check({"dp-accounting PLD": spread}, {"Rényi": total})
 

@@ -1,9 +1,9 @@
 """Mechanism: its terms, its noise, and what else it can do.
 
-The noise is added to the mean of the clipped gradients of a holder's records. One record more
-or less moves that mean by at most clip / records, and a whole holder by at most clip: that
+The noise is added to the mean of the clipped gradients of a holder's records. Adding or removing
+one record moves that mean by at most clip / records; a whole holder moves it by at most clip. This
 sensitivity times the noise multiplier is the scale of the noise. The mechanism is built for the
-whole run: every round, and spare releases for the answers that forks ask for again.
+whole run: one release in every round, and spare releases for the additional answers after forks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SpareReleases = Annotated[int | None, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Terms:
-    """What a mechanism promises, for how many releases, and how gradients are bounded for it.
+    """What a mechanism promises, for how many releases, and how it bounds gradients.
 
     Raises:
         ValueError: two of the terms contradict each other.
@@ -42,19 +42,19 @@ class Terms:
     """
 
     clip: float
-    """Bound on the 2-norm of a unit's gradient, above 0; inf where nothing is clipped."""
+    """Bound on the 2-norm of a unit's gradient, above 0; inf: no clipping."""
     unit: Unit
-    """What one neighbour differs by: a record of a holder, or the whole holder."""
+    """What neighbours differ by: a record of a holder, or the whole holder."""
     delta: float
-    """The delta of the tight total, below 1; 0 where nothing is promised."""
+    """The delta of the tight total, below 1; 0: nothing is promised."""
     releases: int
-    """Releases that one holder may make: the rounds and the spare ones."""
+    """Number of releases that one holder may make: one for each round, and the spare ones."""
     sampling_rate: float = 1.0
-    """Chance of each record to take part in a release, drawn in secret; 1: all of them do."""
+    """Chance of each record to take part in a release, drawn in secret; 1: all take part."""
     clip_quantile: float | None = None
     """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
     automatic: bool = False
-    """Whether every gradient is brought near the clip, instead of the longer ones cut at it."""
+    """Whether every gradient is scaled to nearly the clip, instead of only cutting longer ones."""
 
     def __post_init__(self) -> None:
         if self.unit == "holder" and self.sampling_rate < 1:
@@ -74,13 +74,13 @@ class Terms:
             )
 
     def units(self, records: int) -> int:
-        """Return the number of units among so many records of one holder: each, or one."""
+        """Return the number of units in a holder's records: one for each record, or one in all."""
         return records if self.unit == "record" else 1
 
     def sensitivity(self, records: int) -> float:
-        """Return how far one neighbour moves a holder's mean gradient, in the 2-norm.
+        """Return how far a holder's mean gradient is from a neighbour's, at most, in the 2-norm.
 
-        Of sampled records the mean is their sum over the number that is expected.
+        If records are sampled, the mean is their sum divided by their expected number.
 
         Args:
             records: the public n_k, 1 or more.
@@ -89,29 +89,28 @@ class Terms:
 
 
 class GroupNoise(Protocol):
-    """Noise in whole numbers, which the members of a group add up from shares."""
+    """Noise in whole numbers, which is the sum of shares from the members of a group."""
 
     @property
     def shares(self) -> int:
-        """Members whose noise makes the whole that is accounted for, 1 or more."""
+        """Number of members whose noise adds up to what is accounted for, 1 or more."""
 
     @property
     def step(self) -> float:
-        """What one whole number stands for in a sum of gradients."""
+        """Length that one step stands for in a sum of gradients."""
 
     def in_steps(
         self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]
     ) -> npt.NDArray[np.int64]:
-        """Return what members of a group add up: gradients and their shares of noise, in steps.
+        """Return what members of a group add up: gradients with their shares of noise, in steps.
 
         Args:
-            gradients: clipped mean gradients (n, d); they are left alone.
-            keys: 32 bytes of each share of noise, known to its holder alone.
+            gradients: clipped mean gradients (n, d); they are not changed.
+            keys: 32 bytes for each share of noise, known only to its holder.
             records: the public n_k of each holder; a gradient counts once for each of its units.
 
         Returns:
-            Whole numbers (n, d), of which each unit of a holder moves one row by at most
-            clip / step.
+            Whole numbers (n, d). Each unit of a holder moves one row by at most clip / step.
 
         Raises:
             ValueError: a gradient may take more steps than float64 can count.
@@ -119,25 +118,25 @@ class GroupNoise(Protocol):
 
 
 class ClipFollower(Protocol):
-    """What moves a holder's clip from one release to the next, at a cost that epsilon counts."""
+    """Adapts a holder's clip from one release to the next, at a cost that epsilon contains."""
 
     def with_clip(self, clip: float) -> Mechanism:
-        """Return the mechanism of a release with this clip."""
+        """Return the mechanism with this clip, for one release."""
 
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release.
 
         Args:
-            key: 32 bytes of this count alone, known to its holder alone.
-            clip: of this release.
-            within: records of norm at most the clip.
-            drawn: records that took part.
+            key: 32 bytes for this count only, known only to its holder.
+            clip: the clip of this release.
+            within: number of records whose norm is at most the clip.
+            drawn: number of records that took part.
             records: the public n_k.
         """
 
 
 class Mechanism(Protocol):
-    """What a holder and the report need of a mechanism."""
+    """What holders and the report need from a mechanism."""
 
     @property
     def name(self) -> str:
@@ -145,52 +144,55 @@ class Mechanism(Protocol):
 
     @property
     def terms(self) -> Terms:
-        """What is promised, for how many releases, and how gradients are bounded."""
+        """What it promises, for how many releases, and how it bounds gradients."""
 
     @property
     def noise_multiplier(self) -> float:
-        """Scale of the noise over the sensitivity: sigma, or 1 / eps0; 0 without noise."""
+        """Scale of the noise divided by the sensitivity: sigma, or 1 / eps0; 0 without noise."""
 
     @property
     def sampling(self) -> bool:
-        """Whether the noise and epsilon are right for a sampling rate below 1."""
+        """Whether the noise and epsilon are correct for a sampling rate below 1."""
 
     @property
     def group_noise(self) -> GroupNoise | None:
-        """The same noise in shares; None: it is drawn in floating point and makes none."""
+        """The same noise in shares; None: it is drawn in floating point and has no shares."""
 
     @property
     def clip_follower(self) -> ClipFollower | None:
-        """What moves the clip; None: the clip is fixed."""
+        """What adapts the clip; None: the clip is fixed."""
 
     @property
     def epsilon_per_release(self) -> float:
-        """Cost of one release: pure where the mechanism has a pure cost, else at delta."""
+        """Cost of one release: the pure cost if the mechanism has one, else epsilon at delta."""
 
     @property
     def pure_total(self) -> float | None:
-        """Sum of the pure costs of all releases; None where the mechanism has none."""
+        """Sum of the pure costs of all releases; None: the mechanism has no pure cost."""
 
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Return what holders publish in place of their mean gradients, (n, d), one row each.
+        """Return what holders publish instead of their mean gradients, (n, d), one row each.
 
         Args:
-            gradients: clipped mean gradients (n, d); they are left alone.
-            keys: 32 bytes of each release, of it alone and known to its holder alone.
-            sensitivities: how far one neighbour moves each gradient, in the 2-norm.
+            gradients: clipped mean gradients (n, d); they are not changed.
+            keys: 32 bytes for each release, used for nothing else and known only to its holder.
+            sensitivities: how far neighbours differ in each gradient, in the 2-norm.
         """
 
     def epsilon_after(self, releases: int) -> float:
         """Return the tight total epsilon of that many releases at delta."""
 
     def cross_check(self) -> None:
-        """Raise FedchainError unless accountants agree on a total that promises anything."""
+        """Raise FedchainError unless independent accountants agree on the total."""
 
 
 def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> str | None:
-    """Say which of its terms a mechanism does not keep; the guarantee would promise them."""
+    """Return what a mechanism lacks, or which of its terms it cannot keep; None if it is sound.
+
+    The guarantee would promise such terms all the same.
+    """
     lacking = [name for name in vars(Mechanism) if name[0] != "_" and name not in dir(made)]
     if lacking:
         return f"lacks {', '.join(lacking)}, which every mechanism has"
@@ -213,15 +215,15 @@ def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> 
 mechanisms: Family[Mechanism] = Family("mechanism", ("fedchain.privacy.mechanisms",), flaw=_flaw)
 """Part: ``(releases: int, dimension: int, *, ...) -> Mechanism``; releases counts the rounds.
 
-One whose noise members of a group can share takes a third value before ``*``, ``shares: int``:
-the members whose noise is counted on."""
+A mechanism whose noise the members of a group can share takes a third value before ``*``,
+``shares: int``: the number of members on whose noise the guarantee counts."""
 
 
 def bound_of(clip: Clip) -> float:
-    """Return the bound that a clip sets: 1 where it is automatic.
+    """Return the bound that a clip sets, which is 1 if the clip is automatic.
 
-    An automatic clip of C makes all gradients and their noise C times as long, and no direction
-    another, so that there is nothing to choose.
+    An automatic clip with bound C would make all gradients and their noise C times as long, and
+    change no direction, so there is nothing to choose.
 
     >>> bound_of(0.5), bound_of("automatic")
     (0.5, 1.0)
@@ -230,7 +232,7 @@ def bound_of(clip: Clip) -> float:
 
 
 def with_spare(rounds: int, spare: int | None) -> int:
-    """Return the releases that the noise must cover: the rounds, and spare ones for forks.
+    """Return the number of releases that the noise must cover: the rounds, and spares for forks.
 
     >>> with_spare(40, None), with_spare(40, 0)
     (44, 40)
@@ -241,15 +243,15 @@ def with_spare(rounds: int, spare: int | None) -> int:
 def noise_for(
     epsilon: float | None, noise_multiplier: float | None, solve: Callable[[float], float]
 ) -> float:
-    """Return the noise multiplier: the one that was given, or the one that a total epsilon needs.
+    """Return the noise multiplier: the given one, or the one that a total epsilon requires.
 
     Args:
         epsilon: total over all releases; inf: no noise; None: the noise multiplier is given.
-        noise_multiplier: of the noise; None: epsilon is given.
-        solve: finite total epsilon to noise multiplier.
+        noise_multiplier: the given one; None: epsilon is given.
+        solve: a function that returns the noise multiplier for a finite total epsilon.
 
     Raises:
-        ValueError: both are given, or none.
+        ValueError: both are given, or neither.
 
     >>> noise_for(2.0, None, lambda epsilon: 3 / epsilon), noise_for(None, 0.7, abs)
     (1.5, 0.7)

@@ -1,4 +1,4 @@
-"""No noise, with and without clipping: what the mechanisms with noise are compared with."""
+"""No noise, with and without clipping: baselines for the mechanisms with noise."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Terms, Unit, 
 
 @mechanisms
 def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same for every run
-    """Add nothing and clip nothing: the run without privacy, to compare with.
+    """Add nothing and clip nothing: a baseline without privacy.
 
     Args:
-        releases: rounds of the run.
+        releases: number of rounds of the run.
         dimension: length of a gradient.
     """
     return NoNoise(
@@ -33,13 +33,13 @@ def clipped(
 ) -> Mechanism:
     """Clip and add nothing: epsilon is infinite. It shows what clipping alone does to learning.
 
-    Clipping bounds what one record moves, but without noise nothing is hidden.
+    Clipping bounds how far one record moves the gradient, but without noise nothing is hidden.
 
     Args:
-        releases: rounds of the run.
+        releases: number of rounds of the run.
         dimension: length of a gradient.
-        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
-            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
+        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
+            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         unit: what is clipped: the gradient of each record, or a holder's mean.
     """
     terms = Terms(bound_of(clip), unit, 0.0, releases, automatic=clip == "automatic")
@@ -48,7 +48,7 @@ def clipped(
 
 @dataclass(frozen=True, kw_only=True)
 class NoNoise:
-    """Gradients as they are, or clipped; nothing is promised."""
+    """Gradients without noise, clipped or not; nothing is promised."""
 
     name: str
     """The registered name."""
@@ -59,7 +59,7 @@ class NoNoise:
     sampling: bool = False
     """All records take part in every release."""
     group_noise: None = None
-    """There are no shares of no noise."""
+    """There is no noise to share."""
     clip_follower: None = None
     """The clip is fixed."""
     epsilon_per_release: float = math.inf

@@ -1,4 +1,4 @@
-"""Skellam noise: whole numbers on a grid, closed under addition."""
+"""Skellam noise: whole numbers on a grid, whose sums have the same kind of law."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ from fedchain.privacy.skellam_law import (
 
 Accountant = Literal["pld", "rdp"]
 MOST_STEPS = 2.0**45
-"""Steps of a gradient above which its division by the step would err by more than is counted."""
+"""Steps of a gradient above which its division by the step would err by more than ``on_the_grid``
+allows for."""
 
 
 @mechanisms
@@ -55,23 +56,25 @@ def skellam(
 ) -> Mechanism:
     """Add whole numbers: the difference of two Poisson numbers, on a grid of sigma / 2^23.
 
-    The gradient is rounded to the grid first, so that what is released is a function of whole
-    numbers of a known law: nothing shows through the last bits of the noise. Sums of such noise
-    on one grid are such noise again. It costs what Gaussian noise costs, to 10^-3.
+    The gradient is first rounded to the grid, so the release is a function of whole numbers of a
+    known law, and the last bits of the noise reveal nothing. Sums of such noise on one grid are
+    such noise again. It costs as much as Gaussian noise, to within 10^-3.
 
     Args:
-        releases: rounds of the run.
+        releases: number of rounds of the run.
         dimension: length of a gradient.
-        shares: holders whose noise adds up to sigma; in a group those that are counted on.
-        epsilon: total over all releases of a holder; the noise is solved from it; inf: no
-            noise, gradients still clipped.
-        noise_multiplier: sigma over sensitivity; epsilon follows. Give one of the two.
+        shares: number of holders whose noise adds up to sigma; in a group, those on whose noise
+            the guarantee counts.
+        epsilon: total over all releases of a holder, from which the noise is solved; inf: no noise,
+            but gradients are still clipped.
+        noise_multiplier: sigma divided by the sensitivity; epsilon follows from it. Give either
+            this or epsilon.
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
-        clip: bound on the 2-norm of the gradient of one unit; automatic: every gradient g becomes
-            g / (norm(g) + .01), whose norm is below 1, and there is no threshold to choose.
+        clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
+            becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
         accountant: pld (certified, from the closed form of normal noise) or rdp.
-        spare_releases: releases beyond the rounds, for forks; default a tenth, at least 2.
+        spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
 
     Reference:
         Agarwal, Kairouz and Liu 2021.
@@ -92,22 +95,22 @@ def skellam(
 
 @dataclass(frozen=True, kw_only=True)
 class Skellam:
-    """Skellam noise on a grid, its scale solved for the whole run."""
+    """Skellam noise on a grid, with its scale solved for the whole run."""
 
     terms: Terms
-    """What is promised."""
+    """What the mechanism promises."""
     noise_multiplier: float
-    """sigma over sensitivity."""
+    """sigma divided by the sensitivity."""
     accountant: Accountant
-    """Whose total is reported."""
+    """The accountant whose total is reported."""
     dimension: int
-    """Length of a gradient: each coordinate is rounded."""
+    """Length of a gradient: each of its coordinates is rounded, which costs."""
     shares: int
-    """Holders whose noise adds up to sigma; the sum of m has m times the variance of each."""
+    """Number of holders whose noise adds up to sigma; m shares have m times the variance of one."""
     name: str = "skellam"
     """The registered name."""
     sampling: bool = False
-    """No bound is certified where records are sampled."""
+    """No bound is certified for sampled records."""
     clip_follower: None = None
     """The clip is fixed."""
     pure_total: None = None
@@ -115,7 +118,7 @@ class Skellam:
 
     @property
     def group_noise(self) -> Skellam:
-        """Itself: sums of such noise on one grid are such noise."""
+        """This mechanism: sums of such noise on one grid are such noise."""
         return self
 
     @property
@@ -125,14 +128,14 @@ class Skellam:
 
     @property
     def step(self) -> float:
-        """Grid of a sum of gradients, on which every share has the deviation 2^23."""
+        """Step of the grid for a sum of gradients; on it every share has the deviation 2^23."""
         sigma = self.noise_multiplier or 1.0
         return self.terms.clip * sigma / (DEVIATION * math.sqrt(self.shares))
 
     def in_steps(
         self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]
     ) -> npt.NDArray[np.int64]:
-        """Return gradients and their shares of noise in steps, as ``GroupNoise`` says, (n, d)."""
+        """Return gradients with their shares of noise in steps, see ``GroupNoise``, (n, d)."""
         counts = np.array([self.terms.units(count) for count in records], dtype=np.float64)
         if float(counts.max()) * self.terms.clip / self.step > MOST_STEPS:
             raise ValueError(
@@ -155,11 +158,11 @@ class Skellam:
         if self.noise_multiplier == 0:
             return gradients
         drawn = skellams(keys, gradients.shape[1])
-        found = drawn.view(np.float32)  # in the place of the numbers that it is made of
+        found = drawn.view(np.float32)  # the result overwrites the noise in place
         steps = np.empty(gradients.shape[1])
         for row, gradient, noise, moved in zip(found, gradients, drawn, sensitivities, strict=True):
             step = self.noise_multiplier * moved / DEVIATION
-            if self.terms.clip / step > MOST_STEPS:  # a division would err more than is counted
+            if self.terms.clip / step > MOST_STEPS:  # the division would err too much
                 units = round(self.terms.clip / moved)
                 raise ValueError(
                     f"privacy.noise_multiplier: {self.noise_multiplier:g} is too small for the "
@@ -190,11 +193,11 @@ class Skellam:
 
 
 def on_the_grid(sigma: float, dimension: int, shares: int) -> float:
-    """Return sigma over what one neighbour moves once both are rounded to the grid.
+    """Return sigma divided by the sensitivity after rounding to the grid.
 
-    Rounding moves every coordinate of the difference by less than a step, and a hundredth
-    more for the division: Delta becomes Delta + 1.01 step sqrt(d), where the step is
-    sigma Delta / (2^23 sqrt(shares)).
+    Rounding both neighbours moves every coordinate of their difference by less than a step, and the
+    division by a hundredth of a step more. Delta becomes Delta + 1.01 step sqrt(d), where the step
+    is sigma Delta / (2^23 sqrt(shares)).
 
     >>> round(on_the_grid(20.0, 30_000, 1), 4)
     19.9917
