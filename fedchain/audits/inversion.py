@@ -1,4 +1,4 @@
-"""Gradient inversion: it reconstructs pictures of records from the directions that holders publish.
+"""Gradient inversion: reconstruct pictures of records from the directions that holders publish.
 
 The attacker knows the model, the weights of the parent block, the targets (an advantage that real
 attackers may lack) and what records look like in general. It searches inputs whose gradient has

@@ -1,4 +1,4 @@
-"""Linkability: do two messages under different pseudonyms come from the same holder?
+"""Linkability: how well an attacker links two messages of one holder under different pseudonyms.
 
 A holder signs with a new key in every round, so that nobody can read its history off the chain.
 But its data stay the same, so its messages resemble each other. No epsilon of a record bounds how

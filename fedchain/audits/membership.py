@@ -1,4 +1,4 @@
-"""Membership inference: was this record among those that a model was trained on?
+"""Membership inference: attacks that tell whether a model was trained on a record.
 
 The same scenario is run several times, each time with another half of every holder's records.
 Each run is attacked in turn, with the others as shadows: runs of which the attacker knows which

@@ -1,4 +1,4 @@
-"""The explorer behind ``fedchain inspect``: the chain, a block, a round, a node, refusals."""
+"""Explorer behind ``fedchain inspect``: views of a chain, block, round, node, or refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Printing that never fails: if a result cannot be printed, only the exit code says so."""
+"""Printing that never fails: if a result cannot be printed, stderr and the exit code say so."""
 
 from __future__ import annotations
 

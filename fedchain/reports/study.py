@@ -1,4 +1,4 @@
-"""Study: the subject of a report, one run, or the runs of a sweep with their grid values."""
+"""Study: the subject of a report (one run, or the runs of a sweep with their grid values)."""
 
 from __future__ import annotations
 

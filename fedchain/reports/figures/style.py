@@ -1,4 +1,4 @@
-"""Style of every figure: column width, embedded fonts, colour-blind palette, reproducible bytes."""
+"""Style of figures: column width, embedded fonts, colour-blind-safe palette, equal bytes."""
 
 from __future__ import annotations
 
