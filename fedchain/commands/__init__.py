@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def run_command_line() -> int:
-    """Run the command line and return its exit code; an error becomes one text on stderr."""
+    """Run the command line and return its exit code; an expected error is one text on stderr."""
     prepare()
     with stoppable(), whole_output() as out:
         code = _code_of(assemble())
