@@ -1,4 +1,4 @@
-"""Independent measurement of privacy: attacks on what runs publish, and what they prove."""
+"""Audits: attacks on what runs publish, which measure privacy independently of its claim."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""An audit: attacks on what a scenario or a run publishes, and what they prove."""
+"""Auditing: attacks on what a scenario or a run publishes, and what they prove."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from fedchain.scenario import Scenario, digest, run_name
 
 @dataclass(frozen=True)
 class Audited:
-    """What an audit left behind."""
+    """Results of an audit."""
 
     folder: Path
-    """Where its files lie."""
+    """Folder of its files."""
     findings: Findings
-    """Of every attack that was carried out, now or before."""
+    """Findings of every attack that was carried out, now or before."""
     files: tuple[Path, ...]
     """``audit.json`` and the figures."""
 
@@ -47,23 +47,23 @@ def audit(
     choices: Choices = Choices(),  # noqa: B008 - frozen
     progress: Progress = lambda *_: None,
 ) -> Audited:
-    """Attack what a scenario or a finished run publishes, and write down what that proves.
+    """Attack what a scenario or a finished run publishes, and write what that proves.
 
-    A run keeps its findings in its own folder; those of a scenario go into a folder of their own.
-    What earlier audits found there stays; an attack that is repeated replaces its findings.
+    The findings of a run are kept in its own folder, those of a scenario in a new folder. Findings
+    of earlier audits there are kept; an attack that is repeated replaces its own findings.
 
     Args:
         target: what is audited.
         attacks: names of audits, or ``module:object`` for an audit of your own.
         out: folder of the audits of scenarios.
         choices: claims, runs, canaries, confidence.
-        progress: told of (what is done, steps done, steps in all).
+        progress: called with (what is done, steps done, steps in all).
 
     Raises:
-        ScenarioError: the scenario promises nothing, or an attack does not fit it.
-        RunError: the run is not over, its directions are gone, or a folder cannot be written.
+        ScenarioError: the scenario promises no privacy, or an attack does not fit it.
+        RunError: the run is not over, its directions were not kept, or a folder cannot be written.
         PartError: an audit of the user's own fails.
-        ValueError: no such audit.
+        ValueError: there is no such audit.
     """
     asked = {name: find_audit(name) for name in attacks}
     if isinstance(target, Run):

@@ -1,8 +1,8 @@
-"""Canaries: records whose gradient the auditor knows, looked for in what a run published.
+"""Canaries: records whose gradient the auditor knows and looks for in what a run published.
 
-The run is one of fedchain like any other: its task has canaries for records, everything else is
-the scenario's own. An axis of its own makes a canary's score independent of all the others', so
-that one run is as many trials as it has canaries.
+The audited run is an ordinary run of fedchain. Its task has canaries as records; everything else
+is as in the scenario. The gradient of each canary has an axis of its own, so its score is
+independent of all others: one run gives as many trials as it has canaries.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ class CanaryRow(BoundingRow):
     """What the canaries of a claim prove."""
 
     false_positive: float
-    """Upper end of the share of canaries that are out and were guessed to be in."""
+    """Upper bound on the share of canaries that are out and were guessed to be in."""
     false_negative: float
-    """Upper end of the share of canaries that are in and were guessed to be out."""
+    """Upper bound on the share of canaries that are in and were guessed to be out."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What one holder's releases say of its canaries."""
+    """One holder's releases along the axes of its canaries."""
 
     holder: int
     """The data holder."""
     parents: tuple[bytes, ...]
-    """The block that each release answers, (t,)."""
+    """The parent block of each release, (t,)."""
     signs: Matrix
     """The sign of each canary's gradient, (t, canaries)."""
     pulls: Matrix
-    """The release along each canary's axis, in units of C / n_k, (t, canaries)."""
+    """Component of the release along each canary's axis, in units of C / n_k, (t, canaries)."""
     inside: Flags
     """Which canaries are in, (canaries,)."""
 
 
 def with_canaries(scenario: Scenario, each: int) -> Scenario:
-    """Return the scenario with canaries for records; one that has them already stays as it is.
+    """Return the scenario with canaries as records; one that has them already is not changed.
 
     Args:
         scenario: checked.
         each: canaries of a holder.
 
     Raises:
-        ScenarioError: it protects holders, not records.
+        ScenarioError: the scenario protects holders, not records.
     """
     if scenario.privacy.parameters.get("unit") == "holder":
         text = "holder: canaries are records, no whole holders; only unit record is allowed"
@@ -96,7 +96,7 @@ def promised(made: Run) -> tuple[float, float]:
     """Return the epsilon and delta that a run claims.
 
     Raises:
-        ScenarioError: it claims no finite epsilon.
+        ScenarioError: the run claims no finite epsilon.
     """
     promise = promise_of(made)
     if promise.epsilon is None:
@@ -120,7 +120,8 @@ def told(bound: Bound) -> Finding:
 def law_of(scenario: Scenario) -> Law:
     """Return what is known of the trade-off of a scenario's noise.
 
-    Skellam noise of fedchain's scale is rounded normal noise but for some parts in 10^5.
+    At the scale that fedchain uses, Skellam noise differs from rounded normal noise by only some
+    parts in 10^5.
     """
     privacy = scenario.privacy
     normal = privacy.kind in ("gaussian", "skellam")
@@ -128,14 +129,15 @@ def law_of(scenario: Scenario) -> Law:
 
 
 def seen_in(run: Run) -> list[Seen]:
-    """Return what a run of canaries has published of each holder's canaries.
+    """Return what a run of canaries has published about each holder's canaries.
 
-    In the sum of a group the canaries of its first member are looked for. Those of the others
-    lie along the same axes and are taken off: a guarantee for one record holds against who knows
-    all others. Where a member was lost this takes off too much, and the audit is the weaker.
+    In the sum of a group, the audit looks for the canaries of the first member. The canaries of
+    the other members have the same axes, and are subtracted: a guarantee for one record also holds
+    against an attacker who knows all other records. If a member was lost, this subtracts too much,
+    which makes the audit weaker.
 
     Args:
-        run: over, its task ``canaries``.
+        run: finished, with the task ``canaries``.
 
     Raises:
         RunRefused: the weights or the directions were not kept, or nothing was released.
@@ -177,17 +179,18 @@ def seen_in(run: Run) -> list[Seen]:
 
 
 def _unit(released: Released) -> float:
-    """One over what a canary alone moves a release by: n_k / C, as the message declares them."""
+    """Return n_k / C as the message declares them; one canary alone moves a release by C / n_k."""
     declared = released.message.declaration
     return declared.records / declared.clip
 
 
 def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
-    """Return three scores of every canary, each for another way in which noise may go wrong.
+    """Return three scores of every canary, each for another possible defect of the noise.
 
-    ``sum`` adds the releases with the gradient's sign: the best score of noise that is fresh.
-    ``changes`` leaves out what stays the same over a holder's rounds, so that noise which is used
-    again cancels; ``others`` what is the same at all holders of a round, for noise that is shared.
+    ``sum`` adds the releases with the gradient's sign: the best score if all noise is fresh.
+    ``changes`` leaves out what is equal in all rounds of a holder, so that noise which is used
+    again cancels. ``others`` leaves out what is equal for all holders of a round, so that noise
+    which holders share cancels.
 
     Args:
         seen: of every honest holder.

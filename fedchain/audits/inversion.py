@@ -1,8 +1,8 @@
-"""Gradient inversion: pictures of records, from the directions that their holders published.
+"""Gradient inversion: reconstruct pictures of records from the directions that holders publish.
 
-The attacker knows the model, the weights of the block that was answered, the targets (which
-favours it) and what records look like in general; it looks for inputs whose gradient points where
-the message points. A failure is no evidence of privacy: another attack may do better.
+The attacker knows the model, the weights of the parent block, the targets (an advantage that real
+attackers may lack) and what records look like in general. It searches inputs whose gradient has
+the direction of the message. A failure is no evidence of privacy: another attack may do better.
 """
 
 from __future__ import annotations
@@ -50,46 +50,47 @@ if TYPE_CHECKING:
 VICTIMS = 4
 """Holders that are attacked."""
 STEPS, STEP = 2000, 0.1
-"""Steps of signed Adam, and the first one's size in ranges of the inputs; it falls to nothing."""
+"""Steps of signed Adam; size of the first, in half ranges of the inputs. The size decays to 0."""
 SMOOTHNESS = 1e-3
-"""Weight of the total variation beside the cosine."""
+"""Weight of the total variation; that of the cosine distance is 1."""
 
 
 class InversionRow(AuditRow):
-    """How near reconstructed records come to the true ones."""
+    """How close reconstructed records are to the true ones."""
 
     psnr: float
-    """Peak signal-to-noise ratio of what was reconstructed, dB."""
+    """Peak signal-to-noise ratio of the reconstruction, dB."""
     psnr_prior: float
-    """Of the guess without any gradient, dB."""
+    """Peak signal-to-noise ratio of the guess without any gradient, dB."""
     ssim: float
-    """Structural similarity of what was reconstructed, at most 1."""
+    """Structural similarity of the reconstruction, at most 1."""
     ssim_prior: float
-    """Of the guess without any gradient."""
+    """Structural similarity of the guess without any gradient, at most 1."""
     range: ValueRange
     """Least and largest value of an input."""
     pictures: Annotated[PictureStrips, Field(repr=False)]
-    """Of the first records."""
+    """Pictures of the first records."""
 
 
 @dataclass(frozen=True)
 class Public:
-    """What anybody knows of the records: it comes from the held-out ones."""
+    """What the attacker knows about records in general, from the held-out ones."""
 
     low: float
     """Least value of an input."""
     high: float
     """Largest value of an input."""
     guess: Callable[[npt.NDArray[Any]], Pictures]
-    """Targets to the best guess without any gradient: the mean held-out picture of the class."""
+    """Targets to the best guess without any gradient: the mean held-out picture of the class, or of
+    all held-out records if targets are no classes."""
 
 
 def inversion_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim, how near reconstructed records come to the true ones.
+    """Yield, for every claim, how close reconstructed records are to the true ones.
 
-    Each holder keeps a few of its records, and one round is run with the noise that the scenario
-    has in every one of its rounds. The first holders' directions are attacked. Beside what was
-    reconstructed stands what the attacker would say without any gradient.
+    Each holder keeps a few of its records, and one round is run with the noise that every round
+    of the scenario has. The directions of the first holders are attacked. The row also has the
+    attacker's best guess without any gradient, for comparison.
 
     Args:
         subject: what is audited.
@@ -164,19 +165,19 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
 
 
 def directions_of(run: Run) -> dict[int, Vector]:
-    """Return the direction that each of the first holders published in round 1, (d,)."""
+    """Return the noisy gradient that each of the first holders published in round 1, (d,)."""
     heard = sorted(releases_of(run), key=lambda released: released.holder)[:VICTIMS]
     return {released.holder: released.vector for released in heard}
 
 
 def first_weights(run: Run) -> Vector:
-    """Return the weights (d,) of genesis, which round 1 answers."""
+    """Return the weights (d,) of genesis, the parent of round 1."""
     with Store.open(run.folder / LEDGER, writable=False) as store:
         return store.state(block_hash(store.genesis.header)).weights
 
 
 def known_of(task: Task) -> Public:
-    """Return what the held-out records say of the others."""
+    """Return what the held-out records reveal about records in general."""
     inputs, targets = task.held_out.inputs.astype(np.float64), task.held_out.targets
 
     def guess(asked: npt.NDArray[Any]) -> Pictures:
@@ -197,22 +198,22 @@ def inverted(
     holder: int,
     progress: Callable[[str, int, int], None],
 ) -> Pictures:
-    """Return inputs whose mean gradient points where a message points.
+    """Return inputs whose mean gradient has the direction of a message.
 
-    The distance is 1 - cosine, to which the total variation of the pictures is added; Adam with
-    the sign of the gradient alone, and a step that falls to nothing, as in the reference.
+    The objective is 1 - cosine plus the weighted total variation of the pictures. It is minimised
+    by Adam on the sign of the gradient, with a step that decays to 0, as in the reference.
 
     Args:
         task: model and loss.
         targets: of the records, known to the attacker, (n, ..).
-        direction: published, (d,), any length.
-        weights: at which it was computed, (d,).
+        direction: as published, (d,), of any length.
+        weights: at which the direction was computed, (d,).
         public: range of the inputs.
-        holder: whose it is; names the stream of the start.
-        progress: told of the steps.
+        holder: that published the direction; names the random stream of the initial pictures.
+        progress: called with (what is done, steps done, steps in all).
 
     Returns:
-        Pictures, (n, ..), in no order.
+        Pictures, (n, ..), in any order.
     """
     import torch
 
@@ -246,7 +247,7 @@ def inverted(
 
 
 def _variation(pictures: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference between neighbouring pixels."""
+    """Return the mean absolute difference between neighbouring pixels."""
     down = (pictures[..., 1:, :] - pictures[..., :-1, :]).abs().mean()
     right = (pictures[..., :, 1:] - pictures[..., :, :-1]).abs().mean()
     total: torch.Tensor = down + right
@@ -254,7 +255,7 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
-    """Draw the true records, the guess without a gradient, and what each claim's gradients gave."""
+    """Draw the true records, the guess without a gradient, and each claim's reconstructions."""
     from matplotlib.figure import Figure
 
     from fedchain.reports.figures.style import WIDTH_IN, finished, styled

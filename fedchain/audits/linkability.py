@@ -1,8 +1,8 @@
-"""Linkability: do two messages under different pseudonyms come from the same holder?
+"""Linkability: how well an attacker links two messages of one holder under different pseudonyms.
 
-A holder speaks under a new key in every round, so that nobody reads its history off the chain.
-But its data stay the same, and so does what its messages resemble. No epsilon of a record bounds
-how well holders are told apart: what is measured here stands beside no claim.
+A holder signs with a new key in every round, so that nobody can read its history off the chain.
+But its data stay the same, so its messages resemble each other. No epsilon of a record bounds how
+well an attacker tells holders apart, so this measurement is not compared with a claim.
 """
 
 from __future__ import annotations
@@ -28,41 +28,41 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 Round = list[Released]
-"""What was published in one round, a message of each holder."""
+"""The messages of one round, one of each holder."""
 Likeness = Callable[[Round, Round], Matrix]
-"""Two rounds to how alike each two of their messages are, (messages, messages)."""
+"""Two rounds to the similarity of each two of their messages, (messages, messages)."""
 
 
 class LinkabilityRow(AuditRow):
-    """How well one likeness links the messages of a run."""
+    """How well one measure of similarity links the messages of a run."""
 
     likeness: Label
-    """What is compared, of ``LIKENESSES``."""
+    """The measure: a key of ``LIKENESSES``."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    """Of the interval over the rounds."""
+    """Confidence of the interval over the rounds."""
     rounds: int
-    """Rounds that were compared."""
+    """Number of rounds that were compared."""
     auc: float
-    """Mean chance that two messages of one holder are more alike than two of different ones."""
+    """Mean probability that messages of one holder are more similar than those of two holders."""
     auc_half: Annotated[float, Field(ge=0)] | None
-    """Half of its interval; None: two rounds have none."""
+    """Half width of its interval; None if only one pair of rounds was compared."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """How well one likeness tells the same holder from another."""
+    """How well one measure of similarity tells the same holder from another."""
 
     auc: tuple[float, ...]
-    """Of each two rounds that follow each other; 0.5: not at all."""
+    """One value for each two successive rounds; 0.5: no better than guessing."""
     pairs: int
-    """Pairs of messages of the same holder."""
+    """Number of pairs of messages of the same holder."""
 
 
 def linkability_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim and likeness, how well messages of two rounds are linked.
+    """Yield, for every claim and measure of similarity, how well messages of two rounds are linked.
 
-    For each two rounds that follow each other, the chance (AUC) that two messages of one holder
-    are more alike than two of different holders; then the mean over the rounds.
+    For each two successive rounds this is the probability (AUC) that two messages of one holder
+    are more similar than two of different holders. The finding is the mean over the rounds.
 
     Args:
         subject: what is audited.
@@ -87,18 +87,18 @@ def linkability_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def cosines(first: Round, second: Round) -> Matrix:
-    """Return the cosines of the directions."""
+    """Return the cosine of each two directions."""
     return _unit(first) @ _unit(second).T
 
 
 def norms(first: Round, second: Round) -> Matrix:
-    """Return how near the published norms s_k are, in ratio."""
+    """Return the similarity of each two published norms s_k: minus |log of their ratio|."""
     one, two = (np.log([r.message.norm for r in each]) for each in (first, second))
     return np.asarray(-np.abs(one[:, None] - two[None]))
 
 
 def records(first: Round, second: Round) -> Matrix:
-    """Return how near the declared numbers of records n_k are."""
+    """Return the similarity of each two declared numbers of records n_k: minus their distance."""
     one, two = (np.array([r.message.declaration.records for r in each]) for each in (first, second))
     return np.asarray(-np.abs(one[:, None] - two[None]), dtype=np.float64)
 
@@ -108,14 +108,14 @@ LIKENESSES: Mapping[str, Likeness] = {
     "norm": norms,
     "declared records": records,
 }
-"""What a reader of the chain can compare."""
+"""What a reader of the chain can compare: measures of similarity by name."""
 
 
 def links_in(run: Run) -> dict[str, Link]:
-    """Return how well the messages of a run are linked, by each likeness.
+    """Return how well each measure of similarity links the messages of a run.
 
     Args:
-        run: over, with its directions.
+        run: finished, with its directions.
 
     Raises:
         RunRefused: no holder speaks in two rounds that follow each other.
@@ -138,7 +138,7 @@ def links_in(run: Run) -> dict[str, Link]:
 
 
 def _neighbours(run: Run) -> Iterator[tuple[Round, Round]]:
-    """Yield each two rounds that follow each other; of a holder's answers the first that came."""
+    """Yield each two successive rounds, with the first message of each holder in a round."""
     rounds: dict[int, dict[int, Released]] = {}
     for released in releases_of(run):
         rounds.setdefault(released.message.round, {}).setdefault(released.holder, released)
@@ -158,7 +158,7 @@ def _unit(messages: Round) -> Matrix:
 
 
 def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:
-    """Draw how well messages of one holder are linked, by what is compared."""
+    """Draw how well messages of one holder are linked, by measure of similarity."""
     from fedchain.reports.figures.style import GREY, axes, finished, legend_below, sign_of, styled
 
     claims = {row.claimed: row.claim for row in rows}

@@ -1,7 +1,7 @@
-"""From guesses to a lower bound on epsilon: what an attack that was watched proves.
+"""Lower bounds on epsilon, from the guesses of an attack.
 
-An audit guesses, for many canaries, whether each is in. What it gets right often no mechanism of
-small epsilon allows; how sure one can be of that is the confidence of the bound.
+An audit guesses, for many canaries, whether each is in. A mechanism of small epsilon does not
+allow many right guesses, so right guesses bound epsilon from below, with some confidence.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from fedchain.privacy.accounting import gaussian_epsilon
 
 Counts = npt.NDArray[np.int64]
 Law = Literal["gaussian", "any"]
-"""What is known of the mechanism: that its trade-off is a Gaussian one, or nothing."""
+"""What is known about the mechanism: its trade-off is Gaussian, or nothing is known."""
 GUESSED_SHARE = 10
-"""One canary in so many is guessed in the audit of one run: fixed before anything is seen."""
+"""The audit of one run guesses one canary in so many; this is fixed before it sees a score."""
 PLACES: dict[Law, Vector] = {
     "gaussian": np.linspace(0.1, 0.9, 17),
     "any": np.linspace(0.0, 1.0, 201)[:-1],
 }
-"""Quantiles of the scores that are tried as thresholds: of a Gaussian trade-off each is as good,
-and those in the middle are the surest; of another the tails may say most."""
+"""Quantiles of the scores that are tried as thresholds, by law. With a Gaussian trade-off any
+threshold proves the same, and those in the middle are the surest; with another trade-off the tails
+may prove most."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Canaries, and what the audit makes of each."""
+    """Canaries, and the audit's score of each."""
 
     scores: Vector
     """One number a canary, (n,): the larger, the surer that it is in."""
@@ -43,31 +44,31 @@ class Trials:
 
 @dataclass(frozen=True)
 class Bound:
-    """A lower bound on epsilon, and the guesses that it is from."""
+    """A lower bound on epsilon, and the guesses from which it comes."""
 
     epsilon: float
-    """The least epsilon that the guesses leave possible; 0: they prove nothing."""
+    """The least epsilon that agrees with the guesses; 0: they prove nothing."""
     delta: float
-    """The delta that it is for."""
+    """The delta of the bound."""
     confidence: float
-    """In this share of audits the true epsilon is no smaller."""
+    """In at least this share of audits the true epsilon is no smaller than the bound."""
     trials: int
-    """Canaries that were judged, those that chose the threshold not among them."""
+    """Canaries that were judged; those that chose the threshold do not count."""
     false_positive: float
-    """Upper end of the share of canaries that are out and were guessed to be in."""
+    """Upper bound on the share of canaries that are out and were guessed to be in."""
     false_negative: float
-    """Upper end of the share of canaries that are in and were guessed to be out."""
+    """Upper bound on the share of canaries that are in and were guessed to be out."""
 
 
 def upper_rate(wrong: Counts | int, count: int, error: float) -> Vector:
-    """Return the largest rates that leave so few wrong guesses possible (Clopper and Pearson).
+    """Return upper bounds on the rates of wrong guesses (Clopper and Pearson).
 
-    The rate p for which P[Bin(count, p) <= wrong] = error: a quantile of the beta law.
+    The bound is the p for which P[Bin(count, p) <= wrong] = error: a quantile of the beta law.
 
     Args:
         wrong: number of wrong guesses, each at most count.
         count: guesses, 1 or more.
-        error: chance that the true rate is above, in (0, 1).
+        error: probability that the true rate is above the bound, in (0, 1).
 
     Returns:
         Rates in (0, 1], of the shape of ``wrong``.
@@ -86,7 +87,7 @@ def upper_rate(wrong: Counts | int, count: int, error: float) -> Vector:
 
 
 def separation(false_positive: Vector | float, false_negative: Vector | float) -> Vector:
-    """Return the mu of the Gaussian trade-off through these rates; below 0 they prove nothing.
+    """Return the mu of the Gaussian trade-off with these rates; a mu below 0 proves nothing.
 
     >>> round(float(separation(0.0668, 0.0668)), 2)
     3.0
@@ -99,9 +100,9 @@ def separation(false_positive: Vector | float, false_negative: Vector | float) -
 def plain_epsilon(
     false_positive: Vector | float, false_negative: Vector | float, delta: float
 ) -> Vector:
-    """Return the least epsilon of any mechanism at delta that leaves these rates possible.
+    """Return the least epsilon at which a mechanism, at this delta, can have these rates.
 
-    FPR + e^epsilon FNR >= 1 - delta, and the same with the two exchanged.
+    It follows from FPR + e^epsilon FNR >= 1 - delta, and the same with the rates exchanged.
 
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", 2015.
@@ -117,16 +118,16 @@ def plain_epsilon(
 def lower_bound(
     candidates: Sequence[Trials], delta: float, law: Law, confidence: float = 0.95
 ) -> Bound:
-    """Return what some trials prove of epsilon.
+    """Return the lower bound on epsilon that trials prove.
 
-    Every second canary chooses the score and the threshold, the others are judged by them: a
-    threshold that is chosen and judged by the same canaries would promise too much.
+    Every second canary is used to choose the score and the threshold, and the others are judged by
+    them: a threshold that is chosen and judged with the same canaries would prove too much.
 
     Args:
         candidates: the same canaries under one or several scores.
-        delta: that the bound is for, above 0.
-        law: ``gaussian`` for full-batch Gaussian noise, where the whole trade-off is known: mu
-            from the rates, then epsilon from delta(epsilon); ``any`` for all others.
+        delta: of the bound, above 0.
+        law: ``gaussian`` for full-batch Gaussian noise, of which the whole trade-off is known: the
+            rates give mu, and delta(epsilon) gives epsilon; ``any`` for all other mechanisms.
         confidence: of the bound, in (0, 1).
 
     Reference:
@@ -138,7 +139,7 @@ def lower_bound(
     >>> lower_bound([perfect], 1e-5, "any").epsilon > 5
     True
     """
-    error = (1 - confidence) / 2  # of each of the two rates
+    error = (1 - confidence) / 2  # for each of the two rates
     value = separation if law == "gaussian" else functools.partial(plain_epsilon, delta=delta)
     found: list[tuple[float, float, Trials]] = []
     for trials in candidates:
@@ -159,7 +160,7 @@ def lower_bound(
 
 
 def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:
-    """Return both rates' upper ends at each threshold: in is whoever scores above it."""
+    """Return upper bounds on both rates at each threshold: a score above it is guessed as in."""
     out, inside = np.sort(trials.scores[~trials.inside]), np.sort(trials.scores[trials.inside])
     positive = len(out) - np.searchsorted(out, places, side="right")
     negative = np.searchsorted(inside, places, side="right")
@@ -169,15 +170,15 @@ def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, 
 def one_run_chance(
     canaries: int, guesses: int, correct: int, epsilon: float, delta: float
 ) -> float:
-    """Return the chance of so many correct guesses in one run of an (epsilon, delta) mechanism.
+    """Return the probability of so many right guesses in one run, at most.
 
-    P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i, B ~ Bin(r, 1 / (1 + e^-epsilon)): at most
-    this, whatever the mechanism and the guesses.
+    For any (epsilon, delta) mechanism and any guesses the probability is at most
+    P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i, with B ~ Bin(r, 1 / (1 + e^-epsilon)).
 
     Args:
         canaries: m, each in with probability 1/2, independent of the others.
-        guesses: r, fixed beforehand; on all other canaries the audit says nothing.
-        correct: v of them.
+        guesses: r, fixed beforehand; the audit makes no guess about the other canaries.
+        correct: v, the right guesses among them.
         epsilon: 0 or more.
         delta: 0 or more.
 
@@ -202,12 +203,12 @@ def one_run_chance(
 def one_run_bound(
     canaries: int, guesses: int, correct: int, delta: float, confidence: float = 0.95
 ) -> float:
-    """Return the largest epsilon that one run's guesses rule out, rounded down.
+    """Return the largest epsilon that the guesses of one run rule out, rounded down.
 
     Args:
         canaries: m.
         guesses: r, fixed beforehand.
-        correct: v.
+        correct: v, the right guesses among them.
         delta: 0 or more.
         confidence: of the bound.
 
@@ -227,10 +228,10 @@ def one_run_bound(
 
 
 def guessed(trials: Trials, delta: float, confidence: float) -> dict[str, Any]:
-    """Return what the surest guesses of one run prove: half of them that a canary is in, half out.
+    """Return what the surest guesses of one run prove; half of them say in, half out.
 
     Args:
-        trials: scores of independent coins.
+        trials: canaries that are in or out by independent coins.
         delta: of the claim.
         confidence: of the bound.
     """
@@ -242,7 +243,7 @@ def guessed(trials: Trials, delta: float, confidence: float) -> dict[str, Any]:
 
 
 def auc(positive: Vector, negative: Vector) -> float:
-    """Return the chance that one of the first is larger than one of the second, ties by half.
+    """Return the probability that a value of the first exceeds one of the second; ties count half.
 
     >>> auc(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
     0.875

@@ -1,8 +1,8 @@
-"""Membership inference: was this record among those that a model was trained on?
+"""Membership inference: attacks that tell whether a model was trained on a record.
 
 The same scenario is run several times, each time with another half of every holder's records.
-Each run is attacked in turn with the others as its shadows: runs of which the attacker knows who
-took part. What is attacked is the model in the last block, by the loss of every record under it.
+Each run is attacked in turn, with the others as shadows: runs of which the attacker knows which
+records took part. The attack uses the loss of every record under the model of the last block.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 RUNS = 16
-"""Runs of a claim, if the user asks for no other number."""
+"""Default number of runs of a claim."""
 RATES = (0.001, 0.01)
-"""False positives at which true ones are told."""
+"""False positive rates at which a row has true positives."""
 CURVE = tuple(float(f"{10 ** (-3 + step / 8):.4g}") for step in range(25))
-"""False positives at which the figure has a point: 0.001 to 1."""
+"""False positive rates at which the figure has a point: 0.001 to 1."""
 LEAST_SPREAD = 1e-6
-"""Added to the spread of scores, which may be 0 where there is no noise."""
+"""Added to the spread of scores, which may be 0 without noise."""
 
 
 class TruePositives(BaseModel):
-    """Members that are found at one share of false ones.
+    """Share of members that is found at one false positive rate.
 
     >>> print(TruePositives(false_positives=0.01, share=0.02, ceiling=0.5))
     2.00% at 1.0%, ≤ 50.00%
@@ -52,33 +52,33 @@ class TruePositives(BaseModel):
 
     model_config = ROW_CONFIG
     false_positives: Annotated[float, Field(gt=0, le=1)]
-    """Share of the others that are taken for members."""
+    """Share of the other records that are taken for members."""
     share: float
     """Share of the members that are found."""
     ceiling: float
-    """Largest share that the claim allows."""
+    """Largest share of found members that the claim allows."""
 
     def __str__(self) -> str:
-        """Say all three."""
+        """Return all three values as text."""
         return f"{self.share:.2%} at {self.false_positives:.1%}, ≤ {self.ceiling:.2%}"
 
 
 class MembershipRow(BoundingRow):
-    """How well one attack tells members from others."""
+    """How well one attack tells members from other records."""
 
     attack: Label
     """``loss`` or ``lira``."""
     auc: float
-    """Chance that a member's score is above another record's."""
+    """Probability that a member's score is above another record's."""
     true_positives: list[TruePositives]
-    """At ``RATES``."""
+    """True positives at the false positive rates ``RATES``."""
     curve: Annotated[list[TruePositives], Field(min_length=1)]
-    """At the points of the figure."""
+    """True positives at the points of the figure, ``CURVE``."""
 
 
 @dataclass(frozen=True)
 class Shadows:
-    """What several runs make of the same records."""
+    """Scores of the same records in several runs."""
 
     scores: Matrix
     """log(p / (1 - p)) of each record under each model, p = e^-loss, (runs, records)."""
@@ -87,11 +87,11 @@ class Shadows:
 
 
 def membership_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim, how well two attacks tell members from others.
+    """Yield, for every claim, how well two attacks tell members from other records.
 
-    ``loss`` calls a member whoever has a small loss, ``lira`` compares the score with those of
-    the same record in the other runs. The ceiling of true positives is e^epsilon FPR + delta.
-    The lower bound is that of one run, the first: of a tenth of its records it is guessed
+    ``loss`` takes records with a small loss for members; ``lira`` compares a record's score with
+    its scores in the other runs. The ceiling of true positives is e^epsilon FPR + delta. The
+    lower bound comes from the first run alone: the audit guesses of a tenth of its records
     whether they took part.
 
     Args:
@@ -141,11 +141,11 @@ def with_halves(scenario: Scenario) -> Scenario:
 
 
 def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
-    """Return what the last models of several runs make of all records.
+    """Return the scores of all records under the last models of several runs.
 
     Args:
         scenario: whose task has all records.
-        made: runs ``with_halves``, over.
+        made: finished runs of the scenario ``with_halves``.
     """
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
     counts = [own.count for own in task.holders]
@@ -169,7 +169,7 @@ def last_model(run: Run) -> Vector:
 def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
     """Return log(p / (1 - p)) of each record under a model, p = e^-loss, (n_k,).
 
-    A record with several examples has their mean loss.
+    The loss of a record with several examples is their mean.
     """
     import torch
 
@@ -192,10 +192,11 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
 
 
 def likelihood_ratios(shadows: Shadows) -> Matrix:
-    """Return the logarithm of how much likelier a score is of a member, (runs, records).
+    """Return the log likelihood ratio of each score, member over other record, (runs, records).
 
-    Each run's score under two normal laws: of the same record in the other runs with it, and in
-    those without it. The spread is that of all records, since of one there are few scores.
+    The two laws of a score are normal; their means are those of the record's scores in the other
+    runs with it, and in those without it. All records share one spread, since a record has few
+    scores.
 
     Args:
         shadows: of two runs or more.
@@ -212,7 +213,7 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
 
 
 def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
-    """Mean of each record over those runs, (records,), and the spread about it of all."""
+    """Return each record's mean over the marked runs, (records,), and the common spread."""
     count = those.sum(axis=0)
     overall = float(scores[those].mean())
     mean = np.where(count, (scores * those).sum(axis=0) / np.maximum(count, 1), overall)
@@ -224,13 +225,13 @@ def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
 def true_positives(
     scores: Matrix, shadows: Shadows, rate: float, ceiling: float, confidence: float
 ) -> dict[str, float]:
-    """Return the share of members found where so many others are taken for members.
+    """Return the share of members that is found at a false positive rate.
 
     Args:
         scores: of each record in each run.
-        shadows: who took part.
-        rate: share of the others, in (0, 1).
-        ceiling: largest share that the claim allows.
+        shadows: which records took part.
+        rate: share of the other records that are taken for members, in (0, 1].
+        ceiling: largest share of found members that the claim allows.
         confidence: of the interval's upper end.
     """
     out, inside = scores[~shadows.inside], scores[shadows.inside]
@@ -243,7 +244,7 @@ def true_positives(
 
 
 def found_members(rows: Sequence[MembershipRow]) -> Drawing:
-    """Draw the members that are found against the others that are taken for members."""
+    """Draw the share of members that is found against the share of others taken for members."""
     from fedchain.reports.figures import style
 
     claims = list(dict.fromkeys(row.claimed for row in rows))

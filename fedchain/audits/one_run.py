@@ -1,4 +1,4 @@
-"""One run: what the canaries of a single run prove, whatever the mechanism."""
+"""One run: what the canaries of a single run prove about any mechanism."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fedchain.results.findings import Finding
 
 
 class OneRunRow(BoundingRow):
-    """What the guesses of one run prove."""
+    """What the guesses of one run prove, at one claim."""
 
     guesses: int
     """How many canaries were guessed to be in or out."""
@@ -23,8 +23,9 @@ class OneRunRow(BoundingRow):
 def one_run_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claim and run, what the canaries of that run alone prove.
 
-    Of a tenth of the canaries it is guessed whether they are in: half of them those with the
-    largest scores, half those with the least. The bound holds for any mechanism.
+    The audit guesses a tenth of the canaries: half of the guesses are that those with the largest
+    scores are in, half that those with the least scores are out. The bound holds for any
+    mechanism.
 
     Args:
         subject: what is audited.

@@ -1,4 +1,4 @@
-"""Pictures of records: how near they are to the true ones, and how they are kept and drawn."""
+"""Pictures of records: their distance from the true ones, and how to keep and draw them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Pictures = npt.NDArray[np.float64]
 WINDOW = 7
 """Side of the windows of structural similarity, pixels."""
 PICTURED = 8
-"""Most records whose pictures are kept of a finding, and drawn."""
+"""Most records whose pictures a finding keeps and a figure draws."""
 
 
 def _even(pictures: list[list[list[float]]]) -> list[list[list[float]]]:
@@ -46,15 +46,15 @@ class PictureStrips(BaseModel):
 
     model_config = ROW_CONFIG
     truth: PictureStrip
-    """As the model is given them."""
+    """The true pictures, as the model gets them."""
     prior: PictureStrip
-    """The best guess without any gradient."""
+    """The best guess without any gradient, for the same records."""
     found: PictureStrip
-    """What was reconstructed."""
+    """The reconstructions."""
 
 
 def matched(truth: Pictures, found: Pictures) -> Pictures:
-    """Return the found pictures in the order in which they fit the true ones best.
+    """Return the found pictures in the order that fits the true ones best.
 
     >>> truth = np.array([[[0.0]], [[5.0]]])
     >>> matched(truth, truth[::-1]).ravel().tolist()
@@ -72,7 +72,7 @@ def mean_psnr(truth: Pictures, found: Pictures, peak: float) -> float:
 
     Args:
         truth: pictures, (n, ..).
-        found: as many, of the same shape.
+        found: pictures of the same number and shape.
         peak: the range of the values.
 
     >>> round(mean_psnr(np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.1), 1.0), 3)
@@ -87,7 +87,7 @@ def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
 
     Args:
         truth: pictures, (n, .., height, width).
-        found: as many, of the same shape.
+        found: pictures of the same number and shape.
         peak: the range of the values.
 
     Reference:
@@ -112,7 +112,7 @@ def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
 
 
 def shown(pictures: Pictures) -> npt.NDArray[np.float64]:
-    """Return the pictures of a figure: of several channels the first, (n, height, width)."""
+    """Return the pictures for a figure: only the first of several channels, (n, height, width)."""
     return np.round(pictures if pictures.ndim == 3 else pictures[:, 0], 4)
 
 
@@ -120,7 +120,7 @@ def draw_strip(line: Sequence[Axes], pictures: Sequence[Any], bounds: Sequence[f
     """Draw pictures side by side, one on each axes.
 
     Args:
-        line: the axes; pictures beyond their number are left out.
+        line: the axes; pictures without an axes are left out.
         pictures: rows of values.
         bounds: the values that are black and white.
     """

@@ -1,4 +1,4 @@
-"""What a run has published, as an attacker reads it: releases from the messages of its ledger."""
+"""Published releases of a run, which an attacker reads from the messages of its ledger."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Released:
     """One release of an honest data holder."""
 
     holder: int
-    """Who made it: the simulator knows, a reader of the chain does not."""
+    """The holder that made it; the simulator knows it, a reader of the chain does not."""
     message: Message
     """The message that a block carries."""
 
     @property
     def vector(self) -> Vector:
-        """The noisy mean gradient s_k g_k*, (d,), as the message gives it."""
+        """The noisy mean gradient s_k g_k*, (d,), from the message."""
         integers, message = self.message.direction.astype(np.float64), self.message
         return np.asarray(integers * (message.norm / 2.0**message.exponent))
 
@@ -34,7 +34,7 @@ def releases_of(run: Run) -> Iterator[Released]:
     """Yield the releases of a run's honest holders, from every block, stale ones included.
 
     Args:
-        run: over, with a ledger that has its directions.
+        run: finished, with a ledger that has its directions.
 
     Raises:
         RunRefused: the directions were not kept.

@@ -1,4 +1,4 @@
-"""Audit: the record of one audit, and the audits that are known by a name."""
+"""Audit: the record of one audit, and the registered audits by name."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 ROW_CONFIG = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
-"""How rows are checked: no silent conversion, no infinite number."""
+"""How rows are checked: they are not converted, and have no infinite number."""
 LARGEST_EPSILON = 1e100
-"""Largest epsilon of a row: what is larger promises nothing, and fits on no axis."""
+"""Largest epsilon of a row: a larger one promises nothing, and fits on no axis."""
 Label = Annotated[str, Field(max_length=40, pattern=r"^[\w .-]*$")]
-"""A text that stands in a figure as it is, and holds nothing that a figure would interpret."""
+"""A text that a figure can show unchanged: it has nothing that the figure would interpret."""
 
 
 class AuditRow(BaseModel):
-    """What every row of an audit holds; a row may hold more than its type says."""
+    """Fields of every row of an audit; a row may hold more than its type says."""
 
     model_config = ROW_CONFIG
     claimed: Annotated[float, Field(gt=0, le=LARGEST_EPSILON)] | None
-    """The epsilon that was promised; None: none was."""
+    """The epsilon that was promised; None if none was."""
     trials: int
     """How many canaries, records or pairs were judged."""
 
     @property
     def claim(self) -> str:
-        """The claim as a figure names it: ``ε = 4``."""
+        """The label of the claim in figures: ``ε = 4``."""
         return "no noise" if self.claimed is None else f"ε = {self.claimed:.3g}"
 
 
@@ -48,13 +48,13 @@ class BoundingRow(AuditRow):
     """A row that bounds epsilon from below."""
 
     lower_bound: Annotated[float, Field(ge=0, le=LARGEST_EPSILON)]
-    """The least epsilon that the attack leaves possible; 0: it proves nothing."""
+    """The least epsilon that agrees with the attack's result; 0: it proves nothing."""
     delta: float
-    """The delta that the bound is for."""
+    """The delta of the bound."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    """In this share of audits the true epsilon is no smaller."""
+    """In at least this share of audits the true epsilon is no smaller than the bound."""
     attack: Label = ""
-    """Which attack it is, where an audit tries several; each has a mark of its own in figures."""
+    """The attack, if an audit tries several; each has its own mark in figures."""
 
 
 R = TypeVar("R", bound=AuditRow)
@@ -64,10 +64,10 @@ R = TypeVar("R", bound=AuditRow)
 class Audit(Generic[R]):
     """One audit: the attack, and what is shown of its findings.
 
-    An audit bounds epsilon if its rows do, which then are a kind of ``BoundingRow``.
+    An audit bounds epsilon if its rows are a kind of ``BoundingRow``.
 
     Raises:
-        ValueError: a column that the rows have not, or something else than a function.
+        ValueError: rows lack a column, or the attack or the figure is not a function.
 
     >>> def three(subject):
     ...     yield {"claimed": None, "trials": 3}
@@ -77,16 +77,16 @@ class Audit(Generic[R]):
     """
 
     name: str
-    """What tables and figures call it, and where it is one of fedchain's own, ``--attack`` too."""
+    """Its name in tables and figures; for fedchain's own audits also the value of ``--attack``."""
     attack: Callable[[Subject], Iterable[Finding]]
-    """Carries it out: a row a claim, or several."""
+    """Carries out the audit: yields one row or several for each claim."""
     row: type[R]
     """What a row must hold; it may hold more."""
     columns: Mapping[str, str]
-    """What is shown of a row: its key, and the words above the column. A list is shown as the
-    texts (``str``) of what is in it; a field with ``repr=False`` is left out of the terminal."""
+    """Keys that are shown of a row, with the headings of their columns. A list is shown as the
+    texts (``str``) of its items; a field with ``repr=False`` is left out of the terminal."""
     figure: Callable[[Sequence[R]], Drawing] | None = None
-    """Draws the rows, one or more; None: no figure of its own."""
+    """Draws one row or more; None if the audit has no figure of its own."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.row, type) and issubclass(self.row, AuditRow)):
@@ -100,20 +100,20 @@ class Audit(Generic[R]):
 
     @property
     def words(self) -> str:
-        """The name as captions and legends have it: ``one run``."""
+        """The name in captions and legends: ``one run``."""
         return self.name.replace("-", " ")
 
     @property
     def bounds_epsilon(self) -> bool:
-        """Whether its rows bound epsilon from below, and so take part in the verdict."""
+        """Whether its rows bound epsilon from below, and so count in the verdict."""
         return issubclass(self.row, BoundingRow)
 
     def rows(self, findings: Iterable[Finding]) -> list[R]:
-        """Return findings, which were checked, as rows of its type."""
+        """Return checked findings as rows of the audit's type."""
         return [self.row.model_validate(finding) for finding in findings]
 
     def cells(self, findings: Iterable[Finding]) -> list[list[Any]]:
-        """Return what is shown of each finding, a value a column."""
+        """Return the values that are shown of each finding, one a column."""
         return [[getattr(row, key) for key in self.columns] for row in self.rows(findings)]
 
 
@@ -150,15 +150,15 @@ def carry_out(name: str, audit: Audit[Any], subject: Subject) -> list[Finding]:
     """Carry out an audit, and check its rows.
 
     Args:
-        name: under which it was asked for.
-        audit: of that name.
+        name: under which the user asked for the audit.
+        audit: the audit of that name.
         subject: what is attacked.
 
     Returns:
-        The rows as ``audit.json`` will give them back.
+        The rows as they will be read back from ``audit.json``.
 
     Raises:
-        PartError: an audit of the user's own fails, or a row is not what the audit says.
+        PartError: an audit of the user's own fails, or a row is not of the audit's type.
     """
 
     @functools.wraps(audit.attack)
@@ -173,7 +173,7 @@ def carry_out(name: str, audit: Audit[Any], subject: Subject) -> list[Finding]:
 
 
 def draw_own_figure(name: str, audit: Audit[Any], findings: Sequence[Finding]) -> Drawing | None:
-    """Draw an audit's own figure; None where it has none.
+    """Draw an audit's own figure; return None if it has none, or if there are no findings.
 
     Raises:
         PartError: the figure of an audit of the user's own fails.
@@ -187,7 +187,7 @@ def draw_own_figure(name: str, audit: Audit[Any], findings: Sequence[Finding]) -
 
 
 def _call(name: str, makes: type, function: Callable[..., Any], argument: object) -> Any:
-    """Call a function of an audit; what goes wrong in the user's own is explained."""
+    """Call a function of an audit; for a user's own audit, errors become a PartError."""
     if name in AUDITS:
         return function(argument)
     return called(f"audit {name}", makes, function, argument)

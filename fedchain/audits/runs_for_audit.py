@@ -1,4 +1,4 @@
-"""What is audited, and how the runs that an audit needs are made."""
+"""Subject of an audit: a scenario, and the runs of it that the audit makes or finds."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from fedchain.scenario import Scenario, from_mapping, plain, run_name
 from fedchain.simulation.setup import RunSetup, mechanism_of
 
 WHOLE = {"keep_weights": "all", "keep_messages": "all"}
-"""What a run that is audited keeps on disk: everything."""
+"""Settings under which a run keeps everything on disk, as an audit needs it."""
 Progress = Callable[[str, int, int], None]
-"""Told of (what is done, steps done, steps in all)."""
+"""Called with (what is done, steps done, steps in all)."""
 
 
 class Listener:
-    """Hears of a run, and says how far it is."""
+    """A callback of a run, which reports how far the run is."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._name, self._rounds = progress, "", 0
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Hear that the first round begins."""
+        """Report that the first round begins."""
         self._name, self._rounds = folder.name, setup.rules.rounds
         self._progress(self._name, 0, self._rounds)
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Hear of a round."""
+        """Report the end of a round."""
         del messages
         self._progress(self._name, record.round, self._rounds)
 
@@ -44,7 +44,7 @@ class Choices:
     """What the user chose for an audit."""
 
     epsilons: tuple[float, ...] = ()
-    """Claims to audit; none: the scenario's own."""
+    """Epsilons to audit; empty: the scenario's own."""
     runs: int | None = None
     """Runs of each claim, each with a seed of its own; None: as many as the attack needs."""
     canaries: int = 500
@@ -52,28 +52,28 @@ class Choices:
     records: int = 1
     """Records of each holder whose gradient is inverted."""
     confidence: float = 0.95
-    """Of every bound."""
+    """Confidence of every bound."""
     workers: int | None = None
-    """Of the engine; None: as the scenario says."""
+    """Workers of the engine; None: as the scenario says."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A scenario, perhaps with its finished run, and where the audit's own runs go."""
+    """A scenario, its finished run if the user named one, and the folder for the audit's runs."""
 
     scenario: Scenario
     """What is audited."""
     done: Run | None
-    """Its run, where the user named one."""
+    """The finished run that the user named; None for a scenario."""
     runs: Path
     """Folder of the runs that the audit makes."""
     choices: Choices
     """What the user chose."""
     progress: Progress
-    """Told how far the audit is."""
+    """Called to report how far the audit is."""
 
     def claims(self) -> list[Scenario]:
-        """Return the scenario at every epsilon that is to be audited."""
+        """Return the scenario at every epsilon to audit."""
         chosen = self.choices.epsilons
         if not chosen:
             return [self.scenario]
@@ -83,12 +83,12 @@ class Subject:
         ]
 
     def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
-        """Return a scenario at every seed that is asked for; if none is, at so many."""
+        """Return a scenario at as many seeds as the user chose runs; default: ``count``."""
         seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
         return [changed(scenario, {"seed": seed}) for seed in seeds]
 
     def run(self, scenario: Scenario) -> Run:
-        """Return the finished run of a scenario: the user's own, one of before, or a new one."""
+        """Return a finished run of a scenario: the user's own, an earlier one, or a new one."""
         if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
             return self.done
         place, workers = self.runs / run_name(scenario), self.choices.workers
@@ -99,11 +99,11 @@ class Subject:
 
 
 def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """Return a scenario with other values, checked; it has no sweep and keeps all on disk.
+    """Return a checked scenario with other values; it has no sweep, and keeps everything on disk.
 
     Args:
         scenario: checked.
-        values: by dotted path; a whole block replaces the block.
+        values: by dotted path; without a dot, the value replaces the whole section.
     """
     whole = plain(scenario) | {"sweep": None, "disk": WHOLE}
     blocks = {key: value for key, value in values.items() if "." not in key}
@@ -116,19 +116,19 @@ class Promise:
     """What is claimed of each record."""
 
     epsilon: float | None
-    """Tight total; None: nothing is promised."""
+    """Tight total; None if nothing is promised."""
     delta: float
     """Its delta."""
 
     def ceiling(self, false_positives: float) -> float:
-        """Return the largest share of true positives beside these false ones."""
+        """Return the largest true positive rate that the claim allows at a false positive rate."""
         if self.epsilon is None:
             return 1.0
         return min(1.0, math.exp(min(self.epsilon, 700.0)) * false_positives + self.delta)
 
 
 def promise_of(made: Run) -> Promise:
-    """Return what a run claims: the total of the holder with the most releases."""
+    """Return what a run claims: epsilon and delta of the holder with the most releases."""
     epsilon = made.manifest["epsilon"]
     return Promise(epsilon["total"], float(epsilon["delta"]))
 
@@ -137,7 +137,7 @@ def noise_of(scenario: Scenario) -> Mechanism:
     """Return the noise of a scenario, solved for all of its rounds.
 
     Raises:
-        ScenarioError: what only the parts can judge of their parameters.
+        ScenarioError: a part refuses its parameters.
     """
     try:
         task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)

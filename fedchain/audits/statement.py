@@ -1,4 +1,4 @@
-"""What is said of the findings of audits: tables, figures, and which claims do not hold."""
+"""Presentation of audits: tables and figures of findings, and the claims that they refute."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 Known = Mapping[str, Audit[Any]]
 """Audits by the name under which ``audit.json`` has their findings."""
 COLOURS = (0, 2, 3, 4, 5, 6)
-"""Places in the palette of attacks that bound epsilon, without the colour of violations."""
+"""Places in the palette for attacks that bound epsilon; that of violations is left out."""
 NOT_TRUSTED = "an audit of somebody's own; add --trust-user-parts if you know it"
-"""Why the rows of an audit are shown as they stand: a file must not choose what is imported."""
+"""Why rows of an unknown audit are shown without its code: a file must not choose imports."""
 
 
 def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
-    """Return what audits of a run found, ready for its page.
+    """Return the findings of a run's audits, ready for its page.
 
     Args:
         folder: of the run.
-        trust_user_parts: whether ``audit.json`` may name code of the user's own to be imported.
+        trust_user_parts: whether to import audits of the user's own that ``audit.json`` names.
 
     Raises:
         RunRefused: the file cannot be read, or holds no findings.
@@ -60,7 +60,7 @@ def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
 
 
 def violations(findings: Findings) -> list[Finding]:
-    """Return the rows whose lower bound lies above the claim, also of audits that are not known.
+    """Return the rows whose lower bound lies above the claim, also those of unknown audits.
 
     >>> row = {"claimed": 4.0, "lower_bound": 8.4, "delta": 0.0, "confidence": 0.95, "trials": 9}
     >>> violations({"canaries": [row, row | {"lower_bound": 3.5}], "mine": [{}]}) == [row]
@@ -78,7 +78,7 @@ def _violated(row: Finding) -> bool:
 
 
 def violation_words(row: Finding) -> str:
-    """Say that a bound lies above the claim.
+    """Return a sentence that says that a bound lies above the claim.
 
     >>> violation_words({"claimed": 4.0, "lower_bound": 8.41, "confidence": 0.95})
     'epsilon 4 was claimed, and is at least 8.41 with 95% confidence'
@@ -98,7 +98,7 @@ def _table(name: str, findings: Sequence[Finding], audit: Audit[Any]) -> Table:
 
 
 def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
-    """Return the rows of an audit that is not known, with what is text or a number in all."""
+    """Return the rows of an unknown audit, with the keys that are text or a number in all rows."""
     plain = str | int | float | None
     keys = [key for key in findings[0] if all(isinstance(r.get(key), plain) for r in findings)]
     rows = tuple(tuple(row.get(key) for key in keys) for row in findings)
@@ -107,7 +107,7 @@ def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
 
 
 def _file_name(name: str) -> str:
-    """Return a table's file name; ``audit.json`` may be somebody else's, and name anything.
+    """Return a safe file name for a table: ``audit.json`` may come from a stranger.
 
     >>> _file_name("one-run"), _file_name("../lab.audits:mine")
     ('audit_one_run', 'audit_lab_audits_mine')

@@ -1,6 +1,6 @@
 """The command line: every command only calls the Python API.
 
-Heavy imports stand in the bodies of the commands, so that ``fedchain --help`` is quick.
+Commands import heavy modules in their bodies, so that ``fedchain --help`` is quick.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ EXIT_CODES: dict[type[FedchainError], int] = {
     DataError: 3,
     MissingExtra: 3,
 }
-"""What a script may ask of ``$?``; any other error of fedchain is 1."""
+"""Exit code of each kind of error; any other error of fedchain has 1."""
 
 
 class Commands(TyperGroup):
-    """The commands; one that was interrupted, and did not say more of it, ends with one line."""
+    """The group of all commands; it reports an interruption that no command has reported."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the chosen command."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -61,7 +61,7 @@ class Commands(TyperGroup):
 
 
 def told_interrupted() -> int:
-    """Say that a command was interrupted, and return its exit code."""
+    """Print that a command was interrupted, and return its exit code."""
     typer.echo("interrupted; nothing is half-written: the same command begins anew", err=True)
     return INTERRUPTED
 
@@ -88,14 +88,15 @@ def main() -> None:
     """Run the command line, and end this process with its exit code."""
     code = run_command_line()
     if code == INTERRUPTED:
-        # Everything is saved and printed. Python would wait for ever for a thread that the signal
-        # caught between its start and its entry in the list of a pool.
+        # Everything is saved and printed. The normal exit of Python waits for threads, and would
+        # wait for ever for one that the signal interrupted after its start and before its pool
+        # had listed it.
         os._exit(code)
     sys.exit(code)
 
 
 def run_command_line() -> int:
-    """Run the command line; what fedchain can explain is one text on stderr and an exit code."""
+    """Run the command line and return its exit code; an expected error is one text on stderr."""
     prepare()
     with stoppable(), whole_output() as out:
         code = _code_of(assemble())
@@ -103,9 +104,9 @@ def run_command_line() -> int:
 
 
 def _code_of(app: typer.Typer) -> int:
-    """Run a command, say what went wrong, and return the exit code."""
+    """Run a command, print what went wrong, and return the exit code."""
     try:
-        # A user's own parts (kind: my_lab.rules:my_rule) stand where the user stands.
+        # A user's own parts (kind: my_lab.rules:my_rule) lie in the current folder.
         sys.path.append(os.getcwd())  # noqa: PTH109 - sys.path holds text
         app()
     except SystemExit as stop:
@@ -115,7 +116,7 @@ def _code_of(app: typer.Typer) -> int:
     except FedchainError as error:
         typer.echo(str(error), err=True)
         return exit_code(error)
-    except UnicodeEncodeError as error:  # a path with letters that this system's names do not have
+    except UnicodeEncodeError as error:  # a path has a letter that this system's encoding lacks
         words = f"no file can have this name under the encoding {error.encoding}"
         typer.echo(f"{error.object}: {words}; try LC_ALL=C.UTF-8 or PYTHONUTF8=1", err=True)
         return USAGE
@@ -152,4 +153,4 @@ def _options(
         help="Print the version and stop.",
     ),
 ) -> None:
-    """Take the options that stand before any command."""
+    """Take the options that come before any command."""

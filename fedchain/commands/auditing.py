@@ -1,4 +1,4 @@
-"""fedchain audit: attacks on what a run publishes, beside what it claims."""
+"""fedchain audit: attack what a run publishes, and compare the result with its claim."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def audit(
         str,
         typer.Argument(
             metavar="RUN/SCENARIO",
-            help="A finished run's folder, a YAML file, or a name that fedchain scenarios has.",
+            help="A finished run's folder, a YAML file, or a name that fedchain scenarios lists.",
         ),
     ],
     attack: Annotated[
         str,
         typer.Option(
             metavar="AUDIT,..",
-            help="What to try: audits of docs/audits.md, or of your own (module:object).",
+            help="Audits to carry out: of docs/audits.md, or your own (module:object).",
         ),
     ] = "canaries",
     epsilon: Annotated[
@@ -73,7 +73,7 @@ def audit(
         ),
     ] = None,
     confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.999999, help="Of every bound and interval.")
+        float, typer.Option(min=0.5, max=0.999999, help="Confidence of bounds and intervals.")
     ] = 0.95,
     set_: SetOption = None,
     seed: SeedOption = None,
@@ -83,7 +83,7 @@ def audit(
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: FormatOption = Format.rich,
 ) -> None:
-    """Attack what a run publishes, and hold what that proves against what it claims."""
+    """Attack what a run publishes, and compare what that proves with what the run claims."""
     from fedchain.audits import Choices
     from fedchain.audits import audit as audit_it
 
@@ -147,7 +147,7 @@ def _numbers(text: str | None) -> tuple[float, ...]:
 
 @contextmanager
 def _progress(form: Format) -> Iterator[Progress]:
-    """Show what an audit is at, and how far it is, on stderr."""
+    """Show on stderr what an audit is doing, and how far it is."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = stderr()

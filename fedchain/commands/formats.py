@@ -1,4 +1,4 @@
-"""What every command shares: options, and results as rich text, plain text or one JSON object."""
+"""Formats of results (rich text, plain text, one JSON object), and options of all commands."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ SetOption = Annotated[
     ),
 ]
 SeedOption = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Takes the place of the scenario's seed.")
+    int | None, typer.Option("--seed", min=0, help="Seed instead of the scenario's.")
 ]
 
 
 def stdout(form: Format) -> Console:
-    """Return the console of results: no colour with NO_COLOR, in plain, or off a terminal."""
+    """Return the console of results: no colour with NO_COLOR, in plain, or without a terminal."""
     from rich.console import Console
 
     if form is Format.rich:
@@ -76,15 +76,15 @@ def table(form: Format, *columns: str) -> Table:
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout.
 
-    A number that is not finite, which JSON has not, is null; a byte of a name that is no letter
-    is shown as an escape; so is a letter that the terminal does not have.
+    A number that is not finite becomes null, since JSON has none. A byte of a name that is no
+    letter becomes an escape; so does a letter that the terminal's encoding lacks.
     """
     escapes = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=escapes, allow_nan=False))
 
 
 def jsonable(value: Any) -> Any:
-    """Return a value as JSON can say it.
+    """Return a value as JSON can hold it.
 
     >>> jsonable({"epsilon": math.inf, "holders": (1, 2)})
     {'epsilon': None, 'holders': [1, 2]}

@@ -1,4 +1,4 @@
-"""fedchain verify, inspect, tamper: what a ledger says, and whether it holds."""
+"""fedchain verify, inspect, tamper: check a ledger, look into it, damage a copy of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def verify(
 ) -> None:
     """Check a ledger from disk: hashes, links, work, signatures, identities, every model.
 
-    RUN may also be what fedchain import has made, or a file of fedchain export.
+    RUN may also be a folder that fedchain import made, or a file of fedchain export.
     """
     from fedchain.ledger.tools.chain_file import verify_file
     from fedchain.results import Run
@@ -125,7 +125,7 @@ def tamper(
 
 @contextmanager
 def blocks_done(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal; yield what tells it of (blocks done, blocks in all)."""
+    """Show a bar on a terminal; yield a function that takes (blocks done, blocks in all)."""
     from rich.progress import Progress
 
     console = stderr()
@@ -135,6 +135,6 @@ def blocks_done(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def refuse(text: str) -> NoReturn:
-    """Say what is wrong with how a command was called, and stop."""
+    """Print what is wrong with the call of a command, and exit."""
     typer.echo(text, err=True)
     raise typer.Exit(USAGE)

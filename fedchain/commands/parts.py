@@ -35,9 +35,9 @@ WRITTEN = {
     "split": "task:\n  kind: ..\n  split: ",
     "latency": "network:\n  kind: complete\n  latency_ms: ",
 }
-"""What stands before a part's block in a scenario, by family."""
+"""YAML before the mapping of a part in a scenario, by family."""
 PLACEHOLDERS = {"integer": "1", "number": "1.0", "string": "text", "boolean": "true", "array": "[]"}
-"""What an example shows for a parameter without a default."""
+"""Value that an example shows for a parameter without a default, by its JSON type."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Described:
     signature: str
     parameters: tuple[Parameter, ...]
     example: str
-    """A block to copy into a scenario."""
+    """YAML to copy into a scenario."""
 
     def entry(self) -> dict[str, str]:
         """Return the part's line in a list."""
@@ -105,7 +105,7 @@ def described(name: str) -> list[Described]:
 
 
 def describe(family: Family[Any], kind: str) -> Described:
-    """Put one part into words."""
+    """Describe one part."""
     maker = family.find(kind)
     words = argument_words(maker)
     entries = {
@@ -124,7 +124,7 @@ def describe(family: Family[Any], kind: str) -> Described:
 
 
 def default_text(parameter: inspect.Parameter) -> str:
-    """Return a default as YAML; a block by its kind and what it sets."""
+    """Return a default as YAML; for a nested part its kind and the parameters that it sets."""
     if parameter.default is inspect.Parameter.empty:
         return "required"
     return yaml_text(plain_value(parameter.default))

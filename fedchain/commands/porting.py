@@ -13,7 +13,7 @@ from fedchain.names import command
 
 app = typer.Typer()
 SUFFIX = ".fedchain"
-"""How the name of a chain's file ends, if nobody says else."""
+"""Ending of the name of a chain's file, unless the user gives a name."""
 
 
 @app.command(epilog="Example: fedchain export runs/first-light-* -o first_light.fedchain")
@@ -21,7 +21,7 @@ def export(
     run: RunArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File of the chain; missing: RUN.fedchain, here."),
+        typer.Option("--out", "-o", help="File of the chain; default: RUN.fedchain, here."),
     ] = None,
     form: FormatOption = Format.rich,
 ) -> None:
@@ -56,7 +56,7 @@ def import_(
     ] = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Check a chain while it is read, and keep it if every block holds; else nothing is left."""
+    """Check a chain while it is read, and keep it if every block is valid; else keep nothing."""
     from fedchain.results import imported_from
 
     if out.exists():

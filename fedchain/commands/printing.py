@@ -1,4 +1,4 @@
-"""What happens when a result cannot be printed: nothing breaks, and the exit code says so."""
+"""Printing that never fails: if a result cannot be printed, stderr and the exit code say so."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from typing import TextIO, cast
 from fedchain.names import SHOWN
 
 UNPRINTED = 8
-"""Exit code of a command that has done what it should, and could not print all of its result."""
+"""Exit code of a command that succeeded, but could not print all of its result."""
 _NOBODY_READS = (errno.EPIPE, errno.EINVAL)
-"""What a closed pipe gives; the second is that of Windows."""
+"""Errors of a pipe whose reader has closed it; the second is that of Windows."""
 
 
 class Outlet(io.TextIOBase):
-    """A stream whose first failed write is remembered; what comes after it goes nowhere."""
+    """A stream that remembers its first failed write, and drops what comes after it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.failure: OSError | None = None
-        """Why not all was written; None: it was."""
+        """Error of the first write that failed; None: none failed."""
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Encoding of the stream: a terminal without UTF-8 is given frames of plain letters."""
+        """Encoding of the stream: rich frames a table in ASCII on a terminal without UTF-8."""
         return self._stream.encoding or "utf-8"
 
     def write(self, text: str, /) -> int:
-        """Write text, or drop it where an earlier text could not be written."""
+        """Write text, or drop it if an earlier write failed."""
         self._attempt(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Hand everything on."""
+        """Flush the stream."""
         self._attempt(self._stream.flush)
 
     def isatty(self) -> bool:
-        """Say whether somebody watches."""
+        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
@@ -57,19 +57,19 @@ class Outlet(io.TextIOBase):
         except OSError as error:
             self.failure = error
             with contextlib.suppress(OSError):
-                # What still waits in the stream's buffer would fail again when Python ends.
+                # Text that is left in the stream's buffer would fail again when Python exits.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 @contextlib.contextmanager
 def whole_output() -> Iterator[Outlet]:
-    """While this lasts, let stdout and stderr take any text and never fail.
+    """Let stdout and stderr take any text and never fail, inside the block.
 
-    Letters that they do not have are replaced. A stream that whoever started the command has
-    closed is as good as /dev/null.
+    Letters that their encoding lacks are replaced. A stream that was closed when the command
+    started is opened as /dev/null.
 
     Yields:
-        The stdout, which knows whether all was printed.
+        The stdout, which remembers whether a write failed.
     """
     _open_closed()
     for stream in (sys.stdout, sys.stderr):
@@ -88,18 +88,19 @@ def whole_output() -> Iterator[Outlet]:
 
 
 def printed_code(code: int, out: Outlet) -> int:
-    """Return the exit code of a command: its own, unless it succeeded and could not say so.
+    """Return the exit code of a command: its own, or UNPRINTED if only its printing failed.
 
     Args:
-        code: of what the command did.
-        out: where it printed; a pipe that its reader has closed was read as far as was wanted.
+        code: the command's own exit code.
+        out: where it printed. A pipe that its reader closed early is no failure: the reader took
+            what it wanted.
     """
     lost = out.failure is not None and out.failure.errno not in _NOBODY_READS
     return UNPRINTED if lost and code == 0 else code
 
 
 def _open_closed() -> None:
-    """Open what was closed at the start: else the next file would take its place and its text."""
+    """Open closed streams as /dev/null: else the next file gets their descriptor and text."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""fedchain prove, check-proof: a message of a block, shown to somebody who has only the header."""
+"""fedchain prove, check-proof: prove that a block has a message; the header alone checks it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def prove(
         str,
         typer.Option(
             help="Id of the message, or 8 digits of its start, as inspect shows it; or "
-            "HEIGHT:PLACE, its block and its place there, from 0."
+            "HEIGHT:PLACE, the block's height and the place in it, from 0."
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File of the proof; missing: stdout.")
+        Path | None, typer.Option("--out", "-o", help="File of the proof; default: stdout.")
     ] = None,
 ) -> None:
-    """Prove that a message is in a block, to somebody who has nothing but the block's header."""
+    """Prove that a message is in a block, to somebody who has only the block's header."""
     from fedchain.ledger.storage.store import Store
     from fedchain.ledger.tools import proof
     from fedchain.results import LEDGER, write_whole
@@ -62,7 +62,7 @@ def check_proof(
     ] = None,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Check a proof of fedchain prove; no run and no ledger is needed."""
+    """Check a proof of fedchain prove; this needs no run and no ledger."""
     from fedchain.errors import LedgerError
     from fedchain.ledger.tools import proof
 
@@ -78,7 +78,7 @@ def check_proof(
         raise typer.Exit(NOT_VERIFIED) from error
     if form is Format.json:
         given = {"header_given": header is not None}
-        print_json({"ok": True, "block": read.block.hex(), **_told(shown), **given})
+        print_json({"ok": True, "block": read.block.hex(), **_plain(shown), **given})
         return
     simulated = "" if "work" in shown.checked else "; not checked: work, which was simulated"
     trust = "" if header else "; compare the block's hash with one that you trust"
@@ -90,7 +90,7 @@ def check_proof(
         stdout(form).print(line, markup=False, soft_wrap=True)
 
 
-def _told(shown: Proven) -> dict[str, object]:
+def _plain(shown: Proven) -> dict[str, object]:
     from fedchain.ledger.chain.message import identity_of, message_id
 
     said = shown.message
@@ -112,7 +112,7 @@ def _print_failure(reason: str, form: Format) -> None:
 
 
 def _bytes_of(file: Path, most: int) -> bytes:
-    """Read a file, and never much more of it than is allowed."""
+    """Read a file, but at most one byte more than is allowed."""
     from fedchain.errors import cannot
 
     try:

@@ -1,4 +1,4 @@
-"""What honest compute nodes refused, and what they hold against others, as `inspect` shows it."""
+"""Refusals and evidence of honest compute nodes, as `inspect` shows them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Row = dict[str, Any]
 
 
 def refusals_sight(run: Run, which: str | None) -> Sight:
-    """Look at everything that was refused, or at what was of one height.
+    """Return a view of everything that was refused, or of what was refused at one height.
 
     Args:
         run: open.
         which: a height; None: all.
 
     Raises:
-        ValueError: it is no height.
+        ValueError: ``which`` is not a height.
     """
     if which is not None and not which.isdigit():
         raise ValueError(f"refusals: {which!r} is no height; give a number, or nothing for all")
@@ -40,7 +40,7 @@ def refusals_sight(run: Run, which: str | None) -> Sight:
 
 
 def held_against(run: Run) -> list[Shown]:
-    """Return a line on what was refused; none where nothing was."""
+    """Return a line that counts refusals and evidence; no line where there are none."""
     refused, pairs = run.manifest["refused"], run.manifest["evidence"]
     if not refused and not pairs:
         return []
@@ -53,13 +53,13 @@ def held_against(run: Run) -> list[Shown]:
 
 
 def judgement(run: Run, node: int) -> Row:
-    """Return what one compute node did and refused, and what others hold against it.
+    """Return what one compute node did and refused, and the refusals and evidence against it.
 
     Args:
         run: open.
         node: number of the compute node.
     """
-    tally = run.manifest["chain"].get("nodes", [])  # none before the run is over
+    tally = run.manifest["chain"].get("nodes", [])  # empty until the run ends
     return {
         "stale_blocks": tally[node]["stale_blocks"] if tally else None,
         "misconduct": [row for row in run.manifest["misconduct"] if row["node"] == node],
@@ -82,7 +82,7 @@ def judged_words(judged: Mapping[str, Any], form: Format) -> list[Shown]:
 
 
 def _gathered(run: Run) -> list[Row]:
-    """Return one row for each refused block or message, with all who refused it."""
+    """Return one row for each refused block or message, with all nodes that refused it."""
     rows: dict[tuple[str, str], Row] = {}
     for refusal in run.refusals:
         row = rows.setdefault(
@@ -102,7 +102,7 @@ def _gathered(run: Run) -> list[Row]:
 
 
 def _pairs(run: Run) -> list[Row]:
-    """Return one row for each pair of blocks, with all who hold it."""
+    """Return one row for each pair of blocks, with all nodes that hold it as evidence."""
     rows: dict[frozenset[str], Row] = {}
     for pair in run.evidence:
         both = frozenset((pair["first"], pair["second"]))
@@ -157,6 +157,6 @@ def _nodes(numbers: Sequence[int]) -> str:
 
 
 def _short(reason: str) -> str:
-    """Leave out the name of the block that the row has already."""
+    """Return the reason without the name of the block or message, which the row has already."""
     name, _, rest = reason.partition(": ")
     return rest if name.startswith(("block ", "message ")) else reason

@@ -1,4 +1,4 @@
-"""fedchain run, fedchain resume: one run, and going on after an interruption."""
+"""fedchain run, fedchain resume: run a scenario, and continue after an interruption."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 BUDGET_RAN_OUT = 6
-"""Exit code of ``--strict`` when a privacy budget ended before the rounds did."""
+"""Exit code of ``--strict`` when a privacy budget ended before the last round."""
 EngineOption = Annotated[
     str | None,
     typer.Option(
@@ -53,14 +53,14 @@ def run(
     set_: SetOption = None,
     seed: SeedOption = None,
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
-    name: Annotated[str | None, typer.Option(help="Takes the place of the name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name instead of the scenario's.")] = None,
     engine: EngineOption = None,
     workers: WorkersOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, and stop.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Throw away an earlier run of the same name.")
+        bool, typer.Option("--force", help="Delete an earlier run of the same name.")
     ] = False,
     strict: StrictOption = False,
     form: FormatOption = Format.rich,
@@ -81,7 +81,7 @@ def run(
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
 
-    with _told(form, out / run_name(checked)) as callback:
+    with _show(form, out / run_name(checked)) as callback:
         done = run_it(
             checked,
             out,
@@ -102,17 +102,17 @@ def resume(
     strict: StrictOption = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Go on with an interrupted run; its head will be the one it would have had without."""
+    """Continue an interrupted run; its head is the same as without the interruption."""
     from fedchain.runs.running import resume as resume_it
 
-    with _told(form, run) as callback:
+    with _show(form, run) as callback:
         done = resume_it(run, engine=engine, workers=workers, callback=callback)
     _tell(done, form, strict)
 
 
 @contextmanager
-def _told(form: Format, folder: Path) -> Iterator[RunCallback]:
-    """Show a run while it goes on; after Ctrl-C say how it goes on."""
+def _show(form: Format, folder: Path) -> Iterator[RunCallback]:
+    """Show a run while it goes on; if it stops early, print the command that continues it."""
     from fedchain.commands.terminal import Terminal
     from fedchain.runs.callbacks import NO_CALLBACK
 

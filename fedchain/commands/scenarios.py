@@ -88,7 +88,7 @@ def list_(
 
 @app.command(epilog="Example: fedchain describe l_nearest")
 def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A part, as `fedchain list` has it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A part that `fedchain list` names.")],
     form: FormatOption = Format.rich,
 ) -> None:
     """Explain one part: what it does, its parameters, its defaults, an example to copy."""
@@ -107,7 +107,7 @@ def _show_part(part: Described, form: Format) -> None:
 
     console = stdout(form)
     console.print(Text.assemble((part.kind, "bold"), f"  {part.family}"))
-    # The table has what Args say.
+    # The table shows what the Args section says.
     body = re.sub(r"\nArgs:\n(?:[ ]{4,}.*\n?|\n)*", "\n", part.docstring).split("\n>>>")[0]
     console.print(body.rstrip(), markup=False)
     if part.parameters:

@@ -1,4 +1,4 @@
-"""fedchain scenarios: what comes with fedchain, listed, and copied to be changed."""
+"""fedchain scenarios: list the scenarios that come with fedchain, and copy one to change it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ app = typer.Typer(name="scenarios")
 
 ScenarioArgument = Annotated[
     str,
-    typer.Argument(metavar="SCENARIO", help="A YAML file, or a name that fedchain scenarios has."),
+    typer.Argument(metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios."),
 ]
 
 
 def announce(scenario: str) -> None:
-    """Say on stderr if a file of the user's takes the place of a shipped scenario."""
+    """Print a note if a file or folder of the user hides a shipped scenario of this name."""
     from fedchain.scenario import hidden_by
 
     if (found := hidden_by(scenario)) is not None:
@@ -56,16 +56,16 @@ def scenarios(context: typer.Context, form: FormatOption = Format.rich) -> None:
 
 @app.command(epilog="Example: fedchain scenarios copy first_light -o mine.yaml")
 def copy(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As fedchain scenarios has it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As fedchain scenarios lists it.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The new file; missing: NAME.yaml, here.")
+        Path | None, typer.Option("--out", "-o", help="The new file; default: NAME.yaml, here.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite what is there, and lose it.")
+        bool, typer.Option("--force", help="Overwrite the file if it exists.")
     ] = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Copy a scenario that comes with fedchain, to change it; with the files that it extends."""
+    """Copy a scenario that comes with fedchain, and the files that it extends, to change them."""
     from fedchain.registry import suggest
     from fedchain.results import write_whole
     from fedchain.scenario import files_of, shipped_files

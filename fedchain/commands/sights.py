@@ -1,4 +1,4 @@
-"""What ``fedchain inspect`` shows: the same for programs and for people."""
+"""Views of ``fedchain inspect``: each for programs (JSON) and for people (tables)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Shown = str | Table
 
 @dataclass(frozen=True)
 class Sight:
-    """What was looked at, for programs and for people."""
+    """One view of a run, for programs and for people."""
 
     values: Mapping[str, Any]
     """As one JSON object."""

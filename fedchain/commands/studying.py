@@ -44,7 +44,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points; run none.")] = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Run a grid times seeds; skip what is finished, go on past failures, write the report.
+    """Run a grid times seeds; skip finished points, go on after failures, write the report.
 
     The grid is the sweep section of the scenario, and what --set adds to it.
     """
@@ -123,7 +123,7 @@ def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: F
 
 @contextmanager
 def _progress(total: int, form: Format) -> Iterator[Callable[[Point, Row, bool], None]]:
-    """Show the points as they end, on stderr, with the time that is left."""
+    """Show on stderr each point as it ends, and the time that is left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = stderr()

@@ -1,4 +1,4 @@
-"""What a run looks like in the terminal: its heading, a line a round, the time left, the end."""
+"""A run in the terminal: a heading, a line a round, the time left, a summary."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 NAMED_NODES = 6
 """Compute nodes whose share of the blocks is shown."""
 NAMED_REJECTIONS = 3
-"""Byzantine holders that a round's line names; the others are counted."""
+"""Byzantine holders that the line of a round names; it counts the others."""
 WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
 """Characters of each column: a line of a round fits a terminal of 80."""
 COLUMNS = ("round", "loss", "score", "epsilon", "used", "rejected", "block", "fork", "time")
 
 
 class Terminal:
-    """Shows a run on stderr while it goes on: one line a round, and how long it will take."""
+    """View of a run on stderr while it goes on: one line a round, and the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -65,7 +65,7 @@ class Terminal:
         self._bar.update(self._rounds, completed=record.round)
 
     def close(self) -> None:
-        """Take the bar away, whatever happened."""
+        """Remove the bar, also after an error."""
         self._preparing.stop()
         self._bar.stop()
 
@@ -92,7 +92,7 @@ def _counts(kinds: Counter[str]) -> str:
 
 
 def heading(setup: RunSetup) -> str:
-    """Return in one line who takes part, what privacy is asked for, what hashing costs."""
+    """Return one line: who takes part, which privacy is promised, what hashing costs."""
     from fedchain.nodes.compute.hashing import hashing_words
     from fedchain.scenario import Attack, ComputeAttack
     from fedchain.simulation.setup import expected_hashing_s
@@ -128,7 +128,7 @@ def heading(setup: RunSetup) -> str:
 
 
 def in_columns(words: Sequence[str]) -> str:
-    """Return words as one line: numbers to the right, names to the left."""
+    """Return words as one line: numbers aligned right, names left."""
     cells = zip(words, WIDTHS, strict=True)
     return " ".join(
         f"{word:<{width}}" if 5 <= place <= 7 else f"{word:>{width}}"
@@ -137,9 +137,9 @@ def in_columns(words: Sequence[str]) -> str:
 
 
 def rejections(messages: list[MessageRecord]) -> str:
-    """Name the Byzantine holders that were not used, and count the honest ones.
+    """Return the names of the Byzantine holders, and the number of honest ones not used.
 
-    An attacker that was used is marked with an exclamation mark: that is what went wrong.
+    An exclamation mark marks a Byzantine holder whose message was used: the rule missed it.
     """
     attackers = [(m.used, f"{letter(m.members)}{m.holder}") for m in messages if m.attack]
     caught = [name for used, name in attackers if not used]
@@ -152,17 +152,17 @@ def rejections(messages: list[MessageRecord]) -> str:
 
 
 def letter(members: int) -> str:
-    """Return what the name of a speaker begins with: of a holder, or of a group of so many."""
+    """Return the first letter of a participant's name: a holder's (1 member), or a group's."""
     return "h" if members == 1 else "g"
 
 
 def number(value: float | None, places: int = 3) -> str:
-    """Return a number for a narrow column, a dash where there is none."""
+    """Return a number for a narrow column; a dash for None."""
     return "-" if value is None else f"{value:.{places}f}"
 
 
 def show_summary(console: Console, form: Format, summary: Mapping[str, Any]) -> None:
-    """Show what a run came to, beside its baselines, and what to do next."""
+    """Show the final metrics of a run beside its baselines, and what to do next."""
     metrics = {k: v for k, v in summary["metrics"].items() if k != "baselines"}
     baselines: dict[str, dict[str, float | None]] = summary["metrics"]["baselines"]
     if metrics:
@@ -192,7 +192,7 @@ def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _traffic_lines(traffic: Mapping[str, Any]) -> list[str]:
-    """Return what went over the links; nothing of a run that has not come to its end."""
+    """Return a line on the traffic over the links; no line if the run has not ended."""
     if not traffic:
         return []
     miners, holders = traffic["nodes"], traffic["holders"]

@@ -1,1 +1,1 @@
-"""Forecasts: what a run will take in time, memory and disk, before it is run."""
+"""Forecasts: estimates of a run's time, memory and disk space, before it is run."""

@@ -1,4 +1,4 @@
-"""What `explain` says of a chain on which nothing is learned."""
+"""Forecast of a bare chain, on which nothing is learned, for `explain`."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from fedchain.nodes.compute.hashing import hashing_words
 from fedchain.scenario import Scenario, plain
 
 BLOCK_S, HEARD_S = 1.6e-4, 2.4e-5
-"""Rough wall time of a block, and of every compute node that hears of it."""
+"""Rough wall time of a block, and of its delivery to one compute node, seconds."""
 BLOCK_BYTES = 1_400
-"""Rough size of a block in the ledger and its line in the events."""
+"""Rough bytes of a block in the ledger and of its line in the events."""
 
 
 @dataclass(frozen=True)
 class BareForecast:
-    """What a run of blocks without messages is expected to cost."""
+    """The expected cost of a run whose blocks have no messages."""
 
     scenario: Scenario
     """Checked; its task learns nothing."""
     hashing_s: float
-    """Wall time of the search for nonces."""
+    """Wall time of the search for nonces, seconds."""
 
     @property
     def seconds(self) -> float:
-        """Wall time of the blocks of the main chain; stale ones come on top."""
+        """Wall time of the blocks of the main chain, in seconds; that of stale blocks is extra."""
         events_s = self.scenario.rounds * (BLOCK_S + HEARD_S * self.scenario.nodes.miners)
         return events_s + self.hashing_s
 
     @property
     def disk_mb(self) -> float:
-        """Size of the run folder."""
+        """Size of the run folder, MB."""
         return self.scenario.rounds * BLOCK_BYTES / 1e6
 
     def plain(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class BareForecast:
         return {"scenario": plain(self.scenario), "estimates": estimates}
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return what a reader wants to know, a line each: its name and the words."""
+        """Return the lines of `explain`: a name and a text each."""
         nodes, work = self.scenario.nodes, works.build(self.scenario.ledger.work)
         shares = ", ".join(f"{share:.3g}" for share in sorted(nodes.shares, reverse=True)[:3])
         more = ", .." if nodes.miners > 3 else ""

@@ -1,4 +1,4 @@
-"""What this machine takes for each thing that a round is made of, by fedchain's own functions."""
+"""Calibration: measures the rates of this machine with the functions that runs use."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ NETS = ((32, 2, 2, 40), (32, 2, 2, 150), (32, 2, 8, 20), (64, 2, 2, 8), (64, 2, 
         (32, 3, 4, 20), (16, 1, 4, 60), (32, 2, 16, 6), (64, 1, 16, 4))  # fmt: skip
 """U-Nets: pixels a side, levels, width, examples a holder."""
 UNKNOWN = ((30, 20, 40), (100, 100, 60), (300, 200, 40), (100, 20, 10), (300, 300, 100))
-"""Networks with a layer that only vmap knows: inputs, hidden, examples a holder."""
+"""Networks with a layer that only vmap supports: inputs, hidden, examples a holder."""
 HOLDERS = 50
-"""Holders of a dense network whose gradients are measured; of others one a core."""
+"""Holders in the measurement of dense networks; other networks have one a core."""
 DIMENSION = 100_000
-"""Numbers of the directions that are made, checked and aggregated."""
+"""Numbers of a direction that is made, checked and aggregated."""
 ROWS = 64
-"""Directions that are aggregated."""
+"""Number of directions that are aggregated."""
 TRIED = 20_000
-"""Nonces that are tried."""
+"""Number of nonces that are tried."""
 BLOBS, LARGE = 3, 4_000_000
-"""Blobs of a block, and bytes of large ones."""
+"""Number of blobs of a block, and bytes of a large one."""
 TINY = ((8, 1), (64, 1), (64, 9))
-"""Runs whose arithmetic is next to nothing: holders, compute nodes."""
+"""Runs with almost no arithmetic: holders, compute nodes."""
 TINY_ROUNDS = 16
 """Rounds of each of them."""
 
@@ -78,9 +78,9 @@ TINY_ROUNDS = 16
 def measured() -> Rates:
     """Measure this machine, in the current folder, in about half a minute.
 
-    What goes on side by side in a run is measured side by side. Gradients are fitted to networks
-    of several sizes; what is left of the rounds of tiny runs is put down to holders, rounds and
-    deliveries.
+    Work that a run does side by side is measured side by side. The rates of gradients are fitted
+    to networks of several sizes. Tiny runs give the rates of holders, rounds and deliveries: from
+    the time of their rounds that the other rates do not explain.
 
     Raises:
         OSError: the current folder cannot be written.
@@ -100,7 +100,7 @@ def measured() -> Rates:
 
 
 class Rounds:
-    """An audience that notes how long each round of a run takes."""
+    """A callback that measures how long each round of a run takes."""
 
     def __init__(self) -> None:
         self._ends: list[float] = []
@@ -117,12 +117,12 @@ class Rounds:
 
     @property
     def median(self) -> float:
-        """Median seconds of a round; the first two, which warm up, do not count."""
+        """Median seconds of a round, without the first two, which warm up."""
         return float(np.median(np.diff(self._ends)[2:]))
 
     @property
     def undisturbed(self) -> float:
-        """The same without the wait for the disk: with the least that the ledger took."""
+        """Median seconds of a round without waiting for the disk: with the ledger's least time."""
         spent, ledger = np.diff(self._ends)[2:], np.array(self._ledger[2:])
         return float(np.median(spent - ledger) + ledger.min())
 
@@ -177,7 +177,7 @@ def _unknown(inputs: int, hidden: int, n: int) -> Task:
 
 
 def _gradients(method: Method, given: Sequence[Task], cores: int) -> Passes:
-    """Fit the rates of one method: a cohort in chunks, dealt to the cores."""
+    """Fit the rates of one method to cohorts, whose chunks are shared out to the cores."""
     from fedchain.learning.gradients.cohort import CohortGradients
     from fedchain.learning.weights import flat_weights
 
@@ -200,7 +200,7 @@ def _each(gradients: CohortGradients, weights: Vector, cohort: Sequence[Sequence
 
 
 def _forward(given: Sequence[Task]) -> Passes:
-    """Fit the rates of a measurement, which one thread makes beside the next gradients."""
+    """Fit the rates of measuring a model, which one thread does beside the next gradients."""
     from fedchain.learning.evaluation import Evaluation
     from fedchain.learning.weights import flat_weights
 
@@ -215,7 +215,7 @@ def _counted(task: Task) -> Learning:
 
 
 def _with_holder(rates: Rates, cores: int) -> Rates:
-    """Measure what holders do side by side: noise and quantising."""
+    """Measure the work of holders, side by side: noise and quantising."""
     gradient = np.ones(DIMENSION, np.float32)
     mechanism = mechanisms.build(Part("gaussian", {"noise_multiplier": 1.0, "clip": 1.0}), 1, 1)
     context = ReleaseContext(seed=0, chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
@@ -237,7 +237,7 @@ def _with_holder(rates: Rates, cores: int) -> Rates:
 
 
 def _with_node(rates: Rates, cores: int) -> Rates:
-    """Measure what compute nodes do: checks side by side, then one step."""
+    """Measure the work of compute nodes: checks side by side, then one step."""
     generator = np.random.default_rng(0)
     row = generator.standard_normal((1, DIMENSION), np.float32)
     ((exponent, direction),) = quantise(row, lengths(row), "int16")
@@ -272,7 +272,7 @@ def _with_node(rates: Rates, cores: int) -> Rates:
 
 
 def _with_disk(rates: Rates, folder: Path) -> Rates:
-    """Measure blobs as a block writes them, small ones and large ones."""
+    """Measure writing the blobs of a block, small and large ones."""
     numbers = np.random.default_rng(0)
     blobs = Blobs(folder)
 
@@ -291,7 +291,7 @@ def _with_disk(rates: Rates, folder: Path) -> Rates:
 
 
 def _with_rounds(rates: Rates, folder: Path) -> Rates:
-    """Put what is left of the rounds of tiny runs down to holders, rounds and deliveries."""
+    """Fit the rates of holders, rounds and deliveries to the unexplained time of tiny runs."""
     known = replace(rates, holder=0.0, round=0.0, event=0.0)
     counts, spent = [], []
     for holders, compute in TINY:

@@ -1,8 +1,9 @@
-"""What a round costs: seconds by stage, from a configuration and the rates of a machine.
+"""Costs of a round: seconds by stage, and bytes, from a configuration and a machine's rates.
 
-One process plays everybody, as fedchain does: gradients, noise and signing side by side on all
-cores, then the rest one after the other; what every node would check is checked once. Everything
-here is a pure function of two frozen records; where the rates come from is not its business.
+The model follows the simulator, in which one process plays all nodes: gradients, noise and signing
+run side by side on all cores, and the rest one after the other; what every node would check is
+checked once. Everything here is a pure function of two frozen records: the configuration and the
+rates.
 """
 
 from __future__ import annotations
@@ -18,32 +19,32 @@ from fedchain.nodes.compute.hashing import attempts
 from fedchain.nodes.holders.holder_pool import ReleaseRequest
 
 Method = Literal["segments", "layers", "vmap"]
-"""How gradients are found, as in ``learning.gradients``."""
+"""How gradients are computed, as in ``learning.gradients``."""
 BACKWARD = 3
-"""Multiply-adds of a gradient over those of a forward pass: forward, errors, weights."""
+"""Multiply-adds of a gradient for one of a forward pass: forward, errors, weights."""
 DISK = "waiting for the disk"
-"""What a round waits for where the ledger is slower than everything else."""
+"""Name of the stage in which a round waits for the ledger, if that takes longer than all else."""
 MEASURED_TOGETHER = 100
-"""Examples that go through the model together when it is measured."""
+"""Examples in a batch when the model is measured."""
 
 
 @dataclass(frozen=True)
 class Passes:
-    """Examples on their way through a model: in a pass counts, in rates the seconds of each."""
+    """A pass of examples through a model: counts of operations, or, in rates, seconds of each."""
 
     starts: float
-    """Taking up a model: for a holder, or for a measurement."""
+    """A start: the model is prepared for a holder or for a measurement."""
     calls: float
-    """A layer that a batch of examples goes through."""
+    """A call of a layer with a batch of examples."""
     products: float
     """A multiply-add."""
     numbers: float
     """A number of a gradient."""
     activations: float
-    """A number that one layer hands to the next."""
+    """A number in the output of a layer."""
 
     def seconds(self, counts: Passes) -> float:
-        """Return what the counted pass takes at these rates.
+        """Return the seconds of the counted pass at these rates.
 
         >>> Passes(1.0, 0.0, 1e-9, 0.0, 0.0).seconds(Passes(2.0, 5.0, 1e9, 0.0, 0.0))
         3.0
@@ -54,13 +55,13 @@ class Passes:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Seconds that a machine takes for one of each; ``fedchain doctor --calibrate`` measures them.
+    """Seconds of a machine for each operation; ``fedchain doctor --calibrate`` measures them.
 
-    Gradients, noise, quantising and checks are those of all cores together.
+    Those of gradients, noise, quantising and checks are for all cores together.
     """
 
     cores: int
-    """Cores that the rates were measured with."""
+    """Cores on which the rates were measured."""
     gradients: Mapping[Method, Passes]
     """Gradients, by method."""
     forward: Passes
@@ -72,7 +73,7 @@ class Rates:
     sign: float
     """An Ed25519 signature, on one core."""
     verify: float
-    """The check of one, on one core."""
+    """The check of a signature, on one core."""
     check: float
     """A number of a direction whose norm a node checks."""
     aggregate: float
@@ -82,19 +83,19 @@ class Rates:
     hash: float
     """A byte through SHA-256, on one core."""
     write: float
-    """A byte of the ledger on one core, which the other threads have to do without."""
+    """Arithmetic of a byte of the ledger on one core, which other threads cannot use meanwhile."""
     store: float
     """A byte written to the ledger and synced."""
     commit: float
-    """A blob committed, whatever its size."""
+    """A blob committed, apart from its bytes."""
     attempt: float
     """A nonce tried."""
     event: float
     """A message or a block delivered to one more node."""
     holder: float
-    """Everything else of a holder in a round: its key, proof, message, records."""
+    """All other work of a holder in a round: its key, proof, message, records."""
     round: float
-    """Everything else of a round."""
+    """All other work of a round."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gradients", MappingProxyType(dict(self.gradients)))
@@ -124,12 +125,12 @@ ROUGH = Rates(
     holder=2.8e-04,
     round=5.0e-3,
 )
-"""Of two cores of a server, for machines that have not been measured."""
+"""Rates of two cores of a server, for machines that were not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """What one holder computes in a round, and one measurement of the model, counted."""
+    """Counts of what one holder computes in a round, and of one measurement of the model."""
 
     examples: float
     """Examples of one holder, n: its records, or the tiles that they are cut into."""
@@ -138,21 +139,21 @@ class Learning:
     products: float
     """Multiply-adds of one example's forward pass."""
     activations: float
-    """Numbers that the layers hand on for one example."""
+    """Numbers in the outputs of all layers for one example."""
     layers: int
     """Layers that an example goes through."""
     method: Method
-    """How gradients are found."""
+    """How gradients are computed."""
     pieces: int
-    """Batches that one holder's examples go through the model in."""
+    """Batches of one holder's examples."""
     held_out: int
-    """Examples that the model is measured on."""
+    """Examples on which the model is measured."""
     public: int = 0
-    """Public records whose gradients give the directions that releases are projected on."""
+    """Public records; their gradients give the subspace on which releases are projected."""
 
     @property
     def gradient(self) -> Passes:
-        """One holder's gradient."""
+        """Counts of one holder's gradient."""
         n, rows = self.examples, 1.0 if self.method == "segments" else self.examples
         return Passes(
             starts=1,
@@ -164,46 +165,46 @@ class Learning:
 
     @property
     def directions(self) -> Passes:
-        """The gradients of the public records, one by one, and their inner products."""
+        """Counts of the public records' gradients, one by one, and of their inner products."""
         m, d = self.public, self.dimension
         products = m * BACKWARD * self.products + m * m * d
         return Passes(m, m * self.layers, products, m * d, m * self.activations)
 
     @property
     def forward(self) -> Passes:
-        """One measurement of the model."""
+        """Counts of one measurement of the model."""
         n, calls = self.held_out, self.layers * math.ceil(self.held_out / MEASURED_TOGETHER)
         return Passes(1, calls, n * self.products, 0, n * self.activations)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A round, counted: everything that its cost depends on."""
+    """A round as numbers: everything that its cost depends on."""
 
     holders: int
-    """Holders, or groups of them, asked in a round, K."""
+    """Participants (holders or groups) of a round, K."""
     learning: Learning
-    """What each of them computes."""
+    """What each holder computes."""
     private: bool
     """Whether noise is drawn."""
     compute: int
     """Compute nodes, C."""
     workers: int
-    """Holders that compute side by side."""
+    """Workers of the engine, which compute side by side, P."""
     storage: int
-    """Bytes of a number of a direction."""
+    """Bytes of one number of a direction."""
     path: int
-    """Hashes that prove a registered identity; 0 where identities are open."""
+    """Hashes of the proof of a registered identity; 0 if identities are open."""
     state: int
     """Arrays of d numbers in the state: weights, and the moments of the update."""
     weights: int
-    """Bytes of a number of the weights; those of the moments have 8."""
+    """Bytes of one number of the weights; moments have 8."""
     difficulty_bits: int
     """Leading zero bits of a block's hash."""
     measured_every: int
     """Rounds between two measurements."""
     members: int = 1
-    """Holders behind a message, m: of a group, or 1."""
+    """Holders whose gradients are in a message, m: those of a group, or 1."""
 
     @property
     def dimension(self) -> int:
@@ -212,17 +213,18 @@ class Configuration:
 
 
 def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
-    """Return the wall time of a round by what it is spent on; their sum is the round.
+    """Return the wall time of a round by stage, in seconds; their sum is the time of the round.
 
     With K holders of n examples, d numbers, P workers and M multiply-adds of a forward pass:
     gradients K (start + calls + 3 n M + numbers + n activations), with the idle end of the last
-    chunk; noise K d; quantising K d; hashing K d bytes / P; signing K / P; checks K d and K / P
-    verifications, once for all nodes; aggregation K d; update and its hash: arrays of the state
-    times d; 2^bits tries and more (``attempts``); deliveries; measuring, which takes one of the
-    P cores from the next gradients. Of groups of m there are K m gradients and noises, and
-    K m (m - 1) masks, each about a signature and 8 d bytes of a hash. The ledger is written
-    while the round goes on: its arithmetic
-    takes one of the P cores, and what it takes longer than everything else is waited for.
+    chunk; directions: the gradients of public records, on every worker; noise K d; quantising
+    K d; hashing K d bytes / P; signing K / P; checks K d and K / P verifications, once for all
+    nodes; aggregation K d; update and its hash: arrays of the state times d; 2^bits tries and
+    more (``attempts``); deliveries; measuring, which takes one of the P cores from the next
+    gradients. With groups of m there are K m gradients and noises, and K m (m - 1) masks, each
+    of which costs about a signature and a hash of 8 d bytes. The ledger is written while the
+    round goes on: its arithmetic takes one of the P cores, and the round waits for the disk only
+    for as long as writing takes longer than all other stages.
 
     Args:
         asked: the round.
@@ -236,7 +238,7 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
     gradient = found.seconds(asked.learning.gradient)
     spent = {
         "gradients": slower * idle(asked, cores) * k * m * gradient,
-        # Every worker finds the directions for itself, on its own core.
+        # Every worker computes the directions itself, on its own core.
         "directions": rates.cores * found.seconds(asked.learning.directions),
         "noise": slower * many * m * rates.noise * asked.private,
         "masks": k * m * (m - 1) * (8 * d * rates.hash + rates.sign) / cores,
@@ -256,34 +258,34 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
 
 
 def chunks(holders: int, learning: Learning, members: int = 1) -> int:
-    """Return into how many chunks the engine cuts a cohort."""
-    anybody = cast("Sequence[ReleaseRequest]", range(holders))  # only their number counts
+    """Return the number of chunks into which the engine cuts a cohort."""
+    anybody = cast("Sequence[ReleaseRequest]", range(holders))  # cut uses only their number
     return len(cut(anybody, learning.method, learning.dimension, members))
 
 
 def idle(asked: Configuration, workers: int) -> float:
-    """Return how much longer a cohort takes because its chunks do not divide by the workers."""
+    """Return the factor by which a cohort takes longer if the workers do not divide its chunks."""
     count = chunks(asked.holders, asked.learning, asked.members)
     return math.ceil(count / workers) * workers / count
 
 
 def deliveries(asked: Configuration) -> int:
-    """Return how often something reaches a node: messages and blocks.
+    """Return the number of deliveries of messages and blocks in a round.
 
-    Every message goes to every compute node, and every block to everybody else.
+    Every message goes to every compute node, and every block to all other nodes.
     """
     k, c = asked.holders, asked.compute
     return k * c + (c - 1 + k)
 
 
 MESSAGE = 223
-"""Bytes of a message beside its direction and its proof, with a mechanism of 8 letters."""
+"""Bytes of a message without its direction and proof; the mechanism's name has 8 letters."""
 PROOF, HASH, HEADER, LENGTH = 17, 32, 264, 4
-"""Bytes of a proof beside its hashes, of a hash, of a header, of the length before an item."""
+"""Bytes of a proof without its hashes, of a hash, of a header, of the length before an item."""
 ROW, LINE = 207, 341
-"""Bytes of a message in the database with its indexes, and in the events: measured."""
+"""Measured bytes of a message in the database with its indexes, and in the events."""
 BLOCK_ROW, ROUND_LINE = 590, 600
-"""Bytes of a block in the database with its indexes, and of a round in the events."""
+"""Measured bytes of a block in the database with its indexes, and of a round in the events."""
 
 
 def message_bytes(asked: Configuration) -> int:
@@ -293,19 +295,19 @@ def message_bytes(asked: Configuration) -> int:
 
 
 def block_bytes(asked: Configuration) -> int:
-    """Return the bytes of a block as it travels: its header, and its messages one by one."""
+    """Return the bytes of a block on the network: its header and its messages."""
     return HEADER + LENGTH + asked.holders * (LENGTH + message_bytes(asked))
 
 
 def state_bytes(asked: Configuration) -> int:
-    """Return the bytes of the weights and of what the update remembers."""
+    """Return the bytes of the state: weights and the memory of the update."""
     return asked.dimension * (asked.weights + 8 * (asked.state - 1))
 
 
 def blobs(asked: Configuration) -> int:
-    """Return how many new blobs a block has: messages, weights, and what the update remembers.
+    """Return how many new blobs a block has: messages, weights, and the memory of the update.
 
-    What plain gradient descent remembers is nothing, the same nothing in every block.
+    The memory of plain gradient descent is empty; this blob is the same in every block.
     """
     return 2 if asked.state == 1 else 3
 
@@ -316,23 +318,23 @@ def blob_bytes(asked: Configuration) -> int:
 
 
 def header_and_weights(asked: Configuration) -> int:
-    """Return what a holder fetches: a header, and the weights whose hash it commits to."""
+    """Return the bytes that a holder fetches: a header, and the weights to which it commits."""
     return HEADER + asked.weights * asked.dimension
 
 
 def wire_bytes(asked: Configuration) -> dict[str, int]:
-    """Return what a round moves between nodes, if each were a machine.
+    """Return the bytes that a round moves between nodes, if each were a machine.
 
-    A holder sends its message to every compute node, and fetches header and weights, which the
-    header commits to; the compute node that found the block sends it to the others, messages
-    included, since they recompute it.
+    A holder sends its message to every compute node, and fetches a header and the weights to
+    which it commits. The compute node that found the block sends it to the other compute nodes,
+    with all messages, since they recompute it.
 
     Args:
         asked: the round.
 
     Returns:
-        Bytes of one message, of one block, of what a holder and a compute node send or receive
-        in a round, and of everything together.
+        Bytes of one message and of one block; bytes that a holder and a compute node send or
+        receive in a round; bytes of all nodes together.
     """
     k, c = asked.holders, asked.compute
     message, block = message_bytes(asked), block_bytes(asked)
@@ -347,6 +349,6 @@ def wire_bytes(asked: Configuration) -> dict[str, int]:
 
 
 def stored_bytes(asked: Configuration) -> int:
-    """Return what a round adds to the run folder: blobs, rows of the database, events."""
+    """Return the bytes that a round adds to the run folder: blobs, database rows, events."""
     k = asked.holders
     return blob_bytes(asked) + k * (ROW + LINE) + BLOCK_ROW + ROUND_LINE

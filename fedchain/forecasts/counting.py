@@ -1,4 +1,4 @@
-"""From a scenario to the numbers that its cost depends on: sizes, layers, multiply-adds."""
+"""Counting: the numbers of a scenario on which its cost depends (sizes, layers, multiply-adds)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 BYTES = {"int8": 1, "int16": 2, "int32": 4, "float32": 4, "float64": 8}
-"""Of one number."""
+"""Bytes of one number, by its type."""
 ARRAYS = {"gradient_descent": 1, "momentum": 2, "adam": 3, "distance_over_gradients": 2}
-"""Arrays of d numbers in the state, by update; a rule of one's own is taken for the plain one."""
+"""Arrays of d numbers in the state, by update; a user's own update counts as the plain one."""
 AROUND = {"averaged": 1, "filtered": 1}
-"""What an update that stands around another adds to its arrays."""
+"""Arrays that an update around another one adds."""
 
 
 def learning(
     task: Task, clip: float | None, unit: Unit, examples: float, held_out: int
 ) -> Learning:
-    """Count what a holder computes: the model is run once on one example.
+    """Count what a holder computes, by one run of the model on one example.
 
     Args:
         task: its first holder has an example of the right shape.
         clip: bound on gradients; None: none.
         unit: what is clipped.
         examples: of one holder.
-        held_out: examples that the model is measured on.
+        held_out: examples on which the model is measured.
     """
     import torch
 
@@ -58,7 +58,7 @@ def learning(
 
 
 def passed(model: nn.Module, example: Any) -> tuple[int, float, float]:
-    """Run a model once; count its layers, multiply-adds, and the numbers that layers hand on.
+    """Run a model once; count its layers, multiply-adds, and the numbers in their outputs.
 
     Args:
         model: it is not changed.
@@ -88,7 +88,7 @@ def passed(model: nn.Module, example: Any) -> tuple[int, float, float]:
 
 
 def state_arrays(update: Part) -> int:
-    """Return how many arrays of d numbers a state has: the weights, and what is remembered.
+    """Return how many arrays of d numbers a state has: the weights, and the update's memory.
 
     >>> state_arrays(Part("averaged", {"of": Part("adam", {"learning_rate": 0.1})}))
     4
@@ -99,7 +99,7 @@ def state_arrays(update: Part) -> int:
 
 
 def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Configuration:
-    """Count a round of a scenario.
+    """Return the numbers on which the cost of a scenario's round depends.
 
     Args:
         scenario: checked.
@@ -108,7 +108,7 @@ def configuration(scenario: Scenario, counted: Learning, *, private: bool) -> Co
     """
     nodes, ledger = scenario.nodes, scenario.ledger
     leaves = nodes.asked * scenario.rounds
-    drawn = ledger.work.kind == "sampled"  # its bits are never searched
+    drawn = ledger.work.kind == "sampled"  # sampled work is drawn, not searched
     bits = 0 if drawn else ledger.work.parameters.get("difficulty_bits", 0)
     return Configuration(
         holders=nodes.asked,

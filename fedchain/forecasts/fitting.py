@@ -1,4 +1,4 @@
-"""Times of calls, and rates fitted to them."""
+"""Measured times of calls, and rates fitted to them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from fedchain.machine import one_thread
 
 TIMES = 9
-"""How often something is timed; the median counts, as it does of rounds."""
+"""Number of timings of a call; their median counts."""
 TRUST = 0.3
-"""Weight of the expected rates beside that of a measurement."""
+"""Weight of the expected rates, where a measurement has 1."""
 
 
 def median_time(work: Callable[[], object], times: int = TIMES) -> float:
-    """Return the median time of a call; a first one, which warms up, does not count."""
+    """Return the median seconds of a call, without a first one, which warms up."""
     work()
     spent = []
     for _ in range(times):
@@ -29,7 +29,7 @@ def median_time(work: Callable[[], object], times: int = TIMES) -> float:
 
 
 def many(work: Callable[[], object], calls: int = 200) -> float:
-    """Return the median time of a call that is too short to be timed alone."""
+    """Return the median seconds of a call that is too short to be timed alone."""
 
     def again() -> None:
         for _ in range(calls):
@@ -39,7 +39,7 @@ def many(work: Callable[[], object], calls: int = 200) -> float:
 
 
 def side_by_side(works: Sequence[Callable[[], object]]) -> float:
-    """Return the median time of calls that go on together, one a thread, as in the engine."""
+    """Return the median seconds of calls that run at once, one a thread, as in the engine."""
     with ThreadPoolExecutor(len(works), initializer=one_thread) as pool:
         return median_time(lambda: list(pool.map(lambda work: work(), works)))
 
@@ -47,19 +47,19 @@ def side_by_side(works: Sequence[Callable[[], object]]) -> float:
 def fitted(
     amounts: Sequence[Sequence[float]], spent: Sequence[float], expected: Sequence[float]
 ) -> list[float]:
-    """Return rates of at least 0 that come nearest to what was measured, relatively.
+    """Return rates of at least 0 that fit the measurements best, by relative errors.
 
-    What the measurements leave open stays in the proportion of the expected rates: least squares
-    of the relative errors, and ``TRUST`` times those from the expected rates, which are first
-    scaled to this machine.
+    The fit minimises the squares of the relative errors of the measurements, and of ``TRUST``
+    times the relative differences from the expected rates, which are first scaled to this machine.
+    So rates that the measurements do not determine keep the proportion of the expected ones.
 
     Args:
         amounts: what was done in each measurement, (n, r).
         spent: its seconds, (n,).
-        expected: rates of another machine, (r,); where 0, nothing is expected of that amount.
+        expected: rates of another machine, (r,); where one is 0, the fitted rate is 0.
 
     Returns:
-        Seconds of one of each, r of them.
+        Seconds of one of each amount, r of them.
 
     >>> spent = [2.0, 12.0, 9.0]
     >>> [round(rate, 2) for rate in fitted([[1, 0], [1, 10], [2, 5]], spent, [1.0, 0.5])]

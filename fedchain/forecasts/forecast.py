@@ -1,4 +1,4 @@
-"""What a scenario promises and costs, before it is run: noise, epsilon, time, memory, disk."""
+"""Forecast of a scenario before it is run: noise, epsilon, time, memory, disk."""
 
 from __future__ import annotations
 
@@ -33,27 +33,28 @@ from fedchain.simulation.setup import expected_hashing_s, mechanism_of, sampling
 from fedchain.system import peak_memory
 
 COUNTED = 1000
-"""Holders whose records are counted; of more, so many evenly spread ones."""
+"""Holders whose records are counted; of more holders, at most so many, evenly spread."""
 SAMPLE = {"records_per_holder": 50, "held_out": 2}
-"""How much of a task that makes its own data is made to count what a gradient takes."""
+"""Data that a task makes for counting, if it makes its own data."""
 LATER_MB = 100
-"""Measured: Opacus and dp-accounting for the cross-check, matplotlib for the pictures."""
+"""Measured memory of libraries that a run imports later: Opacus and dp-accounting for the
+cross-check, matplotlib for the pictures."""
 COPIES = 4
-"""How often the data lie in memory: as measured or simulated, as features, records, tensors."""
+"""Copies of the data in memory: as measured or simulated, as features, records, tensors."""
 UNSAID = 0.01
-"""Shares of a round below this are not named."""
+"""Share of a round below which a stage is not named."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What to expect of a run on this machine; times and sizes are estimates."""
+    """What a run promises and costs on this machine; times and sizes are estimates."""
 
     scenario: Scenario
-    """What was asked."""
+    """The scenario."""
     mechanism: Mechanism
-    """The noise, solved."""
+    """The mechanism, with its noise solved."""
     most_asked: int
-    """Rounds that one holder is asked in at most."""
+    """Most rounds in which one holder takes part."""
     dimension: int
     """Number of parameters of the model."""
     records: int
@@ -61,23 +62,23 @@ class Forecast:
     words: str
     """The guarantee, in words."""
     warnings: tuple[str, ...]
-    """What to know before trusting the figures."""
+    """What to know before one relies on the guarantee."""
     asked: Configuration
-    """A round, counted."""
+    """The numbers on which the cost of a round depends."""
     round_seconds: Mapping[str, float]
-    """Wall time of a round, by what it is spent on."""
+    """Wall time of a round in seconds, by stage."""
     calibrated: bool
-    """Whether the times are from rates that were measured on this machine."""
+    """Whether the times come from rates that were measured on this machine."""
     memory_mb: float
-    """Peak of the process."""
+    """Peak memory of the process."""
     disk_mb: float
     """Size of the run folder."""
     hashing_s: float
-    """Wall time of the search for nonces in the whole run, measured; a part of the rounds."""
+    """Wall time of the search for nonces in the whole run, measured; a part of the rounds' time."""
 
     @property
     def seconds(self) -> float:
-        """Wall time of the rounds; making and reading data comes on top."""
+        """Wall time of all rounds; making and reading data takes extra time."""
         return self.scenario.rounds * sum(self.round_seconds.values())
 
     def plain(self) -> dict[str, Any]:
@@ -111,7 +112,7 @@ class Forecast:
         }
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return what a reader wants to know, a line each: its name and the words."""
+        """Return the lines of `explain`: a name and a text each."""
         found, nodes = self.mechanism, self.scenario.nodes
         terms = found.terms
         hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
@@ -170,7 +171,7 @@ def forecast(scenario: Scenario) -> Forecast:
 
     Raises:
         DataError: the task's data cannot be read.
-        ScenarioError: parameters that only their part can judge.
+        ScenarioError: a part refuses its parameters.
     """
     task, examples, held_out = _sample(scenario)
     size, most = dimension(layout(task.model())), sampling_of(scenario).most_releases
@@ -204,9 +205,9 @@ def forecast(scenario: Scenario) -> Forecast:
 
 
 def _sample(scenario: Scenario) -> tuple[Task, float, int]:
-    """Return a task to count with, the examples of a holder on average, and those held out.
+    """Return a task for counting, the mean examples of a holder, and the held-out examples.
 
-    A task that makes its own data makes a little of it for one holder; others are read whole.
+    A task that makes its own data makes only a little, for one holder; others are read whole.
     """
     given, holders = scenario.task.parameters, scenario.nodes.holders
     made = {k: min(v, given[k]) for k, v in SAMPLE.items() if isinstance(given.get(k), int)}
@@ -225,12 +226,12 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
 
 
 def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
-    """Add data, libraries and what the ledger keeps at hand to what this process has needed."""
+    """Return this process's peak memory, plus data, libraries and the ledger's caches, in MB."""
     from fedchain.learning.gradients.cohort import REMEMBERED
 
     first = task.holders[0]
     example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
-    made = isinstance(task.holders, list | tuple)  # others make records when they are asked
+    made = isinstance(task.holders, list | tuple)  # other sequences make records on demand
     holders = scenario.nodes.holders if made else min(scenario.nodes.holders, REMEMBERED)
     data = example * (holders * asked.learning.examples + asked.learning.held_out)
     blocks = min(scenario.rounds, kept(block_bytes(asked))) * block_bytes(asked)
@@ -239,7 +240,7 @@ def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
 
 
 def _duration(seconds: float) -> str:
-    """Return a time as people say it.
+    """Return a time in words.
 
     >>> _duration(0.4), _duration(110), _duration(7300)
     ('1 s', '1 min 50 s', '2 h 1 min')

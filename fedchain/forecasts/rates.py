@@ -1,4 +1,4 @@
-"""The rates of this machine, kept in the user's cache folder between two calibrations."""
+"""The file with the rates of this machine, in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fedchain.errors import RunError
 from fedchain.forecasts.costs import ROUGH, Passes, Rates
 
 FILE = f"{RATES}-1.json"
-"""Of the cache folder; the number is that of the layout."""
+"""Name of the file in the cache folder; the number is that of its layout."""
 LARGEST_FILE = 65_536
-"""Bytes of the largest file of rates that is read."""
+"""Most bytes of a file of rates that is read."""
 
 
 def here() -> Rates | None:
@@ -33,7 +33,7 @@ def here() -> Rates | None:
 
 
 def keep(rates: Rates) -> Path:
-    """Write rates into the user's cache folder, and return where.
+    """Write rates into the user's cache folder, and return the file.
 
     Raises:
         RunError: the folder cannot be written.
@@ -59,10 +59,10 @@ def plain(rates: Rates) -> dict[str, Any]:
 
 
 def rates_of(values: Mapping[str, Any]) -> Rates:
-    """Return the rates that plain values stand for.
+    """Return rates from plain values.
 
     Raises:
-        ValueError: a rate is missing, or is no finite number of at least 0.
+        ValueError: a rate is missing, or is not a finite number of at least 0.
     """
     numbers = {
         field.name: _number(values.get(field.name), field.name)
@@ -86,7 +86,7 @@ def _number(value: object, name: str) -> float:
 
 
 def rows(rates: Rates) -> list[tuple[str, str, str]]:
-    """Return rates as a reader wants them: what, how many of it in a second, what one takes.
+    """Return rates for people to read: the operation, how many in a second, the time of one.
 
     >>> rows(ROUGH)[-1]
     ('everything else of a round', '200 /s', '5 ms')

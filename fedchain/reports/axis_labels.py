@@ -1,4 +1,4 @@
-"""Words for the whole blocks of a sweep's axis: only what sets each apart from the others."""
+"""Labels for a sweep's axis whose values are YAML mappings: only the keys in which they differ."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fedchain.scenario.writing import yaml_text
 
 
 def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
-    """Name each block of an axis by its kind, and by the keys in which blocks of a kind differ.
+    """Name each mapping of an axis by its kind, and by the keys in which mappings of a kind differ.
 
     Args:
         key: the grid key, dotted.
         texts: the different values of the axis, as points.csv writes them.
 
     Returns:
-        Words by text; nothing for an axis without blocks, and for values that are none.
+        Words by text; only for values that are mappings, and null beside them.
 
     >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
     {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}
@@ -29,7 +29,7 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
     blocks = {text: value for text, value in values.items() if isinstance(value, Mapping)}
     if not blocks:
         return {}
-    words = dict(zip(blocks, _apart(list(blocks.values())), strict=True))
+    words = dict(zip(blocks, _distinguish(list(blocks.values())), strict=True))
     if len(set(words.values())) < len(words):
         return {}
     if any(value is None for value in values.values()):
@@ -45,7 +45,7 @@ def _value(text: str) -> Any:
     return text if problems else node.plain()
 
 
-def _apart(blocks: list[Mapping[str, Any]]) -> list[str]:
+def _distinguish(blocks: list[Mapping[str, Any]]) -> list[str]:
     kinds = [block.get("kind") for block in blocks]
     words = []
     for block, kind in zip(blocks, kinds, strict=True):
@@ -56,7 +56,7 @@ def _apart(blocks: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _differences(block: Mapping[str, Any], peers: list[Mapping[str, Any]]) -> list[str]:
-    """Say in which keys, but for the kind, a block differs from others of its kind."""
+    """Return in which keys, the kind left out, a mapping differs from others of its kind."""
     alone = len(peers) == 1 and "kind" not in block
     found = []
     for key, value in block.items():
@@ -66,7 +66,7 @@ def _differences(block: Mapping[str, Any], peers: list[Mapping[str, Any]]) -> li
         name = key.replace("_", " ")
         if isinstance(value, Mapping):
             inside = [other for other in others if isinstance(other, Mapping)]
-            found.append(f"{name} {_apart(inside)[inside.index(value)]}".rstrip())
+            found.append(f"{name} {_distinguish(inside)[inside.index(value)]}".rstrip())
         else:
             found.append(f"no {name}" if value is None else f"{name} {_plain(value)}")
     return found

@@ -1,4 +1,4 @@
-"""Which published law speaks of a sweep, and what its runs measured of it."""
+"""Comparison of a sweep with the published law that applies to it."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ QUIET: Mapping[str, Any] = {
     "churn": None,
     "partitions": [],
 }
-"""The gossip under which a block is everywhere after one latency."""
+"""Settings of gossip under which a block reaches every node after one latency."""
 Setting = tuple[float, float, float | None]
-"""Of one run: place on the law's axis, what else the law depends on, what was measured."""
+"""One run: its place on the law's axis, the law's other parameter, the measured value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """A published law of chains, and how a run's manifest is read for it."""
+    """A published law of chains, and how to read its parameters from a run's manifest."""
 
     name: str
     """File name of its figure and of its table."""
     caption: str
-    """What one sees, and where the law is from."""
+    """What the figure shows, and the source of the law."""
     x: str
-    """Words of the axis."""
+    """Label of the horizontal axis."""
     y: str
-    """Words of what is measured."""
+    """Label of the measured value."""
     fixed: str
-    """Words of a curve; ``{:g}`` is what else the law depends on."""
+    """Label of a curve; ``{:g}`` stands for the law's other parameter."""
     formula: Callable[[float, float], float]
-    """The law at a place of the axis, with what else it depends on."""
+    """The law, of the place on the axis and its other parameter."""
     read: Callable[[Mapping[str, Any]], Setting | None]
-    """What a run set and measured; None where the law does not speak of such a run."""
+    """What a run set and measured; None if the law does not apply to such a run."""
     counts: bool = False
-    """Whether the axis has whole numbers alone."""
+    """Whether the axis has only whole numbers."""
     beside: tuple[str, Callable[[float], float]] | None = None
-    """A curve that is there for comparison, with its words."""
+    """Another curve for comparison, with its label."""
 
 
 @dataclass(frozen=True)
@@ -53,30 +53,30 @@ class Compared:
     x: float
     """Place on the law's axis."""
     fixed: float
-    """What else the law depends on."""
+    """The law's other parameter."""
     measured: Interval
     """Mean and interval over the seeds."""
     formula: float
-    """What the law says."""
+    """The value of the law there."""
 
 
 def compare(study: Study) -> tuple[Law, tuple[Compared, ...]] | None:
-    """Return the law that speaks of every run of a sweep, and each point beside it.
+    """Return the law that applies to every run of a sweep, and each point beside it.
 
-    None for a run by itself, for other runs, and where two points are one to the law: then
-    something is varied of which it knows nothing.
+    None for a single run, and for runs to which no law applies. None also if two points have the
+    same parameters of the law: then the sweep varies something on which the law does not depend.
     """
     groups = list(study.groups().values())
     if study.kind == "sweep":
         for law in LAWS:
-            points = list(_compared(law, groups))
+            points = list(_read_points(law, groups))
             places = {(point.fixed, point.x) for point in points}
             if len(points) == len(places) == len(groups):
                 return law, tuple(sorted(points, key=lambda point: (point.fixed, point.x)))
     return None
 
 
-def _compared(law: Law, groups: list[list[Recorded]]) -> Iterator[Compared]:
+def _read_points(law: Law, groups: list[list[Recorded]]) -> Iterator[Compared]:
     for runs in groups:
         read = [law.read(run.manifest) for run in runs]
         values = [each[2] for each in read if each is not None and each[2] is not None]
@@ -107,7 +107,8 @@ def _selfish(manifest: Mapping[str, Any]) -> Setting | None:
     honest = [node for node in nodes if node is not own]
     if not _even(honest):
         return None
-    # Whoever finds the rival block goes on from it, so that the others are all there is to win.
+    # The honest node that found the rival block builds on it, so the attacker can win over only
+    # the others.
     gamma = min(attack["gamma"], 1.0 - 1.0 / len(honest))
     return own["hash_share"], gamma, float(own["main_share"])
 
@@ -124,7 +125,7 @@ def _double(manifest: Mapping[str, Any]) -> Setting | None:
 
 
 def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
-    """Say whether nothing is learned, and exactly these attacks are made, each by one node."""
+    """Return whether nothing is learned, and exactly these attacks are made, each by one node."""
     made = scenario["attacks"]
     alone = all(len(attack.get("nodes", ())) == 1 for attack in made)
     kinds = [each["kind"] for each in made]
@@ -174,4 +175,4 @@ LAWS = (
         counts=True,
     ),
 )
-"""The laws, each tried in this order."""
+"""The laws, in the order in which they are tried."""

@@ -1,4 +1,4 @@
-"""What a run spent on the chain: stale blocks, releases that were wasted, time until a score."""
+"""Effort of a run: its stale blocks, releases per block, and costs until it reaches a score."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from fedchain.reports.study import Recorded, Study, number
 from fedchain.statistics import Interval, interval
 
 CHAIN = ("network.", "gossip.", "ledger.work.")
-"""What grid keys that change how often the chain forks begin with."""
+"""Beginnings of grid keys that change how often the chain forks."""
 
 
 def forks_varied(study: Study) -> bool:
-    """Say whether a sweep of learning runs varies how often the chain forks."""
+    """Return whether a sweep of learning runs varies how often the chain forks."""
     learns = study.first.manifest.get("score", "") != ""
     return learns and any(key.startswith(CHAIN) for key in study.keys)
 
 
 def stale_blocks(run: Recorded) -> float | None:
-    """Return the share of all blocks that ended beside the main chain."""
+    """Return the share of all blocks that are stale: not on the main chain."""
     return number(run.manifest.get("chain", {}), "stale_share")
 
 
 def releases_per_block(run: Recorded) -> float | None:
-    """Return the releases of a holder that is asked, for each block of the main chain.
+    """Return the releases of a holder of a cohort for each block of the main chain.
 
-    1 without forks; what is above it was answered to blocks that became stale. None where the
-    holders are too many to be listed.
+    It is 1 without forks; releases above 1 answered blocks that became stale. None if there are
+    too many holders for privacy.json to list them.
 
     Raises:
         RunError: the run's privacy.json cannot be read.
@@ -47,7 +47,7 @@ def releases_per_block(run: Recorded) -> float | None:
 
 
 def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | None:
-    """Return the first round whose score is as good as this, below it for a loss, or None."""
+    """Return the first round whose score is at least the target (at most, for a loss), or None."""
     sign = -1.0 if score == "loss" else 1.0
     for row in run.metrics:
         value = number(row, score)
@@ -57,13 +57,13 @@ def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | Non
 
 
 def over(runs: list[Recorded], measure: Callable[[Recorded], float | None]) -> Interval | None:
-    """Return mean and interval of a measure over repetitions; None if one of them has none."""
+    """Return a measure's mean and interval over repetitions; None if one run lacks it."""
     values = [value for run in runs if (value := measure(run)) is not None]
     return interval(values) if len(values) == len(runs) else None
 
 
 def until(study: Study, column: str, runs: list[Recorded]) -> Interval | None:
-    """Return a column at the round that reached the target; None if a run has none."""
+    """Return a column's interval at the round that reached the target; None if a run did not."""
     rows = [reached(run, study.score, study.target or 0.0) for run in runs]
     values = [number(row, column) for row in rows if row is not None]
     known = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""The published laws of proof-of-work chains, to draw beside what was measured."""
+"""Published laws of proof-of-work chains, drawn beside measurements."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 
 
 def stale_share(delay: float, miners: int | None = None) -> float:
-    """Return the share of all blocks that end beside the main chain, for equal miners.
+    """Return the stale share of all blocks, for equal miners.
 
-    x / (1 + x) for many miners: a height lasts one interval after its first block has arrived.
-    Few miners lose less, since those that know a block of that height already, their own, work on
-    the next one meanwhile. With N_x the blocks found in a delay, one height lasts
+    For a delay x it is x / (1 + x) if there are many miners: a height lasts one interval after its
+    first block has arrived. Few miners lose less: a miner that found a block of that height already
+    works on the next one during the delay. With N_x the blocks found in a delay, one height lasts
     ``T = sum_j P(N_x >= j) prod_{i<=j} (1 - i/n)`` intervals, and 1 - 1/T of the blocks are stale
-    (two heights in one delay are left out, 1/n^2). It is not 1 - e^-x, the probability that a
+    (two heights in one delay are neglected, 1/n^2). It is not 1 - e^-x, the probability that a
     given block has a rival.
 
     Args:
@@ -43,7 +43,7 @@ def selfish_revenue(share: float, gamma: float) -> float:
         gamma: share of the honest work that builds on the attacker's block in a tie, 0 to 1.
 
     Returns:
-        From 0 to below 1; above ``share`` the attack pays.
+        From 0 to below 1; the attack pays if it is above ``share``.
 
     Reference:
         Eyal and Sirer, Majority is not Enough: Bitcoin Mining is Vulnerable, 2014, equation (8).
@@ -57,14 +57,14 @@ def selfish_revenue(share: float, gamma: float) -> float:
 
 
 def double_spend(share: float, confirmations: int) -> float:
-    """Return how often a double spend succeeds, one block of the attacker made before.
+    """Return the probability of a double spend whose attacker has mined one block in advance.
 
     Args:
         share: of all work, 0 to below 1/2.
-        confirmations: blocks z on the payment until the merchant delivers, at least 1.
+        confirmations: blocks z that confirm the payment before the merchant delivers, at least 1.
 
     Returns:
-        The exact probability; Nakamoto's Poisson approximation is another one.
+        The exact probability, not Nakamoto's Poisson approximation.
 
     Reference:
         Rosenfeld, Analysis of Hashrate-Based Double Spending, 2014, equation (1).

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: what was asked, what came out, and what it stands on."""
+"""One self-contained HTML page: settings, results, and how to reproduce them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fedchain.reports.tables import Table, show
 from fedchain.reports.words import group_words, metric_words, value_words
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""What a browser may load for the page: nothing that is not in it."""
+"""What a browser may load for the page: only what is in it."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Attacked:
     """What audits of a run found, ready for the page."""
 
     violations: tuple[str, ...]
-    """In words: each bound that lies above its claim."""
+    """A sentence for each bound that lies above its claim."""
     drawings: tuple[Drawing, ...]
-    """Their figures."""
+    """Figures of the audits."""
     tables: tuple[Table, ...]
-    """Their tables, one an audit; none where there was no audit."""
+    """Tables of the audits, one each; empty without an audit."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Findings:
     study: Study
     """The run or sweep."""
     drawings: tuple[Drawing, ...]
-    """Its figures."""
+    """Figures of the study."""
     tables: tuple[Table, ...]
-    """Its tables, the final metrics first."""
+    """Tables of the study, the final metrics first."""
     attacked: Attacked
-    """What audits of it found."""
+    """What audits of the run found."""
 
 
 def page(findings: Sequence[Findings]) -> str:
-    """Return the page: no scripts, nothing from elsewhere, every text escaped."""
+    """Return the page: it has no scripts, loads nothing, and escapes every text."""
     title = ", ".join(dict.fromkeys(found.study.name for found in findings))
     body = "\n".join(block for found in findings for block in _blocks(found))
     return (
@@ -68,7 +68,7 @@ def _blocks(found: Findings) -> Iterator[str]:
     description = study.first.manifest.get("scenario", {}).get("description", "")
     if description:
         yield f'<p class="lead">{_text(description)}</p>'
-    yield _facts(dict(_asked(study)))
+    yield _facts(dict(_settings(study)))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
     if study.unfinished:
         yield _unfinished(study)
@@ -86,7 +86,7 @@ def _blocks(found: Findings) -> Iterator[str]:
     yield _reproduce(study)
 
 
-def _asked(study: Study) -> Iterator[tuple[str, str]]:
+def _settings(study: Study) -> Iterator[tuple[str, str]]:
     scenario = study.first.manifest.get("scenario", {})
     nodes = scenario.get("nodes", {})
     yield "task", _kind(study, "task")
@@ -170,7 +170,7 @@ def _spent(value: object) -> str:
 
 
 def _promise(folder: Path) -> str:
-    """Return the guarantee in words and its warnings."""
+    """Return the guarantee in words, its warnings, and its note on tuning, as HTML."""
     try:
         known = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
         words, warnings = str(known["guarantee"]), list(known.get("warnings", []))
@@ -265,7 +265,7 @@ def _reproduce(study: Study) -> str:
     else:
         again, then = command("sweep", name / "scenario.yaml"), command("report", name)
     known = {**manifest.get("versions", {}), "platform": manifest.get("platform", "–")}
-    versions = {str(k): _told(v) for k, v in known.items()}
+    versions = {str(k): _show_value(v) for k, v in known.items()}
     seconds = number(manifest.get("seconds") or {}, "total")
     if seconds is not None and study.kind == "run":
         versions["wall time"] = f"{seconds:.1f} s"
@@ -273,7 +273,7 @@ def _reproduce(study: Study) -> str:
     return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(versions)}"
 
 
-def _told(value: object) -> str:
+def _show_value(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{metric_words(str(k))} {v}" for k, v in value.items())
     return str(value)

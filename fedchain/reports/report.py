@@ -1,4 +1,4 @@
-"""Figures, tables and one page for runs and sweeps."""
+"""Report: figures, tables and a page for runs and sweeps."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def report(
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
-    Every folder gets its own ``figures/`` and ``tables/``; those of a run that was audited show
-    what the audits found. The page of each folder is its
-    ``report.html``; with ``html`` one page holds them all instead. All folders are opened before
-    the first file is written, so that a wrong path leaves nothing behind.
+    Every folder gets its own ``figures/`` and ``tables/``; for a run that was audited they also
+    show what the audits found. Each folder gets a page ``report.html``; with ``html`` one page
+    holds them all instead. All folders are opened before the first file is written, so a wrong
+    path leaves nothing behind.
 
     Args:
         paths: run folders and sweep folders.
         figures: kinds of figure files, of ``pdf``, ``svg``, ``png``.
         tables: kinds of table files, of ``csv``, ``md``, ``tex``.
         html: file of one common page; None: a page in each folder.
-        trust_user_parts: whether ``audit.json`` may name audits of the user's own to be imported.
-            Without it their rows are shown as they stand.
+        trust_user_parts: whether to import audits of the user's own that ``audit.json`` names.
+            Otherwise their rows are shown as the file has them.
 
     Returns:
         The files written, in order.
 
     Raises:
-        RunError: a folder that is neither a run nor a sweep, or that cannot be written.
+        RunError: a folder is neither a run nor a sweep, or cannot be written.
         PartError: the figure of an audit of the user's own fails.
-        ValueError: a kind of file that is not known.
+        ValueError: a kind of file is not known.
     """
     for kinds, known in ((figures, drawing.KINDS), (tables, tabling.KINDS)):
         unknown = sorted(set(kinds) - set(known))
@@ -67,7 +67,7 @@ def report(
 def _find(study: Study, trust_user_parts: bool) -> Findings:
     attacked = Attacked((), (), ())
     if study.kind == "run":
-        # Audits stand above reports, which find them by their address, as families are found.
+        # Audits import reports, so reports import them by name, when they are needed.
         audits = importlib.import_module("fedchain.audits.statement")
         attacked = audits.read_attacked(study.folder, trust_user_parts)
     return Findings(study, tuple(drawing.draw(study)), tuple(tabling.tabulate(study)), attacked)

@@ -1,4 +1,4 @@
-"""What a report is about: one run, or the runs of a sweep with what was varied."""
+"""Study: the subject of a report (one run, or the runs of a sweep with their grid values)."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from fedchain.statistics import Interval, interval
 FORMAT = 1
 """Version of the sweep folder's layout."""
 DONE = ("finished", "budget_exhausted")
-"""Statuses of a run that has its result: all its rounds, or all that its budgets allowed."""
+"""Statuses of a run that has a result: after all its rounds, or all that its budgets allowed."""
 EPSILON = "privacy.epsilon"
 """The grid key whose axis is the privacy budget."""
 Value = float | str
-"""One value of a grid as text gives it: a number where it reads as one."""
+"""One value of a grid, read from text: a number if the text is one."""
 Values = tuple[Value, ...]
 """One value a grid key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A run as studies read it, once."""
+    """A run, read once for a study."""
 
     folder: Path
     """The run folder."""
@@ -41,7 +41,7 @@ class Recorded:
     messages: list[dict[str, Any]]
     """One row a message; empty for the runs of a sweep, whose figures need none."""
     heads: list[dict[str, Any]] = field(default_factory=list)
-    """One row a change of a compute node's head, where nodes can be cut off; as above."""
+    """One row a change of a compute node's head, where nodes can be cut off; empty in a sweep."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,17 @@ class Member:
     run: Recorded
     """The run."""
     values: Values = ()
-    """What was varied, one value a grid key (words for a block); empty for a run by itself."""
+    """One value a grid key (words for a YAML mapping); empty for a single run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A run, or a sweep: everything that figures, tables and the page are made of."""
+    """A run or a sweep: all data of figures, tables and the page."""
 
     folder: Path
-    """Where it lives, and where its figures and tables go."""
+    """Folder of the run or sweep, in which its figures and tables are written."""
     kind: Literal["run", "sweep"]
-    """A run by itself, or a grid times seeds."""
+    """A single run, or a grid times seeds."""
     name: str
     """The scenario's name."""
     score: str
@@ -73,19 +73,19 @@ class Study:
     x: str | None = None
     """The grid key of the horizontal axis; None without a grid."""
     target: float | None = None
-    """Value of the score whose cost in time and privacy is drawn; None: of none."""
+    """Score until which the cost in time and privacy is drawn; None: it is not drawn."""
     blocks: frozenset[str] = frozenset()
-    """The grid keys whose values are words for whole blocks."""
+    """The grid keys whose values are words for YAML mappings."""
     unfinished: tuple[Mapping[str, str], ...] = field(default=())
-    """Rows of points.csv that gave no run: failed, interrupted, waiting."""
+    """Rows of points.csv without a finished run: failed, interrupted, waiting."""
 
     @property
     def first(self) -> Recorded:
-        """The run that speaks for what all have in common."""
+        """The first run; it stands for what all runs have in common."""
         return self.members[0].run
 
     def groups(self) -> dict[Values, list[Recorded]]:
-        """Return the runs by what was varied: repetitions over seeds stand together."""
+        """Return the runs by grid values; repetitions over seeds are in one group."""
         found: dict[Values, list[Recorded]] = {}
         for member in self.members:
             found.setdefault(member.values, []).append(member.run)
@@ -93,7 +93,7 @@ class Study:
 
 
 def number(row: Mapping[str, Any], key: str) -> float | None:
-    """Return a finite number of a row, or None where it is absent, empty or not finite."""
+    """Return a number of a row, or None if it is absent, empty or not finite."""
     value = row.get(key)
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
@@ -107,7 +107,7 @@ def final(run: Recorded, metric: str) -> float | None:
 
 
 def metric_names(run: Recorded) -> list[str]:
-    """Return the names of what the run measured, the score first."""
+    """Return the names of the metrics that the run measured, the score first."""
     bookkeeping = {"round", "height", "time_s", "messages", "used", "byzantine", "byzantine_used"}
     bookkeeping |= {"block", "miner", "epsilon", "releases", "stale_blocks", "reorganisations"}
     names = dict.fromkeys(key for row in run.metrics for key in row)
@@ -123,7 +123,7 @@ def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
 
 
 def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
-    """Return the best of what needs no data holder: its name and its mean over the runs.
+    """Return the name of the best baseline, and its mean over the runs.
 
     Lower is better for a loss. None if no baseline has the metric.
     """

@@ -1,4 +1,4 @@
-"""The look of the HTML page: readable on a phone, light or dark as the reader's system is."""
+"""Stylesheet of the HTML page: readable on a phone; light or dark as the reader's system is."""
 
 CSS = """
 :root { --ink: #1b1f24; --paper: #ffffff; --soft: #57606a; --line: #d8dee4; --box: #f6f8fa; }

@@ -15,9 +15,9 @@ from fedchain.reports.words import baseline_words, key_words, metric_words, valu
 from fedchain.statistics import Interval, interval
 
 KINDS = ("csv", "md", "tex")
-"""The kinds of file that a table can be written as."""
+"""Kinds of table files."""
 Cell = str | int | float | Interval | None
-"""One entry; None where there is nothing to say."""
+"""One entry of a table; None if there is no value."""
 LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: "\\" + sign for sign in "&%$#_{}"},
@@ -32,7 +32,7 @@ LATEX = {
     "±": r"$\pm$",
     "–": "--",
 }
-"""What LaTeX would read as something else than itself."""
+"""Characters with a meaning in LaTeX, and how to write them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the keys and metrics of a study are called where people read them."""
+"""Words for the keys, values and metrics of a study, for people to read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.reports.study import EPSILON, Study, Value, Values
 
 METRICS = {"iou": "IoU", "f1": "F1"}
-"""Metrics whose name is not simply its key with spaces."""
+"""Names of metrics that are not their key with spaces."""
 UNITS = ("s", "ms")
-"""Units that keys end with."""
+"""Units at the end of keys."""
 
 
 def metric_words(metric: str) -> str:
@@ -24,7 +24,7 @@ def metric_words(metric: str) -> str:
 
 
 def baseline_words(baseline: str) -> str:
-    """Return what a baseline is, for a legend or a column.
+    """Return a baseline's name for a legend or a column.
 
     >>> baseline_words("majority"), baseline_words("public_only")
     ('majority (no learning)', 'public records alone')
@@ -35,7 +35,7 @@ def baseline_words(baseline: str) -> str:
 
 
 def key_words(key: str) -> str:
-    """Return a grid key's name: ε for the budget, the last step for the others, with its unit.
+    """Return a grid key's name: ε for the budget; of others the last part, with its unit.
 
     >>> key_words("privacy.epsilon"), key_words("aggregation.keep")
     ('ε', 'keep')
@@ -64,12 +64,12 @@ def value_words(value: Value) -> str:
 
 
 def group_words(keys: tuple[str, ...], values: Values, blocks: Set[str] = frozenset()) -> str:
-    """Return what sets a group of runs apart.
+    """Return a group's label: the values that set it apart from other groups.
 
     Args:
         keys: grid keys, dotted.
         values: the group's value for each.
-        blocks: keys whose values speak for themselves: words for whole blocks.
+        blocks: keys whose values are words for YAML mappings, shown without the key.
 
     >>> group_words(("privacy.epsilon", "aggregation.keep"), (8.0, 14.0))
     'ε = 8, keep = 14'
@@ -87,7 +87,7 @@ def group_words(keys: tuple[str, ...], values: Values, blocks: Set[str] = frozen
 
 
 def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str:
-    """Return the label of a privacy axis, with delta where the run gives it."""
+    """Return the label of a privacy axis, with delta if the run states it."""
     delta = (study.first.manifest.get("epsilon") or {}).get("delta")
     if not isinstance(delta, float) or not 0 < delta < 1:
         return epsilon

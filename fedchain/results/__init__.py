@@ -1,4 +1,4 @@
-"""What a run leaves behind: the records of its rounds, its events, the run folder."""
+"""Results of a run: the run folder, its events, and the records of its rounds."""
 
 from fedchain.results.events import EventLog, read_events
 from fedchain.results.export import exported_to, imported_from

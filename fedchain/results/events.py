@@ -1,4 +1,4 @@
-"""The events of a run: an append-only file that page, report, replay and resume all read."""
+"""Events of a run: an append-only file that the page, reports, replays and resume read."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from fedchain.system import sync_open
 class EventLog:
     """The append-only file of a run's events, one JSON object a line.
 
-    A run that is resumed replays its rounds: what the file already has is not written again, and
-    is read as the replay comes to it. A torn last line, left by a crash, is dropped on opening.
+    A resumed run replays its rounds. An event that the file already has is not written again:
+    it is read when the replay reaches it, and must be equal. Opening the file drops a torn last
+    line, which a crash leaves behind.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, whether it is there or not.
+        """Open the file; create it if it does not exist.
 
         Raises:
             RunError: it cannot be read or written.
@@ -34,7 +35,7 @@ class EventLog:
         for line in whole_lines(path):
             sizes = [sizes[0] + 1, sizes[1] + len(line)]
         self.recorded = sizes[0]
-        """Number of events that were there on opening."""
+        """Number of events that the file had when it was opened."""
         self._replayed = 0
         self._ahead: deque[dict[str, Any]] = deque()
         self._unread = read_events(path)
@@ -47,7 +48,7 @@ class EventLog:
             raise cannot(path, "be written", error) from error
 
     def metrics_of(self, block: str) -> Mapping[str, float | None]:
-        """Return the metrics of the round that a replay comes to next; {} if they are not known.
+        """Return the recorded metrics of the next round of a replay; {} if they are not known.
 
         Args:
             block: hash of the block that ends the round, hexadecimal.
@@ -63,17 +64,21 @@ class EventLog:
         return told["metrics"] if told and told["block"] == block else {}
 
     def write(self, event: str, record: Record) -> None:
-        """Append one event, unless the file has it from before.
+        """Append one event, unless the file has it already.
 
         Raises:
-            RunError: the file has another event in this place: this machine, or the data, is
-                not what the run began with, and going on would release other gradients under
-                the same noise. Or a line in the middle of it is not a JSON object.
+            RunError: the file has another event in this place. Then this machine or the data
+                differ from those that the run began with, and going on would release other
+                gradients under the same noise. Or a line in the middle of the file is not a
+                JSON object.
         """
         if self._replayed < self.recorded:
             before = self._ahead.popleft() if self._ahead else next(self._unread)
             self._replayed += 1
-            if any(before.get(name) != value for name, value in _told(event, record).items()):
+            if any(
+                before.get(name) != value
+                for name, value in _fields_to_repeat(event, record).items()
+            ):
                 raise RunError(
                     f"{self._path}:{self._replayed}: this machine computes another {event}; "
                     "resume the run with the versions that manifest.json names, on the same data"
@@ -98,7 +103,7 @@ class EventLog:
             ) from error
 
     def sync(self) -> None:
-        """Make everything that was flushed survive a loss of power.
+        """Sync the file, so that everything flushed survives a loss of power.
 
         Raises:
             RunError: the disk fails.
@@ -111,13 +116,13 @@ class EventLog:
             ) from error
 
     def close(self) -> None:
-        """Close the file, and what reads it if a replay has not come to its end."""
+        """Close the file, and its reader if a replay has not ended."""
         self._unread.close()
         self._file.close()
 
 
-def _told(event: str, record: Record) -> dict[str, object]:
-    """Return what a replay must repeat: which event, of which round, about which hash."""
+def _fields_to_repeat(event: str, record: Record) -> dict[str, object]:
+    """Return the fields that a replay must repeat; of a round or message, only round and hashes."""
     match record:
         case RoundRecord():
             return {"event": event, "round": record.round, "block": record.block}
@@ -128,7 +133,7 @@ def _told(event: str, record: Record) -> dict[str, object]:
 
 
 def whole_lines(path: Path) -> Generator[bytes, None, None]:
-    """Yield the lines of a file, without a torn last one; none if it is not there.
+    """Yield the lines of a file, without a torn last one; none if the file does not exist.
 
     Raises:
         RunError: the file cannot be read.
@@ -139,7 +144,7 @@ def whole_lines(path: Path) -> Generator[bytes, None, None]:
                 if not line.endswith(b"\n"):
                     return
                 yield line
-    except FileNotFoundError:  # nothing has happened yet
+    except FileNotFoundError:  # no event was written yet
         return
     except OSError as error:
         raise cannot(path, "be read", error) from error

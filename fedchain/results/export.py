@@ -1,4 +1,4 @@
-"""A chain on its way from one machine to another: a run's ledger as one file, and back."""
+"""Export and import of a chain: a run's ledger as one file, and a ledger from such a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 
 
 def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:
-    """Write the chain of a run, or an imported one, as one file; whole or not at all.
+    """Write the chain of a run, or an imported chain, as one file; never a part of it.
 
     Returns:
         The number of blocks above genesis.
@@ -39,16 +39,16 @@ def imported_from(
     trust_user_parts: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
-    """Check a chain's file, and make a folder with its ledger if everything is right.
+    """Check a chain's file, and make a folder with its ledger if every block is valid.
 
     Args:
         file: written by ``exported_to``.
-        folder: that must not be there; after a failure it is not there either.
-        trust_user_parts: whether the chain may name code of the user's own to be run.
+        folder: of the new ledger; it must not exist, and does not exist after a failure.
+        trust_user_parts: whether to run code of the user's own that the chain names.
         progress: called with (blocks done, blocks in all).
 
     Raises:
-        RunError: the file cannot be read; the folder is there already, or cannot be written.
+        RunError: the file cannot be read; the folder exists already, or cannot be written.
     """
     if folder.exists():
         raise RunRefused(f"{folder}: is there already; give a new folder")

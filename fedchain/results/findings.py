@@ -1,4 +1,4 @@
-"""Findings of audits, as ``audit.json`` keeps them: later audits and reports read them."""
+"""Findings of audits, as ``audit.json`` keeps them for later audits and for reports."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ AUDIT = "audit.json"
 FORMAT = 1
 """Version of that file."""
 LARGEST, DEEPEST = 2**26, 32
-"""Most bytes of the file, and most lists and mappings inside each other."""
+"""Most bytes of the file, and the deepest nesting of its lists and mappings."""
 Finding = dict[str, Any]
-"""One row of an audit: what was attacked, and what it came to."""
+"""One row of an audit: what was attacked, and the result."""
 Findings = Mapping[str, Sequence[Finding]]
-"""What audits found, by the audit's name."""
+"""Rows of audits, by the audit's name."""
 
 
 def read_findings(folder: Path) -> dict[str, list[Finding]]:
-    """Return what audits found that left their file in this folder; nothing where there is none.
+    """Return the findings in the audit file of a folder; {} if it has none.
 
-    Rows of audits that are not known here are among them, and nothing is imported for them.
+    Rows of unknown audits are included; nothing is imported for them.
 
     Raises:
         RunRefused: the file cannot be read, is of another format, or holds no findings.
@@ -39,7 +39,7 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"has {path.stat().st_size} bytes, at most {LARGEST} are allowed")
         said = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(said, ensure_ascii=False).encode()  # half a surrogate pair can be read alone
+        json.dumps(said, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (OSError, ValueError, RecursionError) as error:
         raise RunRefused(f"{path}: cannot be read: {error}; remove it to audit anew") from error
     if not isinstance(said, dict) or said.get("format") != FORMAT:
@@ -56,10 +56,10 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
 
 
 def check_findings(folder: Path, findings: Findings, rows: Mapping[str, type[BaseModel]]) -> None:
-    """Check the rows of the audits that are known; the others stay as they are.
+    """Check the rows of known audits; rows of others are not checked.
 
     Args:
-        folder: where the findings were read, for the message.
+        folder: from which the findings were read, for the message.
         findings: of that folder.
         rows: what a row of each known audit must hold, by the audit's name; it may hold more.
 
@@ -72,7 +72,7 @@ def check_findings(folder: Path, findings: Findings, rows: Mapping[str, type[Bas
 
 
 def wrong_row(name: str, findings: Sequence[Finding], row: type[BaseModel]) -> str | None:
-    """Say what is wrong in the first row that is not of its type; None: all are.
+    """Return what is wrong in the first row that is not of its type; None if all are.
 
     Args:
         name: of the audit, for the message.

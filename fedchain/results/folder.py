@@ -1,4 +1,4 @@
-"""The run folder: locked while it is written, every file whole or not there."""
+"""The run folder: locked while it is written; each of its files is complete or absent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT = 1
 
 
 def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a half.
+    """Write a file so that a reader sees the old one or the new one, never a part of it.
 
     Args:
         path: of the file.
@@ -44,7 +44,7 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
 
 
 def _is_device(path: Path) -> bool:
-    """Say whether something is there that a file must not take the place of: /dev/null, a pipe."""
+    """Return whether the path is something that no file may replace: /dev/null, a pipe."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
@@ -58,14 +58,14 @@ def _in_bytes(part: str | bytes) -> bytes:
 
 
 class RunFolder:
-    """The folder of one run, held by an OS lock while it is written."""
+    """The folder of one run, locked by the OS while it is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FolderLock(path)
 
     def lock(self) -> None:
-        """Take the folder for this process; the lock goes with the process, whatever happens.
+        """Lock the folder for this process; the OS unlocks it when the process ends in any way.
 
         Raises:
             RunError: another process has it, or the folder may not be written.
@@ -78,11 +78,11 @@ class RunFolder:
             raise RunRefused(f"{self.path}: another process is running it")
 
     def unlock(self) -> None:
-        """Give the folder back."""
+        """Unlock the folder."""
         self._lock.release()
 
     def throw_away(self, place: Path) -> None:
-        """Move the folder to where it is deleted, unless another process is using it.
+        """Move the folder to a place where it can be deleted, unless another process uses it.
 
         Args:
             place: its new name, which nothing else may have.
@@ -122,7 +122,7 @@ class RunFolder:
         write_whole(self.path / MANIFEST, text + "\n")
 
     def write_tables(self) -> None:
-        """Write metrics.csv and messages.csv anew from the events."""
+        """Write metrics.csv and messages.csv from the events, in place of earlier ones."""
         events = self.path / EVENTS
         write_whole(self.path / "metrics.csv", metrics_csv(events))
         write_whole(self.path / "messages.csv", messages_csv(events))

@@ -1,4 +1,4 @@
-"""The log of a run: what went on, for people; nothing that a reader of results needs."""
+"""The log of a run, for people; programs that read results do not need it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ log = logging.getLogger("fedchain")
 
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say nothing of a full disk: the ledger tells of it, and stops the run."""
+        """Ignore a full disk: the ledger reports it, and stops the run."""
 
 
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Send the log of fedchain to a file while this lasts.
+    """Send the log of fedchain to a file, inside the block.
 
     Raises:
         RunError: the file cannot be written.
@@ -33,11 +33,11 @@ def logging_to(path: Path) -> Iterator[None]:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     propagated = log.propagate
-    log.propagate = False  # a library's handler on the root would write between the rounds
+    log.propagate = False  # else a library's handler on the root logger prints between the rounds
     try:
         yield
     finally:
         log.propagate = propagated
         log.removeHandler(handler)
-        with contextlib.suppress(OSError):  # what a full disk did not take is still in its buffer
+        with contextlib.suppress(OSError):  # a full disk leaves text in its buffer
             handler.close()

@@ -1,4 +1,4 @@
-"""The records of a run: one of each round, one of each message."""
+"""Records of a run: of rounds, messages, refusals, evidence and changes of a head."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """One round as the first honest compute node saw it; a reorganisation writes it anew."""
+    """One round as the first honest compute node saw it; a reorganisation writes it again."""
 
     round: int
     """t, from 1."""
@@ -44,7 +44,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class MessageRecord:
-    """What became of one message; only the simulator knows the holder behind it."""
+    """What happened to one message; only the simulator knows its holder."""
 
     round: int
     """The round that it was for."""
@@ -65,11 +65,11 @@ class MessageRecord:
     epsilon: float | None
     """The holder's tight total after this release; None without a guarantee."""
     attack: str
-    """The attack behind it, or empty."""
+    """The attack that made it, or empty."""
     late: bool
     """Whether no block of the main chain carries it."""
     members: int
-    """Holders whose gradients are in it: 1, or those of a group that were not lost."""
+    """Number of holders whose gradients are in it: 1, or the members of a group not lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,32 +87,32 @@ class RefusalRecord:
     id: str
     """Hash of the block or id of the message, hexadecimal."""
     maker: int | None
-    """Number of the compute node that made the block; None for a message, or a stranger."""
+    """Number of the compute node that made the block; None for a message or an unknown maker."""
     reason: str
-    """The broken rule."""
+    """The rule that it broke."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceRecord:
-    """Two blocks of one compute node on one parent, as an honest node saw them."""
+    """Evidence against a compute node: two of its blocks on one parent, seen by an honest node."""
 
     round: int
-    """Height of both."""
+    """Height of both blocks."""
     node: int
     """Number of the compute node that holds the evidence."""
     time_s: float
-    """Simulated seconds since genesis, when it had both."""
+    """Simulated seconds since genesis when the node had both blocks."""
     maker: int | None
-    """Number of the compute node that made both; None for a stranger."""
+    """Number of the compute node that made both; None for an unknown maker."""
     first: str
-    """Hash of the one that was accepted first, hexadecimal."""
+    """Hash of the block that the node accepted first, hexadecimal."""
     second: str
-    """Hash of the other."""
+    """Hash of the other block, hexadecimal."""
 
 
 @dataclass(frozen=True)
 class HeadRecord:
-    """Another head of a compute node, in a run whose nodes can be cut off."""
+    """A new head of a compute node, in a run whose nodes can be cut off."""
 
     round: int
     """Height of the head."""
@@ -125,4 +125,4 @@ class HeadRecord:
 
 
 Record = RoundRecord | MessageRecord | RefusalRecord | EvidenceRecord | HeadRecord
-"""What an event of a run says."""
+"""The content of one event."""

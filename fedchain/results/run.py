@@ -1,4 +1,4 @@
-"""One run as it lies on disk: what it was, what it measured, and whether its ledger holds."""
+"""A run on disk: its manifest, scenario, events, metrics, and the check of its ledger."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SUMMARISED = (
     "seconds",
     "peak_rss_mb",
 )
-"""What a summary takes over from the manifest."""
+"""Keys that a summary copies from the manifest."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Run:
     """A run folder, open for reading."""
 
     folder: Path
-    """Where it lies."""
+    """The run folder."""
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
@@ -64,7 +64,7 @@ class Run:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What the run is and how far it came, as ``manifest.json`` has it."""
+        """What the run is and how far it came: the content of ``manifest.json``."""
         return RunFolder(self.folder).manifest
 
     @property
@@ -84,20 +84,20 @@ class Run:
 
     @property
     def refusals(self) -> list[dict[str, Any]]:
-        """What each honest compute node refused, and why; the first ones of the run."""
-        return self._told("refusal")
+        """What each honest compute node refused, and why; only its first refusals are kept."""
+        return self._events_of("refusal")
 
     @property
     def evidence(self) -> list[dict[str, Any]]:
         """Pairs of blocks on one parent by one maker, for each honest node that saw both."""
-        return self._told("evidence")
+        return self._events_of("evidence")
 
     @property
     def heads(self) -> list[dict[str, Any]]:
         """Every change of a compute node's head, in a run whose nodes can be cut off."""
-        return self._told("head")
+        return self._events_of("head")
 
-    def _told(self, event: str) -> list[dict[str, Any]]:
+    def _events_of(self, event: str) -> list[dict[str, Any]]:
         found = (e for e in read_events(self.folder / EVENTS) if e["event"] == event)
         return [{key: value for key, value in e.items() if key != "event"} for e in found]
 
@@ -115,10 +115,10 @@ class Run:
 
         Args:
             progress: called with (blocks done, blocks in all).
-            trust_user_parts: whether the ledger may name code of the user's own to be run.
+            trust_user_parts: whether to run code of the user's own that the ledger names.
 
         Returns:
-            Whether it holds, and if not, which block and why.
+            Whether the ledger is valid, and if not, which block and why.
         """
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
         if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
@@ -145,7 +145,7 @@ class Run:
 
 
 def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
-    """Copy a run and damage one thing in the copy's ledger; the source stays as it is.
+    """Copy a run, and damage one thing in the copy's ledger; the source is not changed.
 
     Args:
         source: folder of the run.

@@ -1,7 +1,8 @@
-"""What stands in the end, of all that was told: one row a round, one row a message.
+"""Tables of a run's final events: one row a round, one row a message.
 
-A reorganisation tells rounds anew. Nothing here holds more than the numbers of lines, and the ids
-of messages of a few rounds that were told twice: a run may have any number of rounds.
+A reorganisation writes the events of its rounds again, and only the last ones count. A run may
+have any number of rounds, so nothing here keeps events in memory: only the numbers of lines, and
+the ids of messages of a few rounds that were written twice.
 """
 
 from __future__ import annotations
@@ -21,33 +22,33 @@ from fedchain.results.records import MessageRecord
 
 Row = dict[str, Any]
 DEEPEST = 65_536
-"""Rounds that one reorganisation may replace: more than an interval's worth of any partition."""
+"""Most rounds that one reorganisation may replace: far more than a realistic partition causes."""
 _ROUND = b'{"event": "round"'
-"""How a round's line begins; most lines are messages, and need not be read to be passed over."""
+"""Start of a round's line; most lines are messages, which can be skipped without parsing."""
 _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
-"""A round's line as it is written: its number can be told without reading the rest."""
+"""A round's line as it is written: its number can be read without parsing the rest."""
 _MESSAGE = b'{"event": "message"'
 
 
 @dataclass(frozen=True)
-class _Standing:
-    """Which of the rounds that were told still stand."""
+class _Final:
+    """Which round events are final: no later event replaces them."""
 
     lines: array[int]
     """Line of each round's event, from 1, rising."""
     replaced: frozenset[int]
-    """Rounds of events that later ones have made void."""
+    """Numbers of the rounds of which a later event replaced an earlier one."""
 
 
 def told_rounds(path: Path) -> Iterator[Row]:
-    """Yield every round event as it was told, those that were told anew as well."""
+    """Yield every round event in the order of the file, also those that later ones replace."""
     for number, line in enumerate(whole_lines(path), 1):
         if line.startswith(_ROUND):
             yield event_of(line, path, number)
 
 
 def main_rounds(path: Path) -> Iterator[Row]:
-    """Yield the round events that stand, in order: each voids those of its round and above.
+    """Yield the final round events, in order: each replaces those of its round and above.
 
     Args:
         path: the events of a run.
@@ -56,7 +57,7 @@ def main_rounds(path: Path) -> Iterator[Row]:
         RunError: the file cannot be read, a round's line is not a JSON object, or one replaces
             more than DEEPEST rounds.
     """
-    wanted = iter(_standing(path).lines)
+    wanted = iter(_find_final(path).lines)
     next_line = next(wanted, None)
     for number, line in enumerate(whole_lines(path), 1):
         if number == next_line:
@@ -65,13 +66,13 @@ def main_rounds(path: Path) -> Iterator[Row]:
 
 
 def last_fates(path: Path) -> Iterator[Row]:
-    """Yield one row a message: its last fate, in the order in which those were known.
+    """Yield one row a message: its last event, in the order of the file.
 
     Raises:
         RunError: the file cannot be read, a line is not a JSON object, or a round replaces more
             than DEEPEST rounds.
     """
-    void = iter(_told_again(path, _standing(path).replaced))
+    void = iter(_find_replaced(path, _find_final(path).replaced))
     next_void = next(void, None)
     for number, event in _messages(path):
         if number == next_void:
@@ -117,7 +118,7 @@ def messages_csv(path: Path) -> Iterator[str]:
     return csv_lines([field.name for field in fields(MessageRecord)], last_fates(path))
 
 
-def _standing(path: Path) -> _Standing:
+def _find_final(path: Path) -> _Final:
     lines = array("q")
     replaced: set[int] = set()
     for number, line in enumerate(whole_lines(path), 1):
@@ -133,13 +134,13 @@ def _standing(path: Path) -> _Standing:
             replaced.update(range(place + 1, len(lines) + 1))
             del lines[place:]
             lines.append(number)
-    return _Standing(lines, frozenset(replaced))
+    return _Final(lines, frozenset(replaced))
 
 
-def _told_again(path: Path, replaced: frozenset[int]) -> array[int]:
-    """Return the lines of messages that a later line tells anew, rising.
+def _find_replaced(path: Path, replaced: frozenset[int]) -> array[int]:
+    """Return the lines of message events that a later line replaces, rising.
 
-    Only a message of a round that was told anew can have had another fate before.
+    Only a message of a replaced round can have an earlier event.
     """
     void = array("q")
     told: dict[int, dict[str, int]] = {}
@@ -150,7 +151,7 @@ def _told_again(path: Path, replaced: frozenset[int]) -> array[int]:
                 void.append(lines[event["id"]])
             lines[event["id"]] = number
             if len(told) > DEEPEST:
-                del told[next(iter(told))]  # too far below the head to be told anew
+                del told[next(iter(told))]  # too far below the head to be written again
     return array("q", sorted(void))
 
 

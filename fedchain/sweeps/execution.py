@@ -1,4 +1,4 @@
-"""Running the points of a sweep: in turn, or side by side as processes."""
+"""Execution of the points of a sweep: in turn, or side by side as processes."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from fedchain.sweeps.points import Point
 from fedchain.system import at_most_processes, stop
 
 Execute = Callable[[Scenario, Path, int | None], object]
-"""(scenario, folder of runs, threads; None: one a core): run it there, go on with what was begun,
-leave what is finished."""
+"""Takes a scenario, a folder of runs, and threads (None: one a core). Runs the scenario there;
+continues a run that was begun, and leaves a finished one."""
 Ended = Generator[tuple[Point, str], None, None]
-"""Every point as it ends, with its error; empty if there is none."""
+"""Yields every point when it ends, with its error; empty if there is none."""
 FAILURES = (FedchainError, ValueError, ArithmeticError, RuntimeError, OSError, MemoryError)
-"""What may go wrong in one run without a mistake in the program: the others go on."""
+"""Errors of one run that need no bug in the program; after them the other points go on."""
 LARGEST = 16 * 1024 * 1024
-"""Most bytes of a scenario or an answer between processes."""
+"""Most bytes of a scenario or an answer that is sent between processes."""
 PATIENCE_S = 120.0
 """How long an interrupted worker may take to save its run, seconds."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that runs one point after the other."""
+    """A process that runs points one after the other."""
 
     process: BaseProcess
     """The process."""
     points: Connection
-    """Where it hears of points, as JSON; closed, it says that the sweep has ended."""
+    """Pipe to the process, for scenarios as JSON; it is closed when the sweep has ended."""
     answers: Connection
-    """Where it tells how they ended, as JSON."""
+    """Pipe from the process, for the error of each point as JSON."""
 
 
 def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
@@ -54,10 +54,10 @@ def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
 
 
 def side_by_side(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
-    """Run the points on processes of their own; yield each, as it ends, with its error.
+    """Run the points on several processes; yield each point when it ends, with its error.
 
-    A process that dies takes its point with it and no other: a fresh one goes on. On Ctrl-C every
-    process saves its run before the interruption goes up; if the sweep is killed, too.
+    If a process dies, only its point fails: a new process runs the next point. On Ctrl-C, and if
+    the sweep is killed, every process saves its run; after Ctrl-C the interruption is then raised.
     """
     waiting, workers = deque(points), at_most_processes(workers)
     busy: dict[Worker, Point] = {}
@@ -85,18 +85,19 @@ def _attempt(execute: Execute, scenario: Scenario, runs: Path, threads: int | No
         except FAILURES as error:
             return f"{type(error).__name__}: {error}"
         finally:
-            # A run's records hang in cycles of a few objects, for which Python would not look yet.
+            # The records of a run are in reference cycles of a few objects, too few for Python to
+            # collect them yet.
             gc.collect()
     return ""
 
 
 def _start(runs: Path, execute: Execute) -> Worker:
-    # Fresh interpreters, not forks: a fork would copy locks that torch's threads hold.
+    # New interpreters, not forks: a fork would copy locks that torch's threads hold.
     context = multiprocessing.get_context("spawn")
     heard, points = context.Pipe(duplex=False)
     answers, told = context.Pipe(duplex=False)
     arguments = (heard, told, str(runs), execute)
-    process = context.Process(target=_serve, args=arguments)  # no daemon: a run may begin processes
+    process = context.Process(target=_serve, args=arguments)  # no daemon: a run may start some
     with deaf_children(signal.SIGINT):
         process.start()
     heard.close()
@@ -105,7 +106,7 @@ def _start(runs: Path, execute: Execute) -> Worker:
 
 
 def _serve(points: Connection, answers: Connection, runs: str, execute: Execute) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which tells its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which stops us
     import torch
 
     torch.set_num_threads(1)
@@ -116,28 +117,29 @@ def _serve(points: Connection, answers: Connection, runs: str, execute: Execute)
             while text := heard.get():
                 error = _attempt(execute, from_mapping(json.loads(text)), Path(runs), 1)
                 answers.send_bytes(json.dumps(error).encode())
-    except (KeyboardInterrupt, OSError):  # told to stop, or nobody hears the answer any more
+    except (KeyboardInterrupt, OSError):  # the sweep has stopped or died
         return
 
 
 def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
-    """Hand points to the main thread; interrupt it when the sweep has ended, however it did.
+    """Hand points to the main thread; interrupt it when the sweep has ended in any way.
 
-    No signal tells a process on Windows to stop, but the end of a pipe does on every system.
+    The end of the pipe shows that the sweep has ended, since Windows has no signal that asks a
+    process to stop.
     """
     try:
         while True:
             heard.put(points.recv_bytes(LARGEST))
     except (EOFError, OSError):
-        stop()  # what it is doing now
-        heard.put(b"")  # or waiting for
+        stop()  # if the main thread runs a point
+        heard.put(b"")  # if it waits for one
 
 
 def _tell(worker: Worker, scenario: Scenario) -> None:
     try:
         worker.points.send_bytes(json.dumps(plain(scenario)).encode())
     except OSError:
-        # It died while idle or at its start; the answer, which will not come, says how.
+        # The process died while idle or at its start; reading its answer fails and reports that.
         return
 
 

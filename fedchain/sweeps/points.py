@@ -1,4 +1,4 @@
-"""The points of a sweep: every combination of the grid, times seeds, each a scenario."""
+"""Points of a sweep: a scenario for each combination of grid values and each seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Point:
     values: Mapping[str, Any]
     """Grid value by dotted path."""
     scenario: Scenario
-    """What is run: the sweep's scenario with these values and this seed."""
+    """The sweep's scenario with these values and this point's seed."""
 
     @property
     def run(self) -> str:
@@ -33,14 +33,14 @@ class Point:
 def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]:
     """Return every point, the seeds of one combination side by side.
 
-    The names depend on the scenario alone, so that a sweep that starts again finds its runs.
+    The names depend only on the scenario, so that a sweep that is started again finds its runs.
 
     Args:
         scenario: a scenario with a ``sweep`` section.
-        seeds: takes the place of the section's number of seeds, 1 or more.
+        seeds: number of seeds, 1 or more; None: that of the section.
 
     Raises:
-        ScenarioError: no ``sweep`` section, or a point that is no scenario.
+        ScenarioError: there is no ``sweep`` section, or a point is no valid scenario.
         ValueError: seeds below 1.
     """
     if scenario.sweep is None:
@@ -49,7 +49,8 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
     count = scenario.sweep.seeds if seeds is None else seeds
     if count < 1:
         raise ValueError(f"seeds: must be at least 1, got {count}")
-    # A default is the kind's own: it does not stay when an axis changes the kind.
+    # Only written values are taken over: a default belongs to its kind, and must not stay
+    # when an axis changes the kind.
     base = {**written(scenario), "sweep": None}
     grid = scenario.sweep.grid
     found: list[Point] = []
@@ -63,9 +64,9 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
 
 
 def sweep_name(scenario: Scenario) -> str:
-    """Return the name of the sweep's folder: the same grid and first seed are found again.
+    """Return the name of the sweep's folder: it depends on the scenario, its grid and first seed.
 
-    The number of seeds is no part of it, so that a sweep can be given more of them later.
+    The number of seeds is not part of the name, so that a sweep can be given more seeds later.
     """
     assert scenario.sweep is not None
     grid = {path: list(values) for path, values in scenario.sweep.grid.items()}

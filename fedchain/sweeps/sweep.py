@@ -1,4 +1,4 @@
-"""Sweeps: many runs of one scenario, kept in one folder, begun again where they stopped."""
+"""Sweep: many runs of one scenario in one folder; it resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from fedchain.sweeps.points import Point, points_of, sweep_name
 Row = dict[str, Any]
 """One row of points.csv."""
 Watch = Callable[[Point, Row, bool], None]
-"""Told of every point, its row, and whether it was run just now or found finished."""
+"""Called with each point, its row, and whether it ran now; if not, it was finished before."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep left behind."""
+    """The results of a sweep."""
 
     folder: Path
     """The sweep folder."""
@@ -40,7 +40,7 @@ class Swept:
 
     @property
     def failed(self) -> tuple[Row, ...]:
-        """The points that gave no result."""
+        """The points without a result."""
         return tuple(row for row in self.rows if row["status"] not in DONE)
 
 
@@ -55,20 +55,20 @@ def sweep(
 ) -> Swept:
     """Run every point of a scenario's grid, times seeds, and write the report.
 
-    What is finished is left as it is, what was interrupted goes on, and a point that fails is
+    A finished run is left as it is, an interrupted one continues, and a point that fails is
     recorded in points.csv while the others go on. The results do not depend on the workers.
 
     Args:
         scenario: a scenario with a ``sweep`` section.
-        out: folder in which the sweep's own folder lies.
-        seeds: takes the place of the section's number of seeds, 1 or more.
+        out: folder that holds the sweep's own folder.
+        seeds: number of seeds, 1 or more; None: that of the section.
         workers: points that run at the same time, 1 or more, each a process with one thread.
-        run: brings one point's run to its end; the simulation unless a test says otherwise.
-        watch: told of every point as it ends.
+        run: runs one point to its end; None: the simulation. Tests pass others.
+        watch: called for every point when it ends.
 
     Raises:
-        ScenarioError: no ``sweep`` section, or a point that is no scenario.
-        RunError: the folder cannot be written, or another process is at it.
+        ScenarioError: there is no ``sweep`` section, or a point is no valid scenario.
+        RunError: the folder cannot be written, or another process uses it.
         KeyboardInterrupt: Ctrl-C, after everything was saved.
     """
     if workers < 1:
@@ -88,7 +88,7 @@ def sweep(
 
 
 def complete(scenario: Scenario, runs: Path, threads: int | None) -> object:
-    """Bring a scenario's run to its end: begin it, or go on where it stopped."""
+    """Run a scenario to its end: begin the run, or resume it where it stopped."""
     from fedchain.runs.running import resume, run
 
     path = runs / run_name(scenario)
@@ -127,7 +127,7 @@ def _run_all(
     beside = workers > 1 and len(listed) > 1
     ended = side_by_side(listed, runs, run, workers) if beside else in_turn(listed, runs, run)
     try:
-        with contextlib.closing(ended):  # whatever goes wrong, no worker is left behind
+        with contextlib.closing(ended):  # ends the workers after any error
             for point, error in ended:
                 rows[point.run] = _row(folder, point, error)
                 _write(folder, points, rows)
@@ -140,7 +140,7 @@ def _run_all(
 
 
 def _row(folder: Path, point: Point, error: str) -> Row:
-    """Say what the point's run folder holds by now."""
+    """Return the row of a point from what its run folder holds now."""
     place = {"seed": point.scenario.seed, "run": point.run}
     path = folder / "runs" / point.run
     try:
@@ -168,7 +168,7 @@ def _write(folder: Path, points: tuple[Point, ...], rows: Mapping[str, Row]) -> 
 
 
 def value_text(value: object) -> str:
-    """Return a grid value as points.csv has it.
+    """Return a grid value as the text that points.csv holds.
 
     >>> value_text(math.inf), value_text(0.5), value_text("krum"), value_text({"kind": "krum"})
     ('inf', '0.5', 'krum', '{kind: krum}')
@@ -179,4 +179,4 @@ def value_text(value: object) -> str:
 
 
 def _ignore(_point: Point, _row: Row, _fresh: bool) -> None:
-    """Watch nothing."""
+    """Do nothing: the watch of a sweep without one."""

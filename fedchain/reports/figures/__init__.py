@@ -14,7 +14,7 @@ from fedchain.reports.figures.style import Drawing
 from fedchain.reports.study import Study
 
 KINDS = ("pdf", "svg", "png")
-"""The kinds of file that a figure can be written as."""
+"""Kinds of figure files."""
 
 
 def draw(study: Study) -> list[Drawing]:

@@ -1,4 +1,4 @@
-"""A metric against what a sweep varied: above all, convergence against epsilon."""
+"""Figure of a metric against a grid key of a sweep, such as the score against epsilon."""
 
 from __future__ import annotations
 
@@ -48,33 +48,33 @@ Curve = list[tuple[float, Interval]]
 LEGEND_LINE_IN = 0.13
 """Height of a line of the legend."""
 BESIDE = 1.03
-"""Ratio of the places of points that would lie on each other at infinity."""
+"""Ratio of the places of two neighbouring points at infinity, which would cover each other."""
 DECADE = 20.0
-"""A span of positive values from which an axis is logarithmic."""
+"""Ratio of the largest to the least positive value from which an axis is logarithmic."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A curve for one choice of what else was varied."""
+    """A curve for one choice of the other grid keys."""
 
     rest: Values
-    """The choice: a value for each key but that of the axis."""
+    """The choice: a value for each grid key except that of the axis."""
     label: str
-    """The choice in words; empty where nothing else was varied."""
+    """The choice in words; empty if there are no other keys."""
     sign: Sign
     """How it is drawn."""
     curve: Curve
     """Its points."""
     beyond: Interval | None
-    """What was measured at infinity, which has no place among them."""
+    """What was measured at infinity, which has no place on the axis."""
 
 
 def metric_against_axis(study: Study) -> Drawing | None:
     """Draw the score against the swept key: mean and 95 % interval over seeds.
 
-    Infinity has no place on an axis: an unbounded epsilon is the dashed non-private line, or, of
-    several curves, the points to the right of them. What needs no data holder is the dotted line,
-    so that one sees what privacy costs and what is left.
+    Infinity has no place on an axis. With one curve, an unbounded epsilon is the dashed
+    non-private line; with several, it is a point to the right of each. The best baseline, which
+    needs no data holder, is the dotted line: it shows what privacy costs and what is left.
     """
     if study.x is None or study.x not in study.keys:
         return None
@@ -108,7 +108,7 @@ def metric_against_axis(study: Study) -> Drawing | None:
 
 
 def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
-    """Return a handle a curve, or of many curves one a colour and one a kind of line."""
+    """Return a handle for each curve, or, with two or more other keys, for each colour and dash."""
     others = tuple(key for key in study.keys if key != study.x)
     if len(others) < 2:
         return [_handle(each.sign, each.label) for each in found]
@@ -145,9 +145,10 @@ def curves(
     places: dict[Value, float],
     measure: Callable[[list[Recorded]], Interval | None],
 ) -> list[Series]:
-    """Return a curve for each choice of what else was varied.
+    """Return a curve for each choice of the other grid keys.
 
-    Of two or more other keys the one with most values has the colours, the rest markers and dashes.
+    Of two or more other keys, the one with most values sets the colour, the rest set marker and
+    dashes.
     """
     position = study.keys.index(study.x or "")
     series: dict[Values, dict[Value, list[Recorded]]] = {}
@@ -175,7 +176,7 @@ def curves(
 
 
 def _coloured(others: tuple[str, ...], rests: Sequence[Values]) -> int:
-    """Return the place of the key that has the colours: the one with most values."""
+    """Return the place of the key that sets the colour: the one with most values."""
     return max(range(len(others)), key=lambda place: (len({rest[place] for rest in rests}), place))
 
 
@@ -212,7 +213,7 @@ def draw_curve(ax: Axes, series: Series) -> None:
 
 
 def _draw_beyond(ax: Axes, series: Series, place: float) -> None:
-    """Draw what was measured at infinity as a point by itself."""
+    """Draw what was measured at infinity as a single point."""
     level, sign = series.beyond, series.sign
     assert level is not None
     ax.errorbar(
@@ -235,11 +236,11 @@ def _draw_baseline(ax: Axes, study: Study) -> None:
 
 
 def scale(ax: Axes, study: Study, places: dict[Value, float]) -> None:
-    """Name the swept values on the horizontal axis: logarithmic for epsilon and for wide spans."""
+    """Mark the swept values on the horizontal axis: logarithmic for epsilon and for wide spans."""
     taken = list(places.values())
     if _logarithmic(study, places):
         ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(_apart(taken)))
+    ax.xaxis.set_major_locator(FixedLocator(_thin_out(taken)))
     ax.xaxis.set_minor_locator(NullLocator())
     names = {place: value_words(value) for value, place in places.items()}
     ax.xaxis.set_major_formatter(lambda place, _: names.get(place, ""))
@@ -261,8 +262,8 @@ def _right_of(study: Study, places: dict[Value, float]) -> float:
     return 2 * last - before
 
 
-def _apart(places: list[float], most: int = 9) -> list[float]:
-    step = max(1, math.ceil(len(places) / most))  # of infinity alone there is no place
+def _thin_out(places: list[float], most: int = 9) -> list[float]:
+    step = max(1, math.ceil(len(places) / most))  # 0 places if infinity is the only value
     return list(itertools.islice(places, 0, None, step))
 
 

@@ -1,4 +1,4 @@
-"""What forks cost those who learn: releases, and time and epsilon until a score."""
+"""Figures of what forks cost a learning run: releases, and time and epsilon until a score."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from fedchain.reports.study import Study
 from fedchain.reports.words import epsilon_words, group_words, metric_words
 
 DECADE = 8.0
-"""Ratio of the largest mean to the least from which an axis is logarithmic."""
+"""Ratio of the largest to the least mean from which an axis is logarithmic."""
 
 
 def releases_against_stale(study: Study) -> Drawing | None:
     """Draw the releases of a holder for each block against the share of stale blocks.
 
-    A holder that answered every block would release 1 / (1 - s) times for each block that stays.
+    A holder that answers every block releases 1 / (1 - s) times for each block of the main chain.
     """
     if not forks_varied(study):
         return None
@@ -71,7 +71,8 @@ def releases_against_stale(study: Study) -> Drawing | None:
 def effort_until_target(study: Study) -> Drawing | None:
     """Draw the simulated time, and the epsilon spent, until the score has reached the target.
 
-    Points of which a seed never came there are left out: a mean over the others would flatter.
+    A point is left out if one of its seeds never reached the target: the mean over the others
+    would be too good.
     """
     target = study.target
     if target is None or study.x is None:

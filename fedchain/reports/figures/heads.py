@@ -1,4 +1,4 @@
-"""Where the heads of the compute nodes were while a network fell apart and healed."""
+"""Figure of the heads of compute nodes over time, while a network is partitioned and heals."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from fedchain.reports.figures.style import (
 from fedchain.reports.study import Recorded, Study
 
 Stay = tuple[float, float, int, bool]
-"""From and until when, simulated seconds, a node was at a height, and whether that block stays."""
+"""Begin and end in simulated seconds, height of the head, and whether that block stays."""
 
 
 def heads_over_time(study: Study) -> Drawing | None:
-    """Draw the height of each node's head, and whether it is on the chain that stays."""
+    """Draw the height of each node's head over time, and whether it is on the final main chain."""
     run = study.first
     if study.kind == "sweep" or not run.heads:
         return None
@@ -78,7 +78,7 @@ def heads_over_time(study: Study) -> Drawing | None:
 
 
 def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
-    """Yield how long a node was at each of its heads, up to the last event of all nodes."""
+    """Yield the stay of a node at each of its heads, up to the last change of any node's head."""
     main = {row["block"] for row in run.metrics}
     own: list[dict[str, Any]] = [row for row in run.heads if row["node"] == node]
     end = max(float(row["time_s"]) for row in run.heads)

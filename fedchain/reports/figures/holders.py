@@ -1,4 +1,4 @@
-"""Which holders' gradients were used and which were rejected, round by round."""
+"""Figure of each holder's gradients by round: used or rejected."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from fedchain.reports.figures.style import (
 from fedchain.reports.study import Recorded, Study
 
 ABSENT, USED, REJECTED = 0, 1, 2
-"""What became of a holder in a round; no message in the block stands for all that is not there."""
+"""What happened to a holder's gradient in a round; absent: the block has no message of it."""
 
 
 def used_and_rejected(study: Study) -> Drawing | None:
-    """Draw a cell a holder and round: used, rejected, or not in the block; attacks are dotted."""
+    """Draw a cell for each holder and round: used, rejected or absent; a dot marks an attack."""
     run = study.first
     if study.kind == "sweep" or not run.messages:
         return None
@@ -59,10 +59,10 @@ def used_and_rejected(study: Study) -> Drawing | None:
 
 
 def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-    """Return what became of each holder's gradient, and where an attack was behind it.
+    """Return what happened to each holder's gradient, and where an attack made it.
 
-    A holder that spoke twice in a round because of a fork counts by the message in the main
-    chain's block.
+    If a holder sent two messages in a round because of a fork, the one in the main chain's block
+    counts.
 
     Returns:
         Fates (holders, rounds) of 0, 1 or 2 for absent, used or rejected; attacks of that shape.

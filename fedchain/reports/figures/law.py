@@ -1,4 +1,4 @@
-"""What a sweep of chains measured, beside the published law."""
+"""Figure of what a sweep of chains measured, beside the published law."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from fedchain.reports.figures.style import (
 from fedchain.reports.study import Study
 
 SMOOTH = 200
-"""Places at which a law is drawn between the first and the last point."""
+"""Number of places between the first and the last point at which a law is drawn."""
 DECADES = 100.0
-"""Ratio of the largest value to the least from which the axis is logarithmic."""
+"""Ratio of the largest to the least value from which the axis is logarithmic."""
 
 
 def measured_against_law(study: Study) -> Drawing | None:
-    """Draw what was measured as points with 95 % intervals, and the law's own curve."""
+    """Draw measurements as points with 95 % intervals, and the law as a curve."""
     found = compare(study)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What changes from round to round: a metric, and the privacy spent."""
+"""Figures over the rounds: of a metric, and of the privacy spent."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from fedchain.reports.words import baseline_words, epsilon_words, group_words, m
 from fedchain.statistics import Interval, interval
 
 MARKED = 8
-"""Markers on one line: enough to tell lines apart, few enough to see them."""
+"""Markers on one line: enough to tell lines apart, and few enough to see each."""
 TITLE_LETTERS = 26
-"""Letters of a line above a small panel."""
+"""Letters of a line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
-"""Small panels beside each other in a column, and in all: more nobody looks at."""
+"""Small panels in a row, and in the whole figure: nobody looks at more."""
 
 
 def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
-    """Draw a metric against the round, a line a group of seeds with its 95 % interval.
+    """Draw a metric against the round: a line for each group of seeds with its 95 % interval.
 
-    More lines than there are colours stand in panels, one for each choice of what is not on the
-    axis of the sweep: each panel shows how the curve changes along that axis.
+    If there are more lines than colours, they are drawn in panels, one for each choice of the
+    grid keys that are not the sweep's axis: a panel shows how the curve changes along that axis.
     """
     curves = _curves(study, metric)
     if not any(len(curve) > 1 for curve in curves.values()):
@@ -59,7 +59,7 @@ def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
             ax.set_ylabel(metric_words(metric))
         for ax in figure.axes[:-PANELS_A_ROW]:
             ax.set_xlabel("")
-        for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest of each column, in whatever row
+        for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest panel of each column
             ax.tick_params(labelbottom=True)
         legend_below(figure, 2 if len(panels) == 1 else 3)
     caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
@@ -79,7 +79,7 @@ def _grid(panels: int) -> Figure:
 
 
 def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval]]]:
-    """Return the curves along the sweep's axis by the words for all else that was varied."""
+    """Return the curves along the sweep's axis, by the words for the other grid values."""
     place = study.keys.index(study.x or study.keys[0])
     others = study.keys[:place] + study.keys[place + 1 :]
     found: dict[str, dict[str, dict[int, Interval]]] = {}
@@ -87,7 +87,7 @@ def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval
         title = group_words(others, values[:place] + values[place + 1 :], study.blocks)
         words = group_words(study.keys[place : place + 1], (values[place],), study.blocks)
         found.setdefault(title, {})[words] = _curve(runs, metric)
-    # A point that is missing in one panel must not shift the colours there.
+    # A point that is missing in one panel must not shift the colours of the others in it.
     all_words = dict.fromkeys(words for lines in found.values() for words in lines)
     return {t: {words: lines.get(words, {}) for words in all_words} for t, lines in found.items()}
 

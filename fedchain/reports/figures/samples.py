@@ -1,4 +1,4 @@
-"""The pictures that a run left of held-out samples, put together."""
+"""Figure of the pictures of held-out samples that a run wrote."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from fedchain.reports.study import Study
 MOST = 6
 """Most pictures in the figure."""
 PIXELS = 4_000_000
-"""Most pixels that a picture may have: a sample of a run is far smaller."""
+"""Most pixels of a picture that is read: samples of a run are far smaller."""
 
 
 def samples(study: Study) -> Drawing | None:
-    """Draw the pictures of samples/ one below the other, under their names."""
+    """Draw the pictures in samples/ one below the other, each under its name."""
     files = sorted((study.first.folder / "samples").glob("*.png"))[:MOST]
     if study.kind == "sweep" or not files:
         return None

@@ -1,4 +1,4 @@
-"""Where the time of a round goes."""
+"""Figure of the wall time of each round, by stage."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fedchain.reports.figures.style import STAGES, Drawing, axes, finished, lege
 from fedchain.reports.study import Study, number
 
 PREFIX = "seconds_"
-"""What the columns of metrics.csv that hold wall time begin with."""
+"""Prefix of the columns of metrics.csv that hold wall time."""
 BARS = 50
 """Most bars in one figure: longer runs show the mean of neighbouring rounds."""
 
 
 def time_per_round(study: Study) -> Drawing | None:
-    """Draw the wall time of each round, stacked by stage, the most expensive stage below."""
+    """Draw the wall time of each round, stacked by stage, the most expensive stage lowest."""
     rows = study.first.metrics
     stages = {key for row in rows for key in row if key.startswith(PREFIX)}
     if study.kind == "sweep" or not stages:

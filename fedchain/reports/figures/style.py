@@ -1,4 +1,4 @@
-"""How every figure looks: paper width, embedded fonts, a palette for every eye, steady bytes."""
+"""Style of figures: column width, embedded fonts, colour-blind-safe palette, equal bytes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from matplotlib.ticker import LogLocator, NullLocator
 from fedchain.statistics import Interval
 
 NO_FILE_NAME = r'[<>:"/\\|?*]'
-"""What no file may have in its name on some system."""
+"""Characters that some system forbids in the name of a file."""
 WIDTH_IN = 3.35
 """Width of one column of a two-column paper, inches."""
 SKY, YELLOW, VERMILION, GREY = "#56B4E9", "#F0E442", "#D55E00", "#6F6F6F"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""The colours of Okabe and Ito that show as lines on white, in the order of use."""
+"""The colours of Okabe and Ito that are visible as lines on white, in the order of use."""
 STAGES = ("#0072B2", "#56B4E9", "#009E73", "#F0E442", "#E69F00", "#D55E00", "#CC79A7", "#999999")
 """The same colours for areas, where neighbours must differ."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
-"""Letters of a legend's line in a figure of column width, and those that a sign takes."""
+"""Letters that fit on a legend's line in a figure of column width, and those of one sign."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
-"""Dashes: a second sign beside the colour, for print without colour."""
+"""Dashes: they tell lines apart where print has no colour."""
 SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -63,35 +63,35 @@ UNDATED: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
-"""Metadata by format: no date and no version, so that equal figures are equal files."""
+"""Metadata by format: without date and version, so that equal figures give equal files."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure that is ready to be written."""
+    """A figure, ready to be written."""
 
     name: str
     """File name without its ending: ``accuracy_against_epsilon``."""
     caption: str
-    """What one sees, in words, with what the bands and lines mean."""
+    """What the figure shows, and what its bands and lines mean."""
     figure: Figure
-    """The drawing itself."""
+    """The figure itself."""
 
 
 @dataclass(frozen=True)
 class Sign:
-    """How one curve is told from the others, with and without colour."""
+    """What tells one curve from the others, with and without colour."""
 
     colour: str
-    """Of the palette."""
+    """A colour of the palette."""
     marker: str
-    """At the points."""
+    """Marker at the points."""
     line: Any
     """Dashes of the line."""
 
 
 def sign_of(colour: int, mark: int) -> Sign:
-    """Return the sign with these numbers in the palette, and in markers and dashes."""
+    """Return the sign with these numbers in the palette, and in the lists of markers and dashes."""
     return Sign(
         PALETTE[colour % len(PALETTE)], MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
     )
@@ -100,7 +100,7 @@ def sign_of(colour: int, mark: int) -> Sign:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in fedchain's style inside the block; nothing outside it changes."""
-    # The backend stays as it is: a notebook's own must outlive the block.
+    # The backend is not changed: a notebook's own must survive the block.
     defaults: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
     with mpl.rc_context({**defaults, **SETTINGS}):
         yield
@@ -113,9 +113,9 @@ def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
 
 
 def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -> None:
-    """Put the legend under the axes, where it hides no data; nothing where nothing has a name.
+    """Put the legend under the axes, where it hides no data; no legend if nothing has a label.
 
-    Names that are too long for their column stand in fewer columns.
+    Labels that are too long for their column reduce the number of columns.
     """
     shown = list(handles) or figure.axes[0].get_legend_handles_labels()[0]
     if shown:
@@ -125,7 +125,7 @@ def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -
 
 
 def logarithmic(ax: Axes) -> None:
-    """Make the vertical axis logarithmic, with plain numbers beside it."""
+    """Make the vertical axis logarithmic, with plain numbers at its ticks."""
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -133,16 +133,17 @@ def logarithmic(ax: Axes) -> None:
 
 
 def drawn_half(found: Interval) -> float:
-    """Return the half width of an error bar: none for one value, whose interval is infinite."""
+    """Return the half width of an error bar: 0 for one value, whose interval is infinite."""
     return found.half if math.isfinite(found.half) else 0.0
 
 
 def finished(name: str, caption: str, figure: Figure) -> Drawing:
     """Return the figure as a drawing, laid out once.
 
-    The layout engine goes on moving things a little at every draw; left on, the bytes of a file
-    would depend on how many were written before it. What no file may have in its name on some
-    system becomes an underscore: a task of the user's own names its metrics as it likes.
+    The layout engine moves things a little at every draw. It is switched off after the first, so
+    that the bytes of a file do not depend on how many files were written before it. Characters
+    that some system forbids in a file's name become underscores, since a task of the user's own
+    may name its metrics freely.
     """
     with styled():
         figure.draw_without_rendering()
@@ -151,7 +152,7 @@ def finished(name: str, caption: str, figure: Figure) -> Drawing:
 
 
 def render(drawing: Drawing, kind: str) -> bytes:
-    """Return the figure as a file of this kind: ``pdf``, ``svg`` or ``png``; same data, same bytes.
+    """Return the bytes of the figure as ``pdf``, ``svg`` or ``png``; equal data give equal bytes.
 
     Raises:
         KeyError: another kind of file.
