@@ -168,9 +168,7 @@ class Cohort:
     interruption computes the same participants together.
     """
 
-    def __init__(
-        self, compute: Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
-    ) -> None:
+    def __init__(self, compute: Compute) -> None:
         """Start with no participant waiting.
 
         Args:
