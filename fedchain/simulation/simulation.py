@@ -43,11 +43,10 @@ from fedchain.nodes.holders.dropouts import DropoutOutcome
 from fedchain.nodes.holders.light_client import LightClient
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.simulation.compute_setup import build_compute_nodes
-from fedchain.simulation.head_tracker import HeadTracker
-from fedchain.simulation.incident_tracker import IncidentTracker
 from fedchain.simulation.recorder import Measure, Recorder
 from fedchain.simulation.release_service import Ask, ReleaseService
 from fedchain.simulation.setup import RunSetup, deepest_fork
+from fedchain.simulation.trackers import HeadTracker, IncidentTracker
 from fedchain.simulation.transport import Transport
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain import merkle
-from fedchain.ledger.chain.cached_field import cached_field
-from fedchain.ledger.chain.encoding import Part, Reader, decoded, fixed, unsigned
+from fedchain.ledger.chain.encoding import Part, Reader, cached_field, decoded, fixed, unsigned
 from fedchain.ledger.chain.merkle import HASH
 from fedchain.ledger.chain.message import (
     Limits,

@@ -7,8 +7,7 @@ from typing import Literal, NamedTuple
 
 from fedchain.errors import EncodingError, InvalidBlock, TooEarly
 from fedchain.ledger.chain.block import Block, Header, block_hash
-from fedchain.ledger.chain.block_tree import Link
-from fedchain.ledger.chain.orphans import Orphans
+from fedchain.ledger.chain.block_tree import Link, Orphans
 from fedchain.ledger.chain.rules import Rules, chain_id_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.validity import (

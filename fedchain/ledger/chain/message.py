@@ -11,9 +11,8 @@ import numpy as np
 from fedchain.arrays import Integers, read_only
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain import signature as ed25519
-from fedchain.ledger.chain.cached_field import cached_field
 from fedchain.ledger.chain.codec import STORAGES, Storage, quantise, storage_of
-from fedchain.ledger.chain.encoding import Part, Reader, fixed, real, text, unsigned
+from fedchain.ledger.chain.encoding import Part, Reader, cached_field, fixed, real, text, unsigned
 from fedchain.ledger.chain.merkle import HASH, InclusionProof
 
 __all__ = [

@@ -8,9 +8,16 @@ from typing import Any, Literal, get_args
 
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain.block import VERSION, Block, Header, block_hash, messages_root
-from fedchain.ledger.chain.cached_field import cached_field
 from fedchain.ledger.chain.codec import Storage
-from fedchain.ledger.chain.encoding import Reader, decoded, fixed, real, text, unsigned
+from fedchain.ledger.chain.encoding import (
+    Reader,
+    cached_field,
+    decoded,
+    fixed,
+    real,
+    text,
+    unsigned,
+)
 from fedchain.ledger.chain.merkle import HASH
 from fedchain.ledger.chain.message import Limits
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights

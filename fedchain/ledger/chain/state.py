@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from fedchain.arrays import Vector, read_only
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.cached_field import cached_field
-from fedchain.ledger.chain.encoding import Part, Reader, decoded, text, unsigned
+from fedchain.ledger.chain.encoding import Part, Reader, cached_field, decoded, text, unsigned
 
 Tensor = npt.NDArray[Any]
 

@@ -13,8 +13,8 @@ from ledger_world import EASY, World, make_world, mined, names, step
 
 from fedchain.errors import InvalidBlock, TooEarly
 from fedchain.ledger.chain.block import Block, block_hash, messages_root
+from fedchain.ledger.chain.block_tree import MOST_ORPHANS
 from fedchain.ledger.chain.chain import Chain
-from fedchain.ledger.chain.orphans import MOST_ORPHANS
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, retarget, target_from_compact, work_of

@@ -1,4 +1,4 @@
-"""Incident tracker: it turns the incidents that honest compute nodes log into records."""
+"""Trackers: they record every change of head, and every incident that an honest node logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.incident_log import Evidence, Refusal
-from fedchain.results import EvidenceRecord, RefusalRecord
+from fedchain.results import EvidenceRecord, HeadRecord, RefusalRecord
 
 KEPT_RECORDS = 10_000
 """Most incidents that a run records: the first ones. Each node still counts all of its own."""
@@ -78,3 +78,26 @@ class IncidentTracker:
             first=said.first.hex(),
             second=said.second.hex(),
         )
+
+
+class HeadTracker:
+    """Records the heads of the compute nodes as they change."""
+
+    def __init__(self, nodes: Sequence[ComputeNode]) -> None:
+        self._nodes = nodes
+        self._last = [node.chain.head for node in nodes]
+        self._new: list[HeadRecord] = []
+
+    def look(self, node: int, now_s: float) -> None:
+        """Record the head of a node that has just acted, if it has changed."""
+        if node >= len(self._nodes):
+            return
+        chain = self._nodes[node].chain
+        if chain.head != self._last[node]:
+            self._last[node] = chain.head
+            self._new.append(HeadRecord(chain.height, node, round(now_s, 6), chain.head.hex()))
+
+    def new(self) -> Iterator[HeadRecord]:
+        """Yield the records that were added since the last call."""
+        found, self._new = self._new, []
+        yield from found
