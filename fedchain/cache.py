@@ -2,8 +2,8 @@
 
 A file is named by its kind and by a hash of everything it depends on, so no file is ever out of
 date. Adding a file deletes the least recently used ones until the others fit below the bound.
-A lost file costs time and changes no result; a folder that is read-only or full does no more
-harm. The time of a file's last use is its time of modification.
+A lost file costs time and changes no result; the same holds for a folder that is read-only or
+full. The time of a file's last use is its time of modification.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def mark_used(path: Path) -> None:
 
 
 def keep(path: Path, write: Callable[[BinaryIO], object]) -> bool:
-    """Add a file if possible; if not, log a warning, once a folder.
+    """Add a file if possible; if not, log a warning, at most once for each folder.
 
     Args:
         path: as ``place_of`` returns it.
