@@ -55,7 +55,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used: torch is heavy, and ``--help`` is not."""
+    """Import a public name when it is first used: torch loads slowly, and ``--help`` must not."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fedchain' has no attribute {name!r}")
     return getattr(importlib.import_module(f"fedchain.{_HOMES[name]}"), name)

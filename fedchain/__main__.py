@@ -1,4 +1,4 @@
-"""``python -m fedchain``: the command line, where the script is not on the path."""
+"""``python -m fedchain``: the command line, for when the script is not on the path."""
 
 from fedchain.commands import main
 

@@ -1,9 +1,9 @@
-"""What fedchain has computed and would compute again: files in one folder, kept below a bound.
+"""Cache: files in one folder that save fedchain from computing the same thing again.
 
-A file is named by its kind and by a hash of all that it depends on, so that nothing in the folder
-is ever out of date. Whoever adds a file lets the least recently used ones go until the others
-fit. Losing a file costs time and changes no result; neither does a folder that is read-only or
-full. The time of the last use is the file's time of modification.
+A file is named by its kind and by a hash of everything it depends on, so no file is ever out of
+date. Adding a file deletes the least recently used ones until the others fit below the bound.
+A lost file costs time and changes no result; the same holds for a folder that is read-only or
+full. The time of a file's last use is its time of modification.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ LOG = logging.getLogger(__name__)
 BOUND = 10**9
 """Bytes that all files may take together, unless FEDCHAIN_CACHE_BYTES says otherwise."""
 LEAST = 4096
-"""Bytes that the smallest file takes of a disk: many small files fill it too."""
+"""Bytes that even the smallest file takes on a disk: many small files fill it too."""
 ABANDONED_S = 3600.0
-"""Wall time after which nobody writes an unfinished file any more."""
+"""Wall time after which an unfinished file counts as abandoned: nobody writes it any more."""
 TAG = "CACHEDIR.TAG"
-"""Says to programs that make backups that this folder can be left out, and to ``cleared`` whose it
-is (Ford, Cache Directory Tagging Specification)."""
+"""File that tells backup programs to skip this folder, and tells ``cleared`` that the folder is
+fedchain's (Ford, Cache Directory Tagging Specification)."""
 TAG_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# This is the cache of fedchain.\n"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of files."""
+    """One kind of cached file."""
 
     pattern: str
-    """Regular expression of their whole names; no other file is ever deleted."""
+    """Regular expression for the whole name of such a file; no other file is ever deleted."""
     what: str
-    """What they are, and what it costs to make them again, in words."""
+    """What the files are, and what it costs to make them again, in words."""
     goes: bool = True
-    """Whether they go, the least recently used first, when there is no room."""
+    """Whether they are deleted, the least recently used first, when there is no room."""
 
 
 SCANS, AGREED, RATES, UNFINISHED = "simulated-scans", "agreed", "rates", "unfinished"
@@ -68,7 +68,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     UNFINISHED: Kind(_DRAFT, "left by processes that were killed; they go after an hour"),
 }
-"""By name, in the order in which they are shown."""
+"""Every kind by name, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,16 @@ class Entry:
     bytes: int
     """Its size."""
     used_s: float
-    """When it was used last: seconds since 1970."""
+    """When it was last used: seconds since 1970."""
 
     @property
     def room(self) -> int:
-        """Bytes that it takes of the bound: full pages of the disk."""
+        """Bytes that it counts against the bound: its size in whole pages of the disk."""
         return max(1, -(-self.bytes // LEAST)) * LEAST
 
 
 def cache_folder() -> Path:
-    """Return the folder: FEDCHAIN_CACHE, or the one that the system has for such files."""
+    """Return the folder of the cache: FEDCHAIN_CACHE, or the system's own folder for caches."""
     chosen = os.environ.get("FEDCHAIN_CACHE")
     if chosen:
         return Path(chosen)
@@ -124,32 +124,32 @@ def bound() -> int:
 
 
 def place_of(kind: str, text: str, ending: str) -> Path:
-    """Return the path of the file that depends on a text alone, whether it is there or not.
+    """Return the path of a file whose content depends on a text alone, whether or not it exists.
 
     Args:
         kind: a key of ``KINDS``.
         text: everything that the content depends on.
-        ending: of the file's name, without the dot.
+        ending: the file's suffix, without the dot.
 
     Raises:
         DataError: FEDCHAIN_CACHE_BYTES is not a number of bytes.
     """
-    bound()  # before anything long is computed
+    bound()  # a wrong variable is reported before anything long is computed
     return cache_folder() / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}.{ending}"
 
 
 def mark_used(path: Path) -> None:
-    """Note that a file is in use, so that others go before it; it may be gone already."""
+    """Record that a file is in use, so that others are deleted first; it may be gone already."""
     with contextlib.suppress(OSError):
-        if not path.is_symlink():  # what it leads to is not ours
+        if not path.is_symlink():  # the target of a link is not ours
             os.utime(path)
 
 
 def keep(path: Path, write: Callable[[BinaryIO], object]) -> bool:
-    """Add a file if it can be added; if not, say so once in the log.
+    """Add a file if possible; if not, log a warning, at most once for each folder.
 
     Args:
-        path: as ``place_of`` gives it.
+        path: as ``place_of`` returns it.
         write: writes the content.
 
     Returns:
@@ -158,26 +158,26 @@ def keep(path: Path, write: Callable[[BinaryIO], object]) -> bool:
     try:
         add(path, write)
     except OSError as error:
-        if path.parent not in _told:
-            _told.add(path.parent)
+        if path.parent not in _warned:
+            _warned.add(path.parent)
             reason = error.strerror or error
             LOG.warning("%s: not kept, will be made again when it is needed: %s", path, reason)
         return False
     return True
 
 
-_told: set[Path] = set()
-"""Folders of which the log has said that they keep nothing."""
+_warned: set[Path] = set()
+"""Folders for which the log already has a warning that nothing can be kept there."""
 
 
 def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Add a file, whole or not at all, then make room for it.
+    """Add a file, whole or not at all, then delete others until all fit.
 
-    Room is made after the file has its name, so that of several processes the last one sees
+    Room is made after the file has its name: when several processes add files, the last one sees
     what all of them have added.
 
     Args:
-        path: as ``place_of`` gives it.
+        path: as ``place_of`` returns it.
         write: writes the content.
 
     Raises:
@@ -196,10 +196,12 @@ def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Return the files of a cache, the least recently used first; links are none.
+    """Return the files of a cache, the least recently used first; links do not count.
+
+    A folder that does not exist is empty.
 
     Raises:
-        OSError: the folder cannot be read; one that is not there is empty.
+        OSError: the folder cannot be read.
     """
     found = []
     for each in _names(folder):
@@ -212,7 +214,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def kind_of(name: str) -> str | None:
-    """Return the kind of the file of a name, None if the name is not fedchain's.
+    """Return the kind of the file with this name; None if the name is not fedchain's.
 
     >>> kind_of("rates-1.json"), kind_of("rates-1.json.old"), kind_of("thesis.txt")
     ('rates', None, None)
@@ -221,7 +223,7 @@ def kind_of(name: str) -> str | None:
 
 
 def sized(count: int) -> str:
-    """Return a number of bytes in words.
+    """Return a number of bytes as text with a unit.
 
     >>> sized(0), sized(41_600_000), sized(10**9)
     ('0 B', '41.6 MB', '1 GB')
@@ -234,10 +236,10 @@ def sized(count: int) -> str:
 
 @dataclass(frozen=True)
 class Cleared:
-    """What ``cleared`` did."""
+    """The result of ``cleared``."""
 
     removed: tuple[Entry, ...]
-    """Files that are gone."""
+    """Files that were deleted."""
     failed: Mapping[Path, str]
     """Files that could not be deleted, and why."""
 
@@ -245,12 +247,13 @@ class Cleared:
 def cleared(kind: str | None = None) -> Cleared:
     """Delete the files of the cache, and nothing else that may be in its folder.
 
+    Unfinished files that somebody may still be writing stay.
+
     Args:
-        kind: only those of this kind, a key of ``KINDS``; None: all. Unfinished files that
-            somebody may still be writing stay.
+        kind: delete only files of this kind, a key of ``KINDS``; None: all.
 
     Raises:
-        DataError: the folder is no cache of fedchain, or cannot be read.
+        DataError: the folder is not a cache of fedchain, or cannot be read.
     """
     folder, removed, failed = cache_folder(), [], {}
     try:
@@ -274,10 +277,10 @@ def cleared(kind: str | None = None) -> Cleared:
 
 
 def _make_room(folder: Path, most: int) -> None:
-    """Delete the least recently used files until the others fit, and abandoned ones.
+    """Delete the least recently used files until the others fit, and all abandoned drafts.
 
-    A file that another process reads or has deleted meanwhile is passed over: it is counted as
-    gone, and whoever adds the next file looks again.
+    A file that another process has just deleted counts as deleted. One that cannot be deleted,
+    since another process reads it, is skipped; the next addition tries again.
     """
     there = entries(folder)
     taken = sum(entry.room for entry in there)
@@ -304,7 +307,7 @@ def _names(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _tagged(folder: Path) -> bool:
-    """Say whether fedchain's tag is in a folder."""
+    """Return whether a folder holds fedchain's tag."""
     try:
         with (folder / TAG).open("rb") as file:
             return file.read(len(TAG_TEXT)) == TAG_TEXT
@@ -313,5 +316,5 @@ def _tagged(folder: Path) -> bool:
 
 
 def _stranger(folder: Path) -> str | None:
-    """Return a name in a folder that is not fedchain's, None if there is none."""
+    """Return a name in a folder that is not fedchain's; None if there is none."""
     return next((each.name for each in _names(folder) if kind_of(each.name) is None), None)

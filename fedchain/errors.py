@@ -1,21 +1,23 @@
-"""Every error that fedchain raises on purpose.
+"""Errors: every exception that fedchain raises on purpose.
 
     FedchainError
     ├── ScenarioError    the user's scenario: file, line, column, what is allowed
     ├── DataError        the user's data: a scan, a folder, a cache
     ├── MissingExtra     something optional is not installed, and how to get it
-    ├── PartError        a part of the user's own that failed in its own code
-    ├── TooFewMembers    a group of which too few are there: it opens no sum
+    ├── PartError        a part of the user's own that failed or returned something wrong
+    ├── TooFewMembers    too few members of a group are there: it opens no sum
     ├── RunError         a run that failed: a full disk, a lost permission
     │   └── RunRefused       a path that is no run, is in use, or may not be written
-    │       └── Unusable         the system does not give the path; another one would do
-    └── LedgerError      a rule of the ledger, or its bytes
+    │       └── Unusable         the system refuses the path; another one would do
+    └── LedgerError      a broken rule of the ledger, or damaged bytes
         ├── EncodingError    bytes that are not the one encoding of a value
         ├── InvalidMessage   a message that a rule forbids
         └── InvalidBlock     a block that a rule forbids
+            ├── TooEarly         its time is ahead of the node's clock
+            └── WrongMessages    its header does not commit to its messages
 
 A broken precondition of the mathematics is a plain ``ValueError``.
-Every text reads ``where: what is wrong, with the value; what is allowed``.
+Every error text reads ``where: what is wrong, with the value; what is allowed``.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ PATH_AT_FAULT = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
     errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV,
 }  # fmt: skip
-"""What a system says when another path would do; anything else is said of the disk."""
+"""System errors of the path itself: another path would do. All others concern the disk."""
 
 
 class FedchainError(Exception):
-    """What fedchain can explain to a user in one line."""
+    """An error that fedchain can explain to a user in one line."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +64,23 @@ class ScenarioError(FedchainError):
 
 
 class DataError(FedchainError):
-    """Data of the user that cannot be read: names the file and the problem."""
+    """Data of the user that cannot be read; the text names the file and the problem."""
 
 
 class MissingExtra(FedchainError):
-    """A part needs something that is not installed; says how to get it."""
+    """A part needs something that is not installed; the text says how to get it."""
 
 
 class PartError(FedchainError):
-    """A part of the user's own failed: names the file, the line and what Python says."""
+    """A part of the user's own failed; the text names the file, the line and Python's error."""
 
 
 class TooFewMembers(FedchainError):
-    """A group of which fewer than the threshold are there in a step: nothing is opened."""
+    """Fewer members of a group than the threshold are there in a step: no sum is opened."""
 
 
 class RunError(FedchainError):
-    """A run, or a disk, that failed; what is on disk is whole, and the run can be resumed."""
+    """A run or a disk failed; what is on disk is whole, and the run can be resumed."""
 
 
 class RunRefused(RunError):
@@ -86,19 +88,20 @@ class RunRefused(RunError):
 
 
 class Unusable(RunRefused):
-    """A path that the system does not give: no permission, a file in a folder's place."""
+    """A path that the system refuses: no permission, or a file where a folder must be."""
 
 
 def cannot(path: str | Path, do: str, error: OSError) -> RunError:
-    """Return the error of a file or folder that the system does not give us.
+    """Return the error for a file or folder that the system refuses.
 
-    Another path would do where the user may not write, or where a file stands in a folder's
-    place: then the command is refused. A disk that is full or broken made it fail.
+    If the user may not write there, or a file is where a folder must be, another path would do:
+    the error is ``Unusable``, and the command is refused. If the disk is full or broken, the
+    error is ``RunError``: the command failed.
 
     Args:
-        path: what the user named, or what is in it.
+        path: the path that the user named, or one inside it.
         do: what cannot be done with it: ``be written``.
-        error: what the system says.
+        error: the system's error.
 
     >>> cannot("/proc/x", "be written", PermissionError(errno.EACCES, "Permission denied"))
     Unusable('/proc/x: cannot be written: Permission denied')
@@ -127,8 +130,8 @@ class InvalidBlock(LedgerError):
 
 
 class TooEarly(InvalidBlock):
-    """A block whose time is too far ahead of a node's clock, and that has no other fault so far."""
+    """A block whose time is too far ahead of a node's clock; no other fault was found so far."""
 
 
 class WrongMessages(InvalidBlock):
-    """A header with messages that it does not commit to: the block itself may be good."""
+    """A header came with messages that it does not commit to; the block itself may be good."""

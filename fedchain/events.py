@@ -1,4 +1,4 @@
-"""A deterministic queue of events in simulated seconds."""
+"""Event queue: deliveries between nodes in the order of simulated time, deterministic."""
 
 from __future__ import annotations
 
@@ -14,43 +14,46 @@ import numpy.typing as npt
 from fedchain.arrays import Vector
 
 FEW = 32
-"""Deliveries of one send that are sorted here: numpy lets go of the interpreter's lock to sort,
-and the thread that writes the ledger is quick to take it."""
+"""Most deliveries of one send that are sorted in Python. numpy releases the interpreter's lock
+while it sorts; the thread that writes the ledger then takes it, and this one has to wait."""
 Group = Literal["everybody", "compute"]
-"""Whom something is for: all nodes, or the compute nodes."""
+"""Recipients of a send: all nodes, or the compute nodes."""
 
 
 @dataclass(frozen=True)
 class Send:
-    """What a node wants to be delivered; nodes hold no clock and no reference to another node."""
+    """A payload that a node wants delivered.
+
+    Nodes return sends; they hold no clock and no reference to another node.
+    """
 
     payload: Any
-    """A message, a block, or a note to oneself: a frozen record."""
+    """A frozen record: a message, a block, or a note of the node to itself."""
     to: Group | int
-    """A group, of which the sender gets nothing; its own number: a timer; another's: past the
-    network, as attackers can."""
+    """A group: all its nodes except the sender; the sender's own number: a timer; the number of
+    another node: delivered directly, past the network, as attackers can."""
     after_s: float = 0.0
-    """Simulated seconds before it leaves."""
+    """Simulated seconds until it leaves."""
     relayed: bool = True
-    """Whether others pass it on: what honest nodes refuse reaches the sender's neighbours alone."""
+    """Whether others pass it on; what honest nodes refuse reaches only the sender's neighbours."""
 
 
 class Event(NamedTuple):
-    """A delivery that has come due; there is nothing that a run makes more of."""
+    """A delivery that has come due. A tuple, since a run makes more events than anything else."""
 
     time_s: float
     """Simulated seconds since genesis."""
     to: int
     """The node that receives."""
     payload: Any
-    """What it receives."""
+    """What the node receives."""
 
 
 class EventQueue:
-    """Events by time; those of the same time in the order in which they were put.
+    """A queue of deliveries, the earliest first; ties go in the order of insertion.
 
-    What goes to many nodes is sorted once and waits in one place of the heap, as the delivery
-    that comes next: the heap holds an entry a send, not one a node.
+    The deliveries of one send to many nodes are sorted once. Only the next of them is in the
+    heap, so the heap holds one entry for each send, not one for each node.
 
     >>> queue = EventQueue()
     >>> queue.put(2.0, 1, "late"); queue.put(1.0, 0, "soon"); queue.put(1.0, 1, "next")
@@ -67,13 +70,13 @@ class EventQueue:
         return self._waiting
 
     def put(self, time_s: float, to: int, payload: Any) -> None:
-        """Put a delivery at this time."""
+        """Add a delivery at this time."""
         heapq.heappush(self._heap, (time_s, self._count, to, payload, _NONE))
         self._count += 1
         self._waiting += 1
 
     def put_all(self, times_s: Vector, to: npt.NDArray[np.int64], payload: Any) -> None:
-        """Put a delivery to each of these nodes, each at its own time, shapes (n,)."""
+        """Add a delivery to each of these nodes, each at its own time, shapes (n,)."""
         if not len(times_s):
             return
         rest = _few(times_s, to, self._count) if len(to) <= FEW else _many(times_s, to, self._count)
@@ -82,7 +85,7 @@ class EventQueue:
         self._waiting += len(to)
 
     def take(self) -> Event:
-        """Take the earliest delivery out."""
+        """Remove and return the earliest delivery."""
         time_s, _, to, payload, rest = self._heap[0]
         following = next(rest, None)
         if following is None:
@@ -104,5 +107,5 @@ def _many(times_s: Vector, to: npt.NDArray[np.int64], first: int) -> _Rest:
 
 
 _Rest = Iterator[tuple[float, int, int]]
-"""What a send delivers: time, place in the order, node."""
+"""The deliveries of one send that are still to come: time, number in the order, node."""
 _NONE: _Rest = iter(())

@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite kill and a closed terminal: who hears of them, and how often."""
+"""Interruption: how Ctrl-C, SIGTERM and a closed terminal end a command, once and cleanly."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ ENDING = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     if hasattr(signal, name)
 )
-"""Signals of this system that ask a program to end."""
+"""Signals that ask a program to end, as far as this system has them."""
 PATIENCE_S = 10.0
-"""Seconds after a signal to end in which another one changes nothing."""
-_heard: list[int] = []
-"""Signals to end whose KeyboardInterrupt has not yet arrived where a command ends."""
+"""Seconds after such a signal during which further ones are ignored."""
+_pending: list[int] = []
+"""Signals to end that came since ``stoppable`` began; it clears them when it ends."""
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """While this lasts, let a signal to end raise KeyboardInterrupt, and ignore more that follow.
+    """Within this context, let a signal to end raise KeyboardInterrupt once; ignore repetitions.
 
-    What is saved then is saved whole, however often Ctrl-C is pressed. After ``PATIENCE_S`` the
-    next one is heard again, since saving may hang. At the end of an interrupted command all are
-    ignored for good, since the process is about to end. A signal that whoever started the process
-    let it ignore (``nohup``) stays ignored.
+    Results are therefore saved completely, however often Ctrl-C is pressed. After ``PATIENCE_S``
+    the next signal raises again, since saving may hang. At the end of an interrupted command all
+    these signals are ignored for good, since the process is about to end. A signal that the
+    process was started to ignore (``nohup``) stays ignored.
 
     >>> with stoppable():
     ...     pass
@@ -44,17 +44,17 @@ def stoppable() -> Iterator[None]:
         now = time.monotonic()
         if not raised or now - raised[-1] >= PATIENCE_S:
             raised.append(now)
-            _heard.append(number)
+            _pending.append(number)
             raise KeyboardInterrupt
 
-    heard = (each for each in ENDING if signal.getsignal(each) not in (signal.SIG_IGN, None))
-    before = {each: signal.getsignal(each) for each in heard}
+    handled = (each for each in ENDING if signal.getsignal(each) not in (signal.SIG_IGN, None))
+    before = {each: signal.getsignal(each) for each in handled}
     for number in before:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        _heard.clear()
+        _pending.clear()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if raised else handler)
 
@@ -62,26 +62,26 @@ def stoppable() -> Iterator[None]:
 def stop_if_asked() -> None:
     """Raise KeyboardInterrupt if a signal to end came and its exception was lost.
 
-    Python loses an exception that is raised while an object is deleted. What takes long and
-    ``stoppable`` therefore asks here between its steps.
+    Python discards an exception that is raised while it deletes an object. Long work inside
+    ``stoppable`` therefore calls this between its steps.
 
     Raises:
         KeyboardInterrupt: the user asked this program to end.
     """
-    if _heard:
+    if _pending:
         raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def deaf_children(*signals: signal.Signals) -> Iterator[None]:
-    """While this lasts, let processes that are begun never hear of these signals.
+    """Within this context, start child processes in which these signals are blocked.
 
-    A terminal sends Ctrl-C to all processes of a command, and a child that is still being started
-    would end with a traceback. This process hears of them afterwards. Where the system cannot
-    block signals, the child has to ignore them itself.
+    A terminal sends Ctrl-C to all processes of a command, and a child that is still starting
+    would end with a traceback. This process receives the signals when the context ends. Where
+    the system cannot block signals, the child has to ignore them itself.
 
     Args:
-        signals: which.
+        signals: the signals to block.
 
     >>> with deaf_children(signal.SIGINT):
     ...     pass
@@ -92,10 +92,10 @@ def deaf_children(*signals: signal.Signals) -> Iterator[None]:
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # the first start of it lets signals through again
+    resource_tracker.ensure_running()  # its first start would unblock the signals
     waiting: list[int] = []
     before = {each: signal.getsignal(each) for each in signals}
-    for each in signals:  # another thread may be given what this one has blocked
+    for each in signals:  # the system may give a blocked signal to another thread
         signal.signal(each, lambda number, _frame: waiting.append(number))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
@@ -109,7 +109,7 @@ def deaf_children(*signals: signal.Signals) -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Let this process end when the one that began it has ended, however it did."""
+    """End this process when its parent process has ended, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_wait_for, args=(parent,), daemon=True).start()

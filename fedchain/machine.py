@@ -1,4 +1,7 @@
-"""Settings of the machine that a user should not have to know."""
+"""Settings of numpy, torch, the C library and the collector that make fedchain fast.
+
+A user should not have to know them.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,20 @@ import sys
 from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
-"""Names of glibc's malloc.h."""
+"""Options of ``mallopt``, as glibc's malloc.h numbers them."""
 SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",  # an idle OpenMP thread would spin on a core that others need
-    "OPENBLAS_NUM_THREADS": "1",  # fedchain's threads go side by side, not inside an operation
+    "OPENBLAS_NUM_THREADS": "1",  # fedchain runs threads side by side, not inside an operation
 }
-"""Environment variables that are read once, when numpy and torch are loaded."""
+"""Environment variables that numpy and torch read once, when they are loaded."""
 
 
 def prepare() -> None:
-    """Set what must be set before numpy and torch are loaded; what the user has set stays.
+    """Set the environment variables of ``SETTINGS``, before numpy and torch are loaded.
 
-    For the command line and for processes that fedchain starts: a program that imports fedchain
-    may need other settings for its own arithmetic.
+    A variable that the user has set keeps its value. Only the command line and processes that
+    fedchain starts call this: a program that imports fedchain may need other settings for its
+    own arithmetic.
 
     >>> prepare()
     """
@@ -31,7 +35,7 @@ def prepare() -> None:
 
 
 def one_thread() -> None:
-    """Let torch use one thread in this thread: fedchain's own go side by side.
+    """Let torch use one thread for the work of this thread: fedchain runs several side by side.
 
     >>> one_thread()
     """
@@ -41,30 +45,30 @@ def one_thread() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Ask the C library not to hand freed blocks of megabytes back to the system.
+    """Ask the C library to keep freed blocks of megabytes instead of returning them to the system.
 
-    Activations of every batch come and go; fetching their pages anew costs more than the
-    arithmetic on them. What is needed once, before the rounds, should be freed before this is
-    asked for. Does nothing where the C library is not glibc.
+    The activations of every batch are allocated and freed; to get their pages anew costs more
+    than the arithmetic on them. Memory that is needed once, before the rounds, should be freed
+    before this is called. Does nothing where the C library is not glibc.
 
     >>> keep_freed_memory()
     """
     if sys.platform != "linux":
         return
-    verdict_cache = ctypes.CDLL(None)
-    if hasattr(verdict_cache, "mallopt"):
-        verdict_cache.mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        verdict_cache.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
-        verdict_cache.mallopt(M_TOP_PAD, 1 << 26)
-        verdict_cache.mallopt(M_ARENA_MAX, 2)  # what one thread has freed another may have
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+        libc.mallopt(M_TOP_PAD, 1 << 26)
+        libc.mallopt(M_ARENA_MAX, 2)  # a thread may reuse what another one has freed
 
 
 @contextlib.contextmanager
 def start_up_passed_over() -> Iterator[None]:
-    """While this lasts, spare the collector of cycles what is there already: modules and parts.
+    """Within this context, hide existing objects (modules, parts) from the garbage collector.
 
-    They are many and they stay; each look at all of them takes a tenth of a second. Inside another
-    one it does nothing.
+    They are many and they stay; each pass over all of them takes a tenth of a second. Inside
+    another such context this does nothing.
 
     >>> with start_up_passed_over():
     ...     pass

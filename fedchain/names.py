@@ -1,9 +1,9 @@
-r"""Names of files: as people read them, as programs read them, and as a shell takes them.
+r"""Names of files, in the forms that people, programs and shells can read.
 
-A system lets a file have any bytes for a name. Python gives a byte that is no text in the user's
-encoding as half a surrogate pair, which no file, terminal or JSON may hold. What fedchain reads
-again itself keeps such a name (YAML writes the half as an escape); everywhere else the byte is
-shown as ``\xfc``.
+A file's name may be any bytes. Python represents a byte that is not text in the user's encoding
+as half a surrogate pair, which no file, terminal or JSON may hold. Files that fedchain reads back
+itself keep such a name (YAML writes the half as an escape); everywhere else the byte is shown as
+``\xfc``.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import sys
 from pathlib import Path
 
 SHOWN = "fedchain.shown"
-"""Name of the error handler of codecs by which text is written that an encoding does not have."""
+"""Name of the codec error handler that writes characters which an encoding does not have."""
 SIMPLER = str.maketrans({"·": "-", "–": "-", "±": "+-", "≤": "<=", "µ": "u", "ε": "epsilon"})
-"""What stands for fedchain's own letters on a terminal that does not have them."""
+"""Replacements for fedchain's own letters on a terminal that does not have them."""
 _HALVES = re.compile("[\ud800-\udfff]")
 _BARE = re.compile(r"[\w.:\\/+-]+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def legible(text: str) -> str:
-    r"""Return a text in which bytes of a name that are no letters are shown as escapes.
+    r"""Return a text in which bytes of a name that are not characters are shown as escapes.
 
     >>> legible("br\udcfcst"), legible("br\udcc3\udcbcst"), legible("brüst")
     ('br\\xfcst', 'brüst', 'brüst')
@@ -33,7 +33,7 @@ def legible(text: str) -> str:
 
 
 def in_bytes(text: str) -> bytes:
-    """Return a text as UTF-8, names shown as by ``legible``."""
+    """Return a text as UTF-8 bytes, with names shown as ``legible`` shows them."""
     return text.encode("utf-8", SHOWN)
 
 
@@ -47,10 +47,10 @@ def escaped(quoted_text: str) -> str:
 
 
 def command(*words: str | Path) -> str:
-    """Return a command of fedchain as a user may paste it into a shell.
+    """Return a fedchain command that a user can paste into a shell.
 
     Args:
-        words: what stands after ``fedchain``: paths are quoted, text is left as it is.
+        words: the words after ``fedchain``: paths are quoted, text is left as it is.
 
     >>> command("verify", Path("runs/my run"))
     "fedchain verify 'runs/my run'"
@@ -59,13 +59,14 @@ def command(*words: str | Path) -> str:
 
 
 def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
-    r"""Return a path as one word of a shell, without what a program would take for an option.
+    r"""Return a path as one word of a shell that no program takes for an option.
 
-    On Windows, the quotes suit both cmd and PowerShell; elsewhere any POSIX shell takes the word,
-    and one that knows ``$'..'`` a name with bytes that are no letters, or with a line's end in it.
+    On Windows, the quotes suit both cmd and PowerShell. Elsewhere any POSIX shell accepts the
+    word. A name with a line break, or with bytes that are not characters, needs a shell that
+    knows ``$'..'``.
 
     Args:
-        path: of a file or folder.
+        path: path of a file or folder.
         windows: whether the shell is one of Windows.
 
     >>> quoted(Path("a b"), windows=False), quoted(Path("a b"), windows=True)
@@ -91,7 +92,7 @@ def _octal(letter: str) -> str:
 def _bytes_of(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a pair that stands for no byte: a name of Windows, or YAML
+    except UnicodeEncodeError:  # a half that encodes no byte: from a Windows name or YAML
         return text.encode("utf-8", "surrogatepass")
 
 
@@ -100,7 +101,7 @@ def _in_letters(text: str) -> str:
 
 
 def _show(error: UnicodeError) -> tuple[bytes, int]:
-    """Stand in for what an encoding does not have."""
+    """Replace characters that an encoding does not have: an error handler of codecs."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = _in_letters(error.object[error.start : error.end]).translate(SIMPLER)

@@ -1,4 +1,4 @@
-"""Means over seeds, with how sure one can be of them."""
+"""Statistics: means over seeds with confidence intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over repetitions and the interval that holds the true mean."""
+    """A mean over repetitions, and a confidence interval for the true mean."""
 
     mean: float
     """Arithmetic mean of the values."""
@@ -30,14 +30,14 @@ class Interval:
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the mean and its interval by Student's t.
+    """Return the mean and its confidence interval by Student's t.
 
-    Few seeds are the rule, and the normal quantile would promise too much: at 5 seeds it is
-    1.96 where Student's is 2.78. The half width is t((1 + c) / 2; n - 1) s / sqrt(n), with s the
-    sample standard deviation.
+    Most experiments have few seeds, and the normal quantile would make the interval too narrow:
+    at 5 seeds it is 1.96 where Student's is 2.78. The half width is
+    t((1 + c) / 2; n - 1) s / sqrt(n), with s the sample standard deviation.
 
     Args:
-        values: one finite number a repetition, at least one.
+        values: one finite number for each repetition, at least one.
         confidence: share of experiments whose interval holds the true mean, in (0, 1).
 
     Returns:

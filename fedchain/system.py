@@ -1,9 +1,9 @@
-"""What differs between operating systems: files, locks, being stopped, memory.
+"""Operating systems: the operations that differ between them (files, locks, stopping, memory).
 
-Windows refuses what other systems allow: to open a folder, to sync a file that was opened for
-reading, to replace or delete a file that somebody has open, to move a folder in which a file is
-open. It also has no signal by which one process asks another to stop. Whoever needs one of these
-calls it here, and need not know on which system.
+Windows refuses what other systems allow: it does not open a folder, sync a file that was opened
+for reading, replace or delete a file that somebody has open, or move a folder in which a file is
+open. It also has no signal by which one process asks another to stop. Code that needs one of
+these operations calls this module, and need not know on which system it runs.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from filelock import FileLock, Timeout
 WINDOWS = os.name == "nt"
 """Whether this is Windows."""
 PATIENCE_S = 2.0
-"""How long Windows is asked again to touch a file that another program has open, seconds."""
+"""Seconds for which Windows is asked again while another program has a file open."""
 MOST_PROCESSES = 61
-"""Processes that one process can wait for on Windows."""
+"""Most processes that one process can wait for on Windows."""
 _Result = TypeVar("_Result")
 
 
@@ -39,7 +39,7 @@ def sync_file(path: Path) -> None:
     Raises:
         OSError: it cannot be opened for writing, or the disk fails.
     """
-    descriptor = os.open(path, os.O_RDWR)  # Windows syncs no file that is open for reading only
+    descriptor = os.open(path, os.O_RDWR)  # Windows does not sync a file opened for reading
     try:
         sync_open(descriptor)
     finally:
@@ -50,7 +50,7 @@ def sync_open(descriptor: int) -> None:
     """Make the bytes of an open file survive a loss of power.
 
     Args:
-        descriptor: of a file that is open for writing, or of a folder.
+        descriptor: the descriptor of a file that is open for writing, or of a folder.
 
     Raises:
         OSError: the disk fails.
@@ -58,7 +58,7 @@ def sync_open(descriptor: int) -> None:
     if sys.platform == "darwin":
         import fcntl
 
-        # There fsync leaves the bytes in the memory of the drive. A network share knows only fsync.
+        # On macOS fsync leaves the bytes in the drive's memory. Network shares know only fsync.
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
@@ -66,12 +66,12 @@ def sync_open(descriptor: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a loss of power; Windows does so by itself.
+    """Make the names in a folder survive a loss of power; on Windows do nothing.
 
     Raises:
         OSError: it cannot be opened, or the disk fails.
     """
-    if WINDOWS:  # it opens no folder; NTFS writes names to its journal
+    if WINDOWS:  # it does not open folders, and NTFS keeps a journal of names itself
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -81,13 +81,13 @@ def sync_folder(path: Path) -> None:
 
 
 def patiently(act: Callable[[], _Result]) -> _Result:
-    """Do something with a file; on Windows again and again while another program has it open.
+    """Do something with a file; on Windows try again while another program has it open.
 
-    Readers, virus scanners and indexers have a file open for a moment only. Elsewhere nobody who
-    reads a file is in the way, and a refusal is final.
+    Readers, virus scanners and indexers have a file open for a moment only. On other systems a
+    reader is never in the way, and a refusal is final.
 
     Args:
-        act: may be called several times.
+        act: the operation; may be called several times.
 
     Raises:
         OSError: as ``act``; PermissionError after ``PATIENCE_S`` at the latest.
@@ -106,16 +106,16 @@ def patiently(act: Callable[[], _Result]) -> _Result:
 
 
 def replace(draft: Path, path: Path) -> None:
-    """Give a file the name of another, or a new name, at once.
+    """Rename a file atomically; it replaces a file that has the new name.
 
     Raises:
-        OSError: the folder may not be written; on Windows, somebody keeps the other one open.
+        OSError: the folder may not be written; on Windows, somebody keeps the replaced file open.
     """
     patiently(lambda: draft.replace(path))
 
 
 def delete(path: Path) -> None:
-    """Delete a file; one that is gone already does not matter.
+    """Delete a file if it exists.
 
     Raises:
         OSError: the folder may not be written; on Windows, somebody keeps it open.
@@ -125,10 +125,10 @@ def delete(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield an empty file that takes the place of another when everything is written and synced.
+    """Yield an empty file that replaces the one at a path once it is written and synced.
 
-    A reader sees the old file or the new one, never a half. After an error, or Ctrl-C, the old
-    one is there and nothing else.
+    A reader sees the old file or the new one, never half of one. After an error or Ctrl-C only
+    the old file is there.
 
     Raises:
         OSError: the disk is full or the folder may not be written.
@@ -155,10 +155,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def move_folder(folder: Path, path: Path) -> None:
-    """Give a folder another name at once; everything in it survives a loss of power before.
+    """Rename a folder atomically, after its content is safe from a loss of power.
 
     Args:
-        folder: its files are synced, and none of them is open.
+        folder: a folder whose files are synced and closed.
         path: its new name, which nothing else may have.
 
     Raises:
@@ -174,10 +174,10 @@ def move_folder(folder: Path, path: Path) -> None:
 
 @contextmanager
 def place_beside(path: Path) -> Iterator[Path]:
-    """Make a hidden folder beside a path, for what is moved there; delete it at the end.
+    """Make a hidden folder beside a path, for what will be moved there; delete it at the end.
 
-    Not with ``tempfile``: what it makes is for this user alone, and on Windows stays so wherever
-    it is moved.
+    This does not use ``tempfile``: only this user may read the folders it makes, and on Windows
+    they stay so wherever they are moved.
 
     Raises:
         OSError: the folder above may not be written.
@@ -192,14 +192,14 @@ def place_beside(path: Path) -> Iterator[Path]:
 
 
 class FolderLock:
-    """The right to write a folder; it goes with the process that has it, whatever happens."""
+    """A lock on writing to a folder; it is released when its process ends, whatever happens."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = FileLock(folder / ".lock")
 
     def acquire(self) -> bool:
-        """Take the right; return False if another process has it.
+        """Take the lock; return False if another process has it.
 
         Raises:
             OSError: the folder may not be written.
@@ -211,21 +211,21 @@ class FolderLock:
         return True
 
     def release(self) -> None:
-        """Give the right back; nothing if this process does not have it."""
+        """Release the lock; do nothing if this process does not have it."""
         self._lock.release()
 
     def move_folder(self, path: Path) -> None:
-        """Move the folder, to which this process has the right, and give the right back.
+        """Move the folder, whose lock this process has, and release the lock.
 
         Args:
             path: its new name, which nothing else may have.
 
         Raises:
             OSError: something has that name, or the folder above may not be written; on Windows,
-                somebody keeps a file in it open, or has just taken the right.
+                somebody keeps a file in it open, or has just taken the lock.
         """
         try:
-            if WINDOWS:  # the file of the lock is open, and Windows itself moves no folder in use
+            if WINDOWS:  # it moves no folder with an open file, and the lock is one
                 self.release()
             patiently(lambda: self._folder.rename(path))
         finally:
@@ -233,16 +233,18 @@ class FolderLock:
 
 
 def stop() -> None:
-    """Interrupt the main thread from another one, as SIGTERM does, while it is ``stoppable``.
+    """Interrupt the main thread from another thread as SIGTERM does, if it is ``stoppable``.
 
-    A process cannot send that signal to another one on Windows. Where the main thread waits for a
-    lock it is interrupted when it has it; where nobody handles the signal nothing happens.
+    On Windows one process cannot send that signal to another. A main thread that waits for a
+    lock is interrupted when it has it. If nothing handles the signal, nothing happens.
     """
     _thread.interrupt_main(signal.SIGTERM)
 
 
 def at_most_processes(wanted: int) -> int:
-    """Return how many processes one process may wait for at a time: as many as are wanted.
+    """Return how many processes one process may wait for at a time: those wanted, or fewer.
+
+    Windows allows at most ``MOST_PROCESSES``.
 
     >>> at_most_processes(2)
     2
@@ -251,7 +253,7 @@ def at_most_processes(wanted: int) -> int:
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process has held so far, bytes.
+    """Return the most memory that this process has held so far, in bytes.
 
     >>> peak_memory() > 10_000_000
     True
@@ -267,9 +269,9 @@ def peak_memory() -> int:
 
 
 def available_memory() -> int:
-    """Return how much memory a new process could have, bytes.
+    """Return how much memory a new process could have, in bytes.
 
-    More than what is free: the system gives up what it only remembers of files.
+    This is more than the free memory: the system gives up its cache of files.
 
     >>> available_memory() > 0
     True

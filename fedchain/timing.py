@@ -1,4 +1,4 @@
-"""Where the wall time of a round goes, stage by stage."""
+"""Timing: the wall time of a round by stage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ STAGES = (
 
 
 class Stopwatch:
-    """Seconds of wall time by stage; a stage inside another stops the outer one meanwhile.
+    """A stopwatch that counts seconds of wall time by stage.
+
+    While one stage runs inside another, the outer one does not count.
 
     >>> watch = Stopwatch()
     >>> with watch("work"):
@@ -48,12 +50,12 @@ class Stopwatch:
         self._running.pop()
 
     def share(self, stage: str, spent: float, seconds: Mapping[str, float]) -> None:
-        """Divide time that was counted for one stage among the stages that went on within it.
+        """Divide time that was counted for one stage among the stages that ran within it.
 
         Args:
-            stage: where it was counted.
-            spent: seconds of wall time.
-            seconds: of each stage, on all the threads that worked side by side.
+            stage: the stage for which the time was counted.
+            spent: seconds of wall time to divide.
+            seconds: seconds of each inner stage, summed over the threads that ran side by side.
         """
         scale = spent / sum(seconds.values())
         self._seconds[stage] -= spent
@@ -61,7 +63,7 @@ class Stopwatch:
             self._seconds[other] += took * scale
 
     def lap(self) -> dict[str, float]:
-        """Return the seconds of each stage since the last lap, and begin the next lap."""
+        """Return the seconds of each stage since the last lap, and start the next lap."""
         self._settle()
         seconds, self._seconds = self._seconds, dict.fromkeys(STAGES, 0.0)
         return seconds

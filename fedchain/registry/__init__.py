@@ -1,9 +1,9 @@
-"""From a YAML entry to a checked, ready part.
+"""Registry: families of parts, and the checks that turn a YAML block into a ready part.
 
-A family holds every part of one kind (aggregation rules, mechanisms, tasks ..). A part is one
-function under the family's decorator: its parameters before ``*`` come from the simulator, its
-parameters after ``*`` from the YAML. The YAML name is the Python name. A part of the user's own
-is named ``module:function`` and gets the same checks.
+A family holds all parts of one kind (aggregation rules, mechanisms, tasks ..). A part is one
+function under the family's decorator: the simulator supplies its parameters before ``*``, the
+YAML those after ``*``. The YAML name is the Python name. A part of the user's own is named
+``module:function`` and gets the same checks.
 """
 
 from fedchain.registry.bounds import AtMost, Bound, bounded, within

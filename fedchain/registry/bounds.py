@@ -1,4 +1,4 @@
-"""Parameters whose largest value stands elsewhere in the scenario."""
+"""Bounds: parameters whose largest value is another value of the scenario."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from fedchain.registry.parts import Part, Where
 
 @dataclass(frozen=True)
 class AtMost:
-    """Mark of a parameter that another value of the scenario bounds.
+    """Annotation of a parameter whose upper bound is another value of the scenario.
 
     ``keep: Annotated[int, Field(ge=1), AtMost("nodes.holders", "the number of holders")]``
     """
 
     key: str
-    """The bounding value's place in the scenario."""
+    """The dotted path of the bounding value in the scenario."""
     words: str
-    """What the bounding value is, for the message."""
+    """A description of the bounding value, for the error message."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A value that another value of the scenario bounds."""
+    """A value whose upper bound is another value of the scenario."""
 
     where: Where
     """The value's place in the scenario."""
     value: Any
     """The value itself."""
     mark: AtMost
-    """What bounds it."""
+    """The annotation that names its bound."""
     annotation: Any
-    """The parameter's annotation, which knows the lower bound."""
+    """The whole annotation of the parameter, which has the lower bound."""
 
     def problem(self, limit: float) -> Problem | None:
-        """Say what is wrong when the value is above the limit."""
+        """Return the problem if the value is above the limit; None if it is not."""
         if self.value is None or self.value <= limit:
             return None
         lows = [
@@ -54,7 +54,7 @@ class Bound:
 def within(
     part: Part, family: Family[Any], where: Where = ()
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
-    """Yield a part and every part inside it, with its place and its family."""
+    """Yield a part and every part inside it, each with its place and its family."""
     yield where, part, family
     for name, parameter in parameters(family.find(part.kind)).items():
         inner = nested_family(parameter.annotation)
@@ -63,7 +63,7 @@ def within(
 
 
 def bounded(part: Part, family: Family[Any], where: Where = ()) -> Iterator[Bound]:
-    """Find every parameter of a part that ``AtMost`` marks."""
+    """Yield every parameter of a part that ``AtMost`` annotates."""
     for name, parameter in parameters(family.find(part.kind)).items():
         for mark in getattr(parameter.annotation, "__metadata__", ()):
             if isinstance(mark, AtMost):

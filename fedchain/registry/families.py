@@ -1,4 +1,4 @@
-"""Families of parts: every function that may stand behind a ``kind:``, and its checks."""
+"""Families of parts: the functions that a ``kind:`` can name, and their checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Family(Generic[Built]):
-    """Every part of one kind, by name.
+    """All parts of one kind, by name.
 
     >>> rules: Family[int] = Family("rule")
     >>> @rules
@@ -36,16 +36,16 @@ class Family(Generic[Built]):
     """
 
     name: str
-    """What one part is called in messages: ``aggregation``."""
+    """The word for one part in messages: ``aggregation``."""
     modules: tuple[str, ...] = ()
-    """Modules that register the parts; imported when the family is first asked."""
+    """Modules that register the parts; imported when the names are first needed."""
     makes: type | None = None
-    """What a part must return; None: no one class says it."""
+    """The class that a part must return; None: there is no single class."""
     flaw: Callable[..., str | None] | None = None
-    """(what a part made, *what the simulator gave) to what is wrong with it; None: nothing is
-    known to go wrong. Asked of the user's own parts; those of the package have tests."""
+    """Function (result of a part, *values from the simulator) -> what is wrong with the result, or
+    None. Applied only to the user's own parts, since the package's have tests; None: no check."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
-    """Function by name, in the order of registration."""
+    """The functions by name, in the order of registration."""
 
     def __call__(self, maker: Maker) -> Maker:
         """Register a function under its own name."""
@@ -62,7 +62,7 @@ class Family(Generic[Built]):
         """Return the function of this name.
 
         Raises:
-            ValueError: no such part; the text says what is allowed.
+            ValueError: there is no such part; the text says what is allowed.
         """
         names = self.names()
         if kind in self.parts:
@@ -72,7 +72,7 @@ class Family(Generic[Built]):
         raise ValueError(f"no {self.name} called {kind!r}; {suggest(kind, names)}")
 
     def check(self, block: object, where: Where = ()) -> Part:
-        """Turn a YAML block into a Part.
+        """Check a YAML block and return it as a Part.
 
         Args:
             block: a mapping with ``kind`` and the part's parameters.
@@ -93,10 +93,10 @@ class Family(Generic[Built]):
         return Part(str(kind), check_keys(maker, given, where))
 
     def build(self, part: Part, *arguments: object) -> Built:
-        """Call the part's function with what the simulator gives and what the YAML said.
+        """Call the part's function with the simulator's values and the YAML's parameters.
 
         Raises:
-            PartError: a part of the user's own fails, or returns something else than a part does.
+            PartError: a part of the user's own fails, or returns something that a part may not.
         """
         maker = self.find(part.kind)
         if part.kind in self.parts:
@@ -110,7 +110,7 @@ class Family(Generic[Built]):
 
 @dataclass(frozen=True)
 class Address:
-    """Where a family lives, for what stands below it and must not import it."""
+    """The address of a family, for modules below it, which must not import it."""
 
     module: str
     """The module that defines the family."""
@@ -139,11 +139,11 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "engine": Address("fedchain.engines", "engines"),
     }
 )
-"""Every family of the package, by the name of one part."""
+"""The addresses of all families, by the word for one part."""
 
 
 def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return what the YAML sets: the parameters after ``*``, or the fields of a section."""
+    """Return the parameters that the YAML sets: those after ``*``, or a section's fields."""
     if isinstance(maker, type) and issubclass(maker, Section):
         hints = typing.get_type_hints(maker, include_extras=True)
         return {name: _field(name, hints[name], f) for name, f in maker.model_fields.items()}
@@ -152,7 +152,7 @@ def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         for name, parameter in inspect.signature(maker).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    # The other annotations may name what only a type checker imports.
+    # Only these annotations are resolved: others may use names imported for type checkers alone.
     asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
     known = inspect.unwrap(maker).__globals__
     hints = typing.get_type_hints(asked, known, include_extras=True)
@@ -160,7 +160,7 @@ def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def nested_family(annotation: object) -> Family[Any] | None:
-    """Return the family of a parameter that is a block itself: ``Annotated[Part, models]``."""
+    """Return the family of a parameter that holds a part (``Annotated[Part, models]``), or None."""
     for mark in getattr(annotation, "__metadata__", ()):
         if isinstance(mark, Family | Address):
             return mark if isinstance(mark, Family) else mark.family()
@@ -176,7 +176,7 @@ def check_keys(maker: Callable[..., Any], given: Mapping[str, Any], where: Where
         where: the block's place in the scenario, for messages.
 
     Returns:
-        The value of every key, defaults filled in, blocks inside it checked.
+        The value of every key: defaults filled in, inner blocks checked.
 
     Raises:
         ScenarioError: everything that is wrong in the block and in the blocks inside it.
@@ -190,7 +190,7 @@ def check_keys(maker: Callable[..., Any], given: Mapping[str, Any], where: Where
 def examine_keys(
     maker: Callable[..., Any], given: Mapping[str, Any], where: Where
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Check as ``check_keys`` does, but return the keys that are right beside the problems."""
+    """Check as ``check_keys`` does, but return the valid keys and the list of problems."""
     expected = parameters(maker)
     problems: list[Problem] = []
     checked: dict[str, Any] = {}
@@ -222,7 +222,7 @@ def _field(name: str, annotation: object, field: Any) -> inspect.Parameter:
 
 
 def section_of(annotation: object) -> type[Section] | None:
-    """Return the section of a field that holds one: ``Sweep``, ``Sweep | None``."""
+    """Return the section in a field (``Sweep``, ``Sweep | None``); None if there is none."""
     annotation = _bare(annotation)
     union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     for member in typing.get_args(annotation) if union else (annotation,):
@@ -263,7 +263,7 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
 
 @functools.lru_cache(maxsize=1024)
 def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
-    """Return the pydantic model of the keys that are plain values."""
+    """Return the pydantic model of the keys whose values are plain."""
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
         for name, p in parameters(maker).items()
@@ -273,14 +273,14 @@ def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
 
 
 def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of every key that is a plain value, by name."""
+    """Return the JSON schema of every key whose value is plain, by name."""
     schema = _leaves(maker).model_json_schema()
     within_it = schema.get("$defs", {})
     return {k: _whole(p, within_it) for k, p in schema.get("properties", {}).items()}
 
 
 def _whole(rule: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a schema that stands alone: without titles, what it refers to in its place."""
+    """Return a self-contained schema: without titles, each ``$ref`` replaced by its definition."""
     if isinstance(rule, list):
         return [_whole(entry, definitions) for entry in rule]
     if not isinstance(rule, Mapping):
@@ -299,7 +299,7 @@ def _tuples(value: object) -> object:
 
 
 def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
-    """Import a part of the user's own, and see that the simulator can call it."""
+    """Import a part of the user's own, and check that the simulator can call it."""
     maker = imported(kind, types.FunctionType, "Python function")
     untyped = [n for n, p in parameters(maker).items() if p.annotation is inspect.Parameter.empty]
     if untyped:
@@ -316,7 +316,7 @@ def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
 
 
 def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of what the simulator gives to a part: its parameters before ``*``.
+    """Return the names of the values that the simulator gives to a part: those before ``*``.
 
     >>> simulator_values(lambda left, right=1, *, share=0.5: left)
     ('left', 'right')

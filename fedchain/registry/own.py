@@ -1,4 +1,4 @@
-"""Parts of the user's own, ``kind: module:function``: imported, and called with care."""
+"""Parts of the user's own (``kind: module:function``): import them, and explain their errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def imported(kind: str, expected: type[T], words: str) -> T:
     """Import a part of the user's own.
 
     Args:
-        kind: ``module:function``, or another object of a module.
+        kind: ``module:function``, or ``module:object`` for another object.
         expected: the class of the object.
-        words: what such an object is called.
+        words: the words for such an object in messages.
 
     Raises:
         ValueError: there is no such object.
@@ -44,17 +44,19 @@ def imported(kind: str, expected: type[T], words: str) -> T:
 def called(
     name: str, makes: type, maker: Callable[..., Any], *arguments: object, **given: object
 ) -> Any:
-    """Call a part of the user's own, and explain what goes wrong in it, now or later.
+    """Call a part of the user's own, and explain its errors.
+
+    If the part returns a function, errors of later calls of that function are explained too.
 
     Args:
-        name: of the part, for messages: ``aggregation my_rules:mean``.
-        makes: the class of what it must return.
+        name: the part's name in messages: ``aggregation my_rules:mean``.
+        makes: the class that it must return.
         maker: the part's function.
-        arguments: what the simulator gives.
-        given: what the YAML said.
+        arguments: the values from the simulator.
+        given: the parameters from the YAML.
 
     Raises:
-        PartError: it fails, or returns nothing or something else.
+        PartError: it fails, or returns None or an object of another class.
 
     >>> called("aggregation mine:none", object, lambda rows: None, [])
     Traceback (most recent call last):
@@ -72,7 +74,7 @@ def called(
 
 
 def _explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the user's function such that it says where it fails."""
+    """Wrap the user's function so that its errors name the line that failed."""
 
     @functools.wraps(function)
     def call(*arguments: object, **given: object) -> Any:
@@ -87,7 +89,7 @@ def _explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _failure(error: Exception, function: Callable[..., Any]) -> str:
-    """Return what went wrong, and on which line of the function's file."""
+    """Return the error as text, with the line of the function's file that raised it."""
     code = inspect.unwrap(function).__code__
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = (frame.lineno for frame in frames if frame.filename == code.co_filename)

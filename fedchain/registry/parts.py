@@ -1,4 +1,4 @@
-"""What a scenario is made of: parts, sections, and their plain YAML values."""
+"""Parts and sections, of which a scenario consists, and their plain YAML values."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Where = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """A checked ``kind:`` block: the name of a part and every one of its parameters."""
+    """A checked ``kind:`` block: the name of a part and all its parameters."""
 
     kind: str
     """The registered name, or ``module:function``."""
     parameters: Mapping[str, Any]
-    """Value by name, defaults filled in, closed to writing; a nested block is a Part itself."""
+    """Value by name, defaults filled in, read-only; a nested block is a Part itself."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
-        """Let worker processes receive parts: a closed mapping does not travel by itself."""
+        """Return how to rebuild the part in another process: a read-only mapping cannot travel."""
         return Part, (self.kind, dict(self.parameters))
 
     def plain(self) -> dict[str, Any]:
@@ -37,17 +37,17 @@ class Part:
 STRICT = ConfigDict(
     extra="forbid", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=()
 )
-"""How every section and part of a scenario is checked: no unknown key, no silent conversion."""
+"""Settings of every check of a section or part: no unknown key, no silent conversion."""
 
 
 class Section(BaseModel):
-    """A section of the scenario that is not a part: fixed keys, checked strictly."""
+    """A block of the scenario with fixed keys, checked strictly; not a part."""
 
     model_config = STRICT
 
 
 def overlay(below: object, above: object) -> object:
-    """Lay one block over another: keys above win, another kind replaces the whole block.
+    """Lay one block over another: its keys win, and another ``kind`` replaces the whole block.
 
     >>> overlay({"kind": "adam", "learning_rate": 0.1}, {"learning_rate": 0.2})
     {'kind': 'adam', 'learning_rate': 0.2}
@@ -62,7 +62,7 @@ def overlay(below: object, above: object) -> object:
 
 
 def plain_value(value: object) -> Any:
-    """Return a checked value as plain YAML: parts and sections as dicts, tuples as lists."""
+    """Return a checked value as plain YAML values: parts and sections as dicts, tuples as lists."""
     if isinstance(value, Part):
         return value.plain()
     if isinstance(value, Section):

@@ -1,4 +1,4 @@
-"""What was found wrong, in the words of a user's file."""
+"""Wording: error messages about a scenario in the terms of its YAML file."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ TYPES = {
     "model": "a block of keys",
     "none_required": "null",
 }
-"""Pydantic's names of types in the words of a YAML file."""
+"""Names of types: pydantic's to those of a YAML file."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Say what was probably meant, and what is allowed.
+    """Return a hint: the word that was probably meant, and all words that are allowed.
 
     >>> suggest("kepe", ["keep", "scale"])
     'did you mean keep? allowed: keep, scale'
@@ -42,7 +42,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: short, with its type in a user's words.
+    """Return a value as a message shows it: shortened, with its type in a user's words.
 
     >>> shown(True), shown([1])
     ('true (true or false)', '[1] (a list)')
@@ -61,26 +61,26 @@ def shown(value: object) -> str:
 def problems_of(
     error: ValidationError, where: Where, known: Iterable[str] = (), given: object = None
 ) -> list[Problem]:
-    """Put pydantic's findings into fedchain's words, one for each place.
+    """Return pydantic's errors as problems in fedchain's words, one for each place.
 
     Args:
-        error: what pydantic found.
+        error: pydantic's errors.
         where: the place of the checked block in the scenario.
         known: the keys that the block may have.
-        given: the checked values: they tell places from pydantic's names of union members.
+        given: the checked values; they distinguish places from pydantic's names of union members.
     """
     texts: dict[Where, list[str]] = {}
     for found in error.errors():
         place = _place(found, given)
-        own = list(known) if len(place) == 1 else []  # of a block inside a list they are not known
+        own = list(known) if len(place) == 1 else []  # not those of a block inside a list
         texts.setdefault((*where, *place), []).append(_words(found, own))
-    # Where an entry of a list is wrong, another member of the union says that it wants no list.
+    # If an entry of a list is wrong, another member of the union complains about the list itself.
     above = {at[:length] for at in texts for length in range(len(at))}
     return [Problem(at, _either(words)) for at, words in texts.items() if at not in above]
 
 
 def _place(found: ErrorDetails, given: object) -> Where:
-    """Return the finding's path as far as the user's values have it."""
+    """Return the path of an error as far as the user's values have it."""
     place: list[str | int] = []
     for step in found["loc"]:
         if isinstance(given, Mapping) and (step in given or found["type"] == "missing"):
@@ -96,7 +96,7 @@ def _place(found: ErrorDetails, given: object) -> Where:
 
 
 def _either(texts: list[str]) -> str:
-    """Join what the members of a union say of one value.
+    """Join the error texts that the members of a union have for one value.
 
     >>> _either(["must be a number, got 'x' (text)", "must be one of 'auto', got 'x' (text)"])
     "must be a number or one of 'auto', got 'x' (text)"

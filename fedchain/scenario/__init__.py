@@ -1,4 +1,4 @@
-"""The scenario: one strict YAML file, checked, frozen, and able to say where each value is from."""
+"""Scenario: a strict YAML file as a checked, frozen record that knows each value's source."""
 
 from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load

@@ -1,4 +1,4 @@
-"""The attacks of a scenario: what data holders and compute nodes do instead."""
+"""The ``attacks`` of a scenario: checks of misbehaving data holders and compute nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WHO = "each with a kind and holders, or nodes for what compute nodes do"
 
 
 def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]]:
-    """Return the blocks of ``attacks`` that are right by themselves, by place, and all problems."""
+    """Return the valid blocks of ``attacks`` by their index, and the problems of the others."""
     if not isinstance(blocks, list | tuple):
         return {}, [Problem(("attacks",), f"must be a list of blocks, {_WHO}")]
     attacks: dict[int, Misbehaving] = {}
@@ -29,7 +29,7 @@ def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]
 
 
 def _attack(block: object, where: Where) -> Misbehaving:
-    """Check one flat block: the section's own keys beside its part's."""
+    """Check one flat block, in which the keys of the section and of its part stand together."""
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
@@ -44,7 +44,10 @@ def _attack(block: object, where: Where) -> Misbehaving:
 
 
 def _section(block: Mapping[Any, Any]) -> type[Attack] | type[ComputeAttack]:
-    """Return whom a block is about: it names compute nodes, or what only they can do."""
+    """Return the section that a block belongs to.
+
+    A block concerns compute nodes if it names ``nodes``, or a kind that only they have.
+    """
     kind = block.get("kind")
     if "nodes" in block:
         return ComputeAttack
@@ -58,7 +61,7 @@ def _section(block: Mapping[Any, Any]) -> type[Attack] | type[ComputeAttack]:
 
 
 def attack_keys(block: Mapping[Any, Any]) -> set[str]:
-    """Return the keys that a block with this kind may have; none where there is no such kind."""
+    """Return the keys that a block of this kind may have; none if there is no such kind."""
     section = _section(block)
     try:
         part = parameters(family_of(section).find(str(block["kind"])))
@@ -68,14 +71,14 @@ def attack_keys(block: Mapping[Any, Any]) -> set[str]:
 
 
 def family_of(section: type[Attack] | type[ComputeAttack]) -> Family[Any]:
-    """Return the parts that a block of this kind can name."""
+    """Return the family of the parts that an entry of this section can name."""
     return FAMILIES["attack" if section is Attack else "misconduct"].family()
 
 
 def _flat(
     problem: Problem, where: Where, own: list[str], part: Mapping[str, Any], family: Family[Any]
 ) -> Problem:
-    """Bring a problem of the part back to where the user wrote it."""
+    """Move a problem of the part to the place in the flat block where the user wrote it."""
     inside = problem.where[len(where) :]
     if inside[:1] != ("part",):
         return problem
@@ -89,7 +92,7 @@ def _flat(
 def attack_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[Problem]:
-    """Yield where attacks do not fit the rest of a scenario, or each other."""
+    """Yield the problems of attacks that do not fit the rest of the scenario or each other."""
     rounds, nodes = values.get("rounds"), values.get("nodes")
     for index, attack in attacks.items():
         if rounds is not None:
@@ -116,7 +119,7 @@ def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[
 
 
 def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
-    """Return the key, the word and the numbers of those who misbehave."""
+    """Return the YAML key of the attackers, the word for one of them, and their numbers."""
     if isinstance(attack, Attack):
         return "holders", "holder", attack.holders
     return "nodes", "compute node", attack.nodes
@@ -136,7 +139,7 @@ def _number_problems(
 
 
 def _overlaps(attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
-    """Find holders, or compute nodes, that are to misbehave in two ways in one round."""
+    """Yield a problem for every two attacks of one holder or compute node in the same round."""
     for (before, other), (index, attack) in itertools.combinations(attacks.items(), 2):
         (key, word, numbers), (other_key, _, others) = _who(attack), _who(other)
         both = set(numbers) & set(others) if key == other_key else set()

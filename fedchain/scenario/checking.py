@@ -1,4 +1,4 @@
-"""From a tree to a Scenario: every problem at once, each with its place."""
+"""Checks of a scenario: a tree becomes a Scenario, or every problem is reported with its place."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ from fedchain.scenario.sections import (
 from fedchain.scenario.tree import Located, Node, leaves, locate
 
 MAX_POINTS = 2000
-"""Points of a grid; more is a mistake."""
+"""Most points of a grid; more are taken for a mistake."""
 NO_TASK = "none"
-"""The task that learns nothing."""
+"""The task without learning."""
 CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
-"""What need not be said where nothing is learned."""
+"""Sections that may be left out if nothing is learned, and their values then."""
 NOISE = ("epsilon", "noise_multiplier")
-"""Parameters of a mechanism that both fix the noise."""
+"""Parameters of a mechanism that each fix the noise; exactly one of them must be given."""
 
 
 def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
-    """Turn a tree into a Scenario.
+    """Check a tree and return it as a Scenario.
 
     Args:
         root: the merged tree of all layers.
-        noted: problems that were found while it was read.
+        noted: problems that were found while the tree was read.
 
     Raises:
-        ScenarioError: everything that is wrong, one problem a paragraph.
+        ScenarioError: something is wrong; the error has every problem, each with its place.
     """
     scenario, problems = check_point(root)
     located = [*noted, *(locate(root, problem) for problem in problems)]
@@ -104,7 +104,7 @@ def _examples() -> dict[str, Any]:
 
 
 def _explained(problem: Problem) -> Problem:
-    """Say what to write for a missing section, and what a name may be."""
+    """Add to a problem what to write for a missing section, or what a name may be."""
     if problem.text.startswith("is missing") and len(problem.where) == 1:
         name = str(problem.where[0])
         return replace(problem, text=f"is missing; write for example {name}: {_examples()[name]}")
@@ -118,7 +118,7 @@ def _explained(problem: Problem) -> Problem:
 def _parts(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
-    """Yield every part that is right by itself, and the parts inside it."""
+    """Yield every part that passed its own checks, and the parts inside it."""
     for name, field in parameters(Scenario).items():
         family = nested_family(field.annotation)
         if family is not None and name in values:
@@ -128,7 +128,7 @@ def _parts(
 
 
 def _asked_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """See that somebody has data where something is learned, and nobody where nothing is."""
+    """Check that there are data holders if something is learned, and none if not."""
     task, nodes = values.get("task"), values.get("nodes")
     if task is None or nodes is None:
         return
@@ -182,7 +182,7 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> It
 
 
 def _law_problems(part: Part, family: Family[Any], where: Where) -> Iterator[Problem]:
-    """Build a law of latency, which costs nothing and knows how its parameters belong together."""
+    """Check how the parameters of a latency fit together: its function does, when it is built."""
     try:
         family.build(part)
     except ValueError as error:
@@ -190,7 +190,7 @@ def _law_problems(part: Part, family: Family[Any], where: Where) -> Iterator[Pro
 
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """See that no update stands around another of its kind: both would remember by one name."""
+    """Check that no update wraps another of its own kind: both would use one name in memory."""
     stands: list[tuple[Where, str]] = []
     for where, part, family in _parts(values, {}):
         if family.name != "update":
@@ -207,7 +207,7 @@ def _inside(value: object, key: str) -> Any:
 
 
 def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:
-    """Check every point of the grid as the scenario that it is."""
+    """Check every point of the grid as a scenario of its own."""
     if sweep.x is not None and sweep.x not in sweep.grid:
         words = f"no such path in the grid; {suggest(sweep.x, sweep.grid)}"
         return [locate(root, Problem(("sweep", "x"), words))]

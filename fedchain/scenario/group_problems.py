@@ -1,4 +1,4 @@
-"""Problems of groups: what is wrong with ``nodes.groups`` beside the other sections."""
+"""Checks of ``nodes.groups`` against the other sections of a scenario."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from fedchain.scenario.sections import Attack, ComputeAttack, Nodes
 
 
 def _makes_shares(mechanism: str) -> bool:
-    """Say whether the simulator can ask this mechanism for noise in shares."""
+    """Return whether the mechanism can make its noise in shares."""
     return "shares" in simulator_values(FAMILIES["mechanism"].family().find(mechanism))
 
 
 def group_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Attack | ComputeAttack]
 ) -> Iterator[Problem]:
-    """See that holders can form the groups, and that noise is left in every sum.
+    """Yield a problem if holders cannot form the groups, or if a sum could be without noise.
 
     Args:
-        values: the sections of a scenario that are right by themselves.
-        attacks: the same, by their place.
+        values: the sections of a scenario that passed their own checks.
+        attacks: the attacks that passed theirs, by their index.
     """
     nodes: Nodes | None = values.get("nodes")
     groups = nodes.groups if nodes is not None else None

@@ -1,4 +1,4 @@
-"""Which keys of a block another kind can take over."""
+"""The keys that a block may have for a given kind, for overrides that change the kind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def keys_beside_kind(values: object, where: Where, kind: str) -> set[str]:
         kind: the new kind.
 
     Returns:
-        The keys beside ``kind``; none where no such kind, or no part at all, belongs.
+        The keys beside ``kind``; none if there is no such kind, or no part belongs at the place.
 
     >>> sorted(keys_beside_kind({}, ("aggregation",), "l_nearest"))
     ['keep', 'scale']
@@ -36,7 +36,7 @@ def keys_beside_kind(values: object, where: Where, kind: str) -> set[str]:
 
 
 def _family(maker: Any, values: object, where: Where) -> Family[Any] | None:
-    """Go down from a section or part to the family of the block at a place."""
+    """Return the family of the block at a place inside a section or part; None: it has none."""
     parameter = parameters(maker).get(str(where[0]))
     if parameter is None:
         return None

@@ -1,4 +1,7 @@
-"""From a file, or a mapping, to a Scenario: defaults, extends, file, overrides, flags."""
+"""Loading: a file or a mapping, with all its layers, becomes a Scenario.
+
+The layers, the lowest first: defaults, extended files, the file, overrides, flags.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from fedchain.scenario.shipped import file_of
 from fedchain.scenario.tree import Located, Mark, Node, overlay_nodes
 
 MAX_EXTENDS = 8
-"""Files that extend files."""
+"""Longest chain of files that extend each other."""
 
 Overrides = Mapping[str, object]
 
@@ -26,19 +29,19 @@ def load(
     seed: int | None = None,
     name: str | None = None,
 ) -> Scenario:
-    """Read a scenario file, lay the overrides over it, and check everything.
+    """Read a scenario file, apply the overrides, and check everything.
 
-    Relative paths in a file start from the file's folder, those in ``set`` from the current one.
+    Relative paths in a file start from the file's folder, those in ``set`` from the current folder.
 
     Args:
         path: the YAML file, or the name of a scenario that comes with fedchain, with or without
             ``.yaml``. A file of that name in the current folder comes first.
         set: value by dotted path: ``{"privacy.epsilon": 2.0, "attacks[0].holders": [1]}``.
-        seed: takes the place of the file's seed.
-        name: takes the place of the file's name.
+        seed: replaces the file's seed.
+        name: replaces the file's name.
 
     Raises:
-        ScenarioError: everything that is wrong, each with file, line and column.
+        ScenarioError: something is wrong; it has every problem, with file, line and column.
 
     >>> load("breast_cancer", set={"rounds": 3}).nodes.holders
     10
@@ -54,10 +57,10 @@ def from_mapping(
     seed: int | None = None,
     name: str | None = None,
 ) -> Scenario:
-    """Check a scenario that is a Python mapping; the other arguments are those of ``load``.
+    """Check a scenario given as a Python mapping; the other arguments are those of ``load``.
 
     Raises:
-        ScenarioError: everything that is wrong, each with its key.
+        ScenarioError: something is wrong; it has every problem, each with its key.
     """
     root = anchored(grow(values, Mark("scenario")), Path.cwd(), is_path=False)
     return _finish(root, [], set, {"seed": seed, "name": name})
@@ -77,12 +80,12 @@ def _finish(
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file and the files that it extends, the nearest on top.
+    """Read a file and the files that it extends, and lay each over the one it extends.
 
     Args:
-        path: of the file.
-        shown: how messages call it: a shipped scenario by its name alone.
-        above: the files that extend it.
+        path: path of the file.
+        shown: the path as messages show it; a shipped scenario is shown by its name alone.
+        above: the files that extend this one.
     """
     root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)

@@ -1,4 +1,4 @@
-"""Overrides: ``privacy.epsilon=2`` laid over a scenario file."""
+"""Overrides: values such as ``privacy.epsilon=2`` that replace those of a scenario file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,6})\]")
 
 
 def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
-    """Turn the options ``path=value`` into values by path.
+    """Parse the options ``path=value`` into values by path.
 
     A value is YAML: ``2``, ``1e-5``, ``.inf``, ``[1, 2]``, ``{kind: adam}``, ``text``.
 
     Raises:
-        ScenarioError: no ``=``, a path given twice, or a value that is no YAML.
+        ScenarioError: an option without ``=``, a path given twice, or a value that is no YAML.
 
     >>> parse_overrides(["privacy.epsilon=2", "attacks[0].holders=[1, 3]"])
     {'privacy.epsilon': 2, 'attacks[0].holders': [1, 3]}
@@ -37,7 +37,7 @@ def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
 
 
 def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
-    """Turn the options ``path=value,value`` of a sweep into tuples of values by path.
+    """Parse the options ``path=value,value`` of a sweep into tuples of values by path.
 
     >>> parse_choices(["privacy.epsilon=1,2,.inf", "update.kind=adam"])
     {'privacy.epsilon': (1, 2, inf), 'update.kind': ('adam',)}
@@ -50,14 +50,14 @@ def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
 
 
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
-    """Lay values over a scenario; the order in which they are given does not matter.
+    """Replace values of a scenario; the order in which they are given does not matter.
 
-    A path that is given one value is no axis of the scenario's sweep any more.
+    A path that gets a value here is removed from the axes of the scenario's sweep.
 
     Args:
         root: the scenario.
         values: value by dotted path; list entries by number: ``attacks[0].holders``.
-        folder: what a relative ``path`` value starts from.
+        folder: the folder from which a relative ``path`` value starts.
 
     Raises:
         ScenarioError: a path that goes through a scalar or past the end of a list.
@@ -72,7 +72,7 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
 
 
 def put_all(root: Node, nodes: Mapping[str, tuple[tuple[str | int, ...], Node]]) -> Node:
-    """Lay nodes over a scenario, outer blocks and kinds first: a new kind drops foreign keys."""
+    """Put nodes into a scenario; outer blocks and kinds first, since a new kind drops keys."""
     for steps, node in sorted(nodes.values(), key=lambda n: len(n[0]) - (n[0][-1] == "kind")):
         if steps[-1] == "kind" and steps[:-1]:
             root = _ready_for(root, steps[:-1], str(node.value))
@@ -84,7 +84,7 @@ def parse_path(path: str) -> tuple[str | int, ...]:
     """Split a dotted path into keys and indices.
 
     Raises:
-        ScenarioError: it is no path.
+        ScenarioError: the text is not a path.
 
     >>> parse_path("attacks[0].holders"), parse_path("attacks.0.holders")
     (('attacks', 0, 'holders'), ('attacks', 0, 'holders'))
@@ -97,10 +97,10 @@ def parse_path(path: str) -> tuple[str | int, ...]:
 
 
 def grow(value: object, mark: Mark, depth: int = 0) -> Node:
-    """Turn a Python value into a tree in which everything was written at one place.
+    """Turn a Python value into a tree whose nodes all have the same mark.
 
     Raises:
-        ScenarioError: what YAML cannot say.
+        ScenarioError: the value holds something that YAML cannot express, or is too deep.
     """
     if depth > MAX_DEPTH:
         raise refused(mark.source, f"more than {MAX_DEPTH} blocks inside blocks")
@@ -117,7 +117,7 @@ def grow(value: object, mark: Mark, depth: int = 0) -> Node:
 
 
 def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
-    """Make every relative ``path`` of a tree absolute: it starts from where it was written."""
+    """Make every relative ``path`` of a tree absolute, starting from the given folder."""
     if isinstance(node.value, Mapping):
         inner = {
             key: anchored(value, folder, key.rpartition(".")[2] == "path")
@@ -149,7 +149,7 @@ def _value(path: str, text: str) -> Any:
 
 
 def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
-    """Take the paths out of the sweep that have one value now."""
+    """Remove from the sweep the paths that an override has fixed to one value."""
     sweep = root.get("sweep")
     grid = sweep.get("grid") if sweep is not None else None
     if sweep is None or grid is None or not isinstance(grid.value, Mapping):
@@ -165,7 +165,7 @@ def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
 
 
 def _ready_for(root: Node, where: Where, kind: str) -> Node:
-    """Leave in a block what a part of this kind can take over."""
+    """Remove from a block the keys that a part of the new kind does not have."""
     block: Node | None = root
     for step in where:
         block = block.get(step) if block is not None else None

@@ -1,4 +1,4 @@
-"""YAML 1.2 text to a tree, strictly: bounded, without tags, every problem with its place."""
+"""Reader of YAML 1.2: strict text to a tree; bounded, without tags, problems with their place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fedchain.registry import Where
 from fedchain.scenario.tree import Located, Mark, Node, Scalar
 
 MAX_BYTES = 256 * 1024
-"""A scenario is a page of text; more is a mistake or an attack."""
+"""Most bytes of a file. A scenario is a page of text; more is a mistake or an attack."""
 MAX_DEPTH = 20
-"""Blocks inside blocks."""
+"""Most levels of blocks inside blocks."""
 MAX_VALUES = 20_000
-"""Values of a file, aliases written out: a few lines of aliases can stand for billions."""
+"""Most values of a file, aliases expanded: a few lines of aliases can stand for billions."""
 
 NULL = re.compile(r"^(~|null|Null|NULL|)$")
 TRUE = re.compile(r"^(true|True|TRUE)$")
@@ -55,7 +55,7 @@ def read_text(path: Path) -> str:
     """Return the text of a scenario file.
 
     Raises:
-        ScenarioError: no file, too large, binary, or not UTF-8.
+        ScenarioError: the file does not exist, is too large, binary, or not UTF-8.
     """
     try:
         with path.open("rb") as file:
@@ -80,23 +80,24 @@ def read_text(path: Path) -> str:
 
 
 def refused(source: str, text: str) -> ScenarioError:
-    """Return the error of a whole source, without a line."""
+    """Return an error that concerns a whole source and names no line."""
     return ScenarioError([Problem((), text)], f"{source}: {text}")
 
 
 def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, list[Located]]:
-    """Turn YAML text into a tree.
+    """Parse YAML text into a tree.
 
     Args:
         text: one YAML document.
         source: the file or option that holds it, for messages.
-        option: whether the text is an option of the command line, without lines to show.
+        option: whether the text is an option of the command line, so that no lines are shown.
 
     Returns:
-        The tree, and the problems that leave a tree: duplicate keys, tags, keys that are no text.
+        The tree, and the problems that do not prevent one: duplicate keys, tags, keys that are not
+        text, numbers too large for a float.
 
     Raises:
-        ScenarioError: no tree can be made: broken syntax, no anchor, above a bound.
+        ScenarioError: no tree can be made: broken syntax, a missing anchor, a bound exceeded.
     """
     lines = [] if option else text.splitlines()
     reader = _Reader(source, lines, _events(text, source, lines))
@@ -119,7 +120,7 @@ def _events(text: str, source: str, lines: list[str]) -> Iterator[Any]:
     except YAMLError as error:
         raise refused(source, str(error).splitlines()[0]) from error
     except (ValueError, IndexError, OverflowError) as error:
-        # The parser passes some impossible escapes on to chr().
+        # The parser passes some impossible escapes to chr(), which raises.
         raise refused(source, f"no YAML: {error}") from error
 
 
@@ -131,7 +132,7 @@ def _mark(source: str, lines: list[str], line: int, column: int) -> Mark:
 
 @dataclass
 class _Reader:
-    """Builds the tree from the parser's events, one document, never deeper than the bound."""
+    """Builder of the tree from the parser's events: one document, never deeper than the bound."""
 
     source: str
     lines: list[str]

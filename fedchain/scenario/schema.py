@@ -1,4 +1,4 @@
-"""The scenario's JSON schema, for completion and checks in editors."""
+"""JSON schema of scenario files, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISBEHAVING: dict[str, tuple[type[Section], str]] = {
     "attack": (Attack, "holders"),
     "misconduct": (ComputeAttack, "nodes"),
 }
-"""Families whose parts stand in the list of attacks: the section, and the key that says who."""
+"""Families of the parts in ``attacks``, with their section and the key that names the attackers."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OWN_PART = {
     "description": "A part of your own: module:function.",
@@ -34,7 +34,7 @@ OWN_PART = {
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON schema of a scenario file, every registered part described."""
+    """Return the JSON schema of a scenario file, with a description of every registered part."""
     whole = _object(Scenario)
     required = whole.pop("required")
     whole["properties"] = {
@@ -60,7 +60,7 @@ def schema() -> dict[str, Any]:
 
 
 def _chain_alone(required: list[str]) -> dict[str, Any]:
-    """Return what is required where nothing is learned."""
+    """Return the schema of the required keys if nothing is learned."""
     least = [name for name in required if name not in CHAIN_ALONE]
     return {"required": least, "properties": {"task": {"properties": {"kind": {"const": NO_TASK}}}}}
 
@@ -68,7 +68,7 @@ def _chain_alone(required: list[str]) -> dict[str, Any]:
 def part_schema(
     maker: Callable[..., Any], family: str, kind_required: bool = True
 ) -> dict[str, Any]:
-    """Return the schema of one part's block, described by its docstring."""
+    """Return the schema of one part's block; the description comes from its docstring."""
     block = _object(maker)
     if family in MISBEHAVING:
         section, who = MISBEHAVING[family]
@@ -82,12 +82,12 @@ def part_schema(
 
 
 def summary(maker: Callable[..., Any]) -> str:
-    """Return the first paragraph of a docstring in one line."""
+    """Return the first paragraph of a docstring as one line."""
     return " ".join((inspect.getdoc(maker) or "").split("\n\n")[0].split())
 
 
 def argument_words(maker: Callable[..., Any]) -> dict[str, str]:
-    """Return what a docstring's ``Args`` say, by parameter; of a section: of its fields.
+    """Return the texts of a docstring's ``Args`` by parameter.
 
     >>> argument_words(part_schema)
     {}
@@ -127,7 +127,7 @@ def _object(maker: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _block(parameter: inspect.Parameter) -> dict[str, Any]:
-    """Return the schema of a block: a section, or any part of a family."""
+    """Return the schema of an inner block: a section, or any part of a family."""
     section, family = section_of(parameter.annotation), nested_family(parameter.annotation)
     if family is None:
         assert section is not None
@@ -137,12 +137,12 @@ def _block(parameter: inspect.Parameter) -> dict[str, Any]:
     if not isinstance(parameter.default, Part):
         return reference
     maker = family.find(parameter.default.kind)
-    # A block without a kind keeps the default's.
+    # A block without a kind keeps the kind of the default.
     return {"anyOf": [reference, part_schema(maker, family.name, kind_required=False)]}
 
 
 def is_section(maker: object) -> bool:
-    """Say whether this is a section rather than a part's function."""
+    """Return whether this is a section rather than a part's function."""
     return isinstance(maker, type) and issubclass(maker, Section)
 
 

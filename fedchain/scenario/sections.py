@@ -1,4 +1,7 @@
-"""The sections of a scenario, as a checked, frozen record."""
+"""Sections of a scenario: the checked, frozen records of its blocks.
+
+The text under each field is shown by ``fedchain schema``.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from fedchain.registry import FAMILIES, Part, Section, Where
 from fedchain.scenario.groups import Groups
 
 MAX_HOLDERS = 10_000_000
-"""Most registered holders; only those asked in a round cost memory and time."""
+"""Most registered holders; only those that are asked in a round cost memory and time."""
 MAX_ASKED = 65_536
-"""Most holders asked in a round: so many directions of 20 bits are added exactly in float64."""
+"""Most holders asked in a round: float64 adds so many directions of 20 bits exactly."""
 MAX_NAMES = 1000
-"""Names of one holder, made-up ones included."""
+"""Most names of one holder, made-up ones included."""
 MAX_MINERS = 1000
 """Most compute nodes."""
 SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
-"""A name that is safe in a file name on every system, but for ``DEVICES``."""
+"""Pattern of names that are safe as file names on every system, except for ``DEVICES``."""
 DEVICES = {
     "con",
     "prn",
@@ -29,7 +32,7 @@ DEVICES = {
     "nul",
     *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
 }
-"""What no file name on Windows may have before its first dot."""
+"""Names of devices, which no file name on Windows may have before its first dot."""
 
 
 def _no_device(name: str) -> str:
@@ -46,46 +49,46 @@ class Miner(Section):
     """One compute node."""
 
     hash_share: Annotated[float, Field(gt=0, le=1e9)]
-    """Its part of all work, beside the parts of the others; they need not sum to 1."""
+    """Weight of this node's hash power among all compute nodes; the weights need not sum to 1."""
 
 
 class Nodes(Section):
-    """Who acts: data holders and compute nodes."""
+    """The nodes that act: data holders and compute nodes."""
 
     holders: Annotated[int, Field(ge=0, le=MAX_HOLDERS)] = 0
-    """Number of data holders; 0 where nothing is learned."""
+    """Number of data holders; 0 if nothing is learned."""
     cohort: Annotated[int, Field(ge=1, le=MAX_ASKED)] | None = None
     """Number of holders, or groups, asked in each round, drawn anew each time; null: all."""
     groups: Groups | None = None
-    """Groups whose members add up their gradients unseen and speak as one; null: each speaks for
-    itself."""
+    """Groups whose members add up their gradients by secure aggregation and send one message; null:
+    each holder sends its own."""
     compute: (
         Annotated[int, Field(ge=1, le=MAX_MINERS)]
         | Annotated[tuple[Miner, ...], Field(min_length=1, max_length=MAX_MINERS)]
     ) = 3
-    """Number of compute nodes, which solve proof of work; or a list with a hash_share each."""
+    """Number of compute nodes, which solve proof of work; or a list with the hash_share of each."""
     identity: Literal["registered", "open"] = "registered"
-    """Whether genesis fixes who may speak in a round, or anybody may."""
+    """Who may send messages in a round: only those whom genesis registers, or anybody."""
     on_exhausted: Literal["leave", "stop"] = "leave"
-    """What follows a spent privacy budget: its holder is silent from then on, or the run stops."""
+    """What happens when a privacy budget is spent: the holder falls silent, or the run stops."""
 
     @property
     def speaker(self) -> str:
-        """What speaks on the chain, in a word."""
+        """The word for a participant: holder or group."""
         return "holder" if self.groups is None else "group"
 
     @property
     def speakers(self) -> int:
-        """Number of those who may speak on the chain: the holders, or their groups."""
+        """Number of participants, which send messages: the holders, or their groups."""
         return self.holders if self.groups is None else self.holders // self.groups.size
 
     @property
     def asked(self) -> int:
-        """Number of speakers asked in a round, and of their seats in the network."""
+        """Number of participants asked in a round, which is the number of their network seats."""
         return self.speakers if self.cohort is None else self.cohort
 
     def members_of(self, speaker: int) -> range:
-        """Return the holders behind a speaker: itself, or the members of its group."""
+        """Return the holders behind a participant: itself, or the members of its group."""
         alone = range(speaker, speaker + 1)
         return alone if self.groups is None else self.groups.members_of(speaker)
 
@@ -96,7 +99,7 @@ class Nodes(Section):
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Share of each compute node in all work; they sum to 1."""
+        """Share of each compute node in the work of all; the shares sum to 1."""
         if isinstance(self.compute, int):
             return (1.0 / self.compute,) * self.compute
         whole = math.fsum(miner.hash_share for miner in self.compute)
@@ -104,33 +107,33 @@ class Nodes(Section):
 
     @property
     def others(self) -> int:
-        """Number of nodes that a node may have as neighbours: all but itself."""
+        """Number of possible neighbours of a node: all nodes but itself."""
         return self.asked + self.miners - 1
 
 
 class LedgerSettings(Section):
-    """What is written, and when a block may be made."""
+    """What the ledger holds, and when a block may be made."""
 
     work: Annotated[Part, FAMILIES["work"]] = Part("hashcash", {})
     """The proof of work and its difficulty."""
     quorum: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Share of the holders asked whose messages a block must have at least."""
+    """Least share of the holders asked whose messages a block must carry."""
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
-    """Simulated seconds after which a compute node stops to wait for more than the quorum."""
+    """Simulated seconds after which a compute node no longer waits for more than the quorum."""
     storage: Literal["int8", "int16", "int32"] = "int16"
-    """Integers in which the directions are sent and stored."""
+    """Integer type in which the directions are sent and stored."""
     weights: Literal["float64", "float32"] = "float64"
-    """Numbers in which the weights are stored and agreed on."""
+    """Number type in which the weights are stored and agreed on."""
 
 
 class Disk(Section):
-    """What of the ledger stays on disk; the chain is the same with every choice."""
+    """What the ledger keeps on disk; the chain is the same with every choice."""
 
     keep_weights: Literal["all", "last"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
-    """all: after every block; last: the first and the last alone; a number N: after every N-th."""
+    """all: after every block; last: only the first and the last; a number N: after every N-th."""
     keep_messages: Literal["all"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
-    """all: whole; a number N: those of the last N blocks, and of those that forks may still reach;
-    of older ones the directions go, and all else stays."""
+    """all: whole messages; a number N: whole messages of the last N blocks and of the blocks that
+    forks may still reach; older messages lose their directions and keep everything else."""
 
 
 class Churn(Section):
@@ -139,16 +142,16 @@ class Churn(Section):
     away: Annotated[float, Field(gt=0, le=0.9)]
     """Share of the time that each node is away, on average."""
     stay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0
-    """Simulated seconds that a node stays, on average; both spans are exponential."""
+    """Mean simulated seconds that a node stays; stays and absences are exponential."""
 
 
 class Partition(Section):
-    """Two parts of the network that do not hear each other for a while."""
+    """A split of the network into two parts that do not hear each other for a while."""
 
     from_s: Annotated[float, Field(ge=0, le=1e9)]
     """Simulated seconds at which the links between the parts break."""
     to_s: Annotated[float, Field(gt=0, le=1e9)]
-    """Simulated seconds at which they heal."""
+    """Simulated seconds at which the links heal."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the compute nodes, and of the data holders, that are cut off from the others."""
 
@@ -167,17 +170,17 @@ class Gossip(Section):
     """How blocks and messages travel over the links, and what goes wrong on the way."""
 
     relay: Literal["push", "announce"] = "push"
-    """push: a node passes on what is new at once; announce: it names it, the other asks for it."""
+    """push: a node sends a new item at once; announce: it names the item, the other asks for it."""
     bandwidth_mbit_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Megabits that a link carries in a second, each way; null: size does not matter."""
     loss: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """Share of the transmissions over a link that are lost, and sent again."""
+    """Share of the transmissions over a link that are lost and sent again."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    """Simulated seconds after which what was lost is sent again."""
+    """Simulated seconds after which a lost transmission is sent again."""
     churn: Churn | None = None
     """Nodes that leave, come back and catch up; null: nobody does."""
     partitions: Annotated[tuple[Partition, ...], Field(max_length=64)] = ()
-    """When the network falls into two parts, and heals."""
+    """Times at which the network splits into two parts, and heals."""
     late_joiners: LateJoiners | None = None
     """Nodes that join later and catch up, headers first; null: all are there from the start."""
 
@@ -202,7 +205,7 @@ class Attack(Section):
     """Last round of the attack; null: to the end."""
 
     def active(self, round_number: int) -> bool:
-        """Say whether the attack is on in this round."""
+        """Return whether the attack is active in this round."""
         return _is_on(self.from_round, self.to_round, round_number)
 
 
@@ -210,16 +213,16 @@ class ComputeAttack(Section):
     """Compute nodes that misbehave, and the rounds in which they do; in YAML one flat block."""
 
     part: Annotated[Part, FAMILIES["misconduct"]]
-    """What the nodes do instead of what an honest compute node does."""
+    """What these nodes do instead of the protocol."""
     nodes: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the misbehaving compute nodes, from 0."""
     from_round: Count = 1
-    """First round of it: the height of the block that a node works on."""
+    """First round of the misconduct: the height of the block that a node works on."""
     to_round: Count | None = None
-    """Last round of it; null: to the end. What was withheld is published then."""
+    """Last round of it; null: to the end. Then the nodes publish what they have withheld."""
 
     def active(self, round_number: int) -> bool:
-        """Say whether the misconduct is on in this round."""
+        """Return whether the misconduct is active in this round."""
         return _is_on(self.from_round, self.to_round, round_number)
 
 
@@ -231,7 +234,7 @@ class Evaluate(Section):
     """How often the model is measured, and how many examples are drawn."""
 
     every: Count = 1
-    """Rounds between two measurements; the last round is always measured."""
+    """Number of rounds from one measurement to the next; the last round is always measured."""
     samples: Annotated[int, Field(ge=0, le=64)] = 4
     """Number of held-out examples drawn as pictures at the end."""
 
@@ -240,7 +243,7 @@ class Sweep(Section):
     """Many runs of one scenario: every point of a grid, times seeds."""
 
     grid: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]]
-    """Values by the dotted path that they override; of an empty one only the seed changes."""
+    """Values by the dotted path that they override; with an empty grid only the seed changes."""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     """Number of seeds of every point, counted up from the scenario's own."""
     x: str | None = None
@@ -248,18 +251,18 @@ class Sweep(Section):
     y: str | None = None
     """The metric on the vertical axis; null: the task's own score."""
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """Value of that metric: the report draws the time and the epsilon until it; null: of none."""
+    """Value of that metric; the report draws time and epsilon until it is reached; null: none."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Which layer set which value; no part of what a scenario is."""
+    """The layer that set each value; ignored when scenarios are compared."""
 
     layers: Mapping[Where, str] = field(default_factory=dict, compare=False, repr=False)
-    """Words for the layer by path; what is missing is a default."""
+    """The name of the layer by path; a missing path has its default."""
 
     def __reduce__(self) -> tuple[type[Sources], tuple[dict[Where, str]]]:
-        """Let worker processes receive scenarios."""
+        """Return how to rebuild this in a worker process."""
         return Sources, (dict(self.layers),)
 
 
@@ -279,7 +282,7 @@ class Scenario(Section):
     task: Annotated[Part, FAMILIES["task"], Field(examples=["{kind: breast_cancer}"])]
     """What is learned: data, model, loss, metrics."""
     nodes: Annotated[Nodes, Field(examples=["{holders: 20, compute: 3}"])]
-    """Who acts."""
+    """The nodes that act: data holders and compute nodes."""
     network: Annotated[Part, FAMILIES["network"]] = Part("complete", {})
     """Who hears whom, and how fast."""
     gossip: Gossip = Gossip()
@@ -287,19 +290,19 @@ class Scenario(Section):
     privacy: Annotated[
         Part, FAMILIES["mechanism"], Field(examples=["{kind: gaussian, epsilon: 8.0, clip: 0.1}"])
     ]
-    """The noise that each holder adds before it speaks."""
+    """The mechanism: the noise that each holder adds to its gradient before it sends it."""
     aggregation: Annotated[
         Part, FAMILIES["aggregation"], Field(examples=["{kind: l_nearest, keep: 14}"])
     ]
-    """The rule that makes one gradient of many."""
+    """The rule that makes one gradient out of many."""
     update: Annotated[Part, FAMILIES["update"]] = Part("gradient_descent", {"learning_rate": 0.1})
     """The step from one block's weights to the next."""
     ledger: LedgerSettings = LedgerSettings()
     """Proof of work, quorum, storage."""
     disk: Disk = Disk()
-    """What of the ledger stays on disk."""
+    """What the ledger keeps on disk."""
     attacks: tuple[Attack | ComputeAttack, ...] = ()
-    """Holders, and compute nodes, that misbehave."""
+    """Data holders and compute nodes that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""
     engine: Annotated[Part, FAMILIES["engine"]] = Part("threads", {})
@@ -307,7 +310,7 @@ class Scenario(Section):
     sweep: Sweep | None = None
     """The grid of `fedchain sweep`."""
     tuning: str = ""
-    """What was chosen by looking at private records, and on which seeds; empty: not declared. No
-    epsilon counts it."""
+    """What was chosen by looking at private records, and on which seeds; no epsilon counts that.
+    Empty: nothing is declared."""
     _sources: Sources = PrivateAttr(default=Sources())
-    """Which layer set which value."""
+    """The layer that set each value."""

@@ -1,4 +1,4 @@
-"""The scenarios that come with fedchain, and what a user means who gives a file or a name."""
+"""Shipped scenarios, and the rules by which a user's path or name selects a scenario file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from fedchain.scenario.reading import read_text, read_yaml, refused
 
 PLACES = (Path(__file__).parents[1] / "shipped", Path(__file__).parents[2] / "scenarios")
-"""Where the shipped scenarios are: in an installed package, and in the repository."""
+"""Folders of the shipped scenarios: in an installed package, and in the repository."""
 SUFFIX = ".yaml"
-"""How the name of a scenario's file ends; its name is the rest."""
+"""Suffix of a scenario's file; the rest of the file's name is the scenario's name."""
 
 
 def shipped_files() -> dict[str, Path]:
-    """Return the files of the shipped scenarios by name, in the order of the names.
+    """Return the files of the shipped scenarios by name, sorted by name.
 
     >>> shipped_files()["first_light"].name
     'first_light.yaml'
@@ -27,10 +27,10 @@ def shipped_files() -> dict[str, Path]:
 
 
 def located(given: str | Path) -> Path:
-    """Return the file that is meant by a path, or by the name of a shipped scenario.
+    """Return the file that a path, or the name of a shipped scenario, stands for.
 
     A name may be given with or without ``.yaml``. A file or a folder of that name in the current
-    folder comes before the shipped scenario. What is not found is returned as it was given.
+    folder comes before the shipped scenario. If nothing is found, the path is returned unchanged.
 
     >>> located("first_light").name, str(located("lab/mine.yaml"))
     ('first_light.yaml', 'lab/mine.yaml')
@@ -39,10 +39,10 @@ def located(given: str | Path) -> Path:
 
 
 def file_of(given: str | Path) -> Path:
-    """Return what ``located`` does, if it is a file.
+    """Return the file that ``located`` finds.
 
     Raises:
-        ScenarioError: nothing is there, or a folder.
+        ScenarioError: nothing is there, or it is a folder.
     """
     found = located(given)
     if os.path.isdir(found):  # noqa: PTH112 - as in is_there
@@ -56,7 +56,7 @@ def file_of(given: str | Path) -> Path:
 
 
 def own(given: str | Path) -> Path | None:
-    """Return the user's own file or folder that is meant; None where there is none."""
+    """Return the user's own file or folder for a path or name; None if there is none."""
     paths = [Path(given)]
     if _name(given) == str(given):
         paths.append(Path(f"{given}{SUFFIX}"))
@@ -64,7 +64,7 @@ def own(given: str | Path) -> Path | None:
 
 
 def hidden_by(given: str | Path) -> Path | None:
-    """Return the user's own file or folder that takes the place of a shipped scenario, if any."""
+    """Return the user's own file or folder that hides a shipped scenario; None if there is none."""
     found, passed_over = own(given), shipped_files().get(_name(given))
     if found is None or passed_over is None or found.samefile(passed_over):
         return None
@@ -72,12 +72,12 @@ def hidden_by(given: str | Path) -> Path | None:
 
 
 def is_there(path: Path) -> bool:
-    """Say whether there is a file or a folder of this name."""
-    return os.path.exists(path)  # noqa: PTH110 - False, no error, for a name that is too long
+    """Return whether there is a file or a folder at a path."""
+    return os.path.exists(path)  # noqa: PTH110 - False, not an error, for a name that is too long
 
 
 def suggestion(given: str | Path) -> str:
-    """Say what may have been meant by a path or name that is not there.
+    """Return a hint about a path or name for which nothing was found.
 
     >>> suggestion("frist_light")
     'did you mean first_light, which comes with fedchain? fedchain scenarios lists all of these'
@@ -91,13 +91,13 @@ def suggestion(given: str | Path) -> str:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the file of a shipped scenario and those that it extends, the nearest first."""
+    """Return the file of a shipped scenario and the files that it extends, the nearest first."""
     link = _values(path).get("extends")
     return [path] if link is None else [path, *files_of(path.parent / link)]
 
 
 def description_of(path: Path) -> str:
-    """Return what a shipped scenario says of itself."""
+    """Return the description that is written in a shipped scenario."""
     return str(_values(path)["description"])
 
 
@@ -116,6 +116,6 @@ def _values(path: Path) -> dict[str, Any]:
 
 
 def _name(given: str | Path) -> str:
-    """Return the name that is given; of a path with folders nothing, for it is no name."""
+    """Return the given name without its suffix; "" for a path with folders, which is no name."""
     text = str(given)
     return text.removesuffix(SUFFIX) if Path(text).name == text else ""

@@ -1,4 +1,4 @@
-"""A YAML file as a tree in which every key and value knows where it was written."""
+"""Tree of a YAML file in which every key and value knows where it was written."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Mark:
-    """The place where something was written."""
+    """The place where a key or value was written."""
 
     source: str
     """The file, or the option of the command line: ``--set privacy.epsilon``."""
     line: int = 0
-    """Line of the file from 1; 0: no file."""
+    """Line of the file, from 1; 0: not in a file."""
     column: int = 0
-    """Column of the line from 1."""
+    """Column of the line, from 1."""
     text: str = ""
     """The line itself."""
 
@@ -38,18 +38,18 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One value of a scenario."""
+    """One value of the tree: a scalar, a list or a block."""
 
     value: Scalar | tuple[Node, ...] | Mapping[str, Node]
     """A scalar, the entries of a list, or the values of a block by key."""
     mark: Mark
-    """Where the value starts."""
+    """Place where the value starts."""
     key: Mark | None = None
-    """Where the key before the value starts; None in a list and at the top."""
+    """Place where the value's key starts; None in a list and at the top."""
     size: int = 1
-    """Number of values in it, itself included, aliases written out."""
+    """Number of values in it, itself included, aliases expanded."""
     depth: int = 0
-    """Blocks inside blocks below it."""
+    """Levels of blocks and lists in it, itself included; 0 for a scalar."""
 
     def plain(self) -> Any:
         """Return the value without places: dicts, lists, scalars."""
@@ -60,7 +60,7 @@ class Node:
         return self.value
 
     def get(self, step: str | int) -> Node | None:
-        """Return the value under a key or an index; None where there is none."""
+        """Return the value under a key or an index; None if there is none."""
         if isinstance(self.value, Mapping):
             return self.value.get(str(step))
         if isinstance(self.value, tuple) and isinstance(step, int) and step < len(self.value):
@@ -76,7 +76,7 @@ class Located:
     mark: Mark
 
     def render(self) -> str:
-        """Return ``place: key: text``, and the line of the file with a caret under it."""
+        """Return ``place: key: text`` and, below it, the line of the file with a caret."""
         # `--set privacy.epsiln` already names the key.
         repeated = self.problem.key and self.mark.source.endswith(f" {self.problem.key}")
         key = f"{self.problem.key}: " if self.problem.key and not repeated else ""
@@ -88,7 +88,7 @@ class Located:
 
 
 def locate(root: Node, problem: Problem) -> Located:
-    """Find the place of a problem: the key that is wrong, or the value, or the block around."""
+    """Return a problem with its place: the wrong key, else the value, else the enclosing block."""
     node = root
     for step in problem.where:
         inner = node.get(step)
@@ -100,7 +100,7 @@ def locate(root: Node, problem: Problem) -> Located:
 
 
 def leaves(node: Node, where: Where = ()) -> Iterator[tuple[Where, Node]]:
-    """Yield every scalar of the tree, and every empty list and block, with its path."""
+    """Yield every scalar of the tree, and every empty list and block, each with its path."""
     if isinstance(node.value, Mapping) and node.value:
         for key, inner in node.value.items():
             yield from leaves(inner, (*where, key))
@@ -112,7 +112,7 @@ def leaves(node: Node, where: Where = ()) -> Iterator[tuple[Where, Node]]:
 
 
 def overlay_nodes(below: Node, above: Node) -> Node:
-    """Lay one tree over another: keys above win, another kind replaces the whole block."""
+    """Lay one tree over another: its keys win, and another ``kind`` replaces the whole block."""
     if not isinstance(below.value, Mapping) or not isinstance(above.value, Mapping):
         return above
     old, new = below.value.get("kind"), above.value.get("kind")

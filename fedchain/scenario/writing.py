@@ -1,4 +1,4 @@
-"""A Scenario as plain values, as a name, and as YAML that says where each value comes from."""
+"""Writing: a Scenario as plain values, as a run's name, and as YAML with each value's source."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from fedchain.scenario.reading import scalar
 from fedchain.scenario.sections import Attack, ComputeAttack, Scenario
 
 UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
-"""Keys that do not change what a run of one seed computes."""
+"""Keys that do not change what is computed for a given seed."""
 
 
 def plain(scenario: Scenario) -> dict[str, Any]:
-    """Return every resolved value as YAML has it; ``from_mapping`` takes it back."""
+    """Return all resolved values as plain YAML values; ``from_mapping`` reads them back."""
     values: dict[str, Any] = plain_value(scenario)
     values["attacks"] = [_flat(attack) for attack in scenario.attacks]
     return values
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
-    """Return the values that some layer set, as ``plain`` has them; all others are defaults."""
+    """Return the values that some layer set, in the form of ``plain``, without the defaults."""
     layers = scenario._sources.layers
     known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
     values: dict[str, Any] = _known(plain(scenario), (), known)
@@ -34,19 +34,19 @@ def written(scenario: Scenario) -> dict[str, Any]:
 
 
 def digest(scenario: Scenario) -> str:
-    """Return six hexadecimal digits that stand for what the scenario computes."""
+    """Return six hexadecimal digits of a hash of everything that changes the computation."""
     content = {k: v for k, v in plain(scenario).items() if k not in UNHASHED}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def run_name(scenario: Scenario) -> str:
-    """Return the name of the run's folder: the same run is found again."""
+    """Return the name of the run's folder; the same scenario and seed give the same name."""
     return f"{scenario.name}-{digest(scenario)}-s{scenario.seed}"
 
 
 def resolved_yaml(scenario: Scenario) -> str:
-    """Return the scenario as YAML with every value; a comment says which layer set it."""
+    """Return the scenario as YAML with all values; a comment names the layer that set each."""
     rows = list(_lines(plain(scenario), (), 0, scenario._sources.layers))
     width = min(56, max(len(text) for text, _ in rows))
     return "".join(
@@ -55,7 +55,7 @@ def resolved_yaml(scenario: Scenario) -> str:
 
 
 def layer_of(scenario: Scenario, where: Where) -> str:
-    """Say which layer set the value at a path: a line of a file, an option, or the default."""
+    """Return the layer that set the value at a path: a file and line, an option, or "default"."""
     layers = scenario._sources.layers
     while where and where not in layers:
         where = where[:-1]
@@ -101,7 +101,7 @@ def _layer(where: Where, value: object, layers: Mapping[Where, str]) -> str:
 
 
 def yaml_text(value: object) -> str:
-    """Return a plain value as YAML in one line, such that reading it gives the value back.
+    """Return a plain value as one line of YAML that reads back as the same value.
 
     >>> yaml_text([1e-5, math.inf, "a: b", None, {"kind": "adam"}])
     '[1.0e-05, .inf, "a: b", null, {kind: adam}]'
@@ -122,5 +122,5 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     text = repr(value)
-    # A mantissa without a dot is text to YAML 1.1 readers, which users have too.
+    # Readers of YAML 1.1, which users have too, take a mantissa without a dot for text.
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
