@@ -79,4 +79,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]
 def _write(file: BinaryIO, text: str, arrays: Arrays) -> None:
     """Write arrays and their key as one archive with checksums."""
     key = np.frombuffer(text.encode(), np.uint8)
-    np.savez(file, allow_pickle=False, **{**arrays, "key": key})
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in {**arrays, "key": key}.items():
+            # numpy.savez of numpy 2.1 would take allow_pickle for the name of an array.
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)

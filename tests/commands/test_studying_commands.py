@@ -89,10 +89,10 @@ def test_a_sweep_of_the_simulation_ends_with_a_curve_and_a_failed_point_with_exi
     assert (folder / "figures" / "accuracy_against_epsilon.pdf").is_file()
     damaged = next((folder / "runs").iterdir()) / "manifest.json"
     damaged.write_text("{")
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 4
-    assert "manifest.json" in result.stderr
-    assert "1 of 2 points finished" in result.stdout
+    told = call(*arguments)
+    assert told.code == 4
+    assert "manifest.json" in told.err
+    assert "1 of 2 points finished" in told.out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

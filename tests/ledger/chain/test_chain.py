@@ -332,7 +332,8 @@ def test_the_cost_of_a_block_does_not_grow_with_the_height():
     grow(0, 200)
     low = lines_of(lambda: grow(200, 400))
     grow(400, 5_000)
-    assert lines_of(lambda: grow(5_000, 5_200)) == low
+    # What Python itself runs at times, such as finalisers, adds a few lines.
+    assert lines_of(lambda: grow(5_000, 5_200)) == pytest.approx(low, rel=0.02)
 
 
 def lines_of(work: Callable[[], None]) -> int:
