@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fedchain.cache import bound, cache_folder, entries, sized
 from fedchain.errors import DataError
-from fedchain.forecasts import rates
+from fedchain.forecasts.rates import read_rates
 from fedchain.system import available_memory
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _cache() -> Finding:
 
 
 def _rates() -> Finding:
-    if rates.here() is None:
+    if read_rates() is None:
         words = "this machine was not measured; for better estimates: fedchain doctor --calibrate"
         return Finding("rates", "note", words)
     return Finding("rates", "ok", "this machine was measured; fedchain explain goes by it")

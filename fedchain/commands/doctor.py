@@ -11,7 +11,7 @@ from fedchain.commands.formats import Format, FormatOption, print_json, stderr, 
 
 if TYPE_CHECKING:
     from fedchain.commands.checkup import Finding
-    from fedchain.forecasts.costs import Rates
+    from fedchain.forecasts.rates import Rates
 
 app = typer.Typer()
 
@@ -24,7 +24,7 @@ def doctor(
     calibrate: Annotated[
         bool,
         typer.Option(
-            "--calibrate", help="Measure this machine, so that explain estimates better: 30 s."
+            "--calibrate", help="Measure this machine, so that explain estimates better: 10 s."
         ),
     ] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
@@ -48,22 +48,20 @@ def _calibrated(findings: list[Finding]) -> tuple[Rates, Path]:
     """Measure and keep the rates, and replace the last finding, which is about rates."""
     from fedchain.commands.checkup import Finding
     from fedchain.forecasts.calibration import measured
-    from fedchain.forecasts.rates import keep
+    from fedchain.forecasts.rates import keep_rates
 
     with stderr().status("Measuring this machine; anything else that runs disturbs it"):
         rates = measured()
-    path = keep(rates)
+    path = keep_rates(rates)
     findings[-1] = Finding("rates", "ok", f"measured just now, kept in {path}")
     return rates, path
 
 
 def _rates(measured: tuple[Rates, Path] | None) -> dict[str, Any]:
-    from fedchain.forecasts.rates import plain
-
     if measured is None:
         return {"rates": None, "kept": None}
     rates, path = measured
-    return {"rates": plain(rates), "kept": str(path)}
+    return {"rates": rates.model_dump(), "kept": str(path)}
 
 
 def _show(findings: list[Finding], measured: tuple[Rates, Path] | None, form: Format) -> None:
@@ -76,10 +74,8 @@ def _show(findings: list[Finding], measured: tuple[Rates, Path] | None, form: Fo
     console.print(found)
     if measured is None:
         return
-    from fedchain.forecasts.rates import rows
-
     listed = table(form, "what", "a second", "one takes")
-    for row in rows(measured[0]):
+    for row in measured[0].rows():
         listed.add_row(*row)
     console.print()
     console.print(listed)

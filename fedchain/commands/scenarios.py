@@ -137,8 +137,7 @@ def explain(
     form: FormatOption = Format.rich,
 ) -> None:
     """Show every resolved value and its source, the privacy it gives, and what a run costs."""
-    from fedchain.forecasts.bare_chain import BareForecast
-    from fedchain.forecasts.forecast import forecast
+    from fedchain.forecasts.forecast import BareForecast, forecast
     from fedchain.scenario import load, parse_overrides, resolved_yaml, run_name
     from fedchain.scenario.checking import NO_TASK
     from fedchain.simulation.setup import expected_hashing_s

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.forecasts import rates
-from fedchain.forecasts.costs import (
-    ROUGH,
-    Configuration,
-    block_bytes,
-    seconds,
-    state_bytes,
-    stored_bytes,
-    wire_bytes,
-)
-from fedchain.forecasts.counting import configuration, learning
+from fedchain.forecasts.rates import ROUGH, Rates, read_rates
+from fedchain.forecasts.trial import Trial, tried
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.chain.verdict_cache import kept
+from fedchain.ledger.chain.work import works
 from fedchain.nodes.compute.hashing import hashing_words
 from fedchain.privacy.guarantee import figures, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
@@ -29,13 +21,13 @@ from fedchain.registry import Part
 from fedchain.runs.manifest import guarantee_of, tuning_of
 from fedchain.scenario import Scenario, plain
 from fedchain.secure_aggregation.member import sent_bytes
-from fedchain.simulation.setup import expected_hashing_s, mechanism_of, sampling_of
+from fedchain.simulation.setup import mechanism_of, sampling_of
 from fedchain.system import peak_memory
 
-COUNTED = 1000
+COUNTED_HOLDERS = 1000
 """Holders whose records are counted; of more holders, at most so many, evenly spread."""
-SAMPLE = {"records_per_holder": 50, "held_out": 2}
-"""Data that a task makes for counting, if it makes its own data."""
+SAMPLE = {"records_per_holder": 50, "held_out": 10}
+"""Data that a task makes for the trial, if it makes its own data."""
 LATER_MB = 100
 """Measured memory of libraries that a run imports later: Opacus and dp-accounting for the
 cross-check, matplotlib for the pictures."""
@@ -43,89 +35,98 @@ COPIES = 4
 """Copies of the data in memory: as measured or simulated, as features, records, tensors."""
 UNSAID = 0.01
 """Share of a round below which a stage is not named."""
+BLOCK_S, HEARD_S, BLOCK_BYTES = 1.6e-4, 2.4e-5, 1_400
+"""On a bare chain: rough wall time of a block and of its delivery to one compute node, and bytes of
+a block in the ledger and of its line in the events."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
     """What a run promises and costs on this machine; times and sizes are estimates."""
 
-    scenario: Scenario
-    """The scenario."""
+    trial: Trial
+    """What a round takes, as it was tried."""
+    rates: Rates | None
+    """Rates that were measured on this machine; None: it was not measured."""
     mechanism: Mechanism
     """The mechanism, with its noise solved."""
-    most_asked: int
-    """Most rounds in which one holder takes part."""
-    dimension: int
-    """Number of parameters of the model."""
     records: int
     """Records of one holder, on average."""
     words: str
     """The guarantee, in words."""
     warnings: tuple[str, ...]
     """What to know before one relies on the guarantee."""
-    asked: Configuration
-    """The numbers on which the cost of a round depends."""
-    round_seconds: Mapping[str, float]
-    """Wall time of a round in seconds, by stage."""
-    calibrated: bool
-    """Whether the times come from rates that were measured on this machine."""
     memory_mb: float
     """Peak memory of the process."""
-    disk_mb: float
-    """Size of the run folder."""
-    hashing_s: float
-    """Wall time of the search for nonces in the whole run, measured; a part of the rounds' time."""
+
+    @cached_property
+    def round_s(self) -> dict[str, float]:
+        """Wall time of a round in seconds, by stage."""
+        return self.trial.seconds(self.rates or ROUGH)
 
     @property
-    def seconds(self) -> float:
-        """Wall time of all rounds; making and reading data takes extra time."""
-        return self.scenario.rounds * sum(self.round_seconds.values())
+    def estimates(self) -> dict[str, float]:
+        """Estimates of the whole run; making and reading data takes extra time."""
+        rounds = self.trial.scenario.rounds
+        return {
+            "seconds": round(rounds * sum(self.round_s.values()), 1),
+            "hashing_seconds": round(rounds * self.round_s["work"], 6),
+            "memory_mb": round(self.memory_mb),
+            "disk_mb": round(rounds * self.trial.stored_bytes() / 1e6, 1),
+        }
 
     def plain(self) -> dict[str, Any]:
         """Return everything as plain values, the scenario resolved."""
-        terms = self.mechanism.terms
+        found, releases = self.mechanism, self.mechanism.terms.releases
         return {
-            "scenario": plain(self.scenario),
-            "noise_multiplier": self.mechanism.noise_multiplier,
+            "scenario": plain(self.trial.scenario),
+            "noise_multiplier": found.noise_multiplier,
             "epsilon": {
-                "per_release": self.mechanism.epsilon_per_release,
-                "total": self.mechanism.epsilon_after(terms.releases),
-                "delta": terms.delta,
-                "releases": terms.releases,
+                "per_release": found.epsilon_per_release,
+                "total": found.epsilon_after(releases),
+                "delta": found.terms.delta,
+                "releases": releases,
             },
             "guarantee": self.words,
             "warnings": list(self.warnings),
-            "tuning": tuning_of(self.scenario),
-            "dimension": self.dimension,
-            "estimates": {
-                "seconds": round(self.seconds, 1),
-                "hashing_seconds": round(self.hashing_s, 6),
-                "memory_mb": round(self.memory_mb),
-                "disk_mb": round(self.disk_mb, 1),
-            },
+            "tuning": tuning_of(self.trial.scenario),
+            "dimension": self.trial.dimension,
+            "estimates": self.estimates,
             "round": {
-                "seconds": {what: round(spent, 6) for what, spent in self.round_seconds.items()},
-                "wire_bytes": wire_bytes(self.asked),
-                "stored_bytes": stored_bytes(self.asked),
-                "calibrated": self.calibrated,
+                "seconds": {what: round(spent, 6) for what, spent in self.round_s.items()},
+                "wire_bytes": self.trial.wire_bytes(),
+                "stored_bytes": self.trial.stored_bytes(),
+                "calibrated": self.rates is not None,
             },
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the lines of `explain`: a name and a text each."""
-        found, nodes = self.mechanism, self.scenario.nodes
-        terms = found.terms
-        hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
-        who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
+        found, scenario, told = self.mechanism, self.trial.scenario, self.estimates
+        terms, nodes, size = found.terms, scenario.nodes, self.trial.dimension
+        whole_s = sum(self.round_s.values())
+        shares = sorted(((s / whole_s, what) for what, s in self.round_s.items()), reverse=True)
+        named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
+        hint = "" if self.rates else "; nearer after: fedchain doctor --calibrate"
+        who, times = f"{nodes.holders} data holders", f"{scenario.rounds} rounds"
+        groups = []
         if nodes.groups:
-            who = f"{who} in {nodes.speakers} groups of {nodes.groups.size}"
+            g, sent = nodes.groups, sent_bytes(nodes.groups.size, size) / 1e3
+            who = f"{who} in {nodes.speakers} groups of {g.size}"
+            words = (
+                f"a sum needs {g.threshold} of {g.size} members; noise is calibrated to "
+                f"{g.counted_on}: {g.honest_members} honest, less {g.dropouts} that may be lost; "
+                f"a member sends {sent:,.1f} kB to the assembler of its group"
+            )
+            groups = [("groups", words)]
         if nodes.asked < nodes.speakers:
             who = f"{who}, {nodes.asked} of them asked in a round"
-            times = f"{self.most_asked} of {times} that one {nodes.speaker} is asked in at most"
+            most = sampling_of(scenario).most_releases
+            times = f"{most} of {times} that one {nodes.speaker} is asked in at most"
         return [
             ("who", f"{who}, {nodes.miners} compute nodes"),
-            *self._groups(),
-            ("model", f"{self.dimension:,} parameters"),
+            *groups,
+            ("model", f"{size:,} parameters"),
             ("records", f"about {self.records} a holder"),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),
             ("epsilon", figures(found, terms.releases)),
@@ -133,38 +134,18 @@ class Forecast:
             ("releases", f"{terms.releases} at most, for {times}"),
             ("guarantee", self.words),
             *(("warning", warning) for warning in self.warnings),
-            ("private tuning", tuning_of(self.scenario)),
-            ("time", f"about {_duration(self.seconds)}, and making or reading the data{hint}"),
-            ("of a round", self._shares()),
-            ("hashing", hashing_words(self.hashing_s)),
-            ("on the wire", f"about {wire_bytes(self.asked)['all'] / 1e6:.1f} MB a round"),
-            ("memory", f"about {self.memory_mb:.0f} MB"),
-            ("disk", f"about {self.disk_mb:.1f} MB"),
+            ("private tuning", tuning_of(scenario)),
+            ("time", f"about {_duration(told['seconds'])}, and making or reading the data{hint}"),
+            ("of a round", f"{1000 * whole_s:.3g} ms: {named}"),
+            ("hashing", hashing_words(scenario.rounds * self.round_s["work"])),
+            ("on the wire", f"about {self.trial.wire_bytes()['all'] / 1e6:.1f} MB a round"),
+            ("memory", f"about {told['memory_mb']} MB"),
+            ("disk", f"about {told['disk_mb']} MB"),
         ]
-
-    def _groups(self) -> list[tuple[str, str]]:
-        groups = self.scenario.nodes.groups
-        if groups is None:
-            return []
-        sent = sent_bytes(groups.size, self.dimension)
-        return [
-            (
-                "groups",
-                f"a sum needs {groups.threshold} of {groups.size} members; noise is calibrated to "
-                f"{groups.counted_on}: {groups.honest_members} honest, less {groups.dropouts} that "
-                f"may be lost; a member sends {sent / 1e3:,.1f} kB to the assembler of its group",
-            )
-        ]
-
-    def _shares(self) -> str:
-        whole = sum(self.round_seconds.values())
-        shares = sorted(((s / whole, what) for what, s in self.round_seconds.items()), reverse=True)
-        named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
-        return f"{1000 * whole:.3g} ms: {named}"
 
 
 def forecast(scenario: Scenario) -> Forecast:
-    """Solve the noise of a scenario and estimate its cost from the rates of this machine.
+    """Solve the noise of a scenario, and estimate its cost from a trial of its parts.
 
     Args:
         scenario: checked.
@@ -174,38 +155,28 @@ def forecast(scenario: Scenario) -> Forecast:
         ScenarioError: a part refuses its parameters.
     """
     task, examples, held_out = _sample(scenario)
-    size, most = dimension(layout(task.model())), sampling_of(scenario).most_releases
     try:
-        mechanism = mechanism_of(scenario, size)
+        mechanism = mechanism_of(scenario, dimension(layout(task.model())))
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
-    terms, first = mechanism.terms, task.holders[0]
-    counted = learning(task, terms.clip, terms.unit, examples * terms.sampling_rate, held_out)
-    asked = configuration(scenario, counted, private=math.isfinite(terms.clip))
-    records, found = math.ceil(examples * first.count / first.examples), rates.here()
-    words = guarantee_of(scenario, mechanism, task.record)
+    trial, first = tried(scenario, mechanism, task, examples, held_out), task.holders[0]
+    records = math.ceil(examples * first.count / first.examples)
     return Forecast(
-        scenario=scenario,
         mechanism=mechanism,
-        most_asked=most,
-        dimension=size,
         records=records,
-        words=words(terms.releases),
+        words=guarantee_of(scenario, mechanism, task.record)(mechanism.terms.releases),
         warnings=(
             *warnings_for(mechanism, [records]),
             *unprotected(task.public, task.record),
         ),
-        asked=asked,
-        round_seconds=seconds(asked, found or ROUGH),
-        calibrated=found is not None,
-        memory_mb=_memory_mb(scenario, asked, task),
-        disk_mb=scenario.rounds * stored_bytes(asked) / 1e6,
-        hashing_s=expected_hashing_s(scenario),
+        trial=trial,
+        rates=read_rates(),
+        memory_mb=_memory_mb(trial, task, examples, held_out),
     )
 
 
 def _sample(scenario: Scenario) -> tuple[Task, float, int]:
-    """Return a task for counting, the mean examples of a holder, and the held-out examples.
+    """Return a task for the trial, the mean examples of a holder, and the held-out examples.
 
     A task that makes its own data makes only a little, for one holder; others are read whole.
     """
@@ -217,26 +188,27 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
             task = tasks.build(part, 1, scenario.seed)
             first = task.holders[0]
             examples = given["records_per_holder"] * first.examples / first.count
-            return task, examples, given["held_out"]
+            return replace(task, holders=(first,) * holders), examples, given["held_out"]
         task = tasks.build(scenario.task, holders, scenario.seed)
     except ValueError as error:
         raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
-    few = [task.holders[k].examples for k in range(0, holders, math.ceil(holders / COUNTED))]
+    every = math.ceil(holders / COUNTED_HOLDERS)
+    few = [task.holders[k].examples for k in range(0, holders, every)]
     return task, sum(few) / len(few), task.held_out.examples
 
 
-def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
+def _memory_mb(trial: Trial, task: Task, examples: float, held_out: int) -> float:
     """Return this process's peak memory, plus data, libraries and the ledger's caches, in MB."""
     from fedchain.learning.gradients.cohort import REMEMBERED
 
-    first = task.holders[0]
+    scenario, first = trial.scenario, task.holders[0]
     example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
     made = isinstance(task.holders, list | tuple)  # other sequences make records on demand
     holders = scenario.nodes.holders if made else min(scenario.nodes.holders, REMEMBERED)
-    data = example * (holders * asked.learning.examples + asked.learning.held_out)
-    blocks = min(scenario.rounds, kept(block_bytes(asked))) * block_bytes(asked)
-    states = min(scenario.rounds, kept(state_bytes(asked))) * state_bytes(asked)
-    return peak_memory() / 1e6 + LATER_MB + (COPIES * data + blocks + states) / 1e6
+    data = example * (holders * examples + held_out)
+    state = trial.weights + trial.memory
+    cached = sum(min(scenario.rounds, kept(size)) * size for size in (trial.block, state))
+    return peak_memory() / 1e6 + LATER_MB + (COPIES * data + cached) / 1e6
 
 
 def _duration(seconds: float) -> str:
@@ -245,9 +217,42 @@ def _duration(seconds: float) -> str:
     >>> _duration(0.4), _duration(110), _duration(7300)
     ('1 s', '1 min 50 s', '2 h 1 min')
     """
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@dataclass(frozen=True)
+class BareForecast:
+    """The expected cost of a bare chain: nothing is learned, and blocks have no messages."""
+
+    scenario: Scenario
+    """Checked; its task learns nothing."""
+    hashing_s: float
+    """Wall time of the search for nonces, seconds."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as plain values, the scenario resolved."""
+        rounds, block_s = self.scenario.rounds, BLOCK_S + HEARD_S * self.scenario.nodes.miners
+        estimates = {
+            "seconds": round(rounds * block_s + self.hashing_s, 1),
+            "hashing_seconds": round(self.hashing_s, 6),
+            "disk_mb": round(rounds * BLOCK_BYTES / 1e6, 1),
+        }
+        return {"scenario": plain(self.scenario), "estimates": estimates}
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the lines of `explain`: a name and a text each."""
+        told = self.plain()["estimates"]
+        nodes, work = self.scenario.nodes, works.build(self.scenario.ledger.work)
+        shares = ", ".join(f"{share:.3g}" for share in sorted(nodes.shares, reverse=True)[:3])
+        more = ", .." if nodes.miners > 3 else ""
+        return [
+            ("who", f"{nodes.miners} compute nodes, shares of work {shares}{more}"),
+            ("learned", "nothing: no data holders, no messages, no privacy"),
+            ("work", f"{work.kind}, a block every {work.interval_ms / 1000:g} simulated seconds"),
+            ("hashing", hashing_words(self.hashing_s)),
+            ("time", f"about {max(1, round(told['seconds']))} s, stale blocks on top"),
+            ("disk", f"about {told['disk_mb']} MB"),
+        ]

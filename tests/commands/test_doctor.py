@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ from command_line import call
 
 from fedchain.commands import checkup
 from fedchain.forecasts import calibration
-from fedchain.forecasts.costs import ROUGH
+from fedchain.forecasts.rates import ROUGH
 
 SMALL = Path(__file__).parents[2] / "scenarios" / "breast_cancer.yaml"
 
@@ -37,7 +36,7 @@ def test_something_missing_is_exit_1_and_nothing_is_measured(tmp_path, monkeypat
 
 def test_what_was_measured_is_what_explain_goes_by(tmp_path, monkeypatch):
     before = json.loads(call("explain", SMALL, "--format", "json").out)
-    slow = replace(ROUGH, round=10.0)
+    slow = ROUGH.model_copy(update={"round": 10.0})
     monkeypatch.setattr(calibration, "measured", lambda: slow)
     told = call("doctor", "--calibrate", "--out", tmp_path, "--format", "plain")
     assert told.code == 0

@@ -1,10 +1,9 @@
 import json
-from dataclasses import replace
 
 import pytest
 
 from fedchain.forecasts import rates
-from fedchain.forecasts.costs import ROUGH
+from fedchain.forecasts.rates import ROUGH, keep_rates, read_rates
 
 
 @pytest.fixture(autouse=True)
@@ -13,44 +12,41 @@ def cache(monkeypatch, tmp_path):
 
 
 def test_a_machine_that_was_not_measured_has_no_rates():
-    assert rates.here() is None
+    assert read_rates() is None
 
 
 def test_rates_that_are_kept_come_back():
-    slower = replace(ROUGH, cores=16, noise=1e-8)
-    path = rates.keep(slower)
-    assert rates.here() == slower
+    slower = ROUGH.model_copy(update={"round": 0.1, "state": 1 / 3e8})
+    path = keep_rates(slower)
+    assert read_rates() == slower
     assert path.parent.name == "cache"
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda values: values.pop("noise"),
-        lambda values: values.update(noise=-1.0),
-        lambda values: values.update(noise="fast"),
-        lambda values: values.update(noise=float("nan")),
-        lambda values: values.update(gradients=[]),
-        lambda values: values["gradients"].pop("layers"),
-        lambda values: values["forward"].pop("calls"),
+        lambda values: values.pop("event"),
+        lambda values: values.update(event=-1.0),
+        lambda values: values.update(event="fast"),
+        lambda values: values.update(event=float("nan")),
+        lambda values: values.update(event=float("inf")),
     ],
 )
 def test_a_damaged_file_counts_as_none(damage):
-    values = rates.plain(ROUGH)
+    values = ROUGH.model_dump()
     damage(values)
-    path = rates.keep(ROUGH)
-    path.write_text(json.dumps(values))
-    assert rates.here() is None
+    keep_rates(ROUGH).write_text(json.dumps(values))
+    assert read_rates() is None
 
 
 def test_a_huge_file_is_not_read():
-    path = rates.keep(ROUGH)
-    path.write_text(path.read_text() + " " * rates.LARGEST_FILE)
-    assert rates.here() is None
+    path = keep_rates(ROUGH)
+    path.write_text(path.read_text() + " " * rates.LARGEST_RATES)
+    assert read_rates() is None
 
 
 def test_every_rate_has_a_row():
-    rows = rates.rows(replace(ROUGH, commit=0.0))
-    assert len(rows) == 4 * 5 + 15
-    assert ("blobs committed", "not seen", "0") in rows
-    assert ("normal numbers", "200 M/s", "5 ns") in rates.rows(replace(ROUGH, noise=5e-9))
+    rows = ROUGH.model_copy(update={"event": 0.0, "holder": 280.9e-6}).rows()
+    assert len(rows) == 5
+    assert ("deliveries", "not seen", "0 s") in rows
+    assert ("everything else of a holder", "3.56 k/s", "281 µs") in rows

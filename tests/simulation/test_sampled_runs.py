@@ -167,7 +167,7 @@ def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
         f"{most + 2} at most, for {most} of 10 rounds that one holder is asked in at most"
     )
     whole = forecast(small(rounds=10, privacy=WHOLE, **{"nodes.holders": 20}))
-    assert told.disk_mb < 0.4 * whole.disk_mb
+    assert told.trial.stored_bytes() < 0.4 * whole.trial.stored_bytes()
     assert "sampling amplifies nothing" in told.words
     assert "sampling" not in whole.words
 

@@ -1,0 +1,179 @@
+"""Trial: what one round of a scenario takes, tried on a few of its records on this machine."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedchain.engines.engine import Source, cores, cut
+from fedchain.engines.threads import threads
+from fedchain.forecasts.rates import Rates
+from fedchain.learning.task import Task
+from fedchain.learning.weights import flat_weights
+from fedchain.ledger.chain.block import HEADER_BYTES, messages_parts
+from fedchain.ledger.chain.merkle import InclusionProof
+from fedchain.ledger.chain.message import Declaration, message_size
+from fedchain.ledger.chain.signature import public_key_of
+from fedchain.ledger.chain.state import State, memory_parts, weights_parts
+from fedchain.nodes.holders.holder_pool import ReleaseRequest
+from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.release import ReleaseContext, Speaker, messages_of
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.scenario import Scenario
+from fedchain.simulation.setup import expected_hashing_s, sampling_of
+from fedchain.update import updates
+
+TIMES = 4
+"""A part is tried so often; the first time it warms up, and the median of the others counts."""
+MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 590 + 600
+"""Measured bytes of a message and of a block: in the database with its indexes, in the events."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One round of a scenario: how long its parts take, and the bytes that it moves."""
+
+    scenario: Scenario
+    """The scenario."""
+    dimension: int
+    """Numbers of a gradient, d."""
+    spent_s: Mapping[str, float]
+    """Wall time of a round by stage, of those stages that are tried."""
+    message: int
+    """Bytes of a message."""
+    block: int
+    """Bytes of a block on the network: its header and its messages."""
+    weights: int
+    """Bytes of the weights."""
+    memory: int
+    """Bytes of the memory of the update."""
+
+    @property
+    def counts(self) -> Rates:
+        """How many operations of each rate a round has.
+
+        Every message is delivered to all compute nodes, and the block to all other nodes.
+        """
+        holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
+        return Rates(
+            message=self.block - HEADER_BYTES,
+            state=self.weights + self.memory,
+            event=holders * compute + (compute - 1 + holders),
+            holder=holders,
+            round=1,
+        )
+
+    def seconds(self, rates: Rates) -> dict[str, float]:
+        """Return the wall time of a round by stage; their sum is the time of the round."""
+        found = self.counts
+        return {
+            **self.spent_s,
+            "messages": found.message * rates.message,
+            "state": found.state * rates.state,
+            "events": found.event * rates.event,
+            "rest": found.holder * rates.holder + found.round * rates.round,
+        }
+
+    def stored_bytes(self) -> int:
+        """Return the bytes that a round adds to the run folder: blobs, database rows, events."""
+        rows = self.scenario.nodes.asked * MESSAGE_ROWS + BLOCK_ROWS
+        return self.block - HEADER_BYTES + self.weights + self.memory + rows
+
+    def wire_bytes(self) -> dict[str, int]:
+        """Return the bytes that a round moves between nodes, if each were a machine.
+
+        A holder sends its message to every compute node, and fetches a header and weights. The
+        compute node that found the block sends it, with all messages, to the others.
+
+        Returns:
+            Bytes of one message and of one block; bytes that a holder and a compute node send or
+            receive in a round; bytes of all nodes together.
+        """
+        holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
+        fetched = HEADER_BYTES + self.weights
+        holder = compute * self.message + fetched
+        received = holders * self.message + (self.block if compute > 1 else 0)
+        return {
+            "message": self.message,
+            "block": self.block,
+            "holder": holder,
+            "compute node": received + holders * fetched // compute,
+            "all": holders * holder + (compute - 1) * self.block,
+        }
+
+
+def tried(
+    scenario: Scenario, mechanism: Mechanism, task: Task, examples: float, held_out: int
+) -> Trial:
+    """Try the parts of a scenario; sizes are those of the ledger's own encodings.
+
+    Args:
+        scenario: checked.
+        mechanism: draws the noise.
+        task: has records for every holder; they may be fewer than those of the scenario.
+        examples: of a holder in the scenario, on average.
+        held_out: examples on which the scenario measures the model.
+    """
+    from fedchain.learning.evaluation import Evaluations
+
+    weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
+    workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
+    sender, said = _request(scenario, 0), Declaration(mechanism.name, 0.0, 1.0, 1)
+    speaker, release = Speaker(sender.context, sender.identity, said), np.ones((1, len(weights)))
+    (message,) = messages_of(release, [speaker], ledger.storage)
+    assert message is not None, "its release is not zero"
+    step = updates.build(scenario.update, weights, {}, np.ones_like(weights), 1)
+    state = State(step.weights.astype(ledger.weights), step.memory)
+    with closing(Evaluations(task)) as evaluations:
+        measured = [evaluations.begin(weights).result().seconds for _ in range(TIMES)][1:]
+    share = held_out / task.held_out.examples / scenario.evaluate.every
+    return Trial(
+        scenario=scenario,
+        dimension=len(weights),
+        spent_s={
+            **_releases_s(Source(scenario, mechanism, task), workers, examples),
+            "work": expected_hashing_s(scenario) / scenario.rounds,
+            # It goes on beside the next gradients, on one of the cores.
+            "evaluation": statistics.median(measured) * share / workers,
+        },
+        message=message_size(message),
+        block=HEADER_BYTES + sum(map(len, messages_parts((message,) * asked))),
+        weights=sum(map(len, weights_parts(state))),
+        memory=sum(map(len, memory_parts(state))),
+    )
+
+
+def _request(scenario: Scenario, speaker: int) -> ReleaseRequest:
+    """Return a request with an identity whose proof is as long as those of the scenario."""
+    nodes, zero = scenario.nodes, bytes(32)
+    leaves = nodes.asked * scenario.rounds
+    proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
+    known = proof if nodes.identity == "registered" else None
+    context = ReleaseContext(
+        seed=scenario.seed, chain_id=zero, parent=zero, round=1, holder=speaker
+    )
+    return ReleaseRequest(context, Identity(zero, public_key_of(zero), known))
+
+
+def _releases_s(source: Source, workers: int, examples: float) -> dict[str, float]:
+    """Return the wall time of a round's releases by stage, from one chunk for every worker."""
+    scenario, gradients = source.scenario, source.gradients
+    task, members = gradients.task, scenario.nodes.members_of
+    asked = [_request(scenario, k) for k in sampling_of(scenario).holders_of(1)]
+    chunks = cut(asked, gradients.method, gradients.dimension, len(members(0)))
+    few, weights = chunks[:workers], flat_weights(task.model())
+    with closing(threads(source, workers=workers)) as engine:
+        laps = [[batch.seconds for batch in engine.map(weights, few)] for _ in range(TIMES)][1:]
+    turns = math.ceil(len(chunks) / workers)
+    spent = {
+        stage: turns * statistics.median(statistics.fmean(s[stage] for s in lap) for lap in laps)
+        for stage in ("gradients", "noise", "signing")
+    }
+    holders = [k for chunk in few for each in chunk for k in members(each.context.holder)]
+    spent["gradients"] *= examples / statistics.fmean(task.holders[k].examples for k in holders)
+    return spent

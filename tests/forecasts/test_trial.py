@@ -1,0 +1,157 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_runs import small
+from whole_numbers import WHOLE, whole_numbers
+
+from fedchain.events import EventQueue
+from fedchain.forecasts.forecast import forecast
+from fedchain.forecasts.rates import ROUGH
+from fedchain.ledger.chain.block import Block, encode_block
+from fedchain.ledger.chain.message import Message, encode_message
+from fedchain.ledger.storage.store import Store
+from fedchain.nodes.compute.hashing import TRIES, attempts
+from fedchain.results import LEDGER
+from fedchain.runs.callbacks import NoCallback
+from fedchain.runs.running import run
+from fedchain.update import Updated
+
+ADAM = {"kind": "adam", "learning_rate": 0.1}
+
+
+class Stages(NoCallback):
+    """What the stages of a run took, in seconds."""
+
+    def __init__(self):
+        self.rounds = []
+
+    def on_round_end(self, record, _):
+        self.rounds.append(record.seconds)
+
+    def median(self, stage):
+        return np.median([seconds[stage] for seconds in self.rounds[2:]])
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory):
+    """A run that does not fork, what was delivered in it, and its trial."""
+    taken, take = [], EventQueue.take
+
+    def noted(queue):
+        event = take(queue)
+        taken.append(event.payload)
+        return event
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventQueue, "take", noted)
+        scenario = small(rounds=4, attacks=[], privacy=WHOLE, **{"ledger.storage": "int16"})
+        with whole_numbers():
+            done = run(scenario, tmp_path_factory.mktemp("runs"))
+            trial = forecast(scenario).trial
+    assert done.manifest["stale_blocks"] == 0
+    return done, taken, trial
+
+
+def test_messages_and_blocks_have_the_bytes_that_are_told(counted):
+    done, _, trial = counted
+    with Store.open(done.folder / LEDGER, writable=False) as store:
+        blocks = list(store.blocks())
+    sizes = [len(encode_message(message)) for block in blocks for message in block.messages]
+    assert max(sizes) == trial.message
+    # at the edge of the tree of identities a proof may be a hash or two shorter
+    assert min(sizes) >= trial.message - 3 * 32
+    assert max(len(encode_block(block)) for block in blocks) == trial.block
+
+
+def test_the_run_folder_grows_by_the_bytes_that_are_told(counted):
+    done, _, trial = counted
+    files = [file for file in (done.folder / LEDGER / "blobs").rglob("*") if file.is_file()]
+    per_round = sum(file.stat().st_size for file in files) / 4
+    assert per_round == pytest.approx(trial.counts.message + trial.counts.state, rel=0.15)
+
+
+def test_deliveries_are_those_of_a_run(counted):
+    _, taken, trial = counted
+    delivered = sum(isinstance(payload, Message | Block) for payload in taken)
+    assert delivered == 4 * trial.counts.event
+
+
+def test_the_wire_adds_up_to_what_its_ends_receive(counted):
+    trial = counted[2]
+    wire, fetched = trial.wire_bytes(), 264 + trial.weights
+    assert wire["holder"] == 3 * wire["message"] + fetched
+    assert wire["all"] == 10 * wire["holder"] + 2 * wire["block"]
+    nodes = trial.scenario.nodes.model_copy(update={"compute": 1})
+    alone = replace(trial, scenario=trial.scenario.model_copy(update={"nodes": nodes})).wire_bytes()
+    assert alone["compute node"] == 10 * (alone["message"] + fetched)
+
+
+def test_a_round_takes_what_was_tried_and_what_the_rates_say(counted):
+    trial = counted[2]
+    spent = trial.seconds(ROUGH)
+    assert spent.items() >= trial.spent_s.items()
+    slower = trial.seconds(ROUGH.model_copy(update={"event": ROUGH.event + 1.0}))
+    assert slower["events"] - spent["events"] == pytest.approx(3 * 10 + 2 + 10)
+
+
+@pytest.mark.parametrize(("bits", "compute"), [(4, 3), (16, 2), (18, 3)])
+def test_attempts_are_those_of_nodes_that_look_up_after_every_stretch(bits, compute):
+    own = np.random.default_rng(0).geometric(2.0**-bits, (20_000, compute))
+    stretches = np.ceil(own / TRIES).min(axis=1)
+    tried = np.minimum(own, stretches[:, None] * TRIES).sum(axis=1)
+    assert attempts(bits, compute) == pytest.approx(tried.mean(), rel=0.03)
+
+
+def test_no_difficulty_is_one_try_a_node():
+    assert attempts(0, 5) == 5
+
+
+def two_arrays(weights, memory, gradient, round_):
+    return Updated(weights - gradient, {"one": gradient, "two": gradient})
+
+
+@pytest.mark.parametrize(
+    ("update", "arrays"),
+    [
+        ({**ADAM, "kind": "gradient_descent"}, 0),
+        ({**ADAM, "kind": "momentum"}, 1),
+        (ADAM, 2),
+        ({"kind": "distance_over_gradients"}, 1),
+        ({"kind": "averaged", "of": ADAM}, 3),
+        ({"kind": "filtered", "of": ADAM}, 3),
+        ({"kind": "test_trial:two_arrays"}, 2),
+    ],
+)
+def test_the_state_has_the_arrays_of_the_update(update, arrays):
+    mlp = {"kind": "mlp", "hidden": [100]}
+    scenario = small(**{"update": update, "ledger.weights": "float32", "task.model": mlp})
+    trial = forecast(scenario).trial
+    assert trial.weights == pytest.approx(4 * trial.dimension, rel=0.05)
+    assert trial.memory == pytest.approx(8 * arrays * trial.dimension, rel=0.05, abs=400)
+
+
+def test_a_proof_of_identity_is_on_the_wire_only_where_identities_are_registered():
+    known, free = (
+        forecast(small(**{"nodes.identity": kind})).trial for kind in ("registered", "open")
+    )
+    assert known.message - free.message == 16 + 1 + 32 * 6
+
+
+def test_drawn_work_takes_no_time():
+    drawn = small(**{"ledger.work": {"kind": "sampled", "interval_s": 600}})
+    assert forecast(drawn).round_s["work"] == 0
+    assert forecast(small()).round_s["work"] > 0
+
+
+@pytest.mark.parametrize("hidden", [[], [400]])
+def test_stages_take_about_what_was_tried(hidden, tmp_path):
+    """The factor is wide, since whatever else runs on the machine slows one and not the other."""
+    model = {"kind": "mlp", "hidden": hidden} if hidden else {"kind": "softmax"}
+    task = {"kind": "digits", "model": model}
+    scenario = small(rounds=8, attacks=[], task=task)
+    stages, trial = Stages(), forecast(scenario).trial
+    run(scenario, tmp_path, callback=stages)
+    releases = ("gradients", "noise", "signing")
+    told = sum(trial.spent_s[stage] for stage in releases)
+    assert 0.25 < told / sum(stages.median(stage) for stage in releases) < 4
