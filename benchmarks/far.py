@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fedchain.forecasts.costs import (
-    Configuration,
-    Learning,
-    Rates,
-    block_bytes,
-    message_bytes,
-    state_bytes,
-    wire_bytes,
-)
+from fedchain.forecasts.rates import Rates
+from fedchain.forecasts.trial import Trial
+from fedchain.ledger.chain.block import HEADER_BYTES
 
 HOLDER_LINE, NODE_LINE = 12.5e6, 125e6
 """Bytes a second of a holder's line and of a compute node's: 100 Mbit/s and 1 Gbit/s."""
@@ -24,77 +17,123 @@ MODEL, BILLION, MILLION, COHORT = 50_890, 10**9, 10**6, 1000
 """Parameters of the dense network of the benchmarks, of a large one; holders; a sample of them."""
 SUBSET, GROUP, SHARDS, KEPT_EVERY = 100, 25, 10, 100
 """One number of so many is sent; holders of a group; parts of d; rounds between kept states."""
+COMPUTE, NUMBER, STATE = 3, 2, 24
+"""Compute nodes; bytes of a number of a direction (int16), and of all numbers of the state that
+belong to one weight (Adam, float64)."""
+PROOF = 32
+"""Bytes of a proof for each doubling of the identities."""
 
 
-def dense(holders: int, dimension: int) -> Configuration:
-    """Return a round of a dense network of 8 layers that is one multiply-add a parameter."""
-    layers, examples = 8, 60
-    width = math.sqrt(dimension / layers)
-    return Configuration(
-        holders=holders,
-        learning=Learning(
-            examples=examples,
+@dataclass(frozen=True)
+class Tried:
+    """What a trial says of one holder, on a machine like this one."""
+
+    dimension: int
+    """Numbers of a gradient, d."""
+    identities: int
+    """Registered identities."""
+    message: int
+    """Bytes of its message."""
+    gradient_s: float
+    """Its gradient."""
+    release_s: float
+    """Noise, quantising, hashing and signing."""
+
+    @classmethod
+    def of(cls, trial: Trial) -> Tried:
+        """Return what a trial says."""
+        spent, asked = trial.spent_s, trial.scenario.nodes.asked
+        return cls(
+            dimension=trial.dimension,
+            identities=asked * trial.scenario.rounds,
+            message=trial.message,
+            gradient_s=spent["gradients"] / asked,
+            release_s=(spent["noise"] + spent["signing"]) / asked,
+        )
+
+    def at(self, holders: int, dimension: int) -> Round:
+        """Return a round of many such holders; times and numbers grow with d."""
+        path = (holders * ROUNDS - 1).bit_length() - (self.identities - 1).bit_length()
+        growth = dimension / self.dimension
+        return Round(
+            holders=holders,
             dimension=dimension,
-            products=float(dimension),
-            activations=2 * layers * width,
-            layers=2 * layers,
-            method="segments",
-            pieces=1,
-            held_out=0,
-        ),
-        private=True,
-        compute=3,
-        workers=2,
-        storage=2,
-        path=math.ceil(math.log2(holders * ROUNDS)),
-        state=3,
-        weights=8,
-        difficulty_bits=20,
-        measured_every=1,
-    )
+            overhead=self.message - NUMBER * self.dimension + PROOF * path,
+            gradient_s=growth * self.gradient_s,
+            release_s=growth * self.release_s,
+        )
 
 
-CASES = {
-    "today: K = 50, d = 50,890": dense(50, MODEL),
-    "K = 10^6": dense(MILLION, MODEL),
-    "d = 10^9": dense(50, BILLION),
-    "K = 1,000 of 10^6, d = 10^9": dense(COHORT, BILLION),
-}
-"""What is asked of the model, by words."""
+@dataclass(frozen=True)
+class Round:
+    """A round that nobody has run."""
+
+    holders: int
+    """Asked in it, K."""
+    dimension: int
+    """Numbers of a gradient, d."""
+    overhead: int
+    """Bytes of a message without its direction."""
+    gradient_s: float
+    """The gradient of a holder."""
+    release_s: float
+    """The rest of a holder's release."""
+
+    @property
+    def message(self) -> int:
+        """Bytes of a message."""
+        return self.overhead + NUMBER * self.dimension
+
+    @property
+    def block(self) -> int:
+        """Bytes of a block."""
+        return HEADER_BYTES + 4 + self.holders * (4 + self.message)
+
+    @property
+    def state(self) -> int:
+        """Bytes of the state."""
+        return STATE * self.dimension
+
+    def limits(self, rates: Rates) -> dict[str, str]:
+        """Return what a holder and a compute node, a machine like this one each, have to do."""
+        fetched = HEADER_BYTES + 8 * self.dimension
+        received = self.holders * self.message + self.block + self.holders * fetched // COMPUTE
+        stepped = self.block * rates.message + self.state * rates.state
+        sent = (COMPUTE * self.message + fetched) / HOLDER_LINE
+        return {
+            "holder: gradient": duration(self.gradient_s),
+            "holder: noise, quantising, hash": duration(self.release_s),
+            "holder: its message": size(self.message),
+            "holder: fetch weights, send to three": duration(sent),
+            "compute node: receives and sends": size(received),
+            "compute node: on its line": duration(received / NODE_LINE),
+            "compute node: check, aggregation, update": duration(stepped),
+            "compute node: directions in memory": size(self.holders * NUMBER * self.dimension),
+            "a block": size(self.block),
+            "the state after it": size(self.state),
+        }
 
 
-def tables(rates: Rates) -> dict[str, str]:
-    """Return the tables by name."""
-    columns = [limits(asked, rates) for asked in CASES.values()]
+def tables(rates: Rates, small: Tried, large: Tried) -> dict[str, str]:
+    """Return the tables by name.
+
+    Args:
+        rates: of this machine.
+        small: a holder of the dense network of the benchmarks.
+        large: a holder of a network of a million parameters.
+    """
+    cases = {
+        "today: K = 50, d = 50,890": small.at(50, MODEL),
+        "K = 10^6": small.at(MILLION, MODEL),
+        "d = 10^9": large.at(50, BILLION),
+        "K = 1,000 of 10^6, d = 10^9": large.at(COHORT, BILLION),
+    }
+    columns = [asked.limits(rates) for asked in cases.values()]
     rows = [(what, *(column[what] for column in columns)) for what in columns[0]]
     return {
-        "breaks": table(("a round", *CASES), rows),
-        "parameters": table(ANSWERED, answers(dense(COHORT, BILLION), dense(MILLION, BILLION))),
-        "holders": table(ANSWERED, answers(dense(COHORT, MODEL), dense(MILLION, MODEL))),
-    }
-
-
-def limits(asked: Configuration, rates: Rates) -> dict[str, str]:
-    """Return what one holder and one compute node, a machine like this one each, have to do."""
-    d, k, cores = asked.dimension, asked.holders, rates.cores
-    gradient = rates.gradients["segments"].seconds(asked.learning.gradient)
-    private = d * (rates.noise + rates.quantise)
-    wire = wire_bytes(asked)
-    checked = k * (d * (asked.storage * rates.hash / cores + rates.check) + rates.verify / cores)
-    stepped = k * d * rates.aggregate + asked.state * d * rates.update
-    stepped += state_bytes(asked) * rates.hash
-    return {
-        "holder: gradient": duration(gradient),
-        "holder: noise, quantising, hash": duration(private + d * asked.storage * rates.hash),
-        "holder: its message": size(message_bytes(asked)),
-        "holder: fetch weights, send to three": duration(wire["holder"] / HOLDER_LINE),
-        "compute node: receives and sends": size(wire["compute node"]),
-        "compute node: on its line": duration(wire["compute node"] / NODE_LINE),
-        "compute node: hash and check": duration(checked),
-        "compute node: aggregation, update": duration(stepped),
-        "compute node: directions in memory": size(k * d * asked.storage),
-        "a block": size(block_bytes(asked)),
-        "the state after it": size(state_bytes(asked)),
+        "breaks": table(("a round", *cases), rows),
+        "parameters": table(ANSWERED, answers(large, BILLION)),
+        "holders": table(ANSWERED, answers(small, MODEL)),
     }
 
 
@@ -127,17 +166,16 @@ class Plan:
         return words, built, f"{self.messages:,}", *figures
 
 
-def answers(cohort: Configuration, everybody: Configuration) -> list[tuple[str, ...]]:
+def answers(tried: Tried, d: int) -> list[tuple[str, ...]]:
     """Return what each answer of the design leaves to do, all the answers above it included."""
-    d, k, full = cohort.dimension, cohort.holders, float(state_bytes(cohort))
-    light = float(d * 4 * cohort.state)  # weights and moments as float32
-    byte = replace(cohort, storage=1)
-    overhead = message_bytes(cohort) - d * cohort.storage
+    everybody, cohort = tried.at(MILLION, d), tried.at(COHORT, d)
+    k, full, overhead = cohort.holders, float(cohort.state), cohort.overhead
+    light = full / 2  # weights and moments as float32
     few = overhead + d // SUBSET
     groups, summed = k // GROUP, overhead + 2 * (d // SUBSET)  # sums of 25 int8 need 13 bits
-    plan = Plan(everybody.holders, message_bytes(everybody), 2, 1, full, 1)
-    sampled = replace(plan, messages=k, message=message_bytes(cohort))
-    narrow = replace(sampled, message=message_bytes(byte))
+    plan = Plan(everybody.holders, everybody.message, 2, 1, full, 1)
+    sampled = replace(plan, messages=k, message=cohort.message)
+    narrow = replace(sampled, message=overhead + d)
     once = replace(narrow, copies=1)
     subset = replace(once, message=few)
     grouped = replace(subset, messages=groups, message=summed)

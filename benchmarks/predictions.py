@@ -29,17 +29,10 @@ import measuring  # noqa: E402
 import workloads  # noqa: E402
 
 from fedchain import load, run  # noqa: E402
-from fedchain.forecasts.calibration import Rounds, measured  # noqa: E402
-from fedchain.forecasts.costs import (  # noqa: E402
-    Rates,
-    header_and_weights,
-    seconds,
-    stored_bytes,
-    wire_bytes,
-)
+from fedchain.forecasts.calibration import RoundTimes, measured  # noqa: E402
 from fedchain.forecasts.forecast import forecast  # noqa: E402
-from fedchain.forecasts.rates import plain, rates_of, rows  # noqa: E402
-from fedchain.ledger.chain.block import encode_block  # noqa: E402
+from fedchain.forecasts.rates import Rates  # noqa: E402
+from fedchain.ledger.chain.block import HEADER_BYTES, encode_block  # noqa: E402
 from fedchain.ledger.chain.message import encode_message  # noqa: E402
 from fedchain.ledger.storage.store import Store  # noqa: E402
 from fedchain.results import LEDGER  # noqa: E402
@@ -48,8 +41,6 @@ from fedchain.scenario import Scenario, from_mapping  # noqa: E402
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 GOAL = 0.25
 """Largest error of a good prediction."""
-RATES = "what", "a second", "one takes"
-"""Heading of the table of rates."""
 FEW, SOME = 6, 16
 """Rounds of cases that take long, and of the others."""
 
@@ -131,7 +122,7 @@ def compared(cases: list[str]) -> dict[str, Any]:
     return {
         "machine": "{processor}, {cores} cores, {memory_gb} GB, {system}, Python {python}, "
         "torch {torch}".format(**measuring.machine()),
-        "rates": plain(rates),
+        "rates": rates.model_dump(),
         "cases": {
             name: {"words": CASES[name][0], **predicted(CASES[name][1], rates), **apart(name)}
             for name in cases or CASES
@@ -140,16 +131,17 @@ def compared(cases: list[str]) -> dict[str, Any]:
 
 
 def predicted(scenario: Scenario, rates: Rates) -> dict[str, Any]:
-    """Return what the model says of a round."""
-    asked = forecast(scenario).asked
-    stages = seconds(asked, rates)
+    """Return the forecast of a round, and what the tables of larger rounds start from."""
+    trial = forecast(scenario).trial
+    stages = trial.seconds(rates)
     return {
         "predicted": {
             "seconds": sum(stages.values()),
-            "wire": wire_bytes(asked)["all"],
-            "stored": stored_bytes(asked),
+            "wire": trial.wire_bytes()["all"],
+            "stored": trial.stored_bytes(),
         },
         "stages": stages,
+        "tried": vars(far.Tried.of(trial)),
     }
 
 
@@ -170,7 +162,7 @@ def found(scenario: Scenario) -> dict[str, float]:
         with Store.open(done.folder / LEDGER, writable=False) as store:
             blocks = list(store.blocks())
     compute, asked = scenario.nodes.miners, scenario.nodes.asked
-    fetched = asked * header_and_weights(forecast(scenario).asked)
+    fetched = asked * (HEADER_BYTES + forecast(scenario).trial.weights)
     sent = sum(
         compute * sum(len(encode_message(message)) for message in block.messages)
         + (compute - 1) * len(encode_block(block))
@@ -183,15 +175,14 @@ def found(scenario: Scenario) -> dict[str, float]:
     }
 
 
-class Growing(Rounds):
+class Growing(RoundTimes):
     """Notes how large the run folder is when the rounds begin."""
 
     began = 0
 
-    def on_run_begin(self, folder: Path, setup: Any) -> None:
-        """Note the size, and when the first round begins."""
+    def on_run_begin(self, folder: Path, setup: Any) -> None:  # noqa: ARG002
+        """Note the size."""
         self.began = growing_bytes(folder)
-        super().on_run_begin(folder, setup)
 
 
 def growing_bytes(folder: Path) -> int:
@@ -221,7 +212,8 @@ def told(figures: Mapping[str, Any]) -> list[str]:
 
 def tables(figures: Mapping[str, Any]) -> dict[str, str]:
     """Return the tables of the page, by the name between their marks."""
-    rates = rates_of(figures["rates"])
+    rates, cases = Rates(**figures["rates"]), figures["cases"]
+    small, large = (far.Tried(**cases[name]["tried"]) for name in ("mlp-50", "dense-million"))
     compared_rows = [
         (
             case["words"],
@@ -232,15 +224,15 @@ def tables(figures: Mapping[str, Any]) -> dict[str, str]:
             *(f"{case[kind]['stored'] / 1e6:.2f}" for kind in ("predicted", "measured")),
             error(case, "stored"),
         )
-        for case in figures["cases"].values()
+        for case in cases.values()
     ]
     heading = ("round", "ms said", "ms measured", "error", "MB on the wire said", "counted",
                "error", "MB stored said", "measured", "error")  # fmt: skip
     return {
         "rates": f"{described(figures)}\n\n"
-        + far.table(("what", "a second", "one takes"), rows(rates)),
+        + far.table(("what", "a second", "one takes"), rates.rows()),
         "predictions": far.table(heading, compared_rows),
-        **far.tables(rates),
+        **far.tables(rates, small, large),
     }
 
 

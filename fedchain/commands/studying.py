@@ -17,7 +17,7 @@ from fedchain.commands.shipped import ScenarioArgument, announce
 if TYPE_CHECKING:
     from fedchain.scenario import Scenario
     from fedchain.sweeps.points import Point
-    from fedchain.sweeps.sweep import Row, Swept
+    from fedchain.sweeps.sweep import PointRow, Swept
 
 app = typer.Typer()
 
@@ -122,7 +122,7 @@ def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: F
 
 
 @contextmanager
-def _progress(total: int, form: Format) -> Iterator[Callable[[Point, Row, bool], None]]:
+def _progress(total: int, form: Format) -> Iterator[Callable[[Point, PointRow, bool], None]]:
     """Show on stderr each point as it ends, and the time that is left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -138,7 +138,7 @@ def _progress(total: int, form: Format) -> Iterator[Callable[[Point, Row, bool],
     with Progress(*columns, console=console, disable=not live) as shown:
         task = shown.add_task("points", total=total, left="")
 
-        def watch(point: Point, row: Row, ran: bool) -> None:
+        def watch(point: Point, row: PointRow, ran: bool) -> None:
             nonlocal fresh, old
             fresh, old = fresh + ran, old + (not ran)
             left = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedchain.reports.laws import double_spend, selfish_revenue, stale_share
+from fedchain.reports.laws import double_spend_success, selfish_revenue, stale_share
 from fedchain.reports.study import Recorded, Study
 from fedchain.statistics import Interval, interval
 
@@ -23,7 +23,7 @@ Setting = tuple[float, float, float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Law:
+class ChainLaw:
     """A published law of chains, and how to read its parameters from a run's manifest."""
 
     name: str
@@ -60,7 +60,7 @@ class Compared:
     """The value of the law there."""
 
 
-def compare(study: Study) -> tuple[Law, tuple[Compared, ...]] | None:
+def compare(study: Study) -> tuple[ChainLaw, tuple[Compared, ...]] | None:
     """Return the law that applies to every run of a sweep, and each point beside it.
 
     None for a single run, and for runs to which no law applies. None also if two points have the
@@ -76,7 +76,7 @@ def compare(study: Study) -> tuple[Law, tuple[Compared, ...]] | None:
     return None
 
 
-def _read_points(law: Law, groups: list[list[Recorded]]) -> Iterator[Compared]:
+def _read_points(law: ChainLaw, groups: list[list[Recorded]]) -> Iterator[Compared]:
     for runs in groups:
         read = [law.read(run.manifest) for run in runs]
         values = [each[2] for each in read if each is not None and each[2] is not None]
@@ -138,7 +138,7 @@ def _even(nodes: list[Mapping[str, Any]]) -> bool:
 
 
 LAWS = (
-    Law(
+    ChainLaw(
         name="stale_share_against_delay",
         caption="Blocks that end beside the main chain, among equal miners; dotted is "
         "x / (1 + x), the law of many miners, the line that of so few, who need not wait for their "
@@ -150,7 +150,7 @@ LAWS = (
         read=_stale,
         beside=("x / (1 + x), many miners", stale_share),
     ),
-    Law(
+    ChainLaw(
         name="selfish_revenue_against_share",
         caption="The selfish miner's share of the main chain, γ being the share of the honest work "
         "that takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted "
@@ -163,14 +163,14 @@ LAWS = (
         read=_selfish,
         beside=("honest", lambda share: share),
     ),
-    Law(
+    ChainLaw(
         name="double_spends_against_confirmations",
         caption="Double spends that succeed, among those that were tried, by the attacker's share "
         "of all work; the lines are the exact law (Rosenfeld 2014, one block made before)",
         x="confirmations",
         y="double spends that succeed",
         fixed="share {:.3g}",
-        formula=lambda depth, share: double_spend(share, round(depth)),
+        formula=lambda depth, share: double_spend_success(share, round(depth)),
         read=_double,
         counts=True,
     ),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fedchain.errors import RunRefused
-from fedchain.reports.study import Recorded, Study, number
+from fedchain.reports.study import Recorded, Study, finite_value
 from fedchain.statistics import Interval, interval
 
 CHAIN = ("network.", "gossip.", "ledger.work.")
@@ -22,7 +22,7 @@ def forks_varied(study: Study) -> bool:
 
 def stale_blocks(run: Recorded) -> float | None:
     """Return the share of all blocks that are stale: not on the main chain."""
-    return number(run.manifest.get("chain", {}), "stale_share")
+    return finite_value(run.manifest.get("chain", {}), "stale_share")
 
 
 def releases_per_block(run: Recorded) -> float | None:
@@ -50,7 +50,7 @@ def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | Non
     """Return the first round whose score is at least the target (at most, for a loss), or None."""
     sign = -1.0 if score == "loss" else 1.0
     for row in run.metrics:
-        value = number(row, score)
+        value = finite_value(row, score)
         if value is not None and sign * value >= sign * target:
             return row
     return None
@@ -65,6 +65,6 @@ def over(runs: list[Recorded], measure: Callable[[Recorded], float | None]) -> I
 def until(study: Study, column: str, runs: list[Recorded]) -> Interval | None:
     """Return a column's interval at the round that reached the target; None if a run did not."""
     rows = [reached(run, study.score, study.target or 0.0) for run in runs]
-    values = [number(row, column) for row in rows if row is not None]
+    values = [finite_value(row, column) for row in rows if row is not None]
     known = [value for value in values if value is not None]
     return interval(known) if len(known) == len(runs) else None

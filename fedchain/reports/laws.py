@@ -56,7 +56,7 @@ def selfish_revenue(share: float, gamma: float) -> float:
     return gained / (1 - a * (1 + (2 - a) * a))
 
 
-def double_spend(share: float, confirmations: int) -> float:
+def double_spend_success(share: float, confirmations: int) -> float:
     """Return the probability of a double spend whose attacker has mined one block in advance.
 
     Args:
@@ -69,7 +69,7 @@ def double_spend(share: float, confirmations: int) -> float:
     Reference:
         Rosenfeld, Analysis of Hashrate-Based Double Spending, 2014, equation (1).
 
-    >>> round(double_spend(0.1, 2), 4), round(double_spend(0.3, 6), 7)
+    >>> round(double_spend_success(0.1, 2), 4), round(double_spend_success(0.3, 6), 7)
     (0.056, 0.1564496)
     """
     q, p, z = share, 1.0 - share, confirmations

@@ -13,9 +13,9 @@ from typing import Any
 from fedchain.errors import RunRefused
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, render
-from fedchain.reports.study import Recorded, Study, number
+from fedchain.reports.study import Recorded, Study, finite_value
 from fedchain.reports.stylesheet import CSS
-from fedchain.reports.tables import Table, show
+from fedchain.reports.tables import Table, cell_words
 from fedchain.reports.words import group_words, metric_words, value_words
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -35,7 +35,7 @@ class Attacked:
 
 
 @dataclass(frozen=True)
-class Findings:
+class StudyReport:
     """A study with its figures and tables, ready for the page."""
 
     study: Study
@@ -48,7 +48,7 @@ class Findings:
     """What audits of the run found."""
 
 
-def page(findings: Sequence[Findings]) -> str:
+def page(findings: Sequence[StudyReport]) -> str:
     """Return the page: it has no scripts, loads nothing, and escapes every text."""
     title = ", ".join(dict.fromkeys(found.study.name for found in findings))
     body = "\n".join(block for found in findings for block in _blocks(found))
@@ -62,7 +62,7 @@ def page(findings: Sequence[Findings]) -> str:
     )
 
 
-def _blocks(found: Findings) -> Iterator[str]:
+def _blocks(found: StudyReport) -> Iterator[str]:
     study = found.study
     yield f"<h1>{_text(study.name)}</h1>"
     description = study.first.manifest.get("scenario", {}).get("description", "")
@@ -101,7 +101,7 @@ def _settings(study: Study) -> Iterator[tuple[str, str]]:
     if study.kind == "sweep":
         groups = study.groups()
         yield "varied", ", ".join(study.keys)
-        yield "runs", f"{len(study.members)} of {len(study.members) + len(study.unfinished)}"
+        yield "runs", f"{len(study.runs)} of {len(study.runs) + len(study.unfinished)}"
         yield (
             "points",
             "; ".join(group_words(study.keys, values, study.blocks) for values in groups),
@@ -237,7 +237,7 @@ def _figure(drawing: Drawing) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th>{_text(words)}</th>" for _, words in table.columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{_text(show(cell))}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{_text(cell_words(cell))}</td>" for cell in row) + "</tr>"
         for row in table.rows
     )
     return (
@@ -266,7 +266,7 @@ def _reproduce(study: Study) -> str:
         again, then = command("sweep", name / "scenario.yaml"), command("report", name)
     known = {**manifest.get("versions", {}), "platform": manifest.get("platform", "–")}
     versions = {str(k): _show_value(v) for k, v in known.items()}
-    seconds = number(manifest.get("seconds") or {}, "total")
+    seconds = finite_value(manifest.get("seconds") or {}, "total")
     if seconds is not None and study.kind == "run":
         versions["wall time"] = f"{seconds:.1f} s"
     commands = _text(f"{again} --out again\n{then}")

@@ -6,18 +6,18 @@ import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fedchain.reports import figures as drawing
-from fedchain.reports import tables as tabling
+from fedchain.reports.figures import FIGURE_KINDS, draw
 from fedchain.reports.figures.style import render
-from fedchain.reports.page import Attacked, Findings, page
+from fedchain.reports.page import Attacked, StudyReport, page
 from fedchain.reports.study import Study, open_study
+from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
 from fedchain.results import write_whole
 
 
 def report(
     paths: Iterable[str | Path],
-    figures: Sequence[str] = drawing.KINDS,
-    tables: Sequence[str] = tabling.KINDS,
+    figures: Sequence[str] = FIGURE_KINDS,
+    tables: Sequence[str] = TABLE_KINDS,
     html: str | Path | None = None,
     trust_user_parts: bool = False,
 ) -> list[Path]:
@@ -44,7 +44,7 @@ def report(
         PartError: the figure of an audit of the user's own fails.
         ValueError: a kind of file is not known.
     """
-    for kinds, known in ((figures, drawing.KINDS), (tables, tabling.KINDS)):
+    for kinds, known in ((figures, FIGURE_KINDS), (tables, TABLE_KINDS)):
         unknown = sorted(set(kinds) - set(known))
         if unknown:
             raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
@@ -64,16 +64,16 @@ def report(
     return written
 
 
-def _find(study: Study, trust_user_parts: bool) -> Findings:
+def _find(study: Study, trust_user_parts: bool) -> StudyReport:
     attacked = Attacked((), (), ())
     if study.kind == "run":
         # Audits import reports, so reports import them by name, when they are needed.
         audits = importlib.import_module("fedchain.audits.statement")
         attacked = audits.read_attacked(study.folder, trust_user_parts)
-    return Findings(study, tuple(drawing.draw(study)), tuple(tabling.tabulate(study)), attacked)
+    return StudyReport(study, tuple(draw(study)), tuple(tabulate(study)), attacked)
 
 
-def _write_parts(found: Findings, figures: Sequence[str], tables: Sequence[str]) -> list[Path]:
+def _write_parts(found: StudyReport, figures: Sequence[str], tables: Sequence[str]) -> list[Path]:
     written = []
     for drawn in (*found.drawings, *found.attacked.drawings):
         for kind in figures:
@@ -83,6 +83,6 @@ def _write_parts(found: Findings, figures: Sequence[str], tables: Sequence[str])
     for table in (*found.tables, *found.attacked.tables):
         for kind in tables:
             file = found.study.folder / "tables" / f"{table.name}.{kind}"
-            write_whole(file, tabling.write_table(table, kind))
+            write_whole(file, write_table(table, kind))
             written.append(file)
     return written

@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +16,15 @@ from fedchain.reports.axis_labels import block_words
 from fedchain.results import Run
 from fedchain.statistics import Interval, interval
 
-FORMAT = 1
+SWEEP_FORMAT = 1
 """Version of the sweep folder's layout."""
 DONE = ("finished", "budget_exhausted")
 """Statuses of a run that has a result: after all its rounds, or all that its budgets allowed."""
 EPSILON = "privacy.epsilon"
 """The grid key whose axis is the privacy budget."""
-Value = float | str
+GridValue = float | str
 """One value of a grid, read from text: a number if the text is one."""
-Values = tuple[Value, ...]
+GridValues = tuple[GridValue, ...]
 """One value a grid key."""
 
 
@@ -38,19 +38,11 @@ class Recorded:
     """What the run is and how far it came."""
     metrics: list[dict[str, Any]]
     """One row a round; a metric that was not measured is absent."""
-    messages: list[dict[str, Any]]
+    messages: list[dict[str, Any]] = field(default_factory=list)
     """One row a message; empty for the runs of a sweep, whose figures need none."""
     heads: list[dict[str, Any]] = field(default_factory=list)
     """One row a change of a compute node's head, where nodes can be cut off; empty in a sweep."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One run of a study."""
-
-    run: Recorded
-    """The run."""
-    values: Values = ()
+    values: GridValues = ()
     """One value a grid key (words for a YAML mapping); empty for a single run."""
 
 
@@ -66,7 +58,7 @@ class Study:
     """The scenario's name."""
     score: str
     """The metric that the study is about: ``iou``, ``accuracy``."""
-    members: tuple[Member, ...]
+    runs: tuple[Recorded, ...]
     """The runs that finished, in the order of the grid."""
     keys: tuple[str, ...] = ()
     """The grid keys, dotted."""
@@ -82,17 +74,17 @@ class Study:
     @property
     def first(self) -> Recorded:
         """The first run; it stands for what all runs have in common."""
-        return self.members[0].run
+        return self.runs[0]
 
-    def groups(self) -> dict[Values, list[Recorded]]:
+    def groups(self) -> dict[GridValues, list[Recorded]]:
         """Return the runs by grid values; repetitions over seeds are in one group."""
-        found: dict[Values, list[Recorded]] = {}
-        for member in self.members:
-            found.setdefault(member.values, []).append(member.run)
+        found: dict[GridValues, list[Recorded]] = {}
+        for run in self.runs:
+            found.setdefault(run.values, []).append(run)
         return found
 
 
-def number(row: Mapping[str, Any], key: str) -> float | None:
+def finite_value(row: Mapping[str, Any], key: str) -> float | None:
     """Return a number of a row, or None if it is absent, empty or not finite."""
     value = row.get(key)
     if isinstance(value, (int, float)) and math.isfinite(value):
@@ -102,7 +94,7 @@ def number(row: Mapping[str, Any], key: str) -> float | None:
 
 def final(run: Recorded, metric: str) -> float | None:
     """Return a metric's last measured value; None if it was never measured."""
-    measured = [number(row, metric) for row in run.metrics]
+    measured = [finite_value(row, metric) for row in run.metrics]
     return next((value for value in reversed(measured) if value is not None), None)
 
 
@@ -128,9 +120,9 @@ def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
     Lower is better for a loss. None if no baseline has the metric.
     """
     found: dict[str, list[float]] = {}
-    for member in study.members:
-        for name, metrics in member.run.manifest.get("baselines", {}).items():
-            value = number(metrics, metric)
+    for run in study.runs:
+        for name, metrics in run.manifest.get("baselines", {}).items():
+            value = finite_value(metrics, metric)
             if value is not None:
                 found.setdefault(str(name), []).append(value)
     if not found:
@@ -165,8 +157,8 @@ def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
         text = (folder / "points.csv").read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise RunRefused(f"{folder}: not a whole sweep folder: {error}") from error
-    if not isinstance(sweep, dict) or sweep.get("format") != FORMAT:
-        raise RunRefused(f"{folder / 'sweep.json'}: format must be {FORMAT}")
+    if not isinstance(sweep, dict) or sweep.get("format") != SWEEP_FORMAT:
+        raise RunRefused(f"{folder / 'sweep.json'}: format must be {SWEEP_FORMAT}")
     rows = list(csv.DictReader(io.StringIO(text)))
     needed = {"seed", "run", "status", *sweep["grid"]}
     for row in rows:
@@ -175,7 +167,7 @@ def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
     return sweep, rows
 
 
-def read_value(text: str) -> Value:
+def read_value(text: str) -> GridValue:
     """Read a grid value as points.csv writes it.
 
     >>> read_value("0.5"), read_value("inf"), read_value("krum")
@@ -194,15 +186,8 @@ def read_run(folder: Path, messages: bool = False) -> Recorded:
         RunError: no run is here, or it is damaged.
     """
     run = Run.open(folder)
-    if not messages:
-        return Recorded(folder=folder, manifest=run.manifest, metrics=run.metrics, messages=[])
-    return Recorded(
-        folder=folder,
-        manifest=run.manifest,
-        metrics=run.metrics,
-        messages=run.messages,
-        heads=run.heads,
-    )
+    read = Recorded(folder=folder, manifest=run.manifest, metrics=run.metrics)
+    return replace(read, messages=run.messages, heads=run.heads) if messages else read
 
 
 def _open_run(folder: Path) -> Study:
@@ -215,7 +200,7 @@ def _open_run(folder: Path) -> Study:
         kind="run",
         name=str(manifest["name"]),
         score=str(manifest["score"]),
-        members=(Member(run),),
+        runs=(run,),
     )
 
 
@@ -223,23 +208,23 @@ def _open_sweep(folder: Path) -> Study:
     sweep, rows = read_points(folder)
     keys = tuple(sweep["grid"])
     words = {key: block_words(key, list(dict.fromkeys(row[key] for row in rows))) for key in keys}
-    members, unfinished = [], []
+    runs, unfinished = [], []
     for row in rows:
         if row["status"] in DONE:
             values = tuple(words[key].get(row[key], read_value(row[key])) for key in keys)
-            members.append(Member(read_run(folder / "runs" / row["run"]), values))
+            runs.append(replace(read_run(folder / "runs" / row["run"]), values=values))
         else:
             unfinished.append(row)
-    if not members:
+    if not runs:
         raise RunRefused(f"{folder}: no point has finished yet; let the sweep go on first")
-    score = sweep["y"] or members[0].run.manifest["score"]
+    score = sweep["y"] or runs[0].manifest["score"]
     x = sweep["x"] or (keys[0] if keys else None)
     return Study(
         folder=folder,
         kind="sweep",
         name=sweep["name"],
         score=score,
-        members=tuple(members),
+        runs=tuple(runs),
         keys=keys,
         x=x,
         target=sweep.get("target"),

@@ -10,11 +10,11 @@ from functools import partial
 
 from fedchain.reports.comparison import compare
 from fedchain.reports.effort import forks_varied, over, releases_per_block, stale_blocks, until
-from fedchain.reports.study import Recorded, Study, final, metric_names, number, over_seeds
+from fedchain.reports.study import Recorded, Study, final, finite_value, metric_names, over_seeds
 from fedchain.reports.words import baseline_words, key_words, metric_words, value_words
 from fedchain.statistics import Interval, interval
 
-KINDS = ("csv", "md", "tex")
+TABLE_KINDS = ("csv", "md", "tex")
 """Kinds of table files."""
 Cell = str | int | float | Interval | None
 """One entry of a table; None if there is no value."""
@@ -61,11 +61,11 @@ def write_table(table: Table, kind: str) -> str:
     return {"csv": _csv, "md": _markdown, "tex": _latex}[kind](table)
 
 
-def show(cell: Cell) -> str:
+def cell_words(cell: Cell) -> str:
     """Return a cell as people read it.
 
-    >>> show(Interval(0.9, 0.0123, 5)), show(Interval(0.9, math.inf, 1)), show(None)
-    ('0.900 ± 0.012', '0.900', '–')
+    >>> [cell_words(Interval(0.9, half, 5)) for half in (0.0123, math.inf)], cell_words(None)
+    (['0.900 ± 0.012', '0.900'], '–')
     """
     if cell is None:
         return "–"
@@ -129,7 +129,7 @@ def _effort(study: Study) -> list[Table]:
 
 
 def _spent(runs: list[Recorded]) -> Interval | None:
-    totals = [number(run.manifest.get("epsilon") or {}, "total") for run in runs]
+    totals = [finite_value(run.manifest.get("epsilon") or {}, "total") for run in runs]
     known = [total for total in totals if total is not None]
     return interval(known) if known else None
 
@@ -139,7 +139,11 @@ def _metrics(run: Recorded) -> Table:
     columns = [("metric", "metric"), ("value", "this run")]
     columns += [(name, baseline_words(name)) for name in baselines]
     rows = tuple(
-        (metric_words(metric), final(run, metric), *(number(b, metric) for b in baselines.values()))
+        (
+            metric_words(metric),
+            final(run, metric),
+            *(finite_value(b, metric) for b in baselines.values()),
+        )
         for metric in metric_names(run)
     )
     caption = "On held-out data after the last round, beside what needs no data holder"
@@ -155,7 +159,7 @@ def _holders(run: Recorded) -> list[Table]:
         used = sum(bool(row["used"]) for row in own)
         late = sum(bool(row["late"]) for row in own)
         attacks = ", ".join(sorted({str(row["attack"]) for row in own if row["attack"]}))
-        spent = [e for row in own if (e := number(row, "epsilon")) is not None]
+        spent = [e for row in own if (e := finite_value(row, "epsilon")) is not None]
         epsilon = max(spent) if spent else None
         rows.append(
             (holder, len(own), used, len(own) - used - late, late, epsilon, attacks or None)
@@ -201,7 +205,7 @@ def _markdown(table: Table) -> str:
         return "| " + " | ".join(c.replace("\\", "\\\\").replace("|", "\\|") for c in cells) + " |"
 
     lines = [line([words for _, words in table.columns]), line(["---"] * len(table.columns))]
-    lines += [line([show(cell) for cell in row]) for row in table.rows]
+    lines += [line([cell_words(cell) for cell in row]) for row in table.rows]
     return "\n".join([*lines, "", f"{table.caption}.", ""])
 
 
@@ -209,7 +213,7 @@ def _latex(table: Table) -> str:
     def line(cells: list[str]) -> str:
         return "    " + " & ".join(map(escape_latex, cells)) + r" \\"
 
-    body = [line([show(cell) for cell in row]) for row in table.rows]
+    body = [line([cell_words(cell) for cell in row]) for row in table.rows]
     return "\n".join(
         [
             r"\begin{table}",

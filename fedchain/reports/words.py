@@ -6,11 +6,11 @@ import math
 from collections.abc import Set
 
 from fedchain.learning.task import PUBLIC_ONLY
-from fedchain.reports.study import EPSILON, Study, Value, Values
+from fedchain.reports.study import EPSILON, GridValue, GridValues, Study
 
 METRICS = {"iou": "IoU", "f1": "F1"}
 """Names of metrics that are not their key with spaces."""
-UNITS = ("s", "ms")
+KEY_UNITS = ("s", "ms")
 """Units at the end of keys."""
 
 
@@ -46,13 +46,13 @@ def key_words(key: str) -> str:
         return "ε"
     family, _, last = key.rpartition(".")
     name = family.rpartition(".")[2] if last in ("kind", "value") else last
-    for unit in UNITS:
+    for unit in KEY_UNITS:
         if name.endswith(f"_{unit}"):
             name = f"{name.removesuffix(unit)}({unit})"
     return name.replace("_", " ")
 
 
-def value_words(value: Value) -> str:
+def value_words(value: GridValue) -> str:
     """Return a grid value without needless digits.
 
     >>> value_words(8.0), value_words(0.5), value_words(math.inf), value_words("null")
@@ -63,7 +63,7 @@ def value_words(value: Value) -> str:
     return "∞" if math.isinf(value) else f"{value:g}"
 
 
-def group_words(keys: tuple[str, ...], values: Values, blocks: Set[str] = frozenset()) -> str:
+def group_words(keys: tuple[str, ...], values: GridValues, blocks: Set[str] = frozenset()) -> str:
     """Return a group's label: the values that set it apart from other groups.
 
     Args:
@@ -95,10 +95,10 @@ def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str
     return f"{epsilon} (δ = {float(mantissa):g}e{int(exponent)})"
 
 
-def _pair_words(key: str, value: Value, block: bool) -> str:
+def _pair_words(key: str, value: GridValue, block: bool) -> str:
     alone = block or key.endswith(".kind")
     return value_words(value) if alone else f"{key_words(key)} = {value_words(value)}"
 
 
-def _is_private_off(key: str, value: Value) -> bool:
+def _is_private_off(key: str, value: GridValue) -> bool:
     return key == EPSILON and isinstance(value, float) and math.isinf(value)

@@ -29,9 +29,9 @@ Ended = Generator[tuple[Point, str], None, None]
 """Yields every point when it ends, with its error; empty if there is none."""
 FAILURES = (FedchainError, ValueError, ArithmeticError, RuntimeError, OSError, MemoryError)
 """Errors of one run that need no bug in the program; after them the other points go on."""
-LARGEST = 16 * 1024 * 1024
+LARGEST_SENT = 16 * 1024 * 1024
 """Most bytes of a scenario or an answer that is sent between processes."""
-PATIENCE_S = 120.0
+MOST_SAVING_S = 120.0
 """How long an interrupted worker may take to save its run, seconds."""
 
 
@@ -53,7 +53,7 @@ def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
         yield point, _attempt(execute, point.scenario, runs, None)
 
 
-def side_by_side(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
+def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
     """Run the points on several processes; yield each point when it ends, with its error.
 
     If a process dies, only its point fails: a new process runs the next point. On Ctrl-C, and if
@@ -129,7 +129,7 @@ def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
     """
     try:
         while True:
-            heard.put(points.recv_bytes(LARGEST))
+            heard.put(points.recv_bytes(LARGEST_SENT))
     except (EOFError, OSError):
         stop()  # if the main thread runs a point
         heard.put(b"")  # if it waits for one
@@ -145,7 +145,7 @@ def _tell(worker: Worker, scenario: Scenario) -> None:
 
 def _answer(worker: Worker) -> str:
     try:
-        return str(json.loads(worker.answers.recv_bytes(LARGEST)))
+        return str(json.loads(worker.answers.recv_bytes(LARGEST_SENT)))
     except (EOFError, OSError):
         _hang_up(worker)
         worker.process.join()
@@ -156,7 +156,7 @@ def _stop(workers: Sequence[Worker]) -> None:
     for worker in workers:
         worker.points.close()
     for worker in workers:
-        worker.process.join(PATIENCE_S)
+        worker.process.join(MOST_SAVING_S)
         if worker.process.is_alive():
             worker.process.kill()
         _hang_up(worker)

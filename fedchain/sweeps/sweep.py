@@ -13,17 +13,17 @@ from typing import Any
 from fedchain.errors import RunError
 from fedchain.names import legible
 from fedchain.reports.report import report
-from fedchain.reports.study import DONE, FORMAT, final, metric_names, number, read_run
+from fedchain.reports.study import DONE, SWEEP_FORMAT, final, finite_value, metric_names, read_run
 from fedchain.results import RunFolder, write_whole
 from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml, run_name
 from fedchain.scenario.writing import yaml_text
-from fedchain.sweeps.execution import Execute, in_turn, side_by_side
+from fedchain.sweeps.execution import Execute, in_processes, in_turn
 from fedchain.sweeps.points import Point, points_of, sweep_name
 
-Row = dict[str, Any]
+PointRow = dict[str, Any]
 """One row of points.csv."""
-Watch = Callable[[Point, Row, bool], None]
+Watch = Callable[[Point, PointRow, bool], None]
 """Called with each point, its row, and whether it ran now; if not, it was finished before."""
 
 
@@ -33,13 +33,13 @@ class Swept:
 
     folder: Path
     """The sweep folder."""
-    rows: tuple[Row, ...]
+    rows: tuple[PointRow, ...]
     """One row a point: values, seed, run, status, error, final metrics."""
     report: tuple[Path, ...]
     """Files of the report; none when no point finished."""
 
     @property
-    def failed(self) -> tuple[Row, ...]:
+    def failed(self) -> tuple[PointRow, ...]:
         """The points without a result."""
         return tuple(row for row in self.rows if row["status"] not in DONE)
 
@@ -79,7 +79,7 @@ def sweep(
     lock = RunFolder(folder)
     lock.lock()
     try:
-        rows = _run_all(folder, points, run or complete, workers, watch or _ignore)
+        rows = _run_all(folder, points, run or run_or_resume, workers, watch or _ignore)
         done = any(row["status"] in DONE for row in rows)
         files = report([folder]) if done else []
     finally:
@@ -87,7 +87,7 @@ def sweep(
     return Swept(folder, tuple(rows), tuple(files))
 
 
-def complete(scenario: Scenario, runs: Path, threads: int | None) -> object:
+def run_or_resume(scenario: Scenario, runs: Path, threads: int | None) -> object:
     """Run a scenario to its end: begin the run, or resume it where it stopped."""
     from fedchain.runs.running import resume, run
 
@@ -100,7 +100,7 @@ def complete(scenario: Scenario, runs: Path, threads: int | None) -> object:
 def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
     assert scenario.sweep is not None
     described = {
-        "format": FORMAT,
+        "format": SWEEP_FORMAT,
         "name": scenario.name,
         "description": legible(scenario.description),
         "grid": {key: [value_text(v) for v in vs] for key, vs in scenario.sweep.grid.items()},
@@ -115,7 +115,7 @@ def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:
 
 def _run_all(
     folder: Path, points: tuple[Point, ...], run: Execute, workers: int, watch: Watch
-) -> list[Row]:
+) -> list[PointRow]:
     runs = folder / "runs"
     rows = {point.run: _row(folder, point, "") for point in points}
     todo = {p.run: p for p in points if rows[p.run]["status"] not in DONE}
@@ -125,7 +125,7 @@ def _run_all(
     _write(folder, points, rows)
     listed = tuple(todo.values())
     beside = workers > 1 and len(listed) > 1
-    ended = side_by_side(listed, runs, run, workers) if beside else in_turn(listed, runs, run)
+    ended = in_processes(listed, runs, run, workers) if beside else in_turn(listed, runs, run)
     try:
         with contextlib.closing(ended):  # ends the workers after any error
             for point, error in ended:
@@ -139,7 +139,7 @@ def _run_all(
     return _listed(points, rows)
 
 
-def _row(folder: Path, point: Point, error: str) -> Row:
+def _row(folder: Path, point: Point, error: str) -> PointRow:
     """Return the row of a point from what its run folder holds now."""
     place = {"seed": point.scenario.seed, "run": point.run}
     path = folder / "runs" / point.run
@@ -152,17 +152,17 @@ def _row(folder: Path, point: Point, error: str) -> Row:
     if run is None or status not in DONE:
         return {**place, "status": status, "error": error}
     values = {name: final(run, name) for name in metric_names(run)}
-    total = number(run.manifest.get("epsilon") or {}, "total")
+    total = finite_value(run.manifest.get("epsilon") or {}, "total")
     spent = math.inf if total is None else total
     return {**place, "status": status, "error": error, **values, "epsilon": spent}
 
 
-def _listed(points: tuple[Point, ...], rows: Mapping[str, Row]) -> list[Row]:
+def _listed(points: tuple[Point, ...], rows: Mapping[str, PointRow]) -> list[PointRow]:
     texts = [{key: value_text(v) for key, v in point.values.items()} for point in points]
     return [{**own, **rows[p.run]} for p, own in zip(points, texts, strict=True)]
 
 
-def _write(folder: Path, points: tuple[Point, ...], rows: Mapping[str, Row]) -> None:
+def _write(folder: Path, points: tuple[Point, ...], rows: Mapping[str, PointRow]) -> None:
     listed = _listed(points, rows)
     write_whole(folder / "points.csv", csv_lines(columns_of(listed), listed))
 
@@ -178,5 +178,5 @@ def value_text(value: object) -> str:
     return legible(value) if isinstance(value, str) else yaml_text(value)
 
 
-def _ignore(_point: Point, _row: Row, _fresh: bool) -> None:
+def _ignore(_point: Point, _row: PointRow, _fresh: bool) -> None:
     """Do nothing: the watch of a sweep without one."""

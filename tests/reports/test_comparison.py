@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fedchain.reports.comparison import QUIET, compare
-from fedchain.reports.figures.law import measured_against_law
-from fedchain.reports.laws import double_spend, selfish_revenue, stale_share
-from fedchain.reports.study import Member, Recorded, Study
+from fedchain.reports.figures.chains import measured_against_law
+from fedchain.reports.laws import double_spend_success, selfish_revenue, stale_share
+from fedchain.reports.study import Recorded, Study
 from fedchain.reports.tables import tabulate
 
 
@@ -34,9 +35,9 @@ def manifest(*, shares: tuple[float, ...] = (0.25,) * 4, **changed: Any) -> dict
 
 def study(*manifests: dict[str, Any], kind: Any = "sweep") -> Study:
     runs = [Recorded(folder=Path(), manifest=each, metrics=[], messages=[]) for each in manifests]
-    members = tuple(Member(run, (float(place),)) for place, run in enumerate(runs))
+    placed = tuple(replace(run, values=(float(place),)) for place, run in enumerate(runs))
     return Study(
-        folder=Path(), kind=kind, name="law", score="", members=members, keys=("key",), x="key"
+        folder=Path(), kind=kind, name="law", score="", runs=placed, keys=("key",), x="key"
     )
 
 
@@ -74,7 +75,7 @@ def test_double_spends_are_those_that_succeed_among_those_tried() -> None:
     assert found is not None
     (point,) = found[1]
     assert (point.x, point.fixed, point.measured.mean) == (3.0, 0.25, 0.25)
-    assert point.formula == double_spend(0.25, 3)
+    assert point.formula == double_spend_success(0.25, 3)
     assert compare(study(manifest(attacks=made, deeds={"attempts": 0}))) is None
 
 

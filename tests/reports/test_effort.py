@@ -11,7 +11,7 @@ from made_up import make_run, make_sweep
 
 from fedchain.errors import RunError
 from fedchain.reports.effort import forks_varied, reached, releases_per_block
-from fedchain.reports.figures.effort import effort_until_target, releases_against_stale
+from fedchain.reports.figures.chains import effort_until_target, releases_against_stale
 from fedchain.reports.study import Recorded, Study, open_study
 from fedchain.reports.tables import tabulate
 
@@ -23,10 +23,10 @@ def study(tmp_path: Path) -> Study:
     """Three points as if the interval had been varied; each holder released 15 times in 12."""
     make_sweep(tmp_path, (0.5, 2.0, 8.0))
     found = open_study(tmp_path)
-    for member in found.members:
-        (member.run.folder / "privacy.json").write_text(json.dumps({"releases": [15] * 6}))
+    for run in found.runs:
+        (run.folder / "privacy.json").write_text(json.dumps({"releases": [15] * 6}))
         chain = {"chain": {"stale_share": 0.25}}
-        member.run.manifest.update(chain)  # type: ignore[attr-defined]
+        run.manifest.update(chain)  # type: ignore[attr-defined]
     return replace(found, keys=(KEY,), x=KEY, target=0.5)
 
 
@@ -64,8 +64,8 @@ def test_time_and_epsilon_until_the_target_are_means_over_the_seeds(study: Study
     assert drawing is not None
     time, epsilon = drawing.figure.axes
     rows = [
-        next(row for row in m.run.metrics if row["accuracy"] >= 0.5)
-        for m in study.members
+        next(row for row in m.metrics if row["accuracy"] >= 0.5)
+        for m in study.runs
         if m.values == (0.5,)
     ]
     assert time.lines[0].get_ydata()[0] == pytest.approx(sum(r["time_s"] for r in rows) / 3)
@@ -83,10 +83,10 @@ def test_the_table_has_what_the_figures_show(study: Study) -> None:
 
 
 def test_a_point_whose_seeds_did_not_all_arrive_is_left_out(study: Study) -> None:
-    member = next(m for m in study.members if m.values == (2.0,))
-    short = replace(member, run=replace(member.run, metrics=member.run.metrics[:1]))
-    others = tuple(short if m is member else m for m in study.members)
-    drawing = effort_until_target(replace(study, members=others))
+    run = next(each for each in study.runs if each.values == (2.0,))
+    short = replace(run, metrics=run.metrics[:1])
+    others = tuple(short if each is run else each for each in study.runs)
+    drawing = effort_until_target(replace(study, runs=others))
     assert drawing is not None
     assert list(drawing.figure.axes[0].lines[0].get_xdata()) == [0.5, 8.0]
     assert effort_until_target(replace(study, target=2.0)) is None

@@ -14,8 +14,8 @@ from PIL import Image
 from fedchain.errors import RunError
 from fedchain.reports.figures import draw
 from fedchain.reports.figures.axis import metric_against_axis
-from fedchain.reports.figures.holders import ABSENT, REJECTED, USED, holder_fates
 from fedchain.reports.figures.rounds import metric_over_rounds
+from fedchain.reports.figures.run import ABSENT, REJECTED, USED, holder_fates
 from fedchain.reports.figures.style import finished, render
 from fedchain.reports.report import report
 from fedchain.reports.study import Recorded, open_study
@@ -140,9 +140,9 @@ def test_more_curves_over_rounds_than_colours_stand_in_panels(blocks_folder: Pat
 def test_a_point_that_is_missing_does_not_shift_the_colours_of_its_panel(tmp_path: Path) -> None:
     make_block_sweep(tmp_path)
     study = open_study(tmp_path)
-    last = study.members[-1].values[:2]
-    left = [m for m in study.members if (*last, 0.5) != m.values]
-    drawing = metric_over_rounds(replace(study, members=tuple(left)), "accuracy")
+    last = study.runs[-1].values[:2]
+    left = [m for m in study.runs if (*last, 0.5) != m.values]
+    drawing = metric_over_rounds(replace(study, runs=tuple(left)), "accuracy")
     assert drawing is not None
     colours = [
         {line.get_color() for line in axes.lines if line.get_label() == "ε = 2"}
@@ -154,8 +154,8 @@ def test_a_point_that_is_missing_does_not_shift_the_colours_of_its_panel(tmp_pat
 
 def test_the_lowest_panel_of_each_column_has_the_numbers_of_the_rounds(blocks_folder: Path) -> None:
     study = open_study(blocks_folder)
-    last = study.members[-1].values[:2]
-    three = replace(study, members=tuple(m for m in study.members if m.values[:2] != last))
+    last = study.runs[-1].values[:2]
+    three = replace(study, runs=tuple(m for m in study.runs if m.values[:2] != last))
     drawing = metric_over_rounds(three, "accuracy")
     assert drawing is not None
     ticks = [axes.xaxis.get_major_ticks(1)[0] for axes in drawing.figure.axes]
@@ -166,7 +166,7 @@ def test_the_lowest_panel_of_each_column_has_the_numbers_of_the_rounds(blocks_fo
 def test_the_curve_is_the_mean_of_the_seeds(sweep_folder: Path) -> None:
     study = open_study(sweep_folder)
     curve = draw(study)[0].figure.axes[0].lines[0]
-    finals = [m.run.metrics[-1]["accuracy"] for m in study.members if m.values == (0.5,)]
+    finals = [m.metrics[-1]["accuracy"] for m in study.runs if m.values == (0.5,)]
     assert curve.get_ydata()[0] == pytest.approx(np.mean(finals), rel=1e-12)
 
 

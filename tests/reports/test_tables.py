@@ -26,7 +26,7 @@ def test_the_table_of_a_sweep_holds_mean_and_interval_over_its_seeds(tmp_path: P
     rows = list(csv.DictReader(io.StringIO(write_table(table, "csv"))))
     assert [row["privacy.epsilon"] for row in rows] == ["0.5", "2", "inf"]
     assert {row["n"] for row in rows} == {"3"}
-    finals = [m.run.metrics[-1]["accuracy"] for m in study.members if m.values == (2.0,)]
+    finals = [m.metrics[-1]["accuracy"] for m in study.runs if m.values == (2.0,)]
     mean = sum(finals) / 3
     low, high = stats.t.interval(0.95, 2, loc=mean, scale=stats.sem(finals))
     found = [float(rows[1][f"accuracy_{end}"]) for end in ("mean", "low", "high")]

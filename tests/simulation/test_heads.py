@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fedchain import resume, run
-from fedchain.reports.figures.heads import heads_over_time, stays_of
+from fedchain.reports.figures.run import heads_over_time, stays_of
 from fedchain.reports.study import Recorded, open_study
 from fedchain.scenario import from_mapping
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from fedchain.reports.figures.axis import metric_against_axis
-from fedchain.reports.figures.effort import effort_until_target, releases_against_stale
-from fedchain.reports.figures.heads import heads_over_time
-from fedchain.reports.figures.holders import used_and_rejected
-from fedchain.reports.figures.law import measured_against_law
+from fedchain.reports.figures.chains import (
+    effort_until_target,
+    measured_against_law,
+    releases_against_stale,
+)
 from fedchain.reports.figures.rounds import epsilon_over_rounds, metric_over_rounds
-from fedchain.reports.figures.samples import samples
-from fedchain.reports.figures.stages import time_per_round
+from fedchain.reports.figures.run import (
+    heads_over_time,
+    samples,
+    time_per_round,
+    used_and_rejected,
+)
 from fedchain.reports.figures.style import Drawing
 from fedchain.reports.study import Study
 
-KINDS = ("pdf", "svg", "png")
+FIGURE_KINDS = ("pdf", "svg", "png")
 """Kinds of figure files."""
 
 

@@ -12,24 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from fedchain.reports.figures.style import (
-    GREY,
-    PALETTE,
-    Drawing,
-    Sign,
-    axes,
-    drawn_half,
-    finished,
-    legend_below,
-    sign_of,
-    styled,
-)
+from fedchain.reports.figures import style
 from fedchain.reports.study import (
     EPSILON,
+    GridValue,
+    GridValues,
     Recorded,
     Study,
-    Value,
-    Values,
     best_baseline,
     over_seeds,
 )
@@ -49,7 +38,7 @@ LEGEND_LINE_IN = 0.13
 """Height of a line of the legend."""
 BESIDE = 1.03
 """Ratio of the places of two neighbouring points at infinity, which would cover each other."""
-DECADE = 20.0
+LOG_SPAN = 20.0
 """Ratio of the largest to the least positive value from which an axis is logarithmic."""
 
 
@@ -57,11 +46,11 @@ DECADE = 20.0
 class Series:
     """A curve for one choice of the other grid keys."""
 
-    rest: Values
+    rest: GridValues
     """The choice: a value for each grid key except that of the axis."""
     label: str
     """The choice in words; empty if there are no other keys."""
-    sign: Sign
+    sign: style.Sign
     """How it is drawn."""
     curve: Curve
     """Its points."""
@@ -69,7 +58,7 @@ class Series:
     """What was measured at infinity, which has no place on the axis."""
 
 
-def metric_against_axis(study: Study) -> Drawing | None:
+def metric_against_axis(study: Study) -> style.Drawing | None:
     """Draw the score against the swept key: mean and 95 % interval over seeds.
 
     Infinity has no place on an axis. With one curve, an unbounded epsilon is the dashed
@@ -85,26 +74,26 @@ def metric_against_axis(study: Study) -> Drawing | None:
         return None
     if len(found) > 1 and places and any(each.beyond for each in found):
         places[math.inf] = _right_of(study, places)
-    with styled():
-        figure, ax = axes(2.6 + LEGEND_LINE_IN * max(0, len(_legend(study, found)) // 2 - 2))
+    with style.styled():
+        figure, ax = style.axes(2.6 + LEGEND_LINE_IN * max(0, len(_legend(study, found)) // 2 - 2))
         for number, each in enumerate(found):
             draw_curve(ax, each)
             if each.beyond is not None and math.inf in places:
                 _draw_beyond(ax, each, places[math.inf] * BESIDE ** (number - len(found) / 2))
             elif each.beyond is not None:
-                _draw_level(ax, each.beyond, PALETTE[1])
+                _draw_level(ax, each.beyond, style.PALETTE[1])
         _draw_baseline(ax, study)
         scale(ax, study, places)
         ax.set_ylabel(metric_words(study.score))
         others = [line for line in ax.lines if line.get_linestyle() == ":"][-1:]
-        legend_below(figure, 2, [*_legend(study, found), *others] if len(found) > 1 else ())
+        style.legend_below(figure, 2, [*_legend(study, found), *others] if len(found) > 1 else ())
     last = "epsilon" if study.x == EPSILON else study.x.replace(".", "_")
     caption = (
         f"{metric_words(study.score)} after the last round against {key_words(study.x)}: mean "
         f"over {_seed_words(study)}, with the 95 % interval (Student's t) as a band. "
         "The dotted line is the best baseline, which needs no data holder."
     )
-    return finished(f"{study.score}_against_{last}", caption, figure)
+    return style.finished(f"{study.score}_against_{last}", caption, figure)
 
 
 def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
@@ -117,24 +106,24 @@ def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
     marks = {each.rest[:place] + each.rest[place + 1 :]: each.sign for each in found}
     left = others[:place] + others[place + 1 :]
     hues = {
-        group_words((others[place],), (value,), study.blocks): Sign(sign.colour, "", "-")
+        group_words((others[place],), (value,), study.blocks): style.Sign(sign.colour, "", "-")
         for value, sign in colours.items()
     }
     kinds = {
-        group_words(left, rest, study.blocks): Sign(GREY, sign.marker, sign.line)
+        group_words(left, rest, study.blocks): style.Sign(style.GREY, sign.marker, sign.line)
         for rest, sign in marks.items()
     }
     return [_handle(sign, label) for label, sign in {**hues, **kinds}.items()]
 
 
-def _handle(sign: Sign, label: str) -> Artist:
+def _handle(sign: style.Sign, label: str) -> Artist:
     return Line2D([], [], color=sign.colour, marker=sign.marker, linestyle=sign.line, label=label)
 
 
-def ticks(study: Study) -> dict[Value, float]:
+def ticks(study: Study) -> dict[GridValue, float]:
     """Return the place of every swept value on the axis; infinity has none."""
     position = study.keys.index(study.x or "")
-    values = list(dict.fromkeys(m.values[position] for m in study.members))
+    values = list(dict.fromkeys(run.values[position] for run in study.runs))
     if all(isinstance(v, float) for v in values):
         return {v: v for v in sorted(v for v in values if isinstance(v, float)) if math.isfinite(v)}
     return {value: float(place) for place, value in enumerate(values)}
@@ -142,7 +131,7 @@ def ticks(study: Study) -> dict[Value, float]:
 
 def curves(
     study: Study,
-    places: dict[Value, float],
+    places: dict[GridValue, float],
     measure: Callable[[list[Recorded]], Interval | None],
 ) -> list[Series]:
     """Return a curve for each choice of the other grid keys.
@@ -151,7 +140,7 @@ def curves(
     dashes.
     """
     position = study.keys.index(study.x or "")
-    series: dict[Values, dict[Value, list[Recorded]]] = {}
+    series: dict[GridValues, dict[GridValue, list[Recorded]]] = {}
     for values, runs in study.groups().items():
         rest = values[:position] + values[position + 1 :]
         series.setdefault(rest, {})[values[position]] = runs
@@ -175,19 +164,19 @@ def curves(
     return found
 
 
-def _coloured(others: tuple[str, ...], rests: Sequence[Values]) -> int:
+def _coloured(others: tuple[str, ...], rests: Sequence[GridValues]) -> int:
     """Return the place of the key that sets the colour: the one with most values."""
     return max(range(len(others)), key=lambda place: (len({rest[place] for rest in rests}), place))
 
 
-def _signs(others: tuple[str, ...], rests: Sequence[Values]) -> list[Sign]:
+def _signs(others: tuple[str, ...], rests: Sequence[GridValues]) -> list[style.Sign]:
     if len(others) < 2:
-        return [sign_of(number, number) for number in range(len(rests))]
+        return [style.sign_of(number, number) for number in range(len(rests))]
     place = _coloured(others, rests)
     hues = list(dict.fromkeys(rest[place] for rest in rests))
     kinds = list(dict.fromkeys(rest[:place] + rest[place + 1 :] for rest in rests))
     return [
-        sign_of(hues.index(rest[place]), kinds.index(rest[:place] + rest[place + 1 :]))
+        style.sign_of(hues.index(rest[place]), kinds.index(rest[:place] + rest[place + 1 :]))
         for rest in rests
     ]
 
@@ -217,7 +206,12 @@ def _draw_beyond(ax: Axes, series: Series, place: float) -> None:
     level, sign = series.beyond, series.sign
     assert level is not None
     ax.errorbar(
-        place, level.mean, drawn_half(level), fmt=sign.marker, color=sign.colour, elinewidth=0.8
+        place,
+        level.mean,
+        style.drawn_half(level),
+        fmt=sign.marker,
+        color=sign.colour,
+        elinewidth=0.8,
     )
 
 
@@ -232,10 +226,10 @@ def _draw_baseline(ax: Axes, study: Study) -> None:
     baseline = best_baseline(study, study.score)
     if baseline is not None:
         words = baseline_words(baseline[0])
-        ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
+        ax.axhline(baseline[1], color=style.GREY, linestyle=":", linewidth=1.2, label=words)
 
 
-def scale(ax: Axes, study: Study, places: dict[Value, float]) -> None:
+def scale(ax: Axes, study: Study, places: dict[GridValue, float]) -> None:
     """Mark the swept values on the horizontal axis: logarithmic for epsilon and for wide spans."""
     taken = list(places.values())
     if _logarithmic(study, places):
@@ -248,13 +242,13 @@ def scale(ax: Axes, study: Study, places: dict[Value, float]) -> None:
     ax.set_xlabel(epsilon_words(study) if key == EPSILON else key_words(key))
 
 
-def _logarithmic(study: Study, places: dict[Value, float]) -> bool:
+def _logarithmic(study: Study, places: dict[GridValue, float]) -> bool:
     taken = list(places.values())
     positive = all(isinstance(v, float) and v > 0 for v in places)
-    return positive and (study.x == EPSILON or max(taken) / min(taken) >= DECADE)
+    return positive and (study.x == EPSILON or max(taken) / min(taken) >= LOG_SPAN)
 
 
-def _right_of(study: Study, places: dict[Value, float]) -> float:
+def _right_of(study: Study, places: dict[GridValue, float]) -> float:
     """Return the place of infinity: a step beyond the last."""
     *_, before, last = [0.0, *places.values()] if len(places) == 1 else places.values()
     if _logarithmic(study, places):

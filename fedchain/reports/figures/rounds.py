@@ -11,20 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedchain.reports.figures.style import (
-    GREY,
-    LINES,
-    MARKERS,
-    PALETTE,
-    WIDTH_IN,
-    Drawing,
-    axes,
-    finished,
-    legend_below,
-    logarithmic,
-    styled,
-)
-from fedchain.reports.study import Recorded, Study, best_baseline, number
+from fedchain.reports.figures import style
+from fedchain.reports.study import Recorded, Study, best_baseline, finite_value
 from fedchain.reports.words import baseline_words, epsilon_words, group_words, metric_words
 from fedchain.statistics import Interval, interval
 
@@ -36,7 +24,7 @@ PANELS_A_ROW, MOST_PANELS = 2, 16
 """Small panels in a row, and in the whole figure: nobody looks at more."""
 
 
-def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
+def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
     """Draw a metric against the round: a line for each group of seeds with its 95 % interval.
 
     If there are more lines than colours, they are drawn in panels, one for each choice of the
@@ -45,10 +33,10 @@ def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
     curves = _curves(study, metric)
     if not any(len(curve) > 1 for curve in curves.values()):
         return None
-    panels = _panels(study, metric) if len(curves) > len(PALETTE) else {"": curves}
+    panels = _panels(study, metric) if len(curves) > len(style.PALETTE) else {"": curves}
     if len(panels) > MOST_PANELS:
         return None
-    with styled():
+    with style.styled():
         figure = _grid(len(panels))
         for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
             _draw(ax, lines)
@@ -61,17 +49,17 @@ def metric_over_rounds(study: Study, metric: str) -> Drawing | None:
             ax.set_xlabel("")
         for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest panel of each column
             ax.tick_params(labelbottom=True)
-        legend_below(figure, 2 if len(panels) == 1 else 3)
+        style.legend_below(figure, 2 if len(panels) == 1 else 3)
     caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
-    return finished(f"{metric}_over_rounds", caption, figure)
+    return style.finished(f"{metric}_over_rounds", caption, figure)
 
 
 def _grid(panels: int) -> Figure:
     """Return a figure with one large panel, or rows of small ones on common axes."""
     if panels == 1:
-        return axes(2.7)[0]
+        return style.axes(2.7)[0]
     rows = math.ceil(panels / PANELS_A_ROW)
-    figure = Figure(figsize=(WIDTH_IN, 0.7 + 1.3 * rows), layout="constrained")
+    figure = Figure(figsize=(style.WIDTH_IN, 0.7 + 1.3 * rows), layout="constrained")
     shape = figure.subplots(rows, PANELS_A_ROW, sharex=True, sharey=True, squeeze=False)
     for unused in shape.flat[panels:]:
         unused.remove()
@@ -96,31 +84,31 @@ def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
     baseline = best_baseline(study, metric)
     if baseline is not None:
         words = baseline_words(baseline[0])
-        ax.axhline(baseline[1], color=GREY, linestyle=":", linewidth=1.2, label=words)
+        ax.axhline(baseline[1], color=style.GREY, linestyle=":", linewidth=1.2, label=words)
 
 
-def epsilon_over_rounds(study: Study) -> Drawing | None:
+def epsilon_over_rounds(study: Study) -> style.Drawing | None:
     """Draw the privacy spent by the worst holder against the round, and the budget."""
     curves = _curves(study, "epsilon")
-    if not curves or len(curves) > len(PALETTE):
+    if not curves or len(curves) > len(style.PALETTE):
         return None
-    with styled():
-        figure, ax = axes(2.5)
+    with style.styled():
+        figure, ax = style.axes(2.5)
         _draw(ax, curves)
         budget = _budget(study)
         if budget is not None:
-            ax.axhline(budget, color=GREY, linestyle="--", linewidth=1.0, label="budget")
+            ax.axhline(budget, color=style.GREY, linestyle="--", linewidth=1.0, label="budget")
         if study.kind == "sweep" and len(curves) > 1:
-            logarithmic(ax)
+            style.logarithmic(ax)
         else:
             ax.set_ylim(bottom=0)
         ax.set_ylabel(epsilon_words(study, "ε spent"))
-        legend_below(figure, 3)
+        style.legend_below(figure, 3)
     caption = (
         "Privacy spent so far by the holder with the most releases: tight total over its releases"
         f"{_band_words(study)}."
     )
-    return finished("epsilon_over_rounds", caption, figure)
+    return style.finished("epsilon_over_rounds", caption, figure)
 
 
 def _curves(study: Study, metric: str) -> dict[str, dict[int, Interval]]:
@@ -136,7 +124,7 @@ def _curve(runs: list[Recorded], metric: str) -> dict[int, Interval]:
     found: dict[int, list[float]] = {}
     for run in runs:
         for row in run.metrics:
-            value = number(row, metric)
+            value = finite_value(row, metric)
             if value is not None:
                 found.setdefault(int(row["round"]), []).append(value)
     whole = max((len(values) for values in found.values()), default=0)
@@ -144,14 +132,14 @@ def _curve(runs: list[Recorded], metric: str) -> dict[int, Interval]:
 
 
 def _draw(ax: Axes, curves: Mapping[str, Mapping[int, Interval]]) -> None:
-    for style, (label, curve) in enumerate(curves.items()):
-        colour = PALETTE[style % len(PALETTE)]
+    for place, (label, curve) in enumerate(curves.items()):
+        colour = style.PALETTE[place % len(style.PALETTE)]
         ax.plot(
             list(curve),
             [i.mean for i in curve.values()],
             color=colour,
-            linestyle=LINES[style % len(LINES)],
-            marker=MARKERS[style % len(MARKERS)],
+            linestyle=style.LINES[place % len(style.LINES)],
+            marker=style.MARKERS[place % len(style.MARKERS)],
             markevery=max(1, math.ceil(len(curve) / MARKED)),
             label=label or "_this run",
         )
@@ -175,7 +163,7 @@ def _mark_attacks(ax: Axes, manifest: Mapping[str, Any]) -> None:
 def _budget(study: Study) -> float | None:
     if study.kind == "sweep":
         return None
-    return number(study.first.manifest.get("scenario", {}).get("privacy", {}), "epsilon")
+    return finite_value(study.first.manifest.get("scenario", {}).get("privacy", {}), "epsilon")
 
 
 def _band_words(study: Study) -> str:

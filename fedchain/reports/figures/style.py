@@ -25,14 +25,14 @@ WIDTH_IN = 3.35
 SKY, YELLOW, VERMILION, GREY = "#56B4E9", "#F0E442", "#D55E00", "#6F6F6F"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The colours of Okabe and Ito that are visible as lines on white, in the order of use."""
-STAGES = ("#0072B2", "#56B4E9", "#009E73", "#F0E442", "#E69F00", "#D55E00", "#CC79A7", "#999999")
+STAGE_COLOURS = ("#0072B2", SKY, "#009E73", YELLOW, "#E69F00", VERMILION, "#CC79A7", "#999999")
 """The same colours for areas, where neighbours must differ."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
 """Letters that fit on a legend's line in a figure of column width, and those of one sign."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 """Dashes: they tell lines apart where print has no colour."""
-SETTINGS: dict[Any, Any] = {
+RC_SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.labelsize": 7.5,
@@ -102,7 +102,7 @@ def styled() -> Iterator[None]:
     """Draw in fedchain's style inside the block; nothing outside it changes."""
     # The backend is not changed: a notebook's own must survive the block.
     defaults: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
-    with mpl.rc_context({**defaults, **SETTINGS}):
+    with mpl.rc_context({**defaults, **RC_SETTINGS}):
         yield
 
 

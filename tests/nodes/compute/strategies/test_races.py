@@ -9,7 +9,7 @@ import pytest
 from fedchain.nodes.compute.strategies import double_spend, selfish_mining
 from fedchain.nodes.compute.strategies.double_spend import Attempt, verdict
 from fedchain.nodes.compute.strategies.selfish_mining import Lead
-from fedchain.reports.laws import double_spend as success
+from fedchain.reports.laws import double_spend_success as success
 from fedchain.reports.laws import selfish_revenue as revenue
 
 SEEDS = 5

@@ -1,0 +1,225 @@
+"""Figures of one run: fates of gradients, heads of nodes, samples, and time by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+from fedchain.errors import RunError
+from fedchain.reports.figures import style
+from fedchain.reports.study import Recorded, Study, finite_value
+
+ABSENT, USED, REJECTED = 0, 1, 2
+"""What happened to a holder's gradient in a round; absent: the block has no message of it."""
+Stay = tuple[float, float, int, bool]
+"""Begin and end in simulated seconds, height of the head, and whether that block stays."""
+MOST_PICTURES = 6
+"""Most pictures in the figure."""
+PIXELS = 4_000_000
+"""Most pixels of a picture that is read: samples of a run are far smaller."""
+PREFIX = "seconds_"
+"""Prefix of the columns of metrics.csv that hold wall time."""
+BARS = 50
+"""Most bars in one figure: longer runs show the mean of neighbouring rounds."""
+
+
+def used_and_rejected(study: Study) -> style.Drawing | None:
+    """Draw a cell for each holder and round: used, rejected or absent; a dot marks an attack."""
+    run = study.first
+    if study.kind == "sweep" or not run.messages:
+        return None
+    fates, attacks = holder_fates(run)
+    with style.styled():
+        figure, ax = style.axes(min(4.5, 1.3 + 0.09 * len(fates)))
+        colours = ListedColormap(["#FFFFFF", style.SKY, style.VERMILION])
+        edges = np.arange(0.5, fates.shape[1] + 1)
+        ax.pcolormesh(
+            edges,
+            np.arange(-0.5, len(fates)),
+            fates,
+            cmap=colours,
+            norm=BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3),
+            rasterized=fates.size > 20_000,
+        )
+        holders, rounds = np.nonzero(attacks)
+        ax.plot(rounds + 1, holders, ".", color="black", markersize=1.8)
+        ax.grid(visible=False)
+        ax.set(xlabel="round", ylabel="data holder")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
+        ax.invert_yaxis()
+        style.legend_below(figure, 4, _key())
+    caption = (
+        "Each holder's gradient in each round: used by the aggregation rule, rejected by it, or in "
+        "no block of the main chain. A dot marks a gradient that an attack made."
+    )
+    return style.finished("used_and_rejected", caption, figure)
+
+
+def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+    """Return what happened to each holder's gradient, and where an attack made it.
+
+    If a holder sent two messages in a round because of a fork, the one in the main chain's block
+    counts.
+
+    Returns:
+        Fates (holders, rounds) of 0, 1 or 2 for absent, used or rejected; attacks of that shape.
+    """
+    blocks = {int(row["round"]): row["block"] for row in run.metrics}
+    holders = 1 + max(int(row["holder"]) for row in run.messages)
+    fates = np.zeros((holders, max(blocks)), dtype=np.int8)
+    attacks = np.zeros(fates.shape, dtype=np.bool_)
+    for row in run.messages:
+        cell = int(row["holder"]), int(row["round"]) - 1
+        if cell[1] >= fates.shape[1]:
+            continue
+        attacks[cell] |= bool(row["attack"])
+        if row["block"] == blocks.get(cell[1] + 1):
+            fates[cell] = USED if row["used"] else REJECTED
+    return fates, attacks
+
+
+def _key() -> list[Artist]:
+    fills = ((style.SKY, "used"), (style.VERMILION, "rejected"), ("#FFFFFF", "in no block"))
+    patches: list[Artist] = [
+        Patch(facecolor=colour, edgecolor="#999999", linewidth=0.5, label=words)
+        for colour, words in fills
+    ]
+    dot = Line2D([], [], color="black", marker=".", markersize=3, linestyle="", label="attack")
+    return [*patches, dot]
+
+
+def heads_over_time(study: Study) -> style.Drawing | None:
+    """Draw the height of each node's head over time, and whether it is on the final main chain."""
+    run = study.first
+    if study.kind == "sweep" or not run.heads:
+        return None
+    nodes = sorted({int(row["node"]) for row in run.heads})
+    stays = {node: list(stays_of(run, node)) for node in nodes}
+    apart = run.manifest["scenario"]["gossip"]["partitions"]
+    with style.styled():
+        figure = Figure(figsize=(style.WIDTH_IN, 2.4 + 0.14 * len(nodes)), layout="constrained")
+        above, below = figure.subplots(2, sharex=True, height_ratios=(1.4, 0.3 + 0.1 * len(nodes)))
+        for place, (node, own) in enumerate(stays.items()):
+            above.stairs(
+                [height for _, _, height, _ in own],
+                np.array([own[0][0], *(until for _, until, _, _ in own)]),
+                baseline=None,
+                color=style.PALETTE[place % len(style.PALETTE)],
+                linestyle=style.LINES[place % len(style.LINES)],
+                linewidth=1.0,
+            )
+            bars = [(since, until - since) for since, until, _, _ in own]
+            below.broken_barh(
+                bars,
+                (node - 0.4, 0.8),
+                facecolors=[style.SKY if kept else style.VERMILION for _, _, _, kept in own],
+                rasterized=len(bars) > 2_000,
+            )
+        for ax in (above, below):
+            for edge in (edge for each in apart for edge in (each["from_s"], each["to_s"])):
+                ax.axvline(edge, color="black", linestyle="-.", linewidth=0.8)
+        above.set_ylabel("height of the head")
+        below.set(xlabel="simulated time (s)", ylabel="compute node")
+        below.yaxis.set_major_locator(MaxNLocator(integer=True))
+        below.grid(visible=False)
+        key = [
+            Patch(facecolor=style.SKY, label="head on the chain that stays"),
+            Patch(facecolor=style.VERMILION, label="head that becomes stale"),
+        ]
+        edge = Line2D(
+            [], [], color="black", linestyle="-.", linewidth=0.8, label="falls apart, heals"
+        )
+        style.legend_below(figure, 2, [*key, *([edge] if apart else [])])
+    caption = (
+        "The head of each compute node over simulated time: above its height, a line a node; "
+        "below whether it is a block of the chain that is there at the end."
+    )
+    return style.finished("heads_over_time", caption, figure)
+
+
+def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
+    """Yield the stay of a node at each of its heads, up to the last change of any node's head."""
+    main = {row["block"] for row in run.metrics}
+    own: list[dict[str, Any]] = [row for row in run.heads if row["node"] == node]
+    end = max(float(row["time_s"]) for row in run.heads)
+    until = [*(float(row["time_s"]) for row in own[1:]), end]
+    for row, last in zip(own, until, strict=True):
+        yield float(row["time_s"]), last, int(row["round"]), row["block"] in main
+
+
+def samples(study: Study) -> style.Drawing | None:
+    """Draw the pictures in samples/ one below the other, each under its name."""
+    files = sorted((study.first.folder / "samples").glob("*.png"))[:MOST_PICTURES]
+    if study.kind == "sweep" or not files:
+        return None
+    pictures = [_read(file) for file in files]
+    heights = [0.22 + style.WIDTH_IN * p.shape[0] / p.shape[1] for p in pictures]
+    with style.styled():
+        figure = Figure(figsize=(style.WIDTH_IN, sum(heights)), layout="constrained")
+        rows = figure.subplots(len(files), squeeze=False, height_ratios=heights)[:, 0]
+        for ax, file, picture in zip(rows, files, pictures, strict=True):
+            ax.imshow(picture, interpolation="nearest")
+            ax.set_title(file.stem.replace("_", " "), pad=2)
+            ax.set_axis_off()
+    caption = (
+        "Held-out samples: intensity and depth as scanned, the truth, what the model keeps, and "
+        "its errors (orange: should be erased; yellow: should be kept)."
+    )
+    return style.finished("samples", caption, figure)
+
+
+def _read(file: Path) -> npt.NDArray[np.uint8]:
+    try:
+        with Image.open(file, formats=["PNG"]) as picture:
+            if picture.width * picture.height > PIXELS:
+                size = f"{picture.width} x {picture.height}"
+                raise RunError(f"{file}: more than {PIXELS} pixels, got {size}")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise RunError(f"{file}: not a picture that can be read: {error}") from error
+
+
+def time_per_round(study: Study) -> style.Drawing | None:
+    """Draw the wall time of each round, stacked by stage, the most expensive stage lowest."""
+    rows = study.first.metrics
+    stages = {key for row in rows for key in row if key.startswith(PREFIX)}
+    if study.kind == "sweep" or not stages:
+        return None
+    spent = {s: np.array([finite_value(row, s) or 0.0 for row in rows]) for s in stages}
+    width = -(-len(rows) // BARS)
+    starts = np.arange(0, len(rows), width)
+    sizes = np.diff(np.append(starts, len(rows)))
+    centres = np.add.reduceat([float(row["round"]) for row in rows], starts) / sizes
+    below = np.zeros(len(starts))
+    with style.styled():
+        figure, ax = style.axes(2.7)
+        order = sorted(spent, key=lambda s: (-float(spent[s].sum()), s))
+        for place, stage in enumerate(order):
+            height = np.add.reduceat(spent[stage], starts) / sizes
+            ax.bar(
+                centres,
+                height,
+                width=0.9 * width,
+                bottom=below,
+                color=style.STAGE_COLOURS[place % len(style.STAGE_COLOURS)],
+                label=stage.removeprefix(PREFIX).replace("_", " "),
+            )
+            below += height
+        ax.grid(visible=False, axis="x")
+        ax.set(xlabel="round", ylabel="wall time (s)")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        style.legend_below(figure, 3)
+    grouped = f"; each bar is the mean of {width} rounds" if width > 1 else ""
+    return style.finished("time_per_round", f"Wall time of each round by stage{grouped}.", figure)
