@@ -1,8 +1,140 @@
-"""Published laws of proof-of-work chains, drawn beside measurements."""
+"""Published laws of proof-of-work chains, and which of them applies to a sweep."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedchain.reports.study import Recorded, Study
+from fedchain.statistics import Interval, interval
+
+QUIET: Mapping[str, Any] = {
+    "relay": "push",
+    "bandwidth_mbit_s": None,
+    "loss": 0.0,
+    "churn": None,
+    "partitions": [],
+}
+"""Settings of gossip under which a block reaches every node after one latency."""
+Setting = tuple[float, float, float | None]
+"""One run: its place on the law's axis, the law's other parameter, the measured value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainLaw:
+    """A published law of chains, and how to read its parameters from a run's manifest."""
+
+    name: str
+    """File name of its figure and of its table."""
+    caption: str
+    """What the figure shows, and the source of the law."""
+    x: str
+    """Label of the horizontal axis."""
+    y: str
+    """Label of the measured value."""
+    fixed: str
+    """Label of a curve; ``{:g}`` stands for the law's other parameter."""
+    formula: Callable[[float, float], float]
+    """The law, of the place on the axis and its other parameter."""
+    read: Callable[[Mapping[str, Any]], Setting | None]
+    """What a run set and measured; None if the law does not apply to such a run."""
+    counts: bool = False
+    """Whether the axis has only whole numbers."""
+    beside: tuple[str, Callable[[float], float]] | None = None
+    """Another curve for comparison, with its label."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One point of a sweep beside its law."""
+
+    x: float
+    """Place on the law's axis."""
+    fixed: float
+    """The law's other parameter."""
+    measured: Interval
+    """Mean and interval over the seeds."""
+    formula: float
+    """The value of the law there."""
+
+
+def compare(study: Study) -> tuple[ChainLaw, tuple[Compared, ...]] | None:
+    """Return the law that applies to every run of a sweep, and each point beside it.
+
+    None for a single run, and for runs to which no law applies. None also if two points have the
+    same parameters of the law: then the sweep varies something on which the law does not depend.
+    """
+    groups = list(study.groups().values())
+    if study.kind == "sweep":
+        for law in LAWS:
+            points = list(_read_points(law, groups))
+            places = {(point.fixed, point.x) for point in points}
+            if len(points) == len(places) == len(groups):
+                return law, tuple(sorted(points, key=lambda point: (point.fixed, point.x)))
+    return None
+
+
+def _read_points(law: ChainLaw, groups: list[list[Recorded]]) -> Iterator[Compared]:
+    for runs in groups:
+        read = [law.read(run.manifest) for run in runs]
+        values = [each[2] for each in read if each is not None and each[2] is not None]
+        if read[0] is not None and len(values) == len(runs):
+            x, fixed, _ = read[0]
+            yield Compared(x, fixed, interval(values), law.formula(x, fixed))
+
+
+def _stale(manifest: Mapping[str, Any]) -> Setting | None:
+    scenario = manifest["scenario"]
+    if not (_bare(scenario, []) and _even(manifest["chain"]["nodes"])):
+        return None
+    latency = scenario["network"].get("latency_ms", {})
+    alike = scenario["network"]["kind"] == "complete" and latency.get("kind") == "constant"
+    if not alike or any(scenario["gossip"][key] != value for key, value in QUIET.items()):
+        return None
+    delay = latency["value"] / 1000.0 / scenario["ledger"]["work"]["interval_s"]
+    miners = len(manifest["chain"]["nodes"])
+    return delay, float(miners), float(manifest["chain"]["stale_share"])
+
+
+def _selfish(manifest: Mapping[str, Any]) -> Setting | None:
+    if not _bare(manifest["scenario"], ["selfish_mining"]):
+        return None
+    (attack,) = manifest["scenario"]["attacks"]
+    nodes = manifest["chain"]["nodes"]
+    own = nodes[attack["nodes"][0]]
+    honest = [node for node in nodes if node is not own]
+    if not _even(honest):
+        return None
+    # The honest node that found the rival block builds on it, so the attacker can win over only
+    # the others.
+    gamma = min(attack["gamma"], 1.0 - 1.0 / len(honest))
+    return own["hash_share"], gamma, float(own["main_share"])
+
+
+def _double(manifest: Mapping[str, Any]) -> Setting | None:
+    if not _bare(manifest["scenario"], ["double_spend"]):
+        return None
+    (attack,) = manifest["scenario"]["attacks"]
+    deeds = manifest["misconduct"][0]["deeds"]
+    share = manifest["chain"]["nodes"][attack["nodes"][0]]["hash_share"]
+    tried = deeds.get("attempts", 0)
+    won = deeds.get("successes", 0) / tried if tried else None
+    return float(attack["confirmations"]), share, won
+
+
+def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
+    """Return whether nothing is learned, and exactly these attacks are made, each by one node."""
+    made = scenario["attacks"]
+    alone = all(len(attack.get("nodes", ())) == 1 for attack in made)
+    kinds = [each["kind"] for each in made]
+    return bool(scenario["task"]["kind"] == "none" and alone and kinds == attacks)
+
+
+def _even(nodes: list[Mapping[str, Any]]) -> bool:
+    shares = [float(node["hash_share"]) for node in nodes]
+    return max(shares) - min(shares) < 1e-9
 
 
 def stale_share(delay: float, miners: int | None = None) -> float:
@@ -74,3 +206,44 @@ def double_spend_success(share: float, confirmations: int) -> float:
     """
     q, p, z = share, 1.0 - share, confirmations
     return 1.0 - math.fsum(math.comb(k + z - 1, k) * (p**z * q**k - q**z * p**k) for k in range(z))
+
+
+LAWS = (
+    ChainLaw(
+        name="stale_share_against_delay",
+        caption="Blocks that end beside the main chain, among equal miners; dotted is "
+        "x / (1 + x), the law of many miners, the line that of so few, who need not wait for their "
+        "own blocks",
+        x="delay / mean interval of blocks, x",
+        y="stale share of all blocks",
+        fixed="{:g} miners",
+        formula=lambda x, miners: stale_share(x, round(miners)),
+        read=_stale,
+        beside=("x / (1 + x), many miners", stale_share),
+    ),
+    ChainLaw(
+        name="selfish_revenue_against_share",
+        caption="The selfish miner's share of the main chain, γ being the share of the honest work "
+        "that takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted "
+        "is honesty. Among n equal honest nodes γ is 1 - 1/n at most: the finder of a block keeps "
+        "to it",
+        x="share of all work",
+        y="share of the main chain",
+        fixed="γ = {:g}",
+        formula=selfish_revenue,
+        read=_selfish,
+        beside=("honest", lambda share: share),
+    ),
+    ChainLaw(
+        name="double_spends_against_confirmations",
+        caption="Double spends that succeed, among those that were tried, by the attacker's share "
+        "of all work; the lines are the exact law (Rosenfeld 2014, one block made before)",
+        x="confirmations",
+        y="double spends that succeed",
+        fixed="share {:.3g}",
+        formula=lambda depth, share: double_spend_success(share, round(depth)),
+        read=_double,
+        counts=True,
+    ),
+)
+"""The laws, in the order in which they are tried."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 from fedchain.reports.figures import FIGURE_KINDS, draw
@@ -50,16 +51,9 @@ def report(
             raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
     studies = [open_study(Path(path)) for path in paths]
     findings = [_find(study, trust_user_parts) for study in studies]
-    written: list[Path] = []
-    for found in findings:
-        written += _write_parts(found, figures, tables)
-    pages = (
-        {found.study.folder / "report.html": [found] for found in findings}
-        if html is None
-        else {Path(html): findings}
-    )
-    for file, shown in pages.items():
-        write_whole(file, page(shown))
+    written = []
+    for file, content in _files(findings, figures, tables, html):
+        write_whole(file, content)
         written.append(file)
     return written
 
@@ -73,16 +67,19 @@ def _find(study: Study, trust_user_parts: bool) -> StudyReport:
     return StudyReport(study, tuple(draw(study)), tuple(tabulate(study)), attacked)
 
 
-def _write_parts(found: StudyReport, figures: Sequence[str], tables: Sequence[str]) -> list[Path]:
-    written = []
-    for drawn in (*found.drawings, *found.attacked.drawings):
-        for kind in figures:
-            file = found.study.folder / "figures" / f"{drawn.name}.{kind}"
-            write_whole(file, render(drawn, kind))
-            written.append(file)
-    for table in (*found.tables, *found.attacked.tables):
-        for kind in tables:
-            file = found.study.folder / "tables" / f"{table.name}.{kind}"
-            write_whole(file, write_table(table, kind))
-            written.append(file)
-    return written
+def _files(
+    studies: Sequence[StudyReport],
+    figures: Sequence[str],
+    tables: Sequence[str],
+    html: str | Path | None,
+) -> Iterator[tuple[Path, str | bytes]]:
+    """Yield each file with its content: figures and tables of every study, then the pages."""
+    for found in studies:
+        for drawn, kind in product((*found.drawings, *found.attacked.drawings), figures):
+            yield found.study.folder / "figures" / f"{drawn.name}.{kind}", render(drawn, kind)
+        for table, kind in product((*found.tables, *found.attacked.tables), tables):
+            yield found.study.folder / "tables" / f"{table.name}.{kind}", write_table(table, kind)
+    if html is not None:
+        yield Path(html), page(studies)
+    else:
+        yield from ((found.study.folder / "report.html", page([found])) for found in studies)

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
-from fedchain.reports.comparison import compare
 from fedchain.reports.effort import forks_varied, over, releases_per_block, stale_blocks, until
+from fedchain.reports.laws import compare
 from fedchain.reports.study import Recorded, Study, final, finite_value, metric_names, over_seeds
 from fedchain.reports.words import baseline_words, key_words, metric_words, value_words
 from fedchain.statistics import Interval, interval
@@ -171,33 +171,26 @@ def _holders(run: Recorded) -> list[Table]:
 
 
 def _csv(table: Table) -> str:
-    spread = [any(isinstance(row[i], Interval) for row in table.rows) for i in _places(table)]
-    header = [
-        name
-        for (key, _), wide in zip(table.columns, spread, strict=True)
-        for name in ((f"{key}_mean", f"{key}_low", f"{key}_high") if wide else (key,))
-    ]
+    """Return the table as CSV; a column with intervals becomes three: mean, low, high."""
+    columns = []
+    for place, (key, _) in enumerate(table.columns):
+        cells = [row[place] for row in table.rows]
+        if any(isinstance(cell, Interval) for cell in cells):
+            names = f"{key}_mean", f"{key}_low", f"{key}_high"
+            columns += zip(names, *map(_ends, cells), strict=True)
+        else:
+            texts = ("inf" if cell == "∞" else "" if cell is None else str(cell) for cell in cells)
+            columns.append((key, *texts))
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    for row in table.rows:
-        cells = zip(row, spread, strict=True)
-        writer.writerow([part for cell, wide in cells for part in _csv_cells(cell, wide)])
+    csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
     return text.getvalue()
 
 
-def _places(table: Table) -> range:
-    return range(len(table.columns))
-
-
-def _csv_cells(cell: Cell, wide: bool) -> list[str]:
-    if isinstance(cell, Interval):
-        ends = [cell.low, cell.high] if math.isfinite(cell.half) else []
-        written = [repr(value) for value in (cell.mean, *ends)]
-        return written + [""] * (3 - len(written))
-    if wide:
-        return ["", "", ""]
-    return ["inf" if cell == "∞" else "" if cell is None else str(cell)]
+def _ends(cell: Cell) -> tuple[str, str, str]:
+    if not isinstance(cell, Interval):
+        return "", "", ""
+    known = math.isfinite(cell.half)
+    return repr(cell.mean), *(repr(end) if known else "" for end in (cell.low, cell.high))
 
 
 def _markdown(table: Table) -> str:

@@ -79,7 +79,7 @@ def sweep(
     lock = RunFolder(folder)
     lock.lock()
     try:
-        rows = _run_all(folder, points, run or run_or_resume, workers, watch or _ignore)
+        rows = _run_all(folder, points, run or run_or_resume, workers, watch or (lambda *_: None))
         done = any(row["status"] in DONE for row in rows)
         files = report([folder]) if done else []
     finally:
@@ -176,7 +176,3 @@ def value_text(value: object) -> str:
     if isinstance(value, float):
         return repr(value)
     return legible(value) if isinstance(value, str) else yaml_text(value)
-
-
-def _ignore(_point: Point, _row: PointRow, _fresh: bool) -> None:
-    """Do nothing: the watch of a sweep without one."""

@@ -82,7 +82,7 @@ def metric_against_axis(study: Study) -> style.Drawing | None:
                 _draw_beyond(ax, each, places[math.inf] * BESIDE ** (number - len(found) / 2))
             elif each.beyond is not None:
                 _draw_level(ax, each.beyond, style.PALETTE[1])
-        _draw_baseline(ax, study)
+        draw_baseline(ax, study, study.score)
         scale(ax, study, places)
         ax.set_ylabel(metric_words(study.score))
         others = [line for line in ax.lines if line.get_linestyle() == ":"][-1:]
@@ -222,8 +222,9 @@ def _draw_level(ax: Axes, level: Interval, colour: str) -> None:
         ax.axhspan(level.low, level.high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _draw_baseline(ax: Axes, study: Study) -> None:
-    baseline = best_baseline(study, study.score)
+def draw_baseline(ax: Axes, study: Study, metric: str) -> None:
+    """Draw the best baseline of a metric as a dotted line, if there is one."""
+    baseline = best_baseline(study, metric)
     if baseline is not None:
         words = baseline_words(baseline[0])
         ax.axhline(baseline[1], color=style.GREY, linestyle=":", linewidth=1.2, label=words)

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fedchain.reports.comparison import ChainLaw, Compared, compare
 from fedchain.reports.effort import forks_varied, over, releases_per_block, stale_blocks, until
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import curves, draw_curve, scale, ticks
+from fedchain.reports.laws import ChainLaw, Compared, compare
 from fedchain.reports.study import Study
 from fedchain.reports.words import epsilon_words, group_words, metric_words
 

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fedchain.reports.figures import style
-from fedchain.reports.study import Recorded, Study, best_baseline, finite_value
-from fedchain.reports.words import baseline_words, epsilon_words, group_words, metric_words
+from fedchain.reports.figures.axis import draw_baseline
+from fedchain.reports.study import Recorded, Study, finite_value
+from fedchain.reports.words import epsilon_words, group_words, metric_words
 from fedchain.statistics import Interval, interval
 
 MARKED = 8
@@ -41,7 +42,7 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
         for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
             _draw(ax, lines)
             ax.set_title(textwrap.fill(title, TITLE_LETTERS))
-            _draw_baseline(ax, study, metric)
+            draw_baseline(ax, study, metric)
             _mark_attacks(ax, study.first.manifest)
         for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
             ax.set_ylabel(metric_words(metric))
@@ -80,13 +81,6 @@ def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval
     return {t: {words: lines.get(words, {}) for words in all_words} for t, lines in found.items()}
 
 
-def _draw_baseline(ax: Axes, study: Study, metric: str) -> None:
-    baseline = best_baseline(study, metric)
-    if baseline is not None:
-        words = baseline_words(baseline[0])
-        ax.axhline(baseline[1], color=style.GREY, linestyle=":", linewidth=1.2, label=words)
-
-
 def epsilon_over_rounds(study: Study) -> style.Drawing | None:
     """Draw the privacy spent by the worst holder against the round, and the budget."""
     curves = _curves(study, "epsilon")
@@ -95,8 +89,9 @@ def epsilon_over_rounds(study: Study) -> style.Drawing | None:
     with style.styled():
         figure, ax = style.axes(2.5)
         _draw(ax, curves)
-        budget = _budget(study)
-        if budget is not None:
+        privacy = study.first.manifest.get("scenario", {}).get("privacy", {})
+        budget = finite_value(privacy, "epsilon")
+        if budget is not None and study.kind == "run":
             ax.axhline(budget, color=style.GREY, linestyle="--", linewidth=1.0, label="budget")
         if study.kind == "sweep" and len(curves) > 1:
             style.logarithmic(ax)
@@ -158,12 +153,6 @@ def _mark_attacks(ax: Axes, manifest: Mapping[str, Any]) -> None:
         if start > 1:
             words = f"{', '.join(dict.fromkeys(kinds)).replace('_', ' ')} begins"
             ax.axvline(start, color="black", linestyle="-.", linewidth=0.8, label=words)
-
-
-def _budget(study: Study) -> float | None:
-    if study.kind == "sweep":
-        return None
-    return finite_value(study.first.manifest.get("scenario", {}).get("privacy", {}), "epsilon")
 
 
 def _band_words(study: Study) -> str:

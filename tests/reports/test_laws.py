@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from fedchain.reports.comparison import QUIET, compare
 from fedchain.reports.figures.chains import measured_against_law
-from fedchain.reports.laws import double_spend_success, selfish_revenue, stale_share
+from fedchain.reports.laws import QUIET, compare, double_spend_success, selfish_revenue, stale_share
 from fedchain.reports.study import Recorded, Study
 from fedchain.reports.tables import tabulate
 
