@@ -97,15 +97,10 @@ def _against_law(study: Study) -> list[Table]:
     if found is None:
         return []
     law, points = found
+    xs = [round(p.x) if law.counts else p.x for p in points]
     rows = tuple(
-        (
-            law.fixed.format(p.fixed),
-            round(p.x) if law.counts else p.x,
-            p.measured.count,
-            p.measured,
-            p.formula,
-        )
-        for p in points
+        (law.fixed.format(p.fixed), x, p.measured.count, p.measured, p.formula)
+        for x, p in zip(xs, points, strict=True)
     )
     columns = (("curve", "curve"), ("x", law.x), ("n", "n"), ("measured", law.y), ("law", "law"))
     return [Table(law.name, "Measured, with its 95 % interval, beside the law", columns, rows)]
@@ -139,12 +134,8 @@ def _metrics(run: Recorded) -> Table:
     columns = [("metric", "metric"), ("value", "this run")]
     columns += [(name, baseline_words(name)) for name in baselines]
     rows = tuple(
-        (
-            metric_words(metric),
-            final(run, metric),
-            *(finite_value(b, metric) for b in baselines.values()),
-        )
-        for metric in metric_names(run)
+        (metric_words(m), final(run, m), *(finite_value(b, m) for b in baselines.values()))
+        for m in metric_names(run)
     )
     caption = "On held-out data after the last round, beside what needs no data holder"
     return Table("metrics", caption, tuple(columns), rows)

@@ -79,7 +79,8 @@ def metric_against_axis(study: Study) -> style.Drawing | None:
         for number, each in enumerate(found):
             draw_curve(ax, each)
             if each.beyond is not None and math.inf in places:
-                _draw_beyond(ax, each, places[math.inf] * BESIDE ** (number - len(found) / 2))
+                right = places[math.inf] * BESIDE ** (number - len(found) / 2)
+                style.draw_points(ax, [right], [each.beyond], each.sign)
             elif each.beyond is not None:
                 _draw_level(ax, each.beyond, style.PALETTE[1])
         draw_baseline(ax, study, study.score)
@@ -199,20 +200,6 @@ def draw_curve(ax: Axes, series: Series) -> None:
         ax.fill_between(places, low, high, color=sign.colour, alpha=0.2, linewidth=0)
     for x, i in known:
         ax.plot([x, x], [i.low, i.high], color=sign.colour, linewidth=0.8)
-
-
-def _draw_beyond(ax: Axes, series: Series, place: float) -> None:
-    """Draw what was measured at infinity as a single point."""
-    level, sign = series.beyond, series.sign
-    assert level is not None
-    ax.errorbar(
-        place,
-        level.mean,
-        style.drawn_half(level),
-        fmt=sign.marker,
-        color=sign.colour,
-        elinewidth=0.8,
-    )
 
 
 def _draw_level(ax: Axes, level: Interval, colour: str) -> None:

@@ -56,19 +56,14 @@ def measured_against_law(study: Study) -> style.Drawing | None:
 
 
 def _draw(ax: Axes, law: ChainLaw, points: list[Compared], place: int) -> None:
-    colour, xs = style.PALETTE[place % len(style.PALETTE)], [point.x for point in points]
+    sign, xs = style.sign_of(place, place), [point.x for point in points]
     places = np.array(xs) if law.counts else np.linspace(xs[0], xs[-1], SMOOTH)
-    ax.plot(places, [law.formula(x, points[0].fixed) for x in places], color=colour, linewidth=0.9)
-    ax.errorbar(
-        xs,
-        [point.measured.mean for point in points],
-        [style.drawn_half(point.measured) for point in points],
-        fmt=style.MARKERS[place % len(style.MARKERS)],
-        color=colour,
-        elinewidth=0.8,
-        capsize=1.5,
-        label=f"{law.fixed.format(points[0].fixed)}: measured, law",
+    ax.plot(
+        places, [law.formula(x, points[0].fixed) for x in places], color=sign.colour, linewidth=0.9
     )
+    label = f"{law.fixed.format(points[0].fixed)}: measured, law"
+    measured = [point.measured for point in points]
+    style.draw_points(ax, xs, measured, sign, capsize=1.5, label=label)
 
 
 def releases_against_stale(study: Study) -> style.Drawing | None:
@@ -92,16 +87,8 @@ def releases_against_stale(study: Study) -> style.Drawing | None:
             shares, 1 / (1 - shares), color=style.GREY, linestyle=":", label="every block answered"
         )
         for place, (label, stale, releases) in enumerate(sorted(found, key=lambda f: f[1].mean)):
-            ax.errorbar(
-                stale.mean,
-                releases.mean,
-                xerr=style.drawn_half(stale),
-                yerr=style.drawn_half(releases),
-                fmt=style.MARKERS[place % len(style.MARKERS)],
-                color=style.PALETTE[place % len(style.PALETTE)],
-                elinewidth=0.8,
-                label=label,
-            )
+            sign, wide = style.sign_of(place, place), [style.drawn_half(stale)]
+            style.draw_points(ax, [stale.mean], [releases], sign, xerr=wide, label=label)
         ax.set(xlabel="stale share of all blocks, s", ylabel="releases per holder and block")
         style.legend_below(figure, 2)
     caption = (

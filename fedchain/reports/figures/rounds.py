@@ -128,19 +128,19 @@ def _curve(runs: list[Recorded], metric: str) -> dict[int, Interval]:
 
 def _draw(ax: Axes, curves: Mapping[str, Mapping[int, Interval]]) -> None:
     for place, (label, curve) in enumerate(curves.items()):
-        colour = style.PALETTE[place % len(style.PALETTE)]
+        sign = style.sign_of(place, place)
         ax.plot(
             list(curve),
             [i.mean for i in curve.values()],
-            color=colour,
-            linestyle=style.LINES[place % len(style.LINES)],
-            marker=style.MARKERS[place % len(style.MARKERS)],
+            color=sign.colour,
+            linestyle=sign.line,
+            marker=sign.marker,
             markevery=max(1, math.ceil(len(curve) / MARKED)),
             label=label or "_this run",
         )
         banded = {t: i for t, i in curve.items() if math.isfinite(i.half)}
         low, high = [i.low for i in banded.values()], [i.high for i in banded.values()]
-        ax.fill_between(list(banded), low, high, color=colour, alpha=0.18, linewidth=0)
+        ax.fill_between(list(banded), low, high, color=sign.colour, alpha=0.18, linewidth=0)
     ax.set_xlabel("round")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 

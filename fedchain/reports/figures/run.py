@@ -116,8 +116,8 @@ def heads_over_time(study: Study) -> style.Drawing | None:
                 [height for _, _, height, _ in own],
                 np.array([own[0][0], *(until for _, until, _, _ in own)]),
                 baseline=None,
-                color=style.PALETTE[place % len(style.PALETTE)],
-                linestyle=style.LINES[place % len(style.LINES)],
+                color=style.sign_of(place, place).colour,
+                linestyle=style.sign_of(place, place).line,
                 linewidth=1.0,
             )
             bars = [(since, until - since) for since, until, _, _ in own]

@@ -137,6 +137,14 @@ def drawn_half(found: Interval) -> float:
     return found.half if math.isfinite(found.half) else 0.0
 
 
+def draw_points(
+    ax: Axes, places: Sequence[float], found: Sequence[Interval], sign: Sign, **more: Any
+) -> None:
+    """Draw means as points, with their intervals as error bars."""
+    means, halves = [each.mean for each in found], [drawn_half(each) for each in found]
+    ax.errorbar(places, means, halves, fmt=sign.marker, color=sign.colour, elinewidth=0.8, **more)
+
+
 def finished(name: str, caption: str, figure: Figure) -> Drawing:
     """Return the figure as a drawing, laid out once.
 
