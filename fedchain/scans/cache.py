@@ -18,8 +18,7 @@ from fedchain.cache import keep, mark_used, place_of
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-LOG = logging.getLogger(__name__)
-LARGEST_FILE = 1 << 32
+LARGEST_ARRAYS = 1 << 32
 """Size of the largest cache file that is read, in bytes."""
 
 
@@ -51,7 +50,7 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
 
 def _read(path: Path, text: str) -> Arrays | None:
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > LARGEST_ARRAYS:
             raise ValueError("is too large")
         with zipfile.ZipFile(path) as archive:
             arrays = {e.filename.removesuffix(".npy"): _array(archive, e) for e in archive.filelist}
@@ -63,21 +62,20 @@ def _read(path: Path, text: str) -> Arrays | None:
         OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, MemoryError,
         OverflowError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
-        LOG.warning("%s: damaged, made anew: %s", path, error)
+        logging.getLogger(__name__).warning("%s: damaged, made anew: %s", path, error)
         return None
     return arrays
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
     """Read one member as a whole, so that its checksum is verified before its header is parsed."""
-    if entry.file_size > LARGEST_FILE:
+    if entry.file_size > LARGEST_ARRAYS:
         raise ValueError(f"claims {entry.file_size} bytes of {entry.filename}")
     array = np.lib.format.read_array(io.BytesIO(archive.read(entry)), allow_pickle=False)
     return np.asarray(array)
 
 
 def _write(file: BinaryIO, text: str, arrays: Arrays) -> None:
-    """Write arrays and their key as one archive with checksums."""
     key = np.frombuffer(text.encode(), np.uint8)
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in {**arrays, "key": key}.items():

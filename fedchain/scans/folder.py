@@ -1,4 +1,4 @@
-"""Task on a folder of real scans and their cleaned versions."""
+"""Task on a folder of real scans and their cleaned versions; large scans are cut into tiles."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from fedchain.errors import DataError
-from fedchain.learning.task import Array, Records, Task, losses
+from fedchain.learning.task import Array, Records, Task, losses, models, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.features import features_of
@@ -20,10 +22,16 @@ from fedchain.scans.formats import read_scan
 from fedchain.scans.metrics import keep_everything, morphology
 from fedchain.scans.pictures import Picture, side_by_side
 from fedchain.scans.scan import Floats, Mask, bounding_box, crop
-from fedchain.scans.segmentation import baselines, initial_model, kept_by, measure, targets_of
-from fedchain.scans.tiles import cut, joined
+from fedchain.scans.segmentation import (
+    BCE,
+    UNET,
+    baselines,
+    initial_model,
+    kept_by,
+    measure,
+    targets_of,
+)
 
-LOG = logging.getLogger(__name__)
 Rule = Callable[[Mask], Mask]
 BASELINES: Mapping[str, Rule] = {"keep_everything": keep_everything, "morphology": morphology}
 
@@ -42,20 +50,42 @@ class Cleaned:
     """Points that remained after the cleaning by hand, (h, w)."""
 
 
-def folder_task(
+@tasks
+def scan_folder(
     holders: int,
     seed: int,
+    *,
     path: str,
-    patterns: tuple[str, str],
-    tile: int,
-    record: str,
-    held_out: int,
-    model: Part,
-    loss: Part,
+    dirty: str = "gpu_*.cogs",
+    clean: str = "clean_*.cogs",
+    tile: Annotated[int, Field(ge=8, le=512)] = 64,
+    record: Literal["tile", "scan"] = "tile",
+    held_out: Annotated[int, Field(ge=1, le=10_000)] = 1,
+    model: Annotated[Part, models] = UNET,
+    loss: Annotated[Part, losses] = BCE,
 ) -> Task:
-    """Make the task; see :func:`fedchain.scans.tasks.scan_folder`."""
+    """Clean real scans: a folder of scans and the same scans cleaned by hand.
+
+    Two files form a pair if the wildcard stands for the same text in both names: gpu_004.cogs and
+    clean_004.cogs. Scans are cropped and cut into tiles; tiles without a point are dropped. Whole
+    scans are held out, the last ones by name. The baselines see these scans uncut.
+
+    Args:
+        holders: number of data holders.
+        seed: the scenario's seed; it deals the records.
+        path: the folder; COGS, organised PLY and NPZ are read.
+        dirty: names of the scans before cleaning, with one ``*``.
+        clean: names of the cleaned scans, with one ``*``.
+        tile: pixels along a side of a tile.
+        record: what privacy protects. ``scan`` keeps all tiles of a scan at one holder, and needs
+            at least as many training scans as holders. ``tile`` may spread the tiles of one scan
+            over several holders; the guarantee then holds for a tile, not for a scan.
+        held_out: number of scans that are held out for measuring.
+        model: model from five channels to one logit per pixel.
+        loss: loss over the pixels that hold a point.
+    """
     make = initial_model(model, seed, tile)
-    files = pairs(Path(path), *patterns)
+    files = pairs(Path(path), dirty, clean)
     names = sorted(files)
     kept_back = names[len(names) - held_out :]
     _check_enough(Path(path), len(names) - held_out, held_out, holders if record == "scan" else 1)
@@ -93,7 +123,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
         wanted = dirty.replace("*", name)
         raise DataError(f"{cleaned_ones[name]}: has no original; allowed: {wanted} beside it")
     for name in sorted(originals.keys() - cleaned_ones.keys()):
-        LOG.warning("%s: left out: not cleaned yet", originals[name])
+        logging.getLogger(__name__).warning("%s: left out: not cleaned yet", originals[name])
     both = {name: (originals[name], cleaned_ones[name]) for name in cleaned_ones}
     if not both:
         raise DataError(f"{folder}: holds no pair of {dirty} and {clean}; allowed: at least two")
@@ -128,11 +158,30 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
     )
 
 
+def cut_tiles(grid: Array, tile: int) -> Array:
+    """Cut a grid (.., h, w) into tiles (n, .., tile, tile), row by row.
+
+    >>> cut_tiles(np.arange(8).reshape(2, 4), 2).tolist()
+    [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    """
+    *rest, height, width = grid.shape
+    split = grid.reshape(*rest, height // tile, tile, width // tile, tile)
+    rows, columns = split.ndim - 4, split.ndim - 2
+    return np.moveaxis(split, (rows, columns), (0, 1)).reshape(-1, *rest, tile, tile)
+
+
+def join_tiles(tiles: Array, height: int, width: int) -> Array:
+    """Join tiles (n, tile, tile) into a grid (h, w): the inverse of ``cut_tiles``."""
+    tile = tiles.shape[-1]
+    rows = tiles.reshape(height // tile, width // tile, tile, tile)
+    return rows.swapaxes(1, 2).reshape(height, width)
+
+
 def tiles_of(scans: list[Cleaned], tile: int) -> Records:
     """Return the tiles that hold a point; the record of a tile is the scan that it was cut from."""
-    inputs = [cut(scan.image, tile)[_tiles_with_points(scan, tile)] for scan in scans]
+    inputs = [cut_tiles(scan.image, tile)[_tiles_with_points(scan, tile)] for scan in scans]
     targets = [
-        cut(targets_of(scan.keep, scan.valid), tile)[_tiles_with_points(scan, tile)]
+        cut_tiles(targets_of(scan.keep, scan.valid), tile)[_tiles_with_points(scan, tile)]
         for scan in scans
     ]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
@@ -181,12 +230,14 @@ def _renumber(owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _tiles_with_points(scan: Cleaned, tile: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(cut(scan.valid, tile).any(axis=(1, 2)))
+    return np.asarray(cut_tiles(scan.valid, tile).any(axis=(1, 2)))
 
 
 def _cut_masks(scans: list[Cleaned], rule: Rule, tile: int) -> Mask:
     """Return the tiles of a baseline's masks; the baseline sees whole scans before they are cut."""
-    masks = [cut(rule(scan.valid[None])[0], tile)[_tiles_with_points(scan, tile)] for scan in scans]
+    masks = [
+        cut_tiles(rule(scan.valid[None])[0], tile)[_tiles_with_points(scan, tile)] for scan in scans
+    ]
     return np.concatenate(masks)
 
 
@@ -197,7 +248,7 @@ def _pictures(outputs: Array, many: int, scans: list[Cleaned], tile: int) -> Map
         tiles = np.zeros((len(filled), tile, tile), bool)
         stop = start + int(filled.sum())
         tiles[filled] = kept_by(outputs[start:stop], (stop - start, tile, tile))
-        kept = joined(tiles, (scan.valid.shape[0], scan.valid.shape[1]))
+        kept = join_tiles(tiles, *scan.valid.shape)
         pictures[f"scan-{scan.name}"] = side_by_side(scan.image, scan.valid, scan.keep, kept)
         start = stop
     return pictures

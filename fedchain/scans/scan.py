@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -80,28 +80,13 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
     """Return the part of the scan inside a box of pixels; as a copy it does not hold the rest."""
-    return Scan(
-        positions=scan.positions[box].copy(),
-        normals=scan.normals[box].copy(),
-        intensity=scan.intensity[box].copy(),
-        camera=scan.camera,
-        labels=None if scan.labels is None else scan.labels[box].copy(),
-        keep=None if scan.keep is None else scan.keep[box].copy(),
-    )
+    grids = {name: grid for name, grid in vars(scan).items() if name != "camera"}
+    return replace(scan, **{k: None if g is None else g[box].copy() for k, g in grids.items()})
 
 
 def erase(scan: Scan, kept: Mask) -> Scan:
     """Return the scan without the points for which a mask is false."""
-    gone = ~kept
-    positions, normals, intensity = (
-        array.copy() for array in (scan.positions, scan.normals, scan.intensity)
-    )
-    positions[gone], normals[gone], intensity[gone] = np.nan, np.nan, np.nan
-    return Scan(
-        positions=positions,
-        normals=normals,
-        intensity=intensity,
-        camera=scan.camera,
-        labels=scan.labels,
-        keep=scan.keep,
-    )
+    grids = {name: getattr(scan, name).copy() for name in ("positions", "normals", "intensity")}
+    for grid in grids.values():
+        grid[~kept] = np.nan
+    return replace(scan, **grids)

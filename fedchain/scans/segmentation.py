@@ -19,10 +19,12 @@ from fedchain.scans.scan import Mask
 if TYPE_CHECKING:
     from torch import nn
 
-Targets = npt.NDArray[np.float32]
+UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
+"""The default model: small enough for the noise, and its normalisation does not mix examples."""
+BCE = Part("bce", {})
 
 
-def targets_of(keep: Mask, valid: Mask) -> Targets:
+def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:
     """Return masks in the form that losses take: 1 keep, 0 erase, NaN where there is no point."""
     return np.where(valid, keep, np.nan).astype(np.float32)
 

@@ -6,7 +6,7 @@ import pytest
 
 from fedchain.cache import SCANS, cache_folder, cleared
 from fedchain.scans.cache import cached
-from fedchain.scans.simulator.sets import federation
+from fedchain.scans.simulated import federation
 
 KEY = {"kind": SCANS, "version": 1, "seed": 3}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.scans.formats.contents import Contents, contents, organised
+from fedchain.scans.formats.contents import Contents, contents
 from fedchain.scans.normals import normals_of
-from fedchain.scans.scan import Scan
+from fedchain.scans.scan import Floats, Scan
 
-KINDS = {
+NUMBER_TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
     "float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
     "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8",
@@ -21,16 +21,16 @@ KINDS = {
 """Numpy's name for each of PLY's number types."""
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
-MOST_PROPERTIES = 64
-WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
-HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
-CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
+MOST_VERTEX_PROPERTIES = 64
+_WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
+_HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
+_CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
 INTENSITIES = ("intensity", "scalar_intensity", "scalar_Intensity", "gray", "grey")
 """Names under which programs write the intensity."""
 
 
 @dataclass(frozen=True)
-class Header:
+class PlyHeader:
     """The header of a PLY file."""
 
     order: str
@@ -82,7 +82,7 @@ def write_ply(path: Path, scan: Scan) -> None:
     path.write_bytes("\n".join(lines).encode("ascii") + body.astype("<f4").tobytes())
 
 
-def _header(file: Contents) -> Header:
+def _header(file: Contents) -> PlyHeader:
     head = file.data[:LONGEST_HEADER]
     if not re.match(rb"ply\r?\n", head):
         raise file.fail("is no PLY file; allowed: a file that begins with 'ply'")
@@ -94,12 +94,12 @@ def _header(file: Contents) -> Header:
     order = orders[0] if orders else "none"
     if order not in ORDERS:
         raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
-    width, height = _one(file, lines, WIDTH, "num_cols"), _one(file, lines, HEIGHT, "num_rows")
+    width, height = _one(file, lines, _WIDTH, "num_cols"), _one(file, lines, _HEIGHT, "num_rows")
     file.check_grid(width, height)
     count, fields = _vertices(file, lines)
     if count != width * height:
         raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
-    return Header(order, width, height, fields, _camera(file, lines), end.end())
+    return PlyHeader(order, width, height, fields, _camera(file, lines), end.end())
 
 
 def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) -> int:
@@ -118,12 +118,14 @@ def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, s
         raise file.fail("does not begin with its vertices; allowed: 'element vertex COUNT' first")
     stop = elements[1] if len(elements) > 1 else len(words)
     properties = [word for word in words[elements[0] + 1 : stop] if word[:1] == ["property"]]
-    if len(properties) > MOST_PROPERTIES:
-        raise file.fail(f"has {len(properties)} properties; allowed: at most {MOST_PROPERTIES}")
+    if len(properties) > MOST_VERTEX_PROPERTIES:
+        raise file.fail(
+            f"has {len(properties)} properties; allowed: at most {MOST_VERTEX_PROPERTIES}"
+        )
     for word in properties:
-        if len(word) != 3 or word[1] not in KINDS:
+        if len(word) != 3 or word[1] not in NUMBER_TYPES:
             raise file.fail(f"has property {' '.join(word[1:])!r}; allowed: one number each")
-    fields = tuple((word[2], KINDS[word[1]]) for word in properties)
+    fields = tuple((word[2], NUMBER_TYPES[word[1]]) for word in properties)
     names = [name for name, _ in fields]
     if not {"x", "y", "z"} <= set(names) or len(set(names)) != len(names):
         raise file.fail(f"has the properties {', '.join(names)}; allowed: x, y, z, each once")
@@ -131,7 +133,7 @@ def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, s
 
 
 def _camera(file: Contents, lines: list[str]) -> tuple[float, float, float]:
-    found = [match.groups() for line in lines if (match := CAMERA.match(line))]
+    found = [match.groups() for line in lines if (match := _CAMERA.match(line))]
     if not found:
         return (0.0, 0.0, 0.0)
     try:
@@ -143,7 +145,7 @@ def _camera(file: Contents, lines: list[str]) -> tuple[float, float, float]:
     return (x, y, z)
 
 
-def _binary(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]]:
+def _binary(file: Contents, header: PlyHeader) -> dict[str, npt.NDArray[np.float64]]:
     kind = np.dtype([(name, ORDERS[header.order] + code) for name, code in header.fields])
     count = header.width * header.height
     need = header.length + count * kind.itemsize
@@ -153,7 +155,7 @@ def _binary(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]
     return {name: rows[name].astype(np.float64) for name, _ in header.fields}
 
 
-def _ascii(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]]:
+def _ascii(file: Contents, header: PlyHeader) -> dict[str, npt.NDArray[np.float64]]:
     count = header.width * header.height
     if 2 * count * len(header.fields) > len(file.data) - header.length + 1:
         raise file.fail(f"is truncated: too short for {count} vertices")
@@ -168,7 +170,7 @@ def _ascii(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]]
     return {name: table[:, place] for place, (name, _) in enumerate(header.fields)}
 
 
-def _scan(table: dict[str, npt.NDArray[np.float64]], header: Header) -> Scan:
+def _scan(table: dict[str, npt.NDArray[np.float64]], header: PlyHeader) -> Scan:
     shape = (header.height, header.width)
     points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
     camera = np.array(header.camera, np.float32)
@@ -177,9 +179,31 @@ def _scan(table: dict[str, npt.NDArray[np.float64]], header: Header) -> Scan:
     light = light.astype(np.float32)
     if {"nx", "ny", "nz"} <= table.keys():
         normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).astype(np.float32)
-        return organised(points, normals, light, shape, camera)
-    blank = organised(points, np.zeros_like(points), light, shape, camera)
+        return _organised(points, normals, light, shape, camera)
+    blank = _organised(points, np.zeros_like(points), light, shape, camera)
     normals = normals_of(blank.positions, camera)
     return Scan(
         positions=blank.positions, normals=normals, intensity=blank.intensity, camera=camera
+    )
+
+
+def _organised(
+    points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
+) -> Scan:
+    """Lay points (h w, 3) on their grid, row by row; a pixel without a finite point becomes empty.
+
+    An empty pixel is NaN, infinite, or all zeros. If a point's normal or intensity is not finite,
+    both are set to 0.
+    """
+    empty = ~np.isfinite(points).all(axis=1) | (points == 0).all(axis=1)
+    points, normals, intensity = points.copy(), normals.copy(), intensity.copy()
+    points[empty], normals[empty], intensity[empty] = np.nan, np.nan, np.nan
+    broken = ~empty & ~(np.isfinite(normals).all(axis=1) & np.isfinite(intensity))
+    normals[broken], intensity[broken] = 0, 0
+    grid = (*shape, 3)
+    return Scan(
+        positions=points.reshape(grid),
+        normals=normals.reshape(grid),
+        intensity=intensity.reshape(shape),
+        camera=camera,
     )
