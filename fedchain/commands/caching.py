@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fedchain.cache import KINDS, Entry, bound, cache_folder, cleared, entries, sized
-from fedchain.commands.formats import Format, FormatOption, print_json, stdout, table
-from fedchain.commands.ledgers import refuse
+from fedchain.commands.formats import Format, FormatOption, print_result, refuse, table
 from fedchain.errors import DataError
 
 app = typer.Typer()
@@ -22,7 +21,7 @@ FAILED = 1
 
 
 @cache.callback(epilog="Example: fedchain cache --format json")
-def show(context: typer.Context, form: FormatOption = Format.rich) -> None:
+def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None:
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
     Scans and agreements may be deleted: runs make them again, with the same bits.
@@ -39,20 +38,22 @@ def show(context: typer.Context, form: FormatOption = Format.rich) -> None:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     taken = sum(entry.bytes for entry in there)
-    if form is Format.json:
-        kinds = [_as_json(kind, there) for kind in KINDS]
-        print_json({"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds})
-        return
-    console, shown = stdout(form), table(form, "kind", "files", "size", "last used", "what")
+    rows = table(form, "kind", "files", "size", "last used", "what")
     for kind in KINDS:
         own = _of(kind, there)
         used = "-" if not own else f"{_used(own).astimezone():%Y-%m-%d %H:%M}"
         size = sized(sum(entry.bytes for entry in own))
-        shown.add_row(kind, str(len(own)), size, used, KINDS[kind].what)
-    words = f"{folder}: {sized(taken)} of at most {sized(most)}"
-    console.print(words, markup=False, soft_wrap=True)
-    console.print(shown)
-    typer.echo("next      fedchain cache clear   ·   fedchain cache clear simulated-scans")
+        rows.add_row(kind, str(len(own)), size, used, KINDS[kind].what)
+    kinds = [_as_json(kind, there) for kind in KINDS]
+    print_result(
+        form,
+        {"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds},
+        [
+            f"{folder}: {sized(taken)} of at most {sized(most)}",
+            rows,
+            "next      fedchain cache clear   ·   fedchain cache clear simulated-scans",
+        ],
+    )
 
 
 @cache.command(epilog="Example: fedchain cache clear simulated-scans")
@@ -70,14 +71,14 @@ def clear(
         refuse(f"cache clear: no kind called {kind!r}; {suggest(kind, list(KINDS))}")
     folder, done = cache_folder(), cleared(kind)
     gone = sum(entry.bytes for entry in done.removed)
-    if form is Format.json:
-        kinds = [_as_json(each, done.removed) for each in KINDS if kind in (None, each)]
-        failed = [{"path": str(path), "reason": why} for path, why in done.failed.items()]
-        print_json({"folder": str(folder), "bytes": gone, "removed": kinds, "failed": failed})
-    else:
-        own = {each: len(_of(each, done.removed)) for each in KINDS}
-        named = ", ".join(f"{count} {each}" for each, count in own.items() if count)
-        typer.echo(f"removed {sized(gone)} from {folder}: {named or 'there was nothing'}")
+    kinds = [_as_json(each, done.removed) for each in KINDS if kind in (None, each)]
+    failed = [{"path": str(path), "reason": why} for path, why in done.failed.items()]
+    named = ", ".join(f"{each['files']} {each['kind']}" for each in kinds if each["files"])
+    print_result(
+        form,
+        {"folder": str(folder), "bytes": gone, "removed": kinds, "failed": failed},
+        [f"removed {sized(gone)} from {folder}: {named or 'there was nothing'}"],
+    )
     for path, why in done.failed.items():
         typer.echo(f"{path}: cannot be deleted: {why}", err=True)
     if done.failed:

@@ -7,13 +7,19 @@ from typing import Annotated
 
 import typer
 
-from fedchain.commands.formats import Format, FormatOption, print_json
-from fedchain.commands.ledgers import RunArgument, blocks_done, refuse, show_verdict
+from fedchain.commands.formats import (
+    Format,
+    FormatOption,
+    RunArgument,
+    print_result,
+    progress_bar,
+    refuse,
+    trust_option,
+)
+from fedchain.commands.ledgers import show_verdict
 from fedchain.names import command
 
 app = typer.Typer()
-SUFFIX = ".fedchain"
-"""Ending of the name of a chain's file, unless the user gives a name."""
 
 
 @app.command(epilog="Example: fedchain export runs/first-light-* -o first_light.fedchain")
@@ -30,17 +36,17 @@ def export(
 
     if not run.is_dir():
         refuse(f"{run}: no such folder; give a run's folder")
-    file = out or Path(run.resolve().name + SUFFIX)
+    file = out or Path(f"{run.resolve().name}.fedchain")
     if file.exists():
         refuse(f"{file}: is there already; give another file with --out")
-    with blocks_done("Exporting") as done:
+    with progress_bar("Exporting") as done:
         blocks = exported_to(run, file, done)
     size = file.stat().st_size
-    if form is Format.json:
-        print_json({"file": str(file), "blocks": blocks, "bytes": size})
-        return
-    typer.echo(f"{blocks} blocks, {size / 1e6:.3g} MB in {file}")
-    typer.echo(f"next      {command('verify', file)}   ·   {command('import', file)} --out FOLDER")
+    lines = [
+        f"{blocks} blocks, {size / 1e6:.3g} MB in {file}",
+        f"next      {command('verify', file)}   ·   {command('import', file)} --out FOLDER",
+    ]
+    print_result(form, {"file": str(file), "blocks": blocks, "bytes": size}, lines)
 
 
 @app.command("import", epilog="Example: fedchain import first_light.fedchain --out imported")
@@ -48,11 +54,7 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain export.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder of the ledger.")],
     trust_user_parts: Annotated[
-        bool,
-        typer.Option(
-            "--trust-user-parts",
-            help="Import a rule of your own (module:function) that the chain names.",
-        ),
+        bool, trust_option("a rule of your own (module:function) that the chain names")
     ] = False,
     form: FormatOption = Format.rich,
 ) -> None:
@@ -61,6 +63,6 @@ def import_(
 
     if out.exists():
         refuse(f"{out}: is there already; give a new folder")
-    with blocks_done("Importing") as done:
+    with progress_bar("Importing") as done:
         found = imported_from(file, out, trust_user_parts, done)
     show_verdict(found, form)

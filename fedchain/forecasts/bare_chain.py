@@ -7,7 +7,7 @@ from typing import Any
 
 from fedchain.ledger.chain.work import works
 from fedchain.nodes.compute.hashing import hashing_words
-from fedchain.scenario import Scenario, plain
+from fedchain.scenario import Scenario, plain_values
 
 BLOCK_S, HEARD_S = 1.6e-4, 2.4e-5
 """Rough wall time of a block, and of its delivery to one compute node, seconds."""
@@ -42,7 +42,7 @@ class BareForecast:
             "hashing_seconds": round(self.hashing_s, 6),
             "disk_mb": round(self.disk_mb, 1),
         }
-        return {"scenario": plain(self.scenario), "estimates": estimates}
+        return {"scenario": plain_values(self.scenario), "estimates": estimates}
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the lines of `explain`: a name and a text each."""

@@ -27,7 +27,7 @@ from fedchain.privacy.guarantee import figures, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.runs.manifest import guarantee_of, tuning_of
-from fedchain.scenario import Scenario, plain
+from fedchain.scenario import Scenario, plain_values
 from fedchain.secure_aggregation.member import sent_bytes
 from fedchain.simulation.setup import expected_hashing_s, mechanism_of, sampling_of
 from fedchain.system import peak_memory
@@ -85,7 +85,7 @@ class Forecast:
         """Return everything as plain values, the scenario resolved."""
         terms = self.mechanism.terms
         return {
-            "scenario": plain(self.scenario),
+            "scenario": plain_values(self.scenario),
             "noise_multiplier": self.mechanism.noise_multiplier,
             "epsilon": {
                 "per_release": self.mechanism.epsilon_per_release,

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from fedchain.errors import PartError, Problem, ScenarioError
 from fedchain.registry.own import called, imported
 from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
-from fedchain.registry.wording import problems_of, shown, suggest
+from fedchain.registry.wording import problems_of, show_value, suggest
 
 Built = TypeVar("Built")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
@@ -98,14 +98,22 @@ class Family(Generic[Built]):
         Raises:
             PartError: a part of the user's own fails, or returns something that a part may not.
         """
+        return self.bind(part)(*arguments)
+
+    def bind(self, part: Part) -> Callable[..., Built]:
+        """Return the part's function with the YAML's parameters, for many calls like ``build``."""
         maker = self.find(part.kind)
         if part.kind in self.parts:
-            return maker(*arguments, **part.parameters)
+            return functools.partial(maker, **part.parameters)
         name = f"{self.name} {part.kind}"
-        made = called(name, self.makes or object, maker, *arguments, **part.parameters)
-        if self.flaw is not None and (flaw := self.flaw(made, *arguments)) is not None:
-            raise PartError(f"{name}: {flaw}")
-        return typing.cast(Built, made)
+
+        def build_own(*arguments: object) -> Built:
+            made = called(name, self.makes or object, maker, *arguments, **part.parameters)
+            if self.flaw is not None and (flaw := self.flaw(made, *arguments)) is not None:
+                raise PartError(f"{name}: {flaw}")
+            return typing.cast(Built, made)
+
+        return build_own
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,16 @@ def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the parameters that the YAML sets: those after ``*``, or a section's fields."""
     if isinstance(maker, type) and issubclass(maker, Section):
         hints = typing.get_type_hints(maker, include_extras=True)
-        return {name: _field(name, hints[name], f) for name, f in maker.model_fields.items()}
+        empty, keyword = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
+        return {
+            name: inspect.Parameter(
+                name,
+                keyword,
+                default=empty if field.is_required() else field.default,
+                annotation=hints[name],
+            )
+            for name, field in maker.model_fields.items()
+        }
     named = {
         name: parameter
         for name, parameter in inspect.signature(maker).parameters.items()
@@ -191,8 +208,7 @@ def examine_keys(
     maker: Callable[..., Any], given: Mapping[str, Any], where: Where
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Check as ``check_keys`` does, but return the valid keys and the list of problems."""
-    expected = parameters(maker)
-    problems: list[Problem] = []
+    expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
     blocks = {n: p for n, p in expected.items() if _is_block(p.annotation)}
     for name, parameter in blocks.items():
@@ -203,7 +219,7 @@ def examine_keys(
     lists = {n for n, p in expected.items() if typing.get_origin(_bare(p.annotation)) is list}
     values = {n: v if n in lists else _tuples(v) for n, v in given.items() if n not in blocks}
     try:
-        leaves = _leaves(maker).model_validate(values)
+        leaves = leaf_model(maker).model_validate(values)
     except ValidationError as error:
         found = problems_of(error, where, expected, values)
         wrong = {problem.where[len(where)] for problem in found}
@@ -212,13 +228,6 @@ def examine_keys(
     else:
         checked |= {name: getattr(leaves, name) for name in expected if name not in blocks}
     return {name: checked[name] for name in expected if name in checked}, problems
-
-
-def _field(name: str, annotation: object, field: Any) -> inspect.Parameter:
-    default = inspect.Parameter.empty if field.is_required() else field.default
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
 
 
 def section_of(annotation: object) -> type[Section] | None:
@@ -257,12 +266,12 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
     if section is None and family is not None:
         return family.check(block, where)
     if section is None or not isinstance(block, Mapping):
-        raise ScenarioError([Problem(where, f"must be a block of keys, got {shown(block)}")])
+        raise ScenarioError([Problem(where, f"must be a block of keys, got {show_value(block)}")])
     return section.model_construct(**check_keys(section, block, where))
 
 
 @functools.lru_cache(maxsize=1024)
-def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
+def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
     """Return the pydantic model of the keys whose values are plain."""
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
@@ -270,24 +279,6 @@ def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
         if not _is_block(p.annotation)
     }
     return create_model(maker.__name__, __config__=STRICT, **fields)
-
-
-def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of every key whose value is plain, by name."""
-    schema = _leaves(maker).model_json_schema()
-    within_it = schema.get("$defs", {})
-    return {k: _whole(p, within_it) for k, p in schema.get("properties", {}).items()}
-
-
-def _whole(rule: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a self-contained schema: without titles, each ``$ref`` replaced by its definition."""
-    if isinstance(rule, list):
-        return [_whole(entry, definitions) for entry in rule]
-    if not isinstance(rule, Mapping):
-        return rule
-    if "$ref" in rule:
-        return _whole(definitions[rule["$ref"].rpartition("/")[2]], definitions)
-    return {name: _whole(inner, definitions) for name, inner in rule.items() if name != "title"}
 
 
 def _tuples(value: object) -> object:

@@ -2,7 +2,7 @@
 
 from fedchain.results.events import EventLog, read_events
 from fedchain.results.export import exported_to, imported_from
-from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
+from fedchain.results.folder import EVENTS, RUN_FORMAT, RunFolder, write_whole
 from fedchain.results.log import logging_to
 from fedchain.results.records import (
     EvidenceRecord,
@@ -16,9 +16,9 @@ from fedchain.results.tables import main_rounds, told_rounds
 
 __all__ = [
     "EVENTS",
-    "FORMAT",
     "LEDGER",
     "OVER",
+    "RUN_FORMAT",
     "EventLog",
     "EvidenceRecord",
     "HeadRecord",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from fedchain.errors import RunRefused, cannot
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed
-from fedchain.ledger.tools.verification import Verification
+from fedchain.ledger.tools.verification import Progress, Verification
 from fedchain.results.folder import write_whole
 from fedchain.results.run import LEDGER
 from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
-
-Progress = Callable[[int, int], None]
-"""Called with (blocks done, blocks in all)."""
 
 
 def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:

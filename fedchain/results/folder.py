@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fedchain.errors import RunRefused, cannot
-from fedchain.names import in_bytes
+from fedchain.names import SHOWN
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.system import FolderLock, patiently, replacing
 
@@ -16,7 +17,7 @@ EVENTS = "events.ndjson"
 """The file of a run's events."""
 MANIFEST = "manifest.json"
 """The file that says what a run is and how far it came."""
-FORMAT = 1
+RUN_FORMAT = 1
 """Version of the run folder's layout; a folder of another version is refused with a reason."""
 
 
@@ -33,28 +34,14 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
     """
     parts = [content] if isinstance(content, str | bytes) else content
     try:
-        if _is_device(path):
-            _pour(parts, path)
-            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.writelines(map(_in_bytes, parts))
+        # A device may not be replaced: /dev/null, a pipe.
+        device = path.exists() and not path.is_file() and not path.is_dir()
+        opened: AbstractContextManager[BinaryIO] = path.open("wb") if device else replacing(path)
+        with opened as file:
+            file.writelines(p.encode("utf-8", SHOWN) if isinstance(p, str) else p for p in parts)
     except OSError as error:
         raise cannot(path, "be written", error) from error
-
-
-def _is_device(path: Path) -> bool:
-    """Return whether the path is something that no file may replace: /dev/null, a pipe."""
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _pour(parts: Iterable[str | bytes], path: Path) -> None:
-    with path.open("wb") as file:
-        file.writelines(map(_in_bytes, parts))
-
-
-def _in_bytes(part: str | bytes) -> bytes:
-    return in_bytes(part) if isinstance(part, str) else part
 
 
 class RunFolder:
@@ -112,13 +99,15 @@ class RunFolder:
             raise RunRefused(f"{self.path}: not a run folder: it has no manifest.json") from error
         except (OSError, ValueError) as error:
             raise RunRefused(f"{file}: cannot be read: {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise RunRefused(f"{file}: format must be {FORMAT}, the only one this version reads")
+        if not isinstance(manifest, dict) or manifest.get("format") != RUN_FORMAT:
+            raise RunRefused(
+                f"{file}: format must be {RUN_FORMAT}, the only one this version reads"
+            )
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest as a whole."""
-        text = json.dumps({"format": FORMAT, **manifest}, indent=2, allow_nan=False)
+        text = json.dumps({"format": RUN_FORMAT, **manifest}, indent=2, allow_nan=False)
         write_whole(self.path / MANIFEST, text + "\n")
 
     def write_tables(self) -> None:

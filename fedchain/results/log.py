@@ -10,7 +10,7 @@ from pathlib import Path
 from fedchain.errors import cannot
 from fedchain.names import SHOWN
 
-log = logging.getLogger("fedchain")
+_log = logging.getLogger("fedchain")
 
 
 class _LogFile(logging.FileHandler):
@@ -30,14 +30,14 @@ def logging_to(path: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot(path, "be written", error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    propagated = log.propagate
-    log.propagate = False  # else a library's handler on the root logger prints between the rounds
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    propagated = _log.propagate
+    _log.propagate = False  # else a library's handler on the root logger prints between the rounds
     try:
         yield
     finally:
-        log.propagate = propagated
-        log.removeHandler(handler)
+        _log.propagate = propagated
+        _log.removeHandler(handler)
         with contextlib.suppress(OSError):  # a full disk leaves text in its buffer
             handler.close()

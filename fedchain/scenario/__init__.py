@@ -4,10 +4,10 @@ from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import (
-    Attack,
     ComputeAttack,
     Evaluate,
     Gossip,
+    HolderAttack,
     LedgerSettings,
     Nodes,
     Scenario,
@@ -21,20 +21,26 @@ from fedchain.scenario.shipped import (
     located,
     shipped_files,
 )
-from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, run_name, written
+from fedchain.scenario.writing import (
+    layer_of,
+    plain_values,
+    resolved_yaml,
+    run_name,
+    scenario_digest,
+    written,
+)
 
 __all__ = [
-    "Attack",
     "ComputeAttack",
     "Evaluate",
     "Gossip",
     "Groups",
+    "HolderAttack",
     "LedgerSettings",
     "Nodes",
     "Scenario",
     "Sweep",
     "description_of",
-    "digest",
     "files_of",
     "first_sentence",
     "from_mapping",
@@ -44,9 +50,10 @@ __all__ = [
     "located",
     "parse_choices",
     "parse_overrides",
-    "plain",
+    "plain_values",
     "resolved_yaml",
     "run_name",
+    "scenario_digest",
     "shipped_files",
     "written",
 ]

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.registry import (
+    FAMILIES,
     Family,
     Part,
     Where,
-    bounded,
+    bound_problems,
     examine_keys,
     nested_family,
     parameters,
+    simulator_values,
     suggest,
     within,
 )
 from fedchain.scenario.attacking import Misbehaving, attack_problems, check_attacks, family_of
-from fedchain.scenario.group_problems import group_problems
+from fedchain.scenario.groups import MAX_MEMBERS
 from fedchain.scenario.overriding import parse_path, put_all
 from fedchain.scenario.sections import (
     MAX_ASKED,
@@ -46,7 +47,7 @@ NOISE = ("epsilon", "noise_multiplier")
 """Parameters of a mechanism that each fix the noise; exactly one of them must be given."""
 
 
-def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
+def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
     """Check a tree and return it as a Scenario.
 
     Args:
@@ -70,12 +71,12 @@ def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
 
 def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     """Check one scenario without the points of its sweep."""
-    if root.value is None or root.value == {}:
-        return None, [Problem((), f"is empty; write at least:\n{_least()}")]
-    if not isinstance(root.value, Mapping):
-        return None, [Problem((), f"must be a block of keys; write at least:\n{_least()}")]
+    if not root.value or not isinstance(root.value, Mapping):
+        words = "is empty" if root.value in (None, {}) else "must be a block of keys"
+        least = (f"  {name}: {example}" for name, example in _examples().items())
+        return None, [Problem((), "\n".join([f"{words}; write at least:", *least]))]
     given = root.plain()
-    if _learns_nothing(given):
+    if isinstance(given.get("task"), Mapping) and given["task"].get("kind") == NO_TASK:
         given = {**CHAIN_ALONE, **given}
     attacks, problems = check_attacks(given.pop("attacks", ()))
     values, found = examine_keys(Scenario, given, ())
@@ -83,19 +84,9 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
     problems += _disk_problems(values.get("disk"))
     problems += [*_asked_problems(values), *_partition_problems(values.get("gossip"))]
-    problems += [*attack_problems(values, attacks), *group_problems(values, attacks)]
+    problems += [*attack_problems(values, attacks), *_group_problems(values, attacks)]
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
-
-
-def _learns_nothing(given: Mapping[str, Any]) -> bool:
-    task = given.get("task")
-    return isinstance(task, Mapping) and task.get("kind") == NO_TASK
-
-
-def _least() -> str:
-    lines = [f"  {name}: {example}" for name, example in _examples().items()]
-    return "\n".join(lines)
 
 
 def _examples() -> dict[str, Any]:
@@ -166,11 +157,7 @@ def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
 
 def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
     for where, part, family in _parts(values, attacks):
-        for bound in bounded(part, family, where):
-            limit = functools.reduce(_inside, bound.mark.key.split("."), values)
-            problem = None if limit is None else bound.problem(cast(float, limit))
-            if problem is not None:
-                yield problem
+        yield from bound_problems(part, family, values, where)
         if family.name == "latency":
             yield from _law_problems(part, family, where)
     yield from _update_problems(values)
@@ -202,8 +189,41 @@ def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
         stands.append((where, part.kind))
 
 
-def _inside(value: object, key: str) -> Any:
-    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+def _group_problems(
+    values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
+) -> Iterator[Problem]:
+    """Yield a problem if holders cannot form the groups, or if a sum could be without noise."""
+    nodes: Nodes | None = values.get("nodes")
+    groups = nodes.groups if nodes is not None else None
+    if nodes is None or groups is None:
+        return
+    where = ("nodes", "groups")
+    if nodes.holders % groups.size:
+        sizes = [n for n in range(2, min(nodes.holders, MAX_MEMBERS) + 1) if nodes.holders % n == 0]
+        words = f"must divide the number of holders ({nodes.holders})"
+        allowed = f"{', '.join(map(str, sizes))} would" if sizes else "no size does"
+        yield Problem((*where, "size"), f"{words}, got {groups.size}; {allowed}")
+    if groups.counted_on < 1:
+        words = f"{groups.honest_members} of {groups.size} members, {groups.dropouts} of whom may"
+        least = (groups.dropouts + 1) / groups.size
+        text = f"{words} be lost, leave no noise in a sum; at least {least:.4g} is allowed"
+        yield Problem((*where, "honest"), text)
+    privacy = values.get("privacy")
+    if privacy is not None and not _makes_shares(privacy.kind):
+        able = " or ".join(filter(_makes_shares, FAMILIES["mechanism"].family().names()))
+        words = f"must be {able} where holders form groups (whole numbers, whose sums have the"
+        text = f"{words} same law; epsilon .inf for none), got {privacy.kind}"
+        yield Problem(("privacy", "kind"), text)
+    for index, attack in attacks.items():
+        names = getattr(attack, "names", 1)
+        if names > 1:
+            words = "must be 1 where holders form groups: a member speaks through its group"
+            yield Problem(("attacks", index, "names"), f"{words}, got {names}")
+
+
+def _makes_shares(mechanism: str) -> bool:
+    """Return whether the mechanism can make its noise in shares."""
+    return "shares" in simulator_values(FAMILIES["mechanism"].family().find(mechanism))
 
 
 def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:

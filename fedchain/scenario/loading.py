@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.scenario.checking import check
+from fedchain.scenario.checking import check_scenario
 from fedchain.scenario.overriding import anchored, grow, override
 from fedchain.scenario.reading import read_text, read_yaml, refused
 from fedchain.scenario.sections import Scenario
@@ -70,13 +70,13 @@ def _finish(
     root: Node, noted: list[Located], values: Overrides | None, flags: Overrides
 ) -> Scenario:
     if not root.value:
-        return check(root, noted)
+        return check_scenario(root, noted)
     root = override(root, values or {}, Path.cwd())
     for flag, value in flags.items():
         if value is not None and isinstance(root.value, Mapping):
             node = replace(grow(value, mark := Mark(f"--{flag}")), key=mark)
             root = replace(root, value={**root.value, flag: node})
-    return check(root, noted)
+    return check_scenario(root, noted)
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:

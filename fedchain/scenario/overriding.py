@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.registry import Where, shown
-from fedchain.scenario.kinds import keys_beside_kind
+from fedchain.registry import Family, Where, nested_family, parameters, section_of, show_value
+from fedchain.scenario.attacking import attack_keys
 from fedchain.scenario.reading import MAX_DEPTH, read_yaml, refused
+from fedchain.scenario.sections import Scenario
 from fedchain.scenario.tree import Mark, Node
 
 STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,6})\]")
@@ -113,7 +114,9 @@ def grow(value: object, mark: Mark, depth: int = 0) -> Node:
         return Node(value=os.fspath(value), mark=mark)
     if value is None or isinstance(value, str | int | float):
         return Node(value=value, mark=mark)
-    raise refused(mark.source, f"must be plain values, got {shown(value)} ({type(value).__name__})")
+    raise refused(
+        mark.source, f"must be plain values, got {show_value(value)} ({type(value).__name__})"
+    )
 
 
 def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
@@ -191,9 +194,57 @@ def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | 
         return replace(node, value=tuple(entries))
     if node.value is not None and not isinstance(node.value, Mapping):
         there = Problem(at, "").key
-        raise refused(value.mark.source, f"{there} is no block; it is {shown(node.value)}")
+        raise refused(value.mark.source, f"{there} is no block; it is {show_value(node.value)}")
     block: dict[str, Node] = dict(node.value or {})
     name = str(step)
     inner = block.get(name, Node(value={}, mark=value.mark, key=value.mark))
     block[name] = _put(inner, rest, value, (*at, name))
     return replace(node, value=block)
+
+
+def keys_beside_kind(values: object, where: Where, kind: str) -> set[str]:
+    """Return the keys that a block of this kind may have beside ``kind``.
+
+    Args:
+        values: the whole scenario as plain values, checked or not.
+        where: the block's place: ``("privacy",)``, ``("attacks", 0)``.
+        kind: the new kind; if there is no such kind at this place, the block has no keys.
+
+    >>> sorted(keys_beside_kind({}, ("aggregation",), "l_nearest"))
+    ['keep', 'scale']
+    """
+    if where[0] == "attacks":
+        block = _inner(_inner(values, "attacks"), where[1]) if where[1:] else None
+        return attack_keys({**_block(block), "kind": kind})
+    try:
+        family = _family(Scenario, values, where)
+        return set(parameters(family.find(kind))) if family is not None else set()
+    except (ValueError, ScenarioError):
+        return set()
+
+
+def _family(maker: Any, values: object, where: Where) -> Family[Any] | None:
+    """Return the family of the block at a place inside a section or part; None: it has none."""
+    parameter = parameters(maker).get(str(where[0]))
+    if parameter is None:
+        return None
+    family, inner = nested_family(parameter.annotation), _inner(values, where[0])
+    if not where[1:]:
+        return family
+    if family is None:
+        section = section_of(parameter.annotation)
+        return _family(section, inner, where[1:]) if section is not None else None
+    kind = _block(inner).get("kind", getattr(parameter.default, "kind", None))
+    return _family(family.find(str(kind)), inner, where[1:])
+
+
+def _inner(values: object, step: str | int) -> object:
+    if isinstance(values, Mapping):
+        return values.get(str(step))
+    if isinstance(values, list) and isinstance(step, int) and step < len(values):
+        return values[step]
+    return None
+
+
+def _block(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

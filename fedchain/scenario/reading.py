@@ -23,7 +23,7 @@ MAX_VALUES = 20_000
 NULL = re.compile(r"^(~|null|Null|NULL|)$")
 TRUE = re.compile(r"^(true|True|TRUE)$")
 FALSE = re.compile(r"^(false|False|FALSE)$")
-WHOLE = re.compile(r"^[-+]?[0-9]{1,400}$")
+INTEGER = re.compile(r"^[-+]?[0-9]{1,400}$")
 OTHER_BASE = re.compile(r"^(0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400})$")
 REAL = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 INFINITE = re.compile(r"^([-+]?)(\.inf|\.Inf|\.INF)$")
@@ -40,7 +40,7 @@ def scalar(text: str) -> Scalar:
         return None
     if TRUE.match(text) or FALSE.match(text):
         return bool(TRUE.match(text))
-    if WHOLE.match(text):
+    if INTEGER.match(text):
         return int(text)
     if OTHER_BASE.match(text):
         return int(text, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr
@@ -25,13 +26,7 @@ MAX_MINERS = 1000
 """Most compute nodes."""
 SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 """Pattern of names that are safe as file names on every system, except for ``DEVICES``."""
-DEVICES = {
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
-}
+DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(10))}
 """Names of devices, which no file name on Windows may have before its first dot."""
 
 
@@ -41,8 +36,8 @@ def _no_device(name: str) -> str:
     return name
 
 
-Name = Annotated[str, Field(pattern=SAFE_NAME), AfterValidator(_no_device)]
-Count = Annotated[int, Field(ge=1)]
+RunName = Annotated[str, Field(pattern=SAFE_NAME), AfterValidator(_no_device)]
+AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class Miner(Section):
@@ -184,13 +179,13 @@ class Gossip(Section):
     late_joiners: LateJoiners | None = None
     """Nodes that join later and catch up, headers first; null: all are there from the start."""
 
-    @property
+    @cached_property
     def breaks(self) -> bool:
         """Whether a link is ever down."""
         return bool(self.churn or self.partitions or self.late_joiners)
 
 
-class Attack(Section):
+class HolderAttack(Section):
     """Holders that misbehave, and the rounds in which they do; in YAML one flat block."""
 
     part: Annotated[Part, FAMILIES["attack"]]
@@ -199,9 +194,9 @@ class Attack(Section):
     """Numbers of the attacking holders, from 0."""
     names: Annotated[int, Field(ge=1, le=MAX_NAMES)] = 1
     """Names under which each of them speaks in a round, its own included; the others are Sybils."""
-    from_round: Count = 1
+    from_round: AtLeastOne = 1
     """First round of the attack."""
-    to_round: Count | None = None
+    to_round: AtLeastOne | None = None
     """Last round of the attack; null: to the end."""
 
     def active(self, round_number: int) -> bool:
@@ -216,9 +211,9 @@ class ComputeAttack(Section):
     """What these nodes do instead of the protocol."""
     nodes: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the misbehaving compute nodes, from 0."""
-    from_round: Count = 1
+    from_round: AtLeastOne = 1
     """First round of the misconduct: the height of the block that a node works on."""
-    to_round: Count | None = None
+    to_round: AtLeastOne | None = None
     """Last round of it; null: to the end. Then the nodes publish what they have withheld."""
 
     def active(self, round_number: int) -> bool:
@@ -233,7 +228,7 @@ def _is_on(first: int, last: int | None, round_number: int) -> bool:
 class Evaluate(Section):
     """How often the model is measured, and how many examples are drawn."""
 
-    every: Count = 1
+    every: AtLeastOne = 1
     """Number of rounds from one measurement to the next; the last round is always measured."""
     samples: Annotated[int, Field(ge=0, le=64)] = 4
     """Number of held-out examples drawn as pictures at the end."""
@@ -261,17 +256,13 @@ class Sources:
     layers: Mapping[Where, str] = field(default_factory=dict, compare=False, repr=False)
     """The name of the layer by path; a missing path has its default."""
 
-    def __reduce__(self) -> tuple[type[Sources], tuple[dict[Where, str]]]:
-        """Return how to rebuild this in a worker process."""
-        return Sources, (dict(self.layers),)
-
 
 class Scenario(Section):
     """Everything that a run needs to know; equal scenarios and seeds give equal runs."""
 
     version: Annotated[Literal[1], Field(examples=[1])]
     """Version of the scenario format."""
-    name: Annotated[Name, Field(examples=["my-first-run"])]
+    name: Annotated[RunName, Field(examples=["my-first-run"])]
     """Name of the run's folder: letters, digits, dash, underscore, dot; at most 64."""
     description: str = ""
     """The question that the scenario answers."""
@@ -301,7 +292,7 @@ class Scenario(Section):
     """Proof of work, quorum, storage."""
     disk: Disk = Disk()
     """What the ledger keeps on disk."""
-    attacks: tuple[Attack | ComputeAttack, ...] = ()
+    attacks: tuple[HolderAttack | ComputeAttack, ...] = ()
     """Data holders and compute nodes that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""
