@@ -22,11 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from filelock import FileLock, Timeout
-
 WINDOWS = os.name == "nt"
 """Whether this is Windows."""
-PATIENCE_S = 2.0
+PATIENCE_WITH_FILES_S = 2.0
 """Seconds for which Windows is asked again while another program has a file open."""
 MOST_PROCESSES = 61
 """Most processes that one process can wait for on Windows."""
@@ -47,10 +45,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_open(descriptor: int) -> None:
-    """Make the bytes of an open file survive a loss of power.
-
-    Args:
-        descriptor: the descriptor of a file that is open for writing, or of a folder.
+    """Make the bytes of a file that is open for writing, or of a folder, survive a loss of power.
 
     Raises:
         OSError: the disk fails.
@@ -84,18 +79,15 @@ def patiently(act: Callable[[], _Result]) -> _Result:
     """Do something with a file; on Windows try again while another program has it open.
 
     Readers, virus scanners and indexers have a file open for a moment only. On other systems a
-    reader is never in the way, and a refusal is final.
-
-    Args:
-        act: the operation; may be called several times.
+    reader is never in the way, and a refusal is final. ``act`` may be called several times.
 
     Raises:
-        OSError: as ``act``; PermissionError after ``PATIENCE_S`` at the latest.
+        OSError: as ``act``; PermissionError after ``PATIENCE_WITH_FILES_S`` at the latest.
 
     >>> patiently(lambda: "done")
     'done'
     """
-    last = time.monotonic() + PATIENCE_S
+    last = time.monotonic() + PATIENCE_WITH_FILES_S
     while True:
         try:
             return act()
@@ -191,47 +183,6 @@ def place_beside(path: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-class FolderLock:
-    """A lock on writing to a folder; it is released when its process ends, whatever happens."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = FileLock(folder / ".lock")
-
-    def acquire(self) -> bool:
-        """Take the lock; return False if another process has it.
-
-        Raises:
-            OSError: the folder may not be written.
-        """
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        return True
-
-    def release(self) -> None:
-        """Release the lock; do nothing if this process does not have it."""
-        self._lock.release()
-
-    def move_folder(self, path: Path) -> None:
-        """Move the folder, whose lock this process has, and release the lock.
-
-        Args:
-            path: its new name, which nothing else may have.
-
-        Raises:
-            OSError: something has that name, or the folder above may not be written; on Windows,
-                somebody keeps a file in it open, or has just taken the lock.
-        """
-        try:
-            if WINDOWS:  # it moves no folder with an open file, and the lock is one
-                self.release()
-            patiently(lambda: self._folder.rename(path))
-        finally:
-            self.release()
-
-
 def stop() -> None:
     """Interrupt the main thread from another thread as SIGTERM does, if it is ``stoppable``.
 
@@ -272,9 +223,6 @@ def available_memory() -> int:
     """Return how much memory a new process could have, in bytes.
 
     This is more than the free memory: the system gives up its cache of files.
-
-    >>> available_memory() > 0
-    True
     """
     import psutil
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedchain.cache import KINDS, Entry, bound, cache_folder, cleared, entries, sized
+from fedchain.cache import FILE_KINDS, Entry, bound, cache_folder, clear_cache, entries, size_words
 from fedchain.commands.formats import Format, FormatOption, print_result, refuse, table
 from fedchain.errors import DataError
 
@@ -39,17 +39,17 @@ def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     taken = sum(entry.bytes for entry in there)
     rows = table(form, "kind", "files", "size", "last used", "what")
-    for kind in KINDS:
+    for kind in FILE_KINDS:
         own = _of(kind, there)
         used = "-" if not own else f"{_used(own).astimezone():%Y-%m-%d %H:%M}"
-        size = sized(sum(entry.bytes for entry in own))
-        rows.add_row(kind, str(len(own)), size, used, KINDS[kind].what)
-    kinds = [_as_json(kind, there) for kind in KINDS]
+        size = size_words(sum(entry.bytes for entry in own))
+        rows.add_row(kind, str(len(own)), size, used, FILE_KINDS[kind].what)
+    kinds = [_as_json(kind, there) for kind in FILE_KINDS]
     print_result(
         form,
         {"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds},
         [
-            f"{folder}: {sized(taken)} of at most {sized(most)}",
+            f"{folder}: {size_words(taken)} of at most {size_words(most)}",
             rows,
             "next      fedchain cache clear   ·   fedchain cache clear simulated-scans",
         ],
@@ -60,28 +60,28 @@ def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None
 def clear(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help=f"Only this kind: {', '.join(KINDS)}."),
+        typer.Argument(metavar="[KIND]", help=f"Only this kind: {', '.join(FILE_KINDS)}."),
     ] = None,
     form: FormatOption = Format.rich,
 ) -> None:
     """Delete what is kept between runs, or one kind of it; other files are left alone."""
     from fedchain.registry import suggest
 
-    if kind is not None and kind not in KINDS:
-        refuse(f"cache clear: no kind called {kind!r}; {suggest(kind, list(KINDS))}")
-    folder, done = cache_folder(), cleared(kind)
-    gone = sum(entry.bytes for entry in done.removed)
-    kinds = [_as_json(each, done.removed) for each in KINDS if kind in (None, each)]
-    failed = [{"path": str(path), "reason": why} for path, why in done.failed.items()]
+    if kind is not None and kind not in FILE_KINDS:
+        refuse(f"cache clear: no kind called {kind!r}; {suggest(kind, list(FILE_KINDS))}")
+    folder, (removed, failed) = cache_folder(), clear_cache(kind)
+    gone = sum(entry.bytes for entry in removed)
+    kinds = [_as_json(each, removed) for each in FILE_KINDS if kind in (None, each)]
+    reasons = [{"path": str(path), "reason": why} for path, why in failed.items()]
     named = ", ".join(f"{each['files']} {each['kind']}" for each in kinds if each["files"])
     print_result(
         form,
-        {"folder": str(folder), "bytes": gone, "removed": kinds, "failed": failed},
-        [f"removed {sized(gone)} from {folder}: {named or 'there was nothing'}"],
+        {"folder": str(folder), "bytes": gone, "removed": kinds, "failed": reasons},
+        [f"removed {size_words(gone)} from {folder}: {named or 'there was nothing'}"],
     )
-    for path, why in done.failed.items():
+    for path, why in failed.items():
         typer.echo(f"{path}: cannot be deleted: {why}", err=True)
-    if done.failed:
+    if failed:
         raise typer.Exit(FAILED)
 
 
@@ -100,5 +100,5 @@ def _as_json(kind: str, there: Sequence[Entry]) -> dict[str, Any]:
         "files": len(own),
         "bytes": sum(entry.bytes for entry in own),
         "last_used": _used(own).isoformat(timespec="seconds") if own else None,
-        "what": KINDS[kind].what,
+        "what": FILE_KINDS[kind].what,
     }

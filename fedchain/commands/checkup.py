@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fedchain.cache import bound, cache_folder, entries, sized
+from fedchain.cache import bound, cache_folder, entries, size_words
 from fedchain.errors import DataError
 from fedchain.forecasts import rates
 from fedchain.system import available_memory
@@ -174,7 +174,7 @@ def _cache() -> Check:
     except OSError as error:
         words = f"{folder} cannot be read: {error.strerror}; every run makes its scans again"
         return Check("cache", "note", words)
-    text = f"{sized(taken)} of at most {sized(most)} in {folder}"
+    text = f"{size_words(taken)} of at most {size_words(most)} in {folder}"
     if not os.access(_nearest(folder), os.W_OK):
         words = f"{text}; it cannot be written: every run makes its scans again"
         return Check("cache", "note", words)

@@ -72,11 +72,7 @@ class Family(Generic[Built]):
         raise ValueError(f"no {self.name} called {kind!r}; {suggest(kind, names)}")
 
     def check(self, block: object, where: Where = ()) -> Part:
-        """Check a YAML block and return it as a Part.
-
-        Args:
-            block: a mapping with ``kind`` and the part's parameters.
-            where: the block's place in the scenario, for messages.
+        """Check a YAML block, a mapping with ``kind`` and parameters, and return it as a Part.
 
         Raises:
             ScenarioError: everything that is wrong in the block and in the blocks inside it.
@@ -90,7 +86,7 @@ class Family(Generic[Built]):
         except ValueError as error:
             raise ScenarioError([Problem((*where, "kind"), str(error))]) from error
         given = {str(key): value for key, value in block.items() if key != "kind"}
-        return Part(str(kind), check_keys(maker, given, where))
+        return Part(str(kind), _checked_keys(maker, given, where))
 
     def build(self, part: Part, *arguments: object) -> Built:
         """Call the part's function with the simulator's values and the YAML's parameters.
@@ -152,27 +148,18 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
 
 def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the parameters that the YAML sets: those after ``*``, or a section's fields."""
-    if isinstance(maker, type) and issubclass(maker, Section):
-        hints = typing.get_type_hints(maker, include_extras=True)
-        empty, keyword = inspect.Parameter.empty, inspect.Parameter.KEYWORD_ONLY
-        return {
-            name: inspect.Parameter(
-                name,
-                keyword,
-                default=empty if field.is_required() else field.default,
-                annotation=hints[name],
-            )
-            for name, field in maker.model_fields.items()
-        }
     named = {
         name: parameter
         for name, parameter in inspect.signature(maker).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    # Only these annotations are resolved: others may use names imported for type checkers alone.
-    asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
-    known = inspect.unwrap(maker).__globals__
-    hints = typing.get_type_hints(asked, known, include_extras=True)
+    if isinstance(maker, type) and issubclass(maker, Section):
+        hints = typing.get_type_hints(maker, include_extras=True)
+    else:
+        # Only these annotations are resolved: others may be imported for type checkers alone.
+        asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
+        known = inspect.unwrap(maker).__globals__
+        hints = typing.get_type_hints(asked, known, include_extras=True)
     return {name: p.replace(annotation=hints[name]) for name, p in named.items()}
 
 
@@ -184,7 +171,9 @@ def nested_family(annotation: object) -> Family[Any] | None:
     return None
 
 
-def check_keys(maker: Callable[..., Any], given: Mapping[str, Any], where: Where) -> dict[str, Any]:
+def examine_keys(
+    maker: Callable[..., Any], given: Mapping[str, Any], where: Where
+) -> tuple[dict[str, Any], list[Problem]]:
     """Check every key of a block against a part's parameters or a section's fields.
 
     Args:
@@ -193,21 +182,9 @@ def check_keys(maker: Callable[..., Any], given: Mapping[str, Any], where: Where
         where: the block's place in the scenario, for messages.
 
     Returns:
-        The value of every key: defaults filled in, inner blocks checked.
-
-    Raises:
-        ScenarioError: everything that is wrong in the block and in the blocks inside it.
+        The value of every valid key, defaults filled in and inner blocks checked; and everything
+        that is wrong in the block and in the blocks inside it.
     """
-    checked, problems = examine_keys(maker, given, where)
-    if problems:
-        raise ScenarioError(problems)
-    return checked
-
-
-def examine_keys(
-    maker: Callable[..., Any], given: Mapping[str, Any], where: Where
-) -> tuple[dict[str, Any], list[Problem]]:
-    """Check as ``check_keys`` does, but return the valid keys and the list of problems."""
     expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
     blocks = {n: p for n, p in expected.items() if _is_block(p.annotation)}
@@ -250,24 +227,30 @@ def _is_block(annotation: object) -> bool:
     return section_of(annotation) is not None or nested_family(annotation) is not None
 
 
+def _checked_keys(
+    maker: Callable[..., Any], given: Mapping[str, Any], where: Where
+) -> dict[str, Any]:
+    checked, problems = examine_keys(maker, given, where)
+    if problems:
+        raise ScenarioError(problems)
+    return checked
+
+
 def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: Where) -> Any:
-    required = parameter.default is inspect.Parameter.empty
-    if parameter.name not in given:
-        if required:
-            raise ScenarioError([Problem(where, "is missing; it has no default")])
-        if parameter.default is None:
-            return None
-    block = given.get(parameter.name, {})
-    if block is None and not required and parameter.default is None:
+    default = parameter.default
+    if default is inspect.Parameter.empty and parameter.name not in given:
+        raise ScenarioError([Problem(where, "is missing; it has no default")])
+    block = given.get(parameter.name, None if default is None else {})
+    if block is None and default is None:
         return None
-    if not required:
-        block = overlay(plain_value(parameter.default), block)
+    if default is not inspect.Parameter.empty:
+        block = overlay(plain_value(default), block)
     section, family = section_of(parameter.annotation), nested_family(parameter.annotation)
     if section is None and family is not None:
         return family.check(block, where)
     if section is None or not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block of keys, got {show_value(block)}")])
-    return section.model_construct(**check_keys(section, block, where))
+    return section.model_construct(**_checked_keys(section, block, where))
 
 
 @functools.lru_cache(maxsize=1024)

@@ -8,10 +8,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
+from fedchain import system
 from fedchain.errors import RunRefused, cannot
 from fedchain.names import SHOWN
 from fedchain.results.tables import messages_csv, metrics_csv
-from fedchain.system import FolderLock, patiently, replacing
+from fedchain.system import patiently, replacing
 
 EVENTS = "events.ndjson"
 """The file of a run's events."""
@@ -49,7 +52,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FolderLock(path)
+        self._lock = FileLock(path / ".lock")
 
     def lock(self) -> None:
         """Lock the folder for this process; the OS unlocks it when the process ends in any way.
@@ -58,14 +61,14 @@ class RunFolder:
             RunError: another process has it, or the folder may not be written.
         """
         try:
-            taken = self._lock.acquire()
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunRefused(f"{self.path}: another process is running it") from error
         except OSError as error:
             raise cannot(self.path, "be written", error) from error
-        if not taken:
-            raise RunRefused(f"{self.path}: another process is running it")
 
     def unlock(self) -> None:
-        """Unlock the folder."""
+        """Unlock the folder; do nothing if this process has not locked it."""
         self._lock.release()
 
     def throw_away(self, place: Path) -> None:
@@ -80,10 +83,14 @@ class RunFolder:
         """
         self.lock()
         try:
-            self._lock.move_folder(place)
+            if system.WINDOWS:  # it moves no folder with an open file, and the lock is one
+                self.unlock()
+            patiently(lambda: self.path.rename(place))
         except PermissionError as error:
             reason = f"{error.strerror}; is one of its files open?"
             raise RunRefused(f"{self.path}: cannot be thrown away: {reason}") from error
+        finally:
+            self.unlock()
 
     @property
     def manifest(self) -> dict[str, Any]:

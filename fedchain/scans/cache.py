@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.cache import keep, mark_used, place_of
+from fedchain.cache import mark_used, place_of, try_add
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -31,7 +31,7 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
 
     Args:
         key: everything that the arrays depend on, including the version of the code that makes
-            them, as plain JSON values; ``kind`` is one of ``fedchain.cache.KINDS``.
+            them, as plain JSON values; ``kind`` is one of ``fedchain.cache.FILE_KINDS``.
         make: makes the arrays; they hold numbers or booleans.
 
     Returns:
@@ -44,7 +44,7 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
         mark_used(path)
         return kept
     made = make()
-    keep(path, lambda file: _write(file, text, made))
+    try_add(path, lambda file: _write(file, text, made))
     return made
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.registry import FAMILIES, Family, Where, check_keys, parameters, suggest
+from fedchain.registry import FAMILIES, Family, Where, examine_keys, parameters, suggest
 from fedchain.scenario.sections import ComputeAttack, HolderAttack
 
 Misbehaving = HolderAttack | ComputeAttack
@@ -33,14 +34,17 @@ def _attack(block: object, where: Where) -> Misbehaving:
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
-    own = [name for name in section.model_fields if name != "part"]
-    part = {key: value for key, value in block.items() if key not in own}
-    given = {"part": part, **{key: block[key] for key in own if key in block}}
+    family, keys = family_of(section), [name for name in section.model_fields if name != "part"]
+    part = {key: value for key, value in block.items() if key not in keys}
+    values, found = examine_keys(section, {n: block[n] for n in keys if n in block}, where)
+    problems = [problem for problem in found if problem.where != (*where, "part")]
     try:
-        return section.model_construct(**check_keys(section, given, where))
+        values["part"] = family.check(part, where)
     except ScenarioError as error:
-        family = family_of(section)
-        raise ScenarioError([_flat(p, where, own, part, family) for p in error.problems]) from error
+        problems += (_with_keys(p, where, keys, part, family) for p in error.problems)
+    if problems:
+        raise ScenarioError(problems)
+    return section.model_construct(**values)
 
 
 def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttack]:
@@ -75,18 +79,15 @@ def family_of(section: type[HolderAttack] | type[ComputeAttack]) -> Family[Any]:
     return FAMILIES["attack" if section is HolderAttack else "misconduct"].family()
 
 
-def _flat(
-    problem: Problem, where: Where, own: list[str], part: Mapping[str, Any], family: Family[Any]
+def _with_keys(
+    problem: Problem, where: Where, keys: list[str], part: Mapping[str, Any], family: Family[Any]
 ) -> Problem:
-    """Move a problem of the part to the place in the flat block where the user wrote it."""
-    inside = problem.where[len(where) :]
-    if inside[:1] != ("part",):
+    """Name the section's keys too, if the problem is an unknown key of the flat block."""
+    *above, key = problem.where or ("",)
+    if tuple(above) != where or not problem.text.startswith("no such key"):
         return problem
-    place = (*where, *inside[1:])
-    if problem.text.startswith("no such key") and len(inside) == 2:
-        known = parameters(family.find(part["kind"]))
-        return Problem(place, f"no such key; {suggest(str(inside[1]), [*own, *known])}")
-    return Problem(place, problem.text)
+    known = parameters(family.find(part["kind"]))
+    return replace(problem, text=f"no such key; {suggest(str(key), [*keys, *known])}")
 
 
 def attack_problems(

@@ -48,11 +48,11 @@ NOISE = ("epsilon", "noise_multiplier")
 
 
 def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
-    """Check a tree and return it as a Scenario.
+    """Check the merged tree of all layers, and return it as a Scenario.
 
     Args:
-        root: the merged tree of all layers.
-        noted: problems that were found while the tree was read.
+        root: the tree.
+        noted: problems that were found while it was read.
 
     Raises:
         ScenarioError: something is wrong; the error has every problem, each with its place.
@@ -81,9 +81,9 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     attacks, problems = check_attacks(given.pop("attacks", ()))
     values, found = examine_keys(Scenario, given, ())
     problems = [*map(_explained, found), *problems]
-    problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
-    problems += _disk_problems(values.get("disk"))
-    problems += [*_asked_problems(values), *_partition_problems(values.get("gossip"))]
+    problems += _node_problems(values.get("nodes"), values.get("task"))
+    problems += _section_problems(values.get("disk"), values.get("gossip"))
+    problems += _bounds(values, attacks)
     problems += [*attack_problems(values, attacks), *_group_problems(values, attacks)]
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
@@ -118,62 +118,49 @@ def _parts(
         yield from within(attack.part, family_of(type(attack)), ("attacks", index))
 
 
-def _asked_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check that there are data holders if something is learned, and none if not."""
-    task, nodes = values.get("task"), values.get("nodes")
-    if task is None or nodes is None:
+def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
+    """Check that holders are there if something is learned, and that not too many are asked."""
+    if nodes is None:
         return
-    if task.kind == NO_TASK and nodes.holders:
-        words = f"must be left out or 0: task {NO_TASK} asks nobody, got {nodes.holders}"
-        yield Problem(("nodes", "holders"), words)
-    if task.kind != NO_TASK and not nodes.holders:
+    holders, got = ("nodes", "holders"), f"got {nodes.holders}"
+    if task is not None and task.kind == NO_TASK and nodes.holders:
+        yield Problem(holders, f"must be left out or 0: task {NO_TASK} asks nobody, {got}")
+    if task is not None and task.kind != NO_TASK and not nodes.holders:
         words = f"must be between 1 and {MAX_HOLDERS} (only task {NO_TASK} has no data holders)"
-        yield Problem(("nodes", "holders"), f"{words}, got {nodes.holders}")
+        yield Problem(holders, f"{words}, {got}")
+    if nodes.cohort is None and nodes.speakers > MAX_ASKED:
+        words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
+        yield Problem(holders, f"{words} asks fewer), {got}")
+    if nodes.cohort is not None and nodes.cohort > nodes.speakers:
+        words = f"must be between 1 and {nodes.speakers} (the number of {nodes.speaker}s)"
+        yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
 
 
-def _disk_problems(disk: Disk | None) -> Iterator[Problem]:
+def _section_problems(disk: Disk | None, gossip: Gossip | None) -> Iterator[Problem]:
+    """Check values that the same section bounds."""
     if disk and disk.keep_messages != "all" and disk.keep_weights == "last":
         words = "must be all or a number where keep_messages is a number: with neither directions"
         yield Problem(("disk", "keep_weights"), f"{words} nor weights no step can be done again")
-
-
-def _partition_problems(gossip: Gossip | None) -> Iterator[Problem]:
     for number, cut in enumerate(gossip.partitions if gossip else ()):
         if cut.to_s <= cut.from_s:
             words = f"must be above from_s ({cut.from_s:g}), got {cut.to_s:g}"
             yield Problem(("gossip", "partitions", number, "to_s"), words)
 
 
-def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
-    if nodes is None:
-        return
-    if nodes.cohort is None and nodes.speakers > MAX_ASKED:
-        words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
-        yield Problem(("nodes", "holders"), f"{words} asks fewer), got {nodes.holders}")
-    if nodes.cohort is not None and nodes.cohort > nodes.speakers:
-        words = f"must be between 1 and {nodes.speakers} (the number of {nodes.speaker}s)"
-        yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
-
-
 def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
     for where, part, family in _parts(values, attacks):
         yield from bound_problems(part, family, values, where)
-        if family.name == "latency":
-            yield from _law_problems(part, family, where)
+        if family.name == "latency":  # its function checks how its parameters fit together
+            try:
+                family.build(part)
+            except ValueError as error:
+                yield Problem(where, str(error).removeprefix(f"{Problem(where, '').key}."))
     yield from _update_problems(values)
     privacy = values.get("privacy")
     given = [privacy.parameters.get(name) for name in NOISE] if privacy is not None else []
     if privacy is not None and set(NOISE) <= set(privacy.parameters) and given.count(None) != 1:
         words = f"needs epsilon or noise_multiplier, got {given[0]} and {given[1]}"
         yield Problem(("privacy",), f"{words}; exactly one of the two is allowed")
-
-
-def _law_problems(part: Part, family: Family[Any], where: Where) -> Iterator[Problem]:
-    """Check how the parameters of a latency fit together: its function does, when it is built."""
-    try:
-        family.build(part)
-    except ValueError as error:
-        yield Problem(where, str(error).removeprefix(f"{Problem(where, '').key}."))
 
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:

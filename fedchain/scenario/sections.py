@@ -1,7 +1,4 @@
-"""Sections of a scenario: the checked, frozen records of its blocks.
-
-The text under each field is shown by ``fedchain schema``.
-"""
+"""Sections of a scenario: checked, frozen records; ``fedchain schema`` shows their texts."""
 
 from __future__ import annotations
 
@@ -20,23 +17,20 @@ MAX_HOLDERS = 10_000_000
 """Most registered holders; only those that are asked in a round cost memory and time."""
 MAX_ASKED = 65_536
 """Most holders asked in a round: float64 adds so many directions of 20 bits exactly."""
-MAX_NAMES = 1000
-"""Most names of one holder, made-up ones included."""
 MAX_MINERS = 1000
 """Most compute nodes."""
-SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
-"""Pattern of names that are safe as file names on every system, except for ``DEVICES``."""
-DEVICES = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(10))}
-"""Names of devices, which no file name on Windows may have before its first dot."""
+_SAFE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 
 
 def _no_device(name: str) -> str:
-    if name.partition(".")[0].lower() in DEVICES:
+    ports = (f"{port}{n}" for port in ("com", "lpt") for n in range(10))
+    if name.partition(".")[0].lower() in {"con", "prn", "aux", "nul", *ports}:
         raise ValueError(f"must not begin with the name of a device of Windows, got {name!r}")
     return name
 
 
-RunName = Annotated[str, Field(pattern=SAFE_NAME), AfterValidator(_no_device)]
+RunName = Annotated[str, Field(pattern=_SAFE), AfterValidator(_no_device)]
+"""A name that is safe as the name of a folder on every system."""
 AtLeastOne = Annotated[int, Field(ge=1)]
 
 
@@ -192,7 +186,7 @@ class HolderAttack(Section):
     """What the attackers send instead of their release."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the attacking holders, from 0."""
-    names: Annotated[int, Field(ge=1, le=MAX_NAMES)] = 1
+    names: Annotated[int, Field(ge=1, le=1000)] = 1
     """Names under which each of them speaks in a round, its own included; the others are Sybils."""
     from_round: AtLeastOne = 1
     """First round of the attack."""
@@ -201,7 +195,8 @@ class HolderAttack(Section):
 
     def active(self, round_number: int) -> bool:
         """Return whether the attack is active in this round."""
-        return _is_on(self.from_round, self.to_round, round_number)
+        begun = self.from_round <= round_number
+        return begun and (self.to_round is None or round_number <= self.to_round)
 
 
 class ComputeAttack(Section):
@@ -218,11 +213,8 @@ class ComputeAttack(Section):
 
     def active(self, round_number: int) -> bool:
         """Return whether the misconduct is active in this round."""
-        return _is_on(self.from_round, self.to_round, round_number)
-
-
-def _is_on(first: int, last: int | None, round_number: int) -> bool:
-    return first <= round_number and (last is None or round_number <= last)
+        begun = self.from_round <= round_number
+        return begun and (self.to_round is None or round_number <= self.to_round)
 
 
 class Evaluate(Section):
