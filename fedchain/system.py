@@ -32,11 +32,7 @@ _Result = TypeVar("_Result")
 
 
 def sync_file(path: Path) -> None:
-    """Make the bytes of a file survive a loss of power.
-
-    Raises:
-        OSError: it cannot be opened for writing, or the disk fails.
-    """
+    """Make the bytes of a file survive a loss of power; OSError if that fails."""
     descriptor = os.open(path, os.O_RDWR)  # Windows does not sync a file opened for reading
     try:
         sync_open(descriptor)
@@ -45,11 +41,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_open(descriptor: int) -> None:
-    """Make the bytes of a file that is open for writing, or of a folder, survive a loss of power.
-
-    Raises:
-        OSError: the disk fails.
-    """
+    """Make the bytes of an open file, or the names of a folder, survive a loss of power."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -61,11 +53,7 @@ def sync_open(descriptor: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a loss of power; on Windows do nothing.
-
-    Raises:
-        OSError: it cannot be opened, or the disk fails.
-    """
+    """Make the names in a folder survive a loss of power; on Windows do nothing."""
     if WINDOWS:  # it does not open folders, and NTFS keeps a journal of names itself
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -98,20 +86,12 @@ def patiently(act: Callable[[], _Result]) -> _Result:
 
 
 def replace(draft: Path, path: Path) -> None:
-    """Rename a file atomically; it replaces a file that has the new name.
-
-    Raises:
-        OSError: the folder may not be written; on Windows, somebody keeps the replaced file open.
-    """
+    """Rename a file atomically; it replaces a file that has the new name."""
     patiently(lambda: draft.replace(path))
 
 
 def delete(path: Path) -> None:
-    """Delete a file if it exists.
-
-    Raises:
-        OSError: the folder may not be written; on Windows, somebody keeps it open.
-    """
+    """Delete a file if it exists; OSError if the system refuses."""
     patiently(lambda: path.unlink(missing_ok=True))
 
 
@@ -147,11 +127,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def move_folder(folder: Path, path: Path) -> None:
-    """Rename a folder atomically, after its content is safe from a loss of power.
-
-    Args:
-        folder: a folder whose files are synced and closed.
-        path: its new name, which nothing else may have.
+    """Rename a folder, whose files are synced and closed, after its names are safe on the disk.
 
     Raises:
         OSError: something has that name, or the disk fails; on Windows, somebody keeps a file in

@@ -90,10 +90,7 @@ def whole_output() -> Iterator[Outlet]:
 def printed_code(code: int, out: Outlet) -> int:
     """Return the exit code of a command: its own, or UNPRINTED if only its printing failed.
 
-    Args:
-        code: the command's own exit code.
-        out: where it printed. A pipe that its reader closed early is no failure: the reader took
-            what it wanted.
+    A pipe that its reader closed early is no failure: the reader took what it wanted.
     """
     lost = out.failure is not None and out.failure.errno not in _NOBODY_READS
     return UNPRINTED if lost and code == 0 else code

@@ -19,11 +19,6 @@ View = tuple[Mapping[str, Any], Sequence[str | Table]]
 def view_of_refusals(run: Run, which: str | None, form: Format) -> View:
     """Return a view of everything that was refused, or of what was refused at one height.
 
-    Args:
-        run: open.
-        which: a height; None: all.
-        form: of the lines.
-
     Raises:
         ValueError: ``which`` is not a height.
     """
@@ -56,12 +51,7 @@ def held_against(run: Run) -> list[str | Table]:
 
 
 def judgement(run: Run, node: int) -> dict[str, Any]:
-    """Return what one compute node did and refused, and the refusals and evidence against it.
-
-    Args:
-        run: open.
-        node: number of the compute node.
-    """
+    """Return what one compute node did and refused, and the refusals and evidence against it."""
     tally = run.manifest["chain"].get("nodes", [])  # empty until the run ends
     return {
         "stale_blocks": tally[node]["stale_blocks"] if tally else None,

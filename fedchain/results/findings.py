@@ -61,8 +61,8 @@ def check_findings(
     """Check the rows of known audits; rows of others are not checked.
 
     Args:
-        folder: from which the findings were read, for the message.
-        findings: of that folder.
+        folder: the folder from which the findings were read.
+        findings: its findings.
         rows: what a row of each known audit must hold, by the audit's name; it may hold more.
 
     Raises:
@@ -74,12 +74,7 @@ def check_findings(
 
 
 def wrong_row(name: str, findings: Sequence[Finding], row: type[BaseModel]) -> str | None:
-    """Return what is wrong in the first row that is not of its type; None if all are.
-
-    Args:
-        name: of the audit, for the message.
-        findings: its rows.
-        row: what each of them must hold; it may hold more.
+    """Return what is wrong in the first row of an audit that is not of its type; None if all are.
 
     >>> class Counted(BaseModel):
     ...     trials: int

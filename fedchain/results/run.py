@@ -23,24 +23,10 @@ OVER = ("finished", "budget_exhausted", "stalled")
 LEDGER = "ledger"
 """Folder of the ledger inside a run folder."""
 SUMMARISED = (
-    "status",
-    "rounds",
-    "height",
-    "head",
-    "stale_blocks",
-    "reorganisations",
-    "chain",
-    "traffic",
-    "silenced",
-    "refused",
-    "evidence",
-    "fooled",
-    "misconduct",
-    "score",
-    "epsilon",
-    "seconds",
+    "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
+    "silenced", "refused", "evidence", "fooled", "misconduct", "score", "epsilon", "seconds",
     "peak_rss_mb",
-)
+)  # fmt: skip
 """Keys that a summary copies from the manifest."""
 
 
@@ -116,9 +102,6 @@ class Run:
         Args:
             progress: called with (blocks done, blocks in all).
             trust_user_parts: whether to run code of the user's own that the ledger names.
-
-        Returns:
-            Whether the ledger is valid, and if not, which block and why.
         """
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
         if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
@@ -145,13 +128,9 @@ class Run:
 
 
 def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
-    """Copy a run, and damage one thing in the copy's ledger; the source is not changed.
+    """Copy a run into a new folder, and damage a field of one block in the copy's ledger.
 
-    Args:
-        source: folder of the run.
-        copy: folder of the damaged copy; must not exist.
-        height: of the block to damage.
-        field: one of ``fedchain.ledger.tools.tampering.FIELDS``.
+    The fields are those of ``fedchain.ledger.tools.tampering.FIELDS``.
 
     Raises:
         RunError: the source is no run, the copy exists or cannot be written.

@@ -26,16 +26,13 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
     """Return the arrays of this key: read them from the cache, or make and keep them.
 
     A file is used only if its checksums are right and it holds the same key. Otherwise a warning
-    is logged and the arrays are made anew. If the folder cannot be written, the arrays are made
-    each time; the result is the same.
+    is logged and the arrays are made anew. If the folder cannot be written, they are made each
+    time; the result is the same.
 
     Args:
         key: everything that the arrays depend on, including the version of the code that makes
             them, as plain JSON values; ``kind`` is one of ``fedchain.cache.FILE_KINDS``.
-        make: makes the arrays; they hold numbers or booleans.
-
-    Returns:
-        Arrays by name.
+        make: makes the arrays, of numbers or booleans, by name.
     """
     text = json.dumps(key, sort_keys=True)
     path = place_of(str(key["kind"]), text, "npz")

@@ -80,12 +80,9 @@ def _finish(
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file and the files that it extends, and lay each over the one it extends.
+    """Read a file, which the files ``above`` extend, and lay it over the one that it extends.
 
-    Args:
-        path: path of the file.
-        shown: the path as messages show it; a shipped scenario is shown by its name alone.
-        above: the files that extend this one.
+    Messages show the file as ``shown``: a shipped scenario by its name alone.
     """
     root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)

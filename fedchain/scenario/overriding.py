@@ -176,7 +176,7 @@ def _ready_for(root: Node, where: Where, kind: str) -> Node:
         return root
     if block.value["kind"].value == kind:
         return root
-    known = keys_beside_kind(root.plain(), where, kind)
+    known = _keys_beside_kind(root.plain(), where, kind)
     kept = {key: inner for key, inner in block.value.items() if key in known}
     return _put(root, where, replace(block, value=kept), ())
 
@@ -202,16 +202,10 @@ def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | 
     return replace(node, value=block)
 
 
-def keys_beside_kind(values: object, where: Where, kind: str) -> set[str]:
-    """Return the keys that a block of this kind may have beside ``kind``.
+def _keys_beside_kind(values: object, where: Where, kind: str) -> set[str]:
+    """Return the keys that a block of a new kind may have; none if there is no such kind there.
 
-    Args:
-        values: the whole scenario as plain values, checked or not.
-        where: the block's place: ``("privacy",)``, ``("attacks", 0)``.
-        kind: the new kind; if there is no such kind at this place, the block has no keys.
-
-    >>> sorted(keys_beside_kind({}, ("aggregation",), "l_nearest"))
-    ['keep', 'scale']
+    ``values`` is the whole scenario as plain values, checked or not.
     """
     if where[0] == "attacks":
         block = _inner(_inner(values, "attacks"), where[1]) if where[1:] else None

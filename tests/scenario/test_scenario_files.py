@@ -7,10 +7,10 @@ from scenario_text import GOOD
 
 from fedchain.scenario import load, plain_values, resolved_yaml
 from fedchain.scenario.reading import read_yaml
-from fedchain.scenario.schema import schema
+from fedchain.scenario.schema import scenario_schema
 
 FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
-SCHEMA = schema()
+SCHEMA = scenario_schema()
 TYPES = {
     "object": dict,
     "array": list,
