@@ -55,13 +55,17 @@ def sweep(
 
     The grid is the sweep section of the scenario, and what --set adds to it.
     """
+    from fedchain.sweeps.points import points_of
+    from fedchain.sweeps.sweep import sweep as sweep_points
+
     announce(scenario)
     try:
         checked = _with_choices(scenario, set_ or [])
         if dry_run:
             _list_points(checked, seeds, out, form)
             return
-        swept = _run(checked, seeds, out, workers, form)
+        with _progress(len(points_of(checked, seeds)), form) as watch:
+            swept = sweep_points(checked, out, seeds=seeds, workers=workers, watch=watch)
     except KeyboardInterrupt:
         typer.echo("interrupted; everything is saved: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -110,15 +114,6 @@ def _with_choices(path: str, options: Sequence[str]) -> Scenario:
     section = plain_values(load(path, set=single))["sweep"] or {}
     grid = {**section.get("grid", {}), **axes}
     return load(path, set={**single, "sweep": {**section, "grid": grid}})
-
-
-def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: Format) -> Swept:
-    from fedchain.sweeps.points import points_of
-    from fedchain.sweeps.sweep import sweep as run_sweep
-
-    total = len(points_of(scenario, seeds))
-    with _progress(total, form) as watch:
-        return run_sweep(scenario, out, seeds=seeds, workers=workers, watch=watch)
 
 
 @contextmanager

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from fedchain.errors import DataError
@@ -20,20 +20,17 @@ from fedchain.registry import Part
 from fedchain.scans.features import features_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.metrics import keep_everything, morphology
-from fedchain.scans.pictures import Picture, side_by_side
+from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, bounding_box, crop
 from fedchain.scans.segmentation import (
     BCE,
     UNET,
-    baselines,
     initial_model,
     kept_by,
     measure,
+    measure_mask,
     targets_of,
 )
-
-Rule = Callable[[Mask], Mask]
-BASELINES: Mapping[str, Rule] = {"keep_everything": keep_everything, "morphology": morphology}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +45,17 @@ class Cleaned:
     """Pixels that hold a point, (h, w)."""
     keep: Mask
     """Points that remained after the cleaning by hand, (h, w)."""
+    tile: int
+    """Pixels along a side of a tile."""
+
+    @cached_property
+    def filled(self) -> Mask:
+        """Tiles that hold a point, (n,)."""
+        return np.asarray(cut_tiles(self.valid, self.tile).any(axis=(1, 2)))
+
+    def tiles_of(self, grid: Array) -> Array:
+        """Return the tiles of a grid (.., h, w) that hold a point."""
+        return cut_tiles(grid, self.tile)[self.filled]
 
 
 @tasks
@@ -91,21 +99,26 @@ def scan_folder(
     _check_enough(Path(path), len(names) - held_out, held_out, holders if record == "scan" else 1)
     scans = [cleaned(name, *files[name], tile) for name in names]
     training, test = scans[: len(names) - held_out], scans[len(names) - held_out :]
-    measured = tiles_of(test, tile)
+    measured = tile_records(test)
     random = stream(seed, "split")
-    masks = {name: _cut_masks(test, rule, tile) for name, rule in BASELINES.items()}
+    # A baseline sees whole scans, before they are cut.
+    rules = {"keep_everything": keep_everything, "morphology": morphology}
+    masks = {
+        name: np.concatenate([scan.tiles_of(rule(scan.valid[None])[0]) for scan in test])
+        for name, rule in rules.items()
+    }
     return Task(
         name="scan_folder",
-        holders=_deal(Path(path), tiles_of(training, tile), holders, record, random),
+        holders=_deal(Path(path), tile_records(training), holders, record, random),
         held_out=measured,
         model=make,
         loss=losses.build(loss),
         measure=measure,
         score="iou",
-        baselines=baselines(masks, measured),
+        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
         record=record,
         note=f"tiles of {tile} x {tile} pixels of real scans; held out: {', '.join(kept_back)}",
-        pictures=lambda outputs, many: _pictures(outputs, many, test, tile),
+        pictures=lambda outputs, many: _pictures(outputs, many, test),
     )
 
 
@@ -155,6 +168,7 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
         np.pad(image, ((0, 0), *missing)),
         np.pad(valid, missing),
         np.pad(keep & valid, missing),
+        tile,
     )
 
 
@@ -177,13 +191,10 @@ def join_tiles(tiles: Array, height: int, width: int) -> Array:
     return rows.swapaxes(1, 2).reshape(height, width)
 
 
-def tiles_of(scans: list[Cleaned], tile: int) -> Records:
+def tile_records(scans: list[Cleaned]) -> Records:
     """Return the tiles that hold a point; the record of a tile is the scan that it was cut from."""
-    inputs = [cut_tiles(scan.image, tile)[_tiles_with_points(scan, tile)] for scan in scans]
-    targets = [
-        cut_tiles(targets_of(scan.keep, scan.valid), tile)[_tiles_with_points(scan, tile)]
-        for scan in scans
-    ]
+    inputs = [scan.tiles_of(scan.image) for scan in scans]
+    targets = [scan.tiles_of(targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
 
@@ -220,35 +231,20 @@ def _deal(
         return tuple(Records(tiles.inputs[own], tiles.targets[own]) for own in map(np.sort, dealt))
     scans = np.array_split(random.permutation(tiles.count), holders)
     chosen = [np.flatnonzero(np.isin(owner, own)) for own in scans]
+    renumbered = [np.unique(owner[own], return_inverse=True)[1].astype(np.int64) for own in chosen]
     return tuple(
-        Records(tiles.inputs[own], tiles.targets[own], _renumber(owner[own])) for own in chosen
+        Records(tiles.inputs[own], tiles.targets[own], numbers)
+        for own, numbers in zip(chosen, renumbered, strict=True)
     )
 
 
-def _renumber(owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.unique(owner, return_inverse=True)[1].astype(np.int64)
-
-
-def _tiles_with_points(scan: Cleaned, tile: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(cut_tiles(scan.valid, tile).any(axis=(1, 2)))
-
-
-def _cut_masks(scans: list[Cleaned], rule: Rule, tile: int) -> Mask:
-    """Return the tiles of a baseline's masks; the baseline sees whole scans before they are cut."""
-    masks = [
-        cut_tiles(rule(scan.valid[None])[0], tile)[_tiles_with_points(scan, tile)] for scan in scans
-    ]
-    return np.concatenate(masks)
-
-
-def _pictures(outputs: Array, many: int, scans: list[Cleaned], tile: int) -> Mapping[str, Picture]:
+def _pictures(outputs: Array, many: int, scans: list[Cleaned]) -> Mapping[str, Picture]:
     pictures, start = {}, 0
     for scan in scans[:many]:
-        filled = _tiles_with_points(scan, tile)
-        tiles = np.zeros((len(filled), tile, tile), bool)
-        stop = start + int(filled.sum())
-        tiles[filled] = kept_by(outputs[start:stop], (stop - start, tile, tile))
+        tiles = np.zeros((len(scan.filled), scan.tile, scan.tile), bool)
+        stop = start + int(scan.filled.sum())
+        tiles[scan.filled] = kept_by(outputs[start:stop], (stop - start, scan.tile, scan.tile))
         kept = join_tiles(tiles, *scan.valid.shape)
-        pictures[f"scan-{scan.name}"] = side_by_side(scan.image, scan.valid, scan.keep, kept)
+        pictures[f"scan-{scan.name}"] = draw_panels(scan.image, scan.valid, scan.keep, kept)
         start = stop
     return pictures

@@ -23,7 +23,7 @@ GAP = 4
 """White pixels between two panels."""
 
 
-def side_by_side(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
+def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
     """Return five panels of one scan: intensity, depth, truth, prediction, errors.
 
     Empty pixels are black. Truth and prediction show the points that remain in blue, as bright as

@@ -13,7 +13,7 @@ from fedchain.arrays import read_only
 Floats = npt.NDArray[np.floating[Any]]
 """Float32 in records and in what they are computed from; wider only inside a formula."""
 Mask = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.uint8]
+ClassLabels = npt.NDArray[np.uint8]
 MaskName = Literal["object", "outliers"]
 """``object``: keep the object, erase the table, flying points and ghosts.
 ``outliers``: the same, after the table was cropped away."""
@@ -37,7 +37,7 @@ class Scan:
     """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
     camera: Floats
     """Position of the camera in metres, (3,), in the frame of the positions."""
-    labels: Labels | None = None
+    labels: ClassLabels | None = None
     """Class of each pixel, (h, w); None: not known. Simulated scans have labels."""
     keep: Mask | None = None
     """Points that remain after cleaning, (h, w); None: not known."""

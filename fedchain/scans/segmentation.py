@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,8 +69,3 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
     except ValueError as error:
         raise ScenarioError([Problem(("task", "model"), str(error))]) from error
     return make
-
-
-def baselines(masks: Mapping[str, Mask], held_out: Records) -> dict[str, Metrics]:
-    """Return the metrics of masks that need no learning, by name."""
-    return {name: measure_mask(kept, held_out) for name, kept in masks.items()}

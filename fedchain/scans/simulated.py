@@ -16,18 +16,18 @@ from fedchain.registry import Part
 from fedchain.scans.cache import cached
 from fedchain.scans.features import features_of
 from fedchain.scans.metrics import keep_everything, morphology
-from fedchain.scans.pictures import Picture, side_by_side
+from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import MaskName
 from fedchain.scans.segmentation import (
     BCE,
     UNET,
-    baselines,
     initial_model,
     kept_by,
     measure,
+    measure_mask,
     targets_of,
 )
-from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, cloud, joined, simulate
+from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, cloud, join_scans, simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.simulator.shapes import SHAPES
 
@@ -73,7 +73,7 @@ def scan_segmentation(
     labels = np.array([shapes.index(site_of(seed, k).family) for k in range(holders)], np.int64)
     dealing = stream(seed, "split")
     dealt = splits.build(split, labels[training.site], training.site, holders, dealing)
-    whole, measured = records_of(training, mask), records_of(test, mask)
+    whole, measured = scan_records(training, mask), scan_records(test, mask)
     valid = np.isfinite(measured.targets)
     masks = {"keep_everything": keep_everything(valid), "morphology": morphology(valid)}
     return Task(
@@ -84,7 +84,7 @@ def scan_segmentation(
         loss=losses.build(loss),
         measure=measure,
         score="iou",
-        baselines=baselines(masks, measured),
+        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
         record="scan",
         pictures=lambda outputs, many: _pictures(outputs, many, measured),
     )
@@ -118,8 +118,8 @@ def federation(
             tests.append(scanned[records:])
         # The first scan of each site comes first, then the second of each site, and so on.
         turns = np.concatenate([np.arange(len(test.site)) for test in tests])
-        last = joined(tests)[np.argsort(turns, kind="stable")]
-        return vars(joined([*parts, last]))
+        last = join_scans(tests)[np.argsort(turns, kind="stable")]
+        return vars(join_scans([*parts, last]))
 
     key = {
         "kind": SCANS, "version": SIMULATOR_VERSION, "seed": seed, "sites": sites,
@@ -129,7 +129,7 @@ def federation(
     return everything[: sites * records], everything[sites * records :]
 
 
-def records_of(scanned: Scanned, mask: MaskName) -> Records:
+def scan_records(scanned: Scanned, mask: MaskName) -> Records:
     """Return the images and masks of simulated scans, one record per scan."""
     images, targets = [], []
     for start in range(0, len(scanned.site), MANY):
@@ -144,6 +144,6 @@ def _pictures(outputs: Array, many: int, held_out: Records) -> Mapping[str, Pict
     kept = kept_by(outputs, held_out.targets.shape)
     shown = zip(held_out.inputs[:many], held_out.targets[:many], kept, strict=False)
     return {
-        f"scan-{i:03d}": side_by_side(image, np.isfinite(target), target == 1, own)
+        f"scan-{i:03d}": draw_panels(image, np.isfinite(target), target == 1, own)
         for i, (image, target, own) in enumerate(shown)
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fedchain.errors import DataError
 from fedchain.scans.scan import Scan
 
-LARGEST_FILE = 1 << 30
+LARGEST_SCAN = 1 << 30
 """Size of the largest file that is read, in bytes."""
 LARGEST_GRID = 1 << 24
 """Pixels of the largest grid that is read; a PhoXi scanner has 2064 x 1544, a fifth of it."""
@@ -73,8 +73,8 @@ def contents(path: Path) -> Contents:
     """
     try:
         size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise DataError(f"{path}: has {size} bytes; allowed: at most {LARGEST_FILE}")
+        if size > LARGEST_SCAN:
+            raise DataError(f"{path}: has {size} bytes; allowed: at most {LARGEST_SCAN}")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error

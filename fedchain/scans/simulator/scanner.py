@@ -17,8 +17,8 @@ from fedchain.scans.scan import (
     OBJECT,
     TABLE,
     TABLE_CROP_M,
+    ClassLabels,
     Floats,
-    Labels,
     Mask,
     MaskName,
     Scan,
@@ -52,7 +52,7 @@ class Scanned:
     """Measured distance along the camera ray, in metres, (s, h, w); NaN where empty."""
     intensity: Floats
     """Light of each pixel, 0 to 1, (s, h, w); NaN where empty."""
-    labels: Labels
+    labels: ClassLabels
     """Class of each pixel, (s, h, w)."""
     table: Floats
     """Plane of the turntable, (s, 4): unit normal n and offset o, n . p = o for p in metres."""
@@ -77,7 +77,7 @@ class Scanned:
         return np.asarray(x * nx + y * ny + z * nz - offset)
 
 
-def joined(parts: list[Scanned]) -> Scanned:
+def join_scans(parts: list[Scanned]) -> Scanned:
     """Return all scans of several sets as one."""
     arrays = zip(*(vars(part).values() for part in parts), strict=True)
     return Scanned(*map(np.concatenate, arrays))
