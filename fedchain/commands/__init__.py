@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from fedchain.commands.formats import INTERRUPTED, USAGE
-from fedchain.commands.printing import printed_code, whole_output
+from fedchain.commands.printing import UNPRINTED, whole_output
 from fedchain.errors import (
     DataError,
     FedchainError,
@@ -100,7 +100,7 @@ def run_command_line() -> int:
     prepare()
     with stoppable(), whole_output() as out:
         code = _code_of(assemble())
-    return printed_code(code, out)
+    return UNPRINTED if out.lost is not None and code == 0 else code
 
 
 def _code_of(app: typer.Typer) -> int:

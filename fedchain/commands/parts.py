@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fedchain.errors import Problem, ScenarioError
+from fedchain.commands.formats import refuse
 from fedchain.registry import (
     FAMILIES,
     Family,
@@ -68,30 +68,20 @@ class Described:
 
 
 def catalogue(family: str | None = None) -> dict[str, list[Described]]:
-    """Return every part by family, or those of one family.
-
-    Raises:
-        ScenarioError: no such family.
-    """
+    """Return every part by family, or those of one family."""
     if family is not None and family not in FAMILIES:
-        text = f"no family called {family!r}; {suggest(family, FAMILIES)}"
-        raise ScenarioError([Problem((), text)], text)
+        refuse(f"no family called {family!r}; {suggest(family, FAMILIES)}")
     wanted = [family] if family is not None else list(FAMILIES)
     families = {name: FAMILIES[name].family() for name in wanted}
     return {name: [describe_part(f, kind) for kind in f.names()] for name, f in families.items()}
 
 
 def described(name: str) -> list[Described]:
-    """Return the parts of this name: one, unless two families share it.
-
-    Raises:
-        ScenarioError: no such part.
-    """
+    """Return the parts of this name: one, unless two families share it."""
     every = [part for parts in catalogue().values() for part in parts]
     found = [part for part in every if part.kind == name]
     if not found:
-        text = f"no part called {name!r}; {suggest(name, {part.kind for part in every})}"
-        raise ScenarioError([Problem((), text)], text)
+        refuse(f"no part called {name!r}; {suggest(name, {part.kind for part in every})}")
     return found
 
 
