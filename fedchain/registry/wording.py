@@ -132,9 +132,7 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
             return f"must be a finite number, got {value!r}"
         case "value_error" | "assertion_error":
             return str(context["error"])
-        case "int_type" | "float_type" | "string_type" | "bool_type" | "tuple_type" as kind:
-            return f"must be {TYPES[kind.removesuffix('_type')]}, got {show_value(value)}"
-        case "list_type" | "dict_type" | "mapping_type" | "model_type" as kind:
+        case kind if kind.endswith("_type") and kind.removesuffix("_type") in TYPES:
             return f"must be {TYPES[kind.removesuffix('_type')]}, got {show_value(value)}"
         case _:
             return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {show_value(value)}"

@@ -20,14 +20,17 @@ MAX_DEPTH = 20
 MAX_VALUES = 20_000
 """Most values of a file, aliases expanded: a few lines of aliases can stand for billions."""
 
-NULL = re.compile(r"^(~|null|Null|NULL|)$")
-TRUE = re.compile(r"^(true|True|TRUE)$")
-FALSE = re.compile(r"^(false|False|FALSE)$")
-INTEGER = re.compile(r"^[-+]?[0-9]{1,400}$")
-OTHER_BASE = re.compile(r"^(0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400})$")
-REAL = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-INFINITE = re.compile(r"^([-+]?)(\.inf|\.Inf|\.INF)$")
-NOT_A_NUMBER = re.compile(r"^(\.nan|\.NaN|\.NAN)$")
+INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
+OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
+REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+}
 
 
 def scalar(text: str) -> Scalar:
@@ -36,19 +39,13 @@ def scalar(text: str) -> Scalar:
     >>> scalar("1e-5"), scalar(".inf"), scalar("yes"), scalar("0o17")
     (1e-05, inf, 'yes', 15)
     """
-    if NULL.match(text):
-        return None
-    if TRUE.match(text) or FALSE.match(text):
-        return bool(TRUE.match(text))
-    if INTEGER.match(text):
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
         return int(text)
-    if OTHER_BASE.match(text):
+    if OTHER_BASE.fullmatch(text):
         return int(text, 0)
-    if REAL.match(text):
-        return float(text)
-    if infinite := INFINITE.match(text):
-        return -math.inf if infinite[1] == "-" else math.inf
-    return math.nan if NOT_A_NUMBER.match(text) else text
+    return float(text) if REAL.fullmatch(text) else text
 
 
 def read_text(path: Path) -> str:
