@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fedchain.names import SHOWN, command, legible, quoted
+from fedchain.results import logging_to
 from fedchain.results.folder import write_whole
-from fedchain.results.log import logging_to
 from fedchain.runs.manifest import as_json
 from fedchain.scenario import from_mapping, load, plain_values, resolved_yaml
 

@@ -32,7 +32,6 @@ GROUPS = (
     "studying",
     "auditing",
     "ledgers",
-    "porting",
     "proving",
     "shipped",
     "scenarios",

@@ -1,9 +1,7 @@
 """Results of a run: the run folder, its events, and the records of its rounds."""
 
 from fedchain.results.events import EventLog, read_events
-from fedchain.results.export import exported_to, imported_from
-from fedchain.results.folder import EVENTS, RUN_FORMAT, RunFolder, write_whole
-from fedchain.results.log import logging_to
+from fedchain.results.folder import EVENTS, RUN_FORMAT, RunFolder, logging_to, write_whole
 from fedchain.results.records import (
     EvidenceRecord,
     HeadRecord,
@@ -11,7 +9,7 @@ from fedchain.results.records import (
     RefusalRecord,
     RoundRecord,
 )
-from fedchain.results.run import LEDGER, OVER, Run, tampered_copy
+from fedchain.results.run import LEDGER, OVER, Run, exported_to, imported_from, tampered_copy
 from fedchain.results.tables import main_rounds, told_rounds
 
 __all__ = [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,9 +39,9 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
     parts = [content] if isinstance(content, str | bytes) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A device may not be replaced: /dev/null, a pipe.
-        device = path.exists() and not path.is_file() and not path.is_dir()
-        opened: AbstractContextManager[BinaryIO] = path.open("wb") if device else replacing(path)
+        opened: contextlib.AbstractContextManager[BinaryIO] = replacing(path)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            opened = path.open("wb")  # nothing may replace a device: /dev/null, a pipe
         with opened as file:
             file.writelines(p.encode("utf-8", SHOWN) if isinstance(p, str) else p for p in parts)
     except OSError as error:
@@ -122,3 +123,34 @@ class RunFolder:
         events = self.path / EVENTS
         write_whole(self.path / "metrics.csv", metrics_csv(events))
         write_whole(self.path / "messages.csv", messages_csv(events))
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Ignore a full disk: the ledger reports it, and stops the run."""
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send the log of fedchain to a file, inside the block.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    log = logging.getLogger("fedchain")
+    try:
+        handler = _LogFile(path, encoding="utf-8", errors=SHOWN)
+    except OSError as error:
+        raise cannot(path, "be written", error) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    propagated = log.propagate
+    log.propagate = False  # else a library's handler on the root logger prints between the rounds
+    try:
+        yield
+    finally:
+        log.propagate = propagated
+        log.removeHandler(handler)
+        with contextlib.suppress(OSError):  # a full disk leaves text in its buffer
+            handler.close()

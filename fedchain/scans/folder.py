@@ -19,16 +19,17 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.features import features_of
 from fedchain.scans.formats import read_scan
-from fedchain.scans.metrics import keep_everything, morphology
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, bounding_box, crop
 from fedchain.scans.segmentation import (
     BCE,
     UNET,
     initial_model,
+    keep_everything,
     kept_by,
     measure,
     measure_mask,
+    morphology,
     targets_of,
 )
 

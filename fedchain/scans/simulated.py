@@ -15,16 +15,17 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.cache import cached
 from fedchain.scans.features import features_of
-from fedchain.scans.metrics import keep_everything, morphology
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import MaskName
 from fedchain.scans.segmentation import (
     BCE,
     UNET,
     initial_model,
+    keep_everything,
     kept_by,
     measure,
     measure_mask,
+    morphology,
     targets_of,
 )
 from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, cloud, join_scans, simulate
