@@ -16,6 +16,7 @@ from fedchain.commands.formats import (
     FormatOption,
     SeedOption,
     SetOption,
+    WorkersOption,
     print_result,
     progress_bar,
     refuse,
@@ -76,9 +77,7 @@ def audit(
     ] = 0.95,
     set_: SetOption = None,
     seed: SeedOption = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers of the engine; default: one a core.")
-    ] = None,
+    workers: WorkersOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: FormatOption = Format.rich,
 ) -> None:

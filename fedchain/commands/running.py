@@ -16,6 +16,7 @@ from fedchain.commands.formats import (
     FormatOption,
     SeedOption,
     SetOption,
+    WorkersOption,
     print_result,
     stderr,
 )
@@ -36,10 +37,6 @@ EngineOption = Annotated[
     typer.Option(
         "--engine", help="Where holders compute: threads, processes, ray; the result is the same."
     ),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, help="Workers of the engine; default: one a core."),
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with 6 if a privacy budget ends before the rounds.")
