@@ -7,7 +7,7 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -71,8 +71,10 @@ class Family(Generic[Built]):
             return _user_part(kind, self)
         raise ValueError(f"no {self.name} called {kind!r}; {suggest(kind, names)}")
 
-    def check(self, block: object, where: Where = ()) -> Part:
+    def check(self, block: object, where: Where = (), beside: Sequence[str] = ()) -> Part:
         """Check a YAML block, a mapping with ``kind`` and parameters, and return it as a Part.
+
+        Messages name ``beside`` too, the keys of the same block that are not the part's.
 
         Raises:
             ScenarioError: everything that is wrong in the block and in the blocks inside it.
@@ -86,7 +88,10 @@ class Family(Generic[Built]):
         except ValueError as error:
             raise ScenarioError([Problem((*where, "kind"), str(error))]) from error
         given = {str(key): value for key, value in block.items() if key != "kind"}
-        return Part(str(kind), _checked_keys(maker, given, where))
+        checked, problems = examine_keys(maker, given, where, beside)
+        if problems:
+            raise ScenarioError(problems)
+        return Part(str(kind), checked)
 
     def build(self, part: Part, *arguments: object) -> Built:
         """Call the part's function with the simulator's values and the YAML's parameters.
@@ -172,14 +177,15 @@ def nested_family(annotation: object) -> Family[Any] | None:
 
 
 def examine_keys(
-    maker: Callable[..., Any], given: Mapping[str, Any], where: Where
+    maker: Callable[..., Any], given: Mapping[str, Any], where: Where, beside: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Check every key of a block against a part's parameters or a section's fields.
 
     Args:
         maker: a part's function, or a Section.
         given: the block, without ``kind``.
-        where: the block's place in the scenario, for messages.
+        where: the block's place in the scenario.
+        beside: keys that stand in the same block and were taken out, for messages.
 
     Returns:
         The value of every valid key, defaults filled in and inner blocks checked; and everything
@@ -198,7 +204,7 @@ def examine_keys(
     try:
         leaves = leaf_model(maker).model_validate(values)
     except ValidationError as error:
-        found = problems_of(error, where, expected, values)
+        found = problems_of(error, where, [*expected, *beside], values)
         wrong = {problem.where[len(where)] for problem in found}
         checked |= {n: v for n, v in values.items() if n in expected and n not in wrong}
         problems += found
@@ -227,15 +233,6 @@ def _is_block(annotation: object) -> bool:
     return section_of(annotation) is not None or nested_family(annotation) is not None
 
 
-def _checked_keys(
-    maker: Callable[..., Any], given: Mapping[str, Any], where: Where
-) -> dict[str, Any]:
-    checked, problems = examine_keys(maker, given, where)
-    if problems:
-        raise ScenarioError(problems)
-    return checked
-
-
 def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: Where) -> Any:
     default = parameter.default
     if default is inspect.Parameter.empty and parameter.name not in given:
@@ -250,7 +247,10 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
         return family.check(block, where)
     if section is None or not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block of keys, got {show_value(block)}")])
-    return section.model_construct(**_checked_keys(section, block, where))
+    checked, problems = examine_keys(section, block, where)
+    if problems:
+        raise ScenarioError(problems)
+    return section.model_construct(**checked)
 
 
 @functools.lru_cache(maxsize=1024)

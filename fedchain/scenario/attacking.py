@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.registry import FAMILIES, Family, Where, examine_keys, parameters, suggest
+from fedchain.registry import FAMILIES, Family, Where, examine_keys, parameters
 from fedchain.scenario.sections import ComputeAttack, HolderAttack
 
 Misbehaving = HolderAttack | ComputeAttack
@@ -34,14 +33,14 @@ def _attack(block: object, where: Where) -> Misbehaving:
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
-    family, keys = family_of(section), [name for name in section.model_fields if name != "part"]
+    keys = [name for name in section.model_fields if name != "part"]
     part = {key: value for key, value in block.items() if key not in keys}
     values, found = examine_keys(section, {n: block[n] for n in keys if n in block}, where)
     problems = [problem for problem in found if problem.where != (*where, "part")]
     try:
-        values["part"] = family.check(part, where)
+        values["part"] = family_of(section).check(part, where, keys)
     except ScenarioError as error:
-        problems += (_with_keys(p, where, keys, part, family) for p in error.problems)
+        problems += error.problems
     if problems:
         raise ScenarioError(problems)
     return section.model_construct(**values)
@@ -77,17 +76,6 @@ def attack_keys(block: Mapping[Any, Any]) -> set[str]:
 def family_of(section: type[HolderAttack] | type[ComputeAttack]) -> Family[Any]:
     """Return the family of the parts that an entry of this section can name."""
     return FAMILIES["attack" if section is HolderAttack else "misconduct"].family()
-
-
-def _with_keys(
-    problem: Problem, where: Where, keys: list[str], part: Mapping[str, Any], family: Family[Any]
-) -> Problem:
-    """Name the section's keys too, if the problem is an unknown key of the flat block."""
-    *above, key = problem.where or ("",)
-    if tuple(above) != where or not problem.text.startswith("no such key"):
-        return problem
-    known = parameters(family.find(part["kind"]))
-    return replace(problem, text=f"no such key; {suggest(str(key), [*keys, *known])}")
 
 
 def attack_problems(
