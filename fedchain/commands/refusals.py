@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -26,7 +26,7 @@ def view_of_refusals(run: Run, which: str | None, form: Format) -> View:
         raise ValueError(f"refusals: {which!r} is no height; give a number, or nothing for all")
     of_height, pairs = (
         [row for row in rows if which in (None, str(row["height"]))]
-        for rows in (_gathered(run), _pairs(run))
+        for rows in (_refusals(run), _pairs(run))
     )
     values = {
         "refused": run.manifest["refused"],
@@ -57,7 +57,7 @@ def judgement(run: Run, node: int) -> dict[str, Any]:
         "stale_blocks": tally[node]["stale_blocks"] if tally else None,
         "misconduct": [row for row in run.manifest["misconduct"] if row["node"] == node],
         "refused": sum(row["node"] == node for row in run.refusals),
-        "refused_by_others": [row for row in _gathered(run) if row["maker"] == node],
+        "refused_by_others": [row for row in _refusals(run) if row["maker"] == node],
         "evidence_against": [row for row in _pairs(run) if row["maker"] == node],
     }
 
@@ -74,42 +74,33 @@ def judged_words(judged: Mapping[str, Any], form: Format) -> list[str | Table]:
     return lines + _pair_words(judged["evidence_against"], form)
 
 
-def _gathered(run: Run) -> list[dict[str, Any]]:
+def _refusals(run: Run) -> list[dict[str, Any]]:
     """Return one row for each refused block or message, with all nodes that refused it."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for refusal in run.refusals:
-        row = rows.setdefault(
-            (refusal["id"], refusal["reason"]),
-            {
-                "height": refusal["round"],
-                "what": refusal["what"],
-                "id": refusal["id"],
-                "maker": refusal["maker"],
-                "reason": refusal["reason"],
-                "time_s": refusal["time_s"],
-                "nodes": [],
-            },
-        )
-        row["nodes"] = sorted({*row["nodes"], refusal["node"]})
-    return list(rows.values())
+    names = ("what", "id", "maker", "reason", "time_s")
+    return _gathered(
+        ((row["id"], row["reason"]), {name: row[name] for name in names}, row)
+        for row in run.refusals
+    )
 
 
 def _pairs(run: Run) -> list[dict[str, Any]]:
     """Return one row for each pair of blocks, with all nodes that hold it as evidence."""
-    rows: dict[frozenset[str], dict[str, Any]] = {}
-    for pair in run.evidence:
-        both = frozenset((pair["first"], pair["second"]))
-        row = rows.setdefault(
-            both,
-            {
-                "height": pair["round"],
-                "maker": pair["maker"],
-                "blocks": sorted(both),
-                "time_s": pair["time_s"],
-                "nodes": [],
-            },
-        )
-        row["nodes"] = sorted({*row["nodes"], pair["node"]})
+    found = []
+    for row in run.evidence:
+        blocks = sorted((row["first"], row["second"]))
+        values = {"maker": row["maker"], "blocks": blocks, "time_s": row["time_s"]}
+        found.append((tuple(blocks), values, row))
+    return _gathered(found)
+
+
+def _gathered(
+    found: Iterable[tuple[object, Mapping[str, Any], Mapping[str, Any]]],
+) -> list[dict[str, Any]]:
+    """Return one row for each (key, values, event) of another key, with the nodes of all events."""
+    rows: dict[object, dict[str, Any]] = {}
+    for key, values, event in found:
+        row = rows.setdefault(key, {"height": event["round"], **values, "nodes": []})
+        row["nodes"] = sorted({*row["nodes"], event["node"]})
     return list(rows.values())
 
 
