@@ -20,10 +20,10 @@ from fedchain.registry import (
     bound_problems,
     examine_keys,
     nested_family,
-    overlay,
     parameters,
     within,
 )
+from fedchain.registry.parts import overlay
 from fedchain.scenario.schema import leaf_schema
 from fedchain.update import updates
 

@@ -9,7 +9,6 @@ YAML those after ``*``. The YAML name is the Python name. A part of the user's o
 from fedchain.registry.bounds import AtMost, bound_problems, within
 from fedchain.registry.families import (
     FAMILIES,
-    Address,
     Family,
     examine_keys,
     leaf_model,
@@ -18,13 +17,11 @@ from fedchain.registry.families import (
     section_of,
     simulator_values,
 )
-from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
+from fedchain.registry.parts import Part, Section, Where, plain_value
 from fedchain.registry.wording import problems_of, show_value, suggest
 
 __all__ = [
     "FAMILIES",
-    "STRICT",
-    "Address",
     "AtMost",
     "Family",
     "Part",
@@ -34,7 +31,6 @@ __all__ = [
     "examine_keys",
     "leaf_model",
     "nested_family",
-    "overlay",
     "parameters",
     "plain_value",
     "problems_of",

@@ -5,13 +5,10 @@ from fedchain.scenario.loading import from_mapping, load
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import (
     ComputeAttack,
-    Evaluate,
     Gossip,
     HolderAttack,
-    LedgerSettings,
     Nodes,
     Scenario,
-    Sweep,
 )
 from fedchain.scenario.shipped import (
     description_of,
@@ -22,7 +19,6 @@ from fedchain.scenario.shipped import (
     shipped_files,
 )
 from fedchain.scenario.writing import (
-    layer_of,
     plain_values,
     resolved_yaml,
     run_name,
@@ -32,20 +28,16 @@ from fedchain.scenario.writing import (
 
 __all__ = [
     "ComputeAttack",
-    "Evaluate",
     "Gossip",
     "Groups",
     "HolderAttack",
-    "LedgerSettings",
     "Nodes",
     "Scenario",
-    "Sweep",
     "description_of",
     "files_of",
     "first_sentence",
     "from_mapping",
     "hidden_by",
-    "layer_of",
     "load",
     "located",
     "parse_choices",

@@ -54,14 +54,6 @@ def resolved_yaml(scenario: Scenario) -> str:
     )
 
 
-def layer_of(scenario: Scenario, where: Where) -> str:
-    """Return the layer that set the value at a path: a file and line, an option, or "default"."""
-    layers = scenario._sources.layers
-    while where and where not in layers:
-        where = where[:-1]
-    return layers.get(where, "default")
-
-
 def _known(value: object, where: Where, known: Set[Where]) -> Any:
     if isinstance(value, Mapping):
         places = {key: (*where, key) for key in value if (*where, key) in known}

@@ -19,16 +19,16 @@ from fedchain.results import (
     RoundRecord,
     Run,
     RunFolder,
-    main_rounds,
-    read_events,
     tables,
     tampered_copy,
     write_whole,
 )
+from fedchain.results.events import read_events
 from fedchain.results.tables import (
     columns_of,
     csv_lines,
     last_fates,
+    main_rounds,
     metrics_csv,
     round_rows,
 )
