@@ -80,8 +80,12 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
     """Return the part of the scan inside a box of pixels; as a copy it does not hold the rest."""
-    grids = {name: grid for name, grid in vars(scan).items() if name != "camera"}
-    return replace(scan, **{k: None if g is None else g[box].copy() for k, g in grids.items()})
+    grids: dict[str, Any] = {
+        name: None if grid is None else grid[box].copy()
+        for name, grid in vars(scan).items()
+        if name != "camera"
+    }
+    return replace(scan, **grids)
 
 
 def erase(scan: Scan, kept: Mask) -> Scan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,7 @@ def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
     >>> parse_overrides(["privacy.epsilon=2", "attacks[0].holders=[1, 3]"])
     {'privacy.epsilon': 2, 'attacks[0].holders': [1, 3]}
     """
-    values: dict[str, Any] = {}
-    for option in options:
-        path, text = _split(option, values)
-        values[path] = _value(path, text)
-    return values
+    return {path: _value(path, text) for path, text in _split(options)}
 
 
 def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
@@ -43,11 +40,7 @@ def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
     >>> parse_choices(["privacy.epsilon=1,2,.inf", "update.kind=adam"])
     {'privacy.epsilon': (1, 2, inf), 'update.kind': ('adam',)}
     """
-    values: dict[str, tuple[Any, ...]] = {}
-    for option in options:
-        path, text = _split(option, values)
-        values[path] = tuple(_value(path, f"[{text}]"))
-    return values
+    return {path: tuple(_value(path, f"[{text}]")) for path, text in _split(options)}
 
 
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
@@ -134,14 +127,18 @@ def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
     return node
 
 
-def _split(option: str, seen: Mapping[str, object]) -> tuple[str, str]:
-    path, equals, text = option.partition("=")
-    path = path.strip()
-    if not equals or not path:
-        raise refused(f"--set {option[:60]}", "no value; write path=value: privacy.epsilon=2")
-    if path in seen:
-        raise refused(f"--set {path}", "given twice; keep one")
-    return path, text
+def _split(options: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each option."""
+    seen: set[str] = set()
+    for option in options:
+        path, equals, text = option.partition("=")
+        path = path.strip()
+        if not equals or not path:
+            raise refused(f"--set {option[:60]}", "no value; write path=value: privacy.epsilon=2")
+        if path in seen:
+            raise refused(f"--set {path}", "given twice; keep one")
+        seen.add(path)
+        yield path, text
 
 
 def _value(path: str, text: str) -> Any:
@@ -176,7 +173,13 @@ def _ready_for(root: Node, where: Where, kind: str) -> Node:
         return root
     if block.value["kind"].value == kind:
         return root
-    known = _keys_beside_kind(root.plain(), where, kind)
+    known: Set[str] = set()  # none, if there is no such kind at this place
+    if where[0] == "attacks":
+        known = attack_keys({**block.plain(), "kind": kind})
+    else:
+        with contextlib.suppress(ValueError, ScenarioError):
+            if (family := _family(Scenario, root, where)) is not None:
+                known = parameters(family.find(kind)).keys()
     kept = {key: inner for key, inner in block.value.items() if key in known}
     return _put(root, where, replace(block, value=kept), ())
 
@@ -202,43 +205,17 @@ def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | 
     return replace(node, value=block)
 
 
-def _keys_beside_kind(values: object, where: Where, kind: str) -> set[str]:
-    """Return the keys that a block of a new kind may have; none if there is no such kind there.
-
-    ``values`` is the whole scenario as plain values, checked or not.
-    """
-    if where[0] == "attacks":
-        block = _inner(_inner(values, "attacks"), where[1]) if where[1:] else None
-        return attack_keys({**_block(block), "kind": kind})
-    try:
-        family = _family(Scenario, values, where)
-        return set(parameters(family.find(kind))) if family is not None else set()
-    except (ValueError, ScenarioError):
-        return set()
-
-
-def _family(maker: Any, values: object, where: Where) -> Family[Any] | None:
+def _family(maker: Any, node: Node | None, where: Where) -> Family[Any] | None:
     """Return the family of the block at a place inside a section or part; None: it has none."""
     parameter = parameters(maker).get(str(where[0]))
     if parameter is None:
         return None
-    family, inner = nested_family(parameter.annotation), _inner(values, where[0])
+    family, inner = nested_family(parameter.annotation), node.get(where[0]) if node else None
     if not where[1:]:
         return family
     if family is None:
         section = section_of(parameter.annotation)
         return _family(section, inner, where[1:]) if section is not None else None
-    kind = _block(inner).get("kind", getattr(parameter.default, "kind", None))
+    chosen = inner.get("kind") if inner else None
+    kind = chosen.value if chosen else getattr(parameter.default, "kind", None)
     return _family(family.find(str(kind)), inner, where[1:])
-
-
-def _inner(values: object, step: str | int) -> object:
-    if isinstance(values, Mapping):
-        return values.get(str(step))
-    if isinstance(values, list) and isinstance(step, int) and step < len(values):
-        return values[step]
-    return None
-
-
-def _block(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
