@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fedchain.errors import Problem, ScenarioError
+from fedchain.errors import Problem
 from fedchain.scenario.checking import check_scenario
 from fedchain.scenario.overriding import anchored, grow, override
 from fedchain.scenario.reading import read_text, read_yaml, refused
@@ -109,6 +109,5 @@ def _extended(link: Node, path: Path, chain: tuple[Path, ...]) -> Path:
     elif not (path.parent / link.value).is_file():
         text = f"no file {path.parent / link.value}"
     if text is not None:
-        problem = Problem(("extends",), text)
-        raise ScenarioError([problem], Located(problem, link.mark).render())
+        raise Located(Problem(("extends",), text), link.mark).error()
     return path.parent / str(link.value)

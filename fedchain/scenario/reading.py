@@ -112,8 +112,7 @@ def _events(text: str, source: str, lines: list[str]) -> Iterator[Any]:
         at = error.problem_mark or error.context_mark
         words = " ".join(str(w) for w in (error.context, error.problem) if w)
         mark = _mark(source, lines, at.line, at.column) if at else Mark(source)
-        problem = Problem((), words)
-        raise ScenarioError([problem], Located(problem, mark).render()) from error
+        raise Located(Problem((), words), mark).error() from error
     except YAMLError as error:
         raise refused(source, str(error).splitlines()[0]) from error
     except (ValueError, IndexError, OverflowError) as error:
@@ -162,8 +161,7 @@ class _Reader:
                 raise self._stop(event, where[:3], f"more than {MAX_DEPTH} blocks inside blocks")
             return node
         if event.tag is not None:
-            text = f"the tag {event.tag} is not allowed; write plain values"
-            self.problems.append(Located(Problem(where, text), mark))
+            self._note(mark, where, f"the tag {event.tag} is not allowed; write plain values")
         if kind == "MappingStartEvent":
             node = self._mapping(mark, where)
         elif kind == "SequenceStartEvent":
@@ -225,5 +223,4 @@ class _Reader:
         self.problems.append(Located(Problem(where, text), mark))
 
     def _stop(self, event: Any, where: Where, text: str) -> ScenarioError:
-        problem = Problem(where, text)
-        return ScenarioError([problem], Located(problem, self._at(event)).render())
+        return Located(Problem(where, text), self._at(event)).error()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +29,6 @@ INTENSITIES = ("intensity", "scalar_intensity", "scalar_Intensity", "gray", "gre
 """Names under which programs write the intensity."""
 
 
-@dataclass(frozen=True)
-class PlyHeader:
-    """The header of a PLY file."""
-
-    order: str
-    """Key of ORDERS."""
-    width: int
-    """Pixels per row."""
-    height: int
-    """Number of rows."""
-    fields: tuple[tuple[str, str], ...]
-    """Name and numpy type of each property of a vertex."""
-    camera: tuple[float, float, float]
-    """Position of the camera in metres; the origin if the file does not give it."""
-    length: int
-    """Length of the header in bytes."""
-
-
 def read_ply(path: Path) -> Scan:
     """Read an organised PLY file, ascii or binary.
 
@@ -57,10 +39,21 @@ def read_ply(path: Path) -> Scan:
         DataError: the file is damaged, truncated, not PLY, or not organised.
     """
     file = contents(path)
-    header = _header(file)
+    lines, length = _header(file)
+    formats = [word[1] for line in lines if len(word := line.split()) > 1 and word[0] == "format"]
+    order = formats[0] if formats else "none"
+    if order not in ORDERS:
+        raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
+    width, height = _one(file, lines, _WIDTH, "num_cols"), _one(file, lines, _HEIGHT, "num_rows")
+    file.check_grid(width, height)
+    count, fields = _vertices(file, lines)
+    if count != width * height:
+        raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
+    camera = _camera(file, lines)
+    kinds = {name: ORDERS[order] + kind for name, kind in fields.items()}
+    read_rows = _ascii if order == "ascii" else _binary
     with np.errstate(all="ignore"):  # damaged numbers become empty pixels
-        table = _ascii(file, header) if header.order == "ascii" else _binary(file, header)
-        return file.checked(_scan(table, header))
+        return file.checked(_scan(read_rows(file, length, count, kinds), (height, width), camera))
 
 
 def write_ply(path: Path, scan: Scan) -> None:
@@ -82,24 +75,16 @@ def write_ply(path: Path, scan: Scan) -> None:
     path.write_bytes("\n".join(lines).encode("ascii") + body.astype("<f4").tobytes())
 
 
-def _header(file: Contents) -> PlyHeader:
+def _header(file: Contents) -> tuple[list[str], int]:
+    """Return the lines of the header, and its length in bytes."""
     head = file.data[:LONGEST_HEADER]
     if not re.match(rb"ply\r?\n", head):
         raise file.fail("is no PLY file; allowed: a file that begins with 'ply'")
     end = re.search(rb"\nend_header[ \t]*\r?\n", head)
     if end is None:
         raise file.fail(f"has no end_header in its first {len(head)} bytes")
-    lines = [line.strip() for line in head[: end.start()].decode("ascii", "replace").split("\n")]
-    orders = [word[1] for line in lines if len(word := line.split()) > 1 and word[0] == "format"]
-    order = orders[0] if orders else "none"
-    if order not in ORDERS:
-        raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
-    width, height = _one(file, lines, _WIDTH, "num_cols"), _one(file, lines, _HEIGHT, "num_rows")
-    file.check_grid(width, height)
-    count, fields = _vertices(file, lines)
-    if count != width * height:
-        raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
-    return PlyHeader(order, width, height, fields, _camera(file, lines), end.end())
+    text = head[: end.start()].decode("ascii", "replace")
+    return [line.strip() for line in text.split("\n")], end.end()
 
 
 def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) -> int:
@@ -109,8 +94,8 @@ def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) 
     return found[0]
 
 
-def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, str], ...]]:
-    """Return the number of vertices and their fields; check that vertices come first."""
+def _vertices(file: Contents, lines: list[str]) -> tuple[int, dict[str, str]]:
+    """Return the number of vertices and the kinds of their fields; vertices must come first."""
     words = [line.split() for line in lines]
     elements = [place for place, word in enumerate(words) if word[:1] == ["element"]]
     first = words[elements[0]] if elements else []
@@ -125,55 +110,56 @@ def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, s
     for word in properties:
         if len(word) != 3 or word[1] not in NUMBER_TYPES:
             raise file.fail(f"has property {' '.join(word[1:])!r}; allowed: one number each")
-    fields = tuple((word[2], NUMBER_TYPES[word[1]]) for word in properties)
-    names = [name for name, _ in fields]
+    names = [word[2] for word in properties]
     if not {"x", "y", "z"} <= set(names) or len(set(names)) != len(names):
         raise file.fail(f"has the properties {', '.join(names)}; allowed: x, y, z, each once")
-    return int(first[2]), fields
+    return int(first[2]), {word[2]: NUMBER_TYPES[word[1]] for word in properties}
 
 
-def _camera(file: Contents, lines: list[str]) -> tuple[float, float, float]:
+def _camera(file: Contents, lines: list[str]) -> Floats:
     found = [match.groups() for line in lines if (match := _CAMERA.match(line))]
     if not found:
-        return (0.0, 0.0, 0.0)
+        return np.zeros(3, np.float32)
     try:
         x, y, z = (float(value) for value in found[0])
     except ValueError as error:
         raise file.fail(f"has a camera that is no place: {error}") from error
     if not np.isfinite([x, y, z]).all() or max(abs(x), abs(y), abs(z)) > 1e6:
         raise file.fail(f"has its camera at {x}, {y}, {z}; allowed: metres")
-    return (x, y, z)
+    return np.array([x, y, z], np.float32)
 
 
-def _binary(file: Contents, header: PlyHeader) -> dict[str, npt.NDArray[np.float64]]:
-    kind = np.dtype([(name, ORDERS[header.order] + code) for name, code in header.fields])
-    count = header.width * header.height
-    need = header.length + count * kind.itemsize
+def _binary(
+    file: Contents, length: int, count: int, kinds: dict[str, str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    kind = np.dtype(list(kinds.items()))
+    need = length + count * kind.itemsize
     if need > len(file.data):
         raise file.fail(f"is truncated: the vertices end at byte {need} of {len(file.data)}")
-    rows = np.frombuffer(file.data, kind, count, header.length)
-    return {name: rows[name].astype(np.float64) for name, _ in header.fields}
+    rows = np.frombuffer(file.data, kind, count, length)
+    return {name: rows[name].astype(np.float64) for name in kinds}
 
 
-def _ascii(file: Contents, header: PlyHeader) -> dict[str, npt.NDArray[np.float64]]:
-    count = header.width * header.height
-    if 2 * count * len(header.fields) > len(file.data) - header.length + 1:
+def _ascii(
+    file: Contents, length: int, count: int, kinds: dict[str, str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    numbers = count * len(kinds)
+    if 2 * numbers > len(file.data) - length + 1:
         raise file.fail(f"is truncated: too short for {count} vertices")
-    words = file.data[header.length :].split(maxsplit=count * len(header.fields))
-    words = words[: count * len(header.fields)]
-    if len(words) < count * len(header.fields):
-        raise file.fail(f"is truncated: {len(words)} of {count * len(header.fields)} numbers")
+    words = file.data[length:].split(maxsplit=numbers)[:numbers]
+    if len(words) < numbers:
+        raise file.fail(f"is truncated: {len(words)} of {numbers} numbers")
     try:
         table = np.array(words).astype(np.float64).reshape(count, -1)
     except ValueError as error:
         raise file.fail(f"has a vertex that is not a number: {error}") from error
-    return {name: table[:, place] for place, (name, _) in enumerate(header.fields)}
+    return dict(zip(kinds, table.T, strict=True))
 
 
-def _scan(table: dict[str, npt.NDArray[np.float64]], header: PlyHeader) -> Scan:
-    shape = (header.height, header.width)
+def _scan(
+    table: dict[str, npt.NDArray[np.float64]], shape: tuple[int, int], camera: Floats
+) -> Scan:
     points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
-    camera = np.array(header.camera, np.float32)
     named = next((name for name in INTENSITIES if name in table), None)
     light = np.ones(len(points)) if named is None else table[named]
     light = light.astype(np.float32)
@@ -181,10 +167,7 @@ def _scan(table: dict[str, npt.NDArray[np.float64]], header: PlyHeader) -> Scan:
         normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).astype(np.float32)
         return _organised(points, normals, light, shape, camera)
     blank = _organised(points, np.zeros_like(points), light, shape, camera)
-    normals = normals_of(blank.positions, camera)
-    return Scan(
-        positions=blank.positions, normals=normals, intensity=blank.intensity, camera=camera
-    )
+    return replace(blank, normals=normals_of(blank.positions, camera))
 
 
 def _organised(
