@@ -126,6 +126,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
+def open_files_hold_folders() -> bool:
+    """Return whether no folder can be moved while a file in it is open: on Windows."""
+    return WINDOWS
+
+
 def move_folder(folder: Path, path: Path) -> None:
     """Rename a folder, whose files are synced and closed, after its names are safe on the disk.
 

@@ -11,11 +11,10 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from fedchain import system
 from fedchain.errors import RunRefused, cannot
 from fedchain.names import SHOWN
 from fedchain.results.tables import messages_csv, metrics_csv
-from fedchain.system import patiently, replacing
+from fedchain.system import open_files_hold_folders, patiently, replacing
 
 EVENTS = "events.ndjson"
 """The file of a run's events."""
@@ -84,7 +83,7 @@ class RunFolder:
         """
         self.lock()
         try:
-            if system.WINDOWS:  # it moves no folder with an open file, and the lock is one
+            if open_files_hold_folders():  # and the lock is one
                 self.unlock()
             patiently(lambda: self.path.rename(place))
         except PermissionError as error:
