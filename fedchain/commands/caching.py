@@ -39,12 +39,12 @@ def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     taken = sum(entry.bytes for entry in there)
     rows = table(form, "kind", "files", "size", "last used", "what")
-    for kind in FILE_KINDS:
-        own = _of(kind, there)
-        used = "-" if not own else f"{_used(own).astimezone():%Y-%m-%d %H:%M}"
-        size = size_words(sum(entry.bytes for entry in own))
-        rows.add_row(kind, str(len(own)), size, used, FILE_KINDS[kind].what)
-    kinds = [_as_json(kind, there) for kind in FILE_KINDS]
+    kinds = [_summed(kind, there) for kind in FILE_KINDS]
+    for each in kinds:
+        used = each["last_used"]
+        when = f"{datetime.fromisoformat(used).astimezone():%Y-%m-%d %H:%M}" if used else "-"
+        size = size_words(each["bytes"])
+        rows.add_row(each["kind"], str(each["files"]), size, when, each["what"])
     print_result(
         form,
         {"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds},
@@ -71,7 +71,7 @@ def clear(
         refuse(f"cache clear: no kind called {kind!r}; {suggest(kind, list(FILE_KINDS))}")
     folder, (removed, failed) = cache_folder(), clear_cache(kind)
     gone = sum(entry.bytes for entry in removed)
-    kinds = [_as_json(each, removed) for each in FILE_KINDS if kind in (None, each)]
+    kinds = [_summed(each, removed) for each in FILE_KINDS if kind in (None, each)]
     reasons = [{"path": str(path), "reason": why} for path, why in failed.items()]
     named = ", ".join(f"{each['files']} {each['kind']}" for each in kinds if each["files"])
     print_result(
@@ -85,20 +85,14 @@ def clear(
         raise typer.Exit(FAILED)
 
 
-def _of(kind: str, there: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in there if entry.kind == kind]
-
-
-def _used(own: Sequence[Entry]) -> datetime:
-    return datetime.fromtimestamp(max(entry.used_s for entry in own), UTC)
-
-
-def _as_json(kind: str, there: Sequence[Entry]) -> dict[str, Any]:
-    own = _of(kind, there)
+def _summed(kind: str, there: Sequence[Entry]) -> dict[str, Any]:
+    """Return how many files of a kind there are, how large they are, and when one was used."""
+    own = [entry for entry in there if entry.kind == kind]
+    used = datetime.fromtimestamp(max((entry.used_s for entry in own), default=0), UTC)
     return {
         "kind": kind,
         "files": len(own),
         "bytes": sum(entry.bytes for entry in own),
-        "last_used": _used(own).isoformat(timespec="seconds") if own else None,
+        "last_used": used.isoformat(timespec="seconds") if own else None,
         "what": FILE_KINDS[kind].what,
     }
