@@ -113,11 +113,11 @@ def _imported(data: bytes) -> None:
 
 
 def _scenario(data: bytes) -> None:
-    from fedchain.scenario.checking import check
+    from fedchain.scenario.checking import check_scenario
     from fedchain.scenario.reading import read_yaml
 
     text = data.decode(errors="replace")
-    check(*read_yaml(text, "fuzz.yaml"))
+    check_scenario(*read_yaml(text, "fuzz.yaml"))
 
 
 def seeds() -> dict[str, list[bytes]]:

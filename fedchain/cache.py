@@ -24,8 +24,6 @@ from typing import BinaryIO
 from fedchain.errors import DataError
 from fedchain.system import replacing
 
-LOG = logging.getLogger(__name__)
-
 BOUND = 10**9
 """Bytes that all files may take together, unless FEDCHAIN_CACHE_BYTES says otherwise."""
 LEAST = 4096
@@ -33,13 +31,13 @@ LEAST = 4096
 ABANDONED_S = 3600.0
 """Wall time after which an unfinished file counts as abandoned: nobody writes it any more."""
 TAG = "CACHEDIR.TAG"
-"""File that tells backup programs to skip this folder, and tells ``cleared`` that the folder is
+"""File that tells backup programs to skip this folder, and tells ``clear_cache`` that the folder is
 fedchain's (Ford, Cache Directory Tagging Specification)."""
 TAG_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# This is the cache of fedchain.\n"
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """One kind of cached file."""
 
     pattern: str
@@ -51,22 +49,24 @@ class Kind:
 
 
 SCANS, AGREED, RATES, UNFINISHED = "simulated-scans", "agreed", "rates", "unfinished"
-_NAMES = {
-    SCANS: rf"{SCANS}-[0-9a-f]{{32}}\.npz",
-    AGREED: rf"{AGREED}-[0-9a-f]{{32}}\.txt",
-    RATES: rf"{RATES}-\d{{1,9}}\.json",
-}
-_DRAFTED = (*_NAMES.values(), rf"{SCANS}-[0-9a-f]{{32}}", re.escape(TAG))
-_DRAFT = rf"\.(?:{'|'.join(_DRAFTED)})[.-][\w-]{{1,60}}(?:\.draft)?"
-KINDS: Mapping[str, Kind] = {
-    SCANS: Kind(_NAMES[SCANS], "simulated scans; the next run that needs them makes them again"),
-    AGREED: Kind(_NAMES[AGREED], "agreements of the privacy accountants; a second each to repeat"),
-    RATES: Kind(
-        _NAMES[RATES],
+_NAMES = (
+    rf"{SCANS}-[0-9a-f]{{32}}\.npz",
+    rf"{AGREED}-[0-9a-f]{{32}}\.txt",
+    rf"{RATES}-\d{{1,9}}\.json",
+)
+_DRAFTED = "|".join([*_NAMES, rf"{SCANS}-[0-9a-f]{{32}}", re.escape(TAG)])
+FILE_KINDS: Mapping[str, FileKind] = {
+    SCANS: FileKind(_NAMES[0], "simulated scans; the next run that needs them makes them again"),
+    AGREED: FileKind(_NAMES[1], "agreements of the privacy accountants; a second each to repeat"),
+    RATES: FileKind(
+        _NAMES[2],
         "rates of this machine; measured again only by: fedchain doctor --calibrate",
         goes=False,
     ),
-    UNFINISHED: Kind(_DRAFT, "left by processes that were killed; they go after an hour"),
+    UNFINISHED: FileKind(
+        rf"\.(?:{_DRAFTED})[.-][\w-]{{1,60}}(?:\.draft)?",
+        "left by processes that were killed; they go after an hour",
+    ),
 }
 """Every kind by name, in the order in which they are shown."""
 
@@ -78,7 +78,7 @@ class Entry:
     path: Path
     """Where it is."""
     kind: str
-    """A key of ``KINDS``."""
+    """A key of ``FILE_KINDS``."""
     bytes: int
     """Its size."""
     used_s: float
@@ -111,23 +111,18 @@ def bound() -> int:
     text = os.environ.get("FEDCHAIN_CACHE_BYTES")
     if not text:
         return BOUND
-    try:
-        number = int(float(text))
-    except (ValueError, OverflowError):
-        number = -1
-    if number < 0:
-        raise DataError(
-            f"FEDCHAIN_CACHE_BYTES: is {text!r}; must be a number of bytes of at least 0, "
-            "such as 2e9"
-        )
-    return number
+    with contextlib.suppress(ValueError, OverflowError):
+        if (number := int(float(text))) >= 0:
+            return number
+    words = f"is {text!r}; must be a number of bytes of at least 0, such as 2e9"
+    raise DataError(f"FEDCHAIN_CACHE_BYTES: {words}")
 
 
 def place_of(kind: str, text: str, ending: str) -> Path:
-    """Return the path of a file whose content depends on a text alone, whether or not it exists.
+    """Return the path of a file, whether or not it exists.
 
     Args:
-        kind: a key of ``KINDS``.
+        kind: a key of ``FILE_KINDS``.
         text: everything that the content depends on.
         ending: the file's suffix, without the dot.
 
@@ -145,12 +140,8 @@ def mark_used(path: Path) -> None:
             os.utime(path)
 
 
-def keep(path: Path, write: Callable[[BinaryIO], object]) -> bool:
-    """Add a file if possible; if not, log a warning, at most once for each folder.
-
-    Args:
-        path: as ``place_of`` returns it.
-        write: writes the content.
+def try_add(path: Path, write: Callable[[BinaryIO], object]) -> bool:
+    """Add a file as ``add`` does; if that fails, log a warning, at most once for each folder.
 
     Returns:
         Whether it was added.
@@ -161,7 +152,9 @@ def keep(path: Path, write: Callable[[BinaryIO], object]) -> bool:
         if path.parent not in _warned:
             _warned.add(path.parent)
             reason = error.strerror or error
-            LOG.warning("%s: not kept, will be made again when it is needed: %s", path, reason)
+            logging.getLogger(__name__).warning(
+                "%s: not kept, will be made again when it is needed: %s", path, reason
+            )
         return False
     return True
 
@@ -176,10 +169,6 @@ def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Room is made after the file has its name: when several processes add files, the last one sees
     what all of them have added.
 
-    Args:
-        path: as ``place_of`` returns it.
-        write: writes the content.
-
     Raises:
         OSError: the folder cannot be written, is full, or the file alone is above the bound.
     """
@@ -190,7 +179,7 @@ def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.write(TAG_TEXT)
     with replacing(path) as file:
         write(file)
-        if file.tell() > most and kind is not None and KINDS[kind].goes:
+        if file.tell() > most and kind is not None and FILE_KINDS[kind].goes:
             raise OSError(f"{file.tell()} bytes are more than FEDCHAIN_CACHE_BYTES, {most}")
     _make_room(path.parent, most)
 
@@ -219,13 +208,13 @@ def kind_of(name: str) -> str | None:
     >>> kind_of("rates-1.json"), kind_of("rates-1.json.old"), kind_of("thesis.txt")
     ('rates', None, None)
     """
-    return next((kind for kind in KINDS if re.fullmatch(KINDS[kind].pattern, name)), None)
+    return next((kind for kind in FILE_KINDS if re.fullmatch(FILE_KINDS[kind].pattern, name)), None)
 
 
-def sized(count: int) -> str:
+def size_words(count: int) -> str:
     """Return a number of bytes as text with a unit.
 
-    >>> sized(0), sized(41_600_000), sized(10**9)
+    >>> size_words(0), size_words(41_600_000), size_words(10**9)
     ('0 B', '41.6 MB', '1 GB')
     """
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
@@ -234,28 +223,21 @@ def sized(count: int) -> str:
     return f"{count} B"
 
 
-@dataclass(frozen=True)
-class Cleared:
-    """The result of ``cleared``."""
-
-    removed: tuple[Entry, ...]
-    """Files that were deleted."""
-    failed: Mapping[Path, str]
-    """Files that could not be deleted, and why."""
-
-
-def cleared(kind: str | None = None) -> Cleared:
+def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
     """Delete the files of the cache, and nothing else that may be in its folder.
 
     Unfinished files that somebody may still be writing stay.
 
     Args:
-        kind: delete only files of this kind, a key of ``KINDS``; None: all.
+        kind: delete only files of this kind, a key of ``FILE_KINDS``; None: all.
+
+    Returns:
+        The files that were deleted; and those that could not be deleted, and why.
 
     Raises:
         DataError: the folder is not a cache of fedchain, or cannot be read.
     """
-    folder, removed, failed = cache_folder(), [], {}
+    folder, removed, failed = cache_folder(), list[Entry](), dict[Path, str]()
     try:
         stranger = None if _tagged(folder) else _stranger(folder)
         there = entries(folder)
@@ -273,7 +255,7 @@ def cleared(kind: str | None = None) -> Cleared:
                 removed.append(entry)
             except OSError as error:
                 failed[entry.path] = error.strerror or str(error)
-    return Cleared(tuple(removed), failed)
+    return removed, failed
 
 
 def _make_room(folder: Path, most: int) -> None:
@@ -285,10 +267,8 @@ def _make_room(folder: Path, most: int) -> None:
     there = entries(folder)
     taken = sum(entry.room for entry in there)
     for entry in there:
-        unfinished = entry.kind == UNFINISHED
-        if (taken > most and KINDS[entry.kind].goes) or unfinished:
-            if _being_written(entry):
-                continue
+        goes = entry.kind == UNFINISHED or (taken > most and FILE_KINDS[entry.kind].goes)
+        if goes and not _being_written(entry):
             with contextlib.suppress(OSError):
                 entry.path.unlink(missing_ok=True)
                 taken -= entry.room

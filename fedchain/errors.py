@@ -1,21 +1,5 @@
 """Errors: every exception that fedchain raises on purpose.
 
-    FedchainError
-    ├── ScenarioError    the user's scenario: file, line, column, what is allowed
-    ├── DataError        the user's data: a scan, a folder, a cache
-    ├── MissingExtra     something optional is not installed, and how to get it
-    ├── PartError        a part of the user's own that failed or returned something wrong
-    ├── TooFewMembers    too few members of a group are there: it opens no sum
-    ├── RunError         a run that failed: a full disk, a lost permission
-    │   └── RunRefused       a path that is no run, is in use, or may not be written
-    │       └── Unusable         the system refuses the path; another one would do
-    └── LedgerError      a broken rule of the ledger, or damaged bytes
-        ├── EncodingError    bytes that are not the one encoding of a value
-        ├── InvalidMessage   a message that a rule forbids
-        └── InvalidBlock     a block that a rule forbids
-            ├── TooEarly         its time is ahead of the node's clock
-            └── WrongMessages    its header does not commit to its messages
-
 A broken precondition of the mathematics is a plain ``ValueError``.
 Every error text reads ``where: what is wrong, with the value; what is allowed``.
 """

@@ -16,7 +16,7 @@ ENDING = tuple(
     if hasattr(signal, name)
 )
 """Signals that ask a program to end, as far as this system has them."""
-PATIENCE_S = 10.0
+DEAF_S = 10.0
 """Seconds after such a signal during which further ones are ignored."""
 _pending: list[int] = []
 """Signals to end that came since ``stoppable`` began; it clears them when it ends."""
@@ -26,7 +26,7 @@ _pending: list[int] = []
 def stoppable() -> Iterator[None]:
     """Within this context, let a signal to end raise KeyboardInterrupt once; ignore repetitions.
 
-    Results are therefore saved completely, however often Ctrl-C is pressed. After ``PATIENCE_S``
+    Results are therefore saved completely, however often Ctrl-C is pressed. After ``DEAF_S``
     the next signal raises again, since saving may hang. At the end of an interrupted command all
     these signals are ignored for good, since the process is about to end. A signal that the
     process was started to ignore (``nohup``) stays ignored.
@@ -42,7 +42,7 @@ def stoppable() -> Iterator[None]:
 
     def stop(number: int, _frame: object) -> None:
         now = time.monotonic()
-        if not raised or now - raised[-1] >= PATIENCE_S:
+        if not raised or now - raised[-1] >= DEAF_S:
             raised.append(now)
             _pending.append(number)
             raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 """Options of ``mallopt``, as glibc's malloc.h numbers them."""
-SETTINGS = {
+ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # an idle OpenMP thread would spin on a core that others need
     "OPENBLAS_NUM_THREADS": "1",  # fedchain runs threads side by side, not inside an operation
 }
@@ -22,23 +22,18 @@ SETTINGS = {
 
 
 def prepare() -> None:
-    """Set the environment variables of ``SETTINGS``, before numpy and torch are loaded.
+    """Set the environment variables of ``ENVIRONMENT``, before numpy and torch are loaded.
 
     A variable that the user has set keeps its value. Only the command line and processes that
     fedchain starts call this: a program that imports fedchain may need other settings for its
     own arithmetic.
-
-    >>> prepare()
     """
-    for name, value in SETTINGS.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 def one_thread() -> None:
-    """Let torch use one thread for the work of this thread: fedchain runs several side by side.
-
-    >>> one_thread()
-    """
+    """Let torch use one thread for the work of this thread: fedchain runs several side by side."""
     import torch
 
     torch.set_num_threads(1)
@@ -50,8 +45,6 @@ def keep_freed_memory() -> None:
     The activations of every batch are allocated and freed; to get their pages anew costs more
     than the arithmetic on them. Memory that is needed once, before the rounds, should be freed
     before this is called. Does nothing where the C library is not glibc.
-
-    >>> keep_freed_memory()
     """
     if sys.platform != "linux":
         return

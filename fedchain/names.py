@@ -32,11 +32,6 @@ def legible(text: str) -> str:
     return _in_letters(text) if _HALVES.search(text) else text
 
 
-def in_bytes(text: str) -> bytes:
-    """Return a text as UTF-8 bytes, with names shown as ``legible`` shows them."""
-    return text.encode("utf-8", SHOWN)
-
-
 def escaped(quoted_text: str) -> str:
     r"""Return a quoted string of JSON or YAML in which halves of surrogate pairs are escapes.
 

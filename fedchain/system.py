@@ -22,11 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from filelock import FileLock, Timeout
-
 WINDOWS = os.name == "nt"
 """Whether this is Windows."""
-PATIENCE_S = 2.0
+PATIENCE_WITH_FILES_S = 2.0
 """Seconds for which Windows is asked again while another program has a file open."""
 MOST_PROCESSES = 61
 """Most processes that one process can wait for on Windows."""
@@ -34,11 +32,7 @@ _Result = TypeVar("_Result")
 
 
 def sync_file(path: Path) -> None:
-    """Make the bytes of a file survive a loss of power.
-
-    Raises:
-        OSError: it cannot be opened for writing, or the disk fails.
-    """
+    """Make the bytes of a file survive a loss of power; OSError if that fails."""
     descriptor = os.open(path, os.O_RDWR)  # Windows does not sync a file opened for reading
     try:
         sync_open(descriptor)
@@ -47,14 +41,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_open(descriptor: int) -> None:
-    """Make the bytes of an open file survive a loss of power.
-
-    Args:
-        descriptor: the descriptor of a file that is open for writing, or of a folder.
-
-    Raises:
-        OSError: the disk fails.
-    """
+    """Make the bytes of an open file, or the names of a folder, survive a loss of power."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -66,11 +53,7 @@ def sync_open(descriptor: int) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a loss of power; on Windows do nothing.
-
-    Raises:
-        OSError: it cannot be opened, or the disk fails.
-    """
+    """Make the names in a folder survive a loss of power; on Windows do nothing."""
     if WINDOWS:  # it does not open folders, and NTFS keeps a journal of names itself
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -84,18 +67,15 @@ def patiently(act: Callable[[], _Result]) -> _Result:
     """Do something with a file; on Windows try again while another program has it open.
 
     Readers, virus scanners and indexers have a file open for a moment only. On other systems a
-    reader is never in the way, and a refusal is final.
-
-    Args:
-        act: the operation; may be called several times.
+    reader is never in the way, and a refusal is final. ``act`` may be called several times.
 
     Raises:
-        OSError: as ``act``; PermissionError after ``PATIENCE_S`` at the latest.
+        OSError: as ``act``; PermissionError after ``PATIENCE_WITH_FILES_S`` at the latest.
 
     >>> patiently(lambda: "done")
     'done'
     """
-    last = time.monotonic() + PATIENCE_S
+    last = time.monotonic() + PATIENCE_WITH_FILES_S
     while True:
         try:
             return act()
@@ -106,20 +86,12 @@ def patiently(act: Callable[[], _Result]) -> _Result:
 
 
 def replace(draft: Path, path: Path) -> None:
-    """Rename a file atomically; it replaces a file that has the new name.
-
-    Raises:
-        OSError: the folder may not be written; on Windows, somebody keeps the replaced file open.
-    """
+    """Rename a file atomically; it replaces a file that has the new name."""
     patiently(lambda: draft.replace(path))
 
 
 def delete(path: Path) -> None:
-    """Delete a file if it exists.
-
-    Raises:
-        OSError: the folder may not be written; on Windows, somebody keeps it open.
-    """
+    """Delete a file if it exists; OSError if the system refuses."""
     patiently(lambda: path.unlink(missing_ok=True))
 
 
@@ -154,12 +126,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
 
 
-def move_folder(folder: Path, path: Path) -> None:
-    """Rename a folder atomically, after its content is safe from a loss of power.
+def open_files_hold_folders() -> bool:
+    """Return whether no folder can be moved while a file in it is open: on Windows."""
+    return WINDOWS
 
-    Args:
-        folder: a folder whose files are synced and closed.
-        path: its new name, which nothing else may have.
+
+def move_folder(folder: Path, path: Path) -> None:
+    """Rename a folder, whose files are synced and closed, after its names are safe on the disk.
 
     Raises:
         OSError: something has that name, or the disk fails; on Windows, somebody keeps a file in
@@ -189,47 +162,6 @@ def place_beside(path: Path) -> Iterator[Path]:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-class FolderLock:
-    """A lock on writing to a folder; it is released when its process ends, whatever happens."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = FileLock(folder / ".lock")
-
-    def acquire(self) -> bool:
-        """Take the lock; return False if another process has it.
-
-        Raises:
-            OSError: the folder may not be written.
-        """
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        return True
-
-    def release(self) -> None:
-        """Release the lock; do nothing if this process does not have it."""
-        self._lock.release()
-
-    def move_folder(self, path: Path) -> None:
-        """Move the folder, whose lock this process has, and release the lock.
-
-        Args:
-            path: its new name, which nothing else may have.
-
-        Raises:
-            OSError: something has that name, or the folder above may not be written; on Windows,
-                somebody keeps a file in it open, or has just taken the lock.
-        """
-        try:
-            if WINDOWS:  # it moves no folder with an open file, and the lock is one
-                self.release()
-            patiently(lambda: self._folder.rename(path))
-        finally:
-            self.release()
 
 
 def stop() -> None:
@@ -272,9 +204,6 @@ def available_memory() -> int:
     """Return how much memory a new process could have, in bytes.
 
     This is more than the free memory: the system gives up its cache of files.
-
-    >>> available_memory() > 0
-    True
     """
     import psutil
 

@@ -113,8 +113,8 @@ class Steps:
             ValueError: the rules are not JSON.
             LedgerError: the rules are nested too deeply.
         """
-        self._rule = _part(aggregations, rules.aggregation, trust_user_parts)
-        self._update = _part(updates, rules.update, trust_user_parts)
+        self._rule = aggregations.bind(_part(aggregations, rules.aggregation, trust_user_parts))
+        self._update = updates.bind(_part(updates, rules.update, trust_user_parts))
         self._dtype = rules.dtype
         self._keep = max(FEWEST, min(MOST, KEPT_NUMBERS // max(2 * rules.dimension, 1)))
         self._watch = watch or Stopwatch()
@@ -150,11 +150,9 @@ class Steps:
         sent = [(message.direction, message.exponent) for message in messages]
         directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])
-        aggregate = aggregations.build(self._rule, directions, norms)
+        aggregate = self._rule(directions, norms)
         weights = state.weights.astype(np.float64)
-        step = updates.build(
-            self._update, weights, state.memory, aggregate.gradient, messages[0].round
-        )
+        step = self._update(weights, state.memory, aggregate.gradient, messages[0].round)
         # The weights are rounded once, to the type that the rules state; float64 is not rounded.
         rounded = read_only(step.weights.astype(self._dtype))
         return Outcome(State(rounded, step.memory), aggregate)

@@ -41,7 +41,7 @@ def as_windows(monkeypatch: pytest.MonkeyPatch, patience_s: float = 0.2) -> Iter
     """
     with monkeypatch.context() as patch:
         patch.setattr(system, "WINDOWS", True, raising=False)
-        patch.setattr(system, "PATIENCE_S", patience_s, raising=False)
+        patch.setattr(system, "PATIENCE_WITH_FILES_S", patience_s, raising=False)
         for module in (io, builtins):
             patch.setattr(module, "open", _named(io.open))
         patch.setattr(os, "open", _open(os.open))

@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 def added(number: int, used_s: float | None = None, size: int = SIZE) -> Path:
     """Add a file of zeros, last used so many seconds after 1970."""
     path = place_of(SCANS, f"file {number}", "npz")
-    assert cache.keep(path, lambda file: file.write(bytes(size)))
+    assert cache.try_add(path, lambda file: file.write(bytes(size)))
     if used_s is not None:
         os.utime(path, (used_s, used_s))
     return path
@@ -82,7 +82,7 @@ def test_with_a_bound_of_nothing_nothing_is_kept_and_the_log_says_so_once(
     with caplog.at_level(logging.WARNING):
         for number in range(3):
             path = place_of(SCANS, str(number), "npz")
-            assert not cache.keep(path, lambda file: file.write(b"scan"))
+            assert not cache.try_add(path, lambda file: file.write(b"scan"))
     assert there(folder) == set()
     assert len(caplog.records) == 1
     assert "more than FEDCHAIN_CACHE_BYTES, 0" in caplog.text
@@ -132,7 +132,7 @@ def test_nothing_that_is_not_ours_is_deleted_to_make_room_or_by_clear(folder, mo
     before = foreign(folder)
     allow(monkeypatch, SIZE)
     second = added(1)
-    assert [entry.path for entry in cache.cleared().removed] == [second]
+    assert [entry.path for entry in cache.clear_cache()[0]] == [second]
     del before[str(first)]
     assert snapshot(folder.parent) == before
     assert (folder / f"{SCANS}-{'b' * 32}.npz").is_symlink()
@@ -147,7 +147,7 @@ def test_the_use_of_a_link_does_not_touch_what_it_leads_to(folder):
     link.symlink_to(outside)
     cache.mark_used(link)
     assert outside.stat().st_mtime == 5
-    cache.keep(link, lambda file: file.write(b"ours"))
+    cache.try_add(link, lambda file: file.write(b"ours"))
     assert (outside.read_bytes(), link.read_bytes()) == (b"mine", b"ours")
 
 
@@ -165,7 +165,7 @@ def test_a_folder_of_other_things_is_refused_by_clear(folder):
 def test_a_folder_of_before_the_tag_is_taken_for_what_it_is(folder):
     path = added(0)
     (folder / TAG).unlink()
-    assert len(cache.cleared().removed) == 1
+    assert len(cache.clear_cache()[0]) == 1
     assert not path.exists()
 
 
@@ -186,7 +186,9 @@ def test_a_folder_that_takes_nothing_costs_one_note(folder, monkeypatch, caplog,
     monkeypatch.setattr("os.utime", refuse)
     with caplog.at_level(logging.WARNING):
         for each in range(1, 4):
-            assert not cache.keep(place_of(SCANS, str(each), "npz"), lambda file: file.write(b""))
+            assert not cache.try_add(
+                place_of(SCANS, str(each), "npz"), lambda file: file.write(b"")
+            )
         cache.mark_used(path)
     assert [os.strerror(number) in record.getMessage() for record in caplog.records] == [True]
     assert {each.name for each in folder.iterdir()} == {path.name, TAG}
@@ -228,7 +230,7 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(folder,
     folder.mkdir()
     draft = folder / name
     draft.write_bytes(b"half")
-    cache.cleared()
+    cache.clear_cache()
     added(0)
     assert draft.exists()
     os.utime(draft, (time.time() - 2 * cache.ABANDONED_S,) * 2)
@@ -244,7 +246,7 @@ def test_a_write_that_fails_in_the_middle_leaves_the_old_file(folder):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cache.keep(path, fail)
+        cache.try_add(path, fail)
     assert path.read_bytes() == bytes(SIZE)
     assert {each.name for each in folder.iterdir()} == {path.name, TAG}
 
@@ -284,11 +286,11 @@ def test_two_processes_that_add_read_and_evict_at_once_get_their_numbers(folder)
 def test_the_command_shows_each_kind_and_clears_one(folder):
     scans = added(0, used_s=1_700_000_000.0, size=50_000)
     agreed = place_of(AGREED, "mechanism", "txt")
-    cache.keep(agreed, lambda file: file.write(b"mechanism"))
+    cache.try_add(agreed, lambda file: file.write(b"mechanism"))
     told = json.loads(call("cache", "--format", "json").out)
     assert (told["folder"], told["bound"], told["bytes"]) == (str(folder), 10**9, 50_009)
     kinds = {row["kind"]: row for row in told["kinds"]}
-    assert list(kinds) == list(cache.KINDS)
+    assert list(kinds) == list(cache.FILE_KINDS)
     assert (kinds[SCANS]["files"], kinds[SCANS]["bytes"]) == (1, 50_000)
     assert kinds[SCANS]["last_used"] == "2023-11-14T22:13:20+00:00"
     assert kinds[RATES]["last_used"] is None

@@ -17,14 +17,14 @@ from fedchain.registry import (
     AtMost,
     Family,
     Part,
-    bounded,
+    bound_problems,
     examine_keys,
-    leaf_schema,
     nested_family,
-    overlay,
     parameters,
     within,
 )
+from fedchain.registry.parts import overlay
+from fedchain.scenario.schema import leaf_schema
 from fedchain.update import updates
 
 laws: Family[float] = Family("law")
@@ -131,12 +131,12 @@ def test_a_part_is_closed_to_writing_and_travels():
 
 def test_bounds_across_the_scenario_are_found():
     part = rules.check({"kind": "add", "keep": 9})
-    (bound,) = bounded(part, rules, ("rule",))
-    assert bound.problem(9) is None
-    assert bound.problem(8) == Problem(
-        ("rule", "keep"),
-        "must be between 1 and 8 (the number of holders or groups asked in a round), got 9",
+    allowed, refused = (
+        list(bound_problems(part, rules, {"nodes": {"asked": asked}}, ("rule",)))
+        for asked in (9, 8)
     )
+    words = "must be between 1 and 8 (the number of holders or groups asked in a round), got 9"
+    assert (allowed, refused) == ([], [Problem(("rule", "keep"), words)])
 
 
 def test_the_parts_inside_a_part_are_found():

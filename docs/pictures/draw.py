@@ -22,12 +22,12 @@ from rich.console import Console
 
 import fedchain
 from fedchain.commands.formats import Format
-from fedchain.commands.terminal import Terminal, show_summary
+from fedchain.commands.terminal import Terminal, summary_lines
 from fedchain.reports.figures import draw
 from fedchain.reports.figures.style import Drawing, finished, render, styled
 from fedchain.reports.study import open_study
 from fedchain.results import MessageRecord, RoundRecord, Run
-from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, SIDE
+from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, PANEL_SIDE
 
 HERE = Path(__file__).resolve().parent
 SCENARIO = HERE.parents[1] / "scenarios" / "first_light.yaml"
@@ -83,7 +83,8 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     run = fedchain.run(fedchain.load(SCENARIO), callback=callback)
     callback.close()
     console.print()
-    show_summary(console, Format.rich, run.summary())
+    for line in summary_lines(Format.rich, run.summary()):
+        console.print(line, soft_wrap=isinstance(line, str), markup=False)
     svg = console.export_svg(title="fedchain")
     # The fonts of the reader are good enough; a picture should not fetch any.
     return run, re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
@@ -100,7 +101,7 @@ def masks(run: Run) -> Drawing:
         ax.imshow(shown, interpolation="nearest")
         ax.set_axis_off()
         for place, name in enumerate(PANELS):
-            ax.text(place * (SIDE + GAP) + SIDE / 2, -8, name, ha="center", fontsize=10)
+            ax.text(place * (PANEL_SIDE + GAP) + PANEL_SIDE / 2, -8, name, ha="center", fontsize=10)
         key: list[Artist] = [
             Patch(color=np.array(colour) / 255, label=words) for words, colour in ERRORS.items()
         ]

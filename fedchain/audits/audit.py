@@ -13,14 +13,14 @@ from fedchain.errors import RunRefused
 from fedchain.results import OVER, Run, write_whole
 from fedchain.results.findings import (
     AUDIT,
-    FORMAT,
+    AUDIT_FORMAT,
     Finding,
-    Findings,
+    FindingsByAudit,
     check_findings,
     read_findings,
 )
 from fedchain.runs.manifest import as_json
-from fedchain.scenario import Scenario, digest, run_name
+from fedchain.scenario import Scenario, run_name, scenario_digest
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Audited:
 
     folder: Path
     """Folder of its files."""
-    findings: Findings
+    findings: FindingsByAudit
     """Findings of every attack that was carried out, now or before."""
     files: tuple[Path, ...]
     """``audit.json`` and the figures."""
@@ -83,13 +83,13 @@ def audit(
     return _written(folder, scenario, ordered, AUDITS | asked)
 
 
-def _written(folder: Path, scenario: Scenario, findings: Findings, known: Known) -> Audited:
+def _written(folder: Path, scenario: Scenario, findings: FindingsByAudit, known: Known) -> Audited:
     from fedchain.reports.figures.style import render
 
     statement = {
-        "format": FORMAT,
+        "format": AUDIT_FORMAT,
         "name": scenario.name,
-        "digest": digest(scenario),
+        "digest": scenario_digest(scenario),
         "seed": scenario.seed,
         "attacks": findings,
     }

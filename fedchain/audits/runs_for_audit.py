@@ -13,7 +13,7 @@ from fedchain.learning.task import tasks
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
-from fedchain.scenario import Scenario, from_mapping, plain, run_name
+from fedchain.scenario import Scenario, from_mapping, plain_values, run_name
 from fedchain.simulation.setup import RunSetup, mechanism_of
 
 WHOLE = {"keep_weights": "all", "keep_messages": "all"}
@@ -105,7 +105,7 @@ def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
         scenario: checked.
         values: by dotted path; without a dot, the value replaces the whole section.
     """
-    whole = plain(scenario) | {"sweep": None, "disk": WHOLE}
+    whole = plain_values(scenario) | {"sweep": None, "disk": WHOLE}
     blocks = {key: value for key, value in values.items() if "." not in key}
     single = {key: value for key, value in values.items() if "." in key}
     return from_mapping(whole | blocks, set=single)

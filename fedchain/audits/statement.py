@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from fedchain.audits.record import AUDITS, Audit, BoundingRow, draw_own_figure, find_audit
 from fedchain.reports.tables import Table
-from fedchain.results.findings import AUDIT, Finding, Findings, check_findings, read_findings
+from fedchain.results.findings import AUDIT, Finding, FindingsByAudit, check_findings, read_findings
 
 if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
@@ -59,7 +59,7 @@ def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
     )
 
 
-def violations(findings: Findings) -> list[Finding]:
+def violations(findings: FindingsByAudit) -> list[Finding]:
     """Return the rows whose lower bound lies above the claim, also those of unknown audits.
 
     >>> row = {"claimed": 4.0, "lower_bound": 8.4, "delta": 0.0, "confidence": 0.95, "trials": 9}
@@ -115,7 +115,7 @@ def _file_name(name: str) -> str:
     return f"audit_{'_'.join(re.findall('[A-Za-z0-9]+', name))[:80]}"
 
 
-def audit_figures(findings: Findings, known: Known) -> list[Drawing]:
+def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
     """Return every figure that the findings of known audits have data for.
 
     Raises:
@@ -126,7 +126,7 @@ def audit_figures(findings: Findings, known: Known) -> list[Drawing]:
     return [drawing for drawing in (claimed_and_measured(shown, known), *drawn) if drawing]
 
 
-def claimed_and_measured(findings: Findings, known: Known) -> Drawing | None:
+def claimed_and_measured(findings: FindingsByAudit, known: Known) -> Drawing | None:
     """Draw the lower bounds that attacks prove against the epsilon that was claimed.
 
     Args:

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from fedchain.commands.formats import INTERRUPTED, USAGE
-from fedchain.commands.printing import printed_code, whole_output
+from fedchain.commands.printing import UNPRINTED, whole_output
 from fedchain.errors import (
     DataError,
     FedchainError,
@@ -32,7 +32,6 @@ GROUPS = (
     "studying",
     "auditing",
     "ledgers",
-    "porting",
     "proving",
     "shipped",
     "scenarios",
@@ -40,13 +39,6 @@ GROUPS = (
     "caching",
 )
 """Modules of this folder, in the order of the help; each has an ``app``."""
-EXIT_CODES: dict[type[FedchainError], int] = {
-    ScenarioError: 2,
-    RunRefused: 2,
-    DataError: 3,
-    MissingExtra: 3,
-}
-"""Exit code of each kind of error; any other error of fedchain has 1."""
 
 
 class Commands(TyperGroup):
@@ -100,7 +92,7 @@ def run_command_line() -> int:
     prepare()
     with stoppable(), whole_output() as out:
         code = _code_of(assemble())
-    return printed_code(code, out)
+    return UNPRINTED if out.lost is not None and code == 0 else code
 
 
 def _code_of(app: typer.Typer) -> int:
@@ -130,12 +122,14 @@ def _code_of(app: typer.Typer) -> int:
 
 
 def exit_code(error: FedchainError) -> int:
-    """Return the exit code of an error.
+    """Return the exit code of an error: bad usage, bad data, or any other failure.
 
     >>> exit_code(DataError("scan.cogs: truncated"))
     3
     """
-    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
+    if isinstance(error, ScenarioError | RunRefused):
+        return USAGE
+    return 3 if isinstance(error, DataError | MissingExtra) else 1
 
 
 def _print_version(asked: bool) -> None:

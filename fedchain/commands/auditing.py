@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,17 +16,18 @@ from fedchain.commands.formats import (
     FormatOption,
     SeedOption,
     SetOption,
-    print_json,
-    stderr,
-    stdout,
+    WorkersOption,
+    print_result,
+    progress_bar,
+    refuse,
     table,
 )
-from fedchain.commands.ledgers import refuse
 from fedchain.commands.shipped import announce
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from fedchain.audits import Audit, Audited
-    from fedchain.audits.runs_for_audit import Progress
     from fedchain.results import Run
     from fedchain.scenario import Scenario
 
@@ -77,15 +77,14 @@ def audit(
     ] = 0.95,
     set_: SetOption = None,
     seed: SeedOption = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers of the engine; default: one a core.")
-    ] = None,
+    workers: WorkersOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: FormatOption = Format.rich,
 ) -> None:
     """Attack what a run publishes, and compare what that proves with what the run claims."""
     from fedchain.audits import Choices
     from fedchain.audits import audit as audit_it
+    from fedchain.audits.statement import violation_words
 
     audits = _audits(attack)
     choices = Choices(
@@ -98,12 +97,23 @@ def audit(
     )
     subject = _subject(target, set_ or [], seed)
     try:
-        with _progress(form) as progress:
-            found = audit_it(subject, list(audits), out, choices, progress)
+        with progress_bar("Auditing", form is not Format.json) as show:
+            found = audit_it(
+                subject, list(audits), out, choices, lambda what, *counts: show(*counts, what)
+            )
     except KeyboardInterrupt:
         typer.echo("interrupted; everything is saved: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _tell(found, audits, form)
+    rows = {
+        name: [_shown_row(row, audit) for row in found.findings[name]]
+        for name, audit in audits.items()
+    }
+    files = [str(file) for file in found.files]
+    values = {"attacks": rows, "violated": bool(found.violations), "files": files}
+    print_result(form, values, _lines(found, audits, form))
+    if form is not Format.json:
+        for row in found.violations:
+            typer.echo(f"violated: {violation_words(row)}", err=True)
     if found.violations:
         raise typer.Exit(VIOLATED)
 
@@ -145,51 +155,18 @@ def _numbers(text: str | None) -> tuple[float, ...]:
     return values
 
 
-@contextmanager
-def _progress(form: Format) -> Iterator[Progress]:
-    """Show on stderr what an audit is doing, and how far it is."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+def _lines(
+    found: Audited, audits: Mapping[str, Audit[Any]], form: Format
+) -> Iterator[RenderableType]:
+    from rich.text import Text
 
-    console = stderr()
-    shown = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=form is Format.json or not console.is_terminal,
-    )
-    with shown:
-        task = shown.add_task("Auditing", total=None)
-
-        def tell(what: str, done: int, total: int) -> None:
-            shown.update(task, description=what, completed=done, total=total)
-
-        yield tell
-
-
-def _tell(found: Audited, audits: Mapping[str, Audit[Any]], form: Format) -> None:
-    if form is Format.json:
-        told = {
-            name: [_shown_row(row, audit) for row in found.findings[name]]
-            for name, audit in audits.items()
-        }
-        files = [str(file) for file in found.files]
-        print_json({"attacks": told, "violated": bool(found.violations), "files": files})
-        return
-    from fedchain.audits.statement import violation_words
-
-    console = stdout(form)
     for name, audit in audits.items():
-        shown = table(form, *audit.columns.values())
+        rows = table(form, *audit.columns.values())
         for values in audit.cells(found.findings[name]):
-            shown.add_row(*map(_cell, audit.columns, values))
-        console.print(name, style="bold", markup=False)
-        console.print(shown)
-    for row in found.violations:
-        typer.echo(f"violated: {violation_words(row)}", err=True)
-    for file in found.files:
-        console.print(str(file), soft_wrap=True, markup=False)
+            rows.add_row(*map(_cell, audit.columns, values))
+        yield Text(name, style="bold")
+        yield rows
+    yield from map(str, found.files)
 
 
 def _shown_row(row: Mapping[str, Any], audit: Audit[Any]) -> dict[str, Any]:

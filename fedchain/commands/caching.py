@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fedchain.cache import KINDS, Entry, bound, cache_folder, cleared, entries, sized
-from fedchain.commands.formats import Format, FormatOption, print_json, stdout, table
-from fedchain.commands.ledgers import refuse
+from fedchain.cache import FILE_KINDS, Entry, bound, cache_folder, clear_cache, entries, size_words
+from fedchain.commands.formats import Format, FormatOption, print_result, refuse, table
 from fedchain.errors import DataError
 
 app = typer.Typer()
@@ -22,7 +21,7 @@ FAILED = 1
 
 
 @cache.callback(epilog="Example: fedchain cache --format json")
-def show(context: typer.Context, form: FormatOption = Format.rich) -> None:
+def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None:
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
     Scans and agreements may be deleted: runs make them again, with the same bits.
@@ -39,65 +38,61 @@ def show(context: typer.Context, form: FormatOption = Format.rich) -> None:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     taken = sum(entry.bytes for entry in there)
-    if form is Format.json:
-        kinds = [_as_json(kind, there) for kind in KINDS]
-        print_json({"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds})
-        return
-    console, shown = stdout(form), table(form, "kind", "files", "size", "last used", "what")
-    for kind in KINDS:
-        own = _of(kind, there)
-        used = "-" if not own else f"{_used(own).astimezone():%Y-%m-%d %H:%M}"
-        size = sized(sum(entry.bytes for entry in own))
-        shown.add_row(kind, str(len(own)), size, used, KINDS[kind].what)
-    words = f"{folder}: {sized(taken)} of at most {sized(most)}"
-    console.print(words, markup=False, soft_wrap=True)
-    console.print(shown)
-    typer.echo("next      fedchain cache clear   ·   fedchain cache clear simulated-scans")
+    rows = table(form, "kind", "files", "size", "last used", "what")
+    kinds = [_summed(kind, there) for kind in FILE_KINDS]
+    for each in kinds:
+        used = each["last_used"]
+        when = f"{datetime.fromisoformat(used).astimezone():%Y-%m-%d %H:%M}" if used else "-"
+        size = size_words(each["bytes"])
+        rows.add_row(each["kind"], str(each["files"]), size, when, each["what"])
+    print_result(
+        form,
+        {"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds},
+        [
+            f"{folder}: {size_words(taken)} of at most {size_words(most)}",
+            rows,
+            "next      fedchain cache clear   ·   fedchain cache clear simulated-scans",
+        ],
+    )
 
 
 @cache.command(epilog="Example: fedchain cache clear simulated-scans")
 def clear(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help=f"Only this kind: {', '.join(KINDS)}."),
+        typer.Argument(metavar="[KIND]", help=f"Only this kind: {', '.join(FILE_KINDS)}."),
     ] = None,
     form: FormatOption = Format.rich,
 ) -> None:
     """Delete what is kept between runs, or one kind of it; other files are left alone."""
     from fedchain.registry import suggest
 
-    if kind is not None and kind not in KINDS:
-        refuse(f"cache clear: no kind called {kind!r}; {suggest(kind, list(KINDS))}")
-    folder, done = cache_folder(), cleared(kind)
-    gone = sum(entry.bytes for entry in done.removed)
-    if form is Format.json:
-        kinds = [_as_json(each, done.removed) for each in KINDS if kind in (None, each)]
-        failed = [{"path": str(path), "reason": why} for path, why in done.failed.items()]
-        print_json({"folder": str(folder), "bytes": gone, "removed": kinds, "failed": failed})
-    else:
-        own = {each: len(_of(each, done.removed)) for each in KINDS}
-        named = ", ".join(f"{count} {each}" for each, count in own.items() if count)
-        typer.echo(f"removed {sized(gone)} from {folder}: {named or 'there was nothing'}")
-    for path, why in done.failed.items():
+    if kind is not None and kind not in FILE_KINDS:
+        refuse(f"cache clear: no kind called {kind!r}; {suggest(kind, list(FILE_KINDS))}")
+    folder, (removed, failed) = cache_folder(), clear_cache(kind)
+    gone = sum(entry.bytes for entry in removed)
+    kinds = [_summed(each, removed) for each in FILE_KINDS if kind in (None, each)]
+    reasons = [{"path": str(path), "reason": why} for path, why in failed.items()]
+    named = ", ".join(f"{each['files']} {each['kind']}" for each in kinds if each["files"])
+    print_result(
+        form,
+        {"folder": str(folder), "bytes": gone, "removed": kinds, "failed": reasons},
+        [f"removed {size_words(gone)} from {folder}: {named or 'there was nothing'}"],
+    )
+    for path, why in failed.items():
         typer.echo(f"{path}: cannot be deleted: {why}", err=True)
-    if done.failed:
+    if failed:
         raise typer.Exit(FAILED)
 
 
-def _of(kind: str, there: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in there if entry.kind == kind]
-
-
-def _used(own: Sequence[Entry]) -> datetime:
-    return datetime.fromtimestamp(max(entry.used_s for entry in own), UTC)
-
-
-def _as_json(kind: str, there: Sequence[Entry]) -> dict[str, Any]:
-    own = _of(kind, there)
+def _summed(kind: str, there: Sequence[Entry]) -> dict[str, Any]:
+    """Return how many files of a kind there are, how large they are, and when one was used."""
+    own = [entry for entry in there if entry.kind == kind]
+    used = datetime.fromtimestamp(max((entry.used_s for entry in own), default=0), UTC)
     return {
         "kind": kind,
         "files": len(own),
         "bytes": sum(entry.bytes for entry in own),
-        "last_used": _used(own).isoformat(timespec="seconds") if own else None,
-        "what": KINDS[kind].what,
+        "last_used": used.isoformat(timespec="seconds") if own else None,
+        "what": FILE_KINDS[kind].what,
     }

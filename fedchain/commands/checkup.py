@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fedchain.cache import bound, cache_folder, entries, sized
+from fedchain.cache import bound, cache_folder, entries, size_words
 from fedchain.errors import DataError
 from fedchain.forecasts.rates import read_rates
 from fedchain.system import available_memory
@@ -30,7 +30,7 @@ EXTRAS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """The result of one check."""
 
     what: str
@@ -41,7 +41,7 @@ class Finding:
     """What was found, and what to do if something is wrong."""
 
 
-def examined(runs: Path) -> list[Finding]:
+def examined(runs: Path) -> list[Check]:
     """Check everything that a run needs.
 
     Args:
@@ -61,16 +61,16 @@ def examined(runs: Path) -> list[Finding]:
     ]
 
 
-def _python() -> Finding:
+def _python() -> Check:
     from packaging.specifiers import SpecifierSet
 
     here, wanted = platform.python_version(), metadata.metadata("fedchain")["Requires-Python"]
     if here in SpecifierSet(wanted):
-        return Finding("Python", "ok", here)
-    return Finding("Python", "missing", f"is {here}; fedchain needs {wanted}: install a newer one")
+        return Check("Python", "ok", here)
+    return Check("Python", "missing", f"is {here}; fedchain needs {wanted}: install a newer one")
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[Check]:
     """Yield a finding for each package that is missing or does not fit, or one that all fit."""
     from packaging.requirements import Requirement
 
@@ -79,10 +79,10 @@ def _packages() -> Iterator[Finding]:
     misfits = {str(each): _misfit(each.name, each.specifier) for each in needed}
     for wanted, wrong in misfits.items():
         if wrong:
-            yield Finding("packages", "missing", f"{wrong}; install with: pip install '{wanted}'")
+            yield Check("packages", "missing", f"{wrong}; install with: pip install '{wanted}'")
     if not any(misfits.values()):
         named = ", ".join(f"{n} {metadata.version(n)}" for n in ("torch", "numpy", "cryptography"))
-        yield Finding("packages", "ok", f"all {len(needed)} fit, among them {named}")
+        yield Check("packages", "ok", f"all {len(needed)} fit, among them {named}")
 
 
 def _misfit(name: str, allowed: SpecifierSet) -> str:
@@ -95,15 +95,15 @@ def _misfit(name: str, allowed: SpecifierSet) -> str:
     return "" if fits else f"{name} is {version}, must be {allowed}"
 
 
-def _cores() -> Finding:
+def _cores() -> Check:
     import torch
 
     cores, may_use = os.cpu_count() or 1, usable_cores()
     text = f"{cores} cores, {torch.get_num_threads()} threads of torch in an operation"
     if may_use < cores:
         words = f"{text}; this process may use {may_use}: run with --workers {may_use}"
-        return Finding("cores", "note", words)
-    return Finding("cores", "ok", f"{text}; a run puts one worker on each core")
+        return Check("cores", "note", words)
+    return Check("cores", "ok", f"{text}; a run puts one worker on each core")
 
 
 def usable_cores() -> int:
@@ -113,35 +113,35 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _memory() -> Finding:
+def _memory() -> Check:
     available = available_memory()
     text = f"{available / 1e9:.1f} GB available"
     if available < LEAST_MEMORY:
-        return Finding("memory", "note", f"{text}; first_light needs 1 GB: close what you can")
-    return Finding("memory", "ok", text)
+        return Check("memory", "note", f"{text}; first_light needs 1 GB: close what you can")
+    return Check("memory", "ok", text)
 
 
-def _disk(runs: Path) -> Finding:
+def _disk(runs: Path) -> Check:
     place = _nearest(runs)
     free = shutil.disk_usage(place).free
     text = f"{free / 1e9:.1f} GB free in {place}"
     if free < LEAST_DISK:
-        return Finding("disk", "missing", f"{text}; make room, or choose another with --out")
-    return Finding("disk", "ok", text)
+        return Check("disk", "missing", f"{text}; make room, or choose another with --out")
+    return Check("disk", "ok", text)
 
 
-def _writable(runs: Path) -> Finding:
+def _writable(runs: Path) -> Check:
     place = _nearest(runs)
     for path in (runs, *runs.absolute().parents):
         if path.exists() and not path.is_dir():
-            return Finding("runs", "missing", f"{path} is a file; choose another folder with --out")
+            return Check("runs", "missing", f"{path} is a file; choose another folder with --out")
     try:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".fedchain-"):
             pass
     except OSError as error:
         words = f"cannot be written: {error.strerror}; choose another folder with --out"
-        return Finding("runs", "missing", f"{place} {words}")
-    return Finding("runs", "ok", f"{runs} can be written")
+        return Check("runs", "missing", f"{place} {words}")
+    return Check("runs", "ok", f"{runs} can be written")
 
 
 def _nearest(path: Path) -> Path:
@@ -149,40 +149,40 @@ def _nearest(path: Path) -> Path:
     return next(each for each in (path.resolve(), *path.resolve().parents) if each.is_dir())
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[Check]:
     for name, what_for in EXTRAS.items():
         try:
-            yield Finding(name, "ok", metadata.version(name))
+            yield Check(name, "ok", metadata.version(name))
         except metadata.PackageNotFoundError:
-            yield Finding(name, "note", f"not installed; {what_for}")
+            yield Check(name, "note", f"not installed; {what_for}")
 
 
-def _gpu() -> Finding:
+def _gpu() -> Check:
     import torch
 
     if torch.cuda.is_available():
-        return Finding("GPU", "ok", f"{torch.cuda.get_device_name()}: engine.device auto takes it")
-    return Finding("GPU", "ok", "none that torch can use; everything runs on the cores")
+        return Check("GPU", "ok", f"{torch.cuda.get_device_name()}: engine.device auto takes it")
+    return Check("GPU", "ok", "none that torch can use; everything runs on the cores")
 
 
-def _cache() -> Finding:
+def _cache() -> Check:
     folder = cache_folder()
     try:
         most, taken = bound(), sum(entry.bytes for entry in entries(folder))
     except DataError as error:
-        return Finding("cache", "missing", str(error))
+        return Check("cache", "missing", str(error))
     except OSError as error:
         words = f"{folder} cannot be read: {error.strerror}; every run makes its scans again"
-        return Finding("cache", "note", words)
-    text = f"{sized(taken)} of at most {sized(most)} in {folder}"
+        return Check("cache", "note", words)
+    text = f"{size_words(taken)} of at most {size_words(most)} in {folder}"
     if not os.access(_nearest(folder), os.W_OK):
         words = f"{text}; it cannot be written: every run makes its scans again"
-        return Finding("cache", "note", words)
-    return Finding("cache", "ok", f"{text}; see: fedchain cache")
+        return Check("cache", "note", words)
+    return Check("cache", "ok", f"{text}; see: fedchain cache")
 
 
-def _rates() -> Finding:
+def _rates() -> Check:
     if read_rates() is None:
         words = "this machine was not measured; for better estimates: fedchain doctor --calibrate"
-        return Finding("rates", "note", words)
-    return Finding("rates", "ok", "this machine was measured; fedchain explain goes by it")
+        return Check("rates", "note", words)
+    return Check("rates", "ok", "this machine was measured; fedchain explain goes by it")

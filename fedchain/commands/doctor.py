@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import Format, FormatOption, print_json, stderr, stdout, table
+from fedchain.commands.formats import Format, FormatOption, print_result, stderr, table
 
 if TYPE_CHECKING:
-    from fedchain.commands.checkup import Finding
+    from rich.console import RenderableType
+
+    from fedchain.commands.checkup import Check
     from fedchain.forecasts.rates import Rates
 
 app = typer.Typer()
-
-MARKS = {"ok": "ok", "note": "note", "missing": "MISSING"}
-"""Words before a finding, by its state."""
 
 
 @app.command(epilog="Example: fedchain doctor --calibrate")
@@ -36,24 +36,22 @@ def doctor(
     findings = examined(out)
     ok = all(finding.state != "missing" for finding in findings)
     measured = _calibrated(findings) if calibrate and ok else None
-    if form is Format.json:
-        print_json({"ok": ok, "findings": [vars(f) for f in findings], **_rates(measured)})
-    else:
-        _show(findings, measured, form)
+    values = {"ok": ok, "findings": [vars(f) for f in findings], **_rates(measured)}
+    print_result(form, values, _lines(findings, measured, form))
     if not ok:
         raise typer.Exit(1)
 
 
-def _calibrated(findings: list[Finding]) -> tuple[Rates, Path]:
+def _calibrated(findings: list[Check]) -> tuple[Rates, Path]:
     """Measure and keep the rates, and replace the last finding, which is about rates."""
-    from fedchain.commands.checkup import Finding
+    from fedchain.commands.checkup import Check
     from fedchain.forecasts.calibration import measured
     from fedchain.forecasts.rates import keep_rates
 
     with stderr().status("Measuring this machine; anything else that runs disturbs it"):
         rates = measured()
     path = keep_rates(rates)
-    findings[-1] = Finding("rates", "ok", f"measured just now, kept in {path}")
+    findings[-1] = Check("rates", "ok", f"measured just now, kept in {path}")
     return rates, path
 
 
@@ -64,18 +62,17 @@ def _rates(measured: tuple[Rates, Path] | None) -> dict[str, Any]:
     return {"rates": rates.model_dump(), "kept": str(path)}
 
 
-def _show(findings: list[Finding], measured: tuple[Rates, Path] | None, form: Format) -> None:
-    from rich.text import Text
-
-    console = stdout(form)
+def _lines(
+    findings: list[Check], measured: tuple[Rates, Path] | None, form: Format
+) -> Iterator[RenderableType]:
     found = table(form, "what", "", "found")
     for finding in findings:
-        found.add_row(finding.what, MARKS[finding.state], Text(finding.words))
-    console.print(found)
-    if measured is None:
-        return
-    listed = table(form, "what", "a second", "one takes")
-    for row in measured[0].rows():
-        listed.add_row(*row)
-    console.print()
-    console.print(listed)
+        word = "MISSING" if finding.state == "missing" else finding.state
+        found.add_row(finding.what, word, finding.words)
+    yield found
+    if measured is not None:
+        listed = table(form, "what", "a second", "one takes")
+        for row in measured[0].rows():
+            listed.add_row(*row)
+        yield ""
+        yield listed

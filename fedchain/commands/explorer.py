@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,14 @@ from typing import Any
 from rich.table import Table
 
 from fedchain.commands.formats import Format, table
-from fedchain.commands.refusals import held_against, judged_words, judgement, refusals_sight
-from fedchain.commands.sights import Shown, Sight
-from fedchain.commands.terminal import letter, number
+from fedchain.commands.refusals import (
+    View,
+    held_against,
+    judged_words,
+    judgement,
+    view_of_refusals,
+)
+from fedchain.commands.terminal import letter, short_number
 from fedchain.ledger.chain.block import Block, block_hash
 from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.storage.store import Store
@@ -20,7 +25,7 @@ from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
 
 
-def look(folder: Path, what: str | None, which: str | None) -> Sight:
+def look(folder: Path, what: str | None, which: str | None, form: Format) -> View:
     """Return one view of a run.
 
     Args:
@@ -28,6 +33,7 @@ def look(folder: Path, what: str | None, which: str | None) -> Sight:
         what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
         which: a height or hash, a round, or a node: ``h3`` a holder, ``g3`` a group, ``c0`` a
             compute node; for refusals a height, or None for all.
+        form: for people; programs get the values.
 
     Raises:
         RunError: no run is here.
@@ -35,91 +41,85 @@ def look(folder: Path, what: str | None, which: str | None) -> Sight:
     """
     run = Run.open(folder)
     if what is None:
-        return _chain(run)
+        return _chain(run, form)
     views = {"block": _block, "round": _round, "node": _node}
     if what == "refusals":
-        return refusals_sight(run, which)
+        return view_of_refusals(run, which, form)
     if what not in views:
         known = [*views, "refusals"]
         raise ValueError(f"inspect: no view called {what!r}; {suggest(what, known)}")
     if which is None:
         raise ValueError(f"inspect {what}: which one? give a number, a hash, h3 or c0")
-    return views[what](run, which)
+    return views[what](run, which, form)
 
 
-def _chain(run: Run) -> Sight:
-    rounds = run.metrics
-    score = run.manifest["score"]
-    values = {"run": str(run.folder), "status": run.manifest["status"], "rounds": rounds}
-
-    def shown(form: Format) -> Sequence[Shown]:
-        columns = ("height", "block", "by", "at", "messages", "used", "Byzantine", "stale", score)
-        chain = table(form, *columns)
-        for row in rounds:
-            byzantine = f"{row['byzantine_used']} of {row['byzantine']} used"
-            chain.add_row(
-                str(row["height"]),
-                row["block"][:8],
-                f"c{row['miner']}",
-                f"{row['time_s']:.1f} s",
-                str(row["messages"]),
-                str(row["used"]),
-                byzantine if row["byzantine"] else "-",
-                str(row["stale_blocks"]),
-                number(row.get(score)),
-            )
-        head = f"{run.folder}: {run.manifest['status']}, {len(rounds)} rounds"
-        return [head, chain, *held_against(run)]
-
-    return Sight(values, shown)
+def _chain(run: Run, form: Format) -> View:
+    rounds, score, status = run.metrics, run.manifest["score"], run.manifest["status"]
+    columns = ("height", "block", "by", "at", "messages", "used", "Byzantine", "stale", score)
+    chain = table(form, *columns)
+    for row in rounds:
+        byzantine = f"{row['byzantine_used']} of {row['byzantine']} used"
+        chain.add_row(
+            str(row["height"]),
+            row["block"][:8],
+            f"c{row['miner']}",
+            f"{row['time_s']:.1f} s",
+            str(row["messages"]),
+            str(row["used"]),
+            byzantine if row["byzantine"] else "-",
+            str(row["stale_blocks"]),
+            short_number(row.get(score)),
+        )
+    values = {"run": str(run.folder), "status": status, "rounds": rounds}
+    head = f"{run.folder}: {status}, {len(rounds)} rounds"
+    return values, [head, chain, *held_against(run)]
 
 
-def _block(run: Run, which: str) -> Sight:
+def _block(run: Run, which: str, form: Format) -> View:
     with Store.open(run.folder / LEDGER, writable=False) as store:
         block = _find(store, run, which)
-    header = {name: _word(value) for name, value in asdict(block.header).items()}
-    names = _holders(run)
+    header = {
+        name: value.hex() if isinstance(value, bytes) else value
+        for name, value in asdict(block.header).items()
+    }
+    holders = {row["id"]: row["holder"] for row in run.messages}
     messages = [
         {
-            "id": message_id(message).hex(),
-            "holder": names.get(message_id(message).hex()),
+            "id": (name := message_id(message).hex()),
+            "holder": holders.get(name),
             "norm": message.norm,
             "exponent": message.exponent,
             **asdict(message.declaration),
         }
         for message in block.messages
     ]
+    fields = table(form, "header", "value")
+    for name, value in header.items():
+        fields.add_row(name, str(value))
+    kind = run.scenario.nodes.speaker[0]
+    bodies = table(form, "message", "holder", "norm", "mechanism", "noise", "records")
+    for m in messages:
+        bodies.add_row(
+            m["id"][:8],
+            "-" if m["holder"] is None else f"{kind}{m['holder']}",
+            f"{m['norm']:.6g}",
+            m["mechanism"],
+            f"{m['noise']:.4g}",
+            str(m["records"]),
+        )
     values = {"hash": block_hash(block.header).hex(), "header": header, "messages": messages}
-
-    def shown(form: Format) -> Sequence[Shown]:
-        fields = table(form, "header", "value")
-        for name, value in header.items():
-            fields.add_row(name, str(value))
-        kind = run.scenario.nodes.speaker[0]
-        bodies = table(form, "message", "holder", "norm", "mechanism", "noise", "records")
-        for m in messages:
-            bodies.add_row(
-                m["id"][:8],
-                "-" if m["holder"] is None else f"{kind}{m['holder']}",
-                f"{m['norm']:.6g}",
-                m["mechanism"],
-                f"{m['noise']:.4g}",
-                str(m["records"]),
-            )
-        return [f"block {values['hash']}", fields, bodies]
-
-    return Sight(values, shown)
+    return values, [f"block {values['hash']}", fields, bodies]
 
 
-def _round(run: Run, which: str) -> Sight:
+def _round(run: Run, which: str, form: Format) -> View:
     rounds = [row for row in run.metrics if str(row["round"]) == which]
     if not rounds:
         raise ValueError(f"round: there is no round {which}; the run has 1 to {len(run.metrics)}")
     told = [row for row in run.messages if str(row["round"]) == which]
-    return Sight({**rounds[0], "told": told}, lambda form: [_fates(form, told)])
+    return {**rounds[0], "told": told}, [_fates(form, told)]
 
 
-def _node(run: Run, which: str) -> Sight:
+def _node(run: Run, which: str, form: Format) -> View:
     kind, place = which[:1], which[1:]
     speaker = run.scenario.nodes.speaker
     if kind not in {speaker[0], "c"} or not place.isdigit():
@@ -134,15 +134,15 @@ def _node(run: Run, which: str) -> Sight:
         line = f"compute node {place}: {len(mined)} blocks on the main chain: {heights}"
         judged = judgement(run, int(place))
         values = {"node": which, "blocks": heights, **judged}
-        return Sight(values, lambda form: [line, *judged_words(judged, form)])
+        return values, [line, *judged_words(judged, form)]
     told = [row for row in run.messages if row["holder"] == int(place)]
     if not told:
         raise ValueError(f"node: {speaker} {place} has sent nothing in this run")
     used = sum(row["used"] for row in told)
     # The total of a holder grows with each release; it is None where no privacy is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
-    line = f"{speaker} {place}: {len(told)} releases, {used} used, epsilon {number(spent, 2)}"
-    return Sight({"node": which, "messages": told}, lambda form: [line, _fates(form, told)])
+    line = f"{speaker} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
+    return {"node": which, "messages": told}, [line, _fates(form, told)]
 
 
 def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
@@ -153,7 +153,7 @@ def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
             f"{letter(row['members'])}{row['holder']}",
             row["id"][:8],
             f"{row['norm']:.5g}",
-            number(row["cosine"]),
+            short_number(row["cosine"]),
             "yes" if row["used"] else "no",
             row["reason"],
             row["attack"],
@@ -178,11 +178,3 @@ def _find(store: Store, run: Run, which: str) -> Block:
         f"block: there is no block {which}; give a height from 0 to {len(on_chain)}, "
         "or at least 4 digits of a hash"
     )
-
-
-def _holders(run: Run) -> dict[str, int]:
-    return {row["id"]: row["holder"] for row in run.messages}
-
-
-def _word(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value

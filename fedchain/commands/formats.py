@@ -1,20 +1,22 @@
-"""Formats of results (rich text, plain text, one JSON object), and options of all commands."""
+"""Formats of results (rich text, plain text, one JSON object), and what all commands share."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from fedchain.names import legible
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
 USAGE, INTERRUPTED = 2, 130
@@ -43,15 +45,31 @@ SetOption = Annotated[
 SeedOption = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed instead of the scenario's.")
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Workers of the engine; default: one a core."),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+
+
+def trust_option(what: str) -> Any:
+    """Return the option that allows to import code of the user's own which a file names."""
+    return typer.Option("--trust-user-parts", help=f"Import {what}.")
+
+
+def refuse(text: str) -> NoReturn:
+    """Print what is wrong with the call of a command, and exit."""
+    typer.echo(text, err=True)
+    raise typer.Exit(USAGE)
 
 
 def stdout(form: Format) -> Console:
     """Return the console of results: no colour with NO_COLOR, in plain, or without a terminal."""
     from rich.console import Console
 
-    if form is Format.rich:
-        return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    return Console(highlight=False, color_system=None, width=None if sys.stdout.isatty() else 400)
+    rich = form is Format.rich
+    width = None if sys.stdout.isatty() else 120 if rich else 400
+    return Console(highlight=False, emoji=False, width=width, color_system="auto" if rich else None)
 
 
 def stderr() -> Console:
@@ -71,6 +89,36 @@ def table(form: Format, *columns: str) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
+
+
+def print_result(form: Format, values: Mapping[str, Any], lines: Iterable[RenderableType]) -> None:
+    """Print a result on stdout: its values as one JSON object, or else its lines and tables."""
+    if form is Format.json:
+        print_json(values)
+        return
+    console = stdout(form)
+    for line in lines:
+        if isinstance(line, str):
+            typer.echo(line)
+        else:
+            console.print(line, markup=False)
+
+
+@contextmanager
+def progress_bar(what: str, wanted: bool = True) -> Iterator[Callable[..., None]]:
+    """Show a bar on a terminal; yield a function of (things done, things in all, what is done)."""
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = stderr()
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    hidden = not wanted or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task(what, total=None)
+
+        def show(done: int, total: int, now: str | None = None) -> None:
+            bar.update(task, description=now, completed=done, total=total)
+
+        yield show
 
 
 def print_json(value: Mapping[str, Any]) -> None:

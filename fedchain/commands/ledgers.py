@@ -1,15 +1,21 @@
-"""fedchain verify, inspect, tamper: check a ledger, look into it, damage a copy of it."""
+"""Commands about one ledger: verify, inspect, tamper (with a copy), export, import."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import USAGE, Format, FormatOption, print_json, stderr, stdout
+from fedchain.commands.formats import (
+    Format,
+    FormatOption,
+    RunArgument,
+    print_result,
+    progress_bar,
+    refuse,
+    trust_option,
+)
 from fedchain.names import command
 
 if TYPE_CHECKING:
@@ -19,18 +25,13 @@ app = typer.Typer()
 
 NOT_VERIFIED = 5
 """Exit code of a verification that failed."""
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 
 @app.command(epilog="Example: fedchain verify runs/first-light-*")
 def verify(
     run: RunArgument,
     trust_user_parts: Annotated[
-        bool,
-        typer.Option(
-            "--trust-user-parts",
-            help="Import a rule of your own (module:function) that the ledger names.",
-        ),
+        bool, trust_option("a rule of your own (module:function) that the ledger names")
     ] = False,
     form: FormatOption = Format.rich,
 ) -> None:
@@ -44,7 +45,7 @@ def verify(
 
     if not run.exists():
         refuse(f"{run}: no such folder; give a run's folder")
-    with blocks_done("Verifying") as done:
+    with progress_bar("Verifying") as done:
         if run.is_file():
             found = verify_file(run, steps_of(trust_user_parts), done)
         else:
@@ -54,13 +55,12 @@ def verify(
 
 def show_verdict(found: Verification, form: Format) -> None:
     """Print what a verification found; exit if it failed."""
-    if form is Format.json:
-        failure = {"height": found.height, "block": found.block, "reason": found.reason}
-        open_ = {"unchecked": list(found.unchecked)} if found.unchecked else {}
-        shown = open_ if found.ok else failure
-        print_json({"ok": found.ok, "blocks": found.blocks, **shown})
-    else:
-        stdout(form).print(f"{'ok' if found.ok else 'FAILED'}: {found}", markup=False)
+    values: dict[str, Any] = {"ok": found.ok, "blocks": found.blocks}
+    if not found.ok:
+        values |= {"height": found.height, "block": found.block, "reason": found.reason}
+    elif found.unchecked:
+        values |= {"unchecked": list(found.unchecked)}
+    print_result(form, values, [f"{'ok' if found.ok else 'FAILED'}: {found}"])
     if not found.ok:
         raise typer.Exit(NOT_VERIFIED)
 
@@ -81,14 +81,10 @@ def inspect(
     from fedchain.commands.explorer import look
 
     try:
-        seen = look(run, what, which)
+        values, lines = look(run, what, which, form)
     except ValueError as error:
         refuse(str(error))
-    if form is Format.json:
-        print_json(seen.values)
-    else:
-        for part in seen.shown(form):
-            stdout(form).print(part)
+    print_result(form, values, lines)
 
 
 @app.command(
@@ -108,7 +104,7 @@ def tamper(
     from fedchain.results import tampered_copy
 
     if field == "list":
-        stdout(form).print("\n".join(FIELDS))
+        typer.echo("\n".join(FIELDS))
         return
     if out is None:
         refuse("--out: is missing; give a new folder for the damaged copy")
@@ -116,25 +112,52 @@ def tamper(
         tampered_copy(run, out, block, field)
     except (ValueError, KeyError) as error:
         refuse(str(error))
-    if form is Format.json:
-        print_json({"run": str(out), "block": block, "field": field})
-    else:
-        stdout(form).print(f"damaged {field} of block {block} in the copy {out}", markup=False)
-        stdout(form).print(f"next      {command('verify', out)}", markup=False)
+    lines = [f"damaged {field} of block {block} in the copy {out}"]
+    lines.append(f"next      {command('verify', out)}")
+    print_result(form, {"run": str(out), "block": block, "field": field}, lines)
 
 
-@contextmanager
-def blocks_done(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal; yield a function that takes (blocks done, blocks in all)."""
-    from rich.progress import Progress
+@app.command(epilog="Example: fedchain export runs/first-light-* -o first_light.fedchain")
+def export(
+    run: RunArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File of the chain; default: RUN.fedchain, here."),
+    ] = None,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Write the chain of a run as one file: rules, first weights, every block, stale ones too."""
+    from fedchain.results import exported_to
 
-    console = stderr()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        blocks = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(blocks, completed=done, total=total)
+    if not run.is_dir():
+        refuse(f"{run}: no such folder; give a run's folder")
+    file = out or Path(f"{run.resolve().name}.fedchain")
+    if file.exists():
+        refuse(f"{file}: is there already; give another file with --out")
+    with progress_bar("Exporting") as done:
+        blocks = exported_to(run, file, done)
+    size = file.stat().st_size
+    lines = [
+        f"{blocks} blocks, {size / 1e6:.3g} MB in {file}",
+        f"next      {command('verify', file)}   ·   {command('import', file)} --out FOLDER",
+    ]
+    print_result(form, {"file": str(file), "blocks": blocks, "bytes": size}, lines)
 
 
-def refuse(text: str) -> NoReturn:
-    """Print what is wrong with the call of a command, and exit."""
-    typer.echo(text, err=True)
-    raise typer.Exit(USAGE)
+@app.command("import", epilog="Example: fedchain import first_light.fedchain --out imported")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain export.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New folder of the ledger.")],
+    trust_user_parts: Annotated[
+        bool, trust_option("a rule of your own (module:function) that the chain names")
+    ] = False,
+    form: FormatOption = Format.rich,
+) -> None:
+    """Check a chain while it is read, and keep it if every block is valid; else keep nothing."""
+    from fedchain.results import imported_from
+
+    if out.exists():
+        refuse(f"{out}: is there already; give a new folder")
+    with progress_bar("Importing") as done:
+        found = imported_from(file, out, trust_user_parts, done)
+    show_verdict(found, form)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from fedchain.errors import Problem, ScenarioError
+from fedchain.commands.formats import refuse
 from fedchain.registry import (
     FAMILIES,
     Family,
-    leaf_schema,
     nested_family,
     parameters,
     plain_value,
     suggest,
 )
-from fedchain.scenario.schema import MISBEHAVING, argument_words, summary
+from fedchain.scenario.schema import MISBEHAVING, argument_words, leaf_schema, summary
 from fedchain.scenario.writing import yaml_text
 
 WRITTEN = {
@@ -67,44 +66,26 @@ class Described:
     example: str
     """YAML to copy into a scenario."""
 
-    def entry(self) -> dict[str, str]:
-        """Return the part's line in a list."""
-        return {"kind": self.kind, "what": self.what}
-
-    def full(self) -> dict[str, Any]:
-        """Return everything as plain values."""
-        return asdict(self)
-
 
 def catalogue(family: str | None = None) -> dict[str, list[Described]]:
-    """Return every part by family, or those of one family.
-
-    Raises:
-        ScenarioError: no such family.
-    """
+    """Return every part by family, or those of one family."""
     if family is not None and family not in FAMILIES:
-        text = f"no family called {family!r}; {suggest(family, FAMILIES)}"
-        raise ScenarioError([Problem((), text)], text)
+        refuse(f"no family called {family!r}; {suggest(family, FAMILIES)}")
     wanted = [family] if family is not None else list(FAMILIES)
     families = {name: FAMILIES[name].family() for name in wanted}
-    return {name: [describe(f, kind) for kind in f.names()] for name, f in families.items()}
+    return {name: [describe_part(f, kind) for kind in f.names()] for name, f in families.items()}
 
 
 def described(name: str) -> list[Described]:
-    """Return the parts of this name: one, unless two families share it.
-
-    Raises:
-        ScenarioError: no such part.
-    """
+    """Return the parts of this name: one, unless two families share it."""
     every = [part for parts in catalogue().values() for part in parts]
     found = [part for part in every if part.kind == name]
     if not found:
-        text = f"no part called {name!r}; {suggest(name, {part.kind for part in every})}"
-        raise ScenarioError([Problem((), text)], text)
+        refuse(f"no part called {name!r}; {suggest(name, {part.kind for part in every})}")
     return found
 
 
-def describe(family: Family[Any], kind: str) -> Described:
+def describe_part(family: Family[Any], kind: str) -> Described:
     """Describe one part."""
     maker = family.find(kind)
     words = argument_words(maker)

@@ -32,6 +32,13 @@ class Outlet(io.TextIOBase):
         """Encoding of the stream: rich frames a table in ASCII on a terminal without UTF-8."""
         return self._stream.encoding or "utf-8"
 
+    @property
+    def lost(self) -> str | None:
+        """Why output was lost; None also if the reader of a pipe took only what it wanted."""
+        if self.failure is None or self.failure.errno in _NOBODY_READS:
+            return None
+        return str(self.failure.strerror)
+
     def write(self, text: str, /) -> int:
         """Write text, or drop it if an earlier write failed."""
         self._attempt(lambda: self._stream.write(text))
@@ -82,21 +89,9 @@ def whole_output() -> Iterator[Outlet]:
     ):
         yield out
         out.flush()
-        if out.failure is not None and out.failure.errno not in _NOBODY_READS:
-            err.write(f"stdout: cannot be written: {out.failure.strerror}\n")
+        if out.lost is not None:
+            err.write(f"stdout: cannot be written: {out.lost}\n")
         err.flush()
-
-
-def printed_code(code: int, out: Outlet) -> int:
-    """Return the exit code of a command: its own, or UNPRINTED if only its printing failed.
-
-    Args:
-        code: the command's own exit code.
-        out: where it printed. A pipe that its reader closed early is no failure: the reader took
-            what it wanted.
-    """
-    lost = out.failure is not None and out.failure.errno not in _NOBODY_READS
-    return UNPRINTED if lost and code == 0 else code
 
 
 def _open_closed() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedchain.commands.formats import Format, FormatOption, print_json, stdout
-from fedchain.commands.ledgers import NOT_VERIFIED, RunArgument, refuse
+from fedchain.commands.formats import Format, FormatOption, RunArgument, print_result, refuse
+from fedchain.commands.ledgers import NOT_VERIFIED
 
 if TYPE_CHECKING:
     from fedchain.ledger.tools.proof import Proven
@@ -74,23 +74,20 @@ def check_proof(
         if header is not None and read.block.hex() != header.lower():
             raise LedgerError(f"header: the proof is of block {read.block.hex()}, not of that one")
     except LedgerError as error:
-        _print_failure(str(error), form)
+        print_result(form, {"ok": False, "reason": str(error)}, [f"FAILED: {error}"])
         raise typer.Exit(NOT_VERIFIED) from error
-    if form is Format.json:
-        given = {"header_given": header is not None}
-        print_json({"ok": True, "block": read.block.hex(), **_plain(shown), **given})
-        return
     simulated = "" if "work" in shown.checked else "; not checked: work, which was simulated"
     trust = "" if header else "; compare the block's hash with one that you trust"
-    for line in (
+    lines = [
         f"ok: message {read.id.hex()}",
         f"is in block {read.block.hex()} (height {shown.header.height})",
         f"checked: {', '.join(shown.checked)}{simulated}{trust}",
-    ):
-        stdout(form).print(line, markup=False, soft_wrap=True)
+    ]
+    given = {"header_given": header is not None}
+    print_result(form, {"ok": True, "block": read.block.hex(), **_as_json(shown), **given}, lines)
 
 
-def _plain(shown: Proven) -> dict[str, object]:
+def _as_json(shown: Proven) -> dict[str, object]:
     from fedchain.ledger.chain.message import identity_of, message_id
 
     said = shown.message
@@ -102,13 +99,6 @@ def _plain(shown: Proven) -> dict[str, object]:
         **asdict(said.declaration),
         "checked": shown.checked,
     }
-
-
-def _print_failure(reason: str, form: Format) -> None:
-    if form is Format.json:
-        print_json({"ok": False, "reason": reason})
-    else:
-        stdout(form).print(f"FAILED: {reason}", markup=False, soft_wrap=True)
 
 
 def _bytes_of(file: Path, most: int) -> bytes:

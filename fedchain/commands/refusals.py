@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from fedchain.commands.formats import Format, table
-from fedchain.commands.sights import Shown, Sight
 from fedchain.names import command
 from fedchain.results import Run
 
-Row = dict[str, Any]
+View = tuple[Mapping[str, Any], Sequence[str | Table]]
+"""One view of a run: its values for programs, its lines and tables for people."""
 
 
-def refusals_sight(run: Run, which: str | None) -> Sight:
+def view_of_refusals(run: Run, which: str | None, form: Format) -> View:
     """Return a view of everything that was refused, or of what was refused at one height.
-
-    Args:
-        run: open.
-        which: a height; None: all.
 
     Raises:
         ValueError: ``which`` is not a height.
     """
     if which is not None and not which.isdigit():
         raise ValueError(f"refusals: {which!r} is no height; give a number, or nothing for all")
-    of_height = [row for row in _gathered(run) if which is None or str(row["height"]) == which]
-    pairs = [row for row in _pairs(run) if which is None or str(row["height"]) == which]
+    of_height, pairs = (
+        [row for row in rows if which in (None, str(row["height"]))]
+        for rows in (_refusals(run), _pairs(run))
+    )
     values = {
         "refused": run.manifest["refused"],
         "fooled": run.manifest["fooled"],
         "refusals": of_height,
         "evidence": pairs,
     }
-    return Sight(values, lambda form: [*_refusal_words(of_height, form), *_pair_words(pairs, form)])
+    return values, [*_refusal_words(of_height, form), *_pair_words(pairs, form)]
 
 
-def held_against(run: Run) -> list[Shown]:
+def held_against(run: Run) -> list[str | Table]:
     """Return a line that counts refusals and evidence; no line where there are none."""
     refused, pairs = run.manifest["refused"], run.manifest["evidence"]
     if not refused and not pairs:
@@ -52,26 +50,21 @@ def held_against(run: Run) -> list[Shown]:
     ]
 
 
-def judgement(run: Run, node: int) -> Row:
-    """Return what one compute node did and refused, and the refusals and evidence against it.
-
-    Args:
-        run: open.
-        node: number of the compute node.
-    """
+def judgement(run: Run, node: int) -> dict[str, Any]:
+    """Return what one compute node did and refused, and the refusals and evidence against it."""
     tally = run.manifest["chain"].get("nodes", [])  # empty until the run ends
     return {
         "stale_blocks": tally[node]["stale_blocks"] if tally else None,
         "misconduct": [row for row in run.manifest["misconduct"] if row["node"] == node],
         "refused": sum(row["node"] == node for row in run.refusals),
-        "refused_by_others": [row for row in _gathered(run) if row["maker"] == node],
+        "refused_by_others": [row for row in _refusals(run) if row["maker"] == node],
         "evidence_against": [row for row in _pairs(run) if row["maker"] == node],
     }
 
 
-def judged_words(judged: Mapping[str, Any], form: Format) -> list[Shown]:
+def judged_words(judged: Mapping[str, Any], form: Format) -> list[str | Table]:
     """Return a judgement as lines and tables."""
-    lines: list[Shown] = [f"it refused {judged['refused']} blocks and messages of others"]
+    lines: list[str | Table] = [f"it refused {judged['refused']} blocks and messages of others"]
     if judged["stale_blocks"] is not None:
         lines.append(f"{judged['stale_blocks']} of its blocks are stale")
     for row in judged["misconduct"]:
@@ -81,46 +74,37 @@ def judged_words(judged: Mapping[str, Any], form: Format) -> list[Shown]:
     return lines + _pair_words(judged["evidence_against"], form)
 
 
-def _gathered(run: Run) -> list[Row]:
+def _refusals(run: Run) -> list[dict[str, Any]]:
     """Return one row for each refused block or message, with all nodes that refused it."""
-    rows: dict[tuple[str, str], Row] = {}
-    for refusal in run.refusals:
-        row = rows.setdefault(
-            (refusal["id"], refusal["reason"]),
-            {
-                "height": refusal["round"],
-                "what": refusal["what"],
-                "id": refusal["id"],
-                "maker": refusal["maker"],
-                "reason": refusal["reason"],
-                "time_s": refusal["time_s"],
-                "nodes": [],
-            },
-        )
-        row["nodes"] = sorted({*row["nodes"], refusal["node"]})
-    return list(rows.values())
+    names = ("what", "id", "maker", "reason", "time_s")
+    return _gathered(
+        ((row["id"], row["reason"]), {name: row[name] for name in names}, row)
+        for row in run.refusals
+    )
 
 
-def _pairs(run: Run) -> list[Row]:
+def _pairs(run: Run) -> list[dict[str, Any]]:
     """Return one row for each pair of blocks, with all nodes that hold it as evidence."""
-    rows: dict[frozenset[str], Row] = {}
-    for pair in run.evidence:
-        both = frozenset((pair["first"], pair["second"]))
-        row = rows.setdefault(
-            both,
-            {
-                "height": pair["round"],
-                "maker": pair["maker"],
-                "blocks": sorted(both),
-                "time_s": pair["time_s"],
-                "nodes": [],
-            },
-        )
-        row["nodes"] = sorted({*row["nodes"], pair["node"]})
+    found = []
+    for row in run.evidence:
+        blocks = sorted((row["first"], row["second"]))
+        values = {"maker": row["maker"], "blocks": blocks, "time_s": row["time_s"]}
+        found.append((tuple(blocks), values, row))
+    return _gathered(found)
+
+
+def _gathered(
+    found: Iterable[tuple[object, Mapping[str, Any], Mapping[str, Any]]],
+) -> list[dict[str, Any]]:
+    """Return one row for each (key, values, event) of another key, with the nodes of all events."""
+    rows: dict[object, dict[str, Any]] = {}
+    for key, values, event in found:
+        row = rows.setdefault(key, {"height": event["round"], **values, "nodes": []})
+        row["nodes"] = sorted({*row["nodes"], event["node"]})
     return list(rows.values())
 
 
-def _refusal_words(rows: Sequence[Row], form: Format) -> list[Shown]:
+def _refusal_words(rows: Sequence[dict[str, Any]], form: Format) -> list[str | Table]:
     if not rows:
         return ["nothing was refused"]
     shown = table(form, "height", "refused", "by maker", "at", "by nodes", "reason")
@@ -137,7 +121,7 @@ def _refusal_words(rows: Sequence[Row], form: Format) -> list[Shown]:
     return [", ".join(f"{count} {what}s refused" for what, count in kinds.items()), shown]
 
 
-def _pair_words(rows: Sequence[Row], form: Format) -> list[Shown]:
+def _pair_words(rows: Sequence[dict[str, Any]], form: Format) -> list[str | Table]:
     if not rows:
         return []
     shown: Table = table(form, "height", "two blocks on one parent", "by maker", "at", "seen by")

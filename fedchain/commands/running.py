@@ -16,9 +16,9 @@ from fedchain.commands.formats import (
     FormatOption,
     SeedOption,
     SetOption,
-    print_json,
+    WorkersOption,
+    print_result,
     stderr,
-    stdout,
 )
 from fedchain.commands.shipped import ScenarioArgument, announce
 from fedchain.errors import PartError, RunError, RunRefused
@@ -37,10 +37,6 @@ EngineOption = Annotated[
     typer.Option(
         "--engine", help="Where holders compute: threads, processes, ray; the result is the same."
     ),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, help="Workers of the engine; default: one a core."),
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with 6 if a privacy budget ends before the rounds.")
@@ -72,11 +68,8 @@ def run(
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
     if dry_run:
         folder = out / run_name(checked)
-        if form is Format.json:
-            print_json({"run": str(folder), "status": "dry run", "rounds": checked.rounds})
-        else:
-            words = f"would run {checked.rounds} rounds into {folder}"
-            stdout(form).print(words, markup=False, soft_wrap=True)
+        values = {"run": str(folder), "status": "dry run", "rounds": checked.rounds}
+        print_result(form, values, [f"would run {checked.rounds} rounds into {folder}"])
         return
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
@@ -131,13 +124,10 @@ def _show(form: Format, folder: Path) -> Iterator[RunCallback]:
 
 
 def _tell(run: Run, form: Format, strict: bool) -> None:
-    from fedchain.commands.terminal import show_summary
+    from fedchain.commands.terminal import summary_lines
 
     summary = run.summary()
-    if form is Format.json:
-        print_json(summary)
-    else:
-        show_summary(stdout(form), form, summary)
+    print_result(form, summary, summary_lines(form, summary))
     if strict and (summary["status"] == "budget_exhausted" or summary["silenced"]):
         raise typer.Exit(BUDGET_RAN_OUT)
     if summary["status"] == "stalled":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,13 +15,14 @@ from fedchain.commands.formats import (
     SeedOption,
     SetOption,
     print_json,
-    stderr,
+    print_result,
     stdout,
     table,
 )
 from fedchain.commands.shipped import ScenarioArgument, announce
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.text import Text
 
     from fedchain.commands.parts import Described
@@ -49,20 +52,15 @@ def validate(
         except ScenarioError as error:
             found = [{"key": p.key, "text": p.text} for p in error.problems]
             results.append({"path": path, "ok": False, "problems": found, "message": str(error)})
-    _show_checked(results, form)
-    if not all(result["ok"] for result in results):
+    ok = all(result["ok"] for result in results)
+    good = [f"{r['path']}: ok, run {r['run']}" for r in results if r["ok"]]
+    print_result(form, {"ok": ok, "scenarios": results}, good)
+    if form is not Format.json:
+        for result in results:
+            if not result["ok"]:
+                typer.echo(result["message"], err=True)
+    if not ok:
         raise typer.Exit(2)
-
-
-def _show_checked(results: list[dict[str, Any]], form: Format) -> None:
-    if form is Format.json:
-        print_json({"ok": all(r["ok"] for r in results), "scenarios": results})
-        return
-    for result in results:
-        if result["ok"]:
-            stdout(form).print(f"{result['path']}: ok, run {result['run']}", markup=False)
-        else:
-            stderr().print(result["message"], markup=False, soft_wrap=True)
 
 
 @app.command("list", epilog="Example: fedchain list aggregation")
@@ -76,14 +74,15 @@ def list_(
     from fedchain.commands.parts import catalogue
 
     found = catalogue(family)
-    if form is Format.json:
-        print_json({name: [part.entry() for part in parts] for name, parts in found.items()})
-        return
     rows = table(form, "family", "kind", "what it does")
     for name, parts in found.items():
         for index, part in enumerate(parts):
             rows.add_row(name if index == 0 or form is Format.plain else "", part.kind, part.what)
-    stdout(form).print(rows)
+    values = {
+        name: [{"kind": part.kind, "what": part.what} for part in parts]
+        for name, parts in found.items()
+    }
+    print_result(form, values, [rows])
 
 
 @app.command(epilog="Example: fedchain describe l_nearest")
@@ -95,38 +94,33 @@ def describe(
     from fedchain.commands.parts import described
 
     parts = described(name)
-    if form is Format.json:
-        print_json({"parts": [part.full() for part in parts]})
-        return
-    for part in parts:
-        _show_part(part, form)
+    lines = (line for part in parts for line in _part_lines(part, form))
+    print_result(form, {"parts": [asdict(part) for part in parts]}, lines)
 
 
-def _show_part(part: Described, form: Format) -> None:
+def _part_lines(part: Described, form: Format) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    console = stdout(form)
-    console.print(Text.assemble((part.kind, "bold"), f"  {part.family}"))
+    yield Text.assemble((part.kind, "bold"), f"  {part.family}")
     # The table shows what the Args section says.
     body = re.sub(r"\nArgs:\n(?:[ ]{4,}.*\n?|\n)*", "\n", part.docstring).split("\n>>>")[0]
-    console.print(body.rstrip(), markup=False)
+    yield Text(body.rstrip())
     if part.parameters:
         rows = table(form, "parameter", "allowed", "default", "meaning")
         for parameter in part.parameters:
-            cells = (parameter.name, parameter.allowed, parameter.default, parameter.meaning)
-            rows.add_row(*(Text(cell) for cell in cells))
-        console.print()
-        console.print(rows)
-    console.print("\nIn a scenario:")
-    console.print(part.example, markup=False, style="cyan" if form is Format.rich else None)
+            rows.add_row(parameter.name, parameter.allowed, parameter.default, parameter.meaning)
+        yield ""
+        yield rows
+    yield "\nIn a scenario:"
+    yield Text(part.example, style="cyan" if form is Format.rich else "")
 
 
 @app.command(epilog="Example: fedchain schema > fedchain.schema.json")
 def schema() -> None:
     """Print the JSON schema of scenario files, for completion in an editor."""
-    from fedchain.scenario.schema import schema as whole
+    from fedchain.scenario.schema import scenario_schema
 
-    print_json(whole())
+    print_json(scenario_schema())
 
 
 @app.command(epilog="Example: fedchain explain first_light --set privacy.epsilon=2")

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedchain.commands.formats import Format, FormatOption, print_json, stdout, table
-from fedchain.commands.ledgers import refuse
+from fedchain.commands.formats import Format, FormatOption, print_result, refuse, table
 
 app = typer.Typer(name="scenarios")
 
@@ -39,19 +38,14 @@ def scenarios(context: typer.Context, form: FormatOption = Format.rich) -> None:
     from fedchain.scenario import description_of, first_sentence, shipped_files
 
     descriptions = {name: description_of(path) for name, path in shipped_files().items()}
-    if form is Format.json:
-        entries = [
-            {"name": name, "description": description, "file": str(shipped_files()[name])}
-            for name, description in descriptions.items()
-        ]
-        print_json({"scenarios": entries})
-        return
-    from rich.text import Text
-
+    entries = [
+        {"name": name, "description": description, "file": str(shipped_files()[name])}
+        for name, description in descriptions.items()
+    ]
     rows = table(form, "scenario", "what it is about")
     for name, description in descriptions.items():
-        rows.add_row(name, Text(first_sentence(description)))
-    stdout(form).print(rows)
+        rows.add_row(name, first_sentence(description))
+    print_result(form, {"scenarios": entries}, [rows])
 
 
 @app.command(epilog="Example: fedchain scenarios copy first_light -o mine.yaml")
@@ -88,10 +82,7 @@ def copy(
             refuse(f"{path}: is there already; give another file with --out, or --force")
     for path, content in copies.items():
         write_whole(path, content)
-    if form is Format.json:
-        print_json({"files": [str(path) for path in copies]})
-        return
-    for path in copies:
-        typer.echo(str(path))
+    files = [str(path) for path in copies]
     quoted = shlex.quote(str(target))
-    typer.echo(f"next      fedchain explain {quoted}   ·   fedchain run {quoted}")
+    following = f"next      fedchain explain {quoted}   ·   fedchain run {quoted}"
+    print_result(form, {"files": files}, [*files, following])

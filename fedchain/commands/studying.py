@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import INTERRUPTED, Format, FormatOption, print_json, stderr
-from fedchain.commands.ledgers import refuse
+from fedchain.commands.formats import (
+    INTERRUPTED,
+    Format,
+    FormatOption,
+    print_result,
+    refuse,
+    stderr,
+    trust_option,
+)
 from fedchain.commands.shipped import ScenarioArgument, announce
 
 if TYPE_CHECKING:
@@ -48,13 +55,17 @@ def sweep(
 
     The grid is the sweep section of the scenario, and what --set adds to it.
     """
+    from fedchain.sweeps.points import points_of
+    from fedchain.sweeps.sweep import sweep as sweep_points
+
     announce(scenario)
     try:
         checked = _with_choices(scenario, set_ or [])
         if dry_run:
             _list_points(checked, seeds, out, form)
             return
-        swept = _run(checked, seeds, out, workers, form)
+        with _progress(len(points_of(checked, seeds)), form) as watch:
+            swept = sweep_points(checked, out, seeds=seeds, workers=workers, watch=watch)
     except KeyboardInterrupt:
         typer.echo("interrupted; everything is saved: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -76,11 +87,7 @@ def report(
         Path | None, typer.Option(help="One page for all, instead of one in each folder.")
     ] = None,
     trust_user_parts: Annotated[
-        bool,
-        typer.Option(
-            "--trust-user-parts",
-            help="Import audits of your own (module:object) that an audit.json names.",
-        ),
+        bool, trust_option("audits of your own (module:object) that an audit.json names")
     ] = False,
     form: FormatOption = Format.rich,
 ) -> None:
@@ -91,34 +98,22 @@ def report(
         written = write(paths, _listed(figures), _listed(tables), html, trust_user_parts)
     except ValueError as error:
         refuse(str(error))
-    if form is Format.json:
-        print_json({"files": [str(file) for file in written]})
-        return
-    for file in written:
-        typer.echo(str(file))
+    files = [str(file) for file in written]
+    print_result(form, {"files": files}, files)
 
 
 def _with_choices(path: str, options: Sequence[str]) -> Scenario:
     """Load the scenario; several values make a grid axis, one value an override."""
-    from fedchain.scenario import load, parse_choices, plain
+    from fedchain.scenario import load, parse_choices, plain_values
 
     choices = parse_choices(options)
     single = {key: values[0] for key, values in choices.items() if len(values) == 1}
     axes = {key: values for key, values in choices.items() if len(values) > 1}
     if not axes:
         return load(path, set=single)
-    section = plain(load(path, set=single))["sweep"] or {}
+    section = plain_values(load(path, set=single))["sweep"] or {}
     grid = {**section.get("grid", {}), **axes}
     return load(path, set={**single, "sweep": {**section, "grid": grid}})
-
-
-def _run(scenario: Scenario, seeds: int | None, out: Path, workers: int, form: Format) -> Swept:
-    from fedchain.sweeps.points import points_of
-    from fedchain.sweeps.sweep import sweep as run_sweep
-
-    total = len(points_of(scenario, seeds))
-    with _progress(total, form) as watch:
-        return run_sweep(scenario, out, seeds=seeds, workers=workers, watch=watch)
 
 
 @contextmanager
@@ -178,32 +173,27 @@ def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format)
         {**{k: value_text(v) for k, v in p.values.items()}, "seed": p.scenario.seed, "run": p.run}
         for p in points
     ]
-    if form is Format.json:
-        print_json({"sweep": str(folder), "points": rows})
-        return
-    for row in rows:
-        typer.echo("  ".join(f"{key} {value}" for key, value in row.items()))
-    typer.echo(f"{len(rows)} points in {folder}")
+    lines = ["  ".join(f"{key} {value}" for key, value in row.items()) for row in rows]
+    lines.append(f"{len(rows)} points in {folder}")
+    print_result(form, {"sweep": str(folder), "points": rows}, lines)
 
 
 def _tell_swept(swept: Swept, form: Format) -> None:
-    if form is Format.json:
-        told = {
-            "sweep": str(swept.folder),
-            "points": len(swept.rows),
-            "failed": [row["run"] for row in swept.failed],
-            "report": [str(file) for file in swept.report],
-        }
-        print_json(told)
-        return
-    for table in [file for file in swept.report if file.suffix == ".md"][:1]:
-        typer.echo(table.read_text(encoding="utf-8"))
+    values = {
+        "sweep": str(swept.folder),
+        "points": len(swept.rows),
+        "failed": [row["run"] for row in swept.failed],
+        "report": [str(file) for file in swept.report],
+    }
     done = len(swept.rows) - len(swept.failed)
-    typer.echo(f"{done} of {len(swept.rows)} points finished; {swept.folder / 'points.csv'}")
-    for row in swept.failed:
-        typer.echo(f"{row['run']}: {row['status']}: {row['error']}", err=True)
+    lines = [file.read_text(encoding="utf-8") for file in swept.report if file.suffix == ".md"][:1]
+    lines.append(f"{done} of {len(swept.rows)} points finished; {swept.folder / 'points.csv'}")
     if swept.report:
-        typer.echo(f"report: {swept.report[-1]}")
+        lines.append(f"report: {swept.report[-1]}")
+    print_result(form, values, lines)
+    if form is not Format.json:
+        for row in swept.failed:
+            typer.echo(f"{row['run']}: {row['status']}: {row['error']}", err=True)
 
 
 def _listed(text: str) -> tuple[str, ...]:

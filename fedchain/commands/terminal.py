@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from fedchain.commands.formats import Format, table
 from fedchain.names import command
@@ -23,7 +24,6 @@ NAMED_REJECTIONS = 3
 """Byzantine holders that the line of a round names; it counts the others."""
 WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
 """Characters of each column: a line of a round fits a terminal of 80."""
-COLUMNS = ("round", "loss", "score", "epsilon", "used", "rejected", "block", "fork", "time")
 
 
 class Terminal:
@@ -54,7 +54,8 @@ class Terminal:
         if setup.task.note:
             self._console.print(setup.task.note, soft_wrap=True, markup=False)
         self._console.print(heading(setup), soft_wrap=True, markup=False)
-        columns = [self._score[:8] if name == "score" else name for name in COLUMNS]
+        numbers = ("round", "loss", self._score[:8], "epsilon", "used")
+        columns = (*numbers, "rejected", "block", "fork", "time")
         self._console.print(in_columns(columns), style="dim")
         self._bar.update(self._rounds, total=setup.rules.rounds)
         self._bar.start()
@@ -74,9 +75,9 @@ class Terminal:
         return in_columns(
             (
                 str(record.round),
-                number(record.metrics.get("loss")),
-                number(record.metrics.get(self._score)),
-                number(record.epsilon, 2),
+                short_number(record.metrics.get("loss")),
+                short_number(record.metrics.get(self._score)),
+                short_number(record.epsilon, 2),
                 f"{record.used}/{record.messages}",
                 rejections(messages),
                 record.block[:8],
@@ -94,11 +95,11 @@ def _counts(kinds: Counter[str]) -> str:
 def heading(setup: RunSetup) -> str:
     """Return one line: who takes part, which privacy is promised, what hashing costs."""
     from fedchain.nodes.compute.hashing import hashing_words
-    from fedchain.scenario import Attack, ComputeAttack
+    from fedchain.scenario import ComputeAttack, HolderAttack
     from fedchain.simulation.setup import expected_hashing_s
 
     scenario, mechanism = setup.scenario, setup.mechanism
-    holders = [a for a in scenario.attacks if isinstance(a, Attack)]
+    holders = [a for a in scenario.attacks if isinstance(a, HolderAttack)]
     others = [a for a in scenario.attacks if isinstance(a, ComputeAttack)]
     named = _counts(Counter(a.part.kind for a in holders for _ in a.holders))
     dishonest = _counts(Counter(a.part.kind for a in others for _ in a.nodes))
@@ -156,23 +157,20 @@ def letter(members: int) -> str:
     return "h" if members == 1 else "g"
 
 
-def number(value: float | None, places: int = 3) -> str:
+def short_number(value: float | None, places: int = 3) -> str:
     """Return a number for a narrow column; a dash for None."""
     return "-" if value is None else f"{value:.{places}f}"
 
 
-def show_summary(console: Console, form: Format, summary: Mapping[str, Any]) -> None:
-    """Show the final metrics of a run beside its baselines, and what to do next."""
+def summary_lines(form: Format, summary: Mapping[str, Any]) -> list[str | Table]:
+    """Return the final metrics of a run beside its baselines, and what to do next."""
     metrics = {k: v for k, v in summary["metrics"].items() if k != "baselines"}
     baselines: dict[str, dict[str, float | None]] = summary["metrics"]["baselines"]
-    if metrics:
-        shown = table(form, "metric", "model", *baselines)
-        for name, value in metrics.items():
-            beside = [number(b.get(name)) for b in baselines.values()]
-            shown.add_row(name, number(value), *beside)
-        console.print(shown)
-    for line in closing_lines(summary):
-        console.print(line, soft_wrap=True, markup=False)
+    rows = table(form, "metric", "model", *baselines)
+    for name, value in metrics.items():
+        beside = [short_number(b.get(name)) for b in baselines.values()]
+        rows.add_row(name, short_number(value), *beside)
+    return [*([rows] if metrics else []), *closing_lines(summary)]
 
 
 def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:

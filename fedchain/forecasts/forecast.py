@@ -19,7 +19,7 @@ from fedchain.privacy.guarantee import figures, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.runs.manifest import guarantee_of, tuning_of
-from fedchain.scenario import Scenario, plain
+from fedchain.scenario import Scenario, plain_values
 from fedchain.secure_aggregation.member import sent_bytes
 from fedchain.simulation.setup import mechanism_of, sampling_of
 from fedchain.system import peak_memory
@@ -79,7 +79,7 @@ class Forecast:
         """Return everything as plain values, the scenario resolved."""
         found, releases = self.mechanism, self.mechanism.terms.releases
         return {
-            "scenario": plain(self.trial.scenario),
+            "scenario": plain_values(self.trial.scenario),
             "noise_multiplier": found.noise_multiplier,
             "epsilon": {
                 "per_release": found.epsilon_per_release,

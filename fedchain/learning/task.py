@@ -119,7 +119,8 @@ tasks: Family[Task] = Family(
         "fedchain.learning.tasks.public_subspace",
         "fedchain.learning.tasks.subset",
         "fedchain.learning.tasks.warm_start",
-        "fedchain.scans.tasks",
+        "fedchain.scans.folder",
+        "fedchain.scans.simulated",
     ),
     Task,
 )

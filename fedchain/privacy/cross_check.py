@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from importlib import metadata
 
-from fedchain.cache import AGREED, keep, mark_used, place_of
+from fedchain.cache import AGREED, mark_used, place_of, try_add
 from fedchain.privacy.mechanisms import Mechanism
 
 VACUOUS = 500.0
@@ -39,4 +39,4 @@ def cross_checked(mechanism: Mechanism) -> None:
             mark_used(path)
             return
     mechanism.cross_check()
-    keep(path, lambda file: file.write(text.encode()))
+    try_add(path, lambda file: file.write(text.encode()))

@@ -6,43 +6,36 @@ YAML those after ``*``. The YAML name is the Python name. A part of the user's o
 ``module:function`` and gets the same checks.
 """
 
-from fedchain.registry.bounds import AtMost, Bound, bounded, within
+from fedchain.registry.bounds import AtMost, bound_problems, within
 from fedchain.registry.families import (
     FAMILIES,
-    Address,
     Family,
-    check_keys,
     examine_keys,
-    leaf_schema,
+    leaf_model,
     nested_family,
     parameters,
     section_of,
     simulator_values,
 )
-from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
-from fedchain.registry.wording import problems_of, shown, suggest
+from fedchain.registry.parts import Part, Section, Where, plain_value
+from fedchain.registry.wording import problems_of, show_value, suggest
 
 __all__ = [
     "FAMILIES",
-    "STRICT",
-    "Address",
     "AtMost",
-    "Bound",
     "Family",
     "Part",
     "Section",
     "Where",
-    "bounded",
-    "check_keys",
+    "bound_problems",
     "examine_keys",
-    "leaf_schema",
+    "leaf_model",
     "nested_family",
-    "overlay",
     "parameters",
     "plain_value",
     "problems_of",
     "section_of",
-    "shown",
+    "show_value",
     "simulator_values",
     "suggest",
     "within",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,33 +25,6 @@ class AtMost:
     """A description of the bounding value, for the error message."""
 
 
-@dataclass(frozen=True)
-class Bound:
-    """A value whose upper bound is another value of the scenario."""
-
-    where: Where
-    """The value's place in the scenario."""
-    value: Any
-    """The value itself."""
-    mark: AtMost
-    """The annotation that names its bound."""
-    annotation: Any
-    """The whole annotation of the parameter, which has the lower bound."""
-
-    def problem(self, limit: float) -> Problem | None:
-        """Return the problem if the value is above the limit; None if it is not."""
-        if self.value is None or self.value <= limit:
-            return None
-        lows = [
-            m.ge
-            for f in self.annotation.__metadata__
-            for m in getattr(f, "metadata", ())
-            if hasattr(m, "ge")
-        ]
-        allowed = f"between {lows[0]} and {limit}" if lows else f"at most {limit}"
-        return Problem(self.where, f"must be {allowed} ({self.mark.words}), got {self.value}")
-
-
 def within(
     part: Part, family: Family[Any], where: Where = ()
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
@@ -62,9 +36,30 @@ def within(
             yield from within(part.parameters[name], inner, (*where, name))
 
 
-def bounded(part: Part, family: Family[Any], where: Where = ()) -> Iterator[Bound]:
-    """Yield every parameter of a part that ``AtMost`` annotates."""
+def bound_problems(
+    part: Part, family: Family[Any], values: Mapping[str, Any], where: Where = ()
+) -> Iterator[Problem]:
+    """Yield a problem for every parameter of a part that is above the bound of its ``AtMost``.
+
+    Args:
+        part: the part.
+        family: its family.
+        values: the sections of the scenario that passed their own checks; a bound that is not
+            among them bounds nothing.
+        where: the part's place in the scenario.
+    """
     for name, parameter in parameters(family.find(part.kind)).items():
-        for mark in getattr(parameter.annotation, "__metadata__", ()):
-            if isinstance(mark, AtMost):
-                yield Bound((*where, name), part.parameters[name], mark, parameter.annotation)
+        value, marks = part.parameters[name], getattr(parameter.annotation, "__metadata__", ())
+        for mark in (mark for mark in marks if isinstance(mark, AtMost)):
+            limit = functools.reduce(_inside, mark.key.split("."), values)
+            if limit is None or value is None or value <= limit:
+                continue
+            inner = [each for mark in marks for each in getattr(mark, "metadata", ())]
+            lows = [each.ge for each in inner if hasattr(each, "ge")]
+            allowed = f"between {lows[0]} and {limit}" if lows else f"at most {limit}"
+            text = f"must be {allowed} ({mark.words}), got {value}"
+            yield Problem((*where, name), text)
+
+
+def _inside(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from fedchain.errors import PartError, Problem, ScenarioError
 from fedchain.registry.own import called, imported
 from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
-from fedchain.registry.wording import problems_of, shown, suggest
+from fedchain.registry.wording import problems_of, show_value, suggest
 
 Built = TypeVar("Built")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
@@ -71,12 +71,10 @@ class Family(Generic[Built]):
             return _user_part(kind, self)
         raise ValueError(f"no {self.name} called {kind!r}; {suggest(kind, names)}")
 
-    def check(self, block: object, where: Where = ()) -> Part:
-        """Check a YAML block and return it as a Part.
+    def check(self, block: object, where: Where = (), beside: Sequence[str] = ()) -> Part:
+        """Check a YAML block, a mapping with ``kind`` and parameters, and return it as a Part.
 
-        Args:
-            block: a mapping with ``kind`` and the part's parameters.
-            where: the block's place in the scenario, for messages.
+        Messages name ``beside`` too, the keys of the same block that are not the part's.
 
         Raises:
             ScenarioError: everything that is wrong in the block and in the blocks inside it.
@@ -90,7 +88,10 @@ class Family(Generic[Built]):
         except ValueError as error:
             raise ScenarioError([Problem((*where, "kind"), str(error))]) from error
         given = {str(key): value for key, value in block.items() if key != "kind"}
-        return Part(str(kind), check_keys(maker, given, where))
+        checked, problems = examine_keys(maker, given, where, beside)
+        if problems:
+            raise ScenarioError(problems)
+        return Part(str(kind), checked)
 
     def build(self, part: Part, *arguments: object) -> Built:
         """Call the part's function with the simulator's values and the YAML's parameters.
@@ -98,14 +99,22 @@ class Family(Generic[Built]):
         Raises:
             PartError: a part of the user's own fails, or returns something that a part may not.
         """
+        return self.bind(part)(*arguments)
+
+    def bind(self, part: Part) -> Callable[..., Built]:
+        """Return the part's function with the YAML's parameters, for many calls like ``build``."""
         maker = self.find(part.kind)
         if part.kind in self.parts:
-            return maker(*arguments, **part.parameters)
+            return functools.partial(maker, **part.parameters)
         name = f"{self.name} {part.kind}"
-        made = called(name, self.makes or object, maker, *arguments, **part.parameters)
-        if self.flaw is not None and (flaw := self.flaw(made, *arguments)) is not None:
-            raise PartError(f"{name}: {flaw}")
-        return typing.cast(Built, made)
+
+        def build_own(*arguments: object) -> Built:
+            made = called(name, self.makes or object, maker, *arguments, **part.parameters)
+            if self.flaw is not None and (flaw := self.flaw(made, *arguments)) is not None:
+                raise PartError(f"{name}: {flaw}")
+            return typing.cast(Built, made)
+
+        return build_own
 
 
 @dataclass(frozen=True)
@@ -144,18 +153,18 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
 
 def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the parameters that the YAML sets: those after ``*``, or a section's fields."""
-    if isinstance(maker, type) and issubclass(maker, Section):
-        hints = typing.get_type_hints(maker, include_extras=True)
-        return {name: _field(name, hints[name], f) for name, f in maker.model_fields.items()}
     named = {
         name: parameter
         for name, parameter in inspect.signature(maker).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    # Only these annotations are resolved: others may use names imported for type checkers alone.
-    asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
-    known = inspect.unwrap(maker).__globals__
-    hints = typing.get_type_hints(asked, known, include_extras=True)
+    if isinstance(maker, type) and issubclass(maker, Section):
+        hints = typing.get_type_hints(maker, include_extras=True)
+    else:
+        # Only these annotations are resolved: others may be imported for type checkers alone.
+        asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
+        known = inspect.unwrap(maker).__globals__
+        hints = typing.get_type_hints(asked, known, include_extras=True)
     return {name: p.replace(annotation=hints[name]) for name, p in named.items()}
 
 
@@ -167,32 +176,22 @@ def nested_family(annotation: object) -> Family[Any] | None:
     return None
 
 
-def check_keys(maker: Callable[..., Any], given: Mapping[str, Any], where: Where) -> dict[str, Any]:
+def examine_keys(
+    maker: Callable[..., Any], given: Mapping[str, Any], where: Where, beside: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[Problem]]:
     """Check every key of a block against a part's parameters or a section's fields.
 
     Args:
         maker: a part's function, or a Section.
         given: the block, without ``kind``.
-        where: the block's place in the scenario, for messages.
+        where: the block's place in the scenario.
+        beside: keys that stand in the same block and were taken out, for messages.
 
     Returns:
-        The value of every key: defaults filled in, inner blocks checked.
-
-    Raises:
-        ScenarioError: everything that is wrong in the block and in the blocks inside it.
+        The value of every valid key, defaults filled in and inner blocks checked; and everything
+        that is wrong in the block and in the blocks inside it.
     """
-    checked, problems = examine_keys(maker, given, where)
-    if problems:
-        raise ScenarioError(problems)
-    return checked
-
-
-def examine_keys(
-    maker: Callable[..., Any], given: Mapping[str, Any], where: Where
-) -> tuple[dict[str, Any], list[Problem]]:
-    """Check as ``check_keys`` does, but return the valid keys and the list of problems."""
-    expected = parameters(maker)
-    problems: list[Problem] = []
+    expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
     blocks = {n: p for n, p in expected.items() if _is_block(p.annotation)}
     for name, parameter in blocks.items():
@@ -203,22 +202,15 @@ def examine_keys(
     lists = {n for n, p in expected.items() if typing.get_origin(_bare(p.annotation)) is list}
     values = {n: v if n in lists else _tuples(v) for n, v in given.items() if n not in blocks}
     try:
-        leaves = _leaves(maker).model_validate(values)
+        leaves = leaf_model(maker).model_validate(values)
     except ValidationError as error:
-        found = problems_of(error, where, expected, values)
+        found = problems_of(error, where, [*expected, *beside], values)
         wrong = {problem.where[len(where)] for problem in found}
         checked |= {n: v for n, v in values.items() if n in expected and n not in wrong}
         problems += found
     else:
         checked |= {name: getattr(leaves, name) for name in expected if name not in blocks}
     return {name: checked[name] for name in expected if name in checked}, problems
-
-
-def _field(name: str, annotation: object, field: Any) -> inspect.Parameter:
-    default = inspect.Parameter.empty if field.is_required() else field.default
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
 
 
 def section_of(annotation: object) -> type[Section] | None:
@@ -242,27 +234,27 @@ def _is_block(annotation: object) -> bool:
 
 
 def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: Where) -> Any:
-    required = parameter.default is inspect.Parameter.empty
-    if parameter.name not in given:
-        if required:
-            raise ScenarioError([Problem(where, "is missing; it has no default")])
-        if parameter.default is None:
-            return None
-    block = given.get(parameter.name, {})
-    if block is None and not required and parameter.default is None:
+    default = parameter.default
+    if default is inspect.Parameter.empty and parameter.name not in given:
+        raise ScenarioError([Problem(where, "is missing; it has no default")])
+    block = given.get(parameter.name, None if default is None else {})
+    if block is None and default is None:
         return None
-    if not required:
-        block = overlay(plain_value(parameter.default), block)
+    if default is not inspect.Parameter.empty:
+        block = overlay(plain_value(default), block)
     section, family = section_of(parameter.annotation), nested_family(parameter.annotation)
     if section is None and family is not None:
         return family.check(block, where)
     if section is None or not isinstance(block, Mapping):
-        raise ScenarioError([Problem(where, f"must be a block of keys, got {shown(block)}")])
-    return section.model_construct(**check_keys(section, block, where))
+        raise ScenarioError([Problem(where, f"must be a block of keys, got {show_value(block)}")])
+    checked, problems = examine_keys(section, block, where)
+    if problems:
+        raise ScenarioError(problems)
+    return section.model_construct(**checked)
 
 
 @functools.lru_cache(maxsize=1024)
-def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
+def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
     """Return the pydantic model of the keys whose values are plain."""
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
@@ -270,24 +262,6 @@ def _leaves(maker: Callable[..., Any]) -> type[BaseModel]:
         if not _is_block(p.annotation)
     }
     return create_model(maker.__name__, __config__=STRICT, **fields)
-
-
-def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of every key whose value is plain, by name."""
-    schema = _leaves(maker).model_json_schema()
-    within_it = schema.get("$defs", {})
-    return {k: _whole(p, within_it) for k, p in schema.get("properties", {}).items()}
-
-
-def _whole(rule: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a self-contained schema: without titles, each ``$ref`` replaced by its definition."""
-    if isinstance(rule, list):
-        return [_whole(entry, definitions) for entry in rule]
-    if not isinstance(rule, Mapping):
-        return rule
-    if "$ref" in rule:
-        return _whole(definitions[rule["$ref"].rpartition("/")[2]], definitions)
-    return {name: _whole(inner, definitions) for name, inner in rule.items() if name != "title"}
 
 
 def _tuples(value: object) -> object:

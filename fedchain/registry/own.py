@@ -15,15 +15,10 @@ T = TypeVar("T")
 
 
 def imported(kind: str, expected: type[T], words: str) -> T:
-    """Import a part of the user's own.
-
-    Args:
-        kind: ``module:function``, or ``module:object`` for another object.
-        expected: the class of the object.
-        words: the words for such an object in messages.
+    """Import a part of the user's own: ``module:function``, or ``module:object``.
 
     Raises:
-        ValueError: there is no such object.
+        ValueError: there is no such object of the expected class, which messages call ``words``.
 
     >>> from types import FunctionType
     >>> imported("math:pi", FunctionType, "Python function")

@@ -41,10 +41,10 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"{hint}allowed: {', '.join(allowed) or 'nothing'}"
 
 
-def shown(value: object) -> str:
+def show_value(value: object) -> str:
     """Return a value as a message shows it: shortened, with its type in a user's words.
 
-    >>> shown(True), shown([1])
+    >>> show_value(True), show_value([1])
     ('true (true or false)', '[1] (a list)')
     """
     names = {bool: "bool", int: "int", float: "float", str: "string", tuple: "list", list: "list"}
@@ -125,16 +125,14 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
         case "too_short" | "string_too_short":
             least = context.get("min_length", 1)
             unit = "entry" if least == 1 else "entries"
-            return f"must have at least {least} {unit}, got {shown(value)}"
+            return f"must have at least {least} {unit}, got {show_value(value)}"
         case "literal_error":
             return f"must be one of {context['expected']}, got {value!r}"
         case "finite_number":
             return f"must be a finite number, got {value!r}"
         case "value_error" | "assertion_error":
             return str(context["error"])
-        case "int_type" | "float_type" | "string_type" | "bool_type" | "tuple_type" as kind:
-            return f"must be {TYPES[kind.removesuffix('_type')]}, got {shown(value)}"
-        case "list_type" | "dict_type" | "mapping_type" | "model_type" as kind:
-            return f"must be {TYPES[kind.removesuffix('_type')]}, got {shown(value)}"
+        case kind if kind.endswith("_type") and kind.removesuffix("_type") in TYPES:
+            return f"must be {TYPES[kind.removesuffix('_type')]}, got {show_value(value)}"
         case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {shown(value)}"
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {show_value(value)}"

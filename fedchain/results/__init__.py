@@ -1,9 +1,7 @@
 """Results of a run: the run folder, its events, and the records of its rounds."""
 
-from fedchain.results.events import EventLog, read_events
-from fedchain.results.export import exported_to, imported_from
-from fedchain.results.folder import EVENTS, FORMAT, RunFolder, write_whole
-from fedchain.results.log import logging_to
+from fedchain.results.events import EventLog
+from fedchain.results.folder import EVENTS, RunFolder, logging_to, write_whole
 from fedchain.results.records import (
     EvidenceRecord,
     HeadRecord,
@@ -11,12 +9,11 @@ from fedchain.results.records import (
     RefusalRecord,
     RoundRecord,
 )
-from fedchain.results.run import LEDGER, OVER, Run, tampered_copy
-from fedchain.results.tables import main_rounds, told_rounds
+from fedchain.results.run import LEDGER, OVER, Run, exported_to, imported_from, tampered_copy
+from fedchain.results.tables import told_rounds
 
 __all__ = [
     "EVENTS",
-    "FORMAT",
     "LEDGER",
     "OVER",
     "EventLog",
@@ -30,8 +27,6 @@ __all__ = [
     "exported_to",
     "imported_from",
     "logging_to",
-    "main_rounds",
-    "read_events",
     "tampered_copy",
     "told_rounds",
     "write_whole",

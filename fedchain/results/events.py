@@ -31,18 +31,17 @@ class EventLog:
             RunError: it cannot be read or written.
         """
         self._path = path
-        sizes = [0, 0]
-        for line in whole_lines(path):
-            sizes = [sizes[0] + 1, sizes[1] + len(line)]
-        self.recorded = sizes[0]
+        self.recorded = size = 0
         """Number of events that the file had when it was opened."""
+        for line in whole_lines(path):
+            self.recorded, size = self.recorded + 1, size + len(line)
         self._replayed = 0
         self._ahead: deque[dict[str, Any]] = deque()
         self._unread = read_events(path)
         self._unwritten: list[str] = []
         try:
             with contextlib.suppress(FileNotFoundError):
-                os.truncate(path, sizes[1])
+                os.truncate(path, size)
             self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise cannot(path, "be written", error) from error
@@ -98,9 +97,7 @@ class EventLog:
             if self._file.write(lines) != len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise RunError(
-                f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
-            ) from error
+            raise self._failed(error) from error
 
     def sync(self) -> None:
         """Sync the file, so that everything flushed survives a loss of power.
@@ -111,9 +108,11 @@ class EventLog:
         try:
             sync_open(self._file.fileno())
         except OSError as error:
-            raise RunError(
-                f"{self._path}: cannot be written: {error.strerror}; the run can be resumed"
-            ) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> RunError:
+        words = f"cannot be written: {error.strerror}; the run can be resumed"
+        return RunError(f"{self._path}: {words}")
 
     def close(self) -> None:
         """Close the file, and its reader if a replay has not ended."""

@@ -14,13 +14,13 @@ from fedchain.registry import problems_of
 
 AUDIT = "audit.json"
 """The file of an audit's findings."""
-FORMAT = 1
+AUDIT_FORMAT = 1
 """Version of that file."""
 LARGEST, DEEPEST = 2**26, 32
 """Most bytes of the file, and the deepest nesting of its lists and mappings."""
 Finding = dict[str, Any]
 """One row of an audit: what was attacked, and the result."""
-Findings = Mapping[str, Sequence[Finding]]
+FindingsByAudit = Mapping[str, Sequence[Finding]]
 """Rows of audits, by the audit's name."""
 
 
@@ -42,8 +42,8 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
         json.dumps(said, ensure_ascii=False).encode()  # fails for half a surrogate pair
     except (OSError, ValueError, RecursionError) as error:
         raise RunRefused(f"{path}: cannot be read: {error}; remove it to audit anew") from error
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
-        raise RunRefused(f"{path}: format must be {FORMAT}, the only one this version reads")
+    if not isinstance(said, dict) or said.get("format") != AUDIT_FORMAT:
+        raise RunRefused(f"{path}: format must be {AUDIT_FORMAT}, the only one this version reads")
     attacks = said.get("attacks")
     if not isinstance(attacks, dict):
         raise _refused(folder, "attacks must be a mapping")
@@ -55,12 +55,14 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
     return {name: rows for name, rows in attacks.items() if rows}
 
 
-def check_findings(folder: Path, findings: Findings, rows: Mapping[str, type[BaseModel]]) -> None:
+def check_findings(
+    folder: Path, findings: FindingsByAudit, rows: Mapping[str, type[BaseModel]]
+) -> None:
     """Check the rows of known audits; rows of others are not checked.
 
     Args:
-        folder: from which the findings were read, for the message.
-        findings: of that folder.
+        folder: the folder from which the findings were read.
+        findings: its findings.
         rows: what a row of each known audit must hold, by the audit's name; it may hold more.
 
     Raises:
@@ -72,12 +74,7 @@ def check_findings(folder: Path, findings: Findings, rows: Mapping[str, type[Bas
 
 
 def wrong_row(name: str, findings: Sequence[Finding], row: type[BaseModel]) -> str | None:
-    """Return what is wrong in the first row that is not of its type; None if all are.
-
-    Args:
-        name: of the audit, for the message.
-        findings: its rows.
-        row: what each of them must hold; it may hold more.
+    """Return what is wrong in the first row of an audit that is not of its type; None if all are.
 
     >>> class Counted(BaseModel):
     ...     trials: int

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
 
 from fedchain.errors import RunRefused, cannot
-from fedchain.names import in_bytes
+from fedchain.names import SHOWN
 from fedchain.results.tables import messages_csv, metrics_csv
-from fedchain.system import FolderLock, patiently, replacing
+from fedchain.system import open_files_hold_folders, patiently, replacing
 
 EVENTS = "events.ndjson"
 """The file of a run's events."""
 MANIFEST = "manifest.json"
 """The file that says what a run is and how far it came."""
-FORMAT = 1
+RUN_FORMAT = 1
 """Version of the run folder's layout; a folder of another version is refused with a reason."""
 
 
@@ -33,28 +37,14 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
     """
     parts = [content] if isinstance(content, str | bytes) else content
     try:
-        if _is_device(path):
-            _pour(parts, path)
-            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
-            file.writelines(map(_in_bytes, parts))
+        opened: contextlib.AbstractContextManager[BinaryIO] = replacing(path)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            opened = path.open("wb")  # nothing may replace a device: /dev/null, a pipe
+        with opened as file:
+            file.writelines(p.encode("utf-8", SHOWN) if isinstance(p, str) else p for p in parts)
     except OSError as error:
         raise cannot(path, "be written", error) from error
-
-
-def _is_device(path: Path) -> bool:
-    """Return whether the path is something that no file may replace: /dev/null, a pipe."""
-    return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _pour(parts: Iterable[str | bytes], path: Path) -> None:
-    with path.open("wb") as file:
-        file.writelines(map(_in_bytes, parts))
-
-
-def _in_bytes(part: str | bytes) -> bytes:
-    return in_bytes(part) if isinstance(part, str) else part
 
 
 class RunFolder:
@@ -62,7 +52,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FolderLock(path)
+        self._lock = FileLock(path / ".lock")
 
     def lock(self) -> None:
         """Lock the folder for this process; the OS unlocks it when the process ends in any way.
@@ -71,14 +61,14 @@ class RunFolder:
             RunError: another process has it, or the folder may not be written.
         """
         try:
-            taken = self._lock.acquire()
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunRefused(f"{self.path}: another process is running it") from error
         except OSError as error:
             raise cannot(self.path, "be written", error) from error
-        if not taken:
-            raise RunRefused(f"{self.path}: another process is running it")
 
     def unlock(self) -> None:
-        """Unlock the folder."""
+        """Unlock the folder; do nothing if this process has not locked it."""
         self._lock.release()
 
     def throw_away(self, place: Path) -> None:
@@ -93,10 +83,14 @@ class RunFolder:
         """
         self.lock()
         try:
-            self._lock.move_folder(place)
+            if open_files_hold_folders():  # and the lock is one
+                self.unlock()
+            patiently(lambda: self.path.rename(place))
         except PermissionError as error:
             reason = f"{error.strerror}; is one of its files open?"
             raise RunRefused(f"{self.path}: cannot be thrown away: {reason}") from error
+        finally:
+            self.unlock()
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -112,13 +106,15 @@ class RunFolder:
             raise RunRefused(f"{self.path}: not a run folder: it has no manifest.json") from error
         except (OSError, ValueError) as error:
             raise RunRefused(f"{file}: cannot be read: {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise RunRefused(f"{file}: format must be {FORMAT}, the only one this version reads")
+        if not isinstance(manifest, dict) or manifest.get("format") != RUN_FORMAT:
+            raise RunRefused(
+                f"{file}: format must be {RUN_FORMAT}, the only one this version reads"
+            )
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace the manifest as a whole."""
-        text = json.dumps({"format": FORMAT, **manifest}, indent=2, allow_nan=False)
+        text = json.dumps({"format": RUN_FORMAT, **manifest}, indent=2, allow_nan=False)
         write_whole(self.path / MANIFEST, text + "\n")
 
     def write_tables(self) -> None:
@@ -126,3 +122,34 @@ class RunFolder:
         events = self.path / EVENTS
         write_whole(self.path / "metrics.csv", metrics_csv(events))
         write_whole(self.path / "messages.csv", messages_csv(events))
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Ignore a full disk: the ledger reports it, and stops the run."""
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send the log of fedchain to a file, inside the block.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    log = logging.getLogger("fedchain")
+    try:
+        handler = _LogFile(path, encoding="utf-8", errors=SHOWN)
+    except OSError as error:
+        raise cannot(path, "be written", error) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    propagated = log.propagate
+    log.propagate = False  # else a library's handler on the root logger prints between the rounds
+    try:
+        yield
+    finally:
+        log.propagate = propagated
+        log.removeHandler(handler)
+        with contextlib.suppress(OSError):  # a full disk leaves text in its buffer
+            handler.close()

@@ -1,21 +1,24 @@
-"""A run on disk: its manifest, scenario, events, metrics, and the check of its ledger."""
+"""A run on disk: its content, the check of its ledger, damaged copies, export and import."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunRefused, cannot
+from fedchain.ledger.storage.store import Store
+from fedchain.ledger.tools.chain_file import exported, replayed
 from fedchain.ledger.tools.tampering import tamper
-from fedchain.ledger.tools.verification import Verification, verify
+from fedchain.ledger.tools.verification import Progress, Verification, verify
 from fedchain.results.events import read_events
-from fedchain.results.folder import EVENTS, MANIFEST, RunFolder
+from fedchain.results.folder import EVENTS, MANIFEST, RunFolder, write_whole
 from fedchain.results.tables import last_fates, main_rounds, round_rows
 from fedchain.scenario import Scenario, load
+from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
 
 OVER = ("finished", "budget_exhausted", "stalled")
@@ -23,24 +26,10 @@ OVER = ("finished", "budget_exhausted", "stalled")
 LEDGER = "ledger"
 """Folder of the ledger inside a run folder."""
 SUMMARISED = (
-    "status",
-    "rounds",
-    "height",
-    "head",
-    "stale_blocks",
-    "reorganisations",
-    "chain",
-    "traffic",
-    "silenced",
-    "refused",
-    "evidence",
-    "fooled",
-    "misconduct",
-    "score",
-    "epsilon",
-    "seconds",
+    "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
+    "silenced", "refused", "evidence", "fooled", "misconduct", "score", "epsilon", "seconds",
     "peak_rss_mb",
-)
+)  # fmt: skip
 """Keys that a summary copies from the manifest."""
 
 
@@ -108,7 +97,7 @@ class Run:
 
     def verify(
         self,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
         trust_user_parts: bool = False,
     ) -> Verification:
         """Check the ledger from disk: every hash, signature and link, every model recomputed.
@@ -116,9 +105,6 @@ class Run:
         Args:
             progress: called with (blocks done, blocks in all).
             trust_user_parts: whether to run code of the user's own that the ledger names.
-
-        Returns:
-            Whether the ledger is valid, and if not, which block and why.
         """
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
         if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
@@ -145,13 +131,9 @@ class Run:
 
 
 def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
-    """Copy a run, and damage one thing in the copy's ledger; the source is not changed.
+    """Copy a run into a new folder, and damage a field of one block in the copy's ledger.
 
-    Args:
-        source: folder of the run.
-        copy: folder of the damaged copy; must not exist.
-        height: of the block to damage.
-        field: one of ``fedchain.ledger.tools.tampering.FIELDS``.
+    The fields are those of ``fedchain.ledger.tools.tampering.FIELDS``.
 
     Raises:
         RunError: the source is no run, the copy exists or cannot be written.
@@ -167,3 +149,49 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
                 shutil.copyfile(file, copy / file.name)
     except OSError as error:
         raise cannot(copy, "be written", error) from error
+
+
+def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:
+    """Write the chain of a run, or an imported chain, as one file; never a part of it.
+
+    Returns:
+        The number of blocks above genesis.
+
+    Raises:
+        RunError: there is no ledger, or the file cannot be written.
+        LedgerError: the ledger is damaged.
+    """
+    with Store.open(run / LEDGER, writable=False) as store:
+        write_whole(file, exported(store, progress))
+        return len(store)
+
+
+def imported_from(
+    file: Path,
+    folder: Path,
+    trust_user_parts: bool = False,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check a chain's file, and make a folder with its ledger if every block is valid.
+
+    Args:
+        file: written by ``exported_to``.
+        folder: of the new ledger; it must not exist, and does not exist after a failure.
+        trust_user_parts: whether to run code of the user's own that the chain names.
+        progress: called with (blocks done, blocks in all).
+
+    Raises:
+        RunError: the file cannot be read; the folder exists already, or cannot be written.
+    """
+    if folder.exists():
+        raise RunRefused(f"{folder}: is there already; give a new folder")
+    try:
+        with place_beside(folder) as place:
+            draft = place / folder.name
+            draft.mkdir()
+            found = replayed(file, draft / LEDGER, steps_of(trust_user_parts), progress)
+            if found.ok:
+                move_folder(draft, folder)
+    except OSError as error:
+        raise cannot(folder, "be made", error) from error
+    return found

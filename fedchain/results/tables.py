@@ -1,27 +1,28 @@
 """Tables of a run's final events: one row a round, one row a message.
 
 A reorganisation writes the events of its rounds again, and only the last ones count. A run may
-have any number of rounds, so nothing here keeps events in memory: only the numbers of lines, and
-the ids of messages of a few rounds that were written twice.
+have any number of rounds, so nothing here keeps events in memory: only a byte a line, the lines
+of the rounds, and the ids of messages of a few rounds that were written twice.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from itertools import chain, compress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TextIO, cast
 
 from fedchain.errors import RunRefused
 from fedchain.results.events import event_of, whole_lines
 from fedchain.results.records import MessageRecord
 
-Row = dict[str, Any]
-DEEPEST = 65_536
+EventRow = dict[str, Any]
+MOST_REPLACED = 65_536
 """Most rounds that one reorganisation may replace: far more than a realistic partition causes."""
 _ROUND = b'{"event": "round"'
 """Start of a round's line; most lines are messages, which can be skipped without parsing."""
@@ -30,132 +31,115 @@ _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
 _MESSAGE = b'{"event": "message"'
 
 
-@dataclass(frozen=True)
-class _Final:
-    """Which round events are final: no later event replaces them."""
-
-    lines: array[int]
-    """Line of each round's event, from 1, rising."""
-    replaced: frozenset[int]
-    """Numbers of the rounds of which a later event replaced an earlier one."""
+def told_rounds(path: Path) -> Iterator[EventRow]:
+    """Return every round event in the order of the file, also those that later ones replace."""
+    lines = enumerate(whole_lines(path), 1)
+    return (event_of(line, path, number) for number, line in lines if line.startswith(_ROUND))
 
 
-def told_rounds(path: Path) -> Iterator[Row]:
-    """Yield every round event in the order of the file, also those that later ones replace."""
-    for number, line in enumerate(whole_lines(path), 1):
-        if line.startswith(_ROUND):
-            yield event_of(line, path, number)
-
-
-def main_rounds(path: Path) -> Iterator[Row]:
-    """Yield the final round events, in order: each replaces those of its round and above.
+def main_rounds(path: Path) -> Iterator[EventRow]:
+    """Return the final round events, in order: each replaces those of its round and above.
 
     Args:
         path: the events of a run.
 
     Raises:
         RunError: the file cannot be read, a round's line is not a JSON object, or one replaces
-            more than DEEPEST rounds.
+            more than MOST_REPLACED rounds.
     """
-    wanted = iter(_find_final(path).lines)
-    next_line = next(wanted, None)
-    for number, line in enumerate(whole_lines(path), 1):
-        if number == next_line:
-            next_line = next(wanted, None)
-            yield event_of(line, path, number)
+    final, _ = _find_final_rounds(path)
+    lines = compress(enumerate(whole_lines(path), 1), final)
+    return (event_of(line, path, number) for number, line in lines)
 
 
-def last_fates(path: Path) -> Iterator[Row]:
-    """Yield one row a message: its last event, in the order of the file.
+def last_fates(path: Path) -> Iterator[EventRow]:
+    """Return one row a message: its last event, in the order of the file.
 
     Raises:
         RunError: the file cannot be read, a line is not a JSON object, or a round replaces more
-            than DEEPEST rounds.
+            than MOST_REPLACED rounds.
     """
-    void = iter(_find_replaced(path, _find_final(path).replaced))
-    next_void = next(void, None)
-    for number, event in _messages(path):
-        if number == next_void:
-            next_void = next(void, None)
-        else:
-            yield {key: value for key, value in event.items() if key != "event"}
+    _, replaced = _find_final_rounds(path)
+    final = _find_final_messages(path, replaced)
+    lines = compress(enumerate(whole_lines(path), 1), final)
+    return (
+        {key: value for key, value in event_of(line, path, number).items() if key != "event"}
+        for number, line in lines
+    )
 
 
-def round_rows(rounds: Iterable[Row]) -> Iterator[Row]:
-    """Yield one flat row a round: its fields, then metrics, then ``seconds_`` columns."""
-    for event in rounds:
-        nested = ("event", "metrics", "seconds")
-        flat = {key: value for key, value in event.items() if key not in nested}
-        seconds = {f"seconds_{stage}": value for stage, value in event["seconds"].items()}
-        yield {**flat, **event["metrics"], **seconds}
+def round_rows(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
+    """Return one flat row a round: its fields, then metrics, then ``seconds_`` columns."""
+    nested = ("event", "metrics", "seconds")
+    return (
+        {key: value for key, value in event.items() if key not in nested}
+        | event["metrics"]
+        | {f"seconds_{stage}": value for stage, value in event["seconds"].items()}
+        for event in rounds
+    )
 
 
-def columns_of(rows: Iterable[Row]) -> list[str]:
+def columns_of(rows: Iterable[EventRow]) -> list[str]:
     """Return the columns of rows in the order in which they first appear."""
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the lines of a CSV file; a value that a row does not have is an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row)
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
+    """Return the lines of a CSV file; a value that a row does not have is an empty cell."""
+    # A row is returned by the method that writes it, as this file returns all that it is given.
+    file = cast(TextIO, SimpleNamespace(write=str))
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    return chain([writer.writeheader()], map(writer.writerow, rows))
 
 
 def metrics_csv(path: Path) -> Iterator[str]:
-    """Yield the lines of ``metrics.csv`` from the events of a run."""
+    """Return the lines of ``metrics.csv`` from the events of a run."""
     return csv_lines(columns_of(round_rows(main_rounds(path))), round_rows(main_rounds(path)))
 
 
 def messages_csv(path: Path) -> Iterator[str]:
-    """Yield the lines of ``messages.csv`` from the events of a run."""
+    """Return the lines of ``messages.csv`` from the events of a run."""
     return csv_lines([field.name for field in fields(MessageRecord)], last_fates(path))
 
 
-def _find_final(path: Path) -> _Final:
-    lines = array("q")
-    replaced: set[int] = set()
+def _find_final_rounds(path: Path) -> tuple[bytearray, set[int]]:
+    """Return which lines are final rounds, and the numbers of the rounds that were replaced."""
+    final, lines, replaced = bytearray(), array("q"), set[int]()
     for number, line in enumerate(whole_lines(path), 1):
-        if line.startswith(_ROUND):
-            numbered = _NUMBERED.match(line)
-            told = int(numbered[1]) if numbered else event_of(line, path, number)["round"]
-            place = told - 1
-            if len(lines) - place > DEEPEST:
-                raise RunRefused(
-                    f"{path}:{number}: round {place + 1} comes after round {len(lines)}; "
-                    f"a reorganisation replaces at most {DEEPEST} rounds"
-                )
-            replaced.update(range(place + 1, len(lines) + 1))
-            del lines[place:]
-            lines.append(number)
-    return _Final(lines, frozenset(replaced))
+        final.append(line.startswith(_ROUND))
+        if not final[-1]:
+            continue
+        numbered = _NUMBERED.match(line)
+        told = int(numbered[1]) if numbered else event_of(line, path, number)["round"]
+        if len(lines) - told >= MOST_REPLACED:
+            raise RunRefused(
+                f"{path}:{number}: round {told} comes after round {len(lines)}; "
+                f"a reorganisation replaces at most {MOST_REPLACED} rounds"
+            )
+        replaced.update(range(told, len(lines) + 1))
+        for before in lines[told - 1 :]:
+            final[before - 1] = False
+        del lines[told - 1 :]
+        lines.append(number)
+    return final, replaced
 
 
-def _find_replaced(path: Path, replaced: frozenset[int]) -> array[int]:
-    """Return the lines of message events that a later line replaces, rising.
+def _find_final_messages(path: Path, replaced: set[int]) -> bytearray:
+    """Return which lines are the last of their message.
 
-    Only a message of a replaced round can have an earlier event.
+    Only a message of a replaced round can have an earlier line.
     """
-    void = array("q")
-    told: dict[int, dict[str, int]] = {}
-    for number, event in _messages(path) if replaced else ():
+    final, told = bytearray(), dict[int, dict[str, int]]()
+    for number, line in enumerate(whole_lines(path), 1):
+        final.append(line.startswith(_MESSAGE))
+        if not final[-1] or not replaced:
+            continue
+        event = event_of(line, path, number)
         if event["round"] in replaced:
             lines = told.setdefault(event["round"], {})
             if event["id"] in lines:
-                void.append(lines[event["id"]])
+                final[lines[event["id"]] - 1] = False
             lines[event["id"]] = number
-            if len(told) > DEEPEST:
+            if len(told) > MOST_REPLACED:
                 del told[next(iter(told))]  # too far below the head to be written again
-    return array("q", sorted(void))
-
-
-def _messages(path: Path) -> Iterator[tuple[int, Row]]:
-    for number, line in enumerate(whole_lines(path), 1):
-        if line.startswith(_MESSAGE):
-            yield number, event_of(line, path, number)
+    return final

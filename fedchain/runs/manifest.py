@@ -21,7 +21,7 @@ from fedchain.names import legible
 from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
-from fedchain.scenario import Groups, Scenario, digest, plain
+from fedchain.scenario import Groups, Scenario, plain_values, scenario_digest
 from fedchain.simulation.recorder import finite
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
@@ -43,8 +43,8 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "name": scenario.name,
         "description": scenario.description,
         "seed": scenario.seed,
-        "digest": digest(scenario),
-        "scenario": plain(scenario),
+        "digest": scenario_digest(scenario),
+        "scenario": plain_values(scenario),
         "versions": {
             "fedchain": __version__,
             **{name: metadata.version(name) for name in PACKAGES},

@@ -43,7 +43,7 @@ from fedchain.runs.manifest import (
     privacy_statement,
     sample_pictures,
 )
-from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
+from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
 from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import (
     RunSetup,
@@ -150,7 +150,7 @@ def resume(
     if found.manifest["status"] in OVER:
         return found
     started, scenario = time.perf_counter(), found.scenario
-    if digest(scenario) != found.manifest["digest"]:
+    if scenario_digest(scenario) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
     asked = chosen(scenario, engine, workers)
     return _run_folder(path, _setup(scenario), asked, callback, started)

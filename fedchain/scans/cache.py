@@ -14,12 +14,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.cache import keep, mark_used, place_of
+from fedchain.cache import mark_used, place_of, try_add
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-LOG = logging.getLogger(__name__)
-LARGEST_FILE = 1 << 32
+LARGEST_ARRAYS = 1 << 32
 """Size of the largest cache file that is read, in bytes."""
 
 
@@ -27,16 +26,13 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
     """Return the arrays of this key: read them from the cache, or make and keep them.
 
     A file is used only if its checksums are right and it holds the same key. Otherwise a warning
-    is logged and the arrays are made anew. If the folder cannot be written, the arrays are made
-    each time; the result is the same.
+    is logged and the arrays are made anew. If the folder cannot be written, they are made each
+    time; the result is the same.
 
     Args:
         key: everything that the arrays depend on, including the version of the code that makes
-            them, as plain JSON values; ``kind`` is one of ``fedchain.cache.KINDS``.
-        make: makes the arrays; they hold numbers or booleans.
-
-    Returns:
-        Arrays by name.
+            them, as plain JSON values; ``kind`` is one of ``fedchain.cache.FILE_KINDS``.
+        make: makes the arrays, of numbers or booleans, by name.
     """
     text = json.dumps(key, sort_keys=True)
     path = place_of(str(key["kind"]), text, "npz")
@@ -45,13 +41,13 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
         mark_used(path)
         return kept
     made = make()
-    keep(path, lambda file: _write(file, text, made))
+    try_add(path, lambda file: _write(file, text, made))
     return made
 
 
 def _read(path: Path, text: str) -> Arrays | None:
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > LARGEST_ARRAYS:
             raise ValueError("is too large")
         with zipfile.ZipFile(path) as archive:
             arrays = {e.filename.removesuffix(".npy"): _array(archive, e) for e in archive.filelist}
@@ -63,21 +59,20 @@ def _read(path: Path, text: str) -> Arrays | None:
         OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, MemoryError,
         OverflowError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
-        LOG.warning("%s: damaged, made anew: %s", path, error)
+        logging.getLogger(__name__).warning("%s: damaged, made anew: %s", path, error)
         return None
     return arrays
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
     """Read one member as a whole, so that its checksum is verified before its header is parsed."""
-    if entry.file_size > LARGEST_FILE:
+    if entry.file_size > LARGEST_ARRAYS:
         raise ValueError(f"claims {entry.file_size} bytes of {entry.filename}")
     array = np.lib.format.read_array(io.BytesIO(archive.read(entry)), allow_pickle=False)
     return np.asarray(array)
 
 
 def _write(file: BinaryIO, text: str, arrays: Arrays) -> None:
-    """Write arrays and their key as one archive with checksums."""
     key = np.frombuffer(text.encode(), np.uint8)
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in {**arrays, "key": key}.items():

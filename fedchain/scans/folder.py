@@ -1,31 +1,37 @@
-"""Task on a folder of real scans and their cleaned versions."""
+"""Task on a folder of real scans and their cleaned versions; large scans are cut into tiles."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
-import numpy.typing as npt
+from pydantic import Field
 
 from fedchain.errors import DataError
-from fedchain.learning.task import Array, Records, Task, losses
+from fedchain.learning.task import Array, Records, Task, losses, models, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.features import features_of
 from fedchain.scans.formats import read_scan
-from fedchain.scans.metrics import keep_everything, morphology
-from fedchain.scans.pictures import Picture, side_by_side
+from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, bounding_box, crop
-from fedchain.scans.segmentation import baselines, initial_model, kept_by, measure, targets_of
-from fedchain.scans.tiles import cut, joined
-
-LOG = logging.getLogger(__name__)
-Rule = Callable[[Mask], Mask]
-BASELINES: Mapping[str, Rule] = {"keep_everything": keep_everything, "morphology": morphology}
+from fedchain.scans.segmentation import (
+    BCE,
+    UNET,
+    initial_model,
+    keep_everything,
+    kept_by,
+    measure,
+    measure_mask,
+    morphology,
+    targets_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,42 +46,80 @@ class Cleaned:
     """Pixels that hold a point, (h, w)."""
     keep: Mask
     """Points that remained after the cleaning by hand, (h, w)."""
+    tile: int
+    """Pixels along a side of a tile."""
+
+    @cached_property
+    def filled(self) -> Mask:
+        """Tiles that hold a point, (n,)."""
+        return np.asarray(cut_tiles(self.valid, self.tile).any(axis=(1, 2)))
+
+    def tiles_of(self, grid: Array) -> Array:
+        """Return the tiles of a grid (.., h, w) that hold a point."""
+        return cut_tiles(grid, self.tile)[self.filled]
 
 
-def folder_task(
+@tasks
+def scan_folder(
     holders: int,
     seed: int,
+    *,
     path: str,
-    patterns: tuple[str, str],
-    tile: int,
-    record: str,
-    held_out: int,
-    model: Part,
-    loss: Part,
+    dirty: str = "gpu_*.cogs",
+    clean: str = "clean_*.cogs",
+    tile: Annotated[int, Field(ge=8, le=512)] = 64,
+    record: Literal["tile", "scan"] = "tile",
+    held_out: Annotated[int, Field(ge=1, le=10_000)] = 1,
+    model: Annotated[Part, models] = UNET,
+    loss: Annotated[Part, losses] = BCE,
 ) -> Task:
-    """Make the task; see :func:`fedchain.scans.tasks.scan_folder`."""
+    """Clean real scans: a folder of scans and the same scans cleaned by hand.
+
+    Two files form a pair if the wildcard stands for the same text in both names: gpu_004.cogs and
+    clean_004.cogs. Scans are cropped and cut into tiles; tiles without a point are dropped. Whole
+    scans are held out, the last ones by name. The baselines see these scans uncut.
+
+    Args:
+        holders: number of data holders.
+        seed: the scenario's seed; it deals the records.
+        path: the folder; COGS, organised PLY and NPZ are read.
+        dirty: names of the scans before cleaning, with one ``*``.
+        clean: names of the cleaned scans, with one ``*``.
+        tile: pixels along a side of a tile.
+        record: what privacy protects. ``scan`` keeps all tiles of a scan at one holder, and needs
+            at least as many training scans as holders. ``tile`` may spread the tiles of one scan
+            over several holders; the guarantee then holds for a tile, not for a scan.
+        held_out: number of scans that are held out for measuring.
+        model: model from five channels to one logit per pixel.
+        loss: loss over the pixels that hold a point.
+    """
     make = initial_model(model, seed, tile)
-    files = pairs(Path(path), *patterns)
+    files = pairs(Path(path), dirty, clean)
     names = sorted(files)
     kept_back = names[len(names) - held_out :]
     _check_enough(Path(path), len(names) - held_out, held_out, holders if record == "scan" else 1)
     scans = [cleaned(name, *files[name], tile) for name in names]
     training, test = scans[: len(names) - held_out], scans[len(names) - held_out :]
-    measured = tiles_of(test, tile)
+    measured = tile_records(test)
     random = stream(seed, "split")
-    masks = {name: _cut_masks(test, rule, tile) for name, rule in BASELINES.items()}
+    # A baseline sees whole scans, before they are cut.
+    rules = {"keep_everything": keep_everything, "morphology": morphology}
+    masks = {
+        name: np.concatenate([scan.tiles_of(rule(scan.valid[None])[0]) for scan in test])
+        for name, rule in rules.items()
+    }
     return Task(
         name="scan_folder",
-        holders=_deal(Path(path), tiles_of(training, tile), holders, record, random),
+        holders=_deal(Path(path), tile_records(training), holders, record, random),
         held_out=measured,
         model=make,
         loss=losses.build(loss),
         measure=measure,
         score="iou",
-        baselines=baselines(masks, measured),
+        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
         record=record,
         note=f"tiles of {tile} x {tile} pixels of real scans; held out: {', '.join(kept_back)}",
-        pictures=lambda outputs, many: _pictures(outputs, many, test, tile),
+        pictures=lambda outputs, many: _pictures(outputs, many, test),
     )
 
 
@@ -93,7 +137,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
         wanted = dirty.replace("*", name)
         raise DataError(f"{cleaned_ones[name]}: has no original; allowed: {wanted} beside it")
     for name in sorted(originals.keys() - cleaned_ones.keys()):
-        LOG.warning("%s: left out: not cleaned yet", originals[name])
+        logging.getLogger(__name__).warning("%s: left out: not cleaned yet", originals[name])
     both = {name: (originals[name], cleaned_ones[name]) for name in cleaned_ones}
     if not both:
         raise DataError(f"{folder}: holds no pair of {dirty} and {clean}; allowed: at least two")
@@ -125,16 +169,33 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
         np.pad(image, ((0, 0), *missing)),
         np.pad(valid, missing),
         np.pad(keep & valid, missing),
+        tile,
     )
 
 
-def tiles_of(scans: list[Cleaned], tile: int) -> Records:
+def cut_tiles(grid: Array, tile: int) -> Array:
+    """Cut a grid (.., h, w) into tiles (n, .., tile, tile), row by row.
+
+    >>> cut_tiles(np.arange(8).reshape(2, 4), 2).tolist()
+    [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
+    """
+    *rest, height, width = grid.shape
+    split = grid.reshape(*rest, height // tile, tile, width // tile, tile)
+    rows, columns = split.ndim - 4, split.ndim - 2
+    return np.moveaxis(split, (rows, columns), (0, 1)).reshape(-1, *rest, tile, tile)
+
+
+def join_tiles(tiles: Array, height: int, width: int) -> Array:
+    """Join tiles (n, tile, tile) into a grid (h, w): the inverse of ``cut_tiles``."""
+    tile = tiles.shape[-1]
+    rows = tiles.reshape(height // tile, width // tile, tile, tile)
+    return rows.swapaxes(1, 2).reshape(height, width)
+
+
+def tile_records(scans: list[Cleaned]) -> Records:
     """Return the tiles that hold a point; the record of a tile is the scan that it was cut from."""
-    inputs = [cut(scan.image, tile)[_tiles_with_points(scan, tile)] for scan in scans]
-    targets = [
-        cut(targets_of(scan.keep, scan.valid), tile)[_tiles_with_points(scan, tile)]
-        for scan in scans
-    ]
+    inputs = [scan.tiles_of(scan.image) for scan in scans]
+    targets = [scan.tiles_of(targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
 
@@ -171,33 +232,20 @@ def _deal(
         return tuple(Records(tiles.inputs[own], tiles.targets[own]) for own in map(np.sort, dealt))
     scans = np.array_split(random.permutation(tiles.count), holders)
     chosen = [np.flatnonzero(np.isin(owner, own)) for own in scans]
+    renumbered = [np.unique(owner[own], return_inverse=True)[1].astype(np.int64) for own in chosen]
     return tuple(
-        Records(tiles.inputs[own], tiles.targets[own], _renumber(owner[own])) for own in chosen
+        Records(tiles.inputs[own], tiles.targets[own], numbers)
+        for own, numbers in zip(chosen, renumbered, strict=True)
     )
 
 
-def _renumber(owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.unique(owner, return_inverse=True)[1].astype(np.int64)
-
-
-def _tiles_with_points(scan: Cleaned, tile: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(cut(scan.valid, tile).any(axis=(1, 2)))
-
-
-def _cut_masks(scans: list[Cleaned], rule: Rule, tile: int) -> Mask:
-    """Return the tiles of a baseline's masks; the baseline sees whole scans before they are cut."""
-    masks = [cut(rule(scan.valid[None])[0], tile)[_tiles_with_points(scan, tile)] for scan in scans]
-    return np.concatenate(masks)
-
-
-def _pictures(outputs: Array, many: int, scans: list[Cleaned], tile: int) -> Mapping[str, Picture]:
+def _pictures(outputs: Array, many: int, scans: list[Cleaned]) -> Mapping[str, Picture]:
     pictures, start = {}, 0
     for scan in scans[:many]:
-        filled = _tiles_with_points(scan, tile)
-        tiles = np.zeros((len(filled), tile, tile), bool)
-        stop = start + int(filled.sum())
-        tiles[filled] = kept_by(outputs[start:stop], (stop - start, tile, tile))
-        kept = joined(tiles, (scan.valid.shape[0], scan.valid.shape[1]))
-        pictures[f"scan-{scan.name}"] = side_by_side(scan.image, scan.valid, scan.keep, kept)
+        tiles = np.zeros((len(scan.filled), scan.tile, scan.tile), bool)
+        stop = start + int(scan.filled.sum())
+        tiles[scan.filled] = kept_by(outputs[start:stop], (stop - start, scan.tile, scan.tile))
+        kept = join_tiles(tiles, *scan.valid.shape)
+        pictures[f"scan-{scan.name}"] = draw_panels(scan.image, scan.valid, scan.keep, kept)
         start = stop
     return pictures

@@ -11,11 +11,11 @@ from fedchain.learning.task import Loss, losses
 if TYPE_CHECKING:
     import torch
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+Balance = Annotated[float, Field(gt=0, lt=1)]
 
 
 @losses
-def focal(*, alpha: Share = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 4.0) -> Loss:
+def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 4.0) -> Loss:
     """Return the focal loss: cross-entropy with less weight on pixels that are already right.
 
     The loss is the mean over valid pixels of -a_t (1 - p_t)^gamma log p_t. Here p_t is the
@@ -49,7 +49,7 @@ def focal(*, alpha: Share = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] = 
 
 
 @losses
-def bce(*, keep_weight: Share = 0.5) -> Loss:
+def bce(*, keep_weight: Balance = 0.5) -> Loss:
     """Return the binary cross-entropy, averaged over the pixels that hold a point.
 
     The loss is the mean over valid pixels of -2 w_t log p_t. Here w_t is keep_weight if the point

@@ -37,7 +37,7 @@ def normals_of(positions: Floats, camera: Floats) -> Floats:
     distance = np.sqrt((sight * sight).sum(axis=-1))
     along_rows = _tangent(positions, distance, axis=positions.ndim - 3)
     along_columns = _tangent(positions, distance, axis=positions.ndim - 2)
-    normals = _cross(along_columns, along_rows)
+    normals = np.cross(along_columns, along_rows)
     lonely = ~(np.abs(normals).max(axis=-1) > 0)
     normals[lonely] = sight[lonely]
     normals[(normals * sight).sum(axis=-1) < 0] *= -1
@@ -55,9 +55,3 @@ def _tangent(positions: Floats, distance: Floats, axis: int) -> Floats:
     sums[1:] += step
     sums[:-1] += step
     return tangent
-
-
-def _cross(a: Floats, b: Floats) -> Floats:
-    ax, ay, az = np.moveaxis(a, -1, 0)
-    bx, by, bz = np.moveaxis(b, -1, 0)
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)

@@ -17,13 +17,13 @@ MISSED = (213, 94, 0)
 """Vermilion: an outlier that the prediction keeps."""
 LOST = (240, 228, 66)
 """Yellow: a good point that the prediction erases."""
-SIDE = 192
+PANEL_SIDE = 192
 """Pictures are enlarged by a whole number until each panel has about this many pixels per side."""
 GAP = 4
 """White pixels between two panels."""
 
 
-def side_by_side(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
+def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
     """Return five panels of one scan: intensity, depth, truth, prediction, errors.
 
     Empty pixels are black. Truth and prediction show the points that remain in blue, as bright as
@@ -48,7 +48,7 @@ def side_by_side(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
         errors[where & valid] = colour
     panels = [_grey(light, valid), _grey(depth, valid), _mask(light, keep & valid)]
     panels += [_mask(light, kept & valid), errors]
-    times = max(1, SIDE // max(valid.shape))
+    times = max(1, PANEL_SIDE // max(valid.shape))
     whole = [np.kron(panel, np.ones((times, times, 1))) for panel in panels]
     gap = np.full((whole[0].shape[0], GAP, 3), 255.0)
     row = [part for panel in whole for part in (panel, gap)][:-1]

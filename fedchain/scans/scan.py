@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from fedchain.arrays import read_only
 Floats = npt.NDArray[np.floating[Any]]
 """Float32 in records and in what they are computed from; wider only inside a formula."""
 Mask = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.uint8]
+ClassLabels = npt.NDArray[np.uint8]
 MaskName = Literal["object", "outliers"]
 """``object``: keep the object, erase the table, flying points and ghosts.
 ``outliers``: the same, after the table was cropped away."""
@@ -37,7 +37,7 @@ class Scan:
     """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
     camera: Floats
     """Position of the camera in metres, (3,), in the frame of the positions."""
-    labels: Labels | None = None
+    labels: ClassLabels | None = None
     """Class of each pixel, (h, w); None: not known. Simulated scans have labels."""
     keep: Mask | None = None
     """Points that remain after cleaning, (h, w); None: not known."""
@@ -80,28 +80,17 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
     """Return the part of the scan inside a box of pixels; as a copy it does not hold the rest."""
-    return Scan(
-        positions=scan.positions[box].copy(),
-        normals=scan.normals[box].copy(),
-        intensity=scan.intensity[box].copy(),
-        camera=scan.camera,
-        labels=None if scan.labels is None else scan.labels[box].copy(),
-        keep=None if scan.keep is None else scan.keep[box].copy(),
-    )
+    grids: dict[str, Any] = {
+        name: None if grid is None else grid[box].copy()
+        for name, grid in vars(scan).items()
+        if name != "camera"
+    }
+    return replace(scan, **grids)
 
 
 def erase(scan: Scan, kept: Mask) -> Scan:
     """Return the scan without the points for which a mask is false."""
-    gone = ~kept
-    positions, normals, intensity = (
-        array.copy() for array in (scan.positions, scan.normals, scan.intensity)
-    )
-    positions[gone], normals[gone], intensity[gone] = np.nan, np.nan, np.nan
-    return Scan(
-        positions=positions,
-        normals=normals,
-        intensity=intensity,
-        camera=scan.camera,
-        labels=scan.labels,
-        keep=scan.keep,
-    )
+    grids = {name: getattr(scan, name).copy() for name in ("positions", "normals", "intensity")}
+    for grid in grids.values():
+        grid[~kept] = np.nan
+    return replace(scan, **grids)

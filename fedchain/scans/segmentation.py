@@ -1,4 +1,4 @@
-"""Parts that all scan tasks share: masks from logits, the initial model, and the metrics."""
+"""What scan tasks share: masks from logits, their metrics and baselines, the initial model."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from fedchain.learning.task import Array, Metrics, Records, models
 from fedchain.randomness import digest
 from fedchain.registry import Part
 from fedchain.scans.features import CHANNELS
-from fedchain.scans.metrics import mask_metrics
 from fedchain.scans.scan import Mask
 
 if TYPE_CHECKING:
     from torch import nn
 
-Targets = npt.NDArray[np.float32]
+UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
+"""The default model: small enough for the noise, and its normalisation does not mix examples."""
+BCE = Part("bce", {})
+ERODE, DILATE = 5, 7
+"""Sides of the squares of the author's morphology, in pixels."""
 
 
-def targets_of(keep: Mask, valid: Mask) -> Targets:
+def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:
     """Return masks in the form that losses take: 1 keep, 0 erase, NaN where there is no point."""
     return np.where(valid, keep, np.nan).astype(np.float32)
 
@@ -69,6 +72,63 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
     return make
 
 
-def baselines(masks: Mapping[str, Mask], held_out: Records) -> dict[str, Metrics]:
-    """Return the metrics of masks that need no learning, by name."""
-    return {name: measure_mask(kept, held_out) for name, kept in masks.items()}
+def mask_metrics(
+    kept: Mask, keep: Mask, valid: Mask, scan: npt.NDArray[np.int64] | None = None
+) -> Mapping[str, float]:
+    """Return how well a predicted mask cleans scans; only pixels that hold a point count.
+
+    The intersection over union (IoU) is that of the kept pixels, averaged over scans. It is high
+    even for a mask that keeps everything. Therefore the metrics of the outlier class (points to
+    erase, over all scans together) are always given beside it.
+
+    Args:
+        kept: pixels that the prediction keeps, (n, h, w).
+        keep: pixels that should be kept, (n, h, w).
+        valid: pixels that hold a point, (n, h, w).
+        scan: the scan that each image is a tile of, (n,); None: each image is a scan.
+
+    Returns:
+        ``iou``, and ``outlier_precision``, ``outlier_recall``, ``outlier_f1``,
+        ``outlier_iou``. The ratio 0 / 0 counts as 1 for the IoU of a scan, and as 0 elsewhere.
+
+    >>> ones = np.ones((1, 2, 2), bool)
+    >>> mask_metrics(ones, np.array([[[True, True], [True, False]]]), ones)["iou"]
+    0.75
+    """
+    kept, keep = kept & valid, keep & valid
+    owner = np.arange(len(kept)) if scan is None else np.unique(scan, return_inverse=True)[1]
+    both = np.bincount(owner, (kept & keep).sum(axis=(1, 2)))
+    either = np.bincount(owner, (kept | keep).sum(axis=(1, 2)))
+    ious = np.where(either > 0, both / np.maximum(either, 1), 1.0)
+    erased, outliers = valid & ~kept, valid & ~keep
+    found, named, wanted = (int(m.sum()) for m in (erased & outliers, erased, outliers))
+    return {
+        "iou": float(ious.mean()),
+        "outlier_precision": found / max(named, 1),
+        "outlier_recall": found / max(wanted, 1),
+        "outlier_f1": 2 * found / max(named + wanted, 1),
+        "outlier_iou": found / max(named + wanted - found, 1),
+    }
+
+
+def keep_everything(valid: Mask) -> Mask:
+    """Return the mask that erases nothing: on real scans this is a strong baseline."""
+    return valid
+
+
+def morphology(valid: Mask) -> Mask:
+    """Return the author's baseline: erode by 5x5, dilate by 7x7, and keep pixels with a point.
+
+    It erases thin fringes and islands, and leaves large patches alone. Pixels beyond the border
+    count as empty.
+
+    Args:
+        valid: pixels that hold a point, (n, h, w).
+
+    >>> bool(morphology(np.ones((1, 4, 4), bool)).any())
+    False
+    """
+    from scipy import ndimage
+
+    core = ndimage.binary_erosion(valid, np.ones((1, ERODE, ERODE), bool))
+    return np.asarray(ndimage.binary_dilation(core, np.ones((1, DILATE, DILATE), bool)) & valid)

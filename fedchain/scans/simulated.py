@@ -1,54 +1,80 @@
-"""Task on simulated scans."""
+"""Task on simulated scans, and the set of scans of all its sites, kept in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from fedchain.arrays import read_only
-from fedchain.learning.task import Array, Records, Task, losses, splits
+from fedchain.cache import SCANS
+from fedchain.learning.task import Array, Records, Task, losses, models, splits, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
+from fedchain.scans.cache import cached
 from fedchain.scans.features import features_of
-from fedchain.scans.metrics import keep_everything, morphology
-from fedchain.scans.pictures import Picture, side_by_side
+from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import MaskName
 from fedchain.scans.segmentation import (
-    baselines,
+    BCE,
+    UNET,
     initial_model,
+    keep_everything,
     kept_by,
     measure,
+    measure_mask,
+    morphology,
     targets_of,
 )
-from fedchain.scans.simulator.scanner import Scanned, cloud
+from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, cloud, join_scans, simulate
 from fedchain.scans.simulator.scenes import site_of
-from fedchain.scans.simulator.sets import federation, take
-from fedchain.scans.simulator.shapes import FAMILIES
+from fedchain.scans.simulator.shapes import SHAPES
 
 MANY = 256
 """Number of scans whose features are computed at once; it bounds the memory."""
+BY_SITE = Part("by_site", {})
 
 
-def simulated_task(
+@tasks
+def scan_segmentation(
     holders: int,
     seed: int,
-    mask: MaskName,
-    size: int,
-    records_per_holder: int,
-    held_out: int,
-    split: Part,
-    model: Part,
-    loss: Part,
+    *,
+    mask: MaskName = "object",
+    size: Annotated[int, Field(ge=8, le=512)] = 32,
+    records_per_holder: Annotated[int, Field(ge=1, le=100_000)] = 200,
+    held_out: Annotated[int, Field(ge=1, le=100_000)] = 400,
+    split: Annotated[Part, splits] = BY_SITE,
+    model: Annotated[Part, models] = UNET,
+    loss: Annotated[Part, losses] = BCE,
 ) -> Task:
-    """Make the task; see :func:`fedchain.scans.tasks.scan_segmentation`."""
+    """Clean simulated scans: decide for each point whether it remains.
+
+    Every site has its own family of objects, materials, noise and view. There are as many sites
+    as holders: with the split ``by_site`` each holder has the scans of its own site.
+
+    Args:
+        holders: number of data holders, and of sites.
+        seed: the scenario's seed; other seeds give other scans.
+        mask: ``object`` keeps the object and erases table, flying points and ghosts;
+            ``outliers`` does the same after the table was cropped away, as in the real scans,
+            which is harder.
+        size: pixels along a side of a scan.
+        records_per_holder: scans per site; a scan is a record.
+        held_out: scans for measuring, from all sites; they belong to no holder.
+        split: how the scans are dealt to the holders; the label of a scan is its family.
+        model: model from five channels to one logit per pixel.
+        loss: loss over the pixels that hold a point.
+    """
     make = initial_model(model, seed, size)
     training, test = federation(seed, holders, records_per_holder, held_out, size)
-    families = list(FAMILIES)
-    labels = np.array([families.index(site_of(seed, k).family) for k in range(holders)], np.int64)
+    shapes = list(SHAPES)
+    labels = np.array([shapes.index(site_of(seed, k).family) for k in range(holders)], np.int64)
     dealing = stream(seed, "split")
     dealt = splits.build(split, labels[training.site], training.site, holders, dealing)
-    whole, measured = records_of(training, mask), records_of(test, mask)
+    whole, measured = scan_records(training, mask), scan_records(test, mask)
     valid = np.isfinite(measured.targets)
     masks = {"keep_everything": keep_everything(valid), "morphology": morphology(valid)}
     return Task(
@@ -59,17 +85,56 @@ def simulated_task(
         loss=losses.build(loss),
         measure=measure,
         score="iou",
-        baselines=baselines(masks, measured),
+        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
         record="scan",
         pictures=lambda outputs, many: _pictures(outputs, many, measured),
     )
 
 
-def records_of(scanned: Scanned, mask: MaskName) -> Records:
+def federation(
+    seed: int, sites: int, records: int, held_out: int, size: int
+) -> tuple[Scanned, Scanned]:
+    """Return the scans of every site, and held-out scans that take all sites in turn.
+
+    Args:
+        seed: the scenario's seed.
+        sites: number of sites, each with its own objects, materials and noise.
+        records: scans per site.
+        held_out: number of held-out scans, which no site has.
+        size: pixels along a side.
+
+    Returns:
+        The scans of the sites, ordered by site; the held-out scans, with the sites in turn.
+    """
+
+    def make() -> Mapping[str, Array]:
+        parts, tests = [], []
+        for number in range(sites):
+            own = [("scan", number, i) for i in range(records)]
+            test = [
+                ("held-out scan", number, i) for i in range(len(range(number, held_out, sites)))
+            ]
+            scanned = simulate(site_of(seed, number), seed, [*own, *test], size, number)
+            parts.append(scanned[:records])
+            tests.append(scanned[records:])
+        # The first scan of each site comes first, then the second of each site, and so on.
+        turns = np.concatenate([np.arange(len(test.site)) for test in tests])
+        last = join_scans(tests)[np.argsort(turns, kind="stable")]
+        return vars(join_scans([*parts, last]))
+
+    key = {
+        "kind": SCANS, "version": SIMULATOR_VERSION, "seed": seed, "sites": sites,
+        "records": records, "held_out": held_out, "size": size,
+    }  # fmt: skip
+    everything = Scanned(**cached(key, make))
+    return everything[: sites * records], everything[sites * records :]
+
+
+def scan_records(scanned: Scanned, mask: MaskName) -> Records:
     """Return the images and masks of simulated scans, one record per scan."""
     images, targets = [], []
     for start in range(0, len(scanned.site), MANY):
-        some = take(scanned, slice(start, start + MANY))
+        some = scanned[start : start + MANY]
         _, normals, valid, keep = cloud(some, mask)
         images.append(features_of(some.intensity, some.distance, normals, valid))
         targets.append(targets_of(keep, valid))
@@ -78,10 +143,8 @@ def records_of(scanned: Scanned, mask: MaskName) -> Records:
 
 def _pictures(outputs: Array, many: int, held_out: Records) -> Mapping[str, Picture]:
     kept = kept_by(outputs, held_out.targets.shape)
-    shown = range(min(many, held_out.examples))
-    return {f"scan-{i:03d}": _picture(i, held_out, kept[i]) for i in shown}
-
-
-def _picture(index: int, held_out: Records, kept: Array) -> Picture:
-    target = held_out.targets[index]
-    return side_by_side(held_out.inputs[index], np.isfinite(target), target == 1, kept)
+    shown = zip(held_out.inputs[:many], held_out.targets[:many], kept, strict=False)
+    return {
+        f"scan-{i:03d}": draw_panels(image, np.isfinite(target), target == 1, own)
+        for i, (image, target, own) in enumerate(shown)
+    }

@@ -4,14 +4,11 @@ from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import (
-    Attack,
     ComputeAttack,
-    Evaluate,
     Gossip,
-    LedgerSettings,
+    HolderAttack,
     Nodes,
     Scenario,
-    Sweep,
 )
 from fedchain.scenario.shipped import (
     description_of,
@@ -21,32 +18,34 @@ from fedchain.scenario.shipped import (
     located,
     shipped_files,
 )
-from fedchain.scenario.writing import digest, layer_of, plain, resolved_yaml, run_name, written
+from fedchain.scenario.writing import (
+    plain_values,
+    resolved_yaml,
+    run_name,
+    scenario_digest,
+    written,
+)
 
 __all__ = [
-    "Attack",
     "ComputeAttack",
-    "Evaluate",
     "Gossip",
     "Groups",
-    "LedgerSettings",
+    "HolderAttack",
     "Nodes",
     "Scenario",
-    "Sweep",
     "description_of",
-    "digest",
     "files_of",
     "first_sentence",
     "from_mapping",
     "hidden_by",
-    "layer_of",
     "load",
     "located",
     "parse_choices",
     "parse_overrides",
-    "plain",
+    "plain_values",
     "resolved_yaml",
     "run_name",
+    "scenario_digest",
     "shipped_files",
     "written",
 ]

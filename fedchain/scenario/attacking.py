@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.registry import FAMILIES, Family, Where, check_keys, parameters, suggest
-from fedchain.scenario.sections import Attack, ComputeAttack
+from fedchain.registry import FAMILIES, Family, Where, examine_keys, parameters
+from fedchain.scenario.sections import ComputeAttack, HolderAttack
 
-Misbehaving = Attack | ComputeAttack
+Misbehaving = HolderAttack | ComputeAttack
 _WHO = "each with a kind and holders, or nodes for what compute nodes do"
 
 
@@ -33,17 +33,20 @@ def _attack(block: object, where: Where) -> Misbehaving:
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
-    own = [name for name in section.model_fields if name != "part"]
-    part = {key: value for key, value in block.items() if key not in own}
-    given = {"part": part, **{key: block[key] for key in own if key in block}}
+    keys = [name for name in section.model_fields if name != "part"]
+    part = {key: value for key, value in block.items() if key not in keys}
+    values, found = examine_keys(section, {n: block[n] for n in keys if n in block}, where)
+    problems = [problem for problem in found if problem.where != (*where, "part")]
     try:
-        return section.model_construct(**check_keys(section, given, where))
+        values["part"] = family_of(section).check(part, where, keys)
     except ScenarioError as error:
-        family = family_of(section)
-        raise ScenarioError([_flat(p, where, own, part, family) for p in error.problems]) from error
+        problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    return section.model_construct(**values)
 
 
-def _section(block: Mapping[Any, Any]) -> type[Attack] | type[ComputeAttack]:
+def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttack]:
     """Return the section that a block belongs to.
 
     A block concerns compute nodes if it names ``nodes``, or a kind that only they have.
@@ -53,11 +56,11 @@ def _section(block: Mapping[Any, Any]) -> type[Attack] | type[ComputeAttack]:
         return ComputeAttack
     if (
         kind is None
-        or kind in family_of(Attack).names()
+        or kind in family_of(HolderAttack).names()
         or ("holders" in block and ":" in str(kind))
     ):
-        return Attack
-    return ComputeAttack if kind in family_of(ComputeAttack).names() else Attack
+        return HolderAttack
+    return ComputeAttack if kind in family_of(ComputeAttack).names() else HolderAttack
 
 
 def attack_keys(block: Mapping[Any, Any]) -> set[str]:
@@ -70,23 +73,9 @@ def attack_keys(block: Mapping[Any, Any]) -> set[str]:
     return {*part, *section.model_fields} - {"part"}
 
 
-def family_of(section: type[Attack] | type[ComputeAttack]) -> Family[Any]:
+def family_of(section: type[HolderAttack] | type[ComputeAttack]) -> Family[Any]:
     """Return the family of the parts that an entry of this section can name."""
-    return FAMILIES["attack" if section is Attack else "misconduct"].family()
-
-
-def _flat(
-    problem: Problem, where: Where, own: list[str], part: Mapping[str, Any], family: Family[Any]
-) -> Problem:
-    """Move a problem of the part to the place in the flat block where the user wrote it."""
-    inside = problem.where[len(where) :]
-    if inside[:1] != ("part",):
-        return problem
-    place = (*where, *inside[1:])
-    if problem.text.startswith("no such key") and len(inside) == 2:
-        known = parameters(family.find(part["kind"]))
-        return Problem(place, f"no such key; {suggest(str(inside[1]), [*own, *known])}")
-    return Problem(place, problem.text)
+    return FAMILIES["attack" if section is HolderAttack else "misconduct"].family()
 
 
 def attack_problems(
@@ -99,7 +88,7 @@ def attack_problems(
             yield from _round_problems(attack, rounds, ("attacks", index))
         if nodes is not None:
             key, word, numbers = _who(attack)
-            count = nodes.holders if isinstance(attack, Attack) else nodes.miners
+            count = nodes.holders if isinstance(attack, HolderAttack) else nodes.miners
             yield from _number_problems(numbers, count, word, ("attacks", index, key))
             censored = () if key == "holders" else attack.part.parameters.get("holders", ())
             place = ("attacks", index, "holders")
@@ -120,7 +109,7 @@ def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[
 
 def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
     """Return the YAML key of the attackers, the word for one of them, and their numbers."""
-    if isinstance(attack, Attack):
+    if isinstance(attack, HolderAttack):
         return "holders", "holder", attack.holders
     return "nodes", "compute node", attack.nodes
 

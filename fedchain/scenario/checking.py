@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.registry import (
+    FAMILIES,
     Family,
     Part,
     Where,
-    bounded,
+    bound_problems,
     examine_keys,
     nested_family,
     parameters,
+    simulator_values,
     suggest,
     within,
 )
 from fedchain.scenario.attacking import Misbehaving, attack_problems, check_attacks, family_of
-from fedchain.scenario.group_problems import group_problems
+from fedchain.scenario.groups import MAX_MEMBERS
 from fedchain.scenario.overriding import parse_path, put_all
 from fedchain.scenario.sections import (
     MAX_ASKED,
@@ -46,12 +47,12 @@ NOISE = ("epsilon", "noise_multiplier")
 """Parameters of a mechanism that each fix the noise; exactly one of them must be given."""
 
 
-def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
-    """Check a tree and return it as a Scenario.
+def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
+    """Check the merged tree of all layers, and return it as a Scenario.
 
     Args:
-        root: the merged tree of all layers.
-        noted: problems that were found while the tree was read.
+        root: the tree.
+        noted: problems that were found while it was read.
 
     Raises:
         ScenarioError: something is wrong; the error has every problem, each with its place.
@@ -70,32 +71,22 @@ def check(root: Node, noted: Iterable[Located] = ()) -> Scenario:
 
 def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     """Check one scenario without the points of its sweep."""
-    if root.value is None or root.value == {}:
-        return None, [Problem((), f"is empty; write at least:\n{_least()}")]
-    if not isinstance(root.value, Mapping):
-        return None, [Problem((), f"must be a block of keys; write at least:\n{_least()}")]
+    if not root.value or not isinstance(root.value, Mapping):
+        words = "is empty" if root.value in (None, {}) else "must be a block of keys"
+        least = (f"  {name}: {example}" for name, example in _examples().items())
+        return None, [Problem((), "\n".join([f"{words}; write at least:", *least]))]
     given = root.plain()
-    if _learns_nothing(given):
+    if isinstance(given.get("task"), Mapping) and given["task"].get("kind") == NO_TASK:
         given = {**CHAIN_ALONE, **given}
     attacks, problems = check_attacks(given.pop("attacks", ()))
     values, found = examine_keys(Scenario, given, ())
     problems = [*map(_explained, found), *problems]
-    problems += [*_cohort_problems(values.get("nodes")), *_bounds(values, attacks)]
-    problems += _disk_problems(values.get("disk"))
-    problems += [*_asked_problems(values), *_partition_problems(values.get("gossip"))]
-    problems += [*attack_problems(values, attacks), *group_problems(values, attacks)]
+    problems += _node_problems(values.get("nodes"), values.get("task"))
+    problems += _section_problems(values.get("disk"), values.get("gossip"))
+    problems += _bounds(values, attacks)
+    problems += [*attack_problems(values, attacks), *_group_problems(values, attacks)]
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
-
-
-def _learns_nothing(given: Mapping[str, Any]) -> bool:
-    task = given.get("task")
-    return isinstance(task, Mapping) and task.get("kind") == NO_TASK
-
-
-def _least() -> str:
-    lines = [f"  {name}: {example}" for name, example in _examples().items()]
-    return "\n".join(lines)
 
 
 def _examples() -> dict[str, Any]:
@@ -127,66 +118,49 @@ def _parts(
         yield from within(attack.part, family_of(type(attack)), ("attacks", index))
 
 
-def _asked_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check that there are data holders if something is learned, and none if not."""
-    task, nodes = values.get("task"), values.get("nodes")
-    if task is None or nodes is None:
+def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
+    """Check that holders are there if something is learned, and that not too many are asked."""
+    if nodes is None:
         return
-    if task.kind == NO_TASK and nodes.holders:
-        words = f"must be left out or 0: task {NO_TASK} asks nobody, got {nodes.holders}"
-        yield Problem(("nodes", "holders"), words)
-    if task.kind != NO_TASK and not nodes.holders:
+    holders, got = ("nodes", "holders"), f"got {nodes.holders}"
+    if task is not None and task.kind == NO_TASK and nodes.holders:
+        yield Problem(holders, f"must be left out or 0: task {NO_TASK} asks nobody, {got}")
+    if task is not None and task.kind != NO_TASK and not nodes.holders:
         words = f"must be between 1 and {MAX_HOLDERS} (only task {NO_TASK} has no data holders)"
-        yield Problem(("nodes", "holders"), f"{words}, got {nodes.holders}")
+        yield Problem(holders, f"{words}, {got}")
+    if nodes.cohort is None and nodes.speakers > MAX_ASKED:
+        words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
+        yield Problem(holders, f"{words} asks fewer), {got}")
+    if nodes.cohort is not None and nodes.cohort > nodes.speakers:
+        words = f"must be between 1 and {nodes.speakers} (the number of {nodes.speaker}s)"
+        yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
 
 
-def _disk_problems(disk: Disk | None) -> Iterator[Problem]:
+def _section_problems(disk: Disk | None, gossip: Gossip | None) -> Iterator[Problem]:
+    """Check values that the same section bounds."""
     if disk and disk.keep_messages != "all" and disk.keep_weights == "last":
         words = "must be all or a number where keep_messages is a number: with neither directions"
         yield Problem(("disk", "keep_weights"), f"{words} nor weights no step can be done again")
-
-
-def _partition_problems(gossip: Gossip | None) -> Iterator[Problem]:
     for number, cut in enumerate(gossip.partitions if gossip else ()):
         if cut.to_s <= cut.from_s:
             words = f"must be above from_s ({cut.from_s:g}), got {cut.to_s:g}"
             yield Problem(("gossip", "partitions", number, "to_s"), words)
 
 
-def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
-    if nodes is None:
-        return
-    if nodes.cohort is None and nodes.speakers > MAX_ASKED:
-        words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
-        yield Problem(("nodes", "holders"), f"{words} asks fewer), got {nodes.holders}")
-    if nodes.cohort is not None and nodes.cohort > nodes.speakers:
-        words = f"must be between 1 and {nodes.speakers} (the number of {nodes.speaker}s)"
-        yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
-
-
 def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
     for where, part, family in _parts(values, attacks):
-        for bound in bounded(part, family, where):
-            limit = functools.reduce(_inside, bound.mark.key.split("."), values)
-            problem = None if limit is None else bound.problem(cast(float, limit))
-            if problem is not None:
-                yield problem
-        if family.name == "latency":
-            yield from _law_problems(part, family, where)
+        yield from bound_problems(part, family, values, where)
+        if family.name == "latency":  # its function checks how its parameters fit together
+            try:
+                family.build(part)
+            except ValueError as error:
+                yield Problem(where, str(error).removeprefix(f"{Problem(where, '').key}."))
     yield from _update_problems(values)
     privacy = values.get("privacy")
     given = [privacy.parameters.get(name) for name in NOISE] if privacy is not None else []
     if privacy is not None and set(NOISE) <= set(privacy.parameters) and given.count(None) != 1:
         words = f"needs epsilon or noise_multiplier, got {given[0]} and {given[1]}"
         yield Problem(("privacy",), f"{words}; exactly one of the two is allowed")
-
-
-def _law_problems(part: Part, family: Family[Any], where: Where) -> Iterator[Problem]:
-    """Check how the parameters of a latency fit together: its function does, when it is built."""
-    try:
-        family.build(part)
-    except ValueError as error:
-        yield Problem(where, str(error).removeprefix(f"{Problem(where, '').key}."))
 
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -202,8 +176,41 @@ def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
         stands.append((where, part.kind))
 
 
-def _inside(value: object, key: str) -> Any:
-    return value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+def _group_problems(
+    values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
+) -> Iterator[Problem]:
+    """Yield a problem if holders cannot form the groups, or if a sum could be without noise."""
+    nodes: Nodes | None = values.get("nodes")
+    groups = nodes.groups if nodes is not None else None
+    if nodes is None or groups is None:
+        return
+    where = ("nodes", "groups")
+    if nodes.holders % groups.size:
+        sizes = [n for n in range(2, min(nodes.holders, MAX_MEMBERS) + 1) if nodes.holders % n == 0]
+        words = f"must divide the number of holders ({nodes.holders})"
+        allowed = f"{', '.join(map(str, sizes))} would" if sizes else "no size does"
+        yield Problem((*where, "size"), f"{words}, got {groups.size}; {allowed}")
+    if groups.counted_on < 1:
+        words = f"{groups.honest_members} of {groups.size} members, {groups.dropouts} of whom may"
+        least = (groups.dropouts + 1) / groups.size
+        text = f"{words} be lost, leave no noise in a sum; at least {least:.4g} is allowed"
+        yield Problem((*where, "honest"), text)
+    privacy = values.get("privacy")
+    if privacy is not None and not _makes_shares(privacy.kind):
+        able = " or ".join(filter(_makes_shares, FAMILIES["mechanism"].family().names()))
+        words = f"must be {able} where holders form groups (whole numbers, whose sums have the"
+        text = f"{words} same law; epsilon .inf for none), got {privacy.kind}"
+        yield Problem(("privacy", "kind"), text)
+    for index, attack in attacks.items():
+        names = getattr(attack, "names", 1)
+        if names > 1:
+            words = "must be 1 where holders form groups: a member speaks through its group"
+            yield Problem(("attacks", index, "names"), f"{words}, got {names}")
+
+
+def _makes_shares(mechanism: str) -> bool:
+    """Return whether the mechanism can make its noise in shares."""
+    return "shares" in simulator_values(FAMILIES["mechanism"].family().find(mechanism))
 
 
 def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fedchain.errors import Problem, ScenarioError
-from fedchain.scenario.checking import check
+from fedchain.errors import Problem
+from fedchain.scenario.checking import check_scenario
 from fedchain.scenario.overriding import anchored, grow, override
 from fedchain.scenario.reading import read_text, read_yaml, refused
 from fedchain.scenario.sections import Scenario
@@ -70,22 +70,19 @@ def _finish(
     root: Node, noted: list[Located], values: Overrides | None, flags: Overrides
 ) -> Scenario:
     if not root.value:
-        return check(root, noted)
+        return check_scenario(root, noted)
     root = override(root, values or {}, Path.cwd())
     for flag, value in flags.items():
         if value is not None and isinstance(root.value, Mapping):
             node = replace(grow(value, mark := Mark(f"--{flag}")), key=mark)
             root = replace(root, value={**root.value, flag: node})
-    return check(root, noted)
+    return check_scenario(root, noted)
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file and the files that it extends, and lay each over the one it extends.
+    """Read a file, which the files ``above`` extend, and lay it over the one that it extends.
 
-    Args:
-        path: path of the file.
-        shown: the path as messages show it; a shipped scenario is shown by its name alone.
-        above: the files that extend this one.
+    Messages show the file as ``shown``: a shipped scenario by its name alone.
     """
     root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)
@@ -112,6 +109,5 @@ def _extended(link: Node, path: Path, chain: tuple[Path, ...]) -> Path:
     elif not (path.parent / link.value).is_file():
         text = f"no file {path.parent / link.value}"
     if text is not None:
-        problem = Problem(("extends",), text)
-        raise ScenarioError([problem], Located(problem, link.mark).render())
+        raise Located(Problem(("extends",), text), link.mark).error()
     return path.parent / str(link.value)

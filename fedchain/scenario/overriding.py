@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.registry import Where, shown
-from fedchain.scenario.kinds import keys_beside_kind
+from fedchain.registry import Family, Where, nested_family, parameters, section_of, show_value
+from fedchain.scenario.attacking import attack_keys
 from fedchain.scenario.reading import MAX_DEPTH, read_yaml, refused
+from fedchain.scenario.sections import Scenario
 from fedchain.scenario.tree import Mark, Node
 
 STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,6})\]")
@@ -29,11 +31,7 @@ def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
     >>> parse_overrides(["privacy.epsilon=2", "attacks[0].holders=[1, 3]"])
     {'privacy.epsilon': 2, 'attacks[0].holders': [1, 3]}
     """
-    values: dict[str, Any] = {}
-    for option in options:
-        path, text = _split(option, values)
-        values[path] = _value(path, text)
-    return values
+    return {path: _value(path, text) for path, text in _split(options)}
 
 
 def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
@@ -42,11 +40,7 @@ def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
     >>> parse_choices(["privacy.epsilon=1,2,.inf", "update.kind=adam"])
     {'privacy.epsilon': (1, 2, inf), 'update.kind': ('adam',)}
     """
-    values: dict[str, tuple[Any, ...]] = {}
-    for option in options:
-        path, text = _split(option, values)
-        values[path] = tuple(_value(path, f"[{text}]"))
-    return values
+    return {path: tuple(_value(path, f"[{text}]")) for path, text in _split(options)}
 
 
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
@@ -113,7 +107,9 @@ def grow(value: object, mark: Mark, depth: int = 0) -> Node:
         return Node(value=os.fspath(value), mark=mark)
     if value is None or isinstance(value, str | int | float):
         return Node(value=value, mark=mark)
-    raise refused(mark.source, f"must be plain values, got {shown(value)} ({type(value).__name__})")
+    raise refused(
+        mark.source, f"must be plain values, got {show_value(value)} ({type(value).__name__})"
+    )
 
 
 def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
@@ -131,14 +127,18 @@ def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
     return node
 
 
-def _split(option: str, seen: Mapping[str, object]) -> tuple[str, str]:
-    path, equals, text = option.partition("=")
-    path = path.strip()
-    if not equals or not path:
-        raise refused(f"--set {option[:60]}", "no value; write path=value: privacy.epsilon=2")
-    if path in seen:
-        raise refused(f"--set {path}", "given twice; keep one")
-    return path, text
+def _split(options: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each option."""
+    seen: set[str] = set()
+    for option in options:
+        path, equals, text = option.partition("=")
+        path = path.strip()
+        if not equals or not path:
+            raise refused(f"--set {option[:60]}", "no value; write path=value: privacy.epsilon=2")
+        if path in seen:
+            raise refused(f"--set {path}", "given twice; keep one")
+        seen.add(path)
+        yield path, text
 
 
 def _value(path: str, text: str) -> Any:
@@ -173,7 +173,13 @@ def _ready_for(root: Node, where: Where, kind: str) -> Node:
         return root
     if block.value["kind"].value == kind:
         return root
-    known = keys_beside_kind(root.plain(), where, kind)
+    known: Set[str] = set()  # none, if there is no such kind at this place
+    if where[0] == "attacks":
+        known = attack_keys({**block.plain(), "kind": kind})
+    else:
+        with contextlib.suppress(ValueError, ScenarioError):
+            if (family := _family(Scenario, root, where)) is not None:
+                known = parameters(family.find(kind)).keys()
     kept = {key: inner for key, inner in block.value.items() if key in known}
     return _put(root, where, replace(block, value=kept), ())
 
@@ -191,9 +197,25 @@ def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | 
         return replace(node, value=tuple(entries))
     if node.value is not None and not isinstance(node.value, Mapping):
         there = Problem(at, "").key
-        raise refused(value.mark.source, f"{there} is no block; it is {shown(node.value)}")
+        raise refused(value.mark.source, f"{there} is no block; it is {show_value(node.value)}")
     block: dict[str, Node] = dict(node.value or {})
     name = str(step)
     inner = block.get(name, Node(value={}, mark=value.mark, key=value.mark))
     block[name] = _put(inner, rest, value, (*at, name))
     return replace(node, value=block)
+
+
+def _family(maker: Any, node: Node | None, where: Where) -> Family[Any] | None:
+    """Return the family of the block at a place inside a section or part; None: it has none."""
+    parameter = parameters(maker).get(str(where[0]))
+    if parameter is None:
+        return None
+    family, inner = nested_family(parameter.annotation), node.get(where[0]) if node else None
+    if not where[1:]:
+        return family
+    if family is None:
+        section = section_of(parameter.annotation)
+        return _family(section, inner, where[1:]) if section is not None else None
+    chosen = inner.get("kind") if inner else None
+    kind = chosen.value if chosen else getattr(parameter.default, "kind", None)
+    return _family(family.find(str(kind)), inner, where[1:])

@@ -20,14 +20,17 @@ MAX_DEPTH = 20
 MAX_VALUES = 20_000
 """Most values of a file, aliases expanded: a few lines of aliases can stand for billions."""
 
-NULL = re.compile(r"^(~|null|Null|NULL|)$")
-TRUE = re.compile(r"^(true|True|TRUE)$")
-FALSE = re.compile(r"^(false|False|FALSE)$")
-WHOLE = re.compile(r"^[-+]?[0-9]{1,400}$")
-OTHER_BASE = re.compile(r"^(0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400})$")
-REAL = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-INFINITE = re.compile(r"^([-+]?)(\.inf|\.Inf|\.INF)$")
-NOT_A_NUMBER = re.compile(r"^(\.nan|\.NaN|\.NAN)$")
+INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
+OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
+REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+}
 
 
 def scalar(text: str) -> Scalar:
@@ -36,19 +39,13 @@ def scalar(text: str) -> Scalar:
     >>> scalar("1e-5"), scalar(".inf"), scalar("yes"), scalar("0o17")
     (1e-05, inf, 'yes', 15)
     """
-    if NULL.match(text):
-        return None
-    if TRUE.match(text) or FALSE.match(text):
-        return bool(TRUE.match(text))
-    if WHOLE.match(text):
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text):
         return int(text)
-    if OTHER_BASE.match(text):
+    if OTHER_BASE.fullmatch(text):
         return int(text, 0)
-    if REAL.match(text):
-        return float(text)
-    if infinite := INFINITE.match(text):
-        return -math.inf if infinite[1] == "-" else math.inf
-    return math.nan if NOT_A_NUMBER.match(text) else text
+    return float(text) if REAL.fullmatch(text) else text
 
 
 def read_text(path: Path) -> str:
@@ -115,8 +112,7 @@ def _events(text: str, source: str, lines: list[str]) -> Iterator[Any]:
         at = error.problem_mark or error.context_mark
         words = " ".join(str(w) for w in (error.context, error.problem) if w)
         mark = _mark(source, lines, at.line, at.column) if at else Mark(source)
-        problem = Problem((), words)
-        raise ScenarioError([problem], Located(problem, mark).render()) from error
+        raise Located(Problem((), words), mark).error() from error
     except YAMLError as error:
         raise refused(source, str(error).splitlines()[0]) from error
     except (ValueError, IndexError, OverflowError) as error:
@@ -165,8 +161,7 @@ class _Reader:
                 raise self._stop(event, where[:3], f"more than {MAX_DEPTH} blocks inside blocks")
             return node
         if event.tag is not None:
-            text = f"the tag {event.tag} is not allowed; write plain values"
-            self.problems.append(Located(Problem(where, text), mark))
+            self._note(mark, where, f"the tag {event.tag} is not allowed; write plain values")
         if kind == "MappingStartEvent":
             node = self._mapping(mark, where)
         elif kind == "SequenceStartEvent":
@@ -228,5 +223,4 @@ class _Reader:
         self.problems.append(Located(Problem(where, text), mark))
 
     def _stop(self, event: Any, where: Where, text: str) -> ScenarioError:
-        problem = Problem(where, text)
-        return ScenarioError([problem], Located(problem, self._at(event)).render())
+        return Located(Problem(where, text), self._at(event)).error()

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fedchain.registry import (
     FAMILIES,
     Part,
     Section,
-    leaf_schema,
+    leaf_model,
     nested_family,
     parameters,
     section_of,
 )
 from fedchain.scenario.checking import CHAIN_ALONE, NO_TASK
-from fedchain.scenario.sections import Attack, ComputeAttack, Scenario
+from fedchain.scenario.sections import ComputeAttack, HolderAttack, Scenario
 
 MISBEHAVING: dict[str, tuple[type[Section], str]] = {
-    "attack": (Attack, "holders"),
+    "attack": (HolderAttack, "holders"),
     "misconduct": (ComputeAttack, "nodes"),
 }
 """Families of the parts in ``attacks``, with their section and the key that names the attackers."""
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OWN_PART = {
     "description": "A part of your own: module:function.",
     "type": "object",
@@ -33,7 +32,7 @@ OWN_PART = {
 }
 
 
-def schema() -> dict[str, Any]:
+def scenario_schema() -> dict[str, Any]:
     """Return the JSON schema of a scenario file, with a description of every registered part."""
     whole = _object(Scenario)
     required = whole.pop("required")
@@ -50,19 +49,17 @@ def schema() -> dict[str, Any]:
         name: {"anyOf": [*(part_schema(family.find(n), name) for n in family.names()), OWN_PART]}
         for name, family in families.items()
     }
+    alone = {
+        "required": [name for name in required if name not in CHAIN_ALONE],
+        "properties": {"task": {"properties": {"kind": {"const": NO_TASK}}}},
+    }
     return {
-        "$schema": DIALECT,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "fedchain scenario",
         **whole,
-        "anyOf": [{"required": ["extends"]}, {"required": required}, _chain_alone(required)],
+        "anyOf": [{"required": ["extends"]}, {"required": required}, alone],
         "$defs": definitions,
     }
-
-
-def _chain_alone(required: list[str]) -> dict[str, Any]:
-    """Return the schema of the required keys if nothing is learned."""
-    least = [name for name in required if name not in CHAIN_ALONE]
-    return {"required": least, "properties": {"task": {"properties": {"kind": {"const": NO_TASK}}}}}
 
 
 def part_schema(
@@ -106,8 +103,27 @@ def argument_words(maker: Callable[..., Any]) -> dict[str, str]:
     return words
 
 
+def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of every key whose value is plain, by name."""
+    schema = leaf_model(maker).model_json_schema()
+    within_it = schema.get("$defs", {})
+    return {k: _whole(p, within_it) for k, p in schema.get("properties", {}).items()}
+
+
+def _whole(rule: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a self-contained schema: without titles, each ``$ref`` replaced by its definition."""
+    if isinstance(rule, list):
+        return [_whole(entry, definitions) for entry in rule]
+    if not isinstance(rule, Mapping):
+        return rule
+    if "$ref" in rule:
+        return _whole(definitions[rule["$ref"].rpartition("/")[2]], definitions)
+    return {name: _whole(inner, definitions) for name, inner in rule.items() if name != "title"}
+
+
 def _object(maker: Callable[..., Any]) -> dict[str, Any]:
-    words = field_words(maker) if is_section(maker) else argument_words(maker)
+    section = isinstance(maker, type) and issubclass(maker, Section)
+    words = field_words(maker) if section else argument_words(maker)
     leaves = leaf_schema(maker)
     properties: dict[str, Any] = {}
     required: list[str] = []
@@ -139,11 +155,6 @@ def _block(parameter: inspect.Parameter) -> dict[str, Any]:
     maker = family.find(parameter.default.kind)
     # A block without a kind keeps the kind of the default.
     return {"anyOf": [reference, part_schema(maker, family.name, kind_required=False)]}
-
-
-def is_section(maker: object) -> bool:
-    """Return whether this is a section rather than a part's function."""
-    return isinstance(maker, type) and issubclass(maker, Section)
 
 
 def field_words(section: Callable[..., Any]) -> dict[str, str]:

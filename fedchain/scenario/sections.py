@@ -1,13 +1,11 @@
-"""Sections of a scenario: the checked, frozen records of its blocks.
-
-The text under each field is shown by ``fedchain schema``.
-"""
+"""Sections of a scenario: checked, frozen records; ``fedchain schema`` shows their texts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr
@@ -19,30 +17,21 @@ MAX_HOLDERS = 10_000_000
 """Most registered holders; only those that are asked in a round cost memory and time."""
 MAX_ASKED = 65_536
 """Most holders asked in a round: float64 adds so many directions of 20 bits exactly."""
-MAX_NAMES = 1000
-"""Most names of one holder, made-up ones included."""
 MAX_MINERS = 1000
 """Most compute nodes."""
-SAFE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
-"""Pattern of names that are safe as file names on every system, except for ``DEVICES``."""
-DEVICES = {
-    "con",
-    "prn",
-    "aux",
-    "nul",
-    *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)),
-}
-"""Names of devices, which no file name on Windows may have before its first dot."""
+_SAFE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 
 
 def _no_device(name: str) -> str:
-    if name.partition(".")[0].lower() in DEVICES:
+    ports = (f"{port}{n}" for port in ("com", "lpt") for n in range(10))
+    if name.partition(".")[0].lower() in {"con", "prn", "aux", "nul", *ports}:
         raise ValueError(f"must not begin with the name of a device of Windows, got {name!r}")
     return name
 
 
-Name = Annotated[str, Field(pattern=SAFE_NAME), AfterValidator(_no_device)]
-Count = Annotated[int, Field(ge=1)]
+RunName = Annotated[str, Field(pattern=_SAFE), AfterValidator(_no_device)]
+"""A name that is safe as the name of a folder on every system."""
+AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class Miner(Section):
@@ -184,29 +173,30 @@ class Gossip(Section):
     late_joiners: LateJoiners | None = None
     """Nodes that join later and catch up, headers first; null: all are there from the start."""
 
-    @property
+    @cached_property
     def breaks(self) -> bool:
         """Whether a link is ever down."""
         return bool(self.churn or self.partitions or self.late_joiners)
 
 
-class Attack(Section):
+class HolderAttack(Section):
     """Holders that misbehave, and the rounds in which they do; in YAML one flat block."""
 
     part: Annotated[Part, FAMILIES["attack"]]
     """What the attackers send instead of their release."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the attacking holders, from 0."""
-    names: Annotated[int, Field(ge=1, le=MAX_NAMES)] = 1
+    names: Annotated[int, Field(ge=1, le=1000)] = 1
     """Names under which each of them speaks in a round, its own included; the others are Sybils."""
-    from_round: Count = 1
+    from_round: AtLeastOne = 1
     """First round of the attack."""
-    to_round: Count | None = None
+    to_round: AtLeastOne | None = None
     """Last round of the attack; null: to the end."""
 
     def active(self, round_number: int) -> bool:
         """Return whether the attack is active in this round."""
-        return _is_on(self.from_round, self.to_round, round_number)
+        begun = self.from_round <= round_number
+        return begun and (self.to_round is None or round_number <= self.to_round)
 
 
 class ComputeAttack(Section):
@@ -216,24 +206,21 @@ class ComputeAttack(Section):
     """What these nodes do instead of the protocol."""
     nodes: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the misbehaving compute nodes, from 0."""
-    from_round: Count = 1
+    from_round: AtLeastOne = 1
     """First round of the misconduct: the height of the block that a node works on."""
-    to_round: Count | None = None
+    to_round: AtLeastOne | None = None
     """Last round of it; null: to the end. Then the nodes publish what they have withheld."""
 
     def active(self, round_number: int) -> bool:
         """Return whether the misconduct is active in this round."""
-        return _is_on(self.from_round, self.to_round, round_number)
-
-
-def _is_on(first: int, last: int | None, round_number: int) -> bool:
-    return first <= round_number and (last is None or round_number <= last)
+        begun = self.from_round <= round_number
+        return begun and (self.to_round is None or round_number <= self.to_round)
 
 
 class Evaluate(Section):
     """How often the model is measured, and how many examples are drawn."""
 
-    every: Count = 1
+    every: AtLeastOne = 1
     """Number of rounds from one measurement to the next; the last round is always measured."""
     samples: Annotated[int, Field(ge=0, le=64)] = 4
     """Number of held-out examples drawn as pictures at the end."""
@@ -261,17 +248,13 @@ class Sources:
     layers: Mapping[Where, str] = field(default_factory=dict, compare=False, repr=False)
     """The name of the layer by path; a missing path has its default."""
 
-    def __reduce__(self) -> tuple[type[Sources], tuple[dict[Where, str]]]:
-        """Return how to rebuild this in a worker process."""
-        return Sources, (dict(self.layers),)
-
 
 class Scenario(Section):
     """Everything that a run needs to know; equal scenarios and seeds give equal runs."""
 
     version: Annotated[Literal[1], Field(examples=[1])]
     """Version of the scenario format."""
-    name: Annotated[Name, Field(examples=["my-first-run"])]
+    name: Annotated[RunName, Field(examples=["my-first-run"])]
     """Name of the run's folder: letters, digits, dash, underscore, dot; at most 64."""
     description: str = ""
     """The question that the scenario answers."""
@@ -301,7 +284,7 @@ class Scenario(Section):
     """Proof of work, quorum, storage."""
     disk: Disk = Disk()
     """What the ledger keeps on disk."""
-    attacks: tuple[Attack | ComputeAttack, ...] = ()
+    attacks: tuple[HolderAttack | ComputeAttack, ...] = ()
     """Data holders and compute nodes that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from fedchain.scenario.reading import read_text, read_yaml, refused
 
-PLACES = (Path(__file__).parents[1] / "shipped", Path(__file__).parents[2] / "scenarios")
+SHIPPED_FOLDERS = (Path(__file__).parents[1] / "shipped", Path(__file__).parents[2] / "scenarios")
 """Folders of the shipped scenarios: in an installed package, and in the repository."""
-SUFFIX = ".yaml"
+YAML = ".yaml"
 """Suffix of a scenario's file; the rest of the file's name is the scenario's name."""
 
 
@@ -22,8 +22,8 @@ def shipped_files() -> dict[str, Path]:
     >>> shipped_files()["first_light"].name
     'first_light.yaml'
     """
-    folder = next((place for place in PLACES if place.is_dir()), PLACES[0])
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    folder = next((place for place in SHIPPED_FOLDERS if place.is_dir()), SHIPPED_FOLDERS[0])
+    return {path.stem: path for path in sorted(folder.glob(f"*{YAML}"))}
 
 
 def located(given: str | Path) -> Path:
@@ -48,7 +48,7 @@ def file_of(given: str | Path) -> Path:
     if os.path.isdir(found):  # noqa: PTH112 - as in is_there
         hint = "give the path of a scenario file"
         if hidden_by(given):
-            hint = f"{_name(given)}{SUFFIX} is the scenario that comes with fedchain"
+            hint = f"{_name(given)}{YAML} is the scenario that comes with fedchain"
         raise refused(str(given), f"is a directory; {hint}")
     if not is_there(found):
         raise refused(str(given), f"no such file; {suggestion(given)}")
@@ -59,7 +59,7 @@ def own(given: str | Path) -> Path | None:
     """Return the user's own file or folder for a path or name; None if there is none."""
     paths = [Path(given)]
     if _name(given) == str(given):
-        paths.append(Path(f"{given}{SUFFIX}"))
+        paths.append(Path(f"{given}{YAML}"))
     return next((path for path in paths if is_there(path)), None)
 
 
@@ -82,7 +82,7 @@ def suggestion(given: str | Path) -> str:
     >>> suggestion("frist_light")
     'did you mean first_light, which comes with fedchain? fedchain scenarios lists all of these'
     """
-    close = difflib.get_close_matches(Path(given).name.removesuffix(SUFFIX), shipped_files(), n=1)
+    close = difflib.get_close_matches(Path(given).name.removesuffix(YAML), shipped_files(), n=1)
     if not close:
         return "give the path of a scenario file, or a name that fedchain scenarios lists"
     return (
@@ -118,4 +118,4 @@ def _values(path: Path) -> dict[str, Any]:
 def _name(given: str | Path) -> str:
     """Return the given name without its suffix; "" for a path with folders, which is no name."""
     text = str(given)
-    return text.removesuffix(SUFFIX) if Path(text).name == text else ""
+    return text.removesuffix(YAML) if Path(text).name == text else ""

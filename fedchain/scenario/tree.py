@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fedchain.errors import Problem
+from fedchain.errors import Problem, ScenarioError
 from fedchain.registry import Where
 
 Scalar = str | int | float | bool | None
@@ -74,6 +74,10 @@ class Located:
 
     problem: Problem
     mark: Mark
+
+    def error(self) -> ScenarioError:
+        """Return the error of this problem alone."""
+        return ScenarioError([self.problem], self.render())
 
     def render(self) -> str:
         """Return ``place: key: text`` and, below it, the line of the file with a caret."""

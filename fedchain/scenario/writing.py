@@ -12,13 +12,13 @@ from typing import Any
 from fedchain.names import escaped
 from fedchain.registry import Where, plain_value
 from fedchain.scenario.reading import scalar
-from fedchain.scenario.sections import Attack, ComputeAttack, Scenario
+from fedchain.scenario.sections import ComputeAttack, HolderAttack, Scenario
 
 UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
 """Keys that do not change what is computed for a given seed."""
 
 
-def plain(scenario: Scenario) -> dict[str, Any]:
+def plain_values(scenario: Scenario) -> dict[str, Any]:
     """Return all resolved values as plain YAML values; ``from_mapping`` reads them back."""
     values: dict[str, Any] = plain_value(scenario)
     values["attacks"] = [_flat(attack) for attack in scenario.attacks]
@@ -29,37 +29,29 @@ def written(scenario: Scenario) -> dict[str, Any]:
     """Return the values that some layer set, in the form of ``plain``, without the defaults."""
     layers = scenario._sources.layers
     known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
-    values: dict[str, Any] = _known(plain(scenario), (), known)
+    values: dict[str, Any] = _known(plain_values(scenario), (), known)
     return values
 
 
-def digest(scenario: Scenario) -> str:
+def scenario_digest(scenario: Scenario) -> str:
     """Return six hexadecimal digits of a hash of everything that changes the computation."""
-    content = {k: v for k, v in plain(scenario).items() if k not in UNHASHED}
+    content = {k: v for k, v in plain_values(scenario).items() if k not in UNHASHED}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def run_name(scenario: Scenario) -> str:
     """Return the name of the run's folder; the same scenario and seed give the same name."""
-    return f"{scenario.name}-{digest(scenario)}-s{scenario.seed}"
+    return f"{scenario.name}-{scenario_digest(scenario)}-s{scenario.seed}"
 
 
 def resolved_yaml(scenario: Scenario) -> str:
     """Return the scenario as YAML with all values; a comment names the layer that set each."""
-    rows = list(_lines(plain(scenario), (), 0, scenario._sources.layers))
+    rows = list(_lines(plain_values(scenario), (), 0, scenario._sources.layers))
     width = min(56, max(len(text) for text, _ in rows))
     return "".join(
         f"{text:<{width}}  # {layer}\n" if layer else f"{text}\n" for text, layer in rows
     )
-
-
-def layer_of(scenario: Scenario, where: Where) -> str:
-    """Return the layer that set the value at a path: a file and line, an option, or "default"."""
-    layers = scenario._sources.layers
-    while where and where not in layers:
-        where = where[:-1]
-    return layers.get(where, "default")
 
 
 def _known(value: object, where: Where, known: Set[Where]) -> Any:
@@ -71,7 +63,7 @@ def _known(value: object, where: Where, known: Set[Where]) -> Any:
     return value
 
 
-def _flat(attack: Attack | ComputeAttack) -> dict[str, Any]:
+def _flat(attack: HolderAttack | ComputeAttack) -> dict[str, Any]:
     own = {name: value for name, value in plain_value(attack).items() if name != "part"}
     return {**attack.part.plain(), **own}
 

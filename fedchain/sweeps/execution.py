@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from fedchain.errors import FedchainError
 from fedchain.interruption import deaf_children, stoppable
 from fedchain.machine import start_up_passed_over
-from fedchain.scenario import Scenario, from_mapping, plain
+from fedchain.scenario import Scenario, from_mapping, plain_values
 from fedchain.sweeps.points import Point
 from fedchain.system import at_most_processes, stop
 
@@ -137,7 +137,7 @@ def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
 
 def _tell(worker: Worker, scenario: Scenario) -> None:
     try:
-        worker.points.send_bytes(json.dumps(plain(scenario)).encode())
+        worker.points.send_bytes(json.dumps(plain_values(scenario)).encode())
     except OSError:
         # The process died while idle or at its start; reading its answer fails and reports that.
         return

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
-from fedchain.scenario import Scenario, digest, from_mapping, run_name, written
+from fedchain.scenario import Scenario, from_mapping, run_name, scenario_digest, written
 
 
 @dataclass(frozen=True)
@@ -70,5 +70,5 @@ def sweep_name(scenario: Scenario) -> str:
     """
     assert scenario.sweep is not None
     grid = {path: list(values) for path, values in scenario.sweep.grid.items()}
-    text = json.dumps([digest(scenario), scenario.seed, grid], default=str, sort_keys=True)
+    text = json.dumps([scenario_digest(scenario), scenario.seed, grid], default=str, sort_keys=True)
     return f"{scenario.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

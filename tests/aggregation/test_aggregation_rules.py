@@ -9,7 +9,7 @@ from plain_rules import sent, some_rows
 from fedchain.aggregation import aggregations
 from fedchain.aggregation import directions as sharing
 from fedchain.aggregation.directions import Directions
-from fedchain.registry import bounded
+from fedchain.registry import AtMost, bound_problems, parameters
 
 REQUIRED = {"l_nearest": {"keep": 12}, "krum": {"byzantine": 3}, "trimmed_mean": {"trim": 4}}
 EXTRA = {"krum": {"keep": 5}}
@@ -74,6 +74,10 @@ def test_every_rule_leaves_what_it_was_given_alone(kind):
 @pytest.mark.parametrize("kind", REQUIRED)
 def test_what_has_no_default_is_asked_for_and_bounded_by_those_asked(kind):
     block = {"kind": kind, **dict.fromkeys(REQUIRED[kind], 20), **EXTRA.get(kind, {})}
-    bounds = list(bounded(aggregations.check(block), aggregations))
-    assert {bound.mark.key for bound in bounds} == {"nodes.asked"}
-    assert all(bound.problem(4) is not None for bound in bounds)
+    asked = parameters(aggregations.find(kind)).values()
+    marks = [
+        m for p in asked for m in getattr(p.annotation, "__metadata__", ()) if isinstance(m, AtMost)
+    ]
+    assert {mark.key for mark in marks} == {"nodes.asked"}
+    part, asked = aggregations.check(block), {"nodes": {"asked": 4}}
+    assert len(list(bound_problems(part, aggregations, asked))) == len(marks)

@@ -50,6 +50,6 @@ def test_what_was_measured_is_what_explain_goes_by(tmp_path, monkeypatch):
 
 def test_an_extra_is_named_as_pip_takes_it(monkeypatch, tmp_path):
     words = "install it with: pip install 'fedchain[ray]'"
-    missing = [checkup.Finding("ray", "note", words)]
+    missing = [checkup.Check("ray", "note", words)]
     monkeypatch.setattr(checkup, "examined", lambda _: missing)
     assert words in call("doctor", "--out", tmp_path).out

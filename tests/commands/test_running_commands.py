@@ -209,13 +209,13 @@ def break_events(monkeypatch, error):
 
 
 def break_log(monkeypatch, error):
-    from fedchain.results import log
+    from fedchain.results import folder
 
     def full(self):
         raise error
 
     # The log alone is full, until the store is too.
-    monkeypatch.setattr(log._LogFile, "flush", full)
+    monkeypatch.setattr(folder._LogFile, "flush", full)
     break_store(monkeypatch, error)
 
 

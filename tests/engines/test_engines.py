@@ -88,9 +88,11 @@ def test_what_was_asked_for_takes_the_place_of_what_the_scenario_says():
 
 
 def test_the_engine_is_no_part_of_what_a_run_is():
-    from fedchain.scenario import digest
+    from fedchain.scenario import scenario_digest
 
-    assert digest(small()) == digest(small(engine={"kind": "processes", "workers": 3}))
+    assert scenario_digest(small()) == scenario_digest(
+        small(engine={"kind": "processes", "workers": 3})
+    )
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):

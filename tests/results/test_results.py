@@ -19,16 +19,16 @@ from fedchain.results import (
     RoundRecord,
     Run,
     RunFolder,
-    main_rounds,
-    read_events,
     tables,
     tampered_copy,
     write_whole,
 )
+from fedchain.results.events import read_events
 from fedchain.results.tables import (
     columns_of,
     csv_lines,
     last_fates,
+    main_rounds,
     metrics_csv,
     round_rows,
 )
@@ -231,7 +231,7 @@ def test_streamed_tables_are_those_of_all_events_in_memory(tmp_path_factory, cha
 
 
 def test_tables_of_many_rounds_hold_little_of_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "DEEPEST", 8)
+    monkeypatch.setattr(tables, "MOST_REPLACED", 8)
     events = []
     for number in range(1, 1501):
         for height in (number - 1, number) if number % 5 == 0 else (number,):  # forks everywhere
@@ -249,7 +249,7 @@ def test_tables_of_many_rounds_hold_little_of_them(tmp_path, monkeypatch):
 
 
 def test_a_reorganisation_deeper_than_any_can_be_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "DEEPEST", 3)
+    monkeypatch.setattr(tables, "MOST_REPLACED", 3)
     path = written(tmp_path, [*map(event, range(1, 6)), event(3, "other")])
     assert [e["block"] for e in main_rounds(path)] == ["b1", "b2", "other"]
     path = written(tmp_path, [*map(event, range(1, 6)), event(2, "other")])

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from shared_data import PHOXI, beside_shared
 
 from fedchain.scans.formats import read_scan
-from fedchain.scans.metrics import keep_everything, mask_metrics, morphology
 from fedchain.scans.scan import bounding_box
+from fedchain.scans.segmentation import keep_everything, mask_metrics, morphology
 
 
 def slow_metrics(kept, keep, valid, scan):

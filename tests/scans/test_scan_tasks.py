@@ -7,9 +7,9 @@ from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.scans.folder import pairs
 from fedchain.scans.formats import write_scan
-from fedchain.scans.metrics import morphology
-from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, side_by_side
+from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, draw_panels
 from fedchain.scans.scan import erase
+from fedchain.scans.segmentation import morphology
 from fedchain.scans.simulator.scanner import as_scan, simulate
 from fedchain.scans.simulator.scenes import site_of
 
@@ -149,7 +149,7 @@ def test_the_error_panel_gives_each_case_its_colour():
     valid = np.array([[1, 1, 1], [1, 0, 0]], bool)
     keep = np.array([[1, 0, 0], [1, 0, 1]], bool)
     kept = np.array([[1, 0, 1], [0, 1, 0]], bool)
-    picture = side_by_side(image, valid, keep, kept)
+    picture = draw_panels(image, valid, keep, kept)
     times = picture.shape[0] // 2
     errors = picture[times // 2 :: times, -3 * times :][:, times // 2 :: times]
     assert [tuple(c) for c in errors[0].tolist()] == [KEPT, ERASED, MISSED]

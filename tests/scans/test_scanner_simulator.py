@@ -6,11 +6,11 @@ import pytest
 from fedchain.randomness import stream
 from fedchain.scans.normals import normals_of
 from fedchain.scans.scan import FLYING, GHOST, NONE, OBJECT, TABLE, TABLE_CROP_M
-from fedchain.scans.simulator.decoding import across_edges, columns_of, distance_of
+from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.rays import dot, object_distance, trace
 from fedchain.scans.simulator.scanner import as_scan, camera_rays, masks, simulate
 from fedchain.scans.simulator.scenes import draw_scenes, site_of
-from fedchain.scans.simulator.shapes import FAMILIES
+from fedchain.scans.simulator.shapes import SHAPES
 
 FIELDS = ("distance", "intensity", "labels", "table", "site")
 
@@ -21,29 +21,29 @@ def scan_site(number=0, scans=4, size=32, seed=0, **changes):
 
 
 def members(name, count=12):
-    return np.array([FAMILIES[name].draw(stream(1, name, i)) for i in range(count)]).T
+    return np.array([SHAPES[name].draw(stream(1, name, i)) for i in range(count)]).T
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_no_signed_distance_outside_promises_more_than_it_keeps(name):
     random = np.random.default_rng(0)
     lengths = members(name)[:, random.integers(0, 12, 20_000)]
     here = random.uniform(-0.09, 0.09, (3, 20_000))
     there = here + random.normal(0, 0.004, here.shape)
-    first = FAMILIES[name].distance(*here, lengths)
-    second = FAMILIES[name].distance(*there, lengths)
+    first = SHAPES[name].distance(*here, lengths)
+    second = SHAPES[name].distance(*there, lengths)
     apart = np.linalg.norm(here - there, axis=0)
     outside = (first > 0) & (second > 0)
     assert (np.abs(first - second)[outside] <= apart[outside] * 1.001).all()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_every_object_fits_the_box_that_it_rests_on(name):
     random = np.random.default_rng(0)
     for lengths in members(name, 6).T:
         points = random.uniform(-0.1, 0.1, (3, 40_000))
-        inside = FAMILIES[name].distance(*points, lengths[:, None]) < 0
-        extent = np.array(FAMILIES[name].extent(list(lengths)))
+        inside = SHAPES[name].distance(*points, lengths[:, None]) < 0
+        extent = np.array(SHAPES[name].extent(list(lengths)))
         assert inside.any()
         assert (np.abs(points[:, inside]) <= extent[:, None] + 1e-6).all()
 
@@ -54,7 +54,7 @@ def test_marching_finds_what_fine_steps_find(number):
     rays = camera_rays(20)
     scan, sight = np.repeat([0, 1], 400), np.tile(rays, 2)
     found = object_distance(scenes, scan, np.zeros_like(sight), sight)
-    surface = FAMILIES[scenes.family].distance
+    surface = SHAPES[scenes.family].distance
     fine = np.full(800, np.inf)
     for t in np.arange(0.75, 0.4, -2e-4):
         away = t * sight - scenes.centre.T[:, scan]
@@ -79,12 +79,12 @@ def test_rays_that_meet_the_table_end_on_it():
 def test_decoding_a_column_gives_back_the_distance():
     sight = camera_rays(16)
     distance = np.random.default_rng(0).uniform(0.4, 0.7, 256).astype(np.float32)
-    assert np.allclose(distance_of(columns_of(distance * sight), sight), distance, atol=1e-5)
+    assert np.allclose(distance_of(projector_columns(distance * sight), sight), distance, atol=1e-5)
 
 
 def test_one_column_is_about_a_millimetre_and_a_half_of_depth():
     sight = np.array([[0], [0], [1]], np.float32)
-    column = columns_of(0.55 * sight)
+    column = projector_columns(0.55 * sight)
     assert 1.2e-3 < abs(float(distance_of(column + 1, sight)[0]) - 0.55) < 1.9e-3
 
 

@@ -5,7 +5,7 @@ import pytest
 from scenario_text import GOOD, complaint, write
 
 from fedchain.errors import ScenarioError
-from fedchain.scenario import digest, from_mapping, load, plain, run_name
+from fedchain.scenario import from_mapping, load, plain_values, run_name, scenario_digest
 from fedchain.scenario.reading import read_yaml
 
 BOUND = "privacy.clip: must be a finite number or one of 'automatic'"
@@ -398,7 +398,7 @@ def test_what_is_no_part_is_refused(lab, kind, said):
 
 def test_plain_values_come_back_as_the_same_scenario(tmp_path):
     scenario = load(write(tmp_path, GOOD + "sweep: {grid: {rounds: [10, 20]}, seeds: 2}\n"))
-    assert from_mapping(plain(scenario)) == scenario
+    assert from_mapping(plain_values(scenario)) == scenario
     assert pickle.loads(pickle.dumps(scenario)) == scenario
 
 
@@ -412,19 +412,19 @@ def test_a_mapping_is_checked_as_a_file_is():
 def test_the_digest_is_what_is_computed_and_nothing_else(tmp_path):
     path = write(tmp_path, GOOD)
     first = load(path)
-    assert len(digest(first)) == 6
+    assert len(scenario_digest(first)) == 6
     for same in (
         {"name": "x"},
         {"description": "x"},
         {"seed": 9},
         {"sweep": {"grid": {"seed": [3]}}},
     ):
-        assert digest(load(path, set=same)) == digest(first)
+        assert scenario_digest(load(path, set=same)) == scenario_digest(first)
     for other in ({"rounds": 11}, {"privacy.epsilon": 5}, {"ledger.quorum": 0.9}, {"attacks": []}):
-        assert digest(load(path, set=other)) != digest(first)
-    assert run_name(load(path, seed=3)) == f"small-{digest(first)}-s3"
+        assert scenario_digest(load(path, set=other)) != scenario_digest(first)
+    assert run_name(load(path, seed=3)) == f"small-{scenario_digest(first)}-s3"
 
 
 def test_a_default_that_is_written_out_changes_no_digest(tmp_path):
     written = load(write(tmp_path, GOOD + "ledger: {quorum: 0.8}\n", "w.yaml"))
-    assert digest(written) == digest(load(write(tmp_path, GOOD)))
+    assert scenario_digest(written) == scenario_digest(load(write(tmp_path, GOOD)))

@@ -2,7 +2,7 @@ import pytest
 from scenario_text import GOOD, complaint, write
 
 from fedchain.errors import ScenarioError
-from fedchain.scenario import load, parse_choices, parse_overrides, plain, resolved_yaml
+from fedchain.scenario import load, parse_choices, parse_overrides, plain_values, resolved_yaml
 
 
 def test_later_layers_win(tmp_path):
@@ -90,7 +90,7 @@ def test_the_order_of_overrides_does_not_matter(tmp_path):
     path = write(tmp_path, GOOD)
     values = {"aggregation.kind": "mean", "nodes": {"holders": 20}, "nodes.compute": 5}
     backwards = dict(reversed(values.items()))
-    assert plain(load(path, set=values)) == plain(load(path, set=backwards))
+    assert plain_values(load(path, set=values)) == plain_values(load(path, set=backwards))
     assert load(path, set=backwards).nodes.compute == 5
 
 

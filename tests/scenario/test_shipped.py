@@ -123,7 +123,7 @@ def test_the_files_of_a_scenario_are_those_that_it_extends(tmp_path):
 
 
 def test_a_copy_of_the_package_alone_has_no_scenarios_and_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr("fedchain.scenario.shipped.PLACES", (tmp_path / "shipped",))
+    monkeypatch.setattr("fedchain.scenario.shipped.SHIPPED_FOLDERS", (tmp_path / "shipped",))
     assert shipped_files() == {}
     with pytest.raises(ScenarioError, match="give the path of a scenario file"):
         fedchain.load("first_light")
@@ -134,5 +134,5 @@ def test_an_installed_package_takes_its_own_scenarios(monkeypatch, tmp_path):
     for folder in (inside, beside):
         folder.mkdir(parents=True)
         small(folder / "first_light.yaml", folder.name)
-    monkeypatch.setattr("fedchain.scenario.shipped.PLACES", (inside, beside))
+    monkeypatch.setattr("fedchain.scenario.shipped.SHIPPED_FOLDERS", (inside, beside))
     assert fedchain.load("first_light").name == "shipped"

@@ -9,7 +9,7 @@ import numpy as np
 
 from fedchain.arrays import Single, Vector
 from fedchain.attacks import attacks
-from fedchain.scenario import Attack as Misbehaviour
+from fedchain.scenario import HolderAttack as Misbehaviour
 from fedchain.scenario import Scenario
 
 Attack = Callable[[Single | Vector, np.random.Generator], Single | Vector]

@@ -12,7 +12,7 @@ from fedchain.scans.formats.npz import read_npz, write_npz
 from fedchain.scans.formats.ply import read_ply, write_ply
 from fedchain.scans.scan import Scan
 
-Format = TypeVar("Format")
+_Handler = TypeVar("_Handler")
 
 READERS: Mapping[str, Callable[[Path], Scan]] = {
     ".cogs": read_cogs,
@@ -43,7 +43,7 @@ def write_scan(path: Path, scan: Scan) -> None:
     _choose(path, WRITERS)(path, scan)
 
 
-def _choose(path: Path, by_ending: Mapping[str, Format]) -> Format:
+def _choose(path: Path, by_ending: Mapping[str, _Handler]) -> _Handler:
     ending = path.suffix.lower()
     if ending not in by_ending:
         allowed = ", ".join(by_ending)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.errors import DataError
-from fedchain.scans.scan import Floats, Scan
+from fedchain.scans.scan import Scan
 
-LARGEST_FILE = 1 << 30
+LARGEST_SCAN = 1 << 30
 """Size of the largest file that is read, in bytes."""
 LARGEST_GRID = 1 << 24
 """Pixels of the largest grid that is read; a PhoXi scanner has 2064 x 1544, a fifth of it."""
@@ -73,39 +73,11 @@ def contents(path: Path) -> Contents:
     """
     try:
         size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise DataError(f"{path}: has {size} bytes; allowed: at most {LARGEST_FILE}")
+        if size > LARGEST_SCAN:
+            raise DataError(f"{path}: has {size} bytes; allowed: at most {LARGEST_SCAN}")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if not data:
         raise DataError(f"{path}: is empty; allowed: an organised scan")
     return Contents(path, data)
-
-
-def organised(
-    points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
-) -> Scan:
-    """Lay points on their grid in row-major order; a pixel without a finite point becomes empty.
-
-    If a point's normal or intensity is not finite, both are set to 0.
-
-    Args:
-        points: points in metres, (h w, 3); an empty pixel is NaN, infinite, or all zeros.
-        normals: (h w, 3).
-        intensity: (h w,).
-        shape: (h, w).
-        camera: position of the camera in metres, (3,).
-    """
-    empty = ~np.isfinite(points).all(axis=1) | (points == 0).all(axis=1)
-    points, normals, intensity = points.copy(), normals.copy(), intensity.copy()
-    points[empty], normals[empty], intensity[empty] = np.nan, np.nan, np.nan
-    broken = ~empty & ~(np.isfinite(normals).all(axis=1) & np.isfinite(intensity))
-    normals[broken], intensity[broken] = 0, 0
-    grid = (*shape, 3)
-    return Scan(
-        positions=points.reshape(grid),
-        normals=normals.reshape(grid),
-        intensity=intensity.reshape(shape),
-        camera=camera,
-    )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.scans.formats.contents import Contents, contents, organised
+from fedchain.scans.formats.contents import Contents, contents
 from fedchain.scans.normals import normals_of
-from fedchain.scans.scan import Scan
+from fedchain.scans.scan import Floats, Scan
 
-KINDS = {
+NUMBER_TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
     "float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
     "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8",
@@ -21,30 +21,12 @@ KINDS = {
 """Numpy's name for each of PLY's number types."""
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
-MOST_PROPERTIES = 64
-WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
-HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
-CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
+MOST_VERTEX_PROPERTIES = 64
+_WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
+_HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
+_CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
 INTENSITIES = ("intensity", "scalar_intensity", "scalar_Intensity", "gray", "grey")
 """Names under which programs write the intensity."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """The header of a PLY file."""
-
-    order: str
-    """Key of ORDERS."""
-    width: int
-    """Pixels per row."""
-    height: int
-    """Number of rows."""
-    fields: tuple[tuple[str, str], ...]
-    """Name and numpy type of each property of a vertex."""
-    camera: tuple[float, float, float]
-    """Position of the camera in metres; the origin if the file does not give it."""
-    length: int
-    """Length of the header in bytes."""
 
 
 def read_ply(path: Path) -> Scan:
@@ -57,10 +39,21 @@ def read_ply(path: Path) -> Scan:
         DataError: the file is damaged, truncated, not PLY, or not organised.
     """
     file = contents(path)
-    header = _header(file)
+    lines, length = _header(file)
+    formats = [word[1] for line in lines if len(word := line.split()) > 1 and word[0] == "format"]
+    order = formats[0] if formats else "none"
+    if order not in ORDERS:
+        raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
+    width, height = _one(file, lines, _WIDTH, "num_cols"), _one(file, lines, _HEIGHT, "num_rows")
+    file.check_grid(width, height)
+    count, fields = _vertices(file, lines)
+    if count != width * height:
+        raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
+    camera = _camera(file, lines)
+    kinds = {name: ORDERS[order] + kind for name, kind in fields.items()}
+    read_rows = _ascii if order == "ascii" else _binary
     with np.errstate(all="ignore"):  # damaged numbers become empty pixels
-        table = _ascii(file, header) if header.order == "ascii" else _binary(file, header)
-        return file.checked(_scan(table, header))
+        return file.checked(_scan(read_rows(file, length, count, kinds), (height, width), camera))
 
 
 def write_ply(path: Path, scan: Scan) -> None:
@@ -82,24 +75,16 @@ def write_ply(path: Path, scan: Scan) -> None:
     path.write_bytes("\n".join(lines).encode("ascii") + body.astype("<f4").tobytes())
 
 
-def _header(file: Contents) -> Header:
+def _header(file: Contents) -> tuple[list[str], int]:
+    """Return the lines of the header, and its length in bytes."""
     head = file.data[:LONGEST_HEADER]
     if not re.match(rb"ply\r?\n", head):
         raise file.fail("is no PLY file; allowed: a file that begins with 'ply'")
     end = re.search(rb"\nend_header[ \t]*\r?\n", head)
     if end is None:
         raise file.fail(f"has no end_header in its first {len(head)} bytes")
-    lines = [line.strip() for line in head[: end.start()].decode("ascii", "replace").split("\n")]
-    orders = [word[1] for line in lines if len(word := line.split()) > 1 and word[0] == "format"]
-    order = orders[0] if orders else "none"
-    if order not in ORDERS:
-        raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
-    width, height = _one(file, lines, WIDTH, "num_cols"), _one(file, lines, HEIGHT, "num_rows")
-    file.check_grid(width, height)
-    count, fields = _vertices(file, lines)
-    if count != width * height:
-        raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
-    return Header(order, width, height, fields, _camera(file, lines), end.end())
+    text = head[: end.start()].decode("ascii", "replace")
+    return [line.strip() for line in text.split("\n")], end.end()
 
 
 def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) -> int:
@@ -109,8 +94,8 @@ def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) 
     return found[0]
 
 
-def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, str], ...]]:
-    """Return the number of vertices and their fields; check that vertices come first."""
+def _vertices(file: Contents, lines: list[str]) -> tuple[int, dict[str, str]]:
+    """Return the number of vertices and the kinds of their fields; vertices must come first."""
     words = [line.split() for line in lines]
     elements = [place for place, word in enumerate(words) if word[:1] == ["element"]]
     first = words[elements[0]] if elements else []
@@ -118,68 +103,90 @@ def _vertices(file: Contents, lines: list[str]) -> tuple[int, tuple[tuple[str, s
         raise file.fail("does not begin with its vertices; allowed: 'element vertex COUNT' first")
     stop = elements[1] if len(elements) > 1 else len(words)
     properties = [word for word in words[elements[0] + 1 : stop] if word[:1] == ["property"]]
-    if len(properties) > MOST_PROPERTIES:
-        raise file.fail(f"has {len(properties)} properties; allowed: at most {MOST_PROPERTIES}")
+    if len(properties) > MOST_VERTEX_PROPERTIES:
+        raise file.fail(
+            f"has {len(properties)} properties; allowed: at most {MOST_VERTEX_PROPERTIES}"
+        )
     for word in properties:
-        if len(word) != 3 or word[1] not in KINDS:
+        if len(word) != 3 or word[1] not in NUMBER_TYPES:
             raise file.fail(f"has property {' '.join(word[1:])!r}; allowed: one number each")
-    fields = tuple((word[2], KINDS[word[1]]) for word in properties)
-    names = [name for name, _ in fields]
+    names = [word[2] for word in properties]
     if not {"x", "y", "z"} <= set(names) or len(set(names)) != len(names):
         raise file.fail(f"has the properties {', '.join(names)}; allowed: x, y, z, each once")
-    return int(first[2]), fields
+    return int(first[2]), {word[2]: NUMBER_TYPES[word[1]] for word in properties}
 
 
-def _camera(file: Contents, lines: list[str]) -> tuple[float, float, float]:
-    found = [match.groups() for line in lines if (match := CAMERA.match(line))]
+def _camera(file: Contents, lines: list[str]) -> Floats:
+    found = [match.groups() for line in lines if (match := _CAMERA.match(line))]
     if not found:
-        return (0.0, 0.0, 0.0)
+        return np.zeros(3, np.float32)
     try:
         x, y, z = (float(value) for value in found[0])
     except ValueError as error:
         raise file.fail(f"has a camera that is no place: {error}") from error
     if not np.isfinite([x, y, z]).all() or max(abs(x), abs(y), abs(z)) > 1e6:
         raise file.fail(f"has its camera at {x}, {y}, {z}; allowed: metres")
-    return (x, y, z)
+    return np.array([x, y, z], np.float32)
 
 
-def _binary(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]]:
-    kind = np.dtype([(name, ORDERS[header.order] + code) for name, code in header.fields])
-    count = header.width * header.height
-    need = header.length + count * kind.itemsize
+def _binary(
+    file: Contents, length: int, count: int, kinds: dict[str, str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    kind = np.dtype(list(kinds.items()))
+    need = length + count * kind.itemsize
     if need > len(file.data):
         raise file.fail(f"is truncated: the vertices end at byte {need} of {len(file.data)}")
-    rows = np.frombuffer(file.data, kind, count, header.length)
-    return {name: rows[name].astype(np.float64) for name, _ in header.fields}
+    rows = np.frombuffer(file.data, kind, count, length)
+    return {name: rows[name].astype(np.float64) for name in kinds}
 
 
-def _ascii(file: Contents, header: Header) -> dict[str, npt.NDArray[np.float64]]:
-    count = header.width * header.height
-    if 2 * count * len(header.fields) > len(file.data) - header.length + 1:
+def _ascii(
+    file: Contents, length: int, count: int, kinds: dict[str, str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    numbers = count * len(kinds)
+    if 2 * numbers > len(file.data) - length + 1:
         raise file.fail(f"is truncated: too short for {count} vertices")
-    words = file.data[header.length :].split(maxsplit=count * len(header.fields))
-    words = words[: count * len(header.fields)]
-    if len(words) < count * len(header.fields):
-        raise file.fail(f"is truncated: {len(words)} of {count * len(header.fields)} numbers")
+    words = file.data[length:].split(maxsplit=numbers)[:numbers]
+    if len(words) < numbers:
+        raise file.fail(f"is truncated: {len(words)} of {numbers} numbers")
     try:
         table = np.array(words).astype(np.float64).reshape(count, -1)
     except ValueError as error:
         raise file.fail(f"has a vertex that is not a number: {error}") from error
-    return {name: table[:, place] for place, (name, _) in enumerate(header.fields)}
+    return dict(zip(kinds, table.T, strict=True))
 
 
-def _scan(table: dict[str, npt.NDArray[np.float64]], header: Header) -> Scan:
-    shape = (header.height, header.width)
+def _scan(
+    table: dict[str, npt.NDArray[np.float64]], shape: tuple[int, int], camera: Floats
+) -> Scan:
     points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
-    camera = np.array(header.camera, np.float32)
     named = next((name for name in INTENSITIES if name in table), None)
     light = np.ones(len(points)) if named is None else table[named]
     light = light.astype(np.float32)
     if {"nx", "ny", "nz"} <= table.keys():
         normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).astype(np.float32)
-        return organised(points, normals, light, shape, camera)
-    blank = organised(points, np.zeros_like(points), light, shape, camera)
-    normals = normals_of(blank.positions, camera)
+        return _organised(points, normals, light, shape, camera)
+    blank = _organised(points, np.zeros_like(points), light, shape, camera)
+    return replace(blank, normals=normals_of(blank.positions, camera))
+
+
+def _organised(
+    points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
+) -> Scan:
+    """Lay points (h w, 3) on their grid, row by row; a pixel without a finite point becomes empty.
+
+    An empty pixel is NaN, infinite, or all zeros. If a point's normal or intensity is not finite,
+    both are set to 0.
+    """
+    empty = ~np.isfinite(points).all(axis=1) | (points == 0).all(axis=1)
+    points, normals, intensity = points.copy(), normals.copy(), intensity.copy()
+    points[empty], normals[empty], intensity[empty] = np.nan, np.nan, np.nan
+    broken = ~empty & ~(np.isfinite(normals).all(axis=1) & np.isfinite(intensity))
+    normals[broken], intensity[broken] = 0, 0
+    grid = (*shape, 3)
     return Scan(
-        positions=blank.positions, normals=normals, intensity=blank.intensity, camera=camera
+        positions=points.reshape(grid),
+        normals=normals.reshape(grid),
+        intensity=intensity.reshape(shape),
+        camera=camera,
     )

@@ -18,7 +18,7 @@ SLANT = float(np.arctan2(BASELINE_M, DISTANCE_M))
 NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
-def columns_of(points: Floats) -> Floats:
+def projector_columns(points: Floats) -> Floats:
     """Return the projector column that lights each point, (n,) from points (3, n) in metres.
 
     u = f X / Z in the projector's frame; each column is a plane through the projector.
@@ -32,7 +32,7 @@ def columns_of(points: Floats) -> Floats:
 def distance_of(columns: Floats, sight: Floats) -> Floats:
     """Return the decoded distances, (n,): each is where a camera ray cuts the plane of its column.
 
-    This is the inverse of :func:`columns_of` along a ray t d:
+    This is the inverse of :func:`projector_columns` along a ray t d:
     t = b (c + s u) / (d_x (c + s u) + d_z (s - c u)), with u in units of the focal length.
 
     Args:
@@ -43,7 +43,7 @@ def distance_of(columns: Floats, sight: Floats) -> Floats:
         Distances in metres, (n,); negative or huge where ray and plane do not meet in front.
 
     >>> ray = np.array([[0.1], [0.0], [0.995]], np.float32)
-    >>> round(float(distance_of(columns_of(0.5 * ray), ray)[0]), 4)
+    >>> round(float(distance_of(projector_columns(0.5 * ray), ray)[0]), 4)
     0.5
     """
     u = columns / np.float32(FOCAL_COLUMNS)

@@ -6,7 +6,7 @@ import numpy as np
 
 from fedchain.arrays import Flags
 from fedchain.scans.scan import OBJECT, Floats
-from fedchain.scans.simulator.rays import LIFT_M, Hits, Indices, dot, object_distance, trace
+from fedchain.scans.simulator.rays import LIFT_M, Hits, SceneNumbers, dot, object_distance, trace
 from fedchain.scans.simulator.scenes import DISTANCE_M, Scenes
 
 BASELINE_M = 0.13
@@ -23,7 +23,7 @@ LOBE = 40.0
 """Phong exponent of the highlight of a glossy surface."""
 
 
-def scattered(scenes: Scenes, scan: Indices, hits: Hits) -> Floats:
+def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
     """Return the projector's light that each point scatters, (n,); 0 in shadow.
 
     The light is albedo (1 - gloss) cos(n, l) (D / distance)^2, where l points to the projector and
@@ -43,7 +43,9 @@ def scattered(scenes: Scenes, scan: Indices, hits: Hits) -> Floats:
     return np.asarray(light)
 
 
-def highlight(scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: Floats) -> Floats:
+def highlight(
+    scenes: Scenes, scan: SceneNumbers, hits: Hits, sight: Floats, light: Floats
+) -> Floats:
     """Return the projector's mirror image on glossy lit points, (n,); it saturates pixels."""
     toward, _ = _toward_projector(hits.points)
     cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
@@ -52,7 +54,7 @@ def highlight(scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: F
 
 
 def reflection(
-    scenes: Scenes, scan: Indices, hits: Hits, sight: Floats, light: Floats
+    scenes: Scenes, scan: SceneNumbers, hits: Hits, sight: Floats, light: Floats
 ) -> tuple[Floats, Floats]:
     """Return the light that reaches each pixel by one reflection, and the points it comes from.
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from fedchain.scans.scan import NONE, OBJECT, TABLE, Floats
 from fedchain.scans.simulator.scenes import Scenes
-from fedchain.scans.simulator.shapes import FAMILIES, Distance
+from fedchain.scans.simulator.shapes import SHAPES, Distance
 
-Indices = npt.NDArray[np.intp]
+SceneNumbers = npt.NDArray[np.intp]
 
 NEAR_M = 1e-4
 """A ray that is this near to a surface, in metres, has met it."""
@@ -42,7 +42,7 @@ def dot(a: Floats, b: Floats) -> Floats:
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
-def trace(scenes: Scenes, scan: Indices, origin: Floats, direction: Floats) -> Hits:
+def trace(scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats) -> Hits:
     """Return what each ray meets first.
 
     Args:
@@ -65,7 +65,7 @@ def trace(scenes: Scenes, scan: Indices, origin: Floats, direction: Floats) -> H
 
 
 def object_distance(
-    scenes: Scenes, scan: Indices, origin: Floats, direction: Floats, end: Floats | None = None
+    scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats, end: Floats | None = None
 ) -> Floats:
     """Return the distance of each ray to the object of its scene, (n,); inf if it misses.
 
@@ -89,7 +89,7 @@ def object_distance(
     seen = scan[near]
     place = _to_object(scenes, seen, away[:, near])
     heading = _to_object(scenes, seen, direction[:, near])
-    surface = FAMILIES[scenes.family].distance
+    surface = SHAPES[scenes.family].distance
     found[near] = _march(surface, scenes.lengths, seen, place, heading, enter[near], leave[near])
     return found
 
@@ -97,7 +97,7 @@ def object_distance(
 def _march(
     surface: Distance,
     lengths: Floats,
-    scan: Indices,
+    scan: SceneNumbers,
     place: Floats,
     heading: Floats,
     start: Floats,
@@ -120,7 +120,9 @@ def _march(
     return found
 
 
-def _table_distance(scenes: Scenes, scan: Indices, origin: Floats, direction: Floats) -> Floats:
+def _table_distance(
+    scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats
+) -> Floats:
     up, table = scenes.up.T[:, scan], scenes.table.T[:, scan]
     slope = dot(direction, up)
     slope = np.where(np.abs(slope) < 1e-6, np.float32(1e-6), slope)
@@ -130,10 +132,10 @@ def _table_distance(scenes: Scenes, scan: Indices, origin: Floats, direction: Fl
     return np.where(on_disc, t, np.float32(np.inf))
 
 
-def _object_normals(scenes: Scenes, scan: Indices, points: Floats) -> Floats:
+def _object_normals(scenes: Scenes, scan: SceneNumbers, points: Floats) -> Floats:
     """Return unit normals: gradients of the distance, from four corners of a small tetrahedron."""
     x, y, z = _to_object(scenes, scan, points - scenes.centre.T[:, scan])
-    surface, own, step = FAMILIES[scenes.family].distance, scenes.lengths[:, scan], 5e-4
+    surface, own, step = SHAPES[scenes.family].distance, scenes.lengths[:, scan], 5e-4
     slope = np.zeros_like(points)
     for i, j, k in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
         gap = surface(x + i * step, y + j * step, z + k * step, own)
@@ -143,6 +145,6 @@ def _object_normals(scenes: Scenes, scan: Indices, points: Floats) -> Floats:
     return np.asarray(seen / np.maximum(np.sqrt(dot(seen, seen)), 1e-12))
 
 
-def _to_object(scenes: Scenes, scan: Indices, vectors: Floats) -> Floats:
+def _to_object(scenes: Scenes, scan: SceneNumbers, vectors: Floats) -> Floats:
     turn = scenes.rotation[scan]
     return np.stack([dot(turn[:, :, axis].T, vectors) for axis in range(3)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,18 @@ from fedchain.scans.scan import (
     OBJECT,
     TABLE,
     TABLE_CROP_M,
+    ClassLabels,
     Floats,
-    Labels,
     Mask,
     MaskName,
     Scan,
 )
-from fedchain.scans.simulator.decoding import across_edges, columns_of, distance_of
+from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.optics import decodable, highlight, reflection, scattered
-from fedchain.scans.simulator.rays import Hits, Indices, dot, trace
+from fedchain.scans.simulator.rays import SceneNumbers, dot, trace
 from fedchain.scans.simulator.scenes import Scenes, Site, draw_scenes
 
-VERSION = 2
+SIMULATOR_VERSION = 2
 """Version of the simulator; it is part of the cache's key. Increase it whenever the same seed gives
 other scans."""
 VIEW_M = 0.21
@@ -52,12 +52,16 @@ class Scanned:
     """Measured distance along the camera ray, in metres, (s, h, w); NaN where empty."""
     intensity: Floats
     """Light of each pixel, 0 to 1, (s, h, w); NaN where empty."""
-    labels: Labels
+    labels: ClassLabels
     """Class of each pixel, (s, h, w)."""
     table: Floats
     """Plane of the turntable, (s, 4): unit normal n and offset o, n . p = o for p in metres."""
     site: npt.NDArray[np.int64]
     """The site of each scan, (s,)."""
+
+    def __getitem__(self, chosen: slice | npt.NDArray[np.int64]) -> Scanned:
+        """Return some of the scans."""
+        return Scanned(*(array[chosen] for array in vars(self).values()))
 
     @property
     def positions(self) -> Floats:
@@ -71,6 +75,12 @@ class Scanned:
         x, y, z = np.moveaxis(self.positions, -1, 0)
         nx, ny, nz, offset = self.table.T[..., None, None]
         return np.asarray(x * nx + y * ny + z * nz - offset)
+
+
+def join_scans(parts: list[Scanned]) -> Scanned:
+    """Return all scans of several sets as one."""
+    arrays = zip(*(vars(part).values() for part in parts), strict=True)
+    return Scanned(*map(np.concatenate, arrays))
 
 
 def camera_rays(size: int) -> Floats:
@@ -119,7 +129,7 @@ def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]
 
 def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
     """Return one simulated scan as a ``Scan``, ready to be filtered or written."""
-    one = Scanned(*(getattr(scanned, f.name)[index : index + 1] for f in fields(Scanned)))
+    one = scanned[index : index + 1]
     positions, normals, valid, keep = cloud(one, mask)
     light = np.where(valid, one.intensity, np.float32(np.nan))
     labels = np.where(valid, one.labels, NONE).astype(np.uint8)
@@ -167,7 +177,7 @@ def _draw_noise(random: np.random.Generator, size: int) -> Floats:
 
 
 def _scan_rays(
-    scenes: Scenes, scan: Indices, sight: Floats, draws: Floats, grid: tuple[int, int, int]
+    scenes: Scenes, scan: SceneNumbers, sight: Floats, draws: Floats, grid: tuple[int, int, int]
 ) -> list[npt.NDArray[Any]]:
     """Return distance, intensity and labels of each ray, as in ``Scanned``."""
     hits = trace(scenes, scan, np.zeros_like(sight), sight)
@@ -176,28 +186,20 @@ def _scan_rays(
     signal = light + mirrored + highlight(scenes, scan, hits, sight, light)
     ghost = mirrored > light
     seen = decodable(hits, sight, signal)
-    columns = columns_of(np.where(ghost, sources, hits.points))
+    columns = projector_columns(np.where(ghost, sources, hits.points))
     columns[~seen] = np.nan
     column_noise, light_noise, side, share = draws
-    mixed, flying = across_edges(columns.reshape(grid), _distance_grid(hits, grid), side, share)
+    clear = np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
+    mixed, flying = across_edges(columns.reshape(grid), clear, side, share)
     blur = scenes.noise[scan] / np.sqrt(np.maximum(signal, 1e-3))
     decoded = distance_of(mixed.ravel() + blur * column_noise.ravel(), sight)
     seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
     off = np.abs(distance_of(mixed.ravel(), sight) - hits.distance) > OFF_M
-    labels = _classes(hits, seen, off & flying.ravel(), off & ghost)
+    labels = hits.kind.copy()
+    labels[off & ghost] = GHOST
+    labels[off & flying.ravel()] = FLYING
+    labels[~seen] = NONE
     distance = np.where(seen, decoded, np.float32(np.nan)).astype(np.float32)
     shown = np.clip(signal * (1 + 0.04 * light_noise.ravel()), 0, 1)
     intensity = np.where(seen, shown, np.float32(np.nan)).astype(np.float32)
     return [distance, intensity, labels]
-
-
-def _distance_grid(hits: Hits, grid: tuple[int, int, int]) -> Floats:
-    return np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
-
-
-def _classes(hits: Hits, seen: Mask, flying: Mask, ghost: Mask) -> Labels:
-    labels = hits.kind.copy()
-    labels[ghost] = GHOST
-    labels[flying] = FLYING
-    labels[~seen] = NONE
-    return labels

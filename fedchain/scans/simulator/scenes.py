@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fedchain.randomness import stream
 from fedchain.scans.scan import Floats
-from fedchain.scans.simulator.shapes import FAMILIES, UPRIGHT_ONLY
+from fedchain.scans.simulator.shapes import SHAPES, UPRIGHT_ONLY
 
 DISTANCE_M = 0.55
 """Working distance from the camera to the middle of the turntable, in metres."""
@@ -73,7 +73,7 @@ def site_of(seed: int, number: int) -> Site:
     'shaft'
     """
     random = stream(seed, "scan site", number)
-    names = list(FAMILIES)
+    names = list(SHAPES)
     return Site(
         family=names[number % len(names)],
         albedo=float(random.uniform(0.35, 0.8)),
@@ -95,7 +95,7 @@ def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
 
 
 def _draw_scene(site: Site, random: np.random.Generator) -> dict[str, object]:
-    family = FAMILIES[site.family]
+    family = SHAPES[site.family]
     lengths = family.draw(random)
     elevation = site.elevation + random.uniform(-0.15, 0.15)
     frame = _table_frame(elevation, random.uniform(-0.1, 0.1))

@@ -14,7 +14,7 @@ Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Family:
+class Shape:
     """A kind of object; its members differ in a few lengths."""
 
     distance: Distance
@@ -134,13 +134,13 @@ def _draw_ring(r: np.random.Generator) -> list[float]:
     return [float(value) for value in r.uniform([0.03, 0.01], [0.045, 0.018])]
 
 
-FAMILIES: Mapping[str, Family] = {
-    "block": Family(_block, _draw_block, lambda p: (p[0], p[1], p[2])),
-    "shaft": Family(_shaft, _draw_shaft, lambda p: (p[2], p[2], max(p[1], abs(p[4]) + p[3]))),
-    "pebble": Family(_pebble, _draw_pebble, lambda p: (0.075, 0.075, p[0])),
-    "bracket": Family(_bracket, _draw_bracket, lambda p: (p[0], p[1], p[2])),
-    "gear": Family(_gear, _draw_gear, lambda p: (p[0] + p[1], p[0] + p[1], p[5])),
-    "ring": Family(_ring, _draw_ring, lambda p: (p[0] + p[1], p[0] + p[1], p[1])),
+SHAPES: Mapping[str, Shape] = {
+    "block": Shape(_block, _draw_block, lambda p: (p[0], p[1], p[2])),
+    "shaft": Shape(_shaft, _draw_shaft, lambda p: (p[2], p[2], max(p[1], abs(p[4]) + p[3]))),
+    "pebble": Shape(_pebble, _draw_pebble, lambda p: (0.075, 0.075, p[0])),
+    "bracket": Shape(_bracket, _draw_bracket, lambda p: (p[0], p[1], p[2])),
+    "gear": Shape(_gear, _draw_gear, lambda p: (p[0] + p[1], p[0] + p[1], p[5])),
+    "ring": Shape(_ring, _draw_ring, lambda p: (p[0] + p[1], p[0] + p[1], p[1])),
 }
 """The families by name; a site scans one of them."""
 UPRIGHT_ONLY = frozenset({"pebble"})

@@ -19,7 +19,7 @@ from fedchain.learning.tasks.warm_start import declared_public, trained
 from fedchain.learning.weights import flat_weights
 from fedchain.registry import Part
 from fedchain.runs.manifest import as_json, initial_manifest, privacy_statement
-from fedchain.scenario import digest
+from fedchain.scenario import scenario_digest
 from fedchain.simulation.setup import build_setup
 
 STEP = {"kind": "gradient_descent", "learning_rate": 0.5}
@@ -125,7 +125,7 @@ def test_what_is_public_is_said_in_every_statement():
 
 def test_words_about_tuning_change_nothing_that_is_computed():
     one, other = small(), small(tuning="rate chosen on seed 0")
-    assert digest(one) == digest(other)
+    assert scenario_digest(one) == scenario_digest(other)
     assert build_setup(one).genesis == build_setup(other).genesis
 
 

@@ -63,7 +63,7 @@ def deeds(found: Run) -> dict[str, int]:
 
 
 def shown(found: Run, *what: str) -> dict:
-    return look(found.folder, *(*what, None, None)[:2]).values
+    return look(found.folder, *(*what, None, None)[:2], Format.plain)[0]
 
 
 LIES = [
@@ -232,9 +232,9 @@ def test_a_run_with_liars_that_is_interrupted_ends_as_one_that_is_not(kind, tmp_
 def test_a_height_of_refusals_can_be_asked_for_and_nonsense_is_refused():
     found = ran("wrong_weights")
     rows = shown(found, "refusals")["refusals"]
-    assert look(found.folder, "refusals", str(rows[0]["height"])).values["refusals"]
+    assert look(found.folder, "refusals", str(rows[0]["height"]), Format.plain)[0]["refusals"]
     with pytest.raises(ValueError, match="'h3' is no height"):
-        look(found.folder, "refusals", "h3")
+        look(found.folder, "refusals", "h3", Format.plain)
 
 
 def test_every_misconduct_is_seen_by_one_of_these_tests():
@@ -250,7 +250,7 @@ def test_tables_and_closing_lines_name_the_liar_the_reason_and_who_refused():
     console = Console(width=160)
     with console.capture() as captured:
         for view in (("refusals", None), ("node", "c1"), (None, None)):
-            for part in look(found.folder, *view).shown(Format.plain):
+            for part in look(found.folder, *view, Format.plain)[1]:
                 console.print(part)
     text = captured.get()
     assert "weights_hash: weights are not the aggregate" in text
