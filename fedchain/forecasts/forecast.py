@@ -64,20 +64,10 @@ class Forecast:
         """Wall time of a round in seconds, by stage."""
         return self.trial.seconds(self.rates or ROUGH)
 
-    @property
-    def estimates(self) -> dict[str, float]:
-        """Estimates of the whole run; making and reading data takes extra time."""
-        rounds = self.trial.scenario.rounds
-        return {
-            "seconds": round(rounds * sum(self.round_s.values()), 1),
-            "hashing_seconds": round(rounds * self.round_s["work"], 6),
-            "memory_mb": round(self.memory_mb),
-            "disk_mb": round(rounds * self.trial.stored_bytes() / 1e6, 1),
-        }
-
     def plain(self) -> dict[str, Any]:
         """Return everything as plain values, the scenario resolved."""
         found, releases = self.mechanism, self.mechanism.terms.releases
+        rounds, stored = self.trial.scenario.rounds, self.trial.stored_bytes()
         return {
             "scenario": plain_values(self.trial.scenario),
             "noise_multiplier": found.noise_multiplier,
@@ -91,41 +81,34 @@ class Forecast:
             "warnings": list(self.warnings),
             "tuning": tuning_of(self.trial.scenario),
             "dimension": self.trial.dimension,
-            "estimates": self.estimates,
+            "estimates": {
+                "seconds": round(rounds * sum(self.round_s.values()), 1),
+                "hashing_seconds": round(rounds * self.round_s["work"], 6),
+                "memory_mb": round(self.memory_mb),
+                "disk_mb": round(rounds * stored / 1e6, 1),
+            },
             "round": {
                 "seconds": {what: round(spent, 6) for what, spent in self.round_s.items()},
                 "wire_bytes": self.trial.wire_bytes(),
-                "stored_bytes": self.trial.stored_bytes(),
+                "stored_bytes": stored,
                 "calibrated": self.rates is not None,
             },
         }
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the lines of `explain`: a name and a text each."""
-        found, scenario, told = self.mechanism, self.trial.scenario, self.estimates
+        found, scenario, told = self.mechanism, self.trial.scenario, self.plain()["estimates"]
         terms, nodes, size = found.terms, scenario.nodes, self.trial.dimension
         whole_s = sum(self.round_s.values())
         shares = sorted(((s / whole_s, what) for what, s in self.round_s.items()), reverse=True)
         named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
         hint = "" if self.rates else "; nearer after: fedchain doctor --calibrate"
-        who, times = f"{nodes.holders} data holders", f"{scenario.rounds} rounds"
-        groups = []
-        if nodes.groups:
-            g, sent = nodes.groups, sent_bytes(nodes.groups.size, size) / 1e3
-            who = f"{who} in {nodes.speakers} groups of {g.size}"
-            words = (
-                f"a sum needs {g.threshold} of {g.size} members; noise is calibrated to "
-                f"{g.counted_on}: {g.honest_members} honest, less {g.dropouts} that may be lost; "
-                f"a member sends {sent:,.1f} kB to the assembler of its group"
-            )
-            groups = [("groups", words)]
+        times = f"{scenario.rounds} rounds"
         if nodes.asked < nodes.speakers:
-            who = f"{who}, {nodes.asked} of them asked in a round"
             most = sampling_of(scenario).most_releases
             times = f"{most} of {times} that one {nodes.speaker} is asked in at most"
         return [
-            ("who", f"{who}, {nodes.miners} compute nodes"),
-            *groups,
+            *self._participants(),
             ("model", f"{size:,} parameters"),
             ("records", f"about {self.records} a holder"),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),
@@ -142,6 +125,21 @@ class Forecast:
             ("memory", f"about {told['memory_mb']} MB"),
             ("disk", f"about {told['disk_mb']} MB"),
         ]
+
+    def _participants(self) -> list[tuple[str, str]]:
+        nodes = self.trial.scenario.nodes
+        grouped = f" in {nodes.speakers} groups of {nodes.groups.size}" if nodes.groups else ""
+        asked = f", {nodes.asked} of them asked in a round" if nodes.asked < nodes.speakers else ""
+        who = f"{nodes.holders} data holders{grouped}{asked}, {nodes.miners} compute nodes"
+        if nodes.groups is None:
+            return [("who", who)]
+        groups, sent = nodes.groups, sent_bytes(nodes.groups.size, self.trial.dimension)
+        words = (
+            f"a sum needs {groups.threshold} of {groups.size} members; noise is calibrated to "
+            f"{groups.counted_on}: {groups.honest_members} honest, less {groups.dropouts} that "
+            f"may be lost; a member sends {sent / 1e3:,.1f} kB to the assembler of its group"
+        )
+        return [("who", who), ("groups", words)]
 
 
 def forecast(scenario: Scenario) -> Forecast:
@@ -165,10 +163,7 @@ def forecast(scenario: Scenario) -> Forecast:
         mechanism=mechanism,
         records=records,
         words=guarantee_of(scenario, mechanism, task.record)(mechanism.terms.releases),
-        warnings=(
-            *warnings_for(mechanism, [records]),
-            *unprotected(task.public, task.record),
-        ),
+        warnings=(*warnings_for(mechanism, [records]), *unprotected(task.public, task.record)),
         trial=trial,
         rates=read_rates(),
         memory_mb=_memory_mb(trial, task, examples, held_out),

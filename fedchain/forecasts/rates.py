@@ -20,6 +20,8 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Rates(BaseModel, frozen=True):
     """Seconds of a machine for one of each operation; ``doctor --calibrate`` measures them.
 
+    The same record holds how many of each operation a round has (``Trial.counts``).
+
     >>> ROUGH.rows()[-1]
     ('everything else of a round', '200 /s', '5 ms')
     """

@@ -163,7 +163,7 @@ def _holders(run: Recorded) -> list[Table]:
 
 def _csv(table: Table) -> str:
     """Return the table as CSV; a column with intervals becomes three: mean, low, high."""
-    columns = []
+    columns: list[tuple[str, ...]] = []
     for place, (key, _) in enumerate(table.columns):
         cells = [row[place] for row in table.rows]
         if any(isinstance(cell, Interval) for cell in cells):
@@ -180,8 +180,8 @@ def _csv(table: Table) -> str:
 def _ends(cell: Cell) -> tuple[str, str, str]:
     if not isinstance(cell, Interval):
         return "", "", ""
-    known = math.isfinite(cell.half)
-    return repr(cell.mean), *(repr(end) if known else "" for end in (cell.low, cell.high))
+    ends = (repr(cell.low), repr(cell.high)) if math.isfinite(cell.half) else ("", "")
+    return repr(cell.mean), *ends
 
 
 def _markdown(table: Table) -> str:

@@ -59,7 +59,7 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
         ax.invert_yaxis()
-        style.legend_below(figure, 4, _key())
+        style.legend_below(figure, 4, _fates_key())
     caption = (
         "Each holder's gradient in each round: used by the aggregation rule, rejected by it, or in "
         "no block of the main chain. A dot marks a gradient that an attack made."
@@ -90,7 +90,7 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
     return fates, attacks
 
 
-def _key() -> list[Artist]:
+def _fates_key() -> list[Artist]:
     fills = ((style.SKY, "used"), (style.VERMILION, "rejected"), ("#FFFFFF", "in no block"))
     patches: list[Artist] = [
         Patch(facecolor=colour, edgecolor="#999999", linewidth=0.5, label=words)
@@ -134,19 +134,22 @@ def heads_over_time(study: Study) -> style.Drawing | None:
         below.set(xlabel="simulated time (s)", ylabel="compute node")
         below.yaxis.set_major_locator(MaxNLocator(integer=True))
         below.grid(visible=False)
-        key = [
-            Patch(facecolor=style.SKY, label="head on the chain that stays"),
-            Patch(facecolor=style.VERMILION, label="head that becomes stale"),
-        ]
-        edge = Line2D(
-            [], [], color="black", linestyle="-.", linewidth=0.8, label="falls apart, heals"
-        )
-        style.legend_below(figure, 2, [*key, *([edge] if apart else [])])
+        style.legend_below(figure, 2, _heads_key(partitioned=bool(apart)))
     caption = (
         "The head of each compute node over simulated time: above its height, a line a node; "
         "below whether it is a block of the chain that is there at the end."
     )
     return style.finished("heads_over_time", caption, figure)
+
+
+def _heads_key(*, partitioned: bool) -> list[Artist]:
+    fills = (
+        (style.SKY, "head on the chain that stays"),
+        (style.VERMILION, "head that becomes stale"),
+    )
+    key: list[Artist] = [Patch(facecolor=colour, label=words) for colour, words in fills]
+    edge = Line2D([], [], color="black", linestyle="-.", linewidth=0.8, label="falls apart, heals")
+    return [*key, edge] if partitioned else key
 
 
 def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
