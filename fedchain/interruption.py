@@ -30,9 +30,6 @@ def stoppable() -> Iterator[None]:
     the next signal raises again, since saving may hang. At the end of an interrupted command all
     these signals are ignored for good, since the process is about to end. A signal that the
     process was started to ignore (``nohup``) stays ignored.
-
-    >>> with stoppable():
-    ...     pass
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -79,12 +76,6 @@ def deaf_children(*signals: signal.Signals) -> Iterator[None]:
     A terminal sends Ctrl-C to all processes of a command, and a child that is still starting
     would end with a traceback. This process receives the signals when the context ends. Where
     the system cannot block signals, the child has to ignore them itself.
-
-    Args:
-        signals: the signals to block.
-
-    >>> with deaf_children(signal.SIGINT):
-    ...     pass
     """
     here = threading.current_thread() is threading.main_thread()
     if not here or not hasattr(signal, "pthread_sigmask"):

@@ -62,9 +62,6 @@ def start_up_passed_over() -> Iterator[None]:
 
     They are many and they stay; each pass over all of them takes a tenth of a second. Inside
     another such context this does nothing.
-
-    >>> with start_up_passed_over():
-    ...     pass
     """
     if gc.get_freeze_count():
         yield

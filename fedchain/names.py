@@ -77,11 +77,8 @@ def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
     if not _UNSEEN.search(text):
         return shlex.quote(text)
     plain = text.replace("\\", r"\\").replace("'", r"\'")
-    return "$'" + _UNSEEN.sub(lambda found: _octal(found[0]), plain) + "'"
-
-
-def _octal(letter: str) -> str:
-    return "".join(f"\\{byte:03o}" for byte in _bytes_of(letter))
+    octal = _UNSEEN.sub(lambda found: "".join(f"\\{b:03o}" for b in _bytes_of(found[0])), plain)
+    return f"$'{octal}'"
 
 
 def _bytes_of(text: str) -> bytes:

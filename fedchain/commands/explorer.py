@@ -10,13 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from fedchain.commands.formats import Format, table
-from fedchain.commands.refusals import (
-    View,
-    held_against,
-    judged_words,
-    judgement,
-    view_of_refusals,
-)
+from fedchain.commands.refusals import View, held_against, judged_words, judgement, view_of_refusals
 from fedchain.commands.terminal import letter, short_number
 from fedchain.ledger.chain.block import Block, block_hash
 from fedchain.ledger.chain.message import message_id

@@ -46,8 +46,7 @@ SeedOption = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed instead of the scenario's.")
 ]
 WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, help="Workers of the engine; default: one a core."),
+    int | None, typer.Option("--workers", min=1, help="Workers of the engine; default: one a core.")
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 

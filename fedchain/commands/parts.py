@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedchain.commands.formats import refuse
-from fedchain.registry import (
-    FAMILIES,
-    Family,
-    nested_family,
-    parameters,
-    plain_value,
-    suggest,
-)
+from fedchain.registry import FAMILIES, Family, nested_family, parameters, plain_value, suggest
 from fedchain.scenario.schema import MISBEHAVING, argument_words, leaf_schema, summary
 from fedchain.scenario.writing import yaml_text
 

@@ -13,8 +13,7 @@ from fedchain.commands.formats import Format, FormatOption, print_result, refuse
 app = typer.Typer(name="scenarios")
 
 ScenarioArgument = Annotated[
-    str,
-    typer.Argument(metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios."),
+    str, typer.Argument(metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios.")
 ]
 
 

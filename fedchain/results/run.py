@@ -96,9 +96,7 @@ class Run:
         return list(last_fates(self.folder / EVENTS))
 
     def verify(
-        self,
-        progress: Progress | None = None,
-        trust_user_parts: bool = False,
+        self, progress: Progress | None = None, trust_user_parts: bool = False
     ) -> Verification:
         """Check the ledger from disk: every hash, signature and link, every model recomputed.
 
@@ -167,10 +165,7 @@ def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:
 
 
 def imported_from(
-    file: Path,
-    folder: Path,
-    trust_user_parts: bool = False,
-    progress: Progress | None = None,
+    file: Path, folder: Path, trust_user_parts: bool = False, progress: Progress | None = None
 ) -> Verification:
     """Check a chain's file, and make a folder with its ledger if every block is valid.
 
