@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 A = TypeVar("A", bound=npt.NDArray[Any])
 
+Array = npt.NDArray[Any]
+"""Of any type and shape."""
 Vector = npt.NDArray[np.float64]
 """Float64, shape (d,) unless stated otherwise."""
 Matrix = npt.NDArray[np.float64]

@@ -32,8 +32,8 @@ from fedchain.audits.published_releases import releases_of
 from fedchain.audits.record import Audit, AuditRow, register
 from fedchain.audits.runs_for_audit import Subject, changed, noise_of
 from fedchain.errors import Problem, ScenarioError
+from fedchain.learning.evaluation import load_weights
 from fedchain.learning.task import Task, tasks
-from fedchain.learning.weights import load_weights
 from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage.store import Store
 from fedchain.randomness import stream

@@ -20,10 +20,9 @@ from fedchain.audits.lower_bounds import Trials, auc, guessed, upper_rate
 from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, register
 from fedchain.audits.runs_for_audit import Subject, changed, promise_of
 from fedchain.errors import ScenarioError
-from fedchain.learning.evaluation import PIECE
+from fedchain.learning.evaluation import PIECE, load_weights
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.learning.tasks.subset import taking_part
-from fedchain.learning.weights import load_weights
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
 from fedchain.results.findings import Finding

@@ -178,8 +178,8 @@ def _unknown(inputs: int, hidden: int, n: int) -> Task:
 
 def _gradients(method: Method, given: Sequence[Task], cores: int) -> Passes:
     """Fit the rates of one method to cohorts, whose chunks are shared out to the cores."""
+    from fedchain.learning.evaluation import flat_weights
     from fedchain.learning.gradients.cohort import CohortGradients
-    from fedchain.learning.weights import flat_weights
 
     counts, spent = [], []
     for task in given:
@@ -201,8 +201,7 @@ def _each(gradients: CohortGradients, weights: Vector, cohort: Sequence[Sequence
 
 def _forward(given: Sequence[Task]) -> Passes:
     """Fit the rates of measuring a model, which one thread does beside the next gradients."""
-    from fedchain.learning.evaluation import Evaluation
-    from fedchain.learning.weights import flat_weights
+    from fedchain.learning.evaluation import Evaluation, flat_weights
 
     works = [partial(Evaluation(task), flat_weights(task.model())) for task in given]
     spent = [side_by_side([work]) for work in works]

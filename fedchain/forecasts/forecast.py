@@ -19,8 +19,8 @@ from fedchain.forecasts.costs import (
     wire_bytes,
 )
 from fedchain.forecasts.counting import configuration, learning
+from fedchain.learning.evaluation import dimension
 from fedchain.learning.task import Task, tasks
-from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.chain.verdict_cache import kept
 from fedchain.nodes.compute.hashing import hashing_words
 from fedchain.privacy.guarantee import figures, unprotected, warnings_for
@@ -174,7 +174,7 @@ def forecast(scenario: Scenario) -> Forecast:
         ScenarioError: a part refuses its parameters.
     """
     task, examples, held_out = _sample(scenario)
-    size, most = dimension(layout(task.model())), sampling_of(scenario).most_releases
+    size, most = dimension(task.model()), sampling_of(scenario).most_releases
     try:
         mechanism = mechanism_of(scenario, size)
     except ValueError as error:
@@ -227,12 +227,12 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
 
 def _memory_mb(scenario: Scenario, asked: Configuration, task: Task) -> float:
     """Return this process's peak memory, plus data, libraries and the ledger's caches, in MB."""
-    from fedchain.learning.gradients.cohort import REMEMBERED
+    from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 
     first = task.holders[0]
     example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
     made = isinstance(task.holders, list | tuple)  # other sequences make records on demand
-    holders = scenario.nodes.holders if made else min(scenario.nodes.holders, REMEMBERED)
+    holders = scenario.nodes.holders if made else min(scenario.nodes.holders, KEPT_HOLDERS)
     data = example * (holders * asked.learning.examples + asked.learning.held_out)
     blocks = min(scenario.rounds, kept(block_bytes(asked))) * block_bytes(asked)
     states = min(scenario.rounds, kept(state_bytes(asked))) * state_bytes(asked)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Flags
+from fedchain.arrays import Array, Flags
 from fedchain.registry import Family
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 PUBLIC_ONLY = "public_only"
 """Name of the baseline that learns from public records only; the other baselines learn nothing."""
-Array = npt.NDArray[Any]
 Metrics = Mapping[str, float]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """Maps (outputs (n, ..), targets (n, ..)) to one loss per example, (n,)."""
@@ -103,7 +103,7 @@ class Task:
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """Maps (outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None: no pictures."""
 
-    @property
+    @functools.cached_property
     def learns(self) -> bool:
         """Whether there are holders with data; if not, only the chain runs."""
         return len(self.holders) > 0

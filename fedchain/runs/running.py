@@ -10,12 +10,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from fedchain.arrays import Vector
+from fedchain.arrays import Array, Vector
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
-from fedchain.learning.task import Array
 from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Array
 from fedchain.errors import DataError
-from fedchain.learning.task import Array, Records, Task, losses
+from fedchain.learning.task import Records, Task, losses
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.features import features_of

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fedchain.arrays import read_only
-from fedchain.learning.task import Array, Records, Task, losses, splits
+from fedchain.arrays import Array, read_only
+from fedchain.learning.task import Records, Task, losses, splits
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.features import features_of

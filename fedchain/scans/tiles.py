@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fedchain.learning.task import Array
+from fedchain.arrays import Array
 
 
 def cut(grid: Array, tile: int) -> Array:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.learning.task import Array, Records, Task, tasks
+from fedchain.arrays import Array
+from fedchain.learning.task import Records, Task, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 

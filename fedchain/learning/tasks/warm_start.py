@@ -12,11 +12,10 @@ import torch
 from pydantic import Field
 
 from fedchain.arrays import Vector
-from fedchain.learning.evaluation import Evaluation
+from fedchain.learning.evaluation import Evaluation, flat_weights, load_weights
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import PUBLIC_ONLY, Records, Task, tasks
 from fedchain.learning.tasks.subset import part_of
-from fedchain.learning.weights import flat_weights, load_weights
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
 from fedchain.registry import Part

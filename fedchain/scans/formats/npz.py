@@ -11,10 +11,10 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Array
 from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
 from fedchain.scans.scan import CLASSES, Scan
 
-Array = npt.NDArray[np.generic]
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Size of the largest array, unpacked, in bytes: float64 positions of the largest grid."""
 NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
