@@ -27,7 +27,7 @@ from fedchain.commands.shipped import announce
 
 if TYPE_CHECKING:
     from fedchain.audits import Audit, Audited
-    from fedchain.audits.runs_for_audit import Progress
+    from fedchain.audits.runs_for_audit import AuditProgress
     from fedchain.results import Run
     from fedchain.scenario import Scenario
 
@@ -146,7 +146,7 @@ def _numbers(text: str | None) -> tuple[float, ...]:
 
 
 @contextmanager
-def _progress(form: Format) -> Iterator[Progress]:
+def _progress(form: Format) -> Iterator[AuditProgress]:
     """Show on stderr what an audit is doing, and how far it is."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -1,4 +1,4 @@
-"""Task: what a run learns. It holds the data of every holder, the model, the loss, the metrics."""
+"""Task: what a run learns, from whose records, and how it is measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Array, Flags
+from fedchain.arrays import Array, Flags, Wholes
 from fedchain.registry import Family
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Records:
     """Float32, shape (n, ...)."""
     targets: Array
     """Shape (n, ...): class numbers (int64) or masks (float32, NaN where a pixel is not valid)."""
-    record: npt.NDArray[np.int64] | None = None
+    record: Wholes | None = None
     """The record that each example belongs to, (n,), numbered from 0; None: each example is a
     record. Privacy protects a record: a scan that is cut into tiles is one record with many
     examples."""
@@ -96,7 +96,7 @@ class Task:
     """Number of records that were declared public and belong to no holder; the initial weights or
     the subspace are computed from them."""
     subspace: Subspace | None = None
-    """Subspace on which the releases of holders are projected; None: they are not projected."""
+    """Where the releases of holders are projected; None: they are not projected."""
     views: int = 1
     """Number of views that stand for each example of the holders; its gradient is the mean over
     its views."""
@@ -131,5 +131,5 @@ models: Family[torch.nn.Module] = Family(
 shape of one example, outputs the number of outputs (per example, or per pixel)."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """Part: ``(*, ...) -> Loss``."""
-splits: Family[list[npt.NDArray[np.int64]]] = Family("split", ("fedchain.learning.tasks.splits",))
+splits: Family[list[Wholes]] = Family("split", ("fedchain.learning.tasks.splits",))
 """Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...) -> list of indices``."""

@@ -41,11 +41,7 @@ def guarantee(
         releases: number of releases of the holder that made the most, forks included.
         record: what one record is, in a word: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
-        sharing: assumptions about groups; None: each holder sends its own messages and adds its
-            own noise.
-
-    Returns:
-        One paragraph.
+        sharing: assumptions about groups; None: each holder sends messages and noise of its own.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)
@@ -64,17 +60,16 @@ def guarantee(
     others = "the data of holders who deviate from the protocol"
     outside = others if whole else f"a data holder as a whole, nor {others}"
     asked = "Who is asked in a round is public, so that sampling amplifies nothing. "
-    drawn = ""
-    if terms.sampling_rate < 1:
-        drawn = (
-            f"Each {record} takes part in a release with chance {terms.sampling_rate:g}, drawn "
-            "by its holder in secret: the figures count on it. "
-        )
+    drawn = (
+        f"Each {record} takes part in a release with chance {terms.sampling_rate:g}, drawn by its "
+        "holder in secret: the figures count on it. "
+    )
     return (
         f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {terms.delta:g})-"
         f"differentially private, {neighbour}, against {_describe_readers(sharing)}, over "
         f"the {releases} releases of the {'group' if sharing else 'holder'} that made the most. "
-        f"{asked if sampled else ''}{drawn}{_describe_sharing(sharing)}"
+        f"{asked if sampled else ''}{drawn if terms.sampling_rate < 1 else ''}"
+        f"{_describe_sharing(sharing)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
         f"It holds if the holder {_describe_clipping(terms)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret "
@@ -87,10 +82,6 @@ def guarantee(
 
 def figures(mechanism: Mechanism, releases: int) -> str:
     """Return the three figures of one run side by side: they differ by factors of 100 and more.
-
-    Args:
-        mechanism: the mechanism that a holder applied.
-        releases: number of releases.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)
@@ -148,10 +139,6 @@ def _float_parts(mechanism: Mechanism) -> str:
 def unprotected(public: int, record: str) -> list[str]:
     """Return which records the guarantee does not cover: those that were declared public.
 
-    Args:
-        public: number of public records; 0: every record belongs to a holder.
-        record: what one record is, in a word.
-
     >>> unprotected(0, "row")
     []
     """
@@ -164,14 +151,7 @@ def unprotected(public: int, record: str) -> list[str]:
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
-    """Return what a user should know before trusting the figures.
-
-    Args:
-        mechanism: the mechanism that every honest holder applies.
-        records: number of records of each holder.
-
-    Returns:
-        The warnings; an empty list if there are none.
+    """Return warnings to a user who trusts the figures; ``records`` counts those of each holder.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> warnings_for(gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.01), [200, 50])[0][:52]

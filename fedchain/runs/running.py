@@ -21,7 +21,7 @@ from fedchain.machine import start_up_passed_over
 from fedchain.names import command
 from fedchain.nodes.compute.hashing import hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
-from fedchain.privacy.cross_check import cross_checked
+from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import (
     EVENTS,
