@@ -30,9 +30,7 @@ def digest(seed: int, *names: NameStep) -> bytes:
     >>> digest(0, "noise", 1, 2) == digest(0, "noise", 12)
     False
     """
-    begun = hashlib.sha256(f"fedchain:{seed}".encode())
-    begun.update(_encode_names(names))
-    return begun.digest()
+    return hashlib.sha256(f"fedchain:{seed}".encode() + _encode_names(names)).digest()
 
 
 def uniforms(seed: int, *names: NameStep) -> Callable[..., float]:

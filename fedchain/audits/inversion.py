@@ -111,10 +111,12 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
         public = known_of(task)
         run = subject.run(scenario)
         pairs: list[tuple[Pictures, Pictures, Pictures]] = []
-        weights, tell = first_weights(run), subject.progress
+        with ledger_of(run) as store:  # the parent of round 1
+            weights = store.state(block_hash(store.genesis.header)).weights
         for holder, direction in directions_of(run).items():
             own = task.holders[holder]
-            found = inverted(task, own.targets, direction, weights, public, holder, tell)
+            asked = task, own.targets, direction, weights, public, holder
+            found = inverted(*asked, subject.progress)
             truth, prior = own.inputs.astype(np.float64), public.guess(own.targets)
             pairs.append((truth, matched(truth, found), matched(truth, prior)))
         truths, inverses, priors = (np.concatenate(each) for each in zip(*pairs, strict=True))
@@ -167,12 +169,6 @@ def directions_of(run: Run) -> dict[int, Vector]:
     return {released.holder: released.vector for released in heard}
 
 
-def first_weights(run: Run) -> Vector:
-    """Return the weights (d,) of genesis, the parent of round 1."""
-    with ledger_of(run) as store:
-        return store.state(block_hash(store.genesis.header)).weights
-
-
 def known_of(task: Task) -> PublicKnowledge:
     """Return what the held-out records reveal about records in general."""
     inputs, targets = task.held_out.inputs.astype(np.float64), task.held_out.targets
@@ -195,7 +191,7 @@ def inverted(
     holder: int,
     progress: AuditProgress,
 ) -> Pictures:
-    """Return inputs whose mean gradient has the direction of a message.
+    """Return pictures (n, ..), in any order, whose mean gradient has the direction of a message.
 
     The objective is 1 - cosine plus the weighted total variation of the pictures. It is minimised
     by Adam on the sign of the gradient, with a step that decays to 0, as in the reference.
@@ -208,9 +204,6 @@ def inverted(
         public: range of the inputs.
         holder: names the random stream of the initial pictures.
         progress: as ``Subject.progress``.
-
-    Returns:
-        Pictures, (n, ..), in any order.
     """
     import torch
 

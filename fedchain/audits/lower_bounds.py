@@ -117,8 +117,7 @@ def lower_bound(
     Args:
         candidates: the same canaries under one or several scores.
         delta: of the bound, above 0.
-        tradeoff: ``gaussian`` for full-batch Gaussian noise, of which all is known: the rates give
-            mu, and delta(epsilon) gives epsilon; ``any`` for all other mechanisms.
+        tradeoff: with ``gaussian`` the rates give mu, and delta(epsilon) gives epsilon.
         confidence: of the bound, in (0, 1).
 
     Reference:

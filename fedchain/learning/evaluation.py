@@ -124,12 +124,7 @@ class Evaluation:
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
-        """Measure weights (d,).
-
-        Returns:
-            Metrics by name, including the mean loss; and the outputs (n, ...) that they are
-            computed from.
-        """
+        """Return the metrics of weights (d,), with the mean loss, and the outputs (n, ...)."""
         load_weights(self._module, weights)
         with torch.no_grad():
             outputs = torch.cat([self._module(piece) for piece in self._pieces])

@@ -123,7 +123,7 @@ tasks: Family[Task] = Family(
     ),
     Task,
 )
-"""Part: ``(holders: int, seed: int, *, ...) -> Task``."""
+"""Part: ``(holders: int, seed: int, *, ...) -> Task``; seed is that of the run."""
 models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")
 )
@@ -132,4 +132,5 @@ shape of one example, outputs the number of outputs (per example, or per pixel).
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """Part: ``(*, ...) -> Loss``."""
 splits: Family[list[Wholes]] = Family("split", ("fedchain.learning.tasks.splits",))
-"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...) -> list of indices``."""
+"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...)`` -> indices of the records of
+each holder, in rising order; labels are classes, and sites say where records were taken."""

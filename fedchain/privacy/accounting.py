@@ -41,9 +41,7 @@ def gaussian_delta(epsilon: float, mu: float) -> float:
 
     delta = Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu).
 
-    Args:
-        epsilon: 0 or more.
-        mu: sqrt(releases) / noise multiplier, above 0.
+    Here epsilon is 0 or more, and mu = sqrt(releases) / noise multiplier.
 
     Reference:
         Balle and Wang, "Improving the Gaussian Mechanism for Differential Privacy", theorem 5.
@@ -227,19 +225,17 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
     """
     (name, reported), *others = tight.items()
     margin = 0.02 + 0.01 * reported
-    for other, value in others:
-        if not abs(value - reported) <= margin:
-            raise _disagreement(name, reported, other, value)
-    for other, value in bounds.items():
-        if not reported - margin <= value <= 1.35 * reported + 0.1:
-            raise _disagreement(name, reported, other, value)
-
-
-def _disagreement(name: str, reported: float, other: str, value: float) -> FedchainError:
-    return FedchainError(
-        f"privacy: two accountants disagree on the total epsilon: {name} {reported:.6g}, "
-        f"{other} {value:.6g}; they must agree before a run can start"
-    )
+    agreements = [(*other, abs(other[1] - reported) <= margin) for other in others]
+    agreements += [
+        (other, value, reported - margin <= value <= 1.35 * reported + 0.1)
+        for other, value in bounds.items()
+    ]
+    for other, value, agrees in agreements:
+        if not agrees:
+            raise FedchainError(
+                f"privacy: two accountants disagree on the total epsilon: {name} {reported:.6g}, "
+                f"{other} {value:.6g}; they must agree before a run can start"
+            )
 
 
 def cross_checked(mechanism: Mechanism) -> None:

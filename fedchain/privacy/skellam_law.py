@@ -57,14 +57,9 @@ def log_skellam(numbers: Vector) -> Vector:
 
 
 def skellams(keys: Sequence[bytes], count: int) -> Steps32:
-    """Return Skellam numbers of variance 2^46 that are derived from keys.
+    """Return Skellam numbers of variance 2^46 that are derived from keys, as ``normals`` does it.
 
-    Args:
-        keys: 32 bytes each; use none of them for anything else.
-        count: how many numbers to draw from each key, 0 or more.
-
-    Returns:
-        Independent whole numbers, one row for each key, shape (len(keys), count).
+    They are independent whole numbers, one row for each key, (len(keys), count).
 
     Reference:
         Kronmal and Peterson, "The alias and alias-rejection-mixture methods for generating

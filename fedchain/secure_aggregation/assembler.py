@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from fedchain.secure_aggregation.masks import Words, add_pair_mask, key_pair, mask
-from fedchain.secure_aggregation.member import Member, Opening, Session, pair_seed
+from fedchain.secure_aggregation.member import GroupMember, Opening, Session, pair_seed
 from fedchain.secure_aggregation.shamir import secret_of
 
 
@@ -37,7 +37,7 @@ class Sum:
 
 
 def summed(
-    members: Sequence[Member],
+    members: Sequence[GroupMember],
     session: Session,
     numbers: Mapping[int, Words],
     lost: Mapping[int, Step],
@@ -54,7 +54,7 @@ def summed(
         TooFewMembers: fewer than the threshold took part in a step; nothing was opened.
     """
 
-    def there(step: Step) -> dict[int, Member]:
+    def there(step: Step) -> dict[int, GroupMember]:
         stays = {**dict.fromkeys(session.numbers, Step.OPENING + 1), **lost}
         numbered = zip(session.numbers, members, strict=True)
         return {number: member for number, member in numbered if stays[number] > step}

@@ -70,7 +70,7 @@ class Opening:
     """Shares of the secret mask keys of members lost before they sent their numbers, by member."""
 
 
-class Member:
+class GroupMember:
     """One member in one session; it never reveals its shares of both secrets of another member.
 
     It adds to its numbers one mask for each pair, which cancel out in the sum, and a mask of its

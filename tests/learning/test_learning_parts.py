@@ -20,10 +20,10 @@ from fedchain.learning.evaluation import (
     places,
 )
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.losses import cross_entropy
+from fedchain.learning.losses import accuracy, cross_entropy
 from fedchain.learning.models import logistic, mlp
 from fedchain.learning.task import models, tasks
-from fedchain.learning.tasks.classic import accuracy, seeded
+from fedchain.learning.tasks.classic import seeded
 from fedchain.learning.tasks.splits import by_site, dirichlet, iid
 
 CLASSIC = {

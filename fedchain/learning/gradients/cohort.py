@@ -133,16 +133,10 @@ class CohortGradients:
     def __call__(
         self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
     ) -> Singles:
-        """Return the gradients of these holders at the weights.
+        """Return the gradients of these holders at the weights (d,).
 
-        Args:
-            weights: (d,) float64; they are rounded to the type of the computation.
-            holders: numbers of the holders, in any order.
-            sampled: which records of each holder take part; None: all of them.
-
-        Returns:
-            Shape (len(holders), d), one row per holder, in the order of ``holders``; the next
-            call overwrites the rows.
+        The weights are rounded to the type of the computation. There is a row (d,) for each
+        holder, in the order of ``holders``; the next call overwrites the rows.
         """
         load_weights(self._module, weights)
         if self._room is None or len(self._room) < len(holders):  # costs a tenth of a dense round

@@ -78,12 +78,10 @@ def supports(layer: nn.Module) -> bool:
 
 
 def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
-    """Return the gradient of every parameter of one layer for every example.
+    """Return the gradient of every parameter of a layer that ``supports`` accepts, by example.
 
-    Args:
-        layer: a layer that ``supports`` accepts.
-        entered: input of the layer, (n, ...).
-        error: gradient of each example's loss with respect to its output, (n, ...).
+    They follow from its input (n, ...) and from the errors (n, ...) of its output: the gradient of
+    each example's loss.
 
     >>> layer = nn.Linear(2, 1)
     >>> layer_gradients(layer, torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]))["weight"]
@@ -97,12 +95,8 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 
     If all convolutions have whole blocks of channels, the channels-last format saves torch the
     reordering of images. Kernels of one pixel do not count, because they are plain products. The
-    gradients of single examples need the other order again; together with the costs of GroupNorm
-    this uses up the gain.
-
-    Args:
-        module: the model.
-        single: whether the gradients of single examples are needed, not only their sum.
+    gradients of ``single`` examples, not only their sum, need the other order again; together with
+    the costs of GroupNorm this uses up the gain.
 
     >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
     [torch.contiguous_format, torch.channels_last]

@@ -163,13 +163,8 @@ def segment_sums(
     The gradient of one example is the outer product error x input. Its squared norm, including the
     bias, is |error|^2 (|input|^2 + 1). Clipping therefore needs no gradient of a single example.
 
-    Args:
-        module: dense; it is not changed.
-        loss: gives one loss per example.
-        inputs: examples (n, ...) of several holders.
-        targets: their targets (n, ...).
-        segments: which examples belong together.
-        out: receives the sums, one row per segment, (len(sizes), d).
+    The module is dense, the examples (n, ...) are those of several holders; ``out`` receives the
+    sums, one row per segment, (len(sizes), d).
 
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LENGTH = np.float32(2.0**20)
 """Norm of a canary's gradient before it is clipped: far above any clip."""
-MOST_NUMBERS = 2**28
+MOST_VALUES = 2**28
 """Most numbers in the records of all holders together: as float32, a gigabyte."""
 FIRST = 1e-6
 """Scale of the initial weights: only their sign matters, and the first step may change it."""
@@ -43,8 +43,8 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
     Raises:
         ValueError: the records would not fit into memory.
     """
-    if holders * each**2 > MOST_NUMBERS:
-        fits = math.isqrt(MOST_NUMBERS // holders)
+    if holders * each**2 > MOST_VALUES:
+        fits = math.isqrt(MOST_VALUES // holders)
         raise ValueError(
             f"task.each: {each} canaries at each of {holders} holders do not fit into memory; "
             f"at most {fits} do"

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError, MissingExtra
-from fedchain.learning.task import Metrics, Records, Task, losses, models, splits, tasks
+from fedchain.learning.losses import accuracy, majority
+from fedchain.learning.task import Records, Task, losses, models, splits, tasks
 from fedchain.randomness import digest, stream
 from fedchain.registry import Part
 
@@ -195,30 +196,3 @@ def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
             return make()
 
     return made
-
-
-def accuracy(outputs: Array, labels: Wholes) -> float:
-    """Return the share of examples whose class (n,) has the largest logit.
-
-    Outputs are logits of all classes (n, classes), or of class 1 alone (n, 1).
-
-    >>> accuracy(np.array([[-1.0], [3.0]]), np.array([0, 1]))
-    1.0
-    """
-    single = outputs.shape[1] == 1
-    predicted = (outputs[:, 0] > 0).astype(np.int64) if single else outputs.argmax(1)
-    return float((predicted == labels).mean())
-
-
-def majority(known: Wholes, asked: Wholes) -> Metrics:
-    """Return the metrics of predictions that know only how frequent each class is.
-
-    The accuracy is that of always answering the most frequent class. The loss is that of giving
-    each class its frequency among the ``known`` classes (n,) as probability.
-
-    >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
-    0.5
-    """
-    shares = np.bincount(known) / len(known)
-    right = float((asked == shares.argmax()).mean())
-    return {"accuracy": right, "loss": float(-np.log(shares[asked]).mean())}

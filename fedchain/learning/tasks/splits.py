@@ -20,15 +20,6 @@ def iid(
 ) -> list[Wholes]:
     """Deal the records at random, in equal shares: every holder sees the same distribution.
 
-    Args:
-        labels: class of each record, (n,).
-        sites: where each record was taken, (n,).
-        holders: number of data holders, at most n.
-        generator: the split's random stream.
-
-    Returns:
-        Wholes of the records of each holder, in rising order.
-
     >>> labels = np.zeros(6, dtype=np.int64)
     >>> [len(part) for part in iid(labels, labels, 3, np.random.default_rng(0))]
     [2, 2, 2]
@@ -58,9 +49,6 @@ def dirichlet(
             is nearly iid.
         least: least records of a holder; the largest holders give records to those below it.
 
-    Returns:
-        Wholes of the records of each holder, in rising order.
-
     Reference:
         Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution", 2019.
     """
@@ -85,15 +73,6 @@ def by_site(
     generator: np.random.Generator,
 ) -> list[Wholes]:
     """Give each holder whole sites; if there are too few, several holders share a site evenly.
-
-    Args:
-        labels: class of each record, (n,).
-        sites: where each record was taken, (n,).
-        holders: number of data holders.
-        generator: the split's random stream.
-
-    Returns:
-        Wholes of the records of each holder, in rising order.
 
     >>> sites = np.array([7, 8, 9, 7, 8, 9])
     >>> [part.tolist() for part in by_site(sites, sites, 2, np.random.default_rng(0))]

@@ -241,10 +241,7 @@ def noise_for(
 ) -> float:
     """Return the noise multiplier: the given one, or the one that a total epsilon requires.
 
-    Args:
-        epsilon: total over all releases; inf: no noise; None: the noise multiplier is given.
-        noise_multiplier: the given one; None: epsilon is given.
-        solve: the noise multiplier for a finite total epsilon.
+    An infinite epsilon needs no noise; ``solve`` gives the noise multiplier for a finite one.
 
     Raises:
         ValueError: both are given, or neither.

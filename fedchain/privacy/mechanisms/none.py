@@ -12,15 +12,9 @@ from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Terms, Unit, 
 
 @mechanisms
 def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same for every run
-    """Add nothing and clip nothing: a baseline without privacy.
-
-    Args:
-        releases: number of rounds of the run.
-        dimension: length of a gradient.
-    """
-    return NoNoise(
-        name="none", terms=Terms(clip=math.inf, unit="record", delta=0.0, releases=releases)
-    )
+    """Add nothing and clip nothing: a baseline without privacy."""
+    terms = Terms(clip=math.inf, unit="record", delta=0.0, releases=releases)
+    return NoNoise(name="none", terms=terms)
 
 
 @mechanisms
