@@ -86,7 +86,7 @@ def load_weights(module: nn.Module, weights: Vector) -> None:
         raise ValueError(
             f"weights: shape {weights.shape} does not fit the model; it has {sum(sizes)} parameters"
         )
-    parts = torch.tensor(weights).split(sizes)
+    parts = torch.split(torch.tensor(weights), sizes)
     with torch.no_grad():
         for value, part in zip(module.parameters(), parts, strict=True):
             value.copy_(part.view(value.shape))

@@ -78,12 +78,8 @@ def gaussian(
     Reference:
         LearningChain equation (10), reconstructed; Balle and Wang 2018.
     """
-    terms = terms_of(
-        releases,
-        spare_releases,
-        clip=clip,
-        unit=unit,
-        delta=delta,
+    terms = replace(
+        terms_of(releases, spare_releases, clip=clip, unit=unit, delta=delta),
         sampling_rate=sampling_rate,
         clip_quantile=clip_quantile,
     )

@@ -205,16 +205,7 @@ A mechanism whose noise the members of a group can share takes a third value bef
 ``shares: int``: the number of members on whose noise the guarantee counts."""
 
 
-def terms_of(
-    rounds: int,
-    spare: int | None,
-    *,
-    clip: Clip,
-    unit: Unit,
-    delta: float,
-    sampling_rate: float = 1.0,
-    clip_quantile: float | None = None,
-) -> Terms:
+def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: float) -> Terms:
     """Return the terms of a run: a release in every round, and spare ones for forks.
 
     By default a tenth of the rounds is spare, and at least 2. An automatic clip is 1: with another
@@ -230,8 +221,6 @@ def terms_of(
         unit=unit,
         delta=delta,
         releases=rounds + (max(2, math.ceil(rounds / 10)) if spare is None else spare),
-        sampling_rate=sampling_rate,
-        clip_quantile=clip_quantile,
         automatic=clip == "automatic",
     )
 
