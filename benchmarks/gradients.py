@@ -28,11 +28,11 @@ prepare()  # before torch is loaded
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+from fedchain.learning.evaluation import flat_weights, load_weights  # noqa: E402
 from fedchain.learning.gradients.cohort import CohortGradients  # noqa: E402
-from fedchain.learning.gradients.per_example import by_vmap  # noqa: E402
+from fedchain.learning.gradients.methods import by_vmap  # noqa: E402
 from fedchain.learning.task import Records, Task  # noqa: E402
 from fedchain.learning.tasks.classic import seeded  # noqa: E402
-from fedchain.learning.weights import flat_weights, load_weights  # noqa: E402
 from fedchain.randomness import stream  # noqa: E402
 from fedchain.scans.models import gajdosech_unet  # noqa: E402
 

@@ -23,9 +23,9 @@ from typing import Annotated, Any
 import numpy as np
 
 from fedchain import run
-from fedchain.learning.losses import cross_entropy
+from fedchain.learning.losses import accuracy, cross_entropy, majority
 from fedchain.learning.task import Records, Task, models
-from fedchain.learning.tasks.classic import accuracy, majority, seeded
+from fedchain.learning.tasks.classic import seeded
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scenario import from_mapping

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 A = TypeVar("A", bound=npt.NDArray[Any])
 
+Array = npt.NDArray[Any]
+"""Of any type and shape."""
 Vector = npt.NDArray[np.float64]
 """Float64, shape (d,) unless stated otherwise."""
 Matrix = npt.NDArray[np.float64]
@@ -19,6 +21,8 @@ Singles = npt.NDArray[np.float32]
 """Float32, shape (n, d): one row for each holder."""
 Integers = npt.NDArray[np.signedinteger[Any]]
 """A quantised direction, shape (d,), or a stack of them, shape (n, d)."""
+Wholes = npt.NDArray[np.int64]
+"""Int64: classes, indices or counts, shape (n,) unless stated otherwise."""
 Flags = npt.NDArray[np.bool_]
 """One truth value for each entry, shape (n,)."""
 

@@ -1,4 +1,4 @@
-"""Named random streams.
+"""Random streams, each with a name.
 
 Every draw comes from a stream whose name says what the draw is for. Results therefore do not
 depend on the order of events, the number of workers, or an interruption, and an additional holder
@@ -18,48 +18,32 @@ from fedchain.arrays import Singles
 
 _START = bytes(16)
 """First value of the counter of a key stream."""
-Name = str | int | bytes
+NameStep = str | int | bytes
 """One step of a stream's name: a purpose, a holder, a round, a block hash."""
 
 
-def digest(seed: int, *names: Name) -> bytes:
-    """Return 32 bytes that are derived from this seed and these names.
+def digest(seed: int, *names: NameStep) -> bytes:
+    """Return 32 bytes, a SHA-256 digest, of a scenario's seed and a name, its purpose first.
 
     Each step is hashed with its type and length, so different lists of names never collide.
-
-    Args:
-        seed: the scenario's seed, 0 or more.
-        names: the steps of the name, the purpose first.
-
-    Returns:
-        A SHA-256 digest.
 
     >>> digest(0, "noise", 1, 2) == digest(0, "noise", 12)
     False
     """
-    begun = hashlib.sha256(f"fedchain:{seed}".encode())
-    begun.update(_encode_names(names))
-    return begun.digest()
+    return hashlib.sha256(f"fedchain:{seed}".encode() + _encode_names(names)).digest()
 
 
-def uniforms(seed: int, *names: Name) -> Callable[..., float]:
-    """Return a function that draws one number for each name that begins with these steps.
+def uniforms(seed: int, *names: NameStep) -> Callable[..., float]:
+    """Return a function from the further steps of a name to a number in [0, 1) for this name.
 
     It is faster than making a stream for each name.
-
-    Args:
-        seed: the scenario's seed, 0 or more.
-        names: the steps with which all the names begin, the purpose first.
-
-    Returns:
-        A function of the further steps of a name that returns its number in [0, 1).
 
     >>> uniforms(0, "work", 1)(2, b"parent") == uniforms(0, "work")(1, 2, b"parent")
     True
     """
     begun = hashlib.sha256(f"fedchain:{seed}".encode() + _encode_names(names))
 
-    def draw(*further: Name) -> float:
+    def draw(*further: NameStep) -> float:
         whole = begun.copy()
         whole.update(_encode_names(further))
         return (int.from_bytes(whole.digest()[:8]) >> 11) / 2.0**53
@@ -67,7 +51,7 @@ def uniforms(seed: int, *names: Name) -> Callable[..., float]:
     return draw
 
 
-def _encode_names(names: tuple[Name, ...]) -> bytes:
+def _encode_names(names: tuple[NameStep, ...]) -> bytes:
     """Return the steps of a name as bytes, each preceded by its type and length."""
     steps = b""
     for name in names:
@@ -76,15 +60,8 @@ def _encode_names(names: tuple[Name, ...]) -> bytes:
     return steps
 
 
-def stream(seed: int, *names: Name) -> np.random.Generator:
-    """Return the generator of this name, before its first draw.
-
-    Args:
-        seed: the scenario's seed, 0 or more.
-        names: the steps of the name, the purpose first.
-
-    Returns:
-        A fresh numpy generator (SFC64, seeded with 256 bits); equal names give equal draws.
+def stream(seed: int, *names: NameStep) -> np.random.Generator:
+    """Return a fresh generator of this name (SFC64, seeded with 256 bits).
 
     >>> bool(stream(0, "noise", 3).random() == stream(0, "noise", 3).random())
     True
@@ -105,7 +82,7 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
         count: how many numbers to draw from each key, 0 or more.
 
     Returns:
-        Independent standard normal numbers, float32, one row for each key, (len(keys), count).
+        Independent numbers, float32, one row for each key, (len(keys), count).
 
     Reference:
         Box and Muller, A note on the generation of random normal deviates, 1958.
@@ -131,17 +108,9 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
 
 
 def laplaces(keys: Sequence[bytes], count: int) -> Singles:
-    """Return numbers of density e^-|x| / 2 that are derived from keys.
+    """Return numbers of density e^-|x| / 2 that are derived from keys, as ``normals`` does it.
 
-    The key stream is that of ``normals``. Of 32 bits, one gives the sign, and 31 give the magnitude
-    -log(u), which is at most 22.2.
-
-    Args:
-        keys: 32 bytes each, as ``digest`` returns them; use none of them for anything else.
-        count: how many numbers to draw from each key, 0 or more.
-
-    Returns:
-        Independent Laplace numbers of scale 1, float32, one row for each key, (len(keys), count).
+    Of 32 bits, one gives the sign, and 31 give the magnitude -log(u), which is at most 22.2.
 
     >>> keys = [digest(0, "noise", holder) for holder in range(2)]
     >>> bool((laplaces(keys, 1000)[1] == laplaces(keys[1:], 1000)[0]).all())

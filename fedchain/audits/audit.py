@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedchain.audits.record import AUDITS, carry_out, find_audit
-from fedchain.audits.runs_for_audit import Choices, Progress, Subject
+from fedchain.audits.runs_for_audit import AuditProgress, Choices, Subject
 from fedchain.audits.statement import Known, audit_figures, violations
 from fedchain.errors import RunRefused
 from fedchain.results import OVER, Run, write_whole
@@ -45,7 +45,7 @@ def audit(
     attacks: Sequence[str] = ("canaries",),
     out: str | Path = "audits",
     choices: Choices = Choices(),  # noqa: B008 - frozen
-    progress: Progress = lambda *_: None,
+    progress: AuditProgress = lambda *_: None,
 ) -> Audited:
     """Attack what a scenario or a finished run publishes, and write what that proves.
 

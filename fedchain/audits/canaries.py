@@ -1,26 +1,32 @@
 """Canaries: records whose gradient the auditor knows and looks for in what a run published.
 
-The audited run is an ordinary run of fedchain. Its task has canaries as records; everything else
-is as in the scenario. The gradient of each canary has an axis of its own, so its score is
-independent of all others: one run gives as many trials as it has canaries.
+The audit ``canaries`` pools all runs of a claim; ``one-run`` judges each run by itself. These are
+ordinary runs of fedchain, whose task has canaries as records; everything else is as in the
+scenario. The gradient of each canary has an axis of its own, so its score is independent of all
+others: one run gives as many trials as it has canaries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from fedchain.arrays import Flags, Matrix
-from fedchain.audits.lower_bounds import Bound, Law, Trials, lower_bound
-from fedchain.audits.published_releases import Released, releases_of
+from fedchain.audits.lower_bounds import Tradeoff, Trials, guessed, lower_bound
 from fedchain.audits.record import Audit, BoundingRow, register
-from fedchain.audits.runs_for_audit import Subject, changed, promise_of
+from fedchain.audits.runs_for_audit import (
+    PublishedRelease,
+    Subject,
+    for_audit,
+    ledger_of,
+    promise_of,
+    releases_of,
+)
 from fedchain.errors import Problem, RunRefused, ScenarioError
 from fedchain.learning.tasks.canary_records import axes_of, inside_of
-from fedchain.ledger.storage.store import Store
-from fedchain.results import LEDGER, Run
+from fedchain.results import Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
 
@@ -32,6 +38,15 @@ class CanaryRow(BoundingRow):
     """Upper bound on the share of canaries that are out and were guessed to be in."""
     false_negative: float
     """Upper bound on the share of canaries that are in and were guessed to be out."""
+
+
+class OneRunRow(BoundingRow):
+    """What the guesses of one run prove, at one claim."""
+
+    guesses: int
+    """How many canaries were guessed to be in or out."""
+    correct: int
+    """How many of these guesses are right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +66,7 @@ class Seen:
 
 
 def with_canaries(scenario: Scenario, each: int) -> Scenario:
-    """Return the scenario with canaries as records; one that has them already is not changed.
-
-    Args:
-        scenario: checked.
-        each: canaries of a holder.
+    """Return the scenario with so many canaries of each holder as records, if it has none yet.
 
     Raises:
         ScenarioError: the scenario protects holders, not records.
@@ -64,16 +75,12 @@ def with_canaries(scenario: Scenario, each: int) -> Scenario:
         text = "holder: canaries are records, no whole holders; only unit record is allowed"
         raise ScenarioError([Problem(("privacy", "unit"), text)])
     if scenario.task.kind == "canaries":
-        return changed(scenario, {})
-    return changed(scenario, {"task": {"kind": "canaries", "each": each}})
+        return for_audit(scenario, {})
+    return for_audit(scenario, {"task": {"kind": "canaries", "each": each}})
 
 
 def canary_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim, the lower bound that the canaries of all its runs prove.
-
-    Args:
-        subject: what is audited.
-    """
+    """Yield, for every claim, the lower bound that the canaries of all its runs prove."""
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
         made = [subject.run(each) for each in subject.seeded(scenario)]
@@ -86,10 +93,31 @@ def canary_findings(subject: Subject) -> Iterator[Finding]:
             )
             for name in scores[0]
         }
-        bound = lower_bound(
-            list(pooled.values()), delta, law_of(scenario), subject.choices.confidence
-        )
-        yield {"claimed": epsilon, "runs": [str(run.folder) for run in made], **told(bound)}
+        known, confidence = tradeoff_of(scenario), subject.choices.confidence
+        bound = lower_bound(list(pooled.values()), delta, known, confidence)
+        yield {"claimed": epsilon, "runs": [str(run.folder) for run in made], **asdict(bound)}
+
+
+def one_run_findings(subject: Subject) -> Iterator[Finding]:
+    """Yield, for every claim and run, what the canaries of that run alone prove.
+
+    The audit guesses a tenth of the canaries: half of the guesses are that those with the largest
+    scores are in, half that those with the least scores are out. The bound holds for any
+    mechanism.
+    """
+    for claim in subject.claims():
+        scenario = with_canaries(claim, subject.choices.canaries)
+        for made in map(subject.run, subject.seeded(scenario)):
+            epsilon, delta = promised(made)
+            trials = scores_of(seen_in(made))["sum"]
+            yield {
+                "claimed": epsilon,
+                "delta": delta,
+                "runs": [str(made.folder)],
+                "confidence": subject.choices.confidence,
+                "trials": len(trials.scores),
+                **guessed(trials, delta, subject.choices.confidence),
+            }
 
 
 def promised(made: Run) -> tuple[float, float]:
@@ -105,19 +133,7 @@ def promised(made: Run) -> tuple[float, float]:
     return promise.epsilon, promise.delta
 
 
-def told(bound: Bound) -> Finding:
-    """Return a bound as a row of ``audit.json``."""
-    return {
-        "lower_bound": bound.epsilon,
-        "delta": bound.delta,
-        "confidence": bound.confidence,
-        "trials": bound.trials,
-        "false_positive": bound.false_positive,
-        "false_negative": bound.false_negative,
-    }
-
-
-def law_of(scenario: Scenario) -> Law:
+def tradeoff_of(scenario: Scenario) -> Tradeoff:
     """Return what is known of the trade-off of a scenario's noise.
 
     At the scale that fedchain uses, Skellam noise differs from rounded normal noise by only some
@@ -136,23 +152,20 @@ def seen_in(run: Run) -> list[Seen]:
     against an attacker who knows all other records. If a member was lost, this subtracts too much,
     which makes the audit weaker.
 
-    Args:
-        run: finished, with the task ``canaries``.
-
     Raises:
         RunRefused: the weights or the directions were not kept, or nothing was released.
     """
     scenario = run.scenario
     each = int(scenario.task.parameters["each"])
     axes = axes_of(scenario.seed, each).astype(np.float64)
-    by_holder: dict[int, list[Released]] = {}
+    by_holder: dict[int, list[PublishedRelease]] = {}
     for released in releases_of(run):
         by_holder.setdefault(released.holder, []).append(released)
     if not by_holder:
         raise RunRefused(f"{run.folder}: no block carries a release of an honest holder")
     parents = {r.message.parent for all_ in by_holder.values() for r in all_}
     try:
-        with Store.open(run.folder / LEDGER, writable=False) as store:
+        with ledger_of(run) as store:
             signs = {parent: np.sign(axes @ store.state(parent).weights) for parent in parents}
     except KeyError as error:
         raise RunRefused(
@@ -178,7 +191,7 @@ def seen_in(run: Run) -> list[Seen]:
     return seen
 
 
-def _unit(released: Released) -> float:
+def _unit(released: PublishedRelease) -> float:
     """Return n_k / C as the message declares them; one canary alone moves a release by C / n_k."""
     declared = released.message.declaration
     return declared.records / declared.clip
@@ -191,9 +204,6 @@ def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
     ``changes`` leaves out what is equal in all rounds of a holder, so that noise which is used
     again cancels. ``others`` leaves out what is equal for all holders of a round, so that noise
     which holders share cancels.
-
-    Args:
-        seen: of every honest holder.
     """
     inside = np.concatenate([each.inside for each in seen])
     total: dict[bytes, Matrix] = {}
@@ -226,6 +236,21 @@ register(
             "trials": "trials judged",
             "false_positive": "false positives, at most",
             "false_negative": "false negatives, at most",
+        },
+    )
+)
+register(
+    Audit(
+        name="one-run",
+        attack=one_run_findings,
+        row=OneRunRow,
+        columns={
+            "claimed": "ε claimed",
+            "lower_bound": "ε measured, at least",
+            "delta": "δ",
+            "trials": "canaries",
+            "guesses": "guesses",
+            "correct": "correct",
         },
     )
 )

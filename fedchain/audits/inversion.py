@@ -13,31 +13,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.arrays import Vector
+from fedchain.arrays import Array, Vector
 from fedchain.audits.pictures import (
     PICTURED,
     Pictures,
     PictureStrips,
     ValueRange,
     draw_strip,
+    first_channel,
     matched,
     mean_psnr,
     mean_ssim,
-    shown,
 )
-from fedchain.audits.published_releases import releases_of
 from fedchain.audits.record import Audit, AuditRow, register
-from fedchain.audits.runs_for_audit import Subject, changed, noise_of
+from fedchain.audits.runs_for_audit import (
+    AuditProgress,
+    Subject,
+    for_audit,
+    ledger_of,
+    noise_of,
+    releases_of,
+)
 from fedchain.errors import Problem, ScenarioError
+from fedchain.learning.evaluation import load_weights
 from fedchain.learning.task import Task, tasks
-from fedchain.learning.weights import load_weights
 from fedchain.ledger.chain.block import block_hash
-from fedchain.ledger.storage.store import Store
 from fedchain.randomness import stream
-from fedchain.results import LEDGER, Run
+from fedchain.results import Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
 from fedchain.simulation.setup import sampling_of
@@ -73,14 +77,14 @@ class InversionRow(AuditRow):
 
 
 @dataclass(frozen=True)
-class Public:
+class PublicKnowledge:
     """What the attacker knows about records in general, from the held-out ones."""
 
     low: float
     """Least value of an input."""
     high: float
     """Largest value of an input."""
-    guess: Callable[[npt.NDArray[Any]], Pictures]
+    guess: Callable[[Array], Pictures]
     """Targets to the best guess without any gradient: the mean held-out picture of the class, or of
     all held-out records if targets are no classes."""
 
@@ -91,9 +95,6 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
     Each holder keeps a few of its records, and one round is run with the noise that every round
     of the scenario has. The directions of the first holders are attacked. The row also has the
     attacker's best guess without any gradient, for comparison.
-
-    Args:
-        subject: what is audited.
 
     Raises:
         ScenarioError: records are no pictures, or holders form groups.
@@ -110,10 +111,12 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
         public = known_of(task)
         run = subject.run(scenario)
         pairs: list[tuple[Pictures, Pictures, Pictures]] = []
-        weights, tell = first_weights(run), subject.progress
+        with ledger_of(run) as store:  # the parent of round 1
+            weights = store.state(block_hash(store.genesis.header)).weights
         for holder, direction in directions_of(run).items():
             own = task.holders[holder]
-            found = inverted(task, own.targets, direction, weights, public, holder, tell)
+            asked = task, own.targets, direction, weights, public, holder
+            found = inverted(*asked, subject.progress)
             truth, prior = own.inputs.astype(np.float64), public.guess(own.targets)
             pairs.append((truth, matched(truth, found), matched(truth, prior)))
         truths, inverses, priors = (np.concatenate(each) for each in zip(*pairs, strict=True))
@@ -130,7 +133,7 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
             "ssim_prior": mean_ssim(truths, priors, peak),
             "range": [public.low, public.high],
             "pictures": {
-                name: shown(pictures[:PICTURED]).tolist()
+                name: first_channel(pictures[:PICTURED]).tolist()
                 for name, pictures in (("truth", truths), ("prior", priors), ("found", inverses))
             },
         }
@@ -138,10 +141,6 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
 
 def one_round(scenario: Scenario, records: int) -> Scenario:
     """Return one round of a scenario in which each holder has few records; the noise stays.
-
-    Args:
-        scenario: checked.
-        records: of each holder, at most.
 
     Raises:
         ScenarioError: records are no pictures, or holders form groups.
@@ -161,7 +160,7 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
         if noise > 0:
             kept |= {"epsilon": None, "noise_multiplier": noise}
         values["privacy"] = kept
-    return changed(scenario, values)
+    return for_audit(scenario, values)
 
 
 def directions_of(run: Run) -> dict[int, Vector]:
@@ -170,35 +169,29 @@ def directions_of(run: Run) -> dict[int, Vector]:
     return {released.holder: released.vector for released in heard}
 
 
-def first_weights(run: Run) -> Vector:
-    """Return the weights (d,) of genesis, the parent of round 1."""
-    with Store.open(run.folder / LEDGER, writable=False) as store:
-        return store.state(block_hash(store.genesis.header)).weights
-
-
-def known_of(task: Task) -> Public:
+def known_of(task: Task) -> PublicKnowledge:
     """Return what the held-out records reveal about records in general."""
     inputs, targets = task.held_out.inputs.astype(np.float64), task.held_out.targets
 
-    def guess(asked: npt.NDArray[Any]) -> Pictures:
+    def guess(asked: Array) -> Pictures:
         if targets.ndim > 1:
             return np.repeat(inputs.mean(axis=0)[None], len(asked), axis=0)
         means = {label: inputs[targets == label].mean(axis=0) for label in np.unique(asked)}
         return np.stack([means[label] for label in asked])
 
-    return Public(float(inputs.min()), float(inputs.max()), guess)
+    return PublicKnowledge(float(inputs.min()), float(inputs.max()), guess)
 
 
 def inverted(
     task: Task,
-    targets: npt.NDArray[Any],
+    targets: Array,
     direction: Vector,
     weights: Vector,
-    public: Public,
+    public: PublicKnowledge,
     holder: int,
-    progress: Callable[[str, int, int], None],
+    progress: AuditProgress,
 ) -> Pictures:
-    """Return inputs whose mean gradient has the direction of a message.
+    """Return pictures (n, ..), in any order, whose mean gradient has the direction of a message.
 
     The objective is 1 - cosine plus the weighted total variation of the pictures. It is minimised
     by Adam on the sign of the gradient, with a step that decays to 0, as in the reference.
@@ -209,11 +202,8 @@ def inverted(
         direction: as published, (d,), of any length.
         weights: at which the direction was computed, (d,).
         public: range of the inputs.
-        holder: that published the direction; names the random stream of the initial pictures.
-        progress: called with (what is done, steps done, steps in all).
-
-    Returns:
-        Pictures, (n, ..), in any order.
+        holder: names the random stream of the initial pictures.
+        progress: as ``Subject.progress``.
     """
     import torch
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.arrays import Flags, Matrix
+from fedchain.arrays import Matrix
 from fedchain.audits.lower_bounds import auc
-from fedchain.audits.published_releases import Released, releases_of
 from fedchain.audits.record import Audit, AuditRow, Label, register
-from fedchain.audits.runs_for_audit import Subject, promise_of
+from fedchain.audits.runs_for_audit import PublishedRelease, Subject, promise_of, releases_of
 from fedchain.errors import RunRefused
 from fedchain.results import Run
 from fedchain.results.findings import Finding
@@ -27,7 +26,7 @@ from fedchain.statistics import interval
 if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
-Round = list[Released]
+Round = list[PublishedRelease]
 """The messages of one round, one of each holder."""
 Likeness = Callable[[Round, Round], Matrix]
 """Two rounds to the similarity of each two of their messages, (messages, messages)."""
@@ -49,7 +48,7 @@ class LinkabilityRow(AuditRow):
 
 
 @dataclass(frozen=True)
-class Link:
+class Linkage:
     """How well one measure of similarity tells the same holder from another."""
 
     auc: tuple[float, ...]
@@ -63,9 +62,6 @@ def linkability_findings(subject: Subject) -> Iterator[Finding]:
 
     For each two successive rounds this is the probability (AUC) that two messages of one holder
     are more similar than two of different holders. The finding is the mean over the rounds.
-
-    Args:
-        subject: what is audited.
 
     Raises:
         RunRefused: no holder speaks in two rounds that follow each other.
@@ -111,11 +107,8 @@ LIKENESSES: Mapping[str, Likeness] = {
 """What a reader of the chain can compare: measures of similarity by name."""
 
 
-def links_in(run: Run) -> dict[str, Link]:
-    """Return how well each measure of similarity links the messages of a run.
-
-    Args:
-        run: finished, with its directions.
+def links_in(run: Run) -> dict[str, Linkage]:
+    """Return how well each measure of similarity links the messages of a finished run.
 
     Raises:
         RunRefused: no holder speaks in two rounds that follow each other.
@@ -123,7 +116,8 @@ def links_in(run: Run) -> dict[str, Link]:
     found: dict[str, list[float]] = {name: [] for name in LIKENESSES}
     pairs = 0
     for first, second in _neighbours(run):
-        same = _same(first, second)
+        one, two = (np.array([released.holder for released in each]) for each in (first, second))
+        same = one[:, None] == two[None]
         if same.any() and not same.all():
             pairs += int(same.sum())
             for name, likeness in LIKENESSES.items():
@@ -134,22 +128,17 @@ def links_in(run: Run) -> dict[str, Link]:
             f"{run.folder}: no holder speaks in two rounds that follow each other; linkability "
             "compares such messages"
         )
-    return {name: Link(tuple(values), pairs) for name, values in found.items()}
+    return {name: Linkage(tuple(values), pairs) for name, values in found.items()}
 
 
 def _neighbours(run: Run) -> Iterator[tuple[Round, Round]]:
     """Yield each two successive rounds, with the first message of each holder in a round."""
-    rounds: dict[int, dict[int, Released]] = {}
+    rounds: dict[int, dict[int, PublishedRelease]] = {}
     for released in releases_of(run):
         rounds.setdefault(released.message.round, {}).setdefault(released.holder, released)
     for round_ in sorted(rounds):
         if round_ + 1 in rounds:
             yield list(rounds[round_].values()), list(rounds[round_ + 1].values())
-
-
-def _same(first: Round, second: Round) -> Flags:
-    one, two = (np.array([released.holder for released in each]) for each in (first, second))
-    return np.asarray(one[:, None] == two[None])
 
 
 def _unit(messages: Round) -> Matrix:

@@ -1,7 +1,7 @@
-"""Lower bounds on epsilon, from the guesses of an attack.
+"""Lower bounds on epsilon, from guesses which of many canaries are in.
 
-An audit guesses, for many canaries, whether each is in. A mechanism of small epsilon does not
-allow many right guesses, so right guesses bound epsilon from below, with some confidence.
+A mechanism of small epsilon does not allow many right guesses, so right guesses bound epsilon from
+below, with some confidence.
 """
 
 from __future__ import annotations
@@ -13,21 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from fedchain.arrays import Flags, Vector
+from fedchain.arrays import Flags, Vector, Wholes
 from fedchain.privacy.accounting import gaussian_epsilon
 
-Counts = npt.NDArray[np.int64]
-Law = Literal["gaussian", "any"]
-"""What is known about the mechanism: its trade-off is Gaussian, or nothing is known."""
+Tradeoff = Literal["gaussian", "any"]
+"""What is known about a mechanism: its trade-off is Gaussian, or nothing is known."""
 GUESSED_SHARE = 10
 """The audit of one run guesses one canary in so many; this is fixed before it sees a score."""
-PLACES: dict[Law, Vector] = {
+QUANTILES: dict[Tradeoff, Vector] = {
     "gaussian": np.linspace(0.1, 0.9, 17),
     "any": np.linspace(0.0, 1.0, 201)[:-1],
 }
-"""Quantiles of the scores that are tried as thresholds, by law. With a Gaussian trade-off any
+"""Quantiles of the scores that are tried as thresholds. With a Gaussian trade-off any
 threshold proves the same, and those in the middle are the surest; with another trade-off the tails
 may prove most."""
 
@@ -43,10 +41,10 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class Bound:
-    """A lower bound on epsilon, and the guesses from which it comes."""
+class LowerBound:
+    """A lower bound on epsilon and the guesses from which it comes, as a row has them."""
 
-    epsilon: float
+    lower_bound: float
     """The least epsilon that agrees with the guesses; 0: they prove nothing."""
     delta: float
     """The delta of the bound."""
@@ -60,18 +58,11 @@ class Bound:
     """Upper bound on the share of canaries that are in and were guessed to be out."""
 
 
-def upper_rate(wrong: Counts | int, count: int, error: float) -> Vector:
+def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
     """Return upper bounds on the rates of wrong guesses (Clopper and Pearson).
 
-    The bound is the p for which P[Bin(count, p) <= wrong] = error: a quantile of the beta law.
-
-    Args:
-        wrong: number of wrong guesses, each at most count.
-        count: guesses, 1 or more.
-        error: probability that the true rate is above the bound, in (0, 1).
-
-    Returns:
-        Rates in (0, 1], of the shape of ``wrong``.
+    The bound is the p for which P[Bin(count, p) <= wrong] = error: a quantile of the beta law. With
+    probability ``error`` the true rate is above it.
 
     Reference:
         Clopper and Pearson, Biometrika 26 (1934).
@@ -116,8 +107,8 @@ def plain_epsilon(
 
 
 def lower_bound(
-    candidates: Sequence[Trials], delta: float, law: Law, confidence: float = 0.95
-) -> Bound:
+    candidates: Sequence[Trials], delta: float, tradeoff: Tradeoff, confidence: float = 0.95
+) -> LowerBound:
     """Return the lower bound on epsilon that trials prove.
 
     Every second canary is used to choose the score and the threshold, and the others are judged by
@@ -126,8 +117,7 @@ def lower_bound(
     Args:
         candidates: the same canaries under one or several scores.
         delta: of the bound, above 0.
-        law: ``gaussian`` for full-batch Gaussian noise, of which the whole trade-off is known: the
-            rates give mu, and delta(epsilon) gives epsilon; ``any`` for all other mechanisms.
+        tradeoff: with ``gaussian`` the rates give mu, and delta(epsilon) gives epsilon.
         confidence: of the bound, in (0, 1).
 
     Reference:
@@ -136,27 +126,27 @@ def lower_bound(
 
     >>> inside = np.arange(4000) % 4 < 2
     >>> perfect = Trials(inside.astype(float), inside)
-    >>> lower_bound([perfect], 1e-5, "any").epsilon > 5
+    >>> lower_bound([perfect], 1e-5, "any").lower_bound > 5
     True
     """
     error = (1 - confidence) / 2  # for each of the two rates
-    value = separation if law == "gaussian" else functools.partial(plain_epsilon, delta=delta)
+    value = separation if tradeoff == "gaussian" else functools.partial(plain_epsilon, delta=delta)
     found: list[tuple[float, float, Trials]] = []
     for trials in candidates:
         first = Trials(trials.scores[::2], trials.inside[::2])
-        places = np.unique(np.quantile(first.scores, PLACES[law]))
+        places = np.unique(np.quantile(first.scores, QUANTILES[tradeoff]))
         worth = value(*_upper_rates(first, places, error))
         best = int(np.argmax(worth))
         second = Trials(trials.scores[1::2], trials.inside[1::2])
         found.append((float(worth[best]), float(places[best]), second))
     _, place, judged = max(found, key=lambda each: each[0])
     positive, negative = (float(r[0]) for r in _upper_rates(judged, np.array([place]), error))
-    if law == "any":
+    if tradeoff == "any":
         epsilon = float(plain_epsilon(positive, negative, delta))
     else:
         mu = float(separation(positive, negative))
         epsilon = gaussian_epsilon(delta, mu) if mu > 0 else 0.0
-    return Bound(epsilon, delta, confidence, len(judged.scores), positive, negative)
+    return LowerBound(epsilon, delta, confidence, len(judged.scores), positive, negative)
 
 
 def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:
@@ -205,12 +195,7 @@ def one_run_bound(
 ) -> float:
     """Return the largest epsilon that the guesses of one run rule out, rounded down.
 
-    Args:
-        canaries: m.
-        guesses: r, fixed beforehand.
-        correct: v, the right guesses among them.
-        delta: 0 or more.
-        confidence: of the bound.
+    The arguments are those of ``one_run_chance``.
 
     >>> round(one_run_bound(1000, 100, 95, 0.0), 4)
     2.1724
@@ -230,10 +215,7 @@ def one_run_bound(
 def guessed(trials: Trials, delta: float, confidence: float) -> dict[str, Any]:
     """Return what the surest guesses of one run prove; half of them say in, half out.
 
-    Args:
-        trials: canaries that are in or out by independent coins.
-        delta: of the claim.
-        confidence: of the bound.
+    The canaries must be in or out by independent coins.
     """
     half = max(1, len(trials.scores) // GUESSED_SHARE // 2)
     order = np.argsort(trials.scores, kind="stable")

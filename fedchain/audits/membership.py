@@ -18,14 +18,12 @@ from pydantic import BaseModel, Field
 from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.audits.lower_bounds import Trials, auc, guessed, upper_rate
 from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, register
-from fedchain.audits.runs_for_audit import Subject, changed, promise_of
+from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of
 from fedchain.errors import ScenarioError
-from fedchain.learning.evaluation import PIECE
+from fedchain.learning.evaluation import PIECE, load_weights
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.learning.tasks.subset import taking_part
-from fedchain.learning.weights import load_weights
-from fedchain.ledger.storage.store import Store
-from fedchain.results import LEDGER, Run
+from fedchain.results import Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
 from fedchain.transition import model_of
@@ -94,9 +92,6 @@ def membership_findings(subject: Subject) -> Iterator[Finding]:
     lower bound comes from the first run alone: the audit guesses of a tenth of its records
     whether they took part.
 
-    Args:
-        subject: what is audited.
-
     Raises:
         ScenarioError: a single run is asked for.
 
@@ -111,9 +106,13 @@ def membership_findings(subject: Subject) -> Iterator[Finding]:
             raise ScenarioError([], text)
         made = [subject.run(each) for each in seeds]
         promise, shadows = promise_of(made[0]), shadows_of(claim, made)
+        confidence = subject.choices.confidence
         for name, scores in (("loss", shadows.scores), ("lira", likelihood_ratios(shadows))):
-            confidence = subject.choices.confidence
             first = Trials(scores[0], shadows.inside[0])
+            points = {
+                rate: true_positives(scores, shadows, rate, promise.ceiling(rate), confidence)
+                for rate in (*RATES, *CURVE)
+            }
             yield {
                 "attack": name,
                 "claimed": promise.epsilon,
@@ -122,14 +121,8 @@ def membership_findings(subject: Subject) -> Iterator[Finding]:
                 "confidence": confidence,
                 "trials": scores.size,
                 "auc": auc(scores[shadows.inside], scores[~shadows.inside]),
-                "true_positives": [
-                    true_positives(scores, shadows, rate, promise.ceiling(rate), confidence)
-                    for rate in RATES
-                ],
-                "curve": [
-                    true_positives(scores, shadows, rate, promise.ceiling(rate), confidence)
-                    for rate in CURVE
-                ],
+                "true_positives": [points[rate] for rate in RATES],
+                "curve": [points[rate] for rate in CURVE],
                 **guessed(first, promise.delta, confidence),
             }
 
@@ -137,16 +130,11 @@ def membership_findings(subject: Subject) -> Iterator[Finding]:
 def with_halves(scenario: Scenario) -> Scenario:
     """Return the scenario in which every record takes part with probability 1/2."""
     halves = {"kind": "subset", "of": scenario.task.plain(), "data_seed": scenario.seed}
-    return changed(scenario, {"task": halves})
+    return for_audit(scenario, {"task": halves})
 
 
 def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
-    """Return the scores of all records under the last models of several runs.
-
-    Args:
-        scenario: whose task has all records.
-        made: finished runs of the scenario ``with_halves``.
-    """
+    """Return the scores of all records of a scenario under the last models of runs with halves."""
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
     counts = [own.count for own in task.holders]
     scores = [
@@ -162,7 +150,7 @@ def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
 
 def last_model(run: Run) -> Vector:
     """Return the weights (d,) of the model after a run's last block."""
-    with Store.open(run.folder / LEDGER, writable=False) as store:
+    with ledger_of(run) as store:
         return model_of(store.state(store.head))
 
 
@@ -197,9 +185,6 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
     The two laws of a score are normal; their means are those of the record's scores in the other
     runs with it, and in those without it. All records share one spread, since a record has few
     scores.
-
-    Args:
-        shadows: of two runs or more.
     """
     scores, inside = shadows.scores, shadows.inside
     ratios = np.empty_like(scores)
@@ -225,14 +210,9 @@ def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
 def true_positives(
     scores: Matrix, shadows: Shadows, rate: float, ceiling: float, confidence: float
 ) -> dict[str, float]:
-    """Return the share of members that is found at a false positive rate.
+    """Return the share of members that is found at a false positive rate, in (0, 1].
 
-    Args:
-        scores: of each record in each run.
-        shadows: which records took part.
-        rate: share of the other records that are taken for members, in (0, 1].
-        ceiling: largest share of found members that the claim allows.
-        confidence: of the interval's upper end.
+    Scores are those of each record in each run; the claim allows a share of at most ``ceiling``.
     """
     out, inside = scores[~shadows.inside], scores[shadows.inside]
     allowed = math.floor(rate * len(out))

@@ -68,12 +68,7 @@ def matched(truth: Pictures, found: Pictures) -> Pictures:
 
 
 def mean_psnr(truth: Pictures, found: Pictures, peak: float) -> float:
-    """Return the mean peak signal-to-noise ratio, 10 log10(peak^2 / mean squared error), dB.
-
-    Args:
-        truth: pictures, (n, ..).
-        found: pictures of the same number and shape.
-        peak: the range of the values.
+    """Return the mean of 10 log10(peak^2 / mean squared error), dB; peak is the range of values.
 
     >>> round(mean_psnr(np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.1), 1.0), 3)
     20.0
@@ -84,11 +79,6 @@ def mean_psnr(truth: Pictures, found: Pictures, peak: float) -> float:
 
 def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
     """Return the mean structural similarity over all whole windows of 7 x 7 pixels.
-
-    Args:
-        truth: pictures, (n, .., height, width).
-        found: pictures of the same number and shape.
-        peak: the range of the values.
 
     Reference:
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
@@ -111,18 +101,15 @@ def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
     return float((found_ / ((one**2 + two**2 + low) * (spread + high))).mean())
 
 
-def shown(pictures: Pictures) -> npt.NDArray[np.float64]:
+def first_channel(pictures: Pictures) -> npt.NDArray[np.float64]:
     """Return the pictures for a figure: only the first of several channels, (n, height, width)."""
     return np.round(pictures if pictures.ndim == 3 else pictures[:, 0], 4)
 
 
 def draw_strip(line: Sequence[Axes], pictures: Sequence[Any], bounds: Sequence[float]) -> None:
-    """Draw pictures side by side, one on each axes.
+    """Draw pictures side by side, one on each axes, as far as these go.
 
-    Args:
-        line: the axes; pictures without an axes are left out.
-        pictures: rows of values.
-        bounds: the values that are black and white.
+    The bounds are the values that are black and white.
     """
     for ax, picture in zip(line, pictures, strict=False):
         ax.imshow(picture, cmap="gray", vmin=bounds[0], vmax=bounds[1], interpolation="nearest")

@@ -57,11 +57,11 @@ class BoundingRow(AuditRow):
     """The attack, if an audit tries several; each has its own mark in figures."""
 
 
-R = TypeVar("R", bound=AuditRow)
+RowType = TypeVar("RowType", bound=AuditRow)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit(Generic[R]):
+class Audit(Generic[RowType]):
     """One audit: the attack, and what is shown of its findings.
 
     An audit bounds epsilon if its rows are a kind of ``BoundingRow``.
@@ -80,12 +80,12 @@ class Audit(Generic[R]):
     """Its name in tables and figures; for fedchain's own audits also the value of ``--attack``."""
     attack: Callable[[Subject], Iterable[Finding]]
     """Carries out the audit: yields one row or several for each claim."""
-    row: type[R]
+    row: type[RowType]
     """What a row must hold; it may hold more."""
     columns: Mapping[str, str]
     """Keys that are shown of a row, with the headings of their columns. A list is shown as the
     texts (``str``) of its items; a field with ``repr=False`` is left out of the terminal."""
-    figure: Callable[[Sequence[R]], Drawing] | None = None
+    figure: Callable[[Sequence[RowType]], Drawing] | None = None
     """Draws one row or more; None if the audit has no figure of its own."""
 
     def __post_init__(self) -> None:
@@ -108,7 +108,7 @@ class Audit(Generic[R]):
         """Whether its rows bound epsilon from below, and so count in the verdict."""
         return issubclass(self.row, BoundingRow)
 
-    def rows(self, findings: Iterable[Finding]) -> list[R]:
+    def rows(self, findings: Iterable[Finding]) -> list[RowType]:
         """Return checked findings as rows of the audit's type."""
         return [self.row.model_validate(finding) for finding in findings]
 
@@ -127,10 +127,7 @@ def register(audit: Audit[Any]) -> None:
 
 
 def find_audit(name: str) -> Audit[Any]:
-    """Return an audit by its name, or import one of the user's own.
-
-    Args:
-        name: of a registered audit, or ``module:object``.
+    """Return an audit by its name, or import one of the user's own, ``module:object``.
 
     Raises:
         ValueError: there is no such audit; the text says what is allowed.
@@ -147,15 +144,10 @@ def find_audit(name: str) -> Audit[Any]:
 
 
 def carry_out(name: str, audit: Audit[Any], subject: Subject) -> list[Finding]:
-    """Carry out an audit, and check its rows.
-
-    Args:
-        name: under which the user asked for the audit.
-        audit: the audit of that name.
-        subject: what is attacked.
+    """Carry out an audit that was asked for by this name.
 
     Returns:
-        The rows as they will be read back from ``audit.json``.
+        The checked rows, as they will be read back from ``audit.json``.
 
     Raises:
         PartError: an audit of the user's own fails, or a row is not of the audit's type.

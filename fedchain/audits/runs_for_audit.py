@@ -1,31 +1,37 @@
-"""Subject of an audit: a scenario, and the runs of it that the audit makes or finds."""
+"""Runs for an audit: those that it finds or makes of a scenario, and what they publish."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import ScenarioError
+import numpy as np
+
+from fedchain.arrays import Vector
+from fedchain.errors import RunRefused, ScenarioError
+from fedchain.learning.evaluation import dimension
 from fedchain.learning.task import tasks
+from fedchain.ledger.chain.message import Message, message_id
+from fedchain.ledger.storage.store import Store
 from fedchain.privacy.mechanisms import Mechanism
-from fedchain.results import OVER, MessageRecord, RoundRecord, Run
+from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, from_mapping, plain_values, run_name
 from fedchain.simulation.setup import RunSetup, mechanism_of
 
-WHOLE = {"keep_weights": "all", "keep_messages": "all"}
-"""Settings under which a run keeps everything on disk, as an audit needs it."""
-Progress = Callable[[str, int, int], None]
+KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
+"""Settings under which a run keeps everything on disk."""
+AuditProgress = Callable[[str, int, int], None]
 """Called with (what is done, steps done, steps in all)."""
 
 
 class Listener:
     """A callback of a run, which reports how far the run is."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: AuditProgress) -> None:
         self._progress, self._name, self._rounds = progress, "", 0
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
@@ -69,7 +75,7 @@ class Subject:
     """Folder of the runs that the audit makes."""
     choices: Choices
     """What the user chose."""
-    progress: Progress
+    progress: AuditProgress
     """Called to report how far the audit is."""
 
     def claims(self) -> list[Scenario]:
@@ -78,14 +84,14 @@ class Subject:
         if not chosen:
             return [self.scenario]
         return [
-            changed(self.scenario, {"privacy.epsilon": value, "privacy.noise_multiplier": None})
+            for_audit(self.scenario, {"privacy.epsilon": value, "privacy.noise_multiplier": None})
             for value in chosen
         ]
 
     def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
         """Return a scenario at as many seeds as the user chose runs; default: ``count``."""
         seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
-        return [changed(scenario, {"seed": seed}) for seed in seeds]
+        return [for_audit(scenario, {"seed": seed}) for seed in seeds]
 
     def run(self, scenario: Scenario) -> Run:
         """Return a finished run of a scenario: the user's own, an earlier one, or a new one."""
@@ -98,17 +104,15 @@ class Subject:
         return run(scenario, self.runs, workers=workers, callback=callback)
 
 
-def changed(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """Return a checked scenario with other values; it has no sweep, and keeps everything on disk.
+def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
+    """Return a checked scenario with other values, no sweep, and everything kept on disk.
 
-    Args:
-        scenario: checked.
-        values: by dotted path; without a dot, the value replaces the whole section.
+    The keys of values are dotted paths; one without a dot replaces its whole section.
     """
-    whole = plain_values(scenario) | {"sweep": None, "disk": WHOLE}
-    blocks = {key: value for key, value in values.items() if "." not in key}
+    whole = plain_values(scenario) | {"sweep": None, "disk": KEEP_ALL}
+    sections = {key: value for key, value in values.items() if "." not in key}
     single = {key: value for key, value in values.items() if "." in key}
-    return from_mapping(whole | blocks, set=single)
+    return from_mapping(whole | sections, set=single)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,48 @@ def noise_of(scenario: Scenario) -> Mechanism:
     """
     try:
         task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-        dimension = sum(parameter.numel() for parameter in task.model().parameters())
-        return mechanism_of(scenario, dimension)
+        return mechanism_of(scenario, dimension(task.model()))
     except (ValueError, ArithmeticError) as error:
         raise ScenarioError([], str(error)) from error
+
+
+@dataclass(frozen=True)
+class PublishedRelease:
+    """One release of an honest data holder."""
+
+    holder: int
+    """The holder that made it; the simulator knows it, a reader of the chain does not."""
+    message: Message
+    """The message that a block carries."""
+
+    @property
+    def vector(self) -> Vector:
+        """The noisy mean gradient s_k g_k*, (d,), from the message."""
+        integers, message = self.message.direction.astype(np.float64), self.message
+        return np.asarray(integers * (message.norm / 2.0**message.exponent))
+
+
+def releases_of(made: Run) -> Iterator[PublishedRelease]:
+    """Yield the releases of a finished run's honest holders, from all blocks, stale ones included.
+
+    Raises:
+        RunRefused: the directions were not kept.
+        LedgerError: the ledger is damaged.
+    """
+    honest = {row["id"]: int(row["holder"]) for row in made.messages if not row["attack"]}
+    with ledger_of(made) as store:
+        for block in store.blocks():
+            if not store.is_whole(block.header.height):
+                raise RunRefused(
+                    f"{made.folder}: the directions of block {block.header.height} were not kept; "
+                    "an audit reads them all: disk.keep_messages must be all"
+                )
+            for message in block.messages:
+                holder = honest.pop(message_id(message).hex(), None)
+                if holder is not None:
+                    yield PublishedRelease(holder, message)
+
+
+def ledger_of(made: Run) -> Store:
+    """Open the ledger of a run for reading."""
+    return Store.open(made.folder / LEDGER, writable=False)

@@ -27,11 +27,9 @@ NOT_TRUSTED = "an audit of somebody's own; add --trust-user-parts if you know it
 
 
 def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
-    """Return the findings of a run's audits, ready for its page.
+    """Return the findings of the audits in a run's folder, ready for its page.
 
-    Args:
-        folder: of the run.
-        trust_user_parts: whether to import audits of the user's own that ``audit.json`` names.
+    With ``trust_user_parts``, audits of the user's own that ``audit.json`` names are imported.
 
     Raises:
         RunRefused: the file cannot be read, or holds no findings.
@@ -127,14 +125,9 @@ def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
 
 
 def claimed_and_measured(findings: FindingsByAudit, known: Known) -> Drawing | None:
-    """Draw the lower bounds that attacks prove against the epsilon that was claimed.
+    """Draw the lower bounds that known audits prove against the epsilon that was claimed.
 
-    Args:
-        findings: of known audits.
-        known: those audits.
-
-    Returns:
-        None where no claim is bounded.
+    The result is None where no claim is bounded.
     """
     from fedchain.reports.figures import style
 

@@ -29,7 +29,8 @@ from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
-    from fedchain.learning.gradients.cohort import CohortGradients, Method
+    from fedchain.learning.gradients.cohort import CohortGradients
+    from fedchain.learning.gradients.methods import GradientMethod
     from fedchain.learning.tasks.public_subspace import PublicDirections
 
 log = logging.getLogger("fedchain")
@@ -175,7 +176,7 @@ def at_work(
 
 
 def cut(
-    asked: Sequence[ReleaseRequest], method: Method, dimension: int, members: int = 1
+    asked: Sequence[ReleaseRequest], method: GradientMethod, dimension: int, members: int = 1
 ) -> list[list[ReleaseRequest]]:
     """Cut the requests of a cohort into chunks.
 
@@ -194,7 +195,7 @@ def cut(
     return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
 
 
-def together(method: Method, dimension: int) -> int:
+def together(method: GradientMethod, dimension: int) -> int:
     """Return the largest number of holders in one chunk.
 
     >>> together("segments", 50_000), together("layers", 50_000)

@@ -10,8 +10,8 @@ from typing import Any
 from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
 from fedchain.forecasts.trial import Trial, tried
+from fedchain.learning.evaluation import dimension
 from fedchain.learning.task import Task, tasks
-from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.chain.verdict_cache import kept
 from fedchain.ledger.chain.work import works
 from fedchain.nodes.compute.hashing import hashing_words
@@ -154,7 +154,7 @@ def forecast(scenario: Scenario) -> Forecast:
     """
     task, examples, held_out = _sample(scenario)
     try:
-        mechanism = mechanism_of(scenario, dimension(layout(task.model())))
+        mechanism = mechanism_of(scenario, dimension(task.model()))
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
     trial, first = tried(scenario, mechanism, task, examples, held_out), task.holders[0]
@@ -194,12 +194,12 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
 
 def _memory_mb(trial: Trial, task: Task, examples: float, held_out: int) -> float:
     """Return this process's peak memory, plus data, libraries and the ledger's caches, in MB."""
-    from fedchain.learning.gradients.cohort import REMEMBERED
+    from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 
     scenario, first = trial.scenario, task.holders[0]
     example = (first.inputs.nbytes + first.targets.nbytes) / first.examples
     made = isinstance(task.holders, list | tuple)  # other sequences make records on demand
-    holders = scenario.nodes.holders if made else min(scenario.nodes.holders, REMEMBERED)
+    holders = scenario.nodes.holders if made else min(scenario.nodes.holders, KEPT_HOLDERS)
     data = example * (holders * examples + held_out)
     state = trial.weights + trial.memory
     cached = sum(min(scenario.rounds, kept(size)) * size for size in (trial.block, state))

@@ -13,8 +13,8 @@ import numpy as np
 from fedchain.engines.engine import Source, cores, cut
 from fedchain.engines.threads import threads
 from fedchain.forecasts.rates import Rates
+from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Task
-from fedchain.learning.weights import flat_weights
 from fedchain.ledger.chain.block import HEADER_BYTES, messages_parts
 from fedchain.ledger.chain.merkle import InclusionProof
 from fedchain.ledger.chain.message import Declaration, message_size

@@ -1,23 +1,95 @@
-"""Evaluation of a model on the held-out records, which no privacy guarantee covers."""
+"""Evaluation: weights as one flat vector (d,), and what a model with them is worth.
+
+Flat weights are the parameters in the order of ``named_parameters``, each in C order. Held-out
+records, on which models are measured, are covered by no privacy guarantee.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
-from fedchain.arrays import Vector
-from fedchain.learning.task import Array, Metrics, Task
-from fedchain.learning.weights import load_weights
+from fedchain.arrays import Array, Vector
+from fedchain.learning.task import Metrics, Task
 from fedchain.machine import one_thread
 
 PIECE = 100
 """Number of examples that go through the model together."""
+
+
+def layout(module: nn.Module) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the name and shape of each parameter, in the order of the flat vector.
+
+    >>> layout(nn.Linear(3, 2))
+    (('weight', (2, 3)), ('bias', (2,)))
+    """
+    return tuple((name, tuple(value.shape)) for name, value in module.named_parameters())
+
+
+def dimension(module: nn.Module) -> int:
+    """Return d, the number of weights.
+
+    >>> dimension(nn.Linear(3, 2))
+    8
+    """
+    return sum(value.numel() for value in module.parameters())
+
+
+def places(module: nn.Module) -> dict[str, slice]:
+    """Return the slice of each parameter in the flat vector, by name.
+
+    >>> places(nn.Linear(3, 2))["bias"]
+    slice(6, 8, None)
+    """
+    found, start = {}, 0
+    for name, value in module.named_parameters():
+        found[name] = slice(start, start + value.numel())
+        start += value.numel()
+    return found
+
+
+def flatten(tensors: Sequence[torch.Tensor]) -> Vector:
+    """Join tensors, each in C order, into one float64 vector (d,).
+
+    >>> flatten([torch.ones(1, 2), torch.zeros(1)])
+    array([1., 1., 0.])
+    """
+    rows = [tensor.detach().cpu().reshape(-1) for tensor in tensors]
+    return np.concatenate([np.empty(0), *(row.numpy().astype(np.float64) for row in rows)])
+
+
+def flat_weights(module: nn.Module) -> Vector:
+    """Return a copy of the module's weights as one float64 vector (d,)."""
+    return flatten(list(module.parameters()))
+
+
+def load_weights(module: nn.Module, weights: Vector) -> None:
+    """Copy a flat vector (d,) into the module's parameters, rounded to their data type.
+
+    Raises:
+        ValueError: the length of the vector does not fit the module.
+
+    >>> module = nn.Linear(1, 1)
+    >>> load_weights(module, np.array([2.0, -1.0]))
+    >>> flat_weights(module)
+    array([ 2., -1.])
+    """
+    sizes = [value.numel() for value in module.parameters()]
+    if weights.shape != (sum(sizes),):
+        raise ValueError(
+            f"weights: shape {weights.shape} does not fit the model; it has {sum(sizes)} parameters"
+        )
+    parts = torch.split(torch.tensor(weights), sizes)
+    with torch.no_grad():
+        for value, part in zip(module.parameters(), parts, strict=True):
+            value.copy_(part.view(value.shape))
 
 
 @dataclass(frozen=True)
@@ -42,14 +114,9 @@ UNMEASURED = already(Measured({}))
 
 
 class Evaluation:
-    """Runs its own model on the held-out records; only one thread may use it at a time."""
+    """Runs its own model on a task's held-out records; only one thread may use it at a time."""
 
     def __init__(self, task: Task) -> None:
-        """Make the model.
-
-        Args:
-            task: the model, the held-out records, the loss and the metrics.
-        """
         self._task = task
         self._module = task.model().eval()
         inputs = np.require(task.held_out.inputs, requirements=["W", "C"])
@@ -57,15 +124,7 @@ class Evaluation:
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
-        """Measure weights on the held-out records.
-
-        Args:
-            weights: (d,) float64.
-
-        Returns:
-            Metrics by name, including the mean loss; and the outputs (n, ...) that they are
-            computed from.
-        """
+        """Return the metrics of weights (d,), with the mean loss, and the outputs (n, ...)."""
         load_weights(self._module, weights)
         with torch.no_grad():
             outputs = torch.cat([self._module(piece) for piece in self._pieces])

@@ -1,10 +1,13 @@
-"""Losses for classification: one number per example."""
+"""Losses for classification, one number per example, and metrics: one number for all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fedchain.learning.task import Loss, losses
+import numpy as np
+
+from fedchain.arrays import Array, Wholes
+from fedchain.learning.task import Loss, Metrics, losses
 
 if TYPE_CHECKING:
     import torch
@@ -16,10 +19,6 @@ def cross_entropy() -> Loss:
 
     A single output per example is the logit of class 1. Several outputs are the logits of the
     classes; the loss is then -log softmax(outputs)[target].
-
-    Returns:
-        A function from (outputs (n,) or (n, 1) or (n, classes), class numbers (n,)) to losses
-        (n,).
 
     >>> import torch
     >>> cross_entropy()(torch.zeros(1, 4), torch.tensor([2])).exp()
@@ -36,3 +35,30 @@ def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
         labels = targets.to(logits.dtype)
         return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     return functional.cross_entropy(outputs, targets, reduction="none")
+
+
+def accuracy(outputs: Array, labels: Wholes) -> float:
+    """Return the share of examples whose class (n,) has the largest logit.
+
+    Outputs are logits of all classes (n, classes), or of class 1 alone (n, 1).
+
+    >>> accuracy(np.array([[-1.0], [3.0]]), np.array([0, 1]))
+    1.0
+    """
+    single = outputs.shape[1] == 1
+    predicted = (outputs[:, 0] > 0).astype(np.int64) if single else outputs.argmax(1)
+    return float((predicted == labels).mean())
+
+
+def majority(known: Wholes, asked: Wholes) -> Metrics:
+    """Return the metrics of predictions that know only how frequent each class is.
+
+    The accuracy is that of always answering the most frequent class. The loss is that of giving
+    each class its frequency among the ``known`` classes (n,) as probability.
+
+    >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
+    0.5
+    """
+    shares = np.bincount(known) / len(known)
+    right = float((asked == shares.argmax()).mean())
+    return {"accuracy": right, "loss": float(-np.log(shares[asked]).mean())}

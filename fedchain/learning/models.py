@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
     """Make a logistic regression: one logit for class 1; all weights start at zero.
 
-    Args:
-        inputs: shape of one example.
-        outputs: number of classes, 2.
-
     Raises:
         ValueError: more than two classes.
 
@@ -35,10 +31,6 @@ def logistic(inputs: tuple[int, ...], outputs: int) -> nn.Module:
 @models
 def softmax(inputs: tuple[int, ...], outputs: int) -> nn.Module:
     """Make a softmax regression: one logit per class; all weights start at zero.
-
-    Args:
-        inputs: shape of one example.
-        outputs: number of classes.
 
     >>> softmax((8, 8), 10)[1].weight.shape
     torch.Size([10, 64])

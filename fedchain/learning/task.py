@@ -1,15 +1,16 @@
-"""Task: what a run learns. It holds the data of every holder, the model, the loss, the metrics."""
+"""Task: what a run learns, from whose records, and how it is measured."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Flags
+from fedchain.arrays import Array, Flags, Wholes
 from fedchain.registry import Family
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 PUBLIC_ONLY = "public_only"
 """Name of the baseline that learns from public records only; the other baselines learn nothing."""
-Array = npt.NDArray[Any]
 Metrics = Mapping[str, float]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """Maps (outputs (n, ..), targets (n, ..)) to one loss per example, (n,)."""
@@ -31,7 +31,7 @@ class Records:
     """Float32, shape (n, ...)."""
     targets: Array
     """Shape (n, ...): class numbers (int64) or masks (float32, NaN where a pixel is not valid)."""
-    record: npt.NDArray[np.int64] | None = None
+    record: Wholes | None = None
     """The record that each example belongs to, (n,), numbered from 0; None: each example is a
     record. Privacy protects a record: a scan that is cut into tiles is one record with many
     examples."""
@@ -96,14 +96,14 @@ class Task:
     """Number of records that were declared public and belong to no holder; the initial weights or
     the subspace are computed from them."""
     subspace: Subspace | None = None
-    """Subspace on which the releases of holders are projected; None: they are not projected."""
+    """Where the releases of holders are projected; None: they are not projected."""
     views: int = 1
     """Number of views that stand for each example of the holders; its gradient is the mean over
     its views."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
     """Maps (outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None: no pictures."""
 
-    @property
+    @functools.cached_property
     def learns(self) -> bool:
         """Whether there are holders with data; if not, only the chain runs."""
         return len(self.holders) > 0
@@ -124,7 +124,7 @@ tasks: Family[Task] = Family(
     ),
     Task,
 )
-"""Part: ``(holders: int, seed: int, *, ...) -> Task``."""
+"""Part: ``(holders: int, seed: int, *, ...) -> Task``; seed is that of the run."""
 models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")
 )
@@ -132,5 +132,6 @@ models: Family[torch.nn.Module] = Family(
 shape of one example, outputs the number of outputs (per example, or per pixel)."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """Part: ``(*, ...) -> Loss``."""
-splits: Family[list[npt.NDArray[np.int64]]] = Family("split", ("fedchain.learning.tasks.splits",))
-"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...) -> list of indices``."""
+splits: Family[list[Wholes]] = Family("split", ("fedchain.learning.tasks.splits",))
+"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...)`` -> indices of the records of
+each holder, in rising order; labels are classes, and sites say where records were taken."""

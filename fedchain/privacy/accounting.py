@@ -1,24 +1,28 @@
 """Accounting: (epsilon, delta) of composed releases, computed by independent methods.
 
-Neighbours differ by one record added or removed. The noise multiplier is the standard deviation
-divided by the sensitivity. Full-batch Gaussian releases compose to one Gaussian release, so their
-cost is known in closed form; the accountants of two other projects check it.
+Neighbours differ by one record added or removed. Full-batch Gaussian releases compose to one
+Gaussian release, so their cost is known in closed form; accountants of two other projects check it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fedchain.cache import AGREED, mark_used, place_of, try_add
 from fedchain.errors import FedchainError
 
 if TYPE_CHECKING:
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+
+    from fedchain.privacy.mechanisms import Mechanism
 
 RDP_ORDERS = (
     *(1 + x / 10 for x in range(1, 100)),
@@ -26,6 +30,10 @@ RDP_ORDERS = (
     *(round(64 * 2 ** (x / 4)) for x in range(25)),
 )
 """Orders of the Rényi bound: those of Opacus, and larger ones for small epsilon."""
+VACUOUS = 500.0
+"""Total epsilon above which nothing is promised, and discretised accountants overflow."""
+ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
+"""Packages that compute the figures."""
 
 
 def gaussian_delta(epsilon: float, mu: float) -> float:
@@ -33,12 +41,7 @@ def gaussian_delta(epsilon: float, mu: float) -> float:
 
     delta = Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu).
 
-    Args:
-        epsilon: 0 or more.
-        mu: sqrt(releases) / noise multiplier, above 0.
-
-    Returns:
-        delta in [0, 1].
+    Here epsilon is 0 or more, and mu = sqrt(releases) / noise multiplier.
 
     Reference:
         Balle and Wang, "Improving the Gaussian Mechanism for Differential Privacy", theorem 5.
@@ -64,28 +67,23 @@ def gaussian_epsilon(delta: float, mu: float) -> float:
     if gaussian_delta(0.0, mu) <= delta:
         return 0.0
     high = mu * (mu / 2 + math.sqrt(2 * math.log(1 / delta))) + 1.0
+    return _least_epsilon(lambda epsilon: gaussian_delta(epsilon, mu), delta, high)
+
+
+def _least_epsilon(delta_of: Callable[[float], float], delta: float, high: float) -> float:
+    """Return the least epsilon up to ``high`` whose delta is within delta, rounded up."""
     low = 0.0
     while high - low > 1e-12 * high:
         middle = (low + high) / 2
-        if gaussian_delta(middle, mu) > delta:
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if delta_of(middle) > delta else (low, middle)
     return high
 
 
 def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -> float:
     """Return the least noise, sigma over sensitivity, that keeps all releases within epsilon.
 
-    This is the analytic calibration. The classical one is proven only for epsilon below 1.
-
-    Args:
-        epsilon: total over the releases, above 0 and finite.
-        delta: above 0, below 1.
-        releases: full-batch releases, 1 or more.
-
-    Returns:
-        sigma over sensitivity, rounded up.
+    This is the analytic calibration, rounded up. The classical one is proven only for epsilon
+    below 1. Epsilon is the total over the full-batch releases, above 0 and finite.
 
     >>> round(gaussian_noise_multiplier(1.0, 1e-5), 5)
     3.73063
@@ -103,14 +101,6 @@ def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
     distribution of the sum of such losses is known. The bound also holds where each release is
     chosen after the ones before it.
 
-    Args:
-        eps0: pure cost of one release, above 0.
-        releases: 1 or more.
-        delta: above 0, below 1.
-
-    Returns:
-        epsilon, at most releases * eps0.
-
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", theorem 3.3.
 
@@ -126,26 +116,19 @@ def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
     def excess(epsilon: float) -> float:
         return float(masses @ np.clip(-np.expm1(np.minimum(epsilon - losses, 0)), 0, 1))
 
-    low, high = 0.0, releases * eps0
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if excess(middle) > delta else (low, middle)
-    return high
+    return _least_epsilon(excess, delta, releases * eps0)
 
 
 def least_noise(
     epsilon_of: Callable[[float], float], epsilon: float, guess: float, tolerance: float
 ) -> float:
-    """Return the least noise whose cost, as ``epsilon_of`` reports it, is within epsilon.
+    """Return the least noise with ``epsilon_of(noise) <= epsilon``: rounded up, never down.
 
     Args:
-        epsilon_of: a function that returns the epsilon of a noise, decreasing.
+        epsilon_of: the epsilon of a noise, decreasing.
         epsilon: what may be spent, above 0 and finite.
         guess: a noise of the right order of magnitude.
         tolerance: the relative excess of noise that is accepted.
-
-    Returns:
-        A noise with ``epsilon_of(noise) <= epsilon``: rounded up, never down.
     """
     from scipy.optimize import brentq
 
@@ -161,29 +144,6 @@ def least_noise(
     while epsilon_of(noise) > epsilon:
         noise *= 1 + tolerance
     return noise
-
-
-def near_gaussian(
-    epsilon_of: Callable[[float], float],
-    releases: int,
-    delta: float,
-    ratio: float,
-    tolerance: float,
-    epsilon: float,
-) -> float:
-    """Return the least noise whose cost is within epsilon, starting from that of Gaussian releases.
-
-    Args:
-        epsilon_of: a function that returns the total epsilon of the releases at delta for a noise,
-            decreasing.
-        releases: number of releases that epsilon is the total of.
-        delta: delta of the total.
-        ratio: the noise of Gaussian releases, divided by the guess.
-        tolerance: the relative excess of noise that is accepted.
-        epsilon: what may be spent, above 0 and finite.
-    """
-    guess = gaussian_noise_multiplier(epsilon, delta, releases) / ratio
-    return least_noise(epsilon_of, epsilon, guess, tolerance)
 
 
 def pld_epsilon(
@@ -253,10 +213,10 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
     """Check that independent accountants agree on epsilon, since a run must not start otherwise.
 
     Args:
-        tight: total epsilon by accountant. The first is the one that is reported; the others must
-            lie within .02 plus 1 % of it.
-        bounds: total epsilon by accountants that only give upper bounds. They must not lie below
-            the reported one by more than the same margin, nor above 1.35 times it plus .1.
+        tight: total by accountant. The first is reported; the others must lie within .02 plus 1 %
+            of it.
+        bounds: total by accountants that only give upper bounds. They must not lie below the
+            reported one by more than the same margin, nor above 1.35 times it plus .1.
 
     Raises:
         FedchainError: two figures disagree; the error quotes both.
@@ -265,16 +225,39 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
     """
     (name, reported), *others = tight.items()
     margin = 0.02 + 0.01 * reported
-    for other, value in others:
-        if not abs(value - reported) <= margin:
-            raise _disagreement(name, reported, other, value)
-    for other, value in bounds.items():
-        if not reported - margin <= value <= 1.35 * reported + 0.1:
-            raise _disagreement(name, reported, other, value)
+    agreements = [(*other, abs(other[1] - reported) <= margin) for other in others]
+    agreements += [
+        (other, value, reported - margin <= value <= 1.35 * reported + 0.1)
+        for other, value in bounds.items()
+    ]
+    for other, value, agrees in agreements:
+        if not agrees:
+            raise FedchainError(
+                f"privacy: two accountants disagree on the total epsilon: {name} {reported:.6g}, "
+                f"{other} {value:.6g}; they must agree before a run can start"
+            )
 
 
-def _disagreement(name: str, reported: float, other: str, value: float) -> FedchainError:
-    return FedchainError(
-        f"privacy: two accountants disagree on the total epsilon: {name} {reported:.6g}, "
-        f"{other} {value:.6g}; they must agree before a run can start"
-    )
+def cross_checked(mechanism: Mechanism) -> None:
+    """Check that all accountants agree on the total of a mechanism, unless the cache says they do.
+
+    Their figures depend only on the mechanism and on their versions. Loading the accountants takes
+    a second and 130 MB, which a sweep would pay for at every point. An agreement is therefore kept
+    in the user's cache folder. If that folder cannot be written, the check is made every time. A
+    total that promises nothing is not checked.
+
+    Raises:
+        FedchainError: two accountants disagree; the error quotes both figures.
+        ArithmeticError: an accountant cannot represent the figure.
+    """
+    if mechanism.epsilon_after(mechanism.terms.releases) > VACUOUS:
+        return
+    versions = [f"{name} {metadata.version(name)}" for name in ACCOUNTANTS]
+    text = "\n".join((repr(mechanism), *versions))
+    path = place_of(AGREED, text, "txt")
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == text.encode():
+            mark_used(path)
+            return
+    mechanism.cross_check()
+    try_add(path, lambda file: file.write(text.encode()))

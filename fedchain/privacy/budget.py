@@ -11,7 +11,7 @@ import math
 
 from fedchain.privacy.mechanisms import Mechanism
 
-REMEMBERED = 8
+KEPT_ANSWERS = 8
 """Number of latest answers whose parents are kept. An answer to an older parent counts again, to be
 safe."""
 
@@ -29,7 +29,6 @@ class Budget:
     __slots__ = ("_answered", "mechanism", "releases")  # there may be a million of them
 
     def __init__(self, mechanism: Mechanism) -> None:
-        """Start a budget."""
         self.mechanism = mechanism
         self.releases = 0
         """Releases made so far."""
@@ -41,10 +40,7 @@ class Budget:
         return self.mechanism.epsilon_after(self.releases)
 
     def allows(self, parent: bytes) -> bool:
-        """Return whether the holder may answer this parent.
-
-        It always may if the mechanism promises nothing.
-        """
+        """Return whether the holder may answer this parent; always, if nothing is promised."""
         return (
             parent in self._answered
             or self.releases < self.mechanism.terms.releases
@@ -64,4 +60,4 @@ class Budget:
             )
         if parent not in self._answered:
             self.releases += 1
-            self._answered = (*self._answered, parent)[-REMEMBERED:]
+            self._answered = (*self._answered, parent)[-KEPT_ANSWERS:]

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fedchain.privacy.mechanisms import Mechanism, Terms
 
-
-@dataclass(frozen=True)
-class Sharing:
-    """Assumptions about the members of a group, which share their noise."""
-
-    members: int
-    """Number of members of a group."""
-    honest: int
-    """Number of members that are assumed to be honest."""
-    dropouts: int
-    """Number of members that may be missing from a sum."""
-
-    @property
-    def counted_on(self) -> int:
-        """Least number of honest members in a sum: the guarantee counts only on their noise."""
-        return self.honest - self.dropouts
+if TYPE_CHECKING:
+    from fedchain.scenario import Groups
 
 
 def guarantee(
@@ -32,7 +18,7 @@ def guarantee(
     record: str = "row",
     *,
     sampled: bool = False,
-    sharing: Sharing | None = None,
+    groups: Groups | None = None,
 ) -> str:
     """Return what a run promises, against whom, and when the promise does not hold.
 
@@ -41,11 +27,7 @@ def guarantee(
         releases: number of releases of the holder that made the most, forks included.
         record: what one record is, in a word: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
-        sharing: assumptions about groups; None: each holder sends its own messages and adds its
-            own noise.
-
-    Returns:
-        One paragraph.
+        groups: of holders, which share their noise; None: each holder adds its own.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)
@@ -64,17 +46,16 @@ def guarantee(
     others = "the data of holders who deviate from the protocol"
     outside = others if whole else f"a data holder as a whole, nor {others}"
     asked = "Who is asked in a round is public, so that sampling amplifies nothing. "
-    drawn = ""
-    if terms.sampling_rate < 1:
-        drawn = (
-            f"Each {record} takes part in a release with chance {terms.sampling_rate:g}, drawn "
-            "by its holder in secret: the figures count on it. "
-        )
+    drawn = (
+        f"Each {record} takes part in a release with chance {terms.sampling_rate:g}, drawn by its "
+        "holder in secret: the figures count on it. "
+    )
     return (
         f"each {subject} is ({mechanism.epsilon_after(releases):.4g}, {terms.delta:g})-"
-        f"differentially private, {neighbour}, against {_describe_readers(sharing)}, over "
-        f"the {releases} releases of the {'group' if sharing else 'holder'} that made the most. "
-        f"{asked if sampled else ''}{drawn}{_describe_sharing(sharing)}"
+        f"differentially private, {neighbour}, against {_describe_readers(groups)}, over "
+        f"the {releases} releases of the {'group' if groups else 'holder'} that made the most. "
+        f"{asked if sampled else ''}{drawn if terms.sampling_rate < 1 else ''}"
+        f"{_describe_sharing(groups)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
         f"It holds if the holder {_describe_clipping(terms)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret "
@@ -87,10 +68,6 @@ def guarantee(
 
 def figures(mechanism: Mechanism, releases: int) -> str:
     """Return the three figures of one run side by side: they differ by factors of 100 and more.
-
-    Args:
-        mechanism: the mechanism that a holder applied.
-        releases: number of releases.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)
@@ -105,23 +82,23 @@ def figures(mechanism: Mechanism, releases: int) -> str:
     return f"{single:.4g} per release (pure), pure total {single * releases:.4g}, {tight}"
 
 
-def _describe_readers(sharing: Sharing | None) -> str:
+def _describe_readers(groups: Groups | None) -> str:
     readers = "anyone who reads every message of the run, included in a block or not"
-    if sharing is None:
+    if groups is None:
         return readers
-    colluding = sharing.members - sharing.honest
+    colluding = groups.size - groups.honest_members
     others = f" and up to {colluding} of the other members of its group" if colluding else ""
     return f"{readers}: compute nodes, readers of the chain, the assembler of its group{others}"
 
 
-def _describe_sharing(sharing: Sharing | None) -> str:
+def _describe_sharing(groups: Groups | None) -> str:
     """Return what the guarantee of a group assumes."""
-    if sharing is None:
+    if groups is None:
         return ""
     return (
-        f"Holders speak in groups of {sharing.members}, of which only the sum is seen. The noise "
-        f"is shared: it suffices if {sharing.honest} members of the group are honest, "
-        f"{sharing.dropouts} of whom may be lost, so that {sharing.counted_on} of them carry it; "
+        f"Holders speak in groups of {groups.size}, of which only the sum is seen. The noise is "
+        f"shared: it suffices if {groups.honest_members} members of the group are honest, "
+        f"{groups.dropouts} of whom may be lost, so that {groups.counted_on} of them carry it; "
         "fewer honest ones, and the guarantee is weaker. No holder is protected by noise of its "
         "own alone: the assembler must name the same members to all, and the masks (X25519, "
         "AES-256) must hold. "
@@ -148,10 +125,6 @@ def _float_parts(mechanism: Mechanism) -> str:
 def unprotected(public: int, record: str) -> list[str]:
     """Return which records the guarantee does not cover: those that were declared public.
 
-    Args:
-        public: number of public records; 0: every record belongs to a holder.
-        record: what one record is, in a word.
-
     >>> unprotected(0, "row")
     []
     """
@@ -164,14 +137,7 @@ def unprotected(public: int, record: str) -> list[str]:
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
-    """Return what a user should know before trusting the figures.
-
-    Args:
-        mechanism: the mechanism that every honest holder applies.
-        records: number of records of each holder.
-
-    Returns:
-        The warnings; an empty list if there are none.
+    """Return warnings to a user who trusts the figures; ``records`` counts those of each holder.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> warnings_for(gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.01), [200, 50])[0][:52]

@@ -31,13 +31,13 @@ REACH = 13
 INSIDE = 9.0
 """Standard deviations within which all numbers of a run lie; the chance that one does not is added
 to delta."""
-SLOTS = PLACES = 2**16
-"""Number of slots, and of the places in a block: two bytes of the key stream choose each."""
-BLOCKS = int(REACH * DEVIATION) // PLACES
+SLOTS = BLOCK_SIZE = 2**16
+"""Number of slots, and of the numbers in a block: two bytes of the key stream choose each."""
+BLOCKS = int(REACH * DEVIATION) // BLOCK_SIZE
 """Number of blocks on either side of 0."""
 
-Numbers = npt.NDArray[np.int32]
-Words = npt.NDArray[np.uint64]
+Steps32 = npt.NDArray[np.int32]
+"""Skellam numbers, in steps of the grid."""
 
 
 def log_skellam(numbers: Vector) -> Vector:
@@ -56,15 +56,10 @@ def log_skellam(numbers: Vector) -> Vector:
     return -squares / 2 + (squares**2 / 24 - squares / 4) / VARIANCE
 
 
-def skellams(keys: Sequence[bytes], count: int) -> Numbers:
-    """Return Skellam numbers of variance 2^46 that are derived from keys.
+def skellams(keys: Sequence[bytes], count: int) -> Steps32:
+    """Return Skellam numbers of variance 2^46 that are derived from keys, as ``normals`` does it.
 
-    Args:
-        keys: 32 bytes each; use none of them for anything else.
-        count: how many numbers to draw from each key, 0 or more.
-
-    Returns:
-        Independent whole numbers, one row for each key, shape (len(keys), count).
+    They are independent whole numbers, one row for each key, (len(keys), count).
 
     Reference:
         Kronmal and Peterson, "The alias and alias-rejection-mixture methods for generating
@@ -80,7 +75,7 @@ def skellams(keys: Sequence[bytes], count: int) -> Numbers:
         words = stream.words((count + 1) // 2).view("<u4")[:count]
         slots = (words >> np.uint32(16)).astype(np.intp)
         np.take(table.starts, slots, out=row, mode="clip")
-        words &= np.uint32(PLACES - 1)
+        words &= np.uint32(BLOCK_SIZE - 1)
         row += words.view(np.int32)
         open_.append(np.flatnonzero(slots >= table.named))
     _settle(numbers, open_, streams, table)
@@ -88,7 +83,7 @@ def skellams(keys: Sequence[bytes], count: int) -> Numbers:
 
 
 def _settle(
-    numbers: Numbers, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
+    numbers: Steps32, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
 ) -> None:
     """Fill the open places of each row with draws from the rest of the law, by rejection."""
     rows = [row for row, places in enumerate(open_) if len(places)]
@@ -108,10 +103,10 @@ def _settle(
         rows = [row for row in rows if len(open_[row])]
 
 
-def _propose(words: Words, table: _Table) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt.NDArray[np.bool_]]:
     """Return the number that each pair of words (2, n) proposes, and whether it is accepted."""
     slots = (words[0] >> np.uint64(48)).astype(np.intp)
-    places = (words[0] >> np.uint64(32)) & np.uint64(PLACES - 1)
+    places = (words[0] >> np.uint64(32)) & np.uint64(BLOCK_SIZE - 1)
     numbers = table.rest_starts[slots] + places.astype(np.int32)
     # 96 bits: the chance to accept a number far out is so small that 64 do not resolve it
     drawn = words[1] * 2.0**-64 + (words[0] & np.uint64(2**32 - 1)) * 2.0**-96
@@ -123,11 +118,11 @@ def _propose(words: Words, table: _Table) -> tuple[Numbers, npt.NDArray[np.bool_
 class _Table:
     """What every slot stands for. Probabilities are relative to that of 0, which is 1."""
 
-    starts: Numbers
+    starts: Steps32
     """First number of the block that a slot names; 0 where a slot stands for the rest."""
     named: int
     """Number of slots that name a block; the slots after them stand for the rest."""
-    rest_starts: Numbers
+    rest_starts: Steps32
     """First number of the block that a slot names when the rest is drawn."""
     rest_floors: Vector
     """Probability that the named slots give to each number of that block."""
@@ -137,12 +132,12 @@ class _Table:
 
 @lru_cache(maxsize=1)
 def _table() -> _Table:
-    starts = np.arange(-BLOCKS, BLOCKS, dtype=np.int32) * PLACES
-    ends = np.stack([starts, starts + (PLACES - 1)]).astype(np.float64)
+    starts = np.arange(-BLOCKS, BLOCKS, dtype=np.int32) * BLOCK_SIZE
+    ends = np.stack([starts, starts + (BLOCK_SIZE - 1)]).astype(np.float64)
     logs: Matrix = log_skellam(ends.ravel()).reshape(2, -1)
     high, low = np.exp(logs.max(axis=0)), np.exp(logs.min(axis=0))
     # Relative to the probability of 0, all numbers together have 1 / e^-V I_0(V).
-    slot = math.sqrt(2 * math.pi * VARIANCE) * (1 - 1 / (8 * VARIANCE)) / (SLOTS * PLACES)
+    slot = math.sqrt(2 * math.pi * VARIANCE) * (1 - 1 / (8 * VARIANCE)) / (SLOTS * BLOCK_SIZE)
     counts = np.floor(low / slot).astype(np.int64)
     floors = counts * slot
     named = int(counts.sum())
@@ -177,7 +172,7 @@ def skellam_epsilon(
         dimension: d.
         releases: 1 or more.
         delta: above 0, below 1.
-        shares: number of draws of variance 2^46 whose sum is one number, 1 or more.
+        shares: number of draws of variance 2^46 whose sum is one number.
 
     Returns:
         epsilon; inf where delta is below the chance of a number outside, or where the noise is
@@ -218,13 +213,6 @@ def skellam_rdp_epsilon(
     noise_multiplier: float, dimension: int, releases: int, delta: float, shares: int = 1
 ) -> float:
     """Return the Rényi bound on epsilon of Skellam releases, by an independent method.
-
-    Args:
-        noise_multiplier: sigma divided by the sensitivity on the grid.
-        dimension: d.
-        releases: 1 or more.
-        delta: above 0, below 1.
-        shares: number of draws of variance 2^46 whose sum is one number, 1 or more.
 
     Reference:
         Agarwal, Kairouz and Liu, "The Skellam Mechanism for Differentially Private Federated

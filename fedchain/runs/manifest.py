@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.names import legible
-from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected, warnings_for
+from fedchain.privacy.guarantee import figures, guarantee, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, plain_values, scenario_digest
@@ -181,12 +181,9 @@ def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Calla
         mechanism: the mechanism, with calibrated noise.
         record: what one record is, in a word.
     """
-    nodes, groups = scenario.nodes, scenario.nodes.groups
-    sharing = None
-    if groups is not None:
-        sharing = Sharing(groups.size, groups.honest_members, groups.dropouts)
-    sampled = nodes.asked < nodes.speakers
-    return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, sharing=sharing)
+    nodes = scenario.nodes
+    sampled, groups = nodes.asked < nodes.speakers, nodes.groups
+    return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, groups=groups)
 
 
 def tuning_of(scenario: Scenario) -> str:

@@ -10,19 +10,18 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from fedchain.arrays import Vector
+from fedchain.arrays import Array, Vector
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
-from fedchain.learning.task import Array
 from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.names import command
 from fedchain.nodes.compute.hashing import hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
-from fedchain.privacy.cross_check import cross_checked
+from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import (
     EVENTS,

@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from fedchain.arrays import Array
 from fedchain.errors import DataError
-from fedchain.learning.task import Array, Records, Task, losses, models, tasks
+from fedchain.learning.task import Records, Task, losses, models, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.features import features_of

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Array
 from fedchain.errors import Problem, ScenarioError
-from fedchain.learning.task import Array, Metrics, Records, models
+from fedchain.learning.task import Metrics, Records, models
 from fedchain.randomness import digest
 from fedchain.registry import Part
 from fedchain.scans.features import CHANNELS

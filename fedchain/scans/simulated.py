@@ -8,9 +8,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.arrays import read_only
+from fedchain.arrays import Array, read_only
 from fedchain.cache import SCANS
-from fedchain.learning.task import Array, Records, Task, losses, models, splits, tasks
+from fedchain.learning.task import Records, Task, losses, models, splits, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.cache import cached

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from fedchain.secure_aggregation.masks import Words, add_pair_mask, key_pair, mask
-from fedchain.secure_aggregation.member import Member, Opening, Session, pair_seed
-from fedchain.secure_aggregation.shamir import PRIME, weights_at_zero
+from fedchain.secure_aggregation.member import GroupMember, Opening, Session, pair_seed
+from fedchain.secure_aggregation.shamir import secret_of
 
 
 class Step(IntEnum):
@@ -37,7 +37,7 @@ class Sum:
 
 
 def summed(
-    members: Sequence[Member],
+    members: Sequence[GroupMember],
     session: Session,
     numbers: Mapping[int, Words],
     lost: Mapping[int, Step],
@@ -47,18 +47,14 @@ def summed(
     Args:
         members: all members, in the order of their numbers.
         session: the session of these members.
-        numbers: the numbers that each member adds, by member; members that drop out before they
-            send them may be missing.
+        numbers: what each member adds, by member; who drops out before may be missing.
         lost: the step from which on a member is missing, by member; members without an entry stay.
-
-    Returns:
-        The sum of the numbers of all members that sent theirs.
 
     Raises:
         TooFewMembers: fewer than the threshold took part in a step; nothing was opened.
     """
 
-    def there(step: Step) -> dict[int, Member]:
+    def there(step: Step) -> dict[int, GroupMember]:
         stays = {**dict.fromkeys(session.numbers, Step.OPENING + 1), **lost}
         numbered = zip(session.numbers, members, strict=True)
         return {number: member for number, member in numbered if stays[number] > step}
@@ -79,13 +75,7 @@ def opened(
     masked: Mapping[int, Words],
     openings: Mapping[int, Opening],
 ) -> Sum:
-    """Add what the members sent, and remove the masks that do not cancel out.
-
-    Args:
-        session: the session of these members.
-        mask_keys: public keys of the pair masks, by member.
-        masked: masked numbers of the members that are in the sum, by member.
-        openings: what the members sent in the last step, by member.
+    """Add what the members sent in each step, and remove the masks that do not cancel out.
 
     Raises:
         TooFewMembers: fewer than the threshold sent numbers, or sent an opening.
@@ -94,24 +84,22 @@ def opened(
     session.check(masked.keys(), "numbers")
     session.check(openings.keys(), "opening")
     points = sorted(openings)[: session.threshold]
-    weights = weights_at_zero(points)
-
-    def secret_of(shares: Iterable[int]) -> bytes:
-        value = sum(w * share for w, share in zip(weights, shares, strict=True)) % PRIME
-        return (value % 2**256).to_bytes(32)
-
     total = np.zeros_like(next(iter(masked.values())))
     for number, words in masked.items():
         total += words
-        total -= mask(secret_of(openings[p].seeds[number] for p in points), len(total))
+        total -= mask(_secret({p: openings[p].seeds[number] for p in points}), len(total))
     for number in openings[points[0]].keys:
-        key = key_pair(secret_of(openings[p].keys[number] for p in points))
+        key = key_pair(_secret({p: openings[p].keys[number] for p in points}))
         if key.public != mask_keys[number]:
             raise ValueError(f"opening: the shares of member {number} give another mask key")
         for other in masked:
             # the lost member would have added this mask with the sign that cancels the other's
             add_pair_mask(total, pair_seed(session, key, mask_keys[other]), number, other)
     return Sum(total, tuple(sorted(masked)))
+
+
+def _secret(shares: Mapping[int, int]) -> bytes:
+    return (secret_of(shares) % 2**256).to_bytes(32)
 
 
 def _letters_for(number: int, letters: Mapping[int, Mapping[int, bytes]]) -> dict[int, bytes]:

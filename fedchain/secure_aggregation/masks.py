@@ -49,34 +49,21 @@ def key_pair(secret: bytes) -> KeyPair:
 
 
 def derived(secret: bytes, *names: bytes) -> bytes:
-    """Return 32 bytes for one purpose, by HKDF with SHA-256.
+    """Return 32 bytes of a secret for one purpose, by HKDF with SHA-256 (RFC 5869).
 
-    Args:
-        secret: bytes that nobody else knows.
-        names: the purpose, and whatever else makes it unique, each of a fixed length.
-
-    Reference:
-        RFC 5869.
+    The names are the purpose, and whatever else makes it unique, each of a fixed length.
     """
     return HKDF(SHA256(), 32, None, b"fedchain:" + b":".join(names)).derive(secret)
 
 
 def agreed(own: KeyPair, other: bytes, *names: bytes) -> bytes:
-    """Return the secret that two members share for one purpose; both compute the same.
+    """Return the 32 bytes that two members share for one purpose (RFC 7748).
 
-    Args:
-        own: key pair of one member.
-        other: public key of the other member, 32 bytes.
-        names: names of the purpose, as ``derived`` takes them.
-
-    Returns:
-        32 bytes that nobody else knows.
+    Each computes them from its own key pair and the other's public key. The names are those of
+    ``derived``.
 
     Raises:
         ValueError: the public key has small order, so that no secret results.
-
-    Reference:
-        RFC 7748.
 
     >>> one, other = key_pair(bytes(31) + b"1"), key_pair(bytes(31) + b"2")
     >>> agreed(one, other.public, b"mask") == agreed(other, one.public, b"mask")
@@ -96,26 +83,14 @@ def _exchanged(pair: _Pair) -> bytes:
 
 
 def mask(seed: bytes, count: int) -> Words:
-    """Return the mask of a seed: the key stream of AES-256 in counter mode.
-
-    Args:
-        seed: 32 bytes for this mask only.
-        count: d, the number of words.
-
-    Returns:
-        Uniform words, shape (count,).
-    """
+    """Return the mask of a seed of 32 bytes: uniform words (count,), a key stream of AES-256."""
     return KeyStream(seed).words(count)
 
 
 def add_pair_mask(words: Words, seed: bytes, own: int, other: int) -> None:
-    """Add the mask of a pair to what one of the two sends; the other uses the opposite sign.
+    """Add the mask of a pair in place to the words (d,) that member ``own`` sends.
 
-    Args:
-        words: what the member sends, changed in place, (d,).
-        seed: seed of the pair.
-        own: number of the member that sends.
-        other: number of the other member.
+    The other member uses the opposite sign.
     """
     if own < other:
         words += mask(seed, len(words))

@@ -70,7 +70,7 @@ class Opening:
     """Shares of the secret mask keys of members lost before they sent their numbers, by member."""
 
 
-class Member:
+class GroupMember:
     """One member in one session; it never reveals its shares of both secrets of another member.
 
     It adds to its numbers one mask for each pair, which cancel out in the sum, and a mask of its
@@ -84,13 +84,9 @@ class Member:
     """
 
     def __init__(self, session: Session, number: int, channel: KeyPair, secret: bytes) -> None:
-        """Enter a session.
+        """Enter a session as member ``number``, with the key pair for the whole run.
 
-        Args:
-            session: the session, as all members know it.
-            number: number of this member, from 1.
-            channel: key pair of this member for the whole run.
-            secret: 32 bytes for this session only, from which keys, seeds and shares are derived.
+        From the secret, 32 bytes for this session only, keys, seeds and shares are derived.
         """
         self._session, self._number, self._channel = session, number, channel
         self._mask_secret = derived(secret, b"mask key")
@@ -108,9 +104,7 @@ class Member:
     def sealed_shares(self, mask_keys: Mapping[int, bytes]) -> dict[int, bytes]:
         """Return sealed shares of this member's two secrets for each other member (step 2).
 
-        Args:
-            mask_keys: public mask keys of all members that took part in step 1, by member; this
-                member is among them.
+        ``mask_keys`` are those of all members that took part in step 1, this one included.
 
         Raises:
             TooFewMembers: fewer than the threshold took part in step 1.
@@ -127,14 +121,9 @@ class Member:
         return {number: self._seal(number, pair) for number, pair in shares.items()}
 
     def masked(self, sealed: Mapping[int, bytes], numbers: Words) -> Words:
-        """Return this member's numbers with all masks added (step 3).
+        """Return this member's numbers (d,) with all masks added: words that look uniform (step 3).
 
-        Args:
-            sealed: what the other members that took part in step 2 sealed for this one, by member.
-            numbers: the numbers to be added, (d,); they are not changed.
-
-        Returns:
-            Words (d,) that look uniform to everybody else.
+        ``sealed`` is what the other members that took part in step 2 sealed for this one.
 
         Raises:
             TooFewMembers: fewer than the threshold took part in step 2, including this member.
@@ -151,11 +140,8 @@ class Member:
     def opening(self, summed: Set[int]) -> Opening:
         """Return this member's shares of the masks to remove from the sum, only once (step 4).
 
-        Args:
-            summed: the members that have sent numbers.
-
         Raises:
-            TooFewMembers: they are fewer than the threshold.
+            TooFewMembers: fewer than the threshold have sent numbers.
             ValueError: one of them took no part, or this member has answered already.
         """
         self._session.check(summed, "numbers")

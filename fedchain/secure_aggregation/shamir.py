@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 from fedchain.randomness import KeyStream
@@ -17,13 +18,8 @@ _DRAWN_WORDS = 8
 def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
     """Return the coefficients of a polynomial whose value at 0 is the secret.
 
-    Args:
-        secret: 32 bytes.
-        threshold: number of coefficients, 1 or more, and of shares that give the secret back.
-        key: 32 bytes for these coefficients only.
-
-    Returns:
-        The secret as a number, then uniform numbers below the prime.
+    They are the secret of 32 bytes as a number, then uniform numbers below the prime: as many as
+    the threshold of shares that give the secret back. The key has 32 bytes for these alone.
     """
     words = KeyStream(key).words(_DRAWN_WORDS * (threshold - 1)).reshape(-1, _DRAWN_WORDS)
     drawn = [int.from_bytes(row.tobytes()) % PRIME for row in words]
@@ -31,12 +27,7 @@ def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
 
 
 def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int:
-    """Return the polynomial's value at a point, which is one share.
-
-    Args:
-        coefficients: below the prime, the secret first.
-        point: number of the member whose share it is, 1 or more and below the prime.
-        prime: order of the field.
+    """Return the polynomial's value at a point, the number of a member: its share.
 
     Reference:
         Shamir, "How to share a secret", 1979.
@@ -50,13 +41,9 @@ def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int
     return value % prime
 
 
-def weights_at_zero(points: Sequence[int], prime: int = PRIME) -> list[int]:
-    """Return Lagrange's weights: the secret is the sum of the shares times these weights.
-
-    Args:
-        points: points of the shares, distinct, as many as the threshold.
-        prime: order of the field.
-    """
+@functools.lru_cache
+def _weights_at_zero(points: tuple[int, ...], prime: int) -> list[int]:
+    """Return Lagrange's weights: the secret is the sum of the shares times these weights."""
     weights = []
     for point in points:
         over = under = 1
@@ -69,14 +56,12 @@ def weights_at_zero(points: Sequence[int], prime: int = PRIME) -> list[int]:
 
 
 def secret_of(shares: Mapping[int, int], prime: int = PRIME) -> int:
-    """Return the secret from as many shares as the threshold.
+    """Return the secret from as many shares, by point, as the threshold.
 
-    Args:
-        shares: value by point; with fewer than the threshold the result is a uniform number.
-        prime: order of the field.
+    With fewer the result is a uniform number.
 
     >>> secret_of({2: 329, 4: 176, 5: 1188}, prime=1613)
     1234
     """
-    weights = weights_at_zero(list(shares), prime)
+    weights = _weights_at_zero(tuple(shares), prime)
     return sum(w * share for w, share in zip(weights, shares.values(), strict=True)) % prime

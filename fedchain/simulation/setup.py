@@ -9,8 +9,8 @@ import numpy as np
 
 from fedchain.arrays import read_only
 from fedchain.errors import ScenarioError
+from fedchain.learning.evaluation import flat_weights, layout
 from fedchain.learning.task import Task, tasks
-from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.rules import Rules, genesis
 from fedchain.ledger.chain.state import State

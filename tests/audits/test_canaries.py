@@ -10,8 +10,8 @@ from group_runs import grouped
 from small_runs import small
 
 from fedchain.audits import Choices, audit
-from fedchain.audits.canaries import law_of, scores_of, seen_in, with_canaries
-from fedchain.audits.published_releases import releases_of
+from fedchain.audits.canaries import scores_of, seen_in, tradeoff_of, with_canaries
+from fedchain.audits.runs_for_audit import releases_of
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.learning.tasks.canary_records import canaries, inside_of
 from fedchain.results import Run
@@ -123,12 +123,12 @@ def test_other_scenarios_are_given_canaries_and_stay_as_they_are_otherwise():
         scenario.nodes,
         scenario.attacks,
     )
-    assert law_of(made) == "gaussian"
+    assert tradeoff_of(made) == "gaussian"
     skellam = {"kind": "skellam", "epsilon": 4.0, "clip": 1.0}
     sampled = {"kind": "gaussian", "epsilon": 4.0, "clip": 1.0, "sampling_rate": 0.5}
-    assert law_of(small(privacy=skellam)) == "gaussian"
-    assert law_of(small(privacy=sampled)) == "any"
-    assert law_of(small(privacy={"kind": "laplace", "epsilon": 4.0, "clip": 1.0})) == "any"
+    assert tradeoff_of(small(privacy=skellam)) == "gaussian"
+    assert tradeoff_of(small(privacy=sampled)) == "any"
+    assert tradeoff_of(small(privacy={"kind": "laplace", "epsilon": 4.0, "clip": 1.0})) == "any"
 
 
 def test_what_promises_nothing_or_hides_holders_cannot_be_audited_with_canaries(tmp_path):

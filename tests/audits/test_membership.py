@@ -17,9 +17,9 @@ from fedchain.audits.membership import (
     with_halves,
 )
 from fedchain.audits.runs_for_audit import Promise
+from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.subset import part_of, taking_part
-from fedchain.learning.weights import flat_weights
 
 
 def made_up(runs: int, records: int, shift: float) -> Shadows:

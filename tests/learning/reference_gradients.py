@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fedchain.learning.evaluation import flatten, load_weights
 from fedchain.learning.task import Records, Task
-from fedchain.learning.weights import flatten, load_weights
 
 
 def slow_row(

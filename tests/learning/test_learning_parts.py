@@ -12,14 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedchain.errors import DataError, MissingExtra, ScenarioError
-from fedchain.learning.evaluation import Evaluation
+from fedchain.learning.evaluation import (
+    Evaluation,
+    dimension,
+    flat_weights,
+    load_weights,
+    places,
+)
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.losses import cross_entropy
+from fedchain.learning.losses import accuracy, cross_entropy
 from fedchain.learning.models import logistic, mlp
 from fedchain.learning.task import models, tasks
-from fedchain.learning.tasks.classic import accuracy, seeded
+from fedchain.learning.tasks.classic import seeded
 from fedchain.learning.tasks.splits import by_site, dirichlet, iid
-from fedchain.learning.weights import dimension, flat_weights, layout, load_weights, places
 
 CLASSIC = {
     "breast_cancer": (569, 31, 0.95),
@@ -39,7 +44,7 @@ def test_a_classic_task_deals_every_record_once(kind):
     records, weights, _ = CLASSIC[kind]
     task = made(kind)
     assert sum(holder.count for holder in task.holders) + task.held_out.count == records
-    assert dimension(layout(task.model())) == weights
+    assert dimension(task.model()) == weights
     everything = np.concatenate([r.inputs.reshape(r.count, -1) for r in task.holders])
     held_out = task.held_out.inputs.reshape(task.held_out.count, -1)
     assert len(np.unique(np.concatenate([everything, held_out]), axis=0)) == records
@@ -120,7 +125,7 @@ def test_a_hidden_size_of_zero_is_refused_with_its_place():
 
 
 def test_the_performance_network_has_50890_weights():
-    assert dimension(layout(mlp((784,), 10, hidden=[64]))) == 50_890
+    assert dimension(mlp((784,), 10, hidden=[64])) == 50_890
 
 
 def test_weights_survive_flattening_and_loading():
@@ -128,7 +133,7 @@ def test_weights_survive_flattening_and_loading():
     weights = np.random.default_rng(0).standard_normal(43).astype(np.float32).astype(np.float64)
     load_weights(module, weights)
     assert flat_weights(module).tobytes() == weights.tobytes()
-    place = places(layout(module))["3.bias"]
+    place = places(module)["3.bias"]
     assert module[3].bias.tolist() == weights[place].tolist()
     with pytest.raises(ValueError, match="43 parameters"):
         load_weights(module, weights[:-1])

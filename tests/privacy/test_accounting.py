@@ -24,8 +24,8 @@ from fedchain.privacy.accounting import (
     pure_epsilon,
     rdp_epsilon,
 )
-from fedchain.privacy.knorm_loss import knorm_epsilon, knorm_rdp_epsilon
 from fedchain.privacy.mechanisms import knorm
+from fedchain.privacy.mechanisms.knorm import knorm_epsilon, knorm_rdp_epsilon
 from fedchain.randomness import digest
 
 

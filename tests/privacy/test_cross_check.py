@@ -5,8 +5,8 @@ import math
 import pytest
 
 from fedchain.errors import FedchainError
-from fedchain.privacy import cross_check as agreement
-from fedchain.privacy.cross_check import cross_checked
+from fedchain.privacy import accounting as agreement
+from fedchain.privacy.accounting import cross_checked
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, none, skellam
 
 MECHANISM = gaussian(10, 5, noise_multiplier=4.0, clip=0.1)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fedchain.errors import ScenarioError
-from fedchain.privacy.budget import REMEMBERED, Budget
+from fedchain.privacy.budget import KEPT_ANSWERS, Budget
 from fedchain.privacy.guarantee import figures, guarantee, warnings_for
 from fedchain.privacy.mechanisms import (
     Mechanism,
@@ -264,9 +264,9 @@ def test_a_run_without_a_promise_never_runs_out():
 
 
 def test_an_answer_that_is_long_past_counts_again_rather_than_not_at_all():
-    parents = [b"%d" % number for number in range(3 * REMEMBERED)]
+    parents = [b"%d" % number for number in range(3 * KEPT_ANSWERS)]
     budget = spent(gaussian(100, 5, epsilon=1.0, clip=0.1), *parents)
-    for parent in parents[-REMEMBERED:]:
+    for parent in parents[-KEPT_ANSWERS:]:
         budget.spend(parent)
     assert budget.releases == len(parents)
     budget.spend(parents[0])

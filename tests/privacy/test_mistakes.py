@@ -33,7 +33,6 @@ from fedchain.nodes.holders.release import ReleaseContext, private_releases
 from fedchain.privacy import guarantee
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, skellam
-from fedchain.privacy.mechanisms.gaussian import _gaussian_total
 from fedchain.randomness import digest
 from fedchain.runs.manifest import epsilon_spent
 from fedchain.scenario import load
@@ -43,13 +42,6 @@ SECRET = bytes(range(32))
 IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
 OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
 QUIET = small(attacks=[], **{"ledger.storage": "int32"})
-
-
-@pytest.fixture(autouse=True)
-def fresh_totals():
-    _gaussian_total.cache_clear()
-    yield
-    _gaussian_total.cache_clear()
 
 
 def messages(rows, mechanism, records, **when) -> list[Message]:

@@ -20,7 +20,7 @@ from fedchain.secure_aggregation.masks import (
     key_pair,
     mask,
 )
-from fedchain.secure_aggregation.member import Member, Session
+from fedchain.secure_aggregation.member import GroupMember, Session
 
 DIMENSION = 50
 
@@ -34,9 +34,9 @@ def session_of(size: int, threshold: int, name: str = "one") -> Session:
     return Session(secret(name), channels, threshold)
 
 
-def members_of(session: Session) -> list[Member]:
+def members_of(session: Session) -> list[GroupMember]:
     return [
-        Member(session, n, key_pair(secret("channel", n)), secret("session", session.name, n))
+        GroupMember(session, n, key_pair(secret("channel", n)), secret("session", session.name, n))
         for n in session.numbers
     ]
 

@@ -16,42 +16,47 @@ STABILISER = 0.01
 
 
 def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:
-    """Return the function that clips gradients; None: they are not clipped.
-
-    Args:
-        clip: the bound on the 2-norm; None or inf: no bound.
-        automatic: scale all gradients to nearly the bound, instead of shortening only those
-            above it.
+    """Return the function that clips gradients; None, if the clip is None or inf: not clipped.
 
     >>> clipping_of(math.inf) is None
     True
     """
     if clip is None or math.isinf(clip):
         return None
-    return functools.partial(automatic_factors if automatic else clip_factors, clip=clip)
+    return functools.partial(clip_factors, clip=clip, automatic=automatic)
 
 
-def clip_factors(norms: Tensor, clip: float) -> Tensor:
-    """Return min(1, clip / norm) for each norm (n,), rounded down; 0 where it is not finite.
+def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tensor:
+    """Return min(1, clip / norm) for each norm (n,), or with ``automatic`` clip / (norm + .01).
 
-    Without the 0, a gradient that overflowed would become NaN, which no bound holds.
+    The factors are rounded down, so that no product exceeds the clip. They are 0 where that is
+    impossible: below the least normal number, where rounding is far coarser, and where the norm is
+    not finite. Without the 0, a gradient that overflowed would become NaN, which no bound holds.
 
-    >>> clip_factors(torch.tensor([0.5, 2.0, float("inf")]), 1.0)
-    tensor([1.0000, 0.5000, 0.0000])
-    """
-    return _round_down((clip / norms).clamp(max=1.0), norms)
-
-
-def automatic_factors(norms: Tensor, clip: float) -> Tensor:
-    """Return clip / (norm + .01) for each norm (n,), rounded down; 0 where it is not finite.
+    The norm itself is a sum of d squares in the type of the gradients. In float32 its error is
+    about 1e-6, at worst (10^6 equal numbers) 1e-3; a gradient may be longer than the clip by this
+    much. In float64 the sum would take as long as all the rest of the clipping.
 
     Reference:
         Bu, Wang, Zha and Karypis, Automatic Clipping, NeurIPS 2023, AUTO-S.
 
-    >>> automatic_factors(torch.tensor([0.49, 1.99, float("inf")]), 1.0)
+    >>> clip_factors(torch.tensor([0.5, 2.0, float("inf")]), 1.0)
+    tensor([1.0000, 0.5000, 0.0000])
+    >>> clip_factors(torch.tensor([0.49, 1.99, float("inf")]), 1.0, automatic=True)
     tensor([2.0000, 0.5000, 0.0000])
     """
-    return _round_down(clip / (norms + STABILISER), norms)
+    factors = clip / (norms + STABILISER) if automatic else (clip / norms).clamp(max=1.0)
+    numbers = torch.finfo(norms.dtype)
+    factors = factors * (1 - 4 * numbers.eps)
+    return torch.where(factors >= numbers.tiny, factors, torch.zeros_like(factors))
+
+
+def clip_rows(rows: Tensor, clipping: Clipping) -> None:
+    """Clip the 2-norm of each row (n, d) in place."""
+    factors = clipping(torch.linalg.vector_norm(rows, dim=1))
+    rows *= factors[:, None]
+    if not bool(factors.all()):
+        rows[factors == 0] = 0.0  # inf * 0 and NaN * 0 are NaN
 
 
 def clipped_sum(rows: Tensor, clipping: Clipping) -> Tensor:
@@ -64,16 +69,3 @@ def clipped_sum(rows: Tensor, clipping: Clipping) -> Tensor:
     if not bool(factors.all()):
         rows = torch.where(factors[:, None] > 0, rows, torch.zeros_like(rows))
     return factors @ rows
-
-
-def _round_down(factors: Tensor, norms: Tensor) -> Tensor:
-    """Round factors down, so that no product exceeds the bound; return 0 where this is impossible.
-
-    It is impossible below the least normal number, where rounding is far coarser. The norm itself
-    is a sum of d squares in the type of the rows. In float32 its error is about 1e-6, at worst
-    (10^6 equal numbers) 1e-3; a gradient may be longer than the bound by this much. In float64 the
-    sum would take as long as all the rest of the clipping.
-    """
-    numbers = torch.finfo(norms.dtype)
-    factors = factors * (1 - 4 * numbers.eps)
-    return torch.where(factors >= numbers.tiny, factors, torch.zeros_like(factors))

@@ -1,7 +1,4 @@
-"""Weight gradients of single examples, layer by layer, from inputs and back-propagated errors.
-
-One backward pass over a batch gives the error of every layer's output. The gradient of an
-example is then the product of its own input and its own error; no further backward pass is needed.
+"""Layers: the weight gradients of single examples, from a layer's inputs and its output's errors.
 
 A 3x3 convolution needs every patch of its input. With few channels, the rows of the image are
 padded and laid end to end. A shifted image is then a shifted view, and the patches are nine long
@@ -19,12 +16,53 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
-from fedchain.learning.standardised import StandardisedConv2d
-
 LayerGradients = dict[str, Tensor]
 """Gradient (n, *shape) of each parameter of one layer, by its name in the layer."""
-BLOCK = 8
+CHANNEL_BLOCK = 8
 """Channels in a block of torch's convolutions; they are slow if the last block is not full."""
+EPS = 1e-5
+"""Added to the variance of a standardised kernel, so that the division is always defined."""
+
+
+class StandardisedConv2d(nn.Conv2d):
+    """A convolution that uses (w - mean) / sqrt(variance + eps) instead of its weights w.
+
+    Mean and variance are taken over the weights of one output channel; they do not depend on any
+    example. Use it with group norm, which removes the scale of the output again.
+
+    Reference:
+        Qiao et al., "Micro-Batch Training with Batch-Channel Normalization and Weight
+        Standardization", 2019, section 3.1.
+
+    >>> kernel = StandardisedConv2d(2, 3, 3).kernel()
+    >>> kernel.shape, bool(kernel.mean((1, 2, 3)).abs().max() < 1e-6)
+    (torch.Size([3, 2, 3, 3]), True)
+    """
+
+    def kernel(self) -> Tensor:
+        """Return the standardised weights, of the same shape as ``weight``."""
+        centred, scale = _centre_and_scale(self.weight)
+        return centred / scale
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
+        """Return the convolution of images (n, channels, h, w)."""
+        left: Tensor = self._conv_forward(input, self.kernel(), self.bias)
+        return left
+
+    def of_weights(self, gradient: Tensor) -> Tensor:
+        """Convert gradients (n, *kernel) with respect to the kernel into those of ``weight``.
+
+        With k the kernel and s its scale, they are (g - mean g - k mean(g k)) / s.
+        """
+        centred, scale = _centre_and_scale(self.weight)
+        kernel, axes = centred / scale, (2, 3, 4)
+        along = (gradient * kernel).mean(axes, keepdim=True)
+        return (gradient - gradient.mean(axes, keepdim=True) - kernel * along) / scale
+
+
+def _centre_and_scale(weight: Tensor) -> tuple[Tensor, Tensor]:
+    centred = weight - weight.mean((1, 2, 3), keepdim=True)
+    return centred, torch.sqrt(centred.square().mean((1, 2, 3), keepdim=True) + EPS)
 
 
 def supports(layer: nn.Module) -> bool:
@@ -40,12 +78,10 @@ def supports(layer: nn.Module) -> bool:
 
 
 def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
-    """Return the gradient of every parameter of one layer for every example.
+    """Return the gradient of every parameter of a layer that ``supports`` accepts, by example.
 
-    Args:
-        layer: a layer that ``supports`` accepts.
-        entered: input of the layer, (n, ...).
-        error: gradient of each example's loss with respect to its output, (n, ...).
+    They follow from its input (n, ...) and from the errors (n, ...) of its output: the gradient of
+    each example's loss.
 
     >>> layer = nn.Linear(2, 1)
     >>> layer_gradients(layer, torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]))["weight"]
@@ -59,12 +95,8 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 
     If all convolutions have whole blocks of channels, the channels-last format saves torch the
     reordering of images. Kernels of one pixel do not count, because they are plain products. The
-    gradients of single examples need the other order again; together with the costs of GroupNorm
-    this uses up the gain.
-
-    Args:
-        module: the model.
-        single: the gradients of single examples are needed, not only their sum.
+    gradients of ``single`` examples, not only their sum, need the other order again; together with
+    the costs of GroupNorm this uses up the gain.
 
     >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
     [torch.contiguous_format, torch.channels_last]
@@ -76,11 +108,11 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
         for layer in module.modules()
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.kernel_size != (1, 1)
     ]
-    blocks = bool(windows) and all(layer.out_channels % BLOCK == 0 for layer in windows)
+    blocks = bool(windows) and all(layer.out_channels % CHANNEL_BLOCK == 0 for layer in windows)
     return torch.channels_last if blocks else torch.contiguous_format
 
 
-def turned_backwards(layer: nn.Module, entered: Tensor, left: Tensor) -> Tensor:
+def turned_backwards(layer: nn.Conv2d, entered: Tensor, left: Tensor) -> Tensor:
     """Return the layer's output, with a faster backward pass for convolutions of few channels.
 
     The error of a convolution's input is a convolution of the error of its output with the
@@ -88,17 +120,12 @@ def turned_backwards(layer: nn.Module, entered: Tensor, left: Tensor) -> Tensor:
     a forward pass gives the same numbers three to five times faster. With channels last both
     passes are tuned.
     """
-    if (
-        not isinstance(layer, nn.Conv2d)
-        or layer.stride != (1, 1)
-        or min(_opposite_padding(layer)) < 0
-    ):
-        return left
-    if not left.is_contiguous():
+    padding = _opposite_padding(layer)
+    if layer.stride != (1, 1) or min(padding) < 0 or not left.is_contiguous():
         return left
     apply: Callable[..., Tensor] = _Turned.apply
     acting = layer.kernel() if isinstance(layer, StandardisedConv2d) else layer.weight
-    return apply(entered, acting, left.detach(), _opposite_padding(layer))
+    return apply(entered, acting, left.detach(), padding)
 
 
 class _Turned(torch.autograd.Function):
@@ -129,7 +156,7 @@ def _dense(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
 
 def _convolution(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
     assert isinstance(layer, nn.Conv2d)
-    if layer.out_channels % BLOCK == 0 or layer.stride != (1, 1):
+    if layer.out_channels % CHANNEL_BLOCK == 0 or layer.stride != (1, 1):
         weight = _grouped(layer, entered, error)
     elif layer.out_channels < layer.in_channels:
         # Input and error swap places: the error has fewer channels, and so fewer patches.

@@ -1,4 +1,4 @@
-"""Augmented task: each record of a holder is seen in several shifted views at once."""
+"""Augmented task: every record of a holder in several shifted views."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.learning.task import Array, Records, Task, tasks
+from fedchain.arrays import Array, Wholes
+from fedchain.learning.task import Records, Task, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 
@@ -55,14 +55,9 @@ def augmented(
 
 
 def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -> Records:
-    """Return the records of one holder, with several views of each.
+    """Return pictures (n, .., h, w) of one holder, with several views of each, itself the first.
 
-    Args:
-        records: pictures (n, h, w) or (n, channels, h, w); targets are classes, or masks.
-        views: views of each record; the first is the unmoved picture.
-        shift: largest shift along an axis, in pixels.
-        seed: the run's seed.
-        holder: number of the holder; each holder has its own shifts.
+    Each holder has its own shifts; a mask is moved like its picture.
 
     >>> one = Records(np.arange(9.0).reshape(1, 3, 3), np.array([4]))
     >>> views_of(one, 3, 1, 0, 0).inputs.shape, views_of(one, 3, 1, 0, 0).count
@@ -79,13 +74,10 @@ def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -
     return Records(np.concatenate(inputs), np.concatenate(targets), np.tile(numbers, views))
 
 
-def moved(pictures: Array, moves: npt.NDArray[np.int64], outside: float) -> Array:
-    """Return each picture moved by whole pixels.
+def moved(pictures: Array, moves: Wholes, outside: float) -> Array:
+    """Return pictures (n, ..., h, w), each moved down and right by two whole numbers of ``moves``.
 
-    Args:
-        pictures: (n, ..., h, w).
-        moves: pixels by which each picture moves down and to the right, (n, 2).
-        outside: value of the pixels that come in from outside.
+    Pixels that come in have the value ``outside``.
 
     >>> moved(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[0, 1]]), 0.0).tolist()
     [[[0.0, 1.0], [0.0, 3.0]]]

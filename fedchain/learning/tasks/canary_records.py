@@ -1,4 +1,4 @@
-"""Canaries for audits: records whose gradient is known, each in or out with probability 1/2."""
+"""Canary records, whose gradients an audit knows; each is in or out with probability 1/2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LENGTH = np.float32(2.0**20)
 """Norm of a canary's gradient before it is clipped: far above any clip."""
-MOST = 2**28
+MOST_VALUES = 2**28
 """Most numbers in the records of all holders together: as float32, a gigabyte."""
 FIRST = 1e-6
 """Scale of the initial weights: only their sign matters, and the first step may change it."""
@@ -43,8 +43,8 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
     Raises:
         ValueError: the records would not fit into memory.
     """
-    if holders * each**2 > MOST:
-        fits = math.isqrt(MOST // holders)
+    if holders * each**2 > MOST_VALUES:
+        fits = math.isqrt(MOST_VALUES // holders)
         raise ValueError(
             f"task.each: {each} canaries at each of {holders} holders do not fit into memory; "
             f"at most {fits} do"
@@ -68,7 +68,7 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
 
 
 def axes_of(seed: int, each: int) -> Singles:
-    """Return the axes of the canaries, the same for every holder: orthonormal rows (each, each).
+    """Return the axes of every holder's canaries: orthonormal rows, (each, each).
 
     >>> axes = axes_of(0, 8)
     >>> bool(np.allclose(axes @ axes.T, np.eye(8), atol=1e-6))

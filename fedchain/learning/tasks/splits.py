@@ -5,32 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from fedchain.arrays import Wholes
 from fedchain.learning.task import splits
-
-Indices = npt.NDArray[np.int64]
-Least = Annotated[int, Field(ge=1)]
 
 
 @splits
 def iid(
-    labels: Indices,
-    sites: Indices,  # noqa: ARG001 - this split needs neither labels nor sites
+    labels: Wholes,
+    sites: Wholes,  # noqa: ARG001 - this split needs neither labels nor sites
     holders: int,
     generator: np.random.Generator,
-) -> list[Indices]:
+) -> list[Wholes]:
     """Deal the records at random, in equal shares: every holder sees the same distribution.
-
-    Args:
-        labels: class of each record, (n,).
-        sites: where each record was taken, (n,).
-        holders: number of data holders, at most n.
-        generator: the split's random stream.
-
-    Returns:
-        Indices of the records of each holder, in rising order.
 
     >>> labels = np.zeros(6, dtype=np.int64)
     >>> [len(part) for part in iid(labels, labels, 3, np.random.default_rng(0))]
@@ -42,14 +30,14 @@ def iid(
 
 @splits
 def dirichlet(
-    labels: Indices,
-    sites: Indices,  # noqa: ARG001 - this split needs only the labels
+    labels: Wholes,
+    sites: Wholes,  # noqa: ARG001 - this split needs only the labels
     holders: int,
     generator: np.random.Generator,
     *,
     alpha: Annotated[float, Field(gt=0)] = 0.5,
-    least: Least = 10,
-) -> list[Indices]:
+    least: Annotated[int, Field(ge=1)] = 10,
+) -> list[Wholes]:
     """Divide each class among the holders by a Dirichlet draw: they differ in classes and sizes.
 
     Args:
@@ -60,9 +48,6 @@ def dirichlet(
         alpha: concentration of the draw; at 0.1 a holder has one or two classes, at 100 the split
             is nearly iid.
         least: least records of a holder; the largest holders give records to those below it.
-
-    Returns:
-        Indices of the records of each holder, in rising order.
 
     Reference:
         Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution", 2019.
@@ -82,21 +67,12 @@ def dirichlet(
 
 @splits
 def by_site(
-    labels: Indices,  # noqa: ARG001 - this split needs only the sites
-    sites: Indices,
+    labels: Wholes,  # noqa: ARG001 - this split needs only the sites
+    sites: Wholes,
     holders: int,
     generator: np.random.Generator,
-) -> list[Indices]:
+) -> list[Wholes]:
     """Give each holder whole sites; if there are too few, several holders share a site evenly.
-
-    Args:
-        labels: class of each record, (n,).
-        sites: where each record was taken, (n,).
-        holders: number of data holders.
-        generator: the split's random stream.
-
-    Returns:
-        Indices of the records of each holder, in rising order.
 
     >>> sites = np.array([7, 8, 9, 7, 8, 9])
     >>> [part.tolist() for part in by_site(sites, sites, 2, np.random.default_rng(0))]
@@ -107,7 +83,7 @@ def by_site(
     if len(names) >= holders:
         owner = np.searchsorted(names, sites) % holders
         return [np.flatnonzero(owner == holder) for holder in range(holders)]
-    parts: list[Indices] = [np.empty(0, dtype=np.int64)] * holders
+    parts: list[Wholes] = [np.empty(0, dtype=np.int64)] * holders
     for place, name in enumerate(names):
         sharers = range(place, holders, len(names))
         members = generator.permutation(np.flatnonzero(sites == name))

@@ -1,4 +1,4 @@
-"""Subset of a task: every holder keeps a random part, for audits of which records took part."""
+"""Subset of a task: every holder keeps a random part of its records, as audits need it."""
 
 from __future__ import annotations
 

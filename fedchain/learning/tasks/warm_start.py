@@ -11,18 +11,15 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fedchain.arrays import Vector
-from fedchain.learning.evaluation import Evaluation
+from fedchain.arrays import Vector, Wholes
+from fedchain.learning.evaluation import Evaluation, flat_weights, load_weights
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import PUBLIC_ONLY, Records, Task, tasks
 from fedchain.learning.tasks.subset import part_of
-from fedchain.learning.weights import flat_weights, load_weights
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.update import updates, used
-
-Count = Annotated[int, Field(ge=1)]
 
 
 @tasks
@@ -31,7 +28,7 @@ def warm_start(
     seed: int,
     *,
     of: Annotated[Part, tasks],
-    records: Count = 100,
+    records: Annotated[int, Field(ge=1)] = 100,
     steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
     update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
 ) -> Task:
@@ -64,13 +61,7 @@ def with_public(
 ) -> tuple[Task, Records, Vector]:
     """Declare some records of a task public, and train and measure the model on them alone.
 
-    Args:
-        whole: the task.
-        kind: the task's name, for error messages.
-        records: public records, drawn from all holders together.
-        seed: the run's seed; it draws the public records.
-        steps: steps on the public records.
-        update: update that a step makes with their mean gradient.
+    The arguments are those of ``warm_start``; ``kind`` names the task in error messages.
 
     Returns:
         The task without the public records and with the baseline ``public_only``; the public
@@ -108,12 +99,7 @@ def beginning_at(task: Task, weights: Vector) -> Task:
 def declared_public(
     holders: Sequence[Records], count: int, seed: int
 ) -> tuple[Records, tuple[Records, ...]]:
-    """Draw public records; return them, and the records that each holder keeps.
-
-    Args:
-        holders: records of each holder.
-        count: number of records to draw from all holders together.
-        seed: the run's seed.
+    """Draw public records from all holders together; return them, and what each holder keeps.
 
     Raises:
         ValueError: a holder would be left without records.
@@ -137,13 +123,7 @@ def declared_public(
 
 
 def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
-    """Return the weights (d,) after training on public records; each step uses all of them.
-
-    Args:
-        task: gives the initial model and the loss.
-        public: the public records.
-        steps: number of steps.
-        update: update that a step makes with the mean gradient.
+    """Return the weights (d,) of a task's model after steps of which each uses all public records.
 
     Raises:
         ValueError: the weights overflow.
@@ -163,7 +143,7 @@ def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
 def _join_records(parts: Sequence[Records]) -> Records:
     """Join the records of several holders; records of different holders stay separate."""
     parts = [part for part in parts if part.examples]
-    numbers: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+    numbers: list[Wholes] = []
     start = 0
     for part in parts:
         if part.record is not None:

@@ -27,7 +27,7 @@ from fedchain.randomness import digest, stream
 from fedchain.scenario import Groups, Scenario
 from fedchain.secure_aggregation.assembler import summed
 from fedchain.secure_aggregation.masks import KeyPair, key_pair
-from fedchain.secure_aggregation.member import Member, Session
+from fedchain.secure_aggregation.member import GroupMember, Session
 from fedchain.timing import Stopwatch
 
 MOST = 2**62
@@ -168,7 +168,7 @@ class GroupPool:
         seed, at = context.seed, (context.round, context.parent, number)
         holders = self._groups.members_of(context.holder)
         members = [
-            Member(session, place, _channel(seed, holder), digest(seed, "masks", holder, *at))
+            GroupMember(session, place, _channel(seed, holder), digest(seed, "masks", holder, *at))
             for place, holder in zip(session.numbers, holders, strict=True)
         ]
         numbers = dict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -23,10 +23,9 @@ from fedchain.privacy.mechanisms.mechanism import (
     SpareReleases,
     Terms,
     Unit,
-    bound_of,
     mechanisms,
     noise_for,
-    with_spare,
+    terms_of,
 )
 from fedchain.randomness import normals
 
@@ -79,19 +78,18 @@ def gaussian(
     Reference:
         LearningChain equation (10), reconstructed; Balle and Wang 2018.
     """
-    total = with_spare(releases, spare_releases)
-    own = sampling_rate, clip_quantile, clip == "automatic"
-    terms = Terms(bound_of(clip), unit, delta, total, *own)
+    terms = replace(
+        terms_of(releases, spare_releases, clip=clip, unit=unit, delta=delta),
+        sampling_rate=sampling_rate,
+        clip_quantile=clip_quantile,
+    )
 
     def solve(epsilon: float) -> float:
-        joint = _solved_sigma(accountant, total, delta, sampling_rate, epsilon)
+        joint = _solved_sigma(accountant, terms.releases, delta, sampling_rate, epsilon)
         return joint if clip_quantile is None else joint / math.sqrt(1 - COUNT_SHARE)
 
-    return Gaussian(
-        terms=terms,
-        noise_multiplier=noise_for(epsilon, noise_multiplier, solve),
-        accountant=accountant,
-    )
+    noise = noise_for(epsilon, noise_multiplier, solve)
+    return Gaussian(terms=terms, noise_multiplier=noise, accountant=accountant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,15 +103,12 @@ class Gaussian:
     accountant: Literal["pld", "prv", "rdp"]
     """The accountant whose total is reported."""
     name: str = "gaussian"
-    """The registered name."""
     sampling: bool = True
-    """The accountants can compute the cost of sampled records."""
     group_noise: None = None
-    """The law of a sum of rounded normal numbers is not known."""
     pure_total: None = None
-    """Normal noise has no pure cost."""
+    """The cost of sampled records is known, the law of a sum of rounded normal numbers is not."""
 
-    @property
+    @cached_property
     def joint_multiplier(self) -> float:
         """Noise over sensitivity of gradient and count together, from which epsilon follows.
 
@@ -129,7 +124,7 @@ class Gaussian:
         """Standard deviation of the noise of the count, in records."""
         return self.joint_multiplier / (2 * math.sqrt(COUNT_SHARE))
 
-    @property
+    @cached_property
     def clip_follower(self) -> Gaussian | None:
         """This mechanism if epsilon contains the cost of its count; None: the clip is fixed."""
         return None if self.terms.clip_quantile is None else self
@@ -172,7 +167,7 @@ class Gaussian:
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
         delta, rate = self.terms.delta, self.terms.sampling_rate
-        return _gaussian_total(self.accountant, self.joint_multiplier, releases, delta, rate)
+        return GAUSSIAN_TOTALS[self.accountant](self.joint_multiplier, releases, delta, rate)
 
     def cross_check(self) -> None:
         """Compare the closed form, dp-accounting's PLD, and Opacus' PRV and RDP accountants."""
@@ -195,19 +190,12 @@ def _tight(sigma: float, releases: int, delta: float, sampling_rate: float) -> f
 
 
 GAUSSIAN_TOTALS: dict[str, Callable[[float, int, float, float], float]] = {
-    "pld": _tight,
-    "prv": accounting.prv_epsilon,
-    "rdp": accounting.rdp_epsilon,
+    "pld": lru_cache(maxsize=4096)(_tight),
+    "prv": lru_cache(maxsize=4096)(accounting.prv_epsilon),
+    "rdp": lru_cache(maxsize=4096)(accounting.rdp_epsilon),
 }
 """Functions of (sigma, releases, delta, sampling rate) that return the total epsilon. For full
 batches the closed form is the exact PLD."""
-
-
-@lru_cache(maxsize=4096)
-def _gaussian_total(
-    accountant: str, sigma: float, releases: int, delta: float, sampling_rate: float
-) -> float:
-    return GAUSSIAN_TOTALS[accountant](sigma, releases, delta, sampling_rate)
 
 
 @lru_cache(maxsize=64)
@@ -222,7 +210,7 @@ def _solved_sigma(
     guess = max(exact * sampling_rate, min(exact, 0.7))
     tolerance = 1e-6 if sampling_rate == 1 else 1e-4
     return accounting.least_noise(
-        lambda sigma: _gaussian_total(accountant, sigma, releases, delta, sampling_rate),
+        lambda sigma: GAUSSIAN_TOTALS[accountant](sigma, releases, delta, sampling_rate),
         epsilon,
         guess,
         tolerance,

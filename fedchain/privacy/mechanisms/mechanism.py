@@ -13,11 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.arrays import Singles
+from fedchain.arrays import Singles, Wholes
+from fedchain.privacy.accounting import gaussian_noise_multiplier, least_noise
 from fedchain.registry import Family
 
 Unit = Literal["record", "holder"]
@@ -80,10 +79,8 @@ class Terms:
     def sensitivity(self, records: int) -> float:
         """Return how far a holder's mean gradient is from a neighbour's, at most, in the 2-norm.
 
-        If records are sampled, the mean is their sum divided by their expected number.
-
-        Args:
-            records: the public n_k, 1 or more.
+        If records are sampled, the mean is their sum divided by their expected number; their
+        public number n_k is 1 or more.
         """
         return self.clip / (self.sampling_rate * self.units(records))
 
@@ -99,18 +96,11 @@ class GroupNoise(Protocol):
     def step(self) -> float:
         """Length that one step stands for in a sum of gradients."""
 
-    def in_steps(
-        self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]
-    ) -> npt.NDArray[np.int64]:
-        """Return what members of a group add up: gradients with their shares of noise, in steps.
+    def in_steps(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
+        """Return what members of a group add up: gradients (n, d) with their shares of noise.
 
-        Args:
-            gradients: clipped mean gradients (n, d); they are not changed.
-            keys: 32 bytes for each share of noise, known only to its holder.
-            records: the public n_k of each holder; a gradient counts once for each of its units.
-
-        Returns:
-            Whole numbers (n, d). Each unit of a holder moves one row by at most clip / step.
+        A gradient counts once for each unit of its holder, and each unit moves one row by at most
+        clip / step. The keys are as in ``Mechanism.release``, the records the public n_k.
 
         Raises:
             ValueError: a gradient may take more steps than float64 can count.
@@ -126,12 +116,8 @@ class ClipFollower(Protocol):
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release.
 
-        Args:
-            key: 32 bytes for this count only, known only to its holder.
-            clip: the clip of this release.
-            within: number of records whose norm is at most the clip.
-            drawn: number of records that took part.
-            records: the public n_k.
+        Of the ``drawn`` records that took part, ``within`` have a norm of at most the clip. The key
+        has 32 bytes for this count only, known only to its holder; ``records`` is the public n_k.
         """
 
 
@@ -173,10 +159,10 @@ class Mechanism(Protocol):
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Return what holders publish instead of their mean gradients, (n, d), one row each.
+        """Return what holders publish instead of their clipped mean gradients, (n, d), a row each.
 
         Args:
-            gradients: clipped mean gradients (n, d); they are not changed.
+            gradients: they are not changed.
             keys: 32 bytes for each release, used for nothing else and known only to its holder.
             sensitivities: how far neighbours differ in each gradient, in the 2-norm.
         """
@@ -219,25 +205,24 @@ A mechanism whose noise the members of a group can share takes a third value bef
 ``shares: int``: the number of members on whose noise the guarantee counts."""
 
 
-def bound_of(clip: Clip) -> float:
-    """Return the bound that a clip sets, which is 1 if the clip is automatic.
+def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: float) -> Terms:
+    """Return the terms of a run: a release in every round, and spare ones for forks.
 
-    An automatic clip with bound C would make all gradients and their noise C times as long, and
-    change no direction, so there is nothing to choose.
+    By default a tenth of the rounds is spare, and at least 2. An automatic clip is 1: with another
+    bound C all gradients and their noise would be C times as long, and no direction would change.
 
-    >>> bound_of(0.5), bound_of("automatic")
-    (0.5, 1.0)
+    >>> terms_of(40, None, clip=0.5, unit="record", delta=1e-5).releases
+    44
+    >>> terms_of(40, 0, clip="automatic", unit="record", delta=1e-5).clip
+    1.0
     """
-    return 1.0 if clip == "automatic" else clip
-
-
-def with_spare(rounds: int, spare: int | None) -> int:
-    """Return the number of releases that the noise must cover: the rounds, and spares for forks.
-
-    >>> with_spare(40, None), with_spare(40, 0)
-    (44, 40)
-    """
-    return rounds + (max(2, math.ceil(rounds / 10)) if spare is None else spare)
+    return Terms(
+        clip=1.0 if clip == "automatic" else clip,
+        unit=unit,
+        delta=delta,
+        releases=rounds + (max(2, math.ceil(rounds / 10)) if spare is None else spare),
+        automatic=clip == "automatic",
+    )
 
 
 def noise_for(
@@ -245,10 +230,7 @@ def noise_for(
 ) -> float:
     """Return the noise multiplier: the given one, or the one that a total epsilon requires.
 
-    Args:
-        epsilon: total over all releases; inf: no noise; None: the noise multiplier is given.
-        noise_multiplier: the given one; None: epsilon is given.
-        solve: a function that returns the noise multiplier for a finite total epsilon.
+    An infinite epsilon needs no noise; ``solve`` gives the noise multiplier for a finite one.
 
     Raises:
         ValueError: both are given, or neither.
@@ -264,3 +246,27 @@ def noise_for(
         f"privacy: needs epsilon or noise_multiplier, got epsilon {epsilon} and "
         f"noise_multiplier {noise_multiplier}; exactly one of the two is allowed"
     )
+
+
+def near_gaussian(
+    make: Callable[[float], Mechanism],
+    epsilon: float | None,
+    noise_multiplier: float | None,
+    *,
+    ratio: float,
+    tolerance: float,
+) -> Mechanism:
+    """Return a mechanism with the given noise, or the least noise of a total epsilon.
+
+    The search begins at the noise of Gaussian releases of that epsilon, divided by ``ratio``, and
+    accepts a relative excess of ``tolerance``.
+    """
+
+    def solve(epsilon: float) -> float:
+        terms = make(0.0).terms
+        guess = gaussian_noise_multiplier(epsilon, terms.delta, terms.releases) / ratio
+        return least_noise(
+            lambda noise: make(noise).epsilon_after(terms.releases), epsilon, guess, tolerance
+        )
+
+    return make(noise_for(epsilon, noise_multiplier, solve))

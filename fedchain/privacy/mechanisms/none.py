@@ -7,20 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fedchain.arrays import Singles
-from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Terms, Unit, bound_of, mechanisms
+from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Terms, Unit, mechanisms, terms_of
 
 
 @mechanisms
 def none(releases: int, dimension: int) -> Mechanism:  # noqa: ARG001 - the same for every run
-    """Add nothing and clip nothing: a baseline without privacy.
-
-    Args:
-        releases: number of rounds of the run.
-        dimension: length of a gradient.
-    """
-    return NoNoise(
-        name="none", terms=Terms(clip=math.inf, unit="record", delta=0.0, releases=releases)
-    )
+    """Add nothing and clip nothing: a baseline without privacy."""
+    terms = Terms(clip=math.inf, unit="record", delta=0.0, releases=releases)
+    return NoNoise(name="none", terms=terms)
 
 
 @mechanisms
@@ -42,8 +36,7 @@ def clipped(
             becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         unit: what is clipped: the gradient of each record, or a holder's mean.
     """
-    terms = Terms(bound_of(clip), unit, 0.0, releases, automatic=clip == "automatic")
-    return NoNoise(name="clipped", terms=terms)
+    return NoNoise(name="clipped", terms=terms_of(releases, 0, clip=clip, unit=unit, delta=0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +48,12 @@ class NoNoise:
     terms: Terms
     """How gradients are clipped; the releases never run out."""
     noise_multiplier: float = 0.0
-    """No noise."""
     sampling: bool = False
-    """All records take part in every release."""
     group_noise: None = None
-    """There is no noise to share."""
     clip_follower: None = None
-    """The clip is fixed."""
     epsilon_per_release: float = math.inf
-    """Nothing is promised."""
     pure_total: None = None
-    """Nothing is promised."""
+    """All records take part in every release, the clip is fixed, and nothing is promised."""
 
     def release(
         self,

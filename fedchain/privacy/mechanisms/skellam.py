@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from fedchain.arrays import Singles
-from fedchain.privacy import accounting
+from fedchain.arrays import Singles, Wholes
+from fedchain.privacy.accounting import cross_check
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
     Delta,
@@ -22,17 +21,11 @@ from fedchain.privacy.mechanisms.mechanism import (
     SpareReleases,
     Terms,
     Unit,
-    bound_of,
     mechanisms,
-    noise_for,
-    with_spare,
+    near_gaussian,
+    terms_of,
 )
-from fedchain.privacy.skellam_law import (
-    DEVIATION,
-    skellam_epsilon,
-    skellam_rdp_epsilon,
-    skellams,
-)
+from fedchain.privacy.skellam_law import DEVIATION, skellam_epsilon, skellam_rdp_epsilon, skellams
 
 Accountant = Literal["pld", "rdp"]
 MOST_STEPS = 2.0**45
@@ -79,17 +72,19 @@ def skellam(
     Reference:
         Agarwal, Kairouz and Liu 2021.
     """
-    total = with_spare(releases, spare_releases)
-    terms = Terms(bound_of(clip), unit, delta, total, automatic=clip == "automatic")
-    cost = partial(_skellam_total, accountant, dimension, total, delta, shares)
-    solve = partial(accounting.near_gaussian, cost, total, delta, 1.0, 1e-8)
-    sigma = noise_for(epsilon, noise_multiplier, solve)
-    return Skellam(
-        terms=terms,
-        noise_multiplier=sigma,
+    silent = Skellam(
+        terms=terms_of(releases, spare_releases, clip=clip, unit=unit, delta=delta),
+        noise_multiplier=0.0,
         accountant=accountant,
         dimension=dimension,
         shares=shares,
+    )
+    return near_gaussian(
+        lambda noise: replace(silent, noise_multiplier=noise),
+        epsilon,
+        noise_multiplier,
+        ratio=1.0,
+        tolerance=1e-8,
     )
 
 
@@ -108,13 +103,10 @@ class Skellam:
     shares: int
     """Number of holders whose noise adds up to sigma; m shares have m times the variance of one."""
     name: str = "skellam"
-    """The registered name."""
     sampling: bool = False
-    """No bound is certified for sampled records."""
     clip_follower: None = None
-    """The clip is fixed."""
     pure_total: None = None
-    """Skellam noise has no pure cost."""
+    """No bound is certified for sampled records, and there is no pure cost."""
 
     @property
     def group_noise(self) -> Skellam:
@@ -132,9 +124,7 @@ class Skellam:
         sigma = self.noise_multiplier or 1.0
         return self.terms.clip * sigma / (DEVIATION * math.sqrt(self.shares))
 
-    def in_steps(
-        self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]
-    ) -> npt.NDArray[np.int64]:
+    def in_steps(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
         """Return gradients with their shares of noise in steps, see ``GroupNoise``, (n, d)."""
         counts = np.array([self.terms.units(count) for count in records], dtype=np.float64)
         if float(counts.max()) * self.terms.clip / self.step > MOST_STEPS:
@@ -189,7 +179,7 @@ class Skellam:
             replace(self, accountant=kind).epsilon_after(self.terms.releases)
             for kind in get_args(Accountant)
         )
-        accounting.cross_check({"the closed form": pld}, {"Rényi": rdp})
+        cross_check({"the closed form": pld}, {"Rényi": rdp})
 
 
 def on_the_grid(sigma: float, dimension: int, shares: int) -> float:

@@ -11,10 +11,10 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Array
 from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
 from fedchain.scans.scan import CLASSES, Scan
 
-_Values = npt.NDArray[np.generic]
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Size of the largest array, unpacked, in bytes: float64 positions of the largest grid."""
 NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
@@ -51,7 +51,7 @@ def write_npz(path: Path, scan: Scan) -> None:
     np.savez_compressed(path, **{k: v for k, v in arrays.items() if v is not None})
 
 
-def _arrays(file: Contents) -> dict[str, _Values]:
+def _arrays(file: Contents) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
             members = {f"{name}.npy": name for name in NAMES}
@@ -69,7 +69,7 @@ def _arrays(file: Contents) -> dict[str, _Values]:
         raise file.fail(f"is no NPZ of plain arrays: {error}") from error
 
 
-def _array(file: Contents, member: IO[bytes], size: int) -> _Values:
+def _array(file: Contents, member: IO[bytes], size: int) -> Array:
     """Read one array, after checking that its header fits the number of bytes."""
     with member:
         version = np.lib.format.read_magic(member)
@@ -86,7 +86,7 @@ def _array(file: Contents, member: IO[bytes], size: int) -> _Values:
         return values.reshape(shape, order="F" if columns_first else "C")
 
 
-def _scan(file: Contents, arrays: dict[str, _Values]) -> Scan:
+def _scan(file: Contents, arrays: dict[str, Array]) -> Scan:
     from fedchain.scans.normals import normals_of
 
     positions = arrays["positions"].astype(np.float32)
@@ -117,7 +117,7 @@ def _scan(file: Contents, arrays: dict[str, _Values]) -> Scan:
     return scan
 
 
-def _blank(values: _Values, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def _blank(values: Array, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     numbers = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
     numbers[empty] = np.nan
     return numbers

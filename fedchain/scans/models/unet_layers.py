@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from fedchain.learning.standardised import StandardisedConv2d
+from fedchain.learning.gradients.layers import StandardisedConv2d
 
 Norm = Literal["none", "group", "group_and_weights"]
 """What is normalised: nothing, the channels of each example, or the channels and the kernels."""

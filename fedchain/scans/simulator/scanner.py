@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.randomness import Name, stream
+from fedchain.randomness import NameStep, stream
 from fedchain.scans.normals import normals_of
 from fedchain.scans.scan import (
     FLYING,
@@ -93,7 +93,7 @@ def camera_rays(size: int) -> Floats:
 
 
 def simulate(
-    site: Site, seed: int, names: list[tuple[Name, ...]], size: int, number: int
+    site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int, number: int
 ) -> Scanned:
     """Scan random scenes of one site.
 
@@ -156,7 +156,7 @@ def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
 
 
 def _batch(
-    site: Site, seed: int, names: list[tuple[Name, ...]], size: int
+    site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int
 ) -> list[npt.NDArray[Any]]:
     streams = [stream(seed, *name) for name in names]
     scenes = draw_scenes(site, streams)

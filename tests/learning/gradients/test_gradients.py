@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,13 +11,13 @@ from reference_gradients import one_gradient, slow_row
 from small_tasks import TASKS, grouped_records, table_task
 from torch import nn
 
-from fedchain.learning.gradients.clipping import automatic_factors, clip_factors
+from fedchain.learning.evaluation import flat_weights, load_weights
+from fedchain.learning.gradients.clipping import clip_factors
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.gradients.layers import memory_format
-from fedchain.learning.gradients.per_example import by_layers
+from fedchain.learning.gradients.methods import by_layers
 from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Sampled, Task
-from fedchain.learning.weights import flat_weights, load_weights
 from fedchain.machine import one_thread
 
 CLIP = 0.4
@@ -66,7 +67,7 @@ def test_an_automatic_clip_of_a_holder_bounds_its_mean_gradient(task):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("factors", [clip_factors, automatic_factors])
+@pytest.mark.parametrize("factors", [clip_factors, partial(clip_factors, automatic=True)])
 def test_no_gradient_of_whatever_length_is_left_above_the_bound(factors, dtype):
     generator = np.random.default_rng(0)
     for clip in (1e-3, 0.4, 1.0, 30.0):

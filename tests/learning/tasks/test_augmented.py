@@ -10,11 +10,10 @@ import torch
 from reference_gradients import one_gradient
 from small_tasks import TASKS, image_task
 
-from fedchain.learning.evaluation import Evaluation
+from fedchain.learning.evaluation import Evaluation, flat_weights, load_weights
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.learning.tasks.augmented import moved, views_of
-from fedchain.learning.weights import flat_weights, load_weights
 
 VIEWS, CLIP = 3, 0.05
 

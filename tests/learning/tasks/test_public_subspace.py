@@ -18,9 +18,9 @@ from small_runs import small
 from fedchain import run
 from fedchain.engines import Source
 from fedchain.errors import ScenarioError
+from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.public_subspace import PublicDirections, leading
-from fedchain.learning.weights import flat_weights
 from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.nodes.holders.holder_pool import ReleaseRequest
 from fedchain.nodes.holders.release import ReleaseContext

@@ -13,10 +13,9 @@ from small_tasks import TASKS, grouped_records
 
 from fedchain.errors import ScenarioError
 from fedchain.forecasts.forecast import forecast
-from fedchain.learning.evaluation import Evaluation
+from fedchain.learning.evaluation import Evaluation, flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.warm_start import declared_public, trained
-from fedchain.learning.weights import flat_weights
 from fedchain.registry import Part
 from fedchain.runs.manifest import as_json, initial_manifest, privacy_statement
 from fedchain.scenario import scenario_digest

@@ -9,7 +9,7 @@ from dp_accounting.rdp import RdpAccountant
 from scipy.integrate import quad
 
 from fedchain.privacy.accounting import pure_epsilon
-from fedchain.privacy.laplace_loss import (
+from fedchain.privacy.mechanisms.laplace import (
     laplace_divergence,
     laplace_epsilon,
     laplace_spread_epsilon,

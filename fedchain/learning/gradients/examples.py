@@ -1,0 +1,70 @@
+"""Examples: the records of one holder as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedchain.arrays import Array, Flags
+from fedchain.learning.task import Records
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The records of one holder as tensors, with the examples of each record in sequence."""
+
+    inputs: Tensor
+    """As the model takes them, (n, ...)."""
+    targets: Tensor
+    """As the loss takes them, (n, ...)."""
+    record: Tensor | None
+    """Number of each example's record, in rising order; None: each example is a record."""
+    count: int
+    """Number of records."""
+
+    @classmethod
+    def of(cls, records: Records, device: str, dtype: torch.dtype) -> Examples:
+        """Return a holder's records on a device, with floating-point numbers of one type."""
+        inputs, targets, numbers = records.inputs, records.targets, None
+        if records.record is not None:
+            _, numbered = np.unique(records.record, return_inverse=True)
+            order = np.argsort(numbered, kind="stable")
+            inputs, targets = inputs[order], targets[order]
+            numbers = torch.from_numpy(numbered[order])
+        known = _tensor(targets).to(device)
+        known = known.to(dtype) if known.is_floating_point() else known
+        return cls(_tensor(inputs).to(device, dtype), known, numbers, records.count)
+
+    def drawn(self, mask: Flags) -> Examples:
+        """Return the records for which a mask (count,) is true."""
+        kept = torch.from_numpy(mask)
+        record = None if self.record is None else self.record[kept[self.record]]
+        of_it = kept if self.record is None else kept[self.record]
+        of_it = of_it.to(self.inputs.device)
+        return Examples(self.inputs[of_it], self.targets[of_it], record, int(mask.sum()))
+
+    def pieces(self, size: int) -> Iterator[slice]:
+        """Yield slices of examples that go through the model together, ``size`` at a time."""
+        for start in range(0, len(self.inputs), size):
+            yield slice(start, start + size)
+
+
+def joined_records(
+    rows: Tensor, record: Tensor, piece: slice, open_record: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Sum the examples of each record; keep back the last record if the next piece continues it."""
+    numbers = (record[piece] - record[piece.start]).to(rows.device)
+    sums = rows.new_zeros(int(numbers[-1]) + 1, rows.shape[1]).index_add_(0, numbers, rows)
+    if open_record is not None:
+        sums[0] += open_record
+    if piece.stop < len(record) and record[piece.stop] == record[piece.stop - 1]:
+        return sums[:-1], sums[-1]
+    return sums, None
+
+
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(np.require(array, requirements=["W", "C"]))

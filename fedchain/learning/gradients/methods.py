@@ -1,0 +1,209 @@
+"""Methods to compute gradients of single examples: by segments, by layers, or by vmap.
+
+All three are exact, and all but vmap need only one backward pass for a batch. It gives the input
+of every layer and the error of its output, and their product is the gradient.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fedchain.learning.evaluation import layout
+from fedchain.learning.gradients.clipping import Clipping
+from fedchain.learning.gradients.layers import layer_gradients, supports, turned_backwards
+from fedchain.learning.task import Loss
+
+GradientMethod = Literal["segments", "layers", "vmap"]
+"""One product per holder and layer, one product per example and layer, or torch's vmap."""
+ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
+"""Maps (module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
+Passed = tuple[str, nn.Module, Tensor, Tensor]
+"""A layer's name, the layer, its input, and the error of its output (the gradient of the loss)."""
+
+
+def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
+    """Run a batch forward and backward once; return inputs and errors of the layers with weights.
+
+    The examples must not influence each other. Each row of the error of the summed loss is then
+    the error of one example's own loss.
+    """
+    seen: list[Passed] = []
+
+    def keep(name: str, layer: nn.Module, entered: tuple[Tensor, ...], left: Tensor) -> Tensor:
+        if isinstance(layer, nn.Conv2d):
+            left = turned_backwards(layer, entered[0], left)
+        seen.append((name, layer, entered[0].detach(), left))
+        return left
+
+    hooks = [
+        layer.register_forward_hook(functools.partial(keep, name))
+        for name, layer in weighted_layers(module).items()
+    ]
+    try:
+        total = loss(module(inputs), targets).sum()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    errors = torch.autograd.grad(total, [left for *_, left in seen])
+    return [
+        (name, layer, entered, error)
+        for (name, layer, entered, _), error in zip(seen, errors, strict=True)
+    ]
+
+
+def weighted_layers(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that own parameters, by name."""
+    return {
+        name: layer
+        for name, layer in module.named_modules()
+        if next(layer.parameters(recurse=False), None) is not None
+    }
+
+
+def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Compute the gradients from each layer's inputs and errors, with one backward pass."""
+    found: dict[str, Tensor] = {}
+    passed = passes(module, loss, inputs, targets)
+    with torch.no_grad():
+        for name, layer, entered, error in passed:
+            for parameter, gradient in layer_gradients(layer, entered, error).items():
+                full = f"{name}.{parameter}" if name else parameter
+                flat, before = gradient.flatten(1), found.get(full)
+                found[full] = flat if before is None else torch.add(before, flat)
+        return torch.cat([found[name] for name, _ in layout(module)], dim=1)
+
+
+def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Differentiate every example by itself, vectorised by torch; slower, but for any model."""
+    from torch.func import functional_call, grad, vmap
+
+    def one(values: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
+        outputs = functional_call(module, values, (example[None],))
+        return loss(outputs, target[None]).sum()
+
+    values = {name: value.detach() for name, value in module.named_parameters()}
+    found = vmap(grad(one), in_dims=(None, 0, 0))(values, inputs, targets)
+    return torch.cat([gradient.reshape(len(inputs), -1) for gradient in found.values()], dim=1)
+
+
+def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> ExampleGradients:
+    """Return ``by_layers`` if it knows every layer and finds the true gradient, else ``by_vmap``.
+
+    The check compares summed gradients of a few examples in float64 at disturbed weights. It finds
+    models that use a parameter outside of its layer: there the layer's inputs and errors do not
+    give the whole gradient.
+
+    >>> from fedchain.learning.losses import cross_entropy
+    >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
+    >>> fitting_way(nn.Linear(3, 2), cross_entropy(), *batch).__name__
+    'by_layers'
+    """
+    if not all(supports(layer) for layer in weighted_layers(module).values()):
+        return by_vmap
+    probe = copy.deepcopy(module).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for value in probe.parameters():
+            value.add_(torch.randn(value.shape, generator=generator, dtype=value.dtype), alpha=0.1)
+    batch = inputs.double(), targets.double() if targets.is_floating_point() else targets
+    true = torch.autograd.grad(loss(probe(batch[0]), batch[1]).sum(), list(probe.parameters()))
+    expected = torch.cat([gradient.flatten() for gradient in true])
+    found = by_layers(probe, loss, *batch).sum(0)
+    agrees = float((found - expected).norm()) <= 1e-9 * float(expected.norm()) + 1e-12
+    return by_layers if agrees else by_vmap
+
+
+def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
+    """Return whether every parameter belongs to a dense layer that sees each example once.
+
+    A few examples decide it.
+
+    >>> from fedchain.learning.losses import cross_entropy
+    >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
+    >>> has_segments(nn.Linear(3, 2), cross_entropy(), *batch)
+    True
+    """
+    owners = weighted_layers(module)
+    if not all(type(owner) is nn.Linear for owner in owners.values()):
+        return False
+    passed = passes(module, loss, inputs, targets)
+    flat = all(entered.ndim == 2 and len(entered) == len(inputs) for _, _, entered, _ in passed)
+    return flat and len({name for name, *_ in passed}) == len(passed) == len(owners)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Which examples of a pass belong to which holder, and how their gradients are scaled."""
+
+    sizes: Sequence[int]
+    """Number of examples of each holder, in order."""
+    shares: Sequence[float]
+    """Factor of all gradients of a holder: 1 / n_k for the mean."""
+    clipping: Clipping | None
+    """How the gradient of an example is clipped; None: it is not clipped."""
+    places: dict[str, slice]
+    """Slice of each parameter in a row."""
+
+
+def segment_sums(
+    module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, segments: Segments, out: Tensor
+) -> None:
+    """Write the weighted sum of the clipped gradients of every segment of examples.
+
+    The gradient of a dense layer is errors^T x inputs, so that of a holder is the product of its
+    segments of both matrices. Each product is written directly to its place in the result.
+
+    The gradient of one example is the outer product error x input. Its squared norm, including the
+    bias, is |error|^2 (|input|^2 + 1). Clipping therefore needs no gradient of a single example.
+
+    The module is dense, the examples (n, ...) are those of several holders; ``out`` receives the
+    sums, one row per segment, (len(sizes), d).
+
+    Reference:
+        Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
+    """
+    passed = passes(module, loss, inputs, targets)
+    places, sizes = segments.places, list(segments.sizes)
+    with torch.no_grad():
+        each = inputs.new_tensor(segments.shares)
+        shares = each.repeat_interleave(torch.tensor(sizes, device=inputs.device))[:, None]
+        for name, layer, entered, error in _scale_errors(passed, shares, segments.clipping):
+            prefix = f"{name}." if name else ""
+            weight, bias = places[f"{prefix}weight"], places.get(f"{prefix}bias")
+            if len(set(sizes)) == 1:  # two calls in all, instead of two per holder
+                many, n = len(sizes), sizes[0]
+                mine, given = error.view(many, n, -1), entered.view(many, n, -1)
+                torch.bmm(mine.mT, given, out=out[:, weight].view(many, mine.shape[2], -1))
+                if bias is not None:
+                    torch.sum(mine, 1, out=out[:, bias])
+                continue
+            parts = zip(out, torch.split(error, sizes), torch.split(entered, sizes), strict=True)
+            for row, one, its in parts:
+                torch.mm(one.T, its, out=row[weight].view(layer.weight.shape))
+                if bias is not None:
+                    torch.sum(one, 0, out=row[bias])
+
+
+def _scale_errors(passed: list[Passed], shares: Tensor, clipping: Clipping | None) -> list[Passed]:
+    """Scale the errors of each example, and so its gradient; one that overflowed becomes zero."""
+    if clipping is None:
+        return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
+    squares = shares.new_zeros(len(shares))
+    for _, layer, entered, error in passed:
+        squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
+    factors = clipping(squares.sqrt())[:, None]
+    kept, factors = factors > 0, factors * shares
+    if bool(kept.all()):
+        return [(name, layer, entered, error * factors) for name, layer, entered, error in passed]
+    nothing = shares.new_zeros(())
+    return [
+        (name, layer, entered.where(kept, nothing), error.where(kept, nothing) * factors)
+        for name, layer, entered, error in passed
+    ]
