@@ -34,7 +34,6 @@ from fedchain.audits.runs_for_audit import Subject, changed, noise_of
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import load_weights
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage.store import Store
 from fedchain.randomness import stream
 from fedchain.results import LEDGER, Run
@@ -173,7 +172,7 @@ def directions_of(run: Run) -> dict[int, Vector]:
 def first_weights(run: Run) -> Vector:
     """Return the weights (d,) of genesis, the parent of round 1."""
     with Store.open(run.folder / LEDGER, writable=False) as store:
-        return store.state(block_hash(store.genesis.header)).weights
+        return store.state(store.genesis.header.hash).weights
 
 
 def known_of(task: Task) -> Public:

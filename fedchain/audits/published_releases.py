@@ -9,7 +9,7 @@ import numpy as np
 
 from fedchain.arrays import Vector
 from fedchain.errors import RunRefused
-from fedchain.ledger.chain.message import Message, message_id
+from fedchain.ledger.chain.message import Message
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
 
@@ -50,6 +50,6 @@ def releases_of(run: Run) -> Iterator[Released]:
                     "an audit reads them all: disk.keep_messages must be all"
                 )
             for message in block.messages:
-                holder = honest.pop(message_id(message).hex(), None)
+                holder = honest.pop(message.id.hex(), None)
                 if holder is not None:
                     yield Released(holder, message)

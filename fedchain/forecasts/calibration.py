@@ -32,7 +32,7 @@ from fedchain.forecasts.counting import configuration, learning
 from fedchain.forecasts.fitting import TIMES, fitted, many, median_time, side_by_side
 from fedchain.learning.task import Records, Task, losses, models
 from fedchain.ledger.chain.codec import could_be_finer, quantise, squared_norm
-from fedchain.ledger.chain.signature import public_key_of, sign, verify
+from fedchain.ledger.chain.crypto import is_signature, public_key_of, sign
 from fedchain.ledger.chain.work import search
 from fedchain.ledger.storage.blobs import Blobs
 from fedchain.machine import keep_freed_memory
@@ -263,7 +263,7 @@ def _with_node(rates: Rates, cores: int) -> Rates:
         rates,
         check=side_by_side([checked] * cores) / (cores * DIMENSION),
         sign=many(lambda: sign(secret, bytes(42))),
-        verify=many(lambda: verify(public, signature, bytes(42))),
+        verify=many(lambda: is_signature(public, signature, bytes(42))),
         aggregate=median_time(aggregated) / (ROWS * DIMENSION),
         update=median_time(updated) / (arrays * DIMENSION),
         hash=median_time(lambda: hashlib.sha256(bulk).digest()) / len(bulk),

@@ -8,16 +8,16 @@ import numpy as np
 
 from fedchain.arrays import Matrix, Vector
 from fedchain.events import Group
-from fedchain.network.graph import Graph, Lanes, Numbers
-from fedchain.network.outages import Outages
+from fedchain.network.outages import Missed, Outages, followed
 from fedchain.network.spreading import (
+    Graph,
+    Lanes,
     Losses,
-    Missed,
+    Numbers,
     Parcel,
     Spread,
     bytes_per_s,
     exchange_s,
-    followed,
     quickest,
     steps_bytes,
     traffic,
@@ -27,7 +27,7 @@ from fedchain.scenario import Gossip
 
 KEPT_NUMBERS = 2**23
 """Numbers that the cached routes may hold together; beyond that the cache is emptied."""
-UNITS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
+UNIT_PARCELS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
 """An item of no size, one of one byte, and one of one byte for light clients. Traffic is linear in
 both sizes, so these three give the traffic of any item."""
 
@@ -130,7 +130,7 @@ class Network:
         The time is that of an item of no size.
         """
         longest = [
-            self._way(node, "compute", UNITS[0], True).seconds.max(initial=0.0)
+            self._way(node, "compute", UNIT_PARCELS[0], True).seconds.max(initial=0.0)
             for node in range(self._graph.compute)
         ]
         return float(max(longest))
@@ -184,7 +184,7 @@ class Network:
         spread = quickest(lanes, exchange_s(self._gossip, lanes, parcel, None), sender)
         heard = self._places_in_group(spread, group)
         nothing, whole, leaf = (
-            np.stack(traffic(self._gossip, lanes, spread, unit, None)) for unit in UNITS
+            np.stack(traffic(self._gossip, lanes, spread, unit, None)) for unit in UNIT_PARCELS
         )
         costs = np.stack((nothing, whole - nothing, leaf - nothing))
         return _Way(

@@ -11,8 +11,6 @@ import pytest
 from command_line import call
 from ledger_world import make_world
 
-from fedchain.ledger.chain.block import block_hash
-from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.tampering import FIELDS
 from fedchain.results import LEDGER, Run, RunFolder
@@ -307,13 +305,13 @@ def test_a_proof_from_a_stale_block_says_so_on_stderr(tmp_path):
     with Store.create(tmp_path / LEDGER, world.rules, world.genesis, world.state) as store:
         for block in (kept, lost):
             chain.add(block, block.header.time_ms)
-            name = block_hash(block.header)
+            name = block.header.hash
             store.append(block, chain.state(name), block.header.time_ms)
-    (only,) = {message_id(m) for m in lost.messages} - {message_id(m) for m in kept.messages}
+    (only,) = {m.id for m in lost.messages} - {m.id for m in kept.messages}
     told = call("prove", tmp_path, "--message", only.hex())
-    assert (told.code, json.loads(told.out)["block"]) == (0, block_hash(lost.header).hex())
-    stale = block_hash(lost.header).hex()[:8]
+    assert (told.code, json.loads(told.out)["block"]) == (0, lost.header.hash.hex())
+    stale = lost.header.hash.hex()[:8]
     assert told.err == f"block {stale} is stale: the main chain has not this message\n"
-    both = message_id(kept.messages[0])
+    both = kept.messages[0].id
     told = call("prove", tmp_path, "--message", both.hex())
-    assert (told.err, json.loads(told.out)["block"]) == ("", block_hash(kept.header).hex())
+    assert (told.err, json.loads(told.out)["block"]) == ("", kept.header.hash.hex())

@@ -3,6 +3,9 @@
 Numbers are big-endian with a fixed width. Data of variable length come after their length. A
 decoder checks bounds as it reads, then encodes the value again and compares: ``decoded`` refuses
 bytes that are not the encoding of their own value, so that one value never has two hashes.
+
+The fields of a record are annotated with how each is written (``height: U64``): their order and
+their annotations are the format. A ``RecordCoder`` writes and reads such records.
 """
 
 from __future__ import annotations
@@ -11,14 +14,17 @@ import math
 import operator
 import struct
 from collections.abc import Callable
-from typing import Any, Generic, SupportsIndex, TypeVar
+from dataclasses import fields
+from typing import Annotated, Any, Generic, NamedTuple, SupportsIndex, TypeVar, get_type_hints
 
 from fedchain.errors import EncodingError
 
-Value = TypeVar("Value")
-Part = bytes | memoryview
+HASH = 32
+"""Bytes of a hash."""
+Piece = bytes | memoryview
 """A piece of an encoding; large arrays are not copied."""
 
+_Value = TypeVar("_Value")
 _NAN = bytes.fromhex("7ff8000000000000")
 
 
@@ -170,9 +176,90 @@ class Reader:
         return start
 
 
+class Coder(NamedTuple):
+    """How one value is written, and how it is read again."""
+
+    write: Callable[[Any], bytes]
+    """Returns the bytes of a value, or raises an EncodingError."""
+    read: Callable[[Reader], Any]
+    """Reads the value, or raises an EncodingError."""
+
+
+def whole_coder(size: int) -> Coder:
+    """Return the coder of whole numbers on ``size`` bytes."""
+    return Coder(lambda value: unsigned(value, size), lambda reader: reader.unsigned(size))
+
+
+def bytes_coder(size: int) -> Coder:
+    """Return the coder of exactly ``size`` bytes."""
+    return Coder(lambda value: fixed(value, size), lambda reader: reader.take(size))
+
+
+def text_coder(limit: int) -> Coder:
+    """Return the coder of texts; the reader refuses more than ``limit`` bytes of UTF-8."""
+    return Coder(text, lambda reader: reader.text(limit))
+
+
+U16 = Annotated[int, whole_coder(2)]
+"""A whole number of at least 0 on two bytes."""
+U32 = Annotated[int, whole_coder(4)]
+"""The same on four bytes."""
+U64 = Annotated[int, whole_coder(8)]
+"""The same on eight bytes."""
+F64 = Annotated[float, Coder(real, Reader.real)]
+"""A float64."""
+Digest = Annotated[bytes, bytes_coder(HASH)]
+"""A hash or a public key, 32 bytes."""
+
+
+class RecordCoder(Generic[_Value]):
+    """Writes and reads the records of a dataclass whose fields are annotated with coders."""
+
+    def __init__(self, record: type[_Value], *names: str, tag: bytes = b"", what: str = "") -> None:
+        """Collect the coders of the fields.
+
+        Args:
+            record: the dataclass.
+            names: fields to write, in the order of the record; all if none is named.
+            tag: the bytes in front of the fields.
+            what: name of the record in error texts.
+        """
+        self._record, self._tag, self._what = record, tag, what
+        hints = get_type_hints(record, include_extras=True)
+        written = names or [field.name for field in fields(record)]  # type: ignore[arg-type]
+        self._coders: dict[str, Coder] = {name: hints[name].__metadata__[0] for name in written}
+
+    def write(self, record: _Value) -> bytes:
+        """Return the bytes of a record.
+
+        Raises:
+            EncodingError: a field has no encoding.
+        """
+        coders = self._coders.items()
+        return self._tag + b"".join([c.write(getattr(record, name)) for name, c in coders])
+
+    def read(self, reader: Reader) -> _Value:
+        """Read a record all of whose fields are written here."""
+        return self._record(**self.read_fields(reader))
+
+    def read_fields(self, reader: Reader) -> dict[str, Any]:
+        """Read the fields of a record, by name.
+
+        Raises:
+            EncodingError: the tag is another, or the bytes are those of no such field.
+        """
+        if (tag := reader.take(len(self._tag))) != self._tag:
+            raise EncodingError(f"{self._what}: tag is {tag!r}; must be {self._tag!r}")
+        return {name: coder.read(reader) for name, coder in self._coders.items()}
+
+    def decode(self, data: bytes) -> _Value:
+        """Decode a record, as ``decoded`` does."""
+        return decoded(data, self.read, self.write)
+
+
 def decoded(
-    data: bytes, read: Callable[[Reader], Value], encode: Callable[[Value], bytes]
-) -> Value:
+    data: bytes, read: Callable[[Reader], _Value], encode: Callable[[_Value], bytes]
+) -> _Value:
     """Decode bytes and check that they are the canonical encoding of the value.
 
     Args:
@@ -194,7 +281,7 @@ def decoded(
     return value
 
 
-class cached_field(Generic[Value]):  # noqa: N801 - a decorator, like property
+class cached_field(Generic[_Value]):  # noqa: N801 - a decorator, like property
     """A property that is computed at its first use, and kept in the record.
 
     ``functools.cached_property`` of Python 3.11 holds one lock for all records of a class while
@@ -202,12 +289,12 @@ class cached_field(Generic[Value]):  # noqa: N801 - a decorator, like property
     no lock: two threads may compute the value of one record twice, and get the same value.
     """
 
-    def __init__(self, compute: Callable[[Any], Value]) -> None:
+    def __init__(self, compute: Callable[[Any], _Value]) -> None:
         self._compute = compute
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, record: Any, owner: type) -> Value:
+    def __get__(self, record: Any, owner: type) -> _Value:
         value = vars(record)[self._name] = self._compute(record)
         return value

@@ -13,13 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
-from fedchain.ledger.chain.block import Block, block_hash, content_of_block
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.block_tree import BlockTree
 from fedchain.ledger.chain.encoding import unsigned
-from fedchain.ledger.chain.message import Limits, Message, content_of
+from fedchain.ledger.chain.message import Limits, Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.validity import Transition, check_block, check_message, label
+from fedchain.ledger.chain.validity import Transition, check_block, check_message
 
 Held = TypeVar("Held")
 
@@ -121,7 +121,7 @@ class VerdictCache:
             genesis: made by ``rules.genesis``.
             rules: the rules that it commits to.
         """
-        return self._trees.setdefault(block_hash(genesis.header), BlockTree(genesis, rules))
+        return self._trees.setdefault(genesis.header.hash, BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
         """Start to check messages in threads, each for the parent and round that it names.
@@ -172,13 +172,6 @@ class VerdictCache:
         if verdict:
             raise InvalidMessage(verdict)
 
-    def has_accepted(self, block: Block) -> bool:
-        """Return whether this block, byte for byte, has passed ``check_block``.
-
-        False if its verdict is no longer kept.
-        """
-        return self._verdicts.get(content_of_block(block)) == ""
-
     def check_block(
         self,
         block: Block,
@@ -203,9 +196,9 @@ class VerdictCache:
             InvalidBlock: a rule is broken.
         """
         try:
-            content = content_of_block(block)
+            content = block.content
         except EncodingError as error:
-            raise WrongMessages(f"{label(block.header)}: messages: {error}") from error
+            raise WrongMessages(f"{block.header.label}: messages: {error}") from error
         verdict = self._verdicts.get(content)
         if verdict is None:
             try:
@@ -217,8 +210,8 @@ class VerdictCache:
                 self._verdicts.put(content, str(error))
                 raise
             self._verdicts.put(content, "")
-            self.states.put(block_hash(block.header), after)
-            self.blocks.put(block_hash(block.header), block)
+            self.states.put(block.header.hash, after)
+            self.blocks.put(block.header.hash, block)
         elif verdict:
             raise InvalidBlock(verdict)
 
@@ -257,7 +250,7 @@ def kept(size: int) -> int:
 
 
 def _release_key(message: Message, parent: bytes, height: int) -> bytes:
-    return content_of(message) + parent + unsigned(height, 8)
+    return message.content + parent + unsigned(height, 8)
 
 
 def _find_verdict(

@@ -19,19 +19,17 @@ from fedchain.errors import InvalidBlock, LedgerError, ScenarioError, cannot
 from fedchain.ledger.chain.block import (
     HEADER_BYTES,
     Block,
-    block_hash,
     decode_block,
     encode_header,
-    message_bytes,
     messages_parts,
 )
 from fedchain.ledger.chain.chain import Chain
-from fedchain.ledger.chain.encoding import Part, blob, unsigned
-from fedchain.ledger.chain.merkle import HASH
-from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis, limits_of
-from fedchain.ledger.chain.state import memory_parts, weights_parts
+from fedchain.ledger.chain.crypto import HASH
+from fedchain.ledger.chain.encoding import Piece, blob, unsigned
+from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis
+from fedchain.ledger.chain.state import tensor_parts, weights_parts
 from fedchain.ledger.chain.verdict_cache import sized
-from fedchain.ledger.storage.bodies import decode_state, largest_state
+from fedchain.ledger.storage.blobs import decode_state, largest_state
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import (
     Progress,
@@ -41,7 +39,7 @@ from fedchain.ledger.tools.verification import (
     without_label,
 )
 
-TAG, VERSION = b"fedchain:x", 1
+TAG, FILE_VERSION = b"fedchain:x", 1
 MOST_RULES = 2**20
 """Most bytes that the rules may have in a file."""
 LATEST_MS = 2**63 - 1
@@ -168,7 +166,7 @@ class _Replay:
             return self._check(folder)
         except (LedgerError, ScenarioError, ValueError) as error:
             header = self._next.header if self._next else None
-            name, height = (block_hash(header).hex(), header.height) if header else ("", 0)
+            name, height = (header.hash.hex(), header.height) if header else ("", 0)
             return Verification(
                 ok=False,
                 blocks=self._passed,
@@ -181,8 +179,8 @@ class _Replay:
         incoming = self._incoming
         if (tag := incoming.take(len(TAG))) != TAG:
             raise LedgerError(f"file: begins with {tag!r}; an exported chain with {TAG!r}")
-        if (version := int.from_bytes(incoming.take(2))) != VERSION:
-            raise LedgerError(f"file: is of version {version}; must be {VERSION}")
+        if (version := int.from_bytes(incoming.take(2))) != FILE_VERSION:
+            raise LedgerError(f"file: is of version {version}; must be {FILE_VERSION}")
         rules = decode_rules(incoming.piece(4, MOST_RULES, "rules"))
         weights, memory = largest_state(rules)
         state = decode_state(
@@ -194,7 +192,7 @@ class _Replay:
         first = genesis(rules, state)
         with (
             closing(Store.create(folder, rules, first, state)) as store,
-            closing(sized(limits_of(rules), store.state, store.block, _THREADS)) as verdict_cache,
+            closing(sized(rules.limits, store.state, store.block, _THREADS)) as verdict_cache,
         ):
             chain = Chain(
                 genesis_block=first,
@@ -214,8 +212,7 @@ class _Replay:
             return _finish(store, chain, head)
 
     def _blocks(self, rules: Rules, total: int) -> Iterator[tuple[Block, int]]:
-        limits = limits_of(rules)
-        most = HEADER_BYTES + 4 + limits.messages * (4 + message_bytes(limits))
+        limits = rules.limits
         for _ in range(total):
             self._next = None
             arrived_ms = int.from_bytes(self._incoming.take(8))
@@ -223,7 +220,9 @@ class _Replay:
                 raise LedgerError(
                     f"file: a block that came at {arrived_ms} ms; at most {LATEST_MS}"
                 )
-            self._next = decode_block(self._incoming.piece(8, most, "a block"), limits)
+            self._next = decode_block(
+                self._incoming.piece(8, HEADER_BYTES + limits.body_bytes, "a block"), limits
+            )
             yield self._next, arrived_ms
 
     def _append(self, store: Store, chain: Chain, block: Block, arrived_ms: int) -> None:
@@ -231,7 +230,7 @@ class _Replay:
         if added.kind in ("orphan", "known"):
             why = "was there before" if added.kind == "known" else "stands before its parent"
             raise InvalidBlock(f"block: {why}")
-        store.append(block, chain.state(block_hash(block.header)), arrived_ms)
+        store.append(block, chain.state(block.header.hash), arrived_ms)
         self._passed += 1
 
 
@@ -248,21 +247,23 @@ def _finish(store: Store, chain: Chain, head: bytes) -> Verification:
     )
 
 
-def _parts(store: Store, progress: Progress | None) -> Iterator[Part]:
+def _parts(store: Store, progress: Progress | None) -> Iterator[Piece]:
     if below := store.keeping.below:
         raise LedgerError(
             f"ledger: directions below height {below} were not kept; nobody could check"
         )
-    first = store.state(block_hash(store.genesis.header))
-    weights, memory = (b"".join(parts) for parts in (weights_parts(first), memory_parts(first)))
+    first = store.state(store.genesis.header.hash)
+    weights, memory = (
+        b"".join(parts) for parts in (weights_parts(first), tensor_parts(first.memory))
+    )
     total = len(store)
-    yield TAG + unsigned(VERSION, 2) + blob(encode_rules(store.rules))
+    yield TAG + unsigned(FILE_VERSION, 2) + blob(encode_rules(store.rules))
     yield unsigned(len(weights), 8) + weights + unsigned(len(memory), 8) + memory
     yield unsigned(total, 8) + store.head
     for done, block in enumerate(store.blocks(), 1):
         body = messages_parts(block.messages)
         size = HEADER_BYTES + sum(map(len, body))
-        arrived_ms = store.arrived_ms(block_hash(block.header))
+        arrived_ms = store.arrived_ms(block.header.hash)
         yield unsigned(arrived_ms, 8) + unsigned(size, 8) + encode_header(block.header)
         yield from body
         if progress:

@@ -14,11 +14,11 @@ from pathlib import Path
 from fedchain.errors import FedchainError, InvalidBlock, LedgerError
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
-from fedchain.ledger.chain.rules import ZERO, Rules, genesis, limits_of
+from fedchain.ledger.chain.rules import ZERO, Rules, genesis
 from fedchain.ledger.chain.validity import Transition
 from fedchain.ledger.chain.verdict_cache import VerdictCache, sized
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.bodies import read_bare_block, read_block, read_state, read_state_bytes
+from fedchain.ledger.storage.blobs import read_bare_block, read_block, read_state, read_state_bytes
 from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.store import Store
 
@@ -88,7 +88,7 @@ def verify(
 def _verify_store(
     store: Store, transition_of: TransitionOf, progress: Progress | None
 ) -> Verification:
-    verdict_cache = sized(limits_of(store.rules), store.state, store.block, _THREADS)
+    verdict_cache = sized(store.rules.limits, store.state, store.block, _THREADS)
     with closing(verdict_cache), closing(_read_ahead(store)) as rows:
         return _verify_rows(store, verdict_cache, rows, transition_of, progress)
 
@@ -191,15 +191,14 @@ def _check_columns(
     if database.read_messages(store.connection, row.sequence) != expected:
         raise LedgerError("messages: their rows are not what the messages say")
     work = chain.link(row.hash).work
-    sealed = database.sealed_row(row.sequence, block, row.messages, work, row.arrived_ms, previous)
-    if sealed != row:
+    if database.make_row(row.sequence, block, work, row.arrived_ms, previous) != row:
         raise LedgerError("seal: the row, its place or its time of arrival was changed")
 
 
 def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verification:
     """Check what belongs to no single block: the head, the last seal, the database's structure."""
     meta = database.read_meta(store.connection)
-    if not store.has(meta["head"]):
+    if meta["head"] not in store:
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
     if meta["seal"] != database.journal_seal(seal, meta["head"], meta["keeping"]):
         raise LedgerError("seal: head or keeping was changed, or the last blocks were removed")

@@ -6,10 +6,9 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedchain.ledger.chain.merkle import InclusionProof, Tree
+from fedchain.ledger.chain.crypto import InclusionProof, Tree, public_key_of
 from fedchain.ledger.chain.message import identity_leaves, identity_of
 from fedchain.ledger.chain.rules import ZERO
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.nodes.holders.cohort_sampler import Sampling
 from fedchain.randomness import digest
 

@@ -13,7 +13,7 @@ from ledger_world import make_world, step
 
 from fedchain.errors import EncodingError, LedgerError
 from fedchain.ledger.chain import block, message, rules, state
-from fedchain.ledger.storage import retention as keeping
+from fedchain.ledger.storage import writer as keeping
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import proof
 from fedchain.ledger.tools.chain_file import exported, verify_file
@@ -21,7 +21,7 @@ from fedchain.ledger.tools.chain_file import exported, verify_file
 WORLD = make_world()
 CHAIN = WORLD.chain()
 BLOCK = WORLD.block(CHAIN)
-LIMITS = rules.limits_of(WORLD.rules)
+LIMITS = WORLD.rules.limits
 ONE = BLOCK.messages[0]
 READERS = {
     "header": (block.encode_header(BLOCK.header), block.decode_header, block.encode_header),
@@ -68,7 +68,7 @@ def shown(tmp_path_factory):
     ) as store:
         chain = WORLD.chain()
         WORLD.grow(chain, 2, store)
-        found = proof.find(store, message.message_id(store.block(chain.head).messages[0]).hex())
+        found = proof.find(store, store.block(chain.head).messages[0].id.hex())
         shown = proof.encode(proof.prove(store, found))
         return shown, b"".join(exported(store)), store.head.hex()
 

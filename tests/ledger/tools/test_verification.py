@@ -12,7 +12,6 @@ from ledger_world import World, make_world, names, step
 
 from fedchain.errors import RunError
 from fedchain.ledger.chain import validity
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage import database
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import verification
@@ -38,7 +37,7 @@ def write(folder: Path, world: World = WORLD, blocks: int = 3) -> list[bytes]:
         first = world.grow(chain, 1, store)
         stale = world.block(chain, world.chain_id, miner=b"s", holders=[0, 1])
         chain.add(stale, 9000)
-        store.append(stale, chain.state(block_hash(stale.header)), 9000)
+        store.append(stale, chain.state(stale.header.hash), 9000)
         return names(first + world.grow(chain, blocks - 1, store))
 
 
@@ -107,7 +106,7 @@ def test_damage_is_told_of_the_first_damaged_block_though_the_next_is_read_befor
         rows = list(database.read_blocks(store.connection))
         for row in rows[1:]:
             store.blobs.path(row.messages).unlink()
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         connection.execute("UPDATE block SET height = 'two' WHERE sequence = 2")
     found = check(damaged)
     assert (found.block, found.blocks) == (rows[1].hash.hex(), 0)
@@ -167,7 +166,7 @@ def other_values(value: object) -> list[object]:
 @pytest.mark.parametrize("table", ["block", "message", "meta"])
 def test_every_other_value_of_every_column_of_every_row_is_noticed(ledger, damaged, table):
     keys = {"block": ["sequence"], "message": ["sequence", "position"], "meta": ["key"]}[table]
-    path = damaged / database.FILE
+    path = damaged / database.LEDGER_FILE
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         cursor = connection.execute(f"SELECT * FROM {table}")
         columns = [column[0] for column in cursor.description]
@@ -217,7 +216,7 @@ def test_every_other_value_of_every_column_of_every_row_is_noticed(ledger, damag
     ],
 )
 def test_missing_and_added_rows_tables_and_heads_are_noticed(damaged, statement):
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         if connection.execute(statement).rowcount == 0:
             connection.execute("UPDATE block SET sequence = 9 WHERE sequence = 4")
     found = check(damaged)
@@ -226,7 +225,7 @@ def test_missing_and_added_rows_tables_and_heads_are_noticed(damaged, statement)
 
 
 def test_a_head_that_is_no_block_is_noticed_even_under_a_fitting_seal(damaged):
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         (last,) = connection.execute("SELECT seal FROM block WHERE sequence = 4").fetchone()
         stray, keeping = b"h" * 32, database.read_meta(connection)["keeping"]
         seal = database.journal_seal(last, stray, keeping)
@@ -235,7 +234,7 @@ def test_a_head_that_is_no_block_is_noticed_even_under_a_fitting_seal(damaged):
 
 
 def test_two_blocks_that_change_places_are_noticed(damaged):
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         for old, new in ((1, 99), (2, 1), (99, 2)):
             for table in ("block", "message"):
                 query = f"UPDATE {table} SET sequence = ? WHERE sequence = ?"
@@ -245,7 +244,7 @@ def test_two_blocks_that_change_places_are_noticed(damaged):
 
 
 def test_a_database_cut_at_any_page_or_filled_with_noise_is_a_failed_verification(damaged):
-    path = damaged / database.FILE
+    path = damaged / database.LEDGER_FILE
     whole = path.read_bytes()
     for size in (*range(0, len(whole), 4096), 100, len(whole) - 1):
         path.write_bytes(whole[:size])
@@ -346,8 +345,8 @@ def test_verification_checks_each_signature_and_makes_each_step_once(tmp_path, m
         steps.append(messages)
         return step(state, messages)
 
-    signature_is_good = validity.verify
-    monkeypatch.setattr(validity, "verify", signed)
+    signature_is_good = validity.is_signature
+    monkeypatch.setattr(validity, "is_signature", signed)
     write(tmp_path / "ledger", blocks=29)
     signatures.clear()
     assert verify(tmp_path / "ledger", lambda _: stepped).blocks == 30
@@ -357,7 +356,7 @@ def test_verification_checks_each_signature_and_makes_each_step_once(tmp_path, m
 
 def test_a_head_with_less_work_than_another_block_is_refused(damaged):
     with Store.open(damaged) as store:
-        store.set_head(block_hash(next(store.blocks()).header))
+        store.set_head(next(store.blocks()).header.hash)
     found = check(damaged)
     assert not found.ok
     assert "less work than another block" in found.reason
