@@ -67,7 +67,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
     """
     from fedchain.errors import EncodingError, LedgerError, ScenarioError
     from fedchain.ledger.chain import block, message, rules, state
-    from fedchain.ledger.storage import writer as keeping
+    from fedchain.ledger.storage.writer import RetentionPolicy
     from fedchain.ledger.tools import proof
 
     known = rules.decode_rules(rules_bytes)
@@ -86,7 +86,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
         "block": encoded(lambda d: block.decode_block(d, limits), block.encode_block),
         "rules": encoded(rules.decode_rules, rules.encode_rules),
         "tensors": encoded(state.decode_tensors, state.encode_tensors),
-        "keeping": encoded(keeping.decode_keeping, keeping.encode_keeping, LedgerError),
+        "keeping": encoded(RetentionPolicy.decode, RetentionPolicy.encode, LedgerError),
         "proof": encoded(proof.decode, proof.encode),
         "proven": Target(_proven, (LedgerError,)),
         "export": Target(_imported, ()),
@@ -97,7 +97,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
 def _proven(data: bytes) -> None:
     from fedchain.ledger.tools import proof
 
-    proof.check(proof.decode(data))
+    proof.check_proof(proof.decode(data))
 
 
 def _imported(data: bytes) -> None:
@@ -124,7 +124,6 @@ def seeds() -> dict[str, list[bytes]]:
     """Run a small scenario, and return its bytes as each target reads them."""
     from fedchain import run
     from fedchain.ledger.chain import block, message, rules, state
-    from fedchain.ledger.storage import writer as keeping
     from fedchain.ledger.storage.store import Store
     from fedchain.ledger.tools import proof
     from fedchain.ledger.tools.chain_file import exported
@@ -149,7 +148,7 @@ def seeds() -> dict[str, list[bytes]]:
                     state.encode_tensors({"weights": last.weights}),
                     state.encode_tensors(last.memory),
                 ],
-                "keeping": [keeping.encode_keeping(store.keeping)],
+                "keeping": [store.keeping.encode()],
                 "proof": [shown],
                 "proven": [shown],
                 "export": [b"".join(exported(store))],

@@ -13,9 +13,9 @@ from fedchain.network.spreading import (
     Graph,
     Lanes,
     Losses,
-    Numbers,
     Parcel,
     Spread,
+    WholeNumbers,
     bytes_per_s,
     exchange_s,
     quickest,
@@ -39,11 +39,11 @@ Route = tuple[int, Group, bool, int, int]
 class _Way:
     """What all items of one route have in common, and how many there were."""
 
-    nodes: Numbers
+    nodes: WholeNumbers
     """Nodes that hear the item, shape (heard,)."""
     seconds: Vector
     """Seconds until each of them hears it, shape (heard,)."""
-    reached: Numbers
+    reached: WholeNumbers
     """Nodes that send or receive any part of it, shape (reached,)."""
     costs: Matrix
     """Bytes sent and received for each item, for each byte of it, and for each byte that light
@@ -86,7 +86,7 @@ class Network:
 
     def deliveries(
         self, sender: int, group: Group, parcel: Parcel, leaves_s: float, relayed: bool = True
-    ) -> tuple[Numbers, Vector]:
+    ) -> tuple[WholeNumbers, Vector]:
         """Send an item.
 
         Args:
@@ -137,7 +137,7 @@ class Network:
 
     def _follow(
         self, sender: int, group: Group, parcel: Parcel, leaves_s: float, relayed: bool
-    ) -> tuple[Numbers, Vector]:
+    ) -> tuple[WholeNumbers, Vector]:
         lanes = self._graph.lanes(sender, group, relayed)
         lost = self._draw_losses(lanes, parcel)
         spread = followed(
@@ -194,7 +194,7 @@ class Network:
             costs=costs,
         )
 
-    def _places_in_group(self, spread: Spread, group: Group) -> Numbers:
+    def _places_in_group(self, spread: Spread, group: Group) -> WholeNumbers:
         """Return the places in ``spread`` of the nodes in the group, without the sender."""
         inside = spread.nodes < (self._graph.nodes if group == "everybody" else self._graph.compute)
         inside[0] = False

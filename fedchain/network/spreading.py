@@ -21,7 +21,7 @@ from fedchain.events import Group
 from fedchain.network.latencies import Links
 from fedchain.scenario import Gossip
 
-Numbers = npt.NDArray[np.int64]
+WholeNumbers = npt.NDArray[np.int64]
 Losses = npt.NDArray[np.int64]
 """Number of lost transmissions of one item, by step of the exchange and lane, (steps, lanes)."""
 ANNOUNCEMENT, REQUEST = 61, 61
@@ -32,9 +32,9 @@ ANNOUNCEMENT, REQUEST = 61, 61
 class Lanes:
     """Directed links, in ascending order of their tails, then of their heads."""
 
-    tails: Numbers
+    tails: WholeNumbers
     """Node where each lane begins, shape (lanes,)."""
-    heads: Numbers
+    heads: WholeNumbers
     """Node where each lane ends, shape (lanes,)."""
     seconds: Vector
     """Latency of each, shape (lanes,)."""
@@ -106,7 +106,7 @@ class Graph:
         return Lanes(tails, heads, np.tile(self.seconds, 2), leaf)[order]
 
     @functools.cached_property
-    def _begins(self) -> Numbers:
+    def _begins(self) -> WholeNumbers:
         """Number of the first lane of each node, then that of all lanes, shape (nodes + 1,)."""
         return np.searchsorted(self._all.tails, np.arange(self.nodes + 1))
 
@@ -138,11 +138,11 @@ class Parcel:
 class Spread:
     """The nodes that an item has reached, in the order of arrival; the sender comes first."""
 
-    nodes: Numbers
+    nodes: WholeNumbers
     """Nodes that have it, shape (reached,)."""
     times_s: Vector
     """When each of them has it, shape (reached,)."""
-    lanes: Numbers
+    lanes: WholeNumbers
     """Lane over which it came to each of them but the sender, shape (reached - 1,)."""
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from fedchain.errors import RunRefused, cannot
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed
-from fedchain.ledger.tools.verification import Verification
+from fedchain.ledger.tools.verification import BlockProgress, Verification
 from fedchain.results.folder import write_whole
 from fedchain.results.run import LEDGER
 from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
 
-Progress = Callable[[int, int], None]
-"""Called with (blocks done, blocks in all)."""
 
-
-def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:
+def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
     """Write the chain of a run, or an imported chain, as one file; never a part of it.
 
     Returns:
@@ -37,7 +33,7 @@ def imported_from(
     file: Path,
     folder: Path,
     trust_user_parts: bool = False,
-    progress: Progress | None = None,
+    progress: BlockProgress | None = None,
 ) -> Verification:
     """Check a chain's file, and make a folder with its ledger if every block is valid.
 

@@ -151,7 +151,7 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
         source: folder of the run.
         copy: folder of the damaged copy; must not exist.
         height: of the block to damage.
-        field: one of ``fedchain.ledger.tools.tampering.FIELDS``.
+        field: one of ``fedchain.ledger.tools.tampering.DAMAGEABLE``.
 
     Raises:
         RunError: the source is no run, the copy exists or cannot be written.

@@ -28,7 +28,7 @@ from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.verdict_cache import sized
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_block
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.data_holder import (
@@ -75,7 +75,7 @@ class Simulation:
         self._chain_id = setup.genesis.header.hash
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
         limits, threads = setup.rules.limits, os.cpu_count() or 1
-        self._verdict_cache = sized(limits, store.state, store.block, threads)
+        self._verdict_cache = VerdictCache.sized(limits, store.state, store.block, threads)
         self._releases = ReleaseService(
             setup=setup,
             store=store,

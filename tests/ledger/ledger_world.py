@@ -17,7 +17,7 @@ from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import (
     Declaration,
     Message,
-    identity_leaves,
+    identity_leaf,
     identity_of,
     sign_message,
 )
@@ -37,8 +37,8 @@ def secret(holder: int, number: int) -> bytes:
 
 @cache
 def identities() -> Tree:
-    pairs = [(r, identity_of(public_key_of(secret(h, r)))) for h, r in places()]
-    return Tree(identity_leaves(pairs))
+    keys = [(r, public_key_of(secret(h, r))) for h, r in places()]
+    return Tree(identity_leaf(r, identity_of(key)) for r, key in keys)
 
 
 @cache

@@ -64,8 +64,7 @@ class Chain:
             rules: the rules that it commits to.
             transition: the step that the rules name.
             verdict_cache: shared with the other chains of the same simulation.
-            keep: heights below the head whose blocks are remembered, at least; None: all, to
-                audit a whole ledger.
+            keep: heights below the head whose blocks are remembered, at least; None: all.
         """
         self.rules = rules
         self.chain_id = genesis_block.header.hash
@@ -112,7 +111,7 @@ class Chain:
         return len(self._orphans.blocks)
 
     def link(self, block: bytes) -> ChainLink:
-        """Return the link of an accepted block: its header, and what follows from those below it.
+        """Return an accepted block's header, and what follows from those below it.
 
         Raises:
             KeyError: the chain has not accepted the block, or has forgotten it.
@@ -135,11 +134,7 @@ class Chain:
         return height is not None and self._path[height : height + 1] == [block]
 
     def block(self, block: bytes) -> Block:
-        """Return an accepted block.
-
-        Raises:
-            KeyError: the chain has not accepted it, or the verdict cache can no longer load it.
-        """
+        """Return an accepted block; a KeyError tells that there is none."""
         if block == self.chain_id:
             return self._genesis
         found = self._verdict_cache.blocks.get(block) if block in self._seen_ms else None
@@ -148,13 +143,7 @@ class Chain:
         return found
 
     def state(self, block: bytes) -> State:
-        """Return the state after an accepted block.
-
-        If the verdict cache no longer has it, it is recomputed from the nearest state below.
-
-        Raises:
-            KeyError: the chain has not accepted the block.
-        """
+        """Return the state after an accepted block, which is recomputed if it is not at hand."""
         missing = []
         while (known := self._held_state(block)) is None:
             missing.append(block)
@@ -200,11 +189,7 @@ class Chain:
         return self._connect(name, now_ms)
 
     def add_bare(self, block: Block, now_ms: int) -> Added:
-        """Accept a block whose directions were pruned: everything is checked but its step.
-
-        Args:
-            block: with bare messages.
-            now_ms: clock of the node that accepted it when it was whole, milliseconds.
+        """Accept a block with bare messages: everything is checked but its step.
 
         Raises:
             InvalidBlock: it breaks a rule, or its parent is unknown.
@@ -230,8 +215,7 @@ class Chain:
     def _retry_orphan(self, name: bytes, now_ms: int) -> Added:
         """Try again to accept the lowest orphan below this one, which may have come too early.
 
-        A block that is too early for this node may be accepted by another one a moment later;
-        without a second try this node would stay on its own branch.
+        Another node may have accepted it: without a second try this one would stay on a branch.
         """
         lowest = self._orphans.take_lowest(name)
         if lowest.header.parent not in self._seen_ms:
@@ -299,8 +283,11 @@ class Chain:
         return lost
 
     def _forget_old_blocks(self) -> None:
-        if self._keep is None or (lowest := self.height - self._keep) < self._lowest + self._keep:
-            return  # a sweep looks at all that is kept: keep it rare
+        if self._keep is None:
+            return
+        lowest = self.height - self._keep
+        if lowest < self._lowest + self._keep:  # a sweep looks at all that is kept: keep it rare
+            return
         # The tree drops what no chain needs any more, so this chain must drop every block below
         # the height that it reports.
         seen, links = self._seen_ms, self._tree.links

@@ -101,26 +101,15 @@ class Reader:
         self.stop = len(data) if stop is None else stop
 
     def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes.
-
-        Raises:
-            EncodingError: fewer bytes are left.
-        """
+        """Return the next ``size`` bytes; raises an EncodingError if fewer are left."""
         return self.data[self._advance(size) : self.position]
 
     def view(self, size: int) -> memoryview:
-        """Return the next ``size`` bytes without a copy, for large data.
-
-        Raises:
-            EncodingError: fewer bytes are left.
-        """
+        """Return the next ``size`` bytes without a copy, for large data."""
         return memoryview(self.data)[self._advance(size) : self.position]
 
     def inner(self, limit: int) -> Reader:
-        """Read a length on 4 bytes, and return a reader of the bytes after it.
-
-        Args:
-            limit: most bytes that are allowed.
+        """Read a length on 4 bytes, at most ``limit``, and return a reader of the bytes after it.
 
         Raises:
             EncodingError: the length is above the limit, or above what is left.
@@ -139,14 +128,7 @@ class Reader:
         return float(struct.unpack(">d", self.take(8))[0])
 
     def blob(self, limit: int) -> bytes:
-        """Read a length on 4 bytes, and return the bytes after it.
-
-        Args:
-            limit: most bytes that are allowed.
-
-        Raises:
-            EncodingError: the length is above the limit, or above what is left.
-        """
+        """Return the bytes that ``inner`` gives a reader of."""
         inner = self.inner(limit)
         return inner.take(inner.stop - inner.position)
 
@@ -158,11 +140,7 @@ class Reader:
             raise EncodingError(f"text: is not UTF-8 at {self.position}") from error
 
     def end(self) -> None:
-        """Check that no bytes are left.
-
-        Raises:
-            EncodingError: bytes are left over.
-        """
+        """Raise an EncodingError if bytes are left over."""
         if self.position != self.stop:
             left = self.stop - self.position
             raise EncodingError(f"bytes: {left} left over at the end; none are allowed")
@@ -235,8 +213,8 @@ class RecordCoder(Generic[_Value]):
         Raises:
             EncodingError: a field has no encoding.
         """
-        coders = self._coders.items()
-        return self._tag + b"".join([c.write(getattr(record, name)) for name, c in coders])
+        written = [write(getattr(record, name)) for name, (write, _) in self._coders.items()]
+        return self._tag + b"".join(written)
 
     def read(self, reader: Reader) -> _Value:
         """Read a record all of whose fields are written here."""
@@ -266,9 +244,6 @@ def decoded(
         data: bytes from outside.
         read: reads the value from a Reader.
         encode: encodes the value.
-
-    Returns:
-        The value.
 
     Raises:
         EncodingError: the bytes are too few or too many, or are not the canonical encoding.

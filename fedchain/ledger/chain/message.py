@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -175,21 +174,12 @@ def identity_of(public_key: bytes) -> bytes:
 
 
 def identity_leaf(number: int, identity: bytes) -> bytes:
-    """Return the leaf of the identity tree that registers an identity for one round.
+    """Return the leaf of the identity tree that registers an identity (P*) for one round.
 
     >>> identity_leaf(3, bytes(32))[:4].hex()
     '00000003'
     """
     return unsigned(number, 4) + fixed(identity, HASH)
-
-
-def identity_leaves(registered: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-    """Yield the leaves of the identity tree, for ``merkle.Tree``.
-
-    Args:
-        registered: (round, P*) pairs, in the order of the leaves, which genesis commits to.
-    """
-    return (identity_leaf(number, identity) for number, identity in registered)
 
 
 def sign_message(message: Message, secret: bytes) -> Message:
@@ -206,11 +196,7 @@ def signing_bytes(message: Message) -> bytes:
 
 
 def encode_message(message: Message) -> bytes:
-    """Return the canonical bytes of a message.
-
-    Raises:
-        EncodingError: a field has no encoding.
-    """
+    """Return the canonical bytes of a message."""
     return b"".join(message_parts(message))
 
 
@@ -222,11 +208,7 @@ def message_parts(message: Message) -> tuple[Piece, ...]:
 
 
 def decode_message(data: bytes, limits: Limits) -> Message:
-    """Decode a message; whether it keeps the rules is not checked here.
-
-    Args:
-        data: bytes from outside.
-        limits: bounds that are checked before anything is allocated.
+    """Decode a message; the limits are checked before anything is allocated, its rules are not.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any message.

@@ -30,7 +30,7 @@ from fedchain.ledger.chain.work import is_paid, target_from_compact
 Transition = Callable[[State, tuple[Message, ...]], State]
 """The step that every full node recomputes: (state, messages in order of id) to the next state."""
 MessageCheck = Callable[[Message, Rules, bytes, bytes, int], None]
-"""``check_message``, or a version of it that keeps verdicts."""
+"""``check_message``, or a version that keeps verdicts."""
 
 
 def check_message(
@@ -42,8 +42,8 @@ def check_message(
         message: as it was received.
         rules: of the chain.
         chain_id: hash of the genesis block, 32 bytes.
-        parent: hash of the parent, 32 bytes.
-        height: height of the block that would carry the message: its round.
+        parent: hash of the block that the message must name, 32 bytes.
+        height: height of the block that would carry it: the round that it must name.
 
     Raises:
         InvalidMessage: a rule is broken; the text names the field.
@@ -121,7 +121,7 @@ def check_block(
 
     Raises:
         WrongMessages: its messages are not those that the header commits to.
-        InvalidBlock: a rule is broken; the text names the block and the reason.
+        InvalidBlock: a rule is broken; the text names the block.
     """
     header = block.header
     _check_messages(block, rules)
@@ -154,10 +154,9 @@ def check_bare_block(block: Block, rules: Rules) -> None:
 
 
 def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
-    """Check what can be checked of a block whose parent is not known.
+    """Check what can be checked of a block whose parent, and so its target, is not known.
 
-    Without its parent the target that an orphan must have is unknown. It must have at least the
-    work of the easiest target, so that orphans are not free.
+    It must have at least the work of the easiest target, so that orphans are not free.
 
     Raises:
         WrongMessages: its messages are not those that the header commits to.
@@ -177,11 +176,7 @@ def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
 
 
 def _check_messages_root(block: Block) -> None:
-    """Check that a block's messages are those that its header commits to, signatures included.
-
-    This check comes before every other rule on the messages. Anybody can send a header with other
-    messages, and a fault in those messages says nothing about the block.
-    """
+    """Check the root of the messages first: a fault in others says nothing about the block."""
     try:
         root = messages_root(block.messages)
     except EncodingError as error:

@@ -108,6 +108,31 @@ class VerdictCache:
         self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
         self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
 
+    @classmethod
+    def sized(
+        cls,
+        limits: Limits,
+        load_state: Callable[[bytes], State],
+        load_block: Callable[[bytes], Block],
+        threads: int,
+    ) -> VerdictCache:
+        """Return a cache that keeps as many states and blocks as their size allows.
+
+        Args:
+            limits: of the chain.
+            load_state: ``Store.state``.
+            load_block: ``Store.block``.
+            threads: number of threads that check messages ahead.
+        """
+        return cls(
+            keep_states=kept(8 * limits.entries),
+            load_state=load_state,
+            load_block=load_block,
+            threads=threads,
+            keep_blocks=kept(2 * limits.messages * limits.entries),
+            keep_verdicts=KEPT_VERDICTS + FEWEST * limits.messages,
+        )
+
     def close(self) -> None:
         """End the threads; from now on each message is checked when its verdict is asked for."""
         if self._threads is not None:
@@ -115,12 +140,7 @@ class VerdictCache:
             self._threads = None
 
     def tree(self, genesis: Block, rules: Rules) -> BlockTree:
-        """Return the tree of blocks on this genesis; all chains get the same one.
-
-        Args:
-            genesis: made by ``rules.genesis``.
-            rules: the rules that it commits to.
-        """
+        """Return the tree of blocks on this genesis; all chains get the same one."""
         return self._trees.setdefault(genesis.header.hash, BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
@@ -214,30 +234,6 @@ class VerdictCache:
             self.blocks.put(block.header.hash, block)
         elif verdict:
             raise InvalidBlock(verdict)
-
-
-def sized(
-    limits: Limits,
-    load_state: Callable[[bytes], State],
-    load_block: Callable[[bytes], Block],
-    threads: int,
-) -> VerdictCache:
-    """Return a verdict cache that keeps as many states and blocks as their size allows.
-
-    Args:
-        limits: of the chain.
-        load_state: ``Store.state``.
-        load_block: ``Store.block``.
-        threads: number of threads that check messages ahead.
-    """
-    return VerdictCache(
-        keep_states=kept(8 * limits.entries),
-        load_state=load_state,
-        load_block=load_block,
-        threads=threads,
-        keep_blocks=kept(2 * limits.messages * limits.entries),
-        keep_verdicts=KEPT_VERDICTS + FEWEST * limits.messages,
-    )
 
 
 def kept(size: int) -> int:

@@ -138,13 +138,27 @@ class Blobs:
         return self.folder / f"{_UNFINISHED}{address.hex()}"
 
 
-def read_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
+def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) -> Block:
     """Read the block of a row, and check that header and messages fit the hash and each other.
+
+    Args:
+        blobs: of the ledger.
+        rules: of the chain.
+        row: of the block.
+        whole: False: the directions of its messages were pruned, so they are bare.
 
     Raises:
         LedgerError: they do not fit, or the blob is missing or damaged.
     """
-    return _check_block(row, _read_messages(blobs, rules, row.messages))
+    messages = (_read_messages if whole else _read_bare_messages)(blobs, rules, row.messages)
+    header = decode_header(row.header)
+    if header.hash != row.hash:
+        raise LedgerError(
+            f"header: was changed: it hashes to {header.hash.hex()[:8]}, not to its name"
+        )
+    if messages_root(messages) != header.messages_root:
+        raise LedgerError("messages_root: is not the root of its messages")
+    return Block(header, messages)
 
 
 def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
@@ -233,21 +247,15 @@ def bare_body(block: Block) -> list[Piece]:
     return [unsigned(len(bare), 4), *bare]
 
 
-def read_bare_block(blobs: Blobs, rules: Rules, row: BlockRow) -> Block:
-    """Read the block of a row whose directions were pruned; otherwise as ``read_block``.
-
-    Raises:
-        LedgerError: the blob is missing or damaged, or does not fit the header.
-    """
-    limits = rules.limits
-    data = blobs.read(bare_address(row.messages), 4 + _MOST_BARE * limits.messages)
-    reader = Reader(data)
+def _read_bare_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message, ...]:
+    most = rules.limits.messages
+    reader = Reader(blobs.read(bare_address(address), 4 + _MOST_BARE * most))
     count = reader.unsigned(4)
-    if count > limits.messages:
-        raise EncodingError(f"messages: got {count}; at most {limits.messages}")
+    if count > most:
+        raise EncodingError(f"messages: got {count}; at most {most}")
     messages = tuple(decode_bare(reader.blob(_MOST_BARE)) for _ in range(count))
     reader.end()
-    return _check_block(row, messages)
+    return messages
 
 
 def _read_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message, ...]:
@@ -260,17 +268,6 @@ def _read_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message,
     if (digest := address_of(messages)) != address:
         raise _changed(address, f"they hash to {digest.hex()[:8]}")
     return messages
-
-
-def _check_block(row: BlockRow, messages: tuple[Message, ...]) -> Block:
-    header = decode_header(row.header)
-    if header.hash != row.hash:
-        raise LedgerError(
-            f"header: was changed: it hashes to {header.hash.hex()[:8]}, not to its name"
-        )
-    if messages_root(messages) != header.messages_root:
-        raise LedgerError("messages_root: is not the root of its messages")
-    return Block(header, messages)
 
 
 def _changed(address: bytes, how: str) -> LedgerError:

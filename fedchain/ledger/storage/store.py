@@ -23,22 +23,13 @@ from fedchain.ledger.storage.blobs import (
     Blobs,
     bodies_of,
     check_state,
-    read_bare_block,
     read_block,
     read_state,
     state_bodies,
 )
 from fedchain.ledger.storage.database import NEWEST, BlockRow
 from fedchain.ledger.storage.pruning import finish, prune
-from fedchain.ledger.storage.writer import (
-    EVERYTHING,
-    RetentionPolicy,
-    Waiting,
-    Writer,
-    decode_keeping,
-    encode_keeping,
-    most_waiting,
-)
+from fedchain.ledger.storage.writer import EVERYTHING, RetentionPolicy, Waiting, Writer
 
 
 class Store:
@@ -53,16 +44,15 @@ class Store:
         self.blobs = Blobs(folder / "blobs")
         meta = database.read_meta(connection)
         self.rules: Rules = decode_rules(meta["rules"])
-        self.keeping = decode_keeping(meta["keeping"])
+        self.keeping = RetentionPolicy.decode(meta["keeping"])
         """Which states and directions stay on disk."""
         self.highest = database.highest(connection)
         """Greatest height of a block when the ledger was opened. A resumed run looks up no block
         or message above it."""
-        self._top = self.highest  # greatest height now: no higher block has to be looked up
+        self._top = self.highest  # greatest height now
         self._last: tuple[bytes, Block] | None = None
         self._newest_and_head: tuple[BlockRow, BlockRow] | None = None
-        self._most_waiting = most_waiting(self.rules)
-        self.writer = Writer(folder, self.keeping)
+        self.writer = Writer(folder, self.keeping, self.rules)
         """Writes blocks in the background; it has those that are not on disk yet."""
 
     @classmethod
@@ -85,14 +75,13 @@ class Store:
 
         Raises:
             RunError: there is a ledger already, or the folder cannot be written.
-            ValueError: the state is not the one that the genesis block commits to.
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
             check_state(genesis.header, state)
             Blobs(folder / "blobs").put(bodies_of(genesis, state))
             path, written = folder / database.LEDGER_FILE, encode_rules(rules)
-            connection = database.create(path, genesis, written, encode_keeping(keeping))
+            connection = database.create(path, genesis, written, keeping.encode())
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{folder}: cannot make a ledger here: {error}") from error
         with _closed_on_failure(connection):
@@ -102,9 +91,7 @@ class Store:
     def open(cls, folder: Path, writable: bool = True) -> Store:
         """Open a ledger; after a crash it ends with the last whole block.
 
-        Args:
-            folder: of the ledger.
-            writable: if False, no byte is written into the folder, which may be read-only.
+        If it is not to be writable, no byte is written into the folder, which may be read-only.
 
         Raises:
             RunError: there is no ledger, or it cannot be opened.
@@ -164,7 +151,7 @@ class Store:
         If that fails, the next ``append``, ``flush`` or ``close`` raises the error.
 
         Args:
-            block: accepted by a chain; its parent is in the store.
+            block: accepted by a chain.
             state: the state after the block.
             now_ms: clock of the node that accepted it, milliseconds.
 
@@ -173,7 +160,7 @@ class Store:
             KeyError: the parent is not in the store.
             ValueError: the state is not the one that the header commits to.
         """
-        self._settle(self._most_waiting - 1)
+        self._settle(self.writer.most_waiting - 1)
         header = block.header
         if header.height <= self._top and header.hash in self:
             return
@@ -194,7 +181,7 @@ class Store:
         """Move the head to a stored block, for example after a reorganisation."""
         self.flush()
         newest, head = self._read_newest_and_head()[0], self._row_of(block)
-        seal = database.journal_seal(newest.seal, block, encode_keeping(self.keeping))
+        seal = database.journal_seal(newest.seal, block, self.keeping.encode())
         try:
             with database.transaction(self.connection):
                 database.write_meta(self.connection, head=block, seal=seal)
@@ -219,10 +206,6 @@ class Store:
             head: height of the head.
             depth: how far below it a fork may begin, in heights; 0: nothing will be appended.
             step: fewest heights for which pruning is worth its cost.
-
-        Raises:
-            RunError: the disk is full or may not be written.
-            LedgerError: a block is damaged.
         """
         below = self.keeping.prunable(head, depth)
         if below < self.keeping.below + step:
@@ -243,12 +226,7 @@ class Store:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
-        """Return the block with this hash, with its directions.
-
-        Raises:
-            KeyError: it is not stored, or its directions were pruned.
-            LedgerError: its bytes are damaged.
-        """
+        """Return a block with its directions; a KeyError tells that they are not stored."""
         found = self.shown(block)
         if not self.is_whole(found.header.height):
             raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
@@ -264,12 +242,7 @@ class Store:
         return self._row_of(block).arrived_ms
 
     def state(self, block: bytes) -> State:
-        """Return the state after a stored block.
-
-        Raises:
-            KeyError: the block is not stored, or the state after it is not kept.
-            LedgerError: a blob is missing or damaged.
-        """
+        """Return the state after a block; a KeyError tells that it is not stored."""
         waiting = self.writer.waiting.get(block)
         if waiting:
             return waiting.state
@@ -309,8 +282,8 @@ class Store:
     def _block(self, row: BlockRow) -> Block:
         # The last block is kept, so that many look-ups of its messages read its blob only once.
         if self._last is None or self._last[0] != row.hash:
-            read = read_block if self.is_whole(row.height) else read_bare_block
-            self._last = row.hash, read(self.blobs, self.rules, row)
+            whole = self.is_whole(row.height)
+            self._last = row.hash, read_block(self.blobs, self.rules, row, whole)
         return self._last[1]
 
     def is_whole(self, height: int) -> bool:
@@ -320,7 +293,7 @@ class Store:
 
 @contextlib.contextmanager
 def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection if the body fails."""
+    """Close the connection if the body fails."""
     try:
         yield
     except BaseException:

@@ -65,34 +65,34 @@ class RetentionPolicy:
             return self.below
         return max(self.below, oldest - oldest % self.weights_every + 1)
 
+    def encode(self) -> bytes:
+        """Return the policy as 12 bytes.
+
+        Raises:
+            EncodingError: a number is negative or too large.
+        """
+        numbers = self.weights_every, self.messages_last, self.below
+        return b"".join(unsigned(number, 4) for number in numbers)
+
+    @classmethod
+    def decode(cls, data: bytes) -> RetentionPolicy:
+        """Decode a policy.
+
+        Raises:
+            LedgerError: the bytes are not those of a policy, or it deletes directions without
+                keeping the state that the steps after them need.
+        """
+        reader = Reader(data)
+        found = cls(*(reader.unsigned(4) for _ in range(3)))
+        reader.end()
+        if found.below > 1 and not found.keeps_state(found.below - 1):
+            gone = f"directions below {found.below} are gone, and so is the state"
+            raise LedgerError(f"keeping: {gone}")
+        return found
+
 
 EVERYTHING = RetentionPolicy()
 """The policy that keeps every state and every direction."""
-
-
-def encode_keeping(keeping: RetentionPolicy) -> bytes:
-    """Encode a retention policy, as 12 bytes.
-
-    Raises:
-        EncodingError: a number is negative or too large.
-    """
-    numbers = keeping.weights_every, keeping.messages_last, keeping.below
-    return b"".join(unsigned(number, 4) for number in numbers)
-
-
-def decode_keeping(data: bytes) -> RetentionPolicy:
-    """Decode a retention policy.
-
-    Raises:
-        LedgerError: the bytes are not those of a policy, or it deletes directions without keeping
-            the state that the steps after them need.
-    """
-    reader = Reader(data)
-    found = RetentionPolicy(*(reader.unsigned(4) for _ in range(3)))
-    reader.end()
-    if found.below > 1 and not found.keeps_state(found.below - 1):
-        raise LedgerError(f"keeping: directions below {found.below} are gone, and so is the state")
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +123,12 @@ class Writer:
     them when it raises the error; they may be appended again.
     """
 
-    def __init__(self, folder: Path, keeping: RetentionPolicy) -> None:
+    def __init__(self, folder: Path, keeping: RetentionPolicy, rules: Rules) -> None:
         self._folder = folder
         self.keeping = keeping
         """The retention policy in the database; to be set only while no block waits."""
+        self.most_waiting = most_waiting(rules)
+        """Most blocks that may wait for the disk."""
         self._blobs = Blobs(folder / "blobs")
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -192,7 +194,7 @@ class Writer:
             bodies = [bodies_of(w.block, w.state if keeps(w.row.height) else None) for w in several]
             self._blobs.put({name: parts for body in bodies for name, parts in body.items()})
             rows = [(w.row, database.message_rows(w.row.sequence, w.block)) for w in several]
-            database.append(self._connection, rows, several[-1].head, encode_keeping(self.keeping))
+            database.append(self._connection, rows, several[-1].head, self.keeping.encode())
         except (OSError, sqlite3.Error) as error:
             self._failed = True
             raise RunError(

@@ -28,11 +28,11 @@ from fedchain.ledger.chain.crypto import HASH
 from fedchain.ledger.chain.encoding import Piece, blob, unsigned
 from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis
 from fedchain.ledger.chain.state import tensor_parts, weights_parts
-from fedchain.ledger.chain.verdict_cache import sized
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.blobs import decode_state, largest_state
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import (
-    Progress,
+    BlockProgress,
     TransitionOf,
     Verification,
     unchecked_of,
@@ -47,7 +47,7 @@ LATEST_MS = 2**63 - 1
 _THREADS = (os.cpu_count() or 1) - 1
 
 
-def exported(store: Store, progress: Progress | None = None) -> Iterator[bytes]:
+def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
     """Yield the bytes of a chain file in parts: the first state whole, messages one at a time.
 
     Args:
@@ -65,7 +65,7 @@ def exported(store: Store, progress: Progress | None = None) -> Iterator[bytes]:
 
 
 def replayed(
-    file: Path, folder: Path, transition_of: TransitionOf, progress: Progress | None = None
+    file: Path, folder: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
     """Check a chain file, and write its ledger into a folder.
 
@@ -91,7 +91,7 @@ def replayed(
 
 
 def verify_file(
-    file: Path, transition_of: TransitionOf, progress: Progress | None = None
+    file: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
     """Check a chain file without keeping its ledger; otherwise as ``replayed``."""
     try:
@@ -154,7 +154,7 @@ class _Replay:
     """One chain file that is being checked and written into a ledger."""
 
     def __init__(
-        self, incoming: Incoming, transition_of: TransitionOf, progress: Progress | None
+        self, incoming: Incoming, transition_of: TransitionOf, progress: BlockProgress | None
     ) -> None:
         self._incoming, self._transition_of = incoming, transition_of
         self._progress = progress or (lambda _done, _total: None)
@@ -192,19 +192,21 @@ class _Replay:
         first = genesis(rules, state)
         with (
             closing(Store.create(folder, rules, first, state)) as store,
-            closing(sized(rules.limits, store.state, store.block, _THREADS)) as verdict_cache,
+            closing(
+                VerdictCache.sized(rules.limits, store.state, store.block, _THREADS)
+            ) as verdicts,
         ):
             chain = Chain(
                 genesis_block=first,
                 genesis_state=state,
                 rules=rules,
                 transition=transition,
-                verdict_cache=verdict_cache,
+                verdict_cache=verdicts,
                 keep=None,
             )
             total, head = int.from_bytes(incoming.take(8)), incoming.take(HASH)
             for block, arrived_ms in self._blocks(rules, total):
-                verdict_cache.check_ahead(reversed(block.messages), rules, chain.chain_id)
+                verdicts.check_ahead(reversed(block.messages), rules, chain.chain_id)
                 self._append(store, chain, block, arrived_ms)
                 self._progress(self._passed, total)
             self._next = None
@@ -247,7 +249,7 @@ def _finish(store: Store, chain: Chain, head: bytes) -> Verification:
     )
 
 
-def _parts(store: Store, progress: Progress | None) -> Iterator[Piece]:
+def _parts(store: Store, progress: BlockProgress | None) -> Iterator[Piece]:
     if below := store.keeping.below:
         raise LedgerError(
             f"ledger: directions below height {below} were not kept; nobody could check"

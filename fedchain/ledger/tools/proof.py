@@ -134,11 +134,7 @@ def _find_at(store: Store, height: int, place: int) -> FoundMessage:
 
 
 def prove(store: Store, found: FoundMessage) -> Proof:
-    """Return the proof that a message is in its block.
-
-    Args:
-        store: the ledger that has the block.
-        found: the message and its block, from ``find``.
+    """Return the proof that a message, as ``find`` returns it, is in its block.
 
     Raises:
         LedgerError: the ledger is damaged.
@@ -158,11 +154,11 @@ def prove(store: Store, found: FoundMessage) -> Proof:
         message=encode_bare(block.messages[index]),
         path=tuple(zip(_sides(index, len(ids)), path, strict=True)),
     )
-    check(proof)
+    check_proof(proof)
     return proof
 
 
-def check(proof: Proof) -> Proven:
+def check_proof(proof: Proof) -> Proven:
     """Check a proof: the header's hash, the rules, work, the path, the message and its signature.
 
     Work is not checked where the rules say that it was sampled, because there is no nonce. The
@@ -208,10 +204,7 @@ def encode(proof: Proof) -> bytes:
 
 
 def decode(data: bytes) -> Proof:
-    """Decode a proof; ``check`` then checks it.
-
-    Args:
-        data: bytes from outside.
+    """Decode a proof; ``check_proof`` then checks it.
 
     Raises:
         EncodingError: the bytes are not what ``encode`` writes of any proof.

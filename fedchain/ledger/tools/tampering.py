@@ -35,7 +35,14 @@ COLUMN_FIELDS = tuple(f"column.{f.name}" for f in fields(BlockRow) if f.name != 
 """Columns that are changed in the block's row of the database."""
 INDEX_FIELDS = ("index.id", "index.parent", "index.identity")
 """Columns that are changed in the row of the block's first message."""
-FIELDS = (*HEADER_FIELDS, *MESSAGE_FIELDS, *BLOB_FIELDS, *COLUMN_FIELDS, *INDEX_FIELDS, "head")
+DAMAGEABLE = (
+    *HEADER_FIELDS,
+    *MESSAGE_FIELDS,
+    *BLOB_FIELDS,
+    *COLUMN_FIELDS,
+    *INDEX_FIELDS,
+    "head",
+)
 """Everything that can be damaged."""
 
 
@@ -46,14 +53,14 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
         source: folder of the ledger; it is not changed.
         copy: folder of the damaged copy; it must not exist.
         height: height of the block to damage; of several, the first that arrived is damaged.
-        field: one of ``FIELDS``.
+        field: one of ``DAMAGEABLE``.
 
     Raises:
         RunError: the copy exists, or cannot be written; the source is no ledger.
         ValueError: there is no such field, no block of this height, or no message in it.
     """
-    if field not in FIELDS:
-        raise ValueError(f"field: there is no {field!r}; {suggest(field, FIELDS)}")
+    if field not in DAMAGEABLE:
+        raise ValueError(f"field: there is no {field!r}; {suggest(field, DAMAGEABLE)}")
     if copy.exists():
         raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
     with Store.open(source, writable=False) as store:

@@ -16,13 +16,13 @@ from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.rules import ZERO, Rules, genesis
 from fedchain.ledger.chain.validity import Transition
-from fedchain.ledger.chain.verdict_cache import VerdictCache, sized
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.blobs import read_bare_block, read_block, read_state, read_state_bytes
+from fedchain.ledger.storage.blobs import read_block, read_state, read_state_bytes
 from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.store import Store
 
-Progress = Callable[[int, int], None]
+BlockProgress = Callable[[int, int], None]
 """Called with (blocks checked, blocks in total)."""
 
 TransitionOf = Callable[[Rules], Transition]
@@ -60,7 +60,7 @@ class Verification:
 
 
 def verify(
-    folder: Path, transition_of: TransitionOf, progress: Progress | None = None
+    folder: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
     """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
 
@@ -86,9 +86,9 @@ def verify(
 
 
 def _verify_store(
-    store: Store, transition_of: TransitionOf, progress: Progress | None
+    store: Store, transition_of: TransitionOf, progress: BlockProgress | None
 ) -> Verification:
-    verdict_cache = sized(store.rules.limits, store.state, store.block, _THREADS)
+    verdict_cache = VerdictCache.sized(store.rules.limits, store.state, store.block, _THREADS)
     with closing(verdict_cache), closing(_read_ahead(store)) as rows:
         return _verify_rows(store, verdict_cache, rows, transition_of, progress)
 
@@ -98,7 +98,7 @@ def _verify_rows(
     verdict_cache: VerdictCache,
     rows: Iterator[tuple[BlockRow, Future[Block]]],
     transition_of: TransitionOf,
-    progress: Progress | None,
+    progress: BlockProgress | None,
 ) -> Verification:
     passed, chain, previous = 0, None, ZERO
     try:
@@ -140,8 +140,7 @@ def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None,
 
 def _check_bytes(store: Store, row: BlockRow) -> Block:
     """Read and hash all that is stored of a block; check that it fits the row."""
-    read = read_block if store.is_whole(row.height) else read_bare_block
-    block = read(store.blobs, store.rules, row)
+    block = read_block(store.blobs, store.rules, row, store.is_whole(row.height))
     header = block.header
     columns = {"height": header.height, "parent": header.parent, "address": header.address}
     for column, value in columns.items():

@@ -10,14 +10,12 @@ from ledger_world import make_world, step
 from fedchain.errors import EncodingError, LedgerError
 from fedchain.ledger.storage import database, pruning
 from fedchain.ledger.storage.blobs import Blobs, bare_address
-from fedchain.ledger.storage.connection import connect_to_write
+from fedchain.ledger.storage.connection import connect_to_read, connect_to_write
 from fedchain.ledger.storage.recall import recorded_block
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.storage.writer import (
     EVERYTHING,
     RetentionPolicy,
-    decode_keeping,
-    encode_keeping,
 )
 from fedchain.ledger.tools import proof
 from fedchain.ledger.tools.chain_file import exported
@@ -43,7 +41,7 @@ def made(folder, keeping: RetentionPolicy, stale: bool = False):
 
 
 def row_of(folder, height: int):
-    with closing(database.connect_to_read(folder / database.LEDGER_FILE)) as connection:
+    with closing(connect_to_read(folder / database.LEDGER_FILE)) as connection:
         return next(row for row in database.read_blocks(connection) if row.height == height)
 
 
@@ -69,14 +67,14 @@ def test_what_is_pruned_leaves_a_state_to_start_from_and_enough_whole_blocks(
             assert keeping.keeps_state(below - 1)
             assert head - below + 1 >= max(last, depth)
         keeping = RetentionPolicy(every, last, below)
-        assert decode_keeping(encode_keeping(keeping)) == keeping
+        assert RetentionPolicy.decode(keeping.encode()) == keeping
 
 
 def test_a_choice_that_leaves_no_state_to_start_from_is_refused():
     with pytest.raises(LedgerError, match="so is the state"):
-        decode_keeping(encode_keeping(RetentionPolicy(10, 5, 8)))
+        RetentionPolicy.decode(RetentionPolicy(10, 5, 8).encode())
     with pytest.raises(EncodingError):
-        decode_keeping(encode_keeping(EVERYTHING) + b"\0")
+        RetentionPolicy.decode(EVERYTHING.encode() + b"\0")
 
 
 @pytest.mark.parametrize("every", [0, 1, 3, 100])
@@ -121,7 +119,7 @@ def test_of_pruned_blocks_everything_but_the_step_is_checked_and_verify_says_so(
                 message = whole.messages[0]
                 assert recorded_block(store, whole.header.parent, whole.header.address) is None
                 shown = proof.prove(store, proof.find(store, message.id.hex()))
-                assert proof.check(shown).header == whole.header
+                assert proof.check_proof(shown).header == whole.header
             else:
                 assert store.block(name) == left
 
@@ -144,7 +142,7 @@ def test_the_choice_itself_cannot_be_changed_unnoticed(tmp_path):
     made(tmp_path / "ledger", RetentionPolicy(1, 5))
     opened = connect_to_write(tmp_path / "ledger" / database.LEDGER_FILE)
     with closing(opened) as connection, database.transaction(connection):
-        database.write_meta(connection, keeping=encode_keeping(RetentionPolicy(1, 4, 10)))
+        database.write_meta(connection, keeping=RetentionPolicy(1, 4, 10).encode())
     assert "keeping was changed" in found_by_verify(tmp_path / "ledger").reason
 
 

@@ -234,7 +234,7 @@ def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch,
 
 def wait_for_a_failure(store: Store) -> None:
     until = time.monotonic() + 60
-    while not store._writer._failed and time.monotonic() < until:
+    while not store.writer._failed and time.monotonic() < until:
         time.sleep(0.001)
 
 
@@ -375,9 +375,9 @@ def test_who_appends_waits_once_enough_blocks_wait(tmp_path, monkeypatch):
     store, chain, _ = made(tmp_path / "ledger", 1)
     store.flush()
     gate = held(store, monkeypatch)
-    store._most_waiting = 2
+    store.writer.most_waiting = 2
     WORLD.grow(chain, 2, store)
-    assert len(store._writer.waiting) == 2
+    assert len(store.writer.waiting) == 2
     appended = threading.Event()
 
     def more():

@@ -13,8 +13,8 @@ from ledger_world import make_world, step
 
 from fedchain.errors import EncodingError, LedgerError
 from fedchain.ledger.chain import block, message, rules, state
-from fedchain.ledger.storage import writer as keeping
 from fedchain.ledger.storage.store import Store
+from fedchain.ledger.storage.writer import RetentionPolicy
 from fedchain.ledger.tools import proof
 from fedchain.ledger.tools.chain_file import exported, verify_file
 
@@ -48,9 +48,9 @@ READERS = {
         state.encode_tensors,
     ),
     "keeping": (
-        keeping.encode_keeping(keeping.RetentionPolicy(3, 2, 5)),
-        keeping.decode_keeping,
-        keeping.encode_keeping,
+        RetentionPolicy(3, 2, 5).encode(),
+        RetentionPolicy.decode,
+        RetentionPolicy.encode,
     ),
 }
 """Valid bytes, what reads them, and what writes them."""
@@ -116,7 +116,7 @@ def test_a_mangled_proof_shows_nothing(shown, data):
     attempt = mangled(data.draw, valid)
     if attempt != valid:
         with pytest.raises(LedgerError):
-            proof.check(proof.decode(attempt))
+            proof.check_proof(proof.decode(attempt))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
