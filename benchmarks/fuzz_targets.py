@@ -97,7 +97,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
 def _proven(data: bytes) -> None:
     from fedchain.ledger.tools import proof
 
-    proof.check_proof(proof.decode(data))
+    proof.verify_proof(proof.decode(data))
 
 
 def _imported(data: bytes) -> None:

@@ -70,7 +70,7 @@ def check_proof(
         refuse(f"--header: {header[:80]!r} is no hash; give 64 hexadecimal digits")
     try:
         read = proof.decode(_bytes_of(file, proof.LARGEST_PROOF))
-        shown = proof.check_proof(read)
+        shown = proof.verify_proof(read)
         if header is not None and read.block.hex() != header.lower():
             raise LedgerError(f"header: the proof is of block {read.block.hex()}, not of that one")
     except LedgerError as error:

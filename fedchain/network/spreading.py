@@ -147,17 +147,10 @@ class Spread:
 
 
 def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
-    """Return the bytes of each step of an exchange.
+    """Return the bytes of each step of an exchange over each lane, shape (steps, lanes).
 
-    A pushed item takes one step. An announced item takes three: its name, a request, the item.
-
-    Args:
-        gossip: tells whether items are pushed or announced.
-        lanes: the lanes that the item may take.
-        parcel: the item.
-
-    Returns:
-        Shape (steps, lanes); the second of three steps goes against the lane.
+    A pushed item takes one step. An announced item takes three: its name, a request, which goes
+    against the lane, and the item.
     """
     item = np.where(lanes.leaf, parcel.leaf_size, parcel.size).astype(np.float64)
     if gossip.relay == "push":
@@ -174,11 +167,7 @@ def bytes_per_s(gossip: Gossip) -> float:
 def exchange_s(gossip: Gossip, lanes: Lanes, parcel: Parcel, lost: Losses | None) -> Vector:
     """Return how long one item takes over each lane while no link breaks, shape (lanes,).
 
-    Args:
-        gossip: relay, bandwidth, and the time until a lost transmission is repeated.
-        lanes: the lanes that the item may take.
-        parcel: the item.
-        lost: number of lost transmissions; None: no losses.
+    The numbers of lost transmissions are None if there are no losses.
     """
     steps = steps_bytes(gossip, lanes, parcel)
     seconds: Vector = len(steps) * lanes.seconds + steps.sum(axis=0) / bytes_per_s(gossip)
@@ -224,7 +213,7 @@ def traffic(
         lanes: the lanes that the item could take.
         spread: the nodes that it reached, and the lanes that it took.
         parcel: the item.
-        lost: number of transmissions that were lost and repeated; None: no losses.
+        lost: number of transmissions that were repeated; None: no losses.
 
     Returns:
         Bytes sent and bytes received, in the order of ``spread.nodes``, each of shape (reached,).

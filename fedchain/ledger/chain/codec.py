@@ -136,13 +136,6 @@ def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
     little more if the entries were scaled in float32. It moves no entry by more than the entry's
     own size, so that ``|q| <= 2^(e+1)``.
 
-    Args:
-        dimension: number of entries d.
-        exponent: e.
-
-    Returns:
-        Least and largest value of four times the squared norm.
-
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)
     """

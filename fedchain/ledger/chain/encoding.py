@@ -18,9 +18,8 @@ from dataclasses import fields
 from typing import Annotated, Any, Generic, NamedTuple, SupportsIndex, TypeVar, get_type_hints
 
 from fedchain.errors import EncodingError
+from fedchain.ledger.chain.crypto import HASH
 
-HASH = 32
-"""Bytes of a hash."""
 Piece = bytes | memoryview
 """A piece of an encoding; large arrays are not copied."""
 
@@ -213,7 +212,7 @@ class RecordCoder(Generic[_Value]):
         Raises:
             EncodingError: a field has no encoding.
         """
-        written = [write(getattr(record, name)) for name, (write, _) in self._coders.items()]
+        written = [coder.write(getattr(record, name)) for name, coder in self._coders.items()]
         return self._tag + b"".join(written)
 
     def read(self, reader: Reader) -> _Value:

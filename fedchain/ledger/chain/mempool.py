@@ -107,7 +107,10 @@ class Mempool:
             raise InvalidMessage(
                 f"{_label(message)}: round: is {message.round}; must be at least {self._lowest}"
             )
-        return self._keep(message, self._pool_of((message.parent, message.round)))
+        place = message.parent, message.round
+        if place not in self._pools:
+            self._make_room()
+        return self._keep(message, self._pools.setdefault(place, _Pool()))
 
     def messages(self, parent: bytes) -> tuple[Message, ...]:
         """Return the messages for this parent in ascending order of their ids."""
@@ -161,12 +164,6 @@ class Mempool:
             )
         pool.messages[key], pool.payloads[payload] = message, key
         return True
-
-    def _pool_of(self, place: _Place) -> _Pool:
-        if place not in self._pools:
-            self._make_room()
-            self._pools[place] = _Pool()
-        return self._pools[place]
 
     def _make_room(self) -> None:
         known = [place for place in self._pools if self._height_of(place[0]) is not None]

@@ -47,8 +47,7 @@ class Store:
         self.keeping = RetentionPolicy.decode(meta["keeping"])
         """Which states and directions stay on disk."""
         self.highest = database.highest(connection)
-        """Greatest height of a block when the ledger was opened. A resumed run looks up no block
-        or message above it."""
+        """Greatest height of a block when the ledger was opened: a resumed run looks no higher."""
         self._top = self.highest  # greatest height now
         self._last: tuple[bytes, Block] | None = None
         self._newest_and_head: tuple[BlockRow, BlockRow] | None = None
@@ -119,7 +118,7 @@ class Store:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        # If the body of the ``with`` statement failed, its error is the one to report.
+        # If the body of the statement failed, its error is the one to report.
         with contextlib.suppress(*(() if error is None else (RunError,))):
             self.close()
 

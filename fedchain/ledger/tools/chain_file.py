@@ -109,11 +109,7 @@ class Incoming:
         self._remaining = os.fstat(file.fileno()).st_size
 
     def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes.
-
-        Raises:
-            LedgerError: fewer bytes are left.
-        """
+        """Return the next ``size`` bytes; raises a LedgerError if fewer are left."""
         if size > self._remaining:
             raise LedgerError(f"file: {self._remaining} bytes are left; {size} must follow")
         data = self._file.read(size)
@@ -122,12 +118,7 @@ class Incoming:
         return data
 
     def piece(self, width: int, most: int, what: str) -> bytes:
-        """Read a length on ``width`` bytes, and return the bytes after it.
-
-        Args:
-            width: bytes of the length.
-            most: most bytes that are allowed.
-            what: name of the piece, for the error text.
+        """Read a length on ``width`` bytes, at most ``most``, and return the bytes after it.
 
         Raises:
             LedgerError: the length is above ``most``, or above what is left.
@@ -138,11 +129,7 @@ class Incoming:
         return self.take(size)
 
     def end(self) -> None:
-        """Check that all that is left is the digest of everything before it.
-
-        Raises:
-            LedgerError: the digest is wrong, or bytes follow it.
-        """
+        """Check that all that is left is the digest of everything before it."""
         expected = self._digest.digest()
         if self.take(HASH) != expected:
             raise LedgerError("file: its last 32 bytes are not the SHA-256 of all before")

@@ -154,11 +154,11 @@ def prove(store: Store, found: FoundMessage) -> Proof:
         message=encode_bare(block.messages[index]),
         path=tuple(zip(_sides(index, len(ids)), path, strict=True)),
     )
-    check_proof(proof)
+    verify_proof(proof)
     return proof
 
 
-def check_proof(proof: Proof) -> Proven:
+def verify_proof(proof: Proof) -> Proven:
     """Check a proof: the header's hash, the rules, work, the path, the message and its signature.
 
     Work is not checked where the rules say that it was sampled, because there is no nonce. The
@@ -204,7 +204,7 @@ def encode(proof: Proof) -> bytes:
 
 
 def decode(data: bytes) -> Proof:
-    """Decode a proof; ``check_proof`` then checks it.
+    """Decode a proof; ``verify_proof`` then checks it.
 
     Raises:
         EncodingError: the bytes are not what ``encode`` writes of any proof.

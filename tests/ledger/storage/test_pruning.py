@@ -119,7 +119,7 @@ def test_of_pruned_blocks_everything_but_the_step_is_checked_and_verify_says_so(
                 message = whole.messages[0]
                 assert recorded_block(store, whole.header.parent, whole.header.address) is None
                 shown = proof.prove(store, proof.find(store, message.id.hex()))
-                assert proof.check_proof(shown).header == whole.header
+                assert proof.verify_proof(shown).header == whole.header
             else:
                 assert store.block(name) == left
 

@@ -116,7 +116,7 @@ def test_a_mangled_proof_shows_nothing(shown, data):
     attempt = mangled(data.draw, valid)
     if attempt != valid:
         with pytest.raises(LedgerError):
-            proof.check_proof(proof.decode(attempt))
+            proof.verify_proof(proof.decode(attempt))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

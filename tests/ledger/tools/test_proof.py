@@ -19,11 +19,11 @@ from fedchain.ledger.tools import proof as proofs
 from fedchain.ledger.tools.proof import (
     PROOF_FORMAT,
     Proof,
-    check_proof,
     decode,
     encode,
     find,
     prove,
+    verify_proof,
 )
 
 
@@ -53,14 +53,14 @@ def unpaid(block: Block) -> Block:
 
 def refused(proof: Proof) -> str:
     with pytest.raises(LedgerError) as caught:
-        check_proof(proof)
+        verify_proof(proof)
     return str(caught.value)
 
 
 def test_a_proof_shows_header_and_message(made):
     _, blocks, all_proofs = made
     for message, proof in zip(blocks[1].messages, all_proofs, strict=True):
-        shown = check_proof(decode(encode(proof)))
+        shown = verify_proof(decode(encode(proof)))
         assert shown.header == blocks[1].header
         assert proof.block == blocks[1].header.hash
         assert shown.message.id == message.id == proof.id
@@ -147,7 +147,7 @@ def test_every_byte_of_the_file_counts(made):
         for mask in (1, 0x20):  # another digit; the other case of a letter
             flipped = data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
             with pytest.raises(LedgerError):
-                check_proof(decode(flipped))
+                verify_proof(decode(flipped))
 
 
 def forged(proof: Proof, **changes) -> Proof:
@@ -214,8 +214,8 @@ def test_what_was_not_checked_is_not_claimed(tmp_path, made, rules, unchecked):
         chain.add(block, block.header.time_ms)
         store.append(block, chain.state(chain.head), block.header.time_ms)
         proof = prove(store, find(store, block.messages[0].id.hex()))
-    everything = check_proof(made[2][0]).checked
-    assert check_proof(proof).checked == tuple(what for what in everything if what != unchecked)
+    everything = verify_proof(made[2][0]).checked
+    assert verify_proof(proof).checked == tuple(what for what in everything if what != unchecked)
 
 
 def test_sides_lead_to_the_root_of_every_tree():
@@ -253,7 +253,7 @@ def test_a_message_is_found_by_eight_digits_on_the_main_chain_first(tmp_path):
             found = find(store, message.id.hex()[:8].upper())
             assert found.stale == (message.id in only)
             assert found.block == (stale if found.stale else shared).header.hash
-            assert check_proof(prove(store, found)).header.height == 1
+            assert verify_proof(prove(store, found)).header.height == 1
 
 
 @pytest.mark.parametrize("start", ["", "abcdef0", "g" * 8, "a" * 65, "0x123456", "ab cdef12"])

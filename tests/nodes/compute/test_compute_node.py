@@ -10,7 +10,7 @@ from ledger_world import HOLDERS, ROUNDS, make_world, step
 from fedchain.events import Send
 from fedchain.ledger.chain.block import Block, header_prefix
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.work import is_below, search, target_from_compact
+from fedchain.ledger.chain.work import is_paid, search, target_from_compact
 from fedchain.nodes.compute import compute_node
 from fedchain.nodes.compute import incident_log as findings
 from fedchain.nodes.compute.compute_node import (
@@ -123,7 +123,7 @@ def test_the_found_block_has_its_work_and_took_its_tries(made):
     (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1), 2.5)
     block = send.payload.block
     assert isinstance(send.payload, Found)
-    assert is_below(block.header.hash, target_from_compact(block.header.bits))
+    assert is_paid("hashcash", block.header.hash, target_from_compact(block.header.bits))
     assert send.after_s == (block.header.nonce + 1) / RATE
     assert (block.header.address, block.header.time_ms) == (ADDRESS, 2500)
 
