@@ -204,7 +204,9 @@ class RecordCoder(Generic[_Value]):
         self._record, self._tag, self._what = record, tag, what
         hints = get_type_hints(record, include_extras=True)
         written = names or [field.name for field in fields(record)]  # type: ignore[arg-type]
-        self._coders: dict[str, Coder] = {name: hints[name].__metadata__[0] for name in written}
+        self._coders: dict[str, Coder | RecordCoder[Any]] = {
+            name: hints[name].__metadata__[0] for name in written
+        }
 
     def write(self, record: _Value) -> bytes:
         """Return the bytes of a record.

@@ -28,15 +28,15 @@ from fedchain.ledger.chain.crypto import HASH
 from fedchain.ledger.chain.encoding import Piece, blob, unsigned
 from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis
 from fedchain.ledger.chain.state import tensor_parts, weights_parts
-from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.blobs import decode_state, largest_state
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import (
     BlockProgress,
     TransitionOf,
     Verification,
-    unchecked_of,
-    without_label,
+    open_verdict_cache,
+    refuted,
+    verified,
 )
 
 TAG, FILE_VERSION = b"fedchain:x", 1
@@ -44,7 +44,6 @@ MOST_RULES = 2**20
 """Most bytes that the rules may have in a file."""
 LATEST_MS = 2**63 - 1
 """Latest time of arrival that a block may have, milliseconds."""
-_THREADS = (os.cpu_count() or 1) - 1
 
 
 def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
@@ -154,13 +153,7 @@ class _Replay:
         except (LedgerError, ScenarioError, ValueError) as error:
             header = self._next.header if self._next else None
             name, height = (header.hash.hex(), header.height) if header else ("", 0)
-            return Verification(
-                ok=False,
-                blocks=self._passed,
-                height=height,
-                block=name,
-                reason=without_label(str(error)),
-            )
+            return refuted(self._passed, name, height, str(error))
 
     def _check(self, folder: Path) -> Verification:
         incoming = self._incoming
@@ -179,9 +172,7 @@ class _Replay:
         first = genesis(rules, state)
         with (
             closing(Store.create(folder, rules, first, state)) as store,
-            closing(
-                VerdictCache.sized(rules.limits, store.state, store.block, _THREADS)
-            ) as verdicts,
+            closing(open_verdict_cache(store)) as verdicts,
         ):
             chain = Chain(
                 genesis_block=first,
@@ -202,6 +193,7 @@ class _Replay:
 
     def _blocks(self, rules: Rules, total: int) -> Iterator[tuple[Block, int]]:
         limits = rules.limits
+        most = HEADER_BYTES + limits.body_bytes
         for _ in range(total):
             self._next = None
             arrived_ms = int.from_bytes(self._incoming.take(8))
@@ -209,9 +201,7 @@ class _Replay:
                 raise LedgerError(
                     f"file: a block that came at {arrived_ms} ms; at most {LATEST_MS}"
                 )
-            self._next = decode_block(
-                self._incoming.piece(8, HEADER_BYTES + limits.body_bytes, "a block"), limits
-            )
+            self._next = decode_block(self._incoming.piece(8, most, "a block"), limits)
             yield self._next, arrived_ms
 
     def _append(self, store: Store, chain: Chain, block: Block, arrived_ms: int) -> None:
@@ -230,10 +220,7 @@ def _finish(store: Store, chain: Chain, head: bytes) -> Verification:
     if chain.link(head).work < chain.work:
         raise LedgerError(f"head: {head.hex()[:8]} has less work than another block")
     store.set_head(head)
-    height, unchecked = chain.link(head).header.height, unchecked_of(store.rules)
-    return Verification(
-        ok=True, blocks=len(store), height=height, block=head.hex(), reason="", unchecked=unchecked
-    )
+    return verified(store, chain.link(head).header)
 
 
 def _parts(store: Store, progress: BlockProgress | None) -> Iterator[Piece]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedchain.errors import FedchainError, InvalidBlock, LedgerError
-from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.rules import ZERO, Rules, genesis
 from fedchain.ledger.chain.validity import Transition
@@ -80,17 +80,18 @@ def verify(
     try:
         store = Store.open(folder, writable=False)
     except FedchainError as error:
-        return Verification(ok=False, blocks=0, height=0, block="", reason=str(error))
-    with closing(store):
-        return _verify_store(store, transition_of, progress)
-
-
-def _verify_store(
-    store: Store, transition_of: TransitionOf, progress: BlockProgress | None
-) -> Verification:
-    verdict_cache = VerdictCache.sized(store.rules.limits, store.state, store.block, _THREADS)
-    with closing(verdict_cache), closing(_read_ahead(store)) as rows:
+        return refuted(0, "", 0, str(error))
+    with (
+        closing(store),
+        closing(open_verdict_cache(store)) as verdict_cache,
+        closing(_read_ahead(store)) as rows,
+    ):
         return _verify_rows(store, verdict_cache, rows, transition_of, progress)
+
+
+def open_verdict_cache(store: Store) -> VerdictCache:
+    """Return a verdict cache for the check of a whole ledger, with threads; it must be closed."""
+    return VerdictCache.sized(store.rules.limits, store.state, store.block, _THREADS)
 
 
 def _verify_rows(
@@ -205,27 +206,35 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
         raise LedgerError(f"head: {meta['head'].hex()[:8]} has less work than another block")
     if problem := database.damage(store.connection):
         raise LedgerError(problem)
-    header, below = store.shown(meta["head"]).header, store.keeping.below
-    gone = f"the steps below height {below}, whose directions were not kept"
-    unchecked = (*unchecked_of(store.rules), *((gone,) if below else ()))
+    return verified(store, store.shown(meta["head"]).header)
+
+
+def verified(store: Store, head: Header) -> Verification:
+    """Return the verdict on a ledger that has passed all checks."""
+    below = store.keeping.below
+    simulated = (SIMULATED_WORK,) if store.rules.work == "sampled" else ()
+    gone = (f"the steps below height {below}, whose directions were not kept",) if below else ()
     return Verification(
         ok=True,
         blocks=len(store),
-        height=header.height,
-        block=meta["head"].hex(),
+        height=head.height,
+        block=head.hash.hex(),
         reason="",
-        unchecked=unchecked,
+        unchecked=(*simulated, *gone),
     )
 
 
-def unchecked_of(rules: Rules) -> tuple[str, ...]:
-    """Return what nobody can check in a chain with these rules, in words."""
-    return (SIMULATED_WORK,) if rules.work == "sampled" else ()
+def refuted(blocks: int, block: str, height: int, reason: str) -> Verification:
+    """Return the verdict of a failure, without the name of the block at the start of the reason.
 
-
-def without_label(reason: str) -> str:
-    """Return a reason without the name of the block at its start, if there is one."""
-    return _LABEL.sub("", reason)
+    Args:
+        blocks: number of blocks that passed.
+        block: hash of the block that is wrong, or empty.
+        height: its height, or 0.
+        reason: what is wrong.
+    """
+    short = _LABEL.sub("", reason)
+    return Verification(ok=False, blocks=blocks, height=height, block=block, reason=short)
 
 
 def _failure(store: Store, passed: int, reason: str) -> Verification:
@@ -238,6 +247,4 @@ def _failure(store: Store, passed: int, reason: str) -> Verification:
     name, height = found or (b"", 0)
     block = name.hex() if isinstance(name, bytes) else str(name)
     named = height if isinstance(height, int) else 0
-    return Verification(
-        ok=False, blocks=max(passed - 1, 0), height=named, block=block, reason=without_label(reason)
-    )
+    return refuted(max(passed - 1, 0), block, named, reason)
