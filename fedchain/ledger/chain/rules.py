@@ -34,8 +34,11 @@ MOST_OPEN_MESSAGES = 65_536
 exactly."""
 
 WeightType = Literal["float64", "float32"]
+"""Type of the weights."""
 Registration = Literal["registered", "open"]
+"""Who may send messages."""
 Parameters = tuple[tuple[str, tuple[int, ...]], ...]
+"""Name and shape of each of the model's parameters, in order."""
 
 _MOST_PARAMETERS = 65_536
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import sha256
 
 import numpy as np
@@ -232,6 +232,32 @@ def test_rules_of_an_unknown_kind_are_refused():
     data = encode_rules(WORLD.rules)
     with pytest.raises(EncodingError, match="one of registered, open"):
         decode_rules(data.replace(b"registered", b"registerex"))
+
+
+def test_a_record_with_the_tag_of_another_is_refused():
+    data = encode_rules(WORLD.rules)[:10] + encode_header(BLOCK.header)[10:]
+    with pytest.raises(EncodingError, match="header: tag is b'fedchain:r'; must be b'fedchain:h'"):
+        decode_header(data)
+
+
+def test_every_field_of_a_message_is_written():
+    message = BLOCK.messages[0]
+    said = message.declaration
+    strange = InclusionProof(5, 9, (bytes(32),))
+    changes = {
+        **{name: bytes([9] * 32) for name in ("chain_id", "parent", "public_key")},
+        "version": 2,
+        "round": 77,
+        "proof": strange,
+        "exponent": 3,
+        "norm": 0.5,
+        "direction": message.direction[::-1],
+        "declaration": replace(said, records=said.records + 1),
+        "signature": bytes(64),
+    }
+    assert set(changes) == {field.name for field in fields(Message)}
+    others = [replace(message, **{name: value}) for name, value in changes.items()]
+    assert len({encode_message(each) for each in (message, *others)}) == len(changes) + 1
 
 
 def test_hashes_of_format_one_change_only_on_purpose():
