@@ -67,11 +67,11 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
     """
     from fedchain.errors import EncodingError, LedgerError, ScenarioError
     from fedchain.ledger.chain import block, message, rules, state
-    from fedchain.ledger.storage import retention as keeping
+    from fedchain.ledger.storage.writer import RetentionPolicy
     from fedchain.ledger.tools import proof
 
     known = rules.decode_rules(rules_bytes)
-    limits = rules.limits_of(known)
+    limits = known.limits
 
     def encoded(
         decode: Callable[[bytes], object], encode: Callable[..., bytes], *more: type[Exception]
@@ -86,7 +86,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
         "block": encoded(lambda d: block.decode_block(d, limits), block.encode_block),
         "rules": encoded(rules.decode_rules, rules.encode_rules),
         "tensors": encoded(state.decode_tensors, state.encode_tensors),
-        "keeping": encoded(keeping.decode_keeping, keeping.encode_keeping, LedgerError),
+        "keeping": encoded(RetentionPolicy.decode, RetentionPolicy.encode, LedgerError),
         "proof": encoded(proof.decode, proof.encode),
         "proven": Target(_proven, (LedgerError,)),
         "export": Target(_imported, ()),
@@ -97,7 +97,7 @@ def targets(rules_bytes: bytes) -> dict[str, Target]:
 def _proven(data: bytes) -> None:
     from fedchain.ledger.tools import proof
 
-    proof.check(proof.decode(data))
+    proof.verify_proof(proof.decode(data))
 
 
 def _imported(data: bytes) -> None:
@@ -124,7 +124,6 @@ def seeds() -> dict[str, list[bytes]]:
     """Run a small scenario, and return its bytes as each target reads them."""
     from fedchain import run
     from fedchain.ledger.chain import block, message, rules, state
-    from fedchain.ledger.storage import retention as keeping
     from fedchain.ledger.storage.store import Store
     from fedchain.ledger.tools import proof
     from fedchain.ledger.tools.chain_file import exported
@@ -135,8 +134,8 @@ def seeds() -> dict[str, list[bytes]]:
         with Store.open(folder / "ledger", writable=False) as store:
             blocks = list(store.blocks())
             carried = [m for b in blocks for m in b.messages]
-            last = store.state(block.block_hash(blocks[-1].header))
-            found = proof.find(store, message.message_id(carried[0]).hex())
+            last = store.state(blocks[-1].header.hash)
+            found = proof.find(store, carried[0].id.hex())
             shown = proof.encode(proof.prove(store, found))
             return {
                 "header": [block.encode_header(b.header) for b in blocks],
@@ -149,7 +148,7 @@ def seeds() -> dict[str, list[bytes]]:
                     state.encode_tensors({"weights": last.weights}),
                     state.encode_tensors(last.memory),
                 ],
-                "keeping": [keeping.encode_keeping(store.keeping)],
+                "keeping": [store.keeping.encode()],
                 "proof": [shown],
                 "proven": [shown],
                 "export": [b"".join(exported(store))],

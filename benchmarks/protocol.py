@@ -29,20 +29,18 @@ from fedchain.arrays import lengths
 from fedchain.ledger.chain.block import Block, Header, header_prefix, messages_root
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.codec import quantise
+from fedchain.ledger.chain.crypto import Tree, is_signature, public_key_of, sign
 from fedchain.ledger.chain.mempool import Mempool
-from fedchain.ledger.chain.merkle import Tree
 from fedchain.ledger.chain.message import (
     Declaration,
     Message,
     encode_message,
     identity_leaf,
     identity_of,
-    payload_of,
     sign_message,
 )
-from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis, rules_hash
-from fedchain.ledger.chain.signature import public_key_of, sign, verify
-from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.rules import Rules, genesis
+from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
 from fedchain.ledger.storage.store import Store
@@ -102,7 +100,7 @@ class Federation:
         )
         first = self.state()
         block = genesis(self.rules, first)
-        self.chain_id = chain_id_of(block)
+        self.chain_id = block.header.hash
         self.after = first
         verdict_cache = VerdictCache()
         self.chains = [
@@ -159,9 +157,9 @@ class Federation:
             bits=EASY,
             address=bytes(32),
             messages_root=messages_root(messages),
-            weights_hash=hash_weights(self.after),
-            memory_hash=hash_memory(self.after),
-            rules_hash=rules_hash(self.rules),
+            weights_hash=self.after.weights_hash,
+            memory_hash=self.after.memory_hash,
+            rules_hash=self.rules.hash,
             nonce=0,
         )
         nonce = search(header_prefix(header), 0, 10**6, target_from_compact(EASY))
@@ -203,7 +201,7 @@ def play(federation: Federation, number: int, spent: Times) -> None:
     made, federation.after = federation.unsigned(number), federation.state()
     with timed(spent, "hash"):
         for message in made:
-            payload_of(message)
+            _ = message.payload
     with timed(spent, "sign"):
         made = list(map(sign_message, made, federation.secrets[number]))
     parent, rules = federation.chains[0].head, federation.rules
@@ -219,7 +217,7 @@ def play(federation: Federation, number: int, spent: Times) -> None:
             pool.forget_below(number - 8)
         messages = federation.pools[0].messages(parent)
     with timed(spent, "state"):
-        hash_weights(federation.after)
+        _ = federation.after.weights_hash
     block = federation.block(messages)
     with timed(spent, "block"):
         for chain in federation.chains:
@@ -245,7 +243,7 @@ def measure_floors(federation: Federation, number: int, folder: Path, floor: Tim
         signatures = [sign(secret, text) for secret in secrets]
     with timed(floor, "check"):
         for key, signature in zip(keys, signatures, strict=True):
-            verify(key, signature, text)
+            is_signature(key, signature, text)
     with timed(floor, "state"):
         hashlib.sha256(weights.data).digest()
     with timed(floor, "disk"), (folder / "plain").open("wb", buffering=0) as file:

@@ -29,11 +29,10 @@ import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
 from fedchain.ledger.chain.block import decode_header, decode_messages  # noqa: E402
+from fedchain.ledger.chain.crypto import is_signature  # noqa: E402
 from fedchain.ledger.chain.message import Message, signing_bytes  # noqa: E402
-from fedchain.ledger.chain.rules import limits_of  # noqa: E402
-from fedchain.ledger.chain.signature import verify  # noqa: E402
 from fedchain.ledger.storage import database  # noqa: E402
-from fedchain.ledger.storage.bodies import read_state  # noqa: E402
+from fedchain.ledger.storage.blobs import read_state  # noqa: E402
 from fedchain.ledger.storage.database import BlockRow  # noqa: E402
 from fedchain.ledger.storage.store import Store  # noqa: E402
 from fedchain.results import LEDGER  # noqa: E402
@@ -55,7 +54,7 @@ def made(blocks: int, holders: int, hidden: int, folder: Path) -> fedchain.Run:
 def bare(ledger: Path) -> None:
     """Read and hash every byte, check every signature, make every step; no rule beside."""
     store = Store.open(ledger, writable=False)
-    limits, transition = limits_of(store.rules), Steps(store.rules)
+    limits, transition = store.rules.limits, Steps(store.rules)
     rows = list(database.read_blocks(store.connection))
     state = read_state(store.blobs, store.rules, decode_header(rows[0].header))
 
@@ -65,7 +64,7 @@ def bare(ledger: Path) -> None:
             assert hashlib.sha256(store.blobs.path(name).read_bytes()).digest() == name
         messages = decode_messages(store.blobs.path(row.messages).read_bytes(), limits)
         for message in messages:
-            assert verify(message.public_key, message.signature, signing_bytes(message))
+            assert is_signature(message.public_key, message.signature, signing_bytes(message))
         return messages
 
     coming: deque[Future[tuple[Message, ...]]] = deque()

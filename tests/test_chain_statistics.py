@@ -68,7 +68,7 @@ def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
 
 def headers(store):
     for block in store.blocks():
-        yield block.header._hash, block.header
+        yield block.header.hash, block.header
 
 
 def test_times_between_blocks_are_exponential(tmp_path):

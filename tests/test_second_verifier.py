@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from small_runs import forking, small
 
-from fedchain.ledger.chain import signature
+from fedchain.ledger.chain import crypto
 from fedchain.ledger.tools.chain_file import verify_file
 from fedchain.results import exported_to
 from fedchain.runs.running import run
@@ -132,10 +132,10 @@ def test_both_verifiers_accept_what_fedchain_has_made(file_of, name, tmp_path):
 
 
 def test_the_second_verifier_knows_the_keys_under_which_one_signature_fits_everything():
-    known = [y.to_bytes(32, "little") for y in signature._SMALL_ORDER]
-    known += [(y + 2**255).to_bytes(32, "little") for y in signature._SMALL_ORDER]
+    known = [y.to_bytes(32, "little") for y in crypto._SMALL_ORDER]
+    known += [(y + 2**255).to_bytes(32, "little") for y in crypto._SMALL_ORDER]
     assert all(map(lesson.of_small_order, known))
-    assert not lesson.of_small_order(signature.public_key_of(bytes(32)))
+    assert not lesson.of_small_order(crypto.public_key_of(bytes(32)))
 
 
 @pytest.mark.parametrize("name", CHAINS)

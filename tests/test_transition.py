@@ -10,7 +10,6 @@ from ledger_world import D, make_world
 
 from fedchain import transition
 from fedchain.errors import LedgerError, RunError, ScenarioError
-from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.chain.state import State
 from fedchain.registry import Part
 from fedchain.transition import Steps, canonical_json, check_quorum, model_of
@@ -100,7 +99,7 @@ def test_a_step_is_computed_once_and_forgotten_when_it_is_old(monkeypatch):
 def test_the_signature_is_no_part_of_the_step():
     one, messages = steps(), WORLD.messages(WORLD.chain_id, 1)
     unsigned = tuple(replace(m, signature=bytes(64)) for m in messages)
-    assert [message_id(m) for m in unsigned] == [message_id(m) for m in messages]
+    assert [m.id for m in unsigned] == [m.id for m in messages]
     assert one.outcome(start(), unsigned) is one.outcome(start(), messages)
 
 

@@ -39,7 +39,6 @@ from fedchain.audits.runs_for_audit import (
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.evaluation import load_weights
 from fedchain.learning.task import Task, tasks
-from fedchain.ledger.chain.block import block_hash
 from fedchain.randomness import stream
 from fedchain.results import Run
 from fedchain.results.findings import Finding
@@ -112,7 +111,7 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
         run = subject.run(scenario)
         pairs: list[tuple[Pictures, Pictures, Pictures]] = []
         with ledger_of(run) as store:  # the parent of round 1
-            weights = store.state(block_hash(store.genesis.header)).weights
+            weights = store.state(store.genesis.header.hash).weights
         for holder, direction in directions_of(run).items():
             own = task.holders[holder]
             asked = task, own.targets, direction, weights, public, holder

@@ -14,7 +14,7 @@ from fedchain.arrays import Vector
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.learning.evaluation import dimension
 from fedchain.learning.task import tasks
-from fedchain.ledger.chain.message import Message, message_id
+from fedchain.ledger.chain.message import Message
 from fedchain.ledger.storage.store import Store
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
@@ -182,7 +182,7 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
                     "an audit reads them all: disk.keep_messages must be all"
                 )
             for message in block.messages:
-                holder = honest.pop(message_id(message).hex(), None)
+                holder = honest.pop(message.id.hex(), None)
                 if holder is not None:
                     yield PublishedRelease(holder, message)
 

@@ -12,8 +12,7 @@ from rich.table import Table
 from fedchain.commands.formats import Format, table
 from fedchain.commands.refusals import View, held_against, judged_words, judgement, view_of_refusals
 from fedchain.commands.terminal import letter, short_number
-from fedchain.ledger.chain.block import Block, block_hash
-from fedchain.ledger.chain.message import message_id
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
@@ -79,7 +78,7 @@ def _block(run: Run, which: str, form: Format) -> View:
     holders = {row["id"]: row["holder"] for row in run.messages}
     messages = [
         {
-            "id": (name := message_id(message).hex()),
+            "id": (name := message.id.hex()),
             "holder": holders.get(name),
             "norm": message.norm,
             "exponent": message.exponent,
@@ -101,7 +100,7 @@ def _block(run: Run, which: str, form: Format) -> View:
             f"{m['noise']:.4g}",
             str(m["records"]),
         )
-    values = {"hash": block_hash(block.header).hex(), "header": header, "messages": messages}
+    values = {"hash": block.header.hash.hex(), "header": header, "messages": messages}
     return values, [f"block {values['hash']}", fields, bodies]
 
 
@@ -166,7 +165,7 @@ def _find(store: Store, run: Run, which: str) -> Block:
     wanted = on_chain.get(which, which)
     if len(wanted) >= 4:
         for block in store.blocks():
-            if block_hash(block.header).hex().startswith(wanted):
+            if block.header.hash.hex().startswith(wanted):
                 return block
     raise ValueError(
         f"block: there is no block {which}; give a height from 0 to {len(on_chain)}, "

@@ -100,11 +100,11 @@ def tamper(
     form: FormatOption = Format.rich,
 ) -> None:
     """Damage a copy of a run, to see that verify finds it; the run itself is not touched."""
-    from fedchain.ledger.tools.tampering import FIELDS
+    from fedchain.ledger.tools.tampering import DAMAGEABLE
     from fedchain.results import tampered_copy
 
     if field == "list":
-        typer.echo("\n".join(FIELDS))
+        typer.echo("\n".join(DAMAGEABLE))
         return
     if out is None:
         refuse("--out: is missing; give a new folder for the damaged copy")

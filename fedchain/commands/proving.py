@@ -69,8 +69,8 @@ def check_proof(
     if header is not None and not re.fullmatch("[0-9a-fA-F]{64}", header):
         refuse(f"--header: {header[:80]!r} is no hash; give 64 hexadecimal digits")
     try:
-        read = proof.decode(_bytes_of(file, proof.LARGEST))
-        shown = proof.check(read)
+        read = proof.decode(_bytes_of(file, proof.LARGEST_PROOF))
+        shown = proof.verify_proof(read)
         if header is not None and read.block.hex() != header.lower():
             raise LedgerError(f"header: the proof is of block {read.block.hex()}, not of that one")
     except LedgerError as error:
@@ -88,12 +88,12 @@ def check_proof(
 
 
 def _as_json(shown: Proven) -> dict[str, object]:
-    from fedchain.ledger.chain.message import identity_of, message_id
+    from fedchain.ledger.chain.message import identity_of
 
     said = shown.message
     return {
         "height": shown.header.height,
-        "message": message_id(said).hex(),
+        "message": said.id.hex(),
         "identity": identity_of(said.public_key).hex(),
         "norm": said.norm,
         **asdict(said.declaration),

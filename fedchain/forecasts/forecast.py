@@ -235,7 +235,7 @@ class BareForecast:
             "hashing_seconds": round(self.hashing_s, 6),
             "disk_mb": round(rounds * BLOCK_BYTES / 1e6, 1),
         }
-        return {"scenario": plain(self.scenario), "estimates": estimates}
+        return {"scenario": plain_values(self.scenario), "estimates": estimates}
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the lines of `explain`: a name and a text each."""

@@ -16,9 +16,9 @@ from fedchain.forecasts.rates import Rates
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Task
 from fedchain.ledger.chain.block import HEADER_BYTES, messages_parts
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.merkle import InclusionProof
 from fedchain.ledger.chain.message import Declaration, message_size
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.state import State, memory_parts, weights_parts
 from fedchain.nodes.holders.holder_pool import ReleaseRequest
 from fedchain.nodes.holders.identity import Identity

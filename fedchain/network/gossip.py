@@ -8,16 +8,16 @@ import numpy as np
 
 from fedchain.arrays import Matrix, Vector
 from fedchain.events import Group
-from fedchain.network.graph import Graph, Lanes, Numbers
-from fedchain.network.outages import Outages
+from fedchain.network.outages import Missed, Outages, followed
 from fedchain.network.spreading import (
+    Graph,
+    Lanes,
     Losses,
-    Missed,
     Parcel,
     Spread,
+    WholeNumbers,
     bytes_per_s,
     exchange_s,
-    followed,
     quickest,
     steps_bytes,
     traffic,
@@ -27,7 +27,7 @@ from fedchain.scenario import Gossip
 
 KEPT_NUMBERS = 2**23
 """Numbers that the cached routes may hold together; beyond that the cache is emptied."""
-UNITS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
+UNIT_PARCELS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
 """An item of no size, one of one byte, and one of one byte for light clients. Traffic is linear in
 both sizes, so these three give the traffic of any item."""
 
@@ -39,11 +39,11 @@ Route = tuple[int, Group, bool, int, int]
 class _Way:
     """What all items of one route have in common, and how many there were."""
 
-    nodes: Numbers
+    nodes: WholeNumbers
     """Nodes that hear the item, shape (heard,)."""
     seconds: Vector
     """Seconds until each of them hears it, shape (heard,)."""
-    reached: Numbers
+    reached: WholeNumbers
     """Nodes that send or receive any part of it, shape (reached,)."""
     costs: Matrix
     """Bytes sent and received for each item, for each byte of it, and for each byte that light
@@ -86,7 +86,7 @@ class Network:
 
     def deliveries(
         self, sender: int, group: Group, parcel: Parcel, leaves_s: float, relayed: bool = True
-    ) -> tuple[Numbers, Vector]:
+    ) -> tuple[WholeNumbers, Vector]:
         """Send an item.
 
         Args:
@@ -130,14 +130,14 @@ class Network:
         The time is that of an item of no size.
         """
         longest = [
-            self._way(node, "compute", UNITS[0], True).seconds.max(initial=0.0)
+            self._way(node, "compute", UNIT_PARCELS[0], True).seconds.max(initial=0.0)
             for node in range(self._graph.compute)
         ]
         return float(max(longest))
 
     def _follow(
         self, sender: int, group: Group, parcel: Parcel, leaves_s: float, relayed: bool
-    ) -> tuple[Numbers, Vector]:
+    ) -> tuple[WholeNumbers, Vector]:
         lanes = self._graph.lanes(sender, group, relayed)
         lost = self._draw_losses(lanes, parcel)
         spread = followed(
@@ -184,7 +184,7 @@ class Network:
         spread = quickest(lanes, exchange_s(self._gossip, lanes, parcel, None), sender)
         heard = self._places_in_group(spread, group)
         nothing, whole, leaf = (
-            np.stack(traffic(self._gossip, lanes, spread, unit, None)) for unit in UNITS
+            np.stack(traffic(self._gossip, lanes, spread, unit, None)) for unit in UNIT_PARCELS
         )
         costs = np.stack((nothing, whole - nothing, leaf - nothing))
         return _Way(
@@ -194,7 +194,7 @@ class Network:
             costs=costs,
         )
 
-    def _places_in_group(self, spread: Spread, group: Group) -> Numbers:
+    def _places_in_group(self, spread: Spread, group: Group) -> WholeNumbers:
         """Return the places in ``spread`` of the nodes in the group, without the sender."""
         inside = spread.nodes < (self._graph.nodes if group == "everybody" else self._graph.compute)
         inside[0] = False

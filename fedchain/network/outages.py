@@ -7,15 +7,22 @@ every link between its two parts.
 
 from __future__ import annotations
 
+import heapq
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.network.graph import Graph
+from fedchain.arrays import Vector
+from fedchain.network.spreading import Graph, Lanes, Spread
 from fedchain.randomness import stream
 from fedchain.scenario import Gossip
+
+Missed = dict[tuple[int, float], float]
+"""When the last item that a node had missed arrived there, by node and end of the outage."""
+HEADERS_STEPS = 2
+"""Steps in which a node learns what it missed: it asks for the headers, and receives them."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,54 @@ class Outages:
         if node not in self._draws:
             self._draws[node] = stream(self._seed, "churn", node)
         return self._draws[node]
+
+
+def followed(
+    lanes: Lanes,
+    seconds: Vector,
+    sender: int,
+    leaves_s: float,
+    outages: Outages,
+    missed: Missed,
+    gap_s: float,
+) -> Spread:
+    """Follow one item over links that break and work again.
+
+    An item that an outage delays arrives after the outage, and after the headers. All items that
+    one outage delays arrive at a node in the order in which they were sent, one after another.
+    This also holds for nodes that receive them from a node that had to wait.
+
+    Args:
+        lanes: the lanes that it may take.
+        seconds: time that it takes over each lane while both ends are online, shape (lanes,).
+        sender: the node where it starts.
+        leaves_s: when it starts.
+        outages: tells when links are up.
+        missed: when earlier items that were missed arrived; this call updates it.
+        gap_s: seconds that the item keeps a link busy, 0 or more.
+    """
+    lasts, latency = seconds.tolist(), lanes.seconds.tolist()
+    waiting: list[tuple[float, int, int, float | None]] = [(leaves_s, sender, -1, None)]
+    found: dict[int, tuple[float, int]] = {}
+    while waiting:
+        now_s, node, lane, since = heapq.heappop(waiting)
+        if node in found:
+            continue
+        if since is not None:
+            missed[node, since] = now_s
+        found[node] = now_s, lane
+        for onward, neighbour in lanes.out.get(node, ()):
+            if neighbour not in found:
+                start_s = outages.heard(node, neighbour, now_s)
+                waited = start_s > now_s
+                span = lasts[onward] + waited * HEADERS_STEPS * latency[onward]
+                end_s = outages.done(node, neighbour, start_s, span)
+                healed = start_s if waited else since
+                if healed is not None:
+                    end_s = max(end_s, missed.get((neighbour, healed), 0.0) + gap_s)
+                heapq.heappush(waiting, (end_s, neighbour, onward, healed))
+    times, by = zip(*found.values(), strict=True)
+    return Spread(np.array([*found]), np.array(times), np.array(by[1:], dtype=np.int64))
 
 
 def _draw_nodes(graph: Graph, share: float, seed: int, *purpose: str | int) -> frozenset[int]:

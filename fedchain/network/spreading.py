@@ -1,32 +1,125 @@
-"""Spreading of one item: when each node has it, and over which lane it came.
+"""Spreading over a network: its graph, when each node has an item, and over which lane it came.
 
 A node passes an item on as soon as it has it. If nothing is lost and no link ever breaks, the
-quickest way is the same for all items of one size. Otherwise each item is followed separately, and
-the time that it takes over a link depends on when it gets there.
+quickest way is the same for all items of one size. Otherwise each item is followed separately
+(``outages``), and the time that it takes over a link depends on when it gets there.
 """
 
 from __future__ import annotations
 
-import heapq
+import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Matrix, Vector
-from fedchain.network.graph import Lanes, Numbers
-from fedchain.network.outages import Outages
+from fedchain.events import Group
+from fedchain.network.latencies import Links
 from fedchain.scenario import Gossip
 
+WholeNumbers = npt.NDArray[np.int64]
 Losses = npt.NDArray[np.int64]
 """Number of lost transmissions of one item, by step of the exchange and lane, (steps, lanes)."""
-Missed = dict[tuple[int, float], float]
-"""When the last item that a node had missed arrived there, by node and end of the outage."""
 ANNOUNCEMENT, REQUEST = 61, 61
 """Bytes of an item's name and of a request for it: Bitcoin's ``inv`` and ``getdata``, one entry."""
-HEADERS_STEPS = 2
-"""Steps in which a node learns what it missed: it asks for the headers, and receives them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lanes:
+    """Directed links, in ascending order of their tails, then of their heads."""
+
+    tails: WholeNumbers
+    """Node where each lane begins, shape (lanes,)."""
+    heads: WholeNumbers
+    """Node where each lane ends, shape (lanes,)."""
+    seconds: Vector
+    """Latency of each, shape (lanes,)."""
+    leaf: npt.NDArray[np.bool_]
+    """Whether the node at the head passes nothing on, shape (lanes,)."""
+
+    def __getitem__(self, which: slice | npt.NDArray[Any]) -> Lanes:
+        return Lanes(self.tails[which], self.heads[which], self.seconds[which], self.leaf[which])
+
+    def __add__(self, others: Lanes) -> Lanes:
+        """Return these lanes followed by others, whose tails must have higher numbers."""
+        return Lanes(
+            np.concatenate((self.tails, others.tails)),
+            np.concatenate((self.heads, others.heads)),
+            np.concatenate((self.seconds, others.seconds)),
+            np.concatenate((self.leaf, others.leaf)),
+        )
+
+    @functools.cached_property
+    def out(self) -> Mapping[int, list[tuple[int, int]]]:
+        """The lanes that begin at each node: the number and the head of each."""
+        out: dict[int, list[tuple[int, int]]] = {}
+        ends = zip(self.tails.tolist(), self.heads.tolist(), strict=True)
+        for lane, (tail, head) in enumerate(ends):
+            out.setdefault(tail, []).append((lane, head))
+        return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Graph:
+    """The nodes of a network and the links between them.
+
+    Compute nodes come first, then the seats: access points at which data holders listen.
+    """
+
+    compute: int
+    """Number of compute nodes."""
+    nodes: int
+    """Number of all nodes."""
+    links: Links
+    """The two ends of each link, with each link listed once, shape (links, 2)."""
+    seconds: Vector
+    """Latency of each link, the same in both directions, shape (links,)."""
+    holders_relay: bool
+    """Whether data holders pass on what they hear, as compute nodes always do."""
+
+    def lanes(self, sender: int, group: Group, relayed: bool) -> Lanes:
+        """Return the lanes that an item may take.
+
+        Args:
+            sender: the node where it starts.
+            group: the nodes that it is for; nodes outside the group are left out if they pass
+                nothing on.
+            relayed: whether others pass it on; else it reaches only the sender's neighbours.
+        """
+        if not relayed:
+            own = self._lanes_of(sender)
+            return own if group == "everybody" else own[~own.leaf]
+        if self.holders_relay:
+            return self._all
+        among = self._from_compute if group == "everybody" else self._among_compute
+        return among if sender < self.compute else among + self._lanes_of(sender)
+
+    @functools.cached_property
+    def _all(self) -> Lanes:
+        tails, heads = np.concatenate((self.links, self.links[:, ::-1])).T
+        order = np.lexsort((heads, tails))
+        leaf = (heads >= self.compute) & (not self.holders_relay)
+        return Lanes(tails, heads, np.tile(self.seconds, 2), leaf)[order]
+
+    @functools.cached_property
+    def _begins(self) -> WholeNumbers:
+        """Number of the first lane of each node, then that of all lanes, shape (nodes + 1,)."""
+        return np.searchsorted(self._all.tails, np.arange(self.nodes + 1))
+
+    @functools.cached_property
+    def _from_compute(self) -> Lanes:
+        return self._all[: int(self._begins[self.compute])]
+
+    @functools.cached_property
+    def _among_compute(self) -> Lanes:
+        return self._from_compute[~self._from_compute.leaf]
+
+    def _lanes_of(self, node: int) -> Lanes:
+        return self._all[int(self._begins[node]) : int(self._begins[node + 1])]
 
 
 @dataclass(frozen=True)
@@ -45,26 +138,19 @@ class Parcel:
 class Spread:
     """The nodes that an item has reached, in the order of arrival; the sender comes first."""
 
-    nodes: Numbers
+    nodes: WholeNumbers
     """Nodes that have it, shape (reached,)."""
     times_s: Vector
     """When each of them has it, shape (reached,)."""
-    lanes: Numbers
+    lanes: WholeNumbers
     """Lane over which it came to each of them but the sender, shape (reached - 1,)."""
 
 
 def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
-    """Return the bytes of each step of an exchange.
+    """Return the bytes of each step of an exchange over each lane, shape (steps, lanes).
 
-    A pushed item takes one step. An announced item takes three: its name, a request, the item.
-
-    Args:
-        gossip: tells whether items are pushed or announced.
-        lanes: the lanes that the item may take.
-        parcel: the item.
-
-    Returns:
-        Shape (steps, lanes); the second of three steps goes against the lane.
+    A pushed item takes one step. An announced item takes three: its name, a request, which goes
+    against the lane, and the item.
     """
     item = np.where(lanes.leaf, parcel.leaf_size, parcel.size).astype(np.float64)
     if gossip.relay == "push":
@@ -81,11 +167,7 @@ def bytes_per_s(gossip: Gossip) -> float:
 def exchange_s(gossip: Gossip, lanes: Lanes, parcel: Parcel, lost: Losses | None) -> Vector:
     """Return how long one item takes over each lane while no link breaks, shape (lanes,).
 
-    Args:
-        gossip: relay, bandwidth, and the time until a lost transmission is repeated.
-        lanes: the lanes that the item may take.
-        parcel: the item.
-        lost: number of lost transmissions; None: no losses.
+    The numbers of lost transmissions are None if there are no losses.
     """
     steps = steps_bytes(gossip, lanes, parcel)
     seconds: Vector = len(steps) * lanes.seconds + steps.sum(axis=0) / bytes_per_s(gossip)
@@ -116,54 +198,6 @@ def quickest(lanes: Lanes, seconds: Vector, sender: int) -> Spread:
     return Spread(np.concatenate(([sender], order)), times[[start, *order]], by)
 
 
-def followed(
-    lanes: Lanes,
-    seconds: Vector,
-    sender: int,
-    leaves_s: float,
-    outages: Outages,
-    missed: Missed,
-    gap_s: float,
-) -> Spread:
-    """Follow one item over links that break and work again.
-
-    An item that an outage delays arrives after the outage, and after the headers. All items that
-    one outage delays arrive at a node in the order in which they were sent, one after another.
-    This also holds for nodes that receive them from a node that had to wait.
-
-    Args:
-        lanes: the lanes that it may take.
-        seconds: time that it takes over each lane while both ends are online, shape (lanes,).
-        sender: the node where it starts.
-        leaves_s: when it starts.
-        outages: tells when links are up.
-        missed: when earlier items that were missed arrived; this call updates it.
-        gap_s: seconds that the item keeps a link busy, 0 or more.
-    """
-    lasts, latency = seconds.tolist(), lanes.seconds.tolist()
-    waiting: list[tuple[float, int, int, float | None]] = [(leaves_s, sender, -1, None)]
-    found: dict[int, tuple[float, int]] = {}
-    while waiting:
-        now_s, node, lane, since = heapq.heappop(waiting)
-        if node in found:
-            continue
-        if since is not None:
-            missed[node, since] = now_s
-        found[node] = now_s, lane
-        for onward, neighbour in lanes.out.get(node, ()):
-            if neighbour not in found:
-                start_s = outages.heard(node, neighbour, now_s)
-                waited = start_s > now_s
-                span = lasts[onward] + waited * HEADERS_STEPS * latency[onward]
-                end_s = outages.done(node, neighbour, start_s, span)
-                healed = start_s if waited else since
-                if healed is not None:
-                    end_s = max(end_s, missed.get((neighbour, healed), 0.0) + gap_s)
-                heapq.heappush(waiting, (end_s, neighbour, onward, healed))
-    times, by = zip(*found.values(), strict=True)
-    return Spread(np.array([*found]), np.array(times), np.array(by[1:], dtype=np.int64))
-
-
 def traffic(
     gossip: Gossip, lanes: Lanes, spread: Spread, parcel: Parcel, lost: Losses | None
 ) -> tuple[Vector, Vector]:
@@ -179,7 +213,7 @@ def traffic(
         lanes: the lanes that the item could take.
         spread: the nodes that it reached, and the lanes that it took.
         parcel: the item.
-        lost: number of transmissions that were lost and repeated; None: no losses.
+        lost: number of transmissions that were repeated; None: no losses.
 
     Returns:
         Bytes sent and bytes received, in the order of ``spread.nodes``, each of shape (reached,).

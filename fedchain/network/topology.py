@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.network.graph import Graph
 from fedchain.network.latencies import HUNDRED_MS, Links, latencies
+from fedchain.network.spreading import Graph
 from fedchain.registry import AtMost, Family, Part
 
 if TYPE_CHECKING:

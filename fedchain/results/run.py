@@ -13,7 +13,7 @@ from fedchain.errors import RunRefused, cannot
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed
 from fedchain.ledger.tools.tampering import tamper
-from fedchain.ledger.tools.verification import Progress, Verification, verify
+from fedchain.ledger.tools.verification import BlockProgress, Verification, verify
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, MANIFEST, RunFolder, write_whole
 from fedchain.results.tables import last_fates, main_rounds, round_rows
@@ -96,7 +96,7 @@ class Run:
         return list(last_fates(self.folder / EVENTS))
 
     def verify(
-        self, progress: Progress | None = None, trust_user_parts: bool = False
+        self, progress: BlockProgress | None = None, trust_user_parts: bool = False
     ) -> Verification:
         """Check the ledger from disk: every hash, signature and link, every model recomputed.
 
@@ -131,7 +131,7 @@ class Run:
 def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
     """Copy a run into a new folder, and damage a field of one block in the copy's ledger.
 
-    The fields are those of ``fedchain.ledger.tools.tampering.FIELDS``.
+    The fields are those of ``fedchain.ledger.tools.tampering.DAMAGEABLE``.
 
     Raises:
         RunError: the source is no run, the copy exists or cannot be written.
@@ -149,7 +149,7 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
         raise cannot(copy, "be written", error) from error
 
 
-def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:
+def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
     """Write the chain of a run, or an imported chain, as one file; never a part of it.
 
     Returns:
@@ -165,7 +165,7 @@ def exported_to(run: Path, file: Path, progress: Progress | None = None) -> int:
 
 
 def imported_from(
-    file: Path, folder: Path, trust_user_parts: bool = False, progress: Progress | None = None
+    file: Path, folder: Path, trust_user_parts: bool = False, progress: BlockProgress | None = None
 ) -> Verification:
     """Check a chain's file, and make a folder with its ledger if every block is valid.
 

@@ -15,7 +15,6 @@ from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
-from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.names import command
@@ -331,7 +330,7 @@ def _status(simulation: Simulation, setup: RunSetup) -> str:
 
 def _same_genesis(path: Path, store: Store, setup: RunSetup) -> None:
     """Raise RunRefused if the ledger on disk has another genesis than this machine computes."""
-    here, there = chain_id_of(setup.genesis), chain_id_of(store.genesis)
+    here, there = setup.genesis.header.hash, store.genesis.header.hash
     if here != there:
         raise RunRefused(
             f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fedchain.ledger.chain.block import Block
-from fedchain.ledger.chain.chain import KEPT_HEIGHTS, Chain
+from fedchain.ledger.chain.chain import REMEMBERED_HEIGHTS, Chain
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import identity_of
-from fedchain.ledger.chain.rules import chain_id_of
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import work_of
 from fedchain.nodes.compute.compute_node import ComputeNode, Effort
@@ -54,7 +53,7 @@ def build_compute_nodes(
         )
 
     def build(node: int) -> ComputeNode:
-        keep = max(KEPT_HEIGHTS, deepest_fork(setup.scenario))
+        keep = max(REMEMBERED_HEIGHTS, deepest_fork(setup.scenario))
         chain = Chain(
             genesis_block=setup.genesis,
             genesis_state=setup.state,
@@ -63,7 +62,7 @@ def build_compute_nodes(
             verdict_cache=verdict_cache,
             keep=keep,
         )
-        pool = Mempool(setup.rules, chain_id_of(setup.genesis), chain.height_of, verdict_cache)
+        pool = Mempool(setup.rules, setup.genesis.header.hash, chain.height_of, verdict_cache)
         conduct = schedule_of(setup.scenario, node, lambda: place_of(node))
         return ComputeNode(
             node=node,

@@ -18,7 +18,6 @@ from fedchain.arrays import Vector
 from fedchain.learning.evaluation import UNMEASURED, Measured
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
-from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.chain.state import State
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.timing import Stopwatch
@@ -106,7 +105,7 @@ class Recorder:
             name, height = self._chain.link(name).header.parent, height - 1
         # Another block may carry the messages of the blocks that left the main chain.
         for lost in self._reported[height + 1 :]:
-            names = map(message_id, self._chain.block(lost).messages)
+            names = (message.id for message in self._chain.block(lost).messages)
             self._unreported |= {name: self._released[name] for name in names}
         blocks = [self._chain.block(name) for name in reversed(fresh)]
         self._reported[height + 1 :] = reversed(fresh)
@@ -143,7 +142,7 @@ class Recorder:
         """Return the record of the round that a block ended, and a future of its metrics."""
         height, name = block.header.height, self._reported[block.header.height]
         used = self._outcome(block).aggregate.used
-        attacks = [self._released[message_id(m)].attack != "" for m in block.messages]
+        attacks = [self._released[m.id].attack != "" for m in block.messages]
         attacked = np.array(attacks, dtype=np.bool_)
         record = RoundRecord(
             round=height,
@@ -170,11 +169,11 @@ class Recorder:
         records = []
         for row, message in enumerate(block.messages):
             used, reason = bool(aggregate.used[row]), aggregate.reasons[row]
-            released = self._released[message_id(message)]
+            released = self._released[message.id]
             cosine = round(float(aggregate.cosines[row]), 9)
             records.append(_record(released, name, cosine, used, reason, late=False))
         for message in block.messages:
-            self._unreported.pop(message_id(message), None)
+            self._unreported.pop(message.id, None)
         late = self.stragglers(block.header.height)
         self._forget(block.header.height - self._keep)
         return records + late

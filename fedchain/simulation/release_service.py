@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fedchain.arrays import Vector
-from fedchain.ledger.chain.message import Message, identity_of, message_id
-from fedchain.ledger.chain.rules import chain_id_of
+from fedchain.ledger.chain.message import Message, identity_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
+from fedchain.ledger.storage.recall import recorded_message
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
 from fedchain.nodes.holders.holder_pool import ReleaseBatch, ReleaseRequest
@@ -61,7 +61,7 @@ class ReleaseService:
         """
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
-        self._chain_id = chain_id_of(setup.genesis)
+        self._chain_id = setup.genesis.header.hash
         self._cohort = Cohort(self._compute)
         self._budgets: dict[int, Budget] = {}
         follows = setup.mechanism.clip_follower is not None
@@ -119,8 +119,7 @@ class ReleaseService:
         count = self.budget(participant).releases + 1
         cost = count, finite(self._setup.mechanism.epsilon_after(count)), len(members)
         return messages, [
-            Released(participant, message_id(m), parent, round_, m.norm, attack, *cost)
-            for m in messages
+            Released(participant, m.id, parent, round_, m.norm, attack, *cost) for m in messages
         ]
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
@@ -157,7 +156,7 @@ class ReleaseService:
         if request.context.round > self._store.highest or self._clips is not None:
             return None  # a message does not say what the next clip is: compute it again
         parent, identity = request.context.parent, identity_of(request.identity.public_key)
-        return self._store.message_by_identity(parent, identity)
+        return recorded_message(self._store, parent, identity)
 
 
 class Cohort:

@@ -15,8 +15,8 @@ from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.rules import Rules, genesis
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import Work, works
-from fedchain.ledger.storage.retention import RetentionPolicy
-from fedchain.network.graph import Graph
+from fedchain.ledger.storage.writer import RetentionPolicy
+from fedchain.network.spreading import Graph
 from fedchain.network.topology import topologies
 from fedchain.nodes.compute.hashing import hashing_seconds
 from fedchain.nodes.holders.byzantine import Byzantine

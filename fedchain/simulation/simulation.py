@@ -24,12 +24,12 @@ from typing import Any
 from fedchain.errors import LedgerError
 from fedchain.events import Event, Send
 from fedchain.learning.evaluation import Measured
-from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.message import Message
-from fedchain.ledger.chain.rules import chain_id_of, limits_of
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.verdict_cache import sized
+from fedchain.ledger.chain.verdict_cache import VerdictCache
+from fedchain.ledger.storage.recall import recorded_block
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.data_holder import (
     BUDGET_SPENT,
@@ -72,10 +72,10 @@ class Simulation:
             watch: counts wall time by stage.
         """
         self._setup, self._store, self._watch = setup, store, watch
-        self._chain_id = chain_id_of(setup.genesis)
+        self._chain_id = setup.genesis.header.hash
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
-        limits, threads = limits_of(setup.rules), os.cpu_count() or 1
-        self._verdict_cache = sized(limits, store.state, store.block, threads)
+        limits, threads = setup.rules.limits, os.cpu_count() or 1
+        self._verdict_cache = VerdictCache.sized(limits, store.state, store.block, threads)
         self._releases = ReleaseService(
             setup=setup,
             store=store,
@@ -280,7 +280,7 @@ class Simulation:
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
         """Write a block that leaves its sender to the store, if the state after it is known."""
-        name = block_hash(block.header)
+        name = block.header.hash
         state = self._verdict_cache.states.get(name)
         if state is None and sender < len(self.compute) and name in self.compute[sender].chain:
             # The block was withheld for so long that the cache has dropped its body and state.
@@ -321,4 +321,4 @@ class Simulation:
         height = self.chain.height_of(parent)
         if height is not None and height >= self._store.highest:
             return None
-        return self._store.block_by(parent, address)
+        return recorded_block(self._store, parent, address)

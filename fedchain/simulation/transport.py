@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fedchain.events import Event, EventQueue, Send
-from fedchain.ledger.chain.block import HEADER_BYTES, Block, block_hash, block_size
-from fedchain.ledger.chain.message import Message, content_of, message_size
+from fedchain.ledger.chain.block import HEADER_BYTES, Block
+from fedchain.ledger.chain.crypto import SIGNATURE_BYTES
+from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
-from fedchain.ledger.chain.signature import SIGNATURE_BYTES
 from fedchain.network.gossip import Network
 from fedchain.network.spreading import Parcel
 from fedchain.nodes.compute.incident_log import Objection
@@ -115,12 +115,12 @@ def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
     """
     match item:
         case Message():
-            size = message_size(item)
-            return Parcel(content_of(item), size, size)
+            size = item.size
+            return Parcel(item.content, size, size)
         case Block(header=header):
             weights = rules.dimension * (8 if rules.dtype == "float64" else 4)
-            return Parcel(block_hash(header), block_size(item), HEADER_BYTES + weights)
+            return Parcel(header.hash, item.size, HEADER_BYTES + weights)
         case Objection(block=block, node=node):
-            name = block_hash(block.header) + node.to_bytes(4, "big")
-            size = block_size(block) + SIGNATURE_BYTES
+            name = block.header.hash + node.to_bytes(4, "big")
+            size = block.size + SIGNATURE_BYTES
             return Parcel(name, size, HEADER_BYTES + SIGNATURE_BYTES)

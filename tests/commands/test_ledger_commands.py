@@ -11,10 +11,8 @@ import pytest
 from command_line import call
 from ledger_world import make_world
 
-from fedchain.ledger.chain.block import block_hash
-from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.storage.store import Store
-from fedchain.ledger.tools.tampering import FIELDS
+from fedchain.ledger.tools.tampering import DAMAGEABLE
 from fedchain.results import LEDGER, Run, RunFolder
 
 SCENARIO = """
@@ -70,7 +68,7 @@ def test_a_good_run_verifies_in_json_and_in_words(done):
     assert (told.code, told.out.split(",")[0]) == (0, "ok: 3 blocks verified")
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", DAMAGEABLE)
 def test_whatever_is_damaged_verify_is_exit_5_and_names_block_and_reason(done, tmp_path, field):
     copy = tmp_path / "copy"
     told = call("tamper", done.folder, "--block", 2, "--field", field, "--out", copy)
@@ -139,7 +137,7 @@ def test_a_copy_is_damaged_and_the_run_is_not(done, tmp_path):
 
 def test_the_fields_that_can_be_damaged_are_listed(done, tmp_path):
     told = call("tamper", done.folder, "--field", "list", "--out", tmp_path / "copy")
-    assert told.out.split() == list(FIELDS)
+    assert told.out.split() == list(DAMAGEABLE)
     assert not (tmp_path / "copy").exists()
 
 
@@ -307,13 +305,13 @@ def test_a_proof_from_a_stale_block_says_so_on_stderr(tmp_path):
     with Store.create(tmp_path / LEDGER, world.rules, world.genesis, world.state) as store:
         for block in (kept, lost):
             chain.add(block, block.header.time_ms)
-            name = block_hash(block.header)
+            name = block.header.hash
             store.append(block, chain.state(name), block.header.time_ms)
-    (only,) = {message_id(m) for m in lost.messages} - {message_id(m) for m in kept.messages}
+    (only,) = {m.id for m in lost.messages} - {m.id for m in kept.messages}
     told = call("prove", tmp_path, "--message", only.hex())
-    assert (told.code, json.loads(told.out)["block"]) == (0, block_hash(lost.header).hex())
-    stale = block_hash(lost.header).hex()[:8]
+    assert (told.code, json.loads(told.out)["block"]) == (0, lost.header.hash.hex())
+    stale = lost.header.hash.hex()[:8]
     assert told.err == f"block {stale} is stale: the main chain has not this message\n"
-    both = message_id(kept.messages[0])
+    both = kept.messages[0].id
     told = call("prove", tmp_path, "--message", both.hex())
-    assert (told.err, json.loads(told.out)["block"]) == ("", block_hash(kept.header).hex())
+    assert (told.err, json.loads(told.out)["block"]) == ("", kept.header.hash.hex())

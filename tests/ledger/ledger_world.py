@@ -9,22 +9,20 @@ from functools import cache
 
 import numpy as np
 
-from fedchain.ledger.chain.block import Block, Header, block_hash, header_prefix, messages_root
+from fedchain.ledger.chain.block import Block, Header, header_prefix, messages_root
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.codec import quantise
+from fedchain.ledger.chain.crypto import Tree, public_key_of
 from fedchain.ledger.chain.mempool import Mempool
-from fedchain.ledger.chain.merkle import Tree
 from fedchain.ledger.chain.message import (
     Declaration,
     Message,
-    identity_leaves,
+    identity_leaf,
     identity_of,
-    message_id,
     sign_message,
 )
-from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis, rules_hash
-from fedchain.ledger.chain.signature import public_key_of
-from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.rules import Rules, genesis
+from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
 from fedchain.ledger.storage.store import Store
@@ -39,8 +37,8 @@ def secret(holder: int, number: int) -> bytes:
 
 @cache
 def identities() -> Tree:
-    pairs = [(r, identity_of(public_key_of(secret(h, r)))) for h, r in places()]
-    return Tree(identity_leaves(pairs))
+    keys = [(r, public_key_of(secret(h, r))) for h, r in places()]
+    return Tree(identity_leaf(r, identity_of(key)) for r, key in keys)
 
 
 @cache
@@ -93,7 +91,7 @@ class World:
 
     @property
     def chain_id(self) -> bytes:
-        return chain_id_of(self.genesis)
+        return self.genesis.header.hash
 
     def chain(self, verdict_cache: VerdictCache | None = None, transition=step) -> Chain:
         return Chain(
@@ -133,7 +131,7 @@ class World:
 
     def messages(self, parent: bytes, number: int, holders=range(HOLDERS)) -> tuple[Message, ...]:
         made = [self.message(h, parent, number) for h in holders]
-        return tuple(sorted(made, key=message_id))
+        return tuple(sorted(made, key=lambda m: m.id))
 
     def block(
         self,
@@ -159,9 +157,9 @@ class World:
             bits=chain.link(parent).bits,
             address=hashlib.sha256(miner).digest(),
             messages_root=messages_root(messages),
-            weights_hash=hash_weights(after),
-            memory_hash=hash_memory(after),
-            rules_hash=rules_hash(self.rules),
+            weights_hash=after.weights_hash,
+            memory_hash=after.memory_hash,
+            rules_hash=self.rules.hash,
             nonce=0,
         )
         return Block(mined(replace(header, **changes)), messages)
@@ -188,4 +186,4 @@ def make_world(**changes: object) -> World:
 
 
 def names(blocks: list[Block]) -> list[bytes]:
-    return [block_hash(block.header) for block in blocks]
+    return [block.header.hash for block in blocks]

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 from fedchain.network.gossip import Network
-from fedchain.network.outages import Outages
+from fedchain.network.outages import Outages, followed
 from fedchain.network.spreading import (
     ANNOUNCEMENT,
     REQUEST,
     Parcel,
     exchange_s,
-    followed,
     quickest,
     traffic,
 )

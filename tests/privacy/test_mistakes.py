@@ -25,8 +25,8 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.losses import cross_entropy
 from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Declaration, Message
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseRequest
 from fedchain.nodes.holders.identity import Identity
 from fedchain.nodes.holders.release import ReleaseContext, private_releases

@@ -12,7 +12,6 @@ import pytest
 from fresh_processes import fresh_processes
 from small_runs import forking
 
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run, exported_to, imported_from
 from fedchain.runs import running
@@ -103,7 +102,7 @@ def test_two_hundred_kills_lose_no_block_and_change_no_head(tmp_path, monkeypatc
         verdict = found.verify()
         assert (verdict.ok, found.manifest["status"]) == (True, "running"), verdict.reason
         with Store.open(folder / LEDGER) as store:
-            names = [block_hash(block.header) for block in store.blocks()]
+            names = [block.header.hash for block in store.blocks()]
             assert store.head.hex() == verdict.block
             pruned = max(pruned, store.keeping.below)
         assert names[: len(before)] == before

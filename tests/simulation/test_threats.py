@@ -19,12 +19,11 @@ from ledger_world import make_world, mined, step
 from small_runs import simulate, small
 from whole_numbers import WHOLE, whole_numbers
 
-from fedchain.ledger.chain.block import Block, Header, block_hash
+from fedchain.ledger.chain.block import Block, Header
+from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
 from fedchain.ledger.chain.mempool import Equivocation, Mempool
-from fedchain.ledger.chain.merkle import InclusionProof
-from fedchain.ledger.chain.message import Declaration, Message, message_id, payload_of, sign_message
-from fedchain.ledger.chain.signature import public_key_of
-from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.message import Declaration, Message, sign_message
+from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.nodes.compute.compute_node import ComputeNode, Effort
 from fedchain.nodes.compute.incident_log import KEPT_REFUSALS, Refusal
@@ -71,7 +70,7 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
         for node in nodes:
             made.simulation._transport.queue.put(time_s, node, payload)
         if isinstance(payload, Message):
-            told = Released(0, message_id(payload), payload.parent, 1, 1.0, "outsider", 1, None)
+            told = Released(0, payload.id, payload.parent, 1, 1.0, "outsider", 1, None)
             made.simulation._recorder.note(told)
     if silent is not None:
         service, release = made.simulation._releases, made.simulation._releases.release
@@ -157,7 +156,7 @@ class TestForgery:
             told = [
                 node
                 for node, said in found.reasons
-                if reason in said and message_id(message).hex()[:8] in said
+                if reason in said and message.id.hex()[:8] in said
             ]
             assert told == [0, 1, 2], name
         assert len(found.reasons) == 3 * len(forged)
@@ -201,9 +200,9 @@ class TestReplay:
         found = played(tmp_path, (begins - EARLY_S, ALL, honest.first))
         assert found.heads == {honest.head}
         assert (
-            Counter(
-                message_id(m) for height in range(1, ROUNDS + 1) for m in found.carried(height)
-            )[message_id(honest.first)]
+            Counter(m.id for height in range(1, ROUNDS + 1) for m in found.carried(height))[
+                honest.first.id
+            ]
             == 1
         )
 
@@ -232,14 +231,14 @@ class TestCopy:
     ):
         victim, thief = honest.first, number_of(honest.second.public_key)
         copy = own(thief, like=victim, norm=0.5 * victim.norm)
-        assert payload_of(copy) == payload_of(victim)
+        assert copy.payload == victim.payload
         order = [copy, victim] if first == "the copy" else [victim, copy]
         sent = [(EARLY_S, ALL, message) for message in order]
         found = played(tmp_path, *sent, silent=thief)
-        repeats = f"direction: repeats the payload of message {message_id(order[0]).hex()[:8]}"
+        repeats = f"direction: repeats the payload of message {order[0].id.hex()[:8]}"
         assert {node for node, said in found.reasons if repeats in said} == {0, 1, 2}
-        counted = [m for m in found.carried(1) if payload_of(m) == payload_of(victim)]
-        assert [message_id(m) for m in counted] == [message_id(order[0])]
+        counted = [m for m in found.carried(1) if m.payload == victim.payload]
+        assert [m.id for m in counted] == [order[0].id]
         assert len(found.heads) == 1
 
 
@@ -298,7 +297,7 @@ class TestSybils:
         ]
         for height in range(1, ROUNDS + 1):
             by_liar = [
-                sum(message_id(message) in names for message in found.carried(height))
+                sum(message.id in names for message in found.carried(height))
                 for found, names in zip(made, liar, strict=True)
             ]
             assert by_liar[0] == 1
@@ -376,7 +375,7 @@ class TestFlooding:
         assert node.findings.refused > 5 * 1100
         assert len(node.findings.refusals) == KEPT_REFUSALS
         node.receive(block, 3.0)
-        assert chain.head == block_hash(block.header)
+        assert chain.head == block.header.hash
 
 
 BULKY = {Message, Block, Header, Equivocation, Refusal, Above}
@@ -417,7 +416,7 @@ class TestWrongWeights:
         nudged[-1] = np.nextafter(nudged[-1], np.inf)
         weights, *_ = {**arrays, chosen: nudged}.values()
         after = State(weights, {k: nudged if k == chosen else v for k, v in state.memory.items()})
-        hashes = {"weights_hash": hash_weights(after), "memory_hash": hash_memory(after)}
+        hashes = {"weights_hash": after.weights_hash, "memory_hash": after.memory_hash}
         assert getattr(block.header, f"{what}_hash") != hashes[f"{what}_hash"]
         wrong = Block(mined(replace(block.header, **hashes)), block.messages)
         found = played(tmp_path, (EARLY_S, ALL, wrong))

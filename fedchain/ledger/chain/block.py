@@ -6,62 +6,76 @@ import hashlib
 from dataclasses import dataclass
 
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain import merkle
-from fedchain.ledger.chain.encoding import Part, Reader, cached_field, decoded, fixed, unsigned
-from fedchain.ledger.chain.merkle import HASH
-from fedchain.ledger.chain.message import (
-    Limits,
-    Message,
-    content_of,
-    message_parts,
-    message_size,
-    read_message,
+from fedchain.ledger.chain.crypto import Tree
+from fedchain.ledger.chain.encoding import (
+    U16,
+    U32,
+    U64,
+    Digest,
+    Piece,
+    Reader,
+    RecordCoder,
+    cached_field,
+    unsigned,
 )
+from fedchain.ledger.chain.message import Limits, Message, message_parts, read_message
 from fedchain.ledger.chain.work import double_sha256
 
-VERSION = 1
+BLOCK_VERSION = 1
 """Version of the block format."""
-NONCE_BYTES = 8
-"""Bytes of the nonce. It is the end of the encoding, so that a search hashes the prefix once."""
-_TAG = b"fedchain:h"
-"""With this tag the prefix fills 256 bytes, so that a try costs only two SHA-256 compressions."""
-_BODY_TAG = b"fedchain:b"
 HEADER_BYTES = 264
 """Bytes of a header's encoding."""
+_TAG = b"fedchain:h"
+"""With this tag the bytes before the nonce are 256, so that a try costs only two SHA-256
+compressions."""
+_BODY_TAG = b"fedchain:b"
 
 
 @dataclass(frozen=True)
 class Header:
     """The fields that the proof of work and the block hash cover."""
 
-    version: int
+    version: U16
     """Version of the format."""
-    chain_id: bytes
+    chain_id: Digest
     """Hash of the genesis block, 32 bytes; zero in the genesis block itself."""
-    height: int
+    height: U64
     """Number of blocks below; it is also the round."""
-    parent: bytes
+    parent: Digest
     """Hash of the block below, 32 bytes."""
-    time_ms: int
+    time_ms: U64
     """When the block was made, in simulated milliseconds."""
-    bits: int
+    bits: U32
     """The target, in Bitcoin's compact form."""
-    address: bytes
+    address: Digest
     """SHA-256 of the compute node's public key, 32 bytes."""
-    messages_root: bytes
+    messages_root: Digest
     """RFC 6962 root over the contents of the messages, signatures included, 32 bytes."""
-    weights_hash: bytes
+    weights_hash: Digest
     """Hash of the weights after this block, 32 bytes."""
-    memory_hash: bytes
+    memory_hash: Digest
     """Hash of the update's memory after this block, 32 bytes."""
-    rules_hash: bytes
+    rules_hash: Digest
     """Hash of the rules, the same in every block, 32 bytes."""
-    nonce: int
-    """The number that the search for work varies, below 2^64; it may be 0."""
+    nonce: U64
+    """The number that the search for work varies, below 2^64; it may be 0. It stands last, so that
+    a search hashes all before it only once."""
 
     @cached_field
-    def _hash(self) -> bytes:
+    def hash(self) -> bytes:
+        """Double SHA-256 of the header, 32 bytes.
+
+        It names the block, and proof of work compares it with the target.
+        """
         return double_sha256(encode_header(self))
+
+    @property
+    def label(self) -> str:
+        """Name of the block in error texts: ``block 0022d941 (height 25)``."""
+        return f"block {self.hash.hex()[:8]} (height {self.height})"
+
+
+_HEADER = RecordCoder(Header, tag=_TAG, what="header")
 
 
 @dataclass(frozen=True)
@@ -74,39 +88,19 @@ class Block:
     """The messages of this round, in ascending order of their ids."""
 
     @cached_field
-    def _content(self) -> bytes:
-        body = b"".join(content_of(message) for message in self.messages)
-        return hashlib.sha256(block_hash(self.header) + body).digest()
+    def content(self) -> bytes:
+        """SHA-256 of header and messages, signatures included, 32 bytes.
+
+        Somebody may send a header with messages that are not its own. This hash tells such a copy
+        from the block, so that a verdict on one is not used for the other.
+        """
+        body = b"".join([message.content for message in self.messages])
+        return hashlib.sha256(self.header.hash + body).digest()
 
     @cached_field
-    def _size(self) -> int:
-        return HEADER_BYTES + 4 + sum(4 + message_size(message) for message in self.messages)
-
-
-def block_hash(header: Header) -> bytes:
-    """Return the double SHA-256 of the header, 32 bytes.
-
-    It names the block, and proof of work compares it with the target.
-    """
-    return header._hash
-
-
-def content_of_block(block: Block) -> bytes:
-    """Return the SHA-256 of header and messages, signatures included, 32 bytes.
-
-    Somebody may send a header with messages that are not its own. This hash tells such a copy
-    from the block, so that a verdict on one is not used for the other.
-    """
-    return block._content
-
-
-def block_size(block: Block) -> int:
-    """Return the number of bytes of a block's encoding.
-
-    Raises:
-        EncodingError: a field has no encoding.
-    """
-    return block._size
+    def size(self) -> int:
+        """Number of bytes of the block's encoding."""
+        return HEADER_BYTES + 4 + sum(4 + message.size for message in self.messages)
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
@@ -115,27 +109,12 @@ def messages_root(messages: tuple[Message, ...]) -> bytes:
     It covers the signatures. So whoever has the header can tell a copy with a changed signature
     from the block, and does not blame the compute node that made the block.
     """
-    return merkle.root([content_of(message) for message in messages])
+    return Tree(message.content for message in messages).root
 
 
 def header_prefix(header: Header) -> bytes:
     """Return the encoding of all fields before the nonce, 256 bytes, for ``work.search``."""
-    return b"".join(
-        (
-            _TAG,
-            unsigned(header.version, 2),
-            fixed(header.chain_id, HASH),
-            unsigned(header.height, 8),
-            fixed(header.parent, HASH),
-            unsigned(header.time_ms, 8),
-            unsigned(header.bits, 4),
-            fixed(header.address, HASH),
-            fixed(header.messages_root, HASH),
-            fixed(header.weights_hash, HASH),
-            fixed(header.memory_hash, HASH),
-            fixed(header.rules_hash, HASH),
-        )
-    )
+    return encode_header(header)[:-8]
 
 
 def encode_header(header: Header) -> bytes:
@@ -144,7 +123,7 @@ def encode_header(header: Header) -> bytes:
     Raises:
         EncodingError: a field has no encoding.
     """
-    return header_prefix(header) + unsigned(header.nonce, NONCE_BYTES)
+    return _HEADER.write(header)
 
 
 def decode_header(data: bytes) -> Header:
@@ -153,7 +132,7 @@ def decode_header(data: bytes) -> Header:
     Raises:
         EncodingError: the bytes are not the encoding of any header.
     """
-    return decoded(data, _read_header, encode_header)
+    return _HEADER.decode(data)
 
 
 def address_of(messages: tuple[Message, ...]) -> bytes:
@@ -161,12 +140,13 @@ def address_of(messages: tuple[Message, ...]) -> bytes:
 
     It is a hash of their contents: it covers every byte, and no direction is hashed again.
     """
-    return hashlib.sha256(_BODY_TAG + b"".join(map(content_of, messages))).digest()
+    contents = b"".join([message.content for message in messages])
+    return hashlib.sha256(_BODY_TAG + contents).digest()
 
 
-def messages_parts(messages: tuple[Message, ...]) -> list[Part]:
+def messages_parts(messages: tuple[Message, ...]) -> list[Piece]:
     """Return the canonical bytes of a block's messages in parts, each message after its length."""
-    parts: list[Part] = [unsigned(len(messages), 4)]
+    parts: list[Piece] = [unsigned(len(messages), 4)]
     for message in messages:
         before, bulk, after = message_parts(message)
         parts += [unsigned(len(before) + len(bulk) + len(after), 4) + bytes(before), bulk, after]
@@ -207,35 +187,11 @@ def decode_block(data: bytes, limits: Limits) -> Block:
     return Block(header, _read_messages(reader, limits))
 
 
-def message_bytes(limits: Limits) -> int:
-    """Return an upper bound on the bytes of one message within the limits."""
-    return 4 * limits.entries + 4096
-
-
-def _read_header(reader: Reader) -> Header:
-    if (tag := reader.take(len(_TAG))) != _TAG:
-        raise EncodingError(f"header: starts with {tag!r}; must start with {_TAG!r}")
-    return Header(
-        version=reader.unsigned(2),
-        chain_id=reader.take(HASH),
-        height=reader.unsigned(8),
-        parent=reader.take(HASH),
-        time_ms=reader.unsigned(8),
-        bits=reader.unsigned(4),
-        address=reader.take(HASH),
-        messages_root=reader.take(HASH),
-        weights_hash=reader.take(HASH),
-        memory_hash=reader.take(HASH),
-        rules_hash=reader.take(HASH),
-        nonce=reader.unsigned(NONCE_BYTES),
-    )
-
-
 def _read_messages(reader: Reader, limits: Limits) -> tuple[Message, ...]:
     count = reader.unsigned(4)
     if count > limits.messages:
         raise EncodingError(f"messages: got {count}; at most {limits.messages}")
-    longest = message_bytes(limits)
+    longest = limits.message_bytes
     messages = tuple(read_message(reader.inner(longest), limits) for _ in range(count))
     reader.end()
     return messages

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedchain.ledger.chain.block import Block, Header
-from fedchain.ledger.chain.rules import Rules, chain_id_of
+from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.work import retarget, work_of
 
 MEDIAN_OF = 11
@@ -17,7 +17,7 @@ MEDIAN_OF = 11
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainLink:
     """An accepted block: its header, and values that follow from it and the blocks below it."""
 
     header: Header
@@ -42,21 +42,9 @@ class BlockTree:
             rules: the rules that it commits to.
         """
         self._rules = rules
-        self._links = {chain_id_of(genesis): Link(genesis.header, 0, 0, rules.bits)}
+        self.links = {genesis.header.hash: ChainLink(genesis.header, 0, 0, rules.bits)}
+        """The accepted blocks, by hash."""
         self._lowest: dict[int, int] = {}
-
-    def __contains__(self, block: bytes) -> bool:
-        return block in self._links
-
-    def __len__(self) -> int:
-        return len(self._links)
-
-    def __getitem__(self, block: bytes) -> Link:
-        return self._links[block]
-
-    def get(self, block: bytes) -> Link | None:
-        """Return the link of a block, or None if the tree does not have it."""
-        return self._links.get(block)
 
     def put(self, name: bytes, header: Header) -> None:
         """Add a valid block whose parent is in the tree.
@@ -65,9 +53,9 @@ class BlockTree:
             name: hash of the block, 32 bytes.
             header: its header, which has passed ``check_header``.
         """
-        if name not in self._links:
-            work = self._links[header.parent].work + work_of(header.bits)
-            self._links[name] = Link(header, work, self._median(header), self._bits(header))
+        if name not in self.links:
+            work = self.links[header.parent].work + work_of(header.bits)
+            self.links[name] = ChainLink(header, work, self._median(header), self._bits(header))
 
     def need(self, chain: int, lowest: int) -> None:
         """Note which blocks one chain still needs, and forget those that no chain needs.
@@ -80,12 +68,12 @@ class BlockTree:
         self._lowest[chain] = lowest
         after = min(self._lowest.values())
         if after > before:  # blocks of forks may come late, so the order says nothing of heights
-            links = self._links.items()
-            self._links = {name: link for name, link in links if link.header.height >= after}
+            links = self.links.items()
+            self.links = {name: link for name, link in links if link.header.height >= after}
 
     def _median(self, header: Header) -> int:
         times = [header.time_ms]
-        while len(times) < MEDIAN_OF and (below := self._links.get(header.parent)) is not None:
+        while len(times) < MEDIAN_OF and (below := self.links.get(header.parent)) is not None:
             header = below.header
             times.append(header.time_ms)
         return sorted(times)[len(times) // 2]
@@ -103,7 +91,7 @@ class BlockTree:
             return last.bits
         first = last
         for _ in range(window - 1):
-            first = self._links[first.parent].header
+            first = self.links[first.parent].header
         expected = window * self._rules.interval_ms
         return retarget(first.time_ms, last.time_ms, last.bits, expected, self._rules.bits)
 
@@ -116,29 +104,24 @@ class Orphans:
     """Waiting blocks by hash, oldest first; a bounded number of them."""
 
     def __init__(self) -> None:
-        self._blocks: dict[bytes, Block] = {}
-
-    def __contains__(self, name: bytes) -> bool:
-        return name in self._blocks
-
-    def __len__(self) -> int:
-        return len(self._blocks)
+        self.blocks: dict[bytes, Block] = {}
+        """The waiting blocks, by hash."""
 
     def add(self, name: bytes, block: Block) -> None:
         """Keep a block; if there are too many, drop the oldest."""
-        self._blocks[name] = block
-        if len(self._blocks) > MOST_ORPHANS:
-            del self._blocks[next(iter(self._blocks))]
+        self.blocks[name] = block
+        if len(self.blocks) > MOST_ORPHANS:
+            del self.blocks[next(iter(self.blocks))]
 
     def take_lowest(self, name: bytes) -> Block:
         """Remove and return the lowest waiting block at or below this one."""
-        while (parent := self._blocks[name].header.parent) in self._blocks:
+        while (parent := self.blocks[name].header.parent) in self.blocks:
             name = parent
-        return self._blocks.pop(name)
+        return self.blocks.pop(name)
 
     def take_children(self, parent: bytes) -> list[tuple[bytes, Block]]:
         """Remove and return the blocks that wait for this one, oldest first, with their hashes."""
-        found = [(n, b) for n, b in self._blocks.items() if b.header.parent == parent]
+        found = [(n, b) for n, b in self.blocks.items() if b.header.parent == parent]
         for name, _ in found:
-            del self._blocks[name]
+            del self.blocks[name]
         return found

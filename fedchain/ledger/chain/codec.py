@@ -18,7 +18,7 @@ from fedchain.arrays import EXPONENT, Integers, Matrix, Singles, Vector, read_on
 Storage = Literal["int8", "int16", "int32"]
 """The integer type that stores a quantised entry."""
 
-LARGEST: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
+LARGEST_ENTRY: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 2**31 - 1}
 """The largest absolute value of an entry, by storage type."""
 STORAGES: dict[int, Storage] = {1: "int8", 2: "int16", 4: "int32"}
 """The storage type, by the number of bytes of an entry."""
@@ -73,12 +73,40 @@ def quantise(
                 f"direction: norm is {norm!r}; must be at least {peak!r}, its largest entry"
             )
     exponents, factors = np.full(len(norms), EXPONENT), (2.0**EXPONENT / norms).astype(peaks.dtype)
-    while np.any(large := np.rint(peaks * factors) > LARGEST[storage]):
+    while np.any(large := np.rint(peaks * factors) > LARGEST_ENTRY[storage]):
         exponents[large] -= 1
         factors[large] /= 2
     scaled = vectors * factors[:, None]
     integers = read_only(np.rint(scaled, out=scaled).astype(storage))
     return list(zip(exponents.tolist(), integers, strict=True))
+
+
+def direction_problem(
+    direction: Integers, exponent: int, storage: Storage, dimension: int
+) -> str | None:
+    """Return why no unit vector has these integers, or None if one has.
+
+    Args:
+        direction: the integers q, (d,).
+        exponent: e.
+        storage: the type that must store them.
+        dimension: the number of entries d that there must be.
+    """
+    if storage_of(direction) != storage:
+        return f"direction: is stored as {direction.dtype.name}; must be {storage}"
+    if len(direction) != dimension:
+        return f"direction: has {len(direction)} entries; must have {dimension}"
+    least = LEAST_EXPONENT[storage]
+    if not least <= exponent <= EXPONENT:
+        return f"exponent: is {exponent}; must be {least} to {EXPONENT}"
+    low, high = norm_bounds(dimension, exponent)
+    fourfold = 4 * squared_norm(direction)
+    if not low <= fourfold <= high:
+        norm, unit = math.sqrt(fourfold) / 2, 2**exponent
+        return f"direction: norm is {norm:.1f}; must be {unit} within the codec's rounding"
+    if could_be_finer(direction, exponent, storage):
+        return f"exponent: is {exponent}; must be the largest that {storage} can hold"
+    return None
 
 
 def squared_norm(direction: Integers) -> int:
@@ -87,8 +115,18 @@ def squared_norm(direction: Integers) -> int:
     >>> squared_norm(np.array([30000, -30000], dtype=np.int16))
     1800000000
     """
-    starts = range(0, len(direction), 2**20)
-    return sum(_squared_block(direction[start : start + 2**20]) for start in starts)
+    total = 0
+    # 2^20 products of two 16-bit halves add up to less than 2^53, so float64 adds them exactly.
+    for start in range(0, len(direction), 2**20):
+        block = direction[start : start + 2**20]
+        if block.dtype.itemsize <= 2:
+            narrow = block.astype(np.float64)
+            total += int(narrow @ narrow)
+        else:
+            wide = block.astype(np.int64)
+            high, low = (wide >> 16).astype(np.float64), (wide & 0xFFFF).astype(np.float64)
+            total += (int(high @ high) << 32) + (int(high @ low) << 17) + int(low @ low)
+    return total
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
@@ -97,13 +135,6 @@ def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
     Rounding moves each entry by at most 1/2, so it moves the vector by at most sqrt(d)/2, or a
     little more if the entries were scaled in float32. It moves no entry by more than the entry's
     own size, so that ``|q| <= 2^(e+1)``.
-
-    Args:
-        dimension: number of entries d.
-        exponent: e.
-
-    Returns:
-        Least and largest value of four times the squared norm.
 
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)
@@ -121,14 +152,4 @@ def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool
     if exponent == EXPONENT:
         return False
     peak = max(abs(int(direction.max())), abs(int(direction.min())))
-    return 2 * peak + 1 <= LARGEST[storage]
-
-
-def _squared_block(block: Integers) -> int:
-    # 2^20 products of two 16-bit halves add up to less than 2^53, so float64 adds them exactly.
-    if block.dtype.itemsize <= 2:
-        narrow = block.astype(np.float64)
-        return int(narrow @ narrow)
-    wide = block.astype(np.int64)
-    high, low = (wide >> 16).astype(np.float64), (wide & 0xFFFF).astype(np.float64)
-    return (int(high @ high) << 32) + (int(high @ low) << 17) + int(low @ low)
+    return 2 * peak + 1 <= LARGEST_ENTRY[storage]

@@ -3,6 +3,9 @@
 Numbers are big-endian with a fixed width. Data of variable length come after their length. A
 decoder checks bounds as it reads, then encodes the value again and compares: ``decoded`` refuses
 bytes that are not the encoding of their own value, so that one value never has two hashes.
+
+The fields of a record are annotated with how each is written (``height: U64``): their order and
+their annotations are the format. A ``RecordCoder`` writes and reads such records.
 """
 
 from __future__ import annotations
@@ -11,14 +14,16 @@ import math
 import operator
 import struct
 from collections.abc import Callable
-from typing import Any, Generic, SupportsIndex, TypeVar
+from dataclasses import fields
+from typing import Annotated, Any, Generic, NamedTuple, SupportsIndex, TypeVar, get_type_hints
 
 from fedchain.errors import EncodingError
+from fedchain.ledger.chain.crypto import HASH
 
-Value = TypeVar("Value")
-Part = bytes | memoryview
+Piece = bytes | memoryview
 """A piece of an encoding; large arrays are not copied."""
 
+_Value = TypeVar("_Value")
 _NAN = bytes.fromhex("7ff8000000000000")
 
 
@@ -95,26 +100,15 @@ class Reader:
         self.stop = len(data) if stop is None else stop
 
     def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes.
-
-        Raises:
-            EncodingError: fewer bytes are left.
-        """
+        """Return the next ``size`` bytes; raises an EncodingError if fewer are left."""
         return self.data[self._advance(size) : self.position]
 
     def view(self, size: int) -> memoryview:
-        """Return the next ``size`` bytes without a copy, for large data.
-
-        Raises:
-            EncodingError: fewer bytes are left.
-        """
+        """Return the next ``size`` bytes without a copy, for large data."""
         return memoryview(self.data)[self._advance(size) : self.position]
 
     def inner(self, limit: int) -> Reader:
-        """Read a length on 4 bytes, and return a reader of the bytes after it.
-
-        Args:
-            limit: most bytes that are allowed.
+        """Read a length on 4 bytes, at most ``limit``, and return a reader of the bytes after it.
 
         Raises:
             EncodingError: the length is above the limit, or above what is left.
@@ -133,14 +127,7 @@ class Reader:
         return float(struct.unpack(">d", self.take(8))[0])
 
     def blob(self, limit: int) -> bytes:
-        """Read a length on 4 bytes, and return the bytes after it.
-
-        Args:
-            limit: most bytes that are allowed.
-
-        Raises:
-            EncodingError: the length is above the limit, or above what is left.
-        """
+        """Return the bytes that ``inner`` gives a reader of."""
         inner = self.inner(limit)
         return inner.take(inner.stop - inner.position)
 
@@ -152,11 +139,7 @@ class Reader:
             raise EncodingError(f"text: is not UTF-8 at {self.position}") from error
 
     def end(self) -> None:
-        """Check that no bytes are left.
-
-        Raises:
-            EncodingError: bytes are left over.
-        """
+        """Raise an EncodingError if bytes are left over."""
         if self.position != self.stop:
             left = self.stop - self.position
             raise EncodingError(f"bytes: {left} left over at the end; none are allowed")
@@ -170,18 +153,98 @@ class Reader:
         return start
 
 
+class Coder(NamedTuple):
+    """How one value is written, and how it is read again."""
+
+    write: Callable[[Any], bytes]
+    """Returns the bytes of a value, or raises an EncodingError."""
+    read: Callable[[Reader], Any]
+    """Reads the value, or raises an EncodingError."""
+
+
+def whole_coder(size: int) -> Coder:
+    """Return the coder of whole numbers on ``size`` bytes."""
+    return Coder(lambda value: unsigned(value, size), lambda reader: reader.unsigned(size))
+
+
+def bytes_coder(size: int) -> Coder:
+    """Return the coder of exactly ``size`` bytes."""
+    return Coder(lambda value: fixed(value, size), lambda reader: reader.take(size))
+
+
+def text_coder(limit: int) -> Coder:
+    """Return the coder of texts; the reader refuses more than ``limit`` bytes of UTF-8."""
+    return Coder(text, lambda reader: reader.text(limit))
+
+
+U16 = Annotated[int, whole_coder(2)]
+"""A whole number of at least 0 on two bytes."""
+U32 = Annotated[int, whole_coder(4)]
+"""The same on four bytes."""
+U64 = Annotated[int, whole_coder(8)]
+"""The same on eight bytes."""
+F64 = Annotated[float, Coder(real, Reader.real)]
+"""A float64."""
+Digest = Annotated[bytes, bytes_coder(HASH)]
+"""A hash or a public key, 32 bytes."""
+
+
+class RecordCoder(Generic[_Value]):
+    """Writes and reads the records of a dataclass whose fields are annotated with coders."""
+
+    def __init__(self, record: type[_Value], *names: str, tag: bytes = b"", what: str = "") -> None:
+        """Collect the coders of the fields.
+
+        Args:
+            record: the dataclass.
+            names: fields to write, in the order of the record; all if none is named.
+            tag: the bytes in front of the fields.
+            what: name of the record in error texts.
+        """
+        self._record, self._tag, self._what = record, tag, what
+        hints = get_type_hints(record, include_extras=True)
+        written = names or [field.name for field in fields(record)]  # type: ignore[arg-type]
+        self._coders: dict[str, Coder | RecordCoder[Any]] = {
+            name: hints[name].__metadata__[0] for name in written
+        }
+
+    def write(self, record: _Value) -> bytes:
+        """Return the bytes of a record.
+
+        Raises:
+            EncodingError: a field has no encoding.
+        """
+        written = [coder.write(getattr(record, name)) for name, coder in self._coders.items()]
+        return self._tag + b"".join(written)
+
+    def read(self, reader: Reader) -> _Value:
+        """Read a record all of whose fields are written here."""
+        return self._record(**self.read_fields(reader))
+
+    def read_fields(self, reader: Reader) -> dict[str, Any]:
+        """Read the fields of a record, by name.
+
+        Raises:
+            EncodingError: the tag is another, or the bytes are those of no such field.
+        """
+        if (tag := reader.take(len(self._tag))) != self._tag:
+            raise EncodingError(f"{self._what}: tag is {tag!r}; must be {self._tag!r}")
+        return {name: coder.read(reader) for name, coder in self._coders.items()}
+
+    def decode(self, data: bytes) -> _Value:
+        """Decode a record, as ``decoded`` does."""
+        return decoded(data, self.read, self.write)
+
+
 def decoded(
-    data: bytes, read: Callable[[Reader], Value], encode: Callable[[Value], bytes]
-) -> Value:
+    data: bytes, read: Callable[[Reader], _Value], encode: Callable[[_Value], bytes]
+) -> _Value:
     """Decode bytes and check that they are the canonical encoding of the value.
 
     Args:
         data: bytes from outside.
         read: reads the value from a Reader.
         encode: encodes the value.
-
-    Returns:
-        The value.
 
     Raises:
         EncodingError: the bytes are too few or too many, or are not the canonical encoding.
@@ -194,7 +257,7 @@ def decoded(
     return value
 
 
-class cached_field(Generic[Value]):  # noqa: N801 - a decorator, like property
+class cached_field(Generic[_Value]):  # noqa: N801 - a decorator, like property
     """A property that is computed at its first use, and kept in the record.
 
     ``functools.cached_property`` of Python 3.11 holds one lock for all records of a class while
@@ -202,12 +265,12 @@ class cached_field(Generic[Value]):  # noqa: N801 - a decorator, like property
     no lock: two threads may compute the value of one record twice, and get the same value.
     """
 
-    def __init__(self, compute: Callable[[Any], Value]) -> None:
+    def __init__(self, compute: Callable[[Any], _Value]) -> None:
         self._compute = compute
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, record: Any, owner: type) -> Value:
+    def __get__(self, record: Any, owner: type) -> _Value:
         value = vars(record)[self._name] = self._compute(record)
         return value

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fedchain.errors import InvalidMessage
-from fedchain.ledger.chain.message import Message, decode_bare, encode_bare, message_id, payload_of
-from fedchain.ledger.chain.rules import Rules, limits_of
+from fedchain.ledger.chain.message import Message, decode_bare, encode_bare
+from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 MOST_KNOWN = 64
@@ -107,12 +107,15 @@ class Mempool:
             raise InvalidMessage(
                 f"{_label(message)}: round: is {message.round}; must be at least {self._lowest}"
             )
-        return self._keep(message, self._pool_of((message.parent, message.round)))
+        place = message.parent, message.round
+        if place not in self._pools:
+            self._make_room()
+        return self._keep(message, self._pools.setdefault(place, _Pool()))
 
     def messages(self, parent: bytes) -> tuple[Message, ...]:
         """Return the messages for this parent in ascending order of their ids."""
         pool = self._known_pool(parent)
-        return tuple(sorted(pool.messages.values(), key=message_id)) if pool else ()
+        return tuple(sorted(pool.messages.values(), key=lambda m: m.id)) if pool else ()
 
     def count(self, parent: bytes) -> int:
         """Return the number of messages for this parent."""
@@ -139,14 +142,14 @@ class Mempool:
         return None if height is None else self._pools.get((parent, height + 1))
 
     def _keep(self, message: Message, pool: _Pool) -> bool:
-        key, payload = message.public_key, payload_of(message)
+        key, payload = message.public_key, message.payload
         if key in pool.evidence:
             raise InvalidMessage(f"{_label(message)}: identity: has sent two messages already")
         first = pool.messages.get(key)
         if first is not None:
-            if message_id(first) == message_id(message):
+            if first.id == message.id:
                 return False
-            del pool.messages[key], pool.payloads[payload_of(first)]
+            del pool.messages[key], pool.payloads[first.payload]
             pool.evidence[key] = Equivocation(_strip(first), _strip(message))
             raise InvalidMessage(
                 f"{_label(message)}: identity: has sent {_label(first)} too; both are dropped"
@@ -162,12 +165,6 @@ class Mempool:
         pool.messages[key], pool.payloads[payload] = message, key
         return True
 
-    def _pool_of(self, place: _Place) -> _Pool:
-        if place not in self._pools:
-            self._make_room()
-            self._pools[place] = _Pool()
-        return self._pools[place]
-
     def _make_room(self) -> None:
         known = [place for place in self._pools if self._height_of(place[0]) is not None]
         unknown = [place for place in self._pools if self._height_of(place[0]) is None]
@@ -180,7 +177,7 @@ class Mempool:
 
 def _limit(rules: Rules) -> int:
     """Return how many identities may send messages for one parent."""
-    most = limits_of(rules).messages
+    most = rules.limits.messages
     if rules.identity == "registered":
         return most
     fitting = MOST_OPEN_BYTES // (rules.dimension * np.dtype(rules.storage).itemsize)
@@ -192,4 +189,4 @@ def _strip(message: Message) -> Message:
 
 
 def _label(message: Message) -> str:
-    return f"message {message_id(message).hex()[:8]}"
+    return f"message {message.id.hex()[:8]}"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fedchain.arrays import Vector, read_only
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.encoding import Part, Reader, cached_field, decoded, text, unsigned
+from fedchain.ledger.chain.encoding import Piece, Reader, cached_field, decoded, text, unsigned
 
 Tensor = npt.NDArray[Any]
 
@@ -41,37 +41,24 @@ class State:
         object.__setattr__(self, "memory", MappingProxyType(memory))
 
     @cached_field
-    def _weights_hash(self) -> bytes:
+    def weights_hash(self) -> bytes:
+        """The header's weights_hash: SHA-256 of name, dtype, shape and every bit.
+
+        >>> one = State(np.ones(3), {})
+        >>> one.weights_hash == State(np.nextafter(np.ones(3), 2.0), {}).weights_hash
+        False
+        """
         return _hash_of(weights_parts(self))
 
     @cached_field
-    def _memory_hash(self) -> bytes:
-        return _hash_of(memory_parts(self))
+    def memory_hash(self) -> bytes:
+        """The header's memory_hash: SHA-256 of the memory's canonical bytes."""
+        return _hash_of(tensor_parts(self.memory))
 
 
-def weights_parts(state: State) -> list[Part]:
+def weights_parts(state: State) -> list[Piece]:
     """Return the canonical bytes of the weights in parts."""
     return tensor_parts({"weights": state.weights})
-
-
-def memory_parts(state: State) -> list[Part]:
-    """Return the canonical bytes of the update's memory in parts."""
-    return tensor_parts(state.memory)
-
-
-def hash_weights(state: State) -> bytes:
-    """Return the header's weights_hash: SHA-256 of name, dtype, shape and every bit.
-
-    >>> one = State(np.ones(3), {})
-    >>> hash_weights(one) == hash_weights(State(np.nextafter(np.ones(3), 2.0), {}))
-    False
-    """
-    return state._weights_hash
-
-
-def hash_memory(state: State) -> bytes:
-    """Return the header's memory_hash: SHA-256 of the memory's canonical bytes."""
-    return state._memory_hash
 
 
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
@@ -83,9 +70,6 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
     Args:
         tensors: float32, float64 or int64 arrays of any shape, by name.
 
-    Returns:
-        The canonical bytes.
-
     Raises:
         EncodingError: too many arrays, a dtype that has no code, too many axes, or a name that is
             too long.
@@ -96,15 +80,11 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
     return b"".join(tensor_parts(tensors))
 
 
-def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Part]:
-    """Return the encoding of named arrays in parts; the numbers are not copied if possible.
-
-    Raises:
-        EncodingError: as ``encode_tensors``.
-    """
+def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Piece]:
+    """Return the encoding of named arrays in parts; the numbers are not copied if possible."""
     if len(tensors) > _MOST_TENSORS:
         raise EncodingError(f"tensors: got {len(tensors)}; at most {_MOST_TENSORS}")
-    parts: list[Part] = [unsigned(len(tensors), 4)]
+    parts: list[Piece] = [unsigned(len(tensors), 4)]
     for name in sorted(tensors):
         parts += _tensor_parts(name, tensors[name])
     return parts
@@ -121,7 +101,7 @@ def decode_tensors(data: bytes) -> dict[str, Tensor]:
     return decoded(data, _read_tensors, encode_tensors)
 
 
-def _hash_of(parts: list[Part]) -> bytes:
+def _hash_of(parts: list[Piece]) -> bytes:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

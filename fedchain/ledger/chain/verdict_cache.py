@@ -13,13 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
-from fedchain.ledger.chain.block import Block, block_hash, content_of_block
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.block_tree import BlockTree
 from fedchain.ledger.chain.encoding import unsigned
-from fedchain.ledger.chain.message import Limits, Message, content_of
+from fedchain.ledger.chain.message import Limits, Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.validity import Transition, check_block, check_message, label
+from fedchain.ledger.chain.validity import Transition, check_block, check_message
 
 Held = TypeVar("Held")
 
@@ -108,6 +108,31 @@ class VerdictCache:
         self._threads = ThreadPoolExecutor(threads, "checks") if threads else None
         self._ahead: OrderedDict[bytes, Future[str]] = OrderedDict()
 
+    @classmethod
+    def sized(
+        cls,
+        limits: Limits,
+        load_state: Callable[[bytes], State],
+        load_block: Callable[[bytes], Block],
+        threads: int,
+    ) -> VerdictCache:
+        """Return a cache that keeps as many states and blocks as their size allows.
+
+        Args:
+            limits: of the chain.
+            load_state: ``Store.state``.
+            load_block: ``Store.block``.
+            threads: number of threads that check messages ahead.
+        """
+        return cls(
+            keep_states=kept(8 * limits.entries),
+            load_state=load_state,
+            load_block=load_block,
+            threads=threads,
+            keep_blocks=kept(2 * limits.messages * limits.entries),
+            keep_verdicts=KEPT_VERDICTS + FEWEST * limits.messages,
+        )
+
     def close(self) -> None:
         """End the threads; from now on each message is checked when its verdict is asked for."""
         if self._threads is not None:
@@ -115,13 +140,8 @@ class VerdictCache:
             self._threads = None
 
     def tree(self, genesis: Block, rules: Rules) -> BlockTree:
-        """Return the tree of blocks on this genesis; all chains get the same one.
-
-        Args:
-            genesis: made by ``rules.genesis``.
-            rules: the rules that it commits to.
-        """
-        return self._trees.setdefault(block_hash(genesis.header), BlockTree(genesis, rules))
+        """Return the tree of blocks on this genesis; all chains get the same one."""
+        return self._trees.setdefault(genesis.header.hash, BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
         """Start to check messages in threads, each for the parent and round that it names.
@@ -172,13 +192,6 @@ class VerdictCache:
         if verdict:
             raise InvalidMessage(verdict)
 
-    def has_accepted(self, block: Block) -> bool:
-        """Return whether this block, byte for byte, has passed ``check_block``.
-
-        False if its verdict is no longer kept.
-        """
-        return self._verdicts.get(content_of_block(block)) == ""
-
     def check_block(
         self,
         block: Block,
@@ -203,9 +216,9 @@ class VerdictCache:
             InvalidBlock: a rule is broken.
         """
         try:
-            content = content_of_block(block)
+            content = block.content
         except EncodingError as error:
-            raise WrongMessages(f"{label(block.header)}: messages: {error}") from error
+            raise WrongMessages(f"{block.header.label}: messages: {error}") from error
         verdict = self._verdicts.get(content)
         if verdict is None:
             try:
@@ -217,34 +230,10 @@ class VerdictCache:
                 self._verdicts.put(content, str(error))
                 raise
             self._verdicts.put(content, "")
-            self.states.put(block_hash(block.header), after)
-            self.blocks.put(block_hash(block.header), block)
+            self.states.put(block.header.hash, after)
+            self.blocks.put(block.header.hash, block)
         elif verdict:
             raise InvalidBlock(verdict)
-
-
-def sized(
-    limits: Limits,
-    load_state: Callable[[bytes], State],
-    load_block: Callable[[bytes], Block],
-    threads: int,
-) -> VerdictCache:
-    """Return a verdict cache that keeps as many states and blocks as their size allows.
-
-    Args:
-        limits: of the chain.
-        load_state: ``Store.state``.
-        load_block: ``Store.block``.
-        threads: number of threads that check messages ahead.
-    """
-    return VerdictCache(
-        keep_states=kept(8 * limits.entries),
-        load_state=load_state,
-        load_block=load_block,
-        threads=threads,
-        keep_blocks=kept(2 * limits.messages * limits.entries),
-        keep_verdicts=KEPT_VERDICTS + FEWEST * limits.messages,
-    )
 
 
 def kept(size: int) -> int:
@@ -257,7 +246,7 @@ def kept(size: int) -> int:
 
 
 def _release_key(message: Message, parent: bytes, height: int) -> bytes:
-    return content_of(message) + parent + unsigned(height, 8)
+    return message.content + parent + unsigned(height, 8)
 
 
 def _find_verdict(

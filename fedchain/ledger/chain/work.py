@@ -17,7 +17,6 @@ HIGHEST_NONCE = 2**64 - 1
 CLAMP = 4
 """One retarget changes the target by at most this factor."""
 
-
 WorkKind = Literal["hashcash", "sampled"]
 """hashcash: nodes try nonces until the hash is at most the target; sampled: the number of tries
 is drawn from its distribution."""
@@ -202,18 +201,15 @@ def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: 
     return compact_from_target(min(target, target_from_compact(easiest)))
 
 
-def is_below(digest: bytes, target: int) -> bool:
-    """Return whether a hash, read as a big-endian number, is at most the target."""
-    return int.from_bytes(digest, "big") <= target
-
-
 def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
     """Return whether a block with this hash has its work; always True where work is sampled.
+
+    Real work is done if the hash, read as a big-endian number, is at most the target.
 
     >>> is_paid("hashcash", bytes(32), 2**255), is_paid("sampled", bytes([255] * 32), 2**255)
     (True, True)
     """
-    return kind == "sampled" or is_below(digest, target)
+    return kind == "sampled" or int.from_bytes(digest, "big") <= target
 
 
 def drawn_tries(bits: int, uniform: float) -> int:

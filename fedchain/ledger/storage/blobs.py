@@ -1,4 +1,7 @@
-"""Blobs: files named by a hash of their content: weights, memories, the messages of a block."""
+"""Blobs: files named by a hash of their content, and what they hold of a block: its body.
+
+The body is the messages of the block, and the weights and the memory of the update after it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,33 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fedchain.errors import LedgerError
-from fedchain.ledger.chain.encoding import Part
+from fedchain.errors import EncodingError, LedgerError
+from fedchain.ledger.chain.block import (
+    Block,
+    Header,
+    address_of,
+    decode_header,
+    decode_messages,
+    messages_parts,
+    messages_root,
+)
+from fedchain.ledger.chain.encoding import Piece, Reader, blob, unsigned
+from fedchain.ledger.chain.message import Message, decode_bare, encode_bare
+from fedchain.ledger.chain.rules import Rules
+from fedchain.ledger.chain.state import State, decode_tensors, tensor_parts, weights_parts
+from fedchain.ledger.storage.database import BlockRow
 from fedchain.system import delete, replace, sync_file, sync_folder
 
 _UNFINISHED = ".new-"
 _BUFFER = 2**20
 """Bytes that are handed to the system in one call; single parts, or all at once, are slower."""
+_BARE_TAG = b"fedchain:p"
+_MOST_BARE = 4096
+"""Upper bound on the bytes of a message without its direction."""
+_FREE = 65_536
+"""Upper bound on the bytes of names and shapes in a blob of arrays."""
+_MOST_MEMORY = 16
+"""The memory of an update is at most this many times as large as float64 weights."""
 
 
 class Blobs:
@@ -27,7 +50,7 @@ class Blobs:
         name = address.hex()
         return self.folder / name[:2] / name
 
-    def put(self, blobs: Mapping[bytes, Sequence[Part]]) -> None:
+    def put(self, blobs: Mapping[bytes, Sequence[Piece]]) -> None:
         """Write blobs under temporary names, sync them, rename them, sync their folders.
 
         All are written before the first is synced. A blob that is there is not written again; a
@@ -85,7 +108,7 @@ class Blobs:
         """
         data = self.read(address, limit)
         if (digest := hashlib.sha256(data).digest()) != address:
-            raise changed(address, f"they hash to {digest.hex()[:8]}")
+            raise _changed(address, f"they hash to {digest.hex()[:8]}")
         return data
 
     def has(self, address: bytes) -> bool:
@@ -107,7 +130,7 @@ class Blobs:
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             delete(path)
 
-    def _has(self, address: bytes, parts: Sequence[Part]) -> bool:
+    def _has(self, address: bytes, parts: Sequence[Piece]) -> bool:
         path = self.path(address)
         return path.exists() and path.read_bytes() == b"".join(parts)
 
@@ -115,6 +138,138 @@ class Blobs:
         return self.folder / f"{_UNFINISHED}{address.hex()}"
 
 
-def changed(address: bytes, how: str) -> LedgerError:
+def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) -> Block:
+    """Read the block of a row, and check that header and messages fit the hash and each other.
+
+    Args:
+        blobs: of the ledger.
+        rules: of the chain.
+        row: of the block.
+        whole: False: the directions of its messages were pruned, so they are bare.
+
+    Raises:
+        LedgerError: they do not fit, or the blob is missing or damaged.
+    """
+    messages = (_read_messages if whole else _read_bare_messages)(blobs, rules, row.messages)
+    header = decode_header(row.header)
+    if header.hash != row.hash:
+        raise LedgerError(
+            f"header: was changed: it hashes to {header.hash.hex()[:8]}, not to its name"
+        )
+    if messages_root(messages) != header.messages_root:
+        raise LedgerError("messages_root: is not the root of its messages")
+    return Block(header, messages)
+
+
+def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:
+    """Read the state that a header commits to.
+
+    Raises:
+        LedgerError: a blob is missing or damaged, or does not hold a state under these rules.
+    """
+    return decode_state(rules, *read_state_bytes(blobs, rules, header))
+
+
+def decode_state(rules: Rules, weights: bytes, memory: bytes) -> State:
+    """Decode a state from the bytes of its weights and of its memory.
+
+    Raises:
+        LedgerError: the bytes are not those of a state under these rules.
+    """
+    tensors = decode_tensors(weights)
+    row = tensors.get("weights")
+    fits = row is not None and row.shape == (rules.dimension,)
+    if row is None or not fits or len(tensors) > 1 or row.dtype.name != rules.dtype:
+        raise LedgerError(f"weights: must be one row of {rules.dimension} {rules.dtype}")
+    return State(row, decode_tensors(memory))
+
+
+def read_state_bytes(blobs: Blobs, rules: Rules, header: Header) -> tuple[bytes, bytes]:
+    """Read the bytes of the weights and of the memory that a header commits to.
+
+    Raises:
+        LedgerError: a blob is missing or damaged.
+    """
+    weights, memory = largest_state(rules)
+    return blobs.get(header.weights_hash, weights), blobs.get(header.memory_hash, memory)
+
+
+def largest_state(rules: Rules) -> tuple[int, int]:
+    """Return upper bounds on the bytes of the weights and of the memory of the update."""
+    size = 8 * rules.dimension
+    return size + _FREE, _MOST_MEMORY * size + _FREE
+
+
+def check_state(header: Header, state: State) -> None:
+    """Check that a state is the one that a header commits to.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if (state.weights_hash, state.memory_hash) != (header.weights_hash, header.memory_hash):
+        raise ValueError("state: is not the one that the block's header commits to")
+
+
+def bodies_of(block: Block, state: State | None) -> dict[bytes, list[Piece]]:
+    """Return the blobs of a block in parts, by address: its messages and the state after it.
+
+    Nothing large is copied or hashed again.
+
+    Args:
+        block: the block.
+        state: the state after it; None if that is not to be kept.
+    """
+    messages = {address_of(block.messages): messages_parts(block.messages)}
+    return messages if state is None else messages | state_bodies(block.header, state)
+
+
+def state_bodies(header: Header, state: State) -> dict[bytes, list[Piece]]:
+    """Return the blobs of a state in parts, by address."""
+    memory = tensor_parts(state.memory)
+    return {header.weights_hash: weights_parts(state), header.memory_hash: memory}
+
+
+def bare_address(messages: bytes) -> bytes:
+    """Return the address under which messages without their directions are stored, 32 bytes.
+
+    Args:
+        messages: the address of the whole messages, 32 bytes.
+    """
+    return hashlib.sha256(_BARE_TAG + messages).digest()
+
+
+def bare_body(block: Block) -> list[Piece]:
+    """Return the blob of a block's messages without their directions, in parts.
+
+    It has the number of messages (u32), then each message after its length.
+    """
+    bare = [blob(encode_bare(message)) for message in block.messages]
+    return [unsigned(len(bare), 4), *bare]
+
+
+def _read_bare_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message, ...]:
+    most = rules.limits.messages
+    reader = Reader(blobs.read(bare_address(address), 4 + _MOST_BARE * most))
+    count = reader.unsigned(4)
+    if count > most:
+        raise EncodingError(f"messages: got {count}; at most {most}")
+    messages = tuple(decode_bare(reader.blob(_MOST_BARE)) for _ in range(count))
+    reader.end()
+    return messages
+
+
+def _read_messages(blobs: Blobs, rules: Rules, address: bytes) -> tuple[Message, ...]:
+    limits = rules.limits
+    data = blobs.read(address, limits.body_bytes)
+    try:
+        messages = decode_messages(data, limits)
+    except EncodingError as error:
+        raise _changed(address, str(error)) from error
+    if (digest := address_of(messages)) != address:
+        raise _changed(address, f"they hash to {digest.hex()[:8]}")
+    return messages
+
+
+def _changed(address: bytes, how: str) -> LedgerError:
     """Return the error for a blob whose bytes do not fit its address."""
     return LedgerError(f"blob {address.hex()[:8]}: its bytes were changed: {how}")

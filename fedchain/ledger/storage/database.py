@@ -9,25 +9,25 @@ removed or moved.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from urllib.parse import quote_from_bytes
 
 from fedchain.errors import LedgerError
-from fedchain.ledger.chain.block import Block, block_hash, encode_header
+from fedchain.ledger.chain.block import Block, address_of, encode_header
 from fedchain.ledger.chain.encoding import blob, unsigned
-from fedchain.ledger.chain.message import identity_of, message_id
+from fedchain.ledger.chain.message import identity_of
+from fedchain.ledger.chain.rules import ZERO
+from fedchain.ledger.storage.connection import connect_to_write
 
-FILE = "ledger.sqlite"
+LEDGER_FILE = "ledger.sqlite"
 """Name of the database in the ledger's folder."""
-FORMAT = b"1"
+TABLES_VERSION = b"1"
 """Version of the tables."""
+NEWEST = "sequence = (SELECT max(sequence) FROM block)"
+"""Condition that only the newest block fulfils, for ``find_row``."""
 WORK_BYTES = 40
 """Bytes of the cumulative work of a block."""
 
@@ -77,86 +77,31 @@ MessageRow = tuple[int, int, bytes, bytes, bytes]
 """sequence, position, id, parent, identity."""
 
 
-def create(path: Path, genesis: BlockRow, meta: dict[str, bytes]) -> sqlite3.Connection:
+def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.Connection:
     """Create a database with its tables and its first block, in one transaction.
+
+    Args:
+        path: of the file.
+        genesis: the genesis block.
+        rules: the encoded rules.
+        keeping: the encoded retention policy.
 
     Raises:
         sqlite3.Error: there are tables already, or the file cannot be written.
     """
+    row = make_row(0, genesis, 0, 0, ZERO)
+    meta = {"format": TABLES_VERSION, "rules": rules, "keeping": keeping, "head": row.hash}
     connection = connect_to_write(path)
     try:
         with transaction(connection):
             for statement in _SCHEMA:
                 connection.execute(statement)
-            write_block(connection, genesis, [])
-            write_meta(connection, **meta)
+            write_block(connection, row, [])
+            write_meta(connection, **meta, seal=journal_seal(row.seal, row.hash, keeping))
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def connect_to_write(path: Path) -> sqlite3.Connection:
-    """Open the database for writing; SQLite recovers what a killed process left in the log.
-
-    The log is synced when it is copied into the database, not at every block. A loss of power may
-    lose the newest blocks, but never a part of a block, and the resumed run makes them again.
-    """
-    # The writing thread opens a connection of its own, and another thread closes it.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA fullfsync = ON")  # as ``sync_open`` on macOS; nothing elsewhere
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open the database for reading, without writing a byte into its folder.
-
-    SQLite has to write next to a database that has a log. So if a killed process left a log, both
-    files are copied to a temporary folder and read into memory from there.
-
-    Raises:
-        sqlite3.Error: the file is no database.
-        OSError: the file cannot be read.
-    """
-    log = path.with_name(path.name + "-wal")
-    if not (log.exists() and log.stat().st_size):
-        place = os.fsencode(path.resolve().as_posix())
-        return sqlite3.connect(f"{uri_of(place)}?immutable=1", uri=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for file in (path, log):
-            shutil.copyfile(file, Path(folder) / file.name)
-        with closing(sqlite3.connect(Path(folder) / path.name)) as copy:
-            # A file that is no ledger fails here, before anything is made.
-            copy.execute("SELECT count(*) FROM block")
-            memory = sqlite3.connect(":memory:")
-            try:
-                copy.backup(memory)
-            except BaseException:
-                memory.close()
-                raise
-    return memory
-
-
-def uri_of(place: bytes) -> str:
-    """Return the URI by which SQLite finds a file.
-
-    For a network share of Windows, SQLite expects the name of the machine inside the path.
-    ``Path.as_uri`` puts it in front of the path, so it cannot be used here.
-
-    Args:
-        place: absolute path with forward slashes only.
-
-    >>> uri_of(b"/home/a b/x"), uri_of(b"C:/x"), uri_of(b"//machine/share/x")
-    ('file:///home/a%20b/x', 'file:///C:/x', 'file:////machine/share/x')
-    """
-    above = "" if place.startswith(b"/") else "/"
-    return f"file://{above}{quote_from_bytes(place, safe='/:')}"
 
 
 def ask(
@@ -183,6 +128,21 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
         LedgerError: the database is damaged, or a column has the wrong type.
     """
     return map(checked_row, ask(connection, "SELECT * FROM block ORDER BY sequence"))
+
+
+def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -> BlockRow:
+    """Return the first row of a block, in order of arrival, for which a condition holds.
+
+    Raises:
+        KeyError: there is none.
+        LedgerError: the database is damaged.
+    """
+    query = f"SELECT * FROM block WHERE {where} ORDER BY sequence LIMIT 1"
+    found = next(ask(connection, query, *values), None)
+    if found is None:
+        named = ", ".join(v.hex()[:8] if isinstance(v, bytes) else str(v) for v in values)
+        raise KeyError(f"no block with {where} in the store: {named}")
+    return checked_row(found)
 
 
 def count_blocks(connection: sqlite3.Connection) -> int:
@@ -227,16 +187,9 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     meta = {str(key): value for key, value in rows if isinstance(value, bytes)}
     if tuple(meta) != META_KEYS:
         raise LedgerError(f"meta: has {list(meta)} as bytes; must have {list(META_KEYS)}")
-    if meta["format"] != FORMAT:
-        raise LedgerError(f"meta: format is {meta['format']!r}; must be {FORMAT!r}")
+    if meta["format"] != TABLES_VERSION:
+        raise LedgerError(f"meta: format is {meta['format']!r}; must be {TABLES_VERSION!r}")
     return meta
-
-
-def newest_seal(connection: sqlite3.Connection) -> bytes:
-    """Return the seal of the newest row, 32 bytes."""
-    query = "SELECT * FROM block ORDER BY sequence DESC LIMIT 1"
-    (row,) = map(checked_row, ask(connection, query))
-    return row.seal
 
 
 def append(
@@ -272,7 +225,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def write_block(connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow]) -> None:
     """Insert the rows of one block; the caller has begun the transaction."""
-    connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?)", _columns(row))
+    columns = tuple(vars(row).values())  # ``astuple`` copies each, and takes ten times as long
+    connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?)", columns)
     connection.executemany("INSERT INTO message VALUES (?,?,?,?,?)", messages)
 
 
@@ -281,15 +235,12 @@ def write_meta(connection: sqlite3.Connection, **values: bytes) -> None:
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", values.items())
 
 
-def sealed_row(
-    sequence: int, block: Block, messages: bytes, work: int, arrived_ms: int, previous: bytes
-) -> BlockRow:
+def make_row(sequence: int, block: Block, work: int, arrived_ms: int, previous: bytes) -> BlockRow:
     """Return the row of a block, with its seal.
 
     Args:
         sequence: its index in the order of arrival.
         block: the block.
-        messages: address of the blob with its messages, 32 bytes.
         work: cumulative work, its own included.
         arrived_ms: clock of the node that accepted it, milliseconds.
         previous: seal of the row before, 32 bytes.
@@ -297,28 +248,23 @@ def sealed_row(
     header = block.header
     columns = (
         sequence,
-        block_hash(header),
+        header.hash,
         header.height,
         header.parent,
         header.address,
         unsigned(work, WORK_BYTES),
         encode_header(header),
-        messages,
+        address_of(block.messages),
         arrived_ms,
     )
     written = [blob(v if isinstance(v, bytes) else unsigned(v, 8)) for v in columns]
     return BlockRow(*columns, seal=hashlib.sha256(previous + b"".join(written)).digest())
 
 
-def _columns(row: BlockRow) -> tuple[bytes | int, ...]:
-    """Return the fields of a row in order; ``astuple`` copies each, and takes ten times as long."""
-    return tuple(vars(row).values())
-
-
 def message_rows(sequence: int, block: Block) -> list[MessageRow]:
     """Return the rows of a block's messages."""
     return [
-        (sequence, position, message_id(m), m.parent, identity_of(m.public_key))
+        (sequence, position, m.id, m.parent, identity_of(m.public_key))
         for position, m in enumerate(block.messages)
     ]
 

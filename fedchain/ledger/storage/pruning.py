@@ -9,10 +9,9 @@ from dataclasses import replace
 from fedchain.ledger.chain.block import address_of
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.blobs import Blobs
-from fedchain.ledger.storage.bodies import bare_address, bare_body, read_block
-from fedchain.ledger.storage.database import BlockRow, checked_row
-from fedchain.ledger.storage.retention import RetentionPolicy, encode_keeping
+from fedchain.ledger.storage.blobs import Blobs, bare_address, bare_body, read_block
+from fedchain.ledger.storage.database import NEWEST, BlockRow, checked_row
+from fedchain.ledger.storage.writer import RetentionPolicy
 
 TOGETHER = 64
 """Blocks whose messages are rewritten together, before the disk is synced."""
@@ -51,13 +50,13 @@ def prune(
         whole = [(row, read_block(blobs, rules, row)) for row in several]
         blobs.put({bare_address(row.messages): bare_body(block) for row, block in whole})
     kept = replace(keeping, below=below)
-    meta, last = database.read_meta(connection), database.newest_seal(connection)
-    seal = database.journal_seal(last, meta["head"], encode_keeping(kept))
+    head, last = database.read_meta(connection)["head"], database.find_row(connection, NEWEST)
+    seal = database.journal_seal(last.seal, head, kept.encode())
     # The transaction must be on disk before files are deleted: a loss of power could undo it, but
     # would not bring the files back.
     connection.execute("PRAGMA synchronous = FULL")
     with database.transaction(connection):
-        database.write_meta(connection, keeping=encode_keeping(kept), seal=seal)
+        database.write_meta(connection, keeping=kept.encode(), seal=seal)
     for row in sorted(fresh, key=lambda row: row.height):
         blobs.remove({row.messages} - {NO_MESSAGES})
     return kept

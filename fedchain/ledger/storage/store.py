@@ -8,37 +8,28 @@ the background. Blocks that wait for the disk can be read as if they were there.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from fedchain.errors import RunError, RunRefused
-from fedchain.ledger.chain.block import Block, Header, address_of, block_hash, decode_header
-from fedchain.ledger.chain.message import Message, identity_of
-from fedchain.ledger.chain.rules import ZERO, Rules, decode_rules, encode_rules
+from fedchain.ledger.chain.block import Block, Header, decode_header
+from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import work_of
+from fedchain.ledger.storage import connection as connections
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.blobs import Blobs
-from fedchain.ledger.storage.bodies import (
+from fedchain.ledger.storage.blobs import (
+    Blobs,
     bodies_of,
     check_state,
-    read_bare_block,
     read_block,
     read_state,
     state_bodies,
 )
-from fedchain.ledger.storage.database import BlockRow
+from fedchain.ledger.storage.database import NEWEST, BlockRow
 from fedchain.ledger.storage.pruning import finish, prune
-from fedchain.ledger.storage.retention import (
-    EVERYTHING,
-    RetentionPolicy,
-    decode_keeping,
-    encode_keeping,
-)
-from fedchain.ledger.storage.writer import Waiting, Writer, most_waiting
+from fedchain.ledger.storage.writer import EVERYTHING, RetentionPolicy, Waiting, Writer
 
 
 class Store:
@@ -53,15 +44,15 @@ class Store:
         self.blobs = Blobs(folder / "blobs")
         meta = database.read_meta(connection)
         self.rules: Rules = decode_rules(meta["rules"])
-        self.keeping = decode_keeping(meta["keeping"])
+        self.keeping = RetentionPolicy.decode(meta["keeping"])
         """Which states and directions stay on disk."""
         self.highest = database.highest(connection)
-        """Greatest height of a block when the ledger was opened. A resumed run looks up no block
-        or message above it."""
-        self._top = self.highest  # greatest height now: no higher block has to be looked up
+        """Greatest height of a block when the ledger was opened: a resumed run looks no higher."""
+        self._top = self.highest  # greatest height now
         self._last: tuple[bytes, Block] | None = None
         self._newest_and_head: tuple[BlockRow, BlockRow] | None = None
-        self._writer, self._most_waiting = Writer(folder, meta["keeping"]), most_waiting(self.rules)
+        self.writer = Writer(folder, self.keeping, self.rules)
+        """Writes blocks in the background; it has those that are not on disk yet."""
 
     @classmethod
     def create(
@@ -83,18 +74,13 @@ class Store:
 
         Raises:
             RunError: there is a ledger already, or the folder cannot be written.
-            ValueError: the state is not the one that the genesis block commits to.
         """
         try:
             (folder / "blobs").mkdir(parents=True, exist_ok=True)
             check_state(genesis.header, state)
             Blobs(folder / "blobs").put(bodies_of(genesis, state))
-            row = database.sealed_row(0, genesis, address_of(genesis.messages), 0, 0, ZERO)
-            kept = encode_keeping(keeping)
-            seal = database.journal_seal(row.seal, row.hash, kept)
-            meta = {"format": database.FORMAT, "rules": encode_rules(rules), "keeping": kept}
-            meta |= {"head": row.hash, "seal": seal}
-            connection = database.create(folder / database.FILE, row, meta)
+            path, written = folder / database.LEDGER_FILE, encode_rules(rules)
+            connection = database.create(path, genesis, written, keeping.encode())
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{folder}: cannot make a ledger here: {error}") from error
         with _closed_on_failure(connection):
@@ -104,47 +90,43 @@ class Store:
     def open(cls, folder: Path, writable: bool = True) -> Store:
         """Open a ledger; after a crash it ends with the last whole block.
 
-        Args:
-            folder: of the ledger.
-            writable: if False, no byte is written into the folder, which may be read-only.
+        If it is not to be writable, no byte is written into the folder, which may be read-only.
 
         Raises:
             RunError: there is no ledger, or it cannot be opened.
             LedgerError: its rules are damaged.
         """
-        path = folder / database.FILE
+        path = folder / database.LEDGER_FILE
         if not path.is_file():
-            raise RunRefused(f"{folder}: has no ledger; {database.FILE} is missing")
-        connect = database.connect_to_write if writable else database.connect_to_read
+            raise RunRefused(f"{folder}: has no ledger; {database.LEDGER_FILE} is missing")
+        connect = connections.connect_to_write if writable else connections.connect_to_read
         try:
             connection = connect(path)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{path}: cannot be opened: {error}") from error
         with _closed_on_failure(connection):
             store = cls(folder, connection)
-            try:
-                if writable:
+            if writable:
+                try:
                     store.blobs.clear_unfinished()
                     finish(connection, store.blobs, store.keeping.below)
-            except OSError as error:
-                raise RunError(f"{folder}: cannot be written: {error}") from error
+                except OSError as error:
+                    raise RunError(f"{folder}: cannot be written: {error}") from error
             return store
 
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # If the body of the ``with`` statement failed, its error is the one to report.
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        # If the body of the statement failed, its error is the one to report.
         with contextlib.suppress(*(() if error is None else (RunError,))):
             self.close()
 
     def __contains__(self, block: bytes) -> bool:
-        return self.has(block)
+        """Whether the block with this hash is stored, or waits to be written."""
+        if block in self.writer.waiting:
+            return True
+        return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
 
     def __len__(self) -> int:
         """Number of blocks above genesis."""
@@ -153,26 +135,22 @@ class Store:
 
     @property
     def head(self) -> bytes:
-        """Hash of the head: the first block with the most work, or the one given to ``set_head``.
-
-        A later block replaces either if it has more work.
-        """
+        """Hash of the head: the first block with the most work, or the one of ``set_head``."""
         self.flush()
         return database.read_meta(self.connection)["head"]
 
     @property
     def genesis(self) -> Block:
         """The genesis block."""
-        return self._block(self._row("sequence = 0"))
+        return self._block(database.find_row(self.connection, "sequence = 0"))
 
     def append(self, block: Block, state: State, now_ms: int) -> None:
-        """Write a block, its messages and the state after it, unless the block is stored already.
+        """Write a block and the state after it in the background, unless it is stored already.
 
-        A thread writes it in the background. If that fails, the next call that waits for the
-        thread raises the error: ``append``, ``flush`` or ``close``.
+        If that fails, the next ``append``, ``flush`` or ``close`` raises the error.
 
         Args:
-            block: accepted by a chain; its parent is in the store.
+            block: accepted by a chain.
             state: the state after the block.
             now_ms: clock of the node that accepted it, milliseconds.
 
@@ -181,40 +159,28 @@ class Store:
             KeyError: the parent is not in the store.
             ValueError: the state is not the one that the header commits to.
         """
-        self._settle(self._most_waiting - 1)
+        self._settle(self.writer.most_waiting - 1)
         header = block.header
-        if header.height <= self._top and self.has(block_hash(header)):
+        if header.height <= self._top and header.hash in self:
             return
         newest, head = self._newest_and_head or self._read_newest_and_head()
         parent = newest if header.parent == newest.hash else self._row_of(header.parent)
         check_state(header, state)
         work = int.from_bytes(parent.work, "big") + work_of(header.bits)
-        row = database.sealed_row(
-            newest.sequence + 1, block, address_of(block.messages), work, now_ms, newest.seal
-        )
+        row = database.make_row(newest.sequence + 1, block, work, now_ms, newest.seal)
         best = row if row.work > head.work else head
-        kept = self.keeping.keeps_state(header.height)
-        self._writer.put(Waiting(row=row, block=block, state=state, kept=kept, head=best.hash))
+        self.writer.put(Waiting(row=row, block=block, state=state, head=best.hash))
         self._newest_and_head, self._top = (row, best), max(self._top, header.height)
 
     def flush(self) -> None:
-        """Wait until every appended block is on disk.
-
-        Raises:
-            RunError: the disk is full or may not be written; the run can be resumed.
-        """
+        """Wait until every appended block is on disk; raises the errors of ``append``."""
         self._settle(0)
 
     def set_head(self, block: bytes) -> None:
-        """Move the head to a stored block, for example after a reorganisation.
-
-        Raises:
-            KeyError: the block is not in the store.
-            RunError: the disk is full or may not be written.
-        """
+        """Move the head to a stored block, for example after a reorganisation."""
         self.flush()
         newest, head = self._read_newest_and_head()[0], self._row_of(block)
-        seal = database.journal_seal(newest.seal, block, self._writer.keeping)
+        seal = database.journal_seal(newest.seal, block, self.keeping.encode())
         try:
             with database.transaction(self.connection):
                 database.write_meta(self.connection, head=block, seal=seal)
@@ -223,13 +189,7 @@ class Store:
         self._newest_and_head = newest, head
 
     def keep_state(self, block: bytes, state: State) -> None:
-        """Write the state after a stored block, even if the retention policy does not keep it.
-
-        Raises:
-            KeyError: the block is not in the store.
-            ValueError: the state is not the one that its header commits to.
-            RunError: the disk is full or may not be written.
-        """
+        """Write the state after a stored block, even if the retention policy does not keep it."""
         self.flush()
         header = decode_header(self._row_of(block).header)
         check_state(header, state)
@@ -243,13 +203,8 @@ class Store:
 
         Args:
             head: height of the head.
-            depth: how far below it a fork may begin, in heights; 0: no block will be appended any
-                more.
+            depth: how far below it a fork may begin, in heights; 0: nothing will be appended.
             step: fewest heights for which pruning is worth its cost.
-
-        Raises:
-            RunError: the disk is full or may not be written.
-            LedgerError: a block is damaged.
         """
         below = self.keeping.prunable(head, depth)
         if below < self.keeping.below + step:
@@ -259,14 +214,8 @@ class Store:
             self.keeping = prune(self.connection, self.blobs, self.rules, self.keeping, below)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{self.folder}: cannot prune: {error}") from error
-        self._writer.keeping = encode_keeping(self.keeping)
+        self.writer.keeping = self.keeping
         self._last = None
-
-    def has(self, block: bytes) -> bool:
-        """Return whether the block with this hash is stored, or waits to be written."""
-        if block in self._writer.waiting:
-            return True
-        return any(database.ask(self.connection, "SELECT 1 FROM block WHERE hash = ?", block))
 
     def blocks(self) -> Iterator[Block]:
         """Yield every block above genesis in order of arrival, each as ``shown`` returns it."""
@@ -276,78 +225,24 @@ class Store:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
-        """Return the block with this hash, with its directions.
-
-        Raises:
-            KeyError: it is not stored, or its directions were pruned.
-            LedgerError: its bytes are damaged.
-        """
+        """Return a block with its directions; a KeyError tells that they are not stored."""
         found = self.shown(block)
         if not self.is_whole(found.header.height):
             raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
         return found
 
     def shown(self, block: bytes) -> Block:
-        """Return the block with this hash; its messages are bare if their directions were pruned.
-
-        Raises:
-            KeyError: it is not stored.
-            LedgerError: its bytes are damaged.
-        """
-        waiting = self._writer.waiting.get(block)
+        """Return a block as ``block`` does, with bare messages if their directions were pruned."""
+        waiting = self.writer.waiting.get(block)
         return waiting.block if waiting else self._block(self._row_of(block))
 
-    def block_by(self, parent: bytes, address: bytes) -> Block | None:
-        """Return the first block of a compute node on this parent.
-
-        Args:
-            parent: hash of the parent, 32 bytes.
-            address: of the compute node, 32 bytes.
-
-        Returns:
-            The block; None if there is none, or if its directions were pruned.
-        """
-        # Read first, because the thread may move a block from here to the disk at any moment.
-        waiting = self._waiting_children(parent)
-        with contextlib.suppress(KeyError):
-            row = self._row("parent = ? AND address = ?", parent, address)
-            return self._block(row) if self.is_whole(row.height) else None
-        return next((block for block in waiting if block.header.address == address), None)
-
     def arrived_ms(self, block: bytes) -> int:
-        """Return the clock of the node that accepted a block, milliseconds.
-
-        Raises:
-            KeyError: it is not stored.
-        """
+        """Return the clock of the node that accepted a stored block, milliseconds."""
         return self._row_of(block).arrived_ms
 
-    def message_by_identity(self, parent: bytes, identity: bytes) -> Message | None:
-        """Return the message of an identity (P*) for this parent.
-
-        Returns:
-            The message; None if no block has it, or if its direction was pruned.
-        """
-        waiting = self._waiting_children(parent)
-        query = "SELECT sequence FROM message WHERE parent = ? AND identity = ? ORDER BY sequence"
-        found = (
-            self._block(self._row("sequence = ?", int(str(sequence))))
-            for (sequence,) in database.ask(self.connection, query, parent, identity)
-        )
-        for block in itertools.chain(found, waiting):
-            for message in block.messages if self.is_whole(block.header.height) else ():
-                if message.parent == parent and identity_of(message.public_key) == identity:
-                    return message
-        return None
-
     def state(self, block: bytes) -> State:
-        """Return the state after a stored block.
-
-        Raises:
-            KeyError: the block is not stored, or the state after it is not kept.
-            LedgerError: a blob is missing or damaged.
-        """
-        waiting = self._writer.waiting.get(block)
+        """Return the state after a block; a KeyError tells that it is not stored."""
+        waiting = self.writer.waiting.get(block)
         if waiting:
             return waiting.state
         header = decode_header(self._row_of(block).header)
@@ -361,62 +256,43 @@ class Store:
         return self.keeping.keeps_state(header.height) or all(map(self.blobs.has, names))
 
     def close(self) -> None:
-        """Write the blocks that wait and close the database; SQLite merges and deletes its log.
-
-        Raises:
-            RunError: the disk is full or may not be written; the run can be resumed.
-        """
+        """Write the blocks that wait and close the database; SQLite merges and deletes its log."""
         try:
-            self._writer.close()
+            self.writer.close()
         finally:
             self.connection.close()
 
     def _settle(self, most: int) -> None:
         try:
-            self._writer.settle(most)
+            self.writer.settle(most)
         except RunError:
             self._newest_and_head = None
             raise
 
     def _read_newest_and_head(self) -> tuple[BlockRow, BlockRow]:
         """Return the rows of the newest block on disk and of the head."""
-        newest = self._row("sequence = (SELECT max(sequence) FROM block)")
-        return newest, self._row("hash = ?", database.read_meta(self.connection)["head"])
-
-    def _waiting_children(self, parent: bytes) -> list[Block]:
-        waiting = [waiting.block for waiting in tuple(self._writer.waiting.values())]
-        return [block for block in waiting if block.header.parent == parent]
+        head = database.read_meta(self.connection)["head"]
+        return database.find_row(self.connection, NEWEST), self._row_of(head)
 
     def _row_of(self, block: bytes) -> BlockRow:
-        waiting = self._writer.waiting.get(block)
-        return waiting.row if waiting else self._row("hash = ?", block)
-
-    def _row(self, where: str, *values: bytes | int) -> BlockRow:
-        query = f"SELECT * FROM block WHERE {where} ORDER BY sequence LIMIT 1"
-        found = next(database.ask(self.connection, query, *values), None)
-        if found is None:
-            named = ", ".join(v.hex()[:8] if isinstance(v, bytes) else str(v) for v in values)
-            raise KeyError(f"no block with {where} in the store: {named}")
-        return database.checked_row(found)
+        waiting = self.writer.waiting.get(block)
+        return waiting.row if waiting else database.find_row(self.connection, "hash = ?", block)
 
     def _block(self, row: BlockRow) -> Block:
         # The last block is kept, so that many look-ups of its messages read its blob only once.
         if self._last is None or self._last[0] != row.hash:
-            read = read_block if self.is_whole(row.height) else read_bare_block
-            self._last = row.hash, read(self.blobs, self.rules, row)
+            whole = self.is_whole(row.height)
+            self._last = row.hash, read_block(self.blobs, self.rules, row, whole)
         return self._last[1]
 
     def is_whole(self, height: int) -> bool:
-        """Return whether blocks of this height have their directions.
-
-        Genesis counts as whole, because it has no messages.
-        """
+        """Return whether blocks of this height have their directions; genesis needs none."""
         return not height or height >= self.keeping.below
 
 
 @contextlib.contextmanager
 def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection if the body fails."""
+    """Close the connection if the body fails."""
     try:
         yield
     except BaseException:

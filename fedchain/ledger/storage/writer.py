@@ -1,4 +1,4 @@
-"""Writer of the store: one thread writes blocks to disk, in order, while the run goes on."""
+"""Writer of the store: the policy that says what it keeps, and the thread that writes blocks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedchain.errors import RunError
+from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.chain.block import Block
-from fedchain.ledger.chain.rules import Rules, limits_of
+from fedchain.ledger.chain.encoding import Reader, unsigned
+from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.storage import database
-from fedchain.ledger.storage.blobs import Blobs
-from fedchain.ledger.storage.bodies import bodies_of
+from fedchain.ledger.storage import connection, database
+from fedchain.ledger.storage.blobs import Blobs, bodies_of
 from fedchain.ledger.storage.database import BlockRow
 
 FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 2, 256, 2**22
@@ -24,6 +24,75 @@ as many wait, ``append`` waits too. Many small blocks may wait, because all of t
 one transaction, which takes as long as writing one block."""
 GATHERING_S = 0.02
 """Wall time for which the first block waits for more blocks, seconds; less if a caller waits."""
+
+
+@dataclass(frozen=True)
+class RetentionPolicy:
+    """Which states and which directions stay on disk.
+
+    It is a choice of whoever stores the ledger, and no rule of the chain. Headers, ids, signatures
+    and norms are always kept. A state can be recomputed from an earlier state and the messages
+    since. Directions are the largest part of a ledger. They may be deleted once no fork can begin
+    that far below the head; after that nobody can recompute the steps of those blocks.
+    """
+
+    weights_every: int = 1
+    """Heights between two blocks whose states are kept; 0: only the state of genesis, and that of
+    the head at the end."""
+    messages_last: int = 0
+    """Number of heights below the head whose directions are kept, at least; 0: all."""
+    below: int = 0
+    """Height below which all directions have been deleted."""
+
+    def keeps_state(self, height: int) -> bool:
+        """Return whether the states after the blocks of this height are kept."""
+        return not height or (self.weights_every > 0 and height % self.weights_every == 0)
+
+    def prunable(self, head: int, depth: int) -> int:
+        """Return the height below which directions may be deleted.
+
+        The states one height below it are kept, so that the steps from there on can be recomputed.
+
+        Args:
+            head: height of the head.
+            depth: how far below the head a fork may begin, in heights.
+
+        >>> RetentionPolicy(weights_every=10, messages_last=5).prunable(48, 8)
+        41
+        """
+        oldest = head - max(self.messages_last, depth)
+        if not self.messages_last or not self.weights_every or oldest <= 0:
+            return self.below
+        return max(self.below, oldest - oldest % self.weights_every + 1)
+
+    def encode(self) -> bytes:
+        """Return the policy as 12 bytes.
+
+        Raises:
+            EncodingError: a number is negative or too large.
+        """
+        numbers = self.weights_every, self.messages_last, self.below
+        return b"".join(unsigned(number, 4) for number in numbers)
+
+    @classmethod
+    def decode(cls, data: bytes) -> RetentionPolicy:
+        """Decode a policy.
+
+        Raises:
+            LedgerError: the bytes are not those of a policy, or it deletes directions without
+                keeping the state that the steps after them need.
+        """
+        reader = Reader(data)
+        found = cls(*(reader.unsigned(4) for _ in range(3)))
+        reader.end()
+        if found.below > 1 and not found.keeps_state(found.below - 1):
+            gone = f"directions below {found.below} are gone, and so is the state"
+            raise LedgerError(f"keeping: {gone}")
+        return found
+
+
+EVERYTHING = RetentionPolicy()
+"""The policy that keeps every state and every direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +105,13 @@ class Waiting:
     """The block."""
     state: State
     """The state after the block."""
-    kept: bool
-    """Whether the state is written to disk."""
     head: bytes
     """Hash of the head once this block is written."""
 
 
 def most_waiting(rules: Rules) -> int:
     """Return how many blocks of a chain may wait for the disk."""
-    limits = limits_of(rules)
+    limits = rules.limits
     size = (2 * limits.messages + 8) * limits.entries
     return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // max(size, 1)))
 
@@ -56,10 +123,12 @@ class Writer:
     them when it raises the error; they may be appended again.
     """
 
-    def __init__(self, folder: Path, keeping: bytes) -> None:
+    def __init__(self, folder: Path, keeping: RetentionPolicy, rules: Rules) -> None:
         self._folder = folder
         self.keeping = keeping
-        """The encoded retention policy in the database; to be set only while no block waits."""
+        """The retention policy in the database; to be set only while no block waits."""
+        self.most_waiting = most_waiting(rules)
+        """Most blocks that may wait for the disk."""
         self._blobs = Blobs(folder / "blobs")
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
@@ -70,11 +139,7 @@ class Writer:
         """Blocks that were appended and are not on disk yet, by hash, in order."""
 
     def put(self, waiting: Waiting) -> None:
-        """Hand a block to the thread; the caller has made room by ``settle``.
-
-        Args:
-            waiting: the block and all that is written of it.
-        """
+        """Hand a block to the thread; the caller has made room by ``settle``."""
         self.waiting[waiting.row.hash] = waiting
         if not self._scheduled:  # otherwise a job that has not begun yet writes this block too
             self._scheduled = True
@@ -124,11 +189,12 @@ class Writer:
             return
         try:
             if self._connection is None:
-                self._connection = database.connect_to_write(self._folder / database.FILE)
-            bodies = [bodies_of(w.block, w.state if w.kept else None) for w in several]
+                self._connection = connection.connect_to_write(self._folder / database.LEDGER_FILE)
+            keeps = self.keeping.keeps_state
+            bodies = [bodies_of(w.block, w.state if keeps(w.row.height) else None) for w in several]
             self._blobs.put({name: parts for body in bodies for name, parts in body.items()})
             rows = [(w.row, database.message_rows(w.row.sequence, w.block)) for w in several]
-            database.append(self._connection, rows, several[-1].head, self.keeping)
+            database.append(self._connection, rows, several[-1].head, self.keeping.encode())
         except (OSError, sqlite3.Error) as error:
             self._failed = True
             raise RunError(

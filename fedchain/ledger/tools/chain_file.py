@@ -19,37 +19,34 @@ from fedchain.errors import InvalidBlock, LedgerError, ScenarioError, cannot
 from fedchain.ledger.chain.block import (
     HEADER_BYTES,
     Block,
-    block_hash,
     decode_block,
     encode_header,
-    message_bytes,
     messages_parts,
 )
 from fedchain.ledger.chain.chain import Chain
-from fedchain.ledger.chain.encoding import Part, blob, unsigned
-from fedchain.ledger.chain.merkle import HASH
-from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis, limits_of
-from fedchain.ledger.chain.state import memory_parts, weights_parts
-from fedchain.ledger.chain.verdict_cache import sized
-from fedchain.ledger.storage.bodies import decode_state, largest_state
+from fedchain.ledger.chain.crypto import HASH
+from fedchain.ledger.chain.encoding import Piece, blob, unsigned
+from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis
+from fedchain.ledger.chain.state import tensor_parts, weights_parts
+from fedchain.ledger.storage.blobs import decode_state, largest_state
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import (
-    Progress,
+    BlockProgress,
     TransitionOf,
     Verification,
-    unchecked_of,
-    without_label,
+    open_verdict_cache,
+    refuted,
+    verified,
 )
 
-TAG, VERSION = b"fedchain:x", 1
+TAG, FILE_VERSION = b"fedchain:x", 1
 MOST_RULES = 2**20
 """Most bytes that the rules may have in a file."""
 LATEST_MS = 2**63 - 1
 """Latest time of arrival that a block may have, milliseconds."""
-_THREADS = (os.cpu_count() or 1) - 1
 
 
-def exported(store: Store, progress: Progress | None = None) -> Iterator[bytes]:
+def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
     """Yield the bytes of a chain file in parts: the first state whole, messages one at a time.
 
     Args:
@@ -67,7 +64,7 @@ def exported(store: Store, progress: Progress | None = None) -> Iterator[bytes]:
 
 
 def replayed(
-    file: Path, folder: Path, transition_of: TransitionOf, progress: Progress | None = None
+    file: Path, folder: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
     """Check a chain file, and write its ledger into a folder.
 
@@ -93,7 +90,7 @@ def replayed(
 
 
 def verify_file(
-    file: Path, transition_of: TransitionOf, progress: Progress | None = None
+    file: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
     """Check a chain file without keeping its ledger; otherwise as ``replayed``."""
     try:
@@ -111,11 +108,7 @@ class Incoming:
         self._remaining = os.fstat(file.fileno()).st_size
 
     def take(self, size: int) -> bytes:
-        """Return the next ``size`` bytes.
-
-        Raises:
-            LedgerError: fewer bytes are left.
-        """
+        """Return the next ``size`` bytes; raises a LedgerError if fewer are left."""
         if size > self._remaining:
             raise LedgerError(f"file: {self._remaining} bytes are left; {size} must follow")
         data = self._file.read(size)
@@ -124,12 +117,7 @@ class Incoming:
         return data
 
     def piece(self, width: int, most: int, what: str) -> bytes:
-        """Read a length on ``width`` bytes, and return the bytes after it.
-
-        Args:
-            width: bytes of the length.
-            most: most bytes that are allowed.
-            what: name of the piece, for the error text.
+        """Read a length on ``width`` bytes, at most ``most``, and return the bytes after it.
 
         Raises:
             LedgerError: the length is above ``most``, or above what is left.
@@ -140,11 +128,7 @@ class Incoming:
         return self.take(size)
 
     def end(self) -> None:
-        """Check that all that is left is the digest of everything before it.
-
-        Raises:
-            LedgerError: the digest is wrong, or bytes follow it.
-        """
+        """Check that all that is left is the digest of everything before it."""
         expected = self._digest.digest()
         if self.take(HASH) != expected:
             raise LedgerError("file: its last 32 bytes are not the SHA-256 of all before")
@@ -156,7 +140,7 @@ class _Replay:
     """One chain file that is being checked and written into a ledger."""
 
     def __init__(
-        self, incoming: Incoming, transition_of: TransitionOf, progress: Progress | None
+        self, incoming: Incoming, transition_of: TransitionOf, progress: BlockProgress | None
     ) -> None:
         self._incoming, self._transition_of = incoming, transition_of
         self._progress = progress or (lambda _done, _total: None)
@@ -168,21 +152,15 @@ class _Replay:
             return self._check(folder)
         except (LedgerError, ScenarioError, ValueError) as error:
             header = self._next.header if self._next else None
-            name, height = (block_hash(header).hex(), header.height) if header else ("", 0)
-            return Verification(
-                ok=False,
-                blocks=self._passed,
-                height=height,
-                block=name,
-                reason=without_label(str(error)),
-            )
+            name, height = (header.hash.hex(), header.height) if header else ("", 0)
+            return refuted(self._passed, name, height, str(error))
 
     def _check(self, folder: Path) -> Verification:
         incoming = self._incoming
         if (tag := incoming.take(len(TAG))) != TAG:
             raise LedgerError(f"file: begins with {tag!r}; an exported chain with {TAG!r}")
-        if (version := int.from_bytes(incoming.take(2))) != VERSION:
-            raise LedgerError(f"file: is of version {version}; must be {VERSION}")
+        if (version := int.from_bytes(incoming.take(2))) != FILE_VERSION:
+            raise LedgerError(f"file: is of version {version}; must be {FILE_VERSION}")
         rules = decode_rules(incoming.piece(4, MOST_RULES, "rules"))
         weights, memory = largest_state(rules)
         state = decode_state(
@@ -194,19 +172,19 @@ class _Replay:
         first = genesis(rules, state)
         with (
             closing(Store.create(folder, rules, first, state)) as store,
-            closing(sized(limits_of(rules), store.state, store.block, _THREADS)) as verdict_cache,
+            closing(open_verdict_cache(store)) as verdicts,
         ):
             chain = Chain(
                 genesis_block=first,
                 genesis_state=state,
                 rules=rules,
                 transition=transition,
-                verdict_cache=verdict_cache,
+                verdict_cache=verdicts,
                 keep=None,
             )
             total, head = int.from_bytes(incoming.take(8)), incoming.take(HASH)
             for block, arrived_ms in self._blocks(rules, total):
-                verdict_cache.check_ahead(reversed(block.messages), rules, chain.chain_id)
+                verdicts.check_ahead(reversed(block.messages), rules, chain.chain_id)
                 self._append(store, chain, block, arrived_ms)
                 self._progress(self._passed, total)
             self._next = None
@@ -214,8 +192,8 @@ class _Replay:
             return _finish(store, chain, head)
 
     def _blocks(self, rules: Rules, total: int) -> Iterator[tuple[Block, int]]:
-        limits = limits_of(rules)
-        most = HEADER_BYTES + 4 + limits.messages * (4 + message_bytes(limits))
+        limits = rules.limits
+        most = HEADER_BYTES + limits.body_bytes
         for _ in range(total):
             self._next = None
             arrived_ms = int.from_bytes(self._incoming.take(8))
@@ -231,7 +209,7 @@ class _Replay:
         if added.kind in ("orphan", "known"):
             why = "was there before" if added.kind == "known" else "stands before its parent"
             raise InvalidBlock(f"block: {why}")
-        store.append(block, chain.state(block_hash(block.header)), arrived_ms)
+        store.append(block, chain.state(block.header.hash), arrived_ms)
         self._passed += 1
 
 
@@ -242,27 +220,26 @@ def _finish(store: Store, chain: Chain, head: bytes) -> Verification:
     if chain.link(head).work < chain.work:
         raise LedgerError(f"head: {head.hex()[:8]} has less work than another block")
     store.set_head(head)
-    height, unchecked = chain.link(head).header.height, unchecked_of(store.rules)
-    return Verification(
-        ok=True, blocks=len(store), height=height, block=head.hex(), reason="", unchecked=unchecked
-    )
+    return verified(store, chain.link(head).header)
 
 
-def _parts(store: Store, progress: Progress | None) -> Iterator[Part]:
+def _parts(store: Store, progress: BlockProgress | None) -> Iterator[Piece]:
     if below := store.keeping.below:
         raise LedgerError(
             f"ledger: directions below height {below} were not kept; nobody could check"
         )
-    first = store.state(block_hash(store.genesis.header))
-    weights, memory = (b"".join(parts) for parts in (weights_parts(first), memory_parts(first)))
+    first = store.state(store.genesis.header.hash)
+    weights, memory = (
+        b"".join(parts) for parts in (weights_parts(first), tensor_parts(first.memory))
+    )
     total = len(store)
-    yield TAG + unsigned(VERSION, 2) + blob(encode_rules(store.rules))
+    yield TAG + unsigned(FILE_VERSION, 2) + blob(encode_rules(store.rules))
     yield unsigned(len(weights), 8) + weights + unsigned(len(memory), 8) + memory
     yield unsigned(total, 8) + store.head
     for done, block in enumerate(store.blocks(), 1):
         body = messages_parts(block.messages)
         size = HEADER_BYTES + sum(map(len, body))
-        arrived_ms = store.arrived_ms(block_hash(block.header))
+        arrived_ms = store.arrived_ms(block.header.hash)
         yield unsigned(arrived_ms, 8) + unsigned(size, 8) + encode_header(block.header)
         yield from body
         if progress:

@@ -15,19 +15,18 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from fedchain.errors import EncodingError, LedgerError
-from fedchain.ledger.chain import block as blocks
-from fedchain.ledger.chain.block import Header, block_hash, decode_header, encode_header
-from fedchain.ledger.chain.merkle import HASH, InclusionProof, Tree, root_from_path
-from fedchain.ledger.chain.message import Message, content_of, decode_bare, encode_bare, message_id
-from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, rules_hash
+from fedchain.ledger.chain.block import BLOCK_VERSION, Header, decode_header, encode_header
+from fedchain.ledger.chain.crypto import HASH, InclusionProof, Tree, root_from_path
+from fedchain.ledger.chain.message import Message, decode_bare, encode_bare
+from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules
 from fedchain.ledger.chain.validity import check_bare
 from fedchain.ledger.chain.work import is_paid, target_from_compact
 from fedchain.ledger.storage import database
 from fedchain.ledger.storage.store import Store
 
-FORMAT = "fedchain-proof-1"
+PROOF_FORMAT = "fedchain-proof-1"
 """Name and version of the file format."""
-LARGEST = 2**24
+LARGEST_PROOF = 2**24
 """Most bytes that a file may have."""
 LONGEST_PATH = 32
 """Most hashes from a leaf to the root, because a block counts its messages on four bytes."""
@@ -69,7 +68,7 @@ class Proven:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundMessage:
     """A message that was found, and its block."""
 
     id: bytes
@@ -80,7 +79,7 @@ class Found:
     """Whether the block is off the main chain: then no block of the main chain has the message."""
 
 
-def find(store: Store, start: str) -> Found:
+def find(store: Store, start: str) -> FoundMessage:
     """Find the message whose id begins with these digits, on the main chain if it is there.
 
     Args:
@@ -116,10 +115,10 @@ def find(store: Store, start: str) -> Found:
     rows = [database.checked_row(tuple(columns)) for _, *columns in found]
     main = _main_chain(store, min(row.height for row in rows))
     best = next((row for row in rows if row.hash in main), rows[0])
-    return Found(ids.pop(), best.hash, stale=best.hash not in main)
+    return FoundMessage(ids.pop(), best.hash, stale=best.hash not in main)
 
 
-def _find_at(store: Store, height: int, place: int) -> Found:
+def _find_at(store: Store, height: int, place: int) -> FoundMessage:
     """Find the message at an index of the main chain's block of a height."""
     store.flush()
     query = "SELECT * FROM block WHERE height = ?"
@@ -128,28 +127,24 @@ def _find_at(store: Store, height: int, place: int) -> Found:
     on_main = [row.hash for row in rows if row.hash in main]
     if not on_main:
         raise ValueError(f"message: the main chain has no block of height {height}")
-    ids = [message_id(message) for message in store.shown(on_main[0]).messages]
+    ids = [message.id for message in store.shown(on_main[0]).messages]
     if place >= len(ids):
         raise ValueError(f"message: block {height} has {len(ids)} messages; none at {place}")
-    return Found(ids[place], on_main[0], stale=False)
+    return FoundMessage(ids[place], on_main[0], stale=False)
 
 
-def prove(store: Store, found: Found) -> Proof:
-    """Return the proof that a message is in its block.
-
-    Args:
-        store: the ledger that has the block.
-        found: the message and its block, from ``find``.
+def prove(store: Store, found: FoundMessage) -> Proof:
+    """Return the proof that a message, as ``find`` returns it, is in its block.
 
     Raises:
         LedgerError: the ledger is damaged.
     """
     block = store.shown(found.block)
-    ids = [message_id(message) for message in block.messages]
+    ids = [message.id for message in block.messages]
     if found.id not in ids:
         raise LedgerError(f"messages: block {found.block.hex()[:8]} has not what its rows say")
     index = ids.index(found.id)
-    leaves = [content_of(message) for message in block.messages]
+    leaves = [message.content for message in block.messages]
     path = Tree(leaves).proof(index).path
     proof = Proof(
         block=found.block,
@@ -159,11 +154,11 @@ def prove(store: Store, found: Found) -> Proof:
         message=encode_bare(block.messages[index]),
         path=tuple(zip(_sides(index, len(ids)), path, strict=True)),
     )
-    check(proof)
+    verify_proof(proof)
     return proof
 
 
-def check(proof: Proof) -> Proven:
+def verify_proof(proof: Proof) -> Proven:
     """Check a proof: the header's hash, the rules, work, the path, the message and its signature.
 
     Work is not checked where the rules say that it was sampled, because there is no nonce. The
@@ -176,21 +171,17 @@ def check(proof: Proof) -> Proven:
         LedgerError: the proof is wrong; the text is the reason.
     """
     header, rules = decode_header(proof.header), decode_rules(proof.rules)
-    if block_hash(header) != proof.block:
-        raise LedgerError(
-            f"block: is {_short(proof.block)}; the header's is {_short(block_hash(header))}"
-        )
-    if header.version != blocks.VERSION:
-        raise LedgerError(f"header: version is {header.version}; must be {blocks.VERSION}")
-    if rules_hash(rules) != header.rules_hash:
+    if header.hash != proof.block:
+        raise LedgerError(f"block: is {_short(proof.block)}; the header's is {_short(header.hash)}")
+    if header.version != BLOCK_VERSION:
+        raise LedgerError(f"header: version is {header.version}; must be {BLOCK_VERSION}")
+    if rules.hash != header.rules_hash:
         raise LedgerError("rules: are not those that the header commits to")
     _check_work(header, rules)
     message = decode_bare(proof.message)
-    if message_id(message) != proof.id:
-        raise LedgerError(
-            f"id: is {_short(proof.id)}; the message's is {_short(message_id(message))}"
-        )
-    if _root(content_of(message), proof.path) != header.messages_root:
+    if message.id != proof.id:
+        raise LedgerError(f"id: is {_short(proof.id)}; the message's is {_short(message.id)}")
+    if _root(message.content, proof.path) != header.messages_root:
         raise LedgerError("path: does not lead from the message to the header's messages_root")
     check_bare(message, rules, header)
     identity = ("identity",) if rules.identity == "registered" else ()
@@ -201,7 +192,7 @@ def check(proof: Proof) -> Proven:
 def encode(proof: Proof) -> bytes:
     """Encode a proof as JSON: keys in this order, hexadecimal digits in lower case."""
     value = {
-        "format": FORMAT,
+        "format": PROOF_FORMAT,
         "block": proof.block.hex(),
         "header": proof.header.hex(),
         "rules": proof.rules.hex(),
@@ -213,22 +204,19 @@ def encode(proof: Proof) -> bytes:
 
 
 def decode(data: bytes) -> Proof:
-    """Decode a proof; ``check`` then checks it.
-
-    Args:
-        data: bytes from outside.
+    """Decode a proof; ``verify_proof`` then checks it.
 
     Raises:
         EncodingError: the bytes are not what ``encode`` writes of any proof.
     """
-    if len(data) > LARGEST:
-        raise EncodingError(f"proof: has {len(data)} bytes; at most {LARGEST}")
+    if len(data) > LARGEST_PROOF:
+        raise EncodingError(f"proof: has {len(data)} bytes; at most {LARGEST_PROOF}")
     try:
         value = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise EncodingError("proof: is no JSON in ASCII") from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise EncodingError(f"proof: has not the format {FORMAT!r}; no other is known")
+    if not isinstance(value, dict) or value.get("format") != PROOF_FORMAT:
+        raise EncodingError(f"proof: has not the format {PROOF_FORMAT!r}; no other is known")
     proof = Proof(
         block=_digits(value, "block"),
         header=_digits(value, "header"),
@@ -278,7 +266,7 @@ def _check_work(header: Header, rules: Rules) -> None:
         raise LedgerError(f"header: {error}") from error
     if target > easiest:
         raise LedgerError(f"header: bits are {header.bits:#010x}; easier than the rules allow")
-    if not is_paid(rules.work, block_hash(header), target):
+    if not is_paid(rules.work, header.hash, target):
         raise LedgerError(f"header: nonce {header.nonce} does not bring the hash below the target")
 
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from fedchain.errors import RunError, RunRefused, cannot
 from fedchain.ledger.chain.block import Block, Header, address_of, encode_header, messages_parts
-from fedchain.ledger.chain.merkle import InclusionProof
+from fedchain.ledger.chain.crypto import InclusionProof
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.blobs import Blobs
-from fedchain.ledger.storage.bodies import read_block
+from fedchain.ledger.storage.blobs import Blobs, read_block
 from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
@@ -36,7 +35,14 @@ COLUMN_FIELDS = tuple(f"column.{f.name}" for f in fields(BlockRow) if f.name != 
 """Columns that are changed in the block's row of the database."""
 INDEX_FIELDS = ("index.id", "index.parent", "index.identity")
 """Columns that are changed in the row of the block's first message."""
-FIELDS = (*HEADER_FIELDS, *MESSAGE_FIELDS, *BLOB_FIELDS, *COLUMN_FIELDS, *INDEX_FIELDS, "head")
+DAMAGEABLE = (
+    *HEADER_FIELDS,
+    *MESSAGE_FIELDS,
+    *BLOB_FIELDS,
+    *COLUMN_FIELDS,
+    *INDEX_FIELDS,
+    "head",
+)
 """Everything that can be damaged."""
 
 
@@ -47,14 +53,14 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
         source: folder of the ledger; it is not changed.
         copy: folder of the damaged copy; it must not exist.
         height: height of the block to damage; of several, the first that arrived is damaged.
-        field: one of ``FIELDS``.
+        field: one of ``DAMAGEABLE``.
 
     Raises:
         RunError: the copy exists, or cannot be written; the source is no ledger.
         ValueError: there is no such field, no block of this height, or no message in it.
     """
-    if field not in FIELDS:
-        raise ValueError(f"field: there is no {field!r}; {suggest(field, FIELDS)}")
+    if field not in DAMAGEABLE:
+        raise ValueError(f"field: there is no {field!r}; {suggest(field, DAMAGEABLE)}")
     if copy.exists():
         raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
     with Store.open(source, writable=False) as store:
@@ -64,7 +70,7 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
             raise ValueError(f"height: block {height} has no messages; take one that has")
     try:
         _copy(source, copy)
-        with closing(sqlite3.connect(copy / database.FILE)) as connection, connection:
+        with closing(sqlite3.connect(copy / database.LEDGER_FILE)) as connection, connection:
             _damage(connection, Blobs(copy / "blobs"), row, block, field)
     except OSError as error:
         raise cannot(copy, "be written", error) from error
@@ -81,7 +87,7 @@ def _row_of(store: Store, height: int) -> BlockRow:
 
 def _copy(source: Path, copy: Path) -> None:
     # SQLite can rebuild the index of its log, and Windows lets nobody read it during a run.
-    index = shutil.ignore_patterns(f"{database.FILE}-shm")
+    index = shutil.ignore_patterns(f"{database.LEDGER_FILE}-shm")
     shutil.copytree(source, copy, ignore=index, copy_function=shutil.copyfile)
     for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
         folder.chmod(folder.stat().st_mode | 0o700)  # the source may be read-only

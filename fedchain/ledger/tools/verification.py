@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedchain.errors import FedchainError, InvalidBlock, LedgerError
-from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.chain import Chain
-from fedchain.ledger.chain.rules import ZERO, Rules, genesis, limits_of
+from fedchain.ledger.chain.rules import ZERO, Rules, genesis
 from fedchain.ledger.chain.validity import Transition
-from fedchain.ledger.chain.verdict_cache import VerdictCache, sized
+from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.bodies import read_bare_block, read_block, read_state, read_state_bytes
+from fedchain.ledger.storage.blobs import read_block, read_state, read_state_bytes
 from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.store import Store
 
-Progress = Callable[[int, int], None]
+BlockProgress = Callable[[int, int], None]
 """Called with (blocks checked, blocks in total)."""
 
 TransitionOf = Callable[[Rules], Transition]
@@ -60,7 +60,7 @@ class Verification:
 
 
 def verify(
-    folder: Path, transition_of: TransitionOf, progress: Progress | None = None
+    folder: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
     """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
 
@@ -80,17 +80,18 @@ def verify(
     try:
         store = Store.open(folder, writable=False)
     except FedchainError as error:
-        return Verification(ok=False, blocks=0, height=0, block="", reason=str(error))
-    with closing(store):
-        return _verify_store(store, transition_of, progress)
-
-
-def _verify_store(
-    store: Store, transition_of: TransitionOf, progress: Progress | None
-) -> Verification:
-    verdict_cache = sized(limits_of(store.rules), store.state, store.block, _THREADS)
-    with closing(verdict_cache), closing(_read_ahead(store)) as rows:
+        return refuted(0, "", 0, str(error))
+    with (
+        closing(store),
+        closing(open_verdict_cache(store)) as verdict_cache,
+        closing(_read_ahead(store)) as rows,
+    ):
         return _verify_rows(store, verdict_cache, rows, transition_of, progress)
+
+
+def open_verdict_cache(store: Store) -> VerdictCache:
+    """Return a verdict cache for the check of a whole ledger, with threads; it must be closed."""
+    return VerdictCache.sized(store.rules.limits, store.state, store.block, _THREADS)
 
 
 def _verify_rows(
@@ -98,7 +99,7 @@ def _verify_rows(
     verdict_cache: VerdictCache,
     rows: Iterator[tuple[BlockRow, Future[Block]]],
     transition_of: TransitionOf,
-    progress: Progress | None,
+    progress: BlockProgress | None,
 ) -> Verification:
     passed, chain, previous = 0, None, ZERO
     try:
@@ -140,8 +141,7 @@ def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None,
 
 def _check_bytes(store: Store, row: BlockRow) -> Block:
     """Read and hash all that is stored of a block; check that it fits the row."""
-    read = read_block if store.is_whole(row.height) else read_bare_block
-    block = read(store.blobs, store.rules, row)
+    block = read_block(store.blobs, store.rules, row, store.is_whole(row.height))
     header = block.header
     columns = {"height": header.height, "parent": header.parent, "address": header.address}
     for column, value in columns.items():
@@ -191,15 +191,14 @@ def _check_columns(
     if database.read_messages(store.connection, row.sequence) != expected:
         raise LedgerError("messages: their rows are not what the messages say")
     work = chain.link(row.hash).work
-    sealed = database.sealed_row(row.sequence, block, row.messages, work, row.arrived_ms, previous)
-    if sealed != row:
+    if database.make_row(row.sequence, block, work, row.arrived_ms, previous) != row:
         raise LedgerError("seal: the row, its place or its time of arrival was changed")
 
 
 def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verification:
     """Check what belongs to no single block: the head, the last seal, the database's structure."""
     meta = database.read_meta(store.connection)
-    if not store.has(meta["head"]):
+    if meta["head"] not in store:
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
     if meta["seal"] != database.journal_seal(seal, meta["head"], meta["keeping"]):
         raise LedgerError("seal: head or keeping was changed, or the last blocks were removed")
@@ -207,27 +206,35 @@ def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verificati
         raise LedgerError(f"head: {meta['head'].hex()[:8]} has less work than another block")
     if problem := database.damage(store.connection):
         raise LedgerError(problem)
-    header, below = store.shown(meta["head"]).header, store.keeping.below
-    gone = f"the steps below height {below}, whose directions were not kept"
-    unchecked = (*unchecked_of(store.rules), *((gone,) if below else ()))
+    return verified(store, store.shown(meta["head"]).header)
+
+
+def verified(store: Store, head: Header) -> Verification:
+    """Return the verdict on a ledger that has passed all checks."""
+    below = store.keeping.below
+    simulated = (SIMULATED_WORK,) if store.rules.work == "sampled" else ()
+    gone = (f"the steps below height {below}, whose directions were not kept",) if below else ()
     return Verification(
         ok=True,
         blocks=len(store),
-        height=header.height,
-        block=meta["head"].hex(),
+        height=head.height,
+        block=head.hash.hex(),
         reason="",
-        unchecked=unchecked,
+        unchecked=(*simulated, *gone),
     )
 
 
-def unchecked_of(rules: Rules) -> tuple[str, ...]:
-    """Return what nobody can check in a chain with these rules, in words."""
-    return (SIMULATED_WORK,) if rules.work == "sampled" else ()
+def refuted(blocks: int, block: str, height: int, reason: str) -> Verification:
+    """Return the verdict of a failure, without the name of the block at the start of the reason.
 
-
-def without_label(reason: str) -> str:
-    """Return a reason without the name of the block at its start, if there is one."""
-    return _LABEL.sub("", reason)
+    Args:
+        blocks: number of blocks that passed.
+        block: hash of the block that is wrong, or empty.
+        height: its height, or 0.
+        reason: what is wrong.
+    """
+    short = _LABEL.sub("", reason)
+    return Verification(ok=False, blocks=blocks, height=height, block=block, reason=short)
 
 
 def _failure(store: Store, passed: int, reason: str) -> Verification:
@@ -240,6 +247,4 @@ def _failure(store: Store, passed: int, reason: str) -> Verification:
     name, height = found or (b"", 0)
     block = name.hex() if isinstance(name, bytes) else str(name)
     named = height if isinstance(height, int) else 0
-    return Verification(
-        ok=False, blocks=max(passed - 1, 0), height=named, block=block, reason=without_label(reason)
-    )
+    return refuted(max(passed - 1, 0), block, named, reason)

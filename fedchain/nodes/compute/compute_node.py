@@ -8,19 +8,12 @@ from dataclasses import dataclass, replace
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
 from fedchain.events import Send
-from fedchain.ledger.chain.block import (
-    VERSION,
-    Block,
-    Header,
-    block_hash,
-    header_prefix,
-    messages_root,
-)
+from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, header_prefix, messages_root
 from fedchain.ledger.chain.chain import Added, Chain
 from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import Message
-from fedchain.ledger.chain.rules import Rules, limits_of, rules_hash
-from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.rules import Rules
+from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.validity import Transition
 from fedchain.ledger.chain.work import WorkKind, is_paid, search, target_from_compact
 from fedchain.nodes.compute.behaviour import Draft, Messages, Scene, Strategy
@@ -193,7 +186,7 @@ class ComputeNode:
     def _on_block(self, block: Block, now_s: float) -> list[Send]:
         """Add a block of another node; object if it is refused although its work is done."""
         try:
-            name = block_hash(block.header)
+            name = block.header.hash
             if self.findings.knows(name) or name in self.chain:
                 return []
             added = self._add(block, now_s)
@@ -236,7 +229,7 @@ class ComputeNode:
             self.findings.refuse_block(now_s, block.header, reason)
             return
         self.findings.ignore(block.header)
-        self.claims[block_hash(block.header)] = self._claim
+        self.claims[block.header.hash] = self._claim
         if len(self.claims) > KEPT_CLAIMS:
             self.claims.popitem(last=False)
 
@@ -297,7 +290,7 @@ class ComputeNode:
         if least and self._pool.count(parent) < least:
             return []
         self._working_on = parent
-        most = limits_of(self._rules).messages
+        most = self._rules.limits.messages
         messages = conduct.carries(self._pool.messages(parent)[:most])
         if self._rules.work == "sampled":
             return self._work_sampled(messages, now_s)
@@ -322,7 +315,7 @@ class ComputeNode:
         draft = conduct.writes(Draft(parent, time_ms, messages, self._after(parent, messages)))
         self._claim = draft.after
         header = Header(
-            version=VERSION,
+            version=BLOCK_VERSION,
             chain_id=self.chain.chain_id,
             height=self._height + 1,
             parent=parent,
@@ -330,9 +323,9 @@ class ComputeNode:
             bits=self.chain.link(parent).bits,
             address=self.address,
             messages_root=messages_root(draft.messages),
-            weights_hash=hash_weights(draft.after),
-            memory_hash=hash_memory(draft.after),
-            rules_hash=rules_hash(self._rules),
+            weights_hash=draft.after.weights_hash,
+            memory_hash=draft.after.memory_hash,
+            rules_hash=self._rules.hash,
             nonce=0,
         )
         return Block(header, draft.messages)
@@ -376,7 +369,7 @@ class ComputeNode:
 def worked(header: Header, work: WorkKind) -> bool:
     """Return whether a header has the work that it claims: then light clients may follow it."""
     try:
-        return is_paid(work, block_hash(header), target_from_compact(header.bits))
+        return is_paid(work, header.hash, target_from_compact(header.bits))
     except (EncodingError, ValueError):
         return False
 

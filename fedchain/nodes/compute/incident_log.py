@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.block import Block, Header, block_hash
-from fedchain.ledger.chain.message import Message, message_id
+from fedchain.ledger.chain.block import Block, Header
+from fedchain.ledger.chain.message import Message
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -94,7 +94,7 @@ class IncidentLog:
     def refuse_message(self, time_s: float, message: Message, reason: str) -> None:
         """Log that a message was refused."""
         try:
-            name = message_id(message)
+            name = message.id
         except EncodingError:
             name = b""
         self._refuse(
@@ -111,7 +111,7 @@ class IncidentLog:
     def refuse_block(self, time_s: float, header: Header, reason: str) -> None:
         """Log that a block was refused."""
         try:
-            name = block_hash(header)
+            name = header.hash
         except EncodingError:
             name = b""
         self._refuse(
@@ -128,7 +128,7 @@ class IncidentLog:
     def ignore(self, header: Header) -> None:
         """Remember a block as refused, so that it is not checked again."""
         with contextlib.suppress(EncodingError):  # without an encoding it has no hash
-            _keep(self._refused, block_hash(header), None)
+            _keep(self._refused, header.hash, None)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
         """Note the maker of an accepted block; log evidence if it is the second on this parent."""

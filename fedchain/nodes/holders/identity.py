@@ -6,10 +6,9 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fedchain.ledger.chain.merkle import InclusionProof, Tree
-from fedchain.ledger.chain.message import identity_leaves, identity_of
+from fedchain.ledger.chain.crypto import InclusionProof, Tree, public_key_of
+from fedchain.ledger.chain.message import identity_leaf, identity_of
 from fedchain.ledger.chain.rules import ZERO
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.nodes.holders.cohort_sampler import Sampling
 from fedchain.randomness import digest
 
@@ -44,7 +43,7 @@ class Identities:
     def __init__(self, seed: int, sampling: Sampling, registered: bool) -> None:
         self._seed, self._sampling = seed, sampling
         self._of_round = functools.lru_cache(REMEMBERED)(self._identities_of)
-        self._tree = Tree(identity_leaves(self._pairs())) if registered else None
+        self._tree = Tree(self._leaves()) if registered else None
 
     @property
     def root(self) -> bytes:
@@ -61,12 +60,12 @@ class Identities:
             return self._unregistered(holder, round_)
         return self._of_round(round_).get(holder) or self._unregistered(holder, round_)
 
-    def _pairs(self) -> Iterator[tuple[int, bytes]]:
-        """Yield (round, P*) of all rounds, in the order of the registered list."""
+    def _leaves(self) -> Iterator[bytes]:
+        """Yield the leaves of all rounds, in the order of the registered list."""
         for round_ in range(1, self._sampling.rounds + 1):
             keys = (self._public_key(k, round_) for k in self._sampling.holders_of(round_))
             for identity in sorted(map(identity_of, keys)):
-                yield round_, identity
+                yield identity_leaf(round_, identity)
 
     def _identities_of(self, round_: int) -> dict[int, Identity]:
         """Return the identities of the cohort of a round, by participant."""

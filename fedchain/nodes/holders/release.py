@@ -9,7 +9,7 @@ import numpy as np
 
 from fedchain.arrays import Flags, Integers, Matrix, Singles, lengths
 from fedchain.ledger.chain.codec import Storage, quantise
-from fedchain.ledger.chain.message import VERSION, Declaration, Message, sign_message
+from fedchain.ledger.chain.message import MESSAGE_VERSION, Declaration, Message, sign_message
 from fedchain.nodes.holders.identity import Identity
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
@@ -163,7 +163,7 @@ def messages_of(
 def _signed(speaker: Speaker, norm: float, exponent: int, direction: Integers) -> Message:
     context, identity = speaker.context, speaker.identity
     message = Message(
-        version=VERSION,
+        version=MESSAGE_VERSION,
         chain_id=context.chain_id,
         parent=context.parent,
         round=context.round,

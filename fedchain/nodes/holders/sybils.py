@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from fedchain.arrays import Integers
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message, sign_message
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.randomness import digest
 
 

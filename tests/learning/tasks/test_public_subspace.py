@@ -21,7 +21,6 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.public_subspace import PublicDirections, leading
-from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.nodes.holders.holder_pool import ReleaseRequest
 from fedchain.nodes.holders.release import ReleaseContext
 from fedchain.runs.manifest import initial_manifest
@@ -57,7 +56,7 @@ def released(asked_of, subspace: bool) -> np.ndarray:
     setup = build_setup(asked_of)
     task = setup.task if subspace else replace(setup.task, subspace=None)
     voices = Source(setup.scenario, setup.mechanism, task).speakers("cpu")
-    chain, identities = chain_id_of(setup.genesis), setup.identities
+    chain, identities = setup.genesis.header.hash, setup.identities
     asked = [
         ReleaseRequest(
             ReleaseContext(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),

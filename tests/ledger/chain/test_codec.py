@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fedchain.arrays import lengths
 from fedchain.ledger.chain.codec import (
-    LARGEST,
+    LARGEST_ENTRY,
     LEAST_EXPONENT,
     could_be_finer,
     norm_bounds,
@@ -40,7 +40,8 @@ def test_every_unit_vector_passes_the_checks_that_nodes_make(seed, dimension, sp
     assert low <= 4 * squared_norm(integers) <= high
     assert not could_be_finer(integers, exponent, storage)
     assert (
-        exponent == 20 or np.abs(np.rint(np.ldexp(vector, exponent + 1))).max() > LARGEST[storage]
+        exponent == 20
+        or np.abs(np.rint(np.ldexp(vector, exponent + 1))).max() > LARGEST_ENTRY[storage]
     )
 
 

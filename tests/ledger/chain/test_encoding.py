@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import replace
+from dataclasses import fields, replace
 from hashlib import sha256
 
 import numpy as np
@@ -21,42 +21,24 @@ from fedchain.ledger.chain.block import (
     encode_header,
     encode_messages,
 )
+from fedchain.ledger.chain.crypto import InclusionProof, is_signature
 from fedchain.ledger.chain.encoding import Reader, real, unsigned
-from fedchain.ledger.chain.merkle import InclusionProof
 from fedchain.ledger.chain.message import (
     Declaration,
     Limits,
     Message,
-    content_of,
     decode_message,
     encode_message,
-    message_id,
     message_parts,
-    payload_of,
     sign_message,
 )
-from fedchain.ledger.chain.rules import (
-    chain_id_of,
-    decode_rules,
-    encode_rules,
-    genesis,
-    limits_of,
-    rules_hash,
-)
-from fedchain.ledger.chain.signature import verify
-from fedchain.ledger.chain.state import (
-    State,
-    decode_tensors,
-    encode_tensors,
-    hash_memory,
-    hash_weights,
-    weights_parts,
-)
+from fedchain.ledger.chain.rules import decode_rules, encode_rules, genesis
+from fedchain.ledger.chain.state import State, decode_tensors, encode_tensors, weights_parts
 
 WORLD = make_world()
 CHAIN = WORLD.chain()
 BLOCK = WORLD.block(CHAIN)
-LIMITS = limits_of(WORLD.rules)
+LIMITS = WORLD.rules.limits
 VALUES = {
     "header": (encode_header(BLOCK.header), decode_header, encode_header),
     "message": (
@@ -202,7 +184,7 @@ def test_long_tensors_that_print_alike_hash_apart():
     other = weights.copy()
     other[50_000] = 1.0
     assert str(weights) == str(other)
-    assert hash_weights(State(weights, {})) != hash_weights(State(other, {}))
+    assert State(weights, {}).weights_hash != State(other, {}).weights_hash
 
 
 def test_the_arrays_of_a_state_and_a_message_cannot_be_written():
@@ -216,8 +198,8 @@ def test_the_arrays_of_a_state_and_a_message_cannot_be_written():
 
 def test_weights_and_memory_hash_apart_by_content():
     state = State(np.zeros(3), {"m": np.zeros(3)})
-    assert hash_memory(state) != hash_memory(State(np.zeros(3), {}))
-    assert hash_weights(state) == hash_weights(State(np.zeros(3), {}))
+    assert state.memory_hash != State(np.zeros(3), {}).memory_hash
+    assert state.weights_hash == State(np.zeros(3), {}).weights_hash
 
 
 def test_every_field_of_the_rules_is_in_their_hash():
@@ -241,7 +223,7 @@ def test_every_field_of_the_rules_is_in_their_hash():
         replace(rules, retarget_window=1),
         replace(rules, max_ahead_ms=5001),
     ]
-    assert len({rules_hash(each) for each in (rules, *others)}) == 18
+    assert len({each.hash for each in (rules, *others)}) == 18
     for each in others:
         assert decode_rules(encode_rules(each)) == each
 
@@ -250,6 +232,32 @@ def test_rules_of_an_unknown_kind_are_refused():
     data = encode_rules(WORLD.rules)
     with pytest.raises(EncodingError, match="one of registered, open"):
         decode_rules(data.replace(b"registered", b"registerex"))
+
+
+def test_a_record_with_the_tag_of_another_is_refused():
+    data = encode_rules(WORLD.rules)[:10] + encode_header(BLOCK.header)[10:]
+    with pytest.raises(EncodingError, match="header: tag is b'fedchain:r'; must be b'fedchain:h'"):
+        decode_header(data)
+
+
+def test_every_field_of_a_message_is_written():
+    message = BLOCK.messages[0]
+    said = message.declaration
+    strange = InclusionProof(5, 9, (bytes(32),))
+    changes = {
+        **{name: bytes([9] * 32) for name in ("chain_id", "parent", "public_key")},
+        "version": 2,
+        "round": 77,
+        "proof": strange,
+        "exponent": 3,
+        "norm": 0.5,
+        "direction": message.direction[::-1],
+        "declaration": replace(said, records=said.records + 1),
+        "signature": bytes(64),
+    }
+    assert set(changes) == {field.name for field in fields(Message)}
+    others = [replace(message, **{name: value}) for name, value in changes.items()]
+    assert len({encode_message(each) for each in (message, *others)}) == len(changes) + 1
 
 
 def test_hashes_of_format_one_change_only_on_purpose():
@@ -267,10 +275,10 @@ def test_hashes_of_format_one_change_only_on_purpose():
     )
     state = State(np.array([0.5, -0.0, 1e-300]), {"m": np.ones((1, 2), np.float32)})
     rules = replace(make_rules(), identity_root=b"r" * 32)
-    found = (message_id(message), hash_weights(state), hash_memory(state), rules_hash(rules))
-    assert [digest.hex()[:16] for digest in (*found, chain_id_of(genesis(rules, state)))] == GOLDEN
+    found = (message.id, state.weights_hash, state.memory_hash, rules.hash)
+    assert [digest.hex()[:16] for digest in (*found, genesis(rules, state).header.hash)] == GOLDEN
     signed = sign_message(message, b"s" * 32)
-    found = (payload_of(message), content_of(signed), address_of((signed,)))
+    found = (message.payload, signed.content, address_of((signed,)))
     assert [digest.hex()[:16] for digest in found] == GOLDEN_OF_CONTENTS
 
 
@@ -294,13 +302,13 @@ def test_the_hashes_of_a_message_are_those_that_the_format_describes(storage):
     direction += message.direction.astype(f"<i{width}").tobytes()
     start = data.index(direction)
     payload = sha256(direction).digest()
-    assert payload_of(message) == payload
+    assert message.payload == payload
     signed = data[:start] + payload + data[start + len(direction) : -64]
-    assert message_id(message) == sha256(signed).digest()
+    assert message.id == sha256(signed).digest()
     signature = data[-64:]
-    assert verify(message.public_key, signature, b"fedchain:s" + message_id(message))
-    assert content_of(message) == sha256(message_id(message) + signature).digest()
-    address = sha256(b"fedchain:b" + content_of(message) * 2).digest()
+    assert is_signature(message.public_key, signature, b"fedchain:s" + message.id)
+    assert message.content == sha256(message.id + signature).digest()
+    address = sha256(b"fedchain:b" + message.content * 2).digest()
     assert address_of((message, message)) == address
 
 
@@ -310,15 +318,15 @@ def test_a_message_is_hashed_alike_whatever_its_memory_looks_like():
     spaced[:, 1] = message.direction
     for direction in (spaced[:, 1], message.direction.astype(">i2"), message.direction[::-1][::-1]):
         other = replace(message, direction=direction)
-        assert payload_of(other) == payload_of(message)
+        assert other.payload == message.payload
         assert encode_message(other) == encode_message(message)
 
 
 def test_a_signed_message_is_hashed_as_if_it_had_come_from_outside():
     message = WORLD.message(0, WORLD.chain_id, 1)
     again = decode_message(encode_message(message), LIMITS)
-    for hash_of in (payload_of, message_id, content_of):
-        assert hash_of(message) == hash_of(again) == hash_of(replace(message))
+    for name in ("payload", "id", "content"):
+        assert getattr(message, name) == getattr(again, name) == getattr(replace(message), name)
 
 
 def test_integers_that_lie_at_an_odd_address_are_read():

@@ -9,9 +9,9 @@ from ledger_world import make_world
 
 from fedchain.errors import InvalidMessage
 from fedchain.ledger.chain import mempool
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.mempool import MOST_KNOWN, MOST_UNKNOWN
-from fedchain.ledger.chain.message import message_id, sign_message
-from fedchain.ledger.chain.signature import public_key_of
+from fedchain.ledger.chain.message import sign_message
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 WORLD = make_world()
@@ -51,7 +51,7 @@ def test_two_messages_of_one_identity_are_both_dropped_and_kept_as_evidence():
             pool.add(third)
         assert pool.messages(chain.head) == (kept,)
         (pair,) = pool.evidence(chain.head)
-        assert {message_id(pair.first), message_id(pair.second)} == set(map(message_id, order))
+        assert {pair.first.id, pair.second.id} == {m.id for m in order}
         assert len(pair.first.direction) == len(pair.second.direction) == 0
 
 

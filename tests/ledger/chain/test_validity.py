@@ -8,20 +8,16 @@ import pytest
 from ledger_world import EASY, D, make_world, mined, secret, step
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
-from fedchain.ledger.chain.block import Block, Header, block_hash, content_of_block, messages_root
-from fedchain.ledger.chain.merkle import InclusionProof
+from fedchain.ledger.chain.block import Block, Header, messages_root
+from fedchain.ledger.chain.block_tree import ChainLink
+from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
 from fedchain.ledger.chain.message import (
     Declaration,
     Message,
-    content_of,
     decode_message,
     encode_message,
-    message_id,
-    payload_of,
     sign_message,
 )
-from fedchain.ledger.chain.rules import limits_of
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.validity import check_header, check_message
 from fedchain.ledger.chain.work import compact_from_target, target_from_compact
@@ -132,8 +128,8 @@ def test_every_field_is_signed():
     for message in (*forged, *(replace(good, declaration=each) for each in declarations)):
         with pytest.raises(InvalidMessage):
             check(message)
-        assert content_of(message) != content_of(good)
-        signed_alike = message_id(message) == message_id(good)
+        assert message.content != good.content
+        signed_alike = message.id == good.id
         assert signed_alike == (message.signature != good.signature)
 
 
@@ -147,7 +143,7 @@ def test_a_flipped_signature_is_named():
 
 
 def test_every_flipped_byte_of_a_message_makes_it_invalid_or_undecodable():
-    data, limits = encode_message(WORLD.message(0, WORLD.chain_id, 1)), limits_of(WORLD.rules)
+    data, limits = encode_message(WORLD.message(0, WORLD.chain_id, 1)), WORLD.rules.limits
     for place in range(len(data)):
         flipped = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
         try:
@@ -204,9 +200,9 @@ def test_a_copied_direction_has_the_same_payload_whatever_else_is_said():
     copy = WORLD.message(
         1, WORLD.chain_id, 1, direction=message.direction, exponent=message.exponent
     )
-    assert payload_of(copy) == payload_of(message)
-    assert message_id(copy) != message_id(message)
-    assert payload_of(WORLD.message(1, WORLD.chain_id, 1)) != payload_of(message)
+    assert copy.payload == message.payload
+    assert copy.id != message.id
+    assert WORLD.message(1, WORLD.chain_id, 1).payload != message.payload
 
 
 HEADER_CHANGES = {
@@ -258,9 +254,9 @@ def test_a_header_is_not_accepted_on_another_parent():
     chain = WORLD.chain()
     header = WORLD.block(chain).header
     other = replace(WORLD.genesis.header, nonce=1)
-    header = mined(replace(header, chain_id=block_hash(other)))
+    header = mined(replace(header, chain_id=other.hash))
     with pytest.raises(InvalidBlock, match=r"parent: is \w{8}; must be"):
-        check_header(header, other, WORLD.rules, 0, EASY, 10_000)
+        check_header(header, ChainLink(other, 0, 0, EASY), WORLD.rules, 10_000)
 
 
 def test_every_header_field_is_in_the_hash():
@@ -268,7 +264,7 @@ def test_every_header_field_is_in_the_hash():
     for field in fields(Header):
         value = getattr(header, field.name)
         other = value + 1 if isinstance(value, int) else bytes([value[0] ^ 1]) + value[1:]
-        assert block_hash(replace(header, **{field.name: other})) != block_hash(header)
+        assert replace(header, **{field.name: other}).hash != header.hash
 
 
 def test_a_block_without_its_work_is_refused():
@@ -277,7 +273,7 @@ def test_a_block_without_its_work_is_refused():
     bad = next(
         header
         for nonce in range(100)
-        if block_hash(header := replace(block.header, nonce=nonce))[0] >= 0x20
+        if (header := replace(block.header, nonce=nonce)).hash[0] >= 0x20
     )
     with pytest.raises(InvalidBlock, match=r"block \w{8} \(height 1\): nonce: "):
         chain.add(Block(bad, block.messages), 10_000)
@@ -330,7 +326,7 @@ def test_a_message_twice_in_a_block_is_refused():
 
 def test_two_messages_of_one_identity_in_a_block_are_refused():
     two = [WORLD.message(0, WORLD.chain_id, 1, salt=s) for s in range(2)]
-    messages = tuple(sorted([*two, WORLD.message(1, WORLD.chain_id, 1)], key=message_id))
+    messages = tuple(sorted([*two, WORLD.message(1, WORLD.chain_id, 1)], key=lambda m: m.id))
     body_refused(messages, "two are of one identity")
 
 
@@ -339,13 +335,13 @@ def test_a_copied_payload_in_a_block_is_refused():
     copy = WORLD.message(
         1, WORLD.chain_id, 1, direction=first.direction, exponent=first.exponent, norm=1.0
     )
-    body_refused(tuple(sorted((first, copy), key=message_id)), "two have the same payload")
+    body_refused(tuple(sorted((first, copy), key=lambda m: m.id)), "two have the same payload")
 
 
 def test_a_block_with_one_bad_message_names_the_message_and_the_field():
     bad = WORLD.message(0, WORLD.chain_id, 1, norm=1e9)
-    messages = tuple(sorted((bad, WORLD.message(1, WORLD.chain_id, 1)), key=message_id))
-    name = message_id(bad).hex()[:8]
+    messages = tuple(sorted((bad, WORLD.message(1, WORLD.chain_id, 1)), key=lambda m: m.id))
+    name = bad.id.hex()[:8]
     body_refused(messages, rf"\(height 1\): message {name}: norm: is 1000000000.0")
 
 
@@ -354,8 +350,8 @@ def test_a_copy_of_a_block_with_a_bad_signature_does_not_harm_the_block():
     block = WORLD.block(chain)
     forged = replace(block.messages[0], signature=bytes(64))
     copy = Block(block.header, (forged, *block.messages[1:]))
-    assert block_hash(copy.header) == block_hash(block.header)
-    assert content_of_block(copy) != content_of_block(block)
+    assert copy.header.hash == block.header.hash
+    assert copy.content != block.content
     for _ in range(2):
         with pytest.raises(WrongMessages, match="messages_root: is not the root"):
             chain.add(copy, 10_000)

@@ -5,22 +5,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from operator import attrgetter
 
 import pytest
 from ledger_world import make_world
 
 from fedchain.errors import InvalidMessage
 from fedchain.ledger.chain import verdict_cache as libraries
-from fedchain.ledger.chain.message import (
-    Declaration,
-    Message,
-    content_of,
-    decode_message,
-    encode_message,
-    message_id,
-    payload_of,
-)
-from fedchain.ledger.chain.rules import limits_of
+from fedchain.ledger.chain.message import Declaration, Message, decode_message, encode_message
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 WORLD = make_world()
@@ -173,8 +165,8 @@ def test_an_error_in_the_check_itself_reaches_who_asks(library_of, monkeypatch):
 
 def test_hashes_computed_in_many_threads_are_those_of_one():
     data = [encode_message(message) for message in good_and_bad()[:12]]
-    limits = limits_of(WORLD.rules)
-    hashes = (payload_of, message_id, content_of)
+    limits = WORLD.rules.limits
+    hashes = tuple(map(attrgetter, ("payload", "id", "content")))
     expected = [[hash_of(decode_message(each, limits)) for hash_of in hashes] for each in data]
     with ThreadPoolExecutor(4) as threads:
         for _ in range(20):

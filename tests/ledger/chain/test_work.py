@@ -11,7 +11,7 @@ from fedchain.errors import ScenarioError
 from fedchain.ledger.chain.work import (
     compact_from_target,
     double_sha256,
-    is_below,
+    is_paid,
     retarget,
     search,
     target_from_compact,
@@ -71,7 +71,7 @@ def test_bitcoin_headers_hash_to_their_names_and_below_their_targets(
     data = struct.pack("<I32s32sIII", 1, *parts, time_s, bits, nonce)
     digest = double_sha256(data)[::-1]
     assert digest.hex() == name
-    assert is_below(digest, target_from_compact(bits))
+    assert is_paid("hashcash", digest, target_from_compact(bits))
 
 
 def test_work_and_retargets_are_bitcoins():
@@ -106,7 +106,7 @@ def test_a_compact_form_of_zero_negative_or_huge_numbers_is_refused(bits):
 def test_the_search_finds_the_first_nonce_that_a_plain_loop_finds():
     prefix, target = b"p" * 256, 2**248
     digests = (double_sha256(prefix + n.to_bytes(8, "big")) for n in range(5000))
-    first = next(n for n, digest in enumerate(digests) if is_below(digest, target))
+    first = next(n for n, digest in enumerate(digests) if is_paid("hashcash", digest, target))
     assert search(prefix, 0, 5000, target) == first
     assert search(prefix, 0, first, target) is None
     assert search(prefix, first, 1, target) == first
@@ -122,8 +122,8 @@ def test_the_search_ends_with_the_last_nonce():
 
 def test_a_hash_equal_to_the_target_counts():
     digest = hashlib.sha256(b"x").digest()
-    assert is_below(digest, int.from_bytes(digest, "big"))
-    assert not is_below(digest, int.from_bytes(digest, "big") - 1)
+    assert is_paid("hashcash", digest, int.from_bytes(digest, "big"))
+    assert not is_paid("hashcash", digest, int.from_bytes(digest, "big") - 1)
 
 
 @pytest.mark.parametrize("difficulty", [0, 1, 8, 12, 20, 32, 64])

@@ -15,10 +15,10 @@ from failing_disk import Disk, here, in_memory
 from ledger_world import make_world, step
 
 from fedchain.errors import RunError
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage import database
-from fedchain.ledger.storage.retention import RetentionPolicy
+from fedchain.ledger.storage.connection import connect_to_read
 from fedchain.ledger.storage.store import Store
+from fedchain.ledger.storage.writer import RetentionPolicy
 from fedchain.ledger.tools.verification import Verification, verify
 
 pytestmark = pytest.mark.skipif(not here(), reason="asks /proc for the names of open files")
@@ -44,7 +44,7 @@ def lived(folder: Path) -> Iterator[int]:
     """Do what is left of a ledger's life; yield how many blocks are on disk for certain."""
     with Store.open(folder) as store:
         for number, block in enumerate(BLOCKS):
-            name = block_hash(block.header)
+            name = block.header.hash
             store.append(block, CHAIN.state(name), 1000 * number)
             store.flush()
             yield number + 1
@@ -58,7 +58,7 @@ def lived(folder: Path) -> Iterator[int]:
 def on_disk(folder: Path) -> tuple[dict[str, bytes], bytes]:
     """Return the files, and the seal over all rows of the database, whose bytes may differ."""
     files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    with contextlib.closing(database.connect_to_read(files.pop(database.FILE))) as connection:
+    with contextlib.closing(connect_to_read(files.pop(database.LEDGER_FILE))) as connection:
         seal = database.read_meta(connection)["seal"]
     return {name: path.read_bytes() for name, path in files.items()}, seal
 

@@ -8,19 +8,15 @@ from hypothesis import strategies as st
 from ledger_world import make_world, step
 
 from fedchain.errors import EncodingError, LedgerError
-from fedchain.ledger.chain.block import block_hash
-from fedchain.ledger.chain.message import message_id
-from fedchain.ledger.chain.state import hash_weights
 from fedchain.ledger.storage import database, pruning
-from fedchain.ledger.storage.blobs import Blobs
-from fedchain.ledger.storage.bodies import bare_address
-from fedchain.ledger.storage.retention import (
+from fedchain.ledger.storage.blobs import Blobs, bare_address
+from fedchain.ledger.storage.connection import connect_to_read, connect_to_write
+from fedchain.ledger.storage.recall import recorded_block
+from fedchain.ledger.storage.store import Store
+from fedchain.ledger.storage.writer import (
     EVERYTHING,
     RetentionPolicy,
-    decode_keeping,
-    encode_keeping,
 )
-from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import proof
 from fedchain.ledger.tools.chain_file import exported
 from fedchain.ledger.tools.verification import verify
@@ -37,7 +33,7 @@ def made(folder, keeping: RetentionPolicy, stale: bool = False):
         if stale:
             rival = WORLD.block(chain, chain.path()[2], miner=b"\x02")
             chain.add(rival, 9000)
-            store.append(rival, chain.state(block_hash(rival.header)), 9000)
+            store.append(rival, chain.state(rival.header.hash), 9000)
         WORLD.grow(chain, BLOCKS - 3, store)
         store.keep_state(chain.head, chain.state(chain.head))
         store.prune(chain.height, 0)
@@ -45,7 +41,7 @@ def made(folder, keeping: RetentionPolicy, stale: bool = False):
 
 
 def row_of(folder, height: int):
-    with closing(database.connect_to_read(folder / database.FILE)) as connection:
+    with closing(connect_to_read(folder / database.LEDGER_FILE)) as connection:
         return next(row for row in database.read_blocks(connection) if row.height == height)
 
 
@@ -71,14 +67,14 @@ def test_what_is_pruned_leaves_a_state_to_start_from_and_enough_whole_blocks(
             assert keeping.keeps_state(below - 1)
             assert head - below + 1 >= max(last, depth)
         keeping = RetentionPolicy(every, last, below)
-        assert decode_keeping(encode_keeping(keeping)) == keeping
+        assert RetentionPolicy.decode(keeping.encode()) == keeping
 
 
 def test_a_choice_that_leaves_no_state_to_start_from_is_refused():
     with pytest.raises(LedgerError, match="so is the state"):
-        decode_keeping(encode_keeping(RetentionPolicy(10, 5, 8)))
+        RetentionPolicy.decode(RetentionPolicy(10, 5, 8).encode())
     with pytest.raises(EncodingError):
-        decode_keeping(encode_keeping(EVERYTHING) + b"\0")
+        RetentionPolicy.decode(EVERYTHING.encode() + b"\0")
 
 
 @pytest.mark.parametrize("every", [0, 1, 3, 100])
@@ -89,7 +85,7 @@ def test_states_that_were_not_kept_are_computed_again(tmp_path, every):
     with Store.open(tmp_path / "ledger", writable=False) as store:
         for height, name in enumerate(chain.path()):
             if RetentionPolicy(every).keeps_state(height) or name == chain.head:
-                assert hash_weights(store.state(name)) == chain.link(name).header.weights_hash
+                assert store.state(name).weights_hash == chain.link(name).header.weights_hash
             else:
                 with pytest.raises(KeyError, match="was not kept"):
                     store.state(name)
@@ -113,7 +109,7 @@ def test_of_pruned_blocks_everything_but_the_step_is_checked_and_verify_says_so(
     with Store.open(tmp_path / "ledger", writable=False) as store:
         for name in chain.path()[1:]:
             whole, left = chain.block(name), store.shown(name)
-            assert list(map(message_id, left.messages)) == list(map(message_id, whole.messages))
+            assert [m.id for m in left.messages] == [m.id for m in whole.messages]
             assert [m.norm for m in left.messages] == [m.norm for m in whole.messages]
             gone = whole.header.height < 10
             assert all((len(m.direction) == 0) == gone for m in left.messages)
@@ -121,9 +117,9 @@ def test_of_pruned_blocks_everything_but_the_step_is_checked_and_verify_says_so(
                 with pytest.raises(KeyError, match="directions were not kept"):
                     store.block(name)
                 message = whole.messages[0]
-                assert store.block_by(whole.header.parent, whole.header.address) is None
-                shown = proof.prove(store, proof.find(store, message_id(message).hex()))
-                assert proof.check(shown).header == whole.header
+                assert recorded_block(store, whole.header.parent, whole.header.address) is None
+                shown = proof.prove(store, proof.find(store, message.id.hex()))
+                assert proof.verify_proof(shown).header == whole.header
             else:
                 assert store.block(name) == left
 
@@ -144,9 +140,9 @@ def test_a_byte_of_what_is_left_of_a_pruned_block_is_noticed(tmp_path, place):
 
 def test_the_choice_itself_cannot_be_changed_unnoticed(tmp_path):
     made(tmp_path / "ledger", RetentionPolicy(1, 5))
-    opened = database.connect_to_write(tmp_path / "ledger" / database.FILE)
+    opened = connect_to_write(tmp_path / "ledger" / database.LEDGER_FILE)
     with closing(opened) as connection, database.transaction(connection):
-        database.write_meta(connection, keeping=encode_keeping(RetentionPolicy(1, 4, 10)))
+        database.write_meta(connection, keeping=RetentionPolicy(1, 4, 10).encode())
     assert "keeping was changed" in found_by_verify(tmp_path / "ledger").reason
 
 

@@ -15,11 +15,13 @@ import pytest
 from ledger_world import make_world, names, step
 
 from fedchain.errors import LedgerError, RunError
-from fedchain.ledger.chain.block import block_hash, encode_block
-from fedchain.ledger.chain.message import content_of, identity_of
-from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.block import encode_block
+from fedchain.ledger.chain.message import identity_of
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.storage import connection as connections
 from fedchain.ledger.storage import database, writer
 from fedchain.ledger.storage.blobs import Blobs
+from fedchain.ledger.storage.recall import recorded_block, recorded_message
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.storage.writer import MOST_WAITING, most_waiting
 from fedchain.ledger.tools.verification import verify
@@ -43,13 +45,13 @@ def test_what_is_appended_is_read_back_bit_for_bit(tmp_path):
         assert len(store) == 3
         assert store.head == chain.head
         for block in blocks:
-            name, state = block_hash(block.header), store.state(block_hash(block.header))
+            name, state = block.header.hash, store.state(block.header.hash)
             assert name in store
-            assert store.has(name)
-            assert hash_weights(state) == block.header.weights_hash
-            assert hash_memory(state) == block.header.memory_hash
+            assert name in store
+            assert state.weights_hash == block.header.weights_hash
+            assert state.memory_hash == block.header.memory_hash
             assert store.arrived_ms(name) == block.header.time_ms
-        assert hash_weights(store.state(WORLD.chain_id)) == hash_weights(WORLD.state)
+        assert store.state(WORLD.chain_id).weights_hash == WORLD.state.weights_hash
 
 
 def test_nothing_is_left_beside_the_database_after_closing(tmp_path):
@@ -76,17 +78,17 @@ def test_releases_and_blocks_are_found_by_who_made_them(tmp_path):
     store, _, blocks = made(tmp_path / "ledger")
     for block in blocks:
         parent = block.header.parent
-        found = store.block_by(parent, block.header.address)
+        found = recorded_block(store, parent, block.header.address)
         assert found is not None
-        assert block_hash(found.header) == block_hash(block.header)
+        assert found.header.hash == block.header.hash
         for message in block.messages:
-            again = store.message_by_identity(parent, identity_of(message.public_key))
+            again = recorded_message(store, parent, identity_of(message.public_key))
             assert again is not None
-            assert content_of(again) == content_of(message)
-    assert store.block_by(parent, bytes(32)) is None
-    assert store.block_by(bytes(32), block.header.address) is None
-    assert store.message_by_identity(bytes(32), identity_of(message.public_key)) is None
-    assert store.message_by_identity(parent, bytes(32)) is None
+            assert again.content == message.content
+    assert recorded_block(store, parent, bytes(32)) is None
+    assert recorded_block(store, bytes(32), block.header.address) is None
+    assert recorded_message(store, bytes(32), identity_of(message.public_key)) is None
+    assert recorded_message(store, parent, bytes(32)) is None
     with pytest.raises(KeyError):
         store.block(bytes(32))
     with pytest.raises(KeyError):
@@ -110,7 +112,7 @@ def test_the_head_is_the_first_block_with_the_most_work_until_it_is_moved(tmp_pa
     store, chain, blocks = made(tmp_path / "ledger", 1)
     rival = WORLD.block(chain, WORLD.chain_id, miner=b"r")
     chain.add(rival, 9000)
-    name = block_hash(rival.header)
+    name = rival.header.hash
     store.append(rival, chain.state(name), 9000)
     assert store.head == names(blocks)[0]
     store.set_head(name)
@@ -130,8 +132,8 @@ def test_after_the_head_was_moved_the_next_block_is_compared_with_it(tmp_path):
     store.set_head(names(blocks)[0])
     rival = WORLD.block(chain, names(blocks)[0], miner=b"r")
     chain.add(rival, 9000)
-    store.append(rival, chain.state(block_hash(rival.header)), 9000)
-    assert store.head == block_hash(rival.header)
+    store.append(rival, chain.state(rival.header.hash), 9000)
+    assert store.head == rival.header.hash
     store.close()
 
 
@@ -199,7 +201,7 @@ def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch,
     store, chain, blocks = made(tmp_path / "ledger", 2)
     store.flush()
     third, fourth = WORLD.grow(chain, 2)
-    states = {block: chain.state(block_hash(block.header)) for block in (third, fourth)}
+    states = {block: chain.state(block.header.hash) for block in (third, fourth)}
 
     def ask():
         store.append(third, states[third], 0)
@@ -223,7 +225,7 @@ def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch,
             ask()
     if told_by == "close":
         store = Store.open(tmp_path / "ledger")
-    assert [store.has(name) for name in names([*blocks, third, fourth])] == [True] * 2 + [False] * 2
+    assert [name in store for name in names([*blocks, third, fourth])] == [True] * 2 + [False] * 2
     for block in (third, fourth):
         store.append(block, states[block], 0)
     store.close()
@@ -232,7 +234,7 @@ def test_a_full_disk_ends_with_a_message_and_whole_blocks(tmp_path, monkeypatch,
 
 def wait_for_a_failure(store: Store) -> None:
     until = time.monotonic() + 60
-    while not store._writer._failed and time.monotonic() < until:
+    while not store.writer._failed and time.monotonic() < until:
         time.sleep(0.001)
 
 
@@ -270,12 +272,12 @@ def test_blocks_behind_one_that_could_not_be_written_are_not_written_either(tmp_
 
     monkeypatch.setattr(Blobs, "put", fails_once)
     for rival in rivals:
-        store.append(rival, chain.state(block_hash(rival.header)), 9000)
-    assert [store.has(name) for name in names(rivals)] == [True, True]
+        store.append(rival, chain.state(rival.header.hash), 9000)
+    assert [name in store for name in names(rivals)] == [True, True]
     gate.set()
     with pytest.raises(RunError, match="cannot write block 3"):
         store.flush()
-    assert [store.has(name) for name in names(rivals)] == [False, False]
+    assert [name in store for name in names(rivals)] == [False, False]
     assert len(store) == 2
     store.close()
     assert verify(tmp_path / "ledger", lambda _: step).blocks == 2
@@ -291,8 +293,8 @@ def test_a_full_database_leaves_the_last_whole_block(tmp_path, monkeypatch):
         connection.execute(f"PRAGMA max_page_count = {pages}")
         return connection
 
-    connect = database.connect_to_write
-    monkeypatch.setattr(database, "connect_to_write", small)
+    connect = connections.connect_to_write
+    monkeypatch.setattr(connections, "connect_to_write", small)
     store = Store.open(tmp_path / "ledger")
 
     def fill():
@@ -326,18 +328,18 @@ def test_what_waits_for_the_disk_is_read_as_if_it_were_there(tmp_path, monkeypat
     store.flush()
     gate = held(store, monkeypatch)
     block = WORLD.grow(chain, 1, store)[0]
-    name, parent = block_hash(block.header), block.header.parent
+    name, parent = block.header.hash, block.header.parent
     assert parent == names(first)[0]
     assert name in store
     assert store.block(name) is block
     assert store.state(name) is chain.state(name)
     assert store.arrived_ms(name) == block.header.time_ms
-    assert store.block_by(parent, block.header.address) is block
-    assert store.block_by(parent, bytes(32)) is None
+    assert recorded_block(store, parent, block.header.address) is block
+    assert recorded_block(store, parent, bytes(32)) is None
     for message in block.messages:
         identity = identity_of(message.public_key)
-        assert store.message_by_identity(parent, identity) is message
-    assert store.message_by_identity(parent, bytes(32)) is None
+        assert recorded_message(store, parent, identity) is message
+    assert recorded_message(store, parent, bytes(32)) is None
     gate.set()
     assert store.head == name
     assert store.block(name) is not block
@@ -360,7 +362,7 @@ def test_blocks_that_come_fast_are_written_together_unless_somebody_waits(tmp_pa
     assert not written  # a minute is not over
     store.flush()
     assert written == [3]
-    assert all(store.has(name) for name in names(blocks))
+    assert all(name in store for name in names(blocks))
     store.close()
 
 
@@ -373,9 +375,9 @@ def test_who_appends_waits_once_enough_blocks_wait(tmp_path, monkeypatch):
     store, chain, _ = made(tmp_path / "ledger", 1)
     store.flush()
     gate = held(store, monkeypatch)
-    store._most_waiting = 2
+    store.writer.most_waiting = 2
     WORLD.grow(chain, 2, store)
-    assert len(store._writer.waiting) == 2
+    assert len(store.writer.waiting) == 2
     appended = threading.Event()
 
     def more():
@@ -403,10 +405,10 @@ def test_a_store_written_in_the_background_has_the_bytes_of_one_that_is_waited_f
         folder = tmp_path / str(number)
         with Store.create(folder, WORLD.rules, WORLD.genesis, WORLD.state) as store:
             for block in order:
-                store.append(block, chain.state(block_hash(block.header)), block.header.time_ms)
+                store.append(block, chain.state(block.header.hash), block.header.time_ms)
                 if number == 0:
                     store.flush()
-            assert [block_hash(b.header) for b in store.blocks()] == names(order)
+            assert [b.header.hash for b in store.blocks()] == names(order)
             assert store.head == chain.head
         with sqlite3.connect(folder / "ledger.sqlite") as connection:
             rows = [list(connection.execute(f"SELECT * FROM {t}")) for t in ("block", "message")]
@@ -451,6 +453,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from ledger_world import make_world
+from fedchain.ledger.storage.recall import recorded_block, recorded_message
 from fedchain.ledger.storage.store import Store
 world = make_world()
 store = Store.create(Path(sys.argv[1]), world.rules, world.genesis, world.state)

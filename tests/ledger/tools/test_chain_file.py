@@ -6,7 +6,6 @@ import pytest
 from ledger_world import make_world, step
 
 from fedchain.errors import RunRefused
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed, verify_file
 from fedchain.ledger.tools.verification import verify
@@ -27,7 +26,7 @@ def chain_file(tmp_path_factory):
         WORLD.grow(chain, 2, store)
         rival = WORLD.block(chain, chain.path()[1], miner=b"\x02")
         chain.add(rival, 5000)
-        store.append(rival, chain.state(block_hash(rival.header)), 5000)
+        store.append(rival, chain.state(rival.header.hash), 5000)
         WORLD.grow(chain, 2, store)
         file = folder / "chain.fedchain"
         file.write_bytes(b"".join(exported(store)))
@@ -101,7 +100,7 @@ def test_a_block_that_comes_twice_or_before_its_parent_is_refused(chain_file, tm
 def test_the_head_must_be_a_block_with_the_most_work(chain_file, tmp_path):
     data = chain_file.read_bytes()[:-32]
     with Store.open(chain_file.parent / "ledger", writable=False) as store:
-        head, names = store.head, [block_hash(b.header) for b in store.blocks()]
+        head, names = store.head, [b.header.hash for b in store.blocks()]
     place = data.index(head)
     for other, words in ((names[0], "has less work"), (bytes(32), "is no block of this chain")):
         damaged = data[:place] + other + data[place + 32 :]

@@ -13,15 +13,15 @@ from ledger_world import make_world, step
 
 from fedchain.errors import EncodingError, LedgerError
 from fedchain.ledger.chain import block, message, rules, state
-from fedchain.ledger.storage import retention as keeping
 from fedchain.ledger.storage.store import Store
+from fedchain.ledger.storage.writer import RetentionPolicy
 from fedchain.ledger.tools import proof
 from fedchain.ledger.tools.chain_file import exported, verify_file
 
 WORLD = make_world()
 CHAIN = WORLD.chain()
 BLOCK = WORLD.block(CHAIN)
-LIMITS = rules.limits_of(WORLD.rules)
+LIMITS = WORLD.rules.limits
 ONE = BLOCK.messages[0]
 READERS = {
     "header": (block.encode_header(BLOCK.header), block.decode_header, block.encode_header),
@@ -48,9 +48,9 @@ READERS = {
         state.encode_tensors,
     ),
     "keeping": (
-        keeping.encode_keeping(keeping.RetentionPolicy(3, 2, 5)),
-        keeping.decode_keeping,
-        keeping.encode_keeping,
+        RetentionPolicy(3, 2, 5).encode(),
+        RetentionPolicy.decode,
+        RetentionPolicy.encode,
     ),
 }
 """Valid bytes, what reads them, and what writes them."""
@@ -68,7 +68,7 @@ def shown(tmp_path_factory):
     ) as store:
         chain = WORLD.chain()
         WORLD.grow(chain, 2, store)
-        found = proof.find(store, message.message_id(store.block(chain.head).messages[0]).hex())
+        found = proof.find(store, store.block(chain.head).messages[0].id.hex())
         shown = proof.encode(proof.prove(store, found))
         return shown, b"".join(exported(store)), store.head.hex()
 
@@ -116,7 +116,7 @@ def test_a_mangled_proof_shows_nothing(shown, data):
     attempt = mangled(data.draw, valid)
     if attempt != valid:
         with pytest.raises(LedgerError):
-            proof.check(proof.decode(attempt))
+            proof.verify_proof(proof.decode(attempt))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

@@ -8,15 +8,23 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_world import Tree, make_world, message_id, mined, secret, sign_message
+from ledger_world import Tree, make_world, mined, secret, sign_message
 
 from fedchain.errors import EncodingError, LedgerError
-from fedchain.ledger.chain.block import Block, block_hash, decode_header, encode_header
-from fedchain.ledger.chain.message import decode_bare, encode_bare, payload_of
+from fedchain.ledger.chain.block import Block, decode_header, encode_header
+from fedchain.ledger.chain.message import decode_bare, encode_bare
 from fedchain.ledger.chain.rules import encode_rules
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import proof as proofs
-from fedchain.ledger.tools.proof import FORMAT, Proof, check, decode, encode, find, prove
+from fedchain.ledger.tools.proof import (
+    PROOF_FORMAT,
+    Proof,
+    decode,
+    encode,
+    find,
+    prove,
+    verify_proof,
+)
 
 
 def written(folder, blocks=2, **rules):
@@ -31,32 +39,32 @@ def written(folder, blocks=2, **rules):
 def made(tmp_path_factory):
     world, _, blocks, store = written(tmp_path_factory.mktemp("proof"))
     with store:
-        names = [message_id(m).hex() for m in blocks[1].messages]
+        names = [m.id.hex() for m in blocks[1].messages]
         return world, blocks, [prove(store, find(store, name)) for name in names]
 
 
 def unpaid(block: Block) -> Block:
     """The block without a search; its hash is above the target."""
     header, time_ms = replace(block.header, nonce=0), block.header.time_ms
-    while int.from_bytes(block_hash(header)) < 2**252:
+    while int.from_bytes(header.hash) < 2**252:
         header, time_ms = replace(header, time_ms=time_ms + 1), time_ms + 1
     return replace(block, header=header)
 
 
 def refused(proof: Proof) -> str:
     with pytest.raises(LedgerError) as caught:
-        check(proof)
+        verify_proof(proof)
     return str(caught.value)
 
 
 def test_a_proof_shows_header_and_message(made):
     _, blocks, all_proofs = made
     for message, proof in zip(blocks[1].messages, all_proofs, strict=True):
-        shown = check(decode(encode(proof)))
+        shown = verify_proof(decode(encode(proof)))
         assert shown.header == blocks[1].header
-        assert proof.block == block_hash(blocks[1].header)
-        assert message_id(shown.message) == message_id(message) == proof.id
-        assert payload_of(shown.message) == payload_of(message)
+        assert proof.block == blocks[1].header.hash
+        assert shown.message.id == message.id == proof.id
+        assert shown.message.payload == message.payload
         assert (shown.message.norm, shown.message.declaration) == (
             message.norm,
             message.declaration,
@@ -139,12 +147,12 @@ def test_every_byte_of_the_file_counts(made):
         for mask in (1, 0x20):  # another digit; the other case of a letter
             flipped = data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
             with pytest.raises(LedgerError):
-                check(decode(flipped))
+                verify_proof(decode(flipped))
 
 
 def forged(proof: Proof, **changes) -> Proof:
     header = mined(replace(decode_header(proof.header), **changes))
-    return replace(proof, header=encode_header(header), block=block_hash(header))
+    return replace(proof, header=encode_header(header), block=header.hash)
 
 
 @pytest.mark.parametrize(
@@ -165,15 +173,15 @@ def test_a_worked_header_that_does_not_fit_the_message_is_refused(made, changes,
 def test_bits_that_are_no_target_are_refused(made):
     proof = made[2][0]
     header = replace(decode_header(proof.header), bits=0)
-    lame = replace(proof, header=encode_header(header), block=block_hash(header))
+    lame = replace(proof, header=encode_header(header), block=header.hash)
     assert "is no target" in refused(lame)
 
 
 def test_a_header_without_work_is_refused(made):
     proof, header = made[2][0], decode_header(made[2][0].header)
-    while int.from_bytes(block_hash(header)) < 2**252:
+    while int.from_bytes(header.hash) < 2**252:
         header = replace(header, nonce=header.nonce + 1)
-    idle = replace(proof, header=encode_header(header), block=block_hash(header))
+    idle = replace(proof, header=encode_header(header), block=header.hash)
     assert "does not bring the hash below" in refused(idle)
 
 
@@ -185,10 +193,10 @@ def test_a_message_that_breaks_a_rule_proves_nothing(tmp_path):
     for message, reason in ((lies[0], "norm: is 1000.0"), (unregistered, "proof: is missing")):
         block = world.block(chain, parent=chain.chain_id, messages=(message,))
         proof = Proof(
-            block=block_hash(block.header),
+            block=block.header.hash,
             header=encode_header(block.header),
             rules=encode_rules(world.rules),
-            id=message_id(message),
+            id=message.id,
             message=encode_bare(message),
             path=(),
         )
@@ -205,9 +213,9 @@ def test_what_was_not_checked_is_not_claimed(tmp_path, made, rules, unchecked):
         block = world.block(chain) if "work" not in rules else unpaid(world.block(chain))
         chain.add(block, block.header.time_ms)
         store.append(block, chain.state(chain.head), block.header.time_ms)
-        proof = prove(store, find(store, message_id(block.messages[0]).hex()))
-    everything = check(made[2][0]).checked
-    assert check(proof).checked == tuple(what for what in everything if what != unchecked)
+        proof = prove(store, find(store, block.messages[0].id.hex()))
+    everything = verify_proof(made[2][0]).checked
+    assert verify_proof(proof).checked == tuple(what for what in everything if what != unchecked)
 
 
 def test_sides_lead_to_the_root_of_every_tree():
@@ -227,25 +235,25 @@ def test_a_message_is_found_by_eight_digits_on_the_main_chain_first(tmp_path):
     shared = world.block(chain, holders=range(3))
     chain.add(stale, stale.header.time_ms)
     chain.add(shared, shared.header.time_ms)
-    after = world.block(chain, parent=block_hash(shared.header))
+    after = world.block(chain, parent=shared.header.hash)
     chain.add(after, after.header.time_ms)
     with store:
         for block in (stale, shared, after):
-            name = block_hash(block.header)
+            name = block.header.hash
             store.append(block, chain.state(name), block.header.time_ms)
-        assert store.head == block_hash(after.header) != below
+        assert store.head == after.header.hash != below
         for place, message in enumerate(shared.messages):
-            assert find(store, f"1:{place}") == find(store, message_id(message).hex())
+            assert find(store, f"1:{place}") == find(store, message.id.hex())
         with pytest.raises(ValueError, match="block 1 has 3 messages; none at 3"):
             find(store, "1:3")
         with pytest.raises(ValueError, match="the main chain has no block of height 3"):
             find(store, "3:0")
-        only = {message_id(m) for m in stale.messages} - {message_id(m) for m in shared.messages}
+        only = {m.id for m in stale.messages} - {m.id for m in shared.messages}
         for message in stale.messages:
-            found = find(store, message_id(message).hex()[:8].upper())
-            assert found.stale == (message_id(message) in only)
-            assert found.block == block_hash((stale if found.stale else shared).header)
-            assert check(prove(store, found)).header.height == 1
+            found = find(store, message.id.hex()[:8].upper())
+            assert found.stale == (message.id in only)
+            assert found.block == (stale if found.stale else shared).header.hash
+            assert verify_proof(prove(store, found)).header.height == 1
 
 
 @pytest.mark.parametrize("start", ["", "abcdef0", "g" * 8, "a" * 65, "0x123456", "ab cdef12"])
@@ -260,7 +268,7 @@ def test_a_message_of_no_block_and_a_start_of_several_are_refused(tmp_path, monk
         with pytest.raises(ValueError, match="no block of this ledger has 00000000"):
             find(store, "00000000")
         monkeypatch.setattr(proofs, "SHORTEST_START", 1)
-        ids = [message_id(m).hex() for block in blocks for m in block.messages]
+        ids = [m.id.hex() for block in blocks for m in block.messages]
         first = next(i[0] for i in ids if sum(j[0] == i[0] for j in ids) > 1)
         with pytest.raises(ValueError, match=f"begin with {first}; give more digits"):
             find(store, first)
@@ -327,6 +335,6 @@ def test_bytes_that_would_cost_are_refused(data):
 
 def test_another_layout_of_the_same_json_is_refused(made):
     value = json.loads(encode(made[2][0]))
-    assert value["format"] == FORMAT
+    assert value["format"] == PROOF_FORMAT
     with pytest.raises(EncodingError, match="not the canonical JSON"):
         decode(json.dumps(value).encode())

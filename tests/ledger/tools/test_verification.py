@@ -12,11 +12,10 @@ from ledger_world import World, make_world, names, step
 
 from fedchain.errors import RunError
 from fedchain.ledger.chain import validity
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.storage import database
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import verification
-from fedchain.ledger.tools.tampering import FIELDS, tamper
+from fedchain.ledger.tools.tampering import DAMAGEABLE, tamper
 from fedchain.ledger.tools.verification import Verification, verify
 
 WORLD = make_world()
@@ -38,7 +37,7 @@ def write(folder: Path, world: World = WORLD, blocks: int = 3) -> list[bytes]:
         first = world.grow(chain, 1, store)
         stale = world.block(chain, world.chain_id, miner=b"s", holders=[0, 1])
         chain.add(stale, 9000)
-        store.append(stale, chain.state(block_hash(stale.header)), 9000)
+        store.append(stale, chain.state(stale.header.hash), 9000)
         return names(first + world.grow(chain, blocks - 1, store))
 
 
@@ -72,7 +71,7 @@ def test_a_good_ledger_passes_and_progress_is_told(ledger):
     assert str(found) == f"4 blocks verified, head {path[-1].hex()[:8]} (height 3)"
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", DAMAGEABLE)
 def test_every_field_that_can_be_changed_is_noticed_and_the_source_is_left_alone(
     ledger, tmp_path, field
 ):
@@ -89,7 +88,7 @@ def test_every_field_that_can_be_changed_is_noticed_and_the_source_is_left_alone
 
 
 @pytest.mark.parametrize("height", [1, 2, 3])
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", DAMAGEABLE)
 def test_the_verdict_is_the_same_with_any_number_of_threads(
     ledger, tmp_path, monkeypatch, height, field
 ):
@@ -107,7 +106,7 @@ def test_damage_is_told_of_the_first_damaged_block_though_the_next_is_read_befor
         rows = list(database.read_blocks(store.connection))
         for row in rows[1:]:
             store.blobs.path(row.messages).unlink()
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         connection.execute("UPDATE block SET height = 'two' WHERE sequence = 2")
     found = check(damaged)
     assert (found.block, found.blocks) == (rows[1].hash.hex(), 0)
@@ -115,7 +114,9 @@ def test_damage_is_told_of_the_first_damaged_block_though_the_next_is_read_befor
 
 
 @pytest.mark.parametrize("height", [0, 1])
-@pytest.mark.parametrize("field", [f for f in FIELDS if not f.startswith(("message.", "index."))])
+@pytest.mark.parametrize(
+    "field", [f for f in DAMAGEABLE if not f.startswith(("message.", "index."))]
+)
 def test_lower_blocks_and_genesis_are_covered_too(ledger, tmp_path, height, field):
     tamper(ledger[0], tmp_path / "copy", height, field)
     found = check(tmp_path / "copy")
@@ -127,7 +128,7 @@ def test_every_flipped_byte_of_every_blob_is_noticed_and_the_block_named(ledger,
     folder, path = ledger
     with Store.open(folder, writable=False) as store:
         header = store.block(path[-1]).header
-        row = store._row("hash = ?", path[-1])
+        row = database.find_row(store.connection, "hash = ?", path[-1])
         own = {header.weights_hash, header.memory_hash, row.messages}
         blobs = [store.blobs.path(address).relative_to(folder) for address in own]
     for blob in blobs:
@@ -167,7 +168,7 @@ def other_values(value: object) -> list[object]:
 @pytest.mark.parametrize("table", ["block", "message", "meta"])
 def test_every_other_value_of_every_column_of_every_row_is_noticed(ledger, damaged, table):
     keys = {"block": ["sequence"], "message": ["sequence", "position"], "meta": ["key"]}[table]
-    path = damaged / database.FILE
+    path = damaged / database.LEDGER_FILE
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         cursor = connection.execute(f"SELECT * FROM {table}")
         columns = [column[0] for column in cursor.description]
@@ -217,7 +218,7 @@ def test_every_other_value_of_every_column_of_every_row_is_noticed(ledger, damag
     ],
 )
 def test_missing_and_added_rows_tables_and_heads_are_noticed(damaged, statement):
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         if connection.execute(statement).rowcount == 0:
             connection.execute("UPDATE block SET sequence = 9 WHERE sequence = 4")
     found = check(damaged)
@@ -226,7 +227,7 @@ def test_missing_and_added_rows_tables_and_heads_are_noticed(damaged, statement)
 
 
 def test_a_head_that_is_no_block_is_noticed_even_under_a_fitting_seal(damaged):
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         (last,) = connection.execute("SELECT seal FROM block WHERE sequence = 4").fetchone()
         stray, keeping = b"h" * 32, database.read_meta(connection)["keeping"]
         seal = database.journal_seal(last, stray, keeping)
@@ -235,7 +236,7 @@ def test_a_head_that_is_no_block_is_noticed_even_under_a_fitting_seal(damaged):
 
 
 def test_two_blocks_that_change_places_are_noticed(damaged):
-    with closing(sqlite3.connect(damaged / database.FILE)) as connection, connection:
+    with closing(sqlite3.connect(damaged / database.LEDGER_FILE)) as connection, connection:
         for old, new in ((1, 99), (2, 1), (99, 2)):
             for table in ("block", "message"):
                 query = f"UPDATE {table} SET sequence = ? WHERE sequence = ?"
@@ -245,7 +246,7 @@ def test_two_blocks_that_change_places_are_noticed(damaged):
 
 
 def test_a_database_cut_at_any_page_or_filled_with_noise_is_a_failed_verification(damaged):
-    path = damaged / database.FILE
+    path = damaged / database.LEDGER_FILE
     whole = path.read_bytes()
     for size in (*range(0, len(whole), 4096), 100, len(whole) - 1):
         path.write_bytes(whole[:size])
@@ -346,8 +347,8 @@ def test_verification_checks_each_signature_and_makes_each_step_once(tmp_path, m
         steps.append(messages)
         return step(state, messages)
 
-    signature_is_good = validity.verify
-    monkeypatch.setattr(validity, "verify", signed)
+    signature_is_good = validity.is_signature
+    monkeypatch.setattr(validity, "is_signature", signed)
     write(tmp_path / "ledger", blocks=29)
     signatures.clear()
     assert verify(tmp_path / "ledger", lambda _: stepped).blocks == 30
@@ -357,7 +358,7 @@ def test_verification_checks_each_signature_and_makes_each_step_once(tmp_path, m
 
 def test_a_head_with_less_work_than_another_block_is_refused(damaged):
     with Store.open(damaged) as store:
-        store.set_head(block_hash(next(store.blocks()).header))
+        store.set_head(next(store.blocks()).header.hash)
     found = check(damaged)
     assert not found.ok
     assert "less work than another block" in found.reason

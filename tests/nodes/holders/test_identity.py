@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedchain.ledger.chain.merkle import root_from_path
+from fedchain.ledger.chain.crypto import root_from_path
 from fedchain.ledger.chain.message import identity_leaf, identity_of
 from fedchain.ledger.chain.rules import ZERO
 from fedchain.nodes.holders.cohort_sampler import Sampling

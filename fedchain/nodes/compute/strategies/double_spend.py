@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fedchain.events import Send
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.chain.chain import Chain
 from fedchain.nodes.compute.behaviour import Scene, Strategy
 from fedchain.nodes.compute.strategies.strategy import Place, strategies
@@ -77,7 +76,7 @@ class DoubleSpender:
         """Publish the secret branch once it is longer than the branch that confirms the payment."""
         height = scene.block.header.height
         if scene.own:
-            self._attempt, self._tip = after_own(self._attempt), block_hash(scene.block.header)
+            self._attempt, self._tip = after_own(self._attempt), scene.block.header.hash
         elif height > self._public:
             self._attempt, self._public = after_public(self._attempt), height
         match verdict(self._attempt, self._confirmations, self._gives_up):

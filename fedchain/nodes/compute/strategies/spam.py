@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fedchain.events import Send
-from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.ledger.chain.block import Block
 from fedchain.nodes.compute.behaviour import Scene, Strategy, at_once
 from fedchain.nodes.compute.strategies.strategy import Place, strategies
 from fedchain.randomness import digest
@@ -37,7 +37,7 @@ def spam(
     deeds: Counter[str] = Counter()
 
     def publishes(scene: Scene) -> list[Send]:
-        name, height = block_hash(scene.block.header), scene.block.header.height
+        name, height = scene.block.header.hash, scene.block.header.height
         made = [digest(place.seed, "spam", place.node, name, n) for n in range(blocks)]
         junk = [
             replace(

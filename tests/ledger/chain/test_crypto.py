@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.ledger.chain.merkle import InclusionProof, Tree, inclusion_path, root, root_from_path
+from fedchain.ledger.chain.crypto import (
+    InclusionProof,
+    Tree,
+    is_signature,
+    public_key_of,
+    root_from_path,
+    sign,
+)
 
 LEAVES = (
     "",
@@ -55,8 +62,8 @@ def by_the_book(leaves: list[bytes]) -> bytes:
 
 def test_roots_and_a_path_are_those_of_the_published_vectors():
     leaves = [bytes.fromhex(leaf) for leaf in LEAVES]
-    assert tuple(root(leaves[:n]).hex() for n in range(len(leaves) + 1)) == ROOTS
-    assert tuple(node.hex() for node in inclusion_path(leaves, 0)) == PATH
+    assert tuple(Tree(leaves[:n]).root.hex() for n in range(len(leaves) + 1)) == ROOTS
+    assert tuple(node.hex() for node in Tree(leaves).proof(0).path) == PATH
 
 
 @pytest.mark.parametrize("size", range(1, 34))
@@ -69,7 +76,7 @@ def test_every_path_of_every_small_tree_leads_to_the_root_of_the_rfc(size):
 
 
 def test_a_repeated_last_leaf_gives_another_root():
-    assert root([b"a", b"b", b"c"]) != root([b"a", b"b", b"c", b"c"])
+    assert Tree([b"a", b"b", b"c"]).root != Tree([b"a", b"b", b"c", b"c"]).root
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)
@@ -105,7 +112,7 @@ def test_an_inner_node_does_not_pass_as_a_leaf():
     leaves = [b"a", b"b", b"c", b"d"]
     left = hashlib.sha256(b"\x00a").digest() + hashlib.sha256(b"\x00b").digest()
     right = Tree(leaves[2:]).root
-    assert root_from_path(left, InclusionProof(0, 2, (right,))) != root(leaves)
+    assert root_from_path(left, InclusionProof(0, 2, (right,))) != Tree(leaves).root
 
 
 def test_a_tree_hashes_each_leaf_and_each_inner_node_once_and_its_proofs_hash_nothing(monkeypatch):
@@ -115,7 +122,7 @@ def test_a_tree_hashes_each_leaf_and_each_inner_node_once_and_its_proofs_hash_no
         hashed.append(len(data))
         return hashlib.sha256(data)
 
-    monkeypatch.setattr("fedchain.ledger.chain.merkle.hashlib", SimpleNamespace(sha256=sha256))
+    monkeypatch.setattr("fedchain.ledger.chain.crypto.hashlib", SimpleNamespace(sha256=sha256))
     tree = Tree([i.to_bytes(36) for i in range(10_000)])
     assert len(hashed) == 10_000 + 9_999
     for index in range(0, 10_000, 10):
@@ -126,3 +133,52 @@ def test_a_tree_hashes_each_leaf_and_each_inner_node_once_and_its_proofs_hash_no
 def test_there_is_no_proof_of_a_leaf_that_is_not_there():
     with pytest.raises(ValueError, match="index: no leaf 3"):
         Tree([b"a", b"b", b"c"]).proof(3)
+
+
+RFC_8032 = (
+    (
+        "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+        "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+    ),
+    (
+        "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+    ),
+)
+"""RFC 8032, section 7.1, tests 1 and 2: secret key, public key, message, signature."""
+
+
+@pytest.mark.parametrize(("secret", "public", "message", "signature"), RFC_8032, ids=["1", "2"])
+def test_keys_and_signatures_are_those_of_rfc_8032(secret, public, message, signature):
+    secret, message = bytes.fromhex(secret), bytes.fromhex(message)
+    assert public_key_of(secret).hex() == public
+    assert sign(secret, message).hex() == signature
+    assert is_signature(public_key_of(secret), sign(secret, message), message)
+
+
+def test_every_flipped_bit_of_a_signature_is_noticed():
+    secret, message = bytes(range(32)), b"message"
+    signature = sign(secret, message)
+    for bit in range(512):
+        forged = bytearray(signature)
+        forged[bit // 8] ^= 1 << bit % 8
+        assert not is_signature(public_key_of(secret), bytes(forged), message)
+
+
+@pytest.mark.parametrize(("key", "signature"), [(b"", bytes(64)), (bytes(32), b""), (b"a", b"b")])
+def test_keys_and_signatures_of_the_wrong_length_verify_nothing(key, signature):
+    assert not is_signature(key, signature, b"message")
+
+
+def test_the_order_of_the_curve_added_to_a_signature_is_noticed():
+    secret = bytes(range(32))
+    signature = sign(secret, b"m")
+    order = 2**252 + 27742317777372353535851937790883648493
+    s = int.from_bytes(signature[32:], "little") + order
+    assert not is_signature(public_key_of(secret), signature[:32] + s.to_bytes(32, "little"), b"m")

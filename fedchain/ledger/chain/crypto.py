@@ -1,17 +1,19 @@
-"""Merkle trees of RFC 6962: leaves and inner nodes are hashed with different prefixes.
-
-Bitcoin's tree repeats the last leaf of an odd number, so that (a, b, c) and (a, b, c, c) have the
-same root. Here no leaf is repeated: a node without a neighbour moves up a level unchanged.
-"""
+"""Cryptography of the chain: Merkle trees (RFC 6962) and Ed25519 signatures (RFC 8032)."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 HASH = 32
 """Bytes of a hash."""
+SIGNATURE_BYTES = 64
+"""Bytes of a signature."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,15 @@ class InclusionProof:
 
 
 class Tree:
-    """A tree that keeps its levels, so that many proofs of one long list are cheap.
+    """A Merkle tree that keeps its levels, so that many proofs of one long list are cheap.
 
-    It needs about 64 bytes of memory per leaf. The leaves may come from an iterator: their hashes
-    are kept, not the leaves.
+    Leaves and inner nodes are hashed with different prefixes. Bitcoin's tree repeats the last leaf
+    of an odd number, so that (a, b, c) and (a, b, c, c) have the same root. Here no leaf is
+    repeated: a node without a neighbour moves up a level unchanged. The tree needs about 64 bytes
+    of memory per leaf; it keeps the hashes of the leaves, not the leaves.
+
+    Reference:
+        RFC 6962, section 2.1.
 
     >>> tree = Tree([b"a", b"b", b"c"])
     >>> proof = tree.proof(2)
@@ -46,12 +53,9 @@ class Tree:
         while len(levels[-1]) > HASH:
             levels.append(_level_above(levels[-1]))
         self.size = len(lowest) // HASH
-        self._levels = levels
-
-    @property
-    def root(self) -> bytes:
+        self.root = levels[-1] or sha256(b"").digest()
         """The root, 32 bytes; for no leaves, the SHA-256 of no bytes."""
-        return self._levels[-1] or hashlib.sha256().digest()
+        self._levels = levels
 
     def proof(self, index: int) -> InclusionProof:
         """Return the inclusion proof of the leaf at this index.
@@ -69,35 +73,12 @@ class Tree:
         return InclusionProof(index, self.size, tuple(path))
 
 
-def root(leaves: Sequence[bytes]) -> bytes:
-    """Return the root of the leaves, 32 bytes.
-
-    Reference:
-        RFC 6962, section 2.1.
-
-    >>> root([]).hex()[:8]
-    'e3b0c442'
-    """
-    return Tree(leaves).root
-
-
-def inclusion_path(leaves: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """Return the hashes of the neighbours from one leaf up to the root.
-
-    For the paths of many leaves use one ``Tree``, which hashes the leaves only once.
-    """
-    return Tree(leaves).proof(index).path
-
-
 def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
     """Return the root that a proof leads to; the leaf is in the tree if the tree has that root.
 
     Args:
         leaf: the bytes of the leaf, not their hash.
         proof: index, size and neighbours.
-
-    Returns:
-        The root, 32 bytes.
 
     Raises:
         ValueError: the index is outside the tree, or the path is too short or too long for it.
@@ -130,3 +111,61 @@ def _level_above(level: bytes) -> bytes:
     for i in range(0, whole, 2 * HASH):
         above += sha256(b"\x01" + level[i : i + 2 * HASH]).digest()
     return bytes(above + level[whole:])
+
+
+def public_key_of(secret: bytes) -> bytes:
+    """Return the public key (32 bytes) of a secret key (32 bytes).
+
+    >>> public_key_of(bytes(32)).hex()[:8]
+    '3b6a27bc'
+    """
+    return _key(secret).public_key().public_bytes_raw()
+
+
+def sign(secret: bytes, data: bytes) -> bytes:
+    """Sign data: the same key and data always give the same 64 bytes.
+
+    Args:
+        secret: secret key, 32 bytes.
+        data: the bytes to sign.
+
+    Reference:
+        RFC 8032, section 5.1.6.
+    """
+    return _key(secret).sign(data)
+
+
+def is_signature(public_key: bytes, signature: bytes, data: bytes) -> bool:
+    """Return whether the signature is this key's signature of the data.
+
+    A key of small order is always refused: under it one signature fits all data, as with the
+    values 0 and 1 in textbook RSA.
+
+    >>> is_signature(public_key_of(bytes(32)), sign(bytes(32), b"yes"), b"no")
+    False
+    """
+    if len(public_key) != 32 or len(signature) != SIGNATURE_BYTES:
+        return False
+    if int.from_bytes(public_key, "little") % 2**255 in _SMALL_ORDER:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
+
+
+_PRIME = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDER = {0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8, _PRIME, _PRIME + 1}
+"""The y coordinates of the eight points of order 1, 2, 4 and 8. The coordinates 0 and 1 are here
+twice, because p and p + 1 encode them too."""
+
+
+@functools.lru_cache(4096)
+def _key(secret: bytes) -> Ed25519PrivateKey:
+    """Return the private key object of a secret.
+
+    It is cached: a holder needs its key twice, and loading a key costs as much as signing.
+    """
+    return Ed25519PrivateKey.from_private_bytes(secret)

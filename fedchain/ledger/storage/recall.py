@@ -1,0 +1,58 @@
+"""Recall of what a ledger has recorded: the blocks and messages of a run that was interrupted.
+
+Blocks that wait for the disk are found too. They are listed before the database is asked, because
+the writing thread may move a block from the list to the disk at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+
+from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.message import Message, identity_of
+from fedchain.ledger.storage import database
+from fedchain.ledger.storage.store import Store
+
+
+def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
+    """Return the first block of a compute node on a parent.
+
+    Args:
+        store: the ledger.
+        parent: hash of the parent, 32 bytes.
+        address: of the compute node, 32 bytes.
+
+    Returns:
+        The block; None if there is none, or if its directions were pruned.
+    """
+    waiting = _waiting_children(store, parent)
+    with contextlib.suppress(KeyError):
+        row = database.find_row(store.connection, "parent = ? AND address = ?", parent, address)
+        return store.shown(row.hash) if store.is_whole(row.height) else None
+    return next((block for block in waiting if block.header.address == address), None)
+
+
+def recorded_message(store: Store, parent: bytes, identity: bytes) -> Message | None:
+    """Return the message of an identity (P*) for a parent.
+
+    Returns:
+        The message; None if no block has it, or if its direction was pruned.
+    """
+    waiting = _waiting_children(store, parent)
+    query = "SELECT sequence FROM message WHERE parent = ? AND identity = ? ORDER BY sequence"
+    found = database.ask(store.connection, query, parent, identity)
+    stored = (
+        store.shown(database.find_row(store.connection, "sequence = ?", int(str(sequence))).hash)
+        for (sequence,) in found
+    )
+    for block in itertools.chain(stored, waiting):
+        for message in block.messages if store.is_whole(block.header.height) else ():
+            if message.parent == parent and identity_of(message.public_key) == identity:
+                return message
+    return None
+
+
+def _waiting_children(store: Store, parent: bytes) -> list[Block]:
+    waiting = [waiting.block for waiting in tuple(store.writer.waiting.values())]
+    return [block for block in waiting if block.header.parent == parent]
