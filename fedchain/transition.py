@@ -30,7 +30,7 @@ from fedchain.update import updates, used
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """How many steps are cached, those of the last rounds and their forks: as many as hold this number
 of weights and gradient entries, but at least and at most so many steps."""
-DEEPEST = 8
+MOST_NESTED = 8
 """Greatest depth of nested mappings in the parts that the rules of a chain name."""
 
 
@@ -113,8 +113,9 @@ class Steps:
             ValueError: the rules are not JSON.
             LedgerError: the rules are nested too deeply.
         """
-        self._rule = _part(aggregations, rules.aggregation, trust_user_parts)
-        self._update = _part(updates, rules.update, trust_user_parts)
+        trust = trust_user_parts
+        self._aggregate = aggregations.bind(_part(aggregations, rules.aggregation, trust))
+        self._update = updates.bind(_part(updates, rules.update, trust))
         self._dtype = rules.dtype
         self._keep = max(FEWEST, min(MOST, KEPT_NUMBERS // max(2 * rules.dimension, 1)))
         self._watch = watch or Stopwatch()
@@ -150,11 +151,9 @@ class Steps:
         sent = [(message.direction, message.exponent) for message in messages]
         directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])
-        aggregate = aggregations.build(self._rule, directions, norms)
+        aggregate = self._aggregate(directions, norms)
         weights = state.weights.astype(np.float64)
-        step = updates.build(
-            self._update, weights, state.memory, aggregate.gradient, messages[0].round
-        )
+        step = self._update(weights, state.memory, aggregate.gradient, messages[0].round)
         # The weights are rounded once, to the type that the rules state; float64 is not rounded.
         rounded = read_only(step.weights.astype(self._dtype))
         return Outcome(State(rounded, step.memory), aggregate)
@@ -176,22 +175,24 @@ def steps_of(trust_user_parts: bool) -> TransitionOf:
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
     """Return the part that JSON text names, checked."""
     try:
-        block = json.loads(text)
+        mapping = json.loads(text)
     except RecursionError as error:
         raise LedgerError(f"rules: {family.name} is nested too deeply") from error
-    for depth, inner in _blocks(block):
-        if depth > DEEPEST:
-            raise LedgerError(f"rules: {family.name} is nested too deeply; at most {DEEPEST} deep")
+    for depth, inner in _nested(mapping):
+        if depth > MOST_NESTED:
+            raise LedgerError(
+                f"rules: {family.name} is nested too deeply; at most {MOST_NESTED} deep"
+            )
         kind = inner.get("kind")
         if isinstance(kind, str) and ":" in kind and not trust_user_parts:
             raise RunError(
                 f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "
                 "add --trust-user-parts if you know it"
             )
-    return family.check(block, (family.name,))
+    return family.check(mapping, (family.name,))
 
 
-def _blocks(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _nested(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield every mapping inside a JSON value with its depth, without recursion."""
     waiting = [(1, value)]
     while waiting:

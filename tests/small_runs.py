@@ -54,15 +54,15 @@ def simulate(scenario, folder, gradients=None):
         if path.exists()
         else Store.create(path, setup.rules, setup.genesis, setup.state)
     )
-    speakers = Source(setup.scenario, setup.mechanism, setup.task).speakers("cpu")
+    pool = Source(setup.scenario, setup.mechanism, setup.task).backend("cpu")
     if gradients is not None:
-        speakers = HolderPool(
+        pool = HolderPool(
             gradients=gradients, scenario=setup.scenario, task=setup.task, mechanism=setup.mechanism
         )
     made = Simulation(
         setup=setup,
         store=store,
-        ask=lambda *asked: iter([speakers(*asked)]),
+        ask=lambda *asked: iter([pool(*asked)]),
         measure=unmeasured,
         watch=Stopwatch(),
     )

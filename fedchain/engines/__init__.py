@@ -3,6 +3,14 @@
 All engines yield the same bits.
 """
 
-from fedchain.engines.engine import Engine, Source, at_work, chosen, cut, engines
+from fedchain.engines.engine import (
+    Engine,
+    Source,
+    at_work,
+    chosen,
+    chunk_size,
+    chunks_of,
+    engines,
+)
 
-__all__ = ["Engine", "Source", "at_work", "chosen", "cut", "engines"]
+__all__ = ["Engine", "Source", "at_work", "chosen", "chunk_size", "chunks_of", "engines"]

@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -18,12 +18,8 @@ from fedchain.arrays import Vector
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.nodes.holders.group_pool import GroupPool
-from fedchain.nodes.holders.holder_pool import (
-    HolderPool,
-    ReleaseBackend,
-    ReleaseBatch,
-    ReleaseRequest,
-)
+from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseBackend, ReleaseBatch
+from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
@@ -32,8 +28,7 @@ if TYPE_CHECKING:
     from fedchain.learning.gradients.cohort import CohortGradients, Method
     from fedchain.learning.tasks.public_subspace import PublicDirections
 
-log = logging.getLogger("fedchain")
-
+Asked = TypeVar("Asked")
 Workers = Annotated[int | None, Field(ge=1)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
@@ -103,8 +98,8 @@ class Source:
 
         return PublicDirections(self.gradients.task)
 
-    def speakers(self, device: str) -> ReleaseBackend:
-        """Return the backend of one worker, for holders or for groups.
+    def backend(self, device: str) -> ReleaseBackend:
+        """Return the backend of one worker: a pool of holders, or of groups.
 
         Args:
             device: where gradients are computed: ``auto``, ``cpu`` or ``cuda``.
@@ -112,19 +107,15 @@ class Source:
         Raises:
             ValueError: torch cannot reach the device.
         """
-        gradients, groups = self.gradients.on(placed(device)), self.scenario.nodes.groups
-        task, mechanism, subspace = gradients.task, self.mechanism, self.subspace
-        if groups is None:
-            return HolderPool(
-                gradients=gradients,
-                scenario=self.scenario,
-                task=task,
-                mechanism=mechanism,
-                subspace=subspace,
-            )
-        noise = mechanism.group_noise
-        assert noise is not None, "it was built with shares"
-        return GroupPool(gradients, self.scenario, groups, task, mechanism, noise, subspace)
+        gradients = self.gradients.on(placed(device))
+        pool = HolderPool if self.scenario.nodes.groups is None else GroupPool
+        return pool(
+            gradients=gradients,
+            scenario=self.scenario,
+            task=gradients.task,
+            mechanism=self.mechanism,
+            subspace=self.subspace,
+        )
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
@@ -157,26 +148,29 @@ def at_work(
         source: the parts from which its workers are built.
 
     Yields:
-        A function: (weights (d,), requests) to the releases, one chunk after the other.
+        A function: (weights (d,), requests) to the releases, one chunk after the other. If the
+        task learns nothing, it is never called, and no engine starts.
 
     Raises:
         ScenarioError: the engine cannot start, since the device does not exist here.
     """
+    if source.task is not None and not source.task.learns:
+        yield lambda *_: iter(())
+        return
     method, dimension = source.gradients.method, source.gradients.dimension
     groups = source.scenario.nodes.groups
-    members = groups.size if groups else 1
+    most = chunk_size(method, dimension, groups.size if groups else 1)
     try:
         engine = engines.build(part, source)
     except ValueError as error:
         raise ScenarioError([], str(error)) from error
-    log.info("%d weights, gradients by %s, engine %s", dimension, method, part.plain())
+    text = "%d weights, gradients by %s, engine %s"
+    logging.getLogger("fedchain").info(text, dimension, method, part.plain())
     with contextlib.closing(engine):
-        yield lambda weights, asked: engine.map(weights, cut(asked, method, dimension, members))
+        yield lambda weights, asked: engine.map(weights, chunks_of(asked, most))
 
 
-def cut(
-    asked: Sequence[ReleaseRequest], method: Method, dimension: int, members: int = 1
-) -> list[list[ReleaseRequest]]:
+def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
     """Cut the requests of a cohort into chunks.
 
     The cut depends on the cohort and the model only, so the messages have the same bits with any
@@ -185,24 +179,28 @@ def cut(
 
     Args:
         asked: the requests, of holders or groups.
-        method: how gradients are computed.
-        dimension: length d of a gradient.
-        members: holders behind each request: 1, or the size of a group.
+        most: largest number of them in one chunk.
     """
-    count = math.ceil(len(asked) / max(1, together(method, dimension) // members))
+    count = math.ceil(len(asked) / most)
     count = min(len(asked), count + count % 2)
     return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
 
 
-def together(method: Method, dimension: int) -> int:
-    """Return the largest number of holders in one chunk.
+def chunk_size(method: Method, dimension: int, members: int = 1) -> int:
+    """Return the largest number of requests in one chunk.
 
-    >>> together("segments", 50_000), together("layers", 50_000)
+    Args:
+        method: how gradients are computed.
+        dimension: length d of a gradient.
+        members: holders behind each request: 1, or the size of a group.
+
+    >>> chunk_size("segments", 50_000), chunk_size("layers", 50_000)
     (25, 1)
     """
     if method != "segments":
         return 1
-    return max(1, min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension))
+    holders = min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension)
+    return max(1, holders // members)
 
 
 def placed(device: str) -> str:

@@ -9,14 +9,13 @@ rates.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal
 
-from fedchain.engines.engine import cut
+from fedchain.engines.engine import chunk_size, chunks_of
 from fedchain.nodes.compute.hashing import attempts
-from fedchain.nodes.holders.holder_pool import ReleaseRequest
 
 Method = Literal["segments", "layers", "vmap"]
 """How gradients are computed, as in ``learning.gradients``."""
@@ -259,8 +258,8 @@ def seconds(asked: Configuration, rates: Rates) -> dict[str, float]:
 
 def chunks(holders: int, learning: Learning, members: int = 1) -> int:
     """Return the number of chunks into which the engine cuts a cohort."""
-    anybody = cast("Sequence[ReleaseRequest]", range(holders))  # cut uses only their number
-    return len(cut(anybody, learning.method, learning.dimension, members))
+    most = chunk_size(learning.method, learning.dimension, members)
+    return len(chunks_of(range(holders), most))
 
 
 def idle(asked: Configuration, workers: int) -> float:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedchain.arrays import Matrix, Vector
-from fedchain.events import Group
-from fedchain.network.graph import Graph, Lanes, Numbers
+from fedchain.network.graph import Graph, Group, Lanes, Numbers
 from fedchain.network.outages import Outages
 from fedchain.network.spreading import (
     Losses,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Vector
-from fedchain.events import Group
 from fedchain.network.latencies import Links
 
 Numbers = npt.NDArray[np.int64]
+Group = Literal["everybody", "compute"]
+"""Nodes that a send is for: all nodes, or the compute nodes."""
 
 
 @dataclass(frozen=True, eq=False)

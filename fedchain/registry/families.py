@@ -92,20 +92,28 @@ class Family(Generic[Built]):
         given = {str(key): value for key, value in block.items() if key != "kind"}
         return Part(str(kind), check_keys(maker, given, where))
 
-    def build(self, part: Part, *arguments: object) -> Built:
-        """Call the part's function with the simulator's values and the YAML's parameters.
+    def bind(self, part: Part) -> Callable[..., Built]:
+        """Return a part's function with the YAML's parameters; it takes the simulator's values.
 
-        Raises:
-            PartError: a part of the user's own fails, or returns something that a part may not.
+        The function of a user's own part raises PartError if the part fails, or returns something
+        that a part may not.
         """
         maker = self.find(part.kind)
         if part.kind in self.parts:
-            return maker(*arguments, **part.parameters)
-        name = f"{self.name} {part.kind}"
-        made = called(name, self.makes or object, maker, *arguments, **part.parameters)
-        if self.flaw is not None and (flaw := self.flaw(made, *arguments)) is not None:
-            raise PartError(f"{name}: {flaw}")
-        return typing.cast(Built, made)
+            return functools.partial(maker, **part.parameters)
+
+        def build_own(*arguments: object) -> Built:
+            name = f"{self.name} {part.kind}"
+            made = called(name, self.makes or object, maker, *arguments, **part.parameters)
+            if self.flaw is not None and (flaw := self.flaw(made, *arguments)) is not None:
+                raise PartError(f"{name}: {flaw}")
+            return typing.cast(Built, made)
+
+        return build_own
+
+    def build(self, part: Part, *arguments: object) -> Built:
+        """Call the part's function, as ``bind`` returns it."""
+        return self.bind(part)(*arguments)
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "aggregation": Address("fedchain.aggregation", "aggregations"),
         "update": Address("fedchain.update", "updates"),
         "attack": Address("fedchain.attacks", "attacks"),
-        "misconduct": Address("fedchain.nodes.compute.strategies", "strategies"),
+        "misconduct": Address("fedchain.nodes.compute.strategy", "strategies"),
         "network": Address("fedchain.network.topology", "topologies"),
         "latency": Address("fedchain.network.latencies", "latencies"),
         "work": Address("fedchain.ledger.chain.work", "works"),

@@ -12,8 +12,9 @@ from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import work_of
-from fedchain.nodes.compute.compute_node import ComputeNode, Effort
-from fedchain.nodes.compute.strategies import Place, schedule_of
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.hashing import Effort
+from fedchain.nodes.compute.strategy import Place, schedule_of
 from fedchain.randomness import digest, uniforms
 from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
@@ -25,7 +26,7 @@ def build_compute_nodes(
     setup: RunSetup,
     steps: Steps,
     verdict_cache: VerdictCache,
-    recalled: Callable[[bytes, bytes], Block | None],
+    recall: Callable[[bytes, bytes], Block | None] | None,
     slowest_s: Callable[[], float],
     watch: Stopwatch,
 ) -> tuple[ComputeNode, ...]:
@@ -35,19 +36,20 @@ def build_compute_nodes(
         setup: the parts of the run.
         steps: the transition; all nodes share its results.
         verdict_cache: bodies, states and verdicts; all nodes share it.
-        recalled: (parent, address) to the block that an interrupted run already has of this node.
+        recall: (parent, address) to the block that an interrupted run already has; None: the run
+            is new.
         slowest_s: returns the longest delay between two compute nodes, seconds; dishonest nodes
             know it.
         watch: counts wall time by stage.
     """
-    addresses = {node: _address(setup, node) for node in setup.compute}
+    addresses = {node: _address(setup, node) for node in setup.compute_ids}
 
     def place_of(node: int) -> Place:
         return Place(
             node=node,
             seed=setup.scenario.seed,
             quorum=setup.rules.quorum,
-            shares=dict(zip(setup.compute, setup.scenario.nodes.shares, strict=True)),
+            shares=dict(zip(setup.compute_ids, setup.scenario.nodes.shares, strict=True)),
             makers={address: number for number, address in addresses.items()},
             slowest_s=slowest_s(),
             key_of=lambda holder, round_: setup.identities.of(holder, round_).public_key,
@@ -64,7 +66,6 @@ def build_compute_nodes(
             keep=keep,
         )
         pool = Mempool(setup.rules, chain_id_of(setup.genesis), chain.height_of, verdict_cache)
-        conduct = schedule_of(setup.scenario, node, lambda: place_of(node))
         return ComputeNode(
             node=node,
             address=addresses[node],
@@ -73,12 +74,12 @@ def build_compute_nodes(
             rules=setup.rules,
             transition=steps,
             effort=_effort(setup, node),
-            recall=recalled,
+            recall=recall,
             watch=watch,
-            schedule=conduct,
+            schedule=schedule_of(setup.scenario, node, lambda: place_of(node)),
         )
 
-    return tuple(build(node) for node in setup.compute)
+    return tuple(build(node) for node in setup.compute_ids)
 
 
 def _address(setup: RunSetup, node: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Recorder: it makes the record of each round and of each message.
+"""Recorder: it makes the records of rounds, messages, incidents and heads.
 
 The simulator knows which participant is behind each pseudonym, so its records name them.
 """
@@ -7,52 +7,41 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fedchain.aggregation import Aggregate
 from fedchain.arrays import Vector
 from fedchain.learning.evaluation import UNMEASURED, Measured
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.chain.state import State
-from fedchain.results import MessageRecord, RoundRecord
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.incident_log import Evidence, Refusal
+from fedchain.results import (
+    EvidenceRecord,
+    HeadRecord,
+    MessageRecord,
+    RefusalRecord,
+    RoundRecord,
+)
+from fedchain.simulation.release_service import ReleasedMessage
 from fedchain.timing import Stopwatch
-from fedchain.transition import Outcome, Steps, model_of
+from fedchain.transition import Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
 """(block hash, the model after it (d,)) to the metrics, which are computed in the background."""
 
+Round = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
+"""The record of a round, its metrics that are still being computed, and its messages."""
 NOBODY = -1
 """Maker of the genesis block."""
-
-
-@dataclass(frozen=True)
-class Released:
-    """A message that has left a participant; only the simulator knows which one."""
-
-    holder: int
-    """The participant: a data holder, or a group."""
-    id: bytes
-    """Id of the message, 32 bytes."""
-    parent: bytes
-    """Hash of the block whose weights it used, 32 bytes."""
-    round: int
-    """Height of the block that may carry it."""
-    norm: float
-    """Norm s_k of the release."""
-    attack: str
-    """Name of the attack in it, or empty; several names are joined by commas."""
-    releases: int
-    """Number of releases of the participant, this one included."""
-    epsilon: float | None
-    """Tight total epsilon of the participant after this release; None: infinite."""
-    members: int = 1
-    """Number of holders whose gradients are in it."""
+KEPT_INCIDENTS = 10_000
+"""Most incidents that a run records: the first ones. Each node still counts all of its own."""
 
 
 class Recorder:
@@ -88,15 +77,20 @@ class Recorder:
         self._miners, self._watch = miners, watch
         self._reported = [chain.head]
         self._makers = [NOBODY]
-        self._released: dict[bytes, Released] = {}
-        self._unreported: dict[bytes, Released] = {}
-        self._worst: Released | None = None
+        self._released: dict[bytes, ReleasedMessage] = {}
+        self._unreported: dict[bytes, ReleasedMessage] = {}
+        self._worst: ReleasedMessage | None = None
 
-    def note(self, released: Released) -> None:
-        """Note that a message has left its participant, whether or not a block will carry it."""
-        self._released[released.id] = self._unreported[released.id] = released
-        if self._worst is None or released.releases > self._worst.releases:
-            self._worst = released
+    def note(self, released: list[ReleasedMessage]) -> None:
+        """Take note of messages that have left their participants, and empty the list.
+
+        They are noted whether or not a block will carry them.
+        """
+        for each in released:
+            self._released[each.id] = self._unreported[each.id] = each
+            if self._worst is None or each.releases > self._worst.releases:
+                self._worst = each
+        released.clear()
 
     def new_blocks(self) -> list[Block]:
         """Return the blocks that have joined the main chain since the last call, lowest first."""
@@ -139,12 +133,14 @@ class Recorder:
             ],
         }
 
-    def round_record(self, block: Block, time_s: float) -> tuple[RoundRecord, Future[Measured]]:
-        """Return the record of the round that a block ended, and a future of its metrics."""
+    def round_record(self, block: Block, time_s: float) -> Round:
+        """Return the record of the round that a block ended, its metrics and its messages."""
         height, name = block.header.height, self._reported[block.header.height]
-        used = self._outcome(block).aggregate.used
+        aggregate = self._steps.outcome(
+            self._state_of(block.header.parent), block.messages
+        ).aggregate
         attacks = [self._released[message_id(m)].attack != "" for m in block.messages]
-        attacked = np.array(attacks, dtype=np.bool_)
+        attacked, used = np.array(attacks, dtype=np.bool_), aggregate.used
         record = RoundRecord(
             round=height,
             height=height,
@@ -155,18 +151,20 @@ class Recorder:
             used=int(np.count_nonzero(used)),
             byzantine=int(np.count_nonzero(attacked)),
             byzantine_used=int(np.count_nonzero(used & attacked)),
-            epsilon=self._worst.epsilon if self._worst else None,
+            epsilon=finite(self._worst.epsilon) if self._worst else None,
             releases=self._worst.releases if self._worst else 0,
             stale_blocks=self._chain.stale,
             reorganisations=self._chain.reorganisations,
             seconds={stage: round(s, 6) for stage, s in self._watch.lap().items()},
         )
-        return record, self._metrics(name, height)
+        is_measured = height % self._measured_every == 0 or height == self._chain.rules.rounds
+        model = model_of(self._state_of(name)) if is_measured else None
+        metrics = UNMEASURED if model is None else self._measure(name, model)
+        return record, metrics, self.message_records(block, aggregate)
 
-    def message_records(self, block: Block) -> list[MessageRecord]:
+    def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
         """Return the records of a block's messages, and of older messages that are in no block."""
-        aggregate = self._outcome(block).aggregate
-        name = self._reported[block.header.height]
+        name, height = self._reported[block.header.height], block.header.height
         records = []
         for row, message in enumerate(block.messages):
             used, reason = bool(aggregate.used[row]), aggregate.reasons[row]
@@ -175,9 +173,12 @@ class Recorder:
             records.append(_record(released, name, cosine, used, reason, late=False))
         for message in block.messages:
             self._unreported.pop(message_id(message), None)
-        late = self.stragglers(block.header.height)
-        self._forget(block.header.height - self._keep)
-        return records + late
+        records += self.stragglers(height)
+        # The table is in the order of release, which is nearly the order of rounds.
+        oldest = height - self._keep
+        while self._released and self._released[first := next(iter(self._released))].round < oldest:
+            del self._released[first]
+        return records
 
     def stragglers(self, before: int) -> list[MessageRecord]:
         """Return the messages of earlier rounds that no block carries; each is returned once.
@@ -193,23 +194,6 @@ class Recorder:
             del self._unreported[released.id]
         return [_record(each, each.parent, None, False, "late", late=True) for each in late]
 
-    def _metrics(self, name: bytes, height: int) -> Future[Measured]:
-        """Start to measure a block's weights, if its round is one that is measured."""
-        if height % self._measured_every == 0 or height == self._chain.rules.rounds:
-            return self._measure(name, model_of(self._state_of(name)))
-        return UNMEASURED
-
-    def _outcome(self, block: Block) -> Outcome:
-        return self._steps.outcome(self._state_of(block.header.parent), block.messages)
-
-    def _forget(self, before: int) -> None:
-        """Forget the releases of rounds before this one."""
-        # The table is in the order of release, which is nearly the order of rounds.
-        while (
-            self._released and self._released[oldest := next(iter(self._released))].round < before
-        ):
-            del self._released[oldest]
-
 
 def finite(epsilon: float) -> float | None:
     """Return epsilon, or None if it is infinite, which is no guarantee at all.
@@ -221,7 +205,12 @@ def finite(epsilon: float) -> float | None:
 
 
 def _record(
-    released: Released, block: bytes, cosine: float | None, used: bool, reason: str, late: bool
+    released: ReleasedMessage,
+    block: bytes,
+    cosine: float | None,
+    used: bool,
+    reason: str,
+    late: bool,
 ) -> MessageRecord:
     return MessageRecord(
         round=released.round,
@@ -232,8 +221,86 @@ def _record(
         cosine=cosine,
         used=used,
         reason=reason,
-        epsilon=released.epsilon,
+        epsilon=finite(released.epsilon),
         attack=released.attack,
         late=late,
         members=released.members,
     )
+
+
+class NodeTracker:
+    """Records the incidents that honest compute nodes log, and the heads of all compute nodes."""
+
+    def __init__(self, nodes: Sequence[ComputeNode]) -> None:
+        self._nodes = nodes
+        self._honest = [node for node in nodes if node.schedule.honest]
+        self._numbers = {node.address: node.node for node in nodes}
+        self._read = {node.node: (0, 0) for node in self._honest}
+        self._written = 0
+        self._heads = [node.chain.head for node in nodes]
+        self._new_heads: list[HeadRecord] = []
+
+    def look(self, node: int, now_s: float) -> None:
+        """Record the head of a node that has just acted, if it has changed."""
+        if node >= len(self._nodes):
+            return
+        chain = self._nodes[node].chain
+        if chain.head != self._heads[node]:
+            self._heads[node] = chain.head
+            head = HeadRecord(chain.height, node, round(now_s, 6), chain.head.hex())
+            self._new_heads.append(head)
+
+    def new(self) -> Iterator[tuple[str, RefusalRecord | EvidenceRecord | HeadRecord]]:
+        """Yield the name and the record of each event since the last call: first the incidents."""
+        for node in self._honest:
+            refusals, evidence = self._read[node.node]
+            found = node.incidents
+            known = len(found.refusals), len(found.evidence)
+            if known == (refusals, evidence):
+                continue
+            self._read[node.node] = known
+            fresh: list[tuple[str, RefusalRecord | EvidenceRecord]] = [
+                *(("refusal", self._refusal(node.node, r)) for r in found.refusals[refusals:]),
+                *(("evidence", self._evidence(node.node, e)) for e in found.evidence[evidence:]),
+            ]
+            yield from fresh[: KEPT_INCIDENTS - self._written]
+            self._written = min(KEPT_INCIDENTS, self._written + len(fresh))
+        heads, self._new_heads = self._new_heads, []
+        yield from (("head", head) for head in heads)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of the incidents for the manifest.
+
+        The counts of misconduct come from the dishonest nodes; only the simulator knows them.
+        """
+        pairs = {(e.first, e.second) for node in self._honest for e in node.incidents.evidence}
+        return {
+            "refused": sum(node.incidents.refused for node in self._honest),
+            "evidence": len({frozenset(pair) for pair in pairs}),
+            "misconduct": [
+                {"node": node.node, **counts}
+                for node in self._nodes
+                for counts in node.schedule.counters()
+            ],
+        }
+
+    def _refusal(self, node: int, said: Refusal) -> RefusalRecord:
+        return RefusalRecord(
+            round=said.height,
+            node=node,
+            time_s=round(said.time_s, 6),
+            what=said.what,
+            id=said.id.hex(),
+            maker=self._numbers.get(said.maker),
+            reason=said.reason,
+        )
+
+    def _evidence(self, node: int, said: Evidence) -> EvidenceRecord:
+        return EvidenceRecord(
+            round=said.height,
+            node=node,
+            time_s=round(said.time_s, 6),
+            maker=self._numbers.get(said.maker),
+            first=said.first.hex(),
+            second=said.second.hex(),
+        )

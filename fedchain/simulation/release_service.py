@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fedchain.arrays import Vector
@@ -18,12 +19,11 @@ from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.store import Store
+from fedchain.nodes.holders.byzantine import byzantine_in, under_names
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
-from fedchain.nodes.holders.holder_pool import ReleaseBatch, ReleaseRequest
-from fedchain.nodes.holders.release import ReleaseContext
-from fedchain.nodes.holders.sybils import under_names
+from fedchain.nodes.holders.holder_pool import ReleaseBatch
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.privacy.budget import Budget
-from fedchain.simulation.recorder import Released, finite
 from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
@@ -34,6 +34,30 @@ Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
 KEPT_PARENTS = 8
 """Number of blocks whose cohorts and clips are remembered; holders no longer release at older
 forks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleasedMessage:
+    """A message that has left a participant; only the simulator knows which one."""
+
+    holder: int
+    """The participant: a data holder, or a group."""
+    id: bytes
+    """Id of the message, 32 bytes."""
+    parent: bytes
+    """Hash of the block whose weights it used, 32 bytes."""
+    round: int
+    """Height of the block that may carry it."""
+    norm: float
+    """Norm s_k of the release."""
+    attack: str
+    """Name of the attack in it, or empty; several names are joined by commas."""
+    releases: int
+    """Number of releases of the participant, this one included."""
+    epsilon: float
+    """Tight total epsilon of the participant after this release."""
+    members: int = 1
+    """Number of holders whose gradients are in it."""
 
 
 class ReleaseService:
@@ -61,11 +85,16 @@ class ReleaseService:
         """
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
-        self._chain_id = chain_id_of(setup.genesis)
+        self._chain_id, self._groups = chain_id_of(setup.genesis), setup.scenario.nodes.groups
+        self._byzantine = byzantine_in(setup.scenario)
         self._cohort = Cohort(self._compute)
         self._budgets: dict[int, Budget] = {}
         follows = setup.mechanism.clip_follower is not None
         self._clips = Clips(setup.mechanism.terms.clip) if follows else None
+        # A message does not say what the next clip is: such releases are computed again.
+        self._recorded_rounds = 0 if follows else store.highest
+        self.released: list[ReleasedMessage] = []
+        """The messages that were released since the recorder last emptied the list."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -74,7 +103,9 @@ class ReleaseService:
 
     def budget(self, participant: int) -> Budget:
         """Return the privacy budget of a participant."""
-        return self._budgets.setdefault(participant, Budget(self._setup.mechanism))
+        if participant not in self._budgets:
+            self._budgets[participant] = Budget(self._setup.mechanism)
+        return self._budgets[participant]
 
     def begin(self, participant: int, parent: bytes, round_: int) -> None:
         """Note that a participant begins to compute its gradient at a block.
@@ -85,13 +116,13 @@ class ReleaseService:
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
         """Draw who drops out of an attempt at a message; only the attempt of a group can fail."""
+        if self._groups is None:
+            return DropoutOutcome()
         context = self._request(participant, parent, round_).context
-        return draw_dropouts(self._setup.scenario.nodes.groups, context, number)
+        return draw_dropouts(self._groups, context, number)
 
-    def release(
-        self, participant: int, parent: bytes, round_: int
-    ) -> tuple[tuple[Message, ...], list[Released]]:
-        """Return the messages of a participant, and what the simulator knows of each message.
+    def release(self, participant: int, parent: bytes, round_: int) -> tuple[Message, ...]:
+        """Return the messages of a participant, and add them to ``released``.
 
         Args:
             participant: a holder or group that has begun at this parent.
@@ -99,29 +130,46 @@ class ReleaseService:
             round_: the height of the block that may carry it.
 
         Returns:
-            Its messages, one for each of its names, and a record for each; both are empty if
-            its gradient has no direction.
+            Its messages, one for each of its names; none if its gradient has no direction.
         """
         request = self._request(participant, parent, round_)
         # The cohort is closed before the ledger is read: which participants are computed together
         # must not depend on what the ledger already has.
         self._cohort.close(request)
-        message = self._recorded(request) or self._cohort.message(request)
+        message = None
+        if round_ <= self._recorded_rounds:
+            identity = identity_of(request.identity.public_key)
+            message = self._store.message_by_identity(parent, identity)
+        message = message or self._cohort.message(request)
         if message is None:
-            return (), []
+            return ()
         if self._clips is not None:
             self._clips.made(participant, parent)
-        byzantine, seed = self._setup.byzantine, self._setup.scenario.seed
-        members = contributors(self._setup.scenario.nodes, request.context)
-        attack = byzantine.attacks_behind(members, round_)
-        names = byzantine.names_of(participant, round_)
-        messages = tuple(under_names(message, names, seed, participant))
+        groups, attack = self._groups, ""
+        messages: tuple[Message, ...] = (message,)
+        members = (participant,) if groups is None else contributors(groups, request.context)
+        if self._byzantine is not None:
+            attack = self._byzantine.attacks_behind(members, round_)
+            names = self._byzantine.names_of(participant, round_)
+            seed = self._setup.scenario.seed
+            messages = tuple(under_names(message, names, seed, participant))
         count = self.budget(participant).releases + 1
-        cost = count, finite(self._setup.mechanism.epsilon_after(count)), len(members)
-        return messages, [
-            Released(participant, message_id(m), parent, round_, m.norm, attack, *cost)
-            for m in messages
+        epsilon = self._setup.mechanism.epsilon_after(count)
+        self.released += [
+            ReleasedMessage(
+                holder=participant,
+                id=message_id(each),
+                parent=parent,
+                round=round_,
+                norm=each.norm,
+                attack=attack,
+                releases=count,
+                epsilon=epsilon,
+                members=len(members),
+            )
+            for each in messages
         ]
+        return messages
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
         context = ReleaseContext(
@@ -151,13 +199,6 @@ class ReleaseService:
                 self._verdict_cache.check_ahead(sent, self._setup.rules, self._chain_id)
         self._watch.share("gradients", time.perf_counter() - began, seconds)
         return found
-
-    def _recorded(self, request: ReleaseRequest) -> Message | None:
-        """Return a participant's message if the ledger of an interrupted run has it, else None."""
-        if request.context.round > self._store.highest or self._clips is not None:
-            return None  # a message does not say what the next clip is: compute it again
-        parent, identity = request.context.parent, identity_of(request.identity.public_key)
-        return self._store.message_by_identity(parent, identity)
 
 
 class Cohort:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,8 @@ from fedchain.ledger.storage.retention import RetentionPolicy
 from fedchain.network.graph import Graph
 from fedchain.network.topology import topologies
 from fedchain.nodes.compute.hashing import hashing_seconds
-from fedchain.nodes.holders.byzantine import Byzantine
-from fedchain.nodes.holders.cohort_sampler import Sampling
-from fedchain.nodes.holders.identity import Identities
-from fedchain.nodes.holders.light_client import KEPT_HEIGHTS
+from fedchain.nodes.holders.identity import Identities, Sampling
+from fedchain.nodes.holders.light_client import KEPT_HEADERS
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import stream
 from fedchain.scenario import Scenario
@@ -60,7 +57,7 @@ class RunSetup:
     """The nodes and their links: first the compute nodes, then the slots of data holders."""
 
     @property
-    def compute(self) -> range:
+    def compute_ids(self) -> range:
         """Numbers of the compute nodes."""
         return range(self.scenario.nodes.miners)
 
@@ -69,11 +66,6 @@ class RunSetup:
         """Numbers of the data holders' slots in the network; slot k is node ``miners + k``."""
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
-
-    @functools.cached_property
-    def byzantine(self) -> Byzantine:
-        """The holders that misbehave."""
-        return Byzantine(self.scenario)
 
 
 def build_setup(scenario: Scenario) -> RunSetup:
@@ -164,11 +156,11 @@ def deepest_fork(scenario: Scenario) -> int:
 
     While the network is connected, forks are short. During a partition each part builds a branch
     of its own. The bound is twice the number of blocks that are expected in the longest
-    partition, since chance may yield more than expected, and ``KEPT_HEIGHTS`` on top.
+    partition, since chance may yield more than expected, and ``KEPT_HEADERS`` on top.
     """
     longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
     interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
-    return KEPT_HEIGHTS + int(2.0 * longest / interval_s)
+    return KEPT_HEADERS + int(2.0 * longest / interval_s)
 
 
 def retention_of(scenario: Scenario) -> RetentionPolicy:

@@ -51,7 +51,7 @@ def test_numpy_makes_an_array_of_the_type_that_is_asked_for_and_never_a_view():
 def test_blocks_cover_the_columns_once_and_in_order(count, dimension, block):
     directions = some(1, count, dimension)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sharing, "COLUMNS", block)
+        patch.setattr(sharing, "BLOCK_ENTRIES", block)
         for columns in (slice(0, dimension), slice(dimension // 3, dimension // 2)):
             parts = [(part, made.copy()) for part, made in directions.blocks(columns)]
             at = [place for part, _ in parts for place in range(part.start, part.stop)]
@@ -62,7 +62,7 @@ def test_blocks_cover_the_columns_once_and_in_order(count, dimension, block):
 
 
 def test_blocks_of_many_columns_stay_small(monkeypatch):
-    monkeypatch.setattr(sharing, "COLUMNS", 4000)
+    monkeypatch.setattr(sharing, "BLOCK_ENTRIES", 4000)
     monkeypatch.setattr(sharing, "LARGEST", 4000)
     assert max(made.size for _, made in some(2, 10, 5000).blocks()) <= 4100
 

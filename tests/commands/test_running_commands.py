@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -308,14 +309,17 @@ def test_an_unfinished_run_is_not_begun_again_but_resumed(scenario, done, tmp_pa
 
 
 def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path, monkeypatch):
-    from fedchain.runs.callbacks import NoCallback
+    from fedchain.runs import running
 
-    def stop(self, record, messages):
-        if record.round == 2:
+    true, rounds = running.stop_if_asked, itertools.count(1)
+
+    def stop():
+        if next(rounds) == 2:
             signal.raise_signal(signal.SIGINT)
+        true()
 
     with monkeypatch.context() as patch:
-        patch.setattr(NoCallback, "on_round_end", stop)
+        patch.setattr(running, "stop_if_asked", stop)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     folder = only_run(tmp_path)
     assert (told.code, told.out) == (130, "")

@@ -5,7 +5,6 @@ import pytest
 from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
-from fedchain.events import EventQueue
 from fedchain.forecasts import costs
 from fedchain.forecasts.costs import DISK, ROUGH, Configuration, Learning
 from fedchain.forecasts.forecast import forecast
@@ -15,6 +14,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.nodes.compute.hashing import TRIES, attempts
 from fedchain.results import LEDGER
 from fedchain.runs.running import run
+from fedchain.simulation.transport import EventQueue
 
 LEARNING = Learning(
     examples=60,

@@ -27,9 +27,9 @@ from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.ledger.chain.signature import public_key_of
-from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseRequest
-from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import ReleaseContext, private_releases
+from fedchain.nodes.holders.holder_pool import HolderPool
+from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, private_releases
 from fedchain.privacy import guarantee
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, skellam
@@ -40,7 +40,7 @@ from fedchain.scenario import load
 
 CLIP = 0.5
 SECRET = bytes(range(32))
-IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
 OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
 QUIET = small(attacks=[], **{"ledger.storage": "int32"})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
@@ -32,7 +33,7 @@ from fedchain.nodes.holders.identity import Identities
 from fedchain.nodes.holders.light_client import Above, LightClient
 from fedchain.randomness import digest
 from fedchain.results import RefusalRecord
-from fedchain.simulation.recorder import Released
+from fedchain.simulation.release_service import ReleasedMessage
 from fedchain.simulation.setup import MAX_AHEAD_MS, build_setup
 from fedchain.timing import Stopwatch
 
@@ -53,7 +54,7 @@ class Played:
 
     @property
     def heads(self) -> set[bytes]:
-        return {node.chain.head for node in self.simulation.compute}
+        return {node.chain.head for node in self.simulation.compute_nodes}
 
     def carried(self, height: int) -> tuple[Message, ...]:
         chain = self.simulation.chain
@@ -71,13 +72,22 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
         for node in nodes:
             made.simulation._transport.queue.put(time_s, node, payload)
         if isinstance(payload, Message):
-            told = Released(0, message_id(payload), payload.parent, 1, 1.0, "outsider", 1, None)
-            made.simulation._recorder.note(told)
+            told = ReleasedMessage(
+                holder=0,
+                id=message_id(payload),
+                parent=payload.parent,
+                round=1,
+                norm=1.0,
+                attack="outsider",
+                releases=1,
+                epsilon=math.inf,
+            )
+            made.simulation._recorder.note([told])
     if silent is not None:
         service, release = made.simulation._releases, made.simulation._releases.release
-        service.release = lambda who, *at: ((), []) if who == silent else release(who, *at)
+        service.release = lambda who, *at: () if who == silent else release(who, *at)
     list(made.simulation.rounds())
-    told = [said for _, said in made.simulation.incidents.new()]
+    told = [said for _, said in made.simulation.tracker.new()]
     reasons = [(said.node, said.reason) for said in told if isinstance(said, RefusalRecord)]
     made.close()
     return Played(made.simulation, reasons)
@@ -373,8 +383,8 @@ class TestFlooding:
 
         full = kept_after(range(800))  # enough for every notebook, shelf and pool to be full
         assert kept_after(range(800, 1100)) - full == Counter()
-        assert node.findings.refused > 5 * 1100
-        assert len(node.findings.refusals) == KEPT_REFUSALS
+        assert node.incidents.refused > 5 * 1100
+        assert len(node.incidents.refusals) == KEPT_REFUSALS
         node.receive(block, 3.0)
         assert chain.head == block_hash(block.header)
 

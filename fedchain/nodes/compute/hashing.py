@@ -1,11 +1,23 @@
-"""Hashing time: how many nonces all compute nodes try, and how long that takes on this machine."""
+"""Hashing: how many nonces compute nodes try, how long it takes here, and work that is drawn."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from fedchain.ledger.chain.work import Work, search, work_of
+from fedchain.errors import EncodingError
+from fedchain.ledger.chain.block import Header, block_hash
+from fedchain.ledger.chain.work import (
+    Work,
+    WorkKind,
+    drawn_tries,
+    is_paid,
+    search,
+    target_from_compact,
+    work_of,
+)
 
 TRIES = 65_536
 """Number of nonces that a compute node tries before it looks at the network again. When another
@@ -68,3 +80,86 @@ def hashing_words(seconds: float) -> str:
     if not seconds:
         return "none: work is drawn"
     return f"about {seconds:,.0f} s here" if seconds >= 100 else f"about {seconds:.3g} s here"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """When a compute node starts its work, and how fast it works."""
+
+    deadline_s: float
+    """Simulated seconds after a new head at which the quorum is enough to start."""
+    hashes_per_second: float
+    """Tries per simulated second."""
+    expected: int
+    """Number of messages at which no more can come: the number of participants in a round."""
+    draw: Callable[[int], float]
+    """Number of blocks that the node has found so far to a number in [0, 1) of its own, which
+    decides how long sampled work takes."""
+
+
+class SampledWork:
+    """The tries of one compute node, of which only the time of the success is simulated.
+
+    Tries are independent: those on one parent neither help nor hinder on the next. So one draw
+    lasts until the node finds a block, even if the head changes in the meantime. A new draw for
+    every head would have the same distribution, but each block of another node would then cost
+    every node an event.
+
+    >>> work = SampledWork(100.0, lambda number: 0.3)
+    >>> due_s = work.begin(0x207FFFFF, 10.0)  # p = 1/2: with 0.3 the first try succeeds
+    >>> due_s == work.begin(0x207FFFFF, 10.002) == 10.01
+    True
+    """
+
+    def __init__(self, tries_per_second: float, draw: Callable[[int], float]) -> None:
+        """Start with nothing drawn.
+
+        Args:
+            tries_per_second: tries per simulated second, above 0.
+            draw: number of blocks found so far, from 0, to a number in [0, 1); each node has its
+                own draws.
+        """
+        self.due_s: float | None = None
+        """When the next block will be found, simulated seconds; None while the node is idle."""
+        self._speed, self._draw = tries_per_second, draw
+        self._successes = 0
+        self._bits = 0
+        self._left: float | None = None
+
+    def begin(self, bits: int, now_s: float) -> float:
+        """Begin or continue to work at this difficulty; return when a block will be found.
+
+        Args:
+            bits: target of the block, in compact form.
+            now_s: simulated seconds.
+        """
+        if self.due_s is not None:
+            if bits == self._bits:
+                return self.due_s
+            self.pause(now_s)
+        if self._left is None:
+            self._left = float(drawn_tries(bits, self._draw(self._successes)))
+        elif bits != self._bits:
+            self._left *= work_of(bits) / work_of(self._bits)
+        self._bits = bits
+        self.due_s = now_s + self._left / self._speed
+        return self.due_s
+
+    def pause(self, now_s: float) -> None:
+        """Pause the work; the number of tries that are left is kept."""
+        if self.due_s is not None:
+            self._left = (self.due_s - now_s) * self._speed
+            self.due_s = None
+
+    def succeed(self) -> None:
+        """Count a found block, so that the next block takes a new draw."""
+        self._successes += 1
+        self._left = self.due_s = None
+
+
+def worked(header: Header, work: WorkKind) -> bool:
+    """Return whether a header has the work that it claims: then light clients may follow it."""
+    try:
+        return is_paid(work, block_hash(header), target_from_compact(header.bits))
+    except (EncodingError, ValueError):
+        return False

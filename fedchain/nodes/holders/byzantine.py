@@ -1,33 +1,34 @@
-"""Byzantine data holders: which holders attack in which rounds, and what they send."""
+"""Byzantine data holders: who attacks in which rounds, with what, and under how many names."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from fedchain.arrays import Single, Vector
+from fedchain.arrays import Integers, Single, Vector
 from fedchain.attacks import attacks
-from fedchain.scenario import Attack as Misbehaviour
-from fedchain.scenario import Scenario
+from fedchain.ledger.chain.message import Message, sign_message
+from fedchain.ledger.chain.signature import public_key_of
+from fedchain.randomness import digest
+from fedchain.scenario import Attack, Scenario
 
-Attack = Callable[[Single | Vector, np.random.Generator], Single | Vector]
+Forger = Callable[[Single | Vector, np.random.Generator], Single | Vector]
 """(release (d,), generator) to the vector that is sent instead (d,)."""
 
 
 class Byzantine:
     """The Byzantine holders of a scenario, with their attacks."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self._attacks: dict[int, list[Misbehaviour]] = {}
-        for attack in scenario.attacks:
-            if not isinstance(attack, Misbehaviour):
-                continue
+    def __init__(self, attacks_: Iterable[Attack]) -> None:
+        self._attacks: dict[int, list[Attack]] = {}
+        for attack in attacks_:
             for holder in attack.holders:
                 self._attacks.setdefault(holder, []).append(attack)
 
-    def attack_of(self, holder: int, round_: int) -> tuple[str, Attack | None]:
+    def attack_of(self, holder: int, round_: int) -> tuple[str, Forger | None]:
         """Return name and function of a holder's attack in a round; honest: ``"", None``."""
         for attack in self._attacks.get(holder, ()):
             if attack.active(round_):
@@ -41,3 +42,47 @@ class Byzantine:
     def names_of(self, holder: int, round_: int) -> int:
         """Return under how many names a holder sends its message in a round."""
         return next((a.names for a in self._attacks.get(holder, ()) if a.active(round_)), 1)
+
+
+def byzantine_in(scenario: Scenario) -> Byzantine | None:
+    """Return the Byzantine holders of a scenario; None if all holders are honest."""
+    named = [attack for attack in scenario.attacks if isinstance(attack, Attack)]
+    return Byzantine(named) if named else None
+
+
+def under_names(message: Message, names: int, seed: int, holder: int) -> Iterator[Message]:
+    """Yield a holder's message, and the same message under made-up names: Sybils.
+
+    If identities are open, each name counts as a holder. If they are registered, a message under
+    a made-up name is refused, since it has no proof of registration. The directions differ in
+    their last bits, because exact copies are not counted.
+
+    Args:
+        message: the holder's own message, signed.
+        names: number of names, its own included, 1 to 1000.
+        seed: the scenario's seed; the made-up keys follow from it, the holder and the round.
+        holder: number of the holder.
+    """
+    yield message
+    for number in range(1, names):
+        secret = digest(seed, "sybil", holder, message.round, number)
+        said = replace(
+            message,
+            public_key=public_key_of(secret),
+            proof=None,
+            direction=_nudged(message.direction, number),
+            signature=b"",
+        )
+        yield sign_message(said, secret)
+
+
+def _nudged(direction: Integers, number: int) -> Integers:
+    """Return a direction with the binary digits of a number added to its smallest entries.
+
+    The norm hardly changes, and each number yields another direction.
+    """
+    smallest = np.argsort(np.abs(direction.astype(np.int64)), kind="stable")
+    other = direction.copy()
+    for digit, entry in enumerate(smallest[: number.bit_length()]):
+        other[entry] += number >> digit & 1
+    return other

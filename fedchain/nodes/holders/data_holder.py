@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedchain.ledger.chain.block import Block, block_hash
-from fedchain.nodes.compute.incident_log import Objection
 from fedchain.nodes.holders.light_client import LightClient
+from fedchain.nodes.payloads import Objection
 
 BUDGET_SPENT = "privacy budget spent"
 NO_DIRECTION = "gradient is zero or not finite"

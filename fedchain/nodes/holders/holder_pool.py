@@ -8,18 +8,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
 from fedchain.arrays import Flags, Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Declaration, Message
-from fedchain.nodes.holders.byzantine import Byzantine
-from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.byzantine import Byzantine, byzantine_in
 from fedchain.nodes.holders.release import (
     ReleaseContext,
-    Speaker,
+    ReleaseRequest,
     drawn_records,
     messages_of,
     private_releases,
@@ -30,7 +29,7 @@ from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
-BLOCK = 2**21
+NOISED_TOGETHER = 2**21
 """Numbers that get noise and are quantised in one call. With small calls a worker would often need
 the interpreter's lock, and each time it might wait for as long as such a call takes."""
 
@@ -70,18 +69,6 @@ class PublicSubspace(Protocol):
 
     def twin(self) -> PublicSubspace:
         """Return an equal object for another thread."""
-
-
-@dataclass(frozen=True)
-class ReleaseRequest:
-    """A request for one release of a participant (a holder or a group)."""
-
-    context: ReleaseContext
-    """Participant, round, and the block whose weights are used."""
-    identity: Identity
-    """The key of the participant for this round."""
-    clip: float | None = None
-    """The clip of this release; None: the clip of the mechanism."""
 
 
 @dataclass(frozen=True)
@@ -130,20 +117,18 @@ class HolderPool:
         """
         self._gradients, self._scenario = gradients, scenario
         self._task, self._mechanism, self._subspace = task, mechanism, subspace
-        self._byzantine = Byzantine(scenario)
+        self._byzantine = byzantine_in(scenario)
         # A task with a million holders builds the records of a holder only when they are needed.
         self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
 
-    def twin(self) -> HolderPool:
+    def twin(self) -> Self:
         """Return an equal pool for another thread."""
-        subspace = self._subspace and self._subspace.twin()
-        gradients, task, mechanism = self._gradients.twin(), self._task, self._mechanism
-        return HolderPool(
-            gradients=gradients,
+        return type(self)(
+            gradients=self._gradients.twin(),
             scenario=self._scenario,
-            task=task,
-            mechanism=mechanism,
-            subspace=subspace,
+            task=self._task,
+            mechanism=self._mechanism,
+            subspace=self._subspace and self._subspace.twin(),
         )
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
@@ -162,24 +147,21 @@ class HolderPool:
             return ReleaseBatch(own, watch.lap(), clips)
         with watch("gradients"):
             holders = [each.context.holder for each in asked]
-            rows = self._gradients(weights, holders, self._sampled(asked))
+            rate = self._mechanism.terms.sampling_rate
+            sampled = None if rate == 1 else self._draw_records(asked)
+            rows = self._gradients(weights, holders, sampled)
         messages: list[Message | None] = []
-        step = max(1, BLOCK // rows.shape[1])
+        step = max(1, NOISED_TOGETHER // rows.shape[1])
         for start in range(0, len(asked), step):
-            part = slice(start, start + step)
-            messages += self._make_messages(
-                weights, rows[part], asked[part], self._mechanism, watch
-            )
+            some, these = asked[start : start + step], rows[start : start + step]
+            messages += self._make_messages(weights, these, some, self._mechanism, watch)
         return ReleaseBatch(tuple(messages), watch.lap())
 
-    def _sampled(self, asked: Sequence[ReleaseRequest]) -> Sampled | None:
-        """Draw the records of each holder that take part; None if all records do."""
-        rate = self._mechanism.terms.sampling_rate
-        if rate == 1:
-            return None
+    def _draw_records(self, asked: Sequence[ReleaseRequest]) -> Sampled:
+        """Draw the records of each holder that take part."""
         at = [each.context for each in asked]
         masks = tuple(drawn_records(o, self._count(o.holder), self._mechanism) for o in at)
-        return Sampled(masks, rate)
+        return Sampled(masks, self._mechanism.terms.sampling_rate)
 
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
@@ -213,22 +195,20 @@ class HolderPool:
         if self._subspace is not None:
             with watch("gradients"):
                 releases = self._subspace.projected(releases, weights, contexts[0].parent)
+        noise, clip = mechanism.noise_multiplier, mechanism.terms.clip
         with watch("signing"):
-            self._misbehave(releases, contexts)
-            speakers = [
-                Speaker(each.context, each.identity, _declaration(mechanism, count))
-                for each, count in zip(asked, records, strict=True)
-            ]
-            return messages_of(releases, speakers, self._scenario.ledger.storage)
-
-    def _misbehave(self, releases: Singles | Matrix, contexts: Sequence[ReleaseContext]) -> None:
-        """Overwrite the releases of Byzantine holders with what their attacks send."""
-        for release, context in zip(releases, contexts, strict=True):
-            _, attack = self._byzantine.attack_of(context.holder, context.round)
-            if attack is not None:
-                generator = stream(context.seed, "attack", context.holder, context.round)
-                release[:] = attack(release, generator)
+            if self._byzantine is not None:
+                _misbehave(releases, contexts, self._byzantine)
+            said = [Declaration(mechanism.name, noise, clip, count) for count in records]
+            return messages_of(releases, asked, said, self._scenario.ledger.storage)
 
 
-def _declaration(mechanism: Mechanism, records: int) -> Declaration:
-    return Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.terms.clip, records)
+def _misbehave(
+    releases: Singles | Matrix, contexts: Sequence[ReleaseContext], byzantine: Byzantine
+) -> None:
+    """Overwrite the releases of Byzantine holders with what their attacks send."""
+    for release, context in zip(releases, contexts, strict=True):
+        _, attack = byzantine.attack_of(context.holder, context.round)
+        if attack is not None:
+            generator = stream(context.seed, "attack", context.holder, context.round)
+            release[:] = attack(release, generator)

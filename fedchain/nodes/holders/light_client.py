@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fedchain.ledger.chain.block import Header, block_hash
 from fedchain.ledger.chain.work import WorkKind, is_paid, target_from_compact, work_of
 
-KEPT_HEIGHTS = 64
+KEPT_HEADERS = 64
 """Headers this many heights below the head are forgotten. While no link breaks, no honest
 reorganisation is that deep."""
 MOST_OF_A_HEIGHT = 16
@@ -37,7 +37,7 @@ class LightClient:
     """Finds the head of the chain with the most work, from the headers that have arrived."""
 
     def __init__(
-        self, genesis: Header, work: WorkKind = "hashcash", keep: int = KEPT_HEIGHTS
+        self, genesis: Header, work: WorkKind = "hashcash", keep: int = KEPT_HEADERS
     ) -> None:
         """Start at genesis.
 
@@ -139,7 +139,7 @@ class LightClient:
             del self._work[first]
 
 
-@functools.lru_cache(4 * KEPT_HEIGHTS)
+@functools.lru_cache(4 * KEPT_HEADERS)
 def _above(below: Above, bits: int, parent: bytes) -> Above:
     """Return the place of a block; it is cached, so that many clients share one record."""
     return Above(below.height + 1, below.work + work_of(bits), parent)

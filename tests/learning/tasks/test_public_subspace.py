@@ -22,8 +22,7 @@ from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.public_subspace import PublicDirections, leading
 from fedchain.learning.weights import flat_weights
 from fedchain.ledger.chain.rules import chain_id_of
-from fedchain.nodes.holders.holder_pool import ReleaseRequest
-from fedchain.nodes.holders.release import ReleaseContext
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.runs.manifest import initial_manifest
 from fedchain.scenario.writing import resolved_yaml
 from fedchain.simulation.setup import build_setup
@@ -56,7 +55,7 @@ def released(asked_of, subspace: bool) -> np.ndarray:
     """Return what everybody says at the initial weights, (n, d), projected or not."""
     setup = build_setup(asked_of)
     task = setup.task if subspace else replace(setup.task, subspace=None)
-    voices = Source(setup.scenario, setup.mechanism, task).speakers("cpu")
+    voices = Source(setup.scenario, setup.mechanism, task).backend("cpu")
     chain, identities = chain_id_of(setup.genesis), setup.identities
     asked = [
         ReleaseRequest(

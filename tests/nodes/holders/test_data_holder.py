@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from fedchain.ledger.chain.block import Block
-from fedchain.nodes.compute.incident_log import Objection
 from fedchain.nodes.holders.data_holder import KEPT_OBJECTIONS, DataHolder, Speak
+from fedchain.nodes.payloads import Objection
 
 
 class Client:

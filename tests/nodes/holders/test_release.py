@@ -11,11 +11,11 @@ from small_runs import simulate, small
 
 from fedchain.ledger.chain.message import Declaration, message_id, signing_bytes
 from fedchain.ledger.chain.signature import public_key_of, verify
-from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseRequest
-from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.holder_pool import HolderPool
+from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.release import (
     ReleaseContext,
-    Speaker,
+    ReleaseRequest,
     drawn_records,
     messages_of,
     private_releases,
@@ -26,7 +26,7 @@ from fedchain.simulation.setup import build_setup
 
 OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
 SECRET = bytes(range(32))
-IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
 
 
 def private_release(gradient, mechanism, records, context):
@@ -39,7 +39,7 @@ GRADIENT = np.linspace(-1.0, 1.0, 1000)
 
 
 def message_of(release):
-    return messages_of(release[None], [Speaker(OCCASION, IDENTITY, SAID)], "int16")[0]
+    return messages_of(release[None], [ReleaseRequest(OCCASION, IDENTITY)], [SAID], "int16")[0]
 
 
 def test_the_noise_has_the_sd_of_the_mean_and_not_of_the_sum():

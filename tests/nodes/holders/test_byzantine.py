@@ -5,7 +5,7 @@ import pytest
 from ledger_world import make_world
 
 from fedchain.ledger.chain.message import message_id, payload_of
-from fedchain.nodes.holders.sybils import under_names
+from fedchain.nodes.holders.byzantine import under_names
 
 OPEN = make_world(identity="open", identity_root=bytes(32))
 
