@@ -11,6 +11,7 @@ from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.signature import public_key_of
 from fedchain.nodes.holders import group_pool as group
 from fedchain.nodes.holders.group_pool import GroupPool
+from fedchain.nodes.holders.holder_pool import PoolParts
 from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.scenario import Scenario
@@ -48,12 +49,13 @@ def pool_of(scenario: Scenario, rows, records=None) -> GroupPool:
     rows = np.asarray(rows, dtype=np.float32)
     counts = [100] * len(rows) if records is None else records
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in counts])
-    return GroupPool(
+    parts = PoolParts(
         gradients=lambda _, who, *__: rows[who],
         scenario=scenario,
         task=task,
         mechanism=mechanism_of(scenario, rows.shape[1]),
     )
+    return GroupPool(parts)
 
 
 def said(made: GroupPool, *groups: ReleaseRequest) -> list[Message | None]:

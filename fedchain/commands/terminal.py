@@ -110,11 +110,11 @@ def heading(setup: RunSetup) -> str:
             f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
         )
     nodes = scenario.nodes
-    asked = f", {nodes.asked} a round" if nodes.asked < nodes.speakers else ""
+    asked = f", {nodes.asked} a round" if nodes.asked < nodes.participants else ""
     if nodes.groups:
         found = nodes.groups
         honest = f"{found.honest_members} honest, {found.dropouts} may be lost"
-        asked = f" in {nodes.speakers} groups of {found.size} ({honest}){asked}"
+        asked = f" in {nodes.participants} groups of {found.size} ({honest}){asked}"
     return " · ".join(
         (
             f"{nodes.holders} holders" + named + asked,

@@ -18,7 +18,12 @@ from fedchain.arrays import Vector
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.nodes.holders.group_pool import GroupPool
-from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseBackend, ReleaseBatch
+from fedchain.nodes.holders.holder_pool import (
+    HolderPool,
+    PoolParts,
+    ReleaseBackend,
+    ReleaseBatch,
+)
 from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
@@ -108,14 +113,14 @@ class Source:
             ValueError: torch cannot reach the device.
         """
         gradients = self.gradients.on(placed(device))
-        pool = HolderPool if self.scenario.nodes.groups is None else GroupPool
-        return pool(
+        parts = PoolParts(
             gradients=gradients,
             scenario=self.scenario,
             task=gradients.task,
             mechanism=self.mechanism,
             subspace=self.subspace,
         )
+        return HolderPool(parts) if self.scenario.nodes.groups is None else GroupPool(parts)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:

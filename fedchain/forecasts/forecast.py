@@ -118,10 +118,10 @@ class Forecast:
         hint = "" if self.calibrated else "; nearer after: fedchain doctor --calibrate"
         who, times = f"{nodes.holders} data holders", f"{self.scenario.rounds} rounds"
         if nodes.groups:
-            who = f"{who} in {nodes.speakers} groups of {nodes.groups.size}"
-        if nodes.asked < nodes.speakers:
+            who = f"{who} in {nodes.participants} groups of {nodes.groups.size}"
+        if nodes.asked < nodes.participants:
             who = f"{who}, {nodes.asked} of them asked in a round"
-            times = f"{self.most_asked} of {times} that one {nodes.speaker} is asked in at most"
+            times = f"{self.most_asked} of {times} that one {nodes.participant} is asked in at most"
         return [
             ("who", f"{who}, {nodes.miners} compute nodes"),
             *self._groups(),

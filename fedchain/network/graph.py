@@ -57,7 +57,7 @@ class Lanes:
 class Graph:
     """The nodes of a network and the links between them.
 
-    Compute nodes come first, then the seats: access points at which data holders listen.
+    Compute nodes come first, then the holder slots: access points at which data holders listen.
     """
 
     compute: int

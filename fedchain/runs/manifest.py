@@ -137,9 +137,9 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, nodes = setup.mechanism, setup.scenario.nodes
     terms = mechanism.terms
-    by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
+    by_participant = np.array([releases.get(k, 0) for k in range(nodes.participants)])
     # A release of a group counts as a release of each of its members.
-    made = np.repeat(by_speaker, len(nodes.members_of(0)))
+    made = np.repeat(by_participant, len(nodes.members_of(0)))
     worst, words = int(made.max()), guarantee_of(setup.scenario, mechanism, setup.task.record)
     counts = np.array([records.count for records in setup.task.holders])
     return {
@@ -185,7 +185,7 @@ def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Calla
     sharing = None
     if groups is not None:
         sharing = Sharing(groups.size, groups.honest_members, groups.dropouts)
-    sampled = nodes.asked < nodes.speakers
+    sampled = nodes.asked < nodes.participants
     return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, sharing=sharing)
 
 

@@ -47,7 +47,7 @@ from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
 from fedchain.transition import model_of
 
-log = logging.getLogger("fedchain")
+_log = logging.getLogger("fedchain")
 PRUNED_TOGETHER = 16
 """Number of heights whose directions are deleted from the disk at a time."""
 
@@ -125,9 +125,6 @@ def resume(
         engine: as in ``run``.
         workers: as in ``run``.
         callback: as in ``run``; it is called for repeated rounds too.
-
-    Returns:
-        The run, as ``run`` returns it.
 
     Raises:
         RunError: the folder has no run, another process uses it, or this machine computes another
@@ -216,15 +213,13 @@ def _run_to_the_end(
         at_work(engine, Source(setup.scenario, setup.mechanism, setup.task)) as ask,
         contextlib.closing(Evaluations(setup.task)) as evaluations,
         start_up_passed_over(),
-        contextlib.closing(
-            _start_simulation(path, setup, store, events, ask, evaluations)
-        ) as simulation,
+        contextlib.closing(_begin(path, setup, store, events, ask, evaluations)) as simulation,
     ):
         # The keys of all rounds take most of the time at the start.
         keys = setup.scenario.nodes.asked * setup.scenario.rounds
-        log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
-        log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
-        log.info("%d blocks are on disk, %d events", len(store), events.recorded)
+        _log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
+        _log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
+        _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
         if callback is not None:
             callback.on_run_begin(path, setup)
         _play(store, events, simulation, callback)
@@ -245,7 +240,7 @@ def _run_to_the_end(
         return _status(simulation), figures
 
 
-def _start_simulation(
+def _begin(
     path: Path, setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
     """Build the simulation of a run at genesis; rounds in the events are not measured again.
@@ -282,7 +277,7 @@ def _play(
         events.write("round", record)
         events.flush()
         if record.metrics:  # without learning a chain has too many rounds to log
-            log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
+            _log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
         if callback is not None:
             callback.on_round_end(record, messages)
         stop_if_asked()
@@ -298,8 +293,8 @@ def _play(
 def _status(simulation: Simulation) -> str:
     """Return the status of a run whose events have ended, and log it."""
     if simulation.chain.height >= simulation.chain.rules.rounds:
-        log.info("finished at height %d", simulation.chain.height)
+        _log.info("finished at height %d", simulation.chain.height)
         return "finished"
     silent = set(simulation.silent.values())
-    log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
+    _log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
     return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"

@@ -156,11 +156,11 @@ def _partition_problems(gossip: Gossip | None) -> Iterator[Problem]:
 def _cohort_problems(nodes: Nodes | None) -> Iterator[Problem]:
     if nodes is None:
         return
-    if nodes.cohort is None and nodes.speakers > MAX_ASKED:
+    if nodes.cohort is None and nodes.participants > MAX_ASKED:
         words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
         yield Problem(("nodes", "holders"), f"{words} asks fewer), got {nodes.holders}")
-    if nodes.cohort is not None and nodes.cohort > nodes.speakers:
-        words = f"must be between 1 and {nodes.speakers} (the number of {nodes.speaker}s)"
+    if nodes.cohort is not None and nodes.cohort > nodes.participants:
+        words = f"must be between 1 and {nodes.participants} (the number of {nodes.participant}s)"
         yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
 
 

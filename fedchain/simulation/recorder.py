@@ -22,13 +22,7 @@ from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.incident_log import Evidence, Refusal
-from fedchain.results import (
-    EvidenceRecord,
-    HeadRecord,
-    MessageRecord,
-    RefusalRecord,
-    RoundRecord,
-)
+from fedchain.results import EvidenceRecord, HeadRecord, MessageRecord, RefusalRecord, RoundRecord
 from fedchain.simulation.release_service import ReleasedMessage
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, model_of
@@ -136,9 +130,8 @@ class Recorder:
     def round_record(self, block: Block, time_s: float) -> Round:
         """Return the record of the round that a block ended, its metrics and its messages."""
         height, name = block.header.height, self._reported[block.header.height]
-        aggregate = self._steps.outcome(
-            self._state_of(block.header.parent), block.messages
-        ).aggregate
+        before = self._state_of(block.header.parent)
+        aggregate = self._steps.outcome(before, block.messages).aggregate
         attacks = [self._released[message_id(m)].attack != "" for m in block.messages]
         attacked, used = np.array(attacks, dtype=np.bool_), aggregate.used
         record = RoundRecord(

@@ -133,8 +133,7 @@ class ReleaseService:
             Its messages, one for each of its names; none if its gradient has no direction.
         """
         request = self._request(participant, parent, round_)
-        # The cohort is closed before the ledger is read: which participants are computed together
-        # must not depend on what the ledger already has.
+        # First, since what the ledger has must not decide who is computed together.
         self._cohort.close(request)
         message = None
         if round_ <= self._recorded_rounds:
@@ -210,11 +209,7 @@ class Cohort:
     """
 
     def __init__(self, compute: Compute) -> None:
-        """Start with no participant waiting.
-
-        Args:
-            compute: computes the messages of several participants at one block.
-        """
+        """Start with no participant waiting; all those of one block go to ``compute`` at once."""
         self._compute = compute
         self._waiting: dict[bytes, dict[int, ReleaseRequest]] = {}
         self._together: dict[bytes, dict[int, tuple[ReleaseRequest, ...]]] = {}

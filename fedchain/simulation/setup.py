@@ -173,7 +173,7 @@ def retention_of(scenario: Scenario) -> RetentionPolicy:
 def sampling_of(scenario: Scenario) -> Sampling:
     """Return the sampling, which draws the participants of each round."""
     nodes = scenario.nodes
-    return Sampling(scenario.seed, nodes.speakers, nodes.asked, scenario.rounds)
+    return Sampling(scenario.seed, nodes.participants, nodes.asked, scenario.rounds)
 
 
 def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:

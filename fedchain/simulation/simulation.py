@@ -2,15 +2,14 @@
 
 One round, from a block to the next:
 
-1. A block arrives at a holder, and its light client accepts it (``_act``).
-2. The holder plans a release at this block (``_plan``).
-3. When its gradient is due (``_speak``), the release service computes the private gradients of
+1. A block arrives at a holder (``_act_on_holder``). If its light client accepts the block, the
+   holder plans a release (``_plan``).
+2. When its gradient is due (``_speak``), the release service computes the private gradients of
    the cohort at w_t, adds noise, normalises, quantises and signs (``_release``).
-4. The network carries the message to the mempools of the compute nodes.
-5. When a compute node has all messages, or the quorum at the deadline, it aggregates, updates,
-   does its work and sends the block.
-6. Every full node recomputes the block and appends it.
-7. The recorder makes the record of the round (``rounds``).
+3. The network carries the message to the mempools of the compute nodes.
+4. When a compute node has all messages, or the quorum at the deadline, it aggregates, updates,
+   does its work and sends the block. Every full node recomputes the block and appends it.
+5. The recorder makes the record of the round (``rounds``).
 """
 
 from __future__ import annotations
@@ -198,7 +197,7 @@ class Simulation:
         if outcome.reconstructs:
             self._release(slot, participant, intent, now_s)
         else:
-            self._retry(slot, participant, intent, outcome, now_s)
+            self._retry(slot, intent, outcome, now_s)
 
     def _release(self, slot: DataHolder, participant: int, intent: Speak, now_s: float) -> None:
         """Send the messages of a participant, and count the release against its budget."""
@@ -212,18 +211,11 @@ class Simulation:
         sends = [Send(message, "compute") for message in messages]
         self._transport.post(slot.node, sends, now_s)
 
-    def _retry(
-        self,
-        slot: DataHolder,
-        participant: int,
-        intent: Speak,
-        failed: DropoutOutcome,
-        now_s: float,
-    ) -> None:
+    def _retry(self, slot: DataHolder, intent: Speak, failed: DropoutOutcome, now_s: float) -> None:
         """Plan the next attempt; charge the failed one if members were asked for their shares."""
+        participant = self._participant(slot, intent)
         if failed.is_release:
-            budget = self._releases.budget(participant)
-            budget.spend(intent.parent + bytes([failed.number]))
+            self._releases.budget(participant).spend(intent.parent + bytes([failed.number]))
         if failed.again_s is None:
             self.silent[participant] = TOO_FEW
             return

@@ -27,7 +27,7 @@ from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.ledger.chain.signature import public_key_of
-from fedchain.nodes.holders.holder_pool import HolderPool
+from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
 from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, private_releases
 from fedchain.privacy import guarantee
@@ -55,12 +55,13 @@ def fresh_totals():
 def messages(rows, mechanism, records, **when) -> list[Message]:
     """What holders with these clipped mean gradients send."""
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in records])
-    made = HolderPool(
+    parts = PoolParts(
         gradients=lambda *_: np.array(rows, np.float32),
         scenario=QUIET,
         task=task,
         mechanism=mechanism,
     )
+    made = HolderPool(parts)
     contexts = [replace(OCCASION, holder=holder, **when) for holder in range(len(rows))]
     return list(made(np.zeros(1), [ReleaseRequest(o, IDENTITY) for o in contexts]).messages)
 

@@ -14,14 +14,13 @@ from fedchain.arrays import Singles, Vector
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
-from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseBatch
+from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
 from fedchain.nodes.holders.release import (
     ReleaseContext,
     ReleaseRequest,
     messages_of,
     scale_names,
 )
-from fedchain.privacy.mechanisms import GroupNoise
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Groups
 from fedchain.secure_aggregation.assembler import summed
@@ -48,23 +47,19 @@ class OpenedSum:
     """The members that send their masked numbers, as numbers of data holders."""
 
 
-class GroupPool(HolderPool):
-    """Computes the releases of groups in one worker, from the same parts as a pool of holders.
+class GroupPool:
+    """Computes the releases of groups in one worker; a ``HolderPool`` does it without groups."""
 
-    The mechanism draws each member's share of the noise.
-    """
-
-    @functools.cached_property
-    def _groups(self) -> Groups:
-        groups = self._scenario.nodes.groups
+    def __init__(self, parts: PoolParts) -> None:
+        """Hold the parts; the mechanism was built with shares for the members of a group."""
+        groups, noise = parts.scenario.nodes.groups, parts.mechanism.group_noise
         assert groups is not None, "holders without groups have a pool of their own"
-        return groups
-
-    @functools.cached_property
-    def _noise(self) -> GroupNoise:
-        noise = self._mechanism.group_noise
         assert noise is not None, "it was built with shares"
-        return noise
+        self._parts, self._groups, self._noise = parts, groups, noise
+
+    def twin(self) -> GroupPool:
+        """Return an equal pool for another thread."""
+        return GroupPool(self._parts.twin())
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return the signed messages of these groups.
@@ -77,7 +72,7 @@ class GroupPool(HolderPool):
         attempts = [self._attempt(each) for each in asked]
         with watch("gradients"):
             holders = [holder for each in attempts if each for holder in each.holders]
-            rows = self._gradients(weights, holders) if holders else NO_ROWS
+            rows = self._parts.gradients(weights, holders) if holders else NO_ROWS
         messages: list[Message | None] = []
         first = 0
         for attempt in attempts:
@@ -98,21 +93,21 @@ class GroupPool(HolderPool):
         self, weights: Vector, gradients: Singles, attempt: OpenedSum, watch: Stopwatch
     ) -> Message | None:
         """Return the message of a group: noise and attacks first, then sum, mean and signature."""
-        counts = [self._count(holder) for holder in attempt.holders]
+        counts = [self._parts.count(holder) for holder in attempt.holders]
         with watch("noise"):
             steps = self._noise.in_steps(gradients, self._noise_keys(attempt), counts)
-            if self._byzantine is not None:
-                self._misbehave(steps, attempt, counts, self._byzantine)
+            if self._parts.byzantine is not None:
+                self._misbehave(steps, attempt, counts, self._parts.byzantine)
             whole = self._sum(steps, attempt)
-        units = sum(map(self._mechanism.terms.units, counts))
+        units = sum(map(self._parts.mechanism.terms.units, counts))
         mean = (whole * (self._noise.step / units))[None]
-        if self._subspace is not None:
+        if self._parts.subspace is not None:
             with watch("gradients"):
-                mean = self._subspace.projected(mean, weights, attempt.asked.context.parent)
+                mean = self._parts.subspace.projected(mean, weights, attempt.asked.context.parent)
         with watch("signing"):
-            noise, clip = self._mechanism.noise_multiplier, self._mechanism.terms.clip
-            declaration = Declaration(self._mechanism.name, noise, clip, sum(counts))
-            storage = self._scenario.ledger.storage
+            noise, clip = self._parts.mechanism.noise_multiplier, self._parts.mechanism.terms.clip
+            declaration = Declaration(self._parts.mechanism.name, noise, clip, sum(counts))
+            storage = self._parts.scenario.ledger.storage
             return messages_of(mean, [attempt.asked], [declaration], storage)[0]
 
     def _noise_keys(self, attempt: OpenedSum) -> list[bytes]:
@@ -121,7 +116,7 @@ class GroupPool(HolderPool):
         A key depends on holder, round, parent, attempt, number of shares and scale of the noise,
         so that no two draws coincide.
         """
-        context, scale = attempt.asked.context, scale_names(self._mechanism)
+        context, scale = attempt.asked.context, scale_names(self._parts.mechanism)
         at = context.round, context.parent, attempt.outcome.number, self._noise.shares
         return [digest(context.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
@@ -137,7 +132,7 @@ class GroupPool(HolderPool):
         for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
             _, attack = byzantine.attack_of(holder, context.round)
             if attack is not None:
-                scale = step / self._mechanism.terms.units(count)
+                scale = step / self._parts.mechanism.terms.units(count)
                 generator = stream(context.seed, "attack", holder, context.round)
                 said = np.nan_to_num(attack(row * scale, generator) / scale)
                 row[:] = np.rint(np.clip(said, -LARGEST_ADDED, LARGEST_ADDED)).astype(np.int64)

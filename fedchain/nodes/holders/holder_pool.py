@@ -6,9 +6,9 @@ Each message takes four steps: noise, the attack if the holder is Byzantine, dir
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -93,43 +93,50 @@ class ReleaseBackend(Protocol):
         """Return an equal backend for another thread."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PoolParts:
+    """What a pool of holders or of groups computes with; each worker has parts of its own."""
+
+    gradients: Gradients
+    """Computes the gradients; no other worker uses it."""
+    scenario: Scenario
+    """Says who attacks, who forms groups, and how directions are stored."""
+    task: Task
+    """The task; it knows the records of each holder."""
+    mechanism: Mechanism
+    """Draws the noise."""
+    subspace: PublicSubspace | None = None
+    """Projects releases after the noise; no other worker uses it. None: no projection."""
+
+    @functools.cached_property
+    def byzantine(self) -> Byzantine | None:
+        """The Byzantine holders; None if all are honest."""
+        return byzantine_in(self.scenario)
+
+    @functools.cached_property
+    def count(self) -> Callable[[int], int]:
+        """Returns the number of records of a holder.
+
+        A task with a million holders builds the records of a holder only when they are needed.
+        """
+        return functools.lru_cache(4096)(lambda holder: self.task.holders[holder].count)
+
+    def twin(self) -> PoolParts:
+        """Return equal parts for another thread."""
+        subspace = self.subspace and self.subspace.twin()
+        return replace(self, gradients=self.gradients.twin(), subspace=subspace)
+
+
 class HolderPool:
     """Computes the releases of holders in one worker."""
 
-    def __init__(
-        self,
-        *,
-        gradients: Gradients,
-        scenario: Scenario,
-        task: Task,
-        mechanism: Mechanism,
-        subspace: PublicSubspace | None = None,
-    ) -> None:
-        """Hold the parts.
+    def __init__(self, parts: PoolParts) -> None:
+        """Hold the parts."""
+        self._parts = parts
 
-        Args:
-            gradients: computes the gradients; no other worker uses it.
-            scenario: says who attacks, and how directions are stored.
-            task: the task; it knows the records of each holder.
-            mechanism: draws the noise.
-            subspace: projects releases after the noise; no other worker uses it. None: no
-                projection.
-        """
-        self._gradients, self._scenario = gradients, scenario
-        self._task, self._mechanism, self._subspace = task, mechanism, subspace
-        self._byzantine = byzantine_in(scenario)
-        # A task with a million holders builds the records of a holder only when they are needed.
-        self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
-
-    def twin(self) -> Self:
+    def twin(self) -> HolderPool:
         """Return an equal pool for another thread."""
-        return type(self)(
-            gradients=self._gradients.twin(),
-            scenario=self._scenario,
-            task=self._task,
-            mechanism=self._mechanism,
-            subspace=self._subspace and self._subspace.twin(),
-        )
+        return HolderPool(self._parts.twin())
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return the signed messages of these holders.
@@ -140,40 +147,42 @@ class HolderPool:
                 computed together, so the same messages need the same requests.
         """
         watch = Stopwatch()
-        follower = self._mechanism.clip_follower
+        follower = self._parts.mechanism.clip_follower
         if follower is not None:
             said = [self._follow(weights, each, follower, watch) for each in asked]
             own, clips = tuple(each for each, _ in said), tuple(clip for _, clip in said)
             return ReleaseBatch(own, watch.lap(), clips)
         with watch("gradients"):
             holders = [each.context.holder for each in asked]
-            rate = self._mechanism.terms.sampling_rate
+            rate = self._parts.mechanism.terms.sampling_rate
             sampled = None if rate == 1 else self._draw_records(asked)
-            rows = self._gradients(weights, holders, sampled)
+            rows = self._parts.gradients(weights, holders, sampled)
         messages: list[Message | None] = []
         step = max(1, NOISED_TOGETHER // rows.shape[1])
         for start in range(0, len(asked), step):
             some, these = asked[start : start + step], rows[start : start + step]
-            messages += self._make_messages(weights, these, some, self._mechanism, watch)
+            messages += self._make_messages(weights, these, some, self._parts.mechanism, watch)
         return ReleaseBatch(tuple(messages), watch.lap())
 
     def _draw_records(self, asked: Sequence[ReleaseRequest]) -> Sampled:
         """Draw the records of each holder that take part."""
         at = [each.context for each in asked]
-        masks = tuple(drawn_records(o, self._count(o.holder), self._mechanism) for o in at)
-        return Sampled(masks, self._mechanism.terms.sampling_rate)
+        masks = tuple(
+            drawn_records(o, self._parts.count(o.holder), self._parts.mechanism) for o in at
+        )
+        return Sampled(masks, self._parts.mechanism.terms.sampling_rate)
 
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Message | None, float]:
         """Return the message of one holder, made with its own clip, and its next clip."""
         context = asked.context
-        records = self._count(context.holder)
-        clip = self._mechanism.terms.clip if asked.clip is None else asked.clip
+        records = self._parts.count(context.holder)
+        clip = self._parts.mechanism.terms.clip if asked.clip is None else asked.clip
         mechanism = follower.with_clip(clip)
         with watch("gradients"):
             mask = drawn_records(context, records, mechanism)
-            row, within = self._gradients.bounded(weights, context.holder, clip, mask)
+            row, within = self._parts.gradients.bounded(weights, context.holder, clip, mask)
             row /= np.float32(mechanism.terms.sampling_rate * records)
         (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
         key = secret_key("clip", context, mechanism)
@@ -188,19 +197,19 @@ class HolderPool:
         watch: Stopwatch,
     ) -> list[Message | None]:
         """Return the messages of holders whose clipped mean gradients (n, d) are given."""
-        records = [self._count(each.context.holder) for each in asked]
+        records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
             releases: Singles | Matrix = private_releases(gradients, mechanism, records, contexts)
-        if self._subspace is not None:
+        if self._parts.subspace is not None:
             with watch("gradients"):
-                releases = self._subspace.projected(releases, weights, contexts[0].parent)
+                releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
         noise, clip = mechanism.noise_multiplier, mechanism.terms.clip
         with watch("signing"):
-            if self._byzantine is not None:
-                _misbehave(releases, contexts, self._byzantine)
+            if self._parts.byzantine is not None:
+                _misbehave(releases, contexts, self._parts.byzantine)
             said = [Declaration(mechanism.name, noise, clip, count) for count in records]
-            return messages_of(releases, asked, said, self._scenario.ledger.storage)
+            return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
 
 
 def _misbehave(

@@ -62,7 +62,7 @@ def released(asked_of, subspace: bool) -> np.ndarray:
             ReleaseContext(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),
             identities.of(k, 1),
         )
-        for k in range(asked_of.nodes.speakers)
+        for k in range(asked_of.nodes.participants)
     ]
     return np.array([read(message) for message in voices(setup.state.weights, asked).messages])
 
