@@ -93,9 +93,8 @@ def _counts(kinds: Counter[str]) -> str:
 
 def heading(setup: RunSetup) -> str:
     """Return one line: who takes part, which privacy is promised, what hashing costs."""
-    from fedchain.nodes.compute.hashing import hashing_words
+    from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
     from fedchain.scenario import Attack, ComputeAttack
-    from fedchain.simulation.setup import expected_hashing_s
 
     scenario, mechanism = setup.scenario, setup.mechanism
     holders = [a for a in scenario.attacks if isinstance(a, Attack)]

@@ -22,14 +22,14 @@ from fedchain.forecasts.counting import configuration, learning
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.chain.verdict_cache import kept
-from fedchain.nodes.compute.hashing import hashing_words
+from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.privacy.guarantee import figures, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.runs.manifest import guarantee_of, tuning_of
 from fedchain.scenario import Scenario, plain
 from fedchain.secure_aggregation.member import sent_bytes
-from fedchain.simulation.setup import expected_hashing_s, mechanism_of, sampling_of
+from fedchain.simulation.setup import mechanism_of, sampling_of
 from fedchain.system import peak_memory
 
 COUNTED = 1000

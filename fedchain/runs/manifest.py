@@ -22,7 +22,7 @@ from fedchain.privacy.guarantee import Sharing, figures, guarantee, unprotected,
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, digest, plain
-from fedchain.simulation.recorder import finite
+from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
 from fedchain.timing import STAGES

@@ -19,7 +19,7 @@ from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.names import command
-from fedchain.nodes.compute.hashing import hashing_words
+from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.cross_check import cross_checked
 from fedchain.registry import Part
@@ -35,13 +35,7 @@ from fedchain.runs.manifest import (
 )
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
 from fedchain.simulation.release_service import Ask
-from fedchain.simulation.setup import (
-    RunSetup,
-    build_setup,
-    check_hashing,
-    expected_hashing_s,
-    retention_of,
-)
+from fedchain.simulation.setup import RunSetup, build_setup, check_hashing, retention_of
 from fedchain.simulation.simulation import Simulation
 from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch

@@ -5,10 +5,10 @@ The simulator knows which participant is behind each pseudonym, so its records n
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from fedchain.ledger.chain.state import State
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.incident_log import Evidence, Refusal
 from fedchain.results import EvidenceRecord, HeadRecord, MessageRecord, RefusalRecord, RoundRecord
-from fedchain.simulation.release_service import ReleasedMessage
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, model_of
 
@@ -57,7 +56,7 @@ class Recorder:
 
         Args:
             chain: the reported chain.
-            steps: the transition; its outcomes say which messages a rule used.
+            steps: its outcomes say which messages a rule used.
             state_of: block hash to the state after the block.
             measure: measures the metrics of a block's weights.
             measured_every: rounds between two measurements; the last round is always measured.
@@ -71,19 +70,16 @@ class Recorder:
         self._miners, self._watch = miners, watch
         self._reported = [chain.head]
         self._makers = [NOBODY]
-        self._released: dict[bytes, ReleasedMessage] = {}
-        self._unreported: dict[bytes, ReleasedMessage] = {}
-        self._worst: ReleasedMessage | None = None
+        self._released: dict[str, MessageRecord] = {}
+        self._unreported: dict[str, MessageRecord] = {}
 
-    def note(self, released: list[ReleasedMessage]) -> None:
+    def note(self, released: list[MessageRecord]) -> None:
         """Take note of messages that have left their participants, and empty the list.
 
         They are noted whether or not a block will carry them.
         """
         for each in released:
             self._released[each.id] = self._unreported[each.id] = each
-            if self._worst is None or each.releases > self._worst.releases:
-                self._worst = each
         released.clear()
 
     def new_blocks(self) -> list[Block]:
@@ -94,7 +90,7 @@ class Recorder:
             name, height = self._chain.link(name).header.parent, height - 1
         # Another block may carry the messages of the blocks that left the main chain.
         for lost in self._reported[height + 1 :]:
-            names = map(message_id, self._chain.block(lost).messages)
+            names = [message_id(message).hex() for message in self._chain.block(lost).messages]
             self._unreported |= {name: self._released[name] for name in names}
         blocks = [self._chain.block(name) for name in reversed(fresh)]
         self._reported[height + 1 :] = reversed(fresh)
@@ -127,13 +123,19 @@ class Recorder:
             ],
         }
 
-    def round_record(self, block: Block, time_s: float) -> Round:
-        """Return the record of the round that a block ended, its metrics and its messages."""
+    def round_record(self, block: Block, time_s: float, worst: tuple[int, float | None]) -> Round:
+        """Return the record of the round that a block ended, its metrics and its messages.
+
+        Args:
+            block: of the main chain.
+            time_s: when the chain had it, simulated seconds.
+            worst: most releases of a participant so far, and its epsilon.
+        """
         height, name = block.header.height, self._reported[block.header.height]
         before = self._state_of(block.header.parent)
         aggregate = self._steps.outcome(before, block.messages).aggregate
-        attacks = [self._released[message_id(m)].attack != "" for m in block.messages]
-        attacked, used = np.array(attacks, dtype=np.bool_), aggregate.used
+        messages = self.message_records(block, aggregate)
+        attacked = [record for record in messages if record.attack and not record.late]
         record = RoundRecord(
             round=height,
             height=height,
@@ -141,11 +143,11 @@ class Recorder:
             miner=self._miners[block.header.address],
             time_s=round(time_s, 6),
             messages=len(block.messages),
-            used=int(np.count_nonzero(used)),
-            byzantine=int(np.count_nonzero(attacked)),
-            byzantine_used=int(np.count_nonzero(used & attacked)),
-            epsilon=finite(self._worst.epsilon) if self._worst else None,
-            releases=self._worst.releases if self._worst else 0,
+            used=int(np.count_nonzero(aggregate.used)),
+            byzantine=len(attacked),
+            byzantine_used=sum(record.used for record in attacked),
+            epsilon=worst[1],
+            releases=worst[0],
             stale_blocks=self._chain.stale,
             reorganisations=self._chain.reorganisations,
             seconds={stage: round(s, 6) for stage, s in self._watch.lap().items()},
@@ -153,19 +155,23 @@ class Recorder:
         is_measured = height % self._measured_every == 0 or height == self._chain.rules.rounds
         model = model_of(self._state_of(name)) if is_measured else None
         metrics = UNMEASURED if model is None else self._measure(name, model)
-        return record, metrics, self.message_records(block, aggregate)
+        return record, metrics, messages
 
     def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
         """Return the records of a block's messages, and of older messages that are in no block."""
-        name, height = self._reported[block.header.height], block.header.height
+        name, height = self._reported[block.header.height].hex(), block.header.height
         records = []
         for row, message in enumerate(block.messages):
-            used, reason = bool(aggregate.used[row]), aggregate.reasons[row]
-            released = self._released[message_id(message)]
-            cosine = round(float(aggregate.cosines[row]), 9)
-            records.append(_record(released, name, cosine, used, reason, late=False))
-        for message in block.messages:
-            self._unreported.pop(message_id(message), None)
+            record = replace(
+                self._released[message_id(message).hex()],
+                block=name,
+                cosine=round(float(aggregate.cosines[row]), 9),
+                used=bool(aggregate.used[row]),
+                reason=aggregate.reasons[row],
+                late=False,
+            )
+            self._unreported.pop(record.id, None)
+            records.append(record)
         records += self.stragglers(height)
         # The table is in the order of release, which is nearly the order of rounds.
         oldest = height - self._keep
@@ -182,43 +188,10 @@ class Recorder:
         Args:
             before: the first round whose messages are not returned.
         """
-        late = [released for released in self._unreported.values() if released.round < before]
-        for released in late:
-            del self._unreported[released.id]
-        return [_record(each, each.parent, None, False, "late", late=True) for each in late]
-
-
-def finite(epsilon: float) -> float | None:
-    """Return epsilon, or None if it is infinite, which is no guarantee at all.
-
-    >>> finite(math.inf) is None
-    True
-    """
-    return epsilon if math.isfinite(epsilon) else None
-
-
-def _record(
-    released: ReleasedMessage,
-    block: bytes,
-    cosine: float | None,
-    used: bool,
-    reason: str,
-    late: bool,
-) -> MessageRecord:
-    return MessageRecord(
-        round=released.round,
-        block=block.hex(),
-        holder=released.holder,
-        id=released.id.hex(),
-        norm=released.norm,
-        cosine=cosine,
-        used=used,
-        reason=reason,
-        epsilon=finite(released.epsilon),
-        attack=released.attack,
-        late=late,
-        members=released.members,
-    )
+        late = [record for record in self._unreported.values() if record.round < before]
+        for record in late:
+            del self._unreported[record.id]
+        return late
 
 
 class NodeTracker:

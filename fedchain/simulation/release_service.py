@@ -7,10 +7,10 @@ interrupted run has already released, it takes from the ledger.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fedchain.arrays import Vector
@@ -24,6 +24,7 @@ from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_d
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.privacy.budget import Budget
+from fedchain.results import MessageRecord
 from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
@@ -34,30 +35,6 @@ Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
 KEPT_PARENTS = 8
 """Number of blocks whose cohorts and clips are remembered; holders no longer release at older
 forks."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReleasedMessage:
-    """A message that has left a participant; only the simulator knows which one."""
-
-    holder: int
-    """The participant: a data holder, or a group."""
-    id: bytes
-    """Id of the message, 32 bytes."""
-    parent: bytes
-    """Hash of the block whose weights it used, 32 bytes."""
-    round: int
-    """Height of the block that may carry it."""
-    norm: float
-    """Norm s_k of the release."""
-    attack: str
-    """Name of the attack in it, or empty; several names are joined by commas."""
-    releases: int
-    """Number of releases of the participant, this one included."""
-    epsilon: float
-    """Tight total epsilon of the participant after this release."""
-    members: int = 1
-    """Number of holders whose gradients are in it."""
 
 
 class ReleaseService:
@@ -73,16 +50,7 @@ class ReleaseService:
         verdict_cache: VerdictCache,
         watch: Stopwatch,
     ) -> None:
-        """Start with nothing released.
-
-        Args:
-            setup: the parts of the run.
-            store: the ledger on disk; what an interrupted run has released is taken from it.
-            ask: computes the releases of several participants at the same weights.
-            state: block hash to the state after the block.
-            verdict_cache: checks messages while others are still being computed.
-            watch: counts wall time by stage.
-        """
+        """Start with nothing released; ``state`` returns the state after the block of a hash."""
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = chain_id_of(setup.genesis), setup.scenario.nodes.groups
@@ -93,8 +61,11 @@ class ReleaseService:
         self._clips = Clips(setup.mechanism.terms.clip) if follows else None
         # A message does not say what the next clip is: such releases are computed again.
         self._recorded_rounds = 0 if follows else store.highest
-        self.released: list[ReleasedMessage] = []
-        """The messages that were released since the recorder last emptied the list."""
+        self.released: list[MessageRecord] = []
+        """The messages that were released since the recorder last emptied the list, as if no block
+        carried them."""
+        self.worst: tuple[int, float | None] = 0, None
+        """Most releases of a participant so far, and its tight total epsilon; None: infinite."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -153,17 +124,22 @@ class ReleaseService:
             seed = self._setup.scenario.seed
             messages = tuple(under_names(message, names, seed, participant))
         count = self.budget(participant).releases + 1
-        epsilon = self._setup.mechanism.epsilon_after(count)
+        epsilon = finite(self._setup.mechanism.epsilon_after(count))
+        if count > self.worst[0]:
+            self.worst = count, epsilon
         self.released += [
-            ReleasedMessage(
-                holder=participant,
-                id=message_id(each),
-                parent=parent,
+            MessageRecord(
                 round=round_,
+                block=parent.hex(),
+                holder=participant,
+                id=message_id(each).hex(),
                 norm=each.norm,
-                attack=attack,
-                releases=count,
+                cosine=None,
+                used=False,
+                reason="late",
                 epsilon=epsilon,
+                attack=attack,
+                late=True,
                 members=len(members),
             )
             for each in messages
@@ -294,3 +270,12 @@ def _forget_oldest(*tables: dict[bytes, Any]) -> None:
     for table in tables:
         while len(table) > KEPT_PARENTS:
             table.pop(next(iter(table)))
+
+
+def finite(epsilon: float) -> float | None:
+    """Return epsilon, or None if it is infinite, which is no guarantee at all.
+
+    >>> finite(math.inf) is None
+    True
+    """
+    return epsilon if math.isfinite(epsilon) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +12,27 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
 from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.chain.block import Block
-from fedchain.ledger.chain.rules import Rules, genesis
+from fedchain.ledger.chain.chain import KEPT_HEIGHTS, Chain
+from fedchain.ledger.chain.mempool import Mempool
+from fedchain.ledger.chain.message import identity_of
+from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis
+from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.work import Work, works
+from fedchain.ledger.chain.verdict_cache import VerdictCache
+from fedchain.ledger.chain.work import Work, work_of, works
 from fedchain.ledger.storage.retention import RetentionPolicy
 from fedchain.network.graph import Graph
 from fedchain.network.topology import topologies
-from fedchain.nodes.compute.hashing import hashing_seconds
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.hashing import Effort, expected_hashing_s
+from fedchain.nodes.compute.strategy import Place, schedule_of
 from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
-from fedchain.randomness import stream
+from fedchain.randomness import digest, stream, uniforms
 from fedchain.scenario import Scenario
-from fedchain.transition import canonical_json, check_quorum
+from fedchain.timing import Stopwatch
+from fedchain.transition import Steps, canonical_json, check_quorum
 
 MAX_NORM = 1e9
 """Largest norm s_k of a message that a chain accepts."""
@@ -127,14 +136,66 @@ def build_setup(scenario: Scenario) -> RunSetup:
     )
 
 
-def expected_hashing_s(scenario: Scenario) -> float:
-    """Estimate the wall time that hashing the main chain takes on this machine, seconds.
+def build_compute_nodes(
+    *,
+    setup: RunSetup,
+    steps: Steps,
+    verdict_cache: VerdictCache,
+    recall: Callable[[bytes, bytes], Block | None] | None,
+    slowest_s: Callable[[], float],
+    watch: Stopwatch,
+) -> tuple[ComputeNode, ...]:
+    """Return the compute nodes of a run, each at genesis; they share steps and verdicts.
 
-    Args:
-        scenario: checked; sampled work takes no time.
+    ``slowest_s`` returns the longest delay between two of them, which dishonest nodes know.
     """
-    work = works.build(scenario.ledger.work)
-    return hashing_seconds(work, scenario.rounds, scenario.nodes.miners)
+    seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
+    secrets = [digest(seed, "compute node", node) for node in setup.compute_ids]
+    addresses = [identity_of(public_key_of(secret)) for secret in secrets]
+    keep = max(KEPT_HEIGHTS, deepest_fork(setup.scenario))
+    # At the initial difficulty all nodes together find a block per interval, on average.
+    tries_per_second = 1000.0 * work_of(setup.work.bits) / setup.work.interval_ms
+
+    def place_of(node: int) -> Place:
+        return Place(
+            node=node,
+            seed=seed,
+            quorum=rules.quorum,
+            shares=dict(enumerate(shares)),
+            makers={address: number for number, address in enumerate(addresses)},
+            slowest_s=slowest_s(),
+            key_of=lambda holder, round_: setup.identities.of(holder, round_).public_key,
+        )
+
+    def build(node: int) -> ComputeNode:
+        chain = Chain(
+            genesis_block=setup.genesis,
+            genesis_state=setup.state,
+            rules=rules,
+            transition=steps,
+            verdict_cache=verdict_cache,
+            keep=keep,
+        )
+        effort = Effort(
+            deadline_s=setup.scenario.ledger.deadline_s,
+            hashes_per_second=tries_per_second * shares[node],
+            expected=len(setup.holder_slots),
+            draw=uniforms(seed, "work", node),
+        )
+        return ComputeNode(
+            node=node,
+            address=addresses[node],
+            chain=chain,
+            pool=Mempool(rules, chain_id_of(setup.genesis), chain.height_of, verdict_cache),
+            rules=rules,
+            transition=steps,
+            effort=effort,
+            recall=recall,
+            watch=watch,
+            schedule=schedule_of(setup.scenario, node, lambda: place_of(node)),
+        )
+
+    return tuple(build(node) for node in setup.compute_ids)
 
 
 def check_hashing(setup: RunSetup) -> None:

@@ -38,10 +38,9 @@ from fedchain.nodes.holders.dropouts import DropoutOutcome
 from fedchain.nodes.holders.light_client import LightClient
 from fedchain.nodes.payloads import Send
 from fedchain.results import MessageRecord, RoundRecord
-from fedchain.simulation.compute_setup import build_compute_nodes
 from fedchain.simulation.recorder import Measure, NodeTracker, Recorder, Round
 from fedchain.simulation.release_service import Ask, ReleaseService
-from fedchain.simulation.setup import RunSetup, deepest_fork
+from fedchain.simulation.setup import RunSetup, build_compute_nodes, deepest_fork
 from fedchain.simulation.transport import Event, Transport
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
@@ -57,13 +56,6 @@ class Simulation:
 
         If the store already has blocks, it belongs to an interrupted run. Its events are then
         repeated, but its releases and blocks are taken from the store instead of computed.
-
-        Args:
-            setup: the parts of the run.
-            store: the ledger on disk, open, with the same genesis.
-            ask: computes the releases of several participants at the same weights.
-            measure: measures the metrics of a block's weights.
-            watch: counts wall time by stage.
         """
         self._setup, self._store, self._watch = setup, store, watch
         self._chain_id = chain_id_of(setup.genesis)
@@ -148,7 +140,7 @@ class Simulation:
             self._recorder.note(self._releases.released)
             for block in self._recorder.new_blocks():
                 yield from self._finish_round()
-                self._unfinished = self._recorder.round_record(block, now_s)
+                self._unfinished = self._recorder.round_record(block, now_s, self._releases.worst)
         yield from self._finish_round()
 
     def _play(self) -> float:

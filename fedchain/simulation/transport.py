@@ -102,12 +102,7 @@ class Transport:
     """Takes what nodes send, and queues its arrival at each receiver."""
 
     def __init__(self, setup: RunSetup, sent: Sent) -> None:
-        """Start with an empty queue.
-
-        Args:
-            setup: the parts of the run.
-            sent: called for every block before it leaves.
-        """
+        """Start with an empty queue."""
         self._setup, self._sent = setup, sent
         self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
         self._listeners: list[int] = []

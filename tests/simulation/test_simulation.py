@@ -17,11 +17,10 @@ from fedchain.ledger.chain.state import State, hash_weights
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.byzantine import byzantine_in
-from fedchain.results import LEDGER, Run
+from fedchain.results import LEDGER, MessageRecord, Run
 from fedchain.runs.manifest import final_manifest
 from fedchain.runs.running import resume, run
 from fedchain.simulation.recorder import Recorder
-from fedchain.simulation.release_service import ReleasedMessage
 from fedchain.simulation.setup import quorum_of
 from fedchain.timing import Stopwatch
 
@@ -256,15 +255,19 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
         keep=64,
     )
     released = [
-        ReleasedMessage(
-            holder=holder,
-            id=message_id(message),
-            parent=message.parent,
+        MessageRecord(
             round=message.round,
+            block=message.parent.hex(),
+            holder=holder,
+            id=message_id(message).hex(),
             norm=message.norm,
-            attack="",
-            releases=1,
+            cosine=None,
+            used=False,
+            reason="late",
             epsilon=0.5,
+            attack="",
+            late=True,
+            members=1,
         )
         for holder, message in enumerate((first, second, third))
     ]

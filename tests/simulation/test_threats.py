@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import math
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
@@ -27,13 +26,13 @@ from fedchain.ledger.chain.message import Declaration, Message, message_id, payl
 from fedchain.ledger.chain.signature import public_key_of
 from fedchain.ledger.chain.state import State, hash_memory, hash_weights
 from fedchain.ledger.chain.verdict_cache import VerdictCache
-from fedchain.nodes.compute.compute_node import ComputeNode, Effort
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.hashing import Effort
 from fedchain.nodes.compute.incident_log import KEPT_REFUSALS, Refusal
 from fedchain.nodes.holders.identity import Identities
 from fedchain.nodes.holders.light_client import Above, LightClient
 from fedchain.randomness import digest
-from fedchain.results import RefusalRecord
-from fedchain.simulation.release_service import ReleasedMessage
+from fedchain.results import MessageRecord, RefusalRecord
 from fedchain.simulation.setup import MAX_AHEAD_MS, build_setup
 from fedchain.timing import Stopwatch
 
@@ -42,6 +41,20 @@ STRANGER = public_key_of(SECRET)
 EARLY_S = 0.5
 """When attackers speak: before the first honest message is on its way."""
 ROUNDS = 3
+SENT_BY_OUTSIDER = MessageRecord(
+    round=1,
+    block="",
+    holder=0,
+    id="",
+    norm=1.0,
+    cosine=None,
+    used=False,
+    reason="late",
+    epsilon=None,
+    attack="outsider",
+    late=True,
+    members=1,
+)
 
 
 @dataclass
@@ -72,16 +85,8 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
         for node in nodes:
             made.simulation._transport.queue.put(time_s, node, payload)
         if isinstance(payload, Message):
-            told = ReleasedMessage(
-                holder=0,
-                id=message_id(payload),
-                parent=payload.parent,
-                round=1,
-                norm=1.0,
-                attack="outsider",
-                releases=1,
-                epsilon=math.inf,
-            )
+            name, parent = message_id(payload).hex(), payload.parent.hex()
+            told = replace(SENT_BY_OUTSIDER, id=name, block=parent)
             made.simulation._recorder.note([told])
     if silent is not None:
         service, release = made.simulation._releases, made.simulation._releases.release

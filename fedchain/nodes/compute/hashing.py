@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain.block import Header, block_hash
 from fedchain.ledger.chain.work import (
-    Work,
     WorkKind,
     drawn_tries,
     is_paid,
     search,
     target_from_compact,
     work_of,
+    works,
 )
+from fedchain.scenario import Scenario
 
 TRIES = 65_536
 """Number of nonces that a compute node tries before it looks at the network again. When another
@@ -49,26 +50,20 @@ def attempts(bits: float, compute: int) -> float:
     return compute * alone / p / some
 
 
-def hashing_seconds(work: Work, blocks: int, compute: int) -> float:
-    """Estimate how long this machine hashes for a number of blocks, seconds.
+def expected_hashing_s(scenario: Scenario) -> float:
+    """Estimate how long this machine hashes for the main chain of a run, seconds.
 
-    The speed of the machine is measured by a few tries.
-
-    Args:
-        work: the kind of work, and its difficulty; sampled work takes no time.
-        blocks: number of blocks; the estimate assumes that the target does not change.
-        compute: number of compute nodes; each of them searches.
-
-    >>> from fedchain.ledger.chain.work import sampled
-    >>> hashing_seconds(sampled(), 1000, 3)
-    0.0
+    The speed of the machine is measured by a few tries. The estimate assumes that the target does
+    not change. Sampled work takes no time.
     """
+    work = works.build(scenario.ledger.work)
     if work.kind == "sampled":
         return 0.0
     start = time.perf_counter()
     search(bytes(256), 0, _TRIED, 0)
     each_s = (time.perf_counter() - start) / _TRIED
-    return blocks * attempts(math.log2(work_of(work.bits)), compute) * each_s
+    nodes = scenario.nodes.miners
+    return scenario.rounds * attempts(math.log2(work_of(work.bits)), nodes) * each_s
 
 
 def hashing_words(seconds: float) -> str:
