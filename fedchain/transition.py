@@ -6,6 +6,7 @@ receives ``Steps`` as its transition, and knows nothing of aggregation and updat
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -21,11 +22,10 @@ from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.chain.message import Message, message_id
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.validity import Transition
 from fedchain.ledger.tools.verification import TransitionOf
 from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
-from fedchain.update import updates, used
+from fedchain.update import AVERAGE, updates
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """How many steps are cached, those of the last rounds and their forks: as many as hold this number
@@ -65,7 +65,7 @@ def model_of(state: State) -> Vector:
     >>> model_of(State(np.zeros(1), {"average": np.ones(1)})).tolist()
     [1.0]
     """
-    return used(state.weights, state.memory)
+    return state.memory.get(AVERAGE, state.weights)
 
 
 def check_quorum(rules: Rules) -> None:
@@ -165,11 +165,7 @@ def steps_of(trust_user_parts: bool) -> TransitionOf:
     Args:
         trust_user_parts: whether the ledger may name a user's own code, which is then run.
     """
-
-    def transition_of(rules: Rules) -> Transition:
-        return Steps(rules, trust_user_parts=trust_user_parts)
-
-    return transition_of
+    return functools.partial(Steps, trust_user_parts=trust_user_parts)
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.directions import Directions, agreement_from, products, spread
+from fedchain.aggregation.directions import SPLIT, Directions, agreement_from, products, spread
 from fedchain.aggregation.rule import Aggregate, Scale, aggregations, reasons_for, scaled
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
@@ -102,7 +102,8 @@ def _average_untrimmed(
             gradient[part] = _means(middle)
         return sums
 
-    agreement = agreement_from(np.sum(spread(directions, work), axis=0))
+    high, low, squares = np.sum(spread(directions, work), axis=0)
+    agreement = agreement_from(high * SPLIT + low, squares)
     shares = _kept_shares(directions, scales, trim)
     return Aggregate(gradient, agreement.cosines, shares, reasons_for(shares, reason))
 

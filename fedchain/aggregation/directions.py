@@ -179,20 +179,13 @@ class Agreement:
     """<q_k, v>, shape (n,); rounded once above 2048 rows."""
     squares: Vector
     """<q_k, q_k>, shape (n,)."""
-    projections: Vector = field(init=False)
+    projections: Vector
     """<q_k, v> / norm(q_k), shape (n,): the cosine times norm(v), which is the same for all.
 
     The division of an exact integer by a correctly rounded root gives every node the same bits, so
     all nodes sort the rows in the same order."""
-    cosines: Vector = field(init=False)
+    cosines: Vector
     """Cosine of every row with v, shape (n,); zeros if the rows cancel out."""
-
-    def __post_init__(self) -> None:
-        projections, square = self.inner / np.sqrt(self.squares), math.fsum(self.inner)
-        # norm(v)^2 is the sum of all <q_k, v>.
-        cosines = projections / math.sqrt(square) if square > 0 else np.zeros_like(self.inner)
-        object.__setattr__(self, "projections", projections)
-        object.__setattr__(self, "cosines", cosines)
 
 
 def agreement_of(directions: Directions) -> Agreement:
@@ -218,7 +211,8 @@ def agreement_of(directions: Directions) -> Agreement:
             sums += products(block, shifts)
         return sums
 
-    return agreement_from(sum(spread(directions, work), np.zeros((3, len(directions)))))
+    high, low, squares = sum(spread(directions, work), np.zeros((3, len(directions))))
+    return agreement_from(high * SPLIT + low, squares)
 
 
 def products(block: Matrix, shifts: Vector) -> Matrix:
@@ -242,6 +236,9 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
     return np.asarray(shares * shifts)
 
 
-def agreement_from(shares: Matrix) -> Agreement:
-    """Return the agreement from ``products`` that were summed over all blocks, (3, n)."""
-    return Agreement(shares[0] * SPLIT + shares[1], shares[2])
+def agreement_from(inner: Vector, squares: Vector) -> Agreement:
+    """Return the agreement of rows from <q_k, v> and <q_k, q_k>, shapes (n,)."""
+    projections, square = inner / np.sqrt(squares), math.fsum(inner)
+    # norm(v)^2 is the sum of all <q_k, v>.
+    cosines = projections / math.sqrt(square) if square > 0 else np.zeros_like(inner)
+    return Agreement(inner, squares, projections, cosines)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.directions import Agreement, Directions, spread
+from fedchain.aggregation.directions import Directions, agreement_from, spread
 from fedchain.aggregation.rule import Aggregate, Scale, aggregations, mean_of_used
 from fedchain.arrays import Matrix, Vector
 from fedchain.registry import AtMost
@@ -65,7 +65,7 @@ def krum(
     used = np.zeros(len(norms), dtype=np.bool_)
     used[np.argsort(scores(products, byzantine), kind="stable")[:keep]] = True
     inner, squares = products.sum(axis=1), products.diagonal()
-    cosines = Agreement(inner.astype(np.float64), squares.astype(np.float64)).cosines
+    cosines = agreement_from(inner.astype(np.float64), squares.astype(np.float64)).cosines
     reason = "far from its nearest neighbours"
     return mean_of_used(directions, norms, scale, used, cosines, reason)
 

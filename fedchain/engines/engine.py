@@ -31,7 +31,6 @@ from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
     from fedchain.learning.gradients.cohort import CohortGradients, Method
-    from fedchain.learning.tasks.public_subspace import PublicDirections
 
 Asked = TypeVar("Asked")
 Workers = Annotated[int | None, Field(ge=1)]
@@ -94,15 +93,6 @@ class Source:
         task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
         return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
 
-    @property
-    def subspace(self) -> PublicDirections | None:
-        """The public subspace of the task, a new object at each access; None: no projection."""
-        if self.gradients.task.subspace is None:
-            return None
-        from fedchain.learning.tasks.public_subspace import PublicDirections  # imports torch
-
-        return PublicDirections(self.gradients.task)
-
     def backend(self, device: str) -> ReleaseBackend:
         """Return the backend of one worker: a pool of holders, or of groups.
 
@@ -112,13 +102,16 @@ class Source:
         Raises:
             ValueError: torch cannot reach the device.
         """
+        from fedchain.learning.tasks.public_subspace import PublicDirections  # imports torch
+
         gradients = self.gradients.on(placed(device))
+        task = gradients.task
         parts = PoolParts(
             gradients=gradients,
             scenario=self.scenario,
-            task=gradients.task,
+            task=task,
             mechanism=self.mechanism,
-            subspace=self.subspace,
+            subspace=None if task.subspace is None else PublicDirections(task),
         )
         return HolderPool(parts) if self.scenario.nodes.groups is None else GroupPool(parts)
 
@@ -134,12 +127,12 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
     Raises:
         ScenarioError: there is no such engine.
     """
-    block = scenario.engine.plain()
+    mapping = scenario.engine.plain()
     if kind is not None and kind != scenario.engine.kind:
-        block = {"kind": kind}
+        mapping = {"kind": kind}
     if workers is not None:
-        block["workers"] = workers
-    return engines.check(block, ("engine",))
+        mapping["workers"] = workers
+    return engines.check(mapping, ("engine",))
 
 
 @contextlib.contextmanager

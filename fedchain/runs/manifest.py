@@ -196,17 +196,15 @@ def tuning_of(scenario: Scenario) -> str:
 
 def in_groups(groups: Groups | None) -> dict[str, int] | None:
     """Return the group settings on which the guarantee depends; None if there are no groups."""
-    return (
-        groups
-        if groups is None
-        else {
-            "size": groups.size,
-            "honest": groups.honest_members,
-            "dropouts": groups.dropouts,
-            "threshold": groups.threshold,
-            "counted_on": groups.counted_on,
-        }
-    )
+    if groups is None:
+        return None
+    return {
+        "size": groups.size,
+        "honest": groups.honest_members,
+        "dropouts": groups.dropouts,
+        "threshold": groups.threshold,
+        "counted_on": groups.counted_on,
+    }
 
 
 def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:

@@ -29,7 +29,7 @@ from fedchain.transition import Steps, model_of
 Measure = Callable[[bytes, Vector], Future[Measured]]
 """(block hash, the model after it (d,)) to the metrics, which are computed in the background."""
 
-Round = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
+UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
 """The record of a round, its metrics that are still being computed, and its messages."""
 NOBODY = -1
 """Maker of the genesis block."""
@@ -123,7 +123,9 @@ class Recorder:
             ],
         }
 
-    def round_record(self, block: Block, time_s: float, worst: tuple[int, float | None]) -> Round:
+    def round_record(
+        self, block: Block, time_s: float, worst: tuple[int, float | None]
+    ) -> UnfinishedRound:
         """Return the record of the round that a block ended, its metrics and its messages.
 
         Args:

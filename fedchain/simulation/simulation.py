@@ -38,7 +38,7 @@ from fedchain.nodes.holders.dropouts import DropoutOutcome
 from fedchain.nodes.holders.light_client import LightClient
 from fedchain.nodes.payloads import Send
 from fedchain.results import MessageRecord, RoundRecord
-from fedchain.simulation.recorder import Measure, NodeTracker, Recorder, Round
+from fedchain.simulation.recorder import Measure, NodeTracker, Recorder, UnfinishedRound
 from fedchain.simulation.release_service import Ask, ReleaseService
 from fedchain.simulation.setup import RunSetup, build_compute_nodes, deepest_fork
 from fedchain.simulation.transport import Event, Transport
@@ -72,7 +72,7 @@ class Simulation:
         )
         self._breaks = setup.scenario.gossip.breaks
         self._ends_early = setup.scenario.nodes.on_exhausted == "stop"
-        self._unfinished: Round | None = None
+        self._unfinished: UnfinishedRound | None = None
         self._transport = Transport(setup, self._keep)
         self.compute_nodes = build_compute_nodes(
             setup=setup,
@@ -170,7 +170,7 @@ class Simulation:
         slot = self.holder_slots[event.to - len(self.compute_nodes)]
         if not isinstance(event.payload, Speak):
             self._plan(slot, slot.receive(event.payload), event.time_s)
-        elif slot.still_wants(event.payload):
+        elif slot.client.head == event.payload.parent:  # the holder still wants to
             self._speak(slot, event.payload, event.time_s)
 
     def _plan(self, slot: DataHolder, intent: Speak | None, now_s: float) -> None:

@@ -137,7 +137,7 @@ class ComputeNode:
         """Add a block of another node; object if it is refused although its work is done."""
         try:
             name = block_hash(block.header)
-            if self.incidents.knows(name) or name in self.chain:
+            if name in self.incidents.ignored or name in self.chain:
                 return []
             added = self._add(block, now_s)
         except WrongMessages as error:

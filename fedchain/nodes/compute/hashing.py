@@ -27,7 +27,7 @@ _TRIED = 2_000
 """Number of tries that measure the speed of this machine; they take about two milliseconds."""
 
 
-def attempts(bits: float, compute: int) -> float:
+def attempts(bits: float, n_compute: int) -> float:
     """Return how many nonces all compute nodes try for a block, on average.
 
     A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
@@ -37,17 +37,17 @@ def attempts(bits: float, compute: int) -> float:
 
     Args:
         bits: bits of difficulty, 0 or more.
-        compute: number of compute nodes C.
+        n_compute: number of compute nodes C.
 
     >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
     (16, 48, 1.1)
     """
     p = math.exp2(-bits)
     if bits == 0:
-        return float(compute)
+        return float(n_compute)
     alone = -math.expm1(TRIES * math.log1p(-p))
-    some = -math.expm1(TRIES * compute * math.log1p(-p))
-    return compute * alone / p / some
+    some = -math.expm1(TRIES * n_compute * math.log1p(-p))
+    return n_compute * alone / p / some
 
 
 def expected_hashing_s(scenario: Scenario) -> float:

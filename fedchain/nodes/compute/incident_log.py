@@ -67,12 +67,9 @@ class IncidentLog:
         """Number of all refusals."""
         self.evidence: list[Evidence] = []
         """The first pieces of evidence, at most ``KEPT_REFUSALS``."""
-        self._refused: dict[bytes, None] = {}
+        self.ignored: dict[bytes, None] = {}
+        """Hashes of the blocks that were refused recently, which are not checked again."""
         self._made: dict[tuple[bytes, bytes], bytes] = {}
-
-    def knows(self, name: bytes) -> bool:
-        """Return whether the block with this hash was refused recently."""
-        return name in self._refused
 
     def refuse_message(self, time_s: float, message: Message, reason: str) -> None:
         """Log that a message was refused."""
@@ -102,8 +99,8 @@ class IncidentLog:
         """Remember a block as refused, so that it is not checked again."""
         name = _name_of(header, block_hash)
         if name:  # without an encoding it has no hash
-            self._refused[name] = None
-            _drop_oldest(self._refused)
+            self.ignored[name] = None
+            _drop_oldest(self.ignored)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
         """Note the maker of an accepted block; log evidence if it is the second on this parent."""

@@ -72,10 +72,6 @@ class DataHolder:
             case _:
                 return None
 
-    def still_wants(self, intent: Speak) -> bool:
-        """Return whether the block of an earlier intent is still the head."""
-        return intent.parent == self.client.head
-
     def _refuse(self, objection: Objection) -> bool:
         """Count an objection; return whether the block is now refused and the head has changed."""
         name = block_hash(objection.block.header)
