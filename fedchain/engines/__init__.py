@@ -3,14 +3,6 @@
 All engines yield the same bits.
 """
 
-from fedchain.engines.engine import (
-    Engine,
-    Source,
-    at_work,
-    chosen,
-    chunk_size,
-    chunks_of,
-    engines,
-)
+from fedchain.engines.engine import Engine, Source, at_work, chosen, engines
 
-__all__ = ["Engine", "Source", "at_work", "chosen", "chunk_size", "chunks_of", "engines"]
+__all__ = ["Engine", "Source", "at_work", "chosen", "engines"]

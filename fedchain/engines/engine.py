@@ -1,17 +1,15 @@
-"""Engine: the interface of all engines, and how a cohort is cut into chunks for the workers."""
+"""Engine: the interface of all engines, what a worker is built from, and how an engine starts."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import logging
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Protocol
 
-import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
@@ -23,6 +21,8 @@ from fedchain.nodes.holders.holder_pool import (
     PoolParts,
     ReleaseBackend,
     ReleaseBatch,
+    chunk_size,
+    chunks_of,
 )
 from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
@@ -30,18 +30,10 @@ from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
-    from fedchain.learning.gradients.cohort import CohortGradients, Method
+    from fedchain.learning.gradients.cohort import CohortGradients
 
-Asked = TypeVar("Asked")
 Workers = Annotated[int | None, Field(ge=1)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
-
-FEW, MANY = 25, 256
-"""Holders of one chunk, if the model is a dense network: the first number, or more if the model is
-small, but at most the second. Such a model is faster if many holders are computed together."""
-FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Numbers in the gradients of one chunk: it is worth adding holders up to the first bound, and only
-a single holder may exceed the second."""
 
 
 class Engine(Protocol):
@@ -166,39 +158,6 @@ def at_work(
     logging.getLogger("fedchain").info(text, dimension, method, part.plain())
     with contextlib.closing(engine):
         yield lambda weights, asked: engine.map(weights, chunks_of(asked, most))
-
-
-def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
-    """Cut the requests of a cohort into chunks.
-
-    The cut depends on the cohort and the model only, so the messages have the same bits with any
-    number of workers. The number of chunks is even if possible, since most machines have an even
-    number of cores.
-
-    Args:
-        asked: the requests, of holders or groups.
-        most: largest number of them in one chunk.
-    """
-    count = math.ceil(len(asked) / most)
-    count = min(len(asked), count + count % 2)
-    return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
-
-
-def chunk_size(method: Method, dimension: int, members: int = 1) -> int:
-    """Return the largest number of requests in one chunk.
-
-    Args:
-        method: how gradients are computed.
-        dimension: length d of a gradient.
-        members: holders behind each request: 1, or the size of a group.
-
-    >>> chunk_size("segments", 50_000), chunk_size("layers", 50_000)
-    (25, 1)
-    """
-    if method != "segments":
-        return 1
-    holders = min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension)
-    return max(1, holders // members)
 
 
 def placed(device: str) -> str:

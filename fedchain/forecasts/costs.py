@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Literal
 
-from fedchain.engines.engine import chunk_size, chunks_of
 from fedchain.nodes.compute.hashing import attempts
+from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
 
 Method = Literal["segments", "layers", "vmap"]
 """How gradients are computed, as in ``learning.gradients``."""

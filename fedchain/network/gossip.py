@@ -77,6 +77,7 @@ class Network:
             seed: seed of the scenario.
         """
         self._graph, self._gossip, self._seed = graph, gossip, seed
+        self._breaks = gossip.breaks
         self._outages = Outages(gossip, graph, seed)
         self._missed: Missed = {}
         self._ways: dict[Route, _Way] = {}
@@ -99,7 +100,7 @@ class Network:
         Returns:
             The nodes that hear it, without the sender, and when they do, shapes (heard,).
         """
-        if self._gossip.loss or self._gossip.breaks:
+        if self._gossip.loss or self._breaks:
             return self._follow(sender, group, parcel, leaves_s, relayed)
         way = self._way(sender, group, parcel, relayed)
         way.items += 1
@@ -109,7 +110,7 @@ class Network:
 
     def ready(self, node: int, now_s: float) -> float:
         """Return the first time, now or later, at which a node is online and has caught up."""
-        if not self._gossip.breaks:
+        if not self._breaks:
             return now_s
         back_s = self._outages.back(node, now_s)
         return max(back_s, self._missed.get((node, self._outages.came(node, back_s)), 0.0))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from small_runs import forking, small
 
-from fedchain.engines import Source, chosen, chunk_size, chunks_of, engines
+from fedchain.engines import Source, chosen, engines
 from fedchain.engines.engine import placed
 from fedchain.errors import MissingExtra, ScenarioError
 from fedchain.ledger.chain.message import encode_message
+from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.registry import Part
 from fedchain.runs.running import resume, run

@@ -6,9 +6,10 @@ Each message takes four steps: noise, the attack if the holder is Byzantine, dir
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,9 +30,19 @@ from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
+if TYPE_CHECKING:
+    from fedchain.learning.gradients.cohort import Method  # imports torch
+
 NOISED_TOGETHER = 2**21
 """Numbers that get noise and are quantised in one call. With small calls a worker would often need
 the interpreter's lock, and each time it might wait for as long as such a call takes."""
+FEW, MANY = 25, 256
+"""Holders of one chunk, if the model is a dense network: the first number, or more if the model is
+small, but at most the second. Such a model is faster if many holders are computed together."""
+FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
+"""Numbers in the gradients of one chunk: it is worth adding holders up to the first bound, and only
+a single holder may exceed the second."""
+Asked = TypeVar("Asked")
 
 
 class Gradients(Protocol):
@@ -221,3 +232,36 @@ def _misbehave(
         if attack is not None:
             generator = stream(context.seed, "attack", context.holder, context.round)
             release[:] = attack(release, generator)
+
+
+def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
+    """Cut the requests of a cohort into chunks.
+
+    The cut depends on the cohort and the model only, so the messages have the same bits with any
+    number of workers. The number of chunks is even if possible, since most machines have an even
+    number of cores.
+
+    Args:
+        asked: the requests, of holders or groups.
+        most: largest number of them in one chunk.
+    """
+    count = math.ceil(len(asked) / most)
+    count = min(len(asked), count + count % 2)
+    return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
+
+
+def chunk_size(method: Method, dimension: int, members: int = 1) -> int:
+    """Return the largest number of requests in one chunk.
+
+    Args:
+        method: how gradients are computed.
+        dimension: length d of a gradient.
+        members: holders behind each request: 1, or the size of a group.
+
+    >>> chunk_size("segments", 50_000), chunk_size("layers", 50_000)
+    (25, 1)
+    """
+    if method != "segments":
+        return 1
+    holders = min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension)
+    return max(1, holders // members)
