@@ -69,13 +69,9 @@ def model_of(state: State) -> Vector:
 
 
 def check_quorum(rules: Rules) -> None:
-    """Check that the aggregation rule can work with the fewest messages that a block may have.
+    """Raise ValueError if the aggregation rule fails for the fewest messages of a block.
 
-    Args:
-        rules: the rules of the chain. A user's own aggregation rule is not tried.
-
-    Raises:
-        ValueError: it cannot, so there would be no step for such a block.
+    There would be no step for such a block. A user's own rule is not tried.
     """
     if not rules.quorum:
         return
@@ -126,13 +122,9 @@ class Steps:
         return self.outcome(state, messages).state
 
     def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
-        """Return the result of a step, with the aggregate of the messages.
+        """Return the result of a step from the state after the parent, with the aggregate.
 
-        A block without messages does not change the state.
-
-        Args:
-            state: the state after the parent.
-            messages: the messages of the block, in order of message id.
+        A block without messages, which are in order of message id, does not change the state.
 
         Raises:
             ValueError: no step can be made from the messages.
@@ -160,11 +152,7 @@ class Steps:
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:
-    """Return the function that builds the transition of a ledger from its rules.
-
-    Args:
-        trust_user_parts: whether the ledger may name a user's own code, which is then run.
-    """
+    """Return the builder of transitions; trusted rules may name a user's own code, which is run."""
     return functools.partial(Steps, trust_user_parts=trust_user_parts)
 
 

@@ -113,14 +113,8 @@ class Directions:
         """Yield the rows as they were sent, a block of columns at a time.
 
         The rows are not shifted to exponent 20. The shift multiplies by a power of two, which is
-        exact at any point, so callers do it where there are the fewest numbers.
-
-        Args:
-            columns: the columns to read, with start and stop; all of them by default.
-
-        Yields:
-            The columns of the block, and their q_k as float64, (n, b). The next block overwrites
-            this array.
+        exact at any point, so callers do it where there are the fewest numbers. Yields the columns
+        of a block, and their q_k as float64, (n, b); the next block overwrites this array.
 
         >>> for columns, block in Directions.of([[6, -8], [1, 2]]).blocks(slice(1, 2)):
         ...     print(columns, block.tolist())
@@ -142,16 +136,9 @@ def spread(directions: Directions, work: Callable[[slice], Result], least: int =
     """Share the columns among threads; a small input stays on the calling thread.
 
     The number of threads must not change what the caller computes from the results. The results
-    must therefore be exact, or each must concern single columns only.
-
-    Args:
-        directions: the directions whose columns are shared.
-        work: called with a range of columns, start to stop. It should release the interpreter's
-            lock while it computes, as numpy does.
-        least: smallest number of columns that is worth a thread.
-
-    Returns:
-        The result of each call, from the first columns to the last.
+    must therefore be exact, or each must concern single columns only. Work gets a range of columns,
+    at least so many as are worth a thread, and should release the interpreter's lock, as numpy
+    does. The results come from the first columns to the last.
 
     >>> spread(Directions.of([[6, -8], [1, 2]]), lambda columns: columns)
     [slice(0, 2, None)]

@@ -80,11 +80,8 @@ def final_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a run that has ended or was interrupted.
 
-    Args:
-        folder: the run folder; its events say how far the run has come.
-        manifest: the manifest before the run was started or resumed.
-        status: why the run has stopped.
-        elapsed: wall time since the run was started or resumed, seconds.
+    ``manifest`` is the one with which it was started or resumed, ``elapsed`` the seconds of wall
+    time since then. The events in the folder say how far the run has come.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
     for last in told_rounds(folder / EVENTS):  # the last recorded one is the head
@@ -108,12 +105,8 @@ def final_manifest(
 def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
     """Return the privacy that the participant with the most releases has spent.
 
-    A holder that receives the last block late may release once more after the last round is
-    recorded. That release counts too.
-
-    Args:
-        setup: the parts of the run.
-        releases: number of releases so far of every participant with any, forks included.
+    ``releases`` are counted by participant, forks included. A holder that receives the last block
+    late may release once more after the last round is recorded. That release counts too.
     """
     mechanism, worst = setup.mechanism, max(releases.values(), default=0)
     promised = math.isfinite(mechanism.epsilon_per_release)
@@ -126,13 +119,7 @@ def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any
 
 
 def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
-    """Return the contents of ``privacy.json``.
-
-    Args:
-        setup: the parts of the run.
-        releases: number of releases in the whole run of every participant with any, forks
-            included.
-    """
+    """Return the contents of ``privacy.json`` from the releases in the whole run."""
     if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, nodes = setup.mechanism, setup.scenario.nodes
@@ -174,13 +161,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
 
 
 def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Callable[[int], str]:
-    """Return the function that states in words the guarantee of a number of releases.
-
-    Args:
-        scenario: says whether holders form groups, and whether cohorts are sampled.
-        mechanism: the mechanism, with calibrated noise.
-        record: what one record is, in a word.
-    """
+    """Return the function that states in words the guarantee of a number of releases."""
     nodes, groups = scenario.nodes, scenario.nodes.groups
     sharing = None
     if groups is not None:

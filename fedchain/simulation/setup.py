@@ -78,13 +78,7 @@ class RunSetup:
 
 
 def build_setup(scenario: Scenario) -> RunSetup:
-    """Build every part of a scenario.
-
-    Args:
-        scenario: checked.
-
-    Returns:
-        The parts; the same scenario gives the same genesis, bit for bit.
+    """Build every part of a scenario; the same scenario gives the same genesis, bit for bit.
 
     Raises:
         DataError: the task's data cannot be read.
@@ -199,11 +193,7 @@ def build_compute_nodes(
 
 
 def check_hashing(setup: RunSetup) -> None:
-    """Check that a run is not expected to hash for longer than its scenario allows.
-
-    Raises:
-        ScenarioError: on this machine it would take longer.
-    """
+    """Raise ScenarioError if this machine is expected to hash for longer than a run allows."""
     most = setup.work.most_hashing_s
     if most is None or (expected := expected_hashing_s(setup.scenario)) <= most:
         return
@@ -240,11 +230,8 @@ def sampling_of(scenario: Scenario) -> Sampling:
 def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
     """Build the mechanism, with noise that is calibrated for the whole run.
 
-    If holders form groups, the members of a group share the noise of their sum.
-
-    Args:
-        scenario: checked.
-        dimension: number of weights d, the length of a gradient.
+    If holders form groups, the members of a group share the noise of their sum. The dimension is
+    the number of weights d.
 
     Raises:
         ValueError: the mechanism refuses its parameters; only the mechanism can check them.

@@ -178,11 +178,8 @@ class Transport:
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
     """Return the name and the sizes of an item, which is all that the network uses of it.
 
-    Args:
-        item: a message, a block or an objection. A full node receives all of it. Of a block a
-            light client receives the header and the weights that it commits to; of an objection
-            the header and the signature.
-        rules: of the chain; the size of the weights follows from them.
+    A full node receives all of it. Of a block a light client receives the header and the weights
+    that it commits to; of an objection the header and the signature.
 
     Raises:
         EncodingError: the item has no encoding.

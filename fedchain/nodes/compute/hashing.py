@@ -107,13 +107,7 @@ class SampledWork:
     """
 
     def __init__(self, tries_per_second: float, draw: Callable[[int], float]) -> None:
-        """Start with nothing drawn.
-
-        Args:
-            tries_per_second: tries per simulated second, above 0.
-            draw: number of blocks found so far, from 0, to a number in [0, 1); each node has its
-                own draws.
-        """
+        """Start with nothing drawn; speed and draws are those of an ``Effort``."""
         self.due_s: float | None = None
         """When the next block will be found, simulated seconds; None while the node is idle."""
         self._speed, self._draw = tries_per_second, draw
@@ -122,12 +116,7 @@ class SampledWork:
         self._left: float | None = None
 
     def begin(self, bits: int, now_s: float) -> float:
-        """Begin or continue to work at this difficulty; return when a block will be found.
-
-        Args:
-            bits: target of the block, in compact form.
-            now_s: simulated seconds.
-        """
+        """Begin or continue to work at this target (compact); return when a block is found."""
         if self.due_s is not None:
             if bits == self._bits:
                 return self.due_s

@@ -173,12 +173,6 @@ HONESTLY = Schedule()
 
 
 def schedule_of(scenario: Scenario, node: int, place: Callable[[], Place]) -> Schedule:
-    """Return the schedule of a compute node in a scenario.
-
-    Args:
-        scenario: checked.
-        node: number of the compute node.
-        place: returns what the node knows; it is called only if the node is dishonest.
-    """
+    """Return the schedule of a compute node; ``place`` is called only if it is dishonest."""
     named = [a for a in scenario.attacks if isinstance(a, ComputeAttack) and node in a.nodes]
     return Schedule(tuple((a, strategies.build(a.part, place())) for a in named))

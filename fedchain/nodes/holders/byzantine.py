@@ -55,13 +55,8 @@ def under_names(message: Message, names: int, seed: int, holder: int) -> Iterato
 
     If identities are open, each name counts as a holder. If they are registered, a message under
     a made-up name is refused, since it has no proof of registration. The directions differ in
-    their last bits, because exact copies are not counted.
-
-    Args:
-        message: the holder's own message, signed.
-        names: number of names, its own included, 1 to 1000.
-        seed: the scenario's seed; the made-up keys follow from it, the holder and the round.
-        holder: number of the holder.
+    their last bits, because exact copies are not counted. The number of names includes its own; the
+    made-up keys follow from seed, holder and round.
     """
     yield message
     for number in range(1, names):

@@ -34,13 +34,7 @@ class DropoutOutcome:
 
 
 def draw_dropouts(groups: Groups, context: ReleaseContext, number: int) -> DropoutOutcome:
-    """Draw which members are lost in an attempt, and in which step of it.
-
-    Args:
-        groups: settings of the groups.
-        context: the release, which determines the draws; its holder is the group.
-        number: number of the attempt, from 1.
-    """
+    """Draw which members of the group of a release are lost in an attempt, and in which step."""
     names = context.holder, context.round, context.parent, number
     draw = uniforms(context.seed, "lost", *names)
     may_be_lost = range(1, groups.size + 1 if groups.away else 1)
@@ -63,12 +57,7 @@ def first_reconstruction(groups: Groups, context: ReleaseContext) -> DropoutOutc
 
 
 def contributors(groups: Groups, context: ReleaseContext) -> tuple[int, ...]:
-    """Return the holders whose gradients are in the message of a group.
-
-    Args:
-        groups: settings of the groups.
-        context: the release of the message; its holder is the group.
-    """
+    """Return the holders whose gradients are in the message of a group."""
     opening = first_reconstruction(groups, context)
     assert opening is not None, "a message was sent"
     members = groups.members_of(context.holder)

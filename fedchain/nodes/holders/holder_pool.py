@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from fedchain.arrays import Flags, Matrix, Singles, Vector
+from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine, byzantine_in
@@ -31,7 +31,9 @@ from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
 if TYPE_CHECKING:
-    from fedchain.learning.gradients.cohort import Method  # imports torch
+    # These modules import torch, which a check of a scenario file does not need.
+    from fedchain.learning.gradients.cohort import CohortGradients, Method
+    from fedchain.learning.tasks.public_subspace import PublicDirections
 
 NOISED_TOGETHER = 2**21
 """Numbers that get noise and are quantised in one call. With small calls a worker would often need
@@ -43,43 +45,6 @@ FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
 """Numbers in the gradients of one chunk: it is worth adding holders up to the first bound, and only
 a single holder may exceed the second."""
 Asked = TypeVar("Asked")
-
-
-class Gradients(Protocol):
-    """Computes the clipped mean gradients of a cohort; for one thread at a time."""
-
-    def __call__(
-        self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
-    ) -> Singles:
-        """Return one row for each holder, (len(holders), d), at the weights (d,).
-
-        If records are sampled, the sum over the sampled ones is divided by their expected number.
-        """
-
-    def bounded(
-        self, weights: Vector, holder: int, clip: float, mask: Flags
-    ) -> tuple[Singles, int]:
-        """Return the sum (1, d) of a holder's clipped gradients, and how many are within its clip.
-
-        Args:
-            weights: (d,).
-            holder: number of the data holder.
-            clip: its clip in this release.
-            mask: which of its records take part, (records,).
-        """
-
-    def twin(self) -> Gradients:
-        """Return an equal object for another thread."""
-
-
-class PublicSubspace(Protocol):
-    """Projects releases on a public subspace after the noise; for one thread at a time."""
-
-    def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
-        """Return each release (n, d), projected, at the weights (d,) of the block parent."""
-
-    def twin(self) -> PublicSubspace:
-        """Return an equal object for another thread."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +73,7 @@ class ReleaseBackend(Protocol):
 class PoolParts:
     """What a pool of holders or of groups computes with; each worker has parts of its own."""
 
-    gradients: Gradients
+    gradients: CohortGradients
     """Computes the gradients; no other worker uses it."""
     scenario: Scenario
     """Says who attacks, who forms groups, and how directions are stored."""
@@ -116,7 +81,7 @@ class PoolParts:
     """The task; it knows the records of each holder."""
     mechanism: Mechanism
     """Draws the noise."""
-    subspace: PublicSubspace | None = None
+    subspace: PublicDirections | None = None
     """Projects releases after the noise; no other worker uses it. None: no projection."""
 
     @functools.cached_property
@@ -238,12 +203,8 @@ def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
     """Cut the requests of a cohort into chunks.
 
     The cut depends on the cohort and the model only, so the messages have the same bits with any
-    number of workers. The number of chunks is even if possible, since most machines have an even
-    number of cores.
-
-    Args:
-        asked: the requests, of holders or groups.
-        most: largest number of them in one chunk.
+    number of workers. At most ``most`` requests are in one chunk. The number of chunks is even if
+    possible, since most machines have an even number of cores.
     """
     count = math.ceil(len(asked) / most)
     count = min(len(asked), count + count % 2)

@@ -86,13 +86,9 @@ class LightClient:
         return self.head != before
 
     def refuse(self, name: bytes) -> bool:
-        """Forget a header and all its descendants, and do not add it again.
+        """Forget a refused block and all its descendants; return whether the head changed.
 
-        Args:
-            name: hash of a block that full nodes have refused, 32 bytes.
-
-        Returns:
-            Whether the head changed.
+        The header of this hash is not added again.
         """
         self._refused[name] = None
         if len(self._refused) > self._keep:
