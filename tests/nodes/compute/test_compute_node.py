@@ -12,14 +12,9 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import is_below, search, target_from_compact
 from fedchain.nodes.compute import compute_node
 from fedchain.nodes.compute import incident_log as findings
-from fedchain.nodes.compute.compute_node import (
-    ComputeNode,
-    DeadlinePassed,
-    Effort,
-    Found,
-    Searching,
-)
-from fedchain.nodes.payloads import Objection, Send
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.hashing import Effort
+from fedchain.nodes.payloads import DeadlinePassed, NonceFound, Objection, Searching, Send
 from fedchain.timing import Stopwatch
 
 WORLD = make_world()
@@ -121,7 +116,7 @@ def test_no_more_than_so_many_refusals_are_remembered(made, monkeypatch):
 def test_the_found_block_has_its_work_and_took_its_tries(made):
     (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1), 2.5)
     block = send.payload.block
-    assert isinstance(send.payload, Found)
+    assert isinstance(send.payload, NonceFound)
     assert is_below(block_hash(block.header), target_from_compact(block.header.bits))
     assert send.after_s == (block.header.nonce + 1) / RATE
     assert (block.header.address, block.header.time_ms) == (ADDRESS, 2500)
@@ -155,7 +150,7 @@ def test_work_on_a_head_that_is_passed_is_thrown_away(made, monkeypatch):
     block = WORLD.block(made.chain)
     assert made.node.receive(block, 3.0)[0].payload == DeadlinePassed(block_hash(block.header))
     assert made.node.receive(searching.payload, 3.0) == []
-    assert made.node.receive(Found(searching.payload.block), 3.0) == []
+    assert made.node.receive(NonceFound(searching.payload.block), 3.0) == []
 
 
 def test_messages_that_came_before_their_parent_are_used_when_it_comes(made):
@@ -251,7 +246,7 @@ def test_a_recalled_block_comes_at_its_time_again_without_hashing(monkeypatch, l
     while isinstance(send.payload, Searching):
         elapsed, cuts = elapsed + send.after_s, cuts + 1
         (send,) = made.node.receive(send.payload, elapsed)
-    assert send.payload == Found(found)
+    assert send.payload == NonceFound(found)
     assert cuts == nonce // 3  # the same events as in the run that was interrupted
     assert elapsed + send.after_s == (nonce + 1) / RATE
 

@@ -6,7 +6,7 @@ from group_runs import FIVE, IDENTITY, SHARED, Spy, asked, grouped, pool_of, rea
 
 from fedchain.ledger.chain.message import encode_message
 from fedchain.nodes.holders.dropouts import contributors, first_reconstruction
-from fedchain.nodes.holders.group_pool import MOST
+from fedchain.nodes.holders.group_pool import LARGEST_ADDED
 from fedchain.nodes.holders.release import ReleaseRequest, messages_of
 
 DIMENSION = 300
@@ -102,4 +102,4 @@ def test_a_member_that_says_what_no_word_holds_says_the_largest_word(monkeypatch
     attack = [{"kind": "norm_inflation", "holders": [0], "factor": factor}]
     said(pool_of(grouped(attacks=attack), rows()), asked())
     words = spy.numbers[0][1].view(np.int64)
-    assert set(np.abs(words).tolist()) == {MOST}
+    assert set(np.abs(words).tolist()) == {LARGEST_ADDED}
