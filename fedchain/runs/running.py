@@ -35,7 +35,13 @@ from fedchain.runs.manifest import (
 )
 from fedchain.scenario import Scenario, digest, resolved_yaml, run_name
 from fedchain.simulation.release_service import Ask
-from fedchain.simulation.setup import RunSetup, build_setup, check_hashing, retention_of
+from fedchain.simulation.setup import (
+    RunSetup,
+    build_setup,
+    check_hashing,
+    deepest_fork,
+    retention_of,
+)
 from fedchain.simulation.simulation import Simulation
 from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
@@ -216,7 +222,7 @@ def _run_to_the_end(
         _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
         if callback is not None:
             callback.on_run_begin(path, setup)
-        _play(store, events, simulation, callback)
+        _play(setup, store, events, simulation, callback)
         chain = simulation.chain
         # If two last blocks have equal work, the store takes the first one as its head, the chain
         # the one with the smaller hash: the chain decides.
@@ -260,9 +266,14 @@ def _begin(
 
 
 def _play(
-    store: Store, events: EventLog, simulation: Simulation, callback: RunCallback | None
+    setup: RunSetup,
+    store: Store,
+    events: EventLog,
+    simulation: Simulation,
+    callback: RunCallback | None,
 ) -> None:
     """Play the simulation from genesis on, and write the records of every round as it ends."""
+    deepest = deepest_fork(setup.scenario)
     for record, messages in simulation.rounds():
         for name, found in simulation.tracker.new():
             events.write(name, found)
@@ -275,7 +286,7 @@ def _play(
         if callback is not None:
             callback.on_round_end(record, messages)
         stop_if_asked()
-        store.prune(record.height, simulation.deepest_fork, PRUNED_TOGETHER)
+        store.prune(record.height, deepest, PRUNED_TOGETHER)
     for message in simulation.stragglers():
         events.write("message", message)
     for name, found in simulation.tracker.new():

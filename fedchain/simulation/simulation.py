@@ -89,12 +89,11 @@ class Simulation:
         honest = (node for node in self.compute_nodes if node.schedule.honest)
         self.chain = next(honest, self.compute_nodes[0]).chain
         """The chain that is reported: the one of the first honest compute node, else of node 0."""
-        self.deepest_fork = deepest_fork(setup.scenario)
-        """How many blocks below the head a branch may begin that is still followed."""
+        deepest = deepest_fork(setup.scenario)
         self.holder_slots = tuple(
             DataHolder(
                 node=node,
-                client=LightClient(setup.genesis.header, setup.work.kind, self.deepest_fork),
+                client=LightClient(setup.genesis.header, setup.work.kind, deepest),
                 rounds=setup.scenario.rounds,
                 judges=len(self.compute_nodes) - 1,
             )
@@ -115,7 +114,7 @@ class Simulation:
             measured_every=setup.scenario.evaluate.every,
             miners={node.address: node.node for node in self.compute_nodes},
             watch=watch,
-            keep=self.deepest_fork,
+            keep=deepest,
         )
 
     def close(self) -> None:

@@ -255,13 +255,13 @@ def test_a_manifest_that_cannot_be_written_at_the_end_is_no_success(
     from fedchain.runs import running
 
     with monkeypatch.context() as patch:
-        whole = running._draw_samples
+        whole = running.sample_pictures
 
         def then_full(*arguments):
-            whole(*arguments)
+            yield from whole(*arguments)
             full_on_write_of(patch, "manifest.json", NO_SPACE)
 
-        patch.setattr(running, "_draw_samples", then_full)
+        patch.setattr(running, "sample_pictures", then_full)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     assert (told.code, told.out) == (1, "")
     assert "manifest.json: cannot be written: No space left" in told.err
