@@ -117,9 +117,6 @@ def resume(
 ) -> Run:
     """Resume an interrupted run; it ends at the same head as without the interruption.
 
-    The simulation repeats the same events, but takes the releases and blocks that the ledger has
-    from it instead of computing them.
-
     Args:
         folder: a run folder.
         engine: as in ``run``.
@@ -243,10 +240,9 @@ def _run_to_the_end(
 def _begin(
     path: Path, setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
-    """Build the simulation of a run at genesis; rounds in the events are not measured again.
+    """Build the simulation of a run at genesis, if the ledger has the genesis computed here.
 
-    Raises:
-        RunRefused: the ledger on disk has another genesis than this machine computes.
+    Rounds in the events are not measured again.
     """
     here, there = chain_id_of(setup.genesis), chain_id_of(store.genesis)
     if here != there:
@@ -254,15 +250,13 @@ def _begin(
             f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "
             f"{there.hex()[:8]}; resume it with the versions that manifest.json names"
         )
-    learns = setup.task.learns
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
-        if not learns:
-            return UNMEASURED
         known = events.metrics_of(block.hex())
         return already(Measured(known)) if known else evaluations.begin(weights)
 
-    return Simulation(setup=setup, store=store, ask=ask, measure=measure, watch=Stopwatch())
+    measured = measure if setup.task.learns else lambda *_: UNMEASURED
+    return Simulation(setup=setup, store=store, ask=ask, measure=measured, watch=Stopwatch())
 
 
 def _play(
