@@ -121,12 +121,10 @@ class ReleaseService:
         if self._byzantine is not None:
             attack = self._byzantine.attacks_behind(members, round_)
             names = self._byzantine.names_of(participant, round_)
-            seed = self._setup.scenario.seed
-            messages = tuple(under_names(message, names, seed, participant))
+            messages = tuple(under_names(message, names, request.context.seed, participant))
         count = self.budget(participant).releases + 1
         epsilon = finite(self._setup.mechanism.epsilon_after(count))
-        if count > self.worst[0]:
-            self.worst = count, epsilon
+        self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
         self.released += [
             MessageRecord(
                 round=round_,

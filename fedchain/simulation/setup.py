@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import nn
 
 from fedchain.arrays import read_only
 from fedchain.errors import ScenarioError
@@ -26,8 +27,9 @@ from fedchain.network.topology import topologies
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.hashing import Effort, expected_hashing_s
 from fedchain.nodes.compute.strategy import Place, schedule_of
+from fedchain.nodes.holders.data_holder import DataHolder
 from fedchain.nodes.holders.identity import Identities, Sampling
-from fedchain.nodes.holders.light_client import KEPT_HEADERS
+from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import digest, stream, uniforms
 from fedchain.scenario import Scenario
@@ -84,7 +86,7 @@ def build_setup(scenario: Scenario) -> RunSetup:
         DataError: the task's data cannot be read.
         ValueError: a part refuses its parameters; only the part itself can check them.
     """
-    seed, nodes, rounds = scenario.seed, scenario.nodes, scenario.rounds
+    seed, nodes = scenario.seed, scenario.nodes
     task = tasks.build(scenario.task, nodes.holders, seed)
     model = task.model()
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
@@ -92,30 +94,9 @@ def build_setup(scenario: Scenario) -> RunSetup:
     mechanism = mechanism_of(scenario, len(state.weights))
     identities = Identities(seed, sampling, nodes.identity == "registered")
     work = works.build(scenario.ledger.work)
-    rules = Rules(
-        aggregation=canonical_json(scenario.aggregation),
-        update=canonical_json(scenario.update),
-        dimension=len(state.weights),
-        layout=layout(model),
-        dtype=scenario.ledger.weights,
-        holders=nodes.asked,
-        identity=nodes.identity,
-        identity_root=identities.root,
-        quorum=quorum_of(scenario),
-        rounds=rounds,
-        storage=scenario.ledger.storage,
-        max_norm=MAX_NORM,
-        work=work.kind,
-        bits=work.bits,
-        interval_ms=work.interval_ms,
-        retarget_window=work.retarget_window,
-        max_ahead_ms=MAX_AHEAD_MS,
-    )
+    rules = _rules_of(scenario, work, model, identities.root)
     check_quorum(rules)
-    everybody = nodes.miners + nodes.asked
-    generator = stream(seed, "network")
-    graph = topologies.build(scenario.network, nodes.miners, everybody, generator)
-    first = genesis(rules, state)
+    everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
     return RunSetup(
         scenario=scenario,
         task=task,
@@ -125,8 +106,45 @@ def build_setup(scenario: Scenario) -> RunSetup:
         rules=rules,
         work=work,
         state=state,
-        genesis=first,
-        graph=graph,
+        genesis=genesis(rules, state),
+        graph=topologies.build(scenario.network, nodes.miners, everybody, generator),
+    )
+
+
+def _rules_of(scenario: Scenario, work: Work, model: nn.Module, identity_root: bytes) -> Rules:
+    """Return the rules of the chain, to which genesis commits."""
+    return Rules(
+        aggregation=canonical_json(scenario.aggregation),
+        update=canonical_json(scenario.update),
+        dimension=len(flat_weights(model)),
+        layout=layout(model),
+        dtype=scenario.ledger.weights,
+        holders=scenario.nodes.asked,
+        identity=scenario.nodes.identity,
+        identity_root=identity_root,
+        quorum=quorum_of(scenario),
+        rounds=scenario.rounds,
+        storage=scenario.ledger.storage,
+        max_norm=MAX_NORM,
+        work=work.kind,
+        bits=work.bits,
+        interval_ms=work.interval_ms,
+        retarget_window=work.retarget_window,
+        max_ahead_ms=MAX_AHEAD_MS,
+    )
+
+
+def build_data_holders(setup: RunSetup) -> tuple[DataHolder, ...]:
+    """Return the data holders of a round, one for each slot, each with a light client."""
+    keep, scenario = deepest_fork(setup.scenario), setup.scenario
+    return tuple(
+        DataHolder(
+            node=node,
+            client=LightClient(setup.genesis.header, setup.work.kind, keep),
+            rounds=scenario.rounds,
+            judges=scenario.nodes.miners - 1,
+        )
+        for node in setup.holder_slots
     )
 
 
@@ -149,17 +167,6 @@ def build_compute_nodes(
     keep = max(KEPT_HEIGHTS, deepest_fork(setup.scenario))
     # At the initial difficulty all nodes together find a block per interval, on average.
     tries_per_second = 1000.0 * work_of(setup.work.bits) / setup.work.interval_ms
-
-    def place_of(node: int) -> Place:
-        return Place(
-            node=node,
-            seed=seed,
-            quorum=rules.quorum,
-            shares=dict(enumerate(shares)),
-            makers={address: number for number, address in enumerate(addresses)},
-            slowest_s=slowest_s(),
-            key_of=lambda holder, round_: setup.identities.of(holder, round_).public_key,
-        )
 
     def build(node: int) -> ComputeNode:
         chain = Chain(
@@ -186,10 +193,25 @@ def build_compute_nodes(
             effort=effort,
             recall=recall,
             watch=watch,
-            schedule=schedule_of(setup.scenario, node, lambda: place_of(node)),
+            schedule=schedule_of(
+                setup.scenario, node, lambda: _place_of(setup, node, addresses, slowest_s())
+            ),
         )
 
     return tuple(build(node) for node in setup.compute_ids)
+
+
+def _place_of(setup: RunSetup, node: int, addresses: Sequence[bytes], slowest_s: float) -> Place:
+    """Return what a dishonest compute node knows."""
+    return Place(
+        node=node,
+        seed=setup.scenario.seed,
+        quorum=setup.rules.quorum,
+        shares=dict(enumerate(setup.scenario.nodes.shares)),
+        makers={address: number for number, address in enumerate(addresses)},
+        slowest_s=slowest_s,
+        key_of=lambda holder, round_: setup.identities.of(holder, round_).public_key,
+    )
 
 
 def check_hashing(setup: RunSetup) -> None:

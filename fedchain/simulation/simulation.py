@@ -35,12 +35,16 @@ from fedchain.nodes.holders.data_holder import (
     Speak,
 )
 from fedchain.nodes.holders.dropouts import DropoutOutcome
-from fedchain.nodes.holders.light_client import LightClient
 from fedchain.nodes.payloads import Send
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.simulation.recorder import Measure, NodeTracker, Recorder, UnfinishedRound
 from fedchain.simulation.release_service import Ask, ReleaseService
-from fedchain.simulation.setup import RunSetup, build_compute_nodes, deepest_fork
+from fedchain.simulation.setup import (
+    RunSetup,
+    build_compute_nodes,
+    build_data_holders,
+    deepest_fork,
+)
 from fedchain.simulation.transport import Event, Transport
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps
@@ -83,22 +87,12 @@ class Simulation:
             watch=watch,
         )
         """The compute nodes; each holds a log of what it refused."""
-        for node in self.compute_nodes:
-            if node.schedule.hears_at_once:
-                self._transport.listen(node.node)
+        listeners = (node for node in self.compute_nodes if node.schedule.hears_at_once)
+        self._transport.listeners += [node.node for node in listeners]
         honest = (node for node in self.compute_nodes if node.schedule.honest)
         self.chain = next(honest, self.compute_nodes[0]).chain
         """The chain that is reported: the one of the first honest compute node, else of node 0."""
-        deepest = deepest_fork(setup.scenario)
-        self.holder_slots = tuple(
-            DataHolder(
-                node=node,
-                client=LightClient(setup.genesis.header, setup.work.kind, deepest),
-                rounds=setup.scenario.rounds,
-                judges=len(self.compute_nodes) - 1,
-            )
-            for node in setup.holder_slots
-        )
+        self.holder_slots = build_data_holders(setup)
         """The data holders of a round, one for each slot."""
         self.silent: dict[int, str] = {}
         """Participants that sent no message when they should have, and the last reason why."""
@@ -106,15 +100,19 @@ class Simulation:
         """What honest compute nodes have logged, and all heads if nodes can be cut off."""
         self.wasted_releases = 0
         """Number of releases at blocks that no honest node accepts."""
-        self._recorder = Recorder(
+        self._recorder = self._build_recorder(measure)
+
+    def _build_recorder(self, measure: Measure) -> Recorder:
+        scenario = self._setup.scenario
+        return Recorder(
             chain=self.chain,
             steps=self._steps,
             state_of=self.state,
             measure=measure,
-            measured_every=setup.scenario.evaluate.every,
+            measured_every=scenario.evaluate.every,
             miners={node.address: node.node for node in self.compute_nodes},
-            watch=watch,
-            keep=deepest,
+            watch=self._watch,
+            keep=deepest_fork(scenario),
         )
 
     def close(self) -> None:

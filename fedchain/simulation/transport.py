@@ -105,13 +105,10 @@ class Transport:
         """Start with an empty queue."""
         self._setup, self._sent = setup, sent
         self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
-        self._listeners: list[int] = []
+        self.listeners: list[int] = []
+        """Compute nodes that get every block at the moment that it leaves its sender."""
         self.queue = EventQueue()
         """What arrives at which node, and when."""
-
-    def listen(self, node: int) -> None:
-        """Deliver every block to this compute node at the moment that it leaves its sender."""
-        self._listeners.append(node)
 
     def post(self, sender: int, sends: Sequence[Send], now_s: float) -> None:
         """Queue the arrival of everything that a node sends."""
@@ -122,7 +119,7 @@ class Transport:
                 continue
             if isinstance(send.payload, Block):
                 self._sent(sender, send.payload, now_s)
-                for node in self._listeners if send.to == "everybody" else ():
+                for node in self.listeners if send.to == "everybody" else ():
                     self._hand_over(sender, node, send.payload, leaves_s)
             if isinstance(send.to, int):
                 self._hand_over(sender, send.to, send.payload, leaves_s)
