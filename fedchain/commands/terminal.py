@@ -178,8 +178,8 @@ def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return what dishonest compute nodes did, and what the honest ones did about it."""
     lines = []
     for row in summary["misconduct"]:
-        deeds = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
-        lines.append(f"dishonest c{row['node']} {row['kind']}: {deeds}")
+        counters = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
+        lines.append(f"dishonest c{row['node']} {row['kind']}: {counters}")
     if summary["refused"] or summary["evidence"]:
         wasted = f", {summary['fooled']} releases wasted" if summary["fooled"] else ""
         lines.append(
