@@ -313,7 +313,7 @@ class TestSybils:
         ]
         for height in range(1, ROUNDS + 1):
             by_liar = [
-                sum(message_id(message) in names for message in found.carried(height))
+                sum(message_id(message).hex() in names for message in found.carried(height))
                 for found, names in zip(made, liar, strict=True)
             ]
             assert by_liar[0] == 1

@@ -79,8 +79,10 @@ class LightClient:
             return False
         before = self.head
         self._connect(header)
-        if self.head != before:
-            self._forget()
+        if self.head != before:  # forget the headers that are too far below
+            oldest = self.height - self._keep
+            while self._work[first := next(iter(self._work))].height < oldest:
+                del self._work[first]
         while len(self._work) > MOST_OF_A_HEIGHT * self._keep:
             del self._work[max(self._work, key=self._rank)]
         return self.head != before
@@ -127,12 +129,6 @@ class LightClient:
     def _rank(self, name: bytes) -> tuple[int, bytes]:
         """Return the sort key of a block: the head has the smallest."""
         return -self._work[name].work, name
-
-    def _forget(self) -> None:
-        """Forget the headers that are too far below the head."""
-        oldest = self.height - self._keep
-        while self._work[first := next(iter(self._work))].height < oldest:
-            del self._work[first]
 
 
 @functools.lru_cache(4 * KEPT_HEADERS)
