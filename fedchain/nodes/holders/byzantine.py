@@ -12,7 +12,7 @@ from fedchain.arrays import Integers, Single, Vector
 from fedchain.attacks import attacks
 from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.signature import public_key_of
-from fedchain.randomness import digest
+from fedchain.randomness import digest, stream
 from fedchain.scenario import Attack, Scenario
 
 Forger = Callable[[Single | Vector, np.random.Generator], Single | Vector]
@@ -34,6 +34,13 @@ class Byzantine:
             if attack.active(round_):
                 return attack.part.kind, functools.partial(attacks.build, attack.part)
         return "", None
+
+    def sent_instead(
+        self, release: Single | Vector, holder: int, round_: int, seed: int
+    ) -> Single | Vector | None:
+        """Return what a holder sends in place of its release (d,); None if it is honest."""
+        _, attack = self.attack_of(holder, round_)
+        return None if attack is None else attack(release, stream(seed, "attack", holder, round_))
 
     def attacks_behind(self, holders: Iterable[int], round_: int) -> str:
         """Return the names of the attacks in a message of these holders, joined by commas."""

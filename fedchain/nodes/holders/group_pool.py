@@ -21,7 +21,7 @@ from fedchain.nodes.holders.release import (
     messages_of,
     scale_names,
 )
-from fedchain.randomness import digest, stream
+from fedchain.randomness import digest
 from fedchain.scenario import Groups
 from fedchain.secure_aggregation.assembler import summed
 from fedchain.secure_aggregation.masks import KeyPair, key_pair
@@ -121,21 +121,16 @@ class GroupPool:
         return [digest(context.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
     def _misbehave(
-        self,
-        steps: NoiseSteps,
-        attempt: OpenedSum,
-        counts: Sequence[int],
-        byzantine: Byzantine,
+        self, steps: NoiseSteps, attempt: OpenedSum, counts: Sequence[int], byzantine: Byzantine
     ) -> None:
         """Overwrite the noisy gradients of Byzantine members with what their attacks send."""
         context, step = attempt.asked.context, self._noise.step
         for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
-            _, attack = byzantine.attack_of(holder, context.round)
-            if attack is not None:
-                scale = step / self._parts.mechanism.terms.units(count)
-                generator = stream(context.seed, "attack", holder, context.round)
-                said = np.nan_to_num(attack(row * scale, generator) / scale)
-                row[:] = np.rint(np.clip(said, -LARGEST_ADDED, LARGEST_ADDED)).astype(np.int64)
+            scale = step / self._parts.mechanism.terms.units(count)
+            sent = byzantine.sent_instead(row * scale, holder, context.round, context.seed)
+            if sent is not None:
+                whole = np.clip(np.nan_to_num(sent / scale), -LARGEST_ADDED, LARGEST_ADDED)
+                row[:] = np.rint(whole).astype(np.int64)
 
     def _sum(self, steps: NoiseSteps, attempt: OpenedSum) -> NoiseSteps:
         """Add the members' numbers modulo 2^64 by secure aggregation.

@@ -18,7 +18,6 @@ from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine, byzantine_in
 from fedchain.nodes.holders.release import (
-    ReleaseContext,
     ReleaseRequest,
     drawn_records,
     messages_of,
@@ -26,7 +25,6 @@ from fedchain.nodes.holders.release import (
     secret_key,
 )
 from fedchain.privacy.mechanisms import ClipFollower, Mechanism
-from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
@@ -183,20 +181,12 @@ class HolderPool:
         noise, clip = mechanism.noise_multiplier, mechanism.terms.clip
         with watch("signing"):
             if self._parts.byzantine is not None:
-                _misbehave(releases, contexts, self._parts.byzantine)
+                for release, at in zip(releases, contexts, strict=True):
+                    sent = self._parts.byzantine.sent_instead(release, at.holder, at.round, at.seed)
+                    if sent is not None:
+                        release[:] = sent
             said = [Declaration(mechanism.name, noise, clip, count) for count in records]
             return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
-
-
-def _misbehave(
-    releases: Singles | Matrix, contexts: Sequence[ReleaseContext], byzantine: Byzantine
-) -> None:
-    """Overwrite the releases of Byzantine holders with what their attacks send."""
-    for release, context in zip(releases, contexts, strict=True):
-        _, attack = byzantine.attack_of(context.holder, context.round)
-        if attack is not None:
-            generator = stream(context.seed, "attack", context.holder, context.round)
-            release[:] = attack(release, generator)
 
 
 def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
