@@ -8,6 +8,7 @@ interrupted run has already released, it takes from the ledger.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -128,7 +129,7 @@ class ReleaseService:
         self.released += [
             MessageRecord(
                 round=round_,
-                block=parent.hex(),
+                block=sys.intern(parent.hex()),  # one text in memory for all messages at a parent
                 holder=participant,
                 id=message_id(each).hex(),
                 norm=each.norm,
