@@ -19,7 +19,7 @@ from fedchain.aggregation import Aggregate, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.arrays import ONE, Vector, read_only
 from fedchain.errors import LedgerError, RunError
-from fedchain.ledger.chain.message import Message, message_id
+from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.tools.verification import TransitionOf
@@ -131,7 +131,7 @@ class Steps:
         """
         if not messages:
             return Outcome(state, _NOTHING)
-        key = tuple(message_id(message) for message in messages)
+        key = tuple(message.id for message in messages)
         if key not in self._outcomes:
             with self._watch("aggregation"):
                 self._outcomes[key] = self._step(state, messages)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+from fedchain.ledger.chain.crypto import public_key_of
 from small_runs import small
 
 from fedchain.ledger.chain.message import Message
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.nodes.holders import group_pool as group
 from fedchain.nodes.holders.group_pool import GroupPool
 from fedchain.nodes.holders.holder_pool import PoolParts

@@ -29,8 +29,8 @@ import fedchain  # noqa: E402
 from fedchain.aggregation import l_nearest  # noqa: E402
 from fedchain.aggregation.directions import Directions  # noqa: E402
 from fedchain.arrays import Flags, Singles, Vector, lengths  # noqa: E402
+from fedchain.learning.evaluation import flat_weights  # noqa: E402
 from fedchain.learning.gradients.cohort import CohortGradients  # noqa: E402
-from fedchain.learning.weights import flat_weights  # noqa: E402
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
 from fedchain.machine import keep_freed_memory, one_thread  # noqa: E402
 from fedchain.nodes.holders.holder_pool import (  # noqa: E402

@@ -13,8 +13,7 @@ from fedchain.commands.formats import Format, table
 from fedchain.commands.refusals import held_against, judged_words, judgement, refusals_sight
 from fedchain.commands.sights import Shown, Sight
 from fedchain.commands.terminal import letter, number
-from fedchain.ledger.chain.block import Block, block_hash
-from fedchain.ledger.chain.message import message_id
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
@@ -81,15 +80,15 @@ def _block(run: Run, which: str) -> Sight:
     names = _holders(run)
     messages = [
         {
-            "id": message_id(message).hex(),
-            "holder": names.get(message_id(message).hex()),
+            "id": message.id.hex(),
+            "holder": names.get(message.id.hex()),
             "norm": message.norm,
             "exponent": message.exponent,
             **asdict(message.declaration),
         }
         for message in block.messages
     ]
-    values = {"hash": block_hash(block.header).hex(), "header": header, "messages": messages}
+    values = {"hash": block.header.hash.hex(), "header": header, "messages": messages}
 
     def shown(form: Format) -> Sequence[Shown]:
         fields = table(form, "header", "value")
@@ -172,7 +171,7 @@ def _find(store: Store, run: Run, which: str) -> Block:
     wanted = on_chain.get(which, which)
     if len(wanted) >= 4:
         for block in store.blocks():
-            if block_hash(block.header).hex().startswith(wanted):
+            if block.header.hash.hex().startswith(wanted):
                 return block
     raise ValueError(
         f"block: there is no block {which}; give a height from 0 to {len(on_chain)}, "

@@ -19,8 +19,8 @@ from fedchain.forecasts.costs import (
     wire_bytes,
 )
 from fedchain.forecasts.counting import configuration, learning
+from fedchain.learning.evaluation import dimension, layout
 from fedchain.learning.task import Task, tasks
-from fedchain.learning.weights import dimension, layout
 from fedchain.ledger.chain.verdict_cache import kept
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.privacy.guarantee import figures, unprotected, warnings_for

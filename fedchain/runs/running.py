@@ -15,7 +15,6 @@ from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
-from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.names import command
@@ -244,7 +243,7 @@ def _begin(
 
     Rounds in the events are not measured again.
     """
-    here, there = chain_id_of(setup.genesis), chain_id_of(store.genesis)
+    here, there = setup.genesis.header.hash, store.genesis.header.hash
     if here != there:
         raise RunRefused(
             f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "

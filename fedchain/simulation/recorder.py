@@ -18,7 +18,6 @@ from fedchain.arrays import Vector
 from fedchain.learning.evaluation import UNMEASURED, Measured
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
-from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.incident_log import Evidence, Refusal
@@ -90,7 +89,7 @@ class Recorder:
             name, height = self._chain.link(name).header.parent, height - 1
         # Another block may carry the messages of the blocks that left the main chain.
         for lost in self._reported[height + 1 :]:
-            names = [message_id(message).hex() for message in self._chain.block(lost).messages]
+            names = [message.id.hex() for message in self._chain.block(lost).messages]
             self._unreported |= {name: self._released[name] for name in names}
         blocks = [self._chain.block(name) for name in reversed(fresh)]
         self._reported[height + 1 :] = reversed(fresh)
@@ -165,7 +164,7 @@ class Recorder:
         records = []
         for row, message in enumerate(block.messages):
             record = replace(
-                self._released[message_id(message).hex()],
+                self._released[message.id.hex()],
                 block=name,
                 cosine=round(float(aggregate.cosines[row]), 9),
                 used=bool(aggregate.used[row]),

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fedchain.arrays import Vector
-from fedchain.ledger.chain.message import Message, identity_of, message_id
-from fedchain.ledger.chain.rules import chain_id_of
+from fedchain.ledger.chain.message import Message, identity_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.store import Store
@@ -54,7 +53,7 @@ class ReleaseService:
         """Start with nothing released; ``state`` returns the state after the block of a hash."""
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
-        self._chain_id, self._groups = chain_id_of(setup.genesis), setup.scenario.nodes.groups
+        self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
         self._byzantine = byzantine_in(setup.scenario)
         self._cohort = Cohort(self._compute)
         self._budgets: dict[int, Budget] = {}
@@ -131,7 +130,7 @@ class ReleaseService:
                 round=round_,
                 block=sys.intern(parent.hex()),  # one text in memory for all messages at a parent
                 holder=participant,
-                id=message_id(each).hex(),
+                id=each.id.hex(),
                 norm=each.norm,
                 cosine=None,
                 used=False,

@@ -10,14 +10,14 @@ from torch import nn
 
 from fedchain.arrays import read_only
 from fedchain.errors import ScenarioError
+from fedchain.learning.evaluation import flat_weights, layout
 from fedchain.learning.task import Task, tasks
-from fedchain.learning.weights import flat_weights, layout
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import KEPT_HEIGHTS, Chain
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import identity_of
-from fedchain.ledger.chain.rules import Rules, chain_id_of, genesis
-from fedchain.ledger.chain.signature import public_key_of
+from fedchain.ledger.chain.rules import Rules, genesis
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import Work, work_of, works
@@ -187,7 +187,7 @@ def build_compute_nodes(
             node=node,
             address=addresses[node],
             chain=chain,
-            pool=Mempool(rules, chain_id_of(setup.genesis), chain.height_of, verdict_cache),
+            pool=Mempool(rules, setup.genesis.header.hash, chain.height_of, verdict_cache),
             rules=rules,
             transition=steps,
             effort=effort,

@@ -20,9 +20,8 @@ from dataclasses import replace
 from typing import Any
 
 from fedchain.errors import LedgerError
-from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message
-from fedchain.ledger.chain.rules import chain_id_of, limits_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import sized
 from fedchain.ledger.storage.store import Store
@@ -62,9 +61,9 @@ class Simulation:
         repeated, but its releases and blocks are taken from the store instead of computed.
         """
         self._setup, self._store, self._watch = setup, store, watch
-        self._chain_id = chain_id_of(setup.genesis)
+        self._chain_id = setup.genesis.header.hash
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
-        limits, threads = limits_of(setup.rules), os.cpu_count() or 1
+        limits, threads = setup.rules.limits, os.cpu_count() or 1
         self._verdict_cache = sized(limits, store.state, store.block, threads)
         self._releases = ReleaseService(
             setup=setup,
@@ -254,7 +253,7 @@ class Simulation:
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
         """Write a block that leaves its sender to the store, if the state after it is known."""
-        name = block_hash(block.header)
+        name = block.header.hash
         state = self._verdict_cache.states.get(name)
         if state is None and sender < len(self.compute_nodes):
             chain = self.compute_nodes[sender].chain

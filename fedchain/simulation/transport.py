@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Vector
-from fedchain.ledger.chain.block import HEADER_BYTES, Block, block_hash, block_size
+from fedchain.ledger.chain.block import HEADER_BYTES, Block, block_size
+from fedchain.ledger.chain.crypto import SIGNATURE_BYTES
 from fedchain.ledger.chain.message import Message, content_of, message_size
 from fedchain.ledger.chain.rules import Rules
-from fedchain.ledger.chain.signature import SIGNATURE_BYTES
 from fedchain.network.gossip import Network
 from fedchain.network.spreading import Parcel
 from fedchain.nodes.payloads import Objection, Send
@@ -187,8 +187,8 @@ def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
             return Parcel(content_of(item), size, size)
         case Block(header=header):
             weights = rules.dimension * (8 if rules.dtype == "float64" else 4)
-            return Parcel(block_hash(header), block_size(item), HEADER_BYTES + weights)
+            return Parcel(header.hash, block_size(item), HEADER_BYTES + weights)
         case Objection(block=block, node=node):
-            name = block_hash(block.header) + node.to_bytes(4, "big")
+            name = block.header.hash + node.to_bytes(4, "big")
             size = block_size(block) + SIGNATURE_BYTES
             return Parcel(name, size, HEADER_BYTES + SIGNATURE_BYTES)

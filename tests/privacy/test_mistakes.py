@@ -14,6 +14,7 @@ import mutants
 import numpy as np
 import pytest
 import torch
+from fedchain.ledger.chain.crypto import public_key_of
 from published import ACCOUNTING
 from scipy import stats
 from small_runs import forking, simulate, small
@@ -26,7 +27,6 @@ from fedchain.learning.losses import cross_entropy
 from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
 from fedchain.ledger.chain.message import Declaration, Message
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
 from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, private_releases

@@ -7,8 +7,6 @@ import pytest
 from small_runs import simulate
 from whole_numbers import WHOLE, whole_numbers
 
-from fedchain.ledger.chain.message import message_id
-from fedchain.ledger.chain.state import hash_weights
 from fedchain.runs.running import run
 from fedchain.scenario import load
 
@@ -51,8 +49,8 @@ def test_no_message_of_the_winning_branch_is_missing_at_any_node(healed):
         block = healed.store.block(name)
         assert len(block.messages) >= healed.setup.rules.quorum
         after = step(healed.simulation.state(below), block.messages)
-        assert hash_weights(after) == block.header.weights_hash
-        ids = [message_id(message) for message in block.messages]
+        assert after.weights_hash == block.header.weights_hash
+        ids = [message.id for message in block.messages]
         assert ids == sorted(set(ids))
 
 

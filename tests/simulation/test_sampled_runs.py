@@ -13,7 +13,6 @@ from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.forecasts.forecast import forecast
 from fedchain.ledger.chain.message import Declaration
-from fedchain.ledger.chain.rules import chain_id_of, limits_of
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
@@ -101,7 +100,7 @@ def test_a_sampled_run_goes_on_to_the_head_it_would_have_had(forked, tmp_path, r
 def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_path):
     made = simulate(small(rounds=4, **COHORT), tmp_path)
     setup, node = made.setup, made.simulation.compute_nodes[0]
-    asked, number = setup.sampling.holders_of(1), chain_id_of(setup.genesis)
+    asked, number = setup.sampling.holders_of(1), setup.genesis.header.hash
     outside = next(k for k in range(20) if k not in asked)
     said = Declaration("gaussian", setup.mechanism.noise_multiplier, 1.0, 21)
     vector = np.random.default_rng(0).standard_normal(len(setup.state.weights))
@@ -176,4 +175,4 @@ def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
 
 def test_a_block_of_an_open_chain_has_room_for_all_that_a_round_may_ask():
     rules = replace(build_setup(small(rounds=1)).rules, identity="open")
-    assert limits_of(rules).messages == MAX_ASKED
+    assert rules.limits.messages == MAX_ASKED

@@ -11,9 +11,8 @@ from ledger_world import make_world
 from small_runs import forking, simulate, small
 from whole_numbers import WHOLE, whole_gradients, whole_numbers
 
-from fedchain.ledger.chain.block import Block, block_hash, header_prefix
-from fedchain.ledger.chain.message import message_id
-from fedchain.ledger.chain.state import State, hash_weights
+from fedchain.ledger.chain.block import Block, header_prefix
+from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.byzantine import byzantine_in
@@ -55,18 +54,18 @@ def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_n
     for place in (0, len(state.weights) - 1):
         weights = state.weights.copy()
         weights[place] = np.nextafter(weights[place], np.inf)
-        wrong = replace(good.header, weights_hash=hash_weights(State(weights, state.memory)))
+        wrong = replace(good.header, weights_hash=State(weights, state.memory).weights_hash)
         wrong = Block(mined(wrong), good.messages)
         for node in made.simulation.compute_nodes:
             before = len(node.incidents.refusals)
             node.receive(wrong, now_s)
             assert "weights are not the aggregate" in node.incidents.refusals[before].reason
-            assert block_hash(wrong.header) not in node.chain
+            assert wrong.header.hash not in node.chain
     # Nothing but the weights is at fault: the same block made a moment later is accepted.
     twin = Block(mined(replace(good.header, time_ms=good.header.time_ms + 1)), good.messages)
     for node in made.simulation.compute_nodes:
         node.receive(twin, now_s)
-        assert block_hash(twin.header) in node.chain
+        assert twin.header.hash in node.chain
     made.close()
 
 
@@ -83,7 +82,7 @@ def test_no_honest_block_or_message_is_refused(healed):
 
 
 def test_every_block_that_any_node_accepted_is_on_disk(healed):
-    stored = {block_hash(block.header) for block in healed.store.blocks()}
+    stored = {block.header.hash for block in healed.store.blocks()}
     for node in healed.simulation.compute_nodes:
         assert len(node.chain) - 1 == len(stored)
         assert all(name in node.chain for name in stored)
@@ -150,7 +149,7 @@ def test_of_two_last_blocks_of_equal_work_ledger_and_manifest_name_the_same(tmp_
     def first_made(found):
         with Store.open(found.folder / LEDGER, writable=False) as store:
             last = next(block for block in store.blocks() if block.header.height == 3)
-        return block_hash(last.header).hex()
+        return last.header.hash.hex()
 
     tied = forked(tmp_path, lambda found: found.manifest["head"] != first_made(found))
     with Store.open(tied.folder / LEDGER, writable=False) as store:
@@ -259,7 +258,7 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
             round=message.round,
             block=message.parent.hex(),
             holder=holder,
-            id=message_id(message).hex(),
+            id=message.id.hex(),
             norm=message.norm,
             cosine=None,
             used=False,

@@ -15,16 +15,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
 from ledger_world import make_world, mined, step
 from small_runs import simulate, small
 from whole_numbers import WHOLE, whole_numbers
 
-from fedchain.ledger.chain.block import Block, Header, block_hash
+from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.mempool import Equivocation, Mempool
-from fedchain.ledger.chain.merkle import InclusionProof
 from fedchain.ledger.chain.message import Declaration, Message, message_id, payload_of, sign_message
-from fedchain.ledger.chain.signature import public_key_of
-from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.nodes.compute.compute_node import ComputeNode
 from fedchain.nodes.compute.hashing import Effort
@@ -85,7 +84,7 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
         for node in nodes:
             made.simulation._transport.queue.put(time_s, node, payload)
         if isinstance(payload, Message):
-            name, parent = message_id(payload).hex(), payload.parent.hex()
+            name, parent = payload.id.hex(), payload.parent.hex()
             told = replace(SENT_BY_OUTSIDER, id=name, block=parent)
             made.simulation._recorder.note([told])
     if silent is not None:
@@ -172,7 +171,7 @@ class TestForgery:
             told = [
                 node
                 for node, said in found.reasons
-                if reason in said and message_id(message).hex()[:8] in said
+                if reason in said and message.id.hex()[:8] in said
             ]
             assert told == [0, 1, 2], name
         assert len(found.reasons) == 3 * len(forged)
@@ -216,9 +215,9 @@ class TestReplay:
         found = played(tmp_path, (begins - EARLY_S, ALL, honest.first))
         assert found.heads == {honest.head}
         assert (
-            Counter(
-                message_id(m) for height in range(1, ROUNDS + 1) for m in found.carried(height)
-            )[message_id(honest.first)]
+            Counter(m.id for height in range(1, ROUNDS + 1) for m in found.carried(height))[
+                honest.first.id
+            ]
             == 1
         )
 
@@ -254,7 +253,7 @@ class TestCopy:
         repeats = f"direction: repeats the payload of message {message_id(order[0]).hex()[:8]}"
         assert {node for node, said in found.reasons if repeats in said} == {0, 1, 2}
         counted = [m for m in found.carried(1) if payload_of(m) == payload_of(victim)]
-        assert [message_id(m) for m in counted] == [message_id(order[0])]
+        assert [m.id for m in counted] == [message_id(order[0])]
         assert len(found.heads) == 1
 
 
@@ -313,7 +312,7 @@ class TestSybils:
         ]
         for height in range(1, ROUNDS + 1):
             by_liar = [
-                sum(message_id(message).hex() in names for message in found.carried(height))
+                sum(message.id.hex() in names for message in found.carried(height))
                 for found, names in zip(made, liar, strict=True)
             ]
             assert by_liar[0] == 1
@@ -391,7 +390,7 @@ class TestFlooding:
         assert node.incidents.refused > 5 * 1100
         assert len(node.incidents.refusals) == KEPT_REFUSALS
         node.receive(block, 3.0)
-        assert chain.head == block_hash(block.header)
+        assert chain.head == block.header.hash
 
 
 BULKY = {Message, Block, Header, Equivocation, Refusal, Above}
@@ -432,7 +431,7 @@ class TestWrongWeights:
         nudged[-1] = np.nextafter(nudged[-1], np.inf)
         weights, *_ = {**arrays, chosen: nudged}.values()
         after = State(weights, {k: nudged if k == chosen else v for k, v in state.memory.items()})
-        hashes = {"weights_hash": hash_weights(after), "memory_hash": hash_memory(after)}
+        hashes = {"weights_hash": after.weights_hash, "memory_hash": after.memory_hash}
         assert getattr(block.header, f"{what}_hash") != hashes[f"{what}_hash"]
         wrong = Block(mined(replace(block.header, **hashes)), block.messages)
         found = played(tmp_path, (EARLY_S, ALL, wrong))

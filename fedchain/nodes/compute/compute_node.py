@@ -11,15 +11,14 @@ from fedchain.ledger.chain.block import (
     VERSION,
     Block,
     Header,
-    block_hash,
     header_prefix,
     messages_root,
 )
 from fedchain.ledger.chain.chain import Added, Chain
 from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import Message
-from fedchain.ledger.chain.rules import Rules, limits_of, rules_hash
-from fedchain.ledger.chain.state import State, hash_memory, hash_weights
+from fedchain.ledger.chain.rules import Rules, rules_hash
+from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.validity import Transition
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.nodes.compute.hashing import TRIES, Effort, SampledWork, worked
@@ -88,7 +87,7 @@ class ComputeNode:
         # A dishonest node may make two blocks on one parent, so it always searches again.
         self._recall = recall if schedule.honest else None
         self._target, self._height = chain.head, chain.height
-        self._most = limits_of(rules).messages
+        self._most = rules.limits.messages
         self._working_on, self._past_deadline = b"", b""
         self._sampled = SampledWork(effort.hashes_per_second, effort.draw)
         self._carried: Messages = ()
@@ -136,7 +135,7 @@ class ComputeNode:
     def _on_block(self, block: Block, now_s: float) -> list[Send]:
         """Add a block of another node; object if it is refused although its work is done."""
         try:
-            name = block_hash(block.header)
+            name = block.header.hash
             if name in self.incidents.ignored or name in self.chain:
                 return []
             added = self._add(block, now_s)
@@ -179,7 +178,7 @@ class ComputeNode:
             self.incidents.refuse_block(now_s, block.header, reason)
             return
         self.incidents.ignore(block.header)
-        self.claims[block_hash(block.header)] = self._claim
+        self.claims[block.header.hash] = self._claim
         if len(self.claims) > KEPT_CLAIMS:
             self.claims.popitem(last=False)
 
@@ -273,8 +272,8 @@ class ComputeNode:
             bits=self.chain.link(parent).bits,
             address=self.address,
             messages_root=messages_root(draft.messages),
-            weights_hash=hash_weights(draft.after),
-            memory_hash=hash_memory(draft.after),
+            weights_hash=draft.after.weights_hash,
+            memory_hash=draft.after.memory_hash,
             rules_hash=rules_hash(self._rules),
             nonce=0,
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.block import Header, block_hash
+from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.work import (
     WorkKind,
     drawn_tries,
@@ -144,6 +144,6 @@ class SampledWork:
 def worked(header: Header, work: WorkKind) -> bool:
     """Return whether a header has the work that it claims: then light clients may follow it."""
     try:
-        return is_paid(work, block_hash(header), target_from_compact(header.bits))
+        return is_paid(work, header.hash, target_from_compact(header.bits))
     except (EncodingError, ValueError):
         return False

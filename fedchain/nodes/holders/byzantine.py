@@ -10,8 +10,8 @@ import numpy as np
 
 from fedchain.arrays import Integers, Single, Vector
 from fedchain.attacks import attacks
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message, sign_message
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Attack, Scenario
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.ledger.chain.block import Block
 from fedchain.nodes.holders.light_client import LightClient
 from fedchain.nodes.payloads import Objection
 
@@ -74,7 +74,7 @@ class DataHolder:
 
     def _refuse(self, objection: Objection) -> bool:
         """Count an objection; return whether the block is now refused and the head has changed."""
-        name = block_hash(objection.block.header)
+        name = objection.block.header.hash
         latest = self._objections.setdefault(objection.node, {})
         latest[name] = None
         if len(latest) > KEPT_OBJECTIONS:

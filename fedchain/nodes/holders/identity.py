@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.ledger.chain.merkle import InclusionProof, Tree
+from fedchain.ledger.chain.crypto import InclusionProof, Tree, public_key_of
 from fedchain.ledger.chain.message import identity_leaves, identity_of
 from fedchain.ledger.chain.rules import ZERO
-from fedchain.ledger.chain.signature import public_key_of
 from fedchain.randomness import digest, stream
 
 CACHED_COHORTS = 4

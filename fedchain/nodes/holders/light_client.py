@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from fedchain.ledger.chain.block import Header, block_hash
+from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.work import WorkKind, is_paid, target_from_compact, work_of
 
 KEPT_HEADERS = 64
@@ -47,7 +47,7 @@ class LightClient:
             keep: number of heights below the head that are remembered, and of headers that may
                 wait for their parent; beyond it the oldest is dropped.
         """
-        self.head = block_hash(genesis)
+        self.head = genesis.hash
         """Hash of the head."""
         self.height = 0
         """Height of the head."""
@@ -69,7 +69,7 @@ class LightClient:
         Returns:
             Whether the head changed.
         """
-        name = block_hash(header)
+        name = header.hash
         if name in self._work or name in self._refused or not self._worked(header):
             return False
         if header.parent not in self._work:
@@ -112,12 +112,12 @@ class LightClient:
             target = target_from_compact(header.bits)
         except ValueError:
             return False
-        return target <= self._easiest and is_paid(self._kind, block_hash(header), target)
+        return target <= self._easiest and is_paid(self._kind, header.hash, target)
 
     def _connect(self, header: Header) -> None:
         """Add a header whose parent is known, then the headers that waited for it."""
         for above in (ready := [header]):  # the list grows as waiting headers connect
-            name, below = block_hash(above), self._work[above.parent]
+            name, below = above.hash, self._work[above.parent]
             if above.height != below.height + 1 or name in self._refused:
                 continue
             self._work[name] = _above(below, above.bits, above.parent)

@@ -18,10 +18,9 @@ from small_runs import small
 from fedchain import run
 from fedchain.engines import Source
 from fedchain.errors import ScenarioError
+from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.public_subspace import PublicDirections, leading
-from fedchain.learning.weights import flat_weights
-from fedchain.ledger.chain.rules import chain_id_of
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.runs.manifest import initial_manifest
 from fedchain.scenario.writing import resolved_yaml
@@ -56,7 +55,7 @@ def released(asked_of, subspace: bool) -> np.ndarray:
     setup = build_setup(asked_of)
     task = setup.task if subspace else replace(setup.task, subspace=None)
     voices = Source(setup.scenario, setup.mechanism, task).backend("cpu")
-    chain, identities = chain_id_of(setup.genesis), setup.identities
+    chain, identities = setup.genesis.header.hash, setup.identities
     asked = [
         ReleaseRequest(
             ReleaseContext(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ledger_world import HOLDERS, ROUNDS, make_world, step
 
-from fedchain.ledger.chain.block import Block, block_hash, header_prefix
+from fedchain.ledger.chain.block import Block, header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import is_below, search, target_from_compact
 from fedchain.nodes.compute import compute_node
@@ -117,7 +117,7 @@ def test_the_found_block_has_its_work_and_took_its_tries(made):
     (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1), 2.5)
     block = send.payload.block
     assert isinstance(send.payload, NonceFound)
-    assert is_below(block_hash(block.header), target_from_compact(block.header.bits))
+    assert is_below(block.header.hash, target_from_compact(block.header.bits))
     assert send.after_s == (block.header.nonce + 1) / RATE
     assert (block.header.address, block.header.time_ms) == (ADDRESS, 2500)
 
@@ -140,7 +140,7 @@ def test_a_found_block_becomes_the_head_goes_to_everybody_and_starts_a_new_wait(
     (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1))
     told, wait = made.node.receive(send.payload, 3.0)
     assert (told.payload, told.to) == (send.payload.block, "everybody")
-    assert made.chain.head == block_hash(told.payload.header)
+    assert made.chain.head == told.payload.header.hash
     assert wait.payload == DeadlinePassed(made.chain.head)
 
 
@@ -148,7 +148,7 @@ def test_work_on_a_head_that_is_passed_is_thrown_away(made, monkeypatch):
     monkeypatch.setattr(compute_node, "TRIES", 1)
     (searching,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1))
     block = WORLD.block(made.chain)
-    assert made.node.receive(block, 3.0)[0].payload == DeadlinePassed(block_hash(block.header))
+    assert made.node.receive(block, 3.0)[0].payload == DeadlinePassed(block.header.hash)
     assert made.node.receive(searching.payload, 3.0) == []
     assert made.node.receive(NonceFound(searching.payload.block), 3.0) == []
 
@@ -195,11 +195,11 @@ def test_a_header_with_other_messages_says_nothing_against_its_block(made, numbe
         made.node.receive(below, 3.0)
     assert made.node.receive(copies(block)[number], 3.0) == []
     (refusal,) = made.node.incidents.refusals
-    assert (refusal.what, refusal.id) == ("block", block_hash(block.header))
+    assert (refusal.what, refusal.id) == ("block", block.header.hash)
     assert "messages" in refusal.reason
     made.node.receive(block, 3.0)
     made.node.receive(below, 3.0)
-    assert made.chain.head == block_hash(block.header)
+    assert made.chain.head == block.header.hash
     assert len(made.node.incidents.refusals) == 1
 
 

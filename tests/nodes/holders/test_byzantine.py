@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ledger_world import make_world
 
-from fedchain.ledger.chain.message import message_id, payload_of
+from fedchain.ledger.chain.message import payload_of
 from fedchain.nodes.holders.byzantine import under_names
 
 OPEN = make_world(identity="open", identity_root=bytes(32))
@@ -34,7 +34,7 @@ def test_every_name_says_nearly_the_same_and_counts_where_identities_are_open(st
 def test_names_follow_from_seed_holder_and_round_alone():
     message = OPEN.message(0, OPEN.chain_id, 1)
     ids = [
-        [message_id(each) for each in under_names(message, 3, *who)]
+        [each.id for each in under_names(message, 3, *who)]
         for who in ((0, 7), (0, 7), (1, 7), (0, 8))
     ]
     assert ids[0] == ids[1]

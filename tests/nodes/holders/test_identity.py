@@ -4,8 +4,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from fedchain.ledger.chain.crypto import root_from_path
 
-from fedchain.ledger.chain.merkle import root_from_path
 from fedchain.ledger.chain.message import identity_leaf, identity_of
 from fedchain.ledger.chain.rules import ZERO
 from fedchain.nodes.holders.identity import Identities, Sampling

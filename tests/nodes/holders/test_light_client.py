@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 
-from fedchain.ledger.chain.block import Header, block_hash
+from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.rules import ZERO
 from fedchain.ledger.chain.work import compact_from_target
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, MOST_OF_A_HEIGHT, LightClient
@@ -16,17 +16,17 @@ def header(parent: bytes, height: int, name: int, bits: int = EASY) -> Header:
     """Return a header whose work is done."""
     for nonce in itertools.count():
         made = Header(1, ZERO, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
-        if bits == IMPOSSIBLE or int.from_bytes(block_hash(made), "big") < 2**252:
+        if bits == IMPOSSIBLE or int.from_bytes(made.hash, "big") < 2**252:
             return made
     raise AssertionError
 
 
 GENESIS = header(ZERO, 0, 0)
-A1 = header(block_hash(GENESIS), 1, 1)
-B1 = header(block_hash(GENESIS), 1, 2)
-A2 = header(block_hash(A1), 2, 3)
-B2 = header(block_hash(B1), 2, 4)
-B1_HARD = header(block_hash(GENESIS), 1, 5, HARD)
+A1 = header(GENESIS.hash, 1, 1)
+B1 = header(GENESIS.hash, 1, 2)
+A2 = header(A1.hash, 2, 3)
+B2 = header(B1.hash, 2, 4)
+B1_HARD = header(GENESIS.hash, 1, 5, HARD)
 
 
 def test_the_head_is_the_tip_with_the_most_work_and_not_the_highest():
@@ -34,12 +34,12 @@ def test_the_head_is_the_tip_with_the_most_work_and_not_the_highest():
     client.add(A1)
     client.add(A2)
     assert client.add(B1_HARD)
-    assert client.head == block_hash(B1_HARD)
+    assert client.head == B1_HARD.hash
     assert client.height == 1
 
 
 def test_equal_work_goes_to_the_smaller_hash_in_any_order():
-    smaller = min(block_hash(A1), block_hash(B1))
+    smaller = min(A1.hash, B1.hash)
     for order in itertools.permutations([A1, B1]):
         client = LightClient(GENESIS)
         for each in order:
@@ -54,13 +54,13 @@ def test_any_order_of_arrival_gives_one_head():
         for each in order:
             client.add(each)
         heads.add(client.head)
-    assert heads == {min(block_hash(A2), block_hash(B2))}
+    assert heads == {min(A2.hash, B2.hash)}
 
 
 def test_a_header_without_its_work_is_ignored():
     client = LightClient(GENESIS)
-    assert not client.add(header(block_hash(GENESIS), 1, 9, IMPOSSIBLE))
-    assert client.head == block_hash(GENESIS)
+    assert not client.add(header(GENESIS.hash, 1, 9, IMPOSSIBLE))
+    assert client.head == GENESIS.hash
 
 
 def test_a_header_seen_before_changes_nothing():
@@ -72,7 +72,7 @@ def test_a_header_seen_before_changes_nothing():
 def test_old_headers_are_forgotten():
     client, parent = LightClient(GENESIS), GENESIS
     for height in range(1, 3 * KEPT_HEADERS):
-        parent = header(block_hash(parent), height, height)
+        parent = header(parent.hash, height, height)
         client.add(parent)
     assert client.height == 3 * KEPT_HEADERS - 1
     assert len(client._work) <= KEPT_HEADERS + 1
@@ -88,10 +88,10 @@ def test_a_head_that_costs_less_than_any_block_is_ignored():
 
 def test_a_header_of_another_height_is_ignored():
     client = LightClient(GENESIS)
-    assert not client.add(header(block_hash(GENESIS), 2, 1))
-    assert not client.add(header(block_hash(A1), 3, 1))
+    assert not client.add(header(GENESIS.hash, 2, 1))
+    assert not client.add(header(A1.hash, 3, 1))
     assert client.add(A1)
-    assert client.head == block_hash(A1)
+    assert client.head == A1.hash
 
 
 def test_a_header_that_comes_again_while_it_waits_waits_once():
@@ -100,7 +100,7 @@ def test_a_header_that_comes_again_while_it_waits_waits_once():
         client.add(A2)
     assert len(client._waiting) == 1
     assert client.add(A1)
-    assert client.head == block_hash(A2)
+    assert client.head == A2.hash
 
 
 def test_headers_that_wait_for_one_parent_or_many_are_bounded_and_the_oldest_makes_room():
@@ -111,7 +111,7 @@ def test_headers_that_wait_for_one_parent_or_many_are_bounded_and_the_oldest_mak
         for made in flood[:7]:
             client.add(made)
         assert client.add(A1)
-        assert client.head == block_hash(A2)
+        assert client.head == A2.hash
         for made in flood:
             client.add(made)
         assert len(client._waiting) == 8
@@ -123,20 +123,20 @@ def test_branches_without_end_do_not_grow_the_memory_nor_push_out_the_head():
         client.add(made)
     head = client.head
     for name in range(10, 60):
-        client.add(header(block_hash(GENESIS), 1, name))
+        client.add(header(GENESIS.hash, 1, name))
     assert len(client._work) == 2 * MOST_OF_A_HEIGHT
     assert client.head == head
     above = header(head, client.height + 1, 100)
     assert client.add(above)
-    assert client.head == block_hash(above)
+    assert client.head == above.hash
 
 
 def test_a_refused_header_and_all_above_it_are_forgotten_and_never_taken_again():
     client = LightClient(GENESIS)
     for each in (A1, A2, B1):
         client.add(each)
-    assert client.refuse(block_hash(A1))
-    assert (client.head, client.height) == (block_hash(B1), 1)
+    assert client.refuse(A1.hash)
+    assert (client.head, client.height) == (B1.hash, 1)
     assert not client.add(A1)
     assert not client.add(A2)
     assert client.add(B2)
@@ -147,17 +147,17 @@ def test_refusing_what_is_not_followed_changes_nothing():
     client.add(A1)
     client.add(A2)
     client.add(B1)
-    assert not client.refuse(block_hash(B1))
+    assert not client.refuse(B1.hash)
     assert not client.refuse(bytes(32))
-    assert client.head == block_hash(A2)
+    assert client.head == A2.hash
 
 
 def test_a_header_that_was_refused_before_it_came_is_not_followed():
     client = LightClient(GENESIS)
-    client.refuse(block_hash(A1))
+    client.refuse(A1.hash)
     assert not client.add(A2)
     assert not client.add(A1)
-    assert client.head == block_hash(GENESIS)
+    assert client.head == GENESIS.hash
 
 
 def test_only_so_many_refusals_are_remembered():

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedchain.ledger.chain.block import block_hash
 from fedchain.ledger.chain.chain import Chain
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, strategies
 from fedchain.nodes.payloads import Send
@@ -78,7 +77,7 @@ class DoubleSpender:
         if scene.own:
             self._attempt, self._tip = (
                 after_secret_block(self._attempt),
-                block_hash(scene.block.header),
+                scene.block.header.hash,
             )
         elif height > self._public:
             self._attempt, self._public = after_public_block(self._attempt), height

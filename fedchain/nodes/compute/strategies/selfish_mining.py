@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.ledger.chain.block import Block
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, strategies
 from fedchain.nodes.payloads import Send
 from fedchain.randomness import stream
@@ -95,7 +95,7 @@ class SelfishMiner:
         others = {n: s for n, s in place.shares.items() if n != place.node}
         reachable = sum(share for node, share in others.items() if node != rival)
         chance = self._gamma * sum(others.values()) / reachable if reachable else 0.0
-        draws = stream(place.seed, "rushing", block_hash(block.header)).random(len(others))
+        draws = stream(place.seed, "rushing", block.header.hash).random(len(others))
         first = [n for n, draw in zip(sorted(others), draws, strict=True) if draw < chance]
         rushed = [Send(block, node) for node in first if node != rival]
         return [*rushed, Send(block, "everybody", place.slowest_s + AFTER_S)]

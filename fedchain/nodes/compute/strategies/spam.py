@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedchain.ledger.chain.block import Block, block_hash
+from fedchain.ledger.chain.block import Block
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, at_once, strategies
 from fedchain.nodes.payloads import Send
 from fedchain.randomness import digest
@@ -36,7 +36,7 @@ def spam(
     counters: Counter[str] = Counter()
 
     def publishes(scene: Scene) -> list[Send]:
-        name, height = block_hash(scene.block.header), scene.block.header.height
+        name, height = scene.block.header.hash, scene.block.header.height
         made = [digest(place.seed, "spam", place.node, name, n) for n in range(blocks)]
         junk = [
             replace(

@@ -15,8 +15,6 @@ from fedchain.commands.explorer import look
 from fedchain.commands.formats import Format
 from fedchain.commands.refusals import held_against
 from fedchain.commands.terminal import closing_lines
-from fedchain.ledger.chain.block import block_hash
-from fedchain.ledger.chain.message import message_id
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.compute.strategy import strategies
 from fedchain.results import LEDGER, Run
@@ -126,13 +124,13 @@ def keys_in(found: Run, holders: list[int]) -> dict[str, int]:
         maker = miners.get(block_name(block))
         if maker is not None:
             who = "liar" if maker == LIAR else "others"
-            counts[who] += sum(message_id(message).hex() in of for message in block.messages)
+            counts[who] += sum(message.id.hex() in of for message in block.messages)
     return counts
 
 
 def block_name(block) -> str:
 
-    return block_hash(block.header).hex()
+    return block.header.hash.hex()
 
 
 def test_a_censor_leaves_out_whom_it_chose_and_its_block_is_valid():
