@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 STAGES = (
     "gradients",
@@ -33,21 +34,18 @@ class Stopwatch:
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(STAGES, 0.0)
         self._running: list[str] = []
-        self._asked = ""
         self._since = time.perf_counter()
 
-    def __call__(self, stage: str) -> Stopwatch:
+    @contextlib.contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
         """Count the time inside the ``with`` block that follows for this stage."""
-        self._asked = stage
-        return self
-
-    def __enter__(self) -> None:
         self._settle()
-        self._running.append(self._asked)
-
-    def __exit__(self, *error: object) -> None:
-        self._settle()
-        self._running.pop()
+        self._running.append(stage)
+        try:
+            yield
+        finally:
+            self._settle()
+            self._running.pop()
 
     def share(self, stage: str, spent: float, seconds: Mapping[str, float]) -> None:
         """Divide time that was counted for one stage among the stages that ran within it.

@@ -6,6 +6,7 @@ receives ``Steps`` as its transition, and knows nothing of aggregation and updat
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -21,16 +22,15 @@ from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.validity import Transition
 from fedchain.ledger.tools.verification import TransitionOf
 from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
-from fedchain.update import updates, used
+from fedchain.update import AVERAGE, updates
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """How many steps are cached, those of the last rounds and their forks: as many as hold this number
 of weights and gradient entries, but at least and at most so many steps."""
-DEEPEST = 8
+MOST_NESTED = 8
 """Greatest depth of nested mappings in the parts that the rules of a chain name."""
 
 
@@ -65,17 +65,13 @@ def model_of(state: State) -> Vector:
     >>> model_of(State(np.zeros(1), {"average": np.ones(1)})).tolist()
     [1.0]
     """
-    return used(state.weights, state.memory)
+    return state.memory.get(AVERAGE, state.weights)
 
 
 def check_quorum(rules: Rules) -> None:
-    """Check that the aggregation rule can work with the fewest messages that a block may have.
+    """Raise ValueError if the aggregation rule fails for the fewest messages of a block.
 
-    Args:
-        rules: the rules of the chain. A user's own aggregation rule is not tried.
-
-    Raises:
-        ValueError: it cannot, so there would be no step for such a block.
+    There would be no step for such a block. A user's own rule is not tried.
     """
     if not rules.quorum:
         return
@@ -113,8 +109,9 @@ class Steps:
             ValueError: the rules are not JSON.
             LedgerError: the rules are nested too deeply.
         """
-        self._rule = aggregations.bind(_part(aggregations, rules.aggregation, trust_user_parts))
-        self._update = updates.bind(_part(updates, rules.update, trust_user_parts))
+        trust = trust_user_parts
+        self._aggregate = aggregations.bind(_part(aggregations, rules.aggregation, trust))
+        self._update = updates.bind(_part(updates, rules.update, trust))
         self._dtype = rules.dtype
         self._keep = max(FEWEST, min(MOST, KEPT_NUMBERS // max(2 * rules.dimension, 1)))
         self._watch = watch or Stopwatch()
@@ -125,13 +122,9 @@ class Steps:
         return self.outcome(state, messages).state
 
     def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
-        """Return the result of a step, with the aggregate of the messages.
+        """Return the result of a step from the state after the parent, with the aggregate.
 
-        A block without messages does not change the state.
-
-        Args:
-            state: the state after the parent.
-            messages: the messages of the block, in order of message id.
+        A block without messages, which are in order of message id, does not change the state.
 
         Raises:
             ValueError: no step can be made from the messages.
@@ -150,7 +143,7 @@ class Steps:
         sent = [(message.direction, message.exponent) for message in messages]
         directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])
-        aggregate = self._rule(directions, norms)
+        aggregate = self._aggregate(directions, norms)
         weights = state.weights.astype(np.float64)
         step = self._update(weights, state.memory, aggregate.gradient, messages[0].round)
         # The weights are rounded once, to the type that the rules state; float64 is not rounded.
@@ -159,37 +152,31 @@ class Steps:
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:
-    """Return the function that builds the transition of a ledger from its rules.
-
-    Args:
-        trust_user_parts: whether the ledger may name a user's own code, which is then run.
-    """
-
-    def transition_of(rules: Rules) -> Transition:
-        return Steps(rules, trust_user_parts=trust_user_parts)
-
-    return transition_of
+    """Return the builder of transitions; trusted rules may name a user's own code, which is run."""
+    return functools.partial(Steps, trust_user_parts=trust_user_parts)
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
     """Return the part that JSON text names, checked."""
     try:
-        block = json.loads(text)
+        mapping = json.loads(text)
     except RecursionError as error:
         raise LedgerError(f"rules: {family.name} is nested too deeply") from error
-    for depth, inner in _blocks(block):
-        if depth > DEEPEST:
-            raise LedgerError(f"rules: {family.name} is nested too deeply; at most {DEEPEST} deep")
+    for depth, inner in _nested(mapping):
+        if depth > MOST_NESTED:
+            raise LedgerError(
+                f"rules: {family.name} is nested too deeply; at most {MOST_NESTED} deep"
+            )
         kind = inner.get("kind")
         if isinstance(kind, str) and ":" in kind and not trust_user_parts:
             raise RunError(
                 f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "
                 "add --trust-user-parts if you know it"
             )
-    return family.check(block, (family.name,))
+    return family.check(mapping, (family.name,))
 
 
-def _blocks(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _nested(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield every mapping inside a JSON value with its depth, without recursion."""
     waiting = [(1, value)]
     while waiting:

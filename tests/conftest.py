@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-POOLS = ("ledger_", "checks_", "reading_", "speakers_", "evaluation_")
+POOLS = ("ledger_", "checks_", "reading_", "releases_", "evaluation_")
 """How the threads of fedchain's pools are named, but for the one pool that a process keeps."""
 
 

@@ -11,15 +11,15 @@ from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders import group_pool as group
 from fedchain.nodes.holders.group_pool import GroupPool
-from fedchain.nodes.holders.holder_pool import ReleaseRequest
-from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import ReleaseContext
+from fedchain.nodes.holders.holder_pool import PoolParts
+from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.scenario import Scenario
 from fedchain.secure_aggregation import assembler
 from fedchain.simulation.setup import mechanism_of
 
 SECRET = bytes(range(32))
-IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
 SHARED = {"kind": "skellam", "noise_multiplier": 4.0, "delta": 1e-3, "clip": 0.5}
 FIVE = {"size": 5, "honest": 0.8, "dropout": 0.2}
 
@@ -44,14 +44,18 @@ def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> Releas
     )
 
 
-def speakers(scenario: Scenario, rows, records=None) -> GroupPool:
+def pool_of(scenario: Scenario, rows, records=None) -> GroupPool:
     """Return groups whose members have these gradients (holders, d)."""
     rows = np.asarray(rows, dtype=np.float32)
     counts = [100] * len(rows) if records is None else records
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in counts])
-    mechanism, groups = mechanism_of(scenario, rows.shape[1]), scenario.nodes.groups
-    noise = mechanism.group_noise
-    return GroupPool(lambda _, who, *__: rows[who], scenario, groups, task, mechanism, noise)
+    parts = PoolParts(
+        gradients=lambda _, who, *__: rows[who],
+        scenario=scenario,
+        task=task,
+        mechanism=mechanism_of(scenario, rows.shape[1]),
+    )
+    return GroupPool(parts)
 
 
 def said(made: GroupPool, *groups: ReleaseRequest) -> list[Message | None]:

@@ -9,7 +9,7 @@ from typing import Any
 from fedchain.engines import Source
 from fedchain.learning.evaluation import Measured
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.holder_pool import HolderPool
+from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
 from fedchain.scenario import Scenario, from_mapping
 from fedchain.simulation.setup import build_setup
 from fedchain.simulation.simulation import Simulation
@@ -54,15 +54,16 @@ def simulate(scenario, folder, gradients=None):
         if path.exists()
         else Store.create(path, setup.rules, setup.genesis, setup.state)
     )
-    speakers = Source(setup.scenario, setup.mechanism, setup.task).speakers("cpu")
+    pool = Source(setup.scenario, setup.mechanism, setup.task).backend("cpu")
     if gradients is not None:
-        speakers = HolderPool(
+        parts = PoolParts(
             gradients=gradients, scenario=setup.scenario, task=setup.task, mechanism=setup.mechanism
         )
+        pool = HolderPool(parts)
     made = Simulation(
         setup=setup,
         store=store,
-        ask=lambda *asked: iter([speakers(*asked)]),
+        ask=lambda *asked: iter([pool(*asked)]),
         measure=unmeasured,
         watch=Stopwatch(),
     )

@@ -55,7 +55,7 @@ def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
         made = Simulation(
             setup=setup, store=store, ask=lambda *_: iter(()), measure=unmeasured, watch=Stopwatch()
         )
-        for node in made.compute:
+        for node in made.compute_nodes:
             node._sampled._speed *= faster
         for _ in made.rounds():
             pass
@@ -63,7 +63,8 @@ def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
         heights = {name: h for h, name in enumerate(made.chain.path())}
         times = {heights[name]: h.time_ms for name, h in headers(store) if name in heights}
     ends = np.array([times[height] for height in range(1, rounds + 1)]) / 1000.0
-    return SimpleNamespace(times_s=ends, intervals_s=np.diff(ends, prepend=0.0), tally=made.tally)
+    tally = made.figures()["chain"]
+    return SimpleNamespace(times_s=ends, intervals_s=np.diff(ends, prepend=0.0), tally=tally)
 
 
 def headers(store):

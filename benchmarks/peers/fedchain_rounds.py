@@ -29,12 +29,15 @@ import fedchain  # noqa: E402
 from fedchain.aggregation import l_nearest  # noqa: E402
 from fedchain.aggregation.directions import Directions  # noqa: E402
 from fedchain.arrays import Flags, Singles, Vector, lengths  # noqa: E402
-from fedchain.engines import cut  # noqa: E402
 from fedchain.learning.evaluation import flat_weights  # noqa: E402
 from fedchain.learning.gradients.cohort import CohortGradients  # noqa: E402
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
 from fedchain.machine import keep_freed_memory, one_thread  # noqa: E402
-from fedchain.nodes.holders.holder_pool import BLOCK  # noqa: E402
+from fedchain.nodes.holders.holder_pool import (  # noqa: E402
+    NOISED_TOGETHER,
+    chunk_size,
+    chunks_of,
+)
 from fedchain.nodes.holders.release import ReleaseContext, private_releases  # noqa: E402
 from fedchain.privacy.mechanisms import Mechanism, mechanisms  # noqa: E402
 from fedchain.registry import Part  # noqa: E402
@@ -59,7 +62,9 @@ def threads(gradients: CohortGradients, workers: int) -> Iterator:
                 finally:
                     free.put(mine)
 
-            return pool.map(one, cut(holders, gradients.method, gradients.dimension))
+            return pool.map(
+                one, chunks_of(holders, chunk_size(gradients.method, gradients.dimension))
+            )
 
         yield spread
 
@@ -85,7 +90,7 @@ def learning(run: workload.ReleaseRequest) -> list[Step]:
             def speak(mine: CohortGradients, chunk: Sequence[int]) -> list:
                 rows = mine(weights, chunk)  # noqa: B023 - done before the round is
                 said = []
-                step = max(1, BLOCK // rows.shape[1])
+                step = max(1, NOISED_TOGETHER // rows.shape[1])
                 for start in range(0, len(chunk), step):
                     part = slice(start, start + step)
                     here = ReleaseContext(

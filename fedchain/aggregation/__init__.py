@@ -8,7 +8,7 @@ order and with any library. All other operations are element-wise, in a fixed or
 from __future__ import annotations
 
 from fedchain.aggregation.coordinates import median, trimmed_mean
-from fedchain.aggregation.exact_products import Agreement, agreement_of
+from fedchain.aggregation.directions import Agreement, agreement_of
 from fedchain.aggregation.krum import krum
 from fedchain.aggregation.nearest import l_nearest, mean
 from fedchain.aggregation.rule import Aggregate, Scale, aggregations, scaled, weighted_mean

@@ -7,13 +7,12 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.directions import Directions, spread
-from fedchain.aggregation.exact_products import joined, products
+from fedchain.aggregation.directions import SPLIT, Directions, agreement_from, products, spread
 from fedchain.aggregation.rule import Aggregate, Scale, aggregations, reasons_for, scaled
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
-COUNTED = 256
+COUNTED_COLUMNS = 256
 """Largest number of coordinates in which the rules count whose values they took. Counting in all
 coordinates would cost more than the rule itself."""
 
@@ -103,7 +102,8 @@ def _average_untrimmed(
             gradient[part] = _means(middle)
         return sums
 
-    agreement = joined(np.sum(spread(directions, work), axis=0))
+    high, low, squares = np.sum(spread(directions, work), axis=0)
+    agreement = agreement_from(high * SPLIT + low, squares)
     shares = _kept_shares(directions, scales, trim)
     return Aggregate(gradient, agreement.cosines, shares, reasons_for(shares, reason))
 
@@ -128,7 +128,7 @@ def _kept_shares(directions: Directions, scales: Vector, trim: int) -> Vector:
 
     The columns are evenly spaced, so the count is the same on every machine.
     """
-    stride = -(-directions.dimension // COUNTED)
+    stride = -(-directions.dimension // COUNTED_COLUMNS)
     values = np.stack([row[::stride] for row in directions.integers]) * scales[:, None]
     kept = np.argsort(values, axis=0, kind="stable")[trim : len(scales) - trim]
     return np.bincount(kept.ravel(), minlength=len(scales)) / kept.size

@@ -8,17 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedchain.aggregation.directions import Directions, spread
-from fedchain.aggregation.exact_products import Agreement
-from fedchain.aggregation.rule import (
-    Aggregate,
-    Scale,
-    aggregations,
-    equal_shares,
-    reasons_for,
-    scaled,
-    weighted_mean,
-)
+from fedchain.aggregation.directions import Directions, agreement_from, spread
+from fedchain.aggregation.rule import Aggregate, Scale, aggregations, mean_of_used
 from fedchain.arrays import Matrix, Vector
 from fedchain.registry import AtMost
 
@@ -73,12 +64,10 @@ def krum(
     products = gram(directions)
     used = np.zeros(len(norms), dtype=np.bool_)
     used[np.argsort(scores(products, byzantine), kind="stable")[:keep]] = True
-    gradient = weighted_mean(directions, scaled(norms, scale), used)
     inner, squares = products.sum(axis=1), products.diagonal()
-    agreement = Agreement(inner.astype(np.float64), squares.astype(np.float64))
-    shares = equal_shares(used)
-    reasons = reasons_for(shares, "far from its nearest neighbours")
-    return Aggregate(gradient, agreement.cosines, shares, reasons)
+    cosines = agreement_from(inner.astype(np.float64), squares.astype(np.float64)).cosines
+    reason = "far from its nearest neighbours"
+    return mean_of_used(directions, norms, scale, used, cosines, reason)
 
 
 def gram(directions: Directions) -> Whole:

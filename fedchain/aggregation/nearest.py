@@ -7,17 +7,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from fedchain.aggregation.directions import Directions
-from fedchain.aggregation.exact_products import agreement_of
-from fedchain.aggregation.rule import (
-    Aggregate,
-    Scale,
-    aggregations,
-    equal_shares,
-    reasons_for,
-    scaled,
-    weighted_mean,
-)
+from fedchain.aggregation.directions import Directions, agreement_of
+from fedchain.aggregation.rule import Aggregate, Scale, aggregations, mean_of_used
 from fedchain.arrays import Vector
 from fedchain.registry import AtMost
 
@@ -59,9 +50,7 @@ def l_nearest(
     agreement = agreement_of(directions)
     used = np.zeros(len(norms), dtype=np.bool_)
     used[np.argsort(-agreement.projections, kind="stable")[:keep]] = True
-    gradient = weighted_mean(directions, scaled(norms, scale), used)
-    shares = equal_shares(used)
-    return Aggregate(gradient, agreement.cosines, shares, reasons_for(shares, "far from the sum"))
+    return mean_of_used(directions, norms, scale, used, agreement.cosines, "far from the sum")
 
 
 @aggregations
@@ -80,7 +69,4 @@ def mean(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> 
     [1.0, 2.0]
     """
     used = np.ones(len(norms), dtype=np.bool_)
-    gradient = weighted_mean(directions, scaled(norms, scale), used)
-    return Aggregate(
-        gradient, agreement_of(directions).cosines, equal_shares(used), ("",) * len(used)
-    )
+    return mean_of_used(directions, norms, scale, used, agreement_of(directions).cosines, "")

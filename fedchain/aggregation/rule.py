@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from fedchain.aggregation.directions import Directions, spread
-from fedchain.arrays import EXPONENT, ONE, Flags, Vector, misshapen
+from fedchain.arrays import ONE, Flags, Vector, misshapen
 from fedchain.registry import Family
 
 Scale = Literal["restore", "unit", "median_clip"]
@@ -41,7 +41,7 @@ class Aggregate:
 
 
 def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
-    rows, columns = len(directions), len(directions.integers[0])
+    rows, columns = len(directions), directions.dimension
     shape = (
         misshapen("gradient", made.gradient, (columns,), "float64")
         or misshapen("cosines", made.cosines, (rows,), "float64")
@@ -77,15 +77,6 @@ def scaled(norms: Vector, scale: Scale) -> Vector:
     return norms
 
 
-def equal_shares(used: Flags) -> Vector:
-    """Return 1/l for each of the l rows that a rule used, 0 for the others, shape (n,).
-
-    >>> equal_shares(np.array([True, False, True])).tolist()
-    [0.5, 0.0, 0.5]
-    """
-    return used / max(int(np.count_nonzero(used)), 1)
-
-
 def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
     """Return the reason for every row whose share is 0, and an empty text for the others.
 
@@ -113,10 +104,8 @@ def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vecto
     """
     total = np.zeros(directions.dimension)
     # Multiplying by a power of two only changes the exponent, so doing it first rounds nothing.
-    rows = [
-        (directions.integers[k], 2.0 ** (EXPONENT - directions.exponents[k]) * factors[k])
-        for k in np.flatnonzero(used)
-    ]
+    shifted = directions.shifts * factors
+    rows = [(directions.integers[k], shifted[k]) for k in np.flatnonzero(used)]
     parts = float(len(rows)) * ONE
 
     def work(columns: slice) -> None:
@@ -132,3 +121,25 @@ def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vecto
 
     spread(directions, work)
     return total
+
+
+def mean_of_used(
+    directions: Directions, norms: Vector, scale: Scale, used: Flags, cosines: Vector, reason: str
+) -> Aggregate:
+    """Return the mean (16) of the rows that a rule has chosen, with an equal share 1/l of each.
+
+    Args:
+        directions: n of them.
+        norms: s_k, positive, shape (n,).
+        scale: what multiplies a direction.
+        used: the chosen rows, at least one, shape (n,).
+        cosines: cosine of each row with the sum of all rows, shape (n,).
+        reason: why the other rows were not chosen.
+
+    >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
+    >>> mean_of_used(rows, norms, "restore", norms > 3.0, np.ones(2), "is small").shares.tolist()
+    [0.0, 1.0]
+    """
+    gradient = weighted_mean(directions, scaled(norms, scale), used)
+    shares = used / int(np.count_nonzero(used))
+    return Aggregate(gradient, cosines, shares, reasons_for(shares, reason))

@@ -89,7 +89,7 @@ def _block(run: Run, which: str, form: Format) -> View:
     fields = table(form, "header", "value")
     for name, value in header.items():
         fields.add_row(name, str(value))
-    kind = run.scenario.nodes.speaker[0]
+    kind = run.scenario.nodes.participant[0]
     bodies = table(form, "message", "holder", "norm", "mechanism", "noise", "records")
     for m in messages:
         bodies.add_row(
@@ -114,9 +114,9 @@ def _round(run: Run, which: str, form: Format) -> View:
 
 def _node(run: Run, which: str, form: Format) -> View:
     kind, place = which[:1], which[1:]
-    speaker = run.scenario.nodes.speaker
-    if kind not in {speaker[0], "c"} or not place.isdigit():
-        words = f"{speaker[0]}3 for {speaker} 3, c0 for compute node 0"
+    who = run.scenario.nodes.participant
+    if kind not in {who[0], "c"} or not place.isdigit():
+        words = f"{who[0]}3 for {who} 3, c0 for compute node 0"
         raise ValueError(f"node: no node {which!r}; write {words}")
     if kind == "c":
         nodes = run.scenario.nodes.miners
@@ -130,11 +130,11 @@ def _node(run: Run, which: str, form: Format) -> View:
         return values, [line, *judged_words(judged, form)]
     told = [row for row in run.messages if row["holder"] == int(place)]
     if not told:
-        raise ValueError(f"node: {speaker} {place} has sent nothing in this run")
+        raise ValueError(f"node: {who} {place} has sent nothing in this run")
     used = sum(row["used"] for row in told)
     # The total of a holder grows with each release; it is None where no privacy is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
-    line = f"{speaker} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
+    line = f"{who} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
     return {"node": which, "messages": told}, [line, _fates(form, told)]
 
 

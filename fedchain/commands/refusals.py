@@ -42,8 +42,8 @@ def held_against(run: Run) -> list[str | Table]:
     refused, pairs = run.manifest["refused"], run.manifest["evidence"]
     if not refused and not pairs:
         return []
-    fooled = run.manifest["fooled"]
-    wasted = f", {fooled} releases wasted on refused blocks" if fooled else ""
+    count = run.manifest["fooled"]
+    wasted = f", {count} releases wasted on refused blocks" if count else ""
     return [
         f"honest compute nodes refused {refused} times and hold {pairs} pairs of blocks as "
         f"evidence{wasted}; see: {command('inspect', run.folder, 'refusals')}"
@@ -68,8 +68,8 @@ def judged_words(judged: Mapping[str, Any], form: Format) -> list[str | Table]:
     if judged["stale_blocks"] is not None:
         lines.append(f"{judged['stale_blocks']} of its blocks are stale")
     for row in judged["misconduct"]:
-        deeds = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
-        lines.append(f"it is dishonest, {row['kind']}: {deeds}")
+        counters = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
+        lines.append(f"it is dishonest, {row['kind']}: {counters}")
     lines += _refusal_words(judged["refused_by_others"], form)
     return lines + _pair_words(judged["evidence_against"], form)
 

@@ -104,16 +104,15 @@ def resume(
 
 
 @contextmanager
-def _show(form: Format, folder: Path) -> Iterator[RunCallback]:
+def _show(form: Format, folder: Path) -> Iterator[RunCallback | None]:
     """Show a run while it goes on; if it stops early, print the command that continues it."""
     from fedchain.commands.terminal import Terminal
-    from fedchain.runs.callbacks import NO_CALLBACK
 
     go_on = f"go on with: {command('resume', folder)}"
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
-            yield terminal or NO_CALLBACK
+            yield terminal
     except KeyboardInterrupt:
         typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -132,9 +132,9 @@ def explain(
 ) -> None:
     """Show every resolved value and its source, the privacy it gives, and what a run costs."""
     from fedchain.forecasts.forecast import BareForecast, forecast
+    from fedchain.nodes.compute.hashing import expected_hashing_s
     from fedchain.scenario import load, parse_overrides, resolved_yaml, run_name
     from fedchain.scenario.checking import NO_TASK
-    from fedchain.simulation.setup import expected_hashing_s
 
     announce(scenario)
     loaded = load(scenario, parse_overrides(set_ or ()), seed)

@@ -94,9 +94,8 @@ def _counts(kinds: Counter[str]) -> str:
 
 def heading(setup: RunSetup) -> str:
     """Return one line: who takes part, which privacy is promised, what hashing costs."""
-    from fedchain.nodes.compute.hashing import hashing_words
+    from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
     from fedchain.scenario import ComputeAttack, HolderAttack
-    from fedchain.simulation.setup import expected_hashing_s
 
     scenario, mechanism = setup.scenario, setup.mechanism
     holders = [a for a in scenario.attacks if isinstance(a, HolderAttack)]
@@ -111,11 +110,11 @@ def heading(setup: RunSetup) -> str:
             f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
         )
     nodes = scenario.nodes
-    asked = f", {nodes.asked} a round" if nodes.asked < nodes.speakers else ""
+    asked = f", {nodes.asked} a round" if nodes.asked < nodes.participants else ""
     if nodes.groups:
         found = nodes.groups
         honest = f"{found.honest_members} honest, {found.dropouts} may be lost"
-        asked = f" in {nodes.speakers} groups of {found.size} ({honest}){asked}"
+        asked = f" in {nodes.participants} groups of {found.size} ({honest}){asked}"
     return " · ".join(
         (
             f"{nodes.holders} holders" + named + asked,
@@ -177,8 +176,8 @@ def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return what dishonest compute nodes did, and what the honest ones did about it."""
     lines = []
     for row in summary["misconduct"]:
-        deeds = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
-        lines.append(f"dishonest c{row['node']} {row['kind']}: {deeds}")
+        counters = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
+        lines.append(f"dishonest c{row['node']} {row['kind']}: {counters}")
     if summary["refused"] or summary["evidence"]:
         wasted = f", {summary['fooled']} releases wasted" if summary["fooled"] else ""
         lines.append(

@@ -1,17 +1,15 @@
-"""Engine: the interface of all engines, and how a cohort is cut into chunks for the workers."""
+"""Engine: the interface of all engines, what a worker is built from, and how an engine starts."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import logging
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol
 
-import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Vector
@@ -20,30 +18,22 @@ from fedchain.learning.task import Task, tasks
 from fedchain.nodes.holders.group_pool import GroupPool
 from fedchain.nodes.holders.holder_pool import (
     HolderPool,
+    PoolParts,
     ReleaseBackend,
     ReleaseBatch,
-    ReleaseRequest,
+    chunk_size,
+    chunks_of,
 )
+from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Family, Part
 from fedchain.scenario import Scenario
 
 if TYPE_CHECKING:
     from fedchain.learning.gradients.cohort import CohortGradients
-    from fedchain.learning.gradients.methods import GradientMethod
-    from fedchain.learning.tasks.public_subspace import PublicDirections
-
-log = logging.getLogger("fedchain")
 
 Workers = Annotated[int | None, Field(ge=1)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
-
-FEW, MANY = 25, 256
-"""Holders of one chunk, if the model is a dense network: the first number, or more if the model is
-small, but at most the second. Such a model is faster if many holders are computed together."""
-FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Numbers in the gradients of one chunk: it is worth adding holders up to the first bound, and only
-a single holder may exceed the second."""
 
 
 class Engine(Protocol):
@@ -95,17 +85,8 @@ class Source:
         task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
         return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
 
-    @property
-    def subspace(self) -> PublicDirections | None:
-        """The public subspace of the task, a new object at each access; None: no projection."""
-        if self.gradients.task.subspace is None:
-            return None
-        from fedchain.learning.tasks.public_subspace import PublicDirections  # imports torch
-
-        return PublicDirections(self.gradients.task)
-
-    def speakers(self, device: str) -> ReleaseBackend:
-        """Return the backend of one worker, for holders or for groups.
+    def backend(self, device: str) -> ReleaseBackend:
+        """Return the backend of one worker: a pool of holders, or of groups.
 
         Args:
             device: where gradients are computed: ``auto``, ``cpu`` or ``cuda``.
@@ -113,19 +94,18 @@ class Source:
         Raises:
             ValueError: torch cannot reach the device.
         """
-        gradients, groups = self.gradients.on(placed(device)), self.scenario.nodes.groups
-        task, mechanism, subspace = gradients.task, self.mechanism, self.subspace
-        if groups is None:
-            return HolderPool(
-                gradients=gradients,
-                scenario=self.scenario,
-                task=task,
-                mechanism=mechanism,
-                subspace=subspace,
-            )
-        noise = mechanism.group_noise
-        assert noise is not None, "it was built with shares"
-        return GroupPool(gradients, self.scenario, groups, task, mechanism, noise, subspace)
+        from fedchain.learning.tasks.public_subspace import PublicDirections  # imports torch
+
+        gradients = self.gradients.on(placed(device))
+        task = gradients.task
+        parts = PoolParts(
+            gradients=gradients,
+            scenario=self.scenario,
+            task=task,
+            mechanism=self.mechanism,
+            subspace=None if task.subspace is None else PublicDirections(task),
+        )
+        return HolderPool(parts) if self.scenario.nodes.groups is None else GroupPool(parts)
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
@@ -139,12 +119,12 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
     Raises:
         ScenarioError: there is no such engine.
     """
-    block = scenario.engine.plain()
+    mapping = scenario.engine.plain()
     if kind is not None and kind != scenario.engine.kind:
-        block = {"kind": kind}
+        mapping = {"kind": kind}
     if workers is not None:
-        block["workers"] = workers
-    return engines.check(block, ("engine",))
+        mapping["workers"] = workers
+    return engines.check(mapping, ("engine",))
 
 
 @contextlib.contextmanager
@@ -158,52 +138,26 @@ def at_work(
         source: the parts from which its workers are built.
 
     Yields:
-        A function: (weights (d,), requests) to the releases, one chunk after the other.
+        A function: (weights (d,), requests) to the releases, one chunk after the other. If the
+        task learns nothing, it is never called, and no engine starts.
 
     Raises:
         ScenarioError: the engine cannot start, since the device does not exist here.
     """
+    if source.task is not None and not source.task.learns:
+        yield lambda *_: iter(())
+        return
     method, dimension = source.gradients.method, source.gradients.dimension
     groups = source.scenario.nodes.groups
-    members = groups.size if groups else 1
+    most = chunk_size(method, dimension, groups.size if groups else 1)
     try:
         engine = engines.build(part, source)
     except ValueError as error:
         raise ScenarioError([], str(error)) from error
-    log.info("%d weights, gradients by %s, engine %s", dimension, method, part.plain())
+    text = "%d weights, gradients by %s, engine %s"
+    logging.getLogger("fedchain").info(text, dimension, method, part.plain())
     with contextlib.closing(engine):
-        yield lambda weights, asked: engine.map(weights, cut(asked, method, dimension, members))
-
-
-def cut(
-    asked: Sequence[ReleaseRequest], method: GradientMethod, dimension: int, members: int = 1
-) -> list[list[ReleaseRequest]]:
-    """Cut the requests of a cohort into chunks.
-
-    The cut depends on the cohort and the model only, so the messages have the same bits with any
-    number of workers. The number of chunks is even if possible, since most machines have an even
-    number of cores.
-
-    Args:
-        asked: the requests, of holders or groups.
-        method: how gradients are computed.
-        dimension: length d of a gradient.
-        members: holders behind each request: 1, or the size of a group.
-    """
-    count = math.ceil(len(asked) / max(1, together(method, dimension) // members))
-    count = min(len(asked), count + count % 2)
-    return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
-
-
-def together(method: GradientMethod, dimension: int) -> int:
-    """Return the largest number of holders in one chunk.
-
-    >>> together("segments", 50_000), together("layers", 50_000)
-    (25, 1)
-    """
-    if method != "segments":
-        return 1
-    return max(1, min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension))
+        yield lambda weights, asked: engine.map(weights, chunks_of(asked, most))
 
 
 def placed(device: str) -> str:

@@ -18,7 +18,8 @@ from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engi
 from fedchain.errors import RunError
 from fedchain.interruption import ENDING, deaf_children, end_with_parent
 from fedchain.machine import keep_freed_memory, one_thread, prepare
-from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch, ReleaseRequest
+from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch
+from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.system import at_most_processes
 
 _backends: list[ReleaseBackend] = []
@@ -86,7 +87,7 @@ def _start_worker(source: Source, device: str) -> None:
     prepare()
     keep_freed_memory()
     one_thread()
-    _backends.append(source.speakers(device))
+    _backends.append(source.backend(device))
 
 
 def _release(weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:

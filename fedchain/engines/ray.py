@@ -10,7 +10,8 @@ from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, engines
 from fedchain.errors import MissingExtra
 from fedchain.machine import keep_freed_memory, one_thread, prepare
-from fedchain.nodes.holders.holder_pool import ReleaseBatch, ReleaseRequest
+from fedchain.nodes.holders.holder_pool import ReleaseBatch
+from fedchain.nodes.holders.release import ReleaseRequest
 
 
 @engines
@@ -50,9 +51,9 @@ class _Worker:
         prepare()
         keep_freed_memory()
         one_thread()
-        self._backend = source.speakers(device)
+        self._backend = source.backend(device)
 
-    def speak(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
+    def release(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
         return self._backend(weights, chunk)
 
 
@@ -82,7 +83,7 @@ class Ray:
         """Yield the releases of each chunk, in the order of the chunks."""
         shared = self._cluster.put(weights)
         count = len(self._actors)
-        asked = [self._actors[i % count].speak.remote(shared, c) for i, c in enumerate(chunks)]
+        asked = [self._actors[i % count].release.remote(shared, c) for i, c in enumerate(chunks)]
         yield from map(self._cluster.get, asked)
 
     def close(self) -> None:

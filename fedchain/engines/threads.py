@@ -10,7 +10,8 @@ from queue import SimpleQueue
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
 from fedchain.machine import keep_freed_memory, one_thread
-from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch, ReleaseRequest
+from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch
+from fedchain.nodes.holders.release import ReleaseRequest
 
 
 @engines
@@ -23,17 +24,17 @@ def threads(source: Source, *, workers: Workers = None, device: Device = "auto")
         device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
     """
     keep_freed_memory()
-    return Threads(source.speakers(device), cores(workers))
+    return Threads(source.backend(device), cores(workers))
 
 
 class Threads:
     """A pool of threads; a backend is used by one thread at a time."""
 
-    def __init__(self, speakers: ReleaseBackend, workers: int) -> None:
+    def __init__(self, backend: ReleaseBackend, workers: int) -> None:
         self._free: SimpleQueue[ReleaseBackend] = SimpleQueue()
-        for each in (speakers, *(speakers.twin() for _ in range(workers - 1))):
+        for each in (backend, *(backend.twin() for _ in range(workers - 1))):
             self._free.put(each)
-        self._pool = ThreadPoolExecutor(workers, "speakers", initializer=one_thread)
+        self._pool = ThreadPoolExecutor(workers, "releases", initializer=one_thread)
 
     def map(
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
@@ -46,8 +47,8 @@ class Threads:
         self._pool.shutdown()
 
     def _release(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:
-        speakers = self._free.get()
+        backend = self._free.get()
         try:
-            return speakers(weights, chunk)
+            return backend(weights, chunk)
         finally:
-            self._free.put(speakers)
+            self._free.put(backend)

@@ -104,9 +104,9 @@ class Forecast:
         named = ", ".join(f"{what} {share:.0%}" for share, what in shares if share >= UNSAID)
         hint = "" if self.rates else "; nearer after: fedchain doctor --calibrate"
         times = f"{scenario.rounds} rounds"
-        if nodes.asked < nodes.speakers:
+        if nodes.asked < nodes.participants:
             most = sampling_of(scenario).most_releases
-            times = f"{most} of {times} that one {nodes.speaker} is asked in at most"
+            times = f"{most} of {times} that one {nodes.participant} is asked in at most"
         return [
             *self._participants(),
             ("model", f"{size:,} parameters"),
@@ -128,9 +128,11 @@ class Forecast:
 
     def _participants(self) -> list[tuple[str, str]]:
         nodes = self.trial.scenario.nodes
-        grouped = f" in {nodes.speakers} groups of {nodes.groups.size}" if nodes.groups else ""
-        asked = f", {nodes.asked} of them asked in a round" if nodes.asked < nodes.speakers else ""
-        who = f"{nodes.holders} data holders{grouped}{asked}, {nodes.miners} compute nodes"
+        grouped = f" in {nodes.participants} groups of {nodes.groups.size}" if nodes.groups else ""
+        who = f"{nodes.holders} data holders{grouped}"
+        if nodes.asked < nodes.participants:
+            who = f"{who}, {nodes.asked} of them asked in a round"
+        who = f"{who}, {nodes.miners} compute nodes"
         if nodes.groups is None:
             return [("who", who)]
         groups, sent = nodes.groups, sent_bytes(nodes.groups.size, self.trial.dimension)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.engines.engine import Source, cores, cut
+from fedchain.engines.engine import Source, cores
 from fedchain.engines.threads import threads
 from fedchain.forecasts.rates import Rates
 from fedchain.learning.evaluation import flat_weights
@@ -18,14 +18,15 @@ from fedchain.learning.task import Task
 from fedchain.ledger.chain.block import HEADER_BYTES, messages_parts
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.merkle import InclusionProof
-from fedchain.ledger.chain.message import Declaration, message_size
+from fedchain.ledger.chain.message import Declaration
 from fedchain.ledger.chain.state import State, memory_parts, weights_parts
-from fedchain.nodes.holders.holder_pool import ReleaseRequest
-from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import ReleaseContext, Speaker, messages_of
+from fedchain.nodes.compute.hashing import expected_hashing_s
+from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
+from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.scenario import Scenario
-from fedchain.simulation.setup import expected_hashing_s, sampling_of
+from fedchain.simulation.setup import sampling_of
 from fedchain.update import updates
 
 TIMES = 4
@@ -124,8 +125,7 @@ def tried(
     weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
     workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
     sender, said = _request(scenario, 0), Declaration(mechanism.name, 0.0, 1.0, 1)
-    speaker, release = Speaker(sender.context, sender.identity, said), np.ones((1, len(weights)))
-    (message,) = messages_of(release, [speaker], ledger.storage)
+    (message,) = messages_of(np.ones((1, len(weights))), [sender], [said], ledger.storage)
     assert message is not None, "its release is not zero"
     step = updates.build(scenario.update, weights, {}, np.ones_like(weights), 1)
     state = State(step.weights.astype(ledger.weights), step.memory)
@@ -141,23 +141,23 @@ def tried(
             # It goes on beside the next gradients, on one of the cores.
             "evaluation": statistics.median(measured) * share / workers,
         },
-        message=message_size(message),
+        message=message.size,
         block=HEADER_BYTES + sum(map(len, messages_parts((message,) * asked))),
         weights=sum(map(len, weights_parts(state))),
         memory=sum(map(len, memory_parts(state))),
     )
 
 
-def _request(scenario: Scenario, speaker: int) -> ReleaseRequest:
-    """Return a request with an identity whose proof is as long as those of the scenario."""
+def _request(scenario: Scenario, participant: int) -> ReleaseRequest:
+    """Return a request with a key whose proof is as long as those of the scenario."""
     nodes, zero = scenario.nodes, bytes(32)
     leaves = nodes.asked * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
     known = proof if nodes.identity == "registered" else None
     context = ReleaseContext(
-        seed=scenario.seed, chain_id=zero, parent=zero, round=1, holder=speaker
+        seed=scenario.seed, chain_id=zero, parent=zero, round=1, holder=participant
     )
-    return ReleaseRequest(context, Identity(zero, public_key_of(zero), known))
+    return ReleaseRequest(context, RoundKey(zero, public_key_of(zero), known))
 
 
 def _releases_s(source: Source, workers: int, examples: float) -> dict[str, float]:
@@ -165,7 +165,8 @@ def _releases_s(source: Source, workers: int, examples: float) -> dict[str, floa
     scenario, gradients = source.scenario, source.gradients
     task, members = gradients.task, scenario.nodes.members_of
     asked = [_request(scenario, k) for k in sampling_of(scenario).holders_of(1)]
-    chunks = cut(asked, gradients.method, gradients.dimension, len(members(0)))
+    most = chunk_size(gradients.method, gradients.dimension, len(members(0)))
+    chunks = chunks_of(asked, most)
     few, weights = chunks[:workers], flat_weights(task.model())
     with closing(threads(source, workers=workers)) as engine:
         laps = [[batch.seconds for batch in engine.map(weights, few)] for _ in range(TIMES)][1:]

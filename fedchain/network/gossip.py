@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedchain.arrays import Matrix, Vector
-from fedchain.events import Group
 from fedchain.network.outages import Missed, Outages, followed
 from fedchain.network.spreading import (
     Graph,
+    Group,
     Lanes,
     Losses,
     Parcel,
@@ -78,6 +78,7 @@ class Network:
             seed: seed of the scenario.
         """
         self._graph, self._gossip, self._seed = graph, gossip, seed
+        self._breaks = gossip.breaks
         self._outages = Outages(gossip, graph, seed)
         self._missed: Missed = {}
         self._ways: dict[Route, _Way] = {}
@@ -100,7 +101,7 @@ class Network:
         Returns:
             The nodes that hear it, without the sender, and when they do, shapes (heard,).
         """
-        if self._gossip.loss or self._gossip.breaks:
+        if self._gossip.loss or self._breaks:
             return self._follow(sender, group, parcel, leaves_s, relayed)
         way = self._way(sender, group, parcel, relayed)
         way.items += 1
@@ -110,7 +111,7 @@ class Network:
 
     def ready(self, node: int, now_s: float) -> float:
         """Return the first time, now or later, at which a node is online and has caught up."""
-        if not self._gossip.breaks:
+        if not self._breaks:
             return now_s
         back_s = self._outages.back(node, now_s)
         return max(back_s, self._missed.get((node, self._outages.came(node, back_s)), 0.0))

@@ -48,7 +48,7 @@ class Outages:
 
         Args:
             gossip: churn, partitions and late joiners.
-            graph: tells the numbers of compute nodes and of seats.
+            graph: tells the numbers of compute nodes and of slots.
             seed: seed of the scenario.
         """
         self._churn, self._seed = gossip.churn, seed
@@ -178,7 +178,7 @@ def followed(
 
 
 def _draw_nodes(graph: Graph, share: float, seed: int, *purpose: str | int) -> frozenset[int]:
-    """Draw a share of the compute nodes, but never all of them, and of the data holders' seats."""
+    """Draw a share of the compute nodes, but never all of them, and of the data holders' slots."""
     miners = min(graph.compute - 1, round(share * graph.compute))
     holder_slots = round(share * (graph.nodes - graph.compute))
     one = stream(seed, *purpose, "compute").permutation(graph.compute)[:miners]

@@ -11,16 +11,17 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Matrix, Vector
-from fedchain.events import Group
 from fedchain.network.latencies import Links
 from fedchain.scenario import Gossip
 
+Group = Literal["everybody", "compute"]
+"""Nodes that a send is for: all nodes, or the compute nodes."""
 WholeNumbers = npt.NDArray[np.int64]
 Losses = npt.NDArray[np.int64]
 """Number of lost transmissions of one item, by step of the exchange and lane, (steps, lanes)."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import networkx
 
 topologies: Family[Graph] = Family("network", ("fedchain.network.topology",), Graph)
-"""Part: ``(compute, nodes, generator, *, ...) -> Graph``. Compute nodes come first, then the seats
+"""Part: ``(compute, nodes, generator, *, ...) -> Graph``. Compute nodes come first, then the slots
 of data holders."""
 MOST_DRAWS = 100
 """Number of random graphs to draw. If all of them are disconnected, the parameters are at fault."""
@@ -47,7 +47,7 @@ def complete(
     """
     law = latencies.build(latency_ms)
     among = np.column_stack(np.triu_indices(compute, 1))
-    # The links go seat by seat: an additional seat draws last and leaves the other latencies alone.
+    # The links go slot by slot: an additional slot draws last and leaves the other latencies alone.
     down = np.indices((nodes - compute, compute)).reshape(2, -1).T + np.array([compute, 0])
     seconds = np.concatenate((law(among, generator), law(down, generator))) / 1000.0
     return Graph(

@@ -17,17 +17,3 @@ class RunCallback(Protocol):
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
         """Act when a round is over, and the fate of its messages is known."""
-
-
-class NoCallback:
-    """A callback that does nothing."""
-
-    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Do nothing."""
-
-    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Do nothing."""
-
-
-NO_CALLBACK = NoCallback()
-"""The callback that a run uses by default."""

@@ -22,7 +22,7 @@ from fedchain.privacy.guarantee import figures, guarantee, unprotected, warnings
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import EVENTS, told_rounds
 from fedchain.scenario import Groups, Scenario, plain_values, scenario_digest
-from fedchain.simulation.recorder import finite
+from fedchain.simulation.release_service import finite
 from fedchain.simulation.setup import RunSetup
 from fedchain.system import peak_memory
 from fedchain.timing import STAGES
@@ -80,11 +80,8 @@ def final_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a run that has ended or was interrupted.
 
-    Args:
-        folder: the run folder; its events say how far the run has come.
-        manifest: the manifest before the run was started or resumed.
-        status: why the run has stopped.
-        elapsed: wall time since the run was started or resumed, seconds.
+    ``manifest`` is the one with which it was started or resumed, ``elapsed`` the seconds of wall
+    time since then. The events in the folder say how far the run has come.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
     for last in told_rounds(folder / EVENTS):  # the last recorded one is the head
@@ -108,12 +105,8 @@ def final_manifest(
 def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
     """Return the privacy that the participant with the most releases has spent.
 
-    A holder that receives the last block late may release once more after the last round is
-    recorded. That release counts too.
-
-    Args:
-        setup: the parts of the run.
-        releases: number of releases so far of every participant with any, forks included.
+    ``releases`` are counted by participant, forks included. A holder that receives the last block
+    late may release once more after the last round is recorded. That release counts too.
     """
     mechanism, worst = setup.mechanism, max(releases.values(), default=0)
     promised = math.isfinite(mechanism.epsilon_per_release)
@@ -126,20 +119,14 @@ def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any
 
 
 def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
-    """Return the contents of ``privacy.json``.
-
-    Args:
-        setup: the parts of the run.
-        releases: number of releases in the whole run of every participant with any, forks
-            included.
-    """
+    """Return the contents of ``privacy.json`` from the releases in the whole run."""
     if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, nodes = setup.mechanism, setup.scenario.nodes
     terms = mechanism.terms
-    by_speaker = np.array([releases.get(speaker, 0) for speaker in range(nodes.speakers)])
+    by_participant = np.array([releases.get(k, 0) for k in range(nodes.participants)])
     # A release of a group counts as a release of each of its members.
-    made = np.repeat(by_speaker, len(nodes.members_of(0)))
+    made = np.repeat(by_participant, len(nodes.members_of(0)))
     worst, words = int(made.max()), guarantee_of(setup.scenario, mechanism, setup.task.record)
     counts = np.array([records.count for records in setup.task.holders])
     return {
@@ -174,15 +161,9 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
 
 
 def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Callable[[int], str]:
-    """Return the function that states in words the guarantee of a number of releases.
-
-    Args:
-        scenario: says whether holders form groups, and whether cohorts are sampled.
-        mechanism: the mechanism, with calibrated noise.
-        record: what one record is, in a word.
-    """
+    """Return the function that states in words the guarantee of a number of releases."""
     nodes = scenario.nodes
-    sampled, groups = nodes.asked < nodes.speakers, nodes.groups
+    sampled, groups = nodes.asked < nodes.participants, nodes.groups
     return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, groups=groups)
 
 
@@ -193,17 +174,15 @@ def tuning_of(scenario: Scenario) -> str:
 
 def in_groups(groups: Groups | None) -> dict[str, int] | None:
     """Return the group settings on which the guarantee depends; None if there are no groups."""
-    return (
-        groups
-        if groups is None
-        else {
-            "size": groups.size,
-            "honest": groups.honest_members,
-            "dropouts": groups.dropouts,
-            "threshold": groups.threshold,
-            "counted_on": groups.counted_on,
-        }
-    )
+    if groups is None:
+        return None
+    return {
+        "size": groups.size,
+        "honest": groups.honest_members,
+        "dropouts": groups.dropouts,
+        "threshold": groups.threshold,
+        "counted_on": groups.counted_on,
+    }
 
 
 def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from fedchain.arrays import Array, Vector
+from fedchain.arrays import Vector
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
 from fedchain.interruption import stop_if_asked
@@ -18,21 +18,12 @@ from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, alre
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.names import command
-from fedchain.nodes.compute.hashing import hashing_words
+from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
-from fedchain.results import (
-    EVENTS,
-    LEDGER,
-    OVER,
-    EventLog,
-    Run,
-    RunFolder,
-    logging_to,
-    write_whole,
-)
-from fedchain.runs.callbacks import NO_CALLBACK, RunCallback
+from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to, write_whole
+from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.manifest import (
     as_json,
     epsilon_spent,
@@ -48,7 +39,6 @@ from fedchain.simulation.setup import (
     build_setup,
     check_hashing,
     deepest_fork,
-    expected_hashing_s,
     retention_of,
 )
 from fedchain.simulation.simulation import Simulation
@@ -56,7 +46,7 @@ from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
 from fedchain.transition import model_of
 
-log = logging.getLogger("fedchain")
+_log = logging.getLogger("fedchain")
 PRUNED_TOGETHER = 16
 """Number of heights whose directions are deleted from the disk at a time."""
 
@@ -69,7 +59,7 @@ def run(
     workers: int | None = None,
     force: bool = False,
     source: str | None = None,
-    callback: RunCallback = NO_CALLBACK,
+    callback: RunCallback | None = None,
 ) -> Run:
     """Run a scenario into a folder of its own.
 
@@ -122,22 +112,15 @@ def resume(
     *,
     engine: str | None = None,
     workers: int | None = None,
-    callback: RunCallback = NO_CALLBACK,
+    callback: RunCallback | None = None,
 ) -> Run:
     """Resume an interrupted run; it ends at the same head as without the interruption.
 
-    The simulation repeats the same events, but takes the releases and blocks that the ledger has
-    from it instead of computing them.
-
     Args:
         folder: a run folder.
-        engine: engine that computes the releases; None: the scenario's.
-        workers: number of workers of the engine; None: the scenario's, or one for each core.
-        callback: its methods are called when the run begins and after every round, repeated
-            rounds included.
-
-    Returns:
-        The run, as ``run`` returns it.
+        engine: as in ``run``.
+        workers: as in ``run``.
+        callback: as in ``run``; it is called for repeated rounds too.
 
     Raises:
         RunError: the folder has no run, another process uses it, or this machine computes another
@@ -174,9 +157,8 @@ def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -
         write_whole(draft / "scenario.yaml", source or resolved)
         write_whole(draft / "resolved.yaml", resolved)
         RunFolder(draft).write_manifest(initial_manifest(setup))
-        Store.create(
-            draft / LEDGER, setup.rules, setup.genesis, setup.state, retention_of(setup.scenario)
-        ).close()
+        policy = retention_of(setup.scenario)
+        Store.create(draft / LEDGER, setup.rules, setup.genesis, setup.state, policy).close()
         try:
             if force and path.exists():
                 RunFolder(path).throw_away(place / "earlier")
@@ -188,7 +170,7 @@ def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -
 
 
 def _run_folder(
-    path: Path, setup: RunSetup, engine: Part, callback: RunCallback, started: float
+    path: Path, setup: RunSetup, engine: Part, callback: RunCallback | None, started: float
 ) -> Run:
     """Run a folder to its end; write its manifest however the run stops."""
     folder = RunFolder(path)
@@ -216,7 +198,7 @@ def _run_folder(
 
 
 def _run_to_the_end(
-    folder: RunFolder, setup: RunSetup, engine: Part, callback: RunCallback, started: float
+    folder: RunFolder, setup: RunSetup, engine: Part, callback: RunCallback | None, started: float
 ) -> tuple[str, dict[str, Any]]:
     """Run until no event is left; return the status and the final figures of the manifest."""
     path = folder.path
@@ -224,18 +206,19 @@ def _run_to_the_end(
         logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
-        _start_engine(engine, setup) as ask,
+        at_work(engine, Source(setup.scenario, setup.mechanism, setup.task)) as ask,
         contextlib.closing(Evaluations(setup.task)) as evaluations,
         start_up_passed_over(),
-        contextlib.closing(
-            _start_simulation(path, setup, store, events, ask, evaluations)
-        ) as simulation,
+        contextlib.closing(_begin(path, setup, store, events, ask, evaluations)) as simulation,
     ):
         # The keys of all rounds take most of the time at the start.
         keys = setup.scenario.nodes.asked * setup.scenario.rounds
-        log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
-        log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
-        _play(path, setup, store, events, simulation, callback)
+        _log.info("ready after %.1f s, with %d keys", time.perf_counter() - started, keys)
+        _log.info("hashing: %s", hashing_words(expected_hashing_s(setup.scenario)))
+        _log.info("%d blocks are on disk, %d events", len(store), events.recorded)
+        if callback is not None:
+            callback.on_run_begin(path, setup)
+        _play(setup, store, events, simulation, callback)
         chain = simulation.chain
         # If two last blocks have equal work, the store takes the first one as its head, the chain
         # the one with the smaller hash: the chain decides.
@@ -245,91 +228,21 @@ def _run_to_the_end(
         releases = simulation.releases
         write_whole(path / "privacy.json", as_json(privacy_statement(setup, releases)))
         if setup.task.learns:
-            model = model_of(simulation.state(chain.head))
-            _draw_samples(path, setup, evaluations.outputs(model))
+            outputs = evaluations.outputs(model_of(simulation.state(chain.head)))
+            for name, picture in sample_pictures(setup, outputs):
+                write_whole(path / "samples" / f"{name}.png", picture)
         folder.write_tables()
-        return _status(simulation, setup), {
-            "stale_blocks": chain.stale,
-            "reorganisations": chain.reorganisations,
-            "chain": simulation.tally,
-            "traffic": simulation.traffic,
-            "epsilon": epsilon_spent(setup, releases),
-            "silenced": list(simulation.silent.values()).count(BUDGET_SPENT),
-            "fooled": simulation.fooled,
-            **simulation.incidents.figures(),
-        }
+        figures = {**simulation.figures(), "epsilon": epsilon_spent(setup, releases)}
+        return _status(simulation), figures
 
 
-def _start_engine(engine: Part, setup: RunSetup) -> contextlib.AbstractContextManager[Ask]:
-    """Start the engine; if the task learns nothing, return a stub, which is never called."""
-    if not setup.task.learns:
-        return contextlib.nullcontext(lambda *_: iter(()))
-    return at_work(engine, Source(setup.scenario, setup.mechanism, setup.task))
-
-
-def _start_simulation(
+def _begin(
     path: Path, setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
-    """Build the simulation of a run at genesis; rounds in the events are not measured again."""
-    _same_genesis(path, store, setup)
+    """Build the simulation of a run at genesis, if the ledger has the genesis computed here.
 
-    def measure(block: bytes, weights: Vector) -> Future[Measured]:
-        if not setup.task.learns:
-            return UNMEASURED
-        known = events.metrics_of(block.hex())
-        return already(Measured(known)) if known else evaluations.begin(weights)
-
-    return Simulation(setup=setup, store=store, ask=ask, measure=measure, watch=Stopwatch())
-
-
-def _play(
-    path: Path,
-    setup: RunSetup,
-    store: Store,
-    events: EventLog,
-    simulation: Simulation,
-    callback: RunCallback,
-) -> None:
-    """Play the simulation from genesis on, and write the records of every round as it ends."""
-    deepest = deepest_fork(setup.scenario)
-    log.info("%d blocks are on disk, %d events", len(store), events.recorded)
-    callback.on_run_begin(path, setup)
-    for record, messages in simulation.rounds():
-        for event, incident in simulation.incidents.new():
-            events.write(event, incident)
-        for head in simulation.heads.new():
-            events.write("head", head)
-        for message in messages:
-            events.write("message", message)
-        events.write("round", record)
-        events.flush()
-        if record.metrics:  # without learning a chain has too many rounds to log
-            log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
-        callback.on_round_end(record, messages)
-        stop_if_asked()
-        store.prune(record.height, deepest, PRUNED_TOGETHER)
-    for message in simulation.stragglers():
-        events.write("message", message)
-    for event, incident in simulation.incidents.new():
-        events.write(event, incident)
-    for head in simulation.heads.new():
-        events.write("head", head)
-    events.flush()
-    events.sync()  # a run with the status finished is never played again
-
-
-def _status(simulation: Simulation, setup: RunSetup) -> str:
-    """Return the status of a run whose events have ended, and log it."""
-    if simulation.chain.height >= setup.rules.rounds:
-        log.info("finished at height %d", simulation.chain.height)
-        return "finished"
-    silent = set(simulation.silent.values())
-    log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
-    return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"
-
-
-def _same_genesis(path: Path, store: Store, setup: RunSetup) -> None:
-    """Raise RunRefused if the ledger on disk has another genesis than this machine computes."""
+    Rounds in the events are not measured again.
+    """
     here, there = setup.genesis.header.hash, store.genesis.header.hash
     if here != there:
         raise RunRefused(
@@ -337,7 +250,49 @@ def _same_genesis(path: Path, store: Store, setup: RunSetup) -> None:
             f"{there.hex()[:8]}; resume it with the versions that manifest.json names"
         )
 
+    def measure(block: bytes, weights: Vector) -> Future[Measured]:
+        known = events.metrics_of(block.hex())
+        return already(Measured(known)) if known else evaluations.begin(weights)
 
-def _draw_samples(path: Path, setup: RunSetup, outputs: Array) -> None:
-    for name, picture in sample_pictures(setup, outputs):
-        write_whole(path / "samples" / f"{name}.png", picture)
+    measured = measure if setup.task.learns else lambda *_: UNMEASURED
+    return Simulation(setup=setup, store=store, ask=ask, measure=measured, watch=Stopwatch())
+
+
+def _play(
+    setup: RunSetup,
+    store: Store,
+    events: EventLog,
+    simulation: Simulation,
+    callback: RunCallback | None,
+) -> None:
+    """Play the simulation from genesis on, and write the records of every round as it ends."""
+    deepest = deepest_fork(setup.scenario)
+    for record, messages in simulation.rounds():
+        for name, found in simulation.tracker.new():
+            events.write(name, found)
+        for message in messages:
+            events.write("message", message)
+        events.write("round", record)
+        events.flush()
+        if record.metrics:  # without learning a chain has too many rounds to log
+            _log.info("round %d: block %s, %s", record.round, record.block[:8], record.metrics)
+        if callback is not None:
+            callback.on_round_end(record, messages)
+        stop_if_asked()
+        store.prune(record.height, deepest, PRUNED_TOGETHER)
+    for message in simulation.stragglers():
+        events.write("message", message)
+    for name, found in simulation.tracker.new():
+        events.write(name, found)
+    events.flush()
+    events.sync()  # a run with the status finished is never played again
+
+
+def _status(simulation: Simulation) -> str:
+    """Return the status of a run whose events have ended, and log it."""
+    if simulation.chain.height >= simulation.chain.rules.rounds:
+        _log.info("finished at height %d", simulation.chain.height)
+        return "finished"
+    silent = set(simulation.silent.values())
+    _log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
+    return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"

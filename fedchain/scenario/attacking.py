@@ -92,7 +92,7 @@ def attack_problems(
             yield from _number_problems(numbers, count, word, ("attacks", index, key))
             censored = () if key == "holders" else attack.part.parameters.get("holders", ())
             place = ("attacks", index, "holders")
-            yield from _number_problems(censored, nodes.speakers, nodes.speaker, place)
+            yield from _number_problems(censored, nodes.participants, nodes.participant, place)
     yield from _overlaps(attacks)
 
 

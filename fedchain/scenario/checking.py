@@ -128,11 +128,11 @@ def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
     if task is not None and task.kind != NO_TASK and not nodes.holders:
         words = f"must be between 1 and {MAX_HOLDERS} (only task {NO_TASK} has no data holders)"
         yield Problem(holders, f"{words}, {got}")
-    if nodes.cohort is None and nodes.speakers > MAX_ASKED:
+    if nodes.cohort is None and nodes.participants > MAX_ASKED:
         words = f"must be between 1 and {MAX_ASKED} (all are asked in every round; nodes.cohort"
         yield Problem(holders, f"{words} asks fewer), {got}")
-    if nodes.cohort is not None and nodes.cohort > nodes.speakers:
-        words = f"must be between 1 and {nodes.speakers} (the number of {nodes.speaker}s)"
+    if nodes.cohort is not None and nodes.cohort > nodes.participants:
+        words = f"must be between 1 and {nodes.participants} (the number of {nodes.participant}s)"
         yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
 
 

@@ -62,24 +62,24 @@ class Nodes(Section):
     """What happens when a privacy budget is spent: the holder falls silent, or the run stops."""
 
     @property
-    def speaker(self) -> str:
+    def participant(self) -> str:
         """The word for a participant: holder or group."""
         return "holder" if self.groups is None else "group"
 
     @property
-    def speakers(self) -> int:
+    def participants(self) -> int:
         """Number of participants, which send messages: the holders, or their groups."""
         return self.holders if self.groups is None else self.holders // self.groups.size
 
     @property
     def asked(self) -> int:
-        """Number of participants asked in a round, which is the number of their network seats."""
-        return self.speakers if self.cohort is None else self.cohort
+        """Number of participants asked in a round, which is the number of their slots."""
+        return self.participants if self.cohort is None else self.cohort
 
-    def members_of(self, speaker: int) -> range:
+    def members_of(self, participant: int) -> range:
         """Return the holders behind a participant: itself, or the members of its group."""
-        alone = range(speaker, speaker + 1)
-        return alone if self.groups is None else self.groups.members_of(speaker)
+        alone = range(participant, participant + 1)
+        return alone if self.groups is None else self.groups.members_of(participant)
 
     @property
     def miners(self) -> int:

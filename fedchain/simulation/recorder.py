@@ -1,57 +1,39 @@
-"""Recorder: it makes the record of each round and of each message.
+"""Recorder: it makes the records of rounds, messages, incidents and heads.
 
 The simulator knows which participant is behind each pseudonym, so its records name them.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from fedchain.aggregation import Aggregate
 from fedchain.arrays import Vector
 from fedchain.learning.evaluation import UNMEASURED, Measured
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.state import State
-from fedchain.results import MessageRecord, RoundRecord
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.incident_log import Evidence, Refusal
+from fedchain.results import EvidenceRecord, HeadRecord, MessageRecord, RefusalRecord, RoundRecord
 from fedchain.timing import Stopwatch
-from fedchain.transition import Outcome, Steps, model_of
+from fedchain.transition import Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
 """(block hash, the model after it (d,)) to the metrics, which are computed in the background."""
 
+UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
+"""The record of a round, its metrics that are still being computed, and its messages."""
 NOBODY = -1
 """Maker of the genesis block."""
-
-
-@dataclass(frozen=True)
-class Released:
-    """A message that has left a participant; only the simulator knows which one."""
-
-    holder: int
-    """The participant: a data holder, or a group."""
-    id: bytes
-    """Id of the message, 32 bytes."""
-    parent: bytes
-    """Hash of the block whose weights it used, 32 bytes."""
-    round: int
-    """Height of the block that may carry it."""
-    norm: float
-    """Norm s_k of the release."""
-    attack: str
-    """Name of the attack in it, or empty; several names are joined by commas."""
-    releases: int
-    """Number of releases of the participant, this one included."""
-    epsilon: float | None
-    """Tight total epsilon of the participant after this release; None: infinite."""
-    members: int = 1
-    """Number of holders whose gradients are in it."""
+KEPT_INCIDENTS = 10_000
+"""Most incidents that a run records: the first ones. Each node still counts all of its own."""
 
 
 class Recorder:
@@ -73,7 +55,7 @@ class Recorder:
 
         Args:
             chain: the reported chain.
-            steps: the transition; its outcomes say which messages a rule used.
+            steps: its outcomes say which messages a rule used.
             state_of: block hash to the state after the block.
             measure: measures the metrics of a block's weights.
             measured_every: rounds between two measurements; the last round is always measured.
@@ -87,15 +69,17 @@ class Recorder:
         self._miners, self._watch = miners, watch
         self._reported = [chain.head]
         self._makers = [NOBODY]
-        self._released: dict[bytes, Released] = {}
-        self._unreported: dict[bytes, Released] = {}
-        self._worst: Released | None = None
+        self._released: dict[str, MessageRecord] = {}
+        self._unreported: dict[str, MessageRecord] = {}
 
-    def note(self, released: Released) -> None:
-        """Note that a message has left its participant, whether or not a block will carry it."""
-        self._released[released.id] = self._unreported[released.id] = released
-        if self._worst is None or released.releases > self._worst.releases:
-            self._worst = released
+    def note(self, released: list[MessageRecord]) -> None:
+        """Take note of messages that have left their participants, and empty the list.
+
+        They are noted whether or not a block will carry them.
+        """
+        for each in released:
+            self._released[each.id] = self._unreported[each.id] = each
+        released.clear()
 
     def new_blocks(self) -> list[Block]:
         """Return the blocks that have joined the main chain since the last call, lowest first."""
@@ -105,7 +89,7 @@ class Recorder:
             name, height = self._chain.link(name).header.parent, height - 1
         # Another block may carry the messages of the blocks that left the main chain.
         for lost in self._reported[height + 1 :]:
-            names = (message.id for message in self._chain.block(lost).messages)
+            names = [message.id.hex() for message in self._chain.block(lost).messages]
             self._unreported |= {name: self._released[name] for name in names}
         blocks = [self._chain.block(name) for name in reversed(fresh)]
         self._reported[height + 1 :] = reversed(fresh)
@@ -138,12 +122,21 @@ class Recorder:
             ],
         }
 
-    def round_record(self, block: Block, time_s: float) -> tuple[RoundRecord, Future[Measured]]:
-        """Return the record of the round that a block ended, and a future of its metrics."""
+    def round_record(
+        self, block: Block, time_s: float, worst: tuple[int, float | None]
+    ) -> UnfinishedRound:
+        """Return the record of the round that a block ended, its metrics and its messages.
+
+        Args:
+            block: of the main chain.
+            time_s: when the chain had it, simulated seconds.
+            worst: most releases of a participant so far, and its epsilon.
+        """
         height, name = block.header.height, self._reported[block.header.height]
-        used = self._outcome(block).aggregate.used
-        attacks = [self._released[m.id].attack != "" for m in block.messages]
-        attacked = np.array(attacks, dtype=np.bool_)
+        before = self._state_of(block.header.parent)
+        aggregate = self._steps.outcome(before, block.messages).aggregate
+        messages = self.message_records(block, aggregate)
+        attacked = [record for record in messages if record.attack and not record.late]
         record = RoundRecord(
             round=height,
             height=height,
@@ -151,32 +144,41 @@ class Recorder:
             miner=self._miners[block.header.address],
             time_s=round(time_s, 6),
             messages=len(block.messages),
-            used=int(np.count_nonzero(used)),
-            byzantine=int(np.count_nonzero(attacked)),
-            byzantine_used=int(np.count_nonzero(used & attacked)),
-            epsilon=self._worst.epsilon if self._worst else None,
-            releases=self._worst.releases if self._worst else 0,
+            used=int(np.count_nonzero(aggregate.used)),
+            byzantine=len(attacked),
+            byzantine_used=sum(record.used for record in attacked),
+            epsilon=worst[1],
+            releases=worst[0],
             stale_blocks=self._chain.stale,
             reorganisations=self._chain.reorganisations,
             seconds={stage: round(s, 6) for stage, s in self._watch.lap().items()},
         )
-        return record, self._metrics(name, height)
+        is_measured = height % self._measured_every == 0 or height == self._chain.rules.rounds
+        model = model_of(self._state_of(name)) if is_measured else None
+        metrics = UNMEASURED if model is None else self._measure(name, model)
+        return record, metrics, messages
 
-    def message_records(self, block: Block) -> list[MessageRecord]:
+    def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
         """Return the records of a block's messages, and of older messages that are in no block."""
-        aggregate = self._outcome(block).aggregate
-        name = self._reported[block.header.height]
+        name, height = self._reported[block.header.height].hex(), block.header.height
         records = []
         for row, message in enumerate(block.messages):
-            used, reason = bool(aggregate.used[row]), aggregate.reasons[row]
-            released = self._released[message.id]
-            cosine = round(float(aggregate.cosines[row]), 9)
-            records.append(_record(released, name, cosine, used, reason, late=False))
-        for message in block.messages:
-            self._unreported.pop(message.id, None)
-        late = self.stragglers(block.header.height)
-        self._forget(block.header.height - self._keep)
-        return records + late
+            record = replace(
+                self._released[message.id.hex()],
+                block=name,
+                cosine=round(float(aggregate.cosines[row]), 9),
+                used=bool(aggregate.used[row]),
+                reason=aggregate.reasons[row],
+                late=False,
+            )
+            self._unreported.pop(record.id, None)
+            records.append(record)
+        records += self.stragglers(height)
+        # The table is in the order of release, which is nearly the order of rounds.
+        oldest = height - self._keep
+        while self._released and self._released[first := next(iter(self._released))].round < oldest:
+            del self._released[first]
+        return records
 
     def stragglers(self, before: int) -> list[MessageRecord]:
         """Return the messages of earlier rounds that no block carries; each is returned once.
@@ -187,52 +189,85 @@ class Recorder:
         Args:
             before: the first round whose messages are not returned.
         """
-        late = [released for released in self._unreported.values() if released.round < before]
-        for released in late:
-            del self._unreported[released.id]
-        return [_record(each, each.parent, None, False, "late", late=True) for each in late]
-
-    def _metrics(self, name: bytes, height: int) -> Future[Measured]:
-        """Start to measure a block's weights, if its round is one that is measured."""
-        if height % self._measured_every == 0 or height == self._chain.rules.rounds:
-            return self._measure(name, model_of(self._state_of(name)))
-        return UNMEASURED
-
-    def _outcome(self, block: Block) -> Outcome:
-        return self._steps.outcome(self._state_of(block.header.parent), block.messages)
-
-    def _forget(self, before: int) -> None:
-        """Forget the releases of rounds before this one."""
-        # The table is in the order of release, which is nearly the order of rounds.
-        while (
-            self._released and self._released[oldest := next(iter(self._released))].round < before
-        ):
-            del self._released[oldest]
+        late = [record for record in self._unreported.values() if record.round < before]
+        for record in late:
+            del self._unreported[record.id]
+        return late
 
 
-def finite(epsilon: float) -> float | None:
-    """Return epsilon, or None if it is infinite, which is no guarantee at all.
+class NodeTracker:
+    """Records the incidents that honest compute nodes log, and the heads of all compute nodes."""
 
-    >>> finite(math.inf) is None
-    True
-    """
-    return epsilon if math.isfinite(epsilon) else None
+    def __init__(self, nodes: Sequence[ComputeNode]) -> None:
+        self._nodes = nodes
+        self._honest = [node for node in nodes if node.schedule.honest]
+        self._numbers = {node.address: node.node for node in nodes}
+        self._read = {node.node: (0, 0) for node in self._honest}
+        self._written = 0
+        self._heads = [node.chain.head for node in nodes]
+        self._new_heads: list[HeadRecord] = []
 
+    def look(self, node: int, now_s: float) -> None:
+        """Record the head of a node that has just acted, if it has changed."""
+        if node >= len(self._nodes):
+            return
+        chain = self._nodes[node].chain
+        if chain.head != self._heads[node]:
+            self._heads[node] = chain.head
+            head = HeadRecord(chain.height, node, round(now_s, 6), chain.head.hex())
+            self._new_heads.append(head)
 
-def _record(
-    released: Released, block: bytes, cosine: float | None, used: bool, reason: str, late: bool
-) -> MessageRecord:
-    return MessageRecord(
-        round=released.round,
-        block=block.hex(),
-        holder=released.holder,
-        id=released.id.hex(),
-        norm=released.norm,
-        cosine=cosine,
-        used=used,
-        reason=reason,
-        epsilon=released.epsilon,
-        attack=released.attack,
-        late=late,
-        members=released.members,
-    )
+    def new(self) -> Iterator[tuple[str, RefusalRecord | EvidenceRecord | HeadRecord]]:
+        """Yield the name and the record of each event since the last call: first the incidents."""
+        for node in self._honest:
+            refusals, evidence = self._read[node.node]
+            found = node.incidents
+            known = len(found.refusals), len(found.evidence)
+            if known == (refusals, evidence):
+                continue
+            self._read[node.node] = known
+            fresh: list[tuple[str, RefusalRecord | EvidenceRecord]] = [
+                *(("refusal", self._refusal(node.node, r)) for r in found.refusals[refusals:]),
+                *(("evidence", self._evidence(node.node, e)) for e in found.evidence[evidence:]),
+            ]
+            yield from fresh[: KEPT_INCIDENTS - self._written]
+            self._written = min(KEPT_INCIDENTS, self._written + len(fresh))
+        heads, self._new_heads = self._new_heads, []
+        yield from (("head", head) for head in heads)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of the incidents for the manifest.
+
+        The counts of misconduct come from the dishonest nodes; only the simulator knows them.
+        """
+        pairs = {(e.first, e.second) for node in self._honest for e in node.incidents.evidence}
+        return {
+            "refused": sum(node.incidents.refused for node in self._honest),
+            "evidence": len({frozenset(pair) for pair in pairs}),
+            "misconduct": [
+                {"node": node.node, **counts}
+                for node in self._nodes
+                for counts in node.schedule.counters()
+            ],
+        }
+
+    def _refusal(self, node: int, said: Refusal) -> RefusalRecord:
+        return RefusalRecord(
+            round=said.height,
+            node=node,
+            time_s=round(said.time_s, 6),
+            what=said.what,
+            id=said.id.hex(),
+            maker=self._numbers.get(said.maker),
+            reason=said.reason,
+        )
+
+    def _evidence(self, node: int, said: Evidence) -> EvidenceRecord:
+        return EvidenceRecord(
+            round=said.height,
+            node=node,
+            time_s=round(said.time_s, 6),
+            maker=self._numbers.get(said.maker),
+            first=said.first.hex(),
+            second=said.second.hex(),
+        )

@@ -7,6 +7,8 @@ interrupted run has already released, it takes from the ledger.
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +20,12 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_message
 from fedchain.ledger.storage.store import Store
+from fedchain.nodes.holders.byzantine import byzantine_in, under_names
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
-from fedchain.nodes.holders.holder_pool import ReleaseBatch, ReleaseRequest
-from fedchain.nodes.holders.release import ReleaseContext
-from fedchain.nodes.holders.sybils import under_names
+from fedchain.nodes.holders.holder_pool import ReleaseBatch
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.privacy.budget import Budget
-from fedchain.simulation.recorder import Released, finite
+from fedchain.results import MessageRecord
 from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
@@ -49,23 +51,22 @@ class ReleaseService:
         verdict_cache: VerdictCache,
         watch: Stopwatch,
     ) -> None:
-        """Start with nothing released.
-
-        Args:
-            setup: the parts of the run.
-            store: the ledger on disk; what an interrupted run has released is taken from it.
-            ask: computes the releases of several participants at the same weights.
-            state: block hash to the state after the block.
-            verdict_cache: checks messages while others are still being computed.
-            watch: counts wall time by stage.
-        """
+        """Start with nothing released; ``state`` returns the state after the block of a hash."""
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
-        self._chain_id = setup.genesis.header.hash
+        self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
+        self._byzantine = byzantine_in(setup.scenario)
         self._cohort = Cohort(self._compute)
         self._budgets: dict[int, Budget] = {}
         follows = setup.mechanism.clip_follower is not None
         self._clips = Clips(setup.mechanism.terms.clip) if follows else None
+        # A message does not say what the next clip is: such releases are computed again.
+        self._recorded_rounds = 0 if follows else store.highest
+        self.released: list[MessageRecord] = []
+        """The messages that were released since the recorder last emptied the list, as if no block
+        carried them."""
+        self.worst: tuple[int, float | None] = 0, None
+        """Most releases of a participant so far, and its tight total epsilon; None: infinite."""
 
     @property
     def counts(self) -> dict[int, int]:
@@ -74,7 +75,9 @@ class ReleaseService:
 
     def budget(self, participant: int) -> Budget:
         """Return the privacy budget of a participant."""
-        return self._budgets.setdefault(participant, Budget(self._setup.mechanism))
+        if participant not in self._budgets:
+            self._budgets[participant] = Budget(self._setup.mechanism)
+        return self._budgets[participant]
 
     def begin(self, participant: int, parent: bytes, round_: int) -> None:
         """Note that a participant begins to compute its gradient at a block.
@@ -85,13 +88,13 @@ class ReleaseService:
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
         """Draw who drops out of an attempt at a message; only the attempt of a group can fail."""
+        if self._groups is None:
+            return DropoutOutcome()
         context = self._request(participant, parent, round_).context
-        return draw_dropouts(self._setup.scenario.nodes.groups, context, number)
+        return draw_dropouts(self._groups, context, number)
 
-    def release(
-        self, participant: int, parent: bytes, round_: int
-    ) -> tuple[tuple[Message, ...], list[Released]]:
-        """Return the messages of a participant, and what the simulator knows of each message.
+    def release(self, participant: int, parent: bytes, round_: int) -> tuple[Message, ...]:
+        """Return the messages of a participant, and add them to ``released``.
 
         Args:
             participant: a holder or group that has begun at this parent.
@@ -99,28 +102,48 @@ class ReleaseService:
             round_: the height of the block that may carry it.
 
         Returns:
-            Its messages, one for each of its names, and a record for each; both are empty if
-            its gradient has no direction.
+            Its messages, one for each of its names; none if its gradient has no direction.
         """
         request = self._request(participant, parent, round_)
-        # The cohort is closed before the ledger is read: which participants are computed together
-        # must not depend on what the ledger already has.
+        # First, since what the ledger has must not decide who is computed together.
         self._cohort.close(request)
-        message = self._recorded(request) or self._cohort.message(request)
+        message = None
+        if round_ <= self._recorded_rounds:
+            identity = identity_of(request.identity.public_key)
+            message = recorded_message(self._store, parent, identity)
+        message = message or self._cohort.message(request)
         if message is None:
-            return (), []
+            return ()
         if self._clips is not None:
             self._clips.made(participant, parent)
-        byzantine, seed = self._setup.byzantine, self._setup.scenario.seed
-        members = contributors(self._setup.scenario.nodes, request.context)
-        attack = byzantine.attacks_behind(members, round_)
-        names = byzantine.names_of(participant, round_)
-        messages = tuple(under_names(message, names, seed, participant))
+        groups, attack = self._groups, ""
+        messages: tuple[Message, ...] = (message,)
+        members = (participant,) if groups is None else contributors(groups, request.context)
+        if self._byzantine is not None:
+            attack = self._byzantine.attacks_behind(members, round_)
+            names = self._byzantine.names_of(participant, round_)
+            messages = tuple(under_names(message, names, request.context.seed, participant))
         count = self.budget(participant).releases + 1
-        cost = count, finite(self._setup.mechanism.epsilon_after(count)), len(members)
-        return messages, [
-            Released(participant, m.id, parent, round_, m.norm, attack, *cost) for m in messages
+        epsilon = finite(self._setup.mechanism.epsilon_after(count))
+        self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
+        self.released += [
+            MessageRecord(
+                round=round_,
+                block=sys.intern(parent.hex()),  # one text in memory for all messages at a parent
+                holder=participant,
+                id=each.id.hex(),
+                norm=each.norm,
+                cosine=None,
+                used=False,
+                reason="late",
+                epsilon=epsilon,
+                attack=attack,
+                late=True,
+                members=len(members),
+            )
+            for each in messages
         ]
+        return messages
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
         context = ReleaseContext(
@@ -151,13 +174,6 @@ class ReleaseService:
         self._watch.share("gradients", time.perf_counter() - began, seconds)
         return found
 
-    def _recorded(self, request: ReleaseRequest) -> Message | None:
-        """Return a participant's message if the ledger of an interrupted run has it, else None."""
-        if request.context.round > self._store.highest or self._clips is not None:
-            return None  # a message does not say what the next clip is: compute it again
-        parent, identity = request.context.parent, identity_of(request.identity.public_key)
-        return recorded_message(self._store, parent, identity)
-
 
 class Cohort:
     """The participants that are computed together, by block.
@@ -168,11 +184,7 @@ class Cohort:
     """
 
     def __init__(self, compute: Compute) -> None:
-        """Start with no participant waiting.
-
-        Args:
-            compute: computes the messages of several participants at one block.
-        """
+        """Start with no participant waiting; all those of one block go to ``compute`` at once."""
         self._compute = compute
         self._waiting: dict[bytes, dict[int, ReleaseRequest]] = {}
         self._together: dict[bytes, dict[int, tuple[ReleaseRequest, ...]]] = {}
@@ -257,3 +269,12 @@ def _forget_oldest(*tables: dict[bytes, Any]) -> None:
     for table in tables:
         while len(table) > KEPT_PARENTS:
             table.pop(next(iter(table)))
+
+
+def finite(epsilon: float) -> float | None:
+    """Return epsilon, or None if it is infinite, which is no guarantee at all.
+
+    >>> finite(math.inf) is None
+    True
+    """
+    return epsilon if math.isfinite(epsilon) else None

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import nn
 
 from fedchain.arrays import read_only
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import flat_weights, layout
 from fedchain.learning.task import Task, tasks
 from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.chain import REMEMBERED_HEIGHTS, Chain
+from fedchain.ledger.chain.crypto import public_key_of
+from fedchain.ledger.chain.mempool import Mempool
+from fedchain.ledger.chain.message import identity_of
 from fedchain.ledger.chain.rules import Rules, genesis
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.work import Work, works
+from fedchain.ledger.chain.verdict_cache import VerdictCache
+from fedchain.ledger.chain.work import Work, work_of, works
 from fedchain.ledger.storage.writer import RetentionPolicy
 from fedchain.network.spreading import Graph
 from fedchain.network.topology import topologies
-from fedchain.nodes.compute.hashing import hashing_seconds
-from fedchain.nodes.holders.byzantine import Byzantine
-from fedchain.nodes.holders.cohort_sampler import Sampling
-from fedchain.nodes.holders.identity import Identities
-from fedchain.nodes.holders.light_client import KEPT_HEIGHTS
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.hashing import Effort, expected_hashing_s
+from fedchain.nodes.compute.strategy import Place, schedule_of
+from fedchain.nodes.holders.data_holder import DataHolder
+from fedchain.nodes.holders.identity import Identities, Sampling
+from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
-from fedchain.randomness import stream
+from fedchain.randomness import digest, stream, uniforms
 from fedchain.scenario import Scenario
-from fedchain.transition import canonical_json, check_quorum
+from fedchain.timing import Stopwatch
+from fedchain.transition import Steps, canonical_json, check_quorum
 
 MAX_NORM = 1e9
 """Largest norm s_k of a message that a chain accepts."""
@@ -60,7 +68,7 @@ class RunSetup:
     """The nodes and their links: first the compute nodes, then the slots of data holders."""
 
     @property
-    def compute(self) -> range:
+    def compute_ids(self) -> range:
         """Numbers of the compute nodes."""
         return range(self.scenario.nodes.miners)
 
@@ -70,26 +78,15 @@ class RunSetup:
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
 
-    @functools.cached_property
-    def byzantine(self) -> Byzantine:
-        """The holders that misbehave."""
-        return Byzantine(self.scenario)
-
 
 def build_setup(scenario: Scenario) -> RunSetup:
-    """Build every part of a scenario.
-
-    Args:
-        scenario: checked.
-
-    Returns:
-        The parts; the same scenario gives the same genesis, bit for bit.
+    """Build every part of a scenario; the same scenario gives the same genesis, bit for bit.
 
     Raises:
         DataError: the task's data cannot be read.
         ValueError: a part refuses its parameters; only the part itself can check them.
     """
-    seed, nodes, rounds = scenario.seed, scenario.nodes, scenario.rounds
+    seed, nodes = scenario.seed, scenario.nodes
     task = tasks.build(scenario.task, nodes.holders, seed)
     model = task.model()
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
@@ -97,30 +94,9 @@ def build_setup(scenario: Scenario) -> RunSetup:
     mechanism = mechanism_of(scenario, len(state.weights))
     identities = Identities(seed, sampling, nodes.identity == "registered")
     work = works.build(scenario.ledger.work)
-    rules = Rules(
-        aggregation=canonical_json(scenario.aggregation),
-        update=canonical_json(scenario.update),
-        dimension=len(state.weights),
-        layout=layout(model),
-        dtype=scenario.ledger.weights,
-        holders=nodes.asked,
-        identity=nodes.identity,
-        identity_root=identities.root,
-        quorum=quorum_of(scenario),
-        rounds=rounds,
-        storage=scenario.ledger.storage,
-        max_norm=MAX_NORM,
-        work=work.kind,
-        bits=work.bits,
-        interval_ms=work.interval_ms,
-        retarget_window=work.retarget_window,
-        max_ahead_ms=MAX_AHEAD_MS,
-    )
+    rules = _rules_of(scenario, work, model, identities.root)
     check_quorum(rules)
-    everybody = nodes.miners + nodes.asked
-    generator = stream(seed, "network")
-    graph = topologies.build(scenario.network, nodes.miners, everybody, generator)
-    first = genesis(rules, state)
+    everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
     return RunSetup(
         scenario=scenario,
         task=task,
@@ -130,27 +106,116 @@ def build_setup(scenario: Scenario) -> RunSetup:
         rules=rules,
         work=work,
         state=state,
-        genesis=first,
-        graph=graph,
+        genesis=genesis(rules, state),
+        graph=topologies.build(scenario.network, nodes.miners, everybody, generator),
     )
 
 
-def expected_hashing_s(scenario: Scenario) -> float:
-    """Estimate the wall time that hashing the main chain takes on this machine, seconds.
+def _rules_of(scenario: Scenario, work: Work, model: nn.Module, identity_root: bytes) -> Rules:
+    """Return the rules of the chain, to which genesis commits."""
+    return Rules(
+        aggregation=canonical_json(scenario.aggregation),
+        update=canonical_json(scenario.update),
+        dimension=len(flat_weights(model)),
+        layout=layout(model),
+        dtype=scenario.ledger.weights,
+        holders=scenario.nodes.asked,
+        identity=scenario.nodes.identity,
+        identity_root=identity_root,
+        quorum=quorum_of(scenario),
+        rounds=scenario.rounds,
+        storage=scenario.ledger.storage,
+        max_norm=MAX_NORM,
+        work=work.kind,
+        bits=work.bits,
+        interval_ms=work.interval_ms,
+        retarget_window=work.retarget_window,
+        max_ahead_ms=MAX_AHEAD_MS,
+    )
 
-    Args:
-        scenario: checked; sampled work takes no time.
+
+def build_data_holders(setup: RunSetup) -> tuple[DataHolder, ...]:
+    """Return the data holders of a round, one for each slot, each with a light client."""
+    keep, scenario = deepest_fork(setup.scenario), setup.scenario
+    return tuple(
+        DataHolder(
+            node=node,
+            client=LightClient(setup.genesis.header, setup.work.kind, keep),
+            rounds=scenario.rounds,
+            judges=scenario.nodes.miners - 1,
+        )
+        for node in setup.holder_slots
+    )
+
+
+def build_compute_nodes(
+    *,
+    setup: RunSetup,
+    steps: Steps,
+    verdict_cache: VerdictCache,
+    recall: Callable[[bytes, bytes], Block | None] | None,
+    slowest_s: Callable[[], float],
+    watch: Stopwatch,
+) -> tuple[ComputeNode, ...]:
+    """Return the compute nodes of a run, each at genesis; they share steps and verdicts.
+
+    ``slowest_s`` returns the longest delay between two of them, which dishonest nodes know.
     """
-    work = works.build(scenario.ledger.work)
-    return hashing_seconds(work, scenario.rounds, scenario.nodes.miners)
+    seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
+    secrets = [digest(seed, "compute node", node) for node in setup.compute_ids]
+    addresses = [identity_of(public_key_of(secret)) for secret in secrets]
+    keep = max(REMEMBERED_HEIGHTS, deepest_fork(setup.scenario))
+    # At the initial difficulty all nodes together find a block per interval, on average.
+    tries_per_second = 1000.0 * work_of(setup.work.bits) / setup.work.interval_ms
+
+    def build(node: int) -> ComputeNode:
+        chain = Chain(
+            genesis_block=setup.genesis,
+            genesis_state=setup.state,
+            rules=rules,
+            transition=steps,
+            verdict_cache=verdict_cache,
+            keep=keep,
+        )
+        effort = Effort(
+            deadline_s=setup.scenario.ledger.deadline_s,
+            hashes_per_second=tries_per_second * shares[node],
+            expected=len(setup.holder_slots),
+            draw=uniforms(seed, "work", node),
+        )
+        return ComputeNode(
+            node=node,
+            address=addresses[node],
+            chain=chain,
+            pool=Mempool(rules, setup.genesis.header.hash, chain.height_of, verdict_cache),
+            rules=rules,
+            transition=steps,
+            effort=effort,
+            recall=recall,
+            watch=watch,
+            schedule=schedule_of(
+                setup.scenario, node, lambda: _place_of(setup, node, addresses, slowest_s())
+            ),
+        )
+
+    return tuple(build(node) for node in setup.compute_ids)
+
+
+def _place_of(setup: RunSetup, node: int, addresses: Sequence[bytes], slowest_s: float) -> Place:
+    """Return what a dishonest compute node knows."""
+    return Place(
+        node=node,
+        seed=setup.scenario.seed,
+        quorum=setup.rules.quorum,
+        shares=dict(enumerate(setup.scenario.nodes.shares)),
+        makers={address: number for number, address in enumerate(addresses)},
+        slowest_s=slowest_s,
+        key_of=lambda holder, round_: setup.identities.of(holder, round_).public_key,
+    )
 
 
 def check_hashing(setup: RunSetup) -> None:
-    """Check that a run is not expected to hash for longer than its scenario allows.
-
-    Raises:
-        ScenarioError: on this machine it would take longer.
-    """
+    """Raise ScenarioError if this machine is expected to hash for longer than a run allows."""
     most = setup.work.most_hashing_s
     if most is None or (expected := expected_hashing_s(setup.scenario)) <= most:
         return
@@ -164,11 +229,11 @@ def deepest_fork(scenario: Scenario) -> int:
 
     While the network is connected, forks are short. During a partition each part builds a branch
     of its own. The bound is twice the number of blocks that are expected in the longest
-    partition, since chance may yield more than expected, and ``KEPT_HEIGHTS`` on top.
+    partition, since chance may yield more than expected, and ``KEPT_HEADERS`` on top.
     """
     longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
     interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
-    return KEPT_HEIGHTS + int(2.0 * longest / interval_s)
+    return KEPT_HEADERS + int(2.0 * longest / interval_s)
 
 
 def retention_of(scenario: Scenario) -> RetentionPolicy:
@@ -181,17 +246,14 @@ def retention_of(scenario: Scenario) -> RetentionPolicy:
 def sampling_of(scenario: Scenario) -> Sampling:
     """Return the sampling, which draws the participants of each round."""
     nodes = scenario.nodes
-    return Sampling(scenario.seed, nodes.speakers, nodes.asked, scenario.rounds)
+    return Sampling(scenario.seed, nodes.participants, nodes.asked, scenario.rounds)
 
 
 def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
     """Build the mechanism, with noise that is calibrated for the whole run.
 
-    If holders form groups, the members of a group share the noise of their sum.
-
-    Args:
-        scenario: checked.
-        dimension: number of weights d, the length of a gradient.
+    If holders form groups, the members of a group share the noise of their sum. The dimension is
+    the number of weights d.
 
     Raises:
         ValueError: the mechanism refuses its parameters; only the mechanism can check them.

@@ -1,43 +1,114 @@
-"""Transport: it carries what nodes send over the network, and queues what arrives as events."""
+"""Transport: it carries what nodes send over the network, and queues what arrives as events.
+
+Events come in the order of simulated time; ties go in the order of insertion.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import heapq
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from fedchain.events import Event, EventQueue, Send
+import numpy as np
+import numpy.typing as npt
+
+from fedchain.arrays import Vector
 from fedchain.ledger.chain.block import HEADER_BYTES, Block
 from fedchain.ledger.chain.crypto import SIGNATURE_BYTES
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.network.gossip import Network
 from fedchain.network.spreading import Parcel
-from fedchain.nodes.compute.incident_log import Objection
+from fedchain.nodes.payloads import Objection, Send
 from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
 """(sender, block, simulated seconds): called for every block that leaves a node."""
+FEW = 32
+"""Most deliveries of one send that are sorted in Python. numpy releases the interpreter's lock
+while it sorts; the thread that writes the ledger then takes it, and this one has to wait."""
+Arrivals = Iterator[tuple[float, int, int]]
+"""The deliveries of one send that are still to come: time, number in the order, node."""
+_NONE: Arrivals = iter(())
+
+
+class Event(NamedTuple):
+    """A delivery that has come due. A tuple, since a run makes more events than anything else."""
+
+    time_s: float
+    """Simulated seconds since genesis."""
+    to: int
+    """The node that receives."""
+    payload: Any
+    """What the node receives."""
+
+
+class EventQueue:
+    """A queue of deliveries, the earliest first.
+
+    The deliveries of one send to many nodes are sorted once. Only the next of them is in the
+    heap, so the heap holds one entry for each send, not one for each node.
+
+    >>> queue = EventQueue()
+    >>> queue.put(2.0, 1, "late"); queue.put(1.0, 0, "soon"); queue.put(1.0, 1, "next")
+    >>> [queue.take().payload for _ in range(len(queue))]
+    ['soon', 'next', 'late']
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, int, Any, Arrivals]] = []
+        self._count = 0
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def put(self, time_s: float, to: int, payload: Any) -> None:
+        """Add a delivery at this time."""
+        heapq.heappush(self._heap, (time_s, self._count, to, payload, _NONE))
+        self._count += 1
+        self._waiting += 1
+
+    def put_all(self, times_s: Vector, to: npt.NDArray[np.int64], payload: Any) -> None:
+        """Add a delivery to each of these nodes, each at its own time, shapes (n,)."""
+        if not len(times_s):
+            return
+        rest: Arrivals
+        if len(to) <= FEW:
+            places = itertools.count(self._count)
+            rest = iter(sorted(zip(times_s.tolist(), places, to.tolist(), strict=False)))
+        else:
+            order = np.argsort(times_s, kind="stable")
+            numbers = (order + self._count).tolist()
+            rest = zip(times_s[order].tolist(), numbers, to[order].tolist(), strict=True)
+        heapq.heappush(self._heap, (*next(rest), payload, rest))
+        self._count += len(to)
+        self._waiting += len(to)
+
+    def take(self) -> Event:
+        """Remove and return the earliest delivery."""
+        time_s, _, to, payload, rest = self._heap[0]
+        following = next(rest, None)
+        if following is None:
+            heapq.heappop(self._heap)
+        else:
+            heapq.heapreplace(self._heap, (*following, payload, rest))
+        self._waiting -= 1
+        return Event(time_s, to, payload)
 
 
 class Transport:
     """Takes what nodes send, and queues its arrival at each receiver."""
 
     def __init__(self, setup: RunSetup, sent: Sent) -> None:
-        """Start with an empty queue.
-
-        Args:
-            setup: the parts of the run.
-            sent: called for every block before it leaves.
-        """
+        """Start with an empty queue."""
         self._setup, self._sent = setup, sent
         self._network = Network(setup.graph, setup.scenario.gossip, setup.scenario.seed)
-        self._listeners: list[int] = []
+        self.listeners: list[int] = []
+        """Compute nodes that get every block at the moment that it leaves its sender."""
         self.queue = EventQueue()
         """What arrives at which node, and when."""
-
-    def listen(self, node: int) -> None:
-        """Deliver every block to this compute node at the moment that it leaves its sender."""
-        self._listeners.append(node)
 
     def post(self, sender: int, sends: Sequence[Send], now_s: float) -> None:
         """Queue the arrival of everything that a node sends."""
@@ -48,7 +119,7 @@ class Transport:
                 continue
             if isinstance(send.payload, Block):
                 self._sent(sender, send.payload, now_s)
-                for node in self._listeners if send.to == "everybody" else ():
+                for node in self.listeners if send.to == "everybody" else ():
                     self._hand_over(sender, node, send.payload, leaves_s)
             if isinstance(send.to, int):
                 self._hand_over(sender, send.to, send.payload, leaves_s)
@@ -79,12 +150,12 @@ class Transport:
     @property
     def traffic(self) -> dict[str, Any]:
         """Bytes sent and received: by each compute node, and by all data holders together."""
-        miners, traffic = len(self._setup.compute), self._network.traffic()
+        miners, traffic = len(self._setup.compute_ids), self._network.traffic()
         sent, received = traffic.sent.round(), traffic.received.round()
         return {
             "nodes": [
                 {"node": node, "sent": int(sent[node]), "received": int(received[node])}
-                for node in self._setup.compute
+                for node in self._setup.compute_ids
             ],
             "holders": {
                 "sent": int(sent[miners:].sum()),
@@ -104,11 +175,8 @@ class Transport:
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
     """Return the name and the sizes of an item, which is all that the network uses of it.
 
-    Args:
-        item: a message, a block or an objection. A full node receives all of it. Of a block a
-            light client receives the header and the weights that it commits to; of an objection
-            the header and the signature.
-        rules: of the chain; the size of the weights follows from them.
+    A full node receives all of it. Of a block a light client receives the header and the weights
+    that it commits to; of an objection the header and the signature.
 
     Raises:
         EncodingError: the item has no encoding.

@@ -1,9 +1,17 @@
 """Updates: exact steps from the global gradient to the next weights; one file for each kind."""
 
 from fedchain.update.around import averaged, filtered
-from fedchain.update.descent import adam, gradient_descent, momentum
 from fedchain.update.distance import distance_over_gradients
-from fedchain.update.step import AVERAGE, Memory, Updated, updates, used
+from fedchain.update.step import (
+    AVERAGE,
+    Memory,
+    Updated,
+    adam,
+    gradient_descent,
+    momentum,
+    updates,
+    used,
+)
 
 __all__ = [
     "AVERAGE",

@@ -1,4 +1,4 @@
-"""Updates: their family, and what each of them is given and returns.
+"""Updates: their family, what each is given and returns, and those with a learning rate.
 
 Every operation is an IEEE float64 operation (multiply, add, divide, square root) that rounds once.
 The order of the operations is fixed, so any node recomputes the same bits. A block commits to the
@@ -23,7 +23,7 @@ Memory = Mapping[str, Vector]
 AVERAGE = "average"
 """Name of the average in the memory; where an update keeps one, it is used as the model."""
 Rate = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
@@ -58,3 +58,140 @@ def used(weights: Vector, memory: Memory) -> Vector:
     [1.0]
     """
     return memory.get(AVERAGE, weights)
+
+
+@updates
+def gradient_descent(
+    weights: Vector,
+    memory: Memory,
+    gradient: Vector,
+    round_: int,
+    *,
+    learning_rate: Rate,
+    decay: NotNegative = 0.0,
+    weight_decay: NotNegative = 0.0,
+) -> Updated:
+    """Step against the gradient: w_{t+1} = w_t - eta_t (g + lambda w_t).
+
+    Args:
+        weights: w_t, shape (d,).
+        memory: not used; gradient descent has no memory.
+        gradient: the global gradient g, shape (d,).
+        round_: t, from 1.
+        learning_rate: eta_1, above 0.
+        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        weight_decay: lambda; the term does not depend on data, so it costs no privacy.
+
+    Returns:
+        The next weights.
+
+    Reference:
+        Chen et al., LearningChain, IEEE Big Data 2018, (8), reconstructed.
+
+    >>> gradient_descent(np.ones(1), {}, np.ones(1), 1, learning_rate=0.25).weights.tolist()
+    [0.75]
+    """
+    step = _rate(learning_rate, decay, round_) * _add_weight_decay(gradient, weights, weight_decay)
+    return Updated(weights - step, dict(memory))
+
+
+@updates
+def momentum(
+    weights: Vector,
+    memory: Memory,
+    gradient: Vector,
+    round_: int,
+    *,
+    learning_rate: Rate,
+    momentum: Fraction = 0.9,
+    decay: NotNegative = 0.0,
+    weight_decay: NotNegative = 0.0,
+) -> Updated:
+    """Step against a running sum of gradients: m_t = beta m_{t-1} + g; w_{t+1} = w_t - eta_t m_t.
+
+    Args:
+        weights: w_t, shape (d,).
+        memory: ``momentum``, shape (d,), zero at genesis.
+        gradient: the global gradient g, shape (d,).
+        round_: t, from 1.
+        learning_rate: eta_1, above 0.
+        momentum: beta, from 0 to below 1.
+        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        weight_decay: lambda, added to the gradient as lambda w_t.
+
+    Returns:
+        The next weights and the momentum.
+
+    Reference:
+        Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
+
+    >>> global_ = momentum(np.zeros(1), {"momentum": np.ones(1)}, np.ones(1), 2, learning_rate=1.0)
+    >>> global_.weights.tolist()
+    [-1.9]
+    """
+    carried = momentum * memory.get("momentum", np.zeros_like(weights))
+    carried = carried + _add_weight_decay(gradient, weights, weight_decay)
+    step = _rate(learning_rate, decay, round_) * carried
+    return Updated(weights - step, {"momentum": carried})
+
+
+@updates
+def adam(
+    weights: Vector,
+    memory: Memory,
+    gradient: Vector,
+    round_: int,
+    *,
+    learning_rate: Rate,
+    beta1: Fraction = 0.9,
+    beta2: Fraction = 0.999,
+    stabiliser: Rate = 1e-8,
+    decay: NotNegative = 0.0,
+    weight_decay: NotNegative = 0.0,
+) -> Updated:
+    """Step by the running mean of the gradients, divided by the root of their running mean square.
+
+    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+    w_{t+1} = w_t - eta_t (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + stabiliser).
+    The powers of b1 and b2 are kept in the memory, because the power functions of two libraries
+    may round differently.
+
+    Args:
+        weights: w_t, shape (d,).
+        memory: ``first``, ``second``, shape (d,), and the powers of beta1 and beta2, shape (1,).
+        gradient: the global gradient g, shape (d,).
+        round_: t, from 1.
+        learning_rate: eta_1, above 0.
+        beta1: b1, from 0 to below 1.
+        beta2: b2, from 0 to below 1.
+        stabiliser: added to the root, above 0.
+        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        weight_decay: lambda, added to the gradient as lambda w_t.
+
+    Returns:
+        The next weights, both moments and both powers.
+
+    Reference:
+        Kingma and Ba, Adam, ICLR 2015, algorithm 1.
+
+    >>> adam(np.zeros(1), {}, np.ones(1), 1, learning_rate=0.5).weights.round(6).tolist()
+    [-0.5]
+    """
+    pull = _add_weight_decay(gradient, weights, weight_decay)
+    zero, one = np.zeros_like(weights), np.ones(1)
+    first = beta1 * memory.get("first", zero) + (1.0 - beta1) * pull
+    second = beta2 * memory.get("second", zero) + (1.0 - beta2) * (pull * pull)
+    power1 = beta1 * memory.get("beta1_power", one)
+    power2 = beta2 * memory.get("beta2_power", one)
+    root = np.sqrt(second / (1.0 - power2)) + stabiliser
+    step = _rate(learning_rate, decay, round_) * ((first / (1.0 - power1)) / root)
+    carried = {"first": first, "second": second, "beta1_power": power1, "beta2_power": power2}
+    return Updated(weights - step, carried)
+
+
+def _rate(learning_rate: float, decay: float, round_: int) -> float:
+    return learning_rate / (1.0 + decay * (round_ - 1))
+
+
+def _add_weight_decay(gradient: Vector, weights: Vector, weight_decay: float) -> Vector:
+    return gradient + weight_decay * weights if weight_decay else gradient

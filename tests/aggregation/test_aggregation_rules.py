@@ -46,7 +46,7 @@ def test_no_rule_shows_how_many_threads_or_blocks_there_were(kind, monkeypatch):
     monkeypatch.setattr(sharing, "SMALL", 0)
     for threads, block in [(2, 100_000), (5, 1000), (8, 30_000)] * 3:
         monkeypatch.setattr(sharing, "THREADS", threads)
-        monkeypatch.setattr(sharing, "COLUMNS", block)
+        monkeypatch.setattr(sharing, "BLOCK_ENTRIES", block)
         shared = built(kind, directions, norms)
         assert shared.gradient.tobytes() == alone.gradient.tobytes()
         assert shared.shares.tobytes() == alone.shares.tobytes()

@@ -69,7 +69,7 @@ def test_each_of_two_rows_in_the_middle_has_half_of_a_coordinate():
 
 
 def test_shares_of_many_coordinates_are_counted_at_even_distances(monkeypatch):
-    monkeypatch.setattr(coordinates, "COUNTED", 2)
+    monkeypatch.setattr(coordinates, "COUNTED_COLUMNS", 2)
     got = median(Directions.of([[1, 2, 2, 1], [2, 1, 1, 2], [9, 9, 9, 9]]), np.ones(3))
     assert got.shares.tolist() == [0.5, 0.5, 0.0]  # of the columns 0 and 2
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -254,13 +255,13 @@ def test_a_manifest_that_cannot_be_written_at_the_end_is_no_success(
     from fedchain.runs import running
 
     with monkeypatch.context() as patch:
-        whole = running._draw_samples
+        whole = running.sample_pictures
 
         def then_full(*arguments):
-            whole(*arguments)
+            yield from whole(*arguments)
             full_on_write_of(patch, "manifest.json", NO_SPACE)
 
-        patch.setattr(running, "_draw_samples", then_full)
+        patch.setattr(running, "sample_pictures", then_full)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     assert (told.code, told.out) == (1, "")
     assert "manifest.json: cannot be written: No space left" in told.err
@@ -308,14 +309,17 @@ def test_an_unfinished_run_is_not_begun_again_but_resumed(scenario, done, tmp_pa
 
 
 def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path, monkeypatch):
-    from fedchain.runs.callbacks import NoCallback
+    from fedchain.runs import running
 
-    def stop(self, record, messages):
-        if record.round == 2:
+    true, rounds = running.stop_if_asked, itertools.count(1)
+
+    def stop():
+        if next(rounds) == 2:
             signal.raise_signal(signal.SIGINT)
+        true()
 
     with monkeypatch.context() as patch:
-        patch.setattr(NoCallback, "on_round_end", stop)
+        patch.setattr(running, "stop_if_asked", stop)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
     folder = only_run(tmp_path)
     assert (told.code, told.out) == (130, "")

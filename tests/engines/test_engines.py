@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from small_runs import forking, small
 
-from fedchain.engines import Source, chosen, cut, engines
+from fedchain.engines import Source, chosen, engines
 from fedchain.engines.engine import placed
 from fedchain.errors import MissingExtra, ScenarioError
 from fedchain.ledger.chain.message import encode_message
-from fedchain.nodes.holders.holder_pool import ReleaseRequest
-from fedchain.nodes.holders.release import ReleaseContext
+from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.registry import Part
 from fedchain.runs.running import resume, run
 from fedchain.simulation.setup import build_setup
@@ -33,7 +33,7 @@ ASKED = [
 def said(kind: str, workers: int, asked: list[ReleaseRequest] = ASKED) -> list[bytes]:
     engine = engines.build(Part(kind, {"workers": workers}), SOURCE)
     try:
-        spoken = engine.map(WORLD.state.weights, cut(asked, "segments", 31))
+        spoken = engine.map(WORLD.state.weights, chunks_of(asked, chunk_size("segments", 31)))
         return [encode_message(m) for each in spoken for m in each.messages]
     finally:
         engine.close()
@@ -67,7 +67,7 @@ def test_what_travels_to_a_worker_is_small_and_holds_no_data():
 )
 def test_a_cut_keeps_everybody_in_order_and_no_chunk_is_too_large(count, method, dimension, most):
     asked = list(range(count))
-    chunks = cut(asked, method, dimension)
+    chunks = chunks_of(asked, chunk_size(method, dimension))
     assert [each for chunk in chunks for each in chunk] == asked
     assert max(map(len, chunks)) <= most
     assert min(map(len, chunks)) >= 1
@@ -75,7 +75,8 @@ def test_a_cut_keeps_everybody_in_order_and_no_chunk_is_too_large(count, method,
 
 
 def test_rows_of_ten_million_numbers_go_one_at_a_time():
-    assert [len(chunk) for chunk in cut(list(range(4)), "segments", 10_000_000)] == [1] * 4
+    chunks = chunks_of(range(4), chunk_size("segments", 10_000_000))
+    assert [len(chunk) for chunk in chunks] == [1] * 4
 
 
 def test_what_was_asked_for_takes_the_place_of_what_the_scenario_says():

@@ -11,7 +11,7 @@ import numpy as np
 from fedchain.learning.gradients import cohort as gradients
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.ledger.chain.message import Message
-from fedchain.nodes.holders import holder_pool as speakers
+from fedchain.nodes.holders import holder_pool as pool
 from fedchain.nodes.holders import release
 from fedchain.privacy import guarantee, skellam_law
 from fedchain.privacy.budget import Budget
@@ -36,13 +36,13 @@ def noise_of_the_mean_on_the_sum(patch):
 
 
 def normalises_before_the_noise(patch):
-    true = speakers.private_releases
+    true = pool.private_releases
 
     def normalising(rows, *rest):
         norms = np.linalg.norm(rows, axis=1, keepdims=True) + 1e-12
         return true((rows / norms).astype(np.float32), *rest)
 
-    patch.setattr(speakers, "private_releases", normalising)
+    patch.setattr(pool, "private_releases", normalising)
 
 
 def clips_the_batch(patch):
@@ -176,7 +176,7 @@ def leaves_the_rest_of_skellam_out(patch):
 
 
 def publishes_the_raw_norm(patch):
-    true, last, speak = speakers.private_releases, {}, speakers.messages_of
+    true, last, speak = pool.private_releases, {}, pool.messages_of
 
     def remember(rows, *rest):
         last["norms"] = np.linalg.norm(rows, axis=1)
@@ -186,12 +186,12 @@ def publishes_the_raw_norm(patch):
         said = speak(*arguments)
         return [replace(m, norm=float(n)) for m, n in zip(said, last["norms"], strict=True)]
 
-    patch.setattr(speakers, "private_releases", remember)
-    patch.setattr(speakers, "messages_of", raw)
+    patch.setattr(pool, "private_releases", remember)
+    patch.setattr(pool, "messages_of", raw)
 
 
 def clips_at_the_median_of_private_norms(patch):
-    true, last, declare = speakers.private_releases, {}, speakers._declaration
+    true, last, declare = pool.private_releases, {}, pool.Declaration
 
     def remember(rows, *rest):
         last["median"] = float(np.median(np.linalg.norm(rows, axis=1)))
@@ -200,8 +200,8 @@ def clips_at_the_median_of_private_norms(patch):
     def declared(*said):
         return replace(declare(*said), clip=last["median"])
 
-    patch.setattr(speakers, "private_releases", remember)
-    patch.setattr(speakers, "_declaration", declared)
+    patch.setattr(pool, "private_releases", remember)
+    patch.setattr(pool, "Declaration", declared)
 
 
 def follows_the_quantile_without_noise(patch):

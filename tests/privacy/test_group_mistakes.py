@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from group_runs import Spy, asked, grouped, read, said, speakers
+from group_runs import Spy, asked, grouped, pool_of, read, said
 
 from fedchain.nodes.holders import group_pool as group
 from fedchain.nodes.holders.dropouts import first_reconstruction
@@ -23,7 +23,7 @@ TEN = {"size": 10, "honest": 0.8, "dropout": 0.2}
 def the_honest_members_who_are_left_carry_the_noise_that_is_declared(patch):
     """Two of ten members know their noise and tell; as many honest ones as may be are lost."""
     spy, scenario = Spy(patch), grouped(groups={**TEN, "away": 0.15})
-    made = speakers(scenario, NOTHING)
+    made = pool_of(scenario, NOTHING)
     colluding, left = (9, 10), set()
     for round_ in range(1, 60):
         opening = first_reconstruction(scenario.nodes.groups, asked(round_).context)
@@ -42,11 +42,11 @@ def the_honest_members_who_are_left_carry_the_noise_that_is_declared(patch):
 
 
 def noise_is_fresh_in_every_round_fork_and_attempt(patch):
-    made = speakers(grouped(), NOTHING)
+    made = pool_of(grouped(), NOTHING)
     contexts = [asked(3), asked(4), asked(3, parent=b"q" * 32), asked(3, number=1)]
     noise = [read(message) for message in said(made, *contexts)]
     repeated = grouped(groups={**TEN, "dropout": 0.0, "honest": 1.0, "away": 0.03, "attempts": 9})
-    spy, made = Spy(patch), speakers(repeated, NOTHING)
+    spy, made = Spy(patch), pool_of(repeated, NOTHING)
     first = asked(next(t for t in range(1, 50) if attempt(repeated, t) == 2))
     said(made, first)
     patch.setattr(
@@ -65,7 +65,7 @@ def attempt(scenario, round_: int) -> int:
 
 def what_one_round_opens_takes_no_mask_off_in_another(patch):
     """The own masks' seeds of a round are known to its assembler, who tries them everywhere."""
-    spy, made = Spy(patch), speakers(grouped(), NOTHING[:, :5000])
+    spy, made = Spy(patch), pool_of(grouped(), NOTHING[:, :5000])
     for each in (asked(3), asked(4), asked(3, parent=b"q" * 32), asked(3, number=1)):
         said(made, each)
     names = [session.name for session in spy.sessions]
@@ -85,7 +85,7 @@ def what_one_round_opens_takes_no_mask_off_in_another(patch):
 
 
 def nobody_but_its_member_can_read_a_masked_gradient(patch):
-    spy, made = Spy(patch), speakers(grouped(), NOTHING[:, :5000])
+    spy, made = Spy(patch), pool_of(grouped(), NOTHING[:, :5000])
     said(made, asked())
     for words in spy.masked[0].values():
         assert abs(chi_square(words) - 255) < 5 * 23

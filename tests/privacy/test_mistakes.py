@@ -27,9 +27,9 @@ from fedchain.learning.models import mlp
 from fedchain.learning.task import Records, Task
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Declaration, Message
-from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseRequest
-from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import ReleaseContext, private_releases
+from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
+from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, private_releases
 from fedchain.privacy import guarantee
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.privacy.mechanisms import gaussian, knorm, laplace, skellam
@@ -39,7 +39,7 @@ from fedchain.scenario import load
 
 CLIP = 0.5
 SECRET = bytes(range(32))
-IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
 OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
 QUIET = small(attacks=[], **{"ledger.storage": "int32"})
 
@@ -47,12 +47,13 @@ QUIET = small(attacks=[], **{"ledger.storage": "int32"})
 def messages(rows, mechanism, records, **when) -> list[Message]:
     """What holders with these clipped mean gradients send."""
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in records])
-    made = HolderPool(
+    parts = PoolParts(
         gradients=lambda *_: np.array(rows, np.float32),
         scenario=QUIET,
         task=task,
         mechanism=mechanism,
     )
+    made = HolderPool(parts)
     contexts = [replace(OCCASION, holder=holder, **when) for holder in range(len(rows))]
     return list(made(np.zeros(1), [ReleaseRequest(o, IDENTITY) for o in contexts]).messages)
 

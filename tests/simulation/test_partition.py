@@ -26,7 +26,7 @@ def healed(tmp_path_factory):
 
 
 def test_after_healing_every_compute_node_has_one_head_and_so_has_every_holder(healed):
-    nodes, chain = healed.simulation.compute, healed.simulation.chain
+    nodes, chain = healed.simulation.compute_nodes, healed.simulation.chain
     assert {node.chain.head for node in nodes} == {chain.head}
     assert {slot.client.head for slot in healed.simulation.holder_slots} == {chain.head}
     assert chain.height == 36
@@ -37,13 +37,13 @@ def test_both_halves_went_on_while_they_were_apart_and_one_lost_its_blocks(heale
     times = [chain.link(name).header.time_ms for name in chain.path()]
     winners = sum(time in apart for time in times)
     assert winners >= 5
-    assert max(node.chain.deepest for node in healed.simulation.compute) >= 3
+    assert max(node.chain.deepest for node in healed.simulation.compute_nodes) >= 3
     assert chain.stale >= 3
 
 
 def test_no_message_of_the_winning_branch_is_missing_at_any_node(healed):
     chain, step = healed.simulation.chain, healed.simulation._steps
-    for node in healed.simulation.compute:
+    for node in healed.simulation.compute_nodes:
         assert node.chain.path() == chain.path()
     for below, name in zip(chain.path(), chain.path()[1:], strict=False):
         block = healed.store.block(name)
@@ -55,11 +55,11 @@ def test_no_message_of_the_winning_branch_is_missing_at_any_node(healed):
 
 
 def test_what_comes_too_late_is_no_offence(healed):
-    assert all(node.findings.refused == 0 for node in healed.simulation.compute)
+    assert all(node.incidents.refused == 0 for node in healed.simulation.compute_nodes)
 
 
 def test_every_node_has_sent_and_received_something(healed):
-    traffic = healed.simulation.traffic
+    traffic = healed.simulation.figures()["traffic"]
     assert [entry["node"] for entry in traffic["nodes"]] == list(range(6))
     assert all(entry["sent"] > 0 < entry["received"] for entry in traffic["nodes"])
     totals = [*traffic["nodes"], traffic["holders"]]

@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from fedchain.nodes.holders.holder_pool import ReleaseRequest
-from fedchain.nodes.holders.identity import Identity
-from fedchain.nodes.holders.release import ReleaseContext
+from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.simulation.release_service import KEPT_PARENTS, Cohort
 
 
 def asked(holder: int, parent: bytes = b"ab") -> ReleaseRequest:
     return ReleaseRequest(
         ReleaseContext(seed=0, chain_id=b"chain", parent=parent, round=1, holder=holder),
-        Identity(b"", b"", None),
+        RoundKey(b"", b"", None),
     )
 
 

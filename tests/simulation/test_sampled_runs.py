@@ -13,7 +13,7 @@ from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.forecasts.forecast import forecast
 from fedchain.ledger.chain.message import Declaration
-from fedchain.nodes.holders.release import ReleaseContext, Speaker, messages_of
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
@@ -99,20 +99,22 @@ def test_a_sampled_run_goes_on_to_the_head_it_would_have_had(forked, tmp_path, r
 
 def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_path):
     made = simulate(small(rounds=4, **COHORT), tmp_path)
-    setup, node = made.setup, made.simulation.compute[0]
+    setup, node = made.setup, made.simulation.compute_nodes[0]
     asked, number = setup.sampling.holders_of(1), setup.genesis.header.hash
     outside = next(k for k in range(20) if k not in asked)
     said = Declaration("gaussian", setup.mechanism.noise_multiplier, 1.0, 21)
     vector = np.random.default_rng(0).standard_normal(len(setup.state.weights))
 
     def offered(holder: int, round_of_key: int) -> str:
-        before = len(node.findings.refusals)
+        before = len(node.incidents.refusals)
         identity = setup.identities.of(holder, round_of_key)
         context = ReleaseContext(seed=0, chain_id=number, parent=number, round=1, holder=holder)
-        speaker = Speaker(context, identity, said)
-        (message,) = messages_of(vector[None] * (holder + 2), [speaker], "int16")
+        request = ReleaseRequest(context, identity)
+        (message,) = messages_of(vector[None] * (holder + 2), [request], [said], "int16")
         node.receive(message, 0.0)
-        return node.findings.refusals[before].reason if len(node.findings.refusals) > before else ""
+        return (
+            node.incidents.refusals[before].reason if len(node.incidents.refusals) > before else ""
+        )
 
     assert "identity" in offered(outside, 1)
     assert "identity" in offered(setup.sampling.holders_of(2)[0], 2)

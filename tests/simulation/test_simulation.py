@@ -15,11 +15,12 @@ from fedchain.ledger.chain.block import Block, header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.ledger.storage.store import Store
-from fedchain.results import LEDGER, Run
+from fedchain.nodes.holders.byzantine import byzantine_in
+from fedchain.results import LEDGER, MessageRecord, Run
 from fedchain.runs.manifest import final_manifest
 from fedchain.runs.running import resume, run
-from fedchain.simulation.recorder import Recorder, Released
-from fedchain.simulation.setup import build_setup, quorum_of
+from fedchain.simulation.recorder import Recorder
+from fedchain.simulation.setup import quorum_of
 from fedchain.timing import Stopwatch
 
 WORLD = make_world()
@@ -55,34 +56,34 @@ def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_n
         weights[place] = np.nextafter(weights[place], np.inf)
         wrong = replace(good.header, weights_hash=State(weights, state.memory).weights_hash)
         wrong = Block(mined(wrong), good.messages)
-        for node in made.simulation.compute:
-            before = len(node.findings.refusals)
+        for node in made.simulation.compute_nodes:
+            before = len(node.incidents.refusals)
             node.receive(wrong, now_s)
-            assert "weights are not the aggregate" in node.findings.refusals[before].reason
+            assert "weights are not the aggregate" in node.incidents.refusals[before].reason
             assert wrong.header.hash not in node.chain
     # Nothing but the weights is at fault: the same block made a moment later is accepted.
     twin = Block(mined(replace(good.header, time_ms=good.header.time_ms + 1)), good.messages)
-    for node in made.simulation.compute:
+    for node in made.simulation.compute_nodes:
         node.receive(twin, now_s)
         assert twin.header.hash in node.chain
     made.close()
 
 
 def test_after_forks_all_compute_nodes_share_all_but_the_last_block(healed):
-    paths = [node.chain.path() for node in healed.simulation.compute]
-    assert sum(node.chain.stale for node in healed.simulation.compute) > 0
+    paths = [node.chain.path() for node in healed.simulation.compute_nodes]
+    assert sum(node.chain.stale for node in healed.simulation.compute_nodes) > 0
     assert len({tuple(path[:-1]) for path in paths}) == 1
     assert {len(path) for path in paths} == {9}
-    assert len({node.chain.work for node in healed.simulation.compute}) == 1
+    assert len({node.chain.work for node in healed.simulation.compute_nodes}) == 1
 
 
 def test_no_honest_block_or_message_is_refused(healed):
-    assert [node.findings.refusals for node in healed.simulation.compute] == [[], [], []]
+    assert [node.incidents.refusals for node in healed.simulation.compute_nodes] == [[], [], []]
 
 
 def test_every_block_that_any_node_accepted_is_on_disk(healed):
     stored = {block.header.hash for block in healed.store.blocks()}
-    for node in healed.simulation.compute:
+    for node in healed.simulation.compute_nodes:
         assert len(node.chain) - 1 == len(stored)
         assert all(name in node.chain for name in stored)
 
@@ -214,11 +215,11 @@ def test_releases_after_the_last_recorded_round_stay_counted(tmp_path):
 
 def test_a_holder_attacks_in_its_rounds_and_in_no_other():
     attacks = [{"kind": "sign_flip", "holders": [1, 2], "from_round": 2, "to_round": 3}]
-    setup = build_setup(small(rounds=5, attacks=attacks))
-    active = {(k, t) for k in range(10) for t in range(1, 6) if setup.byzantine.attack_of(k, t)[1]}
+    byzantine = byzantine_in(small(rounds=5, attacks=attacks))
+    active = {(k, t) for k in range(10) for t in range(1, 6) if byzantine.attack_of(k, t)[1]}
     assert active == {(1, 2), (1, 3), (2, 2), (2, 3)}
-    assert setup.byzantine.attack_of(1, 2)[0] == "sign_flip"
-    assert setup.byzantine.attack_of(1, 1) == ("", None)
+    assert byzantine.attack_of(1, 2)[0] == "sign_flip"
+    assert byzantine.attack_of(1, 1) == ("", None)
 
 
 def test_a_quorum_is_rounded_up_and_not_beyond():
@@ -242,35 +243,40 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
         ),
     )
     one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2), reasons=("", ""))
-    steps = SimpleNamespace(outcome=lambda *_: SimpleNamespace(aggregate=one))
     observer = Recorder(
         chain=chain,
-        steps=steps,
-        state_of=lambda _: None,
+        steps=None,
+        state_of=None,
         measure=None,
         measured_every=1,
         miners={b"": 0},
         watch=Stopwatch(),
         keep=64,
     )
-    for holder, message in enumerate((first, second, third)):
-        observer.note(
-            Released(
-                holder,
-                message.id,
-                message.parent,
-                message.round,
-                message.norm,
-                attack="",
-                releases=1,
-                epsilon=0.5,
-            )
+    released = [
+        MessageRecord(
+            round=message.round,
+            block=message.parent.hex(),
+            holder=holder,
+            id=message.id.hex(),
+            norm=message.norm,
+            cosine=None,
+            used=False,
+            reason="late",
+            epsilon=0.5,
+            attack="",
+            late=True,
+            members=1,
         )
+        for holder, message in enumerate((first, second, third))
+    ]
+    observer.note(released)
+    assert released == []
     fates = []
     for head, height in ((b"a", 1), (b"c", 2)):
         chain.head, chain.height = head, height
         for block in observer.new_blocks():
-            fates += [(m.holder, m.block, m.late) for m in observer.message_records(block)]
+            fates += [(m.holder, m.block, m.late) for m in observer.message_records(block, one)]
     a, b, c, genesis = b"a".hex(), b"b".hex(), b"c".hex(), WORLD.chain_id.hex()
     assert fates == [
         (0, a, False),

@@ -42,12 +42,12 @@ class Service:
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
         return self.outcomes.get(number, DropoutOutcome())
 
-    def release(self, participant: int, parent: bytes, round_: int) -> tuple[Any, list[Any]]:
-        return self.messages, []
+    def release(self, participant: int, parent: bytes, round_: int) -> tuple[Any, ...]:
+        return self.messages
 
 
 class Speaking:
-    """Seat 4 of a simulation whose chain stands still, and what leaves it."""
+    """Slot 4 of a simulation whose chain stands still, and what leaves it."""
 
     def __init__(self, simulation) -> None:
         mechanism = gaussian(2, 10, epsilon=1.0, clip=0.1, spare_releases=0)
@@ -55,10 +55,15 @@ class Speaking:
         self.simulation, self.slot = simulation, simulation.holder_slots[4]
         self.sent = []
         simulation._releases = self.service
-        simulation._transport.post = lambda _node, sends, _now: self.sent.extend(sends)
+        self._post, simulation._transport.post = simulation._transport.post, self.post
+
+    def post(self, node, sends, now_s) -> None:
+        """Queue the timers of a holder, and keep what it sends to others."""
+        self._post(node, [send for send in sends if send.to == node], now_s)
+        self.sent += [send for send in sends if send.to != node]
 
     def due(self, parent: bytes = GENESIS, attempt: int = 1) -> list[tuple[float, Speak]]:
-        """Let the gradient of seat 4 be ready at 1 s; return the attempts that follow."""
+        """Let the gradient of slot 4 be ready at 1 s; return the attempts that follow."""
         self.slot.client.head = parent
         self.simulation._speak(self.slot, Speak(parent, 1, attempt), 1.0)
         queue = self.simulation._transport.queue
@@ -146,6 +151,12 @@ def test_attempts_end_with_the_budget(speaking):
     assert speaking.due(attempt=3) == []
     assert speaking.simulation.silent == {4: BUDGET_SPENT}
     assert speaking.releases == 2
+
+
+def test_a_holder_alone_is_always_there(tmp_path):
+    made = simulate(small(), tmp_path)
+    assert made.simulation._releases.attempt(1, GENESIS, 1, 1) == DropoutOutcome()
+    made.close()
 
 
 def test_whoever_sits_on_a_slot_in_a_round_pays_for_its_release(tmp_path):

@@ -25,13 +25,13 @@ from fedchain.ledger.chain.mempool import Equivocation, Mempool
 from fedchain.ledger.chain.message import Declaration, Message, sign_message
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
-from fedchain.nodes.compute.compute_node import ComputeNode, Effort
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.hashing import Effort
 from fedchain.nodes.compute.incident_log import KEPT_REFUSALS, Refusal
 from fedchain.nodes.holders.identity import Identities
 from fedchain.nodes.holders.light_client import Above, LightClient
 from fedchain.randomness import digest
-from fedchain.results import RefusalRecord
-from fedchain.simulation.recorder import Released
+from fedchain.results import MessageRecord, RefusalRecord
 from fedchain.simulation.setup import MAX_AHEAD_MS, build_setup
 from fedchain.timing import Stopwatch
 
@@ -40,6 +40,20 @@ STRANGER = public_key_of(SECRET)
 EARLY_S = 0.5
 """When attackers speak: before the first honest message is on its way."""
 ROUNDS = 3
+SENT_BY_OUTSIDER = MessageRecord(
+    round=1,
+    block="",
+    holder=0,
+    id="",
+    norm=1.0,
+    cosine=None,
+    used=False,
+    reason="late",
+    epsilon=None,
+    attack="outsider",
+    late=True,
+    members=1,
+)
 
 
 @dataclass
@@ -52,7 +66,7 @@ class Played:
 
     @property
     def heads(self) -> set[bytes]:
-        return {node.chain.head for node in self.simulation.compute}
+        return {node.chain.head for node in self.simulation.compute_nodes}
 
     def carried(self, height: int) -> tuple[Message, ...]:
         chain = self.simulation.chain
@@ -70,13 +84,14 @@ def played(folder, *sent, silent: int | None = None, **overrides) -> Played:
         for node in nodes:
             made.simulation._transport.queue.put(time_s, node, payload)
         if isinstance(payload, Message):
-            told = Released(0, payload.id, payload.parent, 1, 1.0, "outsider", 1, None)
-            made.simulation._recorder.note(told)
+            name, parent = payload.id.hex(), payload.parent.hex()
+            told = replace(SENT_BY_OUTSIDER, id=name, block=parent)
+            made.simulation._recorder.note([told])
     if silent is not None:
         service, release = made.simulation._releases, made.simulation._releases.release
-        service.release = lambda who, *at: ((), []) if who == silent else release(who, *at)
+        service.release = lambda who, *at: () if who == silent else release(who, *at)
     list(made.simulation.rounds())
-    told = [said for _, said in made.simulation.incidents.new()]
+    told = [said for _, said in made.simulation.tracker.new()]
     reasons = [(said.node, said.reason) for said in told if isinstance(said, RefusalRecord)]
     made.close()
     return Played(made.simulation, reasons)
@@ -297,7 +312,7 @@ class TestSybils:
         ]
         for height in range(1, ROUNDS + 1):
             by_liar = [
-                sum(message.id in names for message in found.carried(height))
+                sum(message.id.hex() in names for message in found.carried(height))
                 for found, names in zip(made, liar, strict=True)
             ]
             assert by_liar[0] == 1
@@ -372,8 +387,8 @@ class TestFlooding:
 
         full = kept_after(range(800))  # enough for every notebook, shelf and pool to be full
         assert kept_after(range(800, 1100)) - full == Counter()
-        assert node.findings.refused > 5 * 1100
-        assert len(node.findings.refusals) == KEPT_REFUSALS
+        assert node.incidents.refused > 5 * 1100
+        assert len(node.incidents.refusals) == KEPT_REFUSALS
         node.receive(block, 3.0)
         assert chain.head == block.header.hash
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
-from fedchain.events import Send
 from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, header_prefix, messages_root
 from fedchain.ledger.chain.chain import Added, Chain
 from fedchain.ledger.chain.mempool import Mempool
@@ -15,12 +14,18 @@ from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.validity import Transition
-from fedchain.ledger.chain.work import WorkKind, is_paid, search, target_from_compact
-from fedchain.nodes.compute.behaviour import Draft, Messages, Scene, Strategy
-from fedchain.nodes.compute.hashing import TRIES
-from fedchain.nodes.compute.incident_log import IncidentLog, Objection
-from fedchain.nodes.compute.sampled_work import SampledWork
-from fedchain.nodes.compute.strategies import HONESTLY, Schedule
+from fedchain.ledger.chain.work import search, target_from_compact
+from fedchain.nodes.compute.hashing import TRIES, Effort, SampledWork, worked
+from fedchain.nodes.compute.incident_log import IncidentLog
+from fedchain.nodes.compute.strategy import HONESTLY, Draft, Messages, Scene, Schedule
+from fedchain.nodes.payloads import (
+    DeadlinePassed,
+    Drawn,
+    NonceFound,
+    Objection,
+    Searching,
+    Send,
+)
 from fedchain.timing import Stopwatch
 
 KEPT_ROUNDS = 2
@@ -28,56 +33,6 @@ KEPT_ROUNDS = 2
 a deeper fork the holders, who follow the same head, send their messages again."""
 KEPT_CLAIMS = 64
 """Number of own refused blocks for which a node keeps the state that the block commits to."""
-
-
-@dataclass(frozen=True)
-class DeadlinePassed:
-    """A timer of the node: from now on the quorum is enough to start the work."""
-
-    parent: bytes
-    """Hash of the block at which the node has waited for messages."""
-
-
-@dataclass(frozen=True)
-class Searching:
-    """A timer of the node: it is time to try the next nonces for this header."""
-
-    block: Block
-    """The unfinished block; its nonce is 0."""
-    first_nonce: int
-    """The nonce at which the search continues."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A timer of the node: the work on this block is done."""
-
-    block: Block
-    """The finished block."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A timer of the node: the work whose duration was drawn is done."""
-
-    due_s: float
-    """When the work is done, simulated seconds. If the node expects another time now, this timer is
-    stale."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """When a compute node starts its work, and how fast it works."""
-
-    deadline_s: float
-    """Simulated seconds after a new head at which the quorum is enough to start."""
-    hashes_per_second: float
-    """Tries per simulated second."""
-    expected: int
-    """Number of messages at which no more can come: the number of participants in a round."""
-    draw: Callable[[int], float]
-    """Number of blocks that the node has found so far to a number in [0, 1) of its own, which
-    decides how long sampled work takes."""
 
 
 class ComputeNode:
@@ -93,7 +48,7 @@ class ComputeNode:
         rules: Rules,
         transition: Transition,
         effort: Effort,
-        recall: Callable[[bytes, bytes], Block | None],
+        recall: Callable[[bytes, bytes], Block | None] | None,
         watch: Stopwatch,
         schedule: Schedule = HONESTLY,
     ) -> None:
@@ -107,41 +62,31 @@ class ComputeNode:
             rules: the rules of the chain.
             transition: the step that the rules name.
             effort: when the node starts its work, and how fast it works.
-            recall: (parent, address) to the block that an interrupted run has already found.
+            recall: (parent, address) to the block that an interrupted run has already found; None:
+                the run is new.
             watch: counts wall time by stage.
             schedule: the node's strategy in each round.
         """
-        self._node = node
-        self.address = address
-        self.chain = chain
-        self.findings = IncidentLog()
+        self.node, self.address, self.chain = node, address, chain
+        self.incidents = IncidentLog()
         """The node's log of what it did not accept, and why."""
         self.schedule = schedule
-        """The node's strategy in each round."""
+        self.strategy = schedule.at(chain.height + 1)
+        """The strategy for the block above the node's head."""
         self.claims: OrderedDict[bytes, State] = OrderedDict()
-        """The states to which the node's own refused blocks commit, by block hash; the latest ones.
-
-        Light clients may follow such a block, and holders then need its weights.
-        """
+        """The states to which the node's latest refused blocks commit, by block hash: light clients
+        may follow such a block, and holders then need its weights."""
         self._pool, self._rules, self._transition = pool, rules, transition
-        self._effort, self._recall, self._watch = effort, recall, watch
+        self._effort, self._watch = effort, watch
+        # A dishonest node may make two blocks on one parent, so it always searches again.
+        self._recall = recall if schedule.honest else None
         self._target, self._height = chain.head, chain.height
-        self._working_on = b""
-        self._past_deadline = b""
+        self._most = rules.limits.messages
+        self._working_on, self._past_deadline = b"", b""
         self._sampled = SampledWork(effort.hashes_per_second, effort.draw)
         self._carried: Messages = ()
         self._withheld: list[Block] = []
         self._claim = chain.state(chain.head)
-
-    @property
-    def node(self) -> int:
-        """The node's number in the network."""
-        return self._node
-
-    @property
-    def conduct(self) -> Strategy:
-        """The strategy for the block above the node's head."""
-        return self.schedule.at(self.chain.height + 1)
 
     def start(self) -> list[Send]:
         """Begin to wait for messages at the head with which the node was made."""
@@ -152,9 +97,7 @@ class ComputeNode:
         match payload:
             case Message() as message:
                 return self._on_message(message, now_s)
-            case Block() as block:
-                return self._on_block(block, now_s)
-            case Objection(block=block):
+            case (Block() as block) | Objection(block=block):
                 return self._on_block(block, now_s)
             case DeadlinePassed(parent=parent) if parent == self._target:
                 self._past_deadline = parent
@@ -163,9 +106,9 @@ class ComputeNode:
                 return self._search(block, payload.first_nonce)
             case Drawn(due_s=due_s) if due_s == self._sampled.due_s:
                 self._sampled.succeed()
-                block = self._template(self.conduct, self._carried, now_s)
+                block = self._template(self._carried, now_s)
                 return self._on_own_block(block, now_s)
-            case Found(block=block) if block.header.parent == self._target:
+            case NonceFound(block=block) if block.header.parent == self._target:
                 return self._on_own_block(block, now_s)
             case _:
                 return []
@@ -180,20 +123,20 @@ class ComputeNode:
             with self._watch("signing"):
                 self._pool.add(message)
         except InvalidMessage as error:
-            self.findings.refuse_message(now_s, message, str(error))
+            self.incidents.refuse_message(now_s, message, str(error))
         return self._begin_work(now_s) if message.parent == self._target else []
 
     def _on_block(self, block: Block, now_s: float) -> list[Send]:
         """Add a block of another node; object if it is refused although its work is done."""
         try:
             name = block.header.hash
-            if self.findings.knows(name) or name in self.chain:
+            if name in self.incidents.ignored or name in self.chain:
                 return []
             added = self._add(block, now_s)
         except WrongMessages as error:
             # Only the messages are wrong: the header may belong to a valid block. So the node
             # neither objects to it nor ignores it from now on.
-            self.findings.refuse_block(now_s, block.header, str(error))
+            self.incidents.refuse_block(now_s, block.header, str(error))
             return []
         except (InvalidBlock, EncodingError) as error:
             return self._object(block, str(error), now_s)
@@ -213,11 +156,11 @@ class ComputeNode:
             self._own_refused(block, str(error), now_s)
             return self._show(block, True, False)
         self._withheld.append(block)
-        if self.conduct.again:
-            self._working_on = b""
-            sends = self._show(block, True, True)
-            return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
-        return self._show(block, True, True) + self._turn_to_head(now_s)
+        sends = self._show(block, True, True)
+        if not self.strategy.again:
+            return sends + self._turn_to_head(now_s)
+        self._working_on = b""
+        return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
 
     def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
         """Handle an own block that the node's own chain has refused.
@@ -226,9 +169,9 @@ class ComputeNode:
         since light clients that follow the block need it.
         """
         if self.schedule.honest:
-            self.findings.refuse_block(now_s, block.header, reason)
+            self.incidents.refuse_block(now_s, block.header, reason)
             return
-        self.findings.ignore(block.header)
+        self.incidents.ignore(block.header)
         self.claims[block.header.hash] = self._claim
         if len(self.claims) > KEPT_CLAIMS:
             self.claims.popitem(last=False)
@@ -236,31 +179,29 @@ class ComputeNode:
     def _add(self, block: Block, now_s: float) -> Added:
         """Add a block to the node's chain, and log the maker of each block that was accepted."""
         with self._watch("ledger"):
-            added = self.chain.add(block, _milliseconds(now_s))
+            added = self.chain.add(block, int(now_s * 1000.0))
+        self.strategy = self.schedule.at(self.chain.height + 1)
         for name in added.connected:
-            self.findings.saw(now_s, name, self.chain.link(name).header)
+            self.incidents.saw(now_s, name, self.chain.link(name).header)
         return added
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
         """Return what the strategy for the height of this block sends now."""
-        conduct = self.schedule.at(block.header.height)
-        return conduct.publishes(
-            Scene(
-                block=block, own=own, accepted=accepted, chain=self.chain, withheld=self._withheld
-            )
+        scene = Scene(
+            block=block, own=own, accepted=accepted, chain=self.chain, withheld=self._withheld
         )
+        return self.schedule.at(block.header.height).publishes(scene)
 
     def _object(self, block: Block, reason: str, now_s: float) -> list[Send]:
         """Log a refused block; return an objection to it if its work is done."""
-        self.findings.refuse_block(now_s, block.header, reason)
-        self.findings.ignore(block.header)
-        if not worked(block.header, self._rules.work):
-            return []
-        return [Send(Objection(block, self.node), "everybody")]
+        self.incidents.refuse_block(now_s, block.header, reason)
+        self.incidents.ignore(block.header)
+        objection = Send(Objection(block, self.node), "everybody")
+        return [objection] if worked(block.header, self._rules.work) else []
 
     def _turn_to_head(self, now_s: float) -> list[Send]:
         """Begin anew if the strategy now builds on another block."""
-        target = self.conduct.works_on(self.chain)
+        target = self.strategy.works_on(self.chain)
         if target == self._target:
             return []
         self._pool.forget_below(self.chain.height - KEPT_ROUNDS)
@@ -275,26 +216,26 @@ class ComputeNode:
         sends = self._begin_work(now_s)
         if self._working_on == target:
             return sends
-        self._sampled.pause(now_s)
+        if self._rules.work == "sampled":
+            self._sampled.pause(now_s)
         if self._height >= self._rules.rounds:
             return []
         return [Send(DeadlinePassed(target), self.node, self._effort.deadline_s)]
 
     def _begin_work(self, now_s: float) -> list[Send]:
         """Begin to work if enough messages are there and no work on this parent has begun."""
-        parent, conduct = self._target, self.conduct
+        parent, strategy = self._target, self.strategy
         if self._working_on == parent or self._height >= self._rules.rounds:
             return []
         enough = self._rules.quorum if self._past_deadline == parent else self._effort.expected
-        least = max(enough, self._rules.quorum) if conduct.least is None else conduct.least
+        least = max(enough, self._rules.quorum) if strategy.least is None else strategy.least
         if least and self._pool.count(parent) < least:
             return []
         self._working_on = parent
-        most = self._rules.limits.messages
-        messages = conduct.carries(self._pool.messages(parent)[:most])
+        messages = strategy.carries(self._pool.messages(parent)[: self._most])
         if self._rules.work == "sampled":
             return self._work_sampled(messages, now_s)
-        return self._search(self._template(conduct, messages, now_s), 0)
+        return self._search(self._template(messages, now_s), 0)
 
     def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
         """Begin or continue sampled work with these messages.
@@ -305,14 +246,16 @@ class ComputeNode:
         due_s = self._sampled.begin(self.chain.link(self._target).bits, now_s)
         return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]
 
-    def _template(self, conduct: Strategy, messages: Messages, now_s: float) -> Block:
+    def _template(self, messages: Messages, now_s: float) -> Block:
         """Return the block to work on, with nonce 0, or the one that an interrupted run found."""
         parent = self._target
-        recalled = self._recalled(parent)
-        if recalled is not None:
+        if self._recall and (recalled := self._recall(parent, self.address)):
             return recalled
-        time_ms = max(_milliseconds(now_s), self.chain.link(parent).median_ms + 1)
-        draft = conduct.writes(Draft(parent, time_ms, messages, self._after(parent, messages)))
+        time_ms = max(int(now_s * 1000.0), self.chain.link(parent).median_ms + 1)
+        after = self.chain.state(parent)
+        if len(messages) >= self._rules.quorum:  # with fewer the block is invalid: it has no step
+            after = self._transition(after, messages)
+        draft = self.strategy.writes(Draft(parent, time_ms, messages, after))
         self._claim = draft.after
         header = Header(
             version=BLOCK_VERSION,
@@ -330,49 +273,20 @@ class ComputeNode:
         )
         return Block(header, draft.messages)
 
-    def _after(self, parent: bytes, messages: Messages) -> State:
-        """Return the state after a block with these messages on this parent."""
-        before = self.chain.state(parent)
-        if len(messages) < self._rules.quorum:  # such a block is invalid: it has no step
-            return before
-        return self._transition(before, messages)
-
     def _search(self, block: Block, first_nonce: int) -> list[Send]:
         """Try the next ``TRIES`` nonces; return the timer for the success or for the next tries."""
-        nonce = self._nonce(block, first_nonce)
+        nonce: int | None = block.header.nonce
+        if nonce or (self._recall and self._recall(block.header.parent, self.address)):
+            # An interrupted run has found this nonce. The search takes the same simulated time
+            # again, but nothing is hashed.
+            nonce = nonce if block.header.nonce < first_nonce + TRIES else None
+        else:
+            with self._watch("work"):
+                target = target_from_compact(block.header.bits)
+                nonce = search(header_prefix(block.header), first_nonce, TRIES, target)
         if nonce is None:
             later = TRIES / self._effort.hashes_per_second
             return [Send(Searching(block, first_nonce + TRIES), self.node, later)]
         found = Block(replace(block.header, nonce=nonce), block.messages)
         seconds = (nonce - first_nonce + 1) / self._effort.hashes_per_second
-        return [Send(Found(found), self.node, seconds)]
-
-    def _nonce(self, block: Block, first_nonce: int) -> int | None:
-        """Return the nonce that solves a block, if it is among the next ``TRIES``; else None."""
-        known = block.header.nonce
-        if known or self._recalled(block.header.parent) is not None:
-            # An interrupted run has found this nonce. The search takes the same simulated time
-            # again, but nothing is hashed.
-            return known if known < first_nonce + TRIES else None
-        with self._watch("work"):
-            target = target_from_compact(block.header.bits)
-            return search(header_prefix(block.header), first_nonce, TRIES, target)
-
-    def _recalled(self, parent: bytes) -> Block | None:
-        """Return the block that an interrupted run has found on a parent, if any.
-
-        A dishonest node may make two blocks on one parent, so it always searches again.
-        """
-        return self._recall(parent, self.address) if self.schedule.honest else None
-
-
-def worked(header: Header, work: WorkKind) -> bool:
-    """Return whether a header has the work that it claims: then light clients may follow it."""
-    try:
-        return is_paid(work, header.hash, target_from_compact(header.bits))
-    except (EncodingError, ValueError):
-        return False
-
-
-def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000.0)
+        return [Send(NonceFound(found), self.node, seconds)]

@@ -1,11 +1,24 @@
-"""Hashing time: how many nonces all compute nodes try, and how long that takes on this machine."""
+"""Hashing: how many nonces compute nodes try, how long it takes here, and work that is drawn."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from fedchain.ledger.chain.work import Work, search, work_of
+from fedchain.errors import EncodingError
+from fedchain.ledger.chain.block import Header
+from fedchain.ledger.chain.work import (
+    WorkKind,
+    drawn_tries,
+    is_paid,
+    search,
+    target_from_compact,
+    work_of,
+    works,
+)
+from fedchain.scenario import Scenario
 
 TRIES = 65_536
 """Number of nonces that a compute node tries before it looks at the network again. When another
@@ -14,7 +27,7 @@ _TRIED = 2_000
 """Number of tries that measure the speed of this machine; they take about two milliseconds."""
 
 
-def attempts(bits: float, compute: int) -> float:
+def attempts(bits: float, n_compute: int) -> float:
     """Return how many nonces all compute nodes try for a block, on average.
 
     A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
@@ -24,39 +37,33 @@ def attempts(bits: float, compute: int) -> float:
 
     Args:
         bits: bits of difficulty, 0 or more.
-        compute: number of compute nodes C.
+        n_compute: number of compute nodes C.
 
     >>> round(attempts(4, 1)), round(attempts(4, 3)), round(attempts(20, 3) / 2**20, 1)
     (16, 48, 1.1)
     """
     p = math.exp2(-bits)
     if bits == 0:
-        return float(compute)
+        return float(n_compute)
     alone = -math.expm1(TRIES * math.log1p(-p))
-    some = -math.expm1(TRIES * compute * math.log1p(-p))
-    return compute * alone / p / some
+    some = -math.expm1(TRIES * n_compute * math.log1p(-p))
+    return n_compute * alone / p / some
 
 
-def hashing_seconds(work: Work, blocks: int, compute: int) -> float:
-    """Estimate how long this machine hashes for a number of blocks, seconds.
+def expected_hashing_s(scenario: Scenario) -> float:
+    """Estimate how long this machine hashes for the main chain of a run, seconds.
 
-    The speed of the machine is measured by a few tries.
-
-    Args:
-        work: the kind of work, and its difficulty; sampled work takes no time.
-        blocks: number of blocks; the estimate assumes that the target does not change.
-        compute: number of compute nodes; each of them searches.
-
-    >>> from fedchain.ledger.chain.work import sampled
-    >>> hashing_seconds(sampled(), 1000, 3)
-    0.0
+    The speed of the machine is measured by a few tries. The estimate assumes that the target does
+    not change. Sampled work takes no time.
     """
+    work = works.build(scenario.ledger.work)
     if work.kind == "sampled":
         return 0.0
     start = time.perf_counter()
     search(bytes(256), 0, _TRIED, 0)
     each_s = (time.perf_counter() - start) / _TRIED
-    return blocks * attempts(math.log2(work_of(work.bits)), compute) * each_s
+    nodes = scenario.nodes.miners
+    return scenario.rounds * attempts(math.log2(work_of(work.bits)), nodes) * each_s
 
 
 def hashing_words(seconds: float) -> str:
@@ -68,3 +75,75 @@ def hashing_words(seconds: float) -> str:
     if not seconds:
         return "none: work is drawn"
     return f"about {seconds:,.0f} s here" if seconds >= 100 else f"about {seconds:.3g} s here"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """When a compute node starts its work, and how fast it works."""
+
+    deadline_s: float
+    """Simulated seconds after a new head at which the quorum is enough to start."""
+    hashes_per_second: float
+    """Tries per simulated second."""
+    expected: int
+    """Number of messages at which no more can come: the number of participants in a round."""
+    draw: Callable[[int], float]
+    """Number of blocks that the node has found so far to a number in [0, 1) of its own, which
+    decides how long sampled work takes."""
+
+
+class SampledWork:
+    """The tries of one compute node, of which only the time of the success is simulated.
+
+    Tries are independent: those on one parent neither help nor hinder on the next. So one draw
+    lasts until the node finds a block, even if the head changes in the meantime. A new draw for
+    every head would have the same distribution, but each block of another node would then cost
+    every node an event.
+
+    >>> work = SampledWork(100.0, lambda number: 0.3)
+    >>> due_s = work.begin(0x207FFFFF, 10.0)  # p = 1/2: with 0.3 the first try succeeds
+    >>> due_s == work.begin(0x207FFFFF, 10.002) == 10.01
+    True
+    """
+
+    def __init__(self, tries_per_second: float, draw: Callable[[int], float]) -> None:
+        """Start with nothing drawn; speed and draws are those of an ``Effort``."""
+        self.due_s: float | None = None
+        """When the next block will be found, simulated seconds; None while the node is idle."""
+        self._speed, self._draw = tries_per_second, draw
+        self._successes = 0
+        self._bits = 0
+        self._left: float | None = None
+
+    def begin(self, bits: int, now_s: float) -> float:
+        """Begin or continue to work at this target (compact); return when a block is found."""
+        if self.due_s is not None:
+            if bits == self._bits:
+                return self.due_s
+            self.pause(now_s)
+        if self._left is None:
+            self._left = float(drawn_tries(bits, self._draw(self._successes)))
+        elif bits != self._bits:
+            self._left *= work_of(bits) / work_of(self._bits)
+        self._bits = bits
+        self.due_s = now_s + self._left / self._speed
+        return self.due_s
+
+    def pause(self, now_s: float) -> None:
+        """Pause the work; the number of tries that are left is kept."""
+        if self.due_s is not None:
+            self._left = (self.due_s - now_s) * self._speed
+            self.due_s = None
+
+    def succeed(self) -> None:
+        """Count a found block, so that the next block takes a new draw."""
+        self._successes += 1
+        self._left = self.due_s = None
+
+
+def worked(header: Header, work: WorkKind) -> bool:
+    """Return whether a header has the work that it claims: then light clients may follow it."""
+    try:
+        return is_paid(work, header.hash, target_from_compact(header.bits))
+    except (EncodingError, ValueError):
+        return False

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.block import Block, Header
+from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.message import Message
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 KEPT_REFUSALS = 1_000
 """Most refusals, and most pieces of evidence, that a node keeps: the first ones of a run. It counts
@@ -59,21 +55,6 @@ class Evidence:
     """Hash of the other block, 32 bytes."""
 
 
-@dataclass(frozen=True)
-class Objection:
-    """A full node's statement that it has refused a block whose work is done.
-
-    Light clients see only headers, so the work is all that they can check themselves. A full node
-    that receives an objection checks the block itself, and objects as well if it refuses it. The
-    node's number stands in for its signature.
-    """
-
-    block: Block
-    """The refused block with its messages, so that other full nodes can check it."""
-    node: int
-    """Number of the node that objects."""
-
-
 class IncidentLog:
     """The incidents of one compute node. Its size is bounded, whatever other nodes send."""
 
@@ -84,57 +65,46 @@ class IncidentLog:
         """Number of all refusals."""
         self.evidence: list[Evidence] = []
         """The first pieces of evidence, at most ``KEPT_REFUSALS``."""
-        self._refused: OrderedDict[bytes, None] = OrderedDict()
-        self._made: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
-
-    def knows(self, name: bytes) -> bool:
-        """Return whether the block with this hash was refused recently."""
-        return name in self._refused
+        self.ignored: dict[bytes, None] = {}
+        """Hashes of the blocks that were refused recently, which are not checked again."""
+        self._made: dict[tuple[bytes, bytes], bytes] = {}
 
     def refuse_message(self, time_s: float, message: Message, reason: str) -> None:
         """Log that a message was refused."""
-        try:
-            name = message.id
-        except EncodingError:
-            name = b""
-        self._refuse(
-            Refusal(
-                time_s=time_s,
-                what="message",
-                id=name,
-                height=message.round,
-                maker=b"",
-                reason=reason,
-            )
+        refusal = Refusal(
+            time_s=time_s,
+            what="message",
+            id=_name_of(lambda: message.id),
+            height=message.round,
+            maker=b"",
+            reason=reason,
         )
+        self._log(refusal)
 
     def refuse_block(self, time_s: float, header: Header, reason: str) -> None:
         """Log that a block was refused."""
-        try:
-            name = header.hash
-        except EncodingError:
-            name = b""
-        self._refuse(
-            Refusal(
-                time_s=time_s,
-                what="block",
-                id=name,
-                height=header.height,
-                maker=header.address,
-                reason=reason,
-            )
+        refusal = Refusal(
+            time_s=time_s,
+            what="block",
+            id=_name_of(lambda: header.hash),
+            height=header.height,
+            maker=header.address,
+            reason=reason,
         )
+        self._log(refusal)
 
     def ignore(self, header: Header) -> None:
         """Remember a block as refused, so that it is not checked again."""
-        with contextlib.suppress(EncodingError):  # without an encoding it has no hash
-            _keep(self._refused, header.hash, None)
+        name = _name_of(lambda: header.hash)
+        if name:  # without an encoding it has no hash
+            self.ignored[name] = None
+            _drop_oldest(self.ignored)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
         """Note the maker of an accepted block; log evidence if it is the second on this parent."""
-        first = self._made.get((header.parent, header.address))
-        if first is None:
-            _keep(self._made, (header.parent, header.address), name)
+        first = self._made.setdefault((header.parent, header.address), name)
+        if first == name:
+            _drop_oldest(self._made)
         elif len(self.evidence) < KEPT_REFUSALS:
             self.evidence.append(
                 Evidence(
@@ -146,14 +116,21 @@ class IncidentLog:
                 )
             )
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _log(self, refusal: Refusal) -> None:
         self.refused += 1
         if len(self.refusals) < KEPT_REFUSALS:
             self.refusals.append(refusal)
 
 
-def _keep(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
-    """Add an entry to a table, and drop the oldest one if there are more than ``KEPT_NAMES``."""
-    known[key] = value
-    if len(known) > KEPT_NAMES:
-        known.popitem(last=False)
+def _name_of(hash_of: Callable[[], bytes]) -> bytes:
+    """Return the hash of a message or header; empty if it cannot be encoded."""
+    try:
+        return hash_of()
+    except EncodingError:
+        return b""
+
+
+def _drop_oldest(table: dict[Any, Any]) -> None:
+    """Drop the oldest entry of a table that has more than ``KEPT_NAMES``."""
+    if len(table) > KEPT_NAMES:
+        del table[next(iter(table))]

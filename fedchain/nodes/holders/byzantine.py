@@ -1,38 +1,46 @@
-"""Byzantine data holders: which holders attack in which rounds, and what they send."""
+"""Byzantine data holders: who attacks in which rounds, with what, and under how many names."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from fedchain.arrays import Single, Vector
+from fedchain.arrays import Integers, Single, Vector
 from fedchain.attacks import attacks
-from fedchain.scenario import HolderAttack as Misbehaviour
-from fedchain.scenario import Scenario
+from fedchain.ledger.chain.crypto import public_key_of
+from fedchain.ledger.chain.message import Message, sign_message
+from fedchain.randomness import digest, stream
+from fedchain.scenario import HolderAttack, Scenario
 
-Attack = Callable[[Single | Vector, np.random.Generator], Single | Vector]
+Forger = Callable[[Single | Vector, np.random.Generator], Single | Vector]
 """(release (d,), generator) to the vector that is sent instead (d,)."""
 
 
 class Byzantine:
     """The Byzantine holders of a scenario, with their attacks."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self._attacks: dict[int, list[Misbehaviour]] = {}
-        for attack in scenario.attacks:
-            if not isinstance(attack, Misbehaviour):
-                continue
+    def __init__(self, attacks_: Iterable[HolderAttack]) -> None:
+        self._attacks: dict[int, list[HolderAttack]] = {}
+        for attack in attacks_:
             for holder in attack.holders:
                 self._attacks.setdefault(holder, []).append(attack)
 
-    def attack_of(self, holder: int, round_: int) -> tuple[str, Attack | None]:
+    def attack_of(self, holder: int, round_: int) -> tuple[str, Forger | None]:
         """Return name and function of a holder's attack in a round; honest: ``"", None``."""
         for attack in self._attacks.get(holder, ()):
             if attack.active(round_):
                 return attack.part.kind, functools.partial(attacks.build, attack.part)
         return "", None
+
+    def sent_instead(
+        self, release: Single | Vector, holder: int, round_: int, seed: int
+    ) -> Single | Vector | None:
+        """Return what a holder sends in place of its release (d,); None if it is honest."""
+        _, attack = self.attack_of(holder, round_)
+        return None if attack is None else attack(release, stream(seed, "attack", holder, round_))
 
     def attacks_behind(self, holders: Iterable[int], round_: int) -> str:
         """Return the names of the attacks in a message of these holders, joined by commas."""
@@ -41,3 +49,42 @@ class Byzantine:
     def names_of(self, holder: int, round_: int) -> int:
         """Return under how many names a holder sends its message in a round."""
         return next((a.names for a in self._attacks.get(holder, ()) if a.active(round_)), 1)
+
+
+def byzantine_in(scenario: Scenario) -> Byzantine | None:
+    """Return the Byzantine holders of a scenario; None if all holders are honest."""
+    named = [attack for attack in scenario.attacks if isinstance(attack, HolderAttack)]
+    return Byzantine(named) if named else None
+
+
+def under_names(message: Message, names: int, seed: int, holder: int) -> Iterator[Message]:
+    """Yield a holder's message, and the same message under made-up names: Sybils.
+
+    If identities are open, each name counts as a holder. If they are registered, a message under
+    a made-up name is refused, since it has no proof of registration. The directions differ in
+    their last bits, because exact copies are not counted. The number of names includes its own; the
+    made-up keys follow from seed, holder and round.
+    """
+    yield message
+    for number in range(1, names):
+        secret = digest(seed, "sybil", holder, message.round, number)
+        said = replace(
+            message,
+            public_key=public_key_of(secret),
+            proof=None,
+            direction=_nudged(message.direction, number),
+            signature=b"",
+        )
+        yield sign_message(said, secret)
+
+
+def _nudged(direction: Integers, number: int) -> Integers:
+    """Return a direction with the binary digits of a number added to its smallest entries.
+
+    The norm hardly changes, and each number yields another direction.
+    """
+    smallest = np.argsort(np.abs(direction.astype(np.int64)), kind="stable")
+    other = direction.copy()
+    for digit, entry in enumerate(smallest[: number.bit_length()]):
+        other[entry] += number >> digit & 1
+    return other

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedchain.ledger.chain.block import Block
-from fedchain.nodes.compute.incident_log import Objection
 from fedchain.nodes.holders.light_client import LightClient
+from fedchain.nodes.payloads import Objection
 
 BUDGET_SPENT = "privacy budget spent"
 NO_DIRECTION = "gradient is zero or not finite"
@@ -71,10 +71,6 @@ class DataHolder:
                 return self.start()
             case _:
                 return None
-
-    def still_wants(self, intent: Speak) -> bool:
-        """Return whether the block of an earlier intent is still the head."""
-        return intent.parent == self.client.head
 
     def _refuse(self, objection: Objection) -> bool:
         """Count an objection; return whether the block is now refused and the head has changed."""

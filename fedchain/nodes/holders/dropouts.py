@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from fedchain.nodes.holders.release import ReleaseContext
 from fedchain.randomness import uniforms
-from fedchain.scenario import Groups, Nodes
+from fedchain.scenario import Groups
 from fedchain.secure_aggregation.assembler import Step
 
 
@@ -33,19 +33,12 @@ class DropoutOutcome:
         return [n for n in range(1, size + 1) if n not in lost or lost[n] > Step.NUMBERS]
 
 
-def draw_dropouts(groups: Groups | None, context: ReleaseContext, number: int) -> DropoutOutcome:
-    """Draw which members are lost in an attempt, and in which step of it.
-
-    Args:
-        groups: settings of the groups; None: each holder sends its own messages.
-        context: the release, which determines the draws; its holder is the group.
-        number: number of the attempt, from 1.
-    """
-    if groups is None:
-        return DropoutOutcome()
+def draw_dropouts(groups: Groups, context: ReleaseContext, number: int) -> DropoutOutcome:
+    """Draw which members of the group of a release are lost in an attempt, and in which step."""
     names = context.holder, context.round, context.parent, number
     draw = uniforms(context.seed, "lost", *names)
-    drawn = {member: draw(member) / groups.away for member in _numbers(groups)}
+    may_be_lost = range(1, groups.size + 1 if groups.away else 1)
+    drawn = {member: draw(member) / groups.away for member in may_be_lost}
     lost = {m: Step(1 + int(len(Step) * place)) for m, place in drawn.items() if place < 1}
     before = [member for member, step in lost.items() if step <= Step.NUMBERS]
     return DropoutOutcome(
@@ -59,26 +52,13 @@ def draw_dropouts(groups: Groups | None, context: ReleaseContext, number: int) -
 
 def first_reconstruction(groups: Groups, context: ReleaseContext) -> DropoutOutcome | None:
     """Return the outcome of the first attempt that opens the sum; None if no attempt does."""
-    for number in range(1, groups.attempts + 1):
-        attendance = draw_dropouts(groups, context, number)
-        if attendance.reconstructs:
-            return attendance
-    return None
+    outcomes = (draw_dropouts(groups, context, n) for n in range(1, groups.attempts + 1))
+    return next((outcome for outcome in outcomes if outcome.reconstructs), None)
 
 
-def contributors(nodes: Nodes, context: ReleaseContext) -> tuple[int, ...]:
-    """Return the holders whose gradients are in a message.
-
-    Args:
-        nodes: the nodes of the scenario.
-        context: the release of the message; its holder is the participant.
-    """
-    members, groups = nodes.members_of(context.holder), nodes.groups
-    opening = first_reconstruction(groups, context) if groups is not None else DropoutOutcome()
+def contributors(groups: Groups, context: ReleaseContext) -> tuple[int, ...]:
+    """Return the holders whose gradients are in the message of a group."""
+    opening = first_reconstruction(groups, context)
     assert opening is not None, "a message was sent"
-    return tuple(members[number - 1] for number in opening.summed(len(members)))
-
-
-def _numbers(groups: Groups) -> range:
-    """Return the numbers of the members that may be lost: none if the chance of a loss is 0."""
-    return range(1, groups.size + 1 if groups.away else 1)
+    members = groups.members_of(context.holder)
+    return tuple(members[number - 1] for number in opening.summed(groups.size))

@@ -11,83 +11,55 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Singles, Vector
-from fedchain.learning.task import Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
-from fedchain.nodes.holders.holder_pool import (
-    Gradients,
-    PublicSubspace,
-    ReleaseBatch,
+from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
+from fedchain.nodes.holders.release import (
+    ReleaseContext,
     ReleaseRequest,
+    messages_of,
+    scale_names,
 )
-from fedchain.nodes.holders.release import ReleaseContext, Speaker, messages_of, scale_names
-from fedchain.privacy.mechanisms import GroupNoise, Mechanism
-from fedchain.randomness import digest, stream
-from fedchain.scenario import Groups, Scenario
+from fedchain.randomness import digest
+from fedchain.scenario import Groups
 from fedchain.secure_aggregation.assembler import summed
 from fedchain.secure_aggregation.masks import KeyPair, key_pair
 from fedchain.secure_aggregation.member import GroupMember, Session
 from fedchain.timing import Stopwatch
 
-MOST = 2**62
+LARGEST_ADDED = 2**62
 """Largest number that a Byzantine member can add: the sum is computed in 64-bit words."""
 
 NO_ROWS: Singles = np.empty((0, 0), dtype=np.float32)
-Steps = npt.NDArray[np.int64]
+NoiseSteps = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Attempt:
+class OpenedSum:
     """The members of one group in the attempt that opens their sum."""
 
     asked: ReleaseRequest
     """The request for the release of the group."""
-    attendance: DropoutOutcome
+    outcome: DropoutOutcome
     """Which members are lost, and in which step."""
     holders: tuple[int, ...]
     """The members that send their masked numbers, as numbers of data holders."""
 
 
 class GroupPool:
-    """Computes the releases of groups in one worker.
+    """Computes the releases of groups in one worker; a ``HolderPool`` does it without groups."""
 
-    ``HolderPool`` does the same for holders that form no groups.
-    """
-
-    def __init__(
-        self,
-        gradients: Gradients,
-        scenario: Scenario,
-        groups: Groups,
-        task: Task,
-        mechanism: Mechanism,
-        noise: GroupNoise,
-        subspace: PublicSubspace | None = None,
-    ) -> None:
-        """Hold the parts.
-
-        Args:
-            gradients: computes the gradients; no other worker uses it.
-            scenario: says who attacks, and how directions are stored.
-            groups: settings of the groups.
-            task: the task; it knows the records of each holder.
-            mechanism: the mechanism that messages declare.
-            noise: draws each member's share of the mechanism's noise.
-            subspace: projects the means after the noise; no other worker uses it. None: no
-                projection.
-        """
-        self._gradients, self._scenario, self._groups = gradients, scenario, groups
-        self._task, self._subspace = task, subspace
-        self._mechanism, self._noise = mechanism, noise
-        self._byzantine = Byzantine(scenario)
-        self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
+    def __init__(self, parts: PoolParts) -> None:
+        """Hold the parts; the mechanism was built with shares for the members of a group."""
+        groups, noise = parts.scenario.nodes.groups, parts.mechanism.group_noise
+        assert groups is not None, "holders without groups have a pool of their own"
+        assert noise is not None, "it was built with shares"
+        self._parts, self._groups, self._noise = parts, groups, noise
 
     def twin(self) -> GroupPool:
         """Return an equal pool for another thread."""
-        subspace = self._subspace and self._subspace.twin()
-        shared = self._scenario, self._groups, self._task, self._mechanism, self._noise
-        return GroupPool(self._gradients.twin(), *shared, subspace)
+        return GroupPool(self._parts.twin())
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return the signed messages of these groups.
@@ -100,7 +72,7 @@ class GroupPool:
         attempts = [self._attempt(each) for each in asked]
         with watch("gradients"):
             holders = [holder for each in attempts if each for holder in each.holders]
-            rows = self._gradients(weights, holders) if holders else NO_ROWS
+            rows = self._parts.gradients(weights, holders) if holders else NO_ROWS
         messages: list[Message | None] = []
         first = 0
         for attempt in attempts:
@@ -110,60 +82,62 @@ class GroupPool:
             first += count
         return ReleaseBatch(tuple(messages), watch.lap())
 
-    def _attempt(self, asked: ReleaseRequest) -> Attempt | None:
+    def _attempt(self, asked: ReleaseRequest) -> OpenedSum | None:
         """Return the attempt that opens the sum of a group; None if no attempt does."""
-        attendance = first_reconstruction(self._groups, asked.context)
-        if attendance is None:
+        outcome = first_reconstruction(self._groups, asked.context)
+        if outcome is None:
             return None
-        return Attempt(asked, attendance, contributors(self._scenario.nodes, asked.context))
+        return OpenedSum(asked, outcome, contributors(self._groups, asked.context))
 
     def _make_message(
-        self, weights: Vector, gradients: Singles, attempt: Attempt, watch: Stopwatch
+        self, weights: Vector, gradients: Singles, attempt: OpenedSum, watch: Stopwatch
     ) -> Message | None:
         """Return the message of a group: noise and attacks first, then sum, mean and signature."""
-        counts = [self._count(holder) for holder in attempt.holders]
+        counts = [self._parts.count(holder) for holder in attempt.holders]
         with watch("noise"):
             steps = self._noise.in_steps(gradients, self._noise_keys(attempt), counts)
-            self._misbehave(steps, attempt, counts)
+            if self._parts.byzantine is not None:
+                self._misbehave(steps, attempt, counts, self._parts.byzantine)
             whole = self._sum(steps, attempt)
-        units = sum(map(self._mechanism.terms.units, counts))
+        units = sum(map(self._parts.mechanism.terms.units, counts))
         mean = (whole * (self._noise.step / units))[None]
-        if self._subspace is not None:
+        if self._parts.subspace is not None:
             with watch("gradients"):
-                mean = self._subspace.projected(mean, weights, attempt.asked.context.parent)
+                mean = self._parts.subspace.projected(mean, weights, attempt.asked.context.parent)
         with watch("signing"):
-            noise, clip = self._mechanism.noise_multiplier, self._mechanism.terms.clip
-            declaration = Declaration(self._mechanism.name, noise, clip, sum(counts))
-            speaker = Speaker(attempt.asked.context, attempt.asked.identity, declaration)
-            return messages_of(mean, [speaker], self._scenario.ledger.storage)[0]
+            noise, clip = self._parts.mechanism.noise_multiplier, self._parts.mechanism.terms.clip
+            declaration = Declaration(self._parts.mechanism.name, noise, clip, sum(counts))
+            storage = self._parts.scenario.ledger.storage
+            return messages_of(mean, [attempt.asked], [declaration], storage)[0]
 
-    def _noise_keys(self, attempt: Attempt) -> list[bytes]:
+    def _noise_keys(self, attempt: OpenedSum) -> list[bytes]:
         """Return the key of each member's share of the noise.
 
         A key depends on holder, round, parent, attempt, number of shares and scale of the noise,
         so that no two draws coincide.
         """
-        context, scale = attempt.asked.context, scale_names(self._mechanism)
-        at = context.round, context.parent, attempt.attendance.number, self._noise.shares
+        context, scale = attempt.asked.context, scale_names(self._parts.mechanism)
+        at = context.round, context.parent, attempt.outcome.number, self._noise.shares
         return [digest(context.seed, "share", holder, *at, *scale) for holder in attempt.holders]
 
-    def _misbehave(self, steps: Steps, attempt: Attempt, counts: Sequence[int]) -> None:
+    def _misbehave(
+        self, steps: NoiseSteps, attempt: OpenedSum, counts: Sequence[int], byzantine: Byzantine
+    ) -> None:
         """Overwrite the noisy gradients of Byzantine members with what their attacks send."""
         context, step = attempt.asked.context, self._noise.step
         for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
-            _, attack = self._byzantine.attack_of(holder, context.round)
-            if attack is not None:
-                scale = step / self._mechanism.terms.units(count)
-                generator = stream(context.seed, "attack", holder, context.round)
-                said = np.nan_to_num(attack(row * scale, generator) / scale)
-                row[:] = np.rint(np.clip(said, -MOST, MOST)).astype(np.int64)
+            scale = step / self._parts.mechanism.terms.units(count)
+            sent = byzantine.sent_instead(row * scale, holder, context.round, context.seed)
+            if sent is not None:
+                whole = np.clip(np.nan_to_num(sent / scale), -LARGEST_ADDED, LARGEST_ADDED)
+                row[:] = np.rint(whole).astype(np.int64)
 
-    def _sum(self, steps: Steps, attempt: Attempt) -> Steps:
+    def _sum(self, steps: NoiseSteps, attempt: OpenedSum) -> NoiseSteps:
         """Add the members' numbers modulo 2^64 by secure aggregation.
 
         No member's numbers leave the member without a mask.
         """
-        context, number = attempt.asked.context, attempt.attendance.number
+        context, number = attempt.asked.context, attempt.outcome.number
         session = _session(context, self._groups, number)
         seed, at = context.seed, (context.round, context.parent, number)
         holders = self._groups.members_of(context.holder)
@@ -172,9 +146,9 @@ class GroupPool:
             for place, holder in zip(session.numbers, holders, strict=True)
         ]
         numbers = dict(
-            zip(attempt.attendance.summed(self._groups.size), steps.view(np.uint64), strict=True)
+            zip(attempt.outcome.summed(self._groups.size), steps.view(np.uint64), strict=True)
         )
-        return summed(members, session, numbers, attempt.attendance.lost).words.view(np.int64)
+        return summed(members, session, numbers, attempt.outcome.lost).words.view(np.int64)
 
 
 def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:

@@ -6,82 +6,44 @@ Each message takes four steps: noise, the attack if the holder is Byzantine, dir
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from fedchain.arrays import Flags, Matrix, Singles, Vector
+from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Declaration, Message
-from fedchain.nodes.holders.byzantine import Byzantine
-from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.byzantine import Byzantine, byzantine_in
 from fedchain.nodes.holders.release import (
-    ReleaseContext,
-    Speaker,
+    ReleaseRequest,
     drawn_records,
     messages_of,
     private_releases,
     secret_key,
 )
 from fedchain.privacy.mechanisms import ClipFollower, Mechanism
-from fedchain.randomness import stream
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 
-BLOCK = 2**21
+if TYPE_CHECKING:
+    # These modules import torch, which a check of a scenario file does not need.
+    from fedchain.learning.gradients.cohort import CohortGradients
+    from fedchain.learning.gradients.methods import GradientMethod
+    from fedchain.learning.tasks.public_subspace import PublicDirections
+
+NOISED_TOGETHER = 2**21
 """Numbers that get noise and are quantised in one call. With small calls a worker would often need
 the interpreter's lock, and each time it might wait for as long as such a call takes."""
-
-
-class Gradients(Protocol):
-    """Computes the clipped mean gradients of a cohort; for one thread at a time."""
-
-    def __call__(
-        self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
-    ) -> Singles:
-        """Return one row for each holder, (len(holders), d), at the weights (d,).
-
-        If records are sampled, the sum over the sampled ones is divided by their expected number.
-        """
-
-    def bounded(
-        self, weights: Vector, holder: int, clip: float, mask: Flags
-    ) -> tuple[Singles, int]:
-        """Return the sum (1, d) of a holder's clipped gradients, and how many are within its clip.
-
-        Args:
-            weights: (d,).
-            holder: number of the data holder.
-            clip: its clip in this release.
-            mask: which of its records take part, (records,).
-        """
-
-    def twin(self) -> Gradients:
-        """Return an equal object for another thread."""
-
-
-class PublicSubspace(Protocol):
-    """Projects releases on a public subspace after the noise; for one thread at a time."""
-
-    def projected(self, releases: Singles | Matrix, weights: Vector, parent: bytes) -> Matrix:
-        """Return each release (n, d), projected, at the weights (d,) of the block parent."""
-
-    def twin(self) -> PublicSubspace:
-        """Return an equal object for another thread."""
-
-
-@dataclass(frozen=True)
-class ReleaseRequest:
-    """A request for one release of a participant (a holder or a group)."""
-
-    context: ReleaseContext
-    """Participant, round, and the block whose weights are used."""
-    identity: Identity
-    """The key of the participant for this round."""
-    clip: float | None = None
-    """The clip of this release; None: the clip of the mechanism."""
+FEW, MANY = 25, 256
+"""Holders of one chunk, if the model is a dense network: the first number, or more if the model is
+small, but at most the second. Such a model is faster if many holders are computed together."""
+FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
+"""Numbers in the gradients of one chunk: it is worth adding holders up to the first bound, and only
+a single holder may exceed the second."""
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True)
@@ -106,45 +68,50 @@ class ReleaseBackend(Protocol):
         """Return an equal backend for another thread."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PoolParts:
+    """What a pool of holders or of groups computes with; each worker has parts of its own."""
+
+    gradients: CohortGradients
+    """Computes the gradients; no other worker uses it."""
+    scenario: Scenario
+    """Says who attacks, who forms groups, and how directions are stored."""
+    task: Task
+    """The task; it knows the records of each holder."""
+    mechanism: Mechanism
+    """Draws the noise."""
+    subspace: PublicDirections | None = None
+    """Projects releases after the noise; no other worker uses it. None: no projection."""
+
+    @functools.cached_property
+    def byzantine(self) -> Byzantine | None:
+        """The Byzantine holders; None if all are honest."""
+        return byzantine_in(self.scenario)
+
+    @functools.cached_property
+    def count(self) -> Callable[[int], int]:
+        """Returns the number of records of a holder.
+
+        A task with a million holders builds the records of a holder only when they are needed.
+        """
+        return functools.lru_cache(4096)(lambda holder: self.task.holders[holder].count)
+
+    def twin(self) -> PoolParts:
+        """Return equal parts for another thread."""
+        subspace = self.subspace and self.subspace.twin()
+        return replace(self, gradients=self.gradients.twin(), subspace=subspace)
+
+
 class HolderPool:
     """Computes the releases of holders in one worker."""
 
-    def __init__(
-        self,
-        *,
-        gradients: Gradients,
-        scenario: Scenario,
-        task: Task,
-        mechanism: Mechanism,
-        subspace: PublicSubspace | None = None,
-    ) -> None:
-        """Hold the parts.
-
-        Args:
-            gradients: computes the gradients; no other worker uses it.
-            scenario: says who attacks, and how directions are stored.
-            task: the task; it knows the records of each holder.
-            mechanism: draws the noise.
-            subspace: projects releases after the noise; no other worker uses it. None: no
-                projection.
-        """
-        self._gradients, self._scenario = gradients, scenario
-        self._task, self._mechanism, self._subspace = task, mechanism, subspace
-        self._byzantine = Byzantine(scenario)
-        # A task with a million holders builds the records of a holder only when they are needed.
-        self._count = functools.lru_cache(4096)(lambda holder: task.holders[holder].count)
+    def __init__(self, parts: PoolParts) -> None:
+        """Hold the parts."""
+        self._parts = parts
 
     def twin(self) -> HolderPool:
         """Return an equal pool for another thread."""
-        subspace = self._subspace and self._subspace.twin()
-        gradients, task, mechanism = self._gradients.twin(), self._task, self._mechanism
-        return HolderPool(
-            gradients=gradients,
-            scenario=self._scenario,
-            task=task,
-            mechanism=mechanism,
-            subspace=subspace,
-        )
+        return HolderPool(self._parts.twin())
 
     def __call__(self, weights: Vector, asked: Sequence[ReleaseRequest]) -> ReleaseBatch:
         """Return the signed messages of these holders.
@@ -155,43 +122,42 @@ class HolderPool:
                 computed together, so the same messages need the same requests.
         """
         watch = Stopwatch()
-        follower = self._mechanism.clip_follower
+        follower = self._parts.mechanism.clip_follower
         if follower is not None:
             said = [self._follow(weights, each, follower, watch) for each in asked]
             own, clips = tuple(each for each, _ in said), tuple(clip for _, clip in said)
             return ReleaseBatch(own, watch.lap(), clips)
         with watch("gradients"):
             holders = [each.context.holder for each in asked]
-            rows = self._gradients(weights, holders, self._sampled(asked))
+            rate = self._parts.mechanism.terms.sampling_rate
+            sampled = None if rate == 1 else self._draw_records(asked)
+            rows = self._parts.gradients(weights, holders, sampled)
         messages: list[Message | None] = []
-        step = max(1, BLOCK // rows.shape[1])
+        step = max(1, NOISED_TOGETHER // rows.shape[1])
         for start in range(0, len(asked), step):
-            part = slice(start, start + step)
-            messages += self._make_messages(
-                weights, rows[part], asked[part], self._mechanism, watch
-            )
+            some, these = asked[start : start + step], rows[start : start + step]
+            messages += self._make_messages(weights, these, some, self._parts.mechanism, watch)
         return ReleaseBatch(tuple(messages), watch.lap())
 
-    def _sampled(self, asked: Sequence[ReleaseRequest]) -> Sampled | None:
-        """Draw the records of each holder that take part; None if all records do."""
-        rate = self._mechanism.terms.sampling_rate
-        if rate == 1:
-            return None
+    def _draw_records(self, asked: Sequence[ReleaseRequest]) -> Sampled:
+        """Draw the records of each holder that take part."""
         at = [each.context for each in asked]
-        masks = tuple(drawn_records(o, self._count(o.holder), self._mechanism) for o in at)
-        return Sampled(masks, rate)
+        masks = tuple(
+            drawn_records(o, self._parts.count(o.holder), self._parts.mechanism) for o in at
+        )
+        return Sampled(masks, self._parts.mechanism.terms.sampling_rate)
 
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Message | None, float]:
         """Return the message of one holder, made with its own clip, and its next clip."""
         context = asked.context
-        records = self._count(context.holder)
-        clip = self._mechanism.terms.clip if asked.clip is None else asked.clip
+        records = self._parts.count(context.holder)
+        clip = self._parts.mechanism.terms.clip if asked.clip is None else asked.clip
         mechanism = follower.with_clip(clip)
         with watch("gradients"):
             mask = drawn_records(context, records, mechanism)
-            row, within = self._gradients.bounded(weights, context.holder, clip, mask)
+            row, within = self._parts.gradients.bounded(weights, context.holder, clip, mask)
             row /= np.float32(mechanism.terms.sampling_rate * records)
         (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
         key = secret_key("clip", context, mechanism)
@@ -206,29 +172,48 @@ class HolderPool:
         watch: Stopwatch,
     ) -> list[Message | None]:
         """Return the messages of holders whose clipped mean gradients (n, d) are given."""
-        records = [self._count(each.context.holder) for each in asked]
+        records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):
             releases: Singles | Matrix = private_releases(gradients, mechanism, records, contexts)
-        if self._subspace is not None:
+        if self._parts.subspace is not None:
             with watch("gradients"):
-                releases = self._subspace.projected(releases, weights, contexts[0].parent)
+                releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
+        noise, clip = mechanism.noise_multiplier, mechanism.terms.clip
         with watch("signing"):
-            self._misbehave(releases, contexts)
-            speakers = [
-                Speaker(each.context, each.identity, _declaration(mechanism, count))
-                for each, count in zip(asked, records, strict=True)
-            ]
-            return messages_of(releases, speakers, self._scenario.ledger.storage)
-
-    def _misbehave(self, releases: Singles | Matrix, contexts: Sequence[ReleaseContext]) -> None:
-        """Overwrite the releases of Byzantine holders with what their attacks send."""
-        for release, context in zip(releases, contexts, strict=True):
-            _, attack = self._byzantine.attack_of(context.holder, context.round)
-            if attack is not None:
-                generator = stream(context.seed, "attack", context.holder, context.round)
-                release[:] = attack(release, generator)
+            if self._parts.byzantine is not None:
+                for release, at in zip(releases, contexts, strict=True):
+                    sent = self._parts.byzantine.sent_instead(release, at.holder, at.round, at.seed)
+                    if sent is not None:
+                        release[:] = sent
+            said = [Declaration(mechanism.name, noise, clip, count) for count in records]
+            return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
 
 
-def _declaration(mechanism: Mechanism, records: int) -> Declaration:
-    return Declaration(mechanism.name, mechanism.noise_multiplier, mechanism.terms.clip, records)
+def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
+    """Cut the requests of a cohort into chunks.
+
+    The cut depends on the cohort and the model only, so the messages have the same bits with any
+    number of workers. At most ``most`` requests are in one chunk. The number of chunks is even if
+    possible, since most machines have an even number of cores.
+    """
+    count = math.ceil(len(asked) / most)
+    count = min(len(asked), count + count % 2)
+    return [[asked[i] for i in part] for part in np.array_split(np.arange(len(asked)), count)]
+
+
+def chunk_size(method: GradientMethod, dimension: int, members: int = 1) -> int:
+    """Return the largest number of requests in one chunk.
+
+    Args:
+        method: how gradients are computed.
+        dimension: length d of a gradient.
+        members: holders behind each request: 1, or the size of a group.
+
+    >>> chunk_size("segments", 50_000), chunk_size("layers", 50_000)
+    (25, 1)
+    """
+    if method != "segments":
+        return 1
+    holders = min(max(FEW, FEW_NUMBERS // dimension), MANY, MOST_NUMBERS // dimension)
+    return max(1, holders // members)

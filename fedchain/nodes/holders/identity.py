@@ -1,23 +1,78 @@
-"""Identities: a fresh key for each participant and round, registered before the first round."""
+"""Identities: who releases in which round, and the fresh key of each participant for its round.
+
+The network has one slot, an access point, for each participant of a round. The cohort of a round
+is drawn from a random stream of its own, and only when it is needed, so memory does not grow with
+the number of registered holders or of rounds. The cohort is public. Therefore sampling does not
+amplify the privacy guarantee; it only spreads the releases over more holders.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from fedchain.ledger.chain.crypto import InclusionProof, Tree, public_key_of
 from fedchain.ledger.chain.message import identity_leaf, identity_of
 from fedchain.ledger.chain.rules import ZERO
-from fedchain.nodes.holders.cohort_sampler import Sampling
-from fedchain.randomness import digest
+from fedchain.randomness import digest, stream
 
-REMEMBERED = 2
-"""Number of rounds whose identities are cached: each is needed several times in its round."""
+CACHED_COHORTS = 4
+"""Number of rounds whose cohort is cached: those that a fork keeps open, and the next."""
+CACHED_KEYS = 2
+"""Number of rounds whose keys are cached: each key is needed several times in its round."""
 
 
 @dataclass(frozen=True)
-class Identity:
+class Sampling:
+    """The cohorts of a run.
+
+    >>> cohorts = Sampling(seed=0, holders=1000, asked=10, rounds=50)
+    >>> len(set(cohorts.holders_of(1))), cohorts.holders_of(1) == cohorts.holders_of(2)
+    (10, False)
+    """
+
+    seed: int
+    """The scenario's seed."""
+    holders: int
+    """Number of registered participants: holders, or groups where holders form groups."""
+    asked: int
+    """Number of participants in a round. If these are all, slot k always belongs to participant
+    k."""
+    rounds: int
+    """Number of rounds."""
+
+    def holders_of(self, round_: int) -> Sequence[int]:
+        """Return the participants of a round, by slot; they are drawn without replacement."""
+        if self.asked == self.holders:
+            return range(self.holders)
+        return _cohort(self.seed, self.holders, self.asked, round_)
+
+    @functools.cached_property
+    def most_releases(self) -> int:
+        """Most rounds that one participant releases in: its noise must cover all of them."""
+        if self.asked == self.holders:
+            return self.rounds
+        times = np.zeros(self.holders, dtype=np.uint32)
+        for round_ in range(1, self.rounds + 1):
+            times[_draw(self.seed, self.holders, self.asked, round_)] += 1
+        return int(times.max())
+
+
+def _draw(seed: int, holders: int, asked: int, round_: int) -> npt.NDArray[np.int64]:
+    return stream(seed, "cohort", round_).choice(holders, asked, replace=False)
+
+
+@functools.lru_cache(CACHED_COHORTS)
+def _cohort(seed: int, holders: int, asked: int, round_: int) -> tuple[int, ...]:
+    return tuple(_draw(seed, holders, asked, round_).tolist())
+
+
+@dataclass(frozen=True)
+class RoundKey:
     """The key of a participant for one round, and the proof that it is registered."""
 
     secret: bytes
@@ -42,48 +97,40 @@ class Identities:
 
     def __init__(self, seed: int, sampling: Sampling, registered: bool) -> None:
         self._seed, self._sampling = seed, sampling
-        self._of_round = functools.lru_cache(REMEMBERED)(self._identities_of)
+        self._of_round = functools.lru_cache(CACHED_KEYS)(self._keys_of)
         self._tree = Tree(self._leaves()) if registered else None
-
-    @property
-    def root(self) -> bytes:
+        self.root = self._tree.root if self._tree else ZERO
         """Root of the tree, to which genesis commits, 32 bytes; zero if identities are open."""
-        return self._tree.root if self._tree else ZERO
 
-    def of(self, holder: int, round_: int) -> Identity:
-        """Return the identity of a participant in a round.
+    def of(self, holder: int, round_: int) -> RoundKey:
+        """Return the key of a participant in a round.
 
         It is unregistered if the participant is not in the cohort of the round, or if identities
         are open.
         """
-        if not 1 <= round_ <= self._sampling.rounds:
-            return self._unregistered(holder, round_)
-        return self._of_round(round_).get(holder) or self._unregistered(holder, round_)
+        registered = 1 <= round_ <= self._sampling.rounds
+        found = self._of_round(round_).get(holder) if registered else None
+        return found or self._unregistered(holder, round_)
 
     def _leaves(self) -> Iterator[bytes]:
         """Yield the leaves of all rounds, in the order of the registered list."""
         for round_ in range(1, self._sampling.rounds + 1):
-            keys = (self._public_key(k, round_) for k in self._sampling.holders_of(round_))
-            for identity in sorted(map(identity_of, keys)):
+            keys = [self._unregistered(k, round_) for k in self._sampling.holders_of(round_)]
+            for identity in sorted(identity_of(key.public_key) for key in keys):
                 yield identity_leaf(round_, identity)
 
-    def _identities_of(self, round_: int) -> dict[int, Identity]:
-        """Return the identities of the cohort of a round, by participant."""
+    def _keys_of(self, round_: int) -> dict[int, RoundKey]:
+        """Return the keys of the cohort of a round, by participant."""
         holders = self._sampling.holders_of(round_)
-        made = {holder: self._unregistered(holder, round_) for holder in holders}
+        keys = {holder: self._unregistered(holder, round_) for holder in holders}
         if self._tree is None:
-            return made
+            return keys
         first = (round_ - 1) * len(holders)
-        order = sorted(made.items(), key=lambda item: identity_of(item[1].public_key))
-        for place, (holder, identity) in enumerate(order, first):
-            made[holder] = Identity(identity.secret, identity.public_key, self._tree.proof(place))
-        return made
+        order = sorted(keys.items(), key=lambda item: identity_of(item[1].public_key))
+        for place, (holder, key) in enumerate(order, first):
+            keys[holder] = RoundKey(key.secret, key.public_key, self._tree.proof(place))
+        return keys
 
-    def _unregistered(self, holder: int, round_: int) -> Identity:
-        return Identity(self._secret(holder, round_), self._public_key(holder, round_), None)
-
-    def _public_key(self, holder: int, round_: int) -> bytes:
-        return public_key_of(self._secret(holder, round_))
-
-    def _secret(self, holder: int, round_: int) -> bytes:
-        return digest(self._seed, "identity", holder, round_)
+    def _unregistered(self, holder: int, round_: int) -> RoundKey:
+        secret = digest(self._seed, "identity", holder, round_)
+        return RoundKey(secret, public_key_of(secret), None)

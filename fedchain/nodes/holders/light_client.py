@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.work import WorkKind, is_paid, target_from_compact, work_of
 
-KEPT_HEIGHTS = 64
+KEPT_HEADERS = 64
 """Headers this many heights below the head are forgotten. While no link breaks, no honest
 reorganisation is that deep."""
 MOST_OF_A_HEIGHT = 16
@@ -37,7 +37,7 @@ class LightClient:
     """Finds the head of the chain with the most work, from the headers that have arrived."""
 
     def __init__(
-        self, genesis: Header, work: WorkKind = "hashcash", keep: int = KEPT_HEIGHTS
+        self, genesis: Header, work: WorkKind = "hashcash", keep: int = KEPT_HEADERS
     ) -> None:
         """Start at genesis.
 
@@ -79,20 +79,18 @@ class LightClient:
             return False
         before = self.head
         self._connect(header)
-        if self.head != before:
-            self._forget()
+        if self.head != before:  # forget the headers that are too far below
+            oldest = self.height - self._keep
+            while self._work[first := next(iter(self._work))].height < oldest:
+                del self._work[first]
         while len(self._work) > MOST_OF_A_HEIGHT * self._keep:
             del self._work[max(self._work, key=self._rank)]
         return self.head != before
 
     def refuse(self, name: bytes) -> bool:
-        """Forget a header and all its descendants, and do not add it again.
+        """Forget a refused block and all its descendants; return whether the head changed.
 
-        Args:
-            name: hash of a block that full nodes have refused, 32 bytes.
-
-        Returns:
-            Whether the head changed.
+        The header of this hash is not added again.
         """
         self._refused[name] = None
         if len(self._refused) > self._keep:
@@ -132,14 +130,8 @@ class LightClient:
         """Return the sort key of a block: the head has the smallest."""
         return -self._work[name].work, name
 
-    def _forget(self) -> None:
-        """Forget the headers that are too far below the head."""
-        oldest = self.height - self._keep
-        while self._work[first := next(iter(self._work))].height < oldest:
-            del self._work[first]
 
-
-@functools.lru_cache(4 * KEPT_HEIGHTS)
+@functools.lru_cache(4 * KEPT_HEADERS)
 def _above(below: Above, bits: int, parent: bytes) -> Above:
     """Return the place of a block; it is cached, so that many clients share one record."""
     return Above(below.height + 1, below.work + work_of(bits), parent)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.arrays import Flags, Integers, Matrix, Singles, lengths
+from fedchain.arrays import Flags, Matrix, Singles, lengths
 from fedchain.ledger.chain.codec import Storage, quantise
 from fedchain.ledger.chain.message import MESSAGE_VERSION, Declaration, Message, sign_message
-from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.identity import RoundKey
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
 
@@ -32,15 +32,15 @@ class ReleaseContext:
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """A participant that sends a message."""
+class ReleaseRequest:
+    """A request for one release of a participant (a holder or a group)."""
 
     context: ReleaseContext
-    """Chain, parent, round and participant."""
-    identity: Identity
-    """Its key for this round."""
-    declaration: Declaration
-    """Mechanism, noise, clip and number of records; public."""
+    """Participant, round, and the block whose weights are used."""
+    identity: RoundKey
+    """The key of the participant for this round."""
+    clip: float | None = None
+    """The clip of this release; None: the clip of the mechanism."""
 
 
 def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> bytes:
@@ -129,7 +129,10 @@ def private_releases(
 
 
 def messages_of(
-    releases: Singles | Matrix, speakers: Sequence[Speaker], storage: Storage
+    releases: Singles | Matrix,
+    asked: Sequence[ReleaseRequest],
+    declarations: Sequence[Declaration],
+    storage: Storage,
 ) -> list[Message | None]:
     """Normalise, quantise and sign: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
 
@@ -138,7 +141,8 @@ def messages_of(
 
     Args:
         releases: the releases ĝ_k, shape (n, d).
-        speakers: the participant of each release, n of them.
+        asked: the request for each release, n of them.
+        declarations: mechanism, noise, clip and number of records of each; public.
         storage: how the directions' integers are stored.
 
     Returns:
@@ -150,28 +154,24 @@ def messages_of(
     """
     norms = lengths(releases)
     sound = np.isfinite(norms) & (norms > 0.0)
-    messages: list[Message | None] = [None] * len(speakers)
+    messages: list[Message | None] = [None] * len(asked)
     if not sound.any():
         return messages
     kept = releases if sound.all() else releases[sound]
     directions = quantise(kept, norms[sound], storage)
     for row, (exponent, direction) in zip(np.flatnonzero(sound).tolist(), directions, strict=True):
-        messages[row] = _signed(speakers[row], float(norms[row]), exponent, direction)
+        context, identity = asked[row].context, asked[row].identity
+        message = Message(
+            version=MESSAGE_VERSION,
+            chain_id=context.chain_id,
+            parent=context.parent,
+            round=context.round,
+            public_key=identity.public_key,
+            proof=identity.proof,
+            exponent=exponent,
+            direction=direction,
+            norm=float(norms[row]),
+            declaration=declarations[row],
+        )
+        messages[row] = sign_message(message, identity.secret)
     return messages
-
-
-def _signed(speaker: Speaker, norm: float, exponent: int, direction: Integers) -> Message:
-    context, identity = speaker.context, speaker.identity
-    message = Message(
-        version=MESSAGE_VERSION,
-        chain_id=context.chain_id,
-        parent=context.parent,
-        round=context.round,
-        public_key=identity.public_key,
-        proof=identity.proof,
-        exponent=exponent,
-        direction=direction,
-        norm=norm,
-        declaration=speaker.declaration,
-    )
-    return sign_message(message, identity.secret)

@@ -21,8 +21,7 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.public_subspace import PublicDirections, leading
-from fedchain.nodes.holders.holder_pool import ReleaseRequest
-from fedchain.nodes.holders.release import ReleaseContext
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.runs.manifest import initial_manifest
 from fedchain.scenario.writing import resolved_yaml
 from fedchain.simulation.setup import build_setup
@@ -55,14 +54,14 @@ def released(asked_of, subspace: bool) -> np.ndarray:
     """Return what everybody says at the initial weights, (n, d), projected or not."""
     setup = build_setup(asked_of)
     task = setup.task if subspace else replace(setup.task, subspace=None)
-    voices = Source(setup.scenario, setup.mechanism, task).speakers("cpu")
+    voices = Source(setup.scenario, setup.mechanism, task).backend("cpu")
     chain, identities = setup.genesis.header.hash, setup.identities
     asked = [
         ReleaseRequest(
             ReleaseContext(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),
             identities.of(k, 1),
         )
-        for k in range(asked_of.nodes.speakers)
+        for k in range(asked_of.nodes.participants)
     ]
     return np.array([read(message) for message in voices(setup.state.weights, asked).messages])
 

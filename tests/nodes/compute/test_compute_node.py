@@ -7,20 +7,14 @@ import numpy as np
 import pytest
 from ledger_world import HOLDERS, ROUNDS, make_world, step
 
-from fedchain.events import Send
 from fedchain.ledger.chain.block import Block, header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import is_paid, search, target_from_compact
 from fedchain.nodes.compute import compute_node
 from fedchain.nodes.compute import incident_log as findings
-from fedchain.nodes.compute.compute_node import (
-    ComputeNode,
-    DeadlinePassed,
-    Effort,
-    Found,
-    Searching,
-)
-from fedchain.nodes.compute.incident_log import Objection
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.nodes.compute.hashing import Effort
+from fedchain.nodes.payloads import DeadlinePassed, NonceFound, Objection, Searching, Send
 from fedchain.timing import Stopwatch
 
 WORLD = make_world()
@@ -107,7 +101,7 @@ def test_work_begins_once_for_each_head(made):
 def test_an_invalid_message_is_refused_with_its_reason_and_does_not_count(made):
     good, other, *_ = WORLD.messages(WORLD.chain_id, 1)
     hear(made.node, [good, replace(other, norm=other.norm / 2)], 4.0)
-    (refusal,) = made.node.findings.refusals
+    (refusal,) = made.node.incidents.refusals
     assert (refusal.time_s, "signature" in refusal.reason) == (4.0, True)
     assert made.node.receive(DeadlinePassed(WORLD.chain_id), DEADLINE) == []
 
@@ -116,13 +110,13 @@ def test_no_more_than_so_many_refusals_are_remembered(made, monkeypatch):
     monkeypatch.setattr(findings, "KEPT_REFUSALS", 3)
     good = WORLD.messages(WORLD.chain_id, 1)[0]
     hear(made.node, [replace(good, norm=float(n)) for n in range(1, 9)])
-    assert len(made.node.findings.refusals) == 3
+    assert len(made.node.incidents.refusals) == 3
 
 
 def test_the_found_block_has_its_work_and_took_its_tries(made):
     (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1), 2.5)
     block = send.payload.block
-    assert isinstance(send.payload, Found)
+    assert isinstance(send.payload, NonceFound)
     assert is_paid("hashcash", block.header.hash, target_from_compact(block.header.bits))
     assert send.after_s == (block.header.nonce + 1) / RATE
     assert (block.header.address, block.header.time_ms) == (ADDRESS, 2500)
@@ -156,7 +150,7 @@ def test_work_on_a_head_that_is_passed_is_thrown_away(made, monkeypatch):
     block = WORLD.block(made.chain)
     assert made.node.receive(block, 3.0)[0].payload == DeadlinePassed(block.header.hash)
     assert made.node.receive(searching.payload, 3.0) == []
-    assert made.node.receive(Found(searching.payload.block), 3.0) == []
+    assert made.node.receive(NonceFound(searching.payload.block), 3.0) == []
 
 
 def test_messages_that_came_before_their_parent_are_used_when_it_comes(made):
@@ -174,7 +168,7 @@ def test_a_wrong_block_is_refused_and_the_head_stays(made):
     block = WORLD.block(made.chain, after=wrong)
     assert made.node.receive(block, 3.0) == [Send(Objection(block, 2), "everybody")]
     assert made.node.receive(block, 4.0) == []  # told once
-    assert "weights are not the aggregate" in made.node.findings.refusals[0].reason
+    assert "weights are not the aggregate" in made.node.incidents.refusals[0].reason
     assert made.chain.head == WORLD.chain_id
 
 
@@ -200,13 +194,13 @@ def test_a_header_with_other_messages_says_nothing_against_its_block(made, numbe
     if known:
         made.node.receive(below, 3.0)
     assert made.node.receive(copies(block)[number], 3.0) == []
-    (refusal,) = made.node.findings.refusals
+    (refusal,) = made.node.incidents.refusals
     assert (refusal.what, refusal.id) == ("block", block.header.hash)
     assert "messages" in refusal.reason
     made.node.receive(block, 3.0)
     made.node.receive(below, 3.0)
     assert made.chain.head == block.header.hash
-    assert len(made.node.findings.refusals) == 1
+    assert len(made.node.incidents.refusals) == 1
 
 
 def test_an_orphan_that_turns_out_wrong_is_refused_with_its_reason(made):
@@ -215,10 +209,10 @@ def test_an_orphan_that_turns_out_wrong_is_refused_with_its_reason(made):
     after = step(other.state(other.head), WORLD.messages(other.head, 2))
     wrong = WORLD.block(other, after=State(np.nextafter(after.weights, np.inf), after.memory))
     assert made.node.receive(wrong, 3.0) == []
-    assert made.node.findings.refusals == []
+    assert made.node.incidents.refusals == []
     sends = made.node.receive(first, 4.0)
     assert Send(Objection(wrong, 2), "everybody") in sends
-    (refusal,) = made.node.findings.refusals
+    (refusal,) = made.node.incidents.refusals
     assert (refusal.time_s, "weights are not" in refusal.reason) == (4.0, True)
     assert made.chain.height == 1
 
@@ -252,7 +246,7 @@ def test_a_recalled_block_comes_at_its_time_again_without_hashing(monkeypatch, l
     while isinstance(send.payload, Searching):
         elapsed, cuts = elapsed + send.after_s, cuts + 1
         (send,) = made.node.receive(send.payload, elapsed)
-    assert send.payload == Found(found)
+    assert send.payload == NonceFound(found)
     assert cuts == nonce // 3  # the same events as in the run that was interrupted
     assert elapsed + send.after_s == (nonce + 1) / RATE
 

@@ -11,7 +11,7 @@ from fedchain.nodes.holders.dropouts import (
     first_reconstruction,
 )
 from fedchain.nodes.holders.release import ReleaseContext
-from fedchain.scenario import Groups, Nodes
+from fedchain.scenario import Groups
 from fedchain.secure_aggregation.assembler import Step
 
 HERE = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=1)
@@ -28,16 +28,10 @@ def test_shares_of_members_are_rounded_down_and_the_noise_counts_on_who_is_left(
     assert (GROUPS.honest_members, GROUPS.dropouts, GROUPS.counted_on) == (8, 3, 5)
 
 
-def test_a_holder_alone_is_always_there():
-    assert draw_dropouts(None, HERE, 1) == DropoutOutcome()
-    assert contributors(Nodes(holders=4), HERE) == (1,)
-
-
 def test_nobody_is_lost_where_nobody_is_away():
     there = draw_dropouts(Groups(size=5, honest=1.0), HERE, 1)
     assert (there.lost, there.reconstructs, there.again_s) == ({}, True, 2.0)
-    nodes = Nodes(holders=20, groups=Groups(size=5, honest=1.0))
-    assert contributors(nodes, HERE) == (5, 6, 7, 8, 9)
+    assert contributors(Groups(size=5, honest=1.0), HERE) == (5, 6, 7, 8, 9)
 
 
 def test_members_are_lost_as_often_as_said_and_in_every_step():

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from group_runs import FIVE, IDENTITY, SHARED, Spy, asked, grouped, read, said, speakers
+from group_runs import FIVE, IDENTITY, SHARED, Spy, asked, grouped, pool_of, read, said
 
 from fedchain.ledger.chain.message import encode_message
 from fedchain.nodes.holders.dropouts import contributors, first_reconstruction
-from fedchain.nodes.holders.group_pool import MOST
-from fedchain.nodes.holders.release import Speaker, messages_of
+from fedchain.nodes.holders.group_pool import LARGEST_ADDED
+from fedchain.nodes.holders.release import ReleaseRequest, messages_of
 
 DIMENSION = 300
 LOSING = {**FIVE, "away": 0.1}
@@ -19,19 +19,19 @@ def rows(holders: int = 10, dimension: int = DIMENSION) -> np.ndarray:
 
 def test_a_message_is_the_exact_sum_of_what_its_members_put_in(monkeypatch):
     scenario, spy = grouped(groups=LOSING), Spy(monkeypatch)
-    made, records = speakers(scenario, rows(), range(50, 60)), np.arange(50, 60)
+    made, records = pool_of(scenario, rows(), range(50, 60)), np.arange(50, 60)
     step, lost = made._noise.step, set()
     for round_ in range(1, 40):
         each = asked(round_, round_ % 2)
         (message,) = said(made, each)
-        holders = contributors(scenario.nodes, each.context)
+        holders = contributors(scenario.nodes.groups, each.context)
         lost.add(5 - len(holders))
         put_in = [words.view(np.int64).tolist() for words in spy.numbers[-1].values()]
         whole = [sum(column) for column in zip(*put_in, strict=True)]
         units = int(records[list(holders)].sum())
         mean = np.array([whole], dtype=np.float64) * (step / units)
-        speaker = Speaker(each.context, IDENTITY, message.declaration)
-        (expected,) = messages_of(mean, [speaker], "int32")
+        request = ReleaseRequest(each.context, IDENTITY)
+        (expected,) = messages_of(mean, [request], [message.declaration], "int32")
         assert message.norm == expected.norm
         np.testing.assert_array_equal(message.direction, expected.direction)
         assert message.declaration.records == units
@@ -41,7 +41,7 @@ def test_a_message_is_the_exact_sum_of_what_its_members_put_in(monkeypatch):
 def test_without_noise_a_group_says_the_mean_of_its_members_records():
     silent = {**SHARED, "noise_multiplier": None, "epsilon": float("inf")}
     records = [10, 20, 30, 40, 50, 5, 5, 5, 5, 5]
-    (message,) = said(speakers(grouped(privacy=silent), rows(), records), asked())
+    (message,) = said(pool_of(grouped(privacy=silent), rows(), records), asked())
     mean = np.average(rows()[:5].astype(np.float32), axis=0, weights=records[:5])
     np.testing.assert_allclose(read(message), mean, atol=2e-6 * message.norm)
     assert message.declaration.mechanism == "skellam"
@@ -49,7 +49,7 @@ def test_without_noise_a_group_says_the_mean_of_its_members_records():
 
 def test_of_whole_holders_a_group_says_the_mean_whatever_their_records():
     silent = {**SHARED, "noise_multiplier": None, "epsilon": float("inf"), "unit": "holder"}
-    made = speakers(grouped(privacy=silent), rows(), range(50, 60))
+    made = pool_of(grouped(privacy=silent), rows(), range(50, 60))
     mean = rows()[:5].astype(np.float32).mean(axis=0)
     (message,) = said(made, asked())
     np.testing.assert_allclose(read(message), mean, atol=2e-6 * message.norm)
@@ -57,14 +57,14 @@ def test_of_whole_holders_a_group_says_the_mean_whatever_their_records():
 
 def test_groups_with_either_clip_do_not_share_the_noise_whose_difference_gives_gradients_away():
     one, other = (
-        read(said(speakers(grouped(privacy={**SHARED, "clip": clip}), 0 * rows()), asked())[0])
+        read(said(pool_of(grouped(privacy={**SHARED, "clip": clip}), 0 * rows()), asked())[0])
         for clip in (1.0, "automatic")
     )
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.3
 
 
 def test_groups_that_are_asked_together_say_what_each_says_alone():
-    made = speakers(grouped(groups=LOSING), rows())
+    made = pool_of(grouped(groups=LOSING), rows())
     both = said(made, asked(number=0), asked(number=1))
     alone = [*said(made, asked(number=0)), *said(made, asked(number=1))]
     assert [encode_message(m) for m in both] == [encode_message(m) for m in alone]
@@ -73,7 +73,7 @@ def test_groups_that_are_asked_together_say_what_each_says_alone():
 
 def test_a_group_that_is_never_whole_enough_says_nothing_and_the_other_speaks(monkeypatch):
     scenario = grouped(groups={**LOSING, "away": 0.6, "attempts": 1})
-    made, outcomes = speakers(scenario, rows()), set()
+    made, outcomes = pool_of(scenario, rows()), set()
     for round_ in range(1, 30):
         pair = [asked(round_, 0), asked(round_, 1)]
         opens = [
@@ -87,8 +87,8 @@ def test_a_group_that_is_never_whole_enough_says_nothing_and_the_other_speaks(mo
 def test_a_byzantine_member_poisons_its_group_and_no_other():
     silent = {**SHARED, "noise_multiplier": None, "epsilon": float("inf")}
     attack = [{"kind": "norm_inflation", "holders": [7], "factor": 1000.0}]
-    quiet = said(speakers(grouped(privacy=silent), rows()), asked(number=0), asked(number=1))
-    made = speakers(grouped(privacy=silent, attacks=attack), rows())
+    quiet = said(pool_of(grouped(privacy=silent), rows()), asked(number=0), asked(number=1))
+    made = pool_of(grouped(privacy=silent, attacks=attack), rows())
     good, bad = said(made, asked(number=0), asked(number=1))
     assert encode_message(good) == encode_message(quiet[0])
     inflated = rows()[5:].astype(np.float32)
@@ -100,6 +100,6 @@ def test_a_byzantine_member_poisons_its_group_and_no_other():
 def test_a_member_that_says_what_no_word_holds_says_the_largest_word(monkeypatch, factor):
     spy = Spy(monkeypatch)
     attack = [{"kind": "norm_inflation", "holders": [0], "factor": factor}]
-    said(speakers(grouped(attacks=attack), rows()), asked())
+    said(pool_of(grouped(attacks=attack), rows()), asked())
     words = spy.numbers[0][1].view(np.int64)
-    assert set(np.abs(words).tolist()) == {MOST}
+    assert set(np.abs(words).tolist()) == {LARGEST_ADDED}

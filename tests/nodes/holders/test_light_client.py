@@ -5,7 +5,7 @@ import itertools
 from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.rules import ZERO
 from fedchain.ledger.chain.work import compact_from_target
-from fedchain.nodes.holders.light_client import KEPT_HEIGHTS, MOST_OF_A_HEIGHT, LightClient
+from fedchain.nodes.holders.light_client import KEPT_HEADERS, MOST_OF_A_HEIGHT, LightClient
 
 EASY = compact_from_target(2**255)
 HARD = compact_from_target(2**252)
@@ -71,11 +71,11 @@ def test_a_header_seen_before_changes_nothing():
 
 def test_old_headers_are_forgotten():
     client, parent = LightClient(GENESIS), GENESIS
-    for height in range(1, 3 * KEPT_HEIGHTS):
+    for height in range(1, 3 * KEPT_HEADERS):
         parent = header(parent.hash, height, height)
         client.add(parent)
-    assert client.height == 3 * KEPT_HEIGHTS - 1
-    assert len(client._work) <= KEPT_HEIGHTS + 1
+    assert client.height == 3 * KEPT_HEADERS - 1
+    assert len(client._work) <= KEPT_HEADERS + 1
 
 
 def test_a_head_that_costs_less_than_any_block_is_ignored():
@@ -162,6 +162,6 @@ def test_a_header_that_was_refused_before_it_came_is_not_followed():
 
 def test_only_so_many_refusals_are_remembered():
     client = LightClient(GENESIS)
-    for number in range(2 * KEPT_HEIGHTS):
+    for number in range(2 * KEPT_HEADERS):
         client.refuse(b"%032d" % number)
-    assert len(client._refused) == KEPT_HEIGHTS
+    assert len(client._refused) == KEPT_HEADERS

@@ -11,11 +11,11 @@ from small_runs import simulate, small
 
 from fedchain.ledger.chain.crypto import is_signature, public_key_of
 from fedchain.ledger.chain.message import Declaration, signing_bytes
-from fedchain.nodes.holders.holder_pool import HolderPool, ReleaseRequest
-from fedchain.nodes.holders.identity import Identity
+from fedchain.nodes.holders.holder_pool import HolderPool, PoolParts
+from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.release import (
     ReleaseContext,
-    Speaker,
+    ReleaseRequest,
     drawn_records,
     messages_of,
     private_releases,
@@ -26,7 +26,7 @@ from fedchain.simulation.setup import build_setup
 
 OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=4)
 SECRET = bytes(range(32))
-IDENTITY = Identity(SECRET, public_key_of(SECRET), None)
+IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
 
 
 def private_release(gradient, mechanism, records, context):
@@ -39,7 +39,7 @@ GRADIENT = np.linspace(-1.0, 1.0, 1000)
 
 
 def message_of(release):
-    return messages_of(release[None], [Speaker(OCCASION, IDENTITY, SAID)], "int16")[0]
+    return messages_of(release[None], [ReleaseRequest(OCCASION, IDENTITY)], [SAID], "int16")[0]
 
 
 def test_the_noise_has_the_sd_of_the_mean_and_not_of_the_sum():
@@ -126,21 +126,18 @@ def test_the_attack_comes_after_the_noise_and_before_the_signature():
     for name, attacks in {"honest": [], "flipped": [{"kind": "sign_flip", "holders": [0]}]}.items():
         scenario = small(attacks=attacks)
         mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
-        (said[name],) = HolderPool(
-            gradients=Flipped(), scenario=scenario, task=task, mechanism=mechanism
-        )(None, asked).messages
+        parts = PoolParts(gradients=Flipped(), scenario=scenario, task=task, mechanism=mechanism)
+        (said[name],) = HolderPool(parts)(None, asked).messages
     honest, flipped = said["honest"], said["flipped"]
     assert np.array_equal(flipped.direction, -honest.direction)
     assert flipped.norm == honest.norm
     assert is_signature(flipped.public_key, flipped.signature, signing_bytes(flipped))
 
 
-def test_speakers_say_where_the_time_went():
+def test_a_pool_says_where_the_time_went():
     task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
-    speakers = HolderPool(
-        gradients=Flipped(), scenario=small(), task=task, mechanism=none(10, 1000)
-    )
-    spoken = speakers(None, [ReleaseRequest(replace(OCCASION, holder=0), IDENTITY)])
+    parts = PoolParts(gradients=Flipped(), scenario=small(), task=task, mechanism=none(10, 1000))
+    spoken = HolderPool(parts)(None, [ReleaseRequest(replace(OCCASION, holder=0), IDENTITY)])
     assert {stage for stage, s in spoken.seconds.items() if s > 0} == {
         "gradients",
         "noise",
@@ -196,12 +193,13 @@ def test_a_run_samples_its_records_in_secret_and_anew_each_time():
         seen.append((holders, sampled))
         return np.ones((len(holders), 31), np.float32)
 
-    speakers = HolderPool(
+    parts = PoolParts(
         gradients=gradients, scenario=setup.scenario, task=setup.task, mechanism=setup.mechanism
     )
+    pool = HolderPool(parts)
     for round_ in (1, 2):
         contexts = [replace(OCCASION, holder=h, round=round_) for h in range(10)]
-        speakers(np.zeros(31), [ReleaseRequest(context, IDENTITY) for context in contexts])
+        pool(np.zeros(31), [ReleaseRequest(context, IDENTITY) for context in contexts])
     counts = [records.count for records in setup.task.holders]
     for holders, sampled in seen:
         assert holders == list(range(10))

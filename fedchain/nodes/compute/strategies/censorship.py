@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedchain.events import Send
-from fedchain.nodes.compute.behaviour import Messages, Scene, Strategy, at_once
 from fedchain.nodes.compute.strategies.false_blocks import regardless
-from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.nodes.compute.strategy import Messages, Place, Scene, Strategy, at_once, strategies
+from fedchain.nodes.payloads import Send
 
 
 @strategies
@@ -27,7 +26,7 @@ def censorship(
         place: gives the quorum and the keys of the holders.
         holders: numbers of the censored data holders, from 0.
     """
-    deeds: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
 
     def carries(messages: Messages) -> Messages:
         if not messages:
@@ -36,11 +35,11 @@ def censorship(
         censored = [message for message in messages if message.public_key in keys]
         spare = max(0, len(messages) - place.quorum)
         left_out = {message.public_key for message in censored[-spare:]} if spare else set()
-        deeds["messages left out"] += len(left_out)
-        deeds["censored messages carried for the quorum"] += len(censored) - len(left_out)
+        counters["messages left out"] += len(left_out)
+        counters["censored messages carried for the quorum"] += len(censored) - len(left_out)
         return tuple(message for message in messages if message.public_key not in left_out)
 
-    return Strategy(carries=carries, deeds=deeds)
+    return Strategy(carries=carries, counters=counters)
 
 
 @strategies
@@ -55,12 +54,15 @@ def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing
         place: gives the quorum.
         carry: nothing: no message at all; quorum: the fewest messages that a block may carry.
     """
-    deeds: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
     least = place.quorum if carry == "quorum" else 0
 
     def publishes(scene: Scene) -> list[Send]:
-        return regardless(scene, deeds) if scene.own else at_once(scene)
+        return regardless(scene, counters) if scene.own else at_once(scene)
 
     return Strategy(
-        carries=lambda messages: messages[:least], least=least, publishes=publishes, deeds=deeds
+        carries=lambda messages: messages[:least],
+        least=least,
+        publishes=publishes,
+        counters=counters,
     )

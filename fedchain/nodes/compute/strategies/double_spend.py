@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fedchain.events import Send
 from fedchain.ledger.chain.chain import Chain
-from fedchain.nodes.compute.behaviour import Scene, Strategy
-from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.nodes.compute.strategy import Place, Scene, Strategy, strategies
+from fedchain.nodes.payloads import Send
 
 Verdict = Literal["goes on", "succeeds", "gives up"]
 
@@ -26,12 +25,12 @@ class Attempt:
     """Blocks of the others since the payment: its confirmations."""
 
 
-def after_own(attempt: Attempt) -> Attempt:
+def after_secret_block(attempt: Attempt) -> Attempt:
     """Return the attempt after the attacker has found a secret block."""
     return Attempt(attempt.secret + 1, attempt.public)
 
 
-def after_public(attempt: Attempt) -> Attempt:
+def after_public_block(attempt: Attempt) -> Attempt:
     """Return the attempt after the others have found a block.
 
     It counts only after the first secret block: before that there is no payment to confirm.
@@ -55,15 +54,15 @@ def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdi
     """
     if attempt.public >= confirmations and attempt.secret > attempt.public:
         return "succeeds"
-    contributors = attempt.public - attempt.secret
-    return "gives up" if gives_up is not None and contributors >= gives_up else "goes on"
+    behind = attempt.public - attempt.secret
+    return "gives up" if gives_up is not None and behind >= gives_up else "goes on"
 
 
 class DoubleSpender:
     """One attacker: it makes one attempt after the other."""
 
     def __init__(self, confirmations: int, gives_up: int | None) -> None:
-        self.deeds: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter()
         self._confirmations, self._gives_up = confirmations, gives_up
         self._attempt, self._public = Attempt(), 0
         self._tip: bytes | None = None
@@ -76,9 +75,9 @@ class DoubleSpender:
         """Publish the secret branch once it is longer than the branch that confirms the payment."""
         height = scene.block.header.height
         if scene.own:
-            self._attempt, self._tip = after_own(self._attempt), scene.block.header.hash
+            self._attempt, self._tip = after_secret_block(self._attempt), scene.block.header.hash
         elif height > self._public:
-            self._attempt, self._public = after_public(self._attempt), height
+            self._attempt, self._public = after_public_block(self._attempt), height
         match verdict(self._attempt, self._confirmations, self._gives_up):
             case "goes on":
                 return []
@@ -89,9 +88,9 @@ class DoubleSpender:
 
     def _end(self, scene: Scene, how: str, shown: bool) -> list[Send]:
         """End the attempt: count it, and publish or drop the secret branch."""
-        self.deeds["attempts"] += 1
-        self.deeds[how] += 1
-        self.deeds["public blocks undone"] += self._attempt.public if shown else 0
+        self.counters["attempts"] += 1
+        self.counters[how] += 1
+        self.counters["public blocks undone"] += self._attempt.public if shown else 0
         sends = [Send(block, "everybody") for block in scene.withheld] if shown else []
         heights = [block.header.height for block in scene.withheld] if shown else []
         self._public = max([self._public, *heights])
@@ -126,4 +125,6 @@ def double_spend(
     """
     del place
     spender = DoubleSpender(confirmations, gives_up)
-    return Strategy(works_on=spender.works_on, publishes=spender.publishes, deeds=spender.deeds)
+    return Strategy(
+        works_on=spender.works_on, publishes=spender.publishes, counters=spender.counters
+    )

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from fedchain.events import Send
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.chain import Chain
-from fedchain.nodes.compute.behaviour import Draft, Scene, Strategy, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.nodes.compute.strategy import Draft, Place, Scene, Strategy, at_once, strategies
+from fedchain.nodes.payloads import Send
 
 
 class Equivocator:
     """One attacker: it withholds its first block on a parent until it has found a second one."""
 
     def __init__(self, place: Place) -> None:
-        self.deeds: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter()
         self._place = place
         self._first: Block | None = None
 
@@ -39,7 +38,7 @@ class Equivocator:
             self._first = scene.block
             return []
         self._first = None
-        self.deeds["pairs of blocks"] += 1
+        self.counters["pairs of blocks"] += 1
         pair = [send.payload for send in at_once(scene)]
         others = [node for node in sorted(self._place.shares) if node != self._place.node]
         halves = [Send(pair[place % 2], node) for place, node in enumerate(others)]
@@ -62,5 +61,5 @@ def equivocation(place: Place) -> Strategy:
         writes=liar.writes,
         again=True,
         publishes=liar.publishes,
-        deeds=liar.deeds,
+        counters=liar.counters,
     )

@@ -10,20 +10,19 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import read_only
-from fedchain.events import Send
 from fedchain.ledger.chain.state import State
-from fedchain.nodes.compute.behaviour import Draft, Scene, Strategy, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.nodes.compute.strategy import Draft, Place, Scene, Strategy, at_once, strategies
+from fedchain.nodes.payloads import Send
 
 
-def regardless(scene: Scene, deeds: Counter[str]) -> list[Send]:
+def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
     """Send an own block to everybody even if the node's own chain has refused it.
 
     Honest nodes do not relay a refused block, so it reaches only the sender's neighbours.
     """
     if not scene.own:
         return at_once(scene)
-    deeds["invalid blocks" if not scene.accepted else "valid blocks"] += 1
+    counters["invalid blocks" if not scene.accepted else "valid blocks"] += 1
     return at_once(scene) if scene.accepted else [Send(scene.block, "everybody", relayed=False)]
 
 
@@ -41,7 +40,7 @@ def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> St
             model, -w - 1 for each weight w.
     """
     del place
-    deeds: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
 
     def writes(draft: Draft) -> Draft:
         weights = -draft.after.weights - 1 if by == "replaced" else draft.after.weights.copy()
@@ -49,7 +48,9 @@ def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> St
             weights[:1] = np.nextafter(weights[:1], weights.dtype.type(np.inf))
         return replace(draft, after=State(read_only(weights), draft.after.memory))
 
-    return Strategy(writes=writes, publishes=lambda scene: regardless(scene, deeds), deeds=deeds)
+    return Strategy(
+        writes=writes, publishes=lambda scene: regardless(scene, counters), counters=counters
+    )
 
 
 @strategies
@@ -68,9 +69,11 @@ def bad_time(
             the time of genesis at most.
     """
     del place
-    deeds: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
 
     def writes(draft: Draft) -> Draft:
         return replace(draft, time_ms=max(0, draft.time_ms + round(1000 * ahead_s)))
 
-    return Strategy(writes=writes, publishes=lambda scene: regardless(scene, deeds), deeds=deeds)
+    return Strategy(
+        writes=writes, publishes=lambda scene: regardless(scene, counters), counters=counters
+    )

@@ -8,10 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedchain.events import Send
 from fedchain.ledger.chain.block import Block
-from fedchain.nodes.compute.behaviour import Scene, Strategy
-from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.nodes.compute.strategy import Place, Scene, Strategy, strategies
+from fedchain.nodes.payloads import Send
 from fedchain.randomness import stream
 
 AFTER_S = 0.002
@@ -63,7 +62,7 @@ class SelfishMiner:
     """One attacker: it tracks its lead and the height of the public branch."""
 
     def __init__(self, place: Place, gamma: float) -> None:
-        self.deeds: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter()
         self._place, self._gamma = place, gamma
         self._lead, self._public = Lead(), 0
 
@@ -71,7 +70,7 @@ class SelfishMiner:
         """Return what to publish after an own block, or after a block of another node."""
         height = scene.block.header.height
         if scene.own:
-            self.deeds["blocks found"] += 1
+            self.counters["blocks found"] += 1
             self._lead, count = after_own(self._lead)
         elif height <= self._public:
             return []  # a block below the public head changes nothing
@@ -81,7 +80,7 @@ class SelfishMiner:
         if not scene.own:
             self._public = height
         self._public = max([self._public, *(block.header.height for block in shown)])
-        self.deeds["ties"] += self._lead.tie
+        self.counters["ties"] += self._lead.tie
         if scene.own or len(shown) != 1:
             return [Send(block, "everybody") for block in shown]
         return self._race(shown[0], self._place.makers.get(scene.block.header.address))
@@ -120,4 +119,4 @@ def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] =
         Eyal and Sirer, "Majority is not enough: Bitcoin mining is vulnerable", 2014.
     """
     miner = SelfishMiner(place, gamma)
-    return Strategy(publishes=miner.publishes, hears_at_once=True, deeds=miner.deeds)
+    return Strategy(publishes=miner.publishes, hears_at_once=True, counters=miner.counters)

@@ -8,10 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedchain.events import Send
 from fedchain.ledger.chain.block import Block
-from fedchain.nodes.compute.behaviour import Scene, Strategy, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.nodes.compute.strategy import Place, Scene, Strategy, at_once, strategies
+from fedchain.nodes.payloads import Send
 from fedchain.randomness import digest
 
 
@@ -34,7 +33,7 @@ def spam(
         blocks: number of made-up blocks for each block, 0 to 10,000.
         messages: number of made-up messages for each block that carries messages, 0 to 10,000.
     """
-    deeds: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
 
     def publishes(scene: Scene) -> list[Send]:
         name, height = scene.block.header.hash, scene.block.header.height
@@ -57,8 +56,8 @@ def spam(
             signature = digest(place.seed, "spam", place.node, name, "message", count) * 2
             message = replace(model, parent=name, round=height + 1, signature=signature)
             sends.append(Send(message, "compute", relayed=False))
-        deeds["made-up blocks"] += len(junk)
-        deeds["made-up messages"] += len(sends) - len(junk)
+        counters["made-up blocks"] += len(junk)
+        counters["made-up messages"] += len(sends) - len(junk)
         return [*at_once(scene), *sends]
 
-    return Strategy(publishes=publishes, deeds=deeds)
+    return Strategy(publishes=publishes, counters=counters)

@@ -7,10 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedchain.events import Send
 from fedchain.ledger.chain.chain import Chain
-from fedchain.nodes.compute.behaviour import Scene, Strategy, at_once
-from fedchain.nodes.compute.strategies.strategy import Place, strategies
+from fedchain.nodes.compute.strategy import Place, Scene, Strategy, at_once, strategies
+from fedchain.nodes.payloads import Send
 
 
 @strategies
@@ -26,13 +25,13 @@ def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] 
         delay_s: how long a block is withheld, simulated seconds, above 0.
     """
     del place
-    deeds: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
 
     def publishes(scene: Scene) -> list[Send]:
-        deeds["blocks withheld"] += len(scene.withheld)
+        counters["blocks withheld"] += len(scene.withheld)
         return [Send(send.payload, send.to, delay_s) for send in at_once(scene)]
 
-    return Strategy(publishes=publishes, deeds=deeds)
+    return Strategy(publishes=publishes, counters=counters)
 
 
 @strategies
@@ -48,7 +47,7 @@ def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1
         depth: how many blocks the parent is below the head, 1 to 64.
     """
     del place
-    deeds: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
 
     def works_on(chain: Chain) -> bytes:
         block = chain.head
@@ -57,7 +56,7 @@ def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1
         return block
 
     def publishes(scene: Scene) -> list[Send]:
-        deeds["blocks on stale parents"] += scene.own
+        counters["blocks on stale parents"] += scene.own
         return at_once(scene)
 
-    return Strategy(works_on=works_on, publishes=publishes, deeds=deeds)
+    return Strategy(works_on=works_on, publishes=publishes, counters=counters)

@@ -54,7 +54,7 @@ def played(folder, share: float, rounds: int, seed: int, honest: int = HONEST, *
     miners = {record.height: record.miner for record, _ in made.rounds()}
     made.close()
     store.close()
-    (said,) = made.compute[0].schedule.deeds()
+    (said,) = made.compute_nodes[0].schedule.counters()
     return SimpleNamespace(
         miners=[miners[h] for h in range(1, rounds + 1)], deeds=said["deeds"], simulation=made
     )
@@ -66,16 +66,16 @@ def found(monkeypatch):
     order = []
     saw = IncidentLog.saw
 
-    def noted(findings, time_s, name, header):
-        order.append((findings, header.address))
-        saw(findings, time_s, name, header)
+    def noted(incidents, time_s, name, header):
+        order.append((incidents, header.address))
+        saw(incidents, time_s, name, header)
 
     monkeypatch.setattr(IncidentLog, "saw", noted)
 
     def by(simulation):
-        attacker = simulation.compute[0]
-        numbers = {node.address: node.node for node in simulation.compute}
-        return [numbers[who] for findings, who in order if findings is attacker.findings]
+        attacker = simulation.compute_nodes[0]
+        numbers = {node.address: node.node for node in simulation.compute_nodes}
+        return [numbers[who] for incidents, who in order if incidents is attacker.incidents]
 
     return by
 
@@ -119,7 +119,7 @@ def test_the_network_gives_the_attempts_that_the_law_counts(tmp_path, found, z):
     run = played(tmp_path, 0.3, 600, 1, 2, kind="double_spend", confirmations=z, gives_up=8)
     attempt, ended = Attempt(), []
     for finder in found(run.simulation):
-        step = double_spend.after_public if finder else double_spend.after_own
+        step = double_spend.after_public_block if finder else double_spend.after_secret_block
         attempt = step(attempt)
         if (said := verdict(attempt, z, 8)) != "goes on":
             attempt, _ = Attempt(), ended.append(said)

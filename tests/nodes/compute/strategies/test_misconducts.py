@@ -16,7 +16,7 @@ from fedchain.commands.formats import Format
 from fedchain.commands.refusals import held_against
 from fedchain.commands.terminal import closing_lines
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.compute.strategies import strategies
+from fedchain.nodes.compute.strategy import strategies
 from fedchain.results import LEDGER, Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, run_name

@@ -100,7 +100,7 @@ def spends(q: float, z: int, seed: int) -> bool:
     draw = random.Random(f"{q} {z} {seed}").random
     attempt = Attempt()
     while (said := verdict(attempt, z, GIVES_UP)) == "goes on":
-        step = double_spend.after_own if draw() < q else double_spend.after_public
+        step = double_spend.after_secret_block if draw() < q else double_spend.after_public_block
         attempt = step(attempt)
     return said == "succeeds"
 
@@ -120,7 +120,7 @@ def test_that_test_would_refuse_nakamotos_poisson_figures():
 
 
 def test_an_attempt_without_a_secret_block_has_no_payment_to_confirm():
-    assert double_spend.after_public(Attempt()) == Attempt()
+    assert double_spend.after_public_block(Attempt()) == Attempt()
 
 
 @pytest.mark.parametrize(

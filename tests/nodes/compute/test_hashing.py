@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from fedchain.ledger.chain.work import compact_from_target, work_of
-from fedchain.nodes.compute.sampled_work import SampledWork
+from fedchain.nodes.compute.hashing import SampledWork
 from fedchain.randomness import uniforms
 
 EASY, HARD = compact_from_target(2**246), compact_from_target(2**244)

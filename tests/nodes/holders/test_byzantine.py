@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ledger_world import make_world
 
-from fedchain.nodes.holders.sybils import under_names
+from fedchain.nodes.holders.byzantine import under_names
 
 OPEN = make_world(identity="open", identity_root=bytes(32))
 

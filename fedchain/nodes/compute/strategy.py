@@ -1,0 +1,178 @@
+"""Strategy: what a compute node works on, what its blocks contain, and when it publishes them.
+
+Each decision is a function of a strategy. The honest strategy is here; the dishonest ones, one
+file for each kind of attack on the chain, replace some of its functions.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.chain import Chain
+from fedchain.ledger.chain.message import Message
+from fedchain.ledger.chain.state import State
+from fedchain.nodes.payloads import Send
+from fedchain.registry import Family
+from fedchain.scenario import ComputeAttack, Scenario
+
+Messages = tuple[Message, ...]
+Same = TypeVar("Same")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The contents of a block that has no header yet."""
+
+    parent: bytes
+    """Hash of its parent."""
+    time_ms: int
+    """The time that its header will state, simulated milliseconds since genesis."""
+    messages: Messages
+    """Its messages, in ascending order of id."""
+    after: State
+    """The state to which its header will commit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a compute node sees when it decides what to send."""
+
+    block: Block
+    """The block that was just found or accepted."""
+    own: bool
+    """Whether the node has made the block itself."""
+    accepted: bool
+    """Whether the node's own chain has accepted the block; always true for a block of others."""
+    chain: Chain
+    """The node's chain."""
+    withheld: list[Block]
+    """The node's own accepted blocks that it has not published, lowest first. A strategy removes
+    the blocks that it sends."""
+
+
+def head_of(chain: Chain) -> bytes:
+    """Return the head: an honest node builds on it."""
+    return chain.head
+
+
+def unchanged(made: Same) -> Same:
+    """Return messages or a draft as they are: an honest node leaves nothing out."""
+    return made
+
+
+def at_once(scene: Scene) -> list[Send]:
+    """Send each own block to everybody as soon as the node's own chain has accepted it."""
+    sends = [Send(block, "everybody") for block in scene.withheld]
+    scene.withheld.clear()
+    return sends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """The decisions of a compute node. The defaults are those of an honest node."""
+
+    works_on: Callable[[Chain], bytes] = head_of
+    """Returns the hash of the accepted block to build on."""
+    carries: Callable[[Messages], Messages] = unchanged
+    """Returns which of the messages for that block the new block carries, in the same order."""
+    least: int | None = None
+    """Number of messages at which the node starts its work. None: when the messages of all holders
+    are there, or the quorum after the deadline."""
+    writes: Callable[[Draft], Draft] = unchanged
+    """Returns the contents that the block gets in place of the draft."""
+    again: bool = False
+    """Whether the node works on the same parent again after it has found a block on it."""
+    publishes: Callable[[Scene], list[Send]] = at_once
+    """Returns what the node sends after it has found a block, or accepted a block of another."""
+    hears_at_once: bool = False
+    """Whether the node receives every block at the moment that it leaves its sender."""
+    counters: Counter[str] = field(default_factory=Counter)
+    """Number of dishonest acts so far, by kind, for the report."""
+
+
+HONEST = Strategy()
+"""The strategy of a node that follows the protocol."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a dishonest compute node knows about itself and the network."""
+
+    node: int
+    """Number of the node."""
+    seed: int
+    """The scenario's seed; all draws come from its random streams."""
+    quorum: int
+    """Fewest messages that a block may carry."""
+    shares: Mapping[int, float]
+    """Share of the hash power of each compute node, its own included; they sum to 1."""
+    makers: Mapping[bytes, int]
+    """Number of each compute node, by address."""
+    slowest_s: float
+    """Longest delay of a block between two compute nodes, simulated seconds."""
+    key_of: Callable[[int, int], bytes]
+    """(holder, round) to the public key of the holder. Pseudonyms should hide it, but a compute
+    node that receives a message directly from a holder may know the sender by its network
+    address."""
+
+
+strategies: Family[Strategy] = Family(
+    "misconduct",
+    (
+        "fedchain.nodes.compute.strategies.false_blocks",
+        "fedchain.nodes.compute.strategies.censorship",
+        "fedchain.nodes.compute.strategies.withholding",
+        "fedchain.nodes.compute.strategies.selfish_mining",
+        "fedchain.nodes.compute.strategies.double_spend",
+        "fedchain.nodes.compute.strategies.equivocation",
+        "fedchain.nodes.compute.strategies.spam",
+    ),
+)
+"""Part: ``(place, *, ...) -> Strategy``: what one compute node does instead of the protocol."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The strategies of one compute node, by round."""
+
+    planned: tuple[tuple[ComputeAttack, Strategy], ...] = ()
+    """Each attack of the scenario that names the node, with its strategy; empty: it is honest."""
+
+    @functools.cached_property
+    def honest(self) -> bool:
+        """Whether the node follows the protocol in every round."""
+        return not self.planned
+
+    @functools.cached_property
+    def hears_at_once(self) -> bool:
+        """Whether one of the strategies receives every block when it leaves its sender."""
+        return any(strategy.hears_at_once for _, strategy in self.planned)
+
+    def at(self, round_: int) -> Strategy:
+        """Return the strategy while the node works on the block of this height."""
+        for attack, strategy in self.planned:
+            if attack.active(round_):
+                return strategy
+        return HONEST
+
+    def counters(self) -> list[dict[str, object]]:
+        """Return the kind of each strategy with its counters, as the manifest states them."""
+        return [
+            {"kind": attack.part.kind, "deeds": dict(sorted((+strategy.counters).items()))}
+            for attack, strategy in self.planned
+        ]
+
+
+HONESTLY = Schedule()
+"""The schedule of an honest node."""
+
+
+def schedule_of(scenario: Scenario, node: int, place: Callable[[], Place]) -> Schedule:
+    """Return the schedule of a compute node; ``place`` is called only if it is dishonest."""
+    named = [a for a in scenario.attacks if isinstance(a, ComputeAttack) and node in a.nodes]
+    return Schedule(tuple((a, strategies.build(a.part, place())) for a in named))

@@ -1,0 +1,77 @@
+"""Payloads: what nodes send to each other, and the timers that they send to themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fedchain.ledger.chain.block import Block
+from fedchain.network.spreading import Group
+
+
+@dataclass(frozen=True)
+class Send:
+    """A payload that a node wants delivered.
+
+    Nodes return sends; they hold no clock and no reference to another node.
+    """
+
+    payload: Any
+    """A frozen record: a message, a block, or a note of the node to itself."""
+    to: Group | int
+    """A group: all its nodes except the sender; the sender's own number: a timer; the number of
+    another node: delivered directly, past the network, as attackers can."""
+    after_s: float = 0.0
+    """Simulated seconds until it leaves."""
+    relayed: bool = True
+    """Whether others pass it on; what honest nodes refuse reaches only the sender's neighbours."""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A full node's statement that it has refused a block whose work is done.
+
+    Light clients see only headers, so the work is all that they can check themselves. A full node
+    that receives an objection checks the block itself, and objects as well if it refuses it. The
+    node's number stands in for its signature.
+    """
+
+    block: Block
+    """The refused block with its messages, so that other full nodes can check it."""
+    node: int
+    """Number of the node that objects."""
+
+
+@dataclass(frozen=True)
+class DeadlinePassed:
+    """A timer of a compute node: from now on the quorum is enough to start the work."""
+
+    parent: bytes
+    """Hash of the block at which the node has waited for messages."""
+
+
+@dataclass(frozen=True)
+class Searching:
+    """A timer of a compute node: it is time to try the next nonces for this header."""
+
+    block: Block
+    """The unfinished block; its nonce is 0."""
+    first_nonce: int
+    """The nonce at which the search continues."""
+
+
+@dataclass(frozen=True)
+class NonceFound:
+    """A timer of a compute node: the work on this block is done."""
+
+    block: Block
+    """The finished block."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A timer of a compute node: the work whose duration was drawn is done."""
+
+    due_s: float
+    """When the work is done, simulated seconds. If the node expects another time now, this timer is
+    stale."""
