@@ -134,11 +134,12 @@ def parsed(text: str) -> Any:
 
 
 def folder_of(told: dict[str, Any]) -> Path:
-    """Return the sweep, the run, or the folder of an audit, that a command tells of."""
+    """Return the sweep, the run or the audit that a command tells of; "." if it tells of none."""
     for key in ("sweep", "run"):
         if key in told:
             return Path(told[key])
-    return next(Path(file).parent for file in told["files"] if Path(file).name == AUDIT)
+    files = [Path(file) for file in told["files"]]
+    return next((file.parent for file in files if file.name == AUDIT), Path())
 
 
 def mark_of(name: str, text: str) -> str:

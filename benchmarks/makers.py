@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from page_tables import (
-    EPSILONS,
-    Axis,
-    Made,
+from page_tables import EPSILONS, Axis, Made, grid_table, law_table, short
+from single_tables import (
     against_first,
     effort_table,
-    grid_table,
     kept_table,
-    law_table,
     linkability_table,
     lost_table,
     masks_table,
@@ -21,7 +17,6 @@ from page_tables import (
     public_table,
     results_table,
     seeds_table,
-    short,
     tuned_table,
     warm_table,
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import doctest
 import importlib
+import json
+import shlex
 from pathlib import Path
 
 import pytest
+from command_line import call
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TABLE = "| a | b |\n| --- | --- |\n| x | .5 ± .1 |\n"
@@ -105,3 +109,106 @@ def test_what_has_no_maker_or_two_is_found(figures, small, monkeypatch):
         "README.md: two: has no marks",
         "README.md: | a | b |: a table without a mark",
     ]
+
+
+@pytest.fixture
+def sweep(figures, tmp_path):
+    """A sweep of two kinds, two epsilons and two seeds, and what a command tells of it."""
+    points = ["kind,privacy.epsilon,seed,run,status,error,accuracy"]
+    for kind, score in (("a", 0.5), ("b", 0.7)):
+        for epsilon, more in (("1", 0.0), ("inf", 0.2)):
+            found = ((seed, score + more + 0.01 * seed) for seed in range(2))
+            points += [f"{kind},{epsilon},{s},r{s},finished,,{value}" for s, value in found]
+    (tmp_path / "points.csv").write_text("\n".join(points) + "\n")
+    grid = {"kind": ["a", "b"], "privacy.epsilon": ["1", "inf"]}
+    (tmp_path / "sweep.json").write_text(json.dumps({"grid": grid}))
+    return [importlib.import_module("page_tables").Outcome(tmp_path, None)]
+
+
+def test_a_grid_becomes_a_table_of_means_with_their_intervals(sweep):
+    tables = importlib.import_module("page_tables")
+    columns = tables.Axis("", ("privacy.epsilon",), ("ε 1", "none"))
+    made = tables.grid_table([tables.Axis("who", ("kind",), ("A", "B"))], columns, "accuracy")
+    assert made(sweep).splitlines() == [
+        "| who | ε 1 | none |",
+        "| --- | --- | --- |",
+        "| A | .505 ± .064 | .705 ± .064 |",
+        "| B | .705 ± .064 | .905 ± .064 |",
+    ]
+    both = tables.Axis("who, ε", ("kind", "privacy.epsilon"))
+    assert "| b, inf | .905 ± .064 |" in tables.grid_table(
+        [both], tables.Axis("", (), ("score",)), "accuracy"
+    )(sweep)
+
+
+def as_if_run(command, folder):
+    """Return a sweep's folder as it would be after its runs, with made-up scores."""
+    told = call(*shlex.split(command)[1:], "--dry-run", "--format", "json")
+    assert told.code == 0, told.err
+    points = json.loads(told.out)["points"]
+    keys = [key for key in points[0] if key not in ("seed", "run")]
+    grid = {key: list(dict.fromkeys(point[key] for point in points)) for key in keys}
+    for number, point in enumerate(points):
+        score = 0.5 + 7 * number % 11 / 100
+        point |= {"status": "finished", "accuracy": score, "iou": score}
+        known = {"keep_everything": {"iou": 0.2}, "public_only": {"accuracy": 0.4}}
+        (folder / "runs" / point["run"]).mkdir(parents=True, exist_ok=True)
+        (folder / "runs" / point["run"] / "manifest.json").write_text(
+            json.dumps({"baselines": known})
+        )
+    (folder / "sweep.json").write_text(json.dumps({"grid": grid}))
+    with (folder / "points.csv").open("w", newline="") as file:
+        rows = csv.DictWriter(file, list(points[0]))
+        rows.writeheader()
+        rows.writerows(points)
+    return importlib.import_module("page_tables").Outcome(folder, None)
+
+
+def test_the_axes_of_every_table_fit_the_sweeps_that_it_is_made_of(figures, tmp_path):
+    made = 0
+    for name, maker in figures.MAKERS.items():
+        if not maker.commands[0].startswith("fedchain sweep") or name in OF_REPORTS:
+            continue
+        outcomes = []
+        for number, command in enumerate(maker.commands):
+            (tmp_path / name / str(number)).mkdir(parents=True)
+            outcomes.append(as_if_run(command, tmp_path / name / str(number)))
+        for text in maker.texts.values():
+            head, *lines = text.made(outcomes).splitlines()
+            page = (figures.HOME / text.page).read_text(encoding="utf-8")
+            assert head in page, name
+            assert all(line.count(" | ") == head.count(" | ") for line in lines)
+            made += 1
+    assert made >= 18
+
+
+OF_REPORTS = ("stale_blocks", "selfish_mining", "double_spend", "block_interval")
+"""Makers whose tables come from the tables of a report, not from points.csv."""
+
+
+def test_a_sweep_that_has_not_finished_makes_no_table(sweep):
+    tables = importlib.import_module("page_tables")
+    file = sweep[0].folder / "points.csv"
+    file.write_text(file.read_text().replace("r1,finished", "r1,waiting", 1))
+    made = tables.grid_table([], tables.Axis("", ("kind",)), "accuracy")
+    with pytest.raises(ValueError, match="1 runs have not finished, such as r1"):
+        made(sweep)
+
+
+def test_a_law_stands_beside_what_was_measured(figures, tmp_path):
+    tables = importlib.import_module("page_tables")
+    rows = ["curve,x,n,measured_mean,measured_low,measured_high,law"]
+    rows += ["g 0,0.25,5,0.1,0.08,0.12,0.11", "g 1,0.25,5,0.2,0.18,0.22,0.21"]
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "a_against_b.csv").write_text("\n".join(rows) + "\n")
+    made = tables.law_table("share", ["γ = 0", "γ = 1"])([tables.Outcome(tmp_path, None)])
+    assert made.splitlines()[0] == "| share | γ = 0 | law | γ = 1 | law |"
+    assert made.splitlines()[2] == "| .250 | .100 ± .020 | .110 | .200 ± .020 | .210 |"
+
+
+def test_a_command_names_the_folder_that_it_left(figures):
+    assert figures.folder_of({"sweep": "sweeps/a"}) == Path("sweeps/a")
+    assert figures.folder_of({"run": "runs/a", "files": []}) == Path("runs/a")
+    files = ["audits/a/figures/b.png", "audits/a/audit.json"]
+    assert figures.folder_of({"attacks": {}, "files": files}) == Path("audits/a")
+    assert figures.folder_of({"files": ["runs/a/figures/b.png"]}) == Path()  # of a report
