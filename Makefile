@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SIZES := on Linux some 5 minutes and 5 GB; with the small torch that the README names 2 to 3 and 1.6 GB
 SCENARIO ?= first_light
 
-.PHONY: run test test-long test-elsewhere check format bench clean
+.PHONY: run test test-long test-elsewhere check format bench figures clean
 
 run: $(VENV)/.installed
 	$(BIN)/fedchain run $(SCENARIO) $(ARGS)
@@ -32,6 +32,11 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/compare.py --json .bench/performance.json $(ARGS)
+
+# Pictures and tables of the README and of docs/: all of them take hours, ARGS="NAME .." some,
+# --list shows the names with their times.
+figures: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/figures.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .elsewhere build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

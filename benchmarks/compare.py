@@ -25,6 +25,7 @@ import measuring
 import page
 import plan
 import workloads
+from marks import replace
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PROCESS_ROUNDS = 53
@@ -49,7 +50,7 @@ def main() -> None:
     if asked.quick or asked.only:
         print(text)
     else:
-        PAGE.write_text(text)
+        replace(PAGE, text.encode())
         print(f"wrote {PAGE.name}", file=sys.stderr)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ prepare()  # before numpy reads how many threads one operation may take
 import far  # noqa: E402
 import measuring  # noqa: E402
 import workloads  # noqa: E402
+from marks import filled, replace  # noqa: E402
 
 from fedchain import load, run  # noqa: E402
 from fedchain.forecasts.calibration import RoundTimes, measured  # noqa: E402
@@ -113,7 +113,8 @@ def main() -> None:
     if asked.json:
         asked.json.write_text(json.dumps(figures, indent=2) + "\n")
     if asked.into:
-        asked.into.write_text(filled(asked.into.read_text(), tables(figures)))
+        made = {f"predictions {name}": text for name, text in tables(figures).items()}
+        replace(asked.into, filled(asked.into.read_text(encoding="utf-8"), made).encode())
 
 
 def compared(cases: list[str]) -> dict[str, Any]:
@@ -248,16 +249,6 @@ def described(figures: Mapping[str, Any]) -> str:
 def error(case: Mapping[str, Any], what: str) -> str:
     """Return by how much a prediction is off, as a share of what was measured."""
     return f"{case['predicted'][what] / case['measured'][what] - 1:+.0%}"
-
-
-def filled(page: str, made: Mapping[str, str]) -> str:
-    """Return a page with what stands between ``<!-- name -->`` and ``<!-- end -->`` made anew."""
-    for name, text in made.items():
-        marks = re.compile(f"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not marks.search(page):
-            raise SystemExit(f"page: has no <!-- {name} --> .. <!-- end -->")
-        page = marks.sub(lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page)
-    return page
 
 
 if __name__ == "__main__":

@@ -103,9 +103,33 @@ def test_every_python_that_the_classifiers_name_is_allowed():
     assert PROJECT["requires-python"] == ">=3.11"
 
 
-@pytest.mark.parametrize("name", ["README.md", "scenarios/README.md"])
-def test_every_link_of_a_readme_leads_somewhere(name):
+PAGES = ["README.md", "CONTRIBUTING.md", "scenarios/README.md", "benchmarks/README.md"]
+PAGES += sorted(f"docs/{page.name}" for page in (HOME / "docs").glob("*.md"))
+
+
+def headings(page):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_of_a_page_leads_somewhere(name):
     page = HOME / name
-    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!https?:)([^)#:]*)#?([^):]*)\)", page.read_text(encoding="utf-8"))
+    assert links or name not in PAGES[:3]
+    for path, heading in links:
+        there = page.parent / path if path else page
+        assert there.exists(), path
+        assert not heading or heading in headings(there), f"{path}#{heading}"
+
+
+def test_the_first_screen_of_the_readme_says_what_it_is_and_how_to_begin():
+    screen = (HOME / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    assert len(screen.splitlines()) <= 35
+    assert screen.count("![") == 1
+    assert re.findall(r"^make (\w+)", screen, flags=re.MULTILINE) == ["run", "test"]
+    assert len(re.findall(r"^fedchain .* # ", screen, flags=re.MULTILINE)) == 3
+    assert {"docs/manual.md", "docs/method.md", "CONTRIBUTING.md"} <= set(
+        re.findall(r"\]\(([^)]+)\)", screen)
+    )

@@ -29,6 +29,8 @@ from fedchain.ledger.storage.store import Store
 
 D, HOLDERS, ROUNDS = 12, 4, 30
 EASY = compact_from_target(2**252)
+LATE = 10**6
+"""A time, in milliseconds, at which no block of these tests is too early."""
 
 
 def secret(holder: int, number: int) -> bytes:
@@ -93,13 +95,14 @@ class World:
     def chain_id(self) -> bytes:
         return self.genesis.header.hash
 
-    def chain(self, verdict_cache: VerdictCache | None = None, transition=step) -> Chain:
+    def chain(self, verdict_cache: VerdictCache | None = None, transition=step, **rest) -> Chain:
         return Chain(
             genesis_block=self.genesis,
             genesis_state=self.state,
             rules=self.rules,
             transition=transition,
             verdict_cache=verdict_cache or VerdictCache(),
+            **rest,
         )
 
     def pool(self, chain: Chain, verdict_cache: VerdictCache | None = None) -> Mempool:
@@ -173,6 +176,29 @@ class World:
                 store.append(grown[-1], chain.state(chain.head), grown[-1].header.time_ms)
         return grown
 
+    def branch(
+        self, chain: Chain, parent: bytes, length: int, now: int = LATE, **by: object
+    ) -> list[Block]:
+        """Make blocks one on the other above a parent, let a chain hear them, and return them."""
+        made = []
+        for _ in range(length):
+            made.append(self.block(chain, parent, **by))
+            chain.add(made[-1], now)
+            parent = name(made[-1])
+        return made
+
+
+def hear(chain: Chain, *blocks: Block, now: int = LATE) -> None:
+    """Let a chain hear blocks at one moment, in this order."""
+    for block in blocks:
+        chain.add(block, now)
+
+
+def hear_in_turn(chain: Chain, *blocks: Block, first: int = LATE) -> None:
+    """Let a chain hear blocks in this order, each one a moment after the one before."""
+    for later, block in enumerate(blocks):
+        chain.add(block, first + later)
+
 
 def mined(header: Header) -> Header:
     nonce = search(header_prefix(header), 0, 10**6, target_from_compact(header.bits))
@@ -185,5 +211,9 @@ def make_world(**changes: object) -> World:
     return World(rules, state, genesis(rules, state))
 
 
+def name(block: Block) -> bytes:
+    return block.header.hash
+
+
 def names(blocks: list[Block]) -> list[bytes]:
-    return [block.header.hash for block in blocks]
+    return [name(block) for block in blocks]

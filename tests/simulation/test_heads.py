@@ -21,6 +21,9 @@ CHAIN = {
 
 
 def test_a_node_stays_at_a_head_until_the_next_one_comes() -> None:
+    # genesis - aa - bb      node 0 stays at aa, node 1 changes over from xx to bb
+    #    |
+    #    +- xx
     heads = [
         {"round": 1, "node": 0, "time_s": 2.0, "block": "aa"},
         {"round": 1, "node": 1, "time_s": 3.0, "block": "xx"},
@@ -38,6 +41,9 @@ def test_a_node_stays_at_a_head_until_the_next_one_comes() -> None:
 
 
 def test_two_halves_have_two_heads_until_they_meet_and_one_at_the_end(tmp_path: Path) -> None:
+    # genesis - .. -+- ..      one half, from 60 to 200 s
+    #               |
+    #               +- ..      the other half: stale when they meet
     apart = [{"from_s": 60.0, "to_s": 200.0, "share": 0.5}]
     scenario = from_mapping({**CHAIN, "rounds": 40, "gossip": {"partitions": apart}})
     done = run(scenario, tmp_path)

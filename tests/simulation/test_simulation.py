@@ -70,6 +70,9 @@ def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_n
 
 
 def test_after_forks_all_compute_nodes_share_all_but_the_last_block(healed):
+    # genesis - 1 - .. - 7 - 8     the tips may differ, being of equal work
+    #           |            |
+    #           +- stale     +- 8'
     paths = [node.chain.path() for node in healed.simulation.compute_nodes]
     assert sum(node.chain.stale for node in healed.simulation.compute_nodes) > 0
     assert len({tuple(path[:-1]) for path in paths}) == 1
@@ -146,6 +149,9 @@ def forked(folder, wanted):
 
 
 def test_of_two_last_blocks_of_equal_work_ledger_and_manifest_name_the_same(tmp_path):
+    # genesis - 1 - 2 - 3      the last block that was made first
+    #               |
+    #               +- 3'      of equal work, and with the smaller hash: the head
     def first_made(found):
         with Store.open(found.folder / LEDGER, writable=False) as store:
             last = next(block for block in store.blocks() if block.header.height == 3)
@@ -163,8 +169,8 @@ def test_messages_of_a_lost_block_are_told_again(tmp_path):
     assert len({row["id"] for row in rows}) == len(rows)
     assert all(row["block"] in blocks for row in rows if not row["late"])
     assert not any(row["used"] for row in rows if row["late"])
-    for name, flag in (("messages", lambda r: not r["late"]), ("used", lambda r: r["used"])):
-        assert sum(map(flag, rows)) == sum(row[name] for row in found.metrics)
+    assert sum(not row["late"] for row in rows) == sum(row["messages"] for row in found.metrics)
+    assert sum(row["used"] for row in rows) == sum(row["used"] for row in found.metrics)
     sent = Counter(row["holder"] for row in rows)
     stated = json.loads((found.folder / "privacy.json").read_text())
     assert [sent[holder] for holder in range(10)] == stated["releases"]
@@ -228,6 +234,9 @@ def test_a_quorum_is_rounded_up_and_not_beyond():
 
 
 def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
+    # genesis - a         carries the messages of holders 0 and 1; it is the head at first
+    #    |
+    #    +- b - c         carry those of 0 and of 2: nothing on this branch has that of 1
     first, second, third = WORLD.messages(WORLD.chain_id, 1, range(3))
     carried = {b"a": (first, second), b"b": (first,), b"c": (third,)}
     parents = {b"a": WORLD.chain_id, b"b": WORLD.chain_id, b"c": b"b"}
@@ -272,11 +281,14 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
     ]
     observer.note(released)
     assert released == []
-    fates = []
-    for head, height in ((b"a", 1), (b"c", 2)):
+
+    def told_at(head, height):
         chain.head, chain.height = head, height
         for block in observer.new_blocks():
-            fates += [(m.holder, m.block, m.late) for m in observer.message_records(block, one)]
+            records = observer.message_records(block, one)
+            yield from ((m.holder, m.block, m.late) for m in records)
+
+    fates = [*told_at(b"a", 1), *told_at(b"c", 2)]
     a, b, c, genesis = b"a".hex(), b"b".hex(), b"c".hex(), WORLD.chain_id.hex()
     assert fates == [
         (0, a, False),
@@ -288,6 +300,9 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
 
 
 def test_the_observer_reports_a_replaced_branch_anew():
+    # g - a - b         reported first
+    # |
+    # +- c - d - e      replaces it
     headers = {b"g": None, b"a": b"g", b"b": b"a", b"c": b"g", b"d": b"c", b"e": b"d"}
     chain = SimpleNamespace(
         head=b"g",
@@ -307,8 +322,12 @@ def test_the_observer_reports_a_replaced_branch_anew():
         watch=Stopwatch(),
         keep=64,
     )
-    seen = []
-    for head, height in ((b"a", 1), (b"b", 2), (b"b", 2), (b"e", 3)):
+
+    def new_at(head, height):
         chain.head, chain.height = head, height
-        seen.append([block.name for block in observer.new_blocks()])
-    assert seen == [[b"a"], [b"b"], [], [b"c", b"d", b"e"]]
+        return [block.name for block in observer.new_blocks()]
+
+    assert new_at(b"a", 1) == [b"a"]
+    assert new_at(b"b", 2) == [b"b"]
+    assert new_at(b"b", 2) == []
+    assert new_at(b"e", 3) == [b"c", b"d", b"e"]

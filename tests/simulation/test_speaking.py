@@ -108,6 +108,8 @@ def test_a_gradient_that_is_due_becomes_one_message_and_one_release(speaking):
 
 
 def test_after_a_fork_the_second_answer_is_a_second_release(speaking):
+    # genesis     answered first
+    # fork        the head of another branch, which is answered too
     speaking.due()
     speaking.due(b"fork")
     assert speaking.releases == 2

@@ -458,6 +458,9 @@ class TestTime:
 
     def test_a_block_between_two_clocks_divides_nobody_for_long(self, honest, tmp_path):
         """One node hears a block a moment before its time has come, the others a moment after."""
+        # genesis - first - ..
+        #    |
+        #    +- made     too early for node 0, in time for nodes 1 and 2
         first = honest.chain.block(honest.chain.path()[1])
         ahead_ms = int(1000.0 * EARLY_S) + MAX_AHEAD_MS
         time_ms = ahead_ms + 50

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_world import EASY, World, make_world, mined, names, step
+from ledger_world import (
+    EASY,
+    LATE,
+    World,
+    hear,
+    hear_in_turn,
+    make_world,
+    mined,
+    name,
+    names,
+    step,
+)
 
 from fedchain.errors import InvalidBlock, TooEarly
 from fedchain.ledger.chain.block import Block, messages_root
@@ -20,21 +31,24 @@ from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, retarget, target_from_compact, work_of
 
 WORLD = make_world()
-LATE = 10**6
 
 
 def tree_of_blocks(world: World) -> list[Block]:
     """A main chain of five with branches of every kind, in an order that connects."""
-    chain, blocks = world.chain(), []
+    # genesis - 1 - 2 - 3 - 4 - 5     the trunk
+    #    |      |   |   |
+    #    |      |   |   +- d1
+    #    |      |   +- b1 - b2 - b3   as long as the trunk: a tie
+    #    |      +- a1 - a2 - a3
+    #    +- c1 - c2
+    chain = world.chain()
     trunk = world.grow(chain, 5)
-    for height, length in ((1, 3), (2, 3), (0, 2), (3, 1)):
-        parent = chain.path()[height]
-        for _ in range(length):
-            block = world.block(chain, parent, holders=[0, 1, 2], miner=b"%d" % height)
-            chain.add(block, LATE)
-            blocks.append(block)
-            parent = block.header.hash
-    return trunk + blocks
+    genesis, one, two, three, *_ = chain.path()
+    a = world.branch(chain, one, 3, holders=[0, 1, 2], miner=b"1")
+    b = world.branch(chain, two, 3, holders=[0, 1, 2], miner=b"2")
+    c = world.branch(chain, genesis, 2, holders=[0, 1, 2], miner=b"0")
+    d = world.branch(chain, three, 1, holders=[0, 1, 2], miner=b"3")
+    return [*trunk, *a, *b, *c, *d]
 
 
 BLOCKS = tree_of_blocks(WORLD)
@@ -68,102 +82,102 @@ def test_a_chain_grows_and_knows_what_it_has():
 
 
 def test_the_branch_with_more_work_wins_and_the_first_seen_of_equals_stays():
+    # genesis - first
+    #    |
+    #    +- rival - heavier
     chain = WORLD.chain()
     first = WORLD.block(chain, miner=b"a")
     rival = WORLD.block(chain, miner=b"b")
     assert chain.add(first, 2000).kind == "extended"
     assert chain.add(rival, 3000).kind == "side"
-    assert (chain.head, chain.stale) == (first.header.hash, 1)
-    heavier = WORLD.block(chain, rival.header.hash)
+    assert (chain.head, chain.stale) == (name(first), 1)
+    heavier = WORLD.block(chain, name(rival))
     added = chain.add(heavier, 4000)
     assert added.kind == "reorganised"
-    assert added.lost == (first.header.hash,)
+    assert added.lost == (name(first),)
     assert chain.path()[1:] == names([rival, heavier])
     assert (chain.reorganisations, chain.stale) == (1, 1)
     assert chain.on_path(chain.head)
-    assert not chain.on_path(first.header.hash)
+    assert not chain.on_path(name(first))
 
 
 def test_of_two_seen_at_once_the_smaller_hash_is_the_head():
+    # genesis - any of four rivals, all heard at one moment
     rivals = [WORLD.block(WORLD.chain(), miner=bytes([i])) for i in range(4)]
     for order in (rivals, rivals[::-1]):
         chain = WORLD.chain()
-        for block in order:
-            chain.add(block, 2000)
+        hear(chain, *order, now=2000)
         assert chain.head == min(names(rivals))
 
 
 def test_what_a_reorganisation_takes_off_is_told_from_the_top_down():
+    # genesis - s1 - s2 - s3          heard first
+    #    |
+    #    +- l1 - l2 - l3 - l4         l4 makes the second branch the longer one
     source, chain = WORLD.chain(), WORLD.chain()
-    short = WORLD.grow(source, 3)
-    parent, long = WORLD.chain_id, []
-    for _ in range(4):
-        long.append(WORLD.block(source, parent, holders=range(2)))
-        source.add(long[-1], LATE)
-        parent = long[-1].header.hash
-    for later, block in enumerate((*short, *long[:3])):
-        chain.add(block, LATE + later)
-    added = chain.add(long[3], 2 * LATE)
+    s1, s2, s3 = WORLD.grow(source, 3)
+    l1, l2, l3, l4 = WORLD.branch(source, WORLD.chain_id, 4, holders=range(2))
+    hear_in_turn(chain, s1, s2, s3, l1, l2, l3)
+    added = chain.add(l4, 2 * LATE)
     assert added.kind == "reorganised"
-    assert added.lost == tuple(names(short)[::-1])
+    assert added.lost == (name(s3), name(s2), name(s1))
 
 
 def test_the_deepest_reorganisation_stays_the_deepest():
-    source, chain = WORLD.chain(), WORLD.chain()
-    trunk = WORLD.grow(source, 3)
-    for later, block in enumerate(trunk):
-        chain.add(block, LATE + later)
-    parent = WORLD.chain_id
-    for length, back in ((3, WORLD.chain_id), (1, None)):
-        parent = back or chain.link(chain.head).header.parent
-        for _ in range(length + 1):
-            block = WORLD.block(chain, parent, holders=range(2 if length == 3 else 3))
-            chain.add(block, 2 * LATE + chain.height)
-            parent = block.header.hash
+    # genesis - a1 - a2 - a3            heard first
+    #    |
+    #    +- b1 - b2 - b3 - b4           b4 takes three blocks off
+    #                  |
+    #                  +- c4 - c5       c5 takes one block off
+    chain = WORLD.chain()
+    hear_in_turn(chain, *WORLD.grow(WORLD.chain(), 3))
+    _, _, b3, b4 = WORLD.branch(chain, WORLD.chain_id, 4, now=2 * LATE, holders=range(2))
+    assert chain.head == name(b4)
+    assert (chain.reorganisations, chain.deepest) == (1, 3)
+    _, c5 = WORLD.branch(chain, name(b3), 2, now=3 * LATE, holders=range(3))
+    assert chain.head == name(c5)
     assert (chain.reorganisations, chain.deepest) == (2, 3)
 
 
 def test_of_two_last_blocks_the_smaller_hash_is_the_head_whatever_came_first():
+    # genesis - either of a pair, and the chain has one round
     world = make_world(rounds=1)
     pair = [world.block(world.chain(), miner=bytes([i])) for i in range(2)]
     for order in (pair, pair[::-1]):
         chain = world.chain()
-        for late, block in enumerate(order):
-            chain.add(block, LATE + late)
+        hear_in_turn(chain, *order)
         assert chain.head == min(names(pair))
 
 
 def test_more_work_beats_more_blocks():
+    # genesis - slow1 - slow2 - slow3    200, 400 and 900 s: the target stays easy
+    #    |
+    #    +- fast1 - fast2                1 and 2 ms: the second block is of a harder target
     world = make_world(retarget_window=2, interval_ms=100_000)
     chain = world.chain()
-    slow = [world.block(chain, time_ms=200_000)]
-    chain.add(slow[0], LATE)
-    slow.append(world.block(chain, time_ms=400_000))
-    chain.add(slow[1], LATE)
-    slow.append(world.block(chain, time_ms=900_000))
-    chain.add(slow[2], LATE)
-    assert chain.height == 3
-    fast = world.block(chain, world.chain_id, miner=b"f", time_ms=1)
-    chain.add(fast, LATE)
-    second = world.block(chain, fast.header.hash, miner=b"f", time_ms=2)
-    added = chain.add(second, LATE)
-    assert chain.link(second.header.hash).header.bits != EASY
+    hear(chain, world.block(chain, time_ms=200_000))
+    hear(chain, world.block(chain, time_ms=400_000))
+    slow3 = world.block(chain, time_ms=900_000)
+    hear(chain, slow3)
+    assert (chain.head, chain.height) == (name(slow3), 3)
+    fast1 = world.block(chain, world.chain_id, miner=b"f", time_ms=1)
+    hear(chain, fast1)
+    fast2 = world.block(chain, name(fast1), miner=b"f", time_ms=2)
+    added = chain.add(fast2, LATE)
+    assert chain.link(name(fast2)).header.bits != EASY
     assert added.kind == "reorganised"
-    assert chain.height == 2
-    assert chain.link(second.header.hash).work > chain.link(slow[2].header.hash).work
+    assert (chain.head, chain.height) == (name(fast2), 2)
+    assert chain.link(name(fast2)).work > chain.link(name(slow3)).work
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_any_order_of_arrival_gives_one_head_and_one_set(shuffled: random.Random):
-    blocks = list(BLOCKS)
+    blocks = list(BLOCKS)  # drawn in tree_of_blocks
     shuffled.shuffle(blocks)
-    expected = WORLD.chain(LIBRARY)
-    for block in BLOCKS:
-        expected.add(block, LATE)
-    chain = WORLD.chain(LIBRARY)
-    for block in blocks:
-        chain.add(block, LATE)
+    expected, chain = WORLD.chain(LIBRARY), WORLD.chain(LIBRARY)
+    hear(expected, *BLOCKS)
+    hear(chain, *blocks)
     assert chain.head == expected.head
     assert chain.path() == expected.path()
     assert (len(chain), chain.orphans) == (len(BLOCKS) + 1, 0)
@@ -173,25 +187,26 @@ LIBRARY = VerdictCache()
 
 
 def test_orphans_wait_and_connect_in_one_step():
-    blocks = WORLD.grow(WORLD.chain(), 4)
+    # genesis - 1 - 2 - 3 - 4    heard from right to left
+    one, two, three, four = WORLD.grow(WORLD.chain(), 4)
     chain = WORLD.chain()
-    for block in blocks[:0:-1]:
+    for block in (four, three, two):
         assert chain.add(block, LATE).kind == "orphan"
-    assert chain.add(blocks[2], LATE).kind == "orphan"
+    assert chain.add(three, LATE).kind == "orphan"
     assert (chain.orphans, chain.height) == (3, 0)
-    added = chain.add(blocks[0], LATE)
+    added = chain.add(one, LATE)
     assert added.kind == "extended"
-    assert added.connected == tuple(names(blocks))
+    assert added.connected == (name(one), name(two), name(three), name(four))
     assert (chain.orphans, chain.height) == (0, 4)
 
 
 def test_an_orphan_that_turns_out_invalid_is_dropped_with_its_reason():
-    source = WORLD.chain()
-    blocks = WORLD.grow(source, 2)
-    bad = Block(mined(replace(blocks[1].header, weights_hash=bytes(32))), blocks[1].messages)
+    # genesis - 1 - bad    heard from right to left
+    one, two = WORLD.grow(WORLD.chain(), 2)
+    bad = Block(mined(replace(two.header, weights_hash=bytes(32))), two.messages)
     chain = WORLD.chain()
-    chain.add(bad, LATE)
-    added = chain.add(blocks[0], LATE)
+    assert chain.add(bad, LATE).kind == "orphan"
+    added = chain.add(one, LATE)
     assert (chain.height, chain.orphans) == (1, 0)
     assert "weights are not the aggregate" in added.refused[0][1]
 
@@ -358,10 +373,10 @@ def test_chains_of_one_library_share_what_follows_from_a_block():
     one, two = WORLD.chain(verdict_cache), WORLD.chain(verdict_cache)
     block = WORLD.block(one)
     one.add(block, LATE)
-    assert block.header.hash in one._tree.links
-    assert block.header.hash not in two  # what another has seen it has not
+    assert name(block) in one._tree.links
+    assert name(block) not in two  # what another has seen it has not
     with pytest.raises(KeyError):
-        two.link(block.header.hash)
+        two.link(name(block))
     two.add(block, LATE)
     assert two._tree is one._tree
     assert (two.head, two.work) == (one.head, one.work)
@@ -377,6 +392,9 @@ def test_a_block_from_the_future_is_judged_by_the_clock_of_each_node():
 
 
 def test_a_block_that_one_node_saw_too_early_divides_nobody_once_others_build_on_it():
+    # genesis - ahead - above1 - above2    of the chain that could hear ahead in time
+    #    |
+    #    +- own                            of the chain that saw ahead too early
     verdict_cache = VerdictCache()
     near, far = WORLD.chain(verdict_cache), WORLD.chain(verdict_cache)
     ahead = WORLD.block(near, time_ms=WORLD.rules.max_ahead_ms + 100)
@@ -385,101 +403,85 @@ def test_a_block_that_one_node_saw_too_early_divides_nobody_once_others_build_on
     assert far.add(ahead, 100).kind == "extended"
     own = WORLD.block(near, holders=range(2))
     assert near.add(own, 150).kind == "extended"
-    above = [WORLD.block(far)]
-    far.add(above[0], 2000)
-    above.append(WORLD.block(far))
-    far.add(above[1], 3000)
-    assert near.add(above[1], 3000).kind == "orphan"
-    added = near.add(above[0], 3000)
+    above1 = WORLD.block(far)
+    far.add(above1, 2000)
+    above2 = WORLD.block(far)
+    far.add(above2, 3000)
+    assert near.add(above2, 3000).kind == "orphan"
+    added = near.add(above1, 3000)
     assert (added.kind, near.head) == ("reorganised", far.head)
-    assert added.connected == tuple(names([ahead, *above]))
+    assert added.connected == (name(ahead), name(above1), name(above2))
     assert near.orphans == 0
 
 
-def test_a_block_that_is_still_too_early_or_wrong_waits_or_is_refused_with_its_reason():
-    other = WORLD.chain()
+def ahead_and_its_children(after: State | None) -> tuple[Block, Block, Block]:
+    """Return a block of nine seconds, and two blocks without messages on it."""
+    ahead = WORLD.block(WORLD.chain(), after=after, time_ms=9000)
+    below = {"parent": name(ahead), "height": 2, "messages_root": messages_root(())}
+    header = mined(replace(WORLD.block(WORLD.chain()).header, **below))
+    later = mined(replace(header, time_ms=header.time_ms + 1))
+    return ahead, Block(header, ()), Block(later, ())
+
+
+def test_a_block_that_was_too_early_is_taken_once_a_child_of_it_comes_in_time():
+    # genesis - ahead -+- child
+    #                  |
+    #                  +- fresh
+    chain = WORLD.chain()
+    ahead, child, fresh = ahead_and_its_children(None)
+    with pytest.raises(TooEarly):
+        chain.add(ahead, 0)
+    assert chain.add(child, 3999).kind == "orphan"
+    assert (chain.height, chain.orphans) == (0, 2)
+    added = chain.add(fresh, 4000)
+    assert chain.head == name(ahead)
+    assert len(added.refused) == 2
+
+
+def test_a_block_that_was_too_early_and_is_wrong_is_refused_with_its_reason():
+    # genesis - ahead -+- child
+    #                  |
+    #                  +- fresh
+    chain = WORLD.chain()
     after = step(WORLD.state, WORLD.messages(WORLD.chain_id, 1))
     wrong = State(np.nextafter(after.weights, np.inf), after.memory)
-    for state, refused in ((None, 0), (wrong, 1)):
-        chain = WORLD.chain()
-        ahead = WORLD.block(other, after=state, time_ms=9000)
-        below = names([ahead])[0]
-        child = Block(mined(replace(WORLD.block(other).header, parent=below, height=2)), ())
-        child = Block(mined(replace(child.header, messages_root=messages_root(()))), ())
-        with pytest.raises(TooEarly):
-            chain.add(ahead, 0)
-        assert chain.add(child, 3999).kind == "orphan"
-        assert (chain.height, chain.orphans) == (0, 2)
-        fresh = Block(mined(replace(child.header, time_ms=child.header.time_ms + 1)), ())
-        added = chain.add(fresh, 4000)
-        if refused:
-            assert (added.kind, chain.height) == ("orphan", 0)
-            assert "weights are not the aggregate" in added.refused[0][1]
-        else:
-            assert chain.head == below
-            assert len(added.refused) == 2
+    ahead, child, fresh = ahead_and_its_children(wrong)
+    with pytest.raises(TooEarly):
+        chain.add(ahead, 0)
+    assert chain.add(child, 3999).kind == "orphan"
+    assert (chain.height, chain.orphans) == (0, 2)
+    added = chain.add(fresh, 4000)
+    assert (added.kind, chain.height) == ("orphan", 0)
+    assert "weights are not the aggregate" in added.refused[0][1]
 
 
 def test_the_tree_forgets_what_the_slowest_chain_no_longer_needs():
-    verdict_cache, source = VerdictCache(), WORLD.chain()
-    quick = Chain(
-        genesis_block=WORLD.genesis,
-        genesis_state=WORLD.state,
-        rules=WORLD.rules,
-        transition=step,
-        verdict_cache=verdict_cache,
-        keep=2,
-    )
-    slow = Chain(
-        genesis_block=WORLD.genesis,
-        genesis_state=WORLD.state,
-        rules=WORLD.rules,
-        transition=step,
-        verdict_cache=verdict_cache,
-        keep=2,
-    )
-    blocks = []
-    while source.height < WORLD.rules.rounds:
-        blocks.append(WORLD.block(source))
-        source.add(blocks[-1], 10**6)
-    for block in blocks:
-        quick.add(block, 10**6)
+    verdict_cache = VerdictCache()
+    quick, slow = (WORLD.chain(verdict_cache, keep=2) for _ in range(2))
+    blocks = WORLD.grow(WORLD.chain(), WORLD.rules.rounds)
+    hear(quick, *blocks)
     assert len(quick._tree.links) == len(blocks) + 1
-    for block in blocks:
-        slow.add(block, 10**6)
+    hear(slow, *blocks)
     assert len(quick._tree.links) == 3
 
 
 def test_a_secret_branch_that_some_chains_hear_of_late_is_forgotten_by_all():
+    # genesis - public - above - ..    30 blocks
+    #    |
+    #    +- secret                     early hears it first, late hears it last
     verdict_cache = VerdictCache()
-    chains = [
-        Chain(
-            genesis_block=WORLD.genesis,
-            genesis_state=WORLD.state,
-            rules=WORLD.rules,
-            transition=step,
-            verdict_cache=verdict_cache,
-            keep=3,
-        )
-        for _ in range(2)
-    ]
+    early, late = (WORLD.chain(verdict_cache, keep=3) for _ in range(2))
     source = WORLD.chain()
-    secret = [WORLD.block(source, miner=b"secret", holders=range(2))]
-    source.add(secret[0], 10**6)
-    public = WORLD.block(source, WORLD.chain_id)
-    source.add(public, 10**6)
-    above = WORLD.block(source, public.header.hash)
-    source.add(above, 10**6)
-    early, late = chains
-    for chain, order in ((early, (*secret, public, above)), (late, (public, above, *secret))):
-        for block in order:
-            chain.add(block, 10**6)
+    (secret,) = WORLD.branch(source, WORLD.chain_id, 1, miner=b"secret", holders=range(2))
+    public, above = WORLD.branch(source, WORLD.chain_id, 2)
+    hear(early, secret, public, above)
+    hear(late, public, above, secret)
     while source.height < WORLD.rules.rounds:
         block = WORLD.block(source)
         for chain in (source, late, early):
-            chain.add(block, 10**6)
+            hear(chain, block)
     assert early.head == late.head == source.head
-    assert [secret[0].header.hash in chain for chain in chains] == [False, False]
+    assert [name(secret) in chain for chain in (early, late)] == [False, False]
 
 
 def test_weights_of_float32_travel_as_they_are():
@@ -490,33 +492,16 @@ def test_weights_of_float32_travel_as_they_are():
         after = step(state, messages)
         return type(after)(after.weights.astype(np.float32), after.memory)
 
-    chain = Chain(
-        genesis_block=world.genesis,
-        genesis_state=world.state,
-        rules=world.rules,
-        transition=rounded,
-        verdict_cache=VerdictCache(),
-    )
+    chain = world.chain(transition=rounded)
     after = rounded(world.state, world.messages(world.chain_id, 1))
     assert chain.add(world.block(chain, after=after), LATE).kind == "extended"
 
 
 def grown(keep: int | None) -> tuple[Chain, list[Block]]:
     """Return a chain that remembers some heights below its head, and its blocks."""
-    source, blocks = WORLD.chain(), []
-    while source.height < WORLD.rules.rounds:
-        blocks.append(WORLD.block(source))
-        source.add(blocks[-1], 10**6)
-    chain = Chain(
-        genesis_block=WORLD.genesis,
-        genesis_state=WORLD.state,
-        rules=WORLD.rules,
-        transition=step,
-        verdict_cache=VerdictCache(),
-        keep=keep,
-    )
-    for block in blocks:
-        chain.add(block, 10**6)
+    blocks = WORLD.grow(WORLD.chain(), WORLD.rules.rounds)
+    chain = WORLD.chain(keep=keep)
+    hear(chain, *blocks)
     return chain, blocks
 
 
@@ -526,35 +511,31 @@ def test_old_blocks_are_forgotten_but_not_the_way_to_the_head():
     assert (chain.head, chain.work, chain.path()) == (whole.head, whole.work, whole.path())
     assert len(chain) == len(whole) == WORLD.rules.rounds + 1
     assert chain.stale == 0
-    known = [block.header.hash in chain for block in blocks]
+    known = [name(block) in chain for block in blocks]
     assert known == [False] * (len(blocks) - 3) + [True] * 3
-    assert all(block.header.hash in whole for block in blocks)
+    assert all(name(block) in whole for block in blocks)
 
 
 def test_what_a_retarget_looks_back_at_is_not_forgotten():
     world = make_world(retarget_window=6)
     source = world.chain()
     blocks = world.grow(source, 24)
-    chain = Chain(
-        genesis_block=world.genesis,
-        genesis_state=world.state,
-        rules=world.rules,
-        transition=step,
-        verdict_cache=VerdictCache(),
-        keep=2,
-    )
+    chain = world.chain(keep=2)
     for block in blocks:
         assert chain.add(block, LATE).kind == "extended"
     assert chain.link(chain.head).bits == source.link(source.head).bits
-    kept = [block.header.hash in chain for block in blocks]
+    kept = [name(block) in chain for block in blocks]
     assert kept == [False] * 11 + [True] * 13
 
 
 def test_a_fork_off_a_forgotten_block_waits_and_changes_nothing():
+    # genesis - 1 - .. - 28 - 29 - 30    a chain that keeps two blocks below its head
+    #           |         |
+    #           +- late   +- fresh
     chain, blocks = grown(keep=2)
-    late = WORLD.block(grown(keep=None)[0], blocks[0].header.hash, holders=range(2))
-    assert chain.add(late, 10**6).kind == "orphan"
+    late = WORLD.block(grown(keep=None)[0], name(blocks[0]), holders=range(2))
+    assert chain.add(late, LATE).kind == "orphan"
     assert chain.stale == 0
-    fresh = WORLD.block(chain, blocks[-3].header.hash, holders=range(2))
-    assert chain.add(fresh, 10**6).kind == "side"
+    fresh = WORLD.block(chain, name(blocks[-3]), holders=range(2))
+    assert chain.add(fresh, LATE).kind == "side"
     assert chain.stale == 1

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from ledger_world import make_world
+from ledger_world import hear, make_world, name
 
 from fedchain.errors import InvalidMessage
 from fedchain.ledger.chain import mempool
@@ -77,17 +77,22 @@ def test_invalid_messages_are_dropped_at_the_door():
 
 
 def test_messages_of_two_forks_do_not_mix():
+    # genesis - a      holder 0 answers a
+    #    |
+    #    +- b          and b as well, once it has changed over to it
     chain = WORLD.chain()
-    blocks = [WORLD.block(chain, miner=bytes([i])) for i in range(2)]
-    parents = [chain.add(block, 10_000).connected[0] for block in blocks]
+    a, b = (WORLD.block(chain, miner=miner) for miner in (b"a", b"b"))
+    hear(chain, a, b)
     pool = WORLD.pool(chain)
-    made = [WORLD.message(0, parent, 2) for parent in parents]
-    for message in made:
-        assert pool.add(message)
-    assert [pool.messages(parent) for parent in parents] == [(m,) for m in made]
+    to_a, to_b = WORLD.message(0, name(a), 2), WORLD.message(0, name(b), 2)
+    assert pool.add(to_a)
+    assert pool.add(to_b)
+    assert pool.messages(name(a)) == (to_a,)
+    assert pool.messages(name(b)) == (to_b,)
 
 
 def test_messages_may_come_before_the_block_that_they_name():
+    # genesis - block - ..     source has the block; the chain of the pool has genesis alone
     source, chain = WORLD.chain(), WORLD.chain()
     (block,) = WORLD.grow(source, 1)
     pool = WORLD.pool(chain)

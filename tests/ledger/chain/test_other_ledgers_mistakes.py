@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ledger_world import EASY, HOLDERS, World, make_world, mined, secret
+from ledger_world import EASY, HOLDERS, World, make_world, mined, name, secret
 
 import fedchain
 from fedchain.errors import InvalidBlock, LedgerError
@@ -48,18 +48,17 @@ def paid(world: World, header: Header) -> Header:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 def test_the_parent_is_checked_whatever_the_rules_say(kind):
+    # genesis - good     and three copies of it that name another parent: nobody, nobody, good
     world = build_setup(kind)
-    source = world.chain()
-    blocks = [world.block(source)]
-    blocks[0] = Block(paid(world, blocks[0].header), blocks[0].messages)
-    source.add(blocks[0], 10_000)
+    made = world.block(world.chain())
+    good = Block(paid(world, made.header), made.messages)
     chain = world.chain()
-    for parent in (bytes(32), b"\xff" * 32, blocks[0].header.hash):
-        cut = Block(paid(world, replace(blocks[0].header, parent=parent)), blocks[0].messages)
+    for parent in (bytes(32), b"\xff" * 32, name(good)):
+        cut = Block(paid(world, replace(good.header, parent=parent)), good.messages)
         assert chain.add(cut, 10_000).kind == "orphan"
         assert chain.head == world.chain_id
-    added = chain.add(blocks[0], 10_000)
-    assert (added.kind, chain.head) == ("extended", blocks[0].header.hash)
+    added = chain.add(good, 10_000)
+    assert (added.kind, chain.head) == ("extended", name(good))
     assert all("must be" in reason for _, reason in added.refused)
 
 

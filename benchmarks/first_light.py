@@ -1,19 +1,18 @@
-"""Draws the pictures of the README from real runs; about two minutes.
+"""Draws masks.png and terminal.svg of a run of scenarios/first_light.yaml; about two minutes.
 
-python docs/pictures/draw.py [SWEEP/AUDIT..]: runs scenarios/first_light.yaml for masks.png and
-terminal.svg; given the folders of sweeps and audits, it draws their pictures instead.
+python benchmarks/first_light.py FOLDER
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from marks import replace
 from matplotlib import image
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -23,35 +22,12 @@ from rich.console import Console
 import fedchain
 from fedchain.commands.formats import Format
 from fedchain.commands.terminal import Terminal, summary_lines
-from fedchain.reports.figures import draw
 from fedchain.reports.figures.style import Drawing, finished, render, styled
-from fedchain.reports.study import open_study
 from fedchain.results import MessageRecord, RoundRecord, Run
 from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, PANEL_SIDE
 
-HERE = Path(__file__).resolve().parent
-SCENARIO = HERE.parents[1] / "scenarios" / "first_light.yaml"
+SCENARIO = Path(__file__).resolve().parents[1] / "scenarios" / "first_light.yaml"
 PANELS = ("before: intensity", "before: depth", "truth", "after: the model", "errors")
-OF_SWEEPS = {
-    "accuracy_against_epsilon": "convergence",
-    "stale_share_against_delay": "stale_blocks",
-    "selfish_revenue_against_share": "selfish_mining",
-    "double_spends_against_confirmations": "double_spend",
-    "effort_until_accuracy": "block_interval",
-    "iou_against_nodes_holders": "scans_and_holders",
-    "heads_over_time": "partition",
-    "releases_against_stale_share": "wasted_releases",
-}
-"""Pictures by the figure of a sweep that they are."""
-OF_EPSILON = {
-    "accuracy_against_epsilon": "",
-    "accuracy_over_rounds": "_rounds",
-    "iou_against_epsilon": "",
-    "iou_over_rounds": "_rounds",
-}
-"""Of the sweeps whose name begins with epsilon: what follows that name, by the figure."""
-OF_AUDITS = {"claimed_and_measured": "claimed_epsilon", "reconstructed_pictures": "inversion"}
-"""Pictures by the figure of an audit that they are."""
 ERRORS = {
     "rightly kept": KEPT,
     "rightly erased": ERASED,
@@ -110,26 +86,12 @@ def masks(run: Run) -> Drawing:
 
 
 def main() -> None:
-    """Draw what was asked for."""
-    for folder in map(Path, sys.argv[1:]):
-        if (folder / "audit.json").is_file():
-            for name, picture in OF_AUDITS.items():
-                if (figure := folder / "figures" / f"{name}.png").is_file():
-                    shutil.copyfile(figure, HERE / f"{picture}.png")
-            continue
-        study = open_study(folder)
-        own = study.name.replace("-", "_")
-        of_epsilon = {name: own + ending for name, ending in OF_EPSILON.items()}
-        pictures = of_epsilon if own.startswith("epsilon") else OF_SWEEPS
-        for drawing in draw(study):
-            if drawing.name in pictures:
-                (HERE / f"{pictures[drawing.name]}.png").write_bytes(render(drawing, "png"))
-    if len(sys.argv) > 1:
-        return
+    """Run the scenario, and draw both pictures into a folder."""
+    out = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as folder:
         run, svg = terminal_svg(folder)
-        (HERE / "terminal.svg").write_text(svg, encoding="utf-8")
-        (HERE / "masks.png").write_bytes(render(masks(run), "png"))
+        replace(out / "terminal.svg", svg.encode())
+        replace(out / "masks.png", render(masks(run), "png"))
 
 
 if __name__ == "__main__":
