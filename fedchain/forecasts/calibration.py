@@ -10,7 +10,6 @@ import numpy as np
 
 from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.rates import Rates
-from fedchain.runs.callbacks import NoCallback
 from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 
@@ -20,11 +19,14 @@ ROUNDS = 12
 """Rounds of each of them."""
 
 
-class RoundTimes(NoCallback):
+class RoundTimes:
     """A callback that measures how long the rounds of a run take."""
 
     def __init__(self) -> None:
         self._ends: list[float] = []
+
+    def on_run_begin(self, *_: object) -> None:
+        """Do nothing: the first round has not begun."""
 
     def on_round_end(self, *_: object) -> None:
         """Note when a round ends."""

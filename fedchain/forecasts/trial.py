@@ -16,10 +16,9 @@ from fedchain.forecasts.rates import Rates
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Task
 from fedchain.ledger.chain.block import HEADER_BYTES, messages_parts
-from fedchain.ledger.chain.crypto import public_key_of
-from fedchain.ledger.chain.merkle import InclusionProof
+from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
 from fedchain.ledger.chain.message import Declaration
-from fedchain.ledger.chain.state import State, memory_parts, weights_parts
+from fedchain.ledger.chain.state import State, tensor_parts, weights_parts
 from fedchain.nodes.compute.hashing import expected_hashing_s
 from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
 from fedchain.nodes.holders.identity import RoundKey
@@ -144,7 +143,7 @@ def tried(
         message=message.size,
         block=HEADER_BYTES + sum(map(len, messages_parts((message,) * asked))),
         weights=sum(map(len, weights_parts(state))),
-        memory=sum(map(len, memory_parts(state))),
+        memory=sum(map(len, tensor_parts(state.memory))),
     )
 
 
