@@ -2,12 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fedchain.events import EventQueue
 from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
-from fedchain.events import EventQueue
 from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.rates import ROUGH
+from fedchain.forecasts.trial import TIMES
+from fedchain.learning.tasks import public_subspace
 from fedchain.ledger.chain.block import Block, encode_block
 from fedchain.ledger.chain.message import Message, encode_message
 from fedchain.ledger.storage.store import Store
@@ -142,6 +144,15 @@ def test_drawn_work_takes_no_time():
     drawn = small(**{"ledger.work": {"kind": "sampled", "interval_s": 600}})
     assert forecast(drawn).round_s["work"] == 0
     assert forecast(small()).round_s["work"] > 0
+
+
+def test_public_directions_are_tried_anew_at_every_parent(monkeypatch):
+    found, leading = [], public_subspace.leading
+    monkeypatch.setattr(public_subspace, "leading", lambda *a: found.append(a) or leading(*a))
+    task = {"kind": "public_subspace", "of": {"kind": "breast_cancer"}, "records": 20,
+            "directions": 5}  # fmt: skip
+    forecast(small(task=task, engine={"kind": "threads", "workers": 1}))
+    assert len(found) == TIMES
 
 
 @pytest.mark.parametrize("hidden", [[], [400]])
