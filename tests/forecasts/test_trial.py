@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fedchain.events import EventQueue
 from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
@@ -15,24 +14,11 @@ from fedchain.ledger.chain.message import Message, encode_message
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.compute.hashing import TRIES, attempts
 from fedchain.results import LEDGER
-from fedchain.runs.callbacks import NoCallback
 from fedchain.runs.running import run
+from fedchain.simulation.transport import EventQueue
 from fedchain.update import Updated
 
 ADAM = {"kind": "adam", "learning_rate": 0.1}
-
-
-class Stages(NoCallback):
-    """What the stages of a run took, in seconds."""
-
-    def __init__(self):
-        self.rounds = []
-
-    def on_round_end(self, record, _):
-        self.rounds.append(record.seconds)
-
-    def median(self, stage):
-        return np.median([seconds[stage] for seconds in self.rounds[2:]])
 
 
 @pytest.fixture(scope="module")
@@ -153,16 +139,3 @@ def test_public_directions_are_tried_anew_at_every_parent(monkeypatch):
             "directions": 5}  # fmt: skip
     forecast(small(task=task, engine={"kind": "threads", "workers": 1}))
     assert len(found) == TIMES
-
-
-@pytest.mark.parametrize("hidden", [[], [400]])
-def test_stages_take_about_what_was_tried(hidden, tmp_path):
-    """The factor is wide, since whatever else runs on the machine slows one and not the other."""
-    model = {"kind": "mlp", "hidden": hidden} if hidden else {"kind": "softmax"}
-    task = {"kind": "digits", "model": model}
-    scenario = small(rounds=8, attacks=[], task=task)
-    stages, trial = Stages(), forecast(scenario).trial
-    run(scenario, tmp_path, callback=stages)
-    releases = ("gradients", "noise", "signing")
-    told = sum(trial.spent_s[stage] for stage in releases)
-    assert 0.25 < told / sum(stages.median(stage) for stage in releases) < 4

@@ -29,7 +29,7 @@ def objection(node: int, name: bytes = b"one") -> Objection:
     class Named(tuple):
         """A header that knows its hash."""
 
-        _hash = name
+        hash = name
 
     return Objection(Block(Named(), ()), node)
 
