@@ -93,7 +93,7 @@ def test_the_version_stands_once_and_the_citation_has_it(monkeypatch):
 def test_the_small_torch_that_the_readme_names_is_one_that_the_package_takes():
     (torch,) = [line for line in PROJECT["dependencies"] if line.startswith("torch")]
     readme = (HOME / "README.md").read_text(encoding="utf-8")
-    (named,) = re.findall(r'pip install "torch(<[^"]+)" --index-url', readme)
+    (named,) = re.findall(r'`"torch(<[^"]+)"`', readme)
     assert torch.endswith(named)
 
 
