@@ -1,1 +1,1 @@
-"""Network: which nodes are linked, and when each of them receives what another one sends."""
+"""Network: the links between nodes, and the time at which each node receives an item."""

@@ -1,4 +1,4 @@
-"""Network of one run: when an item reaches each node, and how many bytes that costs."""
+"""Network of one run: it computes when each node receives an item, and counts the bytes."""
 
 from __future__ import annotations
 
@@ -26,39 +26,40 @@ from fedchain.randomness import stream
 from fedchain.scenario import Gossip
 
 KEPT_NUMBERS = 2**23
-"""Numbers that the cached routes may hold together; beyond that the cache is emptied."""
+"""Most numbers that all cached routes together may hold; a fuller cache is emptied."""
 UNIT_PARCELS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
-"""An item of no size, one of one byte, and one of one byte for light clients. Traffic is linear in
-both sizes, so these three give the traffic of any item."""
+"""Three items: an empty one, one whose size is 1 byte, and one whose size for light clients is 1
+byte. Traffic is linear in both sizes, so these three give the traffic of any item."""
 
 Route = tuple[int, Group, bool, int, int]
-"""Sender, group, whether it is relayed, and both sizes; 0 where the bandwidth is not limited."""
+"""Sender, group, whether other nodes relay the item, and both sizes of the item in bytes. The sizes
+are 0 if the bandwidth is not limited."""
 
 
 @dataclass(eq=False, kw_only=True)
 class _Way:
-    """What all items of one route have in common, and how many there were."""
+    """Arrival times and traffic that all items of one route share, and the number of items."""
 
     nodes: WholeNumbers
     """Nodes that hear the item, shape (heard,)."""
     seconds: Vector
-    """Seconds until each of them hears it, shape (heard,)."""
+    """Seconds until each of these nodes hears the item, shape (heard,)."""
     reached: WholeNumbers
-    """Nodes that send or receive any part of it, shape (reached,)."""
+    """Nodes that send or receive any part of the item, shape (reached,)."""
     costs: Matrix
-    """Bytes sent and received for each item, for each byte of it, and for each byte that light
-    clients take of it, shape (3, 2, reached)."""
+    """Bytes that each node sends and receives per item, per byte of the item, and per byte of the
+    part for light clients, shape (3, 2, reached)."""
     items: int = 0
     """Number of items that took this route."""
     sizes: int = 0
-    """Sum of their sizes, bytes."""
+    """Sum of the items' sizes, bytes."""
     leaf_sizes: int = 0
-    """Sum of their sizes for light clients, bytes."""
+    """Sum of the items' sizes for light clients, bytes."""
 
 
 @dataclass
 class Traffic:
-    """Bytes that each node has sent and received, shape (nodes,) each."""
+    """Bytes that each node has sent and received, two vectors of shape (nodes,)."""
 
     sent: Vector
     """Bytes sent, including lost transmissions."""
@@ -67,14 +68,14 @@ class Traffic:
 
 
 class Network:
-    """Carries what nodes send. All results follow from the seed and the order of the sends."""
+    """Carries the items that nodes send. Seed and order of the sends determine all results."""
 
     def __init__(self, graph: Graph, gossip: Gossip, seed: int) -> None:
         """Start with no traffic.
 
         Args:
             graph: the nodes and their links.
-            gossip: how items travel, and what goes wrong on the way.
+            gossip: how items travel, and which losses and outages occur.
             seed: seed of the scenario.
         """
         self._graph, self._gossip, self._seed = graph, gossip, seed
@@ -92,14 +93,15 @@ class Network:
 
         Args:
             sender: the node that sends it.
-            group: the nodes that it is for; a holder's item reaches the compute nodes also where
+            group: the nodes that the item is for. A holder's item reaches the compute nodes even if
                 holders pass nothing on.
             parcel: the item.
-            leaves_s: when it leaves, simulated seconds.
-            relayed: whether other nodes pass it on, as they do with what they find valid.
+            leaves_s: time at which the item leaves the sender, simulated seconds.
+            relayed: whether other nodes pass the item on, as they do with a valid item.
 
         Returns:
-            The nodes that hear it, without the sender, and when they do, shapes (heard,).
+            The nodes that hear the item, without the sender, and the simulated seconds at which
+            they hear it, each of shape (heard,).
         """
         if self._gossip.loss or self._breaks:
             return self._follow(sender, group, parcel, leaves_s, relayed)
@@ -126,9 +128,9 @@ class Network:
         return self._traffic
 
     def slowest_s(self) -> float:
-        """Return the longest time between two compute nodes while nothing goes wrong, seconds.
+        """Return the longest time that an item takes between two compute nodes, seconds.
 
-        The time is that of an item of no size.
+        The item is empty, and there are no losses or outages.
         """
         longest = [
             self._way(node, "compute", UNIT_PARCELS[0], True).seconds.max(initial=0.0)

@@ -1,4 +1,4 @@
-"""Latency laws: the milliseconds that each link of a network takes, drawn once and kept."""
+"""Latencies: distributions from which the milliseconds of each link are drawn once."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def uniform(*, low: Milliseconds, high: Milliseconds) -> Latency:
 def lognormal(
     *, median: Annotated[float, Field(gt=0)], sigma: Annotated[float, Field(ge=0)]
 ) -> Latency:
-    """Draw each link's latency from a lognormal law: most links are quick, a few are slow.
+    """Draw each link's latency from a lognormal distribution, so that only a few are slow.
 
     Args:
         median: milliseconds, above 0.
-        sigma: standard deviation of the logarithm, 0 or more.
+        sigma: standard deviation of the latency's logarithm, 0 or more.
 
     Returns:
         A latency for each link.
@@ -97,9 +97,9 @@ def regions(
     Nodes are assigned to the regions in turn: node 0 to the first, node 1 to the second, and so on.
 
     Args:
-        matrix: median milliseconds between two regions, and on the diagonal within one; one row
-            for each region, symmetric, above 0.
-        sigma: standard deviation of the logarithm around the median, 0 or more.
+        matrix: median milliseconds between every two regions, and within each region on the
+            diagonal, above 0. The matrix is symmetric, with one row for each region.
+        sigma: standard deviation of the latency's logarithm, 0 or more.
 
     Returns:
         A latency for each link.

@@ -1,8 +1,8 @@
-"""Outages: when a node is online, and when a link carries anything.
+"""Outages: the times at which nodes are offline and links are broken.
 
-Nodes that churn are online and offline in turn, for exponentially distributed times; each node
-draws them from a stream of its own. Late joiners are offline until they join. A partition breaks
-every link between its two parts.
+A node that churns is online and offline in turn. The lengths of these times are exponentially
+distributed, and each node has its own random stream for them. Late joiners are offline until they
+join. A partition breaks every link between its two parts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fedchain.randomness import stream
 from fedchain.scenario import Gossip
 
 Missed = dict[tuple[int, float], float]
-"""When the last item that a node had missed arrived there, by node and end of the outage."""
+"""Time at which a node received the last item that it had missed, by (node, end of the outage)."""
 HEADERS_STEPS = 2
 """Steps in which a node learns what it missed: it asks for the headers, and receives them."""
 
@@ -32,7 +32,7 @@ class _Cut:
     start_s: float
     """When the links between the two parts break."""
     end_s: float
-    """When they work again."""
+    """When these links work again."""
     part: frozenset[int]
     """The nodes on one side."""
 
@@ -40,15 +40,15 @@ class _Cut:
 class Outages:
     """Answers which nodes are online and which of them hear each other, at any time.
 
-    Questions may come in any order of time.
+    Callers may ask about times in any order.
     """
 
     def __init__(self, gossip: Gossip, graph: Graph, seed: int) -> None:
-        """Draw which nodes join late, and which are on either side of each partition.
+        """Draw the nodes that join late, and the nodes on one side of each partition.
 
         Args:
             gossip: churn, partitions and late joiners.
-            graph: tells the numbers of compute nodes and of slots.
+            graph: gives the number of compute nodes and the number of data holders' slots.
             seed: seed of the scenario.
         """
         self._churn, self._seed = gossip.churn, seed
@@ -63,7 +63,7 @@ class Outages:
         self._draws: dict[int, np.random.Generator] = {}
 
     def came(self, node: int, now_s: float) -> float:
-        """Return when a node that is online now came online."""
+        """Return the time at which a node came online; the node must be online now."""
         return self._turns[node][self._count_changes(node, now_s) - 1]
 
     def back(self, node: int, now_s: float) -> float:
@@ -89,7 +89,7 @@ class Outages:
             one: a node.
             other: its neighbour.
             start_s: when the exchange begins; the two must hear each other then.
-            lasts_s: seconds that it takes; after an outage it continues where it stopped.
+            lasts_s: seconds that the exchange takes; after an outage it continues where it stopped.
         """
         while True:
             until = min(self._next_departure(one, start_s), self._next_departure(other, start_s))
@@ -105,12 +105,12 @@ class Outages:
         return [cut for cut in self._cuts if (one in cut.part) != (other in cut.part)]
 
     def _next_departure(self, node: int, now_s: float) -> float:
-        """Return when a node that is online now goes offline."""
+        """Return the time at which a node next goes offline; the node must be online now."""
         place, turns = self._count_changes(node, now_s), self._turns[node]
         return turns[place] if place < len(turns) else math.inf
 
     def _count_changes(self, node: int, now_s: float) -> int:
-        """Return how often a node has come or gone so far.
+        """Return how often a node has gone online or offline so far.
 
         The node is online if the number is odd.
         """
@@ -145,12 +145,12 @@ def followed(
     This also holds for nodes that receive them from a node that had to wait.
 
     Args:
-        lanes: the lanes that it may take.
-        seconds: time that it takes over each lane while both ends are online, shape (lanes,).
-        sender: the node where it starts.
-        leaves_s: when it starts.
+        lanes: the lanes that the item may take.
+        seconds: seconds that it takes over each lane while both ends are online, shape (lanes,).
+        sender: the node where the item starts.
+        leaves_s: time at which the item starts, simulated seconds.
         outages: tells when links are up.
-        missed: when earlier items that were missed arrived; this call updates it.
+        missed: times at which missed items have arrived so far; this call updates them.
         gap_s: seconds that the item keeps a link busy, 0 or more.
     """
     lasts, latency = seconds.tolist(), lanes.seconds.tolist()
@@ -178,7 +178,7 @@ def followed(
 
 
 def _draw_nodes(graph: Graph, share: float, seed: int, *purpose: str | int) -> frozenset[int]:
-    """Draw a share of the compute nodes, but never all of them, and of the data holders' slots."""
+    """Draw a share of the compute nodes and of the holders' slots, but never all compute nodes."""
     miners = min(graph.compute - 1, round(share * graph.compute))
     holder_slots = round(share * (graph.nodes - graph.compute))
     one = stream(seed, *purpose, "compute").permutation(graph.compute)[:miners]

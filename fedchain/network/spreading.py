@@ -1,8 +1,9 @@
-"""Spreading over a network: its graph, when each node has an item, and over which lane it came.
+"""Spreading over a network's graph: when an item reaches each node, and over which lane.
 
-A node passes an item on as soon as it has it. If nothing is lost and no link ever breaks, the
-quickest way is the same for all items of one size. Otherwise each item is followed separately
-(``outages``), and the time that it takes over a link depends on when it gets there.
+A lane is one direction of a link. A node passes an item on as soon as the item arrives. If nothing
+is lost and no link ever breaks, the quickest way is the same for all items of one size. Otherwise
+each item is followed separately (``outages``), and its time over a link depends on when it arrives
+there.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ Group = Literal["everybody", "compute"]
 """Nodes that a send is for: all nodes, or the compute nodes."""
 WholeNumbers = npt.NDArray[np.int64]
 Losses = npt.NDArray[np.int64]
-"""Number of lost transmissions of one item, by step of the exchange and lane, (steps, lanes)."""
+"""Number of lost transmissions of one item in each step over each lane, shape (steps, lanes)."""
 ANNOUNCEMENT, REQUEST = 61, 61
-"""Bytes of an item's name and of a request for it: Bitcoin's ``inv`` and ``getdata``, one entry."""
+"""Bytes of an item's announcement and of a request for the item. They are those of Bitcoin's
+``inv`` and ``getdata`` with one entry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Lanes:
     heads: WholeNumbers
     """Node where each lane ends, shape (lanes,)."""
     seconds: Vector
-    """Latency of each, shape (lanes,)."""
+    """Latency of each lane in seconds, shape (lanes,)."""
     leaf: npt.NDArray[np.bool_]
     """Whether the node at the head passes nothing on, shape (lanes,)."""
 
@@ -56,7 +58,7 @@ class Lanes:
 
     @functools.cached_property
     def out(self) -> Mapping[int, list[tuple[int, int]]]:
-        """The lanes that begin at each node: the number and the head of each."""
+        """The lanes that begin at each node, each lane as (its number, its head)."""
         out: dict[int, list[tuple[int, int]]] = {}
         ends = zip(self.tails.tolist(), self.heads.tolist(), strict=True)
         for lane, (tail, head) in enumerate(ends):
@@ -68,7 +70,7 @@ class Lanes:
 class Graph:
     """The nodes of a network and the links between them.
 
-    Compute nodes come first, then the seats: access points at which data holders listen.
+    Compute nodes come first, then the slots: access points at which data holders listen.
     """
 
     compute: int
@@ -76,9 +78,9 @@ class Graph:
     nodes: int
     """Number of all nodes."""
     links: Links
-    """The two ends of each link, with each link listed once, shape (links, 2)."""
+    """The two ends of each link, shape (links, 2); each link is listed once."""
     seconds: Vector
-    """Latency of each link, the same in both directions, shape (links,)."""
+    """Latency of each link in seconds, the same in both directions, shape (links,)."""
     holders_relay: bool
     """Whether data holders pass on what they hear, as compute nodes always do."""
 
@@ -86,10 +88,11 @@ class Graph:
         """Return the lanes that an item may take.
 
         Args:
-            sender: the node where it starts.
-            group: the nodes that it is for; nodes outside the group are left out if they pass
-                nothing on.
-            relayed: whether others pass it on; else it reaches only the sender's neighbours.
+            sender: the node where the item starts.
+            group: the nodes that the item is for; nodes outside the group are left out if they
+                pass nothing on.
+            relayed: whether other nodes pass the item on; if not, it reaches only the sender's
+                neighbours.
         """
         if not relayed:
             own = self._lanes_of(sender)
@@ -108,7 +111,7 @@ class Graph:
 
     @functools.cached_property
     def _begins(self) -> WholeNumbers:
-        """Number of the first lane of each node, then that of all lanes, shape (nodes + 1,)."""
+        """Index of each node's first lane, then the number of all lanes, shape (nodes + 1,)."""
         return np.searchsorted(self._all.tails, np.arange(self.nodes + 1))
 
     @functools.cached_property
@@ -128,11 +131,11 @@ class Parcel:
     """One item on its way."""
 
     name: bytes
-    """Distinguishes it from other items: its losses are drawn from a stream of this name."""
+    """Name of the item; its losses are drawn from the random stream with this name."""
     size: int
     """Bytes of the whole item."""
     leaf_size: int
-    """Bytes of the part that goes to a light client that passes nothing on."""
+    """Bytes of the part that is sent to a light client, which passes nothing on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,18 +143,18 @@ class Spread:
     """The nodes that an item has reached, in the order of arrival; the sender comes first."""
 
     nodes: WholeNumbers
-    """Nodes that have it, shape (reached,)."""
+    """Nodes that have the item, shape (reached,)."""
     times_s: Vector
-    """When each of them has it, shape (reached,)."""
+    """Seconds at which the item reaches each of these nodes, shape (reached,)."""
     lanes: WholeNumbers
-    """Lane over which it came to each of them but the sender, shape (reached - 1,)."""
+    """Lane over which the item reached each node except the sender, shape (reached - 1,)."""
 
 
 def steps_bytes(gossip: Gossip, lanes: Lanes, parcel: Parcel) -> Matrix:
     """Return the bytes of each step of an exchange over each lane, shape (steps, lanes).
 
-    A pushed item takes one step. An announced item takes three: its name, a request, which goes
-    against the lane, and the item.
+    A pushed item takes one step. An announced item takes three: the announcement, the request,
+    which goes against the lane, and the item.
     """
     item = np.where(lanes.leaf, parcel.leaf_size, parcel.size).astype(np.float64)
     if gossip.relay == "push":
@@ -166,9 +169,9 @@ def bytes_per_s(gossip: Gossip) -> float:
 
 
 def exchange_s(gossip: Gossip, lanes: Lanes, parcel: Parcel, lost: Losses | None) -> Vector:
-    """Return how long one item takes over each lane while no link breaks, shape (lanes,).
+    """Return the seconds that one item takes over each lane if no link breaks, shape (lanes,).
 
-    The numbers of lost transmissions are None if there are no losses.
+    ``lost`` is None if no transmission can be lost.
     """
     steps = steps_bytes(gossip, lanes, parcel)
     seconds: Vector = len(steps) * lanes.seconds + steps.sum(axis=0) / bytes_per_s(gossip)
@@ -179,9 +182,9 @@ def quickest(lanes: Lanes, seconds: Vector, sender: int) -> Spread:
     """Return how an item spreads by the quickest way over links that never break.
 
     Args:
-        lanes: the lanes that it may take, in ascending order of their ends.
-        seconds: time that it takes over each lane, shape (lanes,), above 0.
-        sender: the node where it starts, at time 0.
+        lanes: the lanes that the item may take, in ascending order of their ends.
+        seconds: seconds that the item takes over each lane, shape (lanes,), above 0.
+        sender: the node where the item starts, at time 0.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
@@ -204,17 +207,17 @@ def traffic(
 ) -> tuple[Vector, Vector]:
     """Return the bytes that each node has sent and received for one item.
 
-    Each link is used once, from the end that has the item first. It carries the whole item if
-    items are pushed, and its name if they are announced; the request and the item then go over the
-    lane by which the item reached the node. A node that passes nothing on hears from all its
-    neighbours.
+    Each link is used once, from the end that has the item first. If items are pushed, the link
+    carries the whole item. If items are announced, it carries the announcement; the request and
+    the item go only over the lane by which the item reached the node. A node that passes nothing
+    on hears from all its neighbours.
 
     Args:
         gossip: tells whether items are pushed or announced.
         lanes: the lanes that the item could take.
         spread: the nodes that it reached, and the lanes that it took.
         parcel: the item.
-        lost: number of transmissions that were repeated; None: no losses.
+        lost: numbers of lost transmissions, which are repeated; None: no losses.
 
     Returns:
         Bytes sent and bytes received, in the order of ``spread.nodes``, each of shape (reached,).

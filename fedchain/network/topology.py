@@ -1,4 +1,4 @@
-"""Topologies: which nodes are linked. Each link draws its latency once, and keeps it."""
+"""Topologies: they link the nodes of a network, and draw the latency of each link once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def complete(
         compute: number of compute nodes.
         nodes: number of all nodes.
         generator: source of the latencies.
-        latency_ms: the law of a link's latency.
+        latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
         The graph.
@@ -47,7 +47,7 @@ def complete(
     """
     law = latencies.build(latency_ms)
     among = np.column_stack(np.triu_indices(compute, 1))
-    # The links go slot by slot: an additional slot draws last and leaves the other latencies alone.
+    # The links go slot by slot, so an additional slot does not change the latencies of the others.
     down = np.indices((nodes - compute, compute)).reshape(2, -1).T + np.array([compute, 0])
     seconds = np.concatenate((law(among, generator), law(down, generator))) / 1000.0
     return Graph(
@@ -73,7 +73,7 @@ def ring(
         compute: number of compute nodes, which come first.
         nodes: number of all nodes, at least 3.
         generator: source of the latencies.
-        latency_ms: the law of a link's latency.
+        latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
         The graph.
@@ -102,7 +102,7 @@ def random_regular(
         nodes: number of all nodes.
         generator: source of the links and latencies.
         degree: neighbours of each node, at least 2; nodes times degree must be even.
-        latency_ms: the law of a link's latency.
+        latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
         The graph.
@@ -142,9 +142,9 @@ def watts_strogatz(
         compute: number of compute nodes.
         nodes: number of all nodes.
         generator: source of the links and latencies.
-        degree: neighbours of each node in the ring, at least 2; an odd one counts as one less.
+        degree: neighbours of each node in the ring, at least 2; an odd number counts as one less.
         rewired: share of the links that lead to a node chosen at random instead, 0 to 1.
-        latency_ms: the law of a link's latency.
+        latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
         The graph.
@@ -172,14 +172,14 @@ def barabasi_albert(
     attached: Annotated[int, Field(ge=1), AtMost("nodes.others", "the number of other nodes")],
     latency_ms: Annotated[Part, latencies] = HUNDRED_MS,
 ) -> Graph:
-    """Let nodes join one by one and prefer neighbours with many links: few hubs, many leaves.
+    """Let nodes join one by one and prefer neighbours with many links, so that few become hubs.
 
     Args:
         compute: number of compute nodes, which come first and so are the likely hubs.
         nodes: number of all nodes.
         generator: source of the links and latencies.
         attached: links that each new node makes, at least 1.
-        latency_ms: the law of a link's latency.
+        latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
         The graph.
@@ -217,7 +217,7 @@ def file(
         nodes: number of all nodes.
         generator: source of the latencies.
         path: path of the file, relative to the working folder.
-        latency_ms: the law of a link's latency.
+        latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
         The graph.
@@ -254,7 +254,7 @@ def _draw_connected(
     """Draw graphs until one is connected.
 
     Raises:
-        ValueError: a hundred graphs in a row are not.
+        ValueError: a hundred graphs in a row are not connected.
     """
     import networkx
 
@@ -281,6 +281,6 @@ def _make_graph(
 
 
 def _sort_links(links: Links) -> Links:
-    """Sort links by their ends, so that a link's latency does not depend on a library's order."""
+    """Sort links by their ends, so that their latencies do not depend on a library's order."""
     ends = np.sort(links, axis=1)
     return ends[np.lexsort((ends[:, 1], ends[:, 0]))]

@@ -26,7 +26,7 @@ BLOCK_VERSION = 1
 HEADER_BYTES = 264
 """Bytes of a header's encoding."""
 _TAG = b"fedchain:h"
-"""With this tag the bytes before the nonce are 256, so that a try costs only two SHA-256
+"""This tag fills up the bytes before the nonce to 256, so that a try costs only two SHA-256
 compressions."""
 _BODY_TAG = b"fedchain:b"
 
@@ -40,7 +40,7 @@ class Header:
     chain_id: Digest
     """Hash of the genesis block, 32 bytes; zero in the genesis block itself."""
     height: U64
-    """Number of blocks below; it is also the round."""
+    """Number of blocks below this one; it is also the round."""
     parent: Digest
     """Hash of the block below, 32 bytes."""
     time_ms: U64
@@ -59,7 +59,7 @@ class Header:
     """Hash of the rules, the same in every block, 32 bytes."""
     nonce: U64
     """The number that the search for work varies, below 2^64; it may be 0. It stands last, so that
-    a search hashes all before it only once."""
+    a search hashes the fields before it only once."""
 
     @cached_field
     def hash(self) -> bytes:
@@ -91,8 +91,8 @@ class Block:
     def content(self) -> bytes:
         """SHA-256 of header and messages, signatures included, 32 bytes.
 
-        Somebody may send a header with messages that are not its own. This hash tells such a copy
-        from the block, so that a verdict on one is not used for the other.
+        Somebody may send a block's header with wrong messages. The content of that copy differs
+        from the content of the block, so that a verdict on one is not used for the other.
         """
         body = b"".join([message.content for message in self.messages])
         return hashlib.sha256(self.header.hash + body).digest()
@@ -106,8 +106,8 @@ class Block:
 def messages_root(messages: tuple[Message, ...]) -> bytes:
     """Return the root over the contents of the messages, 32 bytes.
 
-    It covers the signatures. So whoever has the header can tell a copy with a changed signature
-    from the block, and does not blame the compute node that made the block.
+    The root covers the signatures. So a node that has the header can tell a copy with a changed
+    signature from the block, and does not blame the compute node that made the block.
     """
     return Tree(message.content for message in messages).root
 
@@ -138,7 +138,8 @@ def decode_header(data: bytes) -> Header:
 def address_of(messages: tuple[Message, ...]) -> bytes:
     """Return the address under which a block's messages are stored, 32 bytes.
 
-    It is a hash of their contents: it covers every byte, and no direction is hashed again.
+    The address is a hash of the messages' contents. It covers every byte, but no direction is
+    hashed again.
     """
     contents = b"".join([message.content for message in messages])
     return hashlib.sha256(_BODY_TAG + contents).digest()

@@ -25,10 +25,10 @@ class ChainLink:
     work: int
     """Cumulative work: the expected number of tries for this block and all below it."""
     median_ms: int
-    """Median time of the last 11 blocks up to this one, milliseconds: a block on it must be
-    later."""
+    """Median time of the last 11 blocks up to this one, milliseconds. The time of a block on this
+    one must be later."""
     bits: int
-    """Compact target that a block on it must have."""
+    """Compact target that a block on this one must have."""
 
 
 class BlockTree:
@@ -38,8 +38,8 @@ class BlockTree:
         """Start at genesis.
 
         Args:
-            genesis: made by ``rules.genesis``.
-            rules: the rules that it commits to.
+            genesis: the genesis block, made by ``rules.genesis``.
+            rules: rules of the chain.
         """
         self._rules = rules
         self.links = {genesis.header.hash: ChainLink(genesis.header, 0, 0, rules.bits)}
@@ -101,7 +101,7 @@ MOST_ORPHANS = 64
 
 
 class Orphans:
-    """Waiting blocks by hash, oldest first; a bounded number of them."""
+    """A bounded number of waiting blocks by hash, oldest first."""
 
     def __init__(self) -> None:
         self.blocks: dict[bytes, Block] = {}

@@ -14,8 +14,8 @@ from fedchain.ledger.chain.validity import Transition, check_bare_block, check_h
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 REMEMBERED_HEIGHTS = 1024
-"""Heights below the head whose blocks a chain remembers at least; two retarget windows, if they
-are more. It forgets older blocks, and can accept no fork from them."""
+"""A chain remembers the blocks of at least this many heights below the head, or of two retarget
+windows if those are more. It forgets older blocks, and can accept no fork from them."""
 
 Change = Literal["extended", "reorganised", "side", "known", "orphan"]
 
@@ -24,13 +24,13 @@ class Added(NamedTuple):
     """What changed when a block was added to the chain."""
 
     kind: Change
-    """extended: the head moved up its branch; reorganised: it moved to another branch; side: it
-    stayed; known: the block was accepted before; orphan: the block waits for its parent, or for
-    its time."""
+    """extended: the head moved up its branch; reorganised: the head moved to another branch; side:
+    the head stayed; known: the block was accepted before; orphan: the block waits for its parent,
+    or until its time has come."""
     head: bytes
-    """Hash of the head now."""
+    """Hash of the head after the step."""
     connected: tuple[bytes, ...] = ()
-    """Hashes of the blocks accepted by this step: the block, then orphans that waited for it."""
+    """Hashes of the blocks that were accepted: the added one, then orphans that waited for it."""
     lost: tuple[bytes, ...] = ()
     """Hashes of the blocks that left the main chain, highest first; their messages are void."""
     refused: tuple[tuple[Block, str], ...] = ()
@@ -38,12 +38,12 @@ class Added(NamedTuple):
 
 
 class Chain:
-    """Accepts blocks, and takes the branch with the most work for the main chain.
+    """Accepts blocks; the branch with the most work is the main chain.
 
-    The verdict cache holds bodies, states and the tree of blocks. The chain itself keeps the
-    hashes of the main chain, which are all that grows with the height, and the times at which it
-    accepted recent blocks. A block so far below the head that its parent is forgotten waits as an
-    orphan, and is never accepted.
+    The verdict cache holds bodies, states and the tree of blocks. The chain itself keeps the times
+    at which it accepted recent blocks, and the hashes of the main chain. Only these hashes grow in
+    number with the height. A block whose parent the chain has forgotten waits as an orphan, and is
+    never accepted.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Chain:
 
         Args:
             genesis_block: made by ``rules.genesis``.
-            genesis_state: the state that it commits to.
-            rules: the rules that it commits to.
+            genesis_state: the state that the genesis block commits to.
+            rules: rules of the chain.
             transition: the step that the rules name.
             verdict_cache: shared with the other chains of the same simulation.
-            keep: heights below the head whose blocks are remembered, at least; None: all.
+            keep: number of heights below the head to remember, at least; None: all heights.
         """
         self.rules = rules
         self.chain_id = genesis_block.header.hash
@@ -82,7 +82,7 @@ class Chain:
         self.made: Counter[bytes] = Counter()
         """Number of accepted blocks by the address of the compute node that made them."""
         self.head = self.chain_id
-        """Hash of the head: the block with the most cumulative work, its own included."""
+        """Hash of the head, which is the block with the most cumulative work."""
         self.height = 0
         """Height of the head."""
         self._path = [self.chain_id]
@@ -107,11 +107,11 @@ class Chain:
 
     @property
     def orphans(self) -> int:
-        """Number of orphans: blocks that wait for their parent, or for their time."""
+        """Number of orphans: blocks that wait for their parent, or until their time has come."""
         return len(self._orphans.blocks)
 
     def link(self, block: bytes) -> ChainLink:
-        """Return an accepted block's header, and what follows from those below it.
+        """Return the header, work, median time and next target of an accepted block.
 
         Raises:
             KeyError: the chain has not accepted the block, or has forgotten it.
@@ -134,7 +134,7 @@ class Chain:
         return height is not None and self._path[height : height + 1] == [block]
 
     def block(self, block: bytes) -> Block:
-        """Return an accepted block; a KeyError tells that there is none."""
+        """Return an accepted block; raises a KeyError if there is none."""
         if block == self.chain_id:
             return self._genesis
         found = self._verdict_cache.blocks.get(block) if block in self._seen_ms else None
@@ -143,7 +143,7 @@ class Chain:
         return found
 
     def state(self, block: bytes) -> State:
-        """Return the state after an accepted block, which is recomputed if it is not at hand."""
+        """Return the state after an accepted block; recompute it if it is not cached."""
         missing = []
         while (known := self._held_state(block)) is None:
             missing.append(block)
@@ -158,18 +158,18 @@ class Chain:
 
         The head is the block with the most cumulative work. Of blocks with equal work it is the
         one that was seen first. Of blocks seen at the same time it is the one with the smaller
-        hash. In the last round the smaller hash alone decides, because no later block will.
+        hash. In the last round the time does not count, because no later block can decide.
 
         Args:
-            block: as it was received, not checked yet.
+            block: the block as received, not checked yet.
             now_ms: the node's clock, milliseconds.
 
         Raises:
-            TooEarly: its time is ahead of the clock. It waits as an orphan, and is checked again
-                when it or a block above it arrives.
-            WrongMessages: its messages are not those that the header commits to. The chain is
-                unchanged, and accepts the block if its own messages come later.
-            InvalidBlock: it breaks a rule; the chain is unchanged.
+            TooEarly: the block's time is ahead of the clock. The block waits as an orphan, and is
+                checked again when it or a block above it arrives.
+            WrongMessages: the messages are not those that the header commits to. The chain is
+                unchanged, and accepts the block if the right messages come later.
+            InvalidBlock: the block breaks a rule; the chain is unchanged.
         """
         try:
             name = block.header.hash
@@ -189,10 +189,10 @@ class Chain:
         return self._connect(name, now_ms)
 
     def add_bare(self, block: Block, now_ms: int) -> Added:
-        """Accept a block with bare messages: everything is checked but its step.
+        """Accept a block with bare messages; everything is checked except its step.
 
         Raises:
-            InvalidBlock: it breaks a rule, or its parent is unknown.
+            InvalidBlock: the block breaks a rule, or its parent is unknown.
         """
         header = block.header
         if header.parent not in self._seen_ms:
@@ -213,9 +213,10 @@ class Chain:
         return self._retry_orphan(name, now_ms)
 
     def _retry_orphan(self, name: bytes, now_ms: int) -> Added:
-        """Try again to accept the lowest orphan below this one, which may have come too early.
+        """Try again to accept the lowest orphan from this one down; it may have come too early.
 
-        Another node may have accepted it: without a second try this one would stay on a branch.
+        Another node may have accepted that orphan. Without a second try this node would stay on
+        another branch.
         """
         lowest = self._orphans.take_lowest(name)
         if lowest.header.parent not in self._seen_ms:
@@ -230,7 +231,7 @@ class Chain:
 
     def _accept(self, name: bytes, block: Block, now_ms: int) -> None:
         header = block.header
-        # The checks of a header that is in the tree depend on this node only by its clock.
+        # A header in the tree was checked by another chain; only the clock differs between nodes.
         if name not in self._tree.links or header.time_ms > now_ms + self.rules.max_ahead_ms:
             check_header(header, self._tree.links[header.parent], self.rules, now_ms)
         self._verdict_cache.check_block(

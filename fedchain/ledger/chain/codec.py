@@ -1,8 +1,8 @@
-"""Codec: directions as integers, which makes the consensus arithmetic exact.
+"""Codec: it turns directions into integers, which makes the consensus arithmetic exact.
 
-A unit vector g is sent as q = round(2^e g). Aggregation scales all rows to the common exponent
-20. A row then has a norm of about 2^20 and never more than 2^21. Sums of products of such rows
-are whole numbers that float64 holds, so they are exact in any order
+A unit vector g is sent as q = round(2^e g) with an exponent e of at most 20. Aggregation scales
+all rows to the exponent 20. A row then has a norm of about 2^20 and never more than 2^21. Sums of
+products of these rows are whole numbers that float64 holds, so they are exact in any order
 (``fedchain.aggregation.directions``, ``fedchain.aggregation``).
 """
 
@@ -23,12 +23,12 @@ LARGEST_ENTRY: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 
 STORAGES: dict[int, Storage] = {1: "int8", 2: "int16", 4: "int32"}
 """The storage type, by the number of bytes of an entry."""
 LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
-"""The largest exponent, up to 20, at which an entry of 1 fits, by storage type. No unit vector
-needs a smaller one."""
+"""Least exponent of a direction, by storage type: the largest one, up to 20, at which an entry of
+1 fits. No unit vector needs a smaller exponent."""
 
 
 def storage_of(direction: Integers) -> Storage | None:
-    """Return the storage type of these integers, or None if the codec never gives such an array.
+    """Return the storage type of these integers, or None if the codec cannot give them.
 
     >>> storage_of(np.zeros(3, np.int16))
     'int16'
@@ -40,19 +40,20 @@ def storage_of(direction: Integers) -> Storage | None:
 def quantise(
     vectors: Matrix | Singles, norms: Vector, storage: Storage
 ) -> list[tuple[int, Integers]]:
-    """Turn directions into integers, each at the largest exponent that the storage can hold.
+    """Turn vectors into integers, each at the largest exponent that the storage allows.
 
-    ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|`` fits; ties round to
-    even. All vectors are handled together in a few NumPy calls, during which other threads can
-    run.
+    A vector v becomes ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|``
+    fits; ties round to even. All vectors are handled together in a few NumPy calls, during which
+    other threads can run.
 
     Args:
-        vectors: one per row, (n, d), finite.
-        norms: their 2-norms |v|, (n,), above 0.
+        vectors: n vectors of d entries, one per row, shape (n, d), finite.
+        norms: 2-norms |v| of the vectors, shape (n,), above 0.
         storage: int8, int16 or int32.
 
     Returns:
-        For each vector, the exponent e and the integers q, (d,), read-only, of the storage's type.
+        For each vector, the exponent e and the integers q of the storage's type, shape (d,),
+        read-only.
 
     Raises:
         ValueError: a norm is too small for its vector.
@@ -63,7 +64,7 @@ def quantise(
     >>> quantise(np.array([[0.3, -0.4]]), np.array([0.5]), "int16")
     [(15, array([ 19661, -26214], dtype=int16))]
     """
-    # float32 is too coarse for int32, and its range is too narrow for such norms.
+    # float32 is too coarse for int32, and its range is too narrow for very small or large norms.
     if storage == "int32" or not np.all((norms > 1e-30) & (norms < 1e30)):
         vectors = vectors.astype(np.float64)
     peaks = np.maximum(vectors.max(1), -vectors.min(1))
@@ -84,13 +85,13 @@ def quantise(
 def direction_problem(
     direction: Integers, exponent: int, storage: Storage, dimension: int
 ) -> str | None:
-    """Return why no unit vector has these integers, or None if one has.
+    """Return why these integers stand for no unit vector, or None if they stand for one.
 
     Args:
-        direction: the integers q, (d,).
-        exponent: e.
-        storage: the type that must store them.
-        dimension: the number of entries d that there must be.
+        direction: the integers q, shape (d,).
+        exponent: the exponent e.
+        storage: the storage type that the integers must have.
+        dimension: the number of entries d that they must have.
     """
     if storage_of(direction) != storage:
         return f"direction: is stored as {direction.dtype.name}; must be {storage}"
@@ -132,9 +133,9 @@ def squared_norm(direction: Integers) -> int:
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
     """Return the least and the largest ``(2 |q|)^2`` that the codec can give for a unit vector.
 
-    Rounding moves each entry by at most 1/2, so it moves the vector by at most sqrt(d)/2, or a
-    little more if the entries were scaled in float32. It moves no entry by more than the entry's
-    own size, so that ``|q| <= 2^(e+1)``.
+    Rounding moves each of the d entries by at most 1/2. So it moves the vector by at most
+    sqrt(d)/2, or a little more if the entries were scaled in float32. Rounding moves no entry by
+    more than the size of that entry, so ``|q| <= 2^(e+1)`` for the exponent e.
 
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)
@@ -144,10 +145,10 @@ def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
 
 
 def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool:
-    """Return whether a larger exponent would fit: then the codec did not make these integers.
+    """Return whether the storage could hold the direction at a larger exponent.
 
-    Such integers are refused, because the same direction at another exponent would be another
-    payload with the same content.
+    The codec always takes the largest exponent. A smaller one is refused, because otherwise one
+    direction could have several payloads.
     """
     if exponent == EXPONENT:
         return False

@@ -31,10 +31,10 @@ class InclusionProof:
 class Tree:
     """A Merkle tree that keeps its levels, so that many proofs of one long list are cheap.
 
-    Leaves and inner nodes are hashed with different prefixes. Bitcoin's tree repeats the last leaf
-    of an odd number, so that (a, b, c) and (a, b, c, c) have the same root. Here no leaf is
-    repeated: a node without a neighbour moves up a level unchanged. The tree needs about 64 bytes
-    of memory per leaf; it keeps the hashes of the leaves, not the leaves.
+    Leaves and inner nodes are hashed with different prefixes. If the number of leaves is odd,
+    Bitcoin's tree repeats the last one, so that (a, b, c) and (a, b, c, c) have the same root. Here
+    no leaf is repeated: a node without a neighbour moves up a level unchanged. The tree needs about
+    64 bytes of memory per leaf; it keeps the hashes of the leaves, not the leaves.
 
     Reference:
         RFC 6962, section 2.1.
@@ -54,7 +54,7 @@ class Tree:
             levels.append(_level_above(levels[-1]))
         self.size = len(lowest) // HASH
         self.root = levels[-1] or sha256(b"").digest()
-        """The root, 32 bytes; for no leaves, the SHA-256 of no bytes."""
+        """The root, 32 bytes; if there are no leaves, the SHA-256 of the empty string."""
         self._levels = levels
 
     def proof(self, index: int) -> InclusionProof:
@@ -138,8 +138,8 @@ def sign(secret: bytes, data: bytes) -> bytes:
 def is_signature(public_key: bytes, signature: bytes, data: bytes) -> bool:
     """Return whether the signature is this key's signature of the data.
 
-    A key of small order is always refused: under it one signature fits all data, as with the
-    values 0 and 1 in textbook RSA.
+    A key of small order is always refused, because one signature by that key fits all data, as
+    with the values 0 and 1 in textbook RSA.
 
     >>> is_signature(public_key_of(bytes(32)), sign(bytes(32), b"yes"), b"no")
     False
@@ -166,6 +166,7 @@ twice, because p and p + 1 encode them too."""
 def _key(secret: bytes) -> Ed25519PrivateKey:
     """Return the private key object of a secret.
 
-    It is cached: a holder needs its key twice, and loading a key costs as much as signing.
+    The object is cached, because a holder needs its key twice, and loading a key costs as much as
+    signing.
     """
     return Ed25519PrivateKey.from_private_bytes(secret)

@@ -1,11 +1,11 @@
 """Canonical encoding: each value has one byte string, and each byte string at most one value.
 
 Numbers are big-endian with a fixed width. Data of variable length come after their length. A
-decoder checks bounds as it reads, then encodes the value again and compares: ``decoded`` refuses
-bytes that are not the encoding of their own value, so that one value never has two hashes.
+decoder checks bounds as it reads. ``decoded`` then encodes the value again, and refuses the bytes
+if the encoding differs from them, so that one value never has two hashes.
 
-The fields of a record are annotated with how each is written (``height: U64``): their order and
-their annotations are the format. A ``RecordCoder`` writes and reads such records.
+Each field of a record has an annotation that says how the field is written (``height: U64``). The
+order of the fields and their annotations are the format. ``RecordCoder`` writes and reads records.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def fixed(data: bytes, size: int) -> bytes:
     """Encode bytes of a fixed length, such as hashes, keys and signatures: return them as they are.
 
     Raises:
-        EncodingError: there are not exactly ``size`` of them, or they are not bytes.
+        EncodingError: the data are not bytes, or not exactly ``size`` of them.
     """
     if not isinstance(data, bytes) or len(data) != size:
         got = len(data) if isinstance(data, bytes) else type(data).__name__
@@ -79,7 +79,7 @@ def text(value: str) -> bytes:
     """Encode a text: the length of its UTF-8 on 4 bytes, then the UTF-8.
 
     Raises:
-        EncodingError: the text has no UTF-8, because it has half of a surrogate pair.
+        EncodingError: the text cannot be written as UTF-8: it has half of a surrogate pair.
     """
     try:
         return blob(value.encode())
@@ -111,7 +111,7 @@ class Reader:
         """Read a length on 4 bytes, at most ``limit``, and return a reader of the bytes after it.
 
         Raises:
-            EncodingError: the length is above the limit, or above what is left.
+            EncodingError: the length is above the limit, or above the number of bytes left.
         """
         size = self.unsigned(4)
         if size > limit:
@@ -127,7 +127,7 @@ class Reader:
         return float(struct.unpack(">d", self.take(8))[0])
 
     def blob(self, limit: int) -> bytes:
-        """Return the bytes that ``inner`` gives a reader of."""
+        """Read a length on 4 bytes, at most ``limit``, and return the bytes after it."""
         inner = self.inner(limit)
         return inner.take(inner.stop - inner.position)
 
@@ -180,9 +180,9 @@ def text_coder(limit: int) -> Coder:
 U16 = Annotated[int, whole_coder(2)]
 """A whole number of at least 0 on two bytes."""
 U32 = Annotated[int, whole_coder(4)]
-"""The same on four bytes."""
+"""A whole number of at least 0 on four bytes."""
 U64 = Annotated[int, whole_coder(8)]
-"""The same on eight bytes."""
+"""A whole number of at least 0 on eight bytes."""
 F64 = Annotated[float, Coder(real, Reader.real)]
 """A float64."""
 Digest = Annotated[bytes, bytes_coder(HASH)]
@@ -218,21 +218,21 @@ class RecordCoder(Generic[_Value]):
         return self._tag + b"".join(written)
 
     def read(self, reader: Reader) -> _Value:
-        """Read a record all of whose fields are written here."""
+        """Read a record; this coder must have all of its fields."""
         return self._record(**self.read_fields(reader))
 
     def read_fields(self, reader: Reader) -> dict[str, Any]:
         """Read the fields of a record, by name.
 
         Raises:
-            EncodingError: the tag is another, or the bytes are those of no such field.
+            EncodingError: the tag is wrong, or the bytes of a field encode no value.
         """
         if (tag := reader.take(len(self._tag))) != self._tag:
             raise EncodingError(f"{self._what}: tag is {tag!r}; must be {self._tag!r}")
         return {name: coder.read(reader) for name, coder in self._coders.items()}
 
     def decode(self, data: bytes) -> _Value:
-        """Decode a record, as ``decoded`` does."""
+        """Decode a record from its canonical bytes, as ``decoded`` does."""
         return decoded(data, self.read, self.write)
 
 

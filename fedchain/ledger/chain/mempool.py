@@ -1,7 +1,7 @@
-"""Mempool: messages that wait for a block, by the parent that they name.
+"""Mempool: the messages that wait for a block, grouped by the parent that they name.
 
-After a reorganisation a node asks for the messages of its new parent only. If the parent were not
-in the key, messages for two parents would be mixed, and the chain would stop without an error.
+After a reorganisation a node asks for the messages of its new parent only. Without the
+groups, messages for two parents would be mixed, and the chain would stop without an error.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ MOST_UNKNOWN = 16
 first."""
 
 MOST_OPEN_BYTES = 2**28
-"""Bytes of directions that are kept for one parent where identities are open, because anyone can
-make many of them. Registered identities are no more than the participants asked in a round."""
+"""Bytes of directions that are kept for one parent if identities are open. Anyone can make many
+open identities, but only the participants asked in a round have registered ones."""
 
 _Place = tuple[bytes, int]
 """Parent and round."""
@@ -55,7 +55,7 @@ class _Pool:
 
 
 class Mempool:
-    """The messages that a node has received and checked, in bounded number."""
+    """A bounded number of messages that a node has received and checked."""
 
     def __init__(
         self,
@@ -67,10 +67,10 @@ class Mempool:
         """Start empty.
 
         Args:
-            rules: of the chain.
+            rules: rules of the chain.
             chain_id: hash of the genesis block, 32 bytes.
-            height_of: returns the height of a block, or None while it is unknown:
-                ``Chain.height_of``.
+            height_of: returns the height of a block, or None while the block is unknown, as
+                ``Chain.height_of`` does.
             verdict_cache: keeps the verdicts on messages that have been checked.
         """
         self._rules = rules
@@ -91,12 +91,12 @@ class Mempool:
         Once the parent is known, only messages of the right round are returned for it.
 
         Returns:
-            True if it is new, False if it was here before.
+            True if the message is new, False if the mempool had it before.
 
         Raises:
-            InvalidMessage: a rule is broken; its round is too low; its identity has sent another
-                message for this parent (both are dropped); it repeats the payload of another
-                message; or too many identities have sent messages for this parent.
+            InvalidMessage: the message breaks a rule, has too low a round, or repeats the payload
+                of another message; its identity has sent another message for this parent (both
+                are dropped); or too many identities have sent messages for this parent.
         """
         height = self._height_of(message.parent)
         expected = message.round if height is None else height + 1

@@ -36,16 +36,17 @@ _LONGEST_PATH = 64
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a participant declares about its release; public."""
+    """The public statement of a participant about its release."""
 
     mechanism: Annotated[str, text_coder(64)]
     """Name of the mechanism, for example ``gaussian``, ``skellam`` or ``none``."""
     noise: F64
-    """Sigma over the clip (gaussian, skellam), 1/eps0 (knorm, laplace), 0 (clipped, none)."""
+    """Size of the noise: sigma divided by the clip (gaussian, skellam), 1/eps0 where eps0 is the
+    pure epsilon of one release (knorm, laplace), or 0 (clipped, none)."""
     clip: F64
     """Largest norm of one record's gradient; infinite if gradients are not clipped."""
     records: U32
-    """Number of records n_k of equation (6)."""
+    """Number of the participant's records, n_k in equation (6)."""
 
 
 _DECLARATION = RecordCoder(Declaration)
@@ -72,7 +73,7 @@ def _read_proof(reader: Reader) -> InclusionProof | None:
 class Message:
     """One release of one identity in one round.
 
-    Its hashes are computed at their first use; they raise an EncodingError if a field has no
+    The hashes are computed at their first use. This raises an EncodingError if a field has no
     encoding (a key of 31 bytes, a negative round).
     """
 
@@ -91,13 +92,13 @@ class Message:
     exponent: int
     """Exponent e of the quantised direction."""
     direction: Integers
-    """round(2^e g*), (d,), int8, int16 or int32, read-only."""
+    """round(2^e g*) for the normalised release g*, shape (d,), int8, int16 or int32, read-only."""
     norm: F64
-    """s_k of equation (11): the norm of the release before it was normalised, noise included."""
+    """Norm of the release with its noise before it was normalised, s_k in equation (11)."""
     declaration: Annotated[Declaration, _DECLARATION]
     """What the participant declares about its release."""
     signature: bytes = b""
-    """Ed25519 over ``signing_bytes``, 64 bytes."""
+    """Ed25519 signature of ``signing_bytes``, 64 bytes."""
 
     def __post_init__(self) -> None:
         read_only(self.direction)
@@ -143,9 +144,9 @@ _PLACE = RecordCoder(
     tag=_TAG,
     what="message",
 )
-"""What stands before the direction, or before the payload in its place."""
+"""Coder of the fields before the direction, or before the payload in a bare message."""
 _SAID = RecordCoder(Message, "norm", "declaration")
-"""What stands after it; the signature follows."""
+"""Coder of the fields between the direction or payload and the signature."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +184,9 @@ def identity_leaf(number: int, identity: bytes) -> bytes:
 
 
 def sign_message(message: Message, secret: bytes) -> Message:
-    """Return the message with the signature of this secret key (32 bytes)."""
+    """Return the message, signed with this secret key (32 bytes)."""
     signed = replace(message, signature=sign(secret, signing_bytes(message)))
-    # Neither hash covers the signature, so the direction need not be hashed again.
+    # Payload and id do not cover the signature, so the direction need not be hashed again.
     vars(signed).update(payload=message.payload, id=message.id)
     return signed
 
@@ -208,7 +209,7 @@ def message_parts(message: Message) -> tuple[Piece, ...]:
 
 
 def decode_message(data: bytes, limits: Limits) -> Message:
-    """Decode a message; the limits are checked before anything is allocated, its rules are not.
+    """Decode a message; check the limits before anything is allocated, but not the rules.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any message.
@@ -217,10 +218,10 @@ def decode_message(data: bytes, limits: Limits) -> Message:
 
 
 def read_message(reader: Reader, limits: Limits) -> Message:
-    """Decode a message from all that a reader has left; its direction is a view of the bytes.
+    """Decode a message from all remaining bytes of a reader; its direction is a view of them.
 
-    What was read is encoded again and compared with the bytes. The integers of the direction are
-    left out: any bytes are the canonical encoding of the integers that they stand for.
+    The fields that were read are encoded again and compared with the bytes. The direction is left
+    out, because any bytes are the canonical encoding of the integers that they stand for.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any message.
@@ -241,8 +242,8 @@ def read_message(reader: Reader, limits: Limits) -> Message:
 def encode_bare(message: Message) -> bytes:
     """Return the canonical bytes of a bare message: the payload replaces the direction.
 
-    They are some hundred bytes. The last 64 are the signature; the SHA-256 of all before them is
-    the message id.
+    The encoding has a few hundred bytes. The last 64 bytes are the signature; the SHA-256 of all
+    bytes before the signature is the message id.
     """
     return _encode_with_payload(message) + fixed(message.signature, SIGNATURE_BYTES)
 
@@ -250,11 +251,11 @@ def encode_bare(message: Message) -> bytes:
 def decode_bare(data: bytes) -> Message:
     """Decode a bare message, which has only the hash of its direction.
 
-    The message that is returned has no entries; its payload and id are those of the whole message.
+    The returned message has an empty direction; its payload and id are those of the whole message.
     It can be read and checked, but not sent.
 
     Raises:
-        EncodingError: the bytes are not what ``encode_bare`` writes of any message.
+        EncodingError: the bytes are not the output of ``encode_bare`` for any message.
     """
     reader = Reader(data)
     place, payload = _PLACE.read_fields(reader), reader.take(HASH)

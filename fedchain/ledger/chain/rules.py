@@ -30,8 +30,8 @@ from fedchain.ledger.chain.work import WorkKind
 ZERO = bytes(HASH)
 """The zero hash: parent, chain id and address of the genesis block."""
 MOST_OPEN_MESSAGES = 65_536
-"""Most messages of a block where identities are open: float64 adds up to this many directions
-exactly."""
+"""Most messages of a block if identities are open. The sum of at most this many directions is
+exact in float64."""
 
 WeightType = Literal["float64", "float32"]
 """Type of the weights."""
@@ -62,7 +62,7 @@ def _read_shape(reader: Reader) -> tuple[int, ...]:
 
 
 def _choice_coder(choices: object) -> Coder:
-    """Return the coder of a text that is one of a few."""
+    """Return the coder of a text that must be one of the choices."""
 
     def read(reader: Reader) -> str:
         value = reader.text(32)
@@ -85,19 +85,19 @@ class Rules:
     update: _Json
     """The update and its parameters, for example the learning rate, as canonical JSON."""
     dimension: U32
-    """Number of weights d, and of entries of every direction."""
+    """Number d of weights, which is also the number of entries of every direction."""
     layout: Annotated[Parameters, Coder(_write_layout, _read_layout)]
     """Name and shape of each of the model's parameters, in the order of the flat weights."""
     dtype: Annotated[WeightType, _choice_coder(WeightType)]
     """Type of the weights."""
     holders: U32
-    """Number of participants asked in a round: holders or groups. With registered identities it
-    is the most messages of a block."""
+    """Number of participants (holders or groups) asked in a round. If identities are registered, a
+    block has at most this many messages."""
     identity: Annotated[Registration, _choice_coder(Registration)]
-    """registered: one identity for each participant asked in a round, a leaf of the identity tree;
+    """registered: each participant asked in a round has one identity, a leaf of the identity tree;
     open: anyone may send messages."""
     identity_root: Digest
-    """Root of the tree over (round, P*), 32 bytes; zero where identities are open."""
+    """Root of the tree over (round, identity P*), 32 bytes; zero if identities are open."""
     quorum: U32
     """Fewest messages of a block; 0 on a chain without learning."""
     rounds: U32
@@ -119,7 +119,7 @@ class Rules:
 
     @cached_field
     def hash(self) -> bytes:
-        """SHA-256 of the rules' canonical bytes, 32 bytes; every header has it."""
+        """SHA-256 of the rules' canonical bytes, 32 bytes; every header contains it."""
         return hashlib.sha256(encode_rules(self)).digest()
 
     @cached_field

@@ -30,7 +30,7 @@ class State:
     """The model after a block, and the memory of its update."""
 
     weights: Vector
-    """All weights as one vector, (d,), read-only; float64 or float32, as the rules declare."""
+    """All d weights as one vector, shape (d,), read-only; float64 or float32, as the rules say."""
     memory: Mapping[str, Tensor]
     """Arrays that the update carries to the next block, by name (momentum, Adam's moments and
     powers), read-only; {} if it carries none."""
@@ -42,7 +42,7 @@ class State:
 
     @cached_field
     def weights_hash(self) -> bytes:
-        """The header's weights_hash: SHA-256 of name, dtype, shape and every bit.
+        """Hash of the weights in the header: SHA-256 of name, dtype, shape and every bit.
 
         >>> one = State(np.ones(3), {})
         >>> one.weights_hash == State(np.nextafter(np.ones(3), 2.0), {}).weights_hash
@@ -52,7 +52,7 @@ class State:
 
     @cached_field
     def memory_hash(self) -> bytes:
-        """The header's memory_hash: SHA-256 of the memory's canonical bytes."""
+        """Hash of the memory in the header: SHA-256 of the memory's canonical bytes."""
         return _hash_of(tensor_parts(self.memory))
 
 
@@ -62,7 +62,7 @@ def weights_parts(state: State) -> list[Piece]:
 
 
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Encode named arrays, sorted by name: name, dtype, shape, little-endian bytes.
+    """Encode named arrays, sorted by name, each as name, dtype, shape and little-endian bytes.
 
     Every NaN is written with the same bits, because processors differ in the NaN that an
     operation gives.
@@ -81,7 +81,7 @@ def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Piece]:
-    """Return the encoding of named arrays in parts; the numbers are not copied if possible."""
+    """Return the encoding of named arrays in parts, without a copy of the numbers if possible."""
     if len(tensors) > _MOST_TENSORS:
         raise EncodingError(f"tensors: got {len(tensors)}; at most {_MOST_TENSORS}")
     parts: list[Piece] = [unsigned(len(tensors), 4)]
@@ -93,7 +93,7 @@ def tensor_parts(tensors: Mapping[str, Tensor]) -> list[Piece]:
 def decode_tensors(data: bytes) -> dict[str, Tensor]:
     """Decode named arrays, read-only.
 
-    No array is allocated that is larger than the bytes given.
+    No array larger than the given bytes is allocated.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any arrays.

@@ -1,6 +1,6 @@
-"""Validity: every rule that a full node checks on a message, a header and a block.
+"""Validity: every rule that a full node checks for a message, a header and a block.
 
-Each reason names the field, says what is wrong with its value, and what is allowed. Cheap checks
+Each error names the field, and says what is wrong with its value and what is allowed. Cheap checks
 come first; signatures and the recomputation of the model come last.
 """
 
@@ -28,9 +28,10 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import is_paid, target_from_compact
 
 Transition = Callable[[State, tuple[Message, ...]], State]
-"""The step that every full node recomputes: (state, messages in order of id) to the next state."""
+"""Function of (state, messages in order of id) that returns the next state. Every full node
+recomputes this step."""
 MessageCheck = Callable[[Message, Rules, bytes, bytes, int], None]
-"""``check_message``, or a version that keeps verdicts."""
+"""``check_message``, or a function that does the same and caches the verdicts."""
 
 
 def check_message(
@@ -39,14 +40,14 @@ def check_message(
     """Check one message for the block of this height on this parent.
 
     Args:
-        message: as it was received.
-        rules: of the chain.
+        message: the message as received.
+        rules: rules of the chain.
         chain_id: hash of the genesis block, 32 bytes.
         parent: hash of the block that the message must name, 32 bytes.
-        height: height of the block that would carry it: the round that it must name.
+        height: height of the block that would carry the message, and the required round.
 
     Raises:
-        InvalidMessage: a rule is broken; the text names the field.
+        InvalidMessage: a rule is broken.
     """
     try:
         _ = message.content  # first, because a message without an encoding has no id to report
@@ -62,10 +63,10 @@ def check_message(
 
 
 def check_bare(message: Message, rules: Rules, header: Header) -> None:
-    """Check all of a bare message, in the block with this header, but its direction.
+    """Check a bare message of the block with this header: everything except its direction.
 
     Raises:
-        InvalidMessage: a rule is broken; the text names the field.
+        InvalidMessage: a rule is broken.
     """
     place = header.chain_id, header.parent, header.height
     problem = _place_problem(message, rules, *place) or _signer_problem(message, rules)
@@ -77,14 +78,14 @@ def check_header(header: Header, below: ChainLink, rules: Rules, now_ms: int) ->
     """Check a header by itself and against its parent.
 
     Args:
-        header: of the new block.
-        below: the parent, accepted before.
-        rules: of the chain.
+        header: header of the new block.
+        below: header and derived values of the parent, which was accepted before.
+        rules: rules of the chain.
         now_ms: the node's clock, milliseconds.
 
     Raises:
-        TooEarly: its time is ahead of the clock; nothing else is wrong with the header.
-        InvalidBlock: a rule is broken; the text names the field.
+        TooEarly: the block's time is ahead of the clock; nothing else is wrong with the header.
+        InvalidBlock: a rule is broken.
     """
     latest = now_ms + rules.max_ahead_ms
     time = f"time_ms: is {header.time_ms}; must be above {below.median_ms} and at most {latest}"
@@ -110,7 +111,7 @@ def check_block(
 
     Args:
         block: a block whose header has passed ``check_header``.
-        rules: of the chain.
+        rules: rules of the chain.
         chain_id: hash of the genesis block, 32 bytes.
         state: the state after the parent.
         transition: the step that the rules name.
@@ -120,7 +121,7 @@ def check_block(
         The state after the block.
 
     Raises:
-        WrongMessages: its messages are not those that the header commits to.
+        WrongMessages: the messages are not those that the header commits to.
         InvalidBlock: a rule is broken; the text names the block.
     """
     header = block.header
@@ -140,7 +141,7 @@ def check_block(
 
 
 def check_bare_block(block: Block, rules: Rules) -> None:
-    """Check all of a block with bare messages that can be checked without their directions.
+    """Check everything in a block with bare messages that does not need their directions.
 
     Raises:
         InvalidBlock: as ``check_block``.
@@ -154,13 +155,14 @@ def check_bare_block(block: Block, rules: Rules) -> None:
 
 
 def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
-    """Check what can be checked of a block whose parent, and so its target, is not known.
+    """Check a block as far as possible while its parent is unknown.
 
-    It must have at least the work of the easiest target, so that orphans are not free.
+    The block's target is unknown too. The block must have at least the work of the easiest
+    target, so that orphans are not free.
 
     Raises:
-        WrongMessages: its messages are not those that the header commits to.
-        InvalidBlock: a rule is broken; the text names the field.
+        WrongMessages: the messages are not those that the header commits to.
+        InvalidBlock: a rule is broken.
     """
     header = block.header
     if header.chain_id != chain_id:
@@ -176,7 +178,7 @@ def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
 
 
 def _check_messages_root(block: Block) -> None:
-    """Check the root of the messages first: a fault in others says nothing about the block."""
+    """Check that the header commits to these messages: a fault in others is not the block's."""
     try:
         root = messages_root(block.messages)
     except EncodingError as error:
@@ -186,7 +188,7 @@ def _check_messages_root(block: Block) -> None:
 
 
 def _check_messages(block: Block, rules: Rules) -> None:
-    """Check which messages a block has: their root, number and order, and that none repeats."""
+    """Check the root, number and order of a block's messages, and that none is repeated."""
     _check_messages_root(block)
     count, most, problem = len(block.messages), rules.limits.messages, ""
     ids = [message.id for message in block.messages]

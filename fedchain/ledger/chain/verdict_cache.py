@@ -1,8 +1,8 @@
 """Verdict cache: the bodies, states and verdicts that the nodes of one simulation share.
 
 Validity depends on the bytes alone, so a check by one honest node holds for all of them. Keys are
-hashes of the whole content, signatures included. What is kept is bounded, except that all blocks
-stay in memory if there is no store to load them from.
+hashes of the whole content, signatures included. The cache is bounded, except that all blocks stay
+in memory if there is no store to load them from.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from fedchain.ledger.chain.validity import Transition, check_block, check_messag
 Held = TypeVar("Held")
 
 KEPT_BYTES = 2**22
-"""Bytes of blocks, and as many of states, that stay in memory if they can be loaded again."""
+"""Bytes of memory for blocks that can be loaded again; states may use as many."""
 FEWEST, MOST = 3, 64
-"""Bounds on the number of those blocks, and of those states. The lower bound leaves room for the
-forks of the last round; the upper bound is enough where blocks and states are small."""
+"""Bounds on the number of these blocks, and on that of the states. The lower bound leaves room for
+the forks of the last round; the upper bound is enough if blocks and states are small."""
 KEPT_VERDICTS = 1024
-"""Verdicts on messages and blocks that are kept, besides those on the messages of a few blocks."""
+"""Number of verdicts that are kept, in addition to those on the messages of a few blocks."""
 KEPT_AHEAD = 4096
-"""Messages checked ahead whose verdict nobody has asked for yet; the oldest is dropped first."""
+"""Most messages checked ahead whose verdict was not asked for yet; the oldest is dropped first."""
 
 
 class LruCache(Generic[Held]):
@@ -76,7 +76,7 @@ class LruCache(Generic[Held]):
 class VerdictCache:
     """Holds bodies, states and verdicts for the chains and mempools of one simulation.
 
-    All of them have one set of rules. A cache with threads must be closed after use.
+    All of them have the same rules. A cache with threads must be closed after use.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class VerdictCache:
 
         Args:
             keep_states: most states in memory, at least 1; older ones are loaded or recomputed.
-            load_state: returns the state after a block, or raises KeyError: ``Store.state``.
-            load_block: returns a block, or raises KeyError: ``Store.block``. Without it every
-                block stays in memory.
+            load_state: returns the state after a block, or raises KeyError, as ``Store.state``.
+            load_block: returns a block, or raises KeyError, as ``Store.block``. Without this
+                function every block stays in memory.
             threads: number of threads that check messages ahead; 0: each message is checked when
                 its verdict is asked for.
             keep_blocks: most blocks in memory, if older ones can be loaded.
@@ -119,7 +119,7 @@ class VerdictCache:
         """Return a cache that keeps as many states and blocks as their size allows.
 
         Args:
-            limits: of the chain.
+            limits: limits of the chain.
             load_state: ``Store.state``.
             load_block: ``Store.block``.
             threads: number of threads that check messages ahead.
@@ -144,14 +144,14 @@ class VerdictCache:
         return self._trees.setdefault(genesis.header.hash, BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
-        """Start to check messages in threads, each for the parent and round that it names.
+        """Start to check messages in threads, each message for the parent and round that it names.
 
         A later ``check_message`` waits for the verdict, or checks the message itself if no thread
         has started on it. The verdict is the same with any number of threads.
 
         Args:
-            messages: those that will soon be asked for.
-            rules: of the chain.
+            messages: the messages whose verdicts will soon be asked for.
+            rules: rules of the chain.
             chain_id: hash of the genesis block, 32 bytes.
         """
         if self._threads is None:
@@ -206,13 +206,13 @@ class VerdictCache:
 
         Args:
             block: a block whose header has passed ``check_header``.
-            rules: of the chain.
+            rules: rules of the chain.
             chain_id: hash of the genesis block, 32 bytes.
             state_of: returns the state after a block; called only if the block is new.
             transition: the step that the rules name.
 
         Raises:
-            WrongMessages: its messages are not those that the header commits to.
+            WrongMessages: the messages are not those that the header commits to.
             InvalidBlock: a rule is broken.
         """
         try:

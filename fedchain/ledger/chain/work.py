@@ -35,7 +35,7 @@ class Work:
     retarget_window: int
     """Blocks between two retargets; 0: the target stays."""
     most_hashing_s: float | None = None
-    """Longest wall time that a run may be expected to spend on hashing, seconds; None: no limit."""
+    """Largest expected wall time of a run for hashing, seconds; None: no limit."""
 
 
 works: Family[Work] = Family("work", ("fedchain.ledger.chain.work",), Work)
@@ -59,8 +59,8 @@ def hashcash(
         difficulty_bits: leading zero bits of the initial target, 0 to 64.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
         retarget_window: blocks between two retargets (Bitcoin: 2016); 0: the target stays.
-        most_hashing_s: longest wall time that a run may be expected to spend on hashing, seconds;
-            a run that would need more does not start. null: no limit.
+        most_hashing_s: largest expected wall time of a run for hashing, seconds; a run that is
+            expected to need more does not start. null: no limit.
 
     Returns:
         The settings of the work.
@@ -84,7 +84,7 @@ def sampled(
 ) -> Work:
     """Work without hashing: the number of tries of a block is drawn from its distribution.
 
-    It serves statistics over many blocks. There is no nonce to check, so ``fedchain verify``
+    It is meant for statistics over many blocks. There is no nonce to check, so ``fedchain verify``
     reports that the work was simulated, and checks everything else.
 
     Args:
@@ -202,7 +202,7 @@ def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: 
 
 
 def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
-    """Return whether a block with this hash has its work; always True where work is sampled.
+    """Return whether a block with this hash has its work; always True if work is sampled.
 
     Real work is done if the hash, read as a big-endian number, is at most the target.
 
@@ -213,7 +213,7 @@ def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
 
 
 def drawn_tries(bits: int, uniform: float) -> int:
-    """Return how many tries a block takes, by inversion of the geometric distribution.
+    """Return the number of tries for a block, drawn by inversion of the geometric distribution.
 
     Args:
         bits: the target in compact form; a try succeeds with probability (target + 1) / 2^256.
@@ -227,7 +227,7 @@ def drawn_tries(bits: int, uniform: float) -> int:
 
 @functools.lru_cache(64)
 def _log_of_failing(bits: int) -> float:
-    """Return the logarithm of the probability that a try fails, minus infinity if none can."""
+    """Return the logarithm of the probability that a try fails; minus infinity if that is 0."""
     success = (target_from_compact(bits) + 1) / 2**256
     return math.log1p(-success) if success < 1.0 else -math.inf
 

@@ -1,6 +1,6 @@
-"""Blobs: files named by a hash of their content, and what they hold of a block: its body.
+"""Blobs: files that hold the body of a block, and are named by a hash of their content.
 
-The body is the messages of the block, and the weights and the memory of the update after it.
+A body is the block's messages, and the weights and the update's memory after the block.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fedchain.system import delete, replace, sync_file, sync_folder
 
 _UNFINISHED = ".new-"
 _BUFFER = 2**20
-"""Bytes that are handed to the system in one call; single parts, or all at once, are slower."""
+"""Bytes that are handed to the system in one call. Both smaller and larger calls are slower."""
 _BARE_TAG = b"fedchain:p"
 _MOST_BARE = 4096
 """Upper bound on the bytes of a message without its direction."""
@@ -53,8 +53,8 @@ class Blobs:
     def put(self, blobs: Mapping[bytes, Sequence[Piece]]) -> None:
         """Write blobs under temporary names, sync them, rename them, sync their folders.
 
-        All are written before the first is synced. A blob that is there is not written again; a
-        damaged one is replaced.
+        All blobs are written before the first is synced. A blob that exists already is not written
+        again; a damaged blob is replaced.
 
         Args:
             blobs: the bytes of each blob, in parts, by address (32 bytes).
@@ -83,7 +83,7 @@ class Blobs:
         """Return the bytes of a blob, without a check that they fit its address.
 
         Args:
-            address: of the blob, 32 bytes.
+            address: address of the blob, 32 bytes.
             limit: most bytes that the blob may have.
 
         Raises:
@@ -101,7 +101,7 @@ class Blobs:
         return data
 
     def get(self, address: bytes, limit: int) -> bytes:
-        """Return the bytes of a blob whose address is their SHA-256, and check that it is.
+        """Return the bytes of a blob, and check that their SHA-256 is its address.
 
         Raises:
             LedgerError: the file is missing or too large, cannot be read, or was changed.
@@ -142,13 +142,13 @@ def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) ->
     """Read the block of a row, and check that header and messages fit the hash and each other.
 
     Args:
-        blobs: of the ledger.
-        rules: of the chain.
-        row: of the block.
-        whole: False: the directions of its messages were pruned, so they are bare.
+        blobs: the ledger's blobs.
+        rules: rules of the chain.
+        row: row of the block.
+        whole: False if the directions of the messages were pruned, so that the messages are bare.
 
     Raises:
-        LedgerError: they do not fit, or the blob is missing or damaged.
+        LedgerError: header and messages do not fit, or the blob is missing or damaged.
     """
     messages = (_read_messages if whole else _read_bare_messages)(blobs, rules, row.messages)
     header = decode_header(row.header)
@@ -204,7 +204,7 @@ def check_state(header: Header, state: State) -> None:
     """Check that a state is the one that a header commits to.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the header commits to another state.
     """
     if (state.weights_hash, state.memory_hash) != (header.weights_hash, header.memory_hash):
         raise ValueError("state: is not the one that the block's header commits to")
@@ -217,7 +217,7 @@ def bodies_of(block: Block, state: State | None) -> dict[bytes, list[Piece]]:
 
     Args:
         block: the block.
-        state: the state after it; None if that is not to be kept.
+        state: the state after the block; None if it is not to be kept.
     """
     messages = {address_of(block.messages): messages_parts(block.messages)}
     return messages if state is None else messages | state_bodies(block.header, state)
@@ -241,7 +241,7 @@ def bare_address(messages: bytes) -> bytes:
 def bare_body(block: Block) -> list[Piece]:
     """Return the blob of a block's messages without their directions, in parts.
 
-    It has the number of messages (u32), then each message after its length.
+    The blob has the number of messages (u32), then the length and the bytes of each message.
     """
     bare = [blob(encode_bare(message)) for message in block.messages]
     return [unsigned(len(bare), 4), *bare]

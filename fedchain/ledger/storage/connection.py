@@ -1,4 +1,4 @@
-"""Connection to the database of a ledger: one that writes, and one that leaves no trace."""
+"""Connections to a ledger's database: one for writing, and one that leaves the folder unchanged."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     The log is synced when it is copied into the database, not at every block. A loss of power may
     lose the newest blocks, but never a part of a block, and the resumed run makes them again.
     """
-    # The writing thread opens a connection of its own, and another thread closes it.
+    # The writing thread opens its own connection, and another thread closes that connection.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA fullfsync = ON")  # as ``sync_open`` on macOS; nothing elsewhere
+        connection.execute("PRAGMA fullfsync = ON")  # macOS only, as in ``sync_open``
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
@@ -47,7 +47,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         for file in (path, log):
             shutil.copyfile(file, Path(folder) / file.name)
         with closing(sqlite3.connect(Path(folder) / path.name)) as copy:
-            # A file that is no ledger fails here, before anything is made.
+            # A file that is no ledger fails here, before the copy in memory is made.
             copy.execute("SELECT count(*) FROM block")
             memory = sqlite3.connect(":memory:")
             try:

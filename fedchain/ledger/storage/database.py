@@ -1,9 +1,9 @@
 """Database of the store: one row per block and one row per message, with indexes on both.
 
-Time and order of arrival are all that rows add to headers and blobs. Each block's row has a seal:
-the hash of the row and of the seal of the row before it. The seal in the meta table covers the
-last of them, the head and the retention policy. So verification notices when a row was changed,
-removed or moved.
+The rows add only the time and the order of arrival to the data in headers and blobs. Each block's
+row has a seal: the hash of the row and of the seal of the row before it. The seal in the meta table
+covers the seal of the last row, the head and the retention policy. So verification notices if a row
+was changed, removed or moved.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class BlockRow:
     hash: bytes
     """The block's hash, 32 bytes."""
     height: int
-    """As in the header."""
+    """Height of the block, as in the header."""
     parent: bytes
-    """As in the header."""
+    """Hash of the parent, as in the header."""
     address: bytes
-    """As in the header."""
+    """Address of the compute node, as in the header."""
     work: bytes
     """Cumulative work, big-endian, 40 bytes."""
     header: bytes
@@ -68,9 +68,9 @@ class BlockRow:
     messages: bytes
     """Address of the blob with the block's messages, 32 bytes."""
     arrived_ms: int
-    """Clock of the node that accepted it, milliseconds."""
+    """Time of arrival on the clock of the node that accepted the block, milliseconds."""
     seal: bytes
-    """Hash of the seal of the row before and of this row, 32 bytes."""
+    """Hash of this row and of the seal of the row before it, 32 bytes."""
 
 
 MessageRow = tuple[int, int, bytes, bytes, bytes]
@@ -81,7 +81,7 @@ def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.
     """Create a database with its tables and its first block, in one transaction.
 
     Args:
-        path: of the file.
+        path: path of the file.
         genesis: the genesis block.
         rules: the encoded rules.
         keeping: the encoded retention policy.
@@ -131,10 +131,10 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
 
 
 def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -> BlockRow:
-    """Return the first row of a block, in order of arrival, for which a condition holds.
+    """Return the row of the first block, in order of arrival, that fulfils a condition.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is no such block.
         LedgerError: the database is damaged.
     """
     query = f"SELECT * FROM block WHERE {where} ORDER BY sequence LIMIT 1"
@@ -181,7 +181,7 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     """Return the values of the meta table by key.
 
     Raises:
-        LedgerError: a key is unknown or missing, a value is not bytes, or the format is another.
+        LedgerError: a key is unknown or missing, a value is not bytes, or the version is wrong.
     """
     rows = ask(connection, "SELECT key, value FROM meta ORDER BY key")
     meta = {str(key): value for key, value in rows if isinstance(value, bytes)}
@@ -239,11 +239,11 @@ def make_row(sequence: int, block: Block, work: int, arrived_ms: int, previous: 
     """Return the row of a block, with its seal.
 
     Args:
-        sequence: its index in the order of arrival.
+        sequence: the block's index in the order of arrival.
         block: the block.
-        work: cumulative work, its own included.
-        arrived_ms: clock of the node that accepted it, milliseconds.
-        previous: seal of the row before, 32 bytes.
+        work: cumulative work of the block and all blocks below it.
+        arrived_ms: clock of the node that accepted the block, milliseconds.
+        previous: seal of the row before this one, 32 bytes.
     """
     header = block.header
     columns = (

@@ -25,19 +25,19 @@ def prune(
 ) -> RetentionPolicy:
     """Delete the directions of all blocks below a height.
 
-    First it writes their messages without directions. Then it notes in the database that the
-    directions are gone. Then it deletes them, the lowest first. A process that is killed in
-    between leaves too many files, never too few, and ``finish`` deletes them.
+    First it writes the blocks' messages without directions. Then it notes in the database that the
+    directions are gone. Then it deletes the directions, those of the lowest blocks first. A process
+    that is killed in between leaves too many files, never too few; ``finish`` deletes the rest.
 
     Args:
-        connection: of the ledger; nobody else writes to it meanwhile.
-        blobs: of the ledger.
-        rules: of the chain.
-        keeping: the retention policy before.
+        connection: connection to the database; nobody else writes to it meanwhile.
+        blobs: the ledger's blobs.
+        rules: rules of the chain.
+        keeping: the retention policy before the call.
         below: the height, from ``RetentionPolicy.prunable``.
 
     Returns:
-        The retention policy now.
+        The retention policy after the call.
 
     Raises:
         OSError: the disk is full or may not be written.
@@ -65,7 +65,7 @@ def prune(
 def finish(connection: sqlite3.Connection, blobs: Blobs, below: int) -> None:
     """Delete the directions that an interrupted ``prune`` left, from the highest block down.
 
-    ``prune`` deletes the lowest first, so the first height without such files ends the search.
+    ``prune`` deletes the lowest first, so the search ends at the first height with nothing left.
 
     Raises:
         OSError: the folder may not be written.

@@ -1,4 +1,4 @@
-"""Recall of what a ledger has recorded: the blocks and messages of a run that was interrupted.
+"""Recall: it finds the blocks and messages that an interrupted run has recorded in its ledger.
 
 Blocks that wait for the disk are found too. They are listed before the database is asked, because
 the writing thread may move a block from the list to the disk at any moment.
@@ -16,12 +16,12 @@ from fedchain.ledger.storage.store import Store
 
 
 def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
-    """Return the first block of a compute node on a parent.
+    """Return the first block that a compute node has made on a parent.
 
     Args:
         store: the ledger.
         parent: hash of the parent, 32 bytes.
-        address: of the compute node, 32 bytes.
+        address: address of the compute node, 32 bytes.
 
     Returns:
         The block; None if there is none, or if its directions were pruned.
@@ -34,7 +34,7 @@ def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
 
 
 def recorded_message(store: Store, parent: bytes, identity: bytes) -> Message | None:
-    """Return the message of an identity (P*) for a parent.
+    """Return the message that an identity (P*) has sent for a parent.
 
     Returns:
         The message; None if no block has it, or if its direction was pruned.

@@ -2,7 +2,7 @@
 
 Blobs are written and synced first; then one transaction adds the rows of the blocks. If the
 process is killed at any moment, the ledger opens with the last whole block. A thread writes in
-the background. Blocks that wait for the disk can be read as if they were there.
+the background. Blocks that wait for the disk can be read as if they were on disk.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Store:
         self._last: tuple[bytes, Block] | None = None
         self._newest_and_head: tuple[BlockRow, BlockRow] | None = None
         self.writer = Writer(folder, self.keeping, self.rules)
-        """Writes blocks in the background; it has those that are not on disk yet."""
+        """Writes blocks in the background, and holds the blocks that are not on disk yet."""
 
     @classmethod
     def create(
@@ -66,9 +66,9 @@ class Store:
         """Create a ledger with nothing but its genesis block.
 
         Args:
-            folder: of the ledger; created if it is missing.
-            rules: of the chain.
-            genesis: made by ``rules.genesis`` of these rules and this state.
+            folder: folder of the ledger; created if it is missing.
+            rules: rules of the chain.
+            genesis: the genesis block, made by ``rules.genesis`` from these rules and this state.
             state: the initial weights and memory.
             keeping: which states and directions stay on disk.
 
@@ -90,7 +90,7 @@ class Store:
     def open(cls, folder: Path, writable: bool = True) -> Store:
         """Open a ledger; after a crash it ends with the last whole block.
 
-        If it is not to be writable, no byte is written into the folder, which may be read-only.
+        If ``writable`` is false, no byte is written into the folder, which may be read-only.
 
         Raises:
             RunError: there is no ledger, or it cannot be opened.
@@ -135,7 +135,7 @@ class Store:
 
     @property
     def head(self) -> bytes:
-        """Hash of the head: the first block with the most work, or the one of ``set_head``."""
+        """Hash of the head: the first block with the most work, or the one set by ``set_head``."""
         self.flush()
         return database.read_meta(self.connection)["head"]
 
@@ -147,12 +147,12 @@ class Store:
     def append(self, block: Block, state: State, now_ms: int) -> None:
         """Write a block and the state after it in the background, unless it is stored already.
 
-        If that fails, the next ``append``, ``flush`` or ``close`` raises the error.
+        If writing fails, the next ``append``, ``flush`` or ``close`` raises the error.
 
         Args:
-            block: accepted by a chain.
+            block: a block that a chain has accepted.
             state: the state after the block.
-            now_ms: clock of the node that accepted it, milliseconds.
+            now_ms: clock of the node that accepted the block, milliseconds.
 
         Raises:
             RunError: the disk is full or may not be written; the run can be resumed.
@@ -199,12 +199,12 @@ class Store:
             raise RunError(f"{self.folder}: cannot write weights: {error}") from error
 
     def prune(self, head: int, depth: int, step: int = 1) -> None:
-        """Delete the directions that need not be kept, if they are those of enough heights.
+        """Delete the directions that need not be kept, if they are of at least ``step`` heights.
 
         Args:
             head: height of the head.
-            depth: how far below it a fork may begin, in heights; 0: nothing will be appended.
-            step: fewest heights for which pruning is worth its cost.
+            depth: how far below the head a fork may begin, in heights; 0: nothing will be appended.
+            step: fewest heights to prune at once, because pruning has a cost.
         """
         below = self.keeping.prunable(head, depth)
         if below < self.keeping.below + step:
@@ -225,7 +225,7 @@ class Store:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
-        """Return a block with its directions; a KeyError tells that they are not stored."""
+        """Return a block with its directions; raises a KeyError if they are not stored."""
         found = self.shown(block)
         if not self.is_whole(found.header.height):
             raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
@@ -237,11 +237,11 @@ class Store:
         return waiting.block if waiting else self._block(self._row_of(block))
 
     def arrived_ms(self, block: bytes) -> int:
-        """Return the clock of the node that accepted a stored block, milliseconds."""
+        """Return when a node accepted a stored block, on the clock of that node, milliseconds."""
         return self._row_of(block).arrived_ms
 
     def state(self, block: bytes) -> State:
-        """Return the state after a block; a KeyError tells that it is not stored."""
+        """Return the state after a block; raises a KeyError if it is not stored."""
         waiting = self.writer.waiting.get(block)
         if waiting:
             return waiting.state

@@ -1,4 +1,4 @@
-"""Writer of the store: the policy that says what it keeps, and the thread that writes blocks."""
+"""Writer of the store: the thread that writes blocks, and the policy of which data stay on disk."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fedchain.ledger.storage.blobs import Blobs, bodies_of
 from fedchain.ledger.storage.database import BlockRow
 
 FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 2, 256, 2**22
-"""Bounds on the number of blocks that wait for the disk, and the bytes that they may have. When
-as many wait, ``append`` waits too. Many small blocks may wait, because all of them are written in
-one transaction, which takes as long as writing one block."""
+"""Bounds on the number of blocks that may wait for the disk, and the bytes that these blocks may
+have. If no more may wait, ``append`` waits too. Many small blocks may wait, because one transaction
+writes all of them in the time of one block."""
 GATHERING_S = 0.02
 """Wall time for which the first block waits for more blocks, seconds; less if a caller waits."""
 
@@ -30,17 +30,17 @@ GATHERING_S = 0.02
 class RetentionPolicy:
     """Which states and which directions stay on disk.
 
-    It is a choice of whoever stores the ledger, and no rule of the chain. Headers, ids, signatures
+    The owner of a ledger chooses the policy; it is no rule of the chain. Headers, ids, signatures
     and norms are always kept. A state can be recomputed from an earlier state and the messages
-    since. Directions are the largest part of a ledger. They may be deleted once no fork can begin
-    that far below the head; after that nobody can recompute the steps of those blocks.
+    since. Directions are the largest part of a ledger. The directions of a block may be deleted
+    once no fork can begin that far below the head. Then nobody can recompute the block's step.
     """
 
     weights_every: int = 1
-    """Heights between two blocks whose states are kept; 0: only the state of genesis, and that of
-    the head at the end."""
+    """Heights between two blocks whose states are kept; 0: only the states of genesis and
+    of the final head are kept."""
     messages_last: int = 0
-    """Number of heights below the head whose directions are kept, at least; 0: all."""
+    """Directions are kept for at least this many heights below the head; 0: for all heights."""
     below: int = 0
     """Height below which all directions have been deleted."""
 
@@ -51,7 +51,8 @@ class RetentionPolicy:
     def prunable(self, head: int, depth: int) -> int:
         """Return the height below which directions may be deleted.
 
-        The states one height below it are kept, so that the steps from there on can be recomputed.
+        The states one height below the returned height are kept, so that all later steps can be
+        recomputed.
 
         Args:
             head: height of the head.
@@ -79,8 +80,8 @@ class RetentionPolicy:
         """Decode a policy.
 
         Raises:
-            LedgerError: the bytes are not those of a policy, or it deletes directions without
-                keeping the state that the steps after them need.
+            LedgerError: the bytes are not those of a policy, or the policy deletes directions
+                without keeping the state that later steps need.
         """
         reader = Reader(data)
         found = cls(*(reader.unsigned(4) for _ in range(3)))
@@ -119,14 +120,14 @@ def most_waiting(rules: Rules) -> int:
 class Writer:
     """Writes blocks in the order in which they were appended, each whole or not at all.
 
-    If a block cannot be written, none of the blocks after it is written. ``settle`` forgets all of
-    them when it raises the error; they may be appended again.
+    If a block cannot be written, none of the blocks after it is written. ``settle`` then raises
+    the error and forgets all of these blocks; they may be appended again.
     """
 
     def __init__(self, folder: Path, keeping: RetentionPolicy, rules: Rules) -> None:
         self._folder = folder
         self.keeping = keeping
-        """The retention policy in the database; to be set only while no block waits."""
+        """The retention policy in the database. It may be set only while no block waits."""
         self.most_waiting = most_waiting(rules)
         """Most blocks that may wait for the disk."""
         self._blobs = Blobs(folder / "blobs")
@@ -139,7 +140,7 @@ class Writer:
         """Blocks that were appended and are not on disk yet, by hash, in order."""
 
     def put(self, waiting: Waiting) -> None:
-        """Hand a block to the thread; the caller has made room by ``settle``."""
+        """Hand a block to the thread; the caller must have made room with ``settle``."""
         self.waiting[waiting.row.hash] = waiting
         if not self._scheduled:  # otherwise a job that has not begun yet writes this block too
             self._scheduled = True
@@ -182,7 +183,7 @@ class Writer:
         """Write all blocks that wait."""
         self._write_now.wait(GATHERING_S)
         self._write_now.clear()
-        # Cleared before the blocks are read: a block that comes later needs a job of its own.
+        # Cleared before the blocks are read, because a block that comes later needs its own job.
         self._scheduled = False
         several = list(self.waiting.values())
         if self._failed or not several:

@@ -47,14 +47,14 @@ LATEST_MS = 2**63 - 1
 
 
 def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a chain file in parts: the first state whole, messages one at a time.
+    """Yield the bytes of a chain file in parts: the first state in one part, then each message.
 
     Args:
         store: the ledger to export.
         progress: called after each block above genesis.
 
     Raises:
-        LedgerError: the ledger is damaged, or directions of it were pruned.
+        LedgerError: the ledger is damaged, or some of its directions were pruned.
     """
     digest = hashlib.sha256()
     for part in _parts(store, progress):
@@ -70,9 +70,9 @@ def replayed(
 
     Args:
         file: a file in the format of ``exported``, from any source.
-        folder: of the new ledger; it is created. After a failed verification its ledger must not
-            be used.
-        transition_of: makes the step that rules name.
+        folder: folder of the new ledger, which is created. After a failed verification the ledger
+            must not be used.
+        transition_of: returns the step that the given rules name.
         progress: called after each block above genesis.
 
     Returns:
@@ -120,7 +120,7 @@ class Incoming:
         """Read a length on ``width`` bytes, at most ``most``, and return the bytes after it.
 
         Raises:
-            LedgerError: the length is above ``most``, or above what is left.
+            LedgerError: the length is above ``most``, or above the number of bytes left.
         """
         size = int.from_bytes(self.take(width))
         if size > most:
@@ -128,7 +128,7 @@ class Incoming:
         return self.take(size)
 
     def end(self) -> None:
-        """Check that all that is left is the digest of everything before it."""
+        """Check that the file ends with the digest of everything before it."""
         expected = self._digest.digest()
         if self.take(HASH) != expected:
             raise LedgerError("file: its last 32 bytes are not the SHA-256 of all before")

@@ -1,9 +1,9 @@
-"""Proofs: a proof shows that a message is in a block to a reader who has only the block's hash.
+"""Proofs: each shows a reader who has only the hash of a block that a message is in that block.
 
-A proof has the header, the rules that the header commits to, the message with the hash of its
-direction in place of the direction, and the path from the message to the header's root. The hash
-of the header covers all of it. So the reader needs that hash from a trusted source, and nothing
-else.
+A proof has the header, the rules that the header commits to, the bare message, and the path from
+the message to the header's root. A bare message has the hash of its direction in place of the
+direction. The hash of the header covers the whole proof. So the reader needs only that hash from a
+trusted source.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ LARGEST_PROOF = 2**24
 LONGEST_PATH = 32
 """Most hashes from a leaf to the root, because a block counts its messages on four bytes."""
 SHORTEST_START = 8
-"""Fewest leading hexadecimal digits by which a message id may be asked for."""
+"""Fewest leading hexadecimal digits of a message id that ``find`` accepts."""
 Side = Literal["left", "right"]
 """The side of the path on which a neighbour is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """Proof that a message is in the block with a header."""
+    """Proof that a message is in the block with this header."""
 
     block: bytes
     """Hash of the header, 32 bytes; a reader compares it with the hash that it trusts."""
@@ -63,8 +63,8 @@ class Proven:
     message: Message
     """The message, without its direction."""
     checked: tuple[str, ...]
-    """What was checked, in words; without work where it was sampled, and without identity where
-    identities are open."""
+    """Names of the parts that were checked. Work is left out if it was sampled, and identity is
+    left out if identities are open."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class FoundMessage:
     block: bytes
     """Hash of the block that carries it, 32 bytes."""
     stale: bool
-    """Whether the block is off the main chain: then no block of the main chain has the message."""
+    """Whether the block is off the main chain; if so, no block of that chain has the message."""
 
 
 def find(store: Store, start: str) -> FoundMessage:
-    """Find the message whose id begins with these digits, on the main chain if it is there.
+    """Find the message whose id begins with these digits; prefer a block on the main chain.
 
     Args:
         store: the ledger to search.
@@ -88,7 +88,7 @@ def find(store: Store, start: str) -> FoundMessage:
             chain and the index of the message in it, from 0.
 
     Raises:
-        ValueError: ``start`` has neither form, or fits no message of a block, or fits several.
+        ValueError: ``start`` has neither form, or fits no message of a block or several messages.
     """
     if place := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", start):
         return _find_at(store, int(place[1]), int(place[2]))
@@ -119,7 +119,7 @@ def find(store: Store, start: str) -> FoundMessage:
 
 
 def _find_at(store: Store, height: int, place: int) -> FoundMessage:
-    """Find the message at an index of the main chain's block of a height."""
+    """Find a message by the height of its block on the main chain and its index in that block."""
     store.flush()
     query = "SELECT * FROM block WHERE height = ?"
     rows = [database.checked_row(row) for row in database.ask(store.connection, query, height)]
@@ -134,7 +134,7 @@ def _find_at(store: Store, height: int, place: int) -> FoundMessage:
 
 
 def prove(store: Store, found: FoundMessage) -> Proof:
-    """Return the proof that a message, as ``find`` returns it, is in its block.
+    """Return the proof that a message found by ``find`` is in its block.
 
     Raises:
         LedgerError: the ledger is damaged.
@@ -161,11 +161,11 @@ def prove(store: Store, found: FoundMessage) -> Proof:
 def verify_proof(proof: Proof) -> Proven:
     """Check a proof: the header's hash, the rules, work, the path, the message and its signature.
 
-    Work is not checked where the rules say that it was sampled, because there is no nonce. The
+    Work is not checked if the rules say that it was sampled, because there is no nonce. The
     message's direction is not checked, because a proof has only its hash.
 
     Returns:
-        What the proof shows, provided that the chain has a block with the hash of the header.
+        The proven header and message, provided that the chain has a block with the header's hash.
 
     Raises:
         LedgerError: the proof is wrong; the text is the reason.
@@ -190,7 +190,7 @@ def verify_proof(proof: Proof) -> Proven:
 
 
 def encode(proof: Proof) -> bytes:
-    """Encode a proof as JSON: keys in this order, hexadecimal digits in lower case."""
+    """Encode a proof as JSON, with keys in a fixed order and hexadecimal digits in lower case."""
     value = {
         "format": PROOF_FORMAT,
         "block": proof.block.hex(),
@@ -207,7 +207,7 @@ def decode(data: bytes) -> Proof:
     """Decode a proof; ``verify_proof`` then checks it.
 
     Raises:
-        EncodingError: the bytes are not what ``encode`` writes of any proof.
+        EncodingError: the bytes are not the output of ``encode`` for any proof.
     """
     if len(data) > LARGEST_PROOF:
         raise EncodingError(f"proof: has {len(data)} bytes; at most {LARGEST_PROOF}")
@@ -252,8 +252,8 @@ def _sides(index: int, size: int) -> Iterator[Side]:
 
 
 def _root(leaf: bytes, steps: tuple[tuple[Side, bytes], ...]) -> bytes:
-    # A root does not fix index and size, because several pairs of them have paths of the same
-    # shape. It fixes the sides, which are the binary digits of an index in a full tree.
+    # A root does not determine index and size, because several pairs of index and size have paths
+    # of one shape. It determines the sides, which are the binary digits of a full tree's index.
     place = sum(1 << i for i, (side, _) in enumerate(steps) if side == "left")
     path = tuple(node for _, node in steps)
     return root_from_path(leaf, InclusionProof(place, 1 << len(path), path))

@@ -1,4 +1,4 @@
-"""Verification of a ledger from its folder alone: every byte is read, every model recomputed."""
+"""Verification of a ledger from its folder alone: every byte is read, every model is recomputed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ BlockProgress = Callable[[int, int], None]
 """Called with (blocks checked, blocks in total)."""
 
 TransitionOf = Callable[[Rules], Transition]
-"""Makes the step that rules name."""
+"""Function that returns the step that the given rules name."""
 
 SIMULATED_WORK = "work, which was simulated: no nonce exists"
-"""What nobody can check where work was sampled."""
+"""Text that says why nobody can check sampled work."""
 _THREADS = (os.cpu_count() or 1) - 1
 _LABEL = re.compile(r"^block [0-9a-f]{8} \(height \d+\): ")
 
@@ -43,13 +43,13 @@ class Verification:
     blocks: int
     """Number of blocks that passed, without genesis."""
     height: int
-    """Height of the head; after a failure, of the block that is wrong, or 0 if none is named."""
+    """Height of the head. After a failure: height of the wrong block, or 0 if none is named."""
     block: str
-    """Hash of the head; after a failure, of the block that is wrong, or empty if none is named."""
+    """Hash of the head. After a failure: hash of the wrong block, or empty if none is named."""
     reason: str
     """What is wrong; empty if nothing is."""
     unchecked: tuple[str, ...] = ()
-    """What nobody can check in this ledger, in words."""
+    """Texts that name the parts of this ledger that nobody can check."""
 
     def __str__(self) -> str:
         if self.ok:
@@ -70,8 +70,8 @@ def verify(
     steps cannot be recomputed, and the verdict says so. Nothing is written into the folder.
 
     Args:
-        folder: of the ledger; may be read-only.
-        transition_of: makes the step that rules name.
+        folder: folder of the ledger; may be read-only.
+        transition_of: returns the step that the given rules name.
         progress: called after each block, genesis included.
 
     Returns:
@@ -110,8 +110,8 @@ def _verify_rows(
             block = coming.result()
             chain = chain or _chain_of(store, verdict_cache, block, transition_of)
             whole = store.is_whole(row.height)
-            # In reverse, because the chain asks for them in order. So chain and threads start at
-            # opposite ends.
+            # The chain asks for the messages in order. The threads take them in reverse, so that
+            # chain and threads start at opposite ends.
             ahead = reversed(block.messages) if whole else ()
             verdict_cache.check_ahead(ahead, store.rules, chain.chain_id)
             _check_rules(chain, row, block, whole)
@@ -140,7 +140,7 @@ def _read_ahead(store: Store) -> Generator[tuple[BlockRow, Future[Block]], None,
 
 
 def _check_bytes(store: Store, row: BlockRow) -> Block:
-    """Read and hash all that is stored of a block; check that it fits the row."""
+    """Read and hash everything that is stored for a block, and check that it fits the row."""
     block = read_block(store.blobs, store.rules, row, store.is_whole(row.height))
     header = block.header
     columns = {"height": header.height, "parent": header.parent, "address": header.address}
@@ -186,7 +186,7 @@ def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None
 def _check_columns(
     store: Store, chain: Chain, row: BlockRow, block: Block, previous: bytes
 ) -> None:
-    """Check the rows of a block's messages, and the seal of its own row."""
+    """Check the rows of a block's messages, and the seal of the block's row."""
     expected = database.message_rows(row.sequence, block)
     if database.read_messages(store.connection, row.sequence) != expected:
         raise LedgerError("messages: their rows are not what the messages say")
@@ -196,7 +196,7 @@ def _check_columns(
 
 
 def _check_journal(store: Store, seal: bytes, chain: Chain | None) -> Verification:
-    """Check what belongs to no single block: the head, the last seal, the database's structure."""
+    """Check what belongs to no single block: head, last seal and structure of the database."""
     meta = database.read_meta(store.connection)
     if meta["head"] not in store:
         raise LedgerError(f"head: {meta['head'].hex()[:8]} is no block of this ledger")
@@ -225,12 +225,12 @@ def verified(store: Store, head: Header) -> Verification:
 
 
 def refuted(blocks: int, block: str, height: int, reason: str) -> Verification:
-    """Return the verdict of a failure, without the name of the block at the start of the reason.
+    """Return the verdict of a failure; cut the name of the block off the start of the reason.
 
     Args:
         blocks: number of blocks that passed.
         block: hash of the block that is wrong, or empty.
-        height: its height, or 0.
+        height: height of that block, or 0.
         reason: what is wrong.
     """
     short = _LABEL.sub("", reason)
