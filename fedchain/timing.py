@@ -22,7 +22,7 @@ STAGES = (
 class Stopwatch:
     """A stopwatch that counts seconds of wall time by stage.
 
-    While one stage runs inside another, the outer one does not count.
+    While one stage runs inside another, the outer stage is not counted.
 
     >>> watch = Stopwatch()
     >>> with watch("work"):
@@ -38,7 +38,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Count the time inside the ``with`` block that follows for this stage."""
+        """Count the time inside the ``with`` block for this stage."""
         self._settle()
         self._running.append(stage)
         try:

@@ -1,6 +1,6 @@
 """Transition: the step from a state and the messages of a block to the next state.
 
-Every full node repeats it bit for bit. It connects the learning with the ledger: the ledger
+Every full node repeats this step bit for bit. It connects learning with the ledger: the ledger
 receives ``Steps`` as its transition, and knows nothing of aggregation and updates.
 """
 
@@ -28,8 +28,8 @@ from fedchain.timing import Stopwatch
 from fedchain.update import AVERAGE, updates
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
-"""How many steps are cached, those of the last rounds and their forks: as many as hold this number
-of weights and gradient entries, but at least and at most so many steps."""
+"""Limits of the cache, which keeps the steps of the last rounds and their forks: KEPT_NUMBERS
+weights and gradient entries in total, but at least FEWEST and at most MOST steps."""
 MOST_NESTED = 8
 """Greatest depth of nested mappings in the parts that the rules of a chain name."""
 
@@ -71,7 +71,7 @@ def model_of(state: State) -> Vector:
 def check_quorum(rules: Rules) -> None:
     """Raise ValueError if the aggregation rule fails for the fewest messages of a block.
 
-    There would be no step for such a block. A user's own rule is not tried.
+    A block with the fewest messages would have no step. A user-defined rule is not tried.
     """
     if not rules.quorum:
         return
@@ -104,7 +104,7 @@ class Steps:
                 from somebody else must not choose which code runs here.
 
         Raises:
-            RunError: the rules name a user's own part, and it is not trusted.
+            RunError: the rules name a user-defined part, and these are not trusted.
             ScenarioError: the rules name no known part.
             ValueError: the rules are not JSON.
             LedgerError: the rules are nested too deeply.
@@ -122,9 +122,9 @@ class Steps:
         return self.outcome(state, messages).state
 
     def outcome(self, state: State, messages: tuple[Message, ...]) -> Outcome:
-        """Return the result of a step from the state after the parent, with the aggregate.
+        """Return the outcome of a step from the state after the parent.
 
-        A block without messages, which are in order of message id, does not change the state.
+        The messages are in order of message id. A block without messages keeps the state.
 
         Raises:
             ValueError: no step can be made from the messages.
@@ -152,12 +152,12 @@ class Steps:
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:
-    """Return the builder of transitions; trusted rules may name a user's own code, which is run."""
+    """Return the builder of transitions; trusted rules may name user-defined code, which is run."""
     return functools.partial(Steps, trust_user_parts=trust_user_parts)
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
-    """Return the part that JSON text names, checked."""
+    """Return the checked part that a JSON text names."""
     try:
         mapping = json.loads(text)
     except RecursionError as error:

@@ -1,6 +1,6 @@
 """Aggregation rules, in arithmetic that gives every node the same bits.
 
-Directions arrive as integers: row k is 2^20 g_k*, so its norm is about 2^20. Sums and inner
+Directions arrive as integers: row k is 2^20 times the unit vector g_k* of message k. Sums and inner
 products of such rows stay below 2^53, where float64 adds and multiplies integers exactly, in any
 order and with any library. All other operations are element-wise, in a fixed order.
 """

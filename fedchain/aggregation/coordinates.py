@@ -13,8 +13,8 @@ from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
 COUNTED_COLUMNS = 256
-"""Largest number of coordinates in which the rules count whose values they took. Counting in all
-coordinates would cost more than the rule itself."""
+"""Most coordinates in which the rules count the values that they kept of each message. Counting in
+all coordinates would cost more than the rule itself."""
 
 
 @aggregations
@@ -29,19 +29,20 @@ def trimmed_mean(
 ) -> Aggregate:
     """Average every coordinate without its smallest and its largest values.
 
-    The rule sorts the n values s_k g_k* of a coordinate, leaves out the ``trim`` smallest and the
-    ``trim`` largest, and adds the others from the smallest to the largest.
+    For each coordinate, the rule sorts the values s_k g_k* (norm times direction) of the n
+    messages. It leaves out the ``trim`` smallest and the ``trim`` largest, and adds the others in
+    ascending order.
 
     Args:
-        directions: g_k* as they were sent, n of them.
-        norms: s_k, positive, shape (n,).
+        directions: the n directions g_k*, as they were sent.
+        norms: the norm s_k of each message, positive, shape (n,).
         trim: how many values to leave out at each end; n must be above 2 trim, also when only
             the quorum has arrived.
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and the share of
-        each row in the values that were kept, counted in at most 256 coordinates.
+        The global gradient, the cosine of each row with the sum of all rows, and each row's share
+        of the values that were kept, counted in at most 256 coordinates.
 
     Raises:
         ValueError: there are too few messages to trim.
@@ -67,14 +68,14 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
     With an even number of values, the median is the mean of the two in the middle.
 
     Args:
-        directions: g_k* as they were sent, n of them.
-        norms: s_k, positive, shape (n,).
+        directions: the n directions g_k*, as they were sent.
+        norms: the norm s_k of each message, positive, shape (n,).
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and the share of
-        coordinates in which each row is the median (half a coordinate where it is one of two),
-        counted in at most 256 coordinates.
+        The global gradient, the cosine of each row with the sum of all rows, and each row's
+        share of the medians, counted in at most 256 coordinates. If a median is the mean of two
+        values, each of the two counts half.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.
@@ -124,9 +125,9 @@ def _means(middle: Matrix) -> Vector:
 
 
 def _kept_shares(directions: Directions, scales: Vector, trim: int) -> Vector:
-    """Return each row's share in the values that trimming keeps, (n,), counted in some columns.
+    """Return each row's share of the values that trimming keeps, shape (n,).
 
-    The columns are evenly spaced, so the count is the same on every machine.
+    Only evenly spaced columns are counted, so the count is the same on every machine.
     """
     stride = -(-directions.dimension // COUNTED_COLUMNS)
     values = np.stack([row[::stride] for row in directions.integers]) * scales[:, None]

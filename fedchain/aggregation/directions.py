@@ -3,17 +3,17 @@
 Rules read them a block of columns at a time. All of them as float64 would take four times the
 memory of the messages, and every operation would read them from memory again.
 
-Why float64 is exact in the inner product of every direction with the sum of all, (14) and (15): The
-codec accepts no row with a norm above 2^21, so the norm of the sum v of n rows is at most n 2^21.
-By Cauchy-Schwarz, no partial sum of <q_k, v>, in any order, is above n 2^42, which is at most 2^53
-for up to 2048 rows. With more rows v is split as v = 2^16 high + low, whole numbers with
-0 <= low < 2^16. For n <= 2^16 rows and d <= 2^24 columns, where the norm of a vector of ones is at
-most 2^12,
+Rules need the inner product of every row q_k with the sum v of all n rows, (14) and (15). It is
+exact in float64 for this reason. The codec accepts no row with a norm above 2^21, so the norm of v
+is at most n 2^21. By Cauchy-Schwarz, no partial sum of <q_k, v>, in any order, is above n 2^42,
+which is at most 2^53 for up to 2048 rows. With more rows v is split as v = 2^16 high + low, whole
+numbers with 0 <= low < 2^16. For n <= 2^16 rows and d <= 2^24 columns, the norm of a vector of ones
+is at most 2^12, so
 
     norm(low)  < 2^16 2^12 = 2^28,                  sums of |q_k low|  stay below 2^49;
     norm(high) <= norm(v) / 2^16 + 2^12 < 2^22,     sums of |q_k high| stay below 2^43.
 
-Both sums are exact, and multiplying by 2^16 is a shift. Only the addition of the two rounds, once.
+Both sums are exact, and multiplying by 2^16 is a shift. Only adding the two sums rounds, once.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ Result = TypeVar("Result")
 THREADS = os.cpu_count() or 1
 """Number of threads that share the columns."""
 BLOCK_ENTRIES = 800_000
-"""Entries of a block. As float64 they fit the outer cache, and they keep a core busy long enough
-for the other threads to get the interpreter's lock."""
+"""Number of entries of a block. As float64 they fit the outer cache, and they keep a core busy long
+enough for the other threads to get the interpreter's lock."""
 NARROWEST, LARGEST = 2048, 2**22
-"""Least number of columns of a block, since each row of each block costs a call. A block gets fewer
-columns if it would have more than LARGEST entries otherwise, but never fewer than FEWEST."""
+"""A block has at least NARROWEST columns, since each row of each block costs a call. It has fewer
+only if it would otherwise have more than LARGEST entries, and never fewer than FEWEST."""
 FEWEST = 128
 """Least number of columns of a block, however many rows it has."""
 SMALL = 2**22
-"""Entries of an input up to which one thread is faster than several that wait for the lock."""
+"""Up to this number of entries, one thread is faster than several that wait for the lock."""
 EXACT_ROWS = 2048
 """Number of rows up to which their sum need not be split."""
 SPLIT = 2.0**16
-"""The factor at which the sum of more rows is split into high and low."""
+"""The factor that splits the sum of more rows: sum = SPLIT high + low."""
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """Quantised directions q_k with their exponents e_k: row k is 2^(20 - e_k) q_k = 2^20 g_k*.
+    """Quantised directions q_k with exponents e_k: row k is 2^(20 - e_k) q_k, or 2^20 g_k*.
 
     ``np.asarray(directions)`` and ``matrix()`` convert all rows at once, for simple rules;
     ``blocks()`` converts a block of columns at a time, for fast rules.
@@ -64,13 +64,13 @@ class Directions:
     """
 
     integers: tuple[Integers, ...]
-    """q_k in order of message id, n >= 1 arrays (d,) of int8, int16 or int32; read-only."""
+    """q_k in order of message id: n >= 1 read-only arrays of shape (d,), int8, int16 or int32."""
     exponents: tuple[int, ...]
-    """e_k, at most 20."""
+    """The exponents e_k, at most 20."""
     dimension: int = field(init=False)
-    """Entries of a row, d."""
+    """Number d of entries of a row."""
     shifts: Vector = field(init=False)
-    """2^(20 - e_k), (n,)."""
+    """2^(20 - e_k) for each row, shape (n,)."""
 
     def __post_init__(self) -> None:
         for row in self.integers:
@@ -94,7 +94,7 @@ class Directions:
         """Return directions from rows that are already at exponent 20, to try a rule with.
 
         Args:
-            rows: 2^20 g_k*, whole numbers below 2^31, (n, d).
+            rows: 2^20 g_k*, whole numbers below 2^31, shape (n, d).
 
         >>> Directions.of([[6, -8]]).dimension
         2
@@ -103,7 +103,7 @@ class Directions:
         return cls(tuple(whole), (EXPONENT,) * len(whole))
 
     def matrix(self) -> Matrix:
-        """Return all rows at exponent 20 as float64, (n, d), with eight bytes for each entry."""
+        """Return all rows at exponent 20 as float64, shape (n, d)."""
         rows = np.empty((len(self), self.dimension))
         np.concatenate(self.integers, out=rows.reshape(-1))
         rows *= self.shifts[:, None]
@@ -113,8 +113,8 @@ class Directions:
         """Yield the rows as they were sent, a block of columns at a time.
 
         The rows are not shifted to exponent 20. The shift multiplies by a power of two, which is
-        exact at any point, so callers do it where there are the fewest numbers. Yields the columns
-        of a block, and their q_k as float64, (n, b); the next block overwrites this array.
+        exact at any point, so callers do it where there are the fewest numbers. Yields the b
+        columns of a block, and their q_k as float64 (n, b). The next block overwrites this array.
 
         >>> for columns, block in Directions.of([[6, -8], [1, 2]]).blocks(slice(1, 2)):
         ...     print(columns, block.tolist())
@@ -136,9 +136,9 @@ def spread(directions: Directions, work: Callable[[slice], Result], least: int =
     """Share the columns among threads; a small input stays on the calling thread.
 
     The number of threads must not change what the caller computes from the results. The results
-    must therefore be exact, or each must concern single columns only. Work gets a range of columns,
-    at least so many as are worth a thread, and should release the interpreter's lock, as numpy
-    does. The results come from the first columns to the last.
+    must therefore be exact, or each must concern single columns only. ``work`` gets a range of
+    columns, and should release the interpreter's lock, as numpy does. ``least`` is the number of
+    columns that are worth a thread. The results are in the order of the columns.
 
     >>> spread(Directions.of([[6, -8], [1, 2]]), lambda columns: columns)
     [slice(0, 2, None)]
@@ -160,17 +160,17 @@ def _threads() -> ThreadPoolExecutor:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Inner products of every row with the sum v of all rows and with itself, in whole numbers."""
+    """Inner products of each row q_k with itself and with the sum v of all rows: whole numbers."""
 
     inner: Vector
-    """<q_k, v>, shape (n,); rounded once above 2048 rows."""
+    """<q_k, v>, shape (n,); with more than 2048 rows, each is rounded once."""
     squares: Vector
     """<q_k, q_k>, shape (n,)."""
     projections: Vector
-    """<q_k, v> / norm(q_k), shape (n,): the cosine times norm(v), which is the same for all.
+    """<q_k, v> / norm(q_k), shape (n,): the cosine times norm(v), which is the same for all rows.
 
-    The division of an exact integer by a correctly rounded root gives every node the same bits, so
-    all nodes sort the rows in the same order."""
+    An exact integer divided by a correctly rounded root has the same bits on every node, so all
+    nodes sort the rows in the same order."""
     cosines: Vector
     """Cosine of every row with v, shape (n,); zeros if the rows cancel out."""
 
@@ -203,11 +203,11 @@ def agreement_of(directions: Directions) -> Agreement:
 
 
 def products(block: Matrix, shifts: Vector) -> Matrix:
-    """Return a block's share of every <q_k, high>, <q_k, low> and <q_k, q_k>, shape (3, n).
+    """Return what a block adds to each <q_k, high>, <q_k, low> and <q_k, q_k>, shape (3, n).
 
     Args:
-        block: whole numbers as they were sent, (n, b).
-        shifts: the factor that brings each row to exponent 20, (n,).
+        block: whole numbers as they were sent, shape (n, b).
+        shifts: the factor that brings each row to exponent 20, shape (n,).
 
     >>> products(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([1.0, 2.0])).tolist()
     [[0.0, 0.0], [33.0, 12.0], [25.0, 4.0]]
@@ -224,7 +224,7 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
 
 
 def agreement_from(inner: Vector, squares: Vector) -> Agreement:
-    """Return the agreement of rows from <q_k, v> and <q_k, q_k>, shapes (n,)."""
+    """Return the agreement of rows, given <q_k, v> and <q_k, q_k>, both of shape (n,)."""
     projections, square = inner / np.sqrt(squares), math.fsum(inner)
     # norm(v)^2 is the sum of all <q_k, v>.
     cosines = projections / math.sqrt(square) if square > 0 else np.zeros_like(inner)

@@ -31,22 +31,22 @@ def krum(
 ) -> Aggregate:
     """Average the gradients whose directions have the closest neighbours.
 
-    The score of a direction is the sum of its squared distances to its n - f - 2 nearest
-    neighbours; the lowest scores are chosen. The distances are those of unit vectors: s_k
-    multiplies a direction only after it was chosen.
+    Of n messages, f may be Byzantine. The score of a direction is the sum of its squared distances
+    to its n - f - 2 nearest neighbours. The directions with the lowest scores are chosen. The
+    distances are between unit vectors: a direction is multiplied by its norm s_k only if chosen.
 
     Args:
-        directions: g_k* as they were sent, n of them.
-        norms: s_k, positive, shape (n,).
-        byzantine: f, how many messages may be Byzantine; n must be above 2f + 2, also when only
-            the quorum has arrived.
-        keep: m, how many of the lowest scores to use; of equal scores the smaller message id goes
+        directions: the n directions g_k*, as they were sent.
+        norms: the norm s_k of each message, positive, shape (n,).
+        byzantine: the number f of messages that may be Byzantine; n must be above 2f + 2, also
+            when only the quorum has arrived.
+        keep: the number m of directions to choose. Of equal scores, the smaller message id goes
             first. 1 is Krum, more is multi-Krum.
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and the share 1/m of
-        each row that was chosen.
+        The global gradient, the cosine of each row with the sum of all rows, and the share 1/m for
+        each chosen row.
 
     Raises:
         ValueError: there are too few messages for f.
@@ -93,14 +93,14 @@ def gram(directions: Directions) -> Whole:
 
 
 def scores(products: Whole, byzantine: int) -> Whole:
-    """Return each row's sum of squared distances to its n - f - 2 nearest others, shape (n,).
+    """Return each row's sum of squared distances to its n - f - 2 nearest rows, shape (n,).
 
     The scores are exact whole numbers: a squared distance is at most 2^44, so the sum of 2^16 of
     them stays below 2^63.
 
     Args:
-        products: the Gram matrix, (n, n).
-        byzantine: f.
+        products: the Gram matrix, shape (n, n).
+        byzantine: the number f of messages that may be Byzantine.
 
     >>> scores(np.array([[25, 4, 3], [4, 1, 0], [3, 0, 1]]), 0).tolist()
     [18, 2, 2]

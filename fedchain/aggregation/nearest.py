@@ -25,20 +25,20 @@ def l_nearest(
 ) -> Aggregate:
     """Average the gradients whose directions lie nearest to the sum of all directions.
 
-    v = sum_k g_k*, theta_k = 1 - <g_k*, v> / (norm(g_k*) norm(v)), and
-    g = (1/l) sum of s_k g_k* over the l smallest theta_k. Of equal theta_k, the rule takes the
-    smaller message id first.
+    Each message k has a direction g_k* and a norm s_k. With v = sum_k g_k* and
+    theta_k = 1 - <g_k*, v> / (norm(g_k*) norm(v)), the result is g = (1/l) sum of s_k g_k* over the
+    l smallest theta_k. Of equal theta_k, the rule takes the smaller message id first.
 
     Args:
-        directions: g_k* as they were sent, n of them.
-        norms: s_k, positive, shape (n,).
-        keep: l, how many gradients to use; all of them if fewer arrived.
-        scale: what multiplies a direction: ``restore`` s_k, ``unit`` 1, ``median_clip``
+        directions: the n directions g_k*, as they were sent.
+        norms: the norm s_k of each message, positive, shape (n,).
+        keep: l, how many gradients to use; all if fewer arrived.
+        scale: the factor of each direction: ``restore`` s_k, ``unit`` 1, ``median_clip``
             min(s_k, median s), which bounds the influence of one sender.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and the share 1/l of
-        each row that was used.
+        The global gradient, the cosine of each row with the sum of all rows, and the share 1/l for
+        each used row.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -58,8 +58,8 @@ def mean(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> 
     """Average all gradients, with no defence: the baseline for rules that defend.
 
     Args:
-        directions: g_k* as they were sent, n of them.
-        norms: s_k, positive, shape (n,).
+        directions: the n directions g_k*, as they were sent.
+        norms: the norm s_k of each message, positive, shape (n,).
         scale: as in ``l_nearest``.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Aggregation rules: their family, what each returns, and how (16) scales and averages."""
+"""Aggregation rules: their family, their result, and the scaled average (16)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fedchain.arrays import ONE, Flags, Vector, misshapen
 from fedchain.registry import Family
 
 Scale = Literal["restore", "unit", "median_clip"]
-"""What multiplies a direction in (16): its own s_k, 1, or s_k cut at the median of all s."""
+"""The factor of a direction in (16): its norm s_k, 1, or s_k cut at the median of all norms."""
 
 STRIP = 32_768
 """Columns that are averaged at a time, so that the sum and one term of it stay in the cache."""
@@ -27,12 +27,12 @@ class Aggregate:
     cosines: Vector
     """Cosine of each row with the sum direction (14), shape (n,)."""
     shares: Vector
-    """How much of each row the rule took, 0 or more, shape (n,): 1/l each for a mean of l rows.
+    """The share of each row in the result, 0 or more, shape (n,): 1/l each in a mean of l rows.
 
-    The shares do not contain the norms s_k, by which a rule multiplies what it took.
+    The shares do not contain the norms s_k, by which a rule multiplies the rows.
     """
     reasons: tuple[str, ...]
-    """Why the rule took nothing of a row, n texts; empty where the share is above 0."""
+    """One text for each row: why the rule took nothing of it; empty if its share is above 0."""
 
     @property
     def used(self) -> Flags:
@@ -61,7 +61,7 @@ def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
 
 
 aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate, _flaw)
-"""Part: ``(directions, norms (n,), *, ...) -> Aggregate``; rows in order of message id."""
+"""Part: ``(directions, norms (n,), *, ...) -> Aggregate``; the rows are in order of message id."""
 
 
 def scaled(norms: Vector, scale: Scale) -> Vector:
@@ -87,10 +87,10 @@ def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
 
 
 def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vector:
-    """Return (1/l) sum of factor_k g_k* over the used rows, one rounded operation at a time.
+    """Return the mean of factor_k g_k* over the used rows, one rounded operation at a time.
 
     Args:
-        directions: n of them.
+        directions: the n directions g_k*.
         factors: the factor of each row, shape (n,).
         used: which rows to average, at least one, shape (n,).
 
@@ -126,12 +126,12 @@ def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vecto
 def mean_of_used(
     directions: Directions, norms: Vector, scale: Scale, used: Flags, cosines: Vector, reason: str
 ) -> Aggregate:
-    """Return the mean (16) of the rows that a rule has chosen, with an equal share 1/l of each.
+    """Return the mean (16) of the rows that a rule has chosen, each with the share 1/l.
 
     Args:
-        directions: n of them.
-        norms: s_k, positive, shape (n,).
-        scale: what multiplies a direction.
+        directions: the n directions g_k*.
+        norms: the norm s_k of each message, positive, shape (n,).
+        scale: the factor of each direction.
         used: the chosen rows, at least one, shape (n,).
         cosines: cosine of each row with the sum of all rows, shape (n,).
         reason: why the other rows were not chosen.

@@ -1,4 +1,4 @@
-"""Engine: the interface of all engines, what a worker is built from, and how an engine starts."""
+"""Engine: the interface of all engines, the parts of a worker, and the start of an engine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Engine(Protocol):
         """Yield the releases of each chunk, in the order of the chunks.
 
         Args:
-            weights: (d,), the same for all chunks.
+            weights: shape (d,), the same for all chunks.
             chunks: the requests that are computed together. The messages may depend on the
                 chunks, but on nothing that an engine chooses.
         """
@@ -109,7 +109,7 @@ class Source:
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
-    """Return the engine of a run: the scenario's, with the options of the command line.
+    """Return the engine of a run: the scenario's engine, changed by command-line options.
 
     Args:
         scenario: names an engine.
@@ -138,8 +138,8 @@ def at_work(
         source: the parts from which its workers are built.
 
     Yields:
-        A function: (weights (d,), requests) to the releases, one chunk after the other. If the
-        task learns nothing, it is never called, and no engine starts.
+        A function of the weights (d,) and the requests. It yields the releases, one chunk after the
+        other. If the task learns nothing, the function is not called, and no engine starts.
 
     Raises:
         ScenarioError: the engine cannot start, since the device does not exist here.
@@ -180,7 +180,7 @@ def placed(device: str) -> str:
 
 
 def cores(workers: int | None) -> int:
-    """Return the number of workers: the given one, or one for each core.
+    """Return the number of workers: the given number, or one for each core.
 
     >>> cores(3)
     3

@@ -23,8 +23,8 @@ from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.system import at_most_processes
 
 _backends: list[ReleaseBackend] = []
-"""In a worker process: its backend. It is global because a process pool has no other place for the
-state of a worker."""
+"""The backend of this process, if it is a worker. It is global because a process pool has no other
+place for the state of a worker."""
 
 
 @engines

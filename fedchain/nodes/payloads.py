@@ -19,12 +19,14 @@ class Send:
     payload: Any
     """A frozen record: a message, a block, or a note of the node to itself."""
     to: Group | int
-    """A group: all its nodes except the sender; the sender's own number: a timer; the number of
-    another node: delivered directly, past the network, as attackers can."""
+    """The receivers: a group (all its nodes except the sender) or the number of one node. The
+    sender's own number makes the payload a timer. To another node's number the payload goes
+    directly, without the network, as only attackers can."""
     after_s: float = 0.0
-    """Simulated seconds until it leaves."""
+    """Simulated seconds until the payload leaves the sender."""
     relayed: bool = True
-    """Whether others pass it on; what honest nodes refuse reaches only the sender's neighbours."""
+    """Whether other nodes pass the payload on. Honest nodes do not pass on what they refuse, so it
+    reaches only the sender's neighbours."""
 
 
 @dataclass(frozen=True)
@@ -73,5 +75,5 @@ class Drawn:
     """A timer of a compute node: the work whose duration was drawn is done."""
 
     due_s: float
-    """When the work is done, simulated seconds. If the node expects another time now, this timer is
-    stale."""
+    """Simulated time at which the work is done, seconds. If the node now expects another time, this
+    timer is stale."""

@@ -1,1 +1,1 @@
-"""Runs: they run a scenario into a folder, resume it, and write its manifest and its tables."""
+"""Runs: functions that run a scenario into a folder, resume it, and write manifest and tables."""

@@ -1,4 +1,4 @@
-"""Manifest: what a run writes about itself; also its privacy statement and sample pictures."""
+"""Manifest: the description of a run, with its privacy statement and its sample pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting"
 """Packages whose versions a manifest states beside fedchain's, since results depend on them."""
 
 LISTED = 1000
-"""Up to this number of holders, a privacy statement lists each holder; above it, a summary."""
+"""Up to this number of holders, a privacy statement lists each holder; above it, it summarises."""
 
 
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def final_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a run that has ended or was interrupted.
 
-    ``manifest`` is the one with which it was started or resumed, ``elapsed`` the seconds of wall
-    time since then. The events in the folder say how far the run has come.
+    ``manifest`` is that of the last start or resumption of the run; ``elapsed`` is the wall time
+    since then, seconds. The events in the folder say how far the run has come.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
     for last in told_rounds(folder / EVENTS):  # the last recorded one is the head
@@ -168,7 +168,7 @@ def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Calla
 
 
 def tuning_of(scenario: Scenario) -> str:
-    """Return what was tuned on private records; the guarantee does not account for it."""
+    """Return the declaration of what was tuned on private records, which the guarantee ignores."""
     return scenario.tuning or "none was declared"
 
 

@@ -67,12 +67,12 @@ def run(
     opened and not repeated.
 
     Args:
-        scenario: checked.
-        out: folder of all runs.
+        scenario: a checked scenario.
+        out: the folder that holds all runs.
         engine: engine that computes the releases: threads, processes or ray; None: the
             scenario's. The results do not depend on it.
         workers: number of workers of the engine; None: the scenario's, or one for each core.
-        force: delete what an earlier run of the same name has left.
+        force: delete the folder of an earlier run of the same name.
         source: text of the scenario file; it is kept as ``scenario.yaml``.
         callback: its methods are called when the run begins and after every round.
 
@@ -172,7 +172,7 @@ def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -
 def _run_folder(
     path: Path, setup: RunSetup, engine: Part, callback: RunCallback | None, started: float
 ) -> Run:
-    """Run a folder to its end; write its manifest however the run stops."""
+    """Run the scenario of a folder to its end; write the manifest even if the run fails."""
     folder = RunFolder(path)
     folder.lock()
     try:
@@ -220,8 +220,8 @@ def _run_to_the_end(
             callback.on_run_begin(path, setup)
         _play(setup, store, events, simulation, callback)
         chain = simulation.chain
-        # If two last blocks have equal work, the store takes the first one as its head, the chain
-        # the one with the smaller hash: the chain decides.
+        # If two last blocks have equal work, the store takes the first as its head, but the chain
+        # takes the block with the smaller hash. The chain decides.
         store.set_head(chain.head)
         store.keep_state(chain.head, simulation.state(chain.head))
         store.prune(chain.height, 0)
@@ -239,9 +239,9 @@ def _run_to_the_end(
 def _begin(
     path: Path, setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
-    """Build the simulation of a run at genesis, if the ledger has the genesis computed here.
+    """Build a run's simulation at genesis; refuse a ledger with another genesis.
 
-    Rounds in the events are not measured again.
+    Rounds that are already in the event log are not measured again.
     """
     here, there = setup.genesis.header.hash, store.genesis.header.hash
     if here != there:

@@ -26,14 +26,14 @@ from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
-"""(block hash, the model after it (d,)) to the metrics, which are computed in the background."""
+"""Starts to compute metrics in the background, given a block's hash and the model (d,) after it."""
 
 UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
 """The record of a round, its metrics that are still being computed, and its messages."""
 NOBODY = -1
 """Maker of the genesis block."""
 KEPT_INCIDENTS = 10_000
-"""Most incidents that a run records: the first ones. Each node still counts all of its own."""
+"""A run records at most this many incidents, the first ones. Each node still counts all its own."""
 
 
 class Recorder:
@@ -55,7 +55,7 @@ class Recorder:
 
         Args:
             chain: the reported chain.
-            steps: its outcomes say which messages a rule used.
+            steps: the transition; its outcomes say which messages the rule used.
             state_of: block hash to the state after the block.
             measure: measures the metrics of a block's weights.
             measured_every: rounds between two measurements; the last round is always measured.
@@ -97,7 +97,7 @@ class Recorder:
         return blocks
 
     def tally(self, shares: Sequence[float]) -> dict[str, Any]:
-        """Return the numbers of main and stale blocks, in all and of each compute node.
+        """Return the numbers of main and stale blocks, in total and for each compute node.
 
         Args:
             shares: share of each compute node in the hash power; they sum to 1.
@@ -128,9 +128,9 @@ class Recorder:
         """Return the record of the round that a block ended, its metrics and its messages.
 
         Args:
-            block: of the main chain.
-            time_s: when the chain had it, simulated seconds.
-            worst: most releases of a participant so far, and its epsilon.
+            block: a block of the main chain.
+            time_s: when the chain accepted the block, simulated seconds.
+            worst: largest number of releases of a participant so far, and its epsilon.
         """
         height, name = block.header.height, self._reported[block.header.height]
         before = self._state_of(block.header.parent)
@@ -183,8 +183,7 @@ class Recorder:
     def stragglers(self, before: int) -> list[MessageRecord]:
         """Return the messages of earlier rounds that no block carries; each is returned once.
 
-        Only blocks of the main chain count: a block that a reorganisation has removed from it
-        carries nothing.
+        Only blocks of the main chain count, not blocks that a reorganisation has removed.
 
         Args:
             before: the first round whose messages are not returned.
@@ -218,7 +217,7 @@ class NodeTracker:
             self._new_heads.append(head)
 
     def new(self) -> Iterator[tuple[str, RefusalRecord | EvidenceRecord | HeadRecord]]:
-        """Yield the name and the record of each event since the last call: first the incidents."""
+        """Yield name and record of each event since the last call, incidents before heads."""
         for node in self._honest:
             refusals, evidence = self._read[node.node]
             found = node.incidents

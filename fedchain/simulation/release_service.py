@@ -1,8 +1,8 @@
-"""Release service: it computes every release of a run once, and counts what it costs.
+"""Release service: it computes every release of a run once, and counts the privacy cost.
 
 The simulation calls it when a gradient is due. The service holds the privacy budgets, draws which
-members of a group drop out, and computes the releases of a cohort together on the engine. What an
-interrupted run has already released, it takes from the ledger.
+members of a group drop out, and computes the releases of a cohort together on the engine. It takes
+from the ledger the releases that an interrupted run has already made.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
-"""(weights (d,), requests) to the releases of the requests, in batches."""
+"""Yields the releases of requests in batches, given the weights (d,) and the requests."""
 Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
-"""(parent, requests) to the message of each; None: the release has no direction."""
+"""Returns the message of each request at a parent; None: the release has no direction."""
 KEPT_PARENTS = 8
 """Number of blocks whose cohorts and clips are remembered; holders no longer release at older
 forks."""
 
 
 class ReleaseService:
-    """Computes the releases of all participants (holders or groups), and counts their cost."""
+    """Computes all releases of participants (holders or groups), and counts the privacy cost."""
 
     def __init__(
         self,
@@ -60,17 +60,19 @@ class ReleaseService:
         self._budgets: dict[int, Budget] = {}
         follows = setup.mechanism.clip_follower is not None
         self._clips = Clips(setup.mechanism.terms.clip) if follows else None
-        # A message does not say what the next clip is: such releases are computed again.
+        # A message does not contain the next clip. So if clips follow a quantile, the releases are
+        # computed again.
         self._recorded_rounds = 0 if follows else store.highest
         self.released: list[MessageRecord] = []
-        """The messages that were released since the recorder last emptied the list, as if no block
-        carried them."""
+        """Records of the messages released since the recorder last emptied the list. Each record
+        says that no block carries the message."""
         self.worst: tuple[int, float | None] = 0, None
-        """Most releases of a participant so far, and its tight total epsilon; None: infinite."""
+        """Largest number of releases of a participant so far, and the tight total epsilon for it;
+        None: infinite."""
 
     @property
     def counts(self) -> dict[int, int]:
-        """Number of releases so far of every participant with a due release, forks included."""
+        """Number of releases so far of each participant that had one due, forks included."""
         return {participant: budget.releases for participant, budget in self._budgets.items()}
 
     def budget(self, participant: int) -> Budget:
@@ -87,7 +89,7 @@ class ReleaseService:
         self._cohort.expect(self._request(participant, parent, round_))
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
-        """Draw who drops out of an attempt at a message; only the attempt of a group can fail."""
+        """Draw which members drop out of an attempt; only the attempt of a group can fail."""
         if self._groups is None:
             return DropoutOutcome()
         context = self._request(participant, parent, round_).context
@@ -98,14 +100,14 @@ class ReleaseService:
 
         Args:
             participant: a holder or group that has begun at this parent.
-            parent: the block whose weights it used, 32 bytes.
-            round_: the height of the block that may carry it.
+            parent: hash of the block whose weights the participant used, 32 bytes.
+            round_: the height of the block that may carry the messages.
 
         Returns:
-            Its messages, one for each of its names; none if its gradient has no direction.
+            One message for each name of the participant; none if the gradient has no direction.
         """
         request = self._request(participant, parent, round_)
-        # First, since what the ledger has must not decide who is computed together.
+        # This comes first, so that the ledger does not affect who is computed together.
         self._cohort.close(request)
         message = None
         if round_ <= self._recorded_rounds:
@@ -178,13 +180,13 @@ class ReleaseService:
 class Cohort:
     """The participants that are computed together, by block.
 
-    A cohort is computed when the first of its participants is due. Who belongs to it follows from
-    the events alone, not from what the ledger already has. So a run that is resumed after an
+    A cohort is computed when the first of its participants is due. Its members follow from the
+    events alone, not from the contents of the ledger. So a run that is resumed after an
     interruption computes the same participants together.
     """
 
     def __init__(self, compute: Compute) -> None:
-        """Start with no participant waiting; all those of one block go to ``compute`` at once."""
+        """Start empty; ``compute`` later gets all participants of one block in one call."""
         self._compute = compute
         self._waiting: dict[bytes, dict[int, ReleaseRequest]] = {}
         self._together: dict[bytes, dict[int, tuple[ReleaseRequest, ...]]] = {}
@@ -204,7 +206,7 @@ class Cohort:
         participant, parent = request.context.holder, request.context.parent
         together = self._together.setdefault(parent, {})
         if participant not in together:
-            # If many forks have pushed the parent out, the participant is alone.
+            # If many forks have displaced the parent from the table, the participant is alone.
             waiting = {**self._waiting.pop(parent, {}), participant: request}
             group = tuple(waiting[number] for number in sorted(waiting))
             together.update(dict.fromkeys(waiting, group))

@@ -49,9 +49,9 @@ class RunSetup:
     scenario: Scenario
     """The scenario of the run."""
     task: Task
-    """Data, model, loss, metrics."""
+    """The data, model, loss and metrics."""
     mechanism: Mechanism
-    """The noise, solved for the whole run."""
+    """The mechanism, with noise that is calibrated for the whole run."""
     sampling: Sampling
     """The participants of each round."""
     identities: Identities
@@ -157,9 +157,9 @@ def build_compute_nodes(
     slowest_s: Callable[[], float],
     watch: Stopwatch,
 ) -> tuple[ComputeNode, ...]:
-    """Return the compute nodes of a run, each at genesis; they share steps and verdicts.
+    """Return the compute nodes of a run, each at genesis; all share steps and verdicts.
 
-    ``slowest_s`` returns the longest delay between two of them, which dishonest nodes know.
+    ``slowest_s`` returns the longest delay between two compute nodes, which dishonest nodes know.
     """
     seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
     secrets = [digest(seed, "compute node", node) for node in setup.compute_ids]
@@ -225,11 +225,11 @@ def check_hashing(setup: RunSetup) -> None:
 
 
 def deepest_fork(scenario: Scenario) -> int:
-    """Return how many blocks below the head a branch may begin that honest nodes still follow.
+    """Return how far below the head, in blocks, a branch may begin that honest nodes still follow.
 
     While the network is connected, forks are short. During a partition each part builds a branch
-    of its own. The bound is twice the number of blocks that are expected in the longest
-    partition, since chance may yield more than expected, and ``KEPT_HEADERS`` on top.
+    of its own. The bound is ``KEPT_HEADERS`` plus twice the number of blocks that are
+    expected in the longest partition: twice, since chance may yield more than expected.
     """
     longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
     interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
@@ -257,7 +257,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
     Raises:
         ValueError: the mechanism refuses its parameters; only the mechanism can check them.
-        PartError: a user's own mechanism fails, or cannot keep its terms.
+        PartError: a user-defined mechanism fails, or cannot keep its terms.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
     shares = () if groups is None else (groups.counted_on,)

@@ -5,7 +5,7 @@ One round, from a block to the next:
 1. A block arrives at a holder (``_act_on_holder``). If its light client accepts the block, the
    holder plans a release (``_plan``).
 2. When its gradient is due (``_speak``), the release service computes the private gradients of
-   the cohort at w_t, adds noise, normalises, quantises and signs (``_release``).
+   the cohort at the weights w_t, adds noise, normalises, quantises and signs (``_release``).
 3. The network carries the message to the mempools of the compute nodes.
 4. When a compute node has all messages, or the quorum at the deadline, it aggregates, updates,
    does its work and sends the block. Every full node recomputes the block and appends it.
@@ -58,8 +58,8 @@ class Simulation:
     ) -> None:
         """Put every node at genesis.
 
-        If the store already has blocks, it belongs to an interrupted run. Its events are then
-        repeated, but its releases and blocks are taken from the store instead of computed.
+        If the store already has blocks, it belongs to an interrupted run. The events of that run
+        are repeated, but its releases and blocks are taken from the store, not computed.
         """
         self._setup, self._store, self._watch = setup, store, watch
         self._chain_id = setup.genesis.header.hash
@@ -91,13 +91,13 @@ class Simulation:
         self._transport.listeners += [node.node for node in listeners]
         honest = (node for node in self.compute_nodes if node.schedule.honest)
         self.chain = next(honest, self.compute_nodes[0]).chain
-        """The chain that is reported: the one of the first honest compute node, else of node 0."""
+        """The reported chain: that of the first honest compute node, or of node 0 if none is."""
         self.holder_slots = build_data_holders(setup)
         """The data holders of a round, one for each slot."""
         self.silent: dict[int, str] = {}
         """Participants that sent no message when they should have, and the last reason why."""
         self.tracker = NodeTracker(self.compute_nodes)
-        """What honest compute nodes have logged, and all heads if nodes can be cut off."""
+        """Records the incidents of honest compute nodes, and all heads if nodes can be cut off."""
         self.wasted_releases = 0
         """Number of releases at blocks that no honest node accepts."""
         self._recorder = self._build_recorder(measure)
@@ -141,7 +141,7 @@ class Simulation:
         yield from self._finish_round()
 
     def _play(self) -> float:
-        """Play events until the chain has a new head or none is left; return the time then."""
+        """Play events until the chain has a new head or no event is left; return the time."""
         transport, queue, head, now_s = self._transport, self._transport.queue, self.chain.head, 0.0
         with self._watch("network"):
             while queue and self.chain.head == head:
@@ -155,7 +155,7 @@ class Simulation:
         return now_s
 
     def _act(self, event: Event) -> None:
-        """Hand an event to the node that it is for, and send what the node wants to send."""
+        """Hand an event to its receiver, and send what the receiver returns."""
         if event.to >= len(self.compute_nodes):
             self._act_on_holder(event)
             return
@@ -201,7 +201,7 @@ class Simulation:
         self._transport.post(slot.node, sends, now_s)
 
     def _retry(self, slot: DataHolder, intent: Speak, failed: DropoutOutcome, now_s: float) -> None:
-        """Plan the next attempt; charge the failed one if members were asked for their shares."""
+        """Plan the next attempt; charge the failed one if its members were asked for shares."""
         participant = self._participant(slot, intent)
         if failed.is_release:
             self._releases.budget(participant).spend(intent.parent + bytes([failed.number]))
@@ -217,7 +217,7 @@ class Simulation:
         return self._setup.sampling.holders_of(intent.round)[place]
 
     def _is_void(self, event: Event) -> bool:
-        """Return whether a message comes so late, after an outage, that no block can carry it."""
+        """Return whether a message arrives, after an outage, too late for any block to carry it."""
         message = event.payload
         return isinstance(message, Message) and self.compute_nodes[event.to].is_over(message)
 
@@ -249,11 +249,11 @@ class Simulation:
 
     @property
     def releases(self) -> dict[int, int]:
-        """Number of releases so far of every participant with a due release, forks included."""
+        """Number of releases so far of each participant that had one due, forks included."""
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
-        """Write a block that leaves its sender to the store, if the state after it is known."""
+        """Store a block when it leaves its sender, if the state after the block is known."""
         name = block.header.hash
         state = self._verdict_cache.states.get(name)
         if state is None and sender < len(self.compute_nodes):
@@ -270,7 +270,7 @@ class Simulation:
         """Return the state after a block of this run.
 
         Raises:
-            LedgerError: no store, cache or node has the state any more.
+            LedgerError: the state is no longer in the store, in the cache or at a node.
         """
         state = (
             self._setup.state if block == self._chain_id else self._verdict_cache.states.get(block)
@@ -282,7 +282,7 @@ class Simulation:
         return state
 
     def _recall(self, parent: bytes, address: bytes) -> Block | None:
-        """Return the block of a compute node on a parent that an interrupted run already has."""
+        """Return a compute node's block on a parent, if an interrupted run has recorded it."""
         height = self.chain.height_of(parent)
         if height is not None and height >= self._store.highest:
             return None

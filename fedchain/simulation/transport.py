@@ -24,17 +24,17 @@ from fedchain.nodes.payloads import Objection, Send
 from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
-"""(sender, block, simulated seconds): called for every block that leaves a node."""
+"""Called with (sender, block, simulated seconds) for every block that leaves a node."""
 FEW = 32
-"""Most deliveries of one send that are sorted in Python. numpy releases the interpreter's lock
-while it sorts; the thread that writes the ledger then takes it, and this one has to wait."""
+"""Up to this number, the deliveries of one send are sorted in Python. numpy would release the
+interpreter's lock to the thread that writes the ledger, and this thread would have to wait."""
 Arrivals = Iterator[tuple[float, int, int]]
-"""The deliveries of one send that are still to come: time, number in the order, node."""
+"""The remaining deliveries of one send: time, number in the order of insertion, node."""
 _NONE: Arrivals = iter(())
 
 
 class Event(NamedTuple):
-    """A delivery that has come due. A tuple, since a run makes more events than anything else."""
+    """A due delivery. It is a tuple for speed, since a run makes more events than anything else."""
 
     time_s: float
     """Simulated seconds since genesis."""
@@ -71,7 +71,7 @@ class EventQueue:
         self._waiting += 1
 
     def put_all(self, times_s: Vector, to: npt.NDArray[np.int64], payload: Any) -> None:
-        """Add a delivery to each of these nodes, each at its own time, shapes (n,)."""
+        """Add a delivery to each of n nodes, each at its own time; both arrays have shape (n,)."""
         if not len(times_s):
             return
         rest: Arrivals
@@ -108,7 +108,7 @@ class Transport:
         self.listeners: list[int] = []
         """Compute nodes that get every block at the moment that it leaves its sender."""
         self.queue = EventQueue()
-        """What arrives at which node, and when."""
+        """The deliveries that are still to come."""
 
     def post(self, sender: int, sends: Sequence[Send], now_s: float) -> None:
         """Queue the arrival of everything that a node sends."""
@@ -173,10 +173,10 @@ class Transport:
 
 
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
-    """Return the name and the sizes of an item, which is all that the network uses of it.
+    """Return the name and the sizes of an item; the network uses only these.
 
-    A full node receives all of it. Of a block a light client receives the header and the weights
-    that it commits to; of an objection the header and the signature.
+    A full node receives the whole item. A light client receives a part: of a block, the header and
+    the weights to which it commits; of an objection, the header and the signature.
 
     Raises:
         EncodingError: the item has no encoding.

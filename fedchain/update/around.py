@@ -25,9 +25,9 @@ def averaged(
 ) -> Updated:
     """Step by another update, and use the average of its weights as the model.
 
-    The n-th average is a = a + max(1/n, 1 - decay) (w - a). It is the mean of all n weights until
-    1/n falls below 1 - decay, and an exponential average from then on. Gradients are still taken
-    at w, not at a.
+    In its n-th round the average a of the weights w becomes a + max(1/n, 1 - decay) (w - a). It is
+    the mean of all n weights until 1/n falls below 1 - decay, and an exponential average from then
+    on. Gradients are still taken at w, not at a.
 
     Args:
         weights: w_t, shape (d,).
@@ -69,12 +69,12 @@ def filtered(
     of: Annotated[Part, updates],
     drift: NotNegative = 0.1,
 ) -> Updated:
-    """Step by another update, with a Kalman filter's estimate from the noisy gradients so far.
+    """Step by another update, with a Kalman filter's estimate of the gradient from the noisy ones.
 
     Suppose that the true gradient is a random walk whose step in each round has ``drift`` times
-    the variance of the noise. Then the best estimate is f_t = f_{t-1} + k_t (g_t - f_{t-1}) with
-    k_t = p / (p + 1), p = k_{t-1} + drift, f_1 = g_1 and k_1 = 1. With drift 0 it is the mean of
-    all gradients.
+    the variance of the noise. Then the best estimate from the noisy gradients g_t is
+    f_t = f_{t-1} + k_t (g_t - f_{t-1}) with k_t = p / (p + 1), p = k_{t-1} + drift, f_1 = g_1 and
+    k_1 = 1. With drift 0, f_t is the mean of all gradients.
 
     Args:
         weights: w_t, shape (d,).
@@ -82,7 +82,7 @@ def filtered(
         gradient: the global gradient g_t, shape (d,).
         round_: t, from 1.
         of: the update that gets f_t as its gradient.
-        drift: variance of the gradient's change in a round, divided by that of its noise.
+        drift: variance of the gradient's change in a round, divided by the variance of the noise.
 
     Reference:
         Zhang et al., DOPPLER, NeurIPS 2024; DiSK, ICLR 2025, without its second gradient.

@@ -21,19 +21,19 @@ def distance_over_gradients(
     *,
     first: Annotated[float, Field(gt=0)] = 0.05,
 ) -> Updated:
-    """Step by the largest distance from the start over the root of summed squared gradients: DoG.
+    """Step by DoG: rate = largest distance from the start / root of the summed squared gradients.
 
     r_t = max(r_{t-1}, |w_t - w_1|), r_1 = first sqrt(d);  s_t = s_{t-1} + |g_t|^2;
-    w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. The result does not depend on the scale of g, and so
-    not on the scale of the clip either.
+    w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. The result does not depend on the scale of g, so it
+    does not depend on the scale of the clip.
 
     Args:
         weights: w_t, shape (d,).
         memory: ``start`` is w_1, shape (d,); ``distance`` r and ``squares`` s, shape (1,).
         gradient: the global gradient g, shape (d,).
         round_: t, from 1.
-        first: length of the first step, as a root mean square over the weights. One that is too
-            small costs rounds; a run does not recover from one that is far too large.
+        first: length of the first step, as a root mean square over the weights. A value that is too
+            small costs rounds. A run does not recover from a value that is far too large.
 
     Returns:
         The next weights, the start, the distance and the sum of squares.

@@ -1,4 +1,4 @@
-"""Updates: their family, what each is given and returns, and those with a learning rate.
+"""Updates: their family, their memory and result, and the updates with a learning rate.
 
 Every operation is an IEEE float64 operation (multiply, add, divide, square root) that rounds once.
 The order of the operations is fixed, so any node recomputes the same bits. A block commits to the
@@ -21,7 +21,7 @@ from fedchain.registry import Family
 Memory = Mapping[str, Vector]
 """What an update keeps for the next round, by name; empty at genesis."""
 AVERAGE = "average"
-"""Name of the average in the memory; where an update keeps one, it is used as the model."""
+"""Name of the averaged weights in the memory; if an update keeps them, they are the model."""
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -79,8 +79,8 @@ def gradient_descent(
         gradient: the global gradient g, shape (d,).
         round_: t, from 1.
         learning_rate: eta_1, above 0.
-        decay: eta_t = eta_1 / (1 + decay (t - 1)).
-        weight_decay: lambda; the term does not depend on data, so it costs no privacy.
+        decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
+        weight_decay: lambda; the term lambda w_t does not depend on data, so it costs no privacy.
 
     Returns:
         The next weights.
@@ -116,7 +116,7 @@ def momentum(
         round_: t, from 1.
         learning_rate: eta_1, above 0.
         momentum: beta, from 0 to below 1.
-        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
 
     Returns:
@@ -165,7 +165,7 @@ def adam(
         beta1: b1, from 0 to below 1.
         beta2: b2, from 0 to below 1.
         stabiliser: added to the root, above 0.
-        decay: eta_t = eta_1 / (1 + decay (t - 1)).
+        decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
 
     Returns:

@@ -32,11 +32,11 @@ KEPT_ROUNDS = 2
 """Number of rounds below the head whose messages are kept, since most forks are that short. After
 a deeper fork the holders, who follow the same head, send their messages again."""
 KEPT_CLAIMS = 64
-"""Number of own refused blocks for which a node keeps the state that the block commits to."""
+"""A dishonest node keeps the states that its latest refused blocks claim, at most this many."""
 
 
 class ComputeNode:
-    """A full node: it has a chain and a mempool of its own, and works on one block at a time."""
+    """A full node with its own chain and mempool. It works on one block at a time."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class ComputeNode:
 
         Args:
             node: the node's number in the network.
-            address: SHA-256 of its public key, 32 bytes.
-            chain: its own chain.
-            pool: its own mempool.
+            address: SHA-256 of the node's public key, 32 bytes.
+            chain: the node's chain.
+            pool: the node's mempool.
             rules: the rules of the chain.
             transition: the step that the rules name.
             effort: when the node starts its work, and how fast it works.
-            recall: (parent, address) to the block that an interrupted run has already found; None:
-                the run is new.
+            recall: returns the block that an interrupted run has already found, given (parent,
+                address); None: the run is new.
             watch: counts wall time by stage.
             schedule: the node's strategy in each round.
         """
@@ -74,8 +74,8 @@ class ComputeNode:
         self.strategy = schedule.at(chain.height + 1)
         """The strategy for the block above the node's head."""
         self.claims: OrderedDict[bytes, State] = OrderedDict()
-        """The states to which the node's latest refused blocks commit, by block hash: light clients
-        may follow such a block, and holders then need its weights."""
+        """The states to which the node's own latest refused blocks commit, by block hash. Light
+        clients may follow a refused block, and holders then need the weights after it."""
         self._pool, self._rules, self._transition = pool, rules, transition
         self._effort, self._watch = effort, watch
         # A dishonest node may make two blocks on one parent, so it always searches again.
@@ -127,7 +127,7 @@ class ComputeNode:
         return self._begin_work(now_s) if message.parent == self._target else []
 
     def _on_block(self, block: Block, now_s: float) -> list[Send]:
-        """Add a block of another node; object if it is refused although its work is done."""
+        """Add another node's block; object to a block that is refused although its work is done."""
         try:
             name = block.header.hash
             if name in self.incidents.ignored or name in self.chain:
@@ -163,10 +163,10 @@ class ComputeNode:
         return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
 
     def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
-        """Handle an own block that the node's own chain has refused.
+        """Handle a block that the node has found but its own chain has refused.
 
-        An honest node logs it. A dishonest node keeps the state that its false block claims,
-        since light clients that follow the block need it.
+        An honest node logs the block. A dishonest node keeps the state that the block claims,
+        since light clients that follow the block need this state.
         """
         if self.schedule.honest:
             self.incidents.refuse_block(now_s, block.header, reason)
@@ -186,7 +186,7 @@ class ComputeNode:
         return added
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
-        """Return what the strategy for the height of this block sends now."""
+        """Return what the node sends after this block, by the strategy for the block's height."""
         scene = Scene(
             block=block, own=own, accepted=accepted, chain=self.chain, withheld=self._withheld
         )
@@ -253,7 +253,7 @@ class ComputeNode:
             return recalled
         time_ms = max(int(now_s * 1000.0), self.chain.link(parent).median_ms + 1)
         after = self.chain.state(parent)
-        if len(messages) >= self._rules.quorum:  # with fewer the block is invalid: it has no step
+        if len(messages) >= self._rules.quorum:  # otherwise the block is invalid: no step
             after = self._transition(after, messages)
         draft = self.strategy.writes(Draft(parent, time_ms, messages, after))
         self._claim = draft.after

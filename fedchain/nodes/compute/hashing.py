@@ -1,4 +1,4 @@
-"""Hashing: how many nonces compute nodes try, how long it takes here, and work that is drawn."""
+"""Hashing: estimates of how many nonces are tried and how long it takes, and sampled work."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from fedchain.ledger.chain.work import (
 from fedchain.scenario import Scenario
 
 TRIES = 65_536
-"""Number of nonces that a compute node tries before it looks at the network again. When another
-node finds the block first, it tries at most so many in vain."""
+"""Number of nonces that a compute node tries before it looks at the network again. So it
+tries at most this many in vain after another node has found the block."""
 _TRIED = 2_000
 """Number of tries that measure the speed of this machine; they take about two milliseconds."""
 
 
 def attempts(bits: float, n_compute: int) -> float:
-    """Return how many nonces all compute nodes try for a block, on average.
+    """Return the mean number of nonces that all compute nodes together try for one block.
 
     A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
     block, at most T = 65,536 nonces, and then looks at the network. The nodes repeat such turns
@@ -51,7 +51,7 @@ def attempts(bits: float, n_compute: int) -> float:
 
 
 def expected_hashing_s(scenario: Scenario) -> float:
-    """Estimate how long this machine hashes for the main chain of a run, seconds.
+    """Estimate how many seconds this machine hashes for the main chain of a run.
 
     The speed of the machine is measured by a few tries. The estimate assumes that the target does
     not change. Sampled work takes no time.
@@ -86,19 +86,19 @@ class Effort:
     hashes_per_second: float
     """Tries per simulated second."""
     expected: int
-    """Number of messages at which no more can come: the number of participants in a round."""
+    """Number of participants in a round. Once this many messages are there, no more can come."""
     draw: Callable[[int], float]
-    """Number of blocks that the node has found so far to a number in [0, 1) of its own, which
-    decides how long sampled work takes."""
+    """Returns the node's random number in [0, 1), given how many blocks the node has found so far.
+    The number decides how long sampled work takes."""
 
 
 class SampledWork:
-    """The tries of one compute node, of which only the time of the success is simulated.
+    """The tries of one compute node, simulated by drawing only the time at which one succeeds.
 
-    Tries are independent: those on one parent neither help nor hinder on the next. So one draw
-    lasts until the node finds a block, even if the head changes in the meantime. A new draw for
-    every head would have the same distribution, but each block of another node would then cost
-    every node an event.
+    Tries are independent: tries on one parent do not change the chances on the next. So one draw
+    is used until the node finds a block, even if the head changes in the meantime. A new draw for
+    every head would have the same distribution, but then each block would cost every node an
+    event.
 
     >>> work = SampledWork(100.0, lambda number: 0.3)
     >>> due_s = work.begin(0x207FFFFF, 10.0)  # p = 1/2: with 0.3 the first try succeeds
@@ -107,16 +107,16 @@ class SampledWork:
     """
 
     def __init__(self, tries_per_second: float, draw: Callable[[int], float]) -> None:
-        """Start with nothing drawn; speed and draws are those of an ``Effort``."""
+        """Start with nothing drawn; ``Effort`` describes the two arguments."""
         self.due_s: float | None = None
-        """When the next block will be found, simulated seconds; None while the node is idle."""
+        """Simulated time at which the next block is found, seconds; None while the node is idle."""
         self._speed, self._draw = tries_per_second, draw
         self._successes = 0
         self._bits = 0
         self._left: float | None = None
 
     def begin(self, bits: int, now_s: float) -> float:
-        """Begin or continue to work at this target (compact); return when a block is found."""
+        """Begin or continue to work at a compact target; return the time when a block is found."""
         if self.due_s is not None:
             if bits == self._bits:
                 return self.due_s
@@ -130,7 +130,7 @@ class SampledWork:
         return self.due_s
 
     def pause(self, now_s: float) -> None:
-        """Pause the work; the number of tries that are left is kept."""
+        """Pause the work, and keep the number of tries that are left."""
         if self.due_s is not None:
             self._left = (self.due_s - now_s) * self._speed
             self.due_s = None
@@ -142,7 +142,7 @@ class SampledWork:
 
 
 def worked(header: Header, work: WorkKind) -> bool:
-    """Return whether a header has the work that it claims: then light clients may follow it."""
+    """Return whether the work that a header claims was done, so light clients may follow it."""
     try:
         return is_paid(work, header.hash, target_from_compact(header.bits))
     except (EncodingError, ValueError):

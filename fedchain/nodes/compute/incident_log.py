@@ -11,11 +11,11 @@ from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.message import Message
 
 KEPT_REFUSALS = 1_000
-"""Most refusals, and most pieces of evidence, that a node keeps: the first ones of a run. It counts
-all refusals."""
+"""A node keeps at most this many refusals, and as many pieces of evidence: the first of a run. It
+counts all refusals."""
 KEPT_NAMES = 1_024
-"""Most refused blocks whose hashes a node remembers, and most pairs of parent and maker; the oldest
-are forgotten."""
+"""A node remembers the hashes of this many refused blocks, and this many pairs of parent and
+maker. It forgets the oldest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,14 @@ class Refusal:
     maker: bytes
     """Address that the header states, 32 bytes; empty for a message."""
     reason: str
-    """The rule that it breaks."""
+    """The rule that the message or block breaks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Evidence of equivocation: two blocks of one maker on one parent.
 
-    An honest node makes only one.
+    An honest node makes only one block on a parent.
     """
 
     time_s: float
@@ -96,12 +96,12 @@ class IncidentLog:
     def ignore(self, header: Header) -> None:
         """Remember a block as refused, so that it is not checked again."""
         name = _name_of(lambda: header.hash)
-        if name:  # without an encoding it has no hash
+        if name:  # a block that cannot be encoded has no hash
             self.ignored[name] = None
             _drop_oldest(self.ignored)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
-        """Note the maker of an accepted block; log evidence if it is the second on this parent."""
+        """Note an accepted block's maker; log evidence if the maker has made two on the parent."""
         first = self._made.setdefault((header.parent, header.address), name)
         if first == name:
             _drop_oldest(self._made)

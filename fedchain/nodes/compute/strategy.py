@@ -1,7 +1,7 @@
 """Strategy: what a compute node works on, what its blocks contain, and when it publishes them.
 
-Each decision is a function of a strategy. The honest strategy is here; the dishonest ones, one
-file for each kind of attack on the chain, replace some of its functions.
+A strategy has one function for each decision. The honest strategy is here. A dishonest strategy
+replaces some of its functions; each kind of attack on the chain has its own file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Draft:
     """The contents of a block that has no header yet."""
 
     parent: bytes
-    """Hash of its parent."""
+    """Hash of the block's parent."""
     time_ms: int
-    """The time that its header will state, simulated milliseconds since genesis."""
+    """The time that the block's header will state, simulated milliseconds since genesis."""
     messages: Messages
-    """Its messages, in ascending order of id."""
+    """The block's messages, in ascending order of id."""
     after: State
-    """The state to which its header will commit."""
+    """The state to which the block's header will commit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Scene:
     own: bool
     """Whether the node has made the block itself."""
     accepted: bool
-    """Whether the node's own chain has accepted the block; always true for a block of others."""
+    """Whether the node's own chain has accepted the block; always true for another node's block."""
     chain: Chain
     """The node's chain."""
     withheld: list[Block]
@@ -61,7 +61,7 @@ def head_of(chain: Chain) -> bytes:
 
 
 def unchanged(made: Same) -> Same:
-    """Return messages or a draft as they are: an honest node leaves nothing out."""
+    """Return messages or a draft unchanged, as an honest node does."""
     return made
 
 
@@ -79,16 +79,16 @@ class Strategy:
     works_on: Callable[[Chain], bytes] = head_of
     """Returns the hash of the accepted block to build on."""
     carries: Callable[[Messages], Messages] = unchanged
-    """Returns which of the messages for that block the new block carries, in the same order."""
+    """Returns those of the given messages that the new block carries, in the same order."""
     least: int | None = None
-    """Number of messages at which the node starts its work. None: when the messages of all holders
-    are there, or the quorum after the deadline."""
+    """Number of messages at which the node starts its work. None: it starts with the messages of
+    all holders, or after the deadline with the quorum."""
     writes: Callable[[Draft], Draft] = unchanged
-    """Returns the contents that the block gets in place of the draft."""
+    """Returns the contents of the block, given the draft of an honest node."""
     again: bool = False
     """Whether the node works on the same parent again after it has found a block on it."""
     publishes: Callable[[Scene], list[Send]] = at_once
-    """Returns what the node sends after it has found a block, or accepted a block of another."""
+    """Returns what the node sends after it has found a block, or accepted another node's block."""
     hears_at_once: bool = False
     """Whether the node receives every block at the moment that it leaves its sender."""
     counters: Counter[str] = field(default_factory=Counter)
@@ -110,15 +110,15 @@ class Place:
     quorum: int
     """Fewest messages that a block may carry."""
     shares: Mapping[int, float]
-    """Share of the hash power of each compute node, its own included; they sum to 1."""
+    """Each compute node's share of the hash power, this node included; the shares sum to 1."""
     makers: Mapping[bytes, int]
     """Number of each compute node, by address."""
     slowest_s: float
     """Longest delay of a block between two compute nodes, simulated seconds."""
     key_of: Callable[[int, int], bytes]
-    """(holder, round) to the public key of the holder. Pseudonyms should hide it, but a compute
-    node that receives a message directly from a holder may know the sender by its network
-    address."""
+    """Returns a holder's public key, given (holder, round). Pseudonyms should hide whose key it is,
+    but a compute node that receives a message directly from a holder may know the sender by its
+    network address."""
 
 
 strategies: Family[Strategy] = Family(
@@ -141,7 +141,7 @@ class Schedule:
     """The strategies of one compute node, by round."""
 
     planned: tuple[tuple[ComputeAttack, Strategy], ...] = ()
-    """Each attack of the scenario that names the node, with its strategy; empty: it is honest."""
+    """Each attack of the scenario that names the node, with its strategy; empty if it is honest."""
 
     @functools.cached_property
     def honest(self) -> bool:
@@ -173,6 +173,6 @@ HONESTLY = Schedule()
 
 
 def schedule_of(scenario: Scenario, node: int, place: Callable[[], Place]) -> Schedule:
-    """Return the schedule of a compute node; ``place`` is called only if it is dishonest."""
+    """Return the schedule of a compute node; ``place`` is called only if the node is dishonest."""
     named = [a for a in scenario.attacks if isinstance(a, ComputeAttack) and node in a.nodes]
     return Schedule(tuple((a, strategies.build(a.part, place())) for a in named))

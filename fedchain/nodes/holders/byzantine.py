@@ -1,4 +1,4 @@
-"""Byzantine data holders: who attacks in which rounds, with what, and under how many names."""
+"""Byzantine data holders: which holders attack, when, how, and under how many names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fedchain.randomness import digest, stream
 from fedchain.scenario import HolderAttack, Scenario
 
 Forger = Callable[[Single | Vector, np.random.Generator], Single | Vector]
-"""(release (d,), generator) to the vector that is sent instead (d,)."""
+"""Returns the vector (d,) that is sent instead, given a release (d,) and a random generator."""
 
 
 class Byzantine:
@@ -29,7 +29,7 @@ class Byzantine:
                 self._attacks.setdefault(holder, []).append(attack)
 
     def attack_of(self, holder: int, round_: int) -> tuple[str, Forger | None]:
-        """Return name and function of a holder's attack in a round; honest: ``"", None``."""
+        """Return the name and function of a holder's attack in a round; ``"", None`` if honest."""
         for attack in self._attacks.get(holder, ()):
             if attack.active(round_):
                 return attack.part.kind, functools.partial(attacks.build, attack.part)
@@ -47,7 +47,7 @@ class Byzantine:
         return ", ".join(sorted({self.attack_of(holder, round_)[0] for holder in holders} - {""}))
 
     def names_of(self, holder: int, round_: int) -> int:
-        """Return under how many names a holder sends its message in a round."""
+        """Return the number of names under which a holder sends its message in a round."""
         return next((a.names for a in self._attacks.get(holder, ()) if a.active(round_)), 1)
 
 
@@ -58,12 +58,12 @@ def byzantine_in(scenario: Scenario) -> Byzantine | None:
 
 
 def under_names(message: Message, names: int, seed: int, holder: int) -> Iterator[Message]:
-    """Yield a holder's message, and the same message under made-up names: Sybils.
+    """Yield a holder's message, then a copy of it under each made-up name (a Sybil).
 
     If identities are open, each name counts as a holder. If they are registered, a message under
     a made-up name is refused, since it has no proof of registration. The directions differ in
-    their last bits, because exact copies are not counted. The number of names includes its own; the
-    made-up keys follow from seed, holder and round.
+    their last bits, because exact copies are not counted. ``names`` includes the holder's own name.
+    The made-up keys follow from seed, holder and round.
     """
     yield message
     for number in range(1, names):

@@ -1,9 +1,10 @@
 """Data holder: it follows the head of the chain, and plans one release at each head it sees.
 
-If holders form groups, it stands for a group: to the chain a group is one participant.
+If holders form groups, a ``DataHolder`` stands for a whole group, since that is one participant.
 
-It has a slot of the network. If all participants take part in every round, a slot always belongs
-to the same one; if cohorts are sampled, it belongs to another participant in each round.
+Each data holder has a slot of the network. If all participants take part in every round, a slot
+always belongs to the same participant. If cohorts are sampled, the participant of a slot changes
+in each round.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ BUDGET_SPENT = "privacy budget spent"
 NO_DIRECTION = "gradient is zero or not finite"
 TOO_FEW = "too few members of the group"
 KEPT_OBJECTIONS = 64
-"""Most objections of one full node that are remembered, the latest ones. The bound is for each
-node, so that a node that floods a holder displaces no objections but its own."""
+"""A holder remembers at most this many objections of each full node, the latest. Each node has its
+own bound, so a node that floods a holder displaces only its own objections."""
 GRADIENT_S = 1.0
 """Time that a holder takes to compute its gradient, simulated seconds."""
 
 
 @dataclass(frozen=True)
 class Speak:
-    """An intent of a holder: to release its gradient at a block once the gradient is computed."""
+    """A holder's intent to release its gradient at a block once the gradient is computed."""
 
     parent: bytes
     """Hash of the block at whose weights the gradient is computed."""
@@ -44,7 +45,7 @@ class DataHolder:
 
         Args:
             node: the slot's number in the network.
-            client: its view of the chain.
+            client: the holder's view of the chain.
             rounds: height of the last block; after it a holder plans no release.
             judges: number of full nodes that can object to a block: all but its maker. A header
                 to which more than half of them object is not followed.
@@ -52,7 +53,7 @@ class DataHolder:
         self.node = node
         """The slot's number in the network."""
         self.client = client
-        """Its view of the chain."""
+        """The holder's view of the chain."""
         self._rounds, self._judges = rounds, judges
         self._objections: dict[int, dict[bytes, None]] = {}
 

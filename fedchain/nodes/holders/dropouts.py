@@ -1,4 +1,4 @@
-"""Dropouts: which members of a group are lost in an attempt, and whether its sum is opened."""
+"""Dropouts: which members a group loses in an attempt, and whether the group's sum is opened."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fedchain.secure_aggregation.assembler import Step
 
 @dataclass(frozen=True, kw_only=True)
 class DropoutOutcome:
-    """The outcome of one attempt at a message. The attempt of a single holder never fails."""
+    """The outcome of one attempt to make a message. The attempt of a single holder never fails."""
 
     number: int = 1
     """Number of the attempt, from 1."""
     lost: Mapping[int, Step] = field(default_factory=dict)
-    """The step from which a member is lost, by its number in the group, from 1."""
+    """The first step that each lost member misses, by the member's number in the group, from 1."""
     reconstructs: bool = True
     """Whether enough members stay to the end, so that the sum can be opened."""
     is_release: bool = True

@@ -48,10 +48,10 @@ class OpenedSum:
 
 
 class GroupPool:
-    """Computes the releases of groups in one worker; a ``HolderPool`` does it without groups."""
+    """Computes the releases of groups in one worker. Without groups, ``HolderPool`` is used."""
 
     def __init__(self, parts: PoolParts) -> None:
-        """Hold the parts; the mechanism was built with shares for the members of a group."""
+        """Hold the parts; their mechanism must divide the noise among a group's members."""
         groups, noise = parts.scenario.nodes.groups, parts.mechanism.group_noise
         assert groups is not None, "holders without groups have a pool of their own"
         assert noise is not None, "it was built with shares"
@@ -65,7 +65,7 @@ class GroupPool:
         """Return the signed messages of these groups.
 
         Args:
-            weights: (d,), the same for all groups.
+            weights: shape (d,), the same for all groups.
             asked: the requests; ``context.holder`` is the number of the group.
         """
         watch = Stopwatch()
@@ -135,7 +135,7 @@ class GroupPool:
     def _sum(self, steps: NoiseSteps, attempt: OpenedSum) -> NoiseSteps:
         """Add the members' numbers modulo 2^64 by secure aggregation.
 
-        No member's numbers leave the member without a mask.
+        Each member masks its numbers before they leave the member.
         """
         context, number = attempt.asked.context, attempt.outcome.number
         session = _session(context, self._groups, number)
@@ -152,7 +152,7 @@ class GroupPool:
 
 
 def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
-    """Return the session of an attempt. Its name follows from public values alone."""
+    """Return the session of an attempt; the session's name follows from public values alone."""
     numbers = b"%d:%d:%d" % (context.round, context.holder, number)
     names = context.chain_id, context.parent, numbers
     holders = groups.members_of(context.holder)

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from fedchain.learning.tasks.public_subspace import PublicDirections
 
 NOISED_TOGETHER = 2**21
-"""Numbers that get noise and are quantised in one call. With small calls a worker would often need
-the interpreter's lock, and each time it might wait for as long as such a call takes."""
+"""How many numbers get noise and are quantised in one call. With smaller calls a worker would need
+the interpreter's lock more often, and each wait for the lock may last as long as a call."""
 FEW, MANY = 25, 256
-"""Holders of one chunk, if the model is a dense network: the first number, or more if the model is
-small, but at most the second. Such a model is faster if many holders are computed together."""
+"""Usual bounds on the holders in one chunk, if the model is a dense network: FEW, or more if the
+model is small, but at most MANY. A dense network computes many holders faster together."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Numbers in the gradients of one chunk: it is worth adding holders up to the first bound, and only
-a single holder may exceed the second."""
+"""Bounds on the numbers in the gradients of one chunk. Adding holders is worth it up to the first
+bound. Only a chunk of a single holder may exceed the second bound."""
 Asked = TypeVar("Asked")
 
 
@@ -70,12 +70,12 @@ class ReleaseBackend(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class PoolParts:
-    """What a pool of holders or of groups computes with; each worker has parts of its own."""
+    """The parts with which a pool of holders or groups computes. Each worker has its own parts."""
 
     gradients: CohortGradients
     """Computes the gradients; no other worker uses it."""
     scenario: Scenario
-    """Says who attacks, who forms groups, and how directions are stored."""
+    """Says which holders attack, which form groups, and how directions are stored."""
     task: Task
     """The task; it knows the records of each holder."""
     mechanism: Mechanism
@@ -117,7 +117,7 @@ class HolderPool:
         """Return the signed messages of these holders.
 
         Args:
-            weights: (d,), the same for all holders.
+            weights: shape (d,), the same for all holders.
             asked: the requests. The last bits of a gradient may depend on which holders are
                 computed together, so the same messages need the same requests.
         """
@@ -150,7 +150,7 @@ class HolderPool:
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
     ) -> tuple[Message | None, float]:
-        """Return the message of one holder, made with its own clip, and its next clip."""
+        """Return one holder's message, made with the holder's clip, and the holder's next clip."""
         context = asked.context
         records = self._parts.count(context.holder)
         clip = self._parts.mechanism.terms.clip if asked.clip is None else asked.clip
@@ -171,7 +171,7 @@ class HolderPool:
         mechanism: Mechanism,
         watch: Stopwatch,
     ) -> list[Message | None]:
-        """Return the messages of holders whose clipped mean gradients (n, d) are given."""
+        """Return the messages of holders from their clipped mean gradients, shape (n, d)."""
         records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
         with watch("noise"):

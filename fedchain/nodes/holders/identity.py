@@ -1,9 +1,10 @@
-"""Identities: who releases in which round, and the fresh key of each participant for its round.
+"""Identities: the participants of each round, and a fresh key for each of them.
 
-The network has one slot, an access point, for each participant of a round. The cohort of a round
-is drawn from a random stream of its own, and only when it is needed, so memory does not grow with
-the number of registered holders or of rounds. The cohort is public. Therefore sampling does not
-amplify the privacy guarantee; it only spreads the releases over more holders.
+The network has one slot, an access point, for each participant of a round. These participants
+are the cohort of the round. A cohort is drawn from its own random stream, and only when it is
+needed. So memory does not grow with the number of registered holders or of rounds. The cohort is
+public. Therefore sampling does not amplify the privacy guarantee; it only spreads the releases
+over more holders.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ class Sampling:
     holders: int
     """Number of registered participants: holders, or groups where holders form groups."""
     asked: int
-    """Number of participants in a round. If these are all, slot k always belongs to participant
-    k."""
+    """Number of participants in a round. If it equals ``holders``, slot k always belongs to
+    participant k."""
     rounds: int
     """Number of rounds."""
 
@@ -53,7 +54,7 @@ class Sampling:
 
     @functools.cached_property
     def most_releases(self) -> int:
-        """Most rounds that one participant releases in: its noise must cover all of them."""
+        """Largest number of rounds in which one participant releases; its noise must cover all."""
         if self.asked == self.holders:
             return self.rounds
         times = np.zeros(self.holders, dtype=np.uint32)
@@ -105,7 +106,7 @@ class Identities:
     def of(self, holder: int, round_: int) -> RoundKey:
         """Return the key of a participant in a round.
 
-        It is unregistered if the participant is not in the cohort of the round, or if identities
+        The key is unregistered if the participant is not in the round's cohort, or if identities
         are open.
         """
         registered = 1 <= round_ <= self._sampling.rounds

@@ -1,8 +1,8 @@
 """Light client: it follows the chain with the most work from headers alone.
 
 Every data holder has one. Between heads of equal work the smaller hash wins. Therefore after a
-fork all holders choose the same head, and a quorum comes together there. The blocks of a fork
-arrive shortly after each other, so most holders have changed to the common head before their
+fork all holders choose the same head, and their messages reach the quorum there. The blocks of a
+fork arrive shortly after each other, so most holders have changed to the common head before their
 gradient is computed, and they release only once.
 """
 
@@ -18,8 +18,9 @@ KEPT_HEADERS = 64
 """Headers this many heights below the head are forgotten. While no link breaks, no honest
 reorganisation is that deep."""
 MOST_OF_A_HEIGHT = 16
-"""Most headers for each remembered height, on average. Beyond that those with the least work are
-forgotten, so a branch with less work than the chain displaces only itself and old headers."""
+"""Largest number of headers for each remembered height, on average. Beyond it, the headers with the
+least work are forgotten. So a branch with less work than the chain displaces only its own and old
+headers."""
 
 
 class Above(NamedTuple):
@@ -28,7 +29,7 @@ class Above(NamedTuple):
     height: int
     """Number of blocks below it."""
     work: int
-    """Expected number of tries for the blocks up to it; genesis counts as 0."""
+    """Expected number of tries for all blocks up to this one; genesis counts as 0."""
     parent: bytes
     """Hash of its parent."""
 
@@ -44,8 +45,8 @@ class LightClient:
         Args:
             genesis: header of the genesis block.
             work: the kind of work that the rules of the chain name.
-            keep: number of heights below the head that are remembered, and of headers that may
-                wait for their parent; beyond it the oldest is dropped.
+            keep: largest number of remembered heights below the head, and of headers that wait for
+                their parent. The oldest are dropped.
         """
         self.head = genesis.hash
         """Hash of the head."""
@@ -90,7 +91,7 @@ class LightClient:
     def refuse(self, name: bytes) -> bool:
         """Forget a refused block and all its descendants; return whether the head changed.
 
-        The header of this hash is not added again.
+        A header with this hash is not added again.
         """
         self._refused[name] = None
         if len(self._refused) > self._keep:
@@ -127,7 +128,7 @@ class LightClient:
             ready += [self._waiting.pop(child) for child in children]
 
     def _rank(self, name: bytes) -> tuple[int, bytes]:
-        """Return the sort key of a block: the head has the smallest."""
+        """Return the sort key of a block: the head has the smallest key."""
         return -self._work[name].work, name
 
 

@@ -44,7 +44,7 @@ class ReleaseRequest:
 
 
 def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> bytes:
-    """Return the key of a secret draw of a holder for one release.
+    """Return the key with which a holder makes one secret draw for a release.
 
     The key depends on holder, round, parent, mechanism and scale of the noise. Therefore:
 
@@ -83,11 +83,11 @@ def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -
 
     Args:
         context: the release, which determines the draw.
-        records: number of records of the holder, the public n_k.
+        records: public number of records of the holder.
         mechanism: its ``terms.sampling_rate`` is the probability of each record.
 
     Returns:
-        Which records take part, (records,).
+        Which records take part, shape (records,).
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> rare = gaussian(1, 5, noise_multiplier=1.0, clip=0.1, sampling_rate=0.25)
@@ -107,12 +107,12 @@ def private_releases(
     records: Sequence[int],
     contexts: Sequence[ReleaseContext],
 ) -> Singles:
-    """Add the noise of the mechanism: ĝ_k = g_k + z_k, one row for each holder.
+    """Add the mechanism's noise z_k to the gradient g_k of each holder k: ĝ_k = g_k + z_k.
 
     Args:
-        gradients: clipped mean gradients g_k (6), shape (n, d).
+        gradients: clipped mean gradients g_k (6), one row for each of n holders, shape (n, d).
         mechanism: draws the noise.
-        records: the public n_k of each holder.
+        records: public number of records of each holder.
         contexts: the release of each holder, which determines its noise.
 
     Returns:
@@ -134,15 +134,15 @@ def messages_of(
     declarations: Sequence[Declaration],
     storage: Storage,
 ) -> list[Message | None]:
-    """Normalise, quantise and sign: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
+    """Normalise, quantise and sign releases ĝ_k: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
 
-    The norm is that of the noisy vector. So the pair (g_k*, s_k) follows from ĝ_k alone, and
+    s_k is the norm of the noisy vector. So the pair (g_k*, s_k) follows from ĝ_k alone, and
     costs no more privacy than ĝ_k.
 
     Args:
         releases: the releases ĝ_k, shape (n, d).
         asked: the request for each release, n of them.
-        declarations: mechanism, noise, clip and number of records of each; public.
+        declarations: mechanism, noise, clip and number of records of each release; public.
         storage: how the directions' integers are stored.
 
     Returns:

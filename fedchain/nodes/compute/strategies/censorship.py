@@ -1,4 +1,4 @@
-"""Censorship: valid blocks that leave out messages, since no other node can see what is missing."""
+"""Censorship: valid blocks without some messages. No other node can see what is missing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def censorship(
     """Leave out the messages of some holders, as far as the quorum allows.
 
     Other nodes recompute a block from the messages that it carries, so they cannot see which ones
-    were left out. A block needs the quorum, so if there are too few other messages the node
-    carries as many of the censored ones as the quorum needs.
+    were left out. A block needs the quorum, so if there are too few other messages, the node
+    carries as many censored messages as the quorum needs.
 
     Args:
         place: gives the quorum and the keys of the holders.

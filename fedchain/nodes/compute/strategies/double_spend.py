@@ -17,12 +17,12 @@ Verdict = Literal["goes on", "succeeds", "gives up"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt: the lengths of two branches, counted from their common block."""
+    """One attempt to spend twice: the lengths of the two branches above their common block."""
 
     secret: int = 0
-    """Blocks of the attacker; it finds the first one before it makes the payment."""
+    """Number of the attacker's blocks; the attacker finds the first one before it pays."""
     public: int = 0
-    """Blocks of the others since the payment: its confirmations."""
+    """Number of blocks that others have found since the payment: the payment's confirmations."""
 
 
 def after_secret_block(attempt: Attempt) -> Attempt:
@@ -33,7 +33,7 @@ def after_secret_block(attempt: Attempt) -> Attempt:
 def after_public_block(attempt: Attempt) -> Attempt:
     """Return the attempt after the others have found a block.
 
-    It counts only after the first secret block: before that there is no payment to confirm.
+    The block counts only after the first secret block, since there is no payment before that.
     """
     return Attempt(attempt.secret, attempt.public + (attempt.secret > 0))
 
@@ -41,13 +41,13 @@ def after_public_block(attempt: Attempt) -> Attempt:
 def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdict:
     """Return whether an attempt goes on, succeeds or is given up.
 
-    It succeeds once the payment has its confirmations and the secret branch is longer.
+    It succeeds once the payment has enough confirmations and the secret branch is longer.
 
     Args:
         attempt: the state of the attempt.
         confirmations: number of confirmations z that the payee waits for, at least 1.
-        gives_up: how many blocks the secret branch may be behind when the attacker gives up;
-            None: it never does.
+        gives_up: the attacker gives up when the secret branch is this many blocks behind; None:
+            the attacker never gives up.
 
     >>> verdict(Attempt(secret=2, public=1), 1, None)
     'succeeds'
@@ -59,7 +59,7 @@ def verdict(attempt: Attempt, confirmations: int, gives_up: int | None) -> Verdi
 
 
 class DoubleSpender:
-    """One attacker: it makes one attempt after the other."""
+    """One attacker, which makes one attempt after another."""
 
     def __init__(self, confirmations: int, gives_up: int | None) -> None:
         self.counters: Counter[str] = Counter()
@@ -68,7 +68,7 @@ class DoubleSpender:
         self._tip: bytes | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the tip of the secret branch; without one, the head."""
+        """Return the tip of the secret branch, or the head if there is no secret branch."""
         return chain.head if self._tip is None or self._tip not in chain else self._tip
 
     def publishes(self, scene: Scene) -> list[Send]:
@@ -108,20 +108,21 @@ def double_spend(
 ) -> Strategy:
     """Pay, wait for the confirmations, then publish a longer branch without the payment.
 
-    The attacker finds one secret block first, then pays. With a share q = 1 - p below one half of
-    the hash power it succeeds with probability ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``;
-    with a larger share it always succeeds. With ``gives_up: null`` a miner with most of the hash
-    power rewrites the chain at any depth. With a learning task holders send no messages to a
-    secret head, so the secret branch does not grow beyond one block.
+    The attacker finds one secret block first, then pays. The payee waits for z confirmations. If
+    the attacker's share q = 1 - p of the hash power is below one half, it succeeds with probability
+    ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``; otherwise it always succeeds. With
+    ``gives_up: null`` a miner with most of the hash power rewrites the chain at any depth. With a
+    learning task holders send no messages to a secret head, so the secret branch does not grow
+    beyond one block.
 
     Args:
         place: not used.
-        confirmations: blocks z above the payment that the payee waits for, 1 to 1000.
-        gives_up: how many blocks behind the attacker gives an attempt up, 1 to 1000; null: never.
+        confirmations: number of confirmations z that the payee waits for, 1 to 1000.
+        gives_up: the attacker gives up when it is this many blocks behind, 1 to 1000; null: never.
 
     Reference:
-        Rosenfeld, "Analysis of hashrate-based double-spending", 2014: the exact law, with one
-        block found before the payment. Nakamoto's Poisson figures approximate another attack.
+        Rosenfeld, "Analysis of hashrate-based double-spending", 2014: the exact probability, with
+        one block found before the payment. Nakamoto's Poisson figures approximate another attack.
     """
     del place
     spender = DoubleSpender(confirmations, gives_up)

@@ -20,7 +20,7 @@ class Equivocator:
         self._first: Block | None = None
 
     def works_on(self, chain: Chain) -> bytes:
-        """Return the parent of the withheld first block; without one, the head."""
+        """Return the parent of the withheld first block, or the head if no block is withheld."""
         return chain.head if self._first is None else self._first.header.parent
 
     def writes(self, draft: Draft) -> Draft:
@@ -30,7 +30,7 @@ class Equivocator:
         return replace(draft, time_ms=max(draft.time_ms, self._first.header.time_ms + 1))
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Publish both blocks together, or the first alone if a block of another node has come."""
+        """Publish both blocks together, or only the first if another node's block has arrived."""
         if not scene.own:
             self._first = None
             return at_once(scene)

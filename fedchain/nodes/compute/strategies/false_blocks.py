@@ -1,4 +1,4 @@
-"""False blocks: blocks with wrong weights or times, to see that honest nodes refuse them."""
+"""False blocks: blocks with wrong weights or times, which honest nodes should refuse."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
 def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Strategy:
     """Commit to weights that do not follow from the block's messages.
 
-    Every full node recomputes the step bit for bit. So it refuses a block for an error of one
-    unit in the last place of one weight just as it does for a different model. If the chain
-    learns nothing, the weights cannot be wrong.
+    Every full node recomputes the step bit for bit. So it refuses a block with an
+    error of one unit in the last place of one weight, just as it refuses a different model. If the
+    chain learns nothing, the weights cannot be wrong.
 
     Args:
         place: not used.
@@ -65,8 +65,8 @@ def bad_time(
 
     Args:
         place: not used.
-        ahead_s: simulated seconds that are added to the true time; negative: subtracted, down to
-            the time of genesis at most.
+        ahead_s: simulated seconds that are added to the true time. A negative number gives an
+            earlier time, but none before genesis.
     """
     del place
     counters: Counter[str] = Counter()

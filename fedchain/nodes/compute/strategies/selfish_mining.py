@@ -14,9 +14,9 @@ from fedchain.nodes.payloads import Send
 from fedchain.randomness import stream
 
 AFTER_S = 0.002
-"""Extra delay, simulated seconds. A published block that is not rushed to a node leaves this long
-after the rival block has had time to arrive everywhere, so that the two never arrive in the same
-millisecond."""
+"""Extra delay, simulated seconds. The attacker's block is rushed to some nodes. To the others it
+leaves this long after the rival block has had time to arrive everywhere, so that the two blocks
+never arrive in the same millisecond."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Lead:
     blocks: int = 0
     """Number of secret blocks above the public branch."""
     tie: bool = False
-    """Whether its published block races with an honest one: state 0' of the paper."""
+    """Whether the attacker's published block races with an honest block: state 0' of the paper."""
 
 
 def after_own(lead: Lead) -> tuple[Lead, int]:
@@ -43,7 +43,7 @@ def after_public(lead: Lead) -> tuple[Lead, int]:
 
     With a lead of one, the attacker publishes its block, and the two blocks race. With a lead of
     two, it publishes both, and the block of the others becomes stale. With a longer lead it
-    publishes one, which costs nothing and splits the others.
+    publishes one block, which costs nothing and divides the other nodes.
 
     Reference:
         Eyal and Sirer, "Majority is not enough: Bitcoin mining is vulnerable", 2014, Algorithm 1.
@@ -86,10 +86,10 @@ class SelfishMiner:
         return self._race(shown[0], self._place.makers.get(scene.block.header.address))
 
     def _race(self, block: Block, rival: int | None) -> list[Send]:
-        """Send the own block so that a share gamma of the honest hash power receives it first.
+        """Send the attacker's block; a share gamma of the honest hash power receives it first.
 
-        The finder of the rival block has its own block first. So the others are drawn with a
-        higher probability, at most 1, to reach the share gamma in total.
+        The finder of the rival block always has the rival block first. So the other nodes are
+        drawn with a higher probability, at most 1, to reach the share gamma in total.
         """
         place = self._place
         others = {n: s for n, s in place.shares.items() if n != place.node}
@@ -105,10 +105,10 @@ class SelfishMiner:
 def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] = 0.5) -> Strategy:
     """Keep blocks secret, and publish them just in time to make the blocks of others stale.
 
-    The attacker's share of the main chain is the revenue of Eyal and Sirer. It exceeds the share
-    a of the hash power from a = 1/3 on at gamma 0, and from a = 1/4 on at gamma 1/2. With a
-    learning task holders do not see a secret block and send no messages for it, so the lead does
-    not grow beyond one.
+    Eyal and Sirer call the attacker's share of the main chain its revenue. The revenue exceeds
+    the attacker's share of the hash power if this share is above 1/3 at gamma 0, or above 1/4 at
+    gamma 1/2. With a learning task holders do not see a secret block and send no messages for it,
+    so the lead does not grow beyond one.
 
     Args:
         place: gives the shares of the hash power, and the maker of each block.

@@ -1,4 +1,4 @@
-"""Spam: made-up blocks and messages, which cost nothing and are to fill the memory of others."""
+"""Spam: made-up blocks and messages, which cost no work and should fill other nodes' memory."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def spam(
     blocks: Annotated[int, Field(ge=0, le=10_000)] = 10,
     messages: Annotated[int, Field(ge=0, le=10_000)] = 10,
 ) -> Strategy:
-    """Send made-up blocks and messages to all others with every block that comes.
+    """Send made-up blocks and messages to all other nodes with every block found or accepted.
 
     The blocks have no work, and half of them have made-up parents; the messages have made-up
     signatures. The other nodes check work, place and signature before they keep or recompute
-    anything, so they drop all of them at once. Only sampled work cannot be checked: then blocks
-    with made-up parents are kept as orphans, of which each node keeps a bounded number.
+    anything, so they drop the spam at once. Only sampled work cannot be checked. With sampled work
+    each node keeps a bounded number of the blocks with made-up parents, as orphans.
 
     Args:
-        place: gives the seed from which they are made.
-        blocks: number of made-up blocks for each block, 0 to 10,000.
-        messages: number of made-up messages for each block that carries messages, 0 to 10,000.
+        place: gives the seed for the made-up blocks and messages.
+        blocks: number of made-up blocks for each real block, 0 to 10,000.
+        messages: number of made-up messages for each real block that carries messages, 0 to 10,000.
     """
     counters: Counter[str] = Counter()
 

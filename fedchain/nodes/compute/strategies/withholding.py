@@ -39,8 +39,8 @@ def stale_parents(place: Place, *, depth: Annotated[int, Field(ge=1, le=64)] = 1
     """Build on a block below the head, once for each new head.
 
     The blocks are valid, but their branch has less work than the head, so they become stale.
-    Mempools keep the messages of the last two rounds. So with a task that needs messages the node
-    finds no block at a greater depth.
+    Mempools keep only the messages of the last two rounds. So with a task that needs messages,
+    the node finds no block on a deeper parent.
 
     Args:
         place: not used.
