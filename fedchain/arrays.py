@@ -1,4 +1,4 @@
-"""Array types that modules exchange: flat vectors, and matrices of one flat vector a row."""
+"""Array types that modules exchange: flat vectors, and matrices with one flat vector per row."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ Flags = npt.NDArray[np.bool_]
 """One truth value for each entry, shape (n,)."""
 
 EXPONENT = 20
-"""Directions are brought to the common exponent 20 and aggregated as integers 2^20 g*; no
-direction is sent with a larger one."""
+"""Directions g* are brought to the common exponent 20 and aggregated as integers 2^20 g*. No
+direction is sent with a larger exponent."""
 ONE = float(2**EXPONENT)
 """The integer that stands for 1 in a direction."""
 
@@ -60,7 +60,7 @@ def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> s
 
 
 def lengths(rows: Matrix | Singles) -> Vector:
-    """Return the 2-norm of each row, (n,), infinite or NaN where an entry is.
+    """Return the 2-norms (n,) of the rows; a norm is infinite or NaN where an entry of its row is.
 
     >>> lengths(np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)).tolist()
     [5.0, 2.0]

@@ -50,13 +50,13 @@ def norm_inflation(
 ) -> Vector:
     """Send the holder's direction with a huge norm, so that it dominates the mean in (16).
 
-    With ``scale: restore`` the rule multiplies each direction by the s_k that its sender declared,
-    so one such sender decides the step. ``unit`` and ``median_clip`` prevent this.
+    With ``scale: restore`` the rule multiplies each direction by the norm s_k that its sender
+    declared, so a single huge norm decides the step. ``unit`` and ``median_clip`` prevent this.
 
     Args:
         release: the holder's private gradient, shape (d,).
         generator: not used.
-        factor: what multiplies the norm, above 0.
+        factor: number that multiplies the norm, above 0.
 
     Returns:
         The release times the factor, shape (d,).
@@ -72,7 +72,7 @@ def norm_inflation(
 def random_direction(release: Vector, generator: np.random.Generator) -> Vector:
     """Send a uniformly random direction with the norm of the holder's gradient.
 
-    This is what a broken sensor would do, rather than an adversary.
+    A broken sensor would do this, rather than an adversary.
 
     Args:
         release: the holder's private gradient, shape (d,).

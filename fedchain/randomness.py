@@ -23,9 +23,10 @@ NameStep = str | int | bytes
 
 
 def digest(seed: int, *names: NameStep) -> bytes:
-    """Return 32 bytes, a SHA-256 digest, of a scenario's seed and a name, its purpose first.
+    """Return the SHA-256 digest (32 bytes) of a scenario's seed and a name.
 
-    Each step is hashed with its type and length, so different lists of names never collide.
+    The first step of the name is its purpose. Each step is hashed with its type and length, so
+    different names never collide.
 
     >>> digest(0, "noise", 1, 2) == digest(0, "noise", 12)
     False
@@ -34,7 +35,7 @@ def digest(seed: int, *names: NameStep) -> bytes:
 
 
 def uniforms(seed: int, *names: NameStep) -> Callable[..., float]:
-    """Return a function from the further steps of a name to a number in [0, 1) for this name.
+    """Return a function that maps the further steps of a name to the name's number in [0, 1).
 
     It is faster than making a stream for each name.
 
@@ -61,7 +62,7 @@ def _encode_names(names: tuple[NameStep, ...]) -> bytes:
 
 
 def stream(seed: int, *names: NameStep) -> np.random.Generator:
-    """Return a fresh generator of this name (SFC64, seeded with 256 bits).
+    """Return a fresh generator for a name (SFC64, seeded with 256 bits).
 
     >>> bool(stream(0, "noise", 3).random() == stream(0, "noise", 3).random())
     True
@@ -75,14 +76,14 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
 
     The Box-Muller transform turns the key stream of AES-256 in counter mode into normal numbers,
     with 32 bits for each number. Nobody without the key can tell the numbers from others of the
-    same law. The radius ends at 6.76; a normal number lies beyond it once in 7e10 draws.
+    same distribution. No number lies beyond +-6.76; a normal number does once in 7e10 draws.
 
     Args:
         keys: 32 bytes each, as ``digest`` returns them; use none of them for anything else.
         count: how many numbers to draw from each key, 0 or more.
 
     Returns:
-        Independent numbers, float32, one row for each key, (len(keys), count).
+        Independent float32 numbers, shape (len(keys), count): one row for each key.
 
     Reference:
         Box and Muller, A note on the generation of random normal deviates, 1958.
@@ -108,7 +109,7 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
 
 
 def laplaces(keys: Sequence[bytes], count: int) -> Singles:
-    """Return numbers of density e^-|x| / 2 that are derived from keys, as ``normals`` does it.
+    """Return numbers of density e^-|x| / 2, derived from keys as in ``normals``.
 
     Of 32 bits, one gives the sign, and 31 give the magnitude -log(u), which is at most 22.2.
 
@@ -147,7 +148,7 @@ class KeyStream:
 
 
 def _words(keys: Sequence[bytes], count: int) -> npt.NDArray[np.uint32]:
-    """Return the first 32-bit words of the key streams, (len(keys), count)."""
+    """Return the first 32-bit words of each key's stream, shape (len(keys), count)."""
     bits = np.empty((len(keys), count), dtype=np.uint32)
     zeros = bytes(4 * count)
     for row, key in zip(bits, keys, strict=True):

@@ -38,7 +38,7 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
 
     Args:
         values: one finite number for each repetition, at least one.
-        confidence: share of experiments whose interval holds the true mean, in (0, 1).
+        confidence: share of experiments whose interval contains the true mean, in (0, 1).
 
     Returns:
         The mean and half width; one value alone has an infinite half width.

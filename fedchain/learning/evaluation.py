@@ -1,7 +1,7 @@
-"""Evaluation: weights as one flat vector (d,), and what a model with them is worth.
+"""Evaluation: it measures a model, given by one flat vector of weights, on held-out records.
 
-Flat weights are the parameters in the order of ``named_parameters``, each in C order. Held-out
-records, on which models are measured, are covered by no privacy guarantee.
+A flat vector (d,) holds the model's d weights: the parameters in the order of ``named_parameters``,
+each in C order. No privacy guarantee covers the held-out records.
 """
 
 from __future__ import annotations
@@ -97,9 +97,10 @@ class Measured:
     """Metrics of a model on the held-out records."""
 
     metrics: Mapping[str, float | None]
-    """Values by name, including the mean loss; None: not defined. Empty: nobody measured it."""
+    """Values by name, including the mean loss. A value that is not defined is None. The mapping is
+    empty if nobody measured the model."""
     seconds: float = 0.0
-    """Time that the measurement took."""
+    """Time that the measurement took, in seconds."""
 
 
 def already(measured: Measured) -> Future[Measured]:
@@ -114,7 +115,7 @@ UNMEASURED = already(Measured({}))
 
 
 class Evaluation:
-    """Runs its own model on a task's held-out records; only one thread may use it at a time."""
+    """Runs a model on a task's held-out records; only one thread may use it at a time."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -124,7 +125,7 @@ class Evaluation:
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
-        """Return the metrics of weights (d,), with the mean loss, and the outputs (n, ...)."""
+        """Return the metrics of weights (d,), including the mean loss, and the outputs (n, ...)."""
         load_weights(self._module, weights)
         with torch.no_grad():
             outputs = torch.cat([self._module(piece) for piece in self._pieces])
@@ -145,11 +146,11 @@ class Evaluations:
         return self._beside.submit(self._measure, weights)
 
     def outputs(self, weights: Vector) -> Array:
-        """Return the outputs of the model on the held-out records, (n, ...)."""
+        """Return the outputs (n, ...) of the model with weights (d,) on the held-out records."""
         return self._beside.submit(self._evaluation, weights).result()[1]
 
     def close(self) -> None:
-        """Wait for open measurements, then end the thread."""
+        """Wait for the measurements that were begun, then end the thread."""
         self._beside.shutdown()
 
     def _measure(self, weights: Vector) -> Measured:

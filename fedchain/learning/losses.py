@@ -1,4 +1,4 @@
-"""Losses for classification, one number per example, and metrics: one number for all."""
+"""Losses and metrics for classification: one loss per example, and one metric for all examples."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
 
 
 def accuracy(outputs: Array, labels: Wholes) -> float:
-    """Return the share of examples whose class (n,) has the largest logit.
+    """Return the share of examples whose true class has the largest logit.
 
-    Outputs are logits of all classes (n, classes), or of class 1 alone (n, 1).
+    Outputs are the logits of all classes (n, classes), or of class 1 alone (n, 1). The labels (n,)
+    are the true classes.
 
     >>> accuracy(np.array([[-1.0], [3.0]]), np.array([0, 1]))
     1.0
@@ -51,10 +52,11 @@ def accuracy(outputs: Array, labels: Wholes) -> float:
 
 
 def majority(known: Wholes, asked: Wholes) -> Metrics:
-    """Return the metrics of predictions that know only how frequent each class is.
+    """Return accuracy and loss of predictions that use only the frequencies of the classes.
 
-    The accuracy is that of always answering the most frequent class. The loss is that of giving
-    each class its frequency among the ``known`` classes (n,) as probability.
+    The frequencies are those among the ``known`` classes (n,). The accuracy is that of always
+    predicting the most frequent class. The loss is that of predicting each class with its frequency
+    as probability. Both are measured on the ``asked`` classes.
 
     >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
     0.5

@@ -1,4 +1,4 @@
-"""Task: what a run learns, from whose records, and how it is measured."""
+"""Task: it holds the records from which a run learns, the model, the loss and the metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PUBLIC_ONLY = "public_only"
 """Name of the baseline that learns from public records only; the other baselines learn nothing."""
 Metrics = Mapping[str, float]
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-"""Maps (outputs (n, ..), targets (n, ..)) to one loss per example, (n,)."""
+"""Maps outputs (n, ..) and targets (n, ..) to the losses (n,), one for each example."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Records:
     targets: Array
     """Shape (n, ...): class numbers (int64) or masks (float32, NaN where a pixel is not valid)."""
     record: Wholes | None = None
-    """The record that each example belongs to, (n,), numbered from 0; None: each example is a
-    record. Privacy protects a record: a scan that is cut into tiles is one record with many
-    examples."""
+    """For each example, the number of the record that it belongs to, from 0, shape (n,); None: each
+    example is a record. Privacy protects a record: a scan that is cut into tiles is one record with
+    many examples."""
 
     @property
     def examples(self) -> int:
@@ -43,7 +43,7 @@ class Records:
 
     @property
     def count(self) -> int:
-        """Number of records: the public n_k of equation (6)."""
+        """Number of records; for holder k this is the public number n_k of equation (6)."""
         return self.examples if self.record is None else len(np.unique(self.record))
 
 
@@ -52,14 +52,14 @@ class Sampled:
     """The records of several holders that were sampled for a release."""
 
     masks: Sequence[Flags]
-    """For each holder, in order: which of its records take part, (n_k,)."""
+    """For each holder, in order: flags (n_k,) that say which of its n_k records take part."""
     rate: float
-    """Probability of each record to take part; rate * n_k records are expected."""
+    """Probability that a record takes part; on average, rate * n_k records of holder k do."""
 
 
 @dataclass(frozen=True)
 class Subspace:
-    """The subspace on which releases are projected: the leading directions of public gradients."""
+    """A subspace for the projection of releases; leading directions of public gradients span it."""
 
     public: Records
     """Records whose gradients give the directions; they belong to no holder."""
@@ -83,11 +83,11 @@ class Task:
     loss: Loss
     """Gives one loss per example."""
     measure: Callable[[Array, Records], Metrics]
-    """Maps (outputs of the model (n, ..) as numpy, records) to metrics by name."""
+    """Maps the model's outputs (n, ..), a numpy array, and the records to metrics by name."""
     score: str
     """The headline metric: ``iou`` or ``accuracy``; higher is better."""
     baselines: Mapping[str, Metrics]
-    """Metrics of each baseline on the held-out records, by its name; no baseline needs a run."""
+    """Metrics on the held-out records, by name of the baseline; no baseline needs a run."""
     record: str = "row"
     """What one record is, in one word: ``row``, ``scan``, ``tile``."""
     note: str = ""
@@ -96,12 +96,13 @@ class Task:
     """Number of records that were declared public and belong to no holder; the initial weights or
     the subspace are computed from them."""
     subspace: Subspace | None = None
-    """Where the releases of holders are projected; None: they are not projected."""
+    """Subspace on which the holders' releases are projected; None: they are not projected."""
     views: int = 1
-    """Number of views that stand for each example of the holders; its gradient is the mean over
-    its views."""
+    """Number of views that replace each example of the holders; the example's gradient is the mean
+    over these views."""
     pictures: Callable[[Array, int], Mapping[str, npt.NDArray[np.uint8]]] | None = None
-    """Maps (outputs on held_out, how many) to RGB pictures (h, w, 3) by name; None: no pictures."""
+    """Maps the outputs on ``held_out`` and a number of pictures to RGB pictures (h, w, 3) by name;
+    None: the task has no pictures."""
 
     @functools.cached_property
     def learns(self) -> bool:
@@ -124,7 +125,7 @@ tasks: Family[Task] = Family(
     ),
     Task,
 )
-"""Part: ``(holders: int, seed: int, *, ...) -> Task``; seed is that of the run."""
+"""Part: ``(holders: int, seed: int, *, ...) -> Task``; ``seed`` is the run's seed."""
 models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")
 )
@@ -133,5 +134,5 @@ shape of one example, outputs the number of outputs (per example, or per pixel).
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
 """Part: ``(*, ...) -> Loss``."""
 splits: Family[list[Wholes]] = Family("split", ("fedchain.learning.tasks.splits",))
-"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...)`` -> indices of the records of
-each holder, in rising order; labels are classes, and sites say where records were taken."""
+"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...)``. It returns the indices of
+each holder's records, in rising order. Labels are classes; sites say where records were taken."""

@@ -1,7 +1,8 @@
 """Accounting: (epsilon, delta) of composed releases, computed by independent methods.
 
-Neighbours differ by one record added or removed. Full-batch Gaussian releases compose to one
-Gaussian release, so their cost is known in closed form; accountants of two other projects check it.
+Neighbouring data sets differ by one record added or removed. Full-batch Gaussian releases compose
+to one Gaussian release, so their cost is known in closed form. Accountants of two other projects
+check this cost.
 """
 
 from __future__ import annotations
@@ -37,11 +38,10 @@ ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
 
 
 def gaussian_delta(epsilon: float, mu: float) -> float:
-    """Return the smallest delta of mu-Gaussian differential privacy at this epsilon.
+    """Return the smallest delta of mu-Gaussian differential privacy at an epsilon of 0 or more.
 
-    delta = Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu).
-
-    Here epsilon is 0 or more, and mu = sqrt(releases) / noise multiplier.
+    delta = Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu), where Phi is the normal
+    distribution function, and mu = sqrt(releases) / noise multiplier.
 
     Reference:
         Balle and Wang, "Improving the Gaussian Mechanism for Differential Privacy", theorem 5.
@@ -57,7 +57,7 @@ def gaussian_delta(epsilon: float, mu: float) -> float:
 
 
 def gaussian_epsilon(delta: float, mu: float) -> float:
-    """Return the smallest epsilon of mu-Gaussian differential privacy at this delta.
+    """Return the smallest epsilon of mu-Gaussian differential privacy at a delta.
 
     The result is rounded up, by at most one part in 10^12.
 
@@ -71,7 +71,7 @@ def gaussian_epsilon(delta: float, mu: float) -> float:
 
 
 def _least_epsilon(delta_of: Callable[[float], float], delta: float, high: float) -> float:
-    """Return the least epsilon up to ``high`` whose delta is within delta, rounded up."""
+    """Return the least epsilon up to ``high`` with ``delta_of(epsilon) <= delta``, rounded up."""
     low = 0.0
     while high - low > 1e-12 * high:
         middle = (low + high) / 2
@@ -80,10 +80,10 @@ def _least_epsilon(delta_of: Callable[[float], float], delta: float, high: float
 
 
 def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -> float:
-    """Return the least noise, sigma over sensitivity, that keeps all releases within epsilon.
+    """Return the least noise multiplier, sigma / sensitivity, that keeps the total within epsilon.
 
     This is the analytic calibration, rounded up. The classical one is proven only for epsilon
-    below 1. Epsilon is the total over the full-batch releases, above 0 and finite.
+    below 1. Epsilon is the total of all full-batch releases, above 0 and finite.
 
     >>> round(gaussian_noise_multiplier(1.0, 1e-5), 5)
     3.73063
@@ -99,7 +99,7 @@ def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
 
     Every pure release is a function of a randomised response whose loss is +eps0 or -eps0, and the
     distribution of the sum of such losses is known. The bound also holds where each release is
-    chosen after the ones before it.
+    chosen in view of the earlier ones.
 
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", theorem 3.3.
@@ -125,8 +125,8 @@ def least_noise(
     """Return the least noise with ``epsilon_of(noise) <= epsilon``: rounded up, never down.
 
     Args:
-        epsilon_of: the epsilon of a noise, decreasing.
-        epsilon: what may be spent, above 0 and finite.
+        epsilon_of: maps a noise to its epsilon; more noise gives a smaller epsilon.
+        epsilon: the largest epsilon that is allowed, above 0 and finite.
         guess: a noise of the right order of magnitude.
         tolerance: the relative excess of noise that is accepted.
     """
@@ -174,7 +174,10 @@ def _one_gaussian(noise_multiplier: float, sampling_rate: float) -> PrivacyLossD
 def prv_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return epsilon of Gaussian releases by Opacus' PRV accountant: an upper bound within .01."""
+    """Return an upper bound on epsilon of Gaussian releases by Opacus' PRV accountant.
+
+    The bound is at most .01 too high.
+    """
     from opacus.accountants import PRVAccountant
 
     accountant = PRVAccountant()
@@ -213,10 +216,10 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
     """Check that independent accountants agree on epsilon, since a run must not start otherwise.
 
     Args:
-        tight: total by accountant. The first is reported; the others must lie within .02 plus 1 %
-            of it.
-        bounds: total by accountants that only give upper bounds. They must not lie below the
-            reported one by more than the same margin, nor above 1.35 times it plus .1.
+        tight: total epsilon by accountant. The first total is reported; the others may differ from
+            it by a margin of .02 plus 1 % of it.
+        bounds: total epsilon by accountants that only give upper bounds. A bound may lie below the
+            reported total by at most the same margin, and be at most 1.35 times that total plus .1.
 
     Raises:
         FedchainError: two figures disagree; the error quotes both.
@@ -241,10 +244,10 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
 def cross_checked(mechanism: Mechanism) -> None:
     """Check that all accountants agree on the total of a mechanism, unless the cache says they do.
 
-    Their figures depend only on the mechanism and on their versions. Loading the accountants takes
-    a second and 130 MB, which a sweep would pay for at every point. An agreement is therefore kept
-    in the user's cache folder. If that folder cannot be written, the check is made every time. A
-    total that promises nothing is not checked.
+    The accountants' figures depend only on the mechanism and on the accountants' versions. Loading
+    the accountants takes a second and 130 MB, at every point of a sweep. An agreement is therefore
+    kept in the user's cache folder. If that folder cannot be written, the check is made every time.
+    A total above ``VACUOUS`` is not checked.
 
     Raises:
         FedchainError: two accountants disagree; the error quotes both figures.

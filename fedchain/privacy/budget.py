@@ -40,7 +40,7 @@ class Budget:
         return self.mechanism.epsilon_after(self.releases)
 
     def allows(self, parent: bytes) -> bool:
-        """Return whether the holder may answer this parent; always, if nothing is promised."""
+        """Return whether the holder may answer this parent: always, if nothing is promised."""
         return (
             parent in self._answered
             or self.releases < self.mechanism.terms.releases
@@ -48,7 +48,7 @@ class Budget:
         )
 
     def spend(self, parent: bytes) -> None:
-        """Count the answer to this parent, if it is not counted yet.
+        """Count the answer to this parent, unless it is counted already.
 
         Raises:
             ValueError: the budget does not allow it.

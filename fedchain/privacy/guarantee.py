@@ -1,4 +1,4 @@
-"""Guarantee: what a run promises, in words, with the conditions and limits of the promise."""
+"""Guarantee: it states what a run promises, with the conditions and limits of the promise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def guarantee(
         releases: number of releases of the holder that made the most, forks included.
         record: what one record is, in a word: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
-        groups: of holders, which share their noise; None: each holder adds its own.
+        groups: the groups of holders that share their noise; None: each holder adds its own noise.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)
@@ -67,7 +67,7 @@ def guarantee(
 
 
 def figures(mechanism: Mechanism, releases: int) -> str:
-    """Return the three figures of one run side by side: they differ by factors of 100 and more.
+    """Return the three epsilons of one run; they may differ by factors of 100 and more.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)
@@ -137,7 +137,7 @@ def unprotected(public: int, record: str) -> list[str]:
 
 
 def warnings_for(mechanism: Mechanism, records: Sequence[int]) -> list[str]:
-    """Return warnings to a user who trusts the figures; ``records`` counts those of each holder.
+    """Return warnings about delta and epsilon; ``records`` has each holder's number of records.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> warnings_for(gaussian(10, 5, epsilon=1.0, clip=0.1, delta=0.01), [200, 50])[0][:52]

@@ -1,13 +1,15 @@
-"""Skellam noise of one fixed scale on the integers: its law, its draws, and their cost.
+"""Skellam noise of one fixed scale on the integers: its distribution, its draws, and its cost.
 
 A Skellam number is the difference of two Poisson numbers of mean V / 2, and has variance V = 2^46.
-A draw uses only integers, and constants that do not depend on data. The numbers are divided into
-blocks of 2^16. 32 bits of the key stream choose a slot, and a place in a block. Most slots name a
-block, and give each of its numbers the probability of the least likely one. The few slots that are
-left stand for the rest of the law, which is drawn by rejection.
+A draw uses only integers, and constants that do not depend on data. The integers are divided into
+blocks of 2^16. For each draw, 32 bits of the key stream choose a slot and a place in a block. Most
+slots name a block. Together, the slots of one block give each of its numbers the probability of the
+least likely one, rounded down to whole slots. The few other slots stand for the remaining
+probabilities, which are drawn by rejection.
 
-Up to 13 standard deviations the probabilities are within e^(+-2^-40) of the law. Beyond them lies
-less than 2^-120 of the law, and nothing is drawn. The cost of the noise accounts for both.
+Up to 13 standard deviations, each probability is within e^(+-2^-40) times the exact one. The
+numbers beyond have a total probability below 2^-120, and are never drawn. The cost of the noise
+accounts for both errors.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ DEVIATION, VARIANCE = 2.0**23, 2.0**46
 REACH = 13
 """Standard deviations beyond which no number is drawn."""
 INSIDE = 9.0
-"""Standard deviations within which all numbers of a run lie; the chance that one does not is added
-to delta."""
+"""Standard deviations within which all numbers of a run lie, except with a chance that is added to
+delta."""
 SLOTS = BLOCK_SIZE = 2**16
 """Number of slots, and of the numbers in a block: two bytes of the key stream choose each."""
 BLOCKS = int(REACH * DEVIATION) // BLOCK_SIZE
@@ -41,10 +43,11 @@ Steps32 = npt.NDArray[np.int32]
 
 
 def log_skellam(numbers: Vector) -> Vector:
-    """Return the logarithm of the probability of each number (n,), relative to that of 0.
+    """Return the log of each number's probability (n,), relative to the probability of 0.
 
-    This is the uniform expansion of e^-V I_x(V) with r = sqrt(V^2 + x^2). At V = 2^46 all but the
-    first terms are below the last bit.
+    A number x has the probability e^-V I_x(V), with the Bessel function I_x. The result is the
+    uniform expansion of this probability, with r = sqrt(V^2 + x^2). At V = 2^46 all but the first
+    terms are below the last bit.
 
     Reference:
         NIST Digital Library of Mathematical Functions, 10.41.3.
@@ -57,9 +60,9 @@ def log_skellam(numbers: Vector) -> Vector:
 
 
 def skellams(keys: Sequence[bytes], count: int) -> Steps32:
-    """Return Skellam numbers of variance 2^46 that are derived from keys, as ``normals`` does it.
+    """Return Skellam numbers of variance 2^46, derived from keys as in ``normals``.
 
-    They are independent whole numbers, one row for each key, (len(keys), count).
+    The numbers are independent integers, shape (len(keys), count): one row for each key.
 
     Reference:
         Kronmal and Peterson, "The alias and alias-rejection-mixture methods for generating
@@ -85,7 +88,7 @@ def skellams(keys: Sequence[bytes], count: int) -> Steps32:
 def _settle(
     numbers: Steps32, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
 ) -> None:
-    """Fill the open places of each row with draws from the rest of the law, by rejection."""
+    """Fill each row's open places by rejection, with draws from the remaining probabilities."""
     rows = [row for row, places in enumerate(open_) if len(places)]
     while rows:
         tries = [2 * len(open_[row]) + 8 for row in rows]
@@ -108,7 +111,7 @@ def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt
     slots = (words[0] >> np.uint64(48)).astype(np.intp)
     places = (words[0] >> np.uint64(32)) & np.uint64(BLOCK_SIZE - 1)
     numbers = table.rest_starts[slots] + places.astype(np.int32)
-    # 96 bits: the chance to accept a number far out is so small that 64 do not resolve it
+    # 96 bits: the chance to accept a number far out is so small that 64 bits do not resolve it
     drawn = words[1] * 2.0**-64 + (words[0] & np.uint64(2**32 - 1)) * 2.0**-96
     left = np.exp(log_skellam(numbers.astype(np.float64))) - table.rest_floors[slots]
     return numbers, drawn * table.rest_bounds[slots] < left
@@ -116,7 +119,7 @@ def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt
 
 @dataclass(frozen=True)
 class _Table:
-    """What every slot stands for. Probabilities are relative to that of 0, which is 1."""
+    """The meaning of every slot. Probabilities are relative to the probability of the number 0."""
 
     starts: Steps32
     """First number of the block that a slot names; 0 where a slot stands for the rest."""
@@ -127,7 +130,7 @@ class _Table:
     rest_floors: Vector
     """Probability that the named slots give to each number of that block."""
     rest_bounds: Vector
-    """Upper bound on the rest of the law at each number of that block, for the rejection."""
+    """Upper bound on the remaining probability of each number of that block, for the rejection."""
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +139,7 @@ def _table() -> _Table:
     ends = np.stack([starts, starts + (BLOCK_SIZE - 1)]).astype(np.float64)
     logs: Matrix = log_skellam(ends.ravel()).reshape(2, -1)
     high, low = np.exp(logs.max(axis=0)), np.exp(logs.min(axis=0))
-    # Relative to the probability of 0, all numbers together have 1 / e^-V I_0(V).
+    # Relative to the probability of 0, all probabilities add up to 1 / (e^-V I_0(V)).
     slot = math.sqrt(2 * math.pi * VARIANCE) * (1 - 1 / (8 * VARIANCE)) / (SLOTS * BLOCK_SIZE)
     counts = np.floor(low / slot).astype(np.int64)
     floors = counts * slot
@@ -162,23 +165,25 @@ def skellam_epsilon(
 ) -> float:
     """Return a certified epsilon of Skellam releases at delta.
 
-    Within z standard deviations, a Skellam number and a normal number rounded to the grid have
-    probabilities within e^(+-(z^4 + 8 z^2 + 8) / 24 V) of each other. Rounding adds no cost to
-    normal noise, so its closed form holds with two additions: epsilon gains these ratios over all
-    numbers of the run, and delta the chance that any number lies outside.
+    Consider a Skellam number and a normal number rounded to the grid. Within z standard deviations,
+    the ratio of their probabilities is within e^(+-(z^4 + 8 z^2 + 8) / 24 V), where V = 2^46.
+    Rounding adds no cost to normal noise. The closed form for normal noise therefore holds with two
+    additions: epsilon grows by the logarithms of these ratios over all numbers of the run, and
+    delta grows by the chance that any number lies outside.
 
     Args:
         noise_multiplier: sigma divided by the sensitivity on the grid.
-        dimension: d.
-        releases: 1 or more.
+        dimension: length of a gradient.
+        releases: number of releases, 1 or more.
         delta: above 0, below 1.
         shares: number of draws of variance 2^46 whose sum is one number.
 
     Returns:
-        epsilon; inf where delta is below the chance of a number outside, or where the noise is
-        below a quarter of the sensitivity, with several shares below the sensitivity. That limit is
-        stricter because each draw ends at 13 of its own deviations: a sum of two draws within 10
-        deviations lacks less than 2^-48 of its probability.
+        epsilon. It is inf where delta is below the chance of a number outside, and where the noise
+        is too small: below a quarter of the sensitivity, or, with several shares, below the
+        sensitivity. With several shares the limit is stricter because each draw ends at 13 of its
+        own deviations: a sum of two draws within 10 deviations lacks less than 2^-48 of its
+        probability.
 
     >>> round(skellam_epsilon(20.0, 30000, 100, 1e-5), 3)
     1.993
@@ -195,7 +200,7 @@ def skellam_epsilon(
 
 
 def log_tail(deviations: float) -> float:
-    """Return Chernoff's bound on log P(x > deviations sigma) of a Skellam number: about -z^2/2.
+    """Return Chernoff's bound, about -z^2/2, on log P(x > z sigma) for z = ``deviations``.
 
     >>> log_tail(9.0) < -40.4
     True

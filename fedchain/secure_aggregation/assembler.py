@@ -47,7 +47,8 @@ def summed(
     Args:
         members: all members, in the order of their numbers.
         session: the session of these members.
-        numbers: what each member adds, by member; who drops out before may be missing.
+        numbers: the words that each member adds, by member; a member that is lost by step 3 may
+            be missing.
         lost: the step from which on a member is missing, by member; members without an entry stay.
 
     Raises:

@@ -49,9 +49,9 @@ def key_pair(secret: bytes) -> KeyPair:
 
 
 def derived(secret: bytes, *names: bytes) -> bytes:
-    """Return 32 bytes of a secret for one purpose, by HKDF with SHA-256 (RFC 5869).
+    """Derive 32 bytes from a secret for one purpose, by HKDF with SHA-256 (RFC 5869).
 
-    The names are the purpose, and whatever else makes it unique, each of a fixed length.
+    The names are the purpose, and anything else that makes it unique. Each has a fixed length.
     """
     return HKDF(SHA256(), 32, None, b"fedchain:" + b":".join(names)).derive(secret)
 
@@ -83,7 +83,7 @@ def _exchanged(pair: _Pair) -> bytes:
 
 
 def mask(seed: bytes, count: int) -> Words:
-    """Return the mask of a seed of 32 bytes: uniform words (count,), a key stream of AES-256."""
+    """Return the mask of a 32-byte seed: uniform words (count,) from a key stream of AES-256."""
     return KeyStream(seed).words(count)
 
 

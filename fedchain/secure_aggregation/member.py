@@ -26,7 +26,7 @@ _TAG_BYTES = 16
 
 @dataclass(frozen=True)
 class Session:
-    """One attempt at one sum, as every member knows it before it begins."""
+    """One attempt to compute one sum; every member knows these facts before it begins."""
 
     name: bytes
     """32 bytes that no other session has."""
@@ -62,21 +62,21 @@ class Session:
 
 @dataclass(frozen=True)
 class Opening:
-    """What a member sends in the last step: of each member, its share of one of the two secrets."""
+    """A member's message in the last step: a share of one of the two secrets of each member."""
 
     seeds: Mapping[int, int]
-    """Shares of the seeds of the own masks of members whose numbers are in the sum, by member."""
+    """By member whose numbers are in the sum: a share of the seed of that member's own mask."""
     keys: Mapping[int, int]
-    """Shares of the secret mask keys of members lost before they sent their numbers, by member."""
+    """By member lost before it sent its numbers: a share of that member's secret mask key."""
 
 
 class GroupMember:
     """One member in one session; it never reveals its shares of both secrets of another member.
 
-    It adds to its numbers one mask for each pair, which cancel out in the sum, and a mask of its
-    own. The assembler needs the own masks of the members that are in the sum, and the pair masks of
-    those that are not. It reconstructs one of the two for each member, from as many shares as the
-    threshold.
+    A member adds to its numbers a mask of its own, and one mask for each pair of which it is part.
+    The two masks of a pair cancel out in the sum. The assembler must remove the own masks of the
+    members in the sum, and the pair masks of the lost members. For each member it reconstructs only
+    the one secret that this needs, from as many shares as the threshold.
 
     Reference:
         Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine Learning",
@@ -86,7 +86,7 @@ class GroupMember:
     def __init__(self, session: Session, number: int, channel: KeyPair, secret: bytes) -> None:
         """Enter a session as member ``number``, with the key pair for the whole run.
 
-        From the secret, 32 bytes for this session only, keys, seeds and shares are derived.
+        Keys, seeds and shares are derived from the secret, 32 bytes for this session only.
         """
         self._session, self._number, self._channel = session, number, channel
         self._mask_secret = derived(secret, b"mask key")
@@ -123,11 +123,11 @@ class GroupMember:
     def masked(self, sealed: Mapping[int, bytes], numbers: Words) -> Words:
         """Return this member's numbers (d,) with all masks added: words that look uniform (step 3).
 
-        ``sealed`` is what the other members that took part in step 2 sealed for this one.
+        ``sealed`` holds the letters to this member from all others that took part in step 2.
 
         Raises:
             TooFewMembers: fewer than the threshold took part in step 2, including this member.
-            ValueError: a share was not sealed for this member by that one in this session.
+            ValueError: a share was not sealed by its sender for this member in this session.
         """
         self._session.check({*sealed, self._number}, "shares")
         words = numbers + mask(self._seed, len(numbers))
@@ -138,11 +138,11 @@ class GroupMember:
         return words
 
     def opening(self, summed: Set[int]) -> Opening:
-        """Return this member's shares of the masks to remove from the sum, only once (step 4).
+        """Return, only once, this member's shares of the masks to remove from the sum (step 4).
 
         Raises:
             TooFewMembers: fewer than the threshold have sent numbers.
-            ValueError: one of them took no part, or this member has answered already.
+            ValueError: a member in ``summed`` took no part, or this member has answered already.
         """
         self._session.check(summed, "numbers")
         if self._opened or not summed <= self._shares.keys():

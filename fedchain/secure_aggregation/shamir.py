@@ -18,8 +18,9 @@ _DRAWN_WORDS = 8
 def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
     """Return the coefficients of a polynomial whose value at 0 is the secret.
 
-    They are the secret of 32 bytes as a number, then uniform numbers below the prime: as many as
-    the threshold of shares that give the secret back. The key has 32 bytes for these alone.
+    The first coefficient is the secret of 32 bytes, as a number. The others are uniform numbers
+    below the prime. There are as many coefficients as shares that give the secret back: the
+    threshold. The key has 32 bytes for this polynomial only.
     """
     words = KeyStream(key).words(_DRAWN_WORDS * (threshold - 1)).reshape(-1, _DRAWN_WORDS)
     drawn = [int.from_bytes(row.tobytes()) % PRIME for row in words]
@@ -27,7 +28,7 @@ def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
 
 
 def share_at(coefficients: Sequence[int], point: int, prime: int = PRIME) -> int:
-    """Return the polynomial's value at a point, the number of a member: its share.
+    """Return a member's share: the polynomial's value at a point, which is the member's number.
 
     Reference:
         Shamir, "How to share a secret", 1979.
@@ -56,9 +57,9 @@ def _weights_at_zero(points: tuple[int, ...], prime: int) -> list[int]:
 
 
 def secret_of(shares: Mapping[int, int], prime: int = PRIME) -> int:
-    """Return the secret from as many shares, by point, as the threshold.
+    """Return the secret from shares by point; their number must be the threshold.
 
-    With fewer the result is a uniform number.
+    With fewer shares the result is a uniform number.
 
     >>> secret_of({2: 329, 4: 176, 5: 1188}, prime=1613)
     1234

@@ -12,11 +12,11 @@ from torch import Tensor
 Clipping = Callable[[Tensor], Tensor]
 """Maps 2-norms (n,) to the factors (n,) that gradients of these norms are multiplied by."""
 STABILISER = 0.01
-"""Added to a norm before it divides, so that gradients far below it count for little."""
+"""Added to a norm before the division by it, so that much shorter gradients count for little."""
 
 
 def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:
-    """Return the function that clips gradients; None, if the clip is None or inf: not clipped.
+    """Return the function that clips gradients, or None (no clipping) for a clip of None or inf.
 
     >>> clipping_of(math.inf) is None
     True
@@ -29,13 +29,13 @@ def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | No
 def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tensor:
     """Return min(1, clip / norm) for each norm (n,), or with ``automatic`` clip / (norm + .01).
 
-    The factors are rounded down, so that no product exceeds the clip. They are 0 where that is
-    impossible: below the least normal number, where rounding is far coarser, and where the norm is
-    not finite. Without the 0, a gradient that overflowed would become NaN, which no bound holds.
+    The factors are rounded down, so that factor times norm never exceeds the clip. A factor is 0
+    where rounding cannot ensure this: below the least normal number, where rounding is far coarser,
+    and where the norm is not finite. Without the 0, a gradient that overflowed would become NaN.
 
-    The norm itself is a sum of d squares in the type of the gradients. In float32 its error is
-    about 1e-6, at worst (10^6 equal numbers) 1e-3; a gradient may be longer than the clip by this
-    much. In float64 the sum would take as long as all the rest of the clipping.
+    The norm itself comes from a sum of d squares in the type of the gradients. In float32 its error
+    is about 1e-6, at worst (10^6 equal numbers) 1e-3; a clipped gradient may exceed the clip by
+    this much. In float64 the sum would take as long as all the rest of the clipping.
 
     Reference:
         Bu, Wang, Zha and Karypis, Automatic Clipping, NeurIPS 2023, AUTO-S.

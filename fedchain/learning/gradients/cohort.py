@@ -31,23 +31,23 @@ PIECE, PIECE_NUMBERS = 100, 4_000_000
 """Most examples that go through the model together, and most numbers in their gradients: large
 enough to hide the cost of a call, small enough for the memory of a small machine."""
 KEPT_HOLDERS = 1024
-"""Holders whose records are kept as tensors; most tensors share the memory of the task's arrays."""
+"""Number of holders whose tensors are kept; most tensors share the memory of the task's arrays."""
 SEGMENTED = 4096
 """Most examples of several holders that go through a dense model together."""
 KEPT_GROUPS = 2**24
-"""Most numbers in the joined examples of such holders that are kept: joining them again in every
-round would take a tenth of the time of their gradients."""
+"""Most numbers in the joined examples that are kept. To join examples again in every round would
+cost a tenth of the time of their gradients."""
 
 
 class CohortGradients:
     """Computes the mean clipped gradient of each of many holders at the same weights.
 
-    g_k = (1/n_k) sum_i clip_C(grad loss(w; record i of holder k)). The gradient of a record with
-    several examples is the sum of their gradients, and is clipped as a whole. Views of one example
-    contribute the mean of their gradients. With unit "holder" the holder's mean gradient is
-    clipped as a whole instead.
+    For weights w and clip C, g_k = (1/n_k) sum_i clip_C(grad loss(w; record i)) is the gradient of
+    holder k with n_k records. The gradient of a record with several examples is the sum of their
+    gradients, and is clipped as a whole. Views of one example contribute the mean of their
+    gradients. With unit "holder" the holder's mean gradient is clipped as a whole instead.
 
-    The object has its own model. Threads that share a model would race, so each gets a ``twin``.
+    The object has its own model. Threads that share a model would race: each needs a ``twin``.
 
     Reference:
         LearningChain equation (6), reconstructed.
@@ -112,7 +112,7 @@ class CohortGradients:
         return other
 
     def on(self, device: str) -> CohortGradients:
-        """Return one that computes on a torch device: ``cpu``, ``cuda``, ``cuda:1``."""
+        """Return an object that computes on a torch device: ``cpu``, ``cuda``, ``cuda:1``."""
         if device == self._device:
             return self
         other = self.twin()
@@ -159,9 +159,9 @@ class CohortGradients:
     def bounded(
         self, weights: Vector, holder: int, clip: float, mask: Flags
     ) -> tuple[Singles, int]:
-        """Return the sum of one holder's gradients with its own clip, and how many are within it.
+        """Return the sum (1, d) of a holder's clipped gradients, and how many are within the clip.
 
-        The sum has shape (1, d); of the records, those take part whose ``mask`` (n_k,) is true.
+        The clip is the holder's own. Only records whose flag in ``mask`` (n_k,) is true take part.
         """
         load_weights(self._module, weights)
         total, within = torch.zeros(self.dimension, dtype=torch.float64, device=self._device), 0
@@ -172,7 +172,7 @@ class CohortGradients:
         return total.to(self._dtype)[None].cpu().numpy(), within
 
     def _fill_segments(self, rows: Tensor, holders: Sequence[int]) -> None:
-        """Write the mean gradients of holders, of whom many go through a dense model together."""
+        """Write the holders' mean gradients; many holders go through the dense model together."""
         start = 0
         for group in self._groups(holders):
             alone = self._examples_of(group[0])
@@ -199,7 +199,7 @@ class CohortGradients:
             yield tuple(group)
 
     def _join_examples(self, group: tuple[int, ...]) -> tuple[Tensor, Tensor, Segments]:
-        """Return the joined inputs and targets of several holders, and the segment of each."""
+        """Return the joined inputs and targets of several holders, and each holder's segment."""
         every = [self._examples_of(holder) for holder in group]
         sizes, shares = [len(each.inputs) for each in every], [1.0 / each.count for each in every]
         inputs = torch.cat([each.inputs for each in every])

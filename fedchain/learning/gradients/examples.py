@@ -15,12 +15,12 @@ from fedchain.learning.task import Records
 
 @dataclass(frozen=True)
 class Examples:
-    """The records of one holder as tensors, with the examples of each record in sequence."""
+    """The records of one holder as tensors; the examples of a record follow each other."""
 
     inputs: Tensor
-    """As the model takes them, (n, ...)."""
+    """Inputs of the model, shape (n, ...)."""
     targets: Tensor
-    """As the loss takes them, (n, ...)."""
+    """Targets of the loss, shape (n, ...)."""
     record: Tensor | None
     """Number of each example's record, in rising order; None: each example is a record."""
     count: int
@@ -56,7 +56,10 @@ class Examples:
 def joined_records(
     rows: Tensor, record: Tensor, piece: slice, open_record: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Sum the examples of each record; keep back the last record if the next piece continues it."""
+    """Return the sum of each record's rows, and the open sum of a last record that is incomplete.
+
+    A record is incomplete if the next piece continues it. ``open_record`` is the open sum so far.
+    """
     numbers = (record[piece] - record[piece.start]).to(rows.device)
     sums = rows.new_zeros(int(numbers[-1]) + 1, rows.shape[1]).index_add_(0, numbers, rows)
     if open_record is not None:

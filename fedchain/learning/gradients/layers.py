@@ -1,9 +1,10 @@
-"""Layers: the weight gradients of single examples, from a layer's inputs and its output's errors.
+"""Layers: they give weight gradients of single examples, from a layer's inputs and output errors.
 
-A 3x3 convolution needs every patch of its input. With few channels, the rows of the image are
-padded and laid end to end. A shifted image is then a shifted view, and the patches are nine long
-copies for each channel. With many channels, the examples become the groups of one grouped
-convolution: torch computes its weight gradient on blocks of channels and makes no copies.
+The gradient of a 3x3 convolution needs every patch of the input. With few channels, the rows of the
+image are padded and laid end to end. A shifted image is then a shifted view, and the patches are
+nine long copies for each channel. With many channels, the examples become the groups of one grouped
+convolution. Torch computes the weight gradient of that convolution on blocks of channels, without
+copies.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn.grad import conv2d_weight
 LayerGradients = dict[str, Tensor]
 """Gradient (n, *shape) of each parameter of one layer, by its name in the layer."""
 CHANNEL_BLOCK = 8
-"""Channels in a block of torch's convolutions; they are slow if the last block is not full."""
+"""Channels in a block of torch's convolutions, which are slow if the last block is not full."""
 EPS = 1e-5
 """Added to the variance of a standardised kernel, so that the division is always defined."""
 
@@ -50,9 +51,9 @@ class StandardisedConv2d(nn.Conv2d):
         return left
 
     def of_weights(self, gradient: Tensor) -> Tensor:
-        """Convert gradients (n, *kernel) with respect to the kernel into those of ``weight``.
+        """Convert gradients g (n, *kernel) of the kernel into gradients of ``weight``.
 
-        With k the kernel and s its scale, they are (g - mean g - k mean(g k)) / s.
+        With kernel k and scale s, the gradients of ``weight`` are (g - mean g - k mean(g k)) / s.
         """
         centred, scale = _centre_and_scale(self.weight)
         kernel, axes = centred / scale, (2, 3, 4)
@@ -66,7 +67,7 @@ def _centre_and_scale(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def supports(layer: nn.Module) -> bool:
-    """Return whether this module knows the layer's gradients; other layers need the generic way.
+    """Return whether ``layer_gradients`` accepts the layer; other layers need torch's vmap.
 
     >>> supports(nn.Conv2d(2, 4, 3, padding=1)), supports(nn.Conv2d(2, 4, 3, groups=2))
     (True, False)
@@ -78,10 +79,10 @@ def supports(layer: nn.Module) -> bool:
 
 
 def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
-    """Return the gradient of every parameter of a layer that ``supports`` accepts, by example.
+    """Return each example's gradient of every parameter of a layer that ``supports`` accepts.
 
-    They follow from its input (n, ...) and from the errors (n, ...) of its output: the gradient of
-    each example's loss.
+    ``entered`` (n, ...) is the layer's input. ``error`` (n, ...) is the gradient of each example's
+    loss with respect to the layer's output.
 
     >>> layer = nn.Linear(2, 1)
     >>> layer_gradients(layer, torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]))["weight"]
@@ -91,12 +92,12 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
 
 
 def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
-    """Return the memory format for a model's weights; its images and errors follow it.
+    """Return the memory format for a model's weights; images and errors take the same format.
 
     If all convolutions have whole blocks of channels, the channels-last format saves torch the
-    reordering of images. Kernels of one pixel do not count, because they are plain products. The
-    gradients of ``single`` examples, not only their sum, need the other order again; together with
-    the costs of GroupNorm this uses up the gain.
+    reordering of images. Kernels of one pixel do not count, because they are plain products.
+    ``single`` says that gradients of single examples are needed, not only their sum. These need the
+    other order again; together with the costs of GroupNorm this uses up the gain.
 
     >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
     [torch.contiguous_format, torch.channels_last]
@@ -115,10 +116,10 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 def turned_backwards(layer: nn.Conv2d, entered: Tensor, left: Tensor) -> Tensor:
     """Return the layer's output, with a faster backward pass for convolutions of few channels.
 
-    The error of a convolution's input is a convolution of the error of its output with the
-    flipped kernel. For few channels torch has tuned the forward pass, but not the backward pass:
-    a forward pass gives the same numbers three to five times faster. With channels last both
-    passes are tuned.
+    The backward pass of a convolution is itself a convolution: of the output's error with the
+    flipped kernel. For few channels torch has tuned the forward pass, but not the backward pass.
+    A forward pass then gives the same numbers three to five times faster. In the channels-last
+    format both passes are tuned.
     """
     padding = _opposite_padding(layer)
     if layer.stride != (1, 1) or min(padding) < 0 or not left.is_contiguous():
@@ -129,7 +130,7 @@ def turned_backwards(layer: nn.Conv2d, entered: Tensor, left: Tensor) -> Tensor:
 
 
 class _Turned(torch.autograd.Function):
-    """A convolution whose output is known; its backward pass computes no gradient of weights."""
+    """A convolution with a known output, whose backward pass computes no weight gradient."""
 
     @staticmethod
     def forward(
@@ -174,7 +175,7 @@ def _standardised(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGrad
 
 
 def _grouped(layer: nn.Conv2d, entered: Tensor, error: Tensor) -> Tensor:
-    """Return weight gradients (n * f, m, *kernel), with the examples as groups of one image."""
+    """Return weight gradients (n * f, m, *kernel); the n examples become groups of one image."""
     n, (f, *shape) = len(error), layer.weight.shape
     image, its_error = (each.reshape(1, -1, *each.shape[2:]) for each in (entered, error))
     gradient: Callable[..., Tensor] = conv2d_weight
@@ -196,7 +197,7 @@ def _opposite_padding(layer: nn.Conv2d) -> tuple[int, int]:
 def _correlate(
     moved: Tensor, fixed: Tensor, kernel: tuple[int, ...], padding: tuple[int, int]
 ) -> Tensor:
-    """Sum fixed[n, f, p] * moved[n, m, p + shift] over pixels p; return (n, f, m, *kernel)."""
+    """Return sums of fixed[n, f, p] * moved[n, m, p + shift] over pixels p: (n, f, m, *kernel)."""
     n, channels, _, _ = moved.shape
     height, width = fixed.shape[2:]
     up, left = padding

@@ -1,7 +1,7 @@
 """Methods to compute gradients of single examples: by segments, by layers, or by vmap.
 
-All three are exact, and all but vmap need only one backward pass for a batch. It gives the input
-of every layer and the error of its output, and their product is the gradient.
+All three methods are exact. Segments and layers need only one backward pass for a batch: a layer's
+gradient is the product of the layer's input and the error of the layer's output.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fedchain.learning.gradients.layers import layer_gradients, supports, turned
 from fedchain.learning.task import Loss
 
 GradientMethod = Literal["segments", "layers", "vmap"]
-"""One product per holder and layer, one product per example and layer, or torch's vmap."""
+"""One matrix product per holder and layer, one per example and layer, or torch's vmap."""
 ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
 """Maps (module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
@@ -81,7 +81,7 @@ def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
 
 
 def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Differentiate every example by itself, vectorised by torch; slower, but for any model."""
+    """Differentiate every example by itself, vectorised by torch: slower, but fits any model."""
     from torch.func import functional_call, grad, vmap
 
     def one(values: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
@@ -97,8 +97,8 @@ def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) 
     """Return ``by_layers`` if it knows every layer and finds the true gradient, else ``by_vmap``.
 
     The check compares summed gradients of a few examples in float64 at disturbed weights. It finds
-    models that use a parameter outside of its layer: there the layer's inputs and errors do not
-    give the whole gradient.
+    models that use a parameter outside of the layer that owns it: for these, the layer's inputs and
+    errors do not give the whole gradient.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
@@ -123,7 +123,7 @@ def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) 
 def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
     """Return whether every parameter belongs to a dense layer that sees each example once.
 
-    A few examples decide it.
+    The check runs a few examples through the model.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
@@ -145,26 +145,26 @@ class Segments:
     sizes: Sequence[int]
     """Number of examples of each holder, in order."""
     shares: Sequence[float]
-    """Factor of all gradients of a holder: 1 / n_k for the mean."""
+    """Factor of all gradients of each holder; 1 / n_k gives the mean over its n_k records."""
     clipping: Clipping | None
     """How the gradient of an example is clipped; None: it is not clipped."""
     places: dict[str, slice]
-    """Slice of each parameter in a row."""
+    """Slice of each parameter in a row of gradients."""
 
 
 def segment_sums(
     module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, segments: Segments, out: Tensor
 ) -> None:
-    """Write the weighted sum of the clipped gradients of every segment of examples.
+    """Write the weighted sum of the clipped gradients of every segment of examples to ``out``.
 
-    The gradient of a dense layer is errors^T x inputs, so that of a holder is the product of its
-    segments of both matrices. Each product is written directly to its place in the result.
+    The gradient of a dense layer is errors^T x inputs. The gradient of one holder is therefore the
+    product of the holder's rows of both matrices. Each product is written directly to its place.
 
     The gradient of one example is the outer product error x input. Its squared norm, including the
     bias, is |error|^2 (|input|^2 + 1). Clipping therefore needs no gradient of a single example.
 
-    The module is dense, the examples (n, ...) are those of several holders; ``out`` receives the
-    sums, one row per segment, (len(sizes), d).
+    The module is dense, and the examples (n, ...) are those of several holders. ``out`` has shape
+    (len(sizes), d): one row per segment.
 
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
@@ -192,7 +192,7 @@ def segment_sums(
 
 
 def _scale_errors(passed: list[Passed], shares: Tensor, clipping: Clipping | None) -> list[Passed]:
-    """Scale the errors of each example, and so its gradient; one that overflowed becomes zero."""
+    """Scale the errors, and so the gradient, of each example; overflowed gradients become zero."""
     if clipping is None:
         return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
     squares = shares.new_zeros(len(shares))

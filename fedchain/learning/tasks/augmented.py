@@ -1,4 +1,4 @@
-"""Augmented task: every record of a holder in several shifted views."""
+"""Augmented task: every record of a holder is shown in several shifted views."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def augmented(
 
 
 def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -> Records:
-    """Return pictures (n, .., h, w) of one holder, with several views of each, itself the first.
+    """Return several views of each picture (n, .., h, w); the first view is the picture itself.
 
     Each holder has its own shifts; a mask is moved like its picture.
 
@@ -75,9 +75,9 @@ def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -
 
 
 def moved(pictures: Array, moves: Wholes, outside: float) -> Array:
-    """Return pictures (n, ..., h, w), each moved down and right by two whole numbers of ``moves``.
+    """Return pictures (n, ..., h, w), each moved down and right by its row of ``moves`` (n, 2).
 
-    Pixels that come in have the value ``outside``.
+    Pixels that come in from outside have the value ``outside``.
 
     >>> moved(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[0, 1]]), 0.0).tolist()
     [[[0.0, 1.0], [0.0, 3.0]]]

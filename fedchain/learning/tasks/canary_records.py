@@ -1,4 +1,4 @@
-"""Canary records, whose gradients an audit knows; each is in or out with probability 1/2."""
+"""Canary records: an audit knows their gradients; each takes part with probability 1/2."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ LENGTH = np.float32(2.0**20)
 MOST_VALUES = 2**28
 """Most numbers in the records of all holders together: as float32, a gigabyte."""
 FIRST = 1e-6
-"""Scale of the initial weights: only their sign matters, and the first step may change it."""
+"""Scale of the initial weights: only their signs matter, and the first step may change them."""
 
 
 @tasks
 def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=4096)] = 500) -> Task:
     """Measure privacy: every record is a canary, which takes part with probability 1/2.
 
-    A canary's gradient is long, so that its norm after clipping is the clip C. It lies along an
-    axis of its own: the axes of one holder are orthogonal to each other, and random with respect
-    to the weights. Its sign is that of the weights along the axis. The sign changes from round to
-    round, so that an audit can tell a canary from noise that repeats itself. A canary that does
-    not take part is a record of zeros, so that the public n_k does not reveal it.
+    A canary's gradient is long, so that its norm after clipping is the clip C. The
+    gradient lies along the canary's own axis: the axes of one holder are orthogonal to each other,
+    and random with respect to the weights. The gradient's sign is the sign of the weights'
+    component along the axis. This sign changes from round to round, so that an audit can tell a
+    canary from noise that repeats itself. A canary that does not take part is a record of zeros, so
+    that the holder's public number of records does not reveal it.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it fixes the axes, which canaries are in, and the initial weights.
-        each: canaries of each holder; the model has as many weights.
+        seed: the run's seed; it fixes axes, initial weights, and the canaries that take part.
+        each: number of canaries of each holder; the model has the same number of weights.
 
     Raises:
         ValueError: the records would not fit into memory.
@@ -68,7 +69,9 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
 
 
 def axes_of(seed: int, each: int) -> Singles:
-    """Return the axes of every holder's canaries: orthonormal rows, (each, each).
+    """Return the axes of a holder's canaries as orthonormal rows (each, each).
+
+    All holders have the same axes.
 
     >>> axes = axes_of(0, 8)
     >>> bool(np.allclose(axes @ axes.T, np.eye(8), atol=1e-6))
@@ -79,7 +82,7 @@ def axes_of(seed: int, each: int) -> Singles:
 
 
 def inside_of(seed: int, holder: int, each: int) -> Flags:
-    """Return which canaries of a holder are in, (each,).
+    """Return flags (each,) that say which canaries of a holder take part.
 
     >>> bool(0.4 < inside_of(0, 3, 1000).mean() < 0.6)
     True

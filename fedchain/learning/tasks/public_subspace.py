@@ -18,7 +18,7 @@ from fedchain.registry import Part
 from fedchain.update import updates
 
 NOTHING = 1e-4
-"""Directions are dropped whose singular value is at most this share of the largest one."""
+"""A direction is dropped if its singular value is at most this share of the largest one."""
 UpTo4096 = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -34,12 +34,13 @@ def public_subspace(
     steps: Annotated[int, Field(ge=1, le=100_000)] = 100,
     update: Annotated[Part, updates] = Part("adam", {"learning_rate": 0.05}),  # noqa: B008
 ) -> Task:
-    """Declare some records public, and project every release on directions of their gradients.
+    """Declare some records public, and project releases on directions of the public gradients.
 
     In each round a holder projects its noisy gradient on the leading directions of the public
     records' gradients at the same weights. The noise that remains has ``directions`` dimensions
-    instead of all d. The noise is added before the projection, so that the guarantee is that of
-    the mechanism. Nothing protects the public records; they are drawn as in ``warm_start``.
+    instead of one for each weight. The noise is added before the projection, so the guarantee of
+    the mechanism holds unchanged. Nothing protects the public records; they are drawn as in
+    ``warm_start``.
 
     Args:
         holders: number of data holders.
@@ -48,8 +49,8 @@ def public_subspace(
         records: public records, drawn from all holders together; each holder keeps at least one.
         directions: number of directions, at most ``records``.
         warm: also begin with the weights that were trained on the public records.
-        steps: steps on the public records, for the baseline ``public_only`` and for ``warm``.
-        update: update that a step makes with their mean gradient.
+        steps: training steps on the public records, for the baseline ``public_only`` and ``warm``.
+        update: update that a step makes with the mean gradient of the public records.
 
     Raises:
         ValueError: a holder would be left without records, there are more directions than
@@ -103,10 +104,10 @@ class PublicDirections:
 
 
 def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
-    """Return the leading directions of gradients (m, d), without centring them: orthonormal rows.
+    """Return the leading directions of gradients (m, d) as orthonormal rows.
 
-    Rows that are not finite are left out. There are ``most`` directions, or fewer where the
-    gradients span fewer dimensions.
+    The gradients are not centred. Gradients that are not finite are left out. There are
+    ``most`` directions, or fewer where the gradients span fewer dimensions.
 
     >>> rows = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
     >>> leading(rows, 1).abs().tolist()
@@ -115,7 +116,7 @@ def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
     sound = gradients[torch.isfinite(gradients).all(dim=1)]
     if not len(sound):
         return gradients[:0]
-    # Decompose the small matrix (m, m) of inner products: the other one is (d, d).
+    # Decompose the small matrix (m, m) of inner products instead of the large one (d, d).
     squares, mixtures = torch.linalg.eigh(sound @ sound.T)
     kept = squares.flip(0)[:most] > NOTHING**2 * squares[-1]
     chosen = mixtures.flip(1)[:, :most][:, kept]

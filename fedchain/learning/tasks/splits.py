@@ -1,4 +1,4 @@
-"""Splits: which holder has which records."""
+"""Splits: they divide the records of a task among the holders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def dirichlet(
     alpha: Annotated[float, Field(gt=0)] = 0.5,
     least: Annotated[int, Field(ge=1)] = 10,
 ) -> list[Wholes]:
-    """Divide each class among the holders by a Dirichlet draw: they differ in classes and sizes.
+    """Divide each class by a Dirichlet draw: holders differ in their classes and in their sizes.
 
     Args:
         labels: class of each record, (n,).
@@ -47,7 +47,7 @@ def dirichlet(
         generator: the split's random stream.
         alpha: concentration of the draw; at 0.1 a holder has one or two classes, at 100 the split
             is nearly iid.
-        least: least records of a holder; the largest holders give records to those below it.
+        least: least number of records of a holder; the largest holders give to holders below it.
 
     Reference:
         Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution", 2019.
@@ -72,7 +72,7 @@ def by_site(
     holders: int,
     generator: np.random.Generator,
 ) -> list[Wholes]:
-    """Give each holder whole sites; if there are too few, several holders share a site evenly.
+    """Give each holder whole sites; if sites are too few, several holders share a site evenly.
 
     >>> sites = np.array([7, 8, 9, 7, 8, 9])
     >>> [part.tolist() for part in by_site(sites, sites, 2, np.random.default_rng(0))]

@@ -1,4 +1,4 @@
-"""Subset of a task: every holder keeps a random part of its records, as audits need it."""
+"""Subset: a task whose holders keep only a random part of their records, for audits."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def subset(
     data_seed: Annotated[int, Field(ge=0)] = 0,
     records: Annotated[int, Field(ge=1)] | None = None,
 ) -> Task:
-    """Keep a random part of every holder's records: each with probability 1/2, or a fixed number.
+    """Keep a random part of each holder's records: each with probability 1/2, or a fixed number.
 
     The data, their split and the initial weights do not depend on the run's seed. Runs with
-    different seeds therefore start from the same data; they differ in which records take part,
-    and in their noise.
+    different seeds therefore start from the same data. They differ only in the records that take
+    part, and in the noise.
 
     Args:
         holders: number of data holders.
-        seed: the run's seed; it draws the part.
+        seed: the run's seed; it selects the records that are kept.
         of: the task.
-        data_seed: the seed of that task.
-        records: most records that each holder keeps; null: each with probability 1/2.
+        data_seed: the seed of the task ``of``.
+        records: most records that a holder keeps; null: it keeps each with probability 1/2.
     """
     whole = tasks.build(of, holders, data_seed)
     if not whole.learns:
@@ -47,7 +47,7 @@ def subset(
 
 
 def taking_part(seed: int, holder: int, count: int, records: int | None = None) -> Flags:
-    """Return which of a holder's records take part, (count,); at least one does.
+    """Return flags (count,) that say which of a holder's records take part; at least one does.
 
     >>> int(taking_part(0, 1, 100, 3).sum()), bool(35 < taking_part(0, 1, 100).sum() < 65)
     (3, True)
@@ -59,7 +59,7 @@ def taking_part(seed: int, holder: int, count: int, records: int | None = None) 
 
 
 def part_of(records: Records, mask: Flags) -> Records:
-    """Return the examples of those records for which a mask (count,) is true."""
+    """Return the records for which a mask (count,) is true, with all their examples."""
     if records.record is None:
         return Records(records.inputs[mask], records.targets[mask])
     numbered = np.unique(records.record, return_inverse=True)[1]

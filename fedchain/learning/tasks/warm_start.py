@@ -35,18 +35,18 @@ def warm_start(
     """Declare some records public, and begin with weights that were trained on them.
 
     The public records are drawn at random from the records of all holders, and belong to no
-    holder afterwards. Held-out records are never drawn. Every step uses all public records,
-    without clip or noise: nothing protects them. Genesis commits to the trained weights. The
-    baseline ``public_only`` measures these weights alone: a run has learned from the holders only
-    if it scores above this baseline.
+    holder afterwards. Held-out records are never drawn. Every training step uses all public
+    records, without clipping or noise: nothing protects them. The genesis block commits to the
+    trained weights. The baseline ``public_only`` holds the metrics of these weights. A run that
+    does not score above this baseline has learned nothing from the holders.
 
     Args:
         holders: number of data holders.
         seed: the run's seed; it draws the public records.
         of: the task.
         records: public records, drawn from all holders together; each holder keeps at least one.
-        steps: steps on the public records before genesis.
-        update: update that a step makes with their mean gradient.
+        steps: training steps on the public records before genesis.
+        update: update that a step makes with the mean gradient of the public records.
 
     Raises:
         ValueError: a holder would be left without records, or the weights overflow.
@@ -59,7 +59,7 @@ def warm_start(
 def with_public(
     whole: Task, kind: str, records: int, seed: int, steps: int, update: Part
 ) -> tuple[Task, Records, Vector]:
-    """Declare some records of a task public, and train and measure the model on them alone.
+    """Declare some records of a task public, train the model on them alone, and measure it.
 
     The arguments are those of ``warm_start``; ``kind`` names the task in error messages.
 
@@ -77,7 +77,7 @@ def with_public(
         words = f"task.of: {kind} declares {whole.public} public records"
         raise ValueError(f"{words}; only one task of those that stand around each other may")
     public, kept = declared_public(whole.holders, records, seed)
-    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more change last bits
+    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more would change last bits
         weights = alone.submit(trained, whole, public, steps, update).result()
         worth = alone.submit(lambda: Evaluation(whole)(weights)[0]).result()
     baselines = {**whole.baselines, PUBLIC_ONLY: worth}
@@ -99,7 +99,7 @@ def beginning_at(task: Task, weights: Vector) -> Task:
 def declared_public(
     holders: Sequence[Records], count: int, seed: int
 ) -> tuple[Records, tuple[Records, ...]]:
-    """Draw public records from all holders together; return them, and what each holder keeps.
+    """Draw public records from all holders together; return them, and the holders' other records.
 
     Raises:
         ValueError: a holder would be left without records.
@@ -123,7 +123,7 @@ def declared_public(
 
 
 def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
-    """Return the weights (d,) of a task's model after steps of which each uses all public records.
+    """Return the weights (d,) of a task's model after training steps on all public records.
 
     Raises:
         ValueError: the weights overflow.

@@ -30,7 +30,7 @@ from fedchain.privacy.mechanisms.mechanism import (
 from fedchain.randomness import normals
 
 COUNT_SHARE = 0.05
-"""Share of the cost, 1 / z^2, that goes to the count of an adaptive clip."""
+"""Share of the cost 1 / z^2, see ``joint_multiplier``, for the count of an adaptive clip."""
 CLIP_RATE = 0.2
 """How fast a clip follows its quantile: the factor that Andrew and others use."""
 
@@ -52,7 +52,7 @@ def gaussian(
 ) -> Mechanism:
     """Add independent normal noise to every coordinate: the tightest noise in high dimension.
 
-    Its standard deviation is noise_multiplier * clip / records. If records are sampled, records is
+    The standard deviation is noise_multiplier * clip / records. If records are sampled, records is
     their expected number. Full-batch releases compose to one Gaussian release of
     sigma / sqrt(releases), whose cost is known exactly.
 
@@ -67,7 +67,7 @@ def gaussian(
         clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
             becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         clip_quantile: each holder's clip starts at clip and follows this quantile of its records'
-            norms, by a noisy count whose cost epsilon contains; null: the clip is fixed.
+            norms, by a noisy count, with its cost in epsilon; null: the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
         sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
             sampling), which amplifies the guarantee; 1: all records take part.
@@ -106,14 +106,14 @@ class Gaussian:
     sampling: bool = True
     group_noise: None = None
     pure_total: None = None
-    """The cost of sampled records is known, the law of a sum of rounded normal numbers is not."""
+    """The cost of sampling is known; the distribution of a sum of rounded normals is not."""
 
     @cached_property
     def joint_multiplier(self) -> float:
-        """Noise over sensitivity of gradient and count together, from which epsilon follows.
+        """Noise multiplier z of gradient and count together, from which epsilon follows.
 
         One record moves the gradient by 1, in units of the sensitivity, and the count by 1/2. Each
-        has its own noise. Both together are one normal vector, so that
+        has its own noise: sigma, and sigma_count. Together they are one normal vector, so that
         1/z^2 = 1/sigma^2 + 1/(2 sigma_count)^2.
         """
         share = 0.0 if self.terms.clip_quantile is None else COUNT_SHARE
@@ -126,7 +126,7 @@ class Gaussian:
 
     @cached_property
     def clip_follower(self) -> Gaussian | None:
-        """This mechanism if epsilon contains the cost of its count; None: the clip is fixed."""
+        """This mechanism, if epsilon includes the cost of its count; None: the clip is fixed."""
         return None if self.terms.clip_quantile is None else self
 
     def with_clip(self, clip: float) -> Gaussian:
@@ -136,7 +136,7 @@ class Gaussian:
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release: C e^(-(b - quantile) / 5).
 
-        b is the share of the records whose norm is at most C, estimated by a noisy count.
+        C is the clip, and b is a noisy estimate of the share of records whose norm is at most C.
 
         Reference:
             Andrew, Thakkar, McMahan and Ramaswamy, "Differentially Private Learning with
@@ -155,7 +155,7 @@ class Gaussian:
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add normal noise of standard deviation noise_multiplier * sensitivity, (n, d)."""
+        """Add noise of standard deviation noise_multiplier * sensitivity to gradients (n, d)."""
         drawn = normals(keys, gradients.shape[1])
         scales = [self.noise_multiplier * moved for moved in sensitivities]
         drawn *= np.array(scales, dtype=np.float32)[:, None]
@@ -163,7 +163,7 @@ class Gaussian:
         return drawn
 
     def epsilon_after(self, releases: int) -> float:
-        """Return the total epsilon of that many releases at delta."""
+        """Return the total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
         delta, rate = self.terms.delta, self.terms.sampling_rate
@@ -206,7 +206,7 @@ def _solved_sigma(
     if accountant == "pld" and sampling_rate == 1:
         return exact
     # An accountant takes longest for too little noise, so the guess must not be too low. Sampled
-    # records need another noise than full batches.
+    # records need different noise from full batches.
     guess = max(exact * sampling_rate, min(exact, 0.7))
     tolerance = 1e-6 if sampling_rate == 1 else 1e-4
     return accounting.least_noise(

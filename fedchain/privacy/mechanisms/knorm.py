@@ -1,10 +1,10 @@
-"""K-norm noise, of density e^(-eps0 |z| / Delta): the reconstructed mechanism of the paper.
+"""K-norm noise z, of density e^(-eps0 |z| / Delta): the paper's mechanism, reconstructed.
 
-With sensitivity 1 and u a unit vector, the loss of one release is L = eps0 (|z - u| - |z|). Here
-|z| ~ Gamma(d, 1/eps0), and the cosine c between z and u has (1 + c) / 2 ~
-Beta((d-1)/2, (d-1)/2). L <= l is the event c >= (1 - a^2) / (2 |z|) - a with a = l / eps0, so its
-probability is one integral over the radius. A shift shorter than u costs no more, because the
-density is log-concave along every line in the direction u.
+Delta is the sensitivity, and d the dimension. With Delta = 1 and a unit vector u, the loss of one
+release is L = eps0 (|z - u| - |z|). Here |z| ~ Gamma(d, 1/eps0), and the cosine c between z and u
+has (1 + c) / 2 ~ Beta((d-1)/2, (d-1)/2). The loss is at most l if c >= (1 - a^2) / (2 |z|) - a with
+a = l / eps0. The probability of this is one integral over the radius |z|. A shift shorter than u
+costs no more, because the density is log-concave along every line in the direction u.
 """
 
 from __future__ import annotations
@@ -59,11 +59,12 @@ def knorm(
     accountant: Literal["pld", "rdp"] = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add the paper's noise, z of density e^(-(eps0 / Delta) |z|), at a pure cost eps0 a release.
+    """Add the paper's noise z, of density e^(-(eps0 / Delta) |z|); a release has pure cost eps0.
 
     The noise is sampled exactly: a radius from Gamma(d, Delta / eps0) times a uniform direction,
-    with Delta = clip / records. The pure total, releases * eps0, is far above the tight one: in
-    high dimension T releases cost about as much as a Gaussian of mu = sqrt(T) eps0 / sqrt(d + 1).
+    with Delta = clip / records. The pure total, releases * eps0, is far above the tight one. In
+    a high dimension d, T releases cost about as much as Gaussian noise with
+    mu = sqrt(T) eps0 / sqrt(d + 1).
 
     Args:
         releases: number of rounds of the run.
@@ -109,7 +110,7 @@ class KNorm:
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
-    """No bound is certified for sampled records, and sums of such noise have another law."""
+    """No bound is certified for sampled records, and a sum of K-norm noise is not K-norm noise."""
 
     @property
     def epsilon_per_release(self) -> float:
@@ -124,7 +125,7 @@ class KNorm:
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add random directions times radii from Gamma(d), scaled to the sensitivity, (n, d)."""
+        """Add noise to gradients (n, d): random directions times scaled radii from Gamma(d)."""
         dimension = gradients.shape[1]
         drawn = normals(keys, dimension)
         for row, norm, key, moved in zip(drawn, lengths(drawn), keys, sensitivities, strict=True):
@@ -134,7 +135,7 @@ class KNorm:
         return drawn
 
     def epsilon_after(self, releases: int) -> float:
-        """Return the tight total epsilon of that many releases at delta."""
+        """Return the tight total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
         total = KNORM_TOTALS[self.accountant]
@@ -152,10 +153,10 @@ class KNorm:
 def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return a certified epsilon of several K-norm releases at delta.
 
-    Every step errs upwards. The hockey-stick curve of one release is computed at grid points, with
+    Every step overestimates. The hockey-stick curve of one release is computed at grid points, with
     the error of the integral added. The points are joined by chords (connect the dots), the tail
-    counts as a sure loss, and dp-accounting composes the releases. The result is never above the
-    bound for any pure releases. That bound is returned where d < 8 or eps0 > 1.5 sqrt(d + 1); it
+    counts as an infinite loss, and dp-accounting composes the releases. The result is never above
+    ``pure_epsilon``. Where d < 8 or eps0 > 1.5 sqrt(d + 1), the result is ``pure_epsilon``, which
     is valid there, but not tight. In high dimension epsilon is near that of Gaussian differential
     privacy with mu = sqrt(releases) eps0 / sqrt(d + 1).
 
@@ -191,7 +192,7 @@ def _one_release(eps0: float, dimension: int) -> PLDPmf:
 
 
 def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int) -> Vector:
-    """Return P(L <= l) at l / eps0 = ratios (n,), by one integral over the radius for each."""
+    """Return P(L <= l) for each ratio l / eps0 (n,), by one integral over the radius."""
     from scipy.special import betainc
 
     radii, weights = _radii(eps0, dimension, nodes)
@@ -203,7 +204,7 @@ def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int
 
 
 def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
-    """Return radii and their weights under Gamma(d, 1/eps0): Gauss-Legendre on 12 panels."""
+    """Return radii, and weights for integrals over Gamma(d, 1/eps0): Gauss-Legendre, 12 panels."""
     from scipy.special import gammainccinv, gammaincinv, gammaln
 
     ends = gammaincinv(dimension, 1e-16), gammainccinv(dimension, 1e-16)
@@ -219,8 +220,8 @@ def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
 def knorm_rdp_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return the Rényi bound on epsilon of several K-norm releases, by an independent method.
 
-    The divergence of order alpha is log E e^((alpha - 1) L) / (alpha - 1), integrated directly over
-    radius and angle. Opacus converts the divergences to epsilon.
+    With the loss L, the divergence of order alpha is log E e^((alpha - 1) L) / (alpha - 1). The
+    mean is integrated directly over radius and angle. Opacus converts the divergences to epsilon.
 
     >>> 1.52 < knorm_rdp_epsilon(1.0, 650, 100, 1e-5) < 1.52 * 1.2
     True

@@ -50,12 +50,12 @@ def laplace(
     unit: Unit = "record",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add independent Laplace noise to every coordinate, at a pure cost eps0 a release.
+    """Add independent Laplace noise to every coordinate, at a pure cost of eps0 per release.
 
     A gradient that is clipped to C in the 2-norm has a 1-norm of at most sqrt(d) C, so the scale is
     sqrt(d) clip / (records eps0). The pure total is releases * eps0. The tight total is a certified
-    Rényi bound, about 10 % above the true cost: in high dimension T releases cost about as much as
-    a Gaussian of mu = sqrt(T / d) eps0, with sqrt(2) times the noise of that Gaussian.
+    Rényi bound, about 10 % above the true cost. In a high dimension d, T releases cost about as
+    much as Gaussian noise with mu = sqrt(T / d) eps0, and need sqrt(2) times as much noise.
 
     Args:
         releases: number of rounds of the run.
@@ -96,7 +96,7 @@ class Laplace:
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
-    """No bound is certified for sampled records, and sums of such noise have another law."""
+    """No bound is certified for sampled records; a sum of Laplace noise is not Laplace noise."""
 
     @property
     def epsilon_per_release(self) -> float:
@@ -111,7 +111,7 @@ class Laplace:
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add Laplace noise of scale noise_multiplier * sqrt(d) * sensitivity, (n, d)."""
+        """Add noise of scale noise_multiplier * sqrt(d) * sensitivity to each gradient (n, d)."""
         drawn = laplaces(keys, gradients.shape[1])
         whole = self.noise_multiplier * math.sqrt(self.dimension)
         scales = [whole * moved for moved in sensitivities]
@@ -120,14 +120,14 @@ class Laplace:
         return drawn
 
     def epsilon_after(self, releases: int) -> float:
-        """Return the tight total epsilon of that many releases at delta."""
+        """Return the tight total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
         delta = self.terms.delta
         return laplace_epsilon(1 / self.noise_multiplier, self.dimension, releases, delta)
 
     def cross_check(self) -> None:
-        """Compare the Rényi bound with dp-accounting's cost of the shift that costs most."""
+        """Compare the Rényi bound with the cost of the costliest shift by dp-accounting."""
         releases, delta = self.terms.releases, self.terms.delta
         total, single = self.epsilon_after(releases), self.epsilon_per_release
         if total > 0.9 * pure_epsilon(single, releases, delta):
@@ -140,9 +140,9 @@ class Laplace:
 def laplace_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
     """Return a certified epsilon of Laplace releases at delta: the smaller of two bounds.
 
-    They are the Rényi bound of the evenly spread shift, and the bound for any pure releases. Where
-    the first is the smaller one, it lies some 10 % above the cost of that shift. The pure cost eps0
-    of one release is sqrt(d) / scale for shifts of 2-norm 1.
+    One is the Rényi bound for a shift that is spread evenly over all coordinates. Where it is the
+    smaller one, it lies some 10 % above the cost of that shift. The other is ``pure_epsilon``. The
+    pure cost eps0 of one release is sqrt(d) / scale for shifts of 2-norm 1.
 
     Reference:
         Mironov, "Rényi Differential Privacy", table II; Kairouz, Oh and Viswanath, theorem 3.3.

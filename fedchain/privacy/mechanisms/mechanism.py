@@ -1,9 +1,10 @@
-"""Mechanism: its terms, its noise, and what else it can do.
+"""Mechanism: it adds noise to the gradients of holders, under fixed terms.
 
 The noise is added to the mean of the clipped gradients of a holder's records. Adding or removing
 one record moves that mean by at most clip / records; a whole holder moves it by at most clip. This
-sensitivity times the noise multiplier is the scale of the noise. The mechanism is built for the
-whole run: one release in every round, and spare releases for the additional answers after forks.
+bound is the sensitivity. The scale of the noise is the sensitivity times the noise multiplier. The
+mechanism is built for the whole run: one release in every round, and spare releases for the
+additional answers after forks.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Terms:
     clip_quantile: float | None = None
     """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
     automatic: bool = False
-    """Whether every gradient is scaled to nearly the clip, instead of only cutting longer ones."""
+    """Whether every gradient is scaled to nearly the clip, and not only the longer ones."""
 
     def __post_init__(self) -> None:
         if self.unit == "holder" and self.sampling_rate < 1:
@@ -77,30 +78,31 @@ class Terms:
         return records if self.unit == "record" else 1
 
     def sensitivity(self, records: int) -> float:
-        """Return how far a holder's mean gradient is from a neighbour's, at most, in the 2-norm.
+        """Return the largest 2-norm of the difference between two neighbours' mean gradients.
 
-        If records are sampled, the mean is their sum divided by their expected number; their
-        public number n_k is 1 or more.
+        If records are sampled, the mean is the sum over the sampled records divided by their
+        expected number. ``records`` is the public number of a holder's records, 1 or more.
         """
         return self.clip / (self.sampling_rate * self.units(records))
 
 
 class GroupNoise(Protocol):
-    """Noise in whole numbers, which is the sum of shares from the members of a group."""
+    """Noise in whole numbers: a sum of shares, one from each member of a group."""
 
     @property
     def shares(self) -> int:
-        """Number of members whose noise adds up to what is accounted for, 1 or more."""
+        """Number of members whose shares add up to the noise that is accounted for, 1 or more."""
 
     @property
     def step(self) -> float:
         """Length that one step stands for in a sum of gradients."""
 
     def in_steps(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
-        """Return what members of a group add up: gradients (n, d) with their shares of noise.
+        """Return the numbers that members of a group add up: gradients (n, d) plus shares of noise.
 
-        A gradient counts once for each unit of its holder, and each unit moves one row by at most
-        clip / step. The keys are as in ``Mechanism.release``, the records the public n_k.
+        Each gradient is multiplied by its holder's number of units; a unit moves a row by at most
+        clip / step. ``keys`` are as in ``Mechanism.release``; ``records`` are the holders' public
+        numbers of records.
 
         Raises:
             ValueError: a gradient may take more steps than float64 can count.
@@ -108,7 +110,7 @@ class GroupNoise(Protocol):
 
 
 class ClipFollower(Protocol):
-    """Adapts a holder's clip from one release to the next, at a cost that epsilon contains."""
+    """Adapts a holder's clip from one release to the next; epsilon includes the cost of this."""
 
     def with_clip(self, clip: float) -> Mechanism:
         """Return the mechanism with this clip, for one release."""
@@ -116,8 +118,9 @@ class ClipFollower(Protocol):
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release.
 
-        Of the ``drawn`` records that took part, ``within`` have a norm of at most the clip. The key
-        has 32 bytes for this count only, known only to its holder; ``records`` is the public n_k.
+        Of the ``drawn`` records that took part, ``within`` have a gradient norm of at most the
+        clip. ``key`` has 32 bytes for this count only, which only the holder knows. ``records`` is
+        the holder's public number of records.
         """
 
 
@@ -130,7 +133,7 @@ class Mechanism(Protocol):
 
     @property
     def terms(self) -> Terms:
-        """What it promises, for how many releases, and how it bounds gradients."""
+        """What the mechanism promises, for how many releases, and how it bounds gradients."""
 
     @property
     def noise_multiplier(self) -> float:
@@ -142,11 +145,11 @@ class Mechanism(Protocol):
 
     @property
     def group_noise(self) -> GroupNoise | None:
-        """The same noise in shares; None: it is drawn in floating point and has no shares."""
+        """The same noise in shares; None: it is floating-point noise, which has no shares."""
 
     @property
     def clip_follower(self) -> ClipFollower | None:
-        """What adapts the clip; None: the clip is fixed."""
+        """The object that adapts the clip; None: the clip is fixed."""
 
     @property
     def epsilon_per_release(self) -> float:
@@ -159,16 +162,16 @@ class Mechanism(Protocol):
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Return what holders publish instead of their clipped mean gradients, (n, d), a row each.
+        """Return the rows (n, d) that holders publish instead of their clipped mean gradients.
 
         Args:
-            gradients: they are not changed.
+            gradients: the clipped mean gradients (n, d); they are not changed.
             keys: 32 bytes for each release, used for nothing else and known only to its holder.
-            sensitivities: how far neighbours differ in each gradient, in the 2-norm.
+            sensitivities: for each gradient, the largest 2-norm by which neighbours differ.
         """
 
     def epsilon_after(self, releases: int) -> float:
-        """Return the tight total epsilon of that many releases at delta."""
+        """Return the tight total epsilon at delta after this number of releases."""
 
     def cross_check(self) -> None:
         """Raise FedchainError unless independent accountants agree on the total."""
@@ -177,7 +180,7 @@ class Mechanism(Protocol):
 def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> str | None:
     """Return what a mechanism lacks, or which of its terms it cannot keep; None if it is sound.
 
-    The guarantee would promise such terms all the same.
+    Without this check the guarantee would promise even terms that the mechanism cannot keep.
     """
     lacking = [name for name in vars(Mechanism) if name[0] != "_" and name not in dir(made)]
     if lacking:
@@ -199,7 +202,7 @@ def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> 
 
 
 mechanisms: Family[Mechanism] = Family("mechanism", ("fedchain.privacy.mechanisms",), flaw=_flaw)
-"""Part: ``(releases: int, dimension: int, *, ...) -> Mechanism``; releases counts the rounds.
+"""Part: ``(releases: int, dimension: int, *, ...) -> Mechanism``; releases is the number of rounds.
 
 A mechanism whose noise the members of a group can share takes a third value before ``*``,
 ``shares: int``: the number of members on whose noise the guarantee counts."""
@@ -208,8 +211,9 @@ A mechanism whose noise the members of a group can share takes a third value bef
 def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: float) -> Terms:
     """Return the terms of a run: a release in every round, and spare ones for forks.
 
-    By default a tenth of the rounds is spare, and at least 2. An automatic clip is 1: with another
-    bound C all gradients and their noise would be C times as long, and no direction would change.
+    By default the spare releases are a tenth of the rounds, and at least 2. An automatic clip is 1:
+    another bound C would make all gradients and their noise C times as long, and would change no
+    direction.
 
     >>> terms_of(40, None, clip=0.5, unit="record", delta=1e-5).releases
     44
@@ -256,7 +260,7 @@ def near_gaussian(
     ratio: float,
     tolerance: float,
 ) -> Mechanism:
-    """Return a mechanism with the given noise, or the least noise of a total epsilon.
+    """Return a mechanism with the given noise, or with the least noise that a total epsilon needs.
 
     The search begins at the noise of Gaussian releases of that epsilon, divided by ``ratio``, and
     accepts a relative excess of ``tolerance``.

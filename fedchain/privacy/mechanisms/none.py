@@ -25,7 +25,7 @@ def clipped(
     clip: Clip,
     unit: Unit = "record",
 ) -> Mechanism:
-    """Clip and add nothing: epsilon is infinite. It shows what clipping alone does to learning.
+    """Clip, but add no noise: epsilon is infinite. This shows how clipping alone affects learning.
 
     Clipping bounds how far one record moves the gradient, but without noise nothing is hidden.
 
@@ -69,4 +69,4 @@ class NoNoise:
         return math.inf if releases else 0.0
 
     def cross_check(self) -> None:
-        """Accept: there is no figure to check."""
+        """Do nothing: there is no figure to check."""

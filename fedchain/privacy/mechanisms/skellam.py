@@ -1,4 +1,4 @@
-"""Skellam noise: whole numbers on a grid, whose sums have the same kind of law."""
+"""Skellam noise: whole numbers on a grid, whose sums are Skellam numbers again."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from fedchain.privacy.skellam_law import DEVIATION, skellam_epsilon, skellam_rdp
 
 Accountant = Literal["pld", "rdp"]
 MOST_STEPS = 2.0**45
-"""Steps of a gradient above which its division by the step would err by more than ``on_the_grid``
-allows for."""
+"""Most steps in a gradient. With more, the error of the division by the step would exceed what
+``on_the_grid`` allows for."""
 
 
 @mechanisms
@@ -47,11 +47,11 @@ def skellam(
     accountant: Accountant = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add whole numbers: the difference of two Poisson numbers, on a grid of sigma / 2^23.
+    """Add Skellam noise: differences of two Poisson numbers, on a grid of step sigma / 2^23.
 
-    The gradient is first rounded to the grid, so the release is a function of whole numbers of a
-    known law, and the last bits of the noise reveal nothing. Sums of such noise on one grid are
-    such noise again. It costs as much as Gaussian noise, to within 10^-3.
+    The gradient is first rounded to the grid. The release is then a function of whole numbers with
+    a known distribution, and the last bits of the noise reveal nothing. A sum of Skellam noise on
+    one grid is again Skellam noise. It costs as much as Gaussian noise, to within 10^-3.
 
     Args:
         releases: number of rounds of the run.
@@ -110,7 +110,7 @@ class Skellam:
 
     @property
     def group_noise(self) -> Skellam:
-        """This mechanism: sums of such noise on one grid are such noise."""
+        """This mechanism: a sum of Skellam noise on one grid is Skellam noise."""
         return self
 
     @property
@@ -120,12 +120,12 @@ class Skellam:
 
     @property
     def step(self) -> float:
-        """Step of the grid for a sum of gradients; on it every share has the deviation 2^23."""
+        """Step of the grid for a sum of gradients: each share has a deviation of 2^23 steps."""
         sigma = self.noise_multiplier or 1.0
         return self.terms.clip * sigma / (DEVIATION * math.sqrt(self.shares))
 
     def in_steps(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
-        """Return gradients with their shares of noise in steps, see ``GroupNoise``, (n, d)."""
+        """Return gradients (n, d) plus their shares of noise, in steps; see ``GroupNoise``."""
         counts = np.array([self.terms.units(count) for count in records], dtype=np.float64)
         if float(counts.max()) * self.terms.clip / self.step > MOST_STEPS:
             raise ValueError(
@@ -140,7 +140,7 @@ class Skellam:
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Round to the grid of step sigma / 2^23, and add Skellam numbers, (n, d).
+        """Round gradients (n, d) to the grid of step sigma / 2^23, and add Skellam numbers.
 
         Raises:
             ValueError: a gradient may take more steps than float64 can count.
@@ -167,7 +167,7 @@ class Skellam:
         return found
 
     def epsilon_after(self, releases: int) -> float:
-        """Return the total epsilon of that many releases at delta."""
+        """Return the total epsilon at delta after this number of releases."""
         if self.noise_multiplier == 0 or releases == 0:
             return math.inf if releases else 0.0
         asked = self.accountant, self.dimension, releases, self.terms.delta
@@ -185,9 +185,9 @@ class Skellam:
 def on_the_grid(sigma: float, dimension: int, shares: int) -> float:
     """Return sigma divided by the sensitivity after rounding to the grid.
 
-    Rounding both neighbours moves every coordinate of their difference by less than a step, and the
-    division by a hundredth of a step more. Delta becomes Delta + 1.01 step sqrt(d), where the step
-    is sigma Delta / (2^23 sqrt(shares)).
+    Rounding moves every coordinate of the difference of two neighbours by less than a step. The
+    error of the division adds at most a hundredth of a step. The sensitivity Delta becomes
+    Delta + 1.01 step sqrt(d), where the step is sigma Delta / (2^23 sqrt(shares)).
 
     >>> round(on_the_grid(20.0, 30_000, 1), 4)
     19.9917
