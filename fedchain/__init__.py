@@ -1,4 +1,4 @@
-"""Federated, blockchain-based, differentially private training of scan models, simulated.
+"""fedchain simulates federated, differentially private training of scan models on a blockchain.
 
 >>> import fedchain
 >>> scenario = fedchain.load("breast_cancer", set={"rounds": 3})
@@ -55,7 +55,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used: torch loads slowly, and ``--help`` must not."""
+    """Import a public name when it is first used: torch loads slowly, ``--help`` must be quick."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fedchain' has no attribute {name!r}")
     return getattr(importlib.import_module(f"fedchain.{_HOMES[name]}"), name)

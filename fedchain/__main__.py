@@ -1,4 +1,4 @@
-"""``python -m fedchain``: the command line, for when the script is not on the path."""
+"""Command line as ``python -m fedchain``, for when the script is not on the path."""
 
 from fedchain.commands import main
 

@@ -1,9 +1,9 @@
 """Cache: files in one folder that save fedchain from computing the same thing again.
 
 A file is named by its kind and by a hash of everything it depends on, so no file is ever out of
-date. Adding a file deletes the least recently used ones until the others fit below the bound.
+date. Adding a file deletes the least recently used files until the rest fit below the bound.
 A lost file costs time and changes no result; the same holds for a folder that is read-only or
-full. The time of a file's last use is its time of modification.
+full. A file's modification time records when the file was last used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BOUND = 10**9
 LEAST = 4096
 """Bytes that even the smallest file takes on a disk: many small files fill it too."""
 ABANDONED_S = 3600.0
-"""Wall time after which an unfinished file counts as abandoned: nobody writes it any more."""
+"""Seconds after which an unfinished file counts as abandoned: no process writes it any more."""
 TAG = "CACHEDIR.TAG"
 """File that tells backup programs to skip this folder, and tells ``clear_cache`` that the folder is
 fedchain's (Ford, Cache Directory Tagging Specification)."""
@@ -41,11 +41,11 @@ class FileKind:
     """One kind of cached file."""
 
     pattern: str
-    """Regular expression for the whole name of such a file; no other file is ever deleted."""
+    """Regular expression for a file's whole name; files that fit no kind are never deleted."""
     what: str
-    """What the files are, and what it costs to make them again, in words."""
+    """Words for what the files are, and for what it costs to make them again."""
     goes: bool = True
-    """Whether they are deleted, the least recently used first, when there is no room."""
+    """Whether these files are deleted to make room, the least recently used first."""
 
 
 SCANS, AGREED, RATES, UNFINISHED = "simulated-scans", "agreed", "rates", "unfinished"
@@ -76,17 +76,17 @@ class Entry:
     """One file of the cache."""
 
     path: Path
-    """Where it is."""
+    """Path of the file."""
     kind: str
     """A key of ``FILE_KINDS``."""
     bytes: int
-    """Its size."""
+    """Size of the file."""
     used_s: float
-    """When it was last used: seconds since 1970."""
+    """Time when the file was last used, in seconds since 1970."""
 
     @property
     def room(self) -> int:
-        """Bytes that it counts against the bound: its size in whole pages of the disk."""
+        """Bytes that the file counts against the bound: its size in whole pages of the disk."""
         return max(1, -(-self.bytes // LEAST)) * LEAST
 
 
@@ -134,7 +134,7 @@ def place_of(kind: str, text: str, ending: str) -> Path:
 
 
 def mark_used(path: Path) -> None:
-    """Record that a file is in use, so that others are deleted first; it may be gone already."""
+    """Record that a file is in use, so that others are deleted first; do nothing if it is gone."""
     with contextlib.suppress(OSError):
         if not path.is_symlink():  # the target of a link is not ours
             os.utime(path)
@@ -144,7 +144,7 @@ def try_add(path: Path, write: Callable[[BinaryIO], object]) -> bool:
     """Add a file as ``add`` does; if that fails, log a warning, at most once for each folder.
 
     Returns:
-        Whether it was added.
+        Whether the file was added.
     """
     try:
         add(path, write)
@@ -164,13 +164,13 @@ _warned: set[Path] = set()
 
 
 def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Add a file, whole or not at all, then delete others until all fit.
+    """Add a file, whole or not at all, then delete other files until the rest fit.
 
-    Room is made after the file has its name: when several processes add files, the last one sees
-    what all of them have added.
+    Other files are deleted after the new file has its name. When several processes add files, the
+    last process therefore sees all new files.
 
     Raises:
-        OSError: the folder cannot be written, is full, or the file alone is above the bound.
+        OSError: the folder cannot be written, the disk is full, or the file exceeds the bound.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     most, kind = bound(), kind_of(path.name)
@@ -185,7 +185,7 @@ def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Return the files of a cache, the least recently used first; links do not count.
+    """Return the files of a cache, the least recently used first, without links.
 
     A folder that does not exist is empty.
 
@@ -224,15 +224,15 @@ def size_words(count: int) -> str:
 
 
 def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
-    """Delete the files of the cache, and nothing else that may be in its folder.
+    """Delete the cache's files, and leave all other files in its folder.
 
-    Unfinished files that somebody may still be writing stay.
+    Unfinished files that a process may still be writing are kept.
 
     Args:
         kind: delete only files of this kind, a key of ``FILE_KINDS``; None: all.
 
     Returns:
-        The files that were deleted; and those that could not be deleted, and why.
+        The deleted files; and the reason for each file that could not be deleted.
 
     Raises:
         DataError: the folder is not a cache of fedchain, or cannot be read.
@@ -259,10 +259,10 @@ def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
 
 
 def _make_room(folder: Path, most: int) -> None:
-    """Delete the least recently used files until the others fit, and all abandoned drafts.
+    """Delete all abandoned drafts, and the least recently used files until the rest fit.
 
-    A file that another process has just deleted counts as deleted. One that cannot be deleted,
-    since another process reads it, is skipped; the next addition tries again.
+    A file that another process has just deleted counts as deleted. A file that cannot be deleted,
+    since another process reads it, is skipped; the next ``add`` tries again.
     """
     there = entries(folder)
     taken = sum(entry.room for entry in there)
@@ -296,5 +296,5 @@ def _tagged(folder: Path) -> bool:
 
 
 def _stranger(folder: Path) -> str | None:
-    """Return a name in a folder that is not fedchain's; None if there is none."""
+    """Return a folder's first name that fits no kind of file; None if all names fit one."""
     return next((each.name for each in _names(folder) if kind_of(each.name) is None), None)

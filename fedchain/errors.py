@@ -14,7 +14,7 @@ PATH_AT_FAULT = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
     errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV,
 }  # fmt: skip
-"""System errors of the path itself: another path would do. All others concern the disk."""
+"""Numbers of system errors that another path would avoid; all other errors concern the disk."""
 
 
 class FedchainError(Exception):
@@ -40,7 +40,7 @@ class Problem:
 
 
 class ScenarioError(FedchainError):
-    """A scenario that cannot be used; carries every problem found, not only the first."""
+    """A scenario that cannot be used; the error has every problem found, not only the first."""
 
     def __init__(self, problems: list[Problem], rendered: str | None = None) -> None:
         self.problems = tuple(problems)
@@ -48,27 +48,27 @@ class ScenarioError(FedchainError):
 
 
 class DataError(FedchainError):
-    """Data of the user that cannot be read; the text names the file and the problem."""
+    """User data that cannot be read; the text names the file and the problem."""
 
 
 class MissingExtra(FedchainError):
-    """A part needs something that is not installed; the text says how to get it."""
+    """A part needs a package that is not installed; the text says how to install it."""
 
 
 class PartError(FedchainError):
-    """A part of the user's own failed; the text names the file, the line and Python's error."""
+    """A user-defined part failed; the text names the file, the line and Python's error."""
 
 
 class TooFewMembers(FedchainError):
-    """Fewer members of a group than the threshold are there in a step: no sum is opened."""
+    """A step has fewer members of a group than the threshold, so no sum is opened."""
 
 
 class RunError(FedchainError):
-    """A run or a disk failed; what is on disk is whole, and the run can be resumed."""
+    """A run or a disk failed; the files on disk are intact, and the run can be resumed."""
 
 
 class RunRefused(RunError):
-    """A path that a command cannot take: no run is there, it is in use, or may not be written."""
+    """A path that a command cannot use: it holds no run, is in use, or may not be written."""
 
 
 class Unusable(RunRefused):
@@ -78,13 +78,13 @@ class Unusable(RunRefused):
 def cannot(path: str | Path, do: str, error: OSError) -> RunError:
     """Return the error for a file or folder that the system refuses.
 
-    If the user may not write there, or a file is where a folder must be, another path would do:
-    the error is ``Unusable``, and the command is refused. If the disk is full or broken, the
-    error is ``RunError``: the command failed.
+    The error is ``Unusable`` (the command is refused) if another path would do: the user may not
+    write there, or a file is where a folder must be. It is ``RunError`` (the command failed) if
+    the disk is full or broken.
 
     Args:
         path: the path that the user named, or one inside it.
-        do: what cannot be done with it: ``be written``.
+        do: the operation that failed, in the passive: ``be written``.
         error: the system's error.
 
     >>> cannot("/proc/x", "be written", PermissionError(errno.EACCES, "Permission denied"))

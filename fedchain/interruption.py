@@ -17,19 +17,19 @@ ENDING = tuple(
 )
 """Signals that ask a program to end, as far as this system has them."""
 DEAF_S = 10.0
-"""Seconds after such a signal during which further ones are ignored."""
+"""Seconds after one of these signals during which further ones are ignored."""
 _pending: list[int] = []
-"""Signals to end that came since ``stoppable`` began; it clears them when it ends."""
+"""Signals of ``ENDING`` received since ``stoppable`` began, which clears the list at its end."""
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Within this context, let a signal to end raise KeyboardInterrupt once; ignore repetitions.
+    """Within this context, raise KeyboardInterrupt at the first signal of ``ENDING``.
 
-    Results are therefore saved completely, however often Ctrl-C is pressed. After ``DEAF_S``
-    the next signal raises again, since saving may hang. At the end of an interrupted command all
-    these signals are ignored for good, since the process is about to end. A signal that the
-    process was started to ignore (``nohup``) stays ignored.
+    Further signals are ignored, so results are saved completely, however often Ctrl-C is pressed.
+    After ``DEAF_S`` seconds the next signal raises again, since saving may hang. At the end of an
+    interrupted command all these signals are ignored for good, since the process is about to end.
+    A signal that the process was started to ignore (``nohup``) stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -57,10 +57,10 @@ def stoppable() -> Iterator[None]:
 
 
 def stop_if_asked() -> None:
-    """Raise KeyboardInterrupt if a signal to end came and its exception was lost.
+    """Raise KeyboardInterrupt if a signal of ``ENDING`` has arrived inside ``stoppable``.
 
-    Python discards an exception that is raised while it deletes an object. Long work inside
-    ``stoppable`` therefore calls this between its steps.
+    The signal has already raised this exception once. But Python discards an exception that is
+    raised while it deletes an object, so long work calls this between its steps.
 
     Raises:
         KeyboardInterrupt: the user asked this program to end.

@@ -1,6 +1,6 @@
-"""Settings of numpy, torch, the C library and the collector that make fedchain fast.
+"""Settings of numpy, torch, the C library and the garbage collector that make fedchain fast.
 
-A user should not have to know them.
+Users need not know these settings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
-"""Options of ``mallopt``, as glibc's malloc.h numbers them."""
+"""Numbers of the options of ``mallopt`` in glibc's malloc.h."""
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # an idle OpenMP thread would spin on a core that others need
     "OPENBLAS_NUM_THREADS": "1",  # fedchain runs threads side by side, not inside an operation
@@ -33,7 +33,7 @@ def prepare() -> None:
 
 
 def one_thread() -> None:
-    """Let torch use one thread for the work of this thread: fedchain runs several side by side."""
+    """Let torch compute in the calling thread alone: fedchain runs several threads side by side."""
     import torch
 
     torch.set_num_threads(1)
@@ -42,9 +42,9 @@ def one_thread() -> None:
 def keep_freed_memory() -> None:
     """Ask the C library to keep freed blocks of megabytes instead of returning them to the system.
 
-    The activations of every batch are allocated and freed; to get their pages anew costs more
-    than the arithmetic on them. Memory that is needed once, before the rounds, should be freed
-    before this is called. Does nothing where the C library is not glibc.
+    Every batch allocates and frees its activations. To get their pages from the system each time
+    costs more than the arithmetic on them. Memory that is needed only before the rounds should be
+    freed before this is called. Without glibc this does nothing.
     """
     if sys.platform != "linux":
         return
@@ -60,8 +60,8 @@ def keep_freed_memory() -> None:
 def start_up_passed_over() -> Iterator[None]:
     """Within this context, hide existing objects (modules, parts) from the garbage collector.
 
-    They are many and they stay; each pass over all of them takes a tenth of a second. Inside
-    another such context this does nothing.
+    These objects are many and are never freed. The collector would take a tenth of a second for
+    each pass over them. A context inside another one does nothing.
     """
     if gc.get_freeze_count():
         yield

@@ -1,9 +1,8 @@
 r"""Names of files, in the forms that people, programs and shells can read.
 
 A file's name may be any bytes. Python represents a byte that is not text in the user's encoding
-as half a surrogate pair, which no file, terminal or JSON may hold. Files that fedchain reads back
-itself keep such a name (YAML writes the half as an escape); everywhere else the byte is shown as
-``\xfc``.
+as half a surrogate pair, which no file, terminal or JSON may hold. Files that fedchain reads again
+keep the half (YAML writes it as an escape); everywhere else the byte is shown as ``\xfc``.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ import sys
 from pathlib import Path
 
 SHOWN = "fedchain.shown"
-"""Name of the codec error handler that writes characters which an encoding does not have."""
+"""Name of the codec error handler that replaces characters which an encoding does not have."""
 SIMPLER = str.maketrans({"·": "-", "–": "-", "±": "+-", "≤": "<=", "µ": "u", "ε": "epsilon"})
-"""Replacements for fedchain's own letters on a terminal that does not have them."""
+"""Replacements for characters of fedchain's texts that a terminal may not have."""
 _HALVES = re.compile("[\ud800-\udfff]")
 _BARE = re.compile(r"[\w.:\\/+-]+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def legible(text: str) -> str:
-    r"""Return a text in which bytes of a name that are not characters are shown as escapes.
+    r"""Return a text with escapes for those bytes of a file name that are not characters.
 
     >>> legible("br\udcfcst"), legible("br\udcc3\udcbcst"), legible("brüst")
     ('br\\xfcst', 'brüst', 'brüst')
@@ -54,15 +53,15 @@ def command(*words: str | Path) -> str:
 
 
 def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
-    r"""Return a path as one word of a shell that no program takes for an option.
+    r"""Return a path as one shell word that no program takes for an option.
 
     On Windows, the quotes suit both cmd and PowerShell. Elsewhere any POSIX shell accepts the
-    word. A name with a line break, or with bytes that are not characters, needs a shell that
-    knows ``$'..'``.
+    word, unless the path has a line break or bytes that are not characters: then the shell must
+    know ``$'..'``.
 
     Args:
         path: path of a file or folder.
-        windows: whether the shell is one of Windows.
+        windows: whether the shell runs on Windows.
 
     >>> quoted(Path("a b"), windows=False), quoted(Path("a b"), windows=True)
     ("'a b'", '"a b"')
@@ -93,7 +92,7 @@ def _in_letters(text: str) -> str:
 
 
 def _show(error: UnicodeError) -> tuple[bytes, int]:
-    """Replace characters that an encoding does not have: an error handler of codecs."""
+    """Replace characters that an encoding does not have, as an error handler of ``codecs``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = _in_letters(error.object[error.start : error.end]).translate(SIMPLER)

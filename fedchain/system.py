@@ -25,7 +25,7 @@ from typing import BinaryIO, TypeVar
 WINDOWS = os.name == "nt"
 """Whether this is Windows."""
 PATIENCE_WITH_FILES_S = 2.0
-"""Seconds for which Windows is asked again while another program has a file open."""
+"""Seconds for which Windows is asked again while another program has the file open."""
 MOST_PROCESSES = 61
 """Most processes that one process can wait for on Windows."""
 _Result = TypeVar("_Result")
@@ -64,13 +64,14 @@ def sync_folder(path: Path) -> None:
 
 
 def patiently(act: Callable[[], _Result]) -> _Result:
-    """Do something with a file; on Windows try again while another program has it open.
+    """Call ``act`` on a file; on Windows, call it again while another program has the file open.
 
-    Readers, virus scanners and indexers have a file open for a moment only. On other systems a
-    reader is never in the way, and a refusal is final. ``act`` may be called several times.
+    Readers, virus scanners and indexers keep a file open only for a moment. On other systems,
+    readers do not block other programs, and a refusal is final.
 
     Raises:
-        OSError: as ``act``; PermissionError after ``PATIENCE_WITH_FILES_S`` at the latest.
+        OSError: ``act`` fails; on Windows a PermissionError is raised only after
+            ``PATIENCE_WITH_FILES_S``.
 
     >>> patiently(lambda: "done")
     'done'
@@ -97,7 +98,7 @@ def delete(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield an empty file that replaces the one at a path once it is written and synced.
+    """Yield an empty file; once it is written and synced, it replaces the file at a path.
 
     A reader sees the old file or the new one, never half of one. After an error or Ctrl-C only
     the old file is there.
@@ -122,17 +123,17 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             delete(draft)
-    with contextlib.suppress(OSError):  # it has its name: to say that it failed would be untrue
+    with contextlib.suppress(OSError):  # the renaming has succeeded, so an error would be untrue
         sync_folder(path.parent)
 
 
 def open_files_hold_folders() -> bool:
-    """Return whether no folder can be moved while a file in it is open: on Windows."""
+    """Return whether an open file prevents moving the folder that it is in, as on Windows."""
     return WINDOWS
 
 
 def move_folder(folder: Path, path: Path) -> None:
-    """Rename a folder, whose files are synced and closed, after its names are safe on the disk.
+    """Sync the names in a folder, then rename the folder; its files must be synced and closed.
 
     Raises:
         OSError: something has that name, or the disk fails; on Windows, somebody keeps a file in
@@ -141,19 +142,19 @@ def move_folder(folder: Path, path: Path) -> None:
     for each, _, _ in os.walk(folder):
         sync_folder(Path(each))
     patiently(lambda: folder.rename(path))
-    with contextlib.suppress(OSError):  # it has its name: to say that it failed would be untrue
+    with contextlib.suppress(OSError):  # the renaming has succeeded, so an error would be untrue
         sync_folder(path.parent)
 
 
 @contextmanager
 def place_beside(path: Path) -> Iterator[Path]:
-    """Make a hidden folder beside a path, for what will be moved there; delete it at the end.
+    """Make a hidden folder beside a path, for what will be moved to the path; delete it at the end.
 
-    This does not use ``tempfile``: only this user may read the folders it makes, and on Windows
-    they stay so wherever they are moved.
+    ``tempfile`` is not used: only this user may read a folder that it makes, and on Windows the
+    folder keeps this restriction wherever it is moved.
 
     Raises:
-        OSError: the folder above may not be written.
+        OSError: the parent folder may not be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -165,16 +166,16 @@ def place_beside(path: Path) -> Iterator[Path]:
 
 
 def stop() -> None:
-    """Interrupt the main thread from another thread as SIGTERM does, if it is ``stoppable``.
+    """Interrupt the main thread from another thread, as SIGTERM does inside ``stoppable``.
 
-    On Windows one process cannot send that signal to another. A main thread that waits for a
-    lock is interrupted when it has it. If nothing handles the signal, nothing happens.
+    On Windows one process cannot send SIGTERM to another. A main thread that waits for a lock is
+    interrupted once it has the lock. If nothing handles the signal, nothing happens.
     """
     _thread.interrupt_main(signal.SIGTERM)
 
 
 def at_most_processes(wanted: int) -> int:
-    """Return how many processes one process may wait for at a time: those wanted, or fewer.
+    """Return how many processes one process may wait for at a time: ``wanted``, or fewer.
 
     Windows allows at most ``MOST_PROCESSES``.
 
@@ -203,7 +204,7 @@ def peak_memory() -> int:
 def available_memory() -> int:
     """Return how much memory a new process could have, in bytes.
 
-    This is more than the free memory: the system gives up its cache of files.
+    This is more than the free memory, since the system would give up its cache of files.
     """
     import psutil
 

@@ -80,9 +80,8 @@ def main() -> None:
     """Run the command line, and end this process with its exit code."""
     code = run_command_line()
     if code == INTERRUPTED:
-        # Everything is saved and printed. The normal exit of Python waits for threads, and would
-        # wait for ever for one that the signal interrupted after its start and before its pool
-        # had listed it.
+        # Everything is saved and printed. The normal exit of Python waits for all threads. It would
+        # wait for ever for a thread that was interrupted before its pool had listed it.
         os._exit(code)
     sys.exit(code)
 
@@ -98,7 +97,7 @@ def run_command_line() -> int:
 def _code_of(app: typer.Typer) -> int:
     """Run a command, print what went wrong, and return the exit code."""
     try:
-        # A user's own parts (kind: my_lab.rules:my_rule) lie in the current folder.
+        # User-defined parts (kind: my_lab.rules:my_rule) are in the current folder.
         sys.path.append(os.getcwd())  # noqa: PTH109 - sys.path holds text
         app()
     except SystemExit as stop:

@@ -1,4 +1,4 @@
-"""fedchain audit: attack what a run publishes, and compare the result with its claim."""
+"""fedchain audit: attack what a run publishes, and compare the result with the run's claim."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 VIOLATED = 7
-"""Exit code when a lower bound lies above the claim."""
+"""Exit code when a lower bound on epsilon lies above the claimed epsilon."""
 
 
 @app.command(epilog="Example: fedchain audit audit --attack canaries,one-run")
@@ -80,7 +80,7 @@ def audit(
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: FormatOption = Format.rich,
 ) -> None:
-    """Attack what a run publishes, and compare what that proves with what the run claims."""
+    """Attack what a run publishes, and compare the findings with what the run claims."""
     from fedchain.audits import Choices
     from fedchain.audits import audit as audit_it
     from fedchain.audits.statement import violation_words

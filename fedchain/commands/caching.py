@@ -17,7 +17,7 @@ cache = typer.Typer()
 app.add_typer(cache, name="cache", invoke_without_command=True)
 
 FAILED = 1
-"""Exit code where something could not be deleted."""
+"""Exit code when a file could not be deleted."""
 
 
 @cache.callback(epilog="Example: fedchain cache --format json")
@@ -25,8 +25,8 @@ def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
     Scans and agreements may be deleted: runs make them again, with the same bits.
-    The least recently used ones are deleted when all would exceed 1 GB, or
-    FEDCHAIN_CACHE_BYTES, such as 2e9; with 0 none is kept.
+    When all files together exceed 1 GB, or FEDCHAIN_CACHE_BYTES (such as 2e9), the least recently
+    used scans and agreements are deleted; with 0, none is kept.
     FEDCHAIN_CACHE names another folder.
     """
     if context.invoked_subcommand is not None:
@@ -86,7 +86,7 @@ def clear(
 
 
 def _summed(kind: str, there: Sequence[Entry]) -> dict[str, Any]:
-    """Return how many files of a kind there are, how large they are, and when one was used."""
+    """Return the number, the total size and the last use of the files of a kind."""
     own = [entry for entry in there if entry.kind == kind]
     used = datetime.fromtimestamp(max((entry.used_s for entry in own), default=0), UTC)
     return {

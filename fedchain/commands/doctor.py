@@ -1,4 +1,4 @@
-"""The command that checks the machine: doctor."""
+"""fedchain doctor: check whether this machine has what runs need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def doctor(
     out: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs"),
     form: FormatOption = Format.rich,
 ) -> None:
-    """Check what runs need of this machine, and say what to do; exit 1 if something is missing."""
+    """Check that this machine has what runs need, and say what to fix; exit 1 if it does not."""
     from fedchain.commands.checkup import examined
 
     findings = examined(out)

@@ -22,15 +22,15 @@ def look(folder: Path, what: str | None, which: str | None, form: Format) -> Vie
     """Return one view of a run.
 
     Args:
-        folder: of the run.
+        folder: the run's folder.
         what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
-        which: a height or hash, a round, or a node: ``h3`` a holder, ``g3`` a group, ``c0`` a
-            compute node; for refusals a height, or None for all.
-        form: for people; programs get the values.
+        which: a block's height or hash, a round, or a node (holder ``h3``, group ``g3``, compute
+            node ``c0``); for refusals a height, or None for all.
+        form: the format of the tables; the values do not depend on it.
 
     Raises:
-        RunError: no run is here.
-        ValueError: there is no such thing in the run.
+        RunError: the folder has no run.
+        ValueError: the run has no such view, block, round or node.
     """
     run = Run.open(folder)
     if what is None:
@@ -132,7 +132,7 @@ def _node(run: Run, which: str, form: Format) -> View:
     if not told:
         raise ValueError(f"node: {who} {place} has sent nothing in this run")
     used = sum(row["used"] for row in told)
-    # The total of a holder grows with each release; it is None where no privacy is promised.
+    # A holder's epsilon grows with each release; it is None where no privacy is promised.
     spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
     line = f"{who} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
     return {"node": which, "messages": told}, [line, _fates(form, told)]

@@ -52,7 +52,7 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder
 
 
 def trust_option(what: str) -> Any:
-    """Return the option that allows to import code of the user's own which a file names."""
+    """Return the option that allows the import of user-defined code that a file names."""
     return typer.Option("--trust-user-parts", help=f"Import {what}.")
 
 
@@ -63,7 +63,7 @@ def refuse(text: str) -> NoReturn:
 
 
 def stdout(form: Format) -> Console:
-    """Return the console of results: no colour with NO_COLOR, in plain, or without a terminal."""
+    """Return the console of results; NO_COLOR, plain and a missing terminal turn colour off."""
     from rich.console import Console
 
     rich = form is Format.rich
@@ -105,7 +105,7 @@ def print_result(form: Format, values: Mapping[str, Any], lines: Iterable[Render
 
 @contextmanager
 def progress_bar(what: str, wanted: bool = True) -> Iterator[Callable[..., None]]:
-    """Show a bar on a terminal; yield a function of (things done, things in all, what is done)."""
+    """Show a bar on a terminal; yield a function of (steps done, all steps, current work)."""
     from rich.progress import MofNCompleteColumn, Progress
 
     console = stderr()
@@ -123,8 +123,8 @@ def progress_bar(what: str, wanted: bool = True) -> Iterator[Callable[..., None]
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout.
 
-    A number that is not finite becomes null, since JSON has none. A byte of a name that is no
-    letter becomes an escape; so does a letter that the terminal's encoding lacks.
+    An infinite number or NaN becomes null, since JSON has neither. A byte of a file name that is
+    no letter becomes an escape; so does a letter that the terminal's encoding lacks.
     """
     escapes = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=escapes, allow_nan=False))

@@ -27,7 +27,7 @@ WRITTEN = {
     "split": "task:\n  kind: ..\n  split: ",
     "latency": "network:\n  kind: complete\n  latency_ms: ",
 }
-"""YAML before the mapping of a part in a scenario, by family."""
+"""YAML that precedes the block of a part in a scenario, by family."""
 PLACEHOLDERS = {"integer": "1", "number": "1.0", "string": "text", "boolean": "true", "array": "[]"}
 """Value that an example shows for a parameter without a default, by its JSON type."""
 
@@ -40,9 +40,9 @@ class Parameter:
     allowed: str
     """Type and bounds."""
     default: str
-    """As YAML; `required` where there is none."""
+    """Default as YAML; `required` if there is none."""
     meaning: str
-    """From the docstring."""
+    """Text of the parameter in the docstring's Args."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from fedchain.names import SHOWN
 UNPRINTED = 8
 """Exit code of a command that succeeded, but could not print all of its result."""
 _NOBODY_READS = (errno.EPIPE, errno.EINVAL)
-"""Errors of a pipe whose reader has closed it; the second is that of Windows."""
+"""Errors of a pipe whose reader has closed it; Windows reports the second one."""
 
 
 class Outlet(io.TextIOBase):
@@ -29,12 +29,12 @@ class Outlet(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Encoding of the stream: rich frames a table in ASCII on a terminal without UTF-8."""
+        """Encoding of the stream; if it is not UTF-8, rich frames tables in ASCII."""
         return self._stream.encoding or "utf-8"
 
     @property
     def lost(self) -> str | None:
-        """Why output was lost; None also if the reader of a pipe took only what it wanted."""
+        """Reason why output was lost; None if none was, or if a pipe's reader stopped reading."""
         if self.failure is None or self.failure.errno in _NOBODY_READS:
             return None
         return str(self.failure.strerror)
@@ -70,7 +70,7 @@ class Outlet(io.TextIOBase):
 
 @contextlib.contextmanager
 def whole_output() -> Iterator[Outlet]:
-    """Let stdout and stderr take any text and never fail, inside the block.
+    """Within this context, let stdout and stderr accept any text and never fail.
 
     Letters that their encoding lacks are replaced. A stream that was closed when the command
     started is opened as /dev/null.
@@ -95,7 +95,7 @@ def whole_output() -> Iterator[Outlet]:
 
 
 def _open_closed() -> None:
-    """Open closed streams as /dev/null: else the next file gets their descriptor and text."""
+    """Open closed streams as /dev/null; else the next opened file would get what they print."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -1,4 +1,7 @@
-"""fedchain prove, check-proof: prove that a block has a message; the header alone checks it."""
+"""fedchain prove, check-proof: prove that a block has a message, and check the proof.
+
+The check needs only the header of the block.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _pairs(run: Run) -> list[dict[str, Any]]:
 def _gathered(
     found: Iterable[tuple[object, Mapping[str, Any], Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
-    """Return one row for each (key, values, event) of another key, with the nodes of all events."""
+    """Return one row for each key in (key, values, event), with the nodes of the key's events."""
     rows: dict[object, dict[str, Any]] = {}
     for key, values, event in found:
         row = rows.setdefault(key, {"height": event["round"], **values, "nodes": []})
@@ -141,6 +141,6 @@ def _nodes(numbers: Sequence[int]) -> str:
 
 
 def _short(reason: str) -> str:
-    """Return the reason without the name of the block or message, which the row has already."""
+    """Return the reason without the name of the block or message, which the row shows already."""
     name, _, rest = reason.partition(": ")
     return rest if name.startswith(("block ", "message ")) else reason

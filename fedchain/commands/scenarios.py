@@ -39,7 +39,7 @@ def validate(
     set_: SetOption = None,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Check scenarios: every problem with its file, line and column; exit 2 if any is bad."""
+    """Check scenarios; show every problem with its file, line and column; exit 2 if any is bad."""
     from fedchain.errors import ScenarioError
     from fedchain.scenario import load, parse_overrides, run_name
 

@@ -51,7 +51,9 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points; run none.")] = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Run a grid times seeds; skip finished points, go on after failures, write the report.
+    """Run every point of a grid with every seed, skip finished runs, and write the report.
+
+    If a run fails, the others go on.
 
     The grid is the sweep section of the scenario, and what --set adds to it.
     """
@@ -103,7 +105,7 @@ def report(
 
 
 def _with_choices(path: str, options: Sequence[str]) -> Scenario:
-    """Load the scenario; several values make a grid axis, one value an override."""
+    """Load a scenario: an option with several values is a grid axis, others override a value."""
     from fedchain.scenario import load, parse_choices, plain_values
 
     choices = parse_choices(options)
@@ -118,7 +120,7 @@ def _with_choices(path: str, options: Sequence[str]) -> Scenario:
 
 @contextmanager
 def _progress(total: int, form: Format) -> Iterator[Callable[[Point, PointRow, bool], None]]:
-    """Show on stderr each point as it ends, and the time that is left."""
+    """Show each point on stderr when it ends, and the time that is left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = stderr()

@@ -1,4 +1,4 @@
-"""A run in the terminal: a heading, a line a round, the time left, a summary."""
+"""View of a run in the terminal: a heading, one line for each round, the time left, a summary."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from fedchain.simulation.setup import RunSetup
 
 NAMED_NODES = 6
-"""Compute nodes whose share of the blocks is shown."""
+"""Number of compute nodes whose share of the blocks is shown."""
 NAMED_REJECTIONS = 3
-"""Byzantine holders that the line of a round names; it counts the others."""
+"""Number of Byzantine holders that the line of a round names; the line counts the others."""
 WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
-"""Characters of each column: a line of a round fits a terminal of 80."""
+"""Width of each column in characters; the line of a round fits a terminal of 80 characters."""
 
 
 class Terminal:
-    """View of a run on stderr while it goes on: one line a round, and the time left."""
+    """View of a run on stderr while the run goes on: one line for each round, and the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -152,7 +152,7 @@ def rejections(messages: list[MessageRecord]) -> str:
 
 
 def letter(members: int) -> str:
-    """Return the first letter of a participant's name: a holder's (1 member), or a group's."""
+    """Return the first letter of a participant's name: h for a holder (1 member), g for a group."""
     return "h" if members == 1 else "g"
 
 

@@ -2,7 +2,7 @@
 
 A family holds all parts of one kind (aggregation rules, mechanisms, tasks ..). A part is one
 function under the family's decorator: the simulator supplies its parameters before ``*``, the
-YAML those after ``*``. The YAML name is the Python name. A part of the user's own is named
+YAML those after ``*``. The YAML name is the Python name. A user-defined part is named
 ``module:function`` and gets the same checks.
 """
 

@@ -1,4 +1,4 @@
-"""Bounds: parameters whose largest value is another value of the scenario."""
+"""Bounds: checks of parameters whose largest value is another value of the scenario."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def bound_problems(
     Args:
         part: the part.
         family: its family.
-        values: the sections of the scenario that passed their own checks; a bound that is not
-            among them bounds nothing.
+        values: the sections of the scenario that passed their own checks; a bound in another
+            section is not checked.
         where: the part's place in the scenario.
     """
     for name, parameter in parameters(family.find(part.kind)).items():

@@ -40,10 +40,10 @@ class Family(Generic[Built]):
     modules: tuple[str, ...] = ()
     """Modules that register the parts; imported when the names are first needed."""
     makes: type | None = None
-    """The class that a part must return; None: there is no single class."""
+    """The class that a part must return; None: any class."""
     flaw: Callable[..., str | None] | None = None
-    """Function (result of a part, *values from the simulator) -> what is wrong with the result, or
-    None. Applied only to the user's own parts, since the package's have tests; None: no check."""
+    """Function of a part's result and the simulator's values; it returns what is wrong with the
+    result, or None. Only user-defined parts are checked: fedchain's have tests. None: no check."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
     """The functions by name, in the order of registration."""
 
@@ -74,10 +74,10 @@ class Family(Generic[Built]):
     def check(self, block: object, where: Where = (), beside: Sequence[str] = ()) -> Part:
         """Check a YAML block, a mapping with ``kind`` and parameters, and return it as a Part.
 
-        Messages name ``beside`` too, the keys of the same block that are not the part's.
+        Messages also name ``beside``: keys of the same block that do not belong to the part.
 
         Raises:
-            ScenarioError: everything that is wrong in the block and in the blocks inside it.
+            ScenarioError: something is wrong; it has every problem, also of nested blocks.
         """
         if not isinstance(block, Mapping) or "kind" not in block:
             known = ", ".join(self.names())
@@ -97,12 +97,12 @@ class Family(Generic[Built]):
         """Call the part's function with the simulator's values and the YAML's parameters.
 
         Raises:
-            PartError: a part of the user's own fails, or returns something that a part may not.
+            PartError: a user-defined part fails, or returns something that a part may not.
         """
         return self.bind(part)(*arguments)
 
     def bind(self, part: Part) -> Callable[..., Built]:
-        """Return the part's function with the YAML's parameters, for many calls like ``build``."""
+        """Return the part's function with the YAML's parameters set, to be called many times."""
         maker = self.find(part.kind)
         if part.kind in self.parts:
             return functools.partial(maker, **part.parameters)
@@ -119,7 +119,7 @@ class Family(Generic[Built]):
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a family, for modules below it, which must not import it."""
+    """The place where a family is defined, for modules that must not import the family."""
 
     module: str
     """The module that defines the family."""
@@ -148,7 +148,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "engine": Address("fedchain.engines", "engines"),
     }
 )
-"""The addresses of all families, by the word for one part."""
+"""The address of each family, by ``Family.name``."""
 
 
 def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -161,7 +161,7 @@ def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     if isinstance(maker, type) and issubclass(maker, Section):
         hints = typing.get_type_hints(maker, include_extras=True)
     else:
-        # Only these annotations are resolved: others may be imported for type checkers alone.
+        # Only these annotations are resolved: others may be imported for type checkers only.
         asked = types.SimpleNamespace(__annotations__={n: p.annotation for n, p in named.items()})
         known = inspect.unwrap(maker).__globals__
         hints = typing.get_type_hints(asked, known, include_extras=True)
@@ -185,11 +185,11 @@ def examine_keys(
         maker: a part's function, or a Section.
         given: the block, without ``kind``.
         where: the block's place in the scenario.
-        beside: keys that stand in the same block and were taken out, for messages.
+        beside: other keys of the same block, which were taken out; messages name them.
 
     Returns:
-        The value of every valid key, defaults filled in and inner blocks checked; and everything
-        that is wrong in the block and in the blocks inside it.
+        The value of every valid key, with defaults filled in and nested blocks checked; and every
+        problem of the block and of its nested blocks.
     """
     expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
@@ -214,7 +214,7 @@ def examine_keys(
 
 
 def section_of(annotation: object) -> type[Section] | None:
-    """Return the section in a field (``Sweep``, ``Sweep | None``); None if there is none."""
+    """Return the section class in a field's annotation (``Sweep``, ``Sweep | None``), or None."""
     annotation = _bare(annotation)
     union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
     for member in typing.get_args(annotation) if union else (annotation,):
@@ -255,7 +255,7 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
 
 @functools.lru_cache(maxsize=1024)
 def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
-    """Return the pydantic model of the keys whose values are plain."""
+    """Return the pydantic model of the parameters whose values are plain."""
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
         for name, p in parameters(maker).items()
@@ -273,7 +273,7 @@ def _tuples(value: object) -> object:
 
 
 def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
-    """Import a part of the user's own, and check that the simulator can call it."""
+    """Import a user-defined part, and check that the simulator can call it."""
     maker = imported(kind, types.FunctionType, "Python function")
     untyped = [n for n, p in parameters(maker).items() if p.annotation is inspect.Parameter.empty]
     if untyped:

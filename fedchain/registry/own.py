@@ -1,4 +1,4 @@
-"""Parts of the user's own (``kind: module:function``): import them, and explain their errors."""
+"""User-defined parts (``kind: module:function``): import them, and explain their errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ T = TypeVar("T")
 
 
 def imported(kind: str, expected: type[T], words: str) -> T:
-    """Import a part of the user's own: ``module:function``, or ``module:object``.
+    """Import a user-defined part: ``module:function``, or ``module:object``.
 
     Raises:
-        ValueError: there is no such object of the expected class, which messages call ``words``.
+        ValueError: there is no such object, or it is not of the expected class; messages call the
+            class ``words``.
 
     >>> from types import FunctionType
     >>> imported("math:pi", FunctionType, "Python function")
@@ -39,19 +40,19 @@ def imported(kind: str, expected: type[T], words: str) -> T:
 def called(
     name: str, makes: type, maker: Callable[..., Any], *arguments: object, **given: object
 ) -> Any:
-    """Call a part of the user's own, and explain its errors.
+    """Call a user-defined part, and explain its errors.
 
     If the part returns a function, errors of later calls of that function are explained too.
 
     Args:
         name: the part's name in messages: ``aggregation my_rules:mean``.
-        makes: the class that it must return.
+        makes: the class that the part must return.
         maker: the part's function.
         arguments: the values from the simulator.
         given: the parameters from the YAML.
 
     Raises:
-        PartError: it fails, or returns None or an object of another class.
+        PartError: the part fails, or returns None or an object of another class.
 
     >>> called("aggregation mine:none", object, lambda rows: None, [])
     Traceback (most recent call last):

@@ -26,7 +26,7 @@ class Part:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
-        """Return how to rebuild the part in another process: a read-only mapping cannot travel."""
+        """Return how to rebuild the part in another process: a read-only mapping cannot be sent."""
         return Part, (self.kind, dict(self.parameters))
 
     def plain(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class Section(BaseModel):
 
 
 def overlay(below: object, above: object) -> object:
-    """Lay one block over another: its keys win, and another ``kind`` replaces the whole block.
+    """Merge two blocks: keys of ``above`` win, and a new ``kind`` there replaces the whole block.
 
     >>> overlay({"kind": "adam", "learning_rate": 0.1}, {"learning_rate": 0.2})
     {'kind': 'adam', 'learning_rate': 0.2}

@@ -26,7 +26,7 @@ TYPES = {
     "model": "a block of keys",
     "none_required": "null",
 }
-"""Names of types: pydantic's to those of a YAML file."""
+"""Words for the types of a YAML file, by pydantic's names of the types."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -67,7 +67,8 @@ def problems_of(
         error: pydantic's errors.
         where: the place of the checked block in the scenario.
         known: the keys that the block may have.
-        given: the checked values; they distinguish places from pydantic's names of union members.
+        given: the checked values, which show whether a step of pydantic's path is a key or the
+            name of a union's member.
     """
     texts: dict[Where, list[str]] = {}
     for found in error.errors():
@@ -80,7 +81,7 @@ def problems_of(
 
 
 def _place(found: ErrorDetails, given: object) -> Where:
-    """Return the path of an error as far as the user's values have it."""
+    """Return the part of an error's path that exists in the user's values."""
     place: list[str | int] = []
     for step in found["loc"]:
         if isinstance(given, Mapping) and (step in given or found["type"] == "missing"):

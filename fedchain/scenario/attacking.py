@@ -29,7 +29,7 @@ def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]
 
 
 def _attack(block: object, where: Where) -> Misbehaving:
-    """Check one flat block, in which the keys of the section and of its part stand together."""
+    """Check one flat block, which has both the keys of a section and those of its part."""
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
@@ -49,7 +49,7 @@ def _attack(block: object, where: Where) -> Misbehaving:
 def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttack]:
     """Return the section that a block belongs to.
 
-    A block concerns compute nodes if it names ``nodes``, or a kind that only they have.
+    A block concerns compute nodes if it has the key ``nodes``, or a kind that only they have.
     """
     kind = block.get("kind")
     if "nodes" in block:
@@ -64,7 +64,7 @@ def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttac
 
 
 def attack_keys(block: Mapping[Any, Any]) -> set[str]:
-    """Return the keys that a block of this kind may have; none if there is no such kind."""
+    """Return the keys that a block may have; none if its kind does not exist."""
     section = _section(block)
     try:
         part = parameters(family_of(section).find(str(block["kind"])))

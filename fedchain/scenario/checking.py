@@ -42,7 +42,7 @@ MAX_POINTS = 2000
 NO_TASK = "none"
 """The task without learning."""
 CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
-"""Sections that may be left out if nothing is learned, and their values then."""
+"""Values of the sections that a scenario without learning may leave out."""
 NOISE = ("epsilon", "noise_multiplier")
 """Parameters of a mechanism that each fix the noise; exactly one of them must be given."""
 
@@ -52,7 +52,7 @@ def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
 
     Args:
         root: the tree.
-        noted: problems that were found while it was read.
+        noted: problems that were found while the tree was read.
 
     Raises:
         ScenarioError: something is wrong; the error has every problem, each with its place.
@@ -95,7 +95,7 @@ def _examples() -> dict[str, Any]:
 
 
 def _explained(problem: Problem) -> Problem:
-    """Add to a problem what to write for a missing section, or what a name may be."""
+    """Add a hint to a problem: an example of a missing section, or the form of a name."""
     if problem.text.startswith("is missing") and len(problem.where) == 1:
         name = str(problem.where[0])
         return replace(problem, text=f"is missing; write for example {name}: {_examples()[name]}")
@@ -119,7 +119,7 @@ def _parts(
 
 
 def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
-    """Check that holders are there if something is learned, and that not too many are asked."""
+    """Check that there are holders if something is learned, and that not too many are asked."""
     if nodes is None:
         return
     holders, got = ("nodes", "holders"), f"got {nodes.holders}"
@@ -137,7 +137,7 @@ def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
 
 
 def _section_problems(disk: Disk | None, gossip: Gossip | None) -> Iterator[Problem]:
-    """Check values that the same section bounds."""
+    """Check values whose bounds depend on other values of the same section."""
     if disk and disk.keep_messages != "all" and disk.keep_weights == "last":
         words = "must be all or a number where keep_messages is a number: with neither directions"
         yield Problem(("disk", "keep_weights"), f"{words} nor weights no step can be done again")
@@ -164,7 +164,7 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> It
 
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check that no update wraps another of its own kind: both would use one name in memory."""
+    """Check that no update wraps another of the same kind: both would use one name in memory."""
     stands: list[tuple[Where, str]] = []
     for where, part, family in _parts(values, {}):
         if family.name != "update":
@@ -179,7 +179,7 @@ def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 def _group_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[Problem]:
-    """Yield a problem if holders cannot form the groups, or if a sum could be without noise."""
+    """Yield a problem if holders cannot form the groups, or if a sum might contain no noise."""
     nodes: Nodes | None = values.get("nodes")
     groups = nodes.groups if nodes is not None else None
     if nodes is None or groups is None:
@@ -214,7 +214,7 @@ def _makes_shares(mechanism: str) -> bool:
 
 
 def _sweep_problems(root: Node, sweep: Sweep) -> list[Located]:
-    """Check every point of the grid as a scenario of its own."""
+    """Check every point of the grid as a separate scenario."""
     if sweep.x is not None and sweep.x not in sweep.grid:
         words = f"no such path in the grid; {suggest(sweep.x, sweep.grid)}"
         return [locate(root, Problem(("sweep", "x"), words))]

@@ -14,20 +14,20 @@ MAX_MEMBERS = 256
 
 
 class Groups(Section):
-    """Groups of data holders: each sends one sum, and the chain carries only these sums."""
+    """Groups of data holders: each group sends one sum, and the chain has only these sums."""
 
     size: Annotated[int, Field(ge=2, le=MAX_MEMBERS)]
-    """Members of a group, holders with neighbouring numbers; it divides the number of holders."""
+    """Number of holders in a group, which are consecutive; it divides the number of all holders."""
     honest: Annotated[float, Field(gt=0, le=1)]
-    """Share of the members of every group that are assumed honest, rounded down: they add their
-    noise and tell nobody what they see. The noise is calibrated to them, never to all."""
+    """Share of the members of every group that are assumed honest, rounded down. Honest members add
+    their noise and tell nobody what they see. The noise is calibrated to them alone."""
     dropout: Annotated[float, Field(ge=0, le=0.34)] = 0.0
     """Share of the members that may be lost, rounded down; if more are lost, no sum is opened. The
-    lost ones may be honest, so the noise is calibrated to the honest members minus these."""
+    noise is calibrated to the honest members minus this number: the lost ones may be honest."""
     away: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """Simulated probability that a member is lost in an attempt, in one of its four steps."""
+    """Simulated probability that a member is lost in one of the four steps of an attempt."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """Most attempts at one sum; after the last one the group sends nothing in the round."""
+    """Most attempts at one sum; if all fail, the group sends nothing in the round."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 2.0
     """Simulated seconds from one attempt to the next."""
 
@@ -43,12 +43,12 @@ class Groups(Section):
 
     @property
     def threshold(self) -> int:
-        """Number of members that must be there in every step."""
+        """Number of members that must take part in every step."""
         return self.size - self.dropouts
 
     @property
     def counted_on(self) -> int:
-        """Least number of honest members in a sum that is opened: only their noise counts."""
+        """Least number of honest members in an opened sum; only their noise is counted."""
         return self.honest_members - self.dropouts
 
     def members_of(self, group: int) -> range:

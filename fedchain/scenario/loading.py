@@ -41,7 +41,7 @@ def load(
         name: replaces the file's name.
 
     Raises:
-        ScenarioError: something is wrong; it has every problem, with file, line and column.
+        ScenarioError: something is wrong; the error has every problem, with file, line and column.
 
     >>> load("breast_cancer", set={"rounds": 3}).nodes.holders
     10
@@ -60,7 +60,7 @@ def from_mapping(
     """Check a scenario given as a Python mapping; the other arguments are those of ``load``.
 
     Raises:
-        ScenarioError: something is wrong; it has every problem, each with its key.
+        ScenarioError: something is wrong; the error has every problem, each with its key.
     """
     root = anchored(grow(values, Mark("scenario")), Path.cwd(), is_path=False)
     return _finish(root, [], set, {"seed": seed, "name": name})
@@ -80,9 +80,10 @@ def _finish(
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file, which the files ``above`` extend, and lay it over the one that it extends.
+    """Read a file, and lay it over the file that it extends.
 
-    Messages show the file as ``shown``: a shipped scenario by its name alone.
+    The files ``above`` extend this one. Messages show it as ``shown``: a shipped scenario by its
+    name alone.
     """
     root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)

@@ -44,7 +44,7 @@ def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
 
 
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
-    """Replace values of a scenario; the order in which they are given does not matter.
+    """Replace values of a scenario, which may be given in any order.
 
     A path that gets a value here is removed from the axes of the scenario's sweep.
 
@@ -66,7 +66,7 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
 
 
 def put_all(root: Node, nodes: Mapping[str, tuple[tuple[str | int, ...], Node]]) -> Node:
-    """Put nodes into a scenario; outer blocks and kinds first, since a new kind drops keys."""
+    """Put nodes into a scenario: outer blocks and kinds first, since a new kind removes keys."""
     for steps, node in sorted(nodes.values(), key=lambda n: len(n[0]) - (n[0][-1] == "kind")):
         if steps[-1] == "kind" and steps[:-1]:
             root = _ready_for(root, steps[:-1], str(node.value))
@@ -206,7 +206,7 @@ def _put(node: Node, steps: tuple[str | int, ...], value: Node, at: tuple[str | 
 
 
 def _family(maker: Any, node: Node | None, where: Where) -> Family[Any] | None:
-    """Return the family of the block at a place inside a section or part; None: it has none."""
+    """Return the family of the block at a path inside a section or part, or None."""
     parameter = parameters(maker).get(str(where[0]))
     if parameter is None:
         return None

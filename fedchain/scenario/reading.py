@@ -1,4 +1,7 @@
-"""Reader of YAML 1.2: strict text to a tree; bounded, without tags, problems with their place."""
+"""Reader of YAML 1.2, which turns a text into a tree of bounded size and depth.
+
+Tags are not allowed, and every problem has its place in the text.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 """Most levels of blocks inside blocks."""
 MAX_VALUES = 20_000
-"""Most values of a file, aliases expanded: a few lines of aliases can stand for billions."""
+"""Most values of a file with its aliases expanded: a few lines can stand for billions."""
 
 INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
@@ -87,11 +90,11 @@ def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, li
     Args:
         text: one YAML document.
         source: the file or option that holds it, for messages.
-        option: whether the text is an option of the command line, so that no lines are shown.
+        option: whether the text is a command-line option, whose problems are shown without lines.
 
     Returns:
-        The tree, and the problems that do not prevent one: duplicate keys, tags, keys that are not
-        text, numbers too large for a float.
+        The tree, and the problems that do not prevent a tree: duplicate keys, tags, keys that are
+        not text, numbers too large for a float.
 
     Raises:
         ScenarioError: no tree can be made: broken syntax, a missing anchor, a bound exceeded.
@@ -128,7 +131,7 @@ def _mark(source: str, lines: list[str], line: int, column: int) -> Mark:
 
 @dataclass
 class _Reader:
-    """Builder of the tree from the parser's events: one document, never deeper than the bound."""
+    """Builder of the tree of one document from the parser's events."""
 
     source: str
     lines: list[str]
@@ -137,7 +140,7 @@ class _Reader:
     anchors: dict[str, Node] = field(default_factory=dict)
 
     def document(self) -> Node:
-        """Read the one document of the file; an empty file is an empty node."""
+        """Return the tree of the only document; an empty text gives an empty node."""
         root = Node(value=None, mark=_mark(self.source, self.lines, 0, 0))
         documents = 0
         for event in self.events:

@@ -65,7 +65,7 @@ def scenario_schema() -> dict[str, Any]:
 def part_schema(
     maker: Callable[..., Any], family: str, kind_required: bool = True
 ) -> dict[str, Any]:
-    """Return the schema of one part's block; the description comes from its docstring."""
+    """Return the schema of one part's block, described by the part's docstring."""
     block = _object(maker)
     if family in MISBEHAVING:
         section, who = MISBEHAVING[family]
@@ -84,7 +84,7 @@ def summary(maker: Callable[..., Any]) -> str:
 
 
 def argument_words(maker: Callable[..., Any]) -> dict[str, str]:
-    """Return the texts of a docstring's ``Args`` by parameter.
+    """Return the text of each parameter in a docstring's ``Args``, by the parameter's name.
 
     >>> argument_words(part_schema)
     {}
@@ -104,7 +104,7 @@ def argument_words(maker: Callable[..., Any]) -> dict[str, str]:
 
 
 def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of every key whose value is plain, by name."""
+    """Return the JSON schema of every key with a plain value, by the key's name."""
     schema = leaf_model(maker).model_json_schema()
     within_it = schema.get("$defs", {})
     return {k: _whole(p, within_it) for k, p in schema.get("properties", {}).items()}

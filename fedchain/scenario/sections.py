@@ -16,7 +16,7 @@ from fedchain.scenario.groups import Groups
 MAX_HOLDERS = 10_000_000
 """Most registered holders; only those that are asked in a round cost memory and time."""
 MAX_ASKED = 65_536
-"""Most holders asked in a round: float64 adds so many directions of 20 bits exactly."""
+"""Most holders asked in a round: float64 adds 65,536 directions of 20 bits exactly."""
 MAX_MINERS = 1000
 """Most compute nodes."""
 _SAFE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
@@ -50,16 +50,16 @@ class Nodes(Section):
     """Number of holders, or groups, asked in each round, drawn anew each time; null: all."""
     groups: Groups | None = None
     """Groups whose members add up their gradients by secure aggregation and send one message; null:
-    each holder sends its own."""
+    each holder sends its own message."""
     compute: (
         Annotated[int, Field(ge=1, le=MAX_MINERS)]
         | Annotated[tuple[Miner, ...], Field(min_length=1, max_length=MAX_MINERS)]
     ) = 3
     """Number of compute nodes, which solve proof of work; or a list with the hash_share of each."""
     identity: Literal["registered", "open"] = "registered"
-    """Who may send messages in a round: only those whom genesis registers, or anybody."""
+    """Who may send messages in a round. registered: identities in genesis; open: anybody."""
     on_exhausted: Literal["leave", "stop"] = "leave"
-    """What happens when a privacy budget is spent: the holder falls silent, or the run stops."""
+    """leave: a holder whose privacy budget is spent sends no more; stop: the run stops."""
 
     @property
     def participant(self) -> str:
@@ -73,11 +73,11 @@ class Nodes(Section):
 
     @property
     def asked(self) -> int:
-        """Number of participants asked in a round, which is the number of their slots."""
+        """Number of participants asked in a round; each of them has one slot of the network."""
         return self.participants if self.cohort is None else self.cohort
 
     def members_of(self, participant: int) -> range:
-        """Return the holders behind a participant: itself, or the members of its group."""
+        """Return the holders behind a participant: the holder itself, or the group's members."""
         alone = range(participant, participant + 1)
         return alone if self.groups is None else self.groups.members_of(participant)
 
@@ -88,7 +88,7 @@ class Nodes(Section):
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Share of each compute node in the work of all; the shares sum to 1."""
+        """Share of each compute node in the total hash power; the shares sum to 1."""
         if isinstance(self.compute, int):
             return (1.0 / self.compute,) * self.compute
         whole = math.fsum(miner.hash_share for miner in self.compute)
@@ -96,7 +96,7 @@ class Nodes(Section):
 
     @property
     def others(self) -> int:
-        """Number of possible neighbours of a node: all nodes but itself."""
+        """Number of possible neighbours of a node: all nodes except the node itself."""
         return self.asked + self.miners - 1
 
 
@@ -106,9 +106,9 @@ class LedgerSettings(Section):
     work: Annotated[Part, FAMILIES["work"]] = Part("hashcash", {})
     """The proof of work and its difficulty."""
     quorum: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """Least share of the holders asked whose messages a block must carry."""
+    """Least share of the asked holders whose messages a block must have."""
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
-    """Simulated seconds after which a compute node no longer waits for more than the quorum."""
+    """Simulated seconds after which a compute node stops waiting for messages beyond the quorum."""
     storage: Literal["int8", "int16", "int32"] = "int16"
     """Integer type in which the directions are sent and stored."""
     weights: Literal["float64", "float32"] = "float64"
@@ -119,19 +119,19 @@ class Disk(Section):
     """What the ledger keeps on disk; the chain is the same with every choice."""
 
     keep_weights: Literal["all", "last"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
-    """all: after every block; last: only the first and the last; a number N: after every N-th."""
+    """Weights to keep. all: of every block; last: of the first and the last; N: of every N-th."""
     keep_messages: Literal["all"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
-    """all: whole messages; a number N: whole messages of the last N blocks and of the blocks that
-    forks may still reach; older messages lose their directions and keep everything else."""
+    """Messages to keep whole. all: every message; a number N: those of the last N blocks and of the
+    blocks that forks may still reach. Older messages lose only their directions."""
 
 
 class Churn(Section):
     """Nodes that leave and come back, again and again."""
 
     away: Annotated[float, Field(gt=0, le=0.9)]
-    """Share of the time that each node is away, on average."""
+    """Mean share of the time for which a node is away."""
     stay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0
-    """Mean simulated seconds that a node stays; stays and absences are exponential."""
+    """Mean simulated seconds for which a node stays; stays and absences are exponential."""
 
 
 class Partition(Section):
@@ -146,7 +146,7 @@ class Partition(Section):
 
 
 class LateJoiners(Section):
-    """Nodes that are not there from the start."""
+    """Nodes that join after the start."""
 
     at_s: Annotated[float, Field(gt=0, le=1e9)]
     """Simulated seconds at which they join."""
@@ -159,9 +159,9 @@ class Gossip(Section):
     """How blocks and messages travel over the links, and what goes wrong on the way."""
 
     relay: Literal["push", "announce"] = "push"
-    """push: a node sends a new item at once; announce: it names the item, the other asks for it."""
+    """push: a node sends a new item at once; announce: it names the item, others ask for it."""
     bandwidth_mbit_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    """Megabits that a link carries in a second, each way; null: size does not matter."""
+    """Megabits that a link carries in a second in each direction; null: no limit."""
     loss: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """Share of the transmissions over a link that are lost and sent again."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 1.0
@@ -180,14 +180,14 @@ class Gossip(Section):
 
 
 class HolderAttack(Section):
-    """Holders that misbehave, and the rounds in which they do; in YAML one flat block."""
+    """Holders that misbehave, and the rounds in which they do so; a flat block in YAML."""
 
     part: Annotated[Part, FAMILIES["attack"]]
     """What the attackers send instead of their release."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the attacking holders, from 0."""
     names: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Names under which each of them speaks in a round, its own included; the others are Sybils."""
+    """Number of names under which each attacker sends, its own included; the others are Sybils."""
     from_round: AtLeastOne = 1
     """First round of the attack."""
     to_round: AtLeastOne | None = None
@@ -200,16 +200,16 @@ class HolderAttack(Section):
 
 
 class ComputeAttack(Section):
-    """Compute nodes that misbehave, and the rounds in which they do; in YAML one flat block."""
+    """Compute nodes that misbehave, and the rounds in which they do so; a flat block in YAML."""
 
     part: Annotated[Part, FAMILIES["misconduct"]]
     """What these nodes do instead of the protocol."""
     nodes: Annotated[tuple[int, ...], Field(min_length=1)]
     """Numbers of the misbehaving compute nodes, from 0."""
     from_round: AtLeastOne = 1
-    """First round of the misconduct: the height of the block that a node works on."""
+    """First round of the misconduct; a node's round is the height of the block it works on."""
     to_round: AtLeastOne | None = None
-    """Last round of it; null: to the end. Then the nodes publish what they have withheld."""
+    """Last round of the misconduct, after which nodes publish withheld blocks; null: to the end."""
 
     def active(self, round_number: int) -> bool:
         """Return whether the misconduct is active in this round."""
@@ -218,7 +218,7 @@ class ComputeAttack(Section):
 
 
 class Evaluate(Section):
-    """How often the model is measured, and how many examples are drawn."""
+    """How often the model is measured, and how many examples are shown as pictures."""
 
     every: AtLeastOne = 1
     """Number of rounds from one measurement to the next; the last round is always measured."""
@@ -238,12 +238,12 @@ class Sweep(Section):
     y: str | None = None
     """The metric on the vertical axis; null: the task's own score."""
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """Value of that metric; the report draws time and epsilon until it is reached; null: none."""
+    """Target of the metric y; the report draws time and epsilon until it is reached; null: none."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The layer that set each value; ignored when scenarios are compared."""
+    """The layer that set each value; comparisons of scenarios ignore it."""
 
     layers: Mapping[Where, str] = field(default_factory=dict, compare=False, repr=False)
     """The name of the layer by path; a missing path has its default."""
@@ -267,7 +267,7 @@ class Scenario(Section):
     nodes: Annotated[Nodes, Field(examples=["{holders: 20, compute: 3}"])]
     """The nodes that act: data holders and compute nodes."""
     network: Annotated[Part, FAMILIES["network"]] = Part("complete", {})
-    """Who hears whom, and how fast."""
+    """Which nodes are linked, and how fast the links are."""
     gossip: Gossip = Gossip()
     """How items travel over the network's links, and what goes wrong on the way."""
     privacy: Annotated[
@@ -279,7 +279,7 @@ class Scenario(Section):
     ]
     """The rule that makes one gradient out of many."""
     update: Annotated[Part, FAMILIES["update"]] = Part("gradient_descent", {"learning_rate": 0.1})
-    """The step from one block's weights to the next."""
+    """The rule that turns a block's weights into those of the next block."""
     ledger: LedgerSettings = LedgerSettings()
     """Proof of work, quorum, storage."""
     disk: Disk = Disk()
@@ -293,7 +293,7 @@ class Scenario(Section):
     sweep: Sweep | None = None
     """The grid of `fedchain sweep`."""
     tuning: str = ""
-    """What was chosen by looking at private records, and on which seeds; no epsilon counts that.
-    Empty: nothing is declared."""
+    """Values chosen by looking at private records, and the seeds of the runs that were compared; no
+    epsilon accounts for this choice. Empty: nothing is declared."""
     _sources: Sources = PrivateAttr(default=Sources())
     """The layer that set each value."""

@@ -1,4 +1,4 @@
-"""Writing: a Scenario as plain values, as a run's name, and as YAML with each value's source."""
+"""Written forms of a Scenario: plain values, a run's name, and YAML with each value's source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plain_values(scenario: Scenario) -> dict[str, Any]:
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
-    """Return the values that some layer set, in the form of ``plain``, without the defaults."""
+    """Return the values that a layer set, in the form of ``plain_values``, without defaults."""
     layers = scenario._sources.layers
     known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
     values: dict[str, Any] = _known(plain_values(scenario), (), known)
@@ -114,5 +114,5 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     text = repr(value)
-    # Readers of YAML 1.1, which users have too, take a mantissa without a dot for text.
+    # Readers of YAML 1.1, which some users have, take a mantissa without a dot for text.
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
