@@ -15,7 +15,7 @@ GAIN = 2.0
 def features_of(intensity: Floats, distance: Floats, normals: Floats, valid: Mask) -> Floats:
     """Return the five channels of a batch of s scans, each of h x w pixels.
 
-    All channels are rounded to 8 bits, as in the images that the reference trained on. Each scan
+    All channels are rounded to 8 bits, as in the training images of the reference. Each scan
     is scaled by its own range. The intensity I becomes min(255, 2 * 255 I / max I). The distance
     from the camera is inverted: near points are bright. The three components of the normals share
     one range. Empty pixels are 0.

@@ -125,7 +125,7 @@ def scan_folder(
 
 
 def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
-    """Return the pairs of an original and its cleaned file, by the text of the wildcard.
+    """Return each original with its cleaned file, by the text that the wildcard stands for.
 
     Raises:
         DataError: the folder does not exist, a pattern does not have exactly one ``*``, there is

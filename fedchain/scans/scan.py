@@ -79,7 +79,7 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 
 
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
-    """Return a copy of the part of the scan inside a box; it keeps no memory of the rest."""
+    """Return a copy of the part of the scan inside a box; the memory of the rest can be freed."""
     grids: dict[str, Any] = {
         name: None if grid is None else grid[box].copy()
         for name, grid in vars(scan).items()

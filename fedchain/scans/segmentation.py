@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
-"""The default model: it has few weights that get noise, and its normalisation mixes no examples."""
+"""The default model: few weights keep the noise small, and the normalisation mixes no examples."""
 BCE = Part("bce", {})
 ERODE, DILATE = 5, 7
 """Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""

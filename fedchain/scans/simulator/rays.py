@@ -1,7 +1,7 @@
 """Rays and the surfaces that they meet.
 
-The point on an object is found by marching along a signed distance, on the turntable in closed
-form.
+A ray's point on an object is found by marching along a signed distance. Its point on the turntable
+is computed in closed form.
 """
 
 from __future__ import annotations

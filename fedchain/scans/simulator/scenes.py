@@ -22,7 +22,7 @@ class Site:
     family: str
     """The family of objects that the site scans."""
     albedo: float
-    """Share that the objects scatter of the light that they do not mirror, 0 to 1."""
+    """Share of the non-mirrored light that the objects scatter, 0 to 1."""
     gloss: float
     """Share of light that the objects mirror, 0 to 1; it causes ghosts and saturation."""
     table_albedo: float
