@@ -2,9 +2,9 @@
 
     python benchmarks/aggregation.py [--rows 100] [--dimension 1000000] [--tries 5] [--json]
 
-Prints the milliseconds of each rule on random directions as they are sent, int16, and how many
-reads of them that is: as float32, and as int16, by the same threads. ``--json`` prints one object,
-name to milliseconds.
+Prints the milliseconds of each rule on random directions, which are int16 as they are sent. Prints
+the same time as a multiple of one read of the directions by the same threads: as float32, and as
+int16. ``--json`` prints one object, name to milliseconds.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def measured(rows: int, dimension: int, tries: int) -> dict[str, float]:
 
 
 def drawn(rows: int, dimension: int) -> Directions:
-    """Return random directions with a mean in common."""
+    """Return random directions around a common mean."""
     generator = np.random.default_rng(0)
     mean = generator.standard_normal(dimension, dtype=np.float32)
     sent = []

@@ -1,9 +1,10 @@
-"""How long a chain that learns nothing takes, and whether a block costs more the higher it is.
+"""Time of a chain that learns nothing, and whether higher blocks take longer.
 
     python benchmarks/chain.py [--blocks 100000] [--nodes 10] [--json FILE]
 
-Sampled work, a delay of a hundredth of the interval; the whole of ``fedchain run``: events,
-ledger on disk, tables. Prints microseconds a block for every tenth of the run. Linux only.
+The work is sampled, and the delay is a hundredth of the interval. Times the whole of ``fedchain
+run``: events, ledger on disk, tables. Prints the microseconds of a block for every tenth of the
+run. Linux only.
 """
 
 from __future__ import annotations
@@ -27,30 +28,30 @@ from fedchain.scenario import from_mapping  # noqa: E402
 from fedchain.simulation.setup import RunSetup  # noqa: E402
 
 PARTS = 10
-"""Stretches of the run that are timed apart."""
+"""Number of parts of the run that are timed separately."""
 
 
 class Gauge:
-    """Notes when each stretch of the run ended."""
+    """Records the time at which each part of the run ends."""
 
     def __init__(self, blocks: int) -> None:
         self.every = max(1, blocks // PARTS)
         self.ends: list[float] = []
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Note that the first block begins."""
+        """Record the time at which the first block begins."""
         del folder, setup
         self.ends.append(time.perf_counter())
 
     def on_round_end(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
-        """Note a block that ends a stretch for the first time."""
+        """Record the time of the first block that ends a part of the run."""
         del messages
         if record.round == len(self.ends) * self.every:
             self.ends.append(time.perf_counter())
 
     @property
     def microseconds(self) -> list[float]:
-        """Of a block, stretch by stretch."""
+        """Mean time of a block in each part of the run, in microseconds."""
         pairs = zip(self.ends, self.ends[1:], strict=False)
         return [1e6 * (end - start) / self.every for start, end in pairs]
 

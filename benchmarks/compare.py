@@ -2,10 +2,10 @@
 
     python benchmarks/compare.py [--quick] [--only pfl,floors] [--json FILE] [--from FILE]
 
-Every row is a process of its own, in an environment with the pinned version of its peer, which is
-made on first use under ``.bench``. Rows of a table take turns, several times; medians count.
-Writes ``docs/performance.md``, but for ``--quick`` and ``--only``, which print it. Takes about a
-quarter of an hour; nothing else should run meanwhile.
+Every row runs in its own process and in an environment with the pinned version of its peer; the
+environment is made on first use, under ``.bench``. The rows of a table take turns, several times,
+and the median counts. Writes ``docs/performance.md``; with ``--quick`` or ``--only`` the page is
+printed instead. Takes about a quarter of an hour; nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from marks import replace
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PROCESS_ROUNDS = 53
-"""Rounds of the whole process: as many as the peers have run, the warm-up among them."""
+"""Rounds of the whole process: as many as the peers run, including their warm-up."""
 
 
 def main() -> None:
-    """Measure, keep, write."""
+    """Measure, store the results, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="50 holders only, one turn")
     parser.add_argument("--only", default="", help="scripts or environments, by comma")
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def measure(*, quick: bool, only: set[str]) -> dict[str, Any]:
-    """Return the machine, the date, and what every row gave at every turn."""
+    """Return the machine, the date, and the results of every row at every turn."""
     cases = [
         case
         for case in plan.everything(quick=quick)
@@ -84,7 +84,7 @@ def in_turns(cases: list[plan.Case]) -> list[dict[str, Any]]:
             failed = row["runs"] and row["runs"][0]["reason"]
             if turn >= case.turns or failed:
                 continue
-            # The first turn is checked; the others are free of what is no part of the program.
+            # The first turn is checked; the others omit the check, which is no part of the peer.
             arguments = [*case.arguments, *["--unchecked"] * bool(turn)]
             print(f"{case.group}: {case.name}, turn {turn + 1}", file=sys.stderr)
             found = measuring.measured(case.environment, case.script, arguments)

@@ -12,36 +12,37 @@ from fedchain.ledger.chain.block import HEADER_BYTES
 HOLDER_LINE, NODE_LINE = 12.5e6, 125e6
 """Bytes a second of a holder's line and of a compute node's: 100 Mbit/s and 1 Gbit/s."""
 ROUNDS = 1000
-"""Of the runs that are planned: the identities of all of them are registered."""
+"""Rounds of a planned run; the identities of all rounds are registered."""
 MODEL, BILLION, MILLION, COHORT = 50_890, 10**9, 10**6, 1000
-"""Parameters of the dense network of the benchmarks, of a large one; holders; a sample of them."""
+"""Parameters of the benchmarks' dense network and of a large network; holders, and a sample."""
 SUBSET, GROUP, SHARDS, KEPT_EVERY = 100, 25, 10, 100
-"""One number of so many is sent; holders of a group; parts of d; rounds between kept states."""
+"""One number in SUBSET is sent; holders in a group; parts of the parameters; rounds from one
+kept state to the next."""
 COMPUTE, NUMBER, STATE = 3, 2, 24
-"""Compute nodes; bytes of a number of a direction (int16), and of all numbers of the state that
-belong to one weight (Adam, float64)."""
+"""Number of compute nodes; bytes of one number of a direction (int16); bytes of the state for each
+weight (Adam, float64)."""
 PROOF = 32
-"""Bytes of a proof for each doubling of the identities."""
+"""Bytes that a proof grows with each doubling of the number of identities."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What a trial says of one holder, on a machine like this one."""
+    """Costs of one holder on a machine like this one, measured by a trial."""
 
     dimension: int
-    """Numbers of a gradient, d."""
+    """Number of entries of a gradient, d."""
     identities: int
-    """Registered identities."""
+    """Number of registered identities."""
     message: int
-    """Bytes of its message."""
+    """Bytes of the holder's message."""
     gradient_s: float
-    """Its gradient."""
+    """Time of the holder's gradient, in seconds."""
     release_s: float
-    """Noise, quantising, hashing and signing."""
+    """Time of noise, quantising, hashing and signing, in seconds."""
 
     @classmethod
     def of(cls, trial: Trial) -> Tried:
-        """Return what a trial says."""
+        """Return the costs of one holder of a trial."""
         spent, asked = trial.spent_s, trial.scenario.nodes.asked
         return cls(
             dimension=trial.dimension,
@@ -52,7 +53,7 @@ class Tried:
         )
 
     def at(self, holders: int, dimension: int) -> Round:
-        """Return a round of many such holders; times and numbers grow with d."""
+        """Return a round of many such holders; times and message grow with ``dimension``."""
         path = (holders * ROUNDS - 1).bit_length() - (self.identities - 1).bit_length()
         growth = dimension / self.dimension
         return Round(
@@ -66,18 +67,18 @@ class Tried:
 
 @dataclass(frozen=True)
 class Round:
-    """A round that nobody has run."""
+    """A predicted round."""
 
     holders: int
-    """Asked in it, K."""
+    """Number of holders that are asked in the round, K."""
     dimension: int
-    """Numbers of a gradient, d."""
+    """Number of entries of a gradient, d."""
     overhead: int
     """Bytes of a message without its direction."""
     gradient_s: float
-    """The gradient of a holder."""
+    """Time of a holder's gradient, in seconds."""
     release_s: float
-    """The rest of a holder's release."""
+    """Time of the rest of a holder's release, in seconds."""
 
     @property
     def message(self) -> int:
@@ -95,7 +96,7 @@ class Round:
         return STATE * self.dimension
 
     def limits(self, rates: Rates) -> dict[str, str]:
-        """Return what a holder and a compute node, a machine like this one each, have to do."""
+        """Return the work of a holder and of a compute node, each on a machine like this one."""
         fetched = HEADER_BYTES + 8 * self.dimension
         received = self.holders * self.message + self.block + self.holders * fetched // COMPUTE
         stepped = self.block * rates.message + self.state * rates.state
@@ -118,9 +119,9 @@ def tables(rates: Rates, small: Tried, large: Tried) -> dict[str, str]:
     """Return the tables by name.
 
     Args:
-        rates: of this machine.
-        small: a holder of the dense network of the benchmarks.
-        large: a holder of a network of a million parameters.
+        rates: rates of this machine.
+        small: costs of a holder of the benchmarks' dense network.
+        large: costs of a holder of a network of a million parameters.
     """
     cases = {
         "today: K = 50, d = 50,890": small.at(50, MODEL),
@@ -143,18 +144,18 @@ ANSWERED = ("answer", "built", "messages", "a message", "a compute node receives
 
 @dataclass(frozen=True)
 class Plan:
-    """How a round travels and is kept."""
+    """A way to send and store the data of a round."""
 
     messages: int
-    """That reach a compute node."""
+    """Number of messages that reach a compute node."""
     message: int
-    """Bytes of one."""
+    """Bytes of one message."""
     copies: int
-    """How often a message reaches a compute node: by itself, and in a block."""
+    """How often a message reaches a compute node: 2, alone and in a block, or 1."""
     shards: int
-    """Parts of d, each with compute nodes of its own."""
+    """Parts into which the parameters are split, each with its own compute nodes."""
     state: float
-    """Bytes of the state that is stored a round."""
+    """Bytes of the state stored per round."""
     history: int
     """Whether the messages stay stored: 1 or 0."""
 
@@ -167,7 +168,7 @@ class Plan:
 
 
 def answers(tried: Tried, d: int) -> list[tuple[str, ...]]:
-    """Return what each answer of the design leaves to do, all the answers above it included."""
+    """Return one row for each answer of the design; each row includes all answers above it."""
     everybody, cohort = tried.at(MILLION, d), tried.at(COHORT, d)
     k, full, overhead = cohort.holders, float(cohort.state), cohort.overhead
     light = full / 2  # weights and moments as float32

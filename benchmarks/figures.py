@@ -1,10 +1,10 @@
-"""The pictures and tables of the README and of docs/, made again by the commands that made them.
+"""Makes the pictures and tables of the README and of docs/ again, by their commands.
 
     python benchmarks/figures.py [NAME ..] [--list] [--check]
 
 Runs the commands of ``makers.py``, copies their pictures to ``docs/pictures``, and writes their
-tables between the marks of the pages. What the commands leave is kept in ``.figures``, so that
-sweeps go on where they were interrupted. A maker that fails or is interrupted changes nothing.
+tables between the marks of the pages. The outputs of the commands are kept in ``.figures``, so that
+interrupted sweeps are continued. A maker that fails or is interrupted changes no page or picture.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ HOME = Path(__file__).resolve().parents[1]
 PICTURES = HOME / "docs" / "pictures"
 WORK = HOME / ".figures"
 AUDIT = "audit.json"
-"""The file that makes a folder one of an audit."""
+"""The file by which a folder of an audit is recognised."""
 
 
 def main() -> None:
-    """Make what was asked for, or tell what would be made."""
+    """Make the requested pictures and tables, or print what would be made."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="makers; all of them by default")
     parser.add_argument("--list", action="store_true", help="show makers, targets and times")
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def make_all(names: list[str]) -> int:
-    """Make all that was asked for; return 1 if some of it failed, 130 after Ctrl-C."""
+    """Run the named makers; return 0, or 1 if a maker failed, or 130 after Ctrl-C."""
     failed = []
     for name in names:
         print(f"{name}: about {MAKERS[name].minutes:g} minutes", file=sys.stderr)
@@ -72,7 +72,7 @@ def make_all(names: list[str]) -> int:
 
 def make(name: str, maker: Maker) -> list[str]:
     """Run a maker's commands, then write its pictures and texts; return what was written."""
-    out = WORK / "out" / name  # a folder called like a scenario would be taken for it
+    out = WORK / "out" / name  # in WORK it would be taken for a scenario
     out.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
     for command in maker.commands:
@@ -95,7 +95,7 @@ def make(name: str, maker: Maker) -> list[str]:
 
 
 def outcome_of(command: str, out: Path, before: list[Outcome]) -> Outcome:
-    """Run one command, and return the folder that it names, or the one that it was given."""
+    """Run one command, and return its outcome: the folder that it names, or else ``out``."""
     folders = [each.folder for each in before]
     words = [word.format(*folders, out=out) for word in split(command)]
     own = words[0] == "fedchain"
@@ -116,7 +116,7 @@ def outcome_of(command: str, out: Path, before: list[Outcome]) -> Outcome:
 
 
 def split(command: str) -> list[str]:
-    """Return the words of a command; braces of YAML are no places of ``str.format``.
+    """Return the words of a command; the braces of YAML are escaped for ``str.format``.
 
     >>> split("fedchain sweep a --set 'task={kind: b}' {out}")
     ['fedchain', 'sweep', 'a', '--set', 'task={{kind: b}}', '{out}']
@@ -126,7 +126,7 @@ def split(command: str) -> list[str]:
 
 
 def parsed(text: str) -> Any:
-    """Return what a command printed as JSON; None if it is something else."""
+    """Return the JSON value that a command printed; None if its output is not JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -134,7 +134,7 @@ def parsed(text: str) -> Any:
 
 
 def folder_of(told: dict[str, Any]) -> Path:
-    """Return the sweep, the run or the audit that a command tells of; "." if it tells of none."""
+    """Return the folder of a sweep, run or audit that a command's JSON names; "." without one."""
     for key in ("sweep", "run"):
         if key in told:
             return Path(told[key])
@@ -155,7 +155,7 @@ def targets(name: str, maker: Maker) -> list[str]:
 
 
 def listed(names: list[str]) -> list[str]:
-    """Return lines: each maker, its time, what it makes, its commands; then what is by hand."""
+    """Return lines with each maker's time, products and commands, then the tables made by hand."""
     lines = []
     for name in names:
         maker = MAKERS[name]
@@ -170,7 +170,7 @@ def listed(names: list[str]) -> list[str]:
 
 
 def problems() -> list[str]:
-    """Return the pictures and tables that have no maker or several, and makers of nothing."""
+    """Return the pictures and tables without exactly one maker, and makers that make nothing."""
     found = []
     made = Counter(picture for maker in MAKERS.values() for picture in maker.pictures)
     there = {file.name for file in PICTURES.iterdir()}

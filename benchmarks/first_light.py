@@ -62,7 +62,7 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     for line in summary_lines(Format.rich, run.summary()):
         console.print(line, soft_wrap=isinstance(line, str), markup=False)
     svg = console.export_svg(title="fedchain")
-    # The fonts of the reader are good enough; a picture should not fetch any.
+    # The reader's fonts are good enough; a picture should not fetch any fonts.
     return run, re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
 
 

@@ -1,15 +1,15 @@
-"""Coverage-guided fuzzing of everything that reads bytes of others.
+"""Coverage-guided fuzzing of every function that reads bytes from outside.
 
     python benchmarks/fuzz.py [TARGET ..] [--inputs 1200000] [--keep FOLDER] [--json FILE]
 
 Needs the extra ``fuzz``. The seeds are the bytes of a small run. An input must be read or be
-refused with an error that is declared; what is read must encode to the same bytes again; memory
-and time of an input are bounded. Prints one line a target. With ``--keep`` the inputs that were
-found stay, those that failed as TARGET-crash-HASH:
+refused with a declared error. An input that is read must encode to the same bytes again. Memory and
+time of an input are bounded. Prints one line per target. ``--keep`` keeps the inputs that were
+found; an input that failed is called TARGET-crash-HASH and can be read again by
 
     python benchmarks/fuzz_targets.py TARGET FOLDER/TARGET-crash-HASH 1
 
-reads such an input again. Linux only.
+Linux only.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def shared(names: Sequence[str], inputs: int) -> dict[str, int]:
 
 
 def fuzzed(name: str, corpus: Path, inputs: int) -> dict[str, object]:
-    """Fuzz one target in a process of its own, and return its figures."""
+    """Fuzz one target in a separate process, and return its figures."""
     command = [sys.executable, str(TARGETS), name, str(corpus), str(inputs)]
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
@@ -58,7 +58,7 @@ def fuzzed(name: str, corpus: Path, inputs: int) -> dict[str, object]:
 
 
 def rows(names: Sequence[str], keep: Path, inputs: int) -> Iterator[dict[str, object]]:
-    """Yield the figures of each target, as soon as they are there."""
+    """Yield the figures of each target as soon as it is finished."""
     found = seeds()
     unknown = set(names) - set(found)
     if unknown:

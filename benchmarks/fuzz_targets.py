@@ -1,4 +1,4 @@
-"""What is fuzzed: everything that reads bytes of others, and the bytes that it starts from.
+"""Targets of fuzzing: functions that read bytes from outside, and their first inputs.
 
     python benchmarks/fuzz_targets.py NAME CORPUS INPUTS
 
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST_MB = 768
-"""Memory that a target may take; Python, its libraries and the corpus are about a quarter."""
+"""Memory that a target may use, in MB; Python, libraries and corpus use about a quarter of it."""
 SLOWEST_S = 10
 """Seconds that one input may take."""
 RULES = "rules.bin"
-"""The rules of the run that gave the seeds."""
+"""File with the rules of the run whose bytes are the seeds."""
 SCENARIO = {
     "version": 1,
     "name": "seeds",
@@ -43,27 +43,27 @@ sweep: {grid: {rounds: [2, 3]}, seeds: 2}
 """
 
 SLOW = {"export": 1 / 40, "scenario": 1 / 10}
-"""Share of the inputs of targets that are slow: an import makes a ledger on disk."""
+"""Slow targets get this share of the inputs; an import, for example, makes a ledger on disk."""
 
 Read = Callable[[bytes], bytes | None]
-"""Reads an input; returns what it encodes to again, None where nothing is to be compared."""
+"""Function that reads an input; it returns the input encoded again, or None to compare nothing."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads bytes of others."""
+    """A function that reads bytes from outside, and its declared errors."""
 
     read: Read
-    """What is fuzzed."""
+    """The function that is fuzzed."""
     refusals: tuple[type[Exception], ...]
-    """How it may refuse."""
+    """Errors by which the function may refuse an input."""
 
 
 def targets(rules_bytes: bytes) -> dict[str, Target]:
     """Return every target, by name.
 
     Args:
-        rules_bytes: of the chain that the seeds are of.
+        rules_bytes: the encoded rules of the chain from which the seeds are.
     """
     from fedchain.errors import EncodingError, LedgerError, ScenarioError
     from fedchain.ledger.chain import block, message, rules, state
@@ -101,7 +101,7 @@ def _proven(data: bytes) -> None:
 
 
 def _imported(data: bytes) -> None:
-    """Import a chain; a damaged one is a verdict, not an error."""
+    """Import a chain; a damaged chain gives a verdict, not an error."""
     from fedchain.ledger.tools.chain_file import verify_file
     from fedchain.transition import steps_of
 
@@ -121,7 +121,7 @@ def _scenario(data: bytes) -> None:
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Run a small scenario, and return its bytes as each target reads them."""
+    """Run a small scenario, and return by target the bytes of the run that the target reads."""
     from fedchain import run
     from fedchain.ledger.chain import block, message, rules, state
     from fedchain.ledger.storage.store import Store
@@ -157,7 +157,7 @@ def seeds() -> dict[str, list[bytes]]:
 
 
 def main() -> None:
-    """Feed the target; the fuzzer ends the process."""
+    """Feed the target with inputs; the fuzzer ends the process."""
     import atheris
 
     name, corpus, inputs = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

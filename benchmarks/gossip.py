@@ -1,8 +1,9 @@
 """Gossip over a large network: blocks of sampled work over 1,000 compute nodes and 2,000 links.
 
-Every node has a chain of its own, and every block is announced, asked for and delivered link by
-link. Once as it is, and once with a tenth of all transmissions lost, nodes that come and go, and
-a partition that heals. Prints wall time, memory and deliveries a second.
+Every node has its own chain, and every block is announced, requested and delivered link by link.
+The network runs once without faults; and once with a tenth of all transmissions lost, with nodes
+that come and go, and with a partition that heals. Prints wall time, memory and deliveries per
+second.
 
     python benchmarks/gossip.py
 """
@@ -31,7 +32,7 @@ FAULTS = {
 
 
 def main() -> None:
-    """Measure each kind of network in a process of its own."""
+    """Measure each kind of network in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=1000, help="compute nodes")
     parser.add_argument("--degree", type=int, default=4, help="links of each")
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def measure(nodes: int, degree: int, blocks: int, kind: str) -> None:
-    """Run one network and print what it took."""
+    """Run one network, and print its wall time, memory and deliveries."""
     scenario = from_mapping(
         {
             "version": 1,

@@ -1,12 +1,13 @@
-"""Gradients of two U-Nets: seconds a round by every way that leads to them.
+"""Gradients of two U-Nets: seconds per round by several methods.
 
     python benchmarks/gradients.py [--threads 2] [--times 7] [--json FILE]
 
 The networks are that of ``scenarios/first_light.yaml`` (few channels, many small scans a holder)
 and the small U-Net of the comparison (eight channels and more, eight scans a holder). Each is
-computed by the engine and by plainer means: vmap over single examples, clipped; autograd over a
-holder's batch, not clipped. Threads share the holders, with one torch thread each. Printed are
-the best and the median wall time, the processor's time, and how far the rows of two ways differ.
+computed by the engine and by two simpler methods: vmap over single examples, clipped; autograd over
+a holder's batch, not clipped. The holders are divided among threads, with one torch thread each.
+Prints the best and the median wall time, the processor time, and the difference of the methods'
+results.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from fedchain.scans.models import gajdosech_unet  # noqa: E402
 
 CLIP = 0.1
 Rows = Callable[[np.ndarray, list[int]], np.ndarray]
-"""(weights, holders) to the gradient of each holder."""
+"""Function from weights and holders to the gradients, one row per holder."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,18 @@ class Workload:
     """A U-Net of two levels and the data of its holders."""
 
     shape: tuple[int, int, int]
-    """Of a scan: channels, height, width."""
+    """Shape of a scan: channels, height, width."""
     width: int
     """Channels at full resolution."""
     norm: str
     """``none`` or ``group``."""
     holders: int
-    """How many."""
+    """Number of holders."""
     records: int
-    """Scans of each holder."""
+    """Number of scans of each holder."""
 
     def task(self) -> Task:
-        """Make the network and numbers without meaning in the shape of scans and masks."""
+        """Make the network, and random scans and masks."""
         generator = stream(0, "benchmark")
         options = {"levels": 2, "width": self.width, "norm": self.norm}
 
@@ -87,7 +88,7 @@ WORKLOADS = {
 
 
 def main() -> None:
-    """Measure, and print a table a network."""
+    """Measure, and print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2, help="at least 1")
     parser.add_argument("--times", type=int, default=7, help="rounds of each way, at least 1")
@@ -104,7 +105,7 @@ def main() -> None:
 
 
 def measured(name: str, task: Task, threads: int, times: int) -> dict[str, dict[str, float]]:
-    """Time every way in turns; print and return seconds by way."""
+    """Time the methods in turns; print and return the seconds of each method."""
     ways: dict[str, Callable[[], Rows]] = {
         "clipped, engine": CohortGradients(task, CLIP).twin,
         "clipped, vmap": vmapped(task).twin,
@@ -122,7 +123,7 @@ def measured(name: str, task: Task, threads: int, times: int) -> dict[str, dict[
             for way, work in works.items():
                 wall, processor = time.perf_counter(), time.process_time()
                 rows[way] = work()
-                if turn:  # the first one fetches memory
+                if turn:  # the first turn allocates memory
                     pair = time.perf_counter() - wall, time.process_time() - processor
                     spent[way].append(pair)
     print(f"{name}: {weights.size} weights, {len(task.holders)} holders")
@@ -151,7 +152,7 @@ def shared(
 
 
 def vmapped(task: Task) -> CohortGradients:
-    """Return an engine that is made to take vmap."""
+    """Return an engine that is forced to use vmap."""
     engine = CohortGradients(task, CLIP)
     engine._way = by_vmap
     engine._module.to(memory_format=torch.contiguous_format)
@@ -161,7 +162,7 @@ def vmapped(task: Task) -> CohortGradients:
 def by_autograd(
     task: Task, module: torch.nn.Module, weights: np.ndarray, holders: list[int]
 ) -> np.ndarray:
-    """Return mean gradients, one backward pass a holder."""
+    """Return mean gradients, by one backward pass per holder."""
     load_weights(module, weights)
     rows = []
     for records in (task.holders[holder] for holder in holders):
@@ -173,7 +174,7 @@ def by_autograd(
 
 
 def losses(outputs: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Return the mean binary cross-entropy over pixels, one number a scan."""
+    """Return the mean binary cross-entropy over pixels, one number per scan."""
     each = torch.nn.functional.binary_cross_entropy_with_logits(
         outputs[:, 0], masks, reduction="none"
     )

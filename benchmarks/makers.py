@@ -1,4 +1,4 @@
-"""Makers: which commands make the pictures and tables of the README and of docs/."""
+"""Makers: the commands that make the pictures and tables of the README and of docs/."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ SCALE, PERFORMANCE = "docs/scale.md", "docs/performance.md"
 
 @dataclass(frozen=True)
 class Text:
-    """A table, or another text, between marks of a page."""
+    """A table, or another text, between two marks in a page."""
 
     page: str
-    """The page, from the root of the repository."""
+    """Path of the page from the root of the repository."""
     made: Made | None = None
-    """What makes it from the outcomes of the commands; None: a command writes it into the page."""
+    """Function that makes the text from the commands' outcomes; None: a command writes the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Maker:
-    """Commands, and what of the pages they make."""
+    """Commands, and the pictures, texts and pages that they make."""
 
     commands: tuple[str, ...]
-    """As one types them; ``{out}`` is a folder for what they leave, ``{0}`` what the first left."""
+    """Commands as typed; ``{out}`` is a folder for outputs, ``{0}`` the first command's folder."""
     minutes: float
-    """About how long all of it takes on two cores."""
+    """Approximate time of all commands on two cores, in minutes."""
     pictures: Mapping[str, str] = field(default_factory=dict)
-    """Names in docs/pictures, and which file of the first command's folder each is."""
+    """Names of pictures in docs/pictures, and for each a file in the first command's folder."""
     texts: Mapping[str, Text] = field(default_factory=dict)
-    """What stands between marks, by the name that follows the maker's ("" for none)."""
+    """Texts between marks, by the name after the maker's name in the mark ("" for none)."""
     page: str | None = None
     """A page that the commands write as a whole."""
 
@@ -84,7 +84,7 @@ def mechanisms_maker(*settings: str, minutes: float) -> Maker:
 
 
 def subspace_maker(*settings: str) -> Maker:
-    """Return the maker of a table of public subspaces; the step is chosen on other seeds."""
+    """Return the maker of a table of public subspaces; the step size is chosen on other seeds."""
     command = " ".join(["fedchain sweep public_subspace", *(f"--set {s}" for s in settings)])
     columns = Axis("", ("task",), ("neither", "subspace", "warm start", "both"))
     made = tuned_table(Axis("total epsilon", EPSILONS), columns, "accuracy")
@@ -340,4 +340,4 @@ MAKERS: dict[str, Maker] = {
         page=PERFORMANCE,
     ),
 }  # fmt: skip
-"""All of them, by name, in the order of the pages."""
+"""All makers by name, in the order of the pages."""

@@ -1,8 +1,7 @@
-"""Marks: what commands write into the pages, between two comments.
+"""Marks: pairs of comments in the pages, around the texts that commands write.
 
-A text of a page that a command makes stands between ``<!-- made by MAKER TEXT -->`` and
-``<!-- end -->``. A table that was measured, and that no command makes, has
-``<!-- made by hand: how -->`` before it.
+A text that a command makes is between ``<!-- made by MAKER TEXT -->`` and ``<!-- end -->``. A table
+of measurements that no command makes has ``<!-- made by hand: how -->`` before it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ NUMBER = re.compile(r"[*-]{0,3}(\d|\.\d)|-$")
 
 
 def filled(page: str, made: Mapping[str, str]) -> str:
-    r"""Return a page with the text between the marks of each name made anew.
+    r"""Return a page with new texts between the marks of each name.
 
     Raises:
         ValueError: a name has no marks in the page, or several.
@@ -41,7 +40,7 @@ def marked(page: str) -> list[str]:
 
 
 def by_hand(page: str) -> list[str]:
-    """Return what a page says of the tables that no command makes."""
+    """Return the explanations that a page gives for tables that no command makes."""
     return BY_HAND.findall(page)
 
 
@@ -72,13 +71,13 @@ def tables(page: str) -> Iterator[tuple[list[str], str]]:
 
 
 def measured(lines: list[str]) -> bool:
-    """Tell whether most cells of a table, its head and its first column aside, are numbers."""
+    """Say whether most cells of a table are numbers, without its head and its first column."""
     cells = [cell.strip() for line in lines[2:] for cell in line.strip("| ").split(" | ")[1:]]
     return 2 * sum(bool(NUMBER.match(cell)) for cell in cells) > len(cells)
 
 
 def replace(file: Path, data: bytes) -> None:
-    """Write a file whole: whoever is interrupted leaves the old one."""
+    """Replace a file as a whole: an interruption leaves the old file."""
     draft = file.with_name(f".{file.name}.draft")
     draft.write_bytes(data)
     draft.replace(file)

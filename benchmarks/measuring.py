@@ -1,4 +1,4 @@
-"""Environments of the peers, and processes that are timed and weighed from outside."""
+"""Environments of the peers, and processes whose time and memory are measured from outside."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ OURS = "fedchain"
 
 @dataclass(frozen=True)
 class Measured:
-    """One process."""
+    """Measurements of one process."""
 
     found: dict[str, Any]
-    """What it printed; empty if it failed."""
+    """The values that the process printed; empty if it failed."""
     reason: str
-    """Why it failed, or empty."""
+    """Why the process failed; empty if it did not."""
     seconds: float
-    """From before it was started to after it ended."""
+    """Time from before the start of the process to after its end."""
     peak_mb: float
-    """Largest sum of resident memory over the process and its children, sampled."""
+    """Largest sampled sum of the resident memory of the process and its children."""
     gauge: float
-    """Milliseconds of a fixed piece of arithmetic before and after, the longer one: other load."""
+    """Milliseconds of a fixed computation, the longer of before and after; it shows other load."""
     load: float
     """Average number of running processes in the minute before."""
 
 
 def python_of(environment: str) -> str:
-    """Return the interpreter of an environment; install it if it is not there.
+    """Return the interpreter of an environment; install the environment if it is missing.
 
     Raises:
-        RuntimeError: it cannot be installed; the message says why.
+        RuntimeError: the environment cannot be installed; the message says why.
     """
     if environment == OURS:
         return sys.executable
@@ -90,7 +90,7 @@ def measured(environment: str, script: str, arguments: Sequence[str]) -> Measure
 
 
 def timed(command: Sequence[str]) -> Measured:
-    """Run a command; what it printed is its last line that is a JSON object, if there is one."""
+    """Run and measure a command; ``found`` is the last line of its output that is a JSON object."""
     before, start = gauge(), time.perf_counter()
     process = subprocess.Popen(
         command, env=environment_of(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -115,7 +115,7 @@ def timed(command: Sequence[str]) -> Measured:
 
 
 def environment_of() -> dict[str, str]:
-    """Return the environment of a measured process: nobody's settings of threads or memory."""
+    """Return the environment of a measured process, without settings of threads or memory."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -125,13 +125,13 @@ def environment_of() -> dict[str, str]:
 
 
 def last_line(text: str) -> str:
-    """Return the last line of an error that is not empty, without paths and colours."""
+    """Return the last line of an error's text that is not empty, without paths and colours."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1].replace(str(HERE.parent), "").strip()[:200] if lines else "no message"
 
 
 def gauge() -> float:
-    """Return the least milliseconds of a fixed piece of arithmetic on one core."""
+    """Return the shortest time of a fixed computation on one core, in milliseconds."""
     numbers, spent = np.arange(500_000, dtype=np.float64), []
     for _ in range(5):
         start = time.perf_counter()
@@ -174,7 +174,7 @@ def _weigh(pid: int, peak: list[float], over: threading.Event) -> None:
 
 
 def _family(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
+    """Return the ids of a process and of all its descendants."""
     found, new = [], [pid]
     while new:
         found += new
@@ -186,7 +186,7 @@ def _children(pid: int) -> list[int]:
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:  # it has ended meanwhile
+    except OSError:  # the process has ended meanwhile
         return []
 
 

@@ -1,10 +1,10 @@
-"""What noise costs a round: every mechanism, 20 holders of 30,220 parameters, full protocol.
+"""Time of noise in a round: every mechanism, 20 holders, 30,220 parameters, the full protocol.
 
     python benchmarks/noise.py [--rounds 60] [--records 60] [--json]
 
-Runs a dense network 784-38-10 with the noise of each mechanism in turn and prints the
-milliseconds of noise a round, its share of the round (the measurement of the model left out), and
-how many times the Gaussian's it takes. ``--json`` prints one object a mechanism.
+Runs a dense network 784-38-10 with the noise of each mechanism in turn. Prints the milliseconds of
+noise in a round, their share of the round without the measurement of the model, and their ratio to
+the Gaussian mechanism's. ``--json`` prints one object per mechanism.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fedchain.timing import STAGES
 
 HOLDERS = 20
 WIDTH = 38
-"""Of the hidden layer: 30,220 parameters."""
+"""Width of the hidden layer; the network has 30,220 parameters."""
 MECHANISMS = ("gaussian", "skellam", "knorm", "laplace")
 
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def spent_ms(kind: str, rounds: int, records: int) -> tuple[float, float]:
-    """Return the milliseconds of noise and of everything, a round."""
+    """Return the milliseconds of noise and of everything in a round."""
     with tempfile.TemporaryDirectory() as folder:
         seconds = run(from_mapping(scenario(kind, rounds, records)), folder).summary()["seconds"]
     whole = sum(seconds[stage] for stage in STAGES if stage != "evaluation")

@@ -1,4 +1,4 @@
-"""The page: tables, ratios, targets, from what was measured."""
+"""The page of the benchmark: tables, ratios and targets, made from the measurements."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def written(results: Results) -> str:
 
 
 def milliseconds(row: Row) -> float | None:
-    """Return the median over the turns of the median round; None if it did not run.
+    """Return the median over turns of the median time of a round; None if the row did not run.
 
     >>> runs = [{"found": {"rounds_ms": [1.0, 9.0, 2.0]}}, {"found": {"rounds_ms": [4.0]}}]
     >>> milliseconds({"runs": runs})
@@ -101,7 +101,7 @@ def exponent(sizes: Sequence[float], times: Sequence[float]) -> float:
 
 
 def shown(value: float | None, mark: str = "") -> str:
-    """Return a number with three digits that count.
+    """Return a number with three significant digits.
 
     >>> shown(1234.5), shown(12.34), shown(None)
     ('1234', '12.3', '-')
@@ -151,7 +151,7 @@ def titled(rows: list[Row], name: str) -> str:
 
 
 def whole(rows: list[Row]) -> list[str]:
-    """Return seconds of the whole process and its memory; runs that were checked do not count."""
+    """Return the whole process's median seconds and memory; checked runs do not count."""
     runs = [run for row in rows for run in row["runs"] if run["found"]]
     free = [run for run in runs if run["found"]["checked"] is None] or runs
     if not free:
@@ -160,7 +160,7 @@ def whole(rows: list[Row]) -> list[str]:
 
 
 def loaded(row: Row, best: float) -> str:
-    """Return a mark if something else kept the machine busy."""
+    """Return a mark if another program kept the machine busy."""
     gauges = [run["gauge"] for run in row["runs"] if run["found"]]
     return "*" if gauges and statistics.median(gauges) > 1.3 * best else ""
 
@@ -213,7 +213,7 @@ def rules_section(rules: Results) -> str:
 
 
 def stages_section(rows: list[Row], floors: Results) -> str:
-    """Return where the time of a round with the full protocol goes."""
+    """Return the table of the stages of a round with the full protocol, with their times."""
     what = {
         "gradients": (
             "one batch, products by segment",
@@ -263,7 +263,7 @@ def sum_of(floors: Results, *names: str) -> float | None:
 
 
 def growth_section(rows: list[Row]) -> str:
-    """Return how time grows with holders, weights, records and rounds."""
+    """Return the table of the growth of time with holders, weights, records and rounds."""
     lines = []
     names = list(dict.fromkeys(r["name"] for r in rows if r["ours"] or r["peer"]))
     for name in names:
@@ -299,12 +299,12 @@ def shown_sizes(pairs: list[tuple[float, float]]) -> list[str]:
 
 
 def shown_fit(pairs: list[tuple[float, float]]) -> str:
-    """Return the exponent in two digits."""
+    """Return the exponent of the growth with two digits."""
     return f"{exponent(*zip(*pairs, strict=True)):.2f}"
 
 
 def targets_section(rows: list[Row], results: Results) -> str:
-    """Return what was wanted, what came out, and whether it is met."""
+    """Return the table of targets: the bound, the measured value, and whether it is met."""
     lines = []
     for what, wanted, value in targets(rows, results):
         if value is None:
@@ -318,7 +318,7 @@ def targets_section(rows: list[Row], results: Results) -> str:
 
 
 def targets(rows: list[Row], results: Results) -> Iterable[tuple[str, str, float | None]]:
-    """Yield every target: what it is, the bound, what was measured."""
+    """Yield every target: its description, its bound, and the measured value."""
     for holders, private, bound in (
         (50, "", 4),
         (50, " private", 4),

@@ -1,4 +1,4 @@
-"""Tables of the pages: Markdown from the folders of sweeps; general ones, and what all share."""
+"""Tables in Markdown from the folders of sweeps: general tables, and helpers for all tables."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one command left."""
+    """Outputs of one command."""
 
     folder: Path
-    """The sweep, the run, the audit, or the folder that the command was given."""
+    """Folder of the sweep, run or audit, or the folder that the command was given."""
     told: Any
-    """The JSON that it printed, or None."""
+    """The JSON value that the command printed, or None."""
 
 
 Made = Callable[[Sequence[Outcome]], str]
-"""A table from the outcomes of a maker's commands, in their order."""
+"""Function that makes a table from the outcomes of a maker's commands, in their order."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def grid_table(rows: Sequence[Axis], columns: Axis, metric: str) -> Made:
 
     Args:
         rows: one axis for each of the first columns.
-        columns: what stands beside each other.
+        columns: the axis of the other columns.
         metric: column of points.csv.
     """
 
@@ -78,12 +78,12 @@ def grid_table(rows: Sequence[Axis], columns: Axis, metric: str) -> Made:
 def law_table(
     first: str, curves: Sequence[str], beside: Callable[[float], str] | None = None
 ) -> Made:
-    """Return the table of a sweep that is compared with a law, a pair of columns for a curve.
+    """Return the table that compares a sweep with a law: two columns for each curve.
 
     Args:
-        first: heading of the first column, the place on the law's axis.
-        curves: heading of the measured values of each curve, in their order.
-        beside: one more column, of the place on the axis.
+        first: heading of the first column, which holds the values x of the law's axis.
+        curves: heading of the measured values of each curve, in the order of the curves.
+        beside: function from x to the cell of one more column.
     """
 
     def made(outcomes: Sequence[Outcome]) -> str:
@@ -111,7 +111,7 @@ def grid_of(folder: Path) -> dict[str, list[str]]:
 
 
 def points_of(folder: Path) -> list[Row]:
-    """Return the runs of a sweep, all of which must have finished."""
+    """Return the runs of a sweep; all runs must have finished."""
     points = read(folder / "points.csv")
     left = [row["run"] for row in points if row["status"] not in ("finished", "budget_exhausted")]
     if left:

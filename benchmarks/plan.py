@@ -1,4 +1,4 @@
-"""What is measured: every row of the benchmark, who runs it, how often."""
+"""Plan of the benchmark: every row, the program that runs it, and how often it is measured."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ class Case:
     """One row: a script in an environment, with its arguments."""
 
     name: str
-    """As the page calls it."""
+    """Name of the row on the page."""
     group: str
-    """The table that it belongs to."""
+    """The table to which the row belongs."""
     environment: str
-    """Whose interpreter runs it."""
+    """The environment whose interpreter runs the script."""
     script: str
     """A file in ``peers``."""
     arguments: tuple[str, ...]
-    """After the script."""
+    """Arguments of the script."""
     turns: int = 3
-    """How often it is measured; rows of a group take turns."""
+    """How often the row is measured; rows of a group take turns."""
     ours: bool = False
-    """Whether it is fedchain."""
+    """Whether the row is fedchain's."""
     peer: bool = False
-    """Whether it counts as another simulator."""
+    """Whether the row counts as another simulator."""
 
 
 PEERS = {
@@ -90,7 +90,7 @@ def dense(holders: int, *, private: bool, rounds: int, turns: int) -> list[Case]
 
 
 def flower(holders: int, *, private: bool) -> Case:
-    """Return a row of Flower, which is slow: few rounds, once."""
+    """Return a row of Flower, with few rounds and one turn, since Flower is slow."""
     group = f"mlp {holders}{' private' if private else ''}"
     arguments = ("--holders", str(holders), "--rounds", "8", *["--private"] * private)
     return Case(FLOWER, group, "flower", "flower_rounds.py", arguments, turns=1, peer=True)
@@ -142,7 +142,7 @@ def growth() -> list[Case]:
 
 
 def everything(*, quick: bool) -> list[Case]:
-    """Return all rows, those of a group side by side.
+    """Return all rows, with the rows of a group next to each other.
 
     Args:
         quick: 50 holders and the U-Net only, one turn each.

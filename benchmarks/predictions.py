@@ -3,10 +3,10 @@
     python benchmarks/predictions.py [case ..] [--json FILE] [--into docs/scale.md]
     python benchmarks/predictions.py --given FILE --into docs/scale.md
 
-Measures the rates of this machine, predicts a round of each case, runs each case in a process of
-its own, and prints both with the error. ``--into`` writes the tables of a page anew, ``--given``
-takes what an earlier ``--json`` has written instead of measuring. Anything else that runs on the
-machine disturbs it: a gauge of other load is told beside the figures.
+Measures the rates of this machine, predicts a round of each case, runs each case in a separate
+process, and prints prediction, measurement and error. ``--into`` writes the tables of a page anew.
+``--given`` reads the file of an earlier ``--json`` instead of measuring. Other programs on the
+machine disturb the measurement, so a gauge of other load is printed with the figures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SCENARIOS = Path(__file__).parents[1] / "scenarios"
 GOAL = 0.25
 """Largest error of a good prediction."""
 FEW, SOME = 6, 16
-"""Rounds of cases that take long, and of the others."""
+"""Number of rounds of slow cases, and of all other cases."""
 
 
 def mlp(holders: int, rounds: int, *, private: bool = True, **task: Any) -> Scenario:
@@ -91,11 +91,11 @@ CASES: dict[str, tuple[str, Scenario]] = {
     ),
     "cohort": ("dense 32-64-2, 100 asked of 10,000, private", cohort(SOME)),
 }  # fmt: skip
-"""What is predicted and measured, by name: words and scenario."""
+"""Cases that are predicted and measured, by name: a description and a scenario."""
 
 
 def main() -> None:
-    """Predict, measure, print; write where asked to."""
+    """Predict and measure, print the figures, and write the requested files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", metavar="case", help=" or ".join(CASES))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def compared(cases: list[str]) -> dict[str, Any]:
-    """Return the rates, and each case predicted and measured."""
+    """Return the rates, and the prediction and measurement of each case."""
     rates = measured()
     return {
         "machine": "{processor}, {cores} cores, {memory_gb} GB, {system}, Python {python}, "
@@ -132,7 +132,7 @@ def compared(cases: list[str]) -> dict[str, Any]:
 
 
 def predicted(scenario: Scenario, rates: Rates) -> dict[str, Any]:
-    """Return the forecast of a round, and what the tables of larger rounds start from."""
+    """Return the forecast of a round, and the figures for the tables of larger rounds."""
     trial = forecast(scenario).trial
     stages = trial.seconds(rates)
     return {
@@ -147,7 +147,7 @@ def predicted(scenario: Scenario, rates: Rates) -> dict[str, Any]:
 
 
 def apart(name: str) -> dict[str, Any]:
-    """Run a case in a process of its own, which nothing before it has warmed or filled."""
+    """Run a case in a new process, whose caches and memory no earlier case has filled."""
     done = measuring.timed([sys.executable, __file__, name, "--here"])
     if done.reason:
         raise SystemExit(f"{name}: {done.reason}")
@@ -155,7 +155,7 @@ def apart(name: str) -> dict[str, Any]:
 
 
 def found(scenario: Scenario) -> dict[str, float]:
-    """Run a case, and return the median seconds, the mean bytes of a round."""
+    """Run a case, and return the median seconds and the mean bytes of a round."""
     watch = Growing()
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".fedchain-") as folder:
         done = run(scenario, folder, callback=watch)
@@ -177,19 +177,19 @@ def found(scenario: Scenario) -> dict[str, float]:
 
 
 class Growing(RoundTimes):
-    """Notes how large the run folder is when the rounds begin."""
+    """Records the size of the run folder when the rounds begin."""
 
     began = 0
 
     def on_run_begin(self, folder: Path, setup: Any) -> None:  # noqa: ARG002
-        """Note the size."""
+        """Record the size."""
         self.began = growing_bytes(folder)
 
 
 def growing_bytes(folder: Path) -> int:
-    """Return the bytes of what grows with every round: the ledger and the events.
+    """Return the size of the files that grow with every round, in bytes: ledger and events.
 
-    What the database keeps beside itself while it is open is not counted.
+    The files that exist only while the database is open are not counted.
     """
     files = [*(folder / LEDGER).rglob("*"), folder / "events.ndjson"]
     beside = ("-wal", "-shm")
@@ -197,7 +197,7 @@ def growing_bytes(folder: Path) -> int:
 
 
 def told(figures: Mapping[str, Any]) -> list[str]:
-    """Return a line a case: predicted, measured, error."""
+    """Return one line per case: predicted, measured, error."""
     lines = [described(figures)]
     for case in figures["cases"].values():
         said, seen = case["predicted"], case["measured"]
@@ -238,7 +238,7 @@ def tables(figures: Mapping[str, Any]) -> dict[str, str]:
 
 
 def described(figures: Mapping[str, Any]) -> str:
-    """Return the machine, and whether it was shared."""
+    """Return a description of the machine, and whether other programs shared it."""
     gauges = [case["gauge"] for case in figures["cases"].values()]
     return (
         f"Measured on {figures['machine']}. Other load: a fixed piece of arithmetic took "
@@ -247,7 +247,7 @@ def described(figures: Mapping[str, Any]) -> str:
 
 
 def error(case: Mapping[str, Any], what: str) -> str:
-    """Return by how much a prediction is off, as a share of what was measured."""
+    """Return the error of a prediction as a share of the measured value."""
     return f"{case['predicted'][what] / case['measured'][what] - 1:+.0%}"
 
 

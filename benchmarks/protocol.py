@@ -1,10 +1,11 @@
-"""What the protocol of a round costs beside what it cannot do without, part by part.
+"""Time of each part of a round's protocol, beside the least time that the part needs.
 
     python benchmarks/protocol.py [--holders 50] [--dimension 50890] [--rounds 20] [--json FILE]
 
-Each part is timed next to its floor in the same round: bytes are hashed bare, signatures made
-and checked by the bare library, files written and synced plainly into the same folder. Parts
-without a floor could cost nothing at all. One thread, but for the disk.
+Each part is timed next to its floor, the least time, in the same round. For the floor, bytes are
+only hashed, the library alone makes and checks signatures, and plain files are written and synced
+in the same folder. Parts without a floor might take no time at all. All but the disk runs in one
+thread.
 """
 
 from __future__ import annotations
@@ -60,13 +61,13 @@ PARTS = {
     "encode": "messages encoded into one piece, as for a wire; not needed in a simulation",
 }
 NOT_IN_A_ROUND = ("disk", "encode")
-"""Parts that the total leaves out: one overlaps the next gradients."""
+"""Parts that the total leaves out; the disk, for example, works during the next gradients."""
 
 Times = dict[str, list[float]]
 
 
 class Federation:
-    """Holders with random directions, compute nodes with one library, and a store."""
+    """Holders with random directions, compute nodes that share verdicts, and a store."""
 
     def __init__(self, holders: int, dimension: int, rounds: int, folder: Path) -> None:
         """Make keys, rules and genesis."""
@@ -120,7 +121,7 @@ class Federation:
         self.store = Store.create(folder, self.rules, block, first)
 
     def state(self) -> State:
-        """Return new weights."""
+        """Return a state with new random weights."""
         return State(self.random.normal(size=self.dimension), {})
 
     def unsigned(self, number: int) -> list[Message]:
@@ -146,7 +147,7 @@ class Federation:
         return made
 
     def block(self, messages: tuple[Message, ...]) -> Block:
-        """Return the block that carries these messages and leads to ``after``; mined."""
+        """Return the mined block that carries the messages and leads to the state ``after``."""
         below = self.chains[0].link(self.chains[0].head).header
         header = Header(
             version=1,
@@ -168,7 +169,7 @@ class Federation:
 
 
 def main() -> None:
-    """Play the rounds; print a line a part."""
+    """Play the rounds, and print one line per part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--holders", type=int, default=50, help="messages of a block, at least 1")
     parser.add_argument("--dimension", type=int, default=50_890, help="entries of a direction")
@@ -197,7 +198,7 @@ def main() -> None:
 
 
 def play(federation: Federation, number: int, spent: Times) -> None:
-    """Let one round happen, each part timed."""
+    """Play one round, and time each part."""
     made, federation.after = federation.unsigned(number), federation.state()
     with timed(spent, "hash"):
         for message in made:
@@ -232,7 +233,7 @@ def play(federation: Federation, number: int, spent: Times) -> None:
 
 
 def measure_floors(federation: Federation, number: int, folder: Path, floor: Times) -> None:
-    """Do what cannot be avoided, bare, on other bytes of the same sizes."""
+    """Time the unavoidable operations alone, on other bytes of the same sizes."""
     rows = [message.direction + np.int16(1) for message in federation.unsigned(number)]
     weights = federation.state().weights
     text, secrets, keys = bytes(42), federation.secrets[number], federation.keys[number]
@@ -258,14 +259,14 @@ def measure_floors(federation: Federation, number: int, folder: Path, floor: Tim
 
 @contextmanager
 def timed(times: Times, part: str) -> Iterator[None]:
-    """Count the milliseconds of what is done inside."""
+    """Measure the time of the code inside, in milliseconds."""
     start = time.perf_counter()
     yield
     times[part].append(1000 * (time.perf_counter() - start))
 
 
 def table(spent: Times, floor: Times) -> dict[str, dict[str, Any]]:
-    """Return milliseconds a round, the floor, and how many times it, by part and in all."""
+    """Return the milliseconds of a round, the floor, and their ratio, by part and in total."""
     median: Callable[[list[float]], float] = statistics.median
     told: dict[str, dict[str, Any]] = {
         p: {"ms": median(spent[p]), "floor": median(floor.get(p, [0.0]))} for p in PARTS

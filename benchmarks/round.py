@@ -1,11 +1,11 @@
-"""Files and functions of one round: what a reader must open to follow it.
+"""Files and functions of one round: those that a reader must open to follow the round.
 
     python benchmarks/round.py
 
-Runs a scenario for four rounds and for six, and counts which functions of fedchain are called
-oftener in the longer run: those belong to a round, all others to the start or the end. Then it
-names the files on the way of one release, from the block that reaches a holder to its signed
-message. Comprehensions and lambdas are part of the function in which they stand.
+Runs a scenario for four rounds and for six. The functions of fedchain that are called more often in
+the longer run belong to a round, all others to the start or the end. Then names the files on the
+way of one release, from the block that reaches a holder to the holder's signed message.
+Comprehensions and lambdas are part of the function in which they are written.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ SCENARIO = Path(__file__).parents[1] / "scenarios" / "breast_cancer.yaml"
 FEWER, MORE = 4, 6
 """Rounds of the two runs."""
 APART = ("ledger/", "network/")
-"""Folders that a reader may leave closed who believes the chain and the links."""
+"""Folders that a reader who trusts the chain and the links need not open."""
 WAY = {"Simulation._act_on_holder", "HolderPool.__call__"}
-"""Functions between which a release runs: on the simulation's thread, and on a worker's."""
+"""Functions within which a release runs: on the simulation's thread, and on a worker's thread."""
 BEYOND = {"Transport.post"}
-"""Where the way of a release ends: the message is signed and leaves."""
+"""Function that ends the way of a release: it sends the signed message."""
 GRANTED = {
     "mathematics": ("learning/", "privacy/", "randomness.py"),
     "bytes": ("ledger/chain/", "arrays.py"),
     "threads": ("engines/", "timing.py"),
 }
-"""What the way calls and a reader may take for granted: it is not counted."""
+"""Code that the way calls and that is not counted, since a reader may take it for granted."""
 
 
 class Calls:
     """Counts the calls of fedchain's functions in all threads; an object for ``sys.setprofile``."""
 
     def __init__(self) -> None:
-        """Start with no call."""
+        """Start without any calls."""
         self.counts: Counter[CodeType] = Counter()
-        """Calls of each function."""
+        """Number of calls of each function."""
         self.way: set[CodeType] = set()
         """Functions that were called on the way of a release."""
 
@@ -90,7 +90,7 @@ def file_of(code: CodeType) -> str:
 
 
 def counted(codes: set[CodeType]) -> str:
-    """Return how many files and functions these are, in words."""
+    """Return the numbers of files and functions, in words."""
     return f"{len({file_of(code) for code in codes}):3} files, {len(codes):3} functions"
 
 
@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--scenario", type=Path, default=SCENARIO, help="what is run")
     parser.add_argument("--names", action="store_true", help="print every function of a round")
     arguments = parser.parse_args()
-    calls_of(1, arguments.scenario)  # caches fill once, in no round
+    calls_of(1, arguments.scenario)  # fills the caches, which belongs to no round
     few, many = (calls_of(rounds, arguments.scenario) for rounds in (FEWER, MORE))
     round_ = {code for code, count in many.counts.items() if count > few.counts[code]}
     inner = {code for code in round_ if not file_of(code).startswith(APART)}

@@ -2,9 +2,9 @@
 
     python benchmarks/rounds.py [--rounds 10000] [--json FILE]
 
-Ten holders of the breast cancer table, three compute nodes. Prints resident memory and the median
-milliseconds of a round for every thousand rounds; at the end the growth of memory after round
-100, up to and with the closing tables and the summary, at its highest. Linux only.
+The scenario has ten holders of the breast cancer table and three compute nodes. For every thousand
+rounds, prints resident memory and the median milliseconds of a round. At the end, prints the
+largest growth of memory after round 100, including the closing tables and the summary. Linux only.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ SETTINGS = {
     "privacy": {"kind": "gaussian", "noise_multiplier": 100.0, "clip": 1.0},
 }
 SETTLED, STEP = 100, 1000
-"""Rounds after which memory is compared; rounds of one line of the table."""
+"""Round from which the growth of memory is measured; number of rounds in one line of the table."""
 
 
 class Gauge:
-    """Notes memory and time as the rounds go by."""
+    """Records memory and time of the rounds."""
 
     def __init__(self) -> None:
         self.resident: dict[int, float] = {}
@@ -45,10 +45,10 @@ class Gauge:
         self._since = time.perf_counter()
 
     def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
-        """Nothing has happened yet."""
+        """Record nothing: no round has run yet."""
 
     def on_round_end(self, record: RoundRecord, messages: Sequence[MessageRecord]) -> None:
-        """Note a round."""
+        """Record a round."""
         del messages
         now = time.perf_counter()
         self.spent.append(1000.0 * (now - self._since))
@@ -63,13 +63,13 @@ class Gauge:
 
 
 def resident_mb() -> float:
-    """Return the memory of this process that is in use now, in MB (10^6 bytes)."""
+    """Return the current resident memory of this process, in MB (10^6 bytes)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6
 
 
 def peak_mb() -> float:
-    """Return the most memory this process has held since round 100, in MB (10^6 bytes)."""
+    """Return the largest resident memory of this process since round 100, in MB (10^6 bytes)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
 

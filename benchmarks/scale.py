@@ -1,10 +1,10 @@
-"""Scale: very many registered holders, very many in a round, a very large model.
+"""Scale: runs with very many registered holders, very many asked holders, or a very large model.
 
     python benchmarks/scale.py [registered] [asked] [weights] [--rounds N] [--json FILE]
 
-Each case runs in a process of its own, from the scenario to the last file of the run folder, and
-prints the seconds of a round, early and late, and the peak memory beside the bytes of one matrix
-of the cohort's gradients. Neither may grow with the registered holders or with the rounds.
+Each case runs in a separate process, from the scenario to the last file of the run folder. It
+prints the seconds of an early and a late round, the peak memory, and the bytes of one matrix of the
+cohort's gradients. Neither time nor memory may grow with the registered holders or the rounds.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ SINGLE = np.dtype(np.float32).itemsize
 
 
 class Drawn(Sequence[Records]):
-    """Records of any number of holders, drawn when they are asked for."""
+    """Records of any number of holders; a holder's records are drawn when they are read."""
 
     def __init__(self, seed: int, holders: int, records: int, features: int) -> None:
         self._seed, self._holders = seed, holders
@@ -88,13 +88,13 @@ def drawn(
     records: int = 20,
     model: Annotated[Part, models] = Part("softmax", {}),  # noqa: B008
 ) -> Task:
-    """Tell the sign of the first of many normal numbers.
+    """Predict the sign of the first of many normal numbers.
 
     Args:
         holders: number of data holders.
         seed: the run's seed.
-        features: numbers a record.
-        records: records a holder.
+        features: numbers per record.
+        records: records per holder.
         model: kind and parameters of the model.
     """
     held_out = Drawn(seed, holders + 1, 200, features)[holders]
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def apart(name: str, rounds: int | None) -> dict[str, float]:
-    """Run a case in a process of its own: its peak memory is nobody else's."""
+    """Run a case in a separate process, so that the peak memory is that of the case alone."""
     command = [sys.executable, __file__, name, "--here"]
     command += [] if rounds is None else ["--rounds", str(rounds)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
@@ -141,7 +141,7 @@ def apart(name: str, rounds: int | None) -> dict[str, float]:
 
 
 def measured(name: str, rounds: int | None) -> dict[str, float]:
-    """Run a case here, and return its figures by what they are."""
+    """Run a case in this process, and return its figures by name."""
     given = {} if rounds is None else {"rounds": rounds}
     scenario = from_mapping({**SHARED, **CASES[name], **given})
     with tempfile.TemporaryDirectory() as folder:

@@ -2,9 +2,10 @@
 
     python benchmarks/secure_aggregation.py [--holders 100] [--dimension 30000] [--tries 3] [--json]
 
-Prints the milliseconds of one round of all groups, every member and the assembler computed here,
-with nobody and with as many members lost as a group can bear; how many plain sums of the same
-words that is; and what a member sends. ``--json`` prints one object, case to milliseconds.
+Prints the milliseconds of one round of all groups, with all members and the assembler computed
+here: once without lost members, and once with as many lost as a group can bear. Prints the same
+time as a multiple of one plain sum of the same words, and the bytes that a member sends. ``--json``
+prints one object, case to milliseconds.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from fedchain.secure_aggregation.member import Member, Session, sent_bytes  # no
 
 SIZES = (5, 10, 20, 50, 100)
 LOST = 3
-"""One of so many members is lost."""
+"""One in this number of members is lost."""
 
 
 def main() -> None:
@@ -68,7 +69,7 @@ def measured(holders: int, dimension: int, tries: int) -> dict[str, float]:
 
 
 def round_of(rows: Words, size: int, lost: int, turn: int) -> None:
-    """Sum each group, and see that the sum is the survivors'."""
+    """Sum each group, and check that the result is the sum of the survivors."""
     gone = dict.fromkeys(range(1, lost + 1), Step.NUMBERS)
     for first in range(0, len(rows), size):
         keys = [key_pair(digest(0, "channel", first + k)) for k in range(size)]
@@ -84,7 +85,7 @@ def round_of(rows: Words, size: int, lost: int, turn: int) -> None:
 
 
 def least(work: Callable[[], object], tries: int) -> float:
-    """Return the fewest milliseconds that the work took."""
+    """Return the shortest time of the work, in milliseconds."""
     best = float("inf")
     for _ in range(tries):
         began = time.perf_counter()

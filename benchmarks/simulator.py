@@ -16,7 +16,7 @@ from fedchain.scans.simulator.scenes import site_of
 
 
 def main() -> None:
-    """Print one line a site, and the whole."""
+    """Print one line per site, and one line for all sites."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("size", 32), ("sites", 20), ("scans", 60), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def statistics(many: list[Scanned]) -> str:
-    """Return the shares of the classes and what keeping everything scores, in words."""
+    """Return the shares of the classes and the score of keeping everything, in words."""
     labels = np.concatenate([s.labels for s in many])
     seen = np.bincount(labels.ravel(), minlength=len(CLASSES)) / (labels != NONE).sum()
     shares = "  ".join(f"{n} {s:.3f}" for n, s in zip(CLASSES[1:], seen[1:], strict=True))

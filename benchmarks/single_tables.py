@@ -1,4 +1,4 @@
-"""Tables that one page alone has: Markdown from the outcomes of its maker's commands."""
+"""Tables that are on one page only, in Markdown, made from the outcomes of commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEP = "update.learning_rate"
 
 
 def effort_table(outcomes: Sequence[Outcome]) -> str:
-    """Return what forks cost, by the mean interval between blocks."""
+    """Return the costs of forks, by the mean interval between blocks."""
     asked = {"stale_share": 3, "releases": 2, "time_s": 0, "epsilon": 2}
     lines = []
     for row in read(outcomes[0].folder / "tables" / "effort.csv"):
@@ -42,7 +42,10 @@ def effort_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def kept_table(outcomes: Sequence[Outcome]) -> str:
-    """Return what is left of the gain over keeping everything, run by run, beside no noise."""
+    """Return the share of the gain over keeping everything that remains with noise.
+
+    The gain of a run with noise is divided by the gain without noise at the same seed.
+    """
     folder = outcomes[0].folder
     grid, points = grid_of(folder), points_of(folder)
     *finite, none = grid["privacy.epsilon"]
@@ -62,7 +65,7 @@ def kept_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def lost_table(outcomes: Sequence[Outcome]) -> str:
-    """Return the IoU by holders, and what noise takes off by runs of one seed."""
+    """Return the IoU by holders, and the loss of IoU by noise between runs of the same seed."""
     folder = outcomes[0].folder
     grid, points = grid_of(folder), points_of(folder)
     alone, groups = grid["nodes.groups"]
@@ -86,7 +89,7 @@ def lost_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def against_first(rows: Axis, columns: Axis, metric: str) -> Made:
-    """Return a grid table in which bold differs from the first column at 5 % (Welch's t)."""
+    """Return a grid table; a bold cell differs from the first column at 5 % (Welch's t-test)."""
 
     def made(outcomes: Sequence[Outcome]) -> str:
         from scipy.stats import ttest_ind
@@ -105,9 +108,9 @@ def against_first(rows: Axis, columns: Axis, metric: str) -> Made:
 
 
 def tuned_table(rows: Axis, columns: Axis, metric: str) -> Made:
-    """Return a grid table in which each cell has the step that was best on other seeds.
+    """Return a grid table in which each cell uses the step size that was best on other seeds.
 
-    The first of the maker's sweeps chooses the step, the second one is shown.
+    The first sweep of the maker chooses the step sizes; the table shows the second sweep.
     """
 
     def made(outcomes: Sequence[Outcome]) -> str:
@@ -125,14 +128,14 @@ def tuned_table(rows: Axis, columns: Axis, metric: str) -> Made:
 def stepped(
     tuning: Sequence[Row], points: Sequence[Row], metric: str, where: Mapping[str, str]
 ) -> tuple[float, list[float]]:
-    """Return the step that was best in one sweep, and what it gave in another."""
+    """Return the best step size in one sweep, and its results in another sweep."""
     steps = dict.fromkeys(row[STEP] for row in tuning)
     best = max(steps, key=lambda s: statistics.mean(values_of(tuning, metric, {**where, STEP: s})))
     return float(best), values_of(points, metric, {**where, STEP: best})
 
 
 def warm_table(outcomes: Sequence[Outcome]) -> str:
-    """Return what public records are worth alone, as a warm start, and not at all."""
+    """Return the accuracy without public records, from them alone, and with a warm start."""
     cold_tuning, cold, warm_tuning, warm = (points_of(each.folder) for each in outcomes[:4])
     lines = []
     for epsilon in grid_of(outcomes[3].folder)["privacy.epsilon"]:
@@ -148,7 +151,7 @@ def warm_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def public_table(outcomes: Sequence[Outcome]) -> str:
-    """Return what more and more public records are worth, alone and as a warm start."""
+    """Return the accuracy by number of public records: from them alone, and with a warm start."""
     folder = outcomes[4].folder
     points, numbers = points_of(folder), grid_of(folder)["task.records"]
     found = [values_of(points, "accuracy", {"task.records": n}) for n in numbers]
@@ -159,13 +162,13 @@ def public_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def public_alone(folder: Path, points: Sequence[Row], where: Mapping[str, str]) -> list[float]:
-    """Return the accuracy of the public records alone, in the order of the seeds."""
+    """Return the accuracy of models of the public records alone, in the order of the seeds."""
     runs = [row["run"] for row in chosen(points, where)]
     return [baseline(folder, run, "public_only", "accuracy") for run in runs]
 
 
 def gain(values: Sequence[float], others: Sequence[float]) -> str:
-    """Return the mean difference by pairs, with its sign."""
+    """Return the mean difference of paired values, with its sign."""
     text = cell([a - b for a, b in zip(values, others, strict=True)])
     return text if text.startswith("-") else f"+{text}"
 
@@ -182,7 +185,7 @@ def masks_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def results_table(outcomes: Sequence[Outcome]) -> str:
-    """Return the scores of seed 0 with and without privacy, beside what needs no learning."""
+    """Return the scores of seed 0 with and without privacy, beside baselines without learning."""
     known = {"first-light": ("simulated scans, 20 holders, 2 sign-flippers from round 20", "IoU"),
              "breast-cancer": ("logistic regression, 10 holders", "accuracy")}  # fmt: skip
     lines = []
@@ -212,7 +215,7 @@ def seeds_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def membership_table(outcomes: Sequence[Outcome]) -> str:
-    """Return how well members are told from other records, for every claim."""
+    """Return how well members are distinguished from other records, by claimed epsilon."""
     rows = rows_of(outcomes[0], "membership")
     lines = []
     for claimed in dict.fromkeys(row["claimed"] for row in rows):
@@ -225,7 +228,7 @@ def membership_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def linkability_table(outcomes: Sequence[Outcome]) -> str:
-    """Return how well messages of one holder are linked, by measure and claim."""
+    """Return how well messages of one holder are linked, by measure and claimed epsilon."""
     rows = rows_of(outcomes[0], "linkability")
     measures = list(dict.fromkeys(row["likeness"] for row in rows))
     claims = list(dict.fromkeys(row["claimed"] for row in rows))
@@ -235,7 +238,7 @@ def linkability_table(outcomes: Sequence[Outcome]) -> str:
 
 
 def claim(epsilon: float | None) -> str:
-    """Return a claim in words."""
+    """Return a claimed epsilon in words."""
     return "no noise" if epsilon is None else f"epsilon {short(epsilon, 1 if epsilon < 100 else 0)}"
 
 
@@ -247,6 +250,6 @@ def rows_of(outcome: Outcome, attack: str) -> list[dict[str, Any]]:
 
 
 def baseline(folder: Path, run: str, name: str, metric: str) -> float:
-    """Return what needs no learning, as a run of a sweep measured it."""
+    """Return the score of a baseline in a run of a sweep."""
     manifest = json.loads((folder / "runs" / run / "manifest.json").read_text(encoding="utf-8"))
     return float(manifest["baselines"][name][metric])

@@ -1,4 +1,4 @@
-"""Where the time of a round goes: the protocol beside the gradients, in one run.
+"""Time of each stage of a round: the protocol beside the gradients, in one run.
 
     python benchmarks/stages.py [--rounds 10]
 
@@ -20,7 +20,7 @@ PROTOCOL = ("noise", "signing", "network", "aggregation", "work", "ledger")
 
 
 def main() -> None:
-    """Run, and print a line a stage."""
+    """Run the scenario, and print one line per stage."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10, help="rounds to run, at least 1")
     rounds = parser.parse_args().rounds

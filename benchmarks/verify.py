@@ -1,11 +1,11 @@
-"""How long ``fedchain verify`` takes beside what it cannot do without.
+"""Time of ``fedchain verify``, beside the time of the operations that it cannot omit.
 
     python benchmarks/verify.py [--blocks 500] [--holders 20] [--hidden 38] [--json FILE]
 
-Makes a run of a dense network (784-38-10, 30,220 weights by default), then verifies its ledger
-and, in alternation, only reads and hashes every byte, checks every signature and makes every step
-again, with the same two threads and nothing else. Prints medians and their ratio. Takes about a
-gigabyte in the temporary folder.
+Makes a run of a dense network (784-38-10, 30,220 weights by default). Then verifies its ledger in
+alternation with the bare operations: read and hash every byte, check every signature, and make
+every step again, with the same two threads. Prints medians and their ratio. Needs about a gigabyte
+in the temporary folder.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from fedchain.transition import Steps  # noqa: E402
 
 TURNS = 3
 AHEAD = 2
-"""Blocks that are read and checked while the steps of those before are made."""
+"""Number of blocks that are read and checked while the steps of earlier blocks are made."""
 
 
 def made(blocks: int, holders: int, hidden: int, folder: Path) -> fedchain.Run:
@@ -52,7 +52,7 @@ def made(blocks: int, holders: int, hidden: int, folder: Path) -> fedchain.Run:
 
 
 def bare(ledger: Path) -> None:
-    """Read and hash every byte, check every signature, make every step; no rule beside."""
+    """Read and hash every byte, check every signature, make every step; check no other rule."""
     store = Store.open(ledger, writable=False)
     limits, transition = store.rules.limits, Steps(store.rules)
     rows = list(database.read_blocks(store.connection))
@@ -94,7 +94,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run = made(asked.blocks, asked.holders, asked.hidden, Path(folder))
-        assert run.verify().ok  # and the files are in the system's cache
+        assert run.verify().ok  # this also brings the files into the system's cache
         turns = [
             (seconds(run.verify), seconds(lambda: bare(run.folder / LEDGER))) for _ in range(TURNS)
         ]

@@ -1,8 +1,8 @@
-"""How near the search for a nonce is to a bare hashlib loop: prints tries a second and the ratio.
+"""Speed of the search for a nonce, beside a bare hashlib loop: tries per second and their ratio.
 
 The bare loop copies the state of a hashed prefix, adds a nonce and hashes twice; it compares
-nothing and returns nothing. Both are timed in turns, and the best turn of each counts, so that
-other load on the machine harms both alike.
+nothing and returns nothing. Search and loop are timed in turns. The best turn of each counts, so
+that other load on the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PREFIX = bytes(range(256))
 
 
 def bare(tries: int) -> None:
-    """Hash as often as the search does, and do nothing else."""
+    """Hash as often as the search, and do nothing else."""
     sha256, copy = hashlib.sha256, hashlib.sha256(PREFIX).copy
     for nonce in range(tries):
         state = copy()
@@ -32,7 +32,7 @@ def naive(tries: int) -> None:
 
 
 def seconds(work: object, *arguments: int) -> float:
-    """Return how long one call takes."""
+    """Return the time of one call, in seconds."""
     start = time.perf_counter()
     work(*arguments)  # type: ignore[operator]
     return time.perf_counter() - start

@@ -12,13 +12,13 @@ from fedchain.learning.task import Records, Task
 
 
 def mlp(holders: int, seed: int, *, hidden: int = 64, records: int = 60) -> Task:  # noqa: ARG001
-    """Learn a dense network 784-64-10 from numbers without meaning, the same as the peers do.
+    """Learn a dense network 784-64-10 from random numbers, the same numbers as the peers.
 
     Args:
         holders: number of data holders.
         seed: not used: all simulators have the same data.
         hidden: width of the hidden layer.
-        records: of each holder.
+        records: number of records of each holder.
     """
     from peers import workload
 
@@ -37,7 +37,7 @@ def mlp(holders: int, seed: int, *, hidden: int = 64, records: int = 60) -> Task
 
 
 def unet(holders: int, seed: int) -> Task:  # noqa: ARG001
-    """Learn a small U-Net from images without meaning.
+    """Learn a small U-Net from random images.
 
     Args:
         holders: number of data holders, with 8 scans each.
@@ -64,10 +64,10 @@ def scenario(task: str, holders: int, rounds: int, *, private: bool, clip: float
 
     Args:
         task: ``mlp`` or ``unet``.
-        holders: how many take part.
-        rounds: of the run.
+        holders: number of holders.
+        rounds: number of rounds.
         private: clip and add Gaussian noise, by holder for ``mlp``, by record for ``unet``.
-        clip: bound on the norm of what is clipped.
+        clip: bound on the norm of the clipped gradients.
     """
     unit = "holder" if task == "mlp" else "record"
     noise = {"kind": "gaussian", "noise_multiplier": 1.0, "clip": clip, "unit": unit}
@@ -86,7 +86,7 @@ def scenario(task: str, holders: int, rounds: int, *, private: bool, clip: float
 
 
 def kept(holders: int) -> int:
-    """Return how many gradients l-nearest uses: seven of ten.
+    """Return the number of gradients that l-nearest uses: seven of ten.
 
     >>> kept(50)
     35

@@ -1,4 +1,4 @@
-"""Files as Windows has them, on another system: what it refuses is refused here."""
+"""Behaviour of files on Windows, for tests on other systems: the same operations are refused."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from fedchain import system
 _NO_NAME = re.compile(
     r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE
 )
-"""What is no name of a file there."""
+"""Matches a name that no file can have on Windows."""
 
 
 @contextmanager
 def as_windows(monkeypatch: pytest.MonkeyPatch, patience_s: float = 0.2) -> Iterator[None]:
-    """Let this process meet files, memory and other processes as it would on Windows.
+    """Make files, memory and other processes behave for this process as they do on Windows.
 
-    - A folder cannot be opened, nor a file synced that is open for reading only.
-    - A file that this process has open can be neither replaced, moved nor deleted, and no folder
-      in which there is one can be moved. A database counts, which SQLite opens by itself.
-    - Nothing is moved onto what is there, but a file that takes the place of a closed file.
+    - A folder cannot be opened. A file that is open for reading only cannot be synced.
+    - A file that this process has open cannot be replaced, moved or deleted. A folder that holds
+      an open file cannot be moved. Databases that SQLite has opened count as open files.
+    - Nothing is moved onto an existing path, except that a file may replace a closed file.
     - Names of devices and names with a colon are refused.
-    - There is no module ``resource`` and no ``os.sysconf``; to terminate a process kills it.
+    - There is no module ``resource`` and no ``os.sysconf``. Terminating a process kills it.
     """
     with monkeypatch.context() as patch:
         patch.setattr(system, "WINDOWS", True, raising=False)
@@ -51,7 +51,7 @@ def as_windows(monkeypatch: pytest.MonkeyPatch, patience_s: float = 0.2) -> Iter
         patch.setattr(os, "replace", _replace(os.replace))
         for name in ("unlink", "remove"):
             patch.setattr(os, name, _unlink(getattr(os, name)))
-        patch.setattr(shutil, "_use_fd_functions", False)  # as there, where no folder is opened
+        patch.setattr(shutil, "_use_fd_functions", False)  # Windows opens no folder
         patch.setitem(sys.modules, "resource", None)
         patch.delattr(os, "sysconf")
         peak = SimpleNamespace(peak_wset=300_000_000)
@@ -66,13 +66,13 @@ def _refused(path: object, code: int = errno.EACCES) -> OSError:
 
 
 def _of_a_lock() -> bool:
-    """Say whether filelock asks: it has ways of its own for Windows."""
+    """Say whether filelock is the caller: it has its own code for Windows."""
     frame = sys._getframe(2)
     return "filelock" in f"{frame.f_code.co_filename}{frame.f_back and frame.f_back.f_code}"
 
 
 def _is_open(path: object) -> bool:
-    """Say whether this process has a file open, or one in a folder."""
+    """Say whether this process has the file open, or a file in the folder."""
     place = Path(os.fsdecode(path)).resolve()  # type: ignore[arg-type]
     there = [Path(file.path) for file in psutil.Process().open_files()]
     return any(place == file or place in file.parents for file in there)

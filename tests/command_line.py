@@ -1,4 +1,4 @@
-"""The command line in this process: what a user types, and what a user sees."""
+"""Calls of the command line in this process, for tests of what a user sees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fedchain.interruption import ENDING
 
 
 def call(*arguments: object) -> SimpleNamespace:
-    """Return exit code, stdout and stderr of ``fedchain`` with these arguments."""
+    """Return the exit code, stdout and stderr of ``fedchain`` with the given arguments."""
     out, err, before, path = io.StringIO(), io.StringIO(), sys.argv, list(sys.path)
     handlers = {each: signal.getsignal(each) for each in ENDING}
     sys.argv = ["fedchain", *map(str, arguments)]
@@ -22,6 +22,6 @@ def call(*arguments: object) -> SimpleNamespace:
             code = commands.run_command_line()
     finally:
         sys.argv, sys.path[:] = before, path
-        for each, handler in handlers.items():  # an interrupted command ignores them to its end
+        for each, handler in handlers.items():  # an interrupted command ignores signals to its end
             signal.signal(each, handler)
     return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())

@@ -1,4 +1,4 @@
-"""What holds for every test: warnings that point at it are errors, and what it opened is closed."""
+"""Rules for every test: a warning that points at a test is an error, and resources are closed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 POOLS = ("ledger_", "checks_", "reading_", "releases_", "evaluation_")
-"""How the threads of fedchain's pools are named, but for the one pool that a process keeps."""
+"""Prefixes of thread names in all pools of fedchain but the one pool that a process keeps."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name every module of this folder, since only their names tell them from other packages.
+    """Make warnings that point at a module of this folder errors, and let Ctrl-C interrupt tests.
 
-    And hear Ctrl-C, which a shell lets programs ignore that it starts in the background: tests
-    that send it to themselves would wait for ever.
+    The modules are named one by one, since only their names tell them from other packages. A
+    program that a shell starts in the background ignores Ctrl-C; tests that send it to themselves
+    would wait for ever.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Watched(sqlite3.Connection):
-    """A connection that remembers whether somebody closed it; being forgotten does not count."""
+    """A connection that records whether ``close`` was called; garbage collection does not count."""
 
     closed = False
 
@@ -40,9 +41,9 @@ class Watched(sqlite3.Connection):
 
 @pytest.fixture(autouse=True)
 def _everything_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test after which a connection is open, or a pool of fedchain has threads.
+    """Fail a test that leaves a database connection open, or threads in a pool of fedchain.
 
-    Python 3.13 warns of such connections, earlier ones are silent.
+    Python 3.13 warns of connections that are left open; earlier versions do not.
     """
     opened: list[Watched] = []
     connect, before = sqlite3.connect, set(threading.enumerate())

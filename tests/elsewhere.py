@@ -1,10 +1,10 @@
 """Run the tests as other machines would, and print a table of what passed: see ``--help``.
 
-Three kinds of rows. *Processors*: the tests in which floating point takes part, under settings by
-which the libraries run the kernels of other processors. *Pythons*: the whole suite under every
-Python that fedchain supports and this machine has, once with the lowest versions of packages that
-``pyproject.toml`` permits and once with the newest, each in an environment of its own. *Clone*: the
-whole suite in a clone that stands alone.
+The table has three kinds of rows. *Processors* runs the tests that use floating point, under
+settings that make the libraries run the kernels of other processors. *Pythons* runs the whole suite
+under every Python that fedchain supports and this machine has, once with the lowest versions of
+packages that ``pyproject.toml`` permits and once with the newest; each has its own environment.
+*Clone* runs the whole suite in a clone with nothing beside it.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ LEFT_OUT = {
     "runs/test_failing_disk.py": "one run, broken off at every write: one kernel is enough",
     "runs/test_killed.py": "the same for killed processes",
 }
-"""What does not run under the settings of processors, and why; all other tests do, new ones too."""
+"""Tests that do not run under the settings of processors, with the reason; all others do."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line asks for."""
+    """The request that the command line states."""
 
     names: Sequence[str]
-    """The rows."""
+    """Names of the rows to run."""
     environments: Mapping[str, Path]
-    """Folders of environments that are there already, by row."""
+    """Folders of existing environments, by row."""
     workers: str
-    """How many processes run tests at a time."""
+    """Number of processes that run tests at a time."""
     tests: Sequence[str]
-    """What runs in place of each row's own tests; nothing: its own."""
+    """Tests to run in place of each row's own tests; if empty, each row runs its own."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Row:
     """``passed``, ``failed`` or ``not here``."""
     seconds: float
     said: str
-    """What ran, or why not; and where the output of a failure is."""
+    """What ran, or why nothing ran; and where the output of a failure is."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A call of pytest: by which Python, on what, with which variables, and where."""
+    """A call of pytest: its Python, tests, environment variables and working folder."""
 
     python: Path
     tests: Sequence[str] = WHOLE
@@ -76,7 +76,7 @@ class Suite:
 
 
 def chosen(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return the names that a pattern fits, all of them without a pattern.
+    """Return the names that match a pattern; without patterns, return all names.
 
     >>> chosen(["as-is", "3.13-newest", "3.13-lowest"], ["3.13-*"])
     ['3.13-newest', '3.13-lowest']
@@ -102,7 +102,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def outcome(name: str, suite: Suite, output: Path, asked: Asked, ran: str) -> Row:
-    """Run a suite, and return its line of the table; the output of a success is deleted."""
+    """Run a suite, and return its row; if the suite passes, the output file is deleted."""
     command = [str(suite.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["-n", asked.workers, "-m", "not long", *(asked.tests or suite.tests)]
     began = time.monotonic()
@@ -117,13 +117,13 @@ def outcome(name: str, suite: Suite, output: Path, asked: Asked, ran: str) -> Ro
 
 
 def under(setting: Setting, plain: Kernels, output: Path, asked: Asked) -> Row:
-    """Run the tests of floating point under a setting of the processor."""
+    """Run the tests that use floating point under a setting of the processor."""
     try:
         found = kernels_of(setting.variables)
     except RuntimeError as error:
         return Row(setting.name, "not here", 0.0, f"numpy or torch does not start: {error}")
     wrong = missed(setting.wanted, found, plain)
-    # At the lowest of everything, what cannot be had is left as it is; the line says what ran.
+    # "lowest" sets several libraries: it also runs if some of them do not obey, and says what ran.
     if wrong and (setting.name != "lowest" or len(wrong) == len(setting.wanted)):
         return Row(setting.name, "not here", 0.0, ", ".join(wrong))
     shown = setting.wanted or vars(plain)
@@ -134,7 +134,7 @@ def under(setting: Setting, plain: Kernels, output: Path, asked: Asked) -> Row:
 
 
 def with_versions(name: str, output: Path, asked: Asked) -> Row:
-    """Run the whole suite in the environment of that name, such as ``3.12-lowest``."""
+    """Run the whole suite in the environment with a name such as ``3.12-lowest``."""
     began = time.monotonic()
     version = name.partition("-")[0]
     if name in asked.environments:
@@ -158,7 +158,7 @@ def with_versions(name: str, output: Path, asked: Asked) -> Row:
 
 
 def alone(output: Path, asked: Asked) -> Row:
-    """Run the whole suite in a clone of what is committed, without a neighbour or a cache."""
+    """Run the whole suite in a clone of the last commit, with no folder beside it and no cache."""
     with tempfile.TemporaryDirectory(prefix="fedchain-alone-") as above:
         clone = Path(above) / "clone" / "fedchain"
         copied = ["git", "clone", "--quiet", str(ROOT), str(clone)]
@@ -172,7 +172,7 @@ def alone(output: Path, asked: Asked) -> Row:
 
 
 def results(asked: Asked) -> Iterator[Row]:
-    """Run what was chosen, one after the other."""
+    """Run the chosen rows one after the other, and yield their results."""
     outputs = KEPT / "output"
     outputs.mkdir(parents=True, exist_ok=True)
     plain: Kernels | None = None
@@ -199,7 +199,7 @@ def names() -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         description="Run the tests as other machines would: with the kernels of other processors,"
         " under other Pythons with the lowest and the newest packages, and in a clone that stands"
@@ -227,10 +227,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def checked(read: argparse.Namespace) -> Asked:
-    """Return what is asked for.
+    """Return the request in the parsed command line.
 
     Raises:
-        ValueError: a row is not there, or an environment is not.
+        ValueError: a row or an environment does not exist.
     """
     every = names()
     for pattern in read.only:
@@ -248,7 +248,7 @@ def checked(read: argparse.Namespace) -> Asked:
 
 
 def main() -> int:
-    """Run what is asked for, and return the exit code."""
+    """Run the rows that the command line asks for, and return the exit code."""
     line = parser()
     read = line.parse_args()
     try:

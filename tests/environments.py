@@ -12,12 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / ".elsewhere"
-"""Environments, and the output of what failed; git ignores it, `make clean` removes it."""
+"""Folder of environments and of the output of failures. git ignores it, `make clean` removes it."""
 SUPPORTED = ("3.11", "3.12", "3.13")
 
 
 def lowest(requirement: str) -> str:
-    """Return the requirement of exactly the lowest version that one permits.
+    """Return a requirement of exactly the lowest version that the given requirement permits.
 
     >>> lowest("torch>=2.6,<2.14")
     'torch==2.6'
@@ -30,7 +30,7 @@ def lowest(requirement: str) -> str:
 
 
 def requirements() -> list[str]:
-    """Return what fedchain and its tests require, as ``pyproject.toml`` has it."""
+    """Return the packages that fedchain and its tests require, from ``pyproject.toml``."""
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -38,9 +38,9 @@ def requirements() -> list[str]:
 
 
 def pythons() -> dict[str, Path]:
-    """Return the Pythons of the versions that are supported, by version, where there is one.
+    """Return the path of a Python for each supported version that this machine has.
 
-    Looked for on PATH and among those of pyenv; one that cannot make environments does not count.
+    Searches PATH and pyenv's versions. A Python that cannot make environments does not count.
     """
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = {}
@@ -63,9 +63,9 @@ def _makes_environments(python: Path, version: str) -> bool:
 
 
 def environment(name: str, python: Path, output: Path) -> Path | None:
-    """Return the Python of an environment of that name, made if need be; None if that failed.
+    """Return the Python of the named environment; None if the environment could not be made.
 
-    One is kept as long as the Python and what is required stay the same.
+    An environment is made anew only if its Python or the required packages have changed.
     """
     folder = KEPT / name
     inside = folder / "bin" / "python"
@@ -95,8 +95,8 @@ def environment(name: str, python: Path, output: Path) -> Path | None:
 def finished(command: Sequence[str], output: Path, variables: Mapping[str, str], at: Path) -> int:
     """Run a command with its output in a file, and return its exit code.
 
-    It has a session of its own, so that Ctrl-C reaches this program alone, which then ends the
-    command and everything that the command has started.
+    The command runs in its own session, so that Ctrl-C reaches this program alone. This program
+    then ends the command and all processes that the command has started.
     """
     with output.open("ab") as file:
         running = subprocess.Popen(

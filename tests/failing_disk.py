@@ -1,7 +1,7 @@
-"""A disk that fails at its k-th call: every call by which a ledger or a run folder is written.
+"""A simulated disk that fails at a chosen call, among those that write a ledger or a run folder.
 
-Python's own calls are replaced in ``os`` and ``io``, those of SQLite by the calls that its Unix
-layer takes from a test. Syncing costs nothing here, and SQLite's own never fails.
+Python's calls are replaced in ``os`` and ``io``. SQLite's calls are replaced through the interface
+for tests of its Unix layer. Syncing takes no time here, and SQLite's syncs never fail.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from unittest import mock
 
 NEEDING_ROOM = ("open", "write", "mkdir", "rename")
-"""What a full disk refuses; it still syncs, cuts and deletes."""
+"""Calls that a full disk refuses; it still syncs, truncates and deletes."""
 _OF_OS = {
     "open": "open",
     "mkdir": "mkdir",
@@ -46,7 +46,7 @@ _OF_SQLITE = {
 
 
 class Disk:
-    """What is written under a folder, call by call."""
+    """A simulated disk: it counts the calls that write under a folder, and can fail at one."""
 
     def __init__(
         self,
@@ -58,26 +58,27 @@ class Disk:
         """Make a disk that is used while it is ``mounted``.
 
         Args:
-            folder: what is written elsewhere is let through.
-            at: number of the call that fails, from 1; 0: none.
-            how: ``full``: it, and whatever needs room after it, finds none (ENOSPC); ``half``:
-                as that, but half of it is written first; ``error``: it alone fails (EIO).
-            image: called before every call, and in the middle of every write: what is on disk
-                then is what a SIGKILL leaves.
+            folder: the folder on the disk; writes elsewhere are let through.
+            at: number of the call that fails, counted from 1; with 0 no call fails.
+            how: ``full``: this call and all later ones that need room fail (ENOSPC); ``half``:
+                the same, but the call first writes half of its bytes; ``error``: this call alone
+                fails (EIO).
+            image: called before every call, and in the middle of every write: the folder then
+                holds what a SIGKILL at this moment would leave.
         """
         self._folder, self._at, self._how, self._image = str(folder), at, how, image
         self._lock, self._looking = threading.RLock(), False
         self.calls: list[tuple[str, str]] = []
-        """Every call so far: what, and the name of the file."""
+        """Every call so far: its kind, and the name of the file."""
 
     @property
     def hit(self) -> bool:
-        """Say whether the call that fails was reached."""
+        """Say whether the failing call was reached."""
         return 0 < self._at <= len(self.calls)
 
     @contextmanager
     def mounted(self) -> Iterator[None]:
-        """Let what this process writes go through here."""
+        """Send all writes of this process through this disk."""
         with ExitStack() as stack:
             stack.enter_context(_calls_of_python(self))
             stack.enter_context(_calls_of_sqlite(self))
@@ -88,11 +89,11 @@ class Disk:
         return isinstance(path, str | os.PathLike) and os.fspath(path).startswith(self._folder)
 
     def do(self, what: str, path: str, act: Callable[[], Any]) -> Any:
-        """Do what is asked and return what it gives, or fail with an OSError."""
+        """Call ``act`` and return its result, or fail with an OSError."""
         return self.write(what, path, 1, lambda _start, _stop: act())
 
     def write(self, what: str, path: str, size: int, act: Callable[[int, int], Any]) -> Any:
-        """Write bytes from a start to a stop, perhaps in two halves, or fail with an OSError."""
+        """Write ``size`` bytes by ``act(start, stop)``, perhaps in halves, or raise an OSError."""
         with self._lock:
             if self._looking or not self.has(path):
                 return act(0, size)
@@ -246,7 +247,7 @@ def here() -> bool:
 
 @contextmanager
 def in_memory(otherwise: Path) -> Iterator[Path]:
-    """Make a folder that is no disk at all, if there is one: syncing it takes no time."""
+    """Make a temporary folder in memory, where syncing takes no time, else in ``otherwise``."""
     shared = Path("/dev/shm")
     place = shared if os.access(shared, os.W_OK) else otherwise
     with tempfile.TemporaryDirectory(dir=place) as folder:

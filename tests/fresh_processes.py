@@ -7,9 +7,9 @@ from multiprocessing.context import BaseContext
 
 
 def fresh_processes() -> BaseContext:
-    """Return how processes are begun: from one that has fedchain loaded, or each from nothing.
+    """Return a context that starts processes from a server that has already loaded fedchain.
 
-    Windows has no such server, and every process there takes seconds to begin.
+    Windows has no such server: each process there starts anew, which takes seconds.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")

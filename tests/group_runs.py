@@ -1,4 +1,4 @@
-"""Groups that speak about gradients of one's choice, and what their assembler gets to see."""
+"""Groups of holders with given gradients, and a spy on the numbers that their assembler gets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIVE = {"size": 5, "honest": 0.8, "dropout": 0.2}
 
 
 def grouped(rounds: int = 6, groups=FIVE, **overrides) -> Scenario:
-    """Return ten holders of the breast cancer table in two groups of five."""
+    """Return a scenario: ten holders of the breast cancer table, in two groups of five."""
     values = {
         "nodes.groups": groups,
         "privacy": SHARED,
@@ -37,7 +37,7 @@ def grouped(rounds: int = 6, groups=FIVE, **overrides) -> Scenario:
 
 
 def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> ReleaseRequest:
-    """Return a group that is asked."""
+    """Return a request to one group for its release."""
     return ReleaseRequest(
         ReleaseContext(seed=0, chain_id=bytes(32), parent=parent, round=round_, holder=number),
         IDENTITY,
@@ -45,7 +45,7 @@ def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> Releas
 
 
 def pool_of(scenario: Scenario, rows, records=None) -> GroupPool:
-    """Return groups whose members have these gradients (holders, d)."""
+    """Return groups whose members have the gradients ``rows``, (holders, parameters)."""
     rows = np.asarray(rows, dtype=np.float32)
     counts = [100] * len(rows) if records is None else records
     task = SimpleNamespace(holders=[SimpleNamespace(count=count) for count in counts])
@@ -59,17 +59,17 @@ def pool_of(scenario: Scenario, rows, records=None) -> GroupPool:
 
 
 def said(made: GroupPool, *groups: ReleaseRequest) -> list[Message | None]:
-    """Return what groups say."""
+    """Return the messages that groups release."""
     return list(made(np.zeros(1), groups).messages)
 
 
 def read(message: Message) -> np.ndarray:
-    """Return the numbers of a message."""
+    """Return the update in a message, as floating-point numbers."""
     return message.direction / 2.0**message.exponent * message.norm
 
 
 class Spy:
-    """Remembers the numbers that members put in, and what their assembler gets."""
+    """Records the numbers that members put in, and the masked numbers that their assembler gets."""
 
     def __init__(self, patch) -> None:
         self.numbers, self.masked, self.openings, self.sessions = [], [], [], []

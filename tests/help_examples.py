@@ -14,7 +14,7 @@ MARK = "Example: fedchain "
 
 
 def commands() -> dict[tuple[str, ...], Any]:
-    """Return every command by the words that call it, in the order of the help."""
+    """Return every command, by the words that a user types for it, in the order of the help."""
     return dict(_below(typer.main.get_command(assemble()), ()))
 
 
@@ -25,7 +25,7 @@ def _below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
 
 
 def examples() -> dict[tuple[str, ...], str]:
-    """Return what a user would type, without ``fedchain``, by the words of the command."""
+    """Return the example of every command, without ``fedchain``, by the words of the command."""
     return {words: str(command.epilog).removeprefix(MARK) for words, command in commands().items()}
 
 

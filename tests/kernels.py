@@ -1,7 +1,7 @@
-"""Which kernels the libraries of numbers run in this process; ``elsewhere.py`` asks.
+"""Kernels that numpy, scipy and torch run in this process, for ``elsewhere.py``.
 
-What a variable of the environment asks for is not always what happens: another processor, another
-build or another version of a library may pass over it. So the libraries are asked.
+An environment variable that chooses kernels is not always obeyed: another processor, or another
+build or version of a library, may ignore it. Therefore the libraries are asked.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Kernels:
-    """What a process runs, in the words of the libraries; "none" where a library is not there."""
+    """Kernels of a process, as the libraries name them; "none" if a library is missing."""
 
     aten: str
     """torch's own kernels: ``DEFAULT``, ``AVX2`` or ``AVX512``."""
     onednn: str
     """torch's convolutions: ``Intel SSE4.1``, ``Intel AVX2`` .."""
     mkl: str
-    """torch's products of matrices: the instructions if MKL names them, and the first digits of a
-    hash of some products, since on some processors it does not name them."""
+    """torch's matrix products: the instructions that MKL names, and the first digits of a hash of
+    some products, since on some processors MKL names no instructions."""
     numpy: str
-    """The instructions above its baseline that numpy uses, with blanks between."""
+    """The instructions above its baseline that numpy uses, separated by blanks."""
     openblas: str
     """The cores for which the copies of OpenBLAS in numpy and scipy choose their kernels."""
     threads: str
-    """How many threads a single operation may use."""
+    """Number of threads that a single operation may use."""
 
 
 def kernels_of(variables: Mapping[str, str]) -> Kernels:
-    """Return what a new process runs under these environment variables.
+    """Return the kernels of a new process with some environment variables.
 
     Raises:
-        RuntimeError: the process ended early, as one does that runs instructions which the
-            processor does not have; the text is what it said.
+        RuntimeError: the process failed, for example at an instruction that the processor does
+            not have; the text is the process's last line on stderr.
     """
     loud = {"MKL_VERBOSE": "1", "ONEDNN_VERBOSE": "1"}
     done = subprocess.run(
@@ -61,7 +61,7 @@ def kernels_of(variables: Mapping[str, str]) -> Kernels:
 
 
 def mkl_instructions(printed: str) -> str | None:
-    """Return what MKL_VERBOSE=1 says of instructions, or None without MKL.
+    """Return the instructions that MKL_VERBOSE=1 printed, or None without MKL.
 
     >>> mkl_instructions("MKL_VERBOSE oneMKL 2024.0 .. (Intel(R) AVX2) enabled ..")
     'AVX2'
@@ -75,7 +75,7 @@ def mkl_instructions(printed: str) -> str | None:
 
 
 def onednn_instructions(printed: str) -> str | None:
-    """Return what ONEDNN_VERBOSE=1 says of instructions, or None without oneDNN.
+    """Return the instructions that ONEDNN_VERBOSE=1 printed, or None without oneDNN.
 
     >>> onednn_instructions("onednn_verbose,v1,info,cpu,isa:Intel AVX2")
     'Intel AVX2'
@@ -86,23 +86,23 @@ def onednn_instructions(printed: str) -> str | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """Environment variables, and what the libraries must then say for the row to count."""
+    """Environment variables, and the kernels that the libraries must name for the row to count."""
 
     name: str
     variables: Mapping[str, str] = field(default_factory=dict)
     wanted: Mapping[str, str | None] = field(default_factory=dict)
-    """Fields of ``Kernels``; None: anything but what there is without the variables."""
+    """Wanted values of fields of ``Kernels``; None: any value but that without the variables."""
 
 
 def processors(plain: Kernels) -> list[Setting]:
-    """Return the settings of processors; ``plain`` is what runs without any."""
+    """Return the settings of processors; ``plain`` are the kernels without any setting."""
     one = [
         Setting("as-is"),
         Setting("aten-default", {"ATEN_CPU_CAPABILITY": "default"}, {"aten": "DEFAULT"}),
         Setting("aten-avx2", {"ATEN_CPU_CAPABILITY": "avx2"}, {"aten": "AVX2"}),
         Setting("onednn-sse41", {"ONEDNN_MAX_CPU_ISA": "SSE41"}, {"onednn": "Intel SSE4.1"}),
         Setting("onednn-avx2", {"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"onednn": "Intel AVX2"}),
-        # MKL obeys these on Intel's processors alone, and MKL_CBWR on all.
+        # MKL obeys MKL_ENABLE_INSTRUCTIONS on Intel's processors alone, MKL_CBWR on all.
         Setting("mkl-avx2", {"MKL_ENABLE_INSTRUCTIONS": "AVX2"}, {"mkl": None}),
         Setting("mkl-sse42", {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}, {"mkl": None}),
         Setting("mkl-compatible", {"MKL_CBWR": "COMPATIBLE"}, {"mkl": None}),
@@ -120,7 +120,7 @@ def processors(plain: Kernels) -> list[Setting]:
 
 
 def threads(number: str) -> dict[str, str]:
-    """Return the variables by which a single operation takes so many threads.
+    """Return the environment variables that give a single operation ``number`` threads.
 
     >>> threads("2")["OMP_NUM_THREADS"]
     '2'
@@ -129,7 +129,7 @@ def threads(number: str) -> dict[str, str]:
 
 
 def merged(name: str, settings: Sequence[Setting]) -> Setting:
-    """Return one setting of all.
+    """Return one setting that joins several.
 
     >>> merged("both", [Setting("a", {"A": "1"}), Setting("b", {"B": "2"})]).variables
     {'A': '1', 'B': '2'}
@@ -140,7 +140,7 @@ def merged(name: str, settings: Sequence[Setting]) -> Setting:
 
 
 def missed(wanted: Mapping[str, str | None], found: Kernels, plain: Kernels) -> list[str]:
-    """Return what the libraries do not do although they were asked to; nothing if all is well."""
+    """Return a text for each wanted kernel that does not run; nothing if all run."""
     wrong = []
     for name, value in wanted.items():
         is_, was = getattr(found, name), getattr(plain, name)
@@ -154,7 +154,10 @@ def missed(wanted: Mapping[str, str | None], found: Kernels, plain: Kernels) -> 
 
 
 def ask() -> dict[str, str]:
-    """Return what the libraries say of this process, all but what they only print."""
+    """Return the kernels of this process that the libraries can be asked for.
+
+    Other kernels are only printed by their libraries.
+    """
     import numpy
     import scipy.linalg  # noqa: F401 - brings an OpenBLAS of its own
     import torch
@@ -165,7 +168,7 @@ def ask() -> dict[str, str]:
     blas = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
     threads = {torch.get_num_threads(), *(pool["num_threads"] for pool in blas)}
     chance = numpy.random.default_rng(0)
-    torch.nn.Conv2d(3, 4, 3)(torch.zeros(4, 3, 8, 8))  # oneDNN says its instructions at first use
+    torch.nn.Conv2d(3, 4, 3)(torch.zeros(4, 3, 8, 8))  # at its first use oneDNN prints
     products = hashlib.sha256()
     for size in (5, 33, 64, 257):
         left, right = (torch.from_numpy(chance.random((size, size))).float() for _ in "ab")

@@ -1,6 +1,6 @@
-"""Scans that may stand beside the repository, and the tests that need them.
+"""Real scans that may lie beside the repository, and the tests that need them.
 
-Their licence does not allow us to ship them. Everything else that a test needs is in ``tests/``.
+The scans' licence does not allow us to ship them. All other data of tests is in ``tests/``.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ NEEDED = {
         "a whole run of `real_scans.yaml`"
     ),
 }
-"""The tests that are skipped in a clone that stands alone, and what each takes from there."""
+"""The tests that are skipped if the scans are absent, and what each needs from the scans."""
 
 
 def beside_shared(test: Test) -> Test:
-    """Mark a test that reads these scans; it is skipped where they are absent."""
+    """Mark a test that reads the real scans; it is skipped if they are absent."""
     absent = pytest.mark.skipif(not PHOXI.is_dir(), reason="needs ../shared/data/phoxi")
     return pytest.mark.beside_shared(absent(test))

@@ -23,7 +23,7 @@ SLOW = {"kind": "complete", "latency_ms": {"kind": "lognormal", "median": 2500.0
 
 
 def small(rounds: int = 6, **overrides: Any) -> Scenario:
-    """Return ten holders of the breast cancer table, two of them sign-flippers from round 3."""
+    """Return a scenario: ten holders of the breast cancer table, two flip signs from round 3."""
     values = {
         "version": 1,
         "name": "small",
@@ -40,13 +40,13 @@ def small(rounds: int = 6, **overrides: Any) -> Scenario:
 
 
 def forking(rounds: int = 12, **overrides: Any) -> Scenario:
-    """Return the same with many forks, and room for the releases that they cost."""
+    """Return the scenario of ``small`` with many forks, and spare releases that forks cost."""
     fast = {"ledger.work": FORKING, "network": SLOW, "privacy.spare_releases": rounds}
     return small(rounds, **{**fast, **overrides})
 
 
 def simulate(scenario, folder, gradients=None):
-    """Return the world, a store and a simulation of it that has not begun."""
+    """Return a scenario's setup, its store, and a simulation that has not begun."""
     setup = build_setup(scenario)
     path = folder / "ledger"
     store = (

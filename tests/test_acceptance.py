@@ -57,7 +57,7 @@ def test_first_light_ends_with_one_chain_and_keeps_every_stale_block(first_light
 
 
 def rounds_told(out: Path) -> int:
-    """Count the rounds, replaced ones too, that the events of the one run tell of."""
+    """Count the rounds in the events of the only run in a folder, replaced rounds included."""
     files = list(out.glob("*/events.ndjson"))
     return files[0].read_text().count('"event": "round"') if files else 0
 

@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def added(number: int, used_s: float | None = None, size: int = SIZE) -> Path:
-    """Add a file of zeros, last used so many seconds after 1970."""
+    """Add a file of zeros that was last used ``used_s`` seconds after 1970."""
     path = place_of(SCANS, f"file {number}", "npz")
     assert cache.try_add(path, lambda file: file.write(bytes(size)))
     if used_s is not None:
@@ -105,7 +105,7 @@ def test_what_is_only_measured_again_on_demand_does_not_go(folder, monkeypatch):
 
 
 def foreign(folder: Path) -> dict[str, bytes]:
-    """Put files, folders and links into a folder that no command may touch; all of them old."""
+    """Put old files, folders and links into a folder, which no command may touch."""
     outside, digits = folder.parent / "outside.txt", "a" * 32
     outside.write_bytes(b"mine")
     names = [
@@ -264,7 +264,7 @@ print("whole")
 
 
 def test_two_processes_that_add_read_and_evict_at_once_get_their_numbers(folder):
-    """Room for two of seven: nearly every turn of one deletes what the other is about to read."""
+    """There is room for two of seven files, so one process often deletes what the other needs."""
     most = 3 * 36_000
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FEDCHAIN_CACHE_BYTES": str(most)}
     started = [

@@ -37,7 +37,7 @@ def unmeasured(*_):
 
 
 def played(folder, rounds, seed, compute, delay_s=0.001, faster=1.0, **work):
-    """Let a chain grow; return when its blocks were made, and the figures of a summary."""
+    """Let a chain grow; return the times at which blocks were made, and the summary's figures."""
     scenario = from_mapping(
         {
             "version": 1,
@@ -97,7 +97,7 @@ def test_winners_come_in_proportion_to_their_share_of_work(tmp_path):
 
 
 def stale_share(tmp_path, x, miners, rounds):
-    """Return the stale share over all seeds, and how far it may be off by chance."""
+    """Return the share of stale blocks over all seeds, and its largest deviation by chance."""
     tallies = [
         played(tmp_path, rounds, seed, miners, delay_s=x * INTERVAL_S).tally for seed in SEEDS
     ]
@@ -112,7 +112,7 @@ def stale_share(tmp_path, x, miners, rounds):
 
 
 def law(x, miners):
-    """x / (1 + x), where a miner's own block reaches itself at once."""
+    """Return the expected stale share: x / (1 + x), corrected for blocks that reach their miner."""
     seen = x * (1 - 1 / miners)
     return seen / (1 + seen)
 
@@ -136,17 +136,17 @@ def test_the_stale_share_is_the_published_one_at_every_delay(tmp_path, x, publis
 POOLS = (0.30, 0.29, 0.12, 0.11, 0.08, 0.05, 0.03, 0.02)
 """Shares of work like those of Bitcoin's largest pools."""
 STALE_PERCENT = {0.30: 1.009, 0.12: 1.621, 0.05: 1.86}
-"""Published for a delay of 10 s at a block every 600 s: Poinsot, miningsimulation, 2025."""
+"""Published (Poinsot, miningsimulation, 2025) for a delay of 10 s and a block every 600 s."""
 SQUARES = sum(share**2 for share in POOLS)
 
 
 def stale_of(share, x):
-    """Return the share of its blocks that a miner loses, for small x."""
+    """Return the share of a miner's blocks that become stale, for small x."""
     return x * ((1 - share) ** 2 + SQUARES - share**2)
 
 
 def blocks_of_pools(tmp_path, x, rounds):
-    """Return the blocks that each pool has made over all seeds, and the stale ones of them."""
+    """Return how many blocks each pool has made over all seeds, and how many became stale."""
     made, stale, compute = Counter(), Counter(), [{"hash_share": share} for share in POOLS]
     for seed in SEEDS:
         tally = played(tmp_path, rounds, seed, compute, delay_s=x * INTERVAL_S).tally
@@ -194,8 +194,8 @@ def test_the_difficulty_brings_the_interval_back_after_a_change_of_hash_power(tm
     first = np.concatenate([run[:39] for run in runs])
     later = np.concatenate([run[200:] for run in runs])
     assert first.mean() == pytest.approx(INTERVAL_S / 6, rel=0.2)
-    # A window's time is measured over one interval less than it has, as Bitcoin does, and the
-    # mean of its inverse is above the inverse of its mean.
+    # The time of a window of n blocks is measured over n - 1 intervals, as in Bitcoin. The mean of
+    # the inverse of this time is above the inverse of its mean.
     assert later.mean() == pytest.approx(INTERVAL_S * 40 / 39, rel=0.06)
 
 

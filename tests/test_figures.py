@@ -113,7 +113,7 @@ def test_what_has_no_maker_or_two_is_found(figures, small, monkeypatch):
 
 @pytest.fixture
 def sweep(figures, tmp_path):
-    """A sweep of two kinds, two epsilons and two seeds, and what a command tells of it."""
+    """A sweep over two kinds, two epsilons and two seeds, and the output of its command."""
     points = ["kind,privacy.epsilon,seed,run,status,error,accuracy"]
     for kind, score in (("a", 0.5), ("b", 0.7)):
         for epsilon, more in (("1", 0.0), ("inf", 0.2)):

@@ -44,7 +44,7 @@ def public_names(module: ast.Module) -> set[str]:
 
 
 def lines_of_body(function: ast.FunctionDef) -> int:
-    """Return from the first statement after the docstring to the end of a function."""
+    """Return the number of a function's lines from the first statement after its docstring."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return function.end_lineno - body[0].lineno + 1 if body and function.end_lineno else 0
 

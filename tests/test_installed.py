@@ -1,8 +1,8 @@
 """The wheel and the source archive as a user has them, far from the repository.
 
-The environment is new and gets the wheel alone; what fedchain depends on is borrowed from the
-Python that runs the tests, since to install it anew takes minutes and gigabytes. That everything
-is declared is the matter of ``test_packaging.py``.
+The environment is new and gets the wheel alone. It borrows fedchain's dependencies from the Python
+that runs the tests, since installing them takes minutes and gigabytes. ``test_packaging.py`` tests
+that all dependencies are declared.
 """
 
 import os
@@ -26,11 +26,11 @@ FOLDERS = ("benchmarks", "docs", "fedchain", "scenarios", "tests")
 README = (HOME / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 PARTS = ("tests/scenario", "tests/commands", "tests/test_packaging.py", "tests/ledger")
-"""Of the source archive's tests those that read what lies beside the package, and some more."""
+"""Tests of the source archive that are run: those that read files beside the package, and more."""
 
 
 def run(*command, folder, path="", code=0):
-    """Run a command without any sign of this repository; return its stdout."""
+    """Run a command in an environment that does not lead to this repository; return its stdout."""
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "COLUMNS")}
     environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
     environment["FEDCHAIN_CACHE"] = str(folder / ".cache")
@@ -45,7 +45,7 @@ def run(*command, folder, path="", code=0):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Return the folder of the source archive and the wheel, which is made from it."""
+    """Return the folder of the source archive and of the wheel that is made from the archive."""
     folder = tmp_path_factory.mktemp("built")
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "setuptools>=77"]
     if subprocess.run(pip, cwd=folder, capture_output=True, check=False).returncode:
@@ -69,7 +69,7 @@ def wheel(built):
 
 @pytest.fixture(scope="module")
 def programs(wheel, tmp_path_factory):
-    """Return the folder of the programs of an environment that has the wheel."""
+    """Return the folder of programs in an environment with the wheel."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder / "new", folder=folder)
     place = folder / "new" / ("Scripts" if os.name == "nt" else "bin")

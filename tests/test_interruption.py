@@ -9,7 +9,7 @@ from fedchain.interruption import stop_if_asked, stoppable
 
 
 class Losing:
-    """An object whose deletion is interrupted: Python drops what is raised there."""
+    """An object whose deletion is interrupted: Python drops an exception raised in a deletion."""
 
     def __del__(self) -> None:
         signal.raise_signal(signal.SIGTERM)
@@ -24,7 +24,7 @@ def handlers():
 
 
 def asked_to_end(*more: signal.Signals) -> None:
-    """Get a signal to end, and these while what it interrupted is cleaned up."""
+    """Receive a signal to end, and more signals during the cleaning up that follows."""
     with stoppable():
         try:
             signal.raise_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A name with any bytes survives what is read again, and is legible in what is shown."""
+"""A file name of any bytes is the same in files that are read again, and legible in texts."""
 
 from __future__ import annotations
 

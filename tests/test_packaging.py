@@ -1,4 +1,4 @@
-"""What the package says of itself and what it asks for, against the code."""
+"""The package's description of itself and its declared requirements, against the code."""
 
 import ast
 import re
@@ -34,7 +34,7 @@ DEVELOPMENT = modules_of(*PROJECT["optional-dependencies"]["dev"])
 
 
 def imported(code, inside=True):
-    """Yield the modules that code imports when it runs, in functions too unless told otherwise."""
+    """Yield the modules that running code imports; ``inside`` includes imports in functions."""
     for node in ast.iter_child_nodes(code):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -47,7 +47,7 @@ def imported(code, inside=True):
 
 
 def foreign(folder, inside=True):
-    """Return what the files of a folder import that is neither Python's nor their own."""
+    """Return the modules that a folder's files import, without Python's and the folder's own."""
     files = sorted((HOME / folder).rglob("*.py"))
     own = {"fedchain", "__future__", *(path.stem for path in files)}
     texts = [path.read_text(encoding="utf-8") for path in files]

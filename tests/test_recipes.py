@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md: the code of each runs as it stands, in a module of the user's."""
+"""The recipes of CONTRIBUTING.md: the code of each recipe runs unchanged in a user's module."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ PARTS = (
     "A split",
     "A topology or a latency",
 )
-"""Recipes of a part that a scenario names; the keys stand in the first backticks of the text."""
+"""Recipes for parts that a scenario names; the first backticks of the text hold the keys."""
 CHANGES_FEDCHAIN = (
     "A command",
     "A law of chains",
     "A scan format",
     "A field of the message or the header",
 )
-"""Recipes without code: what they add, no scenario and no option can name."""
+"""Recipes without code: no scenario and no option can name what they add."""
 
 
 def pasted(title: str, folder: Path) -> None:
@@ -68,7 +68,7 @@ def played(folder: Path, **changes: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory):
-    """The head without any recipe, and that of digits."""
+    """Return a function from a task to the head of that task's run without any recipe."""
     folder = tmp_path_factory.mktemp("usual")
     heads = {
         k: played(folder, task={"kind": k}).manifest["head"] for k in ("breast_cancer", "digits")
@@ -78,7 +78,7 @@ def usual(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def lab(tmp_path, monkeypatch):
-    """A folder of the user's, where nothing of it has been imported."""
+    """A folder of the user, none of whose modules has been imported."""
     monkeypatch.syspath_prepend(tmp_path)
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] == "my_lab"]:

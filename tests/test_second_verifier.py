@@ -85,7 +85,7 @@ def file_of(tmp_path_factory):
 
 
 def theirs(data: bytes) -> bool:
-    """Say whether the second verifier accepts."""
+    """Say whether the second verifier accepts an exported chain."""
     try:
         lesson.verify(data)
     except (lesson.Wrong, ValueError, KeyError):
@@ -94,7 +94,7 @@ def theirs(data: bytes) -> bool:
 
 
 def ours(data: bytes, folder: Path) -> bool:
-    """Say whether fedchain accepts."""
+    """Say whether fedchain accepts an exported chain."""
     file = folder / "damaged.fedchain"
     file.write_bytes(data)
     return verify_file(file, steps_of(trust_user_parts=False)).ok
@@ -111,7 +111,7 @@ def flipped(data: bytes, place: int, bit: int = 0) -> bytes:
 
 
 def times_of_arrival(data: bytes) -> set[int]:
-    """Return the places that are no part of a chain: a reader's clock, noted beside each block."""
+    """Return the bytes' places that hold times of arrival, which are no part of the chain."""
     headers = [i for i in range(len(data)) if data[i : i + 10] == b"fedchain:h"]
     return {place for header in headers for place in range(header - 16, header - 8)}
 

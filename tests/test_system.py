@@ -218,7 +218,7 @@ def test_a_folder_that_is_locked_is_moved_and_another_may_lock_what_takes_its_pl
 
 @pytest.fixture
 def heard_again():
-    """Let this process hear of signals again after one has ended something."""
+    """Let this process receive signals again after a signal has ended something."""
     before = {each: signal.getsignal(each) for each in ENDING}
     yield
     for each, handler in before.items():

@@ -30,7 +30,7 @@ def start(dtype="float64") -> State:
 
 
 def by_hand(messages, factors, used, round_) -> list[float]:
-    """(16) and (8) in plain floats, one operation after the other."""
+    """Compute equations (16) and (8) in plain floats, one operation after the other."""
     rate, weights = 0.1 / (1.0 + 0.5 * (round_ - 1)), start().weights.tolist()
     after = []
     for place, weight in enumerate(weights):

@@ -1,4 +1,4 @@
-"""The head of a run is written down here: with whole numbers every machine must come to it."""
+"""The head of a run with whole numbers: it is stated here, and must be the same on any machine."""
 
 from __future__ import annotations
 

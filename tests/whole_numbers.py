@@ -1,10 +1,10 @@
 """Runs whose every bit is the same on any processor: gradients and noise are whole numbers.
 
-The kernels that compute gradients, and the logarithm and the cosine that make noise, round in
-another way on another processor. Then messages and hashes differ, and with the hashes the forks,
-the releases that these cost, and who makes which block. Sums and products of small whole numbers
-are exact everywhere, in any order; what the ledger computes from them is exact by design. A test
-that needs a certain course of events takes its runs from here.
+The kernels that compute gradients, and the logarithm and the cosine that make noise, round
+differently on different processors. Messages and hashes then differ, and so do the forks, the
+releases that forks cost, and the makers of the blocks. Sums and products of small whole numbers are
+exact everywhere, in any order; what the ledger computes from them is exact by design. A test that
+needs a certain course of events uses these runs.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.randomness import KeyStream, digest
 
 WHOLE = {"kind": "gaussian", "noise_multiplier": 2.0, "delta": 1e-3, "clip": 1.0, "unit": "holder"}
-"""A privacy block whose noise is twice the whole numbers below: of holders as wholes the scale does
-not depend on their records, and a multiplier that is given is not solved for."""
+"""A privacy block whose noise is twice that of ``whole_normals``. The unit is the holder, so that
+the scale does not depend on numbers of records; a given noise multiplier is used as it is."""
 
 
 def whole_gradients(weights: np.ndarray, holders: Sequence[int], *_: object) -> np.ndarray:
-    """Return gradients (len(holders), d) that agree but for a deviation of each holder's own."""
+    """Return whole gradients, (len(holders), len(weights)): a common part and one per holder."""
     common, place = _between(9, weights.size, "common"), weights.tobytes()
     own = [_between(2, weights.size, "own", holder, place) for holder in holders]
     return np.float32(common + np.array(own))
 
 
 def whole_normals(keys: Sequence[bytes], count: int) -> np.ndarray:
-    """Return noise (len(keys), count) from -2 to 2 that only these keys give."""
+    """Return whole noise from -2 to 2 that depends on the keys alone, (len(keys), count)."""
     rows = [KeyStream(key).words(count) % np.uint64(5) for key in keys]
     return np.array(rows, dtype=np.float32).reshape(len(keys), count) - np.float32(2)
 
@@ -48,6 +48,6 @@ def whole_numbers() -> Iterator[None]:
 
 
 def _between(most: int, count: int, *names: str | int | bytes) -> np.ndarray:
-    """Return whole numbers (count,) from -most to most that only these names give."""
+    """Return whole numbers from -most to most that depend on the names alone, (count,)."""
     words = KeyStream(digest(0, *names)).words(count) % np.uint64(2 * most + 1)
     return words.astype(np.int64) - most

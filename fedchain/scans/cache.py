@@ -23,16 +23,16 @@ LARGEST_ARRAYS = 1 << 32
 
 
 def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
-    """Return the arrays of this key: read them from the cache, or make and keep them.
+    """Return the arrays that belong to a key: from the cache, or newly made and then stored.
 
-    A file is used only if its checksums are right and it holds the same key. Otherwise a warning
-    is logged and the arrays are made anew. If the folder cannot be written, they are made each
-    time; the result is the same.
+    A cached file is used only if its checksums are right and it holds the same key. Otherwise a
+    warning is logged and the arrays are made anew. If the cache folder cannot be written, the
+    arrays are made at every call; the result is the same.
 
     Args:
         key: everything that the arrays depend on, including the version of the code that makes
             them, as plain JSON values; ``kind`` is one of ``fedchain.cache.FILE_KINDS``.
-        make: makes the arrays, of numbers or booleans, by name.
+        make: function that returns the arrays by name; each holds numbers or booleans.
     """
     text = json.dumps(key, sort_keys=True)
     path = place_of(str(key["kind"]), text, "npz")

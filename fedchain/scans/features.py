@@ -1,4 +1,4 @@
-"""Features: the image with the author's five channels that models see in place of a scan."""
+"""Features of a scan: an image with five channels that a model sees in place of the scan."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from fedchain.scans.scan import Floats, Mask
 CHANNELS = ("intensity", "depth", "nx", "ny", "nz")
 """Order of the channels."""
 GAIN = 2.0
-"""The author's gain on the intensity; values that exceed 8 bits are clipped."""
+"""Gain on the intensity, from the reference below; values that exceed 8 bits are clipped."""
 
 
 def features_of(intensity: Floats, distance: Floats, normals: Floats, valid: Mask) -> Floats:
-    """Return the five channels of a batch of scans.
+    """Return the five channels of a batch of s scans, each of h x w pixels.
 
-    All channels are rounded to 8 bits, as in the images that the author trained on. Each scan is
-    scaled by its own range. The intensity I becomes min(255, 2 * 255 I / max I). The distance from
-    the camera is inverted: near is bright. The three normal components share one range. Empty
-    pixels are 0.
+    All channels are rounded to 8 bits, as in the training images of the reference. Each scan
+    is scaled by its own range. The intensity I becomes min(255, 2 * 255 I / max I). The distance
+    from the camera is inverted: near points are bright. The three components of the normals share
+    one range. Empty pixels are 0.
 
     Args:
         intensity: 0 or more, in the scanner's own unit, (s, h, w).
@@ -27,7 +27,7 @@ def features_of(intensity: Floats, distance: Floats, normals: Floats, valid: Mas
         valid: pixels that hold a point, (s, h, w); elsewhere the values do not matter.
 
     Returns:
-        Float32, (s, 5, h, w), each value a multiple of 1/255 from 0 to 1.
+        A float32 array, (s, 5, h, w); each value is a multiple of 1/255 from 0 to 1.
 
     Reference:
         Gajdošech, "Processing of 3D Scans using Machine Learning", 2020.

@@ -37,10 +37,10 @@ from fedchain.scans.segmentation import (
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
-    """One real scan, cropped and padded to whole tiles, with the mask of its cleaning."""
+    """One real scan, cropped and padded to whole tiles, with the mask of the points to keep."""
 
     name: str
-    """The part of the file's name that the wildcard stands for."""
+    """The text that the wildcard stands for in the file's name."""
     image: Floats
     """The five channels, (5, h, w)."""
     valid: Mask
@@ -52,11 +52,11 @@ class Cleaned:
 
     @cached_property
     def filled(self) -> Mask:
-        """Tiles that hold a point, (n,)."""
+        """For each tile, whether it holds a point, (n,)."""
         return np.asarray(cut_tiles(self.valid, self.tile).any(axis=(1, 2)))
 
     def tiles_of(self, grid: Array) -> Array:
-        """Return the tiles of a grid (.., h, w) that hold a point."""
+        """Cut a grid (.., h, w) into tiles, and return those in which the scan holds a point."""
         return cut_tiles(grid, self.tile)[self.filled]
 
 
@@ -77,8 +77,8 @@ def scan_folder(
     """Clean real scans: a folder of scans and the same scans cleaned by hand.
 
     Two files form a pair if the wildcard stands for the same text in both names: gpu_004.cogs and
-    clean_004.cogs. Scans are cropped and cut into tiles; tiles without a point are dropped. Whole
-    scans are held out, the last ones by name. The baselines see these scans uncut.
+    clean_004.cogs. Scans are cropped and cut into tiles; tiles without a point are dropped. The
+    last scans in the order of names are held out as wholes. The baselines see them uncut.
 
     Args:
         holders: number of data holders.
@@ -125,11 +125,11 @@ def scan_folder(
 
 
 def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
-    """Return the files of each scan and its cleaned version, by what the wildcard stands for.
+    """Return each original with its cleaned file, by the text that the wildcard stands for.
 
     Raises:
-        DataError: the folder does not exist, a pattern has not exactly one ``*``, there is no
-            pair, or a cleaned scan has no original.
+        DataError: the folder does not exist, a pattern does not have exactly one ``*``, there is
+            no pair, or a cleaned scan has no original.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give one with {dirty} and {clean} as task.path")
@@ -194,7 +194,7 @@ def join_tiles(tiles: Array, height: int, width: int) -> Array:
 
 
 def tile_records(scans: list[Cleaned]) -> Records:
-    """Return the tiles that hold a point; the record of a tile is the scan that it was cut from."""
+    """Return the tiles that hold a point; all tiles of one scan form one record."""
     inputs = [scan.tiles_of(scan.image) for scan in scans]
     targets = [scan.tiles_of(targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])

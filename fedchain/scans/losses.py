@@ -20,17 +20,18 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
 
     The loss is the mean over valid pixels of -a_t (1 - p_t)^gamma log p_t. Here p_t is the
     probability of the right class; a_t is alpha if the point is to be kept, and 1 - alpha if it is
-    to be erased. The loss is computed from logits, so that it is exact for large ones:
-    log p_t = -softplus(-z_t).
+    to be erased. The logarithm is computed from the right class's logit z_t, so that it is exact
+    for large logits: log p_t = -softplus(-z_t).
 
     Args:
         alpha: weight of the points to keep, between 0 and 1; the scan model used .06 to .08,
             because most points of its scans are to be kept.
-        gamma: how much weight right pixels lose, 0 or more; the scan model used 3 to 5.
+        gamma: exponent that lowers the weight of right pixels, 0 or more; the scan model used 3
+            to 5.
 
     Returns:
-        A function from (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point
-        is) to losses (n,).
+        A function of logits, (n, 1, h, w) or (n, h, w), and masks, (n, h, w) with NaN where there
+        is no point. It returns the losses, (n,).
 
     Reference:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, equation (5).
@@ -53,14 +54,15 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
     """Return the binary cross-entropy, averaged over the pixels that hold a point.
 
     The loss is the mean over valid pixels of -2 w_t log p_t. Here w_t is keep_weight if the point
-    is to be kept, and 1 - keep_weight if it is to be erased. At 0.5 it is the plain cross-entropy.
+    is to be kept, and 1 - keep_weight if it is to be erased. A keep_weight of 0.5 gives the plain
+    cross-entropy.
 
     Args:
         keep_weight: weight of the points to keep against those to erase, between 0 and 1.
 
     Returns:
-        A function from (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point
-        is) to losses (n,).
+        A function of logits, (n, 1, h, w) or (n, h, w), and masks, (n, h, w) with NaN where there
+        is no point. It returns the losses, (n,).
     """
 
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -75,18 +77,19 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
 
 @losses
 def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
-    """Return the Dice loss: one minus the overlap of kept pixels, however many are to be erased.
+    """Return the Dice loss: one minus the overlap of the pixels kept and the pixels to keep.
 
     The loss is 1 - (2 sum p t + smooth) / (sum p + sum t + smooth), with sums over the valid
-    pixels.
+    pixels. Here p is the predicted probability that a point remains; t is 1 if it is to be kept
+    and 0 if it is to be erased. Rightly erased points do not change the loss.
 
     Args:
-        smooth: added to both sides of the ratio, in pixels, above 0; the ratio is then defined
+        smooth: added to numerator and denominator, in pixels, above 0; the ratio is then defined
             even where no point is to be kept.
 
     Returns:
-        A function from (logits (n, 1, h, w) or (n, h, w), masks (n, h, w) with NaN where no point
-        is) to losses (n,).
+        A function of logits, (n, 1, h, w) or (n, h, w), and masks, (n, h, w) with NaN where there
+        is no point. It returns the losses, (n,).
 
     Reference:
         Milletari et al., "V-Net", 2016, section 3 (here with plain, not squared, sums).

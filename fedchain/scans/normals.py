@@ -7,8 +7,8 @@ import numpy as np
 from fedchain.scans.scan import Floats
 
 STEEPEST = 0.05
-"""Neighbours that are farther apart than this share of their distance from the camera are on two
-sides of a depth edge."""
+"""Largest gap between neighbours on one surface, as a share of their distance from the camera;
+a larger gap is a depth edge."""
 
 
 def normals_of(positions: Floats, camera: Floats) -> Floats:
@@ -18,8 +18,8 @@ def normals_of(positions: Floats, camera: Floats) -> Floats:
     exact normals would give a network information that real scans do not have.
 
     The tangent along each axis is the sum of the differences to those neighbours that exist and
-    lie on the same surface: a central difference inside, a one-sided one at a border. The normal
-    is the cross product of the two tangents.
+    lie on the same surface. Inside a surface this is a central difference, at a border a one-sided
+    difference. The normal is the cross product of the two tangents.
 
     Args:
         positions: points in metres, (..., h, w, 3), NaN where a pixel is empty.

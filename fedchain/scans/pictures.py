@@ -1,4 +1,4 @@
-"""Pictures of masks before and after, in colours that colour-blind readers can tell apart."""
+"""Pictures of a scan and its masks, in colours that colour-blind readers can tell apart."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
         kept: pixels that the prediction keeps, (h, w).
 
     Returns:
-        RGB, (h', w', 3).
+        An RGB picture, (h', w', 3).
     """
-    # The root brightens the scan: beside a few highlights the rest would be dark.
+    # The square root brightens the scan: without it, all but a few highlights would be dark.
     light, depth = np.sqrt(image[0]), image[1]
     errors = np.zeros((*valid.shape, 3))
     for where, colour in (

@@ -1,4 +1,4 @@
-"""One organised scan: a grid of pixels, each empty or a point."""
+"""One organised scan: a grid of pixels, each of which holds a point or is empty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fedchain.arrays import read_only
 
 Floats = npt.NDArray[np.floating[Any]]
-"""Float32 in records and in what they are computed from; wider only inside a formula."""
+"""Floating-point arrays: float32 in records and the arrays behind them, wider only in a formula."""
 Mask = npt.NDArray[np.bool_]
 ClassLabels = npt.NDArray[np.uint8]
 MaskName = Literal["object", "outliers"]
@@ -19,7 +19,7 @@ MaskName = Literal["object", "outliers"]
 ``outliers``: the same, after the table was cropped away."""
 
 CLASSES = ("none", "object", "table", "flying", "ghost")
-"""Name of the class of a pixel, by its label; a pixel of class ``none`` has no point."""
+"""Names of the classes, in the order of their labels; a pixel of class ``none`` has no point."""
 NONE, OBJECT, TABLE, FLYING, GHOST = range(5)
 TABLE_CROP_M = 0.0025
 """Height above the table below which points are cropped, as in the real scans."""
@@ -79,7 +79,7 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 
 
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
-    """Return the part of the scan inside a box of pixels; as a copy it does not hold the rest."""
+    """Return a copy of the part of the scan inside a box; the memory of the rest can be freed."""
     grids: dict[str, Any] = {
         name: None if grid is None else grid[box].copy()
         for name, grid in vars(scan).items()

@@ -1,4 +1,4 @@
-"""What scan tasks share: masks from logits, their metrics and baselines, the initial model."""
+"""Functions that scan tasks share: masks from logits, metrics, baselines, the initial model."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
-"""The default model: small enough for the noise, and its normalisation does not mix examples."""
+"""The default model: few weights keep the noise small, and the normalisation mixes no examples."""
 BCE = Part("bce", {})
 ERODE, DILATE = 5, 7
-"""Sides of the squares of the author's morphology, in pixels."""
+"""Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""
 
 
 def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:
-    """Return masks in the form that losses take: 1 keep, 0 erase, NaN where there is no point."""
+    """Return masks as losses take them: 1 to keep, 0 to erase, NaN where there is no point."""
     return np.where(valid, keep, np.nan).astype(np.float32)
 
 
 def kept_by(outputs: Array, shape: tuple[int, ...]) -> Mask:
-    """Return the pixels that logits keep: a point with a probability below one half is erased.
+    """Return the pixels that a prediction keeps: those with a probability of at least one half.
 
     >>> kept_by(np.array([[[[0.0, -0.1]]]]), (1, 1, 2)).tolist()
     [[[True, False]]]
@@ -46,7 +46,7 @@ def measure(outputs: Array, records: Records) -> Metrics:
 
 
 def measure_mask(kept: Mask, records: Records) -> Metrics:
-    """Return the metrics of a mask (n, h, w) on its records; the tiles of a scan count as one."""
+    """Return the metrics of a mask (n, h, w) on its records; a scan's tiles are taken together."""
     valid = np.isfinite(records.targets)
     return mask_metrics(kept, records.targets == 1, valid, records.record)
 
@@ -78,15 +78,15 @@ def mask_metrics(
 ) -> Mapping[str, float]:
     """Return how well a predicted mask cleans scans; only pixels that hold a point count.
 
-    The intersection over union (IoU) is that of the kept pixels, averaged over scans. It is high
-    even for a mask that keeps everything. Therefore the metrics of the outlier class (points to
-    erase, over all scans together) are always given beside it.
+    The intersection over union (IoU) of the kept pixels is averaged over scans. Even a mask that
+    keeps everything has a high IoU. Therefore the metrics of the outliers (the points to erase, of
+    all scans together) are always given as well.
 
     Args:
         kept: pixels that the prediction keeps, (n, h, w).
         keep: pixels that should be kept, (n, h, w).
         valid: pixels that hold a point, (n, h, w).
-        scan: the scan that each image is a tile of, (n,); None: each image is a scan.
+        scan: number of the scan from which each image was cut, (n,); None: each image is a scan.
 
     Returns:
         ``iou``, and ``outlier_precision``, ``outlier_recall``, ``outlier_f1``,
@@ -118,10 +118,10 @@ def keep_everything(valid: Mask) -> Mask:
 
 
 def morphology(valid: Mask) -> Mask:
-    """Return the author's baseline: erode by 5x5, dilate by 7x7, and keep pixels with a point.
+    """Return the scan model's baseline: erode by 5x5, dilate by 7x7, keep pixels with a point.
 
-    It erases thin fringes and islands, and leaves large patches alone. Pixels beyond the border
-    count as empty.
+    This baseline erases thin fringes and islands, and leaves large patches alone. Pixels beyond
+    the border count as empty.
 
     Args:
         valid: pixels that hold a point, (n, h, w).

@@ -1,4 +1,4 @@
-"""Task on simulated scans, and the set of scans of all its sites, kept in the cache."""
+"""Task on simulated scans; the scans of all its sites are kept in the cache."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ def scan_segmentation(
 def federation(
     seed: int, sites: int, records: int, held_out: int, size: int
 ) -> tuple[Scanned, Scanned]:
-    """Return the scans of every site, and held-out scans that take all sites in turn.
+    """Return the scans of every site, and held-out scans from all sites in turn.
 
     Args:
         seed: the scenario's seed.
         sites: number of sites, each with its own objects, materials and noise.
         records: scans per site.
-        held_out: number of held-out scans, which no site has.
+        held_out: number of held-out scans; they are not among the scans of the sites.
         size: pixels along a side.
 
     Returns:

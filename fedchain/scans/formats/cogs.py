@@ -1,4 +1,4 @@
-"""COGS: the scanner program's own file format; its layout was decoded from the bytes of files.
+"""COGS: the file format of the scanner's program; its layout was decoded from the bytes of files.
 
 All numbers are little-endian. A file consists of these parts, in this order:
 
@@ -61,7 +61,7 @@ def read_cogs(path: Path) -> Scan:
 
 
 def _properties(file: Contents, points: int) -> tuple[dict[str, Floats], int]:
-    """Return the arrays by name, and the offset of the block after them."""
+    """Return the properties' arrays by name, and the offset of the block after them."""
     count = file.number("<u4", POINTS_AT + 4, "the header")
     if count > MOST_PROPERTIES:
         raise file.fail(f"claims {count} properties; allowed: at most {MOST_PROPERTIES}")
@@ -97,7 +97,7 @@ def _grid(file: Contents, at: int, points: int) -> tuple[int, int]:
 def _pixels(
     file: Contents, table: npt.NDArray[np.uint32], width: int, height: int
 ) -> npt.NDArray[np.int64]:
-    """Return the index of each point in the flattened grid; check that no two share a pixel."""
+    """Return each point's index in the flattened grid; check that no two points share a pixel."""
     x, y = table.astype(np.int64).T
     if len(table) and (x.max() >= width or y.max() >= height):
         raise file.fail(f"has a point outside its {width} x {height} pixels")

@@ -14,12 +14,12 @@ from fedchain.scans.scan import Scan
 LARGEST_SCAN = 1 << 30
 """Size of the largest file that is read, in bytes."""
 LARGEST_GRID = 1 << 24
-"""Pixels of the largest grid that is read; a PhoXi scanner has 2064 x 1544, a fifth of it."""
+"""Pixels of the largest grid that is read, five times the 2064 x 1544 of a PhoXi scanner."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A whole file; every claim that it makes is checked against its length."""
+    """The bytes of a whole file; every size that it states is checked against its length."""
 
     path: Path
     """Path of the file, for error messages."""
@@ -34,7 +34,7 @@ class Contents:
         """Return ``count`` numbers at ``offset``; check that the file is long enough.
 
         Raises:
-            DataError: the file ends before them.
+            DataError: the file is too short.
         """
         need = offset + count * np.dtype(kind).itemsize
         if not 0 <= offset <= need <= len(self.data):
@@ -46,7 +46,7 @@ class Contents:
         return int(self.array(kind, 1, offset, what)[0])
 
     def check_grid(self, width: int, height: int) -> None:
-        """Check that a grid is neither empty nor larger than any scanner's.
+        """Check that a grid is neither empty nor larger than ``LARGEST_GRID``.
 
         Raises:
             DataError: the grid is out of bounds.
@@ -55,7 +55,7 @@ class Contents:
             raise self.fail(f"claims {width} x {height} pixels; allowed: 1 to {LARGEST_GRID}")
 
     def checked(self, scan: Scan) -> Scan:
-        """Return the scan, after checking that it holds a point.
+        """Return the scan, after checking that it holds at least one point.
 
         Raises:
             DataError: every pixel is empty.

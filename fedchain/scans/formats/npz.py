@@ -1,4 +1,4 @@
-"""NPZ: the arrays of a scan under their own names."""
+"""NPZ: a file with the arrays of a scan, each under the name of its field in ``Scan``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
 from fedchain.scans.scan import CLASSES, Scan
 
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
-"""Size of the largest array, unpacked, in bytes: float64 positions of the largest grid."""
+"""Largest size of an unpacked array, in bytes: float64 positions of the largest grid."""
 NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
 
 
 def read_npz(path: Path) -> Scan:
-    """Read a scan from an NPZ file: positions (h, w, 3), and any of the other arrays.
+    """Read a scan from an NPZ file that has positions (h, w, 3), and any of the other arrays.
 
     Missing normals are computed, a missing intensity is 1, and a missing camera is at the origin.
     Nothing is unpickled.

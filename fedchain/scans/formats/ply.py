@@ -95,7 +95,7 @@ def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) 
 
 
 def _vertices(file: Contents, lines: list[str]) -> tuple[int, dict[str, str]]:
-    """Return the number of vertices and the kinds of their fields; vertices must come first."""
+    """Return the number of vertices and their fields' types; vertices must be the first element."""
     words = [line.split() for line in lines]
     elements = [place for place, word in enumerate(words) if word[:1] == ["element"]]
     first = words[elements[0]] if elements else []
@@ -173,10 +173,10 @@ def _scan(
 def _organised(
     points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
 ) -> Scan:
-    """Lay points (h w, 3) on their grid, row by row; a pixel without a finite point becomes empty.
+    """Lay points (h * w, 3) on their grid, row by row.
 
-    An empty pixel is NaN, infinite, or all zeros. If a point's normal or intensity is not finite,
-    both are set to 0.
+    A pixel becomes empty if its point is NaN, infinite, or all zeros. If a point's normal or
+    intensity is not finite, both are set to 0.
     """
     empty = ~np.isfinite(points).all(axis=1) | (points == 0).all(axis=1)
     points, normals, intensity = points.copy(), normals.copy(), intensity.copy()

@@ -39,7 +39,7 @@ def gajdosech_unet(
         levels: how often the image is halved; a model has levels + 1 resolutions.
         width: channels at full resolution; the next levels have 2, 4, 6, 8 times as many.
         norm: ``none`` is the paper's. ``group`` puts one GroupNorm after each 3x3 convolution. It
-            normalises each example alone, so each example's gradient stays its own. BatchNorm
+            normalises each example alone, so no gradient depends on other examples. BatchNorm
             would mix the examples, and clipping would no longer bound the effect of one record.
             ``group_and_weights`` also brings the kernels of the 3x3 convolutions to mean 0 and
             variance 1 before they are used (Qiao et al. 2019).
@@ -48,7 +48,7 @@ def gajdosech_unet(
         A module from (n, channels, h, w) to logits (n, outputs, h, w).
 
     Raises:
-        ValueError: the image cannot be halved that often.
+        ValueError: the image cannot be halved ``levels`` times.
 
     Reference:
         Gajdošech, "Processing of 3D Scans using Machine Learning", 2020.

@@ -16,7 +16,7 @@ SLOPE = 0.3
 
 
 class UNet(nn.Module):
-    """A U-Net from an image to logits of the same height and width: down, up, and across."""
+    """A U-Net that turns an image into logits of the same height and width."""
 
     def __init__(self, channels: int, sizes: list[int], outputs: int, *, norm: Norm) -> None:
         """Make the layers; ``sizes`` are the channels of each level, the finest first."""

@@ -12,16 +12,17 @@ from fedchain.scans.simulator.scenes import DISTANCE_M
 FOCAL_COLUMNS = 1500.0
 """Focal length of the projector, in its columns: one column is 1.6 mm of depth at 0.55 m."""
 EDGE = 0.02
-"""Neighbouring pixels whose distances differ by more than this share lie across an edge."""
+"""Neighbouring pixels lie across an edge if their distances differ by more than this share."""
 SLANT = float(np.arctan2(BASELINE_M, DISTANCE_M))
 """Angle by which the projector is turned toward the middle of the turntable, in radians."""
 NEIGHBOURS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def projector_columns(points: Floats) -> Floats:
-    """Return the projector column that lights each point, (n,) from points (3, n) in metres.
+    """Return the projector column that lights each point, (n,), of points (3, n) in metres.
 
-    u = f X / Z in the projector's frame; each column is a plane through the projector.
+    The column of a point (X, Y, Z) in the projector's frame is u = f X / Z, where f is the focal
+    length. Each column lights a plane through the projector.
     """
     c, s = np.float32(np.cos(SLANT)), np.float32(np.sin(SLANT))
     x, z = points[0] - np.float32(BASELINE_M), points[2]
@@ -30,17 +31,19 @@ def projector_columns(points: Floats) -> Floats:
 
 
 def distance_of(columns: Floats, sight: Floats) -> Floats:
-    """Return the decoded distances, (n,): each is where a camera ray cuts the plane of its column.
+    """Return the distances at which camera rays cut the planes of their columns.
 
     This is the inverse of :func:`projector_columns` along a ray t d:
-    t = b (c + s u) / (d_x (c + s u) + d_z (s - c u)), with u in units of the focal length.
+    t = b (c + s u) / (d_x (c + s u) + d_z (s - c u)). Here b is the baseline, c and s are cosine
+    and sine of the slant, and u is the column in units of the focal length.
 
     Args:
         columns: decoded projector columns, (n,).
         sight: unit directions of the camera rays, (3, n).
 
     Returns:
-        Distances in metres, (n,); negative or huge where ray and plane do not meet in front.
+        Distances in metres, (n,); negative or huge where ray and plane do not meet in front of
+        the camera.
 
     >>> ray = np.array([[0.1], [0.0], [0.995]], np.float32)
     >>> round(float(distance_of(projector_columns(0.5 * ray), ray)[0]), 4)
@@ -57,7 +60,7 @@ def distance_of(columns: Floats, sight: Floats) -> Floats:
 def across_edges(
     columns: Floats, distance: Floats, side: Floats, share: Floats
 ) -> tuple[Floats, Flags]:
-    """Mix the columns of pixels on a depth edge with a neighbour's: they become flying pixels.
+    """Make flying pixels: mix the column of a pixel on a depth edge with a neighbour's column.
 
     Args:
         columns: projector columns, (s, h, w), NaN where nothing is seen.
@@ -81,7 +84,7 @@ def across_edges(
 
 
 def _neighbour(grid: Floats, step: tuple[int, int]) -> Floats:
-    """Return each pixel's neighbour; NaN beyond the border, where a roll would wrap around."""
+    """Return the value of each pixel's neighbour; NaN if the neighbour lies beyond the border."""
     moved = np.full_like(grid, np.nan)
     (here_y, there_y), (here_x, there_x) = (
         _overlap(s, n) for s, n in zip(step, grid.shape[1:], strict=True)

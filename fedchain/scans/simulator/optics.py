@@ -1,4 +1,4 @@
-"""Optics: the light of each pixel, straight from the projector and by way of a mirror."""
+"""Optics: the projector's light in each pixel, direct and by one reflection."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LOBE = 40.0
 def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
     """Return the projector's light that each point scatters, (n,); 0 in shadow.
 
-    The light is albedo (1 - gloss) cos(n, l) (D / distance)^2, where l points to the projector and
-    D is the working distance; the turntable has no gloss. Points that the object hides from the
-    projector stay dark; they become holes in the scan.
+    The light is albedo (1 - gloss) cos(n, l) (D / distance)^2, where n is the normal, l points to
+    the projector and D is the working distance. The turntable has no gloss. Points that the object
+    hides from the projector stay dark; they become holes in the scan.
     """
     toward, distance = _toward_projector(hits.points)
     cosine = np.maximum(dot(hits.normals, toward), 0)
@@ -46,7 +46,10 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
 def highlight(
     scenes: Scenes, scan: SceneNumbers, hits: Hits, sight: Floats, light: Floats
 ) -> Floats:
-    """Return the projector's mirror image on glossy lit points, (n,); it saturates pixels."""
+    """Return the light of the projector's mirror image on each point, (n,).
+
+    Only glossy points that the projector lights show this image; it saturates their pixels.
+    """
     toward, _ = _toward_projector(hits.points)
     cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
     glossy = scenes.gloss[scan] * (hits.kind == OBJECT) * (light > 0)
@@ -56,7 +59,7 @@ def highlight(
 def reflection(
     scenes: Scenes, scan: SceneNumbers, hits: Hits, sight: Floats, light: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the light that reaches each pixel by one reflection, and the points it comes from.
+    """Return the light that reaches each pixel by one reflection, and the points that sent it.
 
     Rays are followed only where the reflection could be brighter than the surface itself.
 

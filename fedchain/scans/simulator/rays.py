@@ -1,4 +1,8 @@
-"""Rays: they meet objects by marching along a signed distance, the turntable in closed form."""
+"""Rays and the surfaces that they meet.
+
+A ray's point on an object is found by marching along a signed distance. Its point on the turntable
+is computed in closed form.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,12 @@ STEPS = 72
 STRIDE = 6
 """Steps between two sweeps that remove arrived and lost rays from the batch."""
 LIFT_M = 1.5e-3
-"""Rays that leave a surface start this far above it, in metres; else they would meet it at once."""
+"""A ray from a surface starts this far above the surface, in metres, so as not to meet it again."""
 
 
 @dataclass(frozen=True)
 class Hits:
-    """What each ray of a batch meets first."""
+    """The first surface that each ray of a batch meets."""
 
     distance: Floats
     """Distance along the ray, in metres, (n,); infinite where the ray meets nothing."""
@@ -38,12 +42,12 @@ class Hits:
 
 
 def dot(a: Floats, b: Floats) -> Floats:
-    """Return the dot products of the columns of (3, n), in a fixed order of operations."""
+    """Return the dot products of the columns of two arrays (3, n), added in a fixed order."""
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def trace(scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats) -> Hits:
-    """Return what each ray meets first.
+    """Return the first surface that each ray meets.
 
     Args:
         scenes: the batch of scenes.
@@ -133,7 +137,7 @@ def _table_distance(
 
 
 def _object_normals(scenes: Scenes, scan: SceneNumbers, points: Floats) -> Floats:
-    """Return unit normals: gradients of the distance, from four corners of a small tetrahedron."""
+    """Return unit normals: gradients of the distance, estimated on a small tetrahedron."""
     x, y, z = _to_object(scenes, scan, points - scenes.centre.T[:, scan])
     surface, own, step = SHAPES[scenes.family].distance, scenes.lengths[:, scan], 5e-4
     slope = np.zeros_like(points)

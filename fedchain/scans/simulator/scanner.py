@@ -36,12 +36,12 @@ VIEW_M = 0.21
 VOLUME_M = (0.35, 0.8)
 """Range of distances that the scanner measures, in metres; points outside of it are dropped."""
 OFF_M = 0.003
-"""A pixel with a mixed or mirrored column still counts as a good point if its distance is off by
-less than this, in metres."""
+"""Largest error of the distance, in metres, at which a pixel with a mixed or mirrored column still
+counts as a good point."""
 BATCH_RAYS = 65536
 """Rays in one batch, so that the batch fits the processor's cache."""
 CAMERA = np.zeros(3, np.float32)
-"""Position of the camera: it is the origin of the simulated frames."""
+"""Position of the camera: the origin of the camera's frame, in which scans are simulated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Scanned:
     labels: ClassLabels
     """Class of each pixel, (s, h, w)."""
     table: Floats
-    """Plane of the turntable, (s, 4): unit normal n and offset o, n . p = o for p in metres."""
+    """Plane of the turntable, (s, 4): unit normal n and offset o of its points p, n . p = o."""
     site: npt.NDArray[np.int64]
     """The site of each scan, (s,)."""
 
@@ -78,7 +78,7 @@ class Scanned:
 
 
 def join_scans(parts: list[Scanned]) -> Scanned:
-    """Return all scans of several sets as one."""
+    """Return all scans of several sets as one set."""
     arrays = zip(*(vars(part).values() for part in parts), strict=True)
     return Scanned(*map(np.concatenate, arrays))
 
@@ -98,7 +98,7 @@ def simulate(
     """Scan random scenes of one site.
 
     Args:
-        site: what the scans share.
+        site: the properties that the scans share.
         seed: the scenario's seed.
         names: name of each scan's random stream; all its random numbers come from this stream.
         size: pixels along a side of the image.
@@ -114,7 +114,7 @@ def simulate(
 
 
 def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
-    """Return the points of a task: positions, normals, valid pixels, pixels to keep.
+    """Return the points that a task uses: positions, normals, valid pixels, pixels to keep.
 
     Normals are computed from those noisy points that are valid in the task.
 
@@ -144,7 +144,7 @@ def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
 
 
 def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
-    """Return the valid pixels of a task and those to keep, each (s, h, w).
+    """Return the valid pixels of a task and the pixels to keep, each (s, h, w).
 
     ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
     crops the table and all points just above it, as in the real scans, and then does the same.
@@ -171,7 +171,7 @@ def _batch(
 
 
 def _draw_noise(random: np.random.Generator, size: int) -> Floats:
-    """Draw noise of the column, noise of the light, and side and share of a leak: (4, h, w)."""
+    """Draw noise of columns and of light, and the side and share of mixing at edges, (4, h, w)."""
     noise = random.standard_normal((2, size, size), np.float32)
     return np.concatenate([noise, random.random((2, size, size), np.float32)])
 
@@ -179,7 +179,7 @@ def _draw_noise(random: np.random.Generator, size: int) -> Floats:
 def _scan_rays(
     scenes: Scenes, scan: SceneNumbers, sight: Floats, draws: Floats, grid: tuple[int, int, int]
 ) -> list[npt.NDArray[Any]]:
-    """Return distance, intensity and labels of each ray, as in ``Scanned``."""
+    """Return the distance, intensity and label of each ray, as in ``Scanned``."""
     hits = trace(scenes, scan, np.zeros_like(sight), sight)
     light = scattered(scenes, scan, hits)
     mirrored, sources = reflection(scenes, scan, hits, sight, light)

@@ -17,12 +17,12 @@ DISTANCE_M = 0.55
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What all scans of one place share; it makes the data of holders differ."""
+    """Properties that all scans of one site share; because of them the data of holders differ."""
 
     family: str
     """The family of objects that the site scans."""
     albedo: float
-    """Share of the light that the objects scatter, of what they do not mirror, 0 to 1."""
+    """Share of the non-mirrored light that the objects scatter, 0 to 1."""
     gloss: float
     """Share of light that the objects mirror, 0 to 1; it causes ghosts and saturation."""
     table_albedo: float
@@ -35,14 +35,14 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenes:
-    """A batch of scenes of one family, one row per scan; in the camera's frame, in metres."""
+    """A batch of s scenes with objects of one family, in the camera's frame, in metres."""
 
     family: str
     """The family of the objects."""
     lengths: Floats
-    """Lengths of each object, (k, s)."""
+    """The k lengths of each object, (k, s)."""
     rotation: Floats
-    """Object frame to camera frame, (s, 3, 3)."""
+    """Rotations from each object's frame to the camera's frame, (s, 3, 3)."""
     centre: Floats
     """Middle of each object, (s, 3)."""
     radius: Floats
@@ -54,7 +54,7 @@ class Scenes:
     table_radius: Floats
     """Radius of the turntable, (s,)."""
     albedo: Floats
-    """As in Site, each object's own, (s,)."""
+    """As in Site, but drawn for each object, (s,)."""
     gloss: Floats
     """As in Site, (s,)."""
     table_albedo: Floats
@@ -64,10 +64,10 @@ class Scenes:
 
 
 def site_of(seed: int, number: int) -> Site:
-    """Return what all scans of a site share.
+    """Return the properties that all scans of a site share.
 
-    The sites take the families in turn, so that a few sites already have all of them. All other
-    values are drawn.
+    The sites take the families in turn, so that a few sites cover all families. All other values
+    are drawn.
 
     >>> site_of(0, 1).family
     'shaft'
@@ -128,7 +128,7 @@ def _turn(angle: float) -> npt.NDArray[np.float64]:
 
 
 def _table_frame(elevation: float, roll: float) -> npt.NDArray[np.float64]:
-    """Return the turntable's axes (columns; z is up) in the camera's frame (y down, z ahead)."""
+    """Return the turntable's axes as columns (z up), in the camera's frame (y down, z ahead)."""
     c, s = np.cos(elevation), np.sin(elevation)
     seen = np.array([[1, 0, 0], [0, -s, -c], [0, c, -s]])
     return np.asarray(_turn(roll) @ seen)

@@ -10,12 +10,13 @@ import numpy as np
 from fedchain.scans.scan import Floats
 
 Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
-"""Maps (x, y, z, parameters), each (n,) or (k, n), to the signed distance to a surface, (n,)."""
+"""Function of x, y and z, each (n,), and of the object's k lengths, (k, n); it returns the signed
+distance to the object's surface, (n,)."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of object; its members differ in a few lengths."""
+    """A family of objects that differ in a few lengths."""
 
     distance: Distance
     """Signed distance, or a lower bound of it: a marching ray must never jump over a surface."""
@@ -85,7 +86,7 @@ def _gear(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
     radius, tooth, half, teeth, hub, height = p
     across = _radial(x, y)
     wave = np.clip(1.5 * np.cos(teeth * np.arctan2(y, x)), -1, 1)
-    # A lower bound of the distance must have no slope above 1: divide by that of the flanks.
+    # A lower bound of the distance must have no slope above 1: divide by the slope of the flanks.
     slope = 1.5 * tooth * teeth / (radius - tooth)
     rim = (across - radius - tooth * wave) / np.sqrt(1 + slope * slope)
     wheel = np.maximum(rim, np.abs(z + height - half) - half)
