@@ -1,4 +1,4 @@
-"""Audits: attacks on what runs publish, which measure privacy independently of its claim."""
+"""Audits: attacks on what runs publish, to measure privacy independently of the claim."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Auditing: attacks on what a scenario or a run publishes, and what they prove."""
+"""Auditing: attack a scenario or a finished run, and write what the attacks prove."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Audited:
     """Results of an audit."""
 
     folder: Path
-    """Folder of its files."""
+    """Folder of the audit's files."""
     findings: FindingsByAudit
-    """Findings of every attack that was carried out, now or before."""
+    """Findings of all attacks, of this audit and of earlier ones."""
     files: tuple[Path, ...]
     """``audit.json`` and the figures."""
 
     @property
     def violations(self) -> list[Finding]:
-        """The findings whose lower bound lies above the claim."""
+        """The findings whose lower bound exceeds the claimed epsilon."""
         return violations(self.findings)
 
 
@@ -47,22 +47,22 @@ def audit(
     choices: Choices = Choices(),  # noqa: B008 - frozen
     progress: AuditProgress = lambda *_: None,
 ) -> Audited:
-    """Attack what a scenario or a finished run publishes, and write what that proves.
+    """Attack what a scenario or a finished run publishes, and write what the attacks prove.
 
-    The findings of a run are kept in its own folder, those of a scenario in a new folder. Findings
-    of earlier audits there are kept; an attack that is repeated replaces its own findings.
+    The findings of a run are written to the run's folder, those of a scenario to a new folder. The
+    folder's earlier findings are kept, but a repeated attack replaces its own.
 
     Args:
-        target: what is audited.
-        attacks: names of audits, or ``module:object`` for an audit of your own.
-        out: folder of the audits of scenarios.
+        target: the scenario or the finished run.
+        attacks: names of audits, or ``module:object`` for a user-defined audit.
+        out: folder that holds the folders of audited scenarios.
         choices: claims, runs, canaries, confidence.
-        progress: called with (what is done, steps done, steps in all).
+        progress: called with (current activity, steps done, steps in all).
 
     Raises:
         ScenarioError: the scenario promises no privacy, or an attack does not fit it.
-        RunError: the run is not over, its directions were not kept, or a folder cannot be written.
-        PartError: an audit of the user's own fails.
+        RunError: the run is unfinished or kept no directions, or a folder cannot be written.
+        PartError: a user-defined audit fails.
         ValueError: there is no such audit.
     """
     asked = {name: find_audit(name) for name in attacks}

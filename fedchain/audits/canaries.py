@@ -1,9 +1,9 @@
 """Canaries: records whose gradient the auditor knows and looks for in what a run published.
 
-The audit ``canaries`` pools all runs of a claim; ``one-run`` judges each run by itself. These are
-ordinary runs of fedchain, whose task has canaries as records; everything else is as in the
-scenario. The gradient of each canary has an axis of its own, so its score is independent of all
-others: one run gives as many trials as it has canaries.
+The audit ``canaries`` pools all runs of a claim; ``one-run`` judges each run by itself. The runs
+are ordinary runs of the scenario, except that the records of its task are canaries. Each canary's
+gradient lies along its own axis, so the canaries' scores are independent, and one run gives as many
+trials as it has canaries. A canary is "in" if it takes part in training, else "out".
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from fedchain.scenario import Scenario
 
 
 class CanaryRow(BoundingRow):
-    """What the canaries of a claim prove."""
+    """The lower bound that a claim's canaries prove, and the error rates."""
 
     false_positive: float
-    """Upper bound on the share of canaries that are out and were guessed to be in."""
+    """Upper bound on the share of the "out" canaries that were guessed "in"."""
     false_negative: float
-    """Upper bound on the share of canaries that are in and were guessed to be out."""
+    """Upper bound on the share of the "in" canaries that were guessed "out"."""
 
 
 class OneRunRow(BoundingRow):
-    """What the guesses of one run prove, at one claim."""
+    """The lower bound that the guesses of one run prove."""
 
     guesses: int
     """How many canaries were guessed to be in or out."""
@@ -56,17 +56,20 @@ class Seen:
     holder: int
     """The data holder."""
     parents: tuple[bytes, ...]
-    """The parent block of each release, (t,)."""
+    """Parent blocks of the holder's t releases, shape (t,)."""
     signs: Matrix
-    """The sign of each canary's gradient, (t, canaries)."""
+    """Sign of each canary's gradient at each release, shape (t, canaries)."""
     pulls: Matrix
-    """Component of the release along each canary's axis, in units of C / n_k, (t, canaries)."""
+    """Component of each release along each canary's axis, shape (t, canaries). The unit is C / n_k,
+    the clip norm over the number of records."""
     inside: Flags
-    """Which canaries are in, (canaries,)."""
+    """Whether each canary is in, shape (canaries,)."""
 
 
 def with_canaries(scenario: Scenario, each: int) -> Scenario:
-    """Return the scenario with so many canaries of each holder as records, if it has none yet.
+    """Return the scenario with ``each`` canaries per holder as its records.
+
+    A scenario that already has canaries keeps them.
 
     Raises:
         ScenarioError: the scenario protects holders, not records.
@@ -99,10 +102,10 @@ def canary_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def one_run_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim and run, what the canaries of that run alone prove.
+    """Yield, for every claim and run, the lower bound that the run's canaries prove.
 
-    The audit guesses a tenth of the canaries: half of the guesses are that those with the largest
-    scores are in, half that those with the least scores are out. The bound holds for any
+    The audit guesses for a tenth of the canaries: half of the guesses say that the canaries with
+    the largest scores are in, half that those with the smallest are out. The bound holds for any
     mechanism.
     """
     for claim in subject.claims():
@@ -134,9 +137,9 @@ def promised(made: Run) -> tuple[float, float]:
 
 
 def tradeoff_of(scenario: Scenario) -> Tradeoff:
-    """Return what is known of the trade-off of a scenario's noise.
+    """Return what is known about the trade-off function of a scenario's noise.
 
-    At the scale that fedchain uses, Skellam noise differs from rounded normal noise by only some
+    At the scale that fedchain uses, Skellam noise differs from rounded normal noise by only a few
     parts in 10^5.
     """
     privacy = scenario.privacy
@@ -149,8 +152,8 @@ def seen_in(run: Run) -> list[Seen]:
 
     In the sum of a group, the audit looks for the canaries of the first member. The canaries of
     the other members have the same axes, and are subtracted: a guarantee for one record also holds
-    against an attacker who knows all other records. If a member was lost, this subtracts too much,
-    which makes the audit weaker.
+    against an attacker who knows all other records. If a member dropped out, too much is
+    subtracted, and the audit becomes weaker.
 
     Raises:
         RunRefused: the weights or the directions were not kept, or nothing was released.
@@ -192,18 +195,17 @@ def seen_in(run: Run) -> list[Seen]:
 
 
 def _unit(released: PublishedRelease) -> float:
-    """Return n_k / C as the message declares them; one canary alone moves a release by C / n_k."""
+    """Return n_k / C as the message declares; one canary moves a release by C / n_k."""
     declared = released.message.declaration
     return declared.records / declared.clip
 
 
 def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
-    """Return three scores of every canary, each for another possible defect of the noise.
+    """Return three scores of every canary, each for a different possible defect of the noise.
 
-    ``sum`` adds the releases with the gradient's sign: the best score if all noise is fresh.
-    ``changes`` leaves out what is equal in all rounds of a holder, so that noise which is used
-    again cancels. ``others`` leaves out what is equal for all holders of a round, so that noise
-    which holders share cancels.
+    ``sum`` adds the releases, each times the gradient's sign; it is the best score if all noise is
+    fresh. ``changes`` removes what all rounds of a holder share, so that noise cancels if it is
+    reused. ``others`` removes what all holders of a round share, so that shared noise cancels.
     """
     inside = np.concatenate([each.inside for each in seen])
     total: dict[bytes, Matrix] = {}

@@ -1,8 +1,8 @@
 """Gradient inversion: reconstruct pictures of records from the directions that holders publish.
 
 The attacker knows the model, the weights of the parent block, the targets (an advantage that real
-attackers may lack) and what records look like in general. It searches inputs whose gradient has
-the direction of the message. A failure is no evidence of privacy: another attack may do better.
+attackers may lack) and what records look like in general. It searches for inputs whose gradient
+has the direction of the message. A failure is no evidence of privacy: another attack may do better.
 """
 
 from __future__ import annotations
@@ -51,11 +51,12 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 VICTIMS = 4
-"""Holders that are attacked."""
+"""How many holders are attacked."""
 STEPS, STEP = 2000, 0.1
-"""Steps of signed Adam; size of the first, in half ranges of the inputs. The size decays to 0."""
+"""Steps of signed Adam, and the first step's size in half ranges of the inputs. The size decays
+to 0."""
 SMOOTHNESS = 1e-3
-"""Weight of the total variation; that of the cosine distance is 1."""
+"""Weight of the total variation; the cosine distance has weight 1."""
 
 
 class InversionRow(AuditRow):
@@ -77,26 +78,26 @@ class InversionRow(AuditRow):
 
 @dataclass(frozen=True)
 class PublicKnowledge:
-    """What the attacker knows about records in general, from the held-out ones."""
+    """What the attacker knows about records in general, from the held-out records."""
 
     low: float
     """Least value of an input."""
     high: float
     """Largest value of an input."""
     guess: Callable[[Array], Pictures]
-    """Targets to the best guess without any gradient: the mean held-out picture of the class, or of
-    all held-out records if targets are no classes."""
+    """Maps targets to the best guess without any gradient: the mean held-out picture of the class,
+    or of all held-out records if the targets are not classes."""
 
 
 def inversion_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claim, how close reconstructed records are to the true ones.
 
-    Each holder keeps a few of its records, and one round is run with the noise that every round
-    of the scenario has. The directions of the first holders are attacked. The row also has the
-    attacker's best guess without any gradient, for comparison.
+    Each holder keeps only a few of its records, and one round is run with the scenario's noise per
+    round. The directions of the first holders are attacked. The row also rates the attacker's best
+    guess without any gradient, for comparison.
 
     Raises:
-        ScenarioError: records are no pictures, or holders form groups.
+        ScenarioError: records are not pictures, or holders form groups.
 
     Reference:
         Geiping et al., "Inverting Gradients - How easy is it to break privacy in federated
@@ -139,10 +140,10 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def one_round(scenario: Scenario, records: int) -> Scenario:
-    """Return one round of a scenario in which each holder has few records; the noise stays.
+    """Return one round of a scenario with few records per holder and unchanged noise.
 
     Raises:
-        ScenarioError: records are no pictures, or holders form groups.
+        ScenarioError: records are not pictures, or holders form groups.
     """
     if scenario.nodes.groups is not None:
         text = "inversion looks for the records of one holder in its message; only null is allowed"
@@ -163,7 +164,7 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
 
 
 def directions_of(run: Run) -> dict[int, Vector]:
-    """Return the noisy gradient that each of the first holders published in round 1, (d,)."""
+    """Return the noisy gradients (d,) that the first holders published in round 1, by holder."""
     heard = sorted(releases_of(run), key=lambda released: released.holder)[:VICTIMS]
     return {released.holder: released.vector for released in heard}
 
@@ -190,16 +191,16 @@ def inverted(
     holder: int,
     progress: AuditProgress,
 ) -> Pictures:
-    """Return pictures (n, ..), in any order, whose mean gradient has the direction of a message.
+    """Return n pictures, in any order, whose mean gradient has the direction of a message.
 
     The objective is 1 - cosine plus the weighted total variation of the pictures. It is minimised
-    by Adam on the sign of the gradient, with a step that decays to 0, as in the reference.
+    by Adam on the sign of the gradient, with a step that decays to 0 (Geiping et al., 2020).
 
     Args:
         task: model and loss.
-        targets: of the records, known to the attacker, (n, ..).
-        direction: as published, (d,), of any length.
-        weights: at which the direction was computed, (d,).
+        targets: known to the attacker, shape (n, ..).
+        direction: the published direction, shape (d,), of any norm.
+        weights: the weights at which the direction was computed, shape (d,).
         public: range of the inputs.
         holder: names the random stream of the initial pictures.
         progress: as ``Subject.progress``.

@@ -1,8 +1,8 @@
 """Linkability: how well an attacker links two messages of one holder under different pseudonyms.
 
 A holder signs with a new key in every round, so that nobody can read its history off the chain.
-But its data stay the same, so its messages resemble each other. No epsilon of a record bounds how
-well an attacker tells holders apart, so this measurement is not compared with a claim.
+But its data stay the same, so its messages resemble each other. The epsilon of a record does not
+bound how well an attacker tells holders apart, so this measurement is not compared with a claim.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Round = list[PublishedRelease]
 """The messages of one round, one of each holder."""
 Likeness = Callable[[Round, Round], Matrix]
-"""Two rounds to the similarity of each two of their messages, (messages, messages)."""
+"""Maps two rounds to a matrix: the similarity of each message of one to each of the other."""
 
 
 class LinkabilityRow(AuditRow):
@@ -44,7 +44,7 @@ class LinkabilityRow(AuditRow):
     auc: float
     """Mean probability that messages of one holder are more similar than those of two holders."""
     auc_half: Annotated[float, Field(ge=0)] | None
-    """Half width of its interval; None if only one pair of rounds was compared."""
+    """Half width of the interval of ``auc``; None if only one pair of rounds was compared."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Linkage:
     """How well one measure of similarity tells the same holder from another."""
 
     auc: tuple[float, ...]
-    """One value for each two successive rounds; 0.5: no better than guessing."""
+    """AUC for each pair of successive rounds; 0.5 is no better than guessing."""
     pairs: int
     """Number of pairs of messages of the same holder."""
 
@@ -60,11 +60,11 @@ class Linkage:
 def linkability_findings(subject: Subject) -> Iterator[Finding]:
     """Yield, for every claim and measure of similarity, how well messages of two rounds are linked.
 
-    For each two successive rounds this is the probability (AUC) that two messages of one holder
-    are more similar than two of different holders. The finding is the mean over the rounds.
+    For two successive rounds, the AUC is the probability that two messages of one holder are more
+    similar than two of different holders. The finding is the mean over the pairs of rounds.
 
     Raises:
-        RunRefused: no holder speaks in two rounds that follow each other.
+        RunRefused: no holder has messages in two successive rounds.
     """
     for claim in subject.claims():
         for made in map(subject.run, subject.seeded(claim)):
@@ -83,18 +83,18 @@ def linkability_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def cosines(first: Round, second: Round) -> Matrix:
-    """Return the cosine of each two directions."""
+    """Return the cosine of each pair of directions."""
     return _unit(first) @ _unit(second).T
 
 
 def norms(first: Round, second: Round) -> Matrix:
-    """Return the similarity of each two published norms s_k: minus |log of their ratio|."""
+    """Return the similarity of each pair of published norms: minus |log of their ratio|."""
     one, two = (np.log([r.message.norm for r in each]) for each in (first, second))
     return np.asarray(-np.abs(one[:, None] - two[None]))
 
 
 def records(first: Round, second: Round) -> Matrix:
-    """Return the similarity of each two declared numbers of records n_k: minus their distance."""
+    """Return the similarity of each pair of declared numbers of records: minus |difference|."""
     one, two = (np.array([r.message.declaration.records for r in each]) for each in (first, second))
     return np.asarray(-np.abs(one[:, None] - two[None]), dtype=np.float64)
 
@@ -111,7 +111,7 @@ def links_in(run: Run) -> dict[str, Linkage]:
     """Return how well each measure of similarity links the messages of a finished run.
 
     Raises:
-        RunRefused: no holder speaks in two rounds that follow each other.
+        RunRefused: no holder has messages in two successive rounds.
     """
     found: dict[str, list[float]] = {name: [] for name in LIKENESSES}
     pairs = 0
@@ -132,7 +132,7 @@ def links_in(run: Run) -> dict[str, Linkage]:
 
 
 def _neighbours(run: Run) -> Iterator[tuple[Round, Round]]:
-    """Yield each two successive rounds, with the first message of each holder in a round."""
+    """Yield each pair of successive rounds; a round has the first message of each holder."""
     rounds: dict[int, dict[int, PublishedRelease]] = {}
     for released in releases_of(run):
         rounds.setdefault(released.message.round, {}).setdefault(released.holder, released)

@@ -1,7 +1,7 @@
-"""Lower bounds on epsilon, from guesses which of many canaries are in.
+"""Lower bounds on epsilon, from guesses of which canaries are in.
 
-A mechanism of small epsilon does not allow many right guesses, so right guesses bound epsilon from
-below, with some confidence.
+A canary is "in" if it takes part in training, else "out". A mechanism of small epsilon does not
+allow many right guesses, so many right guesses bound epsilon from below, with some confidence.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from fedchain.arrays import Flags, Vector, Wholes
 from fedchain.privacy.accounting import gaussian_epsilon
 
 Tradeoff = Literal["gaussian", "any"]
-"""What is known about a mechanism: its trade-off is Gaussian, or nothing is known."""
+"""What is known about a mechanism: its trade-off function is Gaussian, or nothing."""
 GUESSED_SHARE = 10
-"""The audit of one run guesses one canary in so many; this is fixed before it sees a score."""
+"""Number of canaries per guess in the audit of one run; it is fixed before scores are seen."""
 QUANTILES: dict[Tradeoff, Vector] = {
     "gaussian": np.linspace(0.1, 0.9, 17),
     "any": np.linspace(0.0, 1.0, 201)[:-1],
 }
-"""Quantiles of the scores that are tried as thresholds. With a Gaussian trade-off any
-threshold proves the same, and those in the middle are the surest; with another trade-off the tails
-may prove most."""
+"""Quantiles of the scores that are tried as thresholds. With a Gaussian trade-off all
+thresholds prove the same, and the middle ones have the least sampling error. With another
+trade-off, the tails may prove most."""
 
 
 @dataclass(frozen=True)
@@ -35,34 +35,34 @@ class Trials:
     """Canaries, and the audit's score of each."""
 
     scores: Vector
-    """One number a canary, (n,): the larger, the surer that it is in."""
+    """One score per canary, shape (n,); the canaries with the largest scores are guessed in."""
     inside: Flags
-    """Whether it is in, (n,)."""
+    """Whether each canary is in, shape (n,)."""
 
 
 @dataclass(frozen=True)
 class LowerBound:
-    """A lower bound on epsilon and the guesses from which it comes, as a row has them."""
+    """A lower bound on epsilon and the error rates behind it: fields of an audit's row."""
 
     lower_bound: float
-    """The least epsilon that agrees with the guesses; 0: they prove nothing."""
+    """The smallest epsilon that agrees with the guesses; 0 if the guesses prove nothing."""
     delta: float
     """The delta of the bound."""
     confidence: float
-    """In at least this share of audits the true epsilon is no smaller than the bound."""
+    """The bound is no larger than the true epsilon in at least this share of audits."""
     trials: int
-    """Canaries that were judged; those that chose the threshold do not count."""
+    """Number of judged canaries, without those that served to choose the threshold."""
     false_positive: float
-    """Upper bound on the share of canaries that are out and were guessed to be in."""
+    """Upper bound on the share of the "out" canaries that were guessed "in"."""
     false_negative: float
-    """Upper bound on the share of canaries that are in and were guessed to be out."""
+    """Upper bound on the share of the "in" canaries that were guessed "out"."""
 
 
 def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
     """Return upper bounds on the rates of wrong guesses (Clopper and Pearson).
 
-    The bound is the p for which P[Bin(count, p) <= wrong] = error: a quantile of the beta law. With
-    probability ``error`` the true rate is above it.
+    The bound is the p for which P[Bin(count, p) <= wrong] = error, a quantile of the beta
+    distribution. The true rate exceeds the bound with probability at most ``error``.
 
     Reference:
         Clopper and Pearson, Biometrika 26 (1934).
@@ -91,9 +91,9 @@ def separation(false_positive: Vector | float, false_negative: Vector | float) -
 def plain_epsilon(
     false_positive: Vector | float, false_negative: Vector | float, delta: float
 ) -> Vector:
-    """Return the least epsilon at which a mechanism, at this delta, can have these rates.
+    """Return the smallest epsilon with which a mechanism of this delta can have these rates.
 
-    It follows from FPR + e^epsilon FNR >= 1 - delta, and the same with the rates exchanged.
+    It follows from a + e^epsilon b >= 1 - delta, with the two rates as a and b in either order.
 
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", 2015.
@@ -111,14 +111,14 @@ def lower_bound(
 ) -> LowerBound:
     """Return the lower bound on epsilon that trials prove.
 
-    Every second canary is used to choose the score and the threshold, and the others are judged by
-    them: a threshold that is chosen and judged with the same canaries would prove too much.
+    Every second canary serves to choose the score and the threshold; the bound comes from the other
+    canaries. The same canaries for both would prove too much.
 
     Args:
         candidates: the same canaries under one or several scores.
-        delta: of the bound, above 0.
-        tradeoff: with ``gaussian`` the rates give mu, and delta(epsilon) gives epsilon.
-        confidence: of the bound, in (0, 1).
+        delta: the delta of the bound, above 0.
+        tradeoff: with ``gaussian`` the rates give mu, and mu and delta give epsilon.
+        confidence: the confidence of the bound, in (0, 1).
 
     Reference:
         Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning", 2020;
@@ -150,7 +150,7 @@ def lower_bound(
 
 
 def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:
-    """Return upper bounds on both rates at each threshold: a score above it is guessed as in."""
+    """Return upper bounds on both error rates at each threshold; larger scores are guessed in."""
     out, inside = np.sort(trials.scores[~trials.inside]), np.sort(trials.scores[trials.inside])
     positive = len(out) - np.searchsorted(out, places, side="right")
     negative = np.searchsorted(inside, places, side="right")
@@ -160,15 +160,15 @@ def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, 
 def one_run_chance(
     canaries: int, guesses: int, correct: int, epsilon: float, delta: float
 ) -> float:
-    """Return the probability of so many right guesses in one run, at most.
+    """Return an upper bound on the probability of at least ``correct`` right guesses in one run.
 
-    For any (epsilon, delta) mechanism and any guesses the probability is at most
+    For any (epsilon, delta) mechanism and any guesses the bound is
     P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i, with B ~ Bin(r, 1 / (1 + e^-epsilon)).
 
     Args:
-        canaries: m, each in with probability 1/2, independent of the others.
-        guesses: r, fixed beforehand; the audit makes no guess about the other canaries.
-        correct: v, the right guesses among them.
+        canaries: m, the number of canaries; each is in with probability 1/2, independently.
+        guesses: r, the number of guesses, fixed beforehand; the other canaries are not guessed.
+        correct: v, the number of right guesses.
         epsilon: 0 or more.
         delta: 0 or more.
 
@@ -213,9 +213,9 @@ def one_run_bound(
 
 
 def guessed(trials: Trials, delta: float, confidence: float) -> dict[str, Any]:
-    """Return what the surest guesses of one run prove; half of them say in, half out.
+    """Return the lower bound that the surest guesses of one run prove.
 
-    The canaries must be in or out by independent coins.
+    Half of the guesses say in, half out. Each canary must be in or out by a fair coin of its own.
     """
     half = max(1, len(trials.scores) // GUESSED_SHARE // 2)
     order = np.argsort(trials.scores, kind="stable")
@@ -225,7 +225,7 @@ def guessed(trials: Trials, delta: float, confidence: float) -> dict[str, Any]:
 
 
 def auc(positive: Vector, negative: Vector) -> float:
-    """Return the probability that a value of the first exceeds one of the second; ties count half.
+    """Return the probability that a positive's score exceeds a negative's; ties count half.
 
     >>> auc(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
     0.875

@@ -1,8 +1,8 @@
 """Membership inference: attacks that tell whether a model was trained on a record.
 
-The same scenario is run several times, each time with another half of every holder's records.
-Each run is attacked in turn, with the others as shadows: runs of which the attacker knows which
-records took part. The attack uses the loss of every record under the model of the last block.
+The same scenario is run several times, each time with a different half of every holder's records.
+Each run is attacked in turn. The other runs are its shadow runs: the attacker knows which records
+took part in them. The attack uses the loss of every record under the model of the last block.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 RUNS = 16
-"""Default number of runs of a claim."""
+"""Default number of runs for each claim."""
 RATES = (0.001, 0.01)
-"""False positive rates at which a row has true positives."""
+"""False positive rates at which a row reports the true positives."""
 CURVE = tuple(float(f"{10 ** (-3 + step / 8):.4g}") for step in range(25))
-"""False positive rates at which the figure has a point: 0.001 to 1."""
+"""False positive rates of the points in the figure, from 0.001 to 1."""
 LEAST_SPREAD = 1e-6
-"""Added to the spread of scores, which may be 0 without noise."""
+"""Added to the standard deviation of scores, which may be 0 without noise."""
 
 
 class TruePositives(BaseModel):
-    """Share of members that is found at one false positive rate.
+    """Share of members that an attack finds at one false positive rate.
 
     >>> print(TruePositives(false_positives=0.01, share=0.02, ceiling=0.5))
     2.00% at 1.0%, ≤ 50.00%
@@ -50,7 +50,7 @@ class TruePositives(BaseModel):
 
     model_config = ROW_CONFIG
     false_positives: Annotated[float, Field(gt=0, le=1)]
-    """Share of the other records that are taken for members."""
+    """Share of the non-members that are taken for members."""
     share: float
     """Share of the members that are found."""
     ceiling: float
@@ -62,12 +62,12 @@ class TruePositives(BaseModel):
 
 
 class MembershipRow(BoundingRow):
-    """How well one attack tells members from other records."""
+    """How well one attack tells members from non-members."""
 
     attack: Label
     """``loss`` or ``lira``."""
     auc: float
-    """Probability that a member's score is above another record's."""
+    """Probability that a member's score exceeds a non-member's score."""
     true_positives: list[TruePositives]
     """True positives at the false positive rates ``RATES``."""
     curve: Annotated[list[TruePositives], Field(min_length=1)]
@@ -79,21 +79,21 @@ class Shadows:
     """Scores of the same records in several runs."""
 
     scores: Matrix
-    """log(p / (1 - p)) of each record under each model, p = e^-loss, (runs, records)."""
+    """log(p / (1 - p)) with p = e^-loss, of each record under each model; shape (runs, records)."""
     inside: Flags
-    """Whether the record took part, (runs, records)."""
+    """Whether each record took part, shape (runs, records)."""
 
 
 def membership_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim, how well two attacks tell members from other records.
+    """Yield, for every claim, how well two attacks tell members from non-members.
 
-    ``loss`` takes records with a small loss for members; ``lira`` compares a record's score with
-    its scores in the other runs. The ceiling of true positives is e^epsilon FPR + delta. The
-    lower bound comes from the first run alone: the audit guesses of a tenth of its records
-    whether they took part.
+    ``loss`` classifies records with a small loss as members; ``lira`` compares a record's score
+    with its scores in the other runs. At the false positive rate FPR, the claim allows a true
+    positive rate of at most e^epsilon FPR + delta. The lower bound comes from the first run alone:
+    the audit guesses for a tenth of its records whether they took part.
 
     Raises:
-        ScenarioError: a single run is asked for.
+        ScenarioError: only one run is asked for.
 
     Reference:
         Yeom et al., "Privacy Risk in Machine Learning", 2018; Carlini et al., "Membership
@@ -134,7 +134,7 @@ def with_halves(scenario: Scenario) -> Scenario:
 
 
 def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
-    """Return the scores of all records of a scenario under the last models of runs with halves."""
+    """Return the scores of all records of a scenario under the last model of each run."""
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
     counts = [own.count for own in task.holders]
     scores = [
@@ -149,15 +149,15 @@ def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
 
 
 def last_model(run: Run) -> Vector:
-    """Return the weights (d,) of the model after a run's last block."""
+    """Return the weights of the model after a run's last block, shape (d,)."""
     with ledger_of(run) as store:
         return model_of(store.state(store.head))
 
 
 def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
-    """Return log(p / (1 - p)) of each record under a model, p = e^-loss, (n_k,).
+    """Return log(p / (1 - p)) with p = e^-loss, of each record under a model; shape (records,).
 
-    The loss of a record with several examples is their mean.
+    The loss of a record with several examples is the mean over the examples.
     """
     import torch
 
@@ -180,11 +180,11 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
 
 
 def likelihood_ratios(shadows: Shadows) -> Matrix:
-    """Return the log likelihood ratio of each score, member over other record, (runs, records).
+    """Return the log of each score's likelihood ratio, member to non-member; shape (runs, records).
 
-    The two laws of a score are normal; their means are those of the record's scores in the other
-    runs with it, and in those without it. All records share one spread, since a record has few
-    scores.
+    Both distributions of a score are normal. Their means are the record's mean scores in the other
+    runs with the record and in those without it. All records share one standard deviation
+    per distribution, since a record has few scores.
     """
     scores, inside = shadows.scores, shadows.inside
     ratios = np.empty_like(scores)
@@ -198,7 +198,7 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
 
 
 def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
-    """Return each record's mean over the marked runs, (records,), and the common spread."""
+    """Return each record's mean over the marked runs, shape (records,), and the pooled spread."""
     count = those.sum(axis=0)
     overall = float(scores[those].mean())
     mean = np.where(count, (scores * those).sum(axis=0) / np.maximum(count, 1), overall)
@@ -210,9 +210,9 @@ def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
 def true_positives(
     scores: Matrix, shadows: Shadows, rate: float, ceiling: float, confidence: float
 ) -> dict[str, float]:
-    """Return the share of members that is found at a false positive rate, in (0, 1].
+    """Return the share of members that is found at the false positive rate ``rate``, in (0, 1].
 
-    Scores are those of each record in each run; the claim allows a share of at most ``ceiling``.
+    The scores have shape (runs, records); ``ceiling`` is the largest share that the claim allows.
     """
     out, inside = scores[~shadows.inside], scores[shadows.inside]
     allowed = math.floor(rate * len(out))
@@ -224,7 +224,7 @@ def true_positives(
 
 
 def found_members(rows: Sequence[MembershipRow]) -> Drawing:
-    """Draw the share of members that is found against the share of others taken for members."""
+    """Draw the true positive rate of each attack against the false positive rate."""
     from fedchain.reports.figures import style
 
     claims = list(dict.fromkeys(row.claimed for row in rows))

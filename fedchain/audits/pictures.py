@@ -1,4 +1,4 @@
-"""Pictures of records: their distance from the true ones, and how to keep and draw them."""
+"""Pictures of records: compare reconstructions with the true pictures, keep them, draw them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Pictures = npt.NDArray[np.float64]
-"""Inputs of records, (n, height, width) or (n, channels, height, width)."""
+"""Inputs of n records, shape (n, height, width) or (n, channels, height, width)."""
 WINDOW = 7
-"""Side of the windows of structural similarity, pixels."""
+"""Side of the windows for structural similarity, pixels."""
 PICTURED = 8
-"""Most records whose pictures a finding keeps and a figure draws."""
+"""Limit on the records whose pictures a finding keeps and a figure draws."""
 
 
 def _even(pictures: list[list[list[float]]]) -> list[list[list[float]]]:
@@ -48,13 +48,13 @@ class PictureStrips(BaseModel):
     truth: PictureStrip
     """The true pictures, as the model gets them."""
     prior: PictureStrip
-    """The best guess without any gradient, for the same records."""
+    """The best guess of the pictures without any gradient."""
     found: PictureStrip
     """The reconstructions."""
 
 
 def matched(truth: Pictures, found: Pictures) -> Pictures:
-    """Return the found pictures in the order that fits the true ones best.
+    """Return the reconstructions in the order that best matches the true pictures.
 
     >>> truth = np.array([[[0.0]], [[5.0]]])
     >>> matched(truth, truth[::-1]).ravel().tolist()
@@ -68,7 +68,7 @@ def matched(truth: Pictures, found: Pictures) -> Pictures:
 
 
 def mean_psnr(truth: Pictures, found: Pictures, peak: float) -> float:
-    """Return the mean of 10 log10(peak^2 / mean squared error), dB; peak is the range of values.
+    """Return the mean PSNR in dB, 10 log10(peak^2 / mean squared error); peak is the value range.
 
     >>> round(mean_psnr(np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.1), 1.0), 3)
     20.0
@@ -102,14 +102,14 @@ def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
 
 
 def first_channel(pictures: Pictures) -> npt.NDArray[np.float64]:
-    """Return the pictures for a figure: only the first of several channels, (n, height, width)."""
+    """Return the first channel of each picture, for a figure; shape (n, height, width)."""
     return np.round(pictures if pictures.ndim == 3 else pictures[:, 0], 4)
 
 
 def draw_strip(line: Sequence[Axes], pictures: Sequence[Any], bounds: Sequence[float]) -> None:
-    """Draw pictures side by side, one on each axes, as far as these go.
+    """Draw pictures side by side, one on each axes, until pictures or axes run out.
 
-    The bounds are the values that are black and white.
+    The bounds are the values that are drawn black and white.
     """
     for ax, picture in zip(line, pictures, strict=False):
         ax.imshow(picture, cmap="gray", vmin=bounds[0], vmax=bounds[1], interpolation="nearest")

@@ -1,4 +1,4 @@
-"""Audit: the record of one audit, and the registered audits by name."""
+"""Audit: the types of an audit and its rows, and the registered audits by name."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 ROW_CONFIG = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
-"""How rows are checked: they are not converted, and have no infinite number."""
+"""Rows are checked without converting values, and must have no infinite number."""
 LARGEST_EPSILON = 1e100
-"""Largest epsilon of a row: a larger one promises nothing, and fits on no axis."""
+"""Largest epsilon of a row. A larger one promises nothing, and fits on no axis."""
 Label = Annotated[str, Field(max_length=40, pattern=r"^[\w .-]*$")]
-"""A text that a figure can show unchanged: it has nothing that the figure would interpret."""
+"""A text without characters that a figure would interpret, such as ``$``."""
 
 
 class AuditRow(BaseModel):
-    """Fields of every row of an audit; a row may hold more than its type says."""
+    """Fields of every row of an audit; a row may have more fields."""
 
     model_config = ROW_CONFIG
     claimed: Annotated[float, Field(gt=0, le=LARGEST_EPSILON)] | None
@@ -48,13 +48,13 @@ class BoundingRow(AuditRow):
     """A row that bounds epsilon from below."""
 
     lower_bound: Annotated[float, Field(ge=0, le=LARGEST_EPSILON)]
-    """The least epsilon that agrees with the attack's result; 0: it proves nothing."""
+    """The smallest epsilon that agrees with the attack's result; 0 if the attack proves nothing."""
     delta: float
     """The delta of the bound."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    """In at least this share of audits the true epsilon is no smaller than the bound."""
+    """The bound is no larger than the true epsilon in at least this share of audits."""
     attack: Label = ""
-    """The attack, if an audit tries several; each has its own mark in figures."""
+    """The attack's name if an audit tries several; figures mark each attack differently."""
 
 
 RowType = TypeVar("RowType", bound=AuditRow)
@@ -62,9 +62,9 @@ RowType = TypeVar("RowType", bound=AuditRow)
 
 @dataclass(frozen=True, kw_only=True)
 class Audit(Generic[RowType]):
-    """One audit: the attack, and what is shown of its findings.
+    """One audit: its attack, and how its findings are shown.
 
-    An audit bounds epsilon if its rows are a kind of ``BoundingRow``.
+    An audit bounds epsilon if its row type is a kind of ``BoundingRow``.
 
     Raises:
         ValueError: rows lack a column, or the attack or the figure is not a function.
@@ -81,12 +81,12 @@ class Audit(Generic[RowType]):
     attack: Callable[[Subject], Iterable[Finding]]
     """Carries out the audit: yields one row or several for each claim."""
     row: type[RowType]
-    """What a row must hold; it may hold more."""
+    """Type of a row; a row may have more fields."""
     columns: Mapping[str, str]
-    """Keys that are shown of a row, with the headings of their columns. A list is shown as the
-    texts (``str``) of its items; a field with ``repr=False`` is left out of the terminal."""
+    """Keys of a row that tables show, and the headings of their columns. A list is shown as the
+    texts (``str``) of its items. The terminal does not show fields with ``repr=False``."""
     figure: Callable[[Sequence[RowType]], Drawing] | None = None
-    """Draws one row or more; None if the audit has no figure of its own."""
+    """Draws one or more rows; None if the audit has no figure."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.row, type) and issubclass(self.row, AuditRow)):
@@ -105,7 +105,7 @@ class Audit(Generic[RowType]):
 
     @property
     def bounds_epsilon(self) -> bool:
-        """Whether its rows bound epsilon from below, and so count in the verdict."""
+        """Whether the rows bound epsilon from below, and so count in the verdict."""
         return issubclass(self.row, BoundingRow)
 
     def rows(self, findings: Iterable[Finding]) -> list[RowType]:
@@ -113,7 +113,7 @@ class Audit(Generic[RowType]):
         return [self.row.model_validate(finding) for finding in findings]
 
     def cells(self, findings: Iterable[Finding]) -> list[list[Any]]:
-        """Return the values that are shown of each finding, one a column."""
+        """Return the values of each finding that tables show, one per column."""
         return [[getattr(row, key) for key in self.columns] for row in self.rows(findings)]
 
 
@@ -127,7 +127,7 @@ def register(audit: Audit[Any]) -> None:
 
 
 def find_audit(name: str) -> Audit[Any]:
-    """Return an audit by its name, or import one of the user's own, ``module:object``.
+    """Return one of fedchain's audits by name, or import a user-defined one, ``module:object``.
 
     Raises:
         ValueError: there is no such audit; the text says what is allowed.
@@ -144,13 +144,13 @@ def find_audit(name: str) -> Audit[Any]:
 
 
 def carry_out(name: str, audit: Audit[Any], subject: Subject) -> list[Finding]:
-    """Carry out an audit that was asked for by this name.
+    """Carry out an audit and check its rows.
 
     Returns:
         The checked rows, as they will be read back from ``audit.json``.
 
     Raises:
-        PartError: an audit of the user's own fails, or a row is not of the audit's type.
+        PartError: a user-defined audit fails, or a row does not have the audit's row type.
     """
 
     @functools.wraps(audit.attack)
@@ -165,10 +165,10 @@ def carry_out(name: str, audit: Audit[Any], subject: Subject) -> list[Finding]:
 
 
 def draw_own_figure(name: str, audit: Audit[Any], findings: Sequence[Finding]) -> Drawing | None:
-    """Draw an audit's own figure; return None if it has none, or if there are no findings.
+    """Draw the figure of an audit; return None if it has no figure, or if there are no findings.
 
     Raises:
-        PartError: the figure of an audit of the user's own fails.
+        PartError: the figure of a user-defined audit fails.
     """
     from fedchain.reports.figures.style import Drawing
 
@@ -179,7 +179,7 @@ def draw_own_figure(name: str, audit: Audit[Any], findings: Sequence[Finding]) -
 
 
 def _call(name: str, makes: type, function: Callable[..., Any], argument: object) -> Any:
-    """Call a function of an audit; for a user's own audit, errors become a PartError."""
+    """Call a function of an audit; an error of a user-defined audit becomes a PartError."""
     if name in AUDITS:
         return function(argument)
     return called(f"audit {name}", makes, function, argument)

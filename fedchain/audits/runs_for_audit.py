@@ -1,4 +1,4 @@
-"""Runs for an audit: those that it finds or makes of a scenario, and what they publish."""
+"""Runs for an audit: find or make the runs of a scenario, and read what they publish."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from fedchain.simulation.setup import RunSetup, mechanism_of
 KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
 """Settings under which a run keeps everything on disk."""
 AuditProgress = Callable[[str, int, int], None]
-"""Called with (what is done, steps done, steps in all)."""
+"""Called with (current activity, steps done, steps in all)."""
 
 
 class Listener:
-    """A callback of a run, which reports how far the run is."""
+    """A callback of a run that reports the run's progress."""
 
     def __init__(self, progress: AuditProgress) -> None:
         self._progress, self._name, self._rounds = progress, "", 0
@@ -50,17 +50,17 @@ class Choices:
     """What the user chose for an audit."""
 
     epsilons: tuple[float, ...] = ()
-    """Epsilons to audit; empty: the scenario's own."""
+    """Epsilons to audit; if empty, the scenario's epsilon."""
     runs: int | None = None
-    """Runs of each claim, each with a seed of its own; None: as many as the attack needs."""
+    """Runs of each claim, with different seeds; None: as many as the attack needs."""
     canaries: int = 500
     """Canaries of each holder."""
     records: int = 1
-    """Records of each holder whose gradient is inverted."""
+    """Records of each holder in the audit ``inversion``."""
     confidence: float = 0.95
     """Confidence of every bound."""
     workers: int | None = None
-    """Workers of the engine; None: as the scenario says."""
+    """Workers of the engine; None: the scenario's number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Subject:
     """Called to report how far the audit is."""
 
     def claims(self) -> list[Scenario]:
-        """Return the scenario at every epsilon to audit."""
+        """Return one scenario for each epsilon to audit."""
         chosen = self.choices.epsilons
         if not chosen:
             return [self.scenario]
@@ -89,12 +89,12 @@ class Subject:
         ]
 
     def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
-        """Return a scenario at as many seeds as the user chose runs; default: ``count``."""
+        """Return a scenario at successive seeds: one per run the user chose, else ``count``."""
         seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
         return [for_audit(scenario, {"seed": seed}) for seed in seeds]
 
     def run(self, scenario: Scenario) -> Run:
-        """Return a finished run of a scenario: the user's own, an earlier one, or a new one."""
+        """Return a finished run of a scenario: the user's run, an earlier run, or a new one."""
         if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
             return self.done
         place, workers = self.runs / run_name(scenario), self.choices.workers
@@ -105,9 +105,9 @@ class Subject:
 
 
 def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """Return a checked scenario with other values, no sweep, and everything kept on disk.
+    """Return a checked scenario with changed values, no sweep, and everything kept on disk.
 
-    The keys of values are dotted paths; one without a dot replaces its whole section.
+    The keys of ``values`` are dotted paths; a key without a dot replaces a whole section.
     """
     whole = plain_values(scenario) | {"sweep": None, "disk": KEEP_ALL}
     sections = {key: value for key, value in values.items() if "." not in key}
@@ -117,12 +117,12 @@ def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
 
 @dataclass(frozen=True)
 class Promise:
-    """What is claimed of each record."""
+    """What a run claims for each record."""
 
     epsilon: float | None
-    """Tight total; None if nothing is promised."""
+    """Tight total epsilon; None if nothing is promised."""
     delta: float
-    """Its delta."""
+    """The delta of this epsilon."""
 
     def ceiling(self, false_positives: float) -> float:
         """Return the largest true positive rate that the claim allows at a false positive rate."""
@@ -138,7 +138,7 @@ def promise_of(made: Run) -> Promise:
 
 
 def noise_of(scenario: Scenario) -> Mechanism:
-    """Return the noise of a scenario, solved for all of its rounds.
+    """Return the mechanism of a scenario, with noise for all of its rounds.
 
     Raises:
         ScenarioError: a part refuses its parameters.
@@ -161,13 +161,13 @@ class PublishedRelease:
 
     @property
     def vector(self) -> Vector:
-        """The noisy mean gradient s_k g_k*, (d,), from the message."""
+        """The noisy mean gradient, norm s_k times direction g_k*, shape (d,)."""
         integers, message = self.message.direction.astype(np.float64), self.message
         return np.asarray(integers * (message.norm / 2.0**message.exponent))
 
 
 def releases_of(made: Run) -> Iterator[PublishedRelease]:
-    """Yield the releases of a finished run's honest holders, from all blocks, stale ones included.
+    """Yield the honest holders' releases from all blocks of a finished run, also stale blocks.
 
     Raises:
         RunRefused: the directions were not kept.

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from fedchain.reports.page import Attacked
 
 Known = Mapping[str, Audit[Any]]
-"""Audits by the name under which ``audit.json`` has their findings."""
+"""Audits by the names that ``audit.json`` uses for them."""
 COLOURS = (0, 2, 3, 4, 5, 6)
-"""Places in the palette for attacks that bound epsilon; that of violations is left out."""
+"""Palette indices for attacks that bound epsilon; the colour of violations is left out."""
 NOT_TRUSTED = "an audit of somebody's own; add --trust-user-parts if you know it"
-"""Why rows of an unknown audit are shown without its code: a file must not choose imports."""
+"""Why a user-defined audit is not imported: a file must not choose what is imported."""
 
 
 def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
     """Return the findings of the audits in a run's folder, ready for its page.
 
-    With ``trust_user_parts``, audits of the user's own that ``audit.json`` names are imported.
+    With ``trust_user_parts``, the user-defined audits that ``audit.json`` names are imported.
 
     Raises:
-        RunRefused: the file cannot be read, or holds no findings.
-        PartError: the figure of an audit of the user's own fails.
+        RunRefused: ``audit.json`` cannot be read, or holds no findings.
+        PartError: the figure of a user-defined audit fails.
     """
     from fedchain.reports.page import Attacked
 
@@ -58,7 +58,7 @@ def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
 
 
 def violations(findings: FindingsByAudit) -> list[Finding]:
-    """Return the rows whose lower bound lies above the claim, also those of unknown audits.
+    """Return the rows, also of unknown audits, whose lower bound exceeds the claimed epsilon.
 
     >>> row = {"claimed": 4.0, "lower_bound": 8.4, "delta": 0.0, "confidence": 0.95, "trials": 9}
     >>> violations({"canaries": [row, row | {"lower_bound": 3.5}], "mine": [{}]}) == [row]
@@ -76,7 +76,7 @@ def _violated(row: Finding) -> bool:
 
 
 def violation_words(row: Finding) -> str:
-    """Return a sentence that says that a bound lies above the claim.
+    """Return a sentence that says that the bound exceeds the claimed epsilon.
 
     >>> violation_words({"claimed": 4.0, "lower_bound": 8.41, "confidence": 0.95})
     'epsilon 4 was claimed, and is at least 8.41 with 95% confidence'
@@ -96,7 +96,7 @@ def _table(name: str, findings: Sequence[Finding], audit: Audit[Any]) -> Table:
 
 
 def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
-    """Return the rows of an unknown audit, with the keys that are text or a number in all rows."""
+    """Return the table of an unknown audit: the keys with a text or number in every row."""
     plain = str | int | float | None
     keys = [key for key in findings[0] if all(isinstance(r.get(key), plain) for r in findings)]
     rows = tuple(tuple(row.get(key) for key in keys) for row in findings)
@@ -114,10 +114,10 @@ def _file_name(name: str) -> str:
 
 
 def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
-    """Return every figure that the findings of known audits have data for.
+    """Return every figure for which the findings of known audits have data.
 
     Raises:
-        PartError: the figure of an audit of the user's own fails.
+        PartError: the figure of a user-defined audit fails.
     """
     shown = {name: rows for name, rows in findings.items() if name in known}
     drawn = [draw_own_figure(name, known[name], rows) for name, rows in shown.items()]
@@ -125,9 +125,9 @@ def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
 
 
 def claimed_and_measured(findings: FindingsByAudit, known: Known) -> Drawing | None:
-    """Draw the lower bounds that known audits prove against the epsilon that was claimed.
+    """Draw the lower bounds that known audits prove against the claimed epsilon.
 
-    The result is None where no claim is bounded.
+    Return None if no audit bounds a claimed epsilon.
     """
     from fedchain.reports.figures import style
 

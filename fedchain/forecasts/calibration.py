@@ -14,9 +14,9 @@ from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 
 SMALL_RUNS = (8, 1, 1), (64, 1, 1), (64, 9, 1), (8, 1, 1000), (32, 1, 1000)
-"""Holders, compute nodes, and hidden units of the runs: one more than another in each count."""
+"""Numbers of holders, compute nodes and hidden units of each run; the runs vary each number."""
 ROUNDS = 12
-"""Rounds of each of them."""
+"""Number of rounds of each run."""
 
 
 class RoundTimes:
@@ -39,10 +39,10 @@ class RoundTimes:
 
 
 def measured() -> Rates:
-    """Measure this machine, in the current folder, in a few seconds.
+    """Measure the rates of this machine, in the current folder, in a few seconds.
 
-    The rates are fitted to the time of small runs that their trials do not explain, by relative
-    errors.
+    The trial of a small run predicts a part of its time. The rates are fitted to the rest, by
+    relative errors.
 
     Raises:
         OSError: the current folder cannot be written.
@@ -68,7 +68,7 @@ def measured() -> Rates:
             run(scenario, folder, callback=times)
             counts.append([count for _, count in trial.counts])
             unexplained.append(max(times.median - sum(trial.spent_s.values()), 1e-5))
-    # Each rate is in units of the largest number of its operations.
+    # The fit scales each rate by the largest number of its operations.
     largest, weights = np.max(counts, axis=0), 1 / np.array(unexplained)
     found, _ = nnls(np.array(counts) / largest * weights[:, None], np.ones(len(counts)))
     return Rates(**dict(zip(Rates.model_fields, (found / largest).tolist(), strict=True)))

@@ -25,19 +25,19 @@ from fedchain.simulation.setup import mechanism_of, sampling_of
 from fedchain.system import peak_memory
 
 COUNTED_HOLDERS = 1000
-"""Holders whose records are counted; of more holders, at most so many, evenly spread."""
+"""Limit on the holders whose records are counted; they are spread evenly over all holders."""
 SAMPLE = {"records_per_holder": 50, "held_out": 10}
-"""Data that a task makes for the trial, if it makes its own data."""
+"""Size of the data that a task generates for the trial."""
 LATER_MB = 100
 """Measured memory of libraries that a run imports later: Opacus and dp-accounting for the
 cross-check, matplotlib for the pictures."""
 COPIES = 4
-"""Copies of the data in memory: as measured or simulated, as features, records, tensors."""
+"""Copies of the data in memory: measured or simulated, features, records, tensors."""
 UNSAID = 0.01
-"""Share of a round below which a stage is not named."""
+"""Share of a round's time below which a stage is not listed."""
 BLOCK_S, HEARD_S, BLOCK_BYTES = 1.6e-4, 2.4e-5, 1_400
-"""On a bare chain: rough wall time of a block and of its delivery to one compute node, and bytes of
-a block in the ledger and of its line in the events."""
+"""Rough costs on a bare chain: seconds per block, seconds per delivery of a block to one compute
+node, and bytes per block in the ledger and the events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,17 @@ class Forecast:
     """What a run promises and costs on this machine; times and sizes are estimates."""
 
     trial: Trial
-    """What a round takes, as it was tried."""
+    """Time and bytes of a round, from a trial of its parts."""
     rates: Rates | None
-    """Rates that were measured on this machine; None: it was not measured."""
+    """Measured rates of this machine; None if they were not measured."""
     mechanism: Mechanism
-    """The mechanism, with its noise solved."""
+    """The mechanism, with its noise level computed."""
     records: int
-    """Records of one holder, on average."""
+    """Mean number of records of a holder."""
     words: str
     """The guarantee, in words."""
     warnings: tuple[str, ...]
-    """What to know before one relies on the guarantee."""
+    """Warnings about the guarantee."""
     memory_mb: float
     """Peak memory of the process."""
 
@@ -65,7 +65,7 @@ class Forecast:
         return self.trial.seconds(self.rates or ROUGH)
 
     def plain(self) -> dict[str, Any]:
-        """Return everything as plain values, the scenario resolved."""
+        """Return the forecast as plain values, with the resolved scenario."""
         found, releases = self.mechanism, self.mechanism.terms.releases
         rounds, stored = self.trial.scenario.rounds, self.trial.stored_bytes()
         return {
@@ -96,7 +96,7 @@ class Forecast:
         }
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return the lines of `explain`: a name and a text each."""
+        """Return the lines of `explain`, each a name and a text."""
         found, scenario, told = self.mechanism, self.trial.scenario, self.plain()["estimates"]
         terms, nodes, size = found.terms, scenario.nodes, self.trial.dimension
         whole_s = sum(self.round_s.values())
@@ -145,7 +145,7 @@ class Forecast:
 
 
 def forecast(scenario: Scenario) -> Forecast:
-    """Solve the noise of a scenario, and estimate its cost from a trial of its parts.
+    """Compute the noise of a scenario, and estimate its cost from a trial of its parts.
 
     Args:
         scenario: checked.
@@ -175,7 +175,8 @@ def forecast(scenario: Scenario) -> Forecast:
 def _sample(scenario: Scenario) -> tuple[Task, float, int]:
     """Return a task for the trial, the mean examples of a holder, and the held-out examples.
 
-    A task that makes its own data makes only a little, for one holder; others are read whole.
+    A task that generates its data generates only a little, for one holder; other data is read
+    whole.
     """
     given, holders = scenario.task.parameters, scenario.nodes.holders
     made = {k: min(v, given[k]) for k, v in SAMPLE.items() if isinstance(given.get(k), int)}
@@ -195,7 +196,7 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
 
 
 def _memory_mb(trial: Trial, task: Task, examples: float, held_out: int) -> float:
-    """Return this process's peak memory, plus data, libraries and the ledger's caches, in MB."""
+    """Return the peak memory of a run in MB: this process, data, libraries, and ledger caches."""
     from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 
     scenario, first = trial.scenario, task.holders[0]
@@ -230,7 +231,7 @@ class BareForecast:
     """Wall time of the search for nonces, seconds."""
 
     def plain(self) -> dict[str, Any]:
-        """Return everything as plain values, the scenario resolved."""
+        """Return the forecast as plain values, with the resolved scenario."""
         rounds, block_s = self.scenario.rounds, BLOCK_S + HEARD_S * self.scenario.nodes.miners
         estimates = {
             "seconds": round(rounds * block_s + self.hashing_s, 1),
@@ -240,7 +241,7 @@ class BareForecast:
         return {"scenario": plain_values(self.scenario), "estimates": estimates}
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return the lines of `explain`: a name and a text each."""
+        """Return the lines of `explain`, each a name and a text."""
         told = self.plain()["estimates"]
         nodes, work = self.scenario.nodes, works.build(self.scenario.ledger.work)
         shares = ", ".join(f"{share:.3g}" for share in sorted(nodes.shares, reverse=True)[:3])

@@ -1,4 +1,4 @@
-"""Rates of this machine for what no trial shows, in a file of the user's cache folder."""
+"""Rates: seconds per operation that no trial measures, in a file of the user's cache folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fedchain.cache import RATES, add, cache_folder
 from fedchain.errors import RunError
 
 RATES_FILE = f"{RATES}-2.json"
-"""Name of the file in the cache folder; the number is that of its layout."""
+"""Name of the file in the cache folder; the number is the version of its layout."""
 LARGEST_RATES = 65_536
-"""Most bytes of a file of rates that is read."""
+"""Limit on the bytes of a file of rates that is read."""
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Rates(BaseModel, frozen=True):
-    """Seconds of a machine for one of each operation; ``doctor --calibrate`` measures them.
+    """Seconds of a machine per operation of each kind; ``doctor --calibrate`` measures them.
 
-    The same record holds how many of each operation a round has (``Trial.counts``).
+    The same type holds the number of operations of each kind in a round (``Trial.counts``).
 
     >>> ROUGH.rows()[-1]
     ('everything else of a round', '200 /s', '5 ms')
@@ -33,7 +33,7 @@ class Rates(BaseModel, frozen=True):
     round: Amount = Field(title="everything else of a round")
 
     def rows(self) -> list[tuple[str, str, str]]:
-        """Return rates for people to read: the operation, how many in a second, one's time."""
+        """Return rows of text: the operation, operations per second, and seconds per operation."""
         from matplotlib.ticker import EngFormatter
 
         rate, duration = EngFormatter("/s"), EngFormatter("s")

@@ -1,4 +1,4 @@
-"""Trial: what one round of a scenario takes, tried on a few of its records on this machine."""
+"""Trial: time and bytes of one round of a scenario, measured here on a few of its records."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from fedchain.simulation.setup import sampling_of
 from fedchain.update import updates
 
 TIMES = 3
-"""A part is tried so often; the first time warms up, and the mean of the others counts."""
+"""Number of times that a part is run. The first run warms up; the mean of the others counts."""
 MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 590 + 600
-"""Measured bytes of a message and of a block: in the database with its indexes, in the events."""
+"""Measured bytes of a message and of a block: in the database with indexes, plus in the events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +41,9 @@ class Trial:
     scenario: Scenario
     """The scenario."""
     dimension: int
-    """Numbers of a gradient, d."""
+    """Length d of a gradient."""
     spent_s: Mapping[str, float]
-    """Wall time of a round by stage, of those stages that are tried."""
+    """Wall time of each tried stage of a round, seconds."""
     message: int
     """Bytes of a message."""
     block: int
@@ -51,11 +51,11 @@ class Trial:
     weights: int
     """Bytes of the weights."""
     memory: int
-    """Bytes of the memory of the update."""
+    """Bytes of the update rule's memory."""
 
     @property
     def counts(self) -> Rates:
-        """How many operations of each rate a round has.
+        """Number of operations of each kind in a round.
 
         Every message is delivered to all compute nodes, and the block to all other nodes.
         """
@@ -85,7 +85,7 @@ class Trial:
         return self.block - HEADER_BYTES + self.weights + self.memory + rows
 
     def wire_bytes(self) -> dict[str, int]:
-        """Return the bytes that a round moves between nodes, if each were a machine.
+        """Return the bytes that the nodes would exchange in a round if each were a machine.
 
         A holder sends its message to every compute node, and fetches a header and weights. The
         compute node that found the block sends it, with all messages, to the others.
@@ -110,14 +110,14 @@ class Trial:
 def tried(
     scenario: Scenario, mechanism: Mechanism, task: Task, examples: float, held_out: int
 ) -> Trial:
-    """Try the parts of a scenario; sizes are those of the ledger's own encodings.
+    """Measure the parts of a round; sizes are those of the ledger's encodings.
 
     Args:
         scenario: checked.
         mechanism: draws the noise.
-        task: has records for every holder; they may be fewer than those of the scenario.
-        examples: of a holder in the scenario, on average.
-        held_out: examples on which the scenario measures the model.
+        task: has records for every holder, possibly fewer than in the scenario.
+        examples: mean number of examples of a holder in the scenario.
+        held_out: number of examples on which the scenario measures the model.
     """
     from fedchain.learning.evaluation import Evaluations
 
@@ -137,7 +137,7 @@ def tried(
         spent_s={
             **_releases_s(Source(scenario, mechanism, task), workers, examples),
             "work": expected_hashing_s(scenario) / scenario.rounds,
-            # It goes on beside the next gradients, on one of the cores.
+            # Evaluation occupies one of the cores during the next gradients.
             "evaluation": statistics.fmean(measured) * share / workers,
         },
         message=message.size,
@@ -148,7 +148,7 @@ def tried(
 
 
 def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
-    """Return requests with a key whose proof is as long as those of the scenario."""
+    """Return requests for releases; the keys' proofs are as long as in the scenario."""
     nodes, zero = scenario.nodes, bytes(HASH)
     leaves = nodes.asked * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
@@ -160,7 +160,7 @@ def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRe
 def _releases_s(source: Source, workers: int, examples: float) -> dict[str, float]:
     """Return the wall time of a round's releases by stage, from two chunks for every worker.
 
-    The first chunk at a parent also pays for what is computed once at each: public directions.
+    The first chunk at a parent also computes the public directions, once per parent.
     """
     scenario, gradients = source.scenario, source.gradients
     task, members = gradients.task, scenario.nodes.members_of

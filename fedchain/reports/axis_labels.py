@@ -1,4 +1,4 @@
-"""Labels for a sweep's axis whose values are YAML mappings: only the keys in which they differ."""
+"""Labels for a sweep's axis whose values are YAML mappings; a label has only keys that differ."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fedchain.scenario.writing import yaml_text
 
 
 def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
-    """Name each mapping of an axis by its kind, and by the keys in which mappings of a kind differ.
+    """Name each mapping of an axis by its kind, and by the keys that differ within the kind.
 
     Args:
         key: the grid key, dotted.
         texts: the different values of the axis, as points.csv writes them.
 
     Returns:
-        Words by text; only for values that are mappings, and null beside them.
+        The name of each text that is a mapping, and of null if other values are mappings.
 
     >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
     {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}
@@ -56,7 +56,7 @@ def _distinguish(blocks: list[Mapping[str, Any]]) -> list[str]:
 
 
 def _differences(block: Mapping[str, Any], peers: list[Mapping[str, Any]]) -> list[str]:
-    """Return in which keys, the kind left out, a mapping differs from others of its kind."""
+    """Return the keys, without the kind, in which a mapping differs from others of its kind."""
     alone = len(peers) == 1 and "kind" not in block
     found = []
     for key, value in block.items():

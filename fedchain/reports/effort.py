@@ -11,7 +11,7 @@ from fedchain.reports.study import Recorded, Study, finite_value
 from fedchain.statistics import Interval, interval
 
 CHAIN = ("network.", "gossip.", "ledger.work.")
-"""Beginnings of grid keys that change how often the chain forks."""
+"""Prefixes of the grid keys that change how often the chain forks."""
 
 
 def forks_varied(study: Study) -> bool:
@@ -26,10 +26,10 @@ def stale_blocks(run: Recorded) -> float | None:
 
 
 def releases_per_block(run: Recorded) -> float | None:
-    """Return the releases of a holder of a cohort for each block of the main chain.
+    """Return the mean number of releases of a cohort's holder per block of the main chain.
 
-    It is 1 without forks; releases above 1 answered blocks that became stale. None if there are
-    too many holders for privacy.json to list them.
+    Without forks it is 1; further releases answered blocks that became stale. None if there are too
+    many holders for privacy.json to list them.
 
     Raises:
         RunError: the run's privacy.json cannot be read.
@@ -57,13 +57,13 @@ def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | Non
 
 
 def over(runs: list[Recorded], measure: Callable[[Recorded], float | None]) -> Interval | None:
-    """Return a measure's mean and interval over repetitions; None if one run lacks it."""
+    """Return a measure's mean and interval over repetitions; None if a run lacks the measure."""
     values = [value for run in runs if (value := measure(run)) is not None]
     return interval(values) if len(values) == len(runs) else None
 
 
 def until(study: Study, column: str, runs: list[Recorded]) -> Interval | None:
-    """Return a column's interval at the round that reached the target; None if a run did not."""
+    """Return a column's interval at the round that reaches the target; None if a run never does."""
     rows = [reached(run, study.score, study.target or 0.0) for run in runs]
     values = [finite_value(row, column) for row in rows if row is not None]
     known = [value for value in values if value is not None]

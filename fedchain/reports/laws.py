@@ -19,7 +19,7 @@ QUIET: Mapping[str, Any] = {
 }
 """Settings of gossip under which a block reaches every node after one latency."""
 Setting = tuple[float, float, float | None]
-"""One run: its place on the law's axis, the law's other parameter, the measured value."""
+"""One run: its position on the law's axis, the law's other parameter, and the measured value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +37,11 @@ class ChainLaw:
     fixed: str
     """Label of a curve; ``{:g}`` stands for the law's other parameter."""
     formula: Callable[[float, float], float]
-    """The law, of the place on the axis and its other parameter."""
+    """The law as a function of the position on the axis and the other parameter."""
     read: Callable[[Mapping[str, Any]], Setting | None]
-    """What a run set and measured; None if the law does not apply to such a run."""
+    """Reads a run's settings and measurement from its manifest; None if the law does not apply."""
     counts: bool = False
-    """Whether the axis has only whole numbers."""
+    """Whether the horizontal axis has only whole numbers."""
     beside: tuple[str, Callable[[float], float]] | None = None
     """Another curve for comparison, with its label."""
 
@@ -51,13 +51,13 @@ class Compared:
     """One point of a sweep beside its law."""
 
     x: float
-    """Place on the law's axis."""
+    """Position on the law's axis."""
     fixed: float
     """The law's other parameter."""
     measured: Interval
     """Mean and interval over the seeds."""
     formula: float
-    """The value of the law there."""
+    """The law's value at this point."""
 
 
 def compare(study: Study) -> tuple[ChainLaw, tuple[Compared, ...]] | None:
@@ -140,12 +140,12 @@ def _even(nodes: list[Mapping[str, Any]]) -> bool:
 def stale_share(delay: float, miners: int | None = None) -> float:
     """Return the stale share of all blocks, for equal miners.
 
-    For a delay x it is x / (1 + x) if there are many miners: a height lasts one interval after its
-    first block has arrived. Few miners lose less: a miner that found a block of that height already
-    works on the next one during the delay. With N_x the blocks found in a delay, one height lasts
-    ``T = sum_j P(N_x >= j) prod_{i<=j} (1 - i/n)`` intervals, and 1 - 1/T of the blocks are stale
-    (two heights in one delay are neglected, 1/n^2). It is not 1 - e^-x, the probability that a
-    given block has a rival.
+    For a delay x and many miners the share is x / (1 + x): a height lasts one interval after its
+    first block has arrived. Few miners lose less: a miner that found a block of that height works
+    on the next height during the delay. With n miners and N_x blocks found in a delay, one height
+    lasts ``T = sum_j P(N_x >= j) prod_{i<=j} (1 - i/n)`` intervals, and the share is 1 - 1/T. This
+    neglects two heights in one delay (order 1/n^2). The share is not 1 - e^-x, the probability that
+    a given block has a rival.
 
     Args:
         delay: time from any miner to any other, in mean intervals, 0 or more.
@@ -171,11 +171,11 @@ def selfish_revenue(share: float, gamma: float) -> float:
     """Return the selfish miner's share of the main chain.
 
     Args:
-        share: of all work, 0 to below 1/2.
+        share: the attacker's share of all work, 0 to below 1/2.
         gamma: share of the honest work that builds on the attacker's block in a tie, 0 to 1.
 
     Returns:
-        From 0 to below 1; the attack pays if it is above ``share``.
+        From 0 to below 1; the attack pays if the returned share is above ``share``.
 
     Reference:
         Eyal and Sirer, Majority is not Enough: Bitcoin Mining is Vulnerable, 2014, equation (8).
@@ -192,7 +192,7 @@ def double_spend_success(share: float, confirmations: int) -> float:
     """Return the probability of a double spend whose attacker has mined one block in advance.
 
     Args:
-        share: of all work, 0 to below 1/2.
+        share: the attacker's share of all work, 0 to below 1/2.
         confirmations: blocks z that confirm the payment before the merchant delivers, at least 1.
 
     Returns:

@@ -19,7 +19,7 @@ from fedchain.reports.tables import Table, cell_words
 from fedchain.reports.words import group_words, metric_words, value_words
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""What a browser may load for the page: only what is in it."""
+"""Browsers may load only what the page contains."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Attacked:
     """What audits of a run found, ready for the page."""
 
     violations: tuple[str, ...]
-    """A sentence for each bound that lies above its claim."""
+    """A sentence for each bound that exceeds its claim."""
     drawings: tuple[Drawing, ...]
     """Figures of the audits."""
     tables: tuple[Table, ...]

@@ -24,17 +24,17 @@ def report(
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
-    Every folder gets its own ``figures/`` and ``tables/``; for a run that was audited they also
-    show what the audits found. Each folder gets a page ``report.html``; with ``html`` one page
-    holds them all instead. All folders are opened before the first file is written, so a wrong
-    path leaves nothing behind.
+    Every folder gets its own ``figures/`` and ``tables/``. Those of an audited run also show the
+    findings of its audits. Each folder gets a page ``report.html``; with ``html`` one common page
+    replaces these. All folders are opened before the first file is written, so a wrong path leaves
+    nothing behind.
 
     Args:
         paths: run folders and sweep folders.
-        figures: kinds of figure files, of ``pdf``, ``svg``, ``png``.
-        tables: kinds of table files, of ``csv``, ``md``, ``tex``.
+        figures: kinds of figure files, any of ``pdf``, ``svg``, ``png``.
+        tables: kinds of table files, any of ``csv``, ``md``, ``tex``.
         html: file of one common page; None: a page in each folder.
-        trust_user_parts: whether to import audits of the user's own that ``audit.json`` names.
+        trust_user_parts: whether to import user-defined audits that ``audit.json`` names.
             Otherwise their rows are shown as the file has them.
 
     Returns:
@@ -42,7 +42,7 @@ def report(
 
     Raises:
         RunError: a folder is neither a run nor a sweep, or cannot be written.
-        PartError: the figure of an audit of the user's own fails.
+        PartError: the figure of a user-defined audit fails.
         ValueError: a kind of file is not known.
     """
     for kinds, known in ((figures, FIGURE_KINDS), (tables, TABLE_KINDS)):
@@ -61,7 +61,7 @@ def report(
 def _find(study: Study, trust_user_parts: bool) -> StudyReport:
     attacked = Attacked((), (), ())
     if study.kind == "run":
-        # Audits import reports, so reports import them by name, when they are needed.
+        # Audits import reports, so reports import audits by name, only when they are needed.
         audits = importlib.import_module("fedchain.audits.statement")
         attacked = audits.read_attacked(study.folder, trust_user_parts)
     return StudyReport(study, tuple(draw(study)), tuple(tabulate(study)), attacked)

@@ -19,13 +19,13 @@ from fedchain.statistics import Interval, interval
 SWEEP_FORMAT = 1
 """Version of the sweep folder's layout."""
 DONE = ("finished", "budget_exhausted")
-"""Statuses of a run that has a result: after all its rounds, or all that its budgets allowed."""
+"""Statuses of a run with a result: it ran all its rounds, or all that its budgets allowed."""
 EPSILON = "privacy.epsilon"
-"""The grid key whose axis is the privacy budget."""
+"""The grid key of the privacy budget."""
 GridValue = float | str
-"""One value of a grid, read from text: a number if the text is one."""
+"""One value of a grid, read from text: a number, or else the text itself."""
 GridValues = tuple[GridValue, ...]
-"""One value a grid key."""
+"""One value per grid key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +37,13 @@ class Recorded:
     manifest: Mapping[str, Any]
     """What the run is and how far it came."""
     metrics: list[dict[str, Any]]
-    """One row a round; a metric that was not measured is absent."""
+    """One row per round; a metric that was not measured is absent."""
     messages: list[dict[str, Any]] = field(default_factory=list)
-    """One row a message; empty for the runs of a sweep, whose figures need none."""
+    """One row per message; empty for the runs of a sweep, whose figures need none."""
     heads: list[dict[str, Any]] = field(default_factory=list)
-    """One row a change of a compute node's head, where nodes can be cut off; empty in a sweep."""
+    """One row per change of a compute node's head, if nodes can be cut off; empty in a sweep."""
     values: GridValues = ()
-    """One value a grid key (words for a YAML mapping); empty for a single run."""
+    """One value per grid key, a label for a YAML mapping; empty for a single run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +53,11 @@ class Study:
     folder: Path
     """Folder of the run or sweep, in which its figures and tables are written."""
     kind: Literal["run", "sweep"]
-    """A single run, or a grid times seeds."""
+    """Whether it is a single run or a sweep."""
     name: str
     """The scenario's name."""
     score: str
-    """The metric that the study is about: ``iou``, ``accuracy``."""
+    """The main metric of the study, such as ``iou`` or ``accuracy``."""
     runs: tuple[Recorded, ...]
     """The runs that finished, in the order of the grid."""
     keys: tuple[str, ...] = ()
@@ -65,15 +65,15 @@ class Study:
     x: str | None = None
     """The grid key of the horizontal axis; None without a grid."""
     target: float | None = None
-    """Score until which the cost in time and privacy is drawn; None: it is not drawn."""
+    """Target score: figures show the time and epsilon until it is reached; None: they do not."""
     blocks: frozenset[str] = frozenset()
-    """The grid keys whose values are words for YAML mappings."""
+    """The grid keys whose values are labels of YAML mappings."""
     unfinished: tuple[Mapping[str, str], ...] = field(default=())
     """Rows of points.csv without a finished run: failed, interrupted, waiting."""
 
     @property
     def first(self) -> Recorded:
-        """The first run; it stands for what all runs have in common."""
+        """The first run; it is read for what all runs have in common."""
         return self.runs[0]
 
     def groups(self) -> dict[GridValues, list[Recorded]]:
@@ -109,7 +109,7 @@ def metric_names(run: Recorded) -> list[str]:
 
 
 def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
-    """Return a final metric's mean and interval over repetitions; None if none measured it."""
+    """Return a final metric's mean and interval over repetitions; None if no run measured it."""
     values = [value for run in runs if (value := final(run, metric)) is not None]
     return interval(values) if values else None
 
@@ -117,7 +117,7 @@ def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
 def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
     """Return the name of the best baseline, and its mean over the runs.
 
-    Lower is better for a loss. None if no baseline has the metric.
+    The lowest loss is the best. Return None if no baseline has the metric.
     """
     found: dict[str, list[float]] = {}
     for run in study.runs:
@@ -136,7 +136,7 @@ def open_study(folder: Path) -> Study:
     """Open a run folder or a sweep folder.
 
     Raises:
-        RunError: it is neither, is of another format, or holds no finished run.
+        RunError: the folder is neither, has another format, or holds no finished run.
     """
     if (folder / "manifest.json").is_file():
         return _open_run(folder)

@@ -46,11 +46,11 @@ class Table:
     columns: tuple[tuple[str, str], ...]
     """Key (for CSV) and words (for people) of each column."""
     rows: tuple[tuple[Cell, ...], ...]
-    """One cell a column."""
+    """One cell per column."""
 
 
 def tabulate(study: Study) -> list[Table]:
-    """Return every table that the study has data for, the most important first."""
+    """Return every table for which the study has data, the most important first."""
     if study.kind == "sweep":
         return [*(_against_law(study) or [_points(study)]), *_effort(study)]
     return [_metrics(study.first), *_holders(study.first)]

@@ -1,4 +1,4 @@
-"""Words for the keys, values and metrics of a study, for people to read."""
+"""Words: readable names for the keys, values and metrics of a study."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.reports.study import EPSILON, GridValue, GridValues, Study
 
 METRICS = {"iou": "IoU", "f1": "F1"}
-"""Names of metrics that are not their key with spaces."""
+"""Names of those metrics that are not named by their key."""
 KEY_UNITS = ("s", "ms")
 """Units at the end of keys."""
 
@@ -35,7 +35,7 @@ def baseline_words(baseline: str) -> str:
 
 
 def key_words(key: str) -> str:
-    """Return a grid key's name: ε for the budget; of others the last part, with its unit.
+    """Return a grid key's name: ε for the privacy budget, else the key's last part with its unit.
 
     >>> key_words("privacy.epsilon"), key_words("aggregation.keep")
     ('ε', 'keep')
@@ -68,8 +68,8 @@ def group_words(keys: tuple[str, ...], values: GridValues, blocks: Set[str] = fr
 
     Args:
         keys: grid keys, dotted.
-        values: the group's value for each.
-        blocks: keys whose values are words for YAML mappings, shown without the key.
+        values: the group's value for each key.
+        blocks: keys whose values are labels of YAML mappings, shown without the key.
 
     >>> group_words(("privacy.epsilon", "aggregation.keep"), (8.0, 14.0))
     'ε = 8, keep = 14'

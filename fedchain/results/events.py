@@ -17,7 +17,7 @@ from fedchain.system import sync_open
 
 
 class EventLog:
-    """The append-only file of a run's events, one JSON object a line.
+    """The append-only file of a run's events, one JSON object per line.
 
     A resumed run replays its rounds. An event that the file already has is not written again:
     it is read when the replay reaches it, and must be equal. Opening the file drops a torn last

@@ -17,11 +17,11 @@ AUDIT = "audit.json"
 AUDIT_FORMAT = 1
 """Version of that file."""
 LARGEST, DEEPEST = 2**26, 32
-"""Most bytes of the file, and the deepest nesting of its lists and mappings."""
+"""Limits on the bytes of the file, and on the nesting of its lists and mappings."""
 Finding = dict[str, Any]
 """One row of an audit: what was attacked, and the result."""
 FindingsByAudit = Mapping[str, Sequence[Finding]]
-"""Rows of audits, by the audit's name."""
+"""Rows of each audit, by the audit's name."""
 
 
 def read_findings(folder: Path) -> dict[str, list[Finding]]:
@@ -63,10 +63,10 @@ def check_findings(
     Args:
         folder: the folder from which the findings were read.
         findings: its findings.
-        rows: what a row of each known audit must hold, by the audit's name; it may hold more.
+        rows: the row type of each known audit, by the audit's name; rows may have more fields.
 
     Raises:
-        RunRefused: a row is not what its audit writes.
+        RunRefused: a row does not have the type of its audit.
     """
     for name in [name for name in findings if name in rows]:
         if (wrong := wrong_row(name, findings[name], rows[name])) is not None:
@@ -74,7 +74,7 @@ def check_findings(
 
 
 def wrong_row(name: str, findings: Sequence[Finding], row: type[BaseModel]) -> str | None:
-    """Return what is wrong in the first row of an audit that is not of its type; None if all are.
+    """Return the error of the first row that is not of the audit's type; None if there is none.
 
     >>> class Counted(BaseModel):
     ...     trials: int

@@ -28,8 +28,8 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
     """Write a file so that a reader sees the old one or the new one, never a part of it.
 
     Args:
-        path: of the file.
-        content: all of it, or its parts, which are written as they come.
+        path: the file.
+        content: the whole content, or an iterable of its parts in order.
 
     Raises:
         RunRefused: the file or its folder may not be written.
@@ -75,7 +75,7 @@ class RunFolder:
         """Move the folder to a place where it can be deleted, unless another process uses it.
 
         Args:
-            place: its new name, which nothing else may have.
+            place: the new path of the folder; nothing may exist there.
 
         Raises:
             RunError: another process has it, or it may not be moved.
@@ -83,7 +83,7 @@ class RunFolder:
         """
         self.lock()
         try:
-            if open_files_hold_folders():  # and the lock is one
+            if open_files_hold_folders():  # the lock is an open file
                 self.unlock()
             patiently(lambda: self.path.rename(place))
         except PermissionError as error:

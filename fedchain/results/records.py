@@ -11,7 +11,7 @@ class RoundRecord:
     """One round as the first honest compute node saw it; a reorganisation writes it again."""
 
     round: int
-    """t, from 1."""
+    """Round number t, from 1."""
     height: int
     """Height of the block that ended the round."""
     block: str
@@ -27,9 +27,9 @@ class RoundRecord:
     byzantine: int
     """Messages in the block that a Byzantine holder sent."""
     byzantine_used: int
-    """Those of them that the rule used."""
+    """Byzantine messages that the rule used."""
     epsilon: float | None
-    """Tight total of the holder with the most releases so far; None without a guarantee."""
+    """Tight total epsilon of the holder with the most releases so far; None without a guarantee."""
     releases: int
     """Releases of that holder so far."""
     stale_blocks: int
@@ -37,9 +37,9 @@ class RoundRecord:
     reorganisations: int
     """Reorganisations of the observer's chain so far."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
-    """Measured on held-out data by the simulator, outside the guarantee; empty if not measured."""
+    """Metrics that the simulator measured on held-out data, outside the guarantee; may be empty."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall time by stage since the record before."""
+    """Wall time by stage since the previous record, seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class MessageRecord:
     """What happened to one message; only the simulator knows its holder."""
 
     round: int
-    """The round that it was for."""
+    """Round for which the message was made."""
     block: str
     """Hash of the block that carries it, or of its parent if none does."""
     holder: int
@@ -55,21 +55,21 @@ class MessageRecord:
     id: str
     """Message id, hexadecimal."""
     norm: float
-    """s_k, the norm of the noisy gradient."""
+    """Norm s_k of the noisy gradient."""
     cosine: float | None
-    """Cosine with the sum direction; None if it is in no block."""
+    """Cosine with the sum direction; None if no block carries the message."""
     used: bool
     """Whether the aggregation rule used it."""
     reason: str
-    """Why it was not used: ``late``, what the rule says, or empty."""
+    """Why it was not used: ``late``, the rule's reason, or empty."""
     epsilon: float | None
-    """The holder's tight total after this release; None without a guarantee."""
+    """The holder's tight total epsilon after this release; None without a guarantee."""
     attack: str
-    """The attack that made it, or empty."""
+    """The attack that made the message, or empty."""
     late: bool
     """Whether no block of the main chain carries it."""
     members: int
-    """Number of holders whose gradients are in it: 1, or the members of a group not lost."""
+    """Number of holders whose gradients are in the message: 1, or a group's members not lost."""
 
 
 @dataclass(frozen=True, kw_only=True)

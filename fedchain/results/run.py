@@ -68,7 +68,7 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One row a round, as ``metrics.csv`` has it."""
+        """One row per round, as ``metrics.csv`` has it."""
         return list(round_rows(main_rounds(self.folder / EVENTS)))
 
     @property
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """One row a message, as ``messages.csv`` has it."""
+        """One row per message, as ``messages.csv`` has it."""
         return list(last_fates(self.folder / EVENTS))
 
     def verify(
@@ -102,7 +102,7 @@ class Run:
 
         Args:
             progress: called with (blocks done, blocks in all).
-            trust_user_parts: whether to run code of the user's own that the ledger names.
+            trust_user_parts: whether to run user-defined code that the ledger names.
         """
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
         if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
@@ -150,7 +150,7 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
 
 
 def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
-    """Write the chain of a run, or an imported chain, as one file; never a part of it.
+    """Write the chain of a run, or an imported chain, as one file, which is complete or absent.
 
     Returns:
         The number of blocks above genesis.
@@ -171,8 +171,8 @@ def imported_from(
 
     Args:
         file: written by ``exported_to``.
-        folder: of the new ledger; it must not exist, and does not exist after a failure.
-        trust_user_parts: whether to run code of the user's own that the chain names.
+        folder: folder of the new ledger; it must not exist, and a failure leaves none.
+        trust_user_parts: whether to run user-defined code that the chain names.
         progress: called with (blocks done, blocks in all).
 
     Raises:

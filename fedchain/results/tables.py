@@ -1,8 +1,8 @@
-"""Tables of a run's final events: one row a round, one row a message.
+"""Tables of a run's final events: one row per round, and one row per message.
 
 A reorganisation writes the events of its rounds again, and only the last ones count. A run may
-have any number of rounds, so nothing here keeps events in memory: only a byte a line, the lines
-of the rounds, and the ids of messages of a few rounds that were written twice.
+have any number of rounds, so no events are kept in memory: only a byte per line, the line numbers
+of the rounds, and the ids of the messages of a few rounds that were written twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fedchain.results.records import MessageRecord
 
 EventRow = dict[str, Any]
 MOST_REPLACED = 65_536
-"""Most rounds that one reorganisation may replace: far more than a realistic partition causes."""
+"""Limit on the rounds that one reorganisation replaces, far above realistic partitions."""
 _ROUND = b'{"event": "round"'
 """Start of a round's line; most lines are messages, which can be skipped without parsing."""
 _NUMBERED = re.compile(rb'\{"event": "round", "round": (\d{1,18}),')
@@ -38,7 +38,9 @@ def told_rounds(path: Path) -> Iterator[EventRow]:
 
 
 def main_rounds(path: Path) -> Iterator[EventRow]:
-    """Return the final round events, in order: each replaces those of its round and above.
+    """Return the final round events in order.
+
+    A round's event replaces earlier events of this and all later rounds.
 
     Args:
         path: the events of a run.
@@ -53,7 +55,7 @@ def main_rounds(path: Path) -> Iterator[EventRow]:
 
 
 def last_fates(path: Path) -> Iterator[EventRow]:
-    """Return one row a message: its last event, in the order of the file.
+    """Return the last event of each message, in the order of the file.
 
     Raises:
         RunError: the file cannot be read, a line is not a JSON object, or a round replaces more
@@ -69,7 +71,7 @@ def last_fates(path: Path) -> Iterator[EventRow]:
 
 
 def round_rows(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
-    """Return one flat row a round: its fields, then metrics, then ``seconds_`` columns."""
+    """Return one flat row per round: its fields, then metrics, then ``seconds_`` columns."""
     nested = ("event", "metrics", "seconds")
     return (
         {key: value for key, value in event.items() if key not in nested}
@@ -86,7 +88,7 @@ def columns_of(rows: Iterable[EventRow]) -> list[str]:
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Return the lines of a CSV file; a value that a row does not have is an empty cell."""
-    # A row is returned by the method that writes it, as this file returns all that it is given.
+    # ``writerow`` returns what the file's ``write`` returns: here the text of the row.
     file = cast(TextIO, SimpleNamespace(write=str))
     writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
     return chain([writer.writeheader()], map(writer.writerow, rows))
@@ -125,7 +127,7 @@ def _find_final_rounds(path: Path) -> tuple[bytearray, set[int]]:
 
 
 def _find_final_messages(path: Path, replaced: set[int]) -> bytearray:
-    """Return which lines are the last of their message.
+    """Return which lines are the last event of their message.
 
     Only a message of a replaced round can have an earlier line.
     """

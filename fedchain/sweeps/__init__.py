@@ -1,1 +1,1 @@
-"""Sweeps: many runs of one scenario, each with other values."""
+"""Sweeps: many runs of one scenario, each with different values."""

@@ -23,16 +23,16 @@ from fedchain.sweeps.points import Point
 from fedchain.system import at_most_processes, stop
 
 Execute = Callable[[Scenario, Path, int | None], object]
-"""Takes a scenario, a folder of runs, and threads (None: one a core). Runs the scenario there;
-continues a run that was begun, and leaves a finished one."""
+"""Runs a scenario in a folder of runs, with a number of threads (None: one per core). It continues
+an unfinished run, and leaves a finished run as it is."""
 Ended = Generator[tuple[Point, str], None, None]
-"""Yields every point when it ends, with its error; empty if there is none."""
+"""Yields every point when it ends, with the text of its error, or an empty text."""
 FAILURES = (FedchainError, ValueError, ArithmeticError, RuntimeError, OSError, MemoryError)
-"""Errors of one run that need no bug in the program; after them the other points go on."""
+"""Errors of a run that can occur without a bug in fedchain; the other points go on."""
 LARGEST_SENT = 16 * 1024 * 1024
-"""Most bytes of a scenario or an answer that is sent between processes."""
+"""Limit on the bytes of a scenario or an answer that is sent between processes."""
 MOST_SAVING_S = 120.0
-"""How long an interrupted worker may take to save its run, seconds."""
+"""Time in which an interrupted worker must save its run, seconds."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Worker:
 
 
 def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
-    """Run the points one after the other; yield each with its error, empty if there is none."""
+    """Run the points one after the other; yield each with the text of its error, or empty text."""
     for point in points:
         yield point, _attempt(execute, point.scenario, runs, None)
 
@@ -57,7 +57,7 @@ def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers:
     """Run the points on several processes; yield each point when it ends, with its error.
 
     If a process dies, only its point fails: a new process runs the next point. On Ctrl-C, and if
-    the sweep is killed, every process saves its run; after Ctrl-C the interruption is then raised.
+    the sweep is killed, every process saves its run. Ctrl-C then raises KeyboardInterrupt.
     """
     waiting, workers = deque(points), at_most_processes(workers)
     busy: dict[Worker, Point] = {}
@@ -85,8 +85,8 @@ def _attempt(execute: Execute, scenario: Scenario, runs: Path, threads: int | No
         except FAILURES as error:
             return f"{type(error).__name__}: {error}"
         finally:
-            # The records of a run are in reference cycles of a few objects, too few for Python to
-            # collect them yet.
+            # A run's records are in reference cycles of a few objects, too few to start Python's
+            # garbage collector.
             gc.collect()
     return ""
 
@@ -106,7 +106,7 @@ def _start(runs: Path, execute: Execute) -> Worker:
 
 
 def _serve(points: Connection, answers: Connection, runs: str, execute: Execute) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which stops us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep gets Ctrl-C and stops this process
     import torch
 
     torch.set_num_threads(1)
@@ -124,15 +124,14 @@ def _serve(points: Connection, answers: Connection, runs: str, execute: Execute)
 def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
     """Hand points to the main thread; interrupt it when the sweep has ended in any way.
 
-    The end of the pipe shows that the sweep has ended, since Windows has no signal that asks a
-    process to stop.
+    The pipe's end shows the sweep's end: Windows has no signal that asks a process to stop.
     """
     try:
         while True:
             heard.put(points.recv_bytes(LARGEST_SENT))
     except (EOFError, OSError):
         stop()  # if the main thread runs a point
-        heard.put(b"")  # if it waits for one
+        heard.put(b"")  # if the main thread waits for a point
 
 
 def _tell(worker: Worker, scenario: Scenario) -> None:

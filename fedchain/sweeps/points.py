@@ -31,9 +31,9 @@ class Point:
 
 
 def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]:
-    """Return every point, the seeds of one combination side by side.
+    """Return every point; the seeds of one combination are adjacent.
 
-    The names depend only on the scenario, so that a sweep that is started again finds its runs.
+    Run names depend only on the scenario, so a sweep that is started again finds its runs.
 
     Args:
         scenario: a scenario with a ``sweep`` section.
@@ -49,8 +49,8 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
     count = scenario.sweep.seeds if seeds is None else seeds
     if count < 1:
         raise ValueError(f"seeds: must be at least 1, got {count}")
-    # Only written values are taken over: a default belongs to its kind, and must not stay
-    # when an axis changes the kind.
+    # Only written values are copied: a default belongs to its kind, and must not stay when an
+    # axis changes the kind.
     base = {**written(scenario), "sweep": None}
     grid = scenario.sweep.grid
     found: list[Point] = []
@@ -66,7 +66,7 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
 def sweep_name(scenario: Scenario) -> str:
     """Return the name of the sweep's folder: it depends on the scenario, its grid and first seed.
 
-    The number of seeds is not part of the name, so that a sweep can be given more seeds later.
+    The number of seeds is not part of the name, so that a sweep can get more seeds later.
     """
     assert scenario.sweep is not None
     grid = {path: list(values) for path, values in scenario.sweep.grid.items()}

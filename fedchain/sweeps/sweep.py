@@ -1,4 +1,4 @@
-"""Sweep: many runs of one scenario in one folder; it resumes where it stopped."""
+"""Sweep: many runs of one scenario in one folder; a stopped sweep can resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fedchain.sweeps.points import Point, points_of, sweep_name
 PointRow = dict[str, Any]
 """One row of points.csv."""
 Watch = Callable[[Point, PointRow, bool], None]
-"""Called with each point, its row, and whether it ran now; if not, it was finished before."""
+"""Called with each point, its row, and whether the point ran now or was finished before."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Swept:
     folder: Path
     """The sweep folder."""
     rows: tuple[PointRow, ...]
-    """One row a point: values, seed, run, status, error, final metrics."""
+    """One row per point: values, seed, run, status, error, final metrics."""
     report: tuple[Path, ...]
-    """Files of the report; none when no point finished."""
+    """Files of the report; empty if no point finished."""
 
     @property
     def failed(self) -> tuple[PointRow, ...]:
@@ -53,17 +53,17 @@ def sweep(
     run: Execute | None = None,
     watch: Watch | None = None,
 ) -> Swept:
-    """Run every point of a scenario's grid, times seeds, and write the report.
+    """Run every point of a scenario's grid at every seed, and write the report.
 
     A finished run is left as it is, an interrupted one continues, and a point that fails is
-    recorded in points.csv while the others go on. The results do not depend on the workers.
+    recorded in points.csv while the others go on. The results do not depend on ``workers``.
 
     Args:
         scenario: a scenario with a ``sweep`` section.
         out: folder that holds the sweep's own folder.
         seeds: number of seeds, 1 or more; None: that of the section.
         workers: points that run at the same time, 1 or more, each a process with one thread.
-        run: runs one point to its end; None: the simulation. Tests pass others.
+        run: runs one point to its end; None: the simulation. Tests pass other functions.
         watch: called for every point when it ends.
 
     Raises:

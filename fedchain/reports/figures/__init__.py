@@ -23,7 +23,7 @@ FIGURE_KINDS = ("pdf", "svg", "png")
 
 
 def draw(study: Study) -> list[Drawing]:
-    """Return every figure that the study has data for, the most important first."""
+    """Return every figure for which the study has data, the most important first."""
     loss = "loss" if study.score != "loss" else ""
     drawn = (
         measured_against_law(study),

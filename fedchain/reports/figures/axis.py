@@ -35,11 +35,11 @@ from fedchain.statistics import Interval
 Curve = list[tuple[float, Interval]]
 """Positions on the axis with the interval at each, from left to right."""
 LEGEND_LINE_IN = 0.13
-"""Height of a line of the legend."""
+"""Height of a legend's line, inches."""
 BESIDE = 1.03
-"""Ratio of the places of two neighbouring points at infinity, which would cover each other."""
+"""Ratio of the positions of neighbouring points at infinity, so that they do not overlap."""
 LOG_SPAN = 20.0
-"""Ratio of the largest to the least positive value from which an axis is logarithmic."""
+"""An axis of positive values is logarithmic from this ratio of the largest to the smallest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +51,20 @@ class Series:
     label: str
     """The choice in words; empty if there are no other keys."""
     sign: style.Sign
-    """How it is drawn."""
+    """Colour, marker and dashes."""
     curve: Curve
     """Its points."""
     beyond: Interval | None
-    """What was measured at infinity, which has no place on the axis."""
+    """The measurement at infinity, which has no place on the axis."""
 
 
 def metric_against_axis(study: Study) -> style.Drawing | None:
     """Draw the score against the swept key: mean and 95 % interval over seeds.
 
-    Infinity has no place on an axis. With one curve, an unbounded epsilon is the dashed
-    non-private line; with several, it is a point to the right of each. The best baseline, which
-    needs no data holder, is the dotted line: it shows what privacy costs and what is left.
+    Infinity has no place on an axis. With one curve, the score at an infinite epsilon is the dashed
+    non-private line; with several curves, it is a point to the right of each. The dotted line is
+    the best baseline, which needs no data holder: it shows what privacy costs and what gain is
+    left.
     """
     if study.x is None or study.x not in study.keys:
         return None
@@ -137,8 +138,8 @@ def curves(
 ) -> list[Series]:
     """Return a curve for each choice of the other grid keys.
 
-    Of two or more other keys, the one with most values sets the colour, the rest set marker and
-    dashes.
+    With two or more other keys, the key with most values sets the colour, and the others set marker
+    and dashes.
     """
     position = study.keys.index(study.x or "")
     series: dict[GridValues, dict[GridValue, list[Recorded]]] = {}
@@ -218,7 +219,7 @@ def draw_baseline(ax: Axes, study: Study, metric: str) -> None:
 
 
 def scale(ax: Axes, study: Study, places: dict[GridValue, float]) -> None:
-    """Mark the swept values on the horizontal axis: logarithmic for epsilon and for wide spans."""
+    """Mark the swept values on the horizontal axis, logarithmic for epsilon and wide spans."""
     taken = list(places.values())
     if _logarithmic(study, places):
         ax.set_xscale("log")
@@ -237,7 +238,7 @@ def _logarithmic(study: Study, places: dict[GridValue, float]) -> bool:
 
 
 def _right_of(study: Study, places: dict[GridValue, float]) -> float:
-    """Return the place of infinity: a step beyond the last."""
+    """Return the place of infinity: one step beyond the last value."""
     *_, before, last = [0.0, *places.values()] if len(places) == 1 else places.values()
     if _logarithmic(study, places):
         return last * (last / before if before else 2.0)

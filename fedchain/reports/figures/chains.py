@@ -1,4 +1,4 @@
-"""Figures of sweeps of chains: beside a published law, and what forks cost a learning run."""
+"""Figures of sweeps of chains: measurements beside a published law, and the cost of forks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fedchain.reports.study import Study
 from fedchain.reports.words import epsilon_words, group_words, metric_words
 
 SMOOTH = 200
-"""Number of places between the first and the last point at which a law is drawn."""
+"""Number of positions, from the first to the last point, at which a law is computed."""
 DECADES = 100.0
-"""Ratio of the largest to the least value from which the axis is logarithmic."""
+"""An axis is logarithmic above this ratio of a law's largest to its smallest value."""
 LOG_SPAN_OF_MEANS = 8.0
-"""Ratio of the largest to the least mean from which an axis is logarithmic."""
+"""An axis is logarithmic from this ratio of the largest to the smallest mean."""
 
 
 def measured_against_law(study: Study) -> style.Drawing | None:
@@ -67,7 +67,7 @@ def _draw(ax: Axes, law: ChainLaw, points: list[Compared], place: int) -> None:
 
 
 def releases_against_stale(study: Study) -> style.Drawing | None:
-    """Draw the releases of a holder for each block against the share of stale blocks.
+    """Draw a holder's releases per block of the main chain against the share s of stale blocks.
 
     A holder that answers every block releases 1 / (1 - s) times for each block of the main chain.
     """

@@ -1,4 +1,4 @@
-"""Figures over the rounds: of a metric, and of the privacy spent."""
+"""Figures of a metric, and of the privacy spent, against the round."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fedchain.reports.words import epsilon_words, group_words, metric_words
 from fedchain.statistics import Interval, interval
 
 MARKED = 8
-"""Markers on one line: enough to tell lines apart, and few enough to see each."""
+"""Number of markers on a line: enough to tell lines apart, and few enough to see each."""
 TITLE_LETTERS = 26
-"""Letters of a line in the title of a small panel."""
+"""Letters per line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
-"""Small panels in a row, and in the whole figure: nobody looks at more."""
+"""Small panels in a row, and the limit on the panels in a figure."""
 
 
 def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
@@ -68,7 +68,7 @@ def _grid(panels: int) -> Figure:
 
 
 def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval]]]:
-    """Return the curves along the sweep's axis, by the words for the other grid values."""
+    """Return the curves of each panel by label; a panel's title names the other grid values."""
     place = study.keys.index(study.x or study.keys[0])
     others = study.keys[:place] + study.keys[place + 1 :]
     found: dict[str, dict[str, dict[int, Interval]]] = {}
@@ -82,7 +82,7 @@ def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval
 
 
 def epsilon_over_rounds(study: Study) -> style.Drawing | None:
-    """Draw the privacy spent by the worst holder against the round, and the budget."""
+    """Draw the budget, and the epsilon spent by the holder with most releases, by round."""
     curves = _curves(study, "epsilon")
     if not curves or len(curves) > len(style.PALETTE):
         return None

@@ -23,15 +23,15 @@ from fedchain.reports.study import Recorded, Study, finite_value
 ABSENT, USED, REJECTED = 0, 1, 2
 """What happened to a holder's gradient in a round; absent: the block has no message of it."""
 Stay = tuple[float, float, int, bool]
-"""Begin and end in simulated seconds, height of the head, and whether that block stays."""
+"""A node's time at a head: begin and end in simulated seconds, height, whether the block stays."""
 MOST_PICTURES = 6
-"""Most pictures in the figure."""
+"""Limit on the pictures in the figure."""
 PIXELS = 4_000_000
-"""Most pixels of a picture that is read: samples of a run are far smaller."""
+"""Limit on the pixels of a picture that is read; a run's samples are far smaller."""
 PREFIX = "seconds_"
 """Prefix of the columns of metrics.csv that hold wall time."""
 BARS = 50
-"""Most bars in one figure: longer runs show the mean of neighbouring rounds."""
+"""Limit on the bars in a figure; in longer runs a bar is the mean of neighbouring rounds."""
 
 
 def used_and_rejected(study: Study) -> style.Drawing | None:
@@ -68,13 +68,13 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
 
 
 def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
-    """Return what happened to each holder's gradient, and where an attack made it.
+    """Return what happened to each holder's gradient in each round, and if an attack made it.
 
     If a holder sent two messages in a round because of a fork, the one in the main chain's block
     counts.
 
     Returns:
-        Fates (holders, rounds) of 0, 1 or 2 for absent, used or rejected; attacks of that shape.
+        Fates, shape (holders, rounds): 0 absent, 1 used, 2 rejected. Attack flags, same shape.
     """
     blocks = {int(row["round"]): row["block"] for row in run.metrics}
     holders = 1 + max(int(row["holder"]) for row in run.messages)

@@ -1,4 +1,4 @@
-"""Style of figures: column width, embedded fonts, colour-blind-safe palette, equal bytes."""
+"""Style of figures: column width, embedded fonts, colour-blind-safe palette, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from matplotlib.ticker import LogLocator, NullLocator
 from fedchain.statistics import Interval
 
 NO_FILE_NAME = r'[<>:"/\\|?*]'
-"""Characters that some system forbids in the name of a file."""
+"""Characters that some operating system forbids in the name of a file."""
 WIDTH_IN = 3.35
 """Width of one column of a two-column paper, inches."""
 SKY, YELLOW, VERMILION, GREY = "#56B4E9", "#F0E442", "#D55E00", "#6F6F6F"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """The colours of Okabe and Ito that are visible as lines on white, in the order of use."""
 STAGE_COLOURS = ("#0072B2", SKY, "#009E73", YELLOW, "#E69F00", VERMILION, "#CC79A7", "#999999")
-"""The same colours for areas, where neighbours must differ."""
+"""Colours for areas, in an order in which neighbours differ clearly."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
-"""Letters that fit on a legend's line in a figure of column width, and those of one sign."""
+"""Letters that fit on a legend's line at column width, and letters that a handle takes."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
-"""Dashes: they tell lines apart where print has no colour."""
+"""Dashes, which tell lines apart if print has no colour."""
 RC_SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -80,7 +80,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Sign:
-    """What tells one curve from the others, with and without colour."""
+    """Colour, marker and dashes that tell a curve from the others."""
 
     colour: str
     """A colour of the palette."""
@@ -91,7 +91,7 @@ class Sign:
 
 
 def sign_of(colour: int, mark: int) -> Sign:
-    """Return the sign with these numbers in the palette, and in the lists of markers and dashes."""
+    """Return the sign with these indices: of the colour, and of the marker and the dashes."""
     return Sign(
         PALETTE[colour % len(PALETTE)], MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
     )
@@ -100,7 +100,7 @@ def sign_of(colour: int, mark: int) -> Sign:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in fedchain's style inside the block; nothing outside it changes."""
-    # The backend is not changed: a notebook's own must survive the block.
+    # The backend is not changed: a notebook's backend must survive the block.
     defaults: dict[Any, Any] = {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"}
     with mpl.rc_context({**defaults, **RC_SETTINGS}):
         yield
@@ -148,10 +148,10 @@ def draw_points(
 def finished(name: str, caption: str, figure: Figure) -> Drawing:
     """Return the figure as a drawing, laid out once.
 
-    The layout engine moves things a little at every draw. It is switched off after the first, so
-    that the bytes of a file do not depend on how many files were written before it. Characters
-    that some system forbids in a file's name become underscores, since a task of the user's own
-    may name its metrics freely.
+    The layout engine moves things a little at every draw. It is switched off after the first draw,
+    so that the bytes of a file do not depend on how many files were written before it. Characters
+    that some system forbids in a file's name become underscores, since a user-defined task may
+    name its metrics freely.
     """
     with styled():
         figure.draw_without_rendering()
