@@ -23,16 +23,17 @@ LARGEST_ARRAYS = 1 << 32
 
 
 def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
-    """Return the arrays that belong to a key: from the cache, or newly made and then stored.
+    """Return the arrays of a key from the cache; if they are missing, make them and store them.
 
-    A cached file is used only if its checksums are right and it holds the same key. Otherwise a
-    warning is logged and the arrays are made anew. If the cache folder cannot be written, the
-    arrays are made at every call; the result is the same.
+    A cached file is used only if its checksums are right and it holds the same key. If a file
+    fails this check, a warning is logged and the arrays are made anew. If the cache folder cannot
+    be written, the arrays are made at every call; the result is the same.
 
     Args:
-        key: everything that the arrays depend on, including the version of the code that makes
-            them, as plain JSON values; ``kind`` is one of ``fedchain.cache.FILE_KINDS``.
-        make: function that returns the arrays by name; each holds numbers or booleans.
+        key: plain JSON values that determine the arrays, including the version of the code that
+            makes them; the value of ``kind`` is a key of ``fedchain.cache.FILE_KINDS``.
+        make: function that makes the arrays and returns them by name; each array holds numbers or
+            booleans.
     """
     text = json.dumps(key, sort_keys=True)
     path = place_of(str(key["kind"]), text, "npz")
@@ -65,9 +66,10 @@ def _read(path: Path, text: str) -> Arrays | None:
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
-    """Read one member as a whole, so that its checksum is verified before its header is parsed."""
+    """Read one array of the archive."""
     if entry.file_size > LARGEST_ARRAYS:
         raise ValueError(f"claims {entry.file_size} bytes of {entry.filename}")
+    # Read all bytes first: this verifies the checksum before the header is parsed.
     array = np.lib.format.read_array(io.BytesIO(archive.read(entry)), allow_pickle=False)
     return np.asarray(array)
 
@@ -76,6 +78,6 @@ def _write(file: BinaryIO, text: str, arrays: Arrays) -> None:
     key = np.frombuffer(text.encode(), np.uint8)
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in {**arrays, "key": key}.items():
-            # numpy.savez of numpy 2.1 would take allow_pickle for the name of an array.
+            # Not numpy.savez: numpy 2.1 would store its argument allow_pickle as an array.
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Features of a scan: an image with five channels that a model sees in place of the scan."""
+"""Features of a scan: the image with five channels that is the input of a model."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import numpy as np
 from fedchain.scans.scan import Floats, Mask
 
 CHANNELS = ("intensity", "depth", "nx", "ny", "nz")
-"""Order of the channels."""
+"""Names of the channels, in the order of the image."""
 GAIN = 2.0
-"""Gain on the intensity, from the reference below; values that exceed 8 bits are clipped."""
+"""Factor on the intensity, from the reference in ``features_of``; the result is clipped at 1."""
 
 
 def features_of(intensity: Floats, distance: Floats, normals: Floats, valid: Mask) -> Floats:
     """Return the five channels of a batch of s scans, each of h x w pixels.
 
-    All channels are rounded to 8 bits, as in the training images of the reference. Each scan
-    is scaled by its own range. The intensity I becomes min(255, 2 * 255 I / max I). The distance
-    from the camera is inverted: near points are bright. The three components of the normals share
-    one range. Empty pixels are 0.
+    Each scan is scaled on its own. The intensity I becomes min(1, 2 I / max I). The distance is
+    scaled so that the nearest point becomes 1 and the farthest 0. The three components of the
+    normals are scaled together: their minimum becomes 0, their maximum 1. All values are then
+    rounded to 8 bits, as in the training images of the reference. Empty pixels are 0.
 
     Args:
-        intensity: 0 or more, in the scanner's own unit, (s, h, w).
+        intensity: brightness, 0 or more, in the scanner's own unit, (s, h, w).
         distance: distance from the camera, in metres, (s, h, w).
         normals: unit normals, (s, h, w, 3).
-        valid: pixels that hold a point, (s, h, w); elsewhere the values do not matter.
+        valid: pixels that hold a point, (s, h, w); the values of other pixels are ignored.
 
     Returns:
         A float32 array, (s, 5, h, w); each value is a multiple of 1/255 from 0 to 1.
@@ -47,7 +47,7 @@ def features_of(intensity: Floats, distance: Floats, normals: Floats, valid: Mas
 
 
 def _scale_to_range(values: Floats, valid: Mask) -> Floats:
-    """Scale the valid values of each scan to 0 to 1, with one range for all its channels."""
+    """Scale the valid values of each scan to 0 to 1; its channels share one minimum and maximum."""
     inside = valid[:, None]
     axes = (1, 2, 3)
     low = np.where(inside, values, np.inf).min(axis=axes, keepdims=True, initial=np.inf)

@@ -1,4 +1,4 @@
-"""Task on a folder of real scans and their cleaned versions; large scans are cut into tiles."""
+"""Task ``scan_folder``: clean real scans from a folder; each scan is cut into square tiles."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Cleaned:
     """One real scan, cropped and padded to whole tiles, with the mask of the points to keep."""
 
     name: str
-    """The text that the wildcard stands for in the file's name."""
+    """Name of the scan: the part of the file's name that ``*`` stands for, such as 004."""
     image: Floats
-    """The five channels, (5, h, w)."""
+    """The five feature channels, as ``features_of`` returns them, (5, h, w)."""
     valid: Mask
     """Pixels that hold a point, (h, w)."""
     keep: Mask
-    """Points that remained after the cleaning by hand, (h, w)."""
+    """Pixels whose point remained after the cleaning by hand, (h, w)."""
     tile: int
     """Pixels along a side of a tile."""
 
@@ -56,7 +56,7 @@ class Cleaned:
         return np.asarray(cut_tiles(self.valid, self.tile).any(axis=(1, 2)))
 
     def tiles_of(self, grid: Array) -> Array:
-        """Cut a grid (.., h, w) into tiles, and return those in which the scan holds a point."""
+        """Cut an array (.., h, w) into tiles, and return the tiles in which the scan has points."""
         return cut_tiles(grid, self.tile)[self.filled]
 
 
@@ -76,22 +76,23 @@ def scan_folder(
 ) -> Task:
     """Clean real scans: a folder of scans and the same scans cleaned by hand.
 
-    Two files form a pair if the wildcard stands for the same text in both names: gpu_004.cogs and
+    Two files form a pair if ``*`` stands for the same text in both names, as in gpu_004.cogs and
     clean_004.cogs. Scans are cropped and cut into tiles; tiles without a point are dropped. The
-    last scans in the order of names are held out as wholes. The baselines see them uncut.
+    last scans in alphabetical order are held out. The baselines get these scans uncut.
 
     Args:
         holders: number of data holders.
-        seed: the scenario's seed; it deals the records.
-        path: the folder; COGS, organised PLY and NPZ are read.
-        dirty: names of the scans before cleaning, with one ``*``.
-        clean: names of the cleaned scans, with one ``*``.
+        seed: the scenario's seed; it decides which holder gets which records.
+        path: the folder with the scans, as COGS, organised PLY or NPZ files.
+        dirty: pattern of the file names of the scans before cleaning, with one ``*``.
+        clean: pattern of the file names of the cleaned scans, with one ``*``.
         tile: pixels along a side of a tile.
-        record: what privacy protects. ``scan`` keeps all tiles of a scan at one holder, and needs
-            at least as many training scans as holders. ``tile`` may spread the tiles of one scan
-            over several holders; the guarantee then holds for a tile, not for a scan.
+        record: the unit that privacy protects. ``scan`` keeps all tiles of a scan at one
+            holder, and needs at least as many training scans as holders. ``tile`` may spread the
+            tiles of one scan over several holders; the guarantee then holds for a tile, not for a
+            scan.
         held_out: number of scans that are held out for measuring.
-        model: model from five channels to one logit per pixel.
+        model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
     make = initial_model(model, seed, tile)
@@ -103,7 +104,7 @@ def scan_folder(
     training, test = scans[: len(names) - held_out], scans[len(names) - held_out :]
     measured = tile_records(test)
     random = stream(seed, "split")
-    # A baseline sees whole scans, before they are cut.
+    # The baselines get whole scans, before they are cut.
     rules = {"keep_everything": keep_everything, "morphology": morphology}
     masks = {
         name: np.concatenate([scan.tiles_of(rule(scan.valid[None])[0]) for scan in test])
@@ -125,7 +126,7 @@ def scan_folder(
 
 
 def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
-    """Return each original with its cleaned file, by the text that the wildcard stands for.
+    """Return the paths of each scan before and after cleaning, by the text that ``*`` stands for.
 
     Raises:
         DataError: the folder does not exist, a pattern does not have exactly one ``*``, there is
@@ -146,10 +147,10 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
 
 
 def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
-    """Read one pair, crop it to its points, and pad it to whole tiles.
+    """Read a scan and its cleaned version, crop both to the points, and pad them to whole tiles.
 
     Raises:
-        DataError: a file cannot be read, the grids differ, or the cleaning left no point.
+        DataError: a file cannot be read, the grids differ in size, or the cleaning left no point.
     """
     scan, after = read_scan(dirty), read_scan(clean)
     if scan.intensity.shape != after.intensity.shape:
@@ -194,7 +195,7 @@ def join_tiles(tiles: Array, height: int, width: int) -> Array:
 
 
 def tile_records(scans: list[Cleaned]) -> Records:
-    """Return the tiles that hold a point; all tiles of one scan form one record."""
+    """Return the images and masks of all tiles with points; the tiles of a scan form one record."""
     inputs = [scan.tiles_of(scan.image) for scan in scans]
     targets = [scan.tiles_of(targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])

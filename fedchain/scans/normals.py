@@ -1,4 +1,4 @@
-"""Surface normals of organised points."""
+"""Surface normals of points on a grid, computed from neighbouring points."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import numpy as np
 from fedchain.scans.scan import Floats
 
 STEEPEST = 0.05
-"""Largest gap between neighbours on one surface, as a share of their distance from the camera;
-a larger gap is a depth edge."""
+"""Largest gap between neighbours that lie on one surface, as a share of their distance from the
+camera; a larger gap is a depth edge."""
 
 
 def normals_of(positions: Floats, camera: Floats) -> Floats:
-    """Return the normals of organised points from their neighbours in the grid.
+    """Return the surface normal at each point, computed from its neighbours in the grid.
 
     A scanner computes its normals from its own noisy points, so a simulator must do the same:
     exact normals would give a network information that real scans do not have.
 
-    The tangent along each axis is the sum of the differences to those neighbours that exist and
-    lie on the same surface. Inside a surface this is a central difference, at a border a one-sided
-    difference. The normal is the cross product of the two tangents.
+    The tangent along each axis of the grid is the sum of the steps from the previous point and to
+    the next one. A step counts only if its two points lie on the same surface. The normal is
+    the cross product of the two tangents.
 
     Args:
         positions: points in metres, (..., h, w, 3), NaN where a pixel is empty.
-        camera: position of the camera in metres, (3,); normals point to its side.
+        camera: position of the camera in metres, (3,); the normals point towards it.
 
     Returns:
         Unit normals, (..., h, w, 3), NaN where a pixel is empty. If a point has no neighbour

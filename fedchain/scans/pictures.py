@@ -18,17 +18,17 @@ MISSED = (213, 94, 0)
 LOST = (240, 228, 66)
 """Yellow: a good point that the prediction erases."""
 PANEL_SIDE = 192
-"""Pictures are enlarged by a whole number until each panel has about this many pixels per side."""
+"""Longest side of an enlarged panel, in pixels; panels are enlarged by a whole factor."""
 GAP = 4
 """White pixels between two panels."""
 
 
 def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
-    """Return five panels of one scan: intensity, depth, truth, prediction, errors.
+    """Return a picture of five panels in a row: intensity, depth, truth, prediction, errors.
 
-    Empty pixels are black. Truth and prediction show the points that remain in blue, as bright as
-    their intensity. In the last panel blue and grey points are right, vermilion ones should have
-    been erased, and yellow ones should have remained.
+    Empty pixels are black. The panels of truth and prediction show only the points that remain, in
+    blue; a brighter blue is a higher intensity. In the panel of errors, blue and grey points are
+    right, vermilion points should have been erased, and yellow points should have been kept.
 
     Args:
         image: the channels of features_of, (5, h, w), 0 to 1.
@@ -37,7 +37,7 @@ def draw_panels(image: Floats, valid: Mask, keep: Mask, kept: Mask) -> Picture:
         kept: pixels that the prediction keeps, (h, w).
 
     Returns:
-        An RGB picture, (h', w', 3).
+        An RGB picture, (height, width, 3).
     """
     # The square root brightens the scan: without it, all but a few highlights would be dark.
     light, depth = np.sqrt(image[0]), image[1]

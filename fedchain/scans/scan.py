@@ -11,23 +11,24 @@ import numpy.typing as npt
 from fedchain.arrays import read_only
 
 Floats = npt.NDArray[np.floating[Any]]
-"""Floating-point arrays: float32 in records and the arrays behind them, wider only in a formula."""
+"""Floating-point array: float32 where it is stored, wider only in the middle of a computation."""
 Mask = npt.NDArray[np.bool_]
 ClassLabels = npt.NDArray[np.uint8]
 MaskName = Literal["object", "outliers"]
-"""``object``: keep the object, erase the table, flying points and ghosts.
-``outliers``: the same, after the table was cropped away."""
+"""Name of a cleaning task. ``object``: keep the object; erase the table, flying points (mixed
+depths at an edge) and ghosts (mirror images). ``outliers``: the same, after the table was cropped
+away."""
 
 CLASSES = ("none", "object", "table", "flying", "ghost")
 """Names of the classes, in the order of their labels; a pixel of class ``none`` has no point."""
 NONE, OBJECT, TABLE, FLYING, GHOST = range(5)
 TABLE_CROP_M = 0.0025
-"""Height above the table below which points are cropped, as in the real scans."""
+"""Points below this height above the table, in metres, are cropped, as in the real scans."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scan:
-    """An organised point cloud as a structured-light scanner gives it."""
+    """A point cloud on a grid of pixels, as a structured-light scanner measures it."""
 
     positions: Floats
     """Points in metres, (h, w, 3); NaN where a pixel is empty."""
@@ -36,11 +37,11 @@ class Scan:
     intensity: Floats
     """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
     camera: Floats
-    """Position of the camera in metres, (3,), in the frame of the positions."""
+    """Position of the camera in metres, (3,), in the same coordinates as the points."""
     labels: ClassLabels | None = None
-    """Class of each pixel, (h, w); None: not known. Simulated scans have labels."""
+    """Class of each pixel as an index of ``CLASSES``, (h, w); None: unknown, as in real scans."""
     keep: Mask | None = None
-    """Points that remain after cleaning, (h, w); None: not known."""
+    """Pixels whose point remains after cleaning, (h, w); None: not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]
@@ -79,7 +80,7 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
 
 
 def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
-    """Return a copy of the part of the scan inside a box; the memory of the rest can be freed."""
+    """Return a copy of the part of a scan inside a box; the whole scan can then be freed."""
     grids: dict[str, Any] = {
         name: None if grid is None else grid[box].copy()
         for name, grid in vars(scan).items()
@@ -89,7 +90,7 @@ def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
 
 
 def erase(scan: Scan, kept: Mask) -> Scan:
-    """Return the scan without the points for which a mask is false."""
+    """Return the scan with only the points for which ``kept`` is true."""
     grids = {name: getattr(scan, name).copy() for name in ("positions", "normals", "intensity")}
     for grid in grids.values():
         grid[~kept] = np.nan

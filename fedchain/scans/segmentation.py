@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
-"""The default model: few weights keep the noise small, and the normalisation mixes no examples."""
+"""Default model: few weights keep the privacy noise small; its norm does not mix examples."""
 BCE = Part("bce", {})
 ERODE, DILATE = 5, 7
 """Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""
 
 
 def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:
-    """Return masks as losses take them: 1 to keep, 0 to erase, NaN where there is no point."""
+    """Return the targets of a loss: 1 for a point to keep, 0 to erase, NaN where there is none."""
     return np.where(valid, keep, np.nan).astype(np.float32)
 
 
 def kept_by(outputs: Array, shape: tuple[int, ...]) -> Mask:
-    """Return the pixels that a prediction keeps: those with a probability of at least one half.
+    """Return a mask of shape ``shape``: true where the logit is at least 0 (probability 1/2).
 
     >>> kept_by(np.array([[[[0.0, -0.1]]]]), (1, 1, 2)).tolist()
     [[[True, False]]]
@@ -41,12 +41,12 @@ def kept_by(outputs: Array, shape: tuple[int, ...]) -> Mask:
 
 
 def measure(outputs: Array, records: Records) -> Metrics:
-    """Return the metrics of logits (n, h, w) or (n, 1, h, w) on their records."""
+    """Return the metrics of predicted logits, (n, h, w) or (n, 1, h, w), on records."""
     return measure_mask(kept_by(outputs, records.targets.shape), records)
 
 
 def measure_mask(kept: Mask, records: Records) -> Metrics:
-    """Return the metrics of a mask (n, h, w) on its records; a scan's tiles are taken together."""
+    """Return the metrics of predicted masks (n, h, w); the tiles of a scan are measured as one."""
     valid = np.isfinite(records.targets)
     return mask_metrics(kept, records.targets == 1, valid, records.record)
 
@@ -55,7 +55,7 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
     """Return a function that makes the model with the same initial weights at every call.
 
     Raises:
-        ScenarioError: the model does not fit images of this size.
+        ScenarioError: the model does not fit images of ``size`` x ``size`` pixels.
     """
     import torch
 
@@ -76,21 +76,21 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
 def mask_metrics(
     kept: Mask, keep: Mask, valid: Mask, scan: npt.NDArray[np.int64] | None = None
 ) -> Mapping[str, float]:
-    """Return how well a predicted mask cleans scans; only pixels that hold a point count.
+    """Return metrics of how well predicted masks clean scans; only pixels with a point count.
 
     The intersection over union (IoU) of the kept pixels is averaged over scans. Even a mask that
-    keeps everything has a high IoU. Therefore the metrics of the outliers (the points to erase, of
-    all scans together) are always given as well.
+    keeps everything has a high IoU. Therefore four metrics of the outliers (the points to erase)
+    are always given as well; they are computed over all scans together.
 
     Args:
         kept: pixels that the prediction keeps, (n, h, w).
         keep: pixels that should be kept, (n, h, w).
         valid: pixels that hold a point, (n, h, w).
-        scan: number of the scan from which each image was cut, (n,); None: each image is a scan.
+        scan: index of the scan that each image was cut from, (n,); None: each image is a scan.
 
     Returns:
-        ``iou``, and ``outlier_precision``, ``outlier_recall``, ``outlier_f1``,
-        ``outlier_iou``. The ratio 0 / 0 counts as 1 for the IoU of a scan, and as 0 elsewhere.
+        Metrics by name: ``iou``, ``outlier_precision``, ``outlier_recall``, ``outlier_f1`` and
+        ``outlier_iou``. A ratio 0 / 0 counts as 1 in the IoU of a scan, and as 0 elsewhere.
 
     >>> ones = np.ones((1, 2, 2), bool)
     >>> mask_metrics(ones, np.array([[[True, True], [True, False]]]), ones)["iou"]
@@ -113,15 +113,15 @@ def mask_metrics(
 
 
 def keep_everything(valid: Mask) -> Mask:
-    """Return the mask that erases nothing: on real scans this is a strong baseline."""
+    """Return the mask that keeps every point, a strong baseline on real scans."""
     return valid
 
 
 def morphology(valid: Mask) -> Mask:
-    """Return the scan model's baseline: erode by 5x5, dilate by 7x7, keep pixels with a point.
+    """Return the baseline mask: erode by 5x5, dilate by 7x7, then keep only pixels with a point.
 
-    This baseline erases thin fringes and islands, and leaves large patches alone. Pixels beyond
-    the border count as empty.
+    This baseline of the paper of ``gajdosech_unet`` erases thin fringes and islands, and leaves
+    large patches alone. Pixels beyond the border count as empty.
 
     Args:
         valid: pixels that hold a point, (n, h, w).

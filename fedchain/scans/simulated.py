@@ -1,4 +1,4 @@
-"""Task on simulated scans; the scans of all its sites are kept in the cache."""
+"""Task ``scan_segmentation``: clean simulated scans, which are kept in the cache."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def scan_segmentation(
 ) -> Task:
     """Clean simulated scans: decide for each point whether it remains.
 
-    Every site has its own family of objects, materials, noise and view. There are as many sites
-    as holders: with the split ``by_site`` each holder has the scans of its own site.
+    A site is a place with one scanner. Each site scans one family of objects, with its own
+    materials, noise and camera angle. There are as many sites as holders. With the split
+    ``by_site``, each holder has the scans of one site.
 
     Args:
         holders: number of data holders, and of sites.
@@ -64,8 +65,9 @@ def scan_segmentation(
         size: pixels along a side of a scan.
         records_per_holder: scans per site; a scan is a record.
         held_out: scans for measuring, from all sites; they belong to no holder.
-        split: how the scans are dealt to the holders; the label of a scan is its family.
-        model: model from five channels to one logit per pixel.
+        split: how the scans are divided among the holders; a split by label uses a scan's family
+            of objects as its label.
+        model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
     make = initial_model(model, seed, size)
@@ -94,17 +96,17 @@ def scan_segmentation(
 def federation(
     seed: int, sites: int, records: int, held_out: int, size: int
 ) -> tuple[Scanned, Scanned]:
-    """Return the scans of every site, and held-out scans from all sites in turn.
+    """Return the training scans and the held-out scans of all sites.
 
     Args:
         seed: the scenario's seed.
         sites: number of sites, each with its own objects, materials and noise.
-        records: scans per site.
-        held_out: number of held-out scans; they are not among the scans of the sites.
+        records: training scans per site.
+        held_out: number of held-out scans, from all sites together.
         size: pixels along a side.
 
     Returns:
-        The scans of the sites, ordered by site; the held-out scans, with the sites in turn.
+        The training scans, ordered by site; and the held-out scans, from each site in turn.
     """
 
     def make() -> Mapping[str, Array]:
@@ -117,7 +119,7 @@ def federation(
             scanned = simulate(site_of(seed, number), seed, [*own, *test], size, number)
             parts.append(scanned[:records])
             tests.append(scanned[records:])
-        # The first scan of each site comes first, then the second of each site, and so on.
+        # Order: the first held-out scan of each site, then the second of each site, and so on.
         turns = np.concatenate([np.arange(len(test.site)) for test in tests])
         last = join_scans(tests)[np.argsort(turns, kind="stable")]
         return vars(join_scans([*parts, last]))

@@ -1,4 +1,4 @@
-"""File formats of organised scans: readers that check bounds, and writers for samples."""
+"""File formats of organised scans (grids of pixels): writers, and readers that check all sizes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ READERS: Mapping[str, Callable[[Path], Scan]] = {
     ".ply": read_ply,
     ".npz": read_npz,
 }
-"""Reader by the ending of the file's name."""
+"""Functions that read a scan, by the ending of the file's name."""
 WRITERS: Mapping[str, Callable[[Path, Scan], None]] = {".ply": write_ply, ".npz": write_npz}
-"""Writer by the ending of the file's name."""
+"""Functions that write a scan, by the ending of the file's name."""
 
 
 def read_scan(path: Path) -> Scan:
     """Read an organised scan; the ending of the name selects the format.
 
     Raises:
-        DataError: the file is not a readable, organised scan; the text names file and problem.
+        DataError: the file is not a readable, organised scan; the message names the problem.
     """
     return _choose(path, READERS)(path)
 

@@ -1,16 +1,18 @@
-"""COGS: the file format of the scanner's program; its layout was decoded from the bytes of files.
+"""COGS: the file format of the real scanner's program; its layout was decoded from example files.
 
-All numbers are little-endian. A file consists of these parts, in this order:
+All numbers are little-endian; u32 and u64 are unsigned integers of 32 and 64 bits. A file consists
+of these parts, in this order:
 
 - header: "COGS FILE", 4 version bytes, u64 offset of the directory;
-- points: u32 count, u32 number of properties, u32 0; a header for each property (u32 length,
-  name, u32 type, u32 stride, u32 0); the float32 arrays;
-- scan: 8 zero bytes, u32 points, u32 width, u32 height, the camera (float32: 3x3 basis, position,
-  fx, fy, cx, cy, distortion), and the pixel of each point (u32 x, u32 y);
-- directory: the names of the blocks.
+- points: u32 number of points, u32 number of properties, u32 0; a header for each property (u32
+  length of the name, name, u32 type, u32 bytes per point, u32 0); for each property, an array of
+  float32 values;
+- scan: 8 zero bytes, u32 number of points, u32 width, u32 height, the camera (float32: 3x3 basis,
+  position, fx, fy, cx, cy, distortion), and the pixel of each point (u32 x, u32 y);
+- directory: the names of the parts.
 
-The length of the camera differs between versions. The table of pixels is therefore located from
-its end, where the directory begins.
+The camera's length depends on the version of the format. The reader therefore finds the pixels
+from the directory, which begins where they end.
 """
 
 from __future__ import annotations
@@ -31,14 +33,14 @@ COMPONENTS = {"positions": 3, "normals": 3, "intensities": 1}
 MOST_PROPERTIES = 16
 LONGEST_NAME = 64
 CAMERA_BYTES = range(48, 257)
-"""Allowed lengths of the camera in bytes; the camera's position ends at byte 48."""
+"""Allowed lengths of the camera in bytes; its basis and position alone have 48."""
 
 
 def read_cogs(path: Path) -> Scan:
     """Read a COGS file.
 
     Raises:
-        DataError: the file is damaged, truncated, or not COGS; the text names file and problem.
+        DataError: the file is damaged, truncated, or not COGS; the message names the problem.
     """
     file = contents(path)
     if not file.data.startswith(MAGIC):
@@ -61,7 +63,7 @@ def read_cogs(path: Path) -> Scan:
 
 
 def _properties(file: Contents, points: int) -> tuple[dict[str, Floats], int]:
-    """Return the properties' arrays by name, and the offset of the block after them."""
+    """Return the values of each property by name, and the byte at which the scan part begins."""
     count = file.number("<u4", POINTS_AT + 4, "the header")
     if count > MOST_PROPERTIES:
         raise file.fail(f"claims {count} properties; allowed: at most {MOST_PROPERTIES}")

@@ -1,4 +1,4 @@
-"""Contents of a scan file: its bytes, and the bounds that every reader checks."""
+"""Contents of a scan file: its bytes, and the checks of size that all readers share."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from fedchain.scans.scan import Scan
 LARGEST_SCAN = 1 << 30
 """Size of the largest file that is read, in bytes."""
 LARGEST_GRID = 1 << 24
-"""Pixels of the largest grid that is read, five times the 2064 x 1544 of a PhoXi scanner."""
+"""Pixels of the largest grid that is read: five times the 2064 x 1544 of a PhoXi scanner."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The bytes of a whole file; every size that it states is checked against its length."""
+    """The bytes of a whole file; its methods read numbers and check the file's sizes."""
 
     path: Path
     """Path of the file, for error messages."""
@@ -27,14 +27,14 @@ class Contents:
     """All bytes of the file."""
 
     def fail(self, problem: str) -> DataError:
-        """Return the error that names the file and the problem."""
+        """Return an error whose message names the file and the problem."""
         return DataError(f"{self.path}: {problem}")
 
     def array(self, kind: str, count: int, offset: int, what: str) -> npt.NDArray[np.generic]:
-        """Return ``count`` numbers at ``offset``; check that the file is long enough.
+        """Return the ``count`` numbers of numpy type ``kind`` that begin at byte ``offset``.
 
         Raises:
-            DataError: the file is too short.
+            DataError: the file is too short; the message calls the numbers ``what``.
         """
         need = offset + count * np.dtype(kind).itemsize
         if not 0 <= offset <= need <= len(self.data):
@@ -42,14 +42,14 @@ class Contents:
         return np.frombuffer(self.data, kind, count, offset)
 
     def number(self, kind: str, offset: int, what: str) -> int:
-        """Return one whole number at ``offset``."""
+        """Return the whole number at byte ``offset``; the arguments are those of ``array``."""
         return int(self.array(kind, 1, offset, what)[0])
 
     def check_grid(self, width: int, height: int) -> None:
         """Check that a grid is neither empty nor larger than ``LARGEST_GRID``.
 
         Raises:
-            DataError: the grid is out of bounds.
+            DataError: the grid is empty or too large.
         """
         if not (width > 0 and height > 0 and width * height <= LARGEST_GRID):
             raise self.fail(f"claims {width} x {height} pixels; allowed: 1 to {LARGEST_GRID}")

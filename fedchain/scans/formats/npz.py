@@ -1,4 +1,4 @@
-"""NPZ: a file with the arrays of a scan, each under the name of its field in ``Scan``."""
+"""NPZ: numpy's file of named arrays; each array is the field of ``Scan`` with the same name."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
 from fedchain.scans.scan import CLASSES, Scan
 
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
-"""Largest size of an unpacked array, in bytes: float64 positions of the largest grid."""
+"""Largest size of an unpacked array, in bytes: enough for the largest grid of float64 points."""
 NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
 
 
 def read_npz(path: Path) -> Scan:
-    """Read a scan from an NPZ file that has positions (h, w, 3), and any of the other arrays.
+    """Read a scan from an NPZ file; only the array ``positions``, (h, w, 3), is required.
 
     Missing normals are computed, a missing intensity is 1, and a missing camera is at the origin.
-    Nothing is unpickled.
+    Pickled objects are never loaded.
 
     Raises:
         DataError: the file is damaged, truncated, not organised, or does not hold numbers.
@@ -42,7 +42,7 @@ def read_npz(path: Path) -> Scan:
 
 
 def write_npz(path: Path, scan: Scan) -> None:
-    """Write a scan with all arrays that it has.
+    """Write a scan: each of its arrays that is not None.
 
     Raises:
         OSError: the file cannot be written.
@@ -70,7 +70,7 @@ def _arrays(file: Contents) -> dict[str, Array]:
 
 
 def _array(file: Contents, member: IO[bytes], size: int) -> Array:
-    """Read one array, after checking that its header fits the number of bytes."""
+    """Read one array of numbers; the size in its header must match its number of bytes."""
     with member:
         version = np.lib.format.read_magic(member)
         if version != (1, 0):

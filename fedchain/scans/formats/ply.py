@@ -1,4 +1,4 @@
-"""Organised PLY: one vertex per pixel of the grid, row by row; an empty pixel is NaN."""
+"""Organised PLY files: one vertex per pixel, row by row; an empty pixel has NaN coordinates."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$"
 _HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
 _CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
 INTENSITIES = ("intensity", "scalar_intensity", "scalar_Intensity", "gray", "grey")
-"""Names under which programs write the intensity."""
+"""Property names that programs use for the intensity; the first that a file has is read."""
 
 
 def read_ply(path: Path) -> Scan:
@@ -57,7 +57,7 @@ def read_ply(path: Path) -> Scan:
 
 
 def write_ply(path: Path, scan: Scan) -> None:
-    """Write an organised PLY file, binary little-endian, float32; an empty pixel is NaN.
+    """Write an organised PLY file of little-endian float32 values; an empty pixel is NaN.
 
     Raises:
         OSError: the file cannot be written.
@@ -95,7 +95,8 @@ def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) 
 
 
 def _vertices(file: Contents, lines: list[str]) -> tuple[int, dict[str, str]]:
-    """Return the number of vertices and their fields' types; vertices must be the first element."""
+    """Return the number of vertices, and the number type of each vertex property by name."""
+    # The vertices must be the first element of the file.
     words = [line.split() for line in lines]
     elements = [place for place, word in enumerate(words) if word[:1] == ["element"]]
     first = words[elements[0]] if elements else []
@@ -173,7 +174,7 @@ def _scan(
 def _organised(
     points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
 ) -> Scan:
-    """Lay points (h * w, 3) on their grid, row by row.
+    """Return the scan of points (h * w, 3) that are listed row by row.
 
     A pixel becomes empty if its point is NaN, infinite, or all zeros. If a point's normal or
     intensity is not finite, both are set to 0.

@@ -1,4 +1,4 @@
-"""Scan models of the papers, one file each."""
+"""Models for scans, from published papers; one file for each model."""
 
 from fedchain.scans.models.gajdosech_unet import gajdosech_unet
 

@@ -1,4 +1,4 @@
-"""U-Net of the scan model: a small network that decides which points of a scan remain."""
+"""Gajdošech's U-Net: a small network that decides which points of a scan to keep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 TABLE = (1, 2, 4, 6, 8)
-"""Channels of each level, in units of the width: 8-16-32-48-64 at width 8."""
+"""Channels of each level, as multiples of the width; a width of 8 gives 8, 16, 32, 48, 64."""
 
 
 @models
@@ -24,28 +24,28 @@ def gajdosech_unet(
     width: Annotated[int, Field(ge=1, le=64)] = 8,
     norm: Literal["none", "group", "group_and_weights"] = "none",
 ) -> nn.Module:
-    """Make the U-Net of the scan model: for each pixel, one logit that its point remains.
+    """Make Gajdošech's U-Net, which gives each pixel a logit for keeping its point.
 
     Each level on the way down has two 3x3 convolutions with LeakyReLU(0.3); 2x2 max pooling leads
     to the next level. Each level on the way up has a 2x2 transposed convolution, concatenation
     with the same level of the way down, and two 3x3 convolutions. A 1x1 convolution ends the
-    network. The paper's sigmoid is part of the loss and of the prediction. At full size (levels 4,
-    width 8, norm none) the model has 237,433 parameters, as published. With levels 2, width 2 and
-    norm group it has 2,035.
+    network. The paper's final sigmoid is left to the loss and the prediction. With levels 4, width
+    8 and norm none the model has 237,433 parameters, as published. With levels 2, width 2 and norm
+    group it has 2,035.
 
     Args:
-        inputs: shape of one image, (channels, h, w); sides divisible by 2^levels.
+        inputs: shape of one image, (channels, h, w); h and w must be divisible by 2^levels.
         outputs: logits per pixel, 1 for a mask.
         levels: how often the image is halved; a model has levels + 1 resolutions.
         width: channels at full resolution; the next levels have 2, 4, 6, 8 times as many.
-        norm: ``none`` is the paper's. ``group`` puts one GroupNorm after each 3x3 convolution. It
-            normalises each example alone, so no gradient depends on other examples. BatchNorm
+        norm: ``none`` is as in the paper. ``group`` puts one GroupNorm after each 3x3 convolution;
+            it normalises each example alone, so no gradient depends on other examples. BatchNorm
             would mix the examples, and clipping would no longer bound the effect of one record.
             ``group_and_weights`` also brings the kernels of the 3x3 convolutions to mean 0 and
             variance 1 before they are used (Qiao et al. 2019).
 
     Returns:
-        A module from (n, channels, h, w) to logits (n, outputs, h, w).
+        A module that turns images (n, channels, h, w) into logits (n, outputs, h, w).
 
     Raises:
         ValueError: the image cannot be halved ``levels`` times.

@@ -1,4 +1,4 @@
-"""Layers of a U-Net with padded convolutions; no layer works in place or mixes examples."""
+"""Layers of a U-Net with padded convolutions; no layer overwrites its input or mixes examples."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fedchain.learning.gradients.layers import StandardisedConv2d
 Norm = Literal["none", "group", "group_and_weights"]
 """What is normalised: nothing, the channels of each example, or the channels and the kernels."""
 SLOPE = 0.3
-"""Slope of the LeakyReLU below 0."""
+"""Slope of the LeakyReLU for negative inputs."""
 
 
 class UNet(nn.Module):
     """A U-Net that turns an image into logits of the same height and width."""
 
     def __init__(self, channels: int, sizes: list[int], outputs: int, *, norm: Norm) -> None:
-        """Make the layers; ``sizes`` are the channels of each level, the finest first."""
+        """Make the layers; ``sizes`` lists the channels of each level, full resolution first."""
         super().__init__()
         below = [channels, *sizes[:-1]]
         self.down = nn.ModuleList(

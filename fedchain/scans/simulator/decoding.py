@@ -1,4 +1,4 @@
-"""Decoding of depth: a pixel decodes a projector column, and the column determines the depth."""
+"""Decoding of depth: the projector column that a camera pixel sees determines its depth."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fedchain.scans.simulator.optics import BASELINE_M
 from fedchain.scans.simulator.scenes import DISTANCE_M
 
 FOCAL_COLUMNS = 1500.0
-"""Focal length of the projector, in its columns: one column is 1.6 mm of depth at 0.55 m."""
+"""Focal length of the projector, in columns; at 0.55 m, one column is 1.6 mm of depth."""
 EDGE = 0.02
 """Neighbouring pixels lie across an edge if their distances differ by more than this share."""
 SLANT = float(np.arctan2(BASELINE_M, DISTANCE_M))
@@ -31,11 +31,11 @@ def projector_columns(points: Floats) -> Floats:
 
 
 def distance_of(columns: Floats, sight: Floats) -> Floats:
-    """Return the distances at which camera rays cut the planes of their columns.
+    """Return the distance at which each camera ray meets the plane lit by its projector column.
 
-    This is the inverse of :func:`projector_columns` along a ray t d:
+    This is the inverse of :func:`projector_columns`. On a ray of direction d the distance is
     t = b (c + s u) / (d_x (c + s u) + d_z (s - c u)). Here b is the baseline, c and s are cosine
-    and sine of the slant, and u is the column in units of the focal length.
+    and sine of the slant, and u is the column divided by the focal length.
 
     Args:
         columns: decoded projector columns, (n,).
@@ -65,12 +65,12 @@ def across_edges(
     Args:
         columns: projector columns, (s, h, w), NaN where nothing is seen.
         distance: distance along the camera rays, (s, h, w), in metres.
-        side: uniform draws that choose the neighbour whose light a pixel takes in, (s, h, w).
-        share: the neighbour's share of the pixel, 0 to 1, (s, h, w).
+        side: random numbers from 0 to 1 that choose one of each pixel's neighbours, (s, h, w).
+        share: share of the pixel's light that comes from this neighbour, 0 to 1, (s, h, w).
 
     Returns:
-        The columns, mixed where the chosen neighbour lies across an edge; and the flags of these
-        pixels, (s, h, w).
+        The columns, mixed where the chosen neighbour lies across an edge; and a mask that is true
+        for these pixels. Both are (s, h, w).
     """
     mixed, flying = columns.copy(), np.zeros(columns.shape, bool)
     for number, step in enumerate(NEIGHBOURS):
@@ -84,7 +84,7 @@ def across_edges(
 
 
 def _neighbour(grid: Floats, step: tuple[int, int]) -> Floats:
-    """Return the value of each pixel's neighbour; NaN if the neighbour lies beyond the border."""
+    """Return the value of each pixel's neighbour in one direction; NaN beyond the border."""
     moved = np.full_like(grid, np.nan)
     (here_y, there_y), (here_x, there_x) = (
         _overlap(s, n) for s, n in zip(step, grid.shape[1:], strict=True)

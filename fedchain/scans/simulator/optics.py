@@ -1,4 +1,4 @@
-"""Optics: the projector's light in each pixel, direct and by one reflection."""
+"""Optics: the projector's light that reaches each pixel, directly or after one reflection."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ BASELINE_M = 0.13
 PROJECTOR = np.array([[BASELINE_M], [0], [0]], np.float32)
 """Position of the projector in the camera's frame, in metres, (3, 1)."""
 DARK = 0.045
-"""A pixel with less light than this decodes nothing."""
+"""A pixel with less light than this is too dark to decode."""
 SATURATED = 1.0
-"""A pixel with more light than this decodes nothing."""
+"""A pixel with more light than this is too bright to decode."""
 GRAZING = 0.15
-"""Cosine between sight and normal below which a pixel decodes nothing."""
+"""A pixel is decoded only if the angle between its surface's normal and the direction to the
+camera has a larger cosine than this."""
 LOBE = 40.0
 """Phong exponent of the highlight of a glossy surface."""
 
@@ -26,9 +27,10 @@ LOBE = 40.0
 def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
     """Return the projector's light that each point scatters, (n,); 0 in shadow.
 
-    The light is albedo (1 - gloss) cos(n, l) (D / distance)^2, where n is the normal, l points to
-    the projector and D is the working distance. The turntable has no gloss. Points that the object
-    hides from the projector stay dark; they become holes in the scan.
+    The light is albedo (1 - gloss) cos(n, l) (D / r)^2. Here n is the normal, l is the direction
+    to the projector, r is the distance to it, and D is the working distance. The turntable
+    has no gloss. Points that the object hides from the projector stay dark; they become holes in
+    the scan.
     """
     toward, distance = _toward_projector(hits.points)
     cosine = np.maximum(dot(hits.normals, toward), 0)
@@ -46,7 +48,7 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
 def highlight(
     scenes: Scenes, scan: SceneNumbers, hits: Hits, sight: Floats, light: Floats
 ) -> Floats:
-    """Return the light of the projector's mirror image on each point, (n,).
+    """Return the light of the projector's mirror image that each point sends to the camera, (n,).
 
     Only glossy points that the projector lights show this image; it saturates their pixels.
     """
@@ -59,9 +61,9 @@ def highlight(
 def reflection(
     scenes: Scenes, scan: SceneNumbers, hits: Hits, sight: Floats, light: Floats
 ) -> tuple[Floats, Floats]:
-    """Return the light that reaches each pixel by one reflection, and the points that sent it.
+    """Return the light that each pixel receives after one reflection, and the points it comes from.
 
-    Rays are followed only where the reflection could be brighter than the surface itself.
+    A reflection is computed only where it could be brighter than the surface itself.
 
     Returns:
         Light, (n,), 0 where nothing is mirrored; the mirrored points, (3, n).
@@ -79,7 +81,7 @@ def reflection(
 
 
 def decodable(hits: Hits, sight: Floats, signal: Floats) -> Flags:
-    """Return which pixels can be decoded, (n,): not dark, not saturated, not grazing."""
+    """Return whether each pixel can be decoded, (n,): its light and its angle are within bounds."""
     facing = -dot(hits.normals, sight)
     return np.asarray((signal > DARK) & (signal < SATURATED) & (facing > GRAZING))
 

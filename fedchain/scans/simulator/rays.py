@@ -1,7 +1,7 @@
 """Rays and the surfaces that they meet.
 
-A ray's point on an object is found by marching along a signed distance. Its point on the turntable
-is computed in closed form.
+The point where a ray meets an object is found by ray marching on the object's signed distance. The
+point where it meets the turntable is computed in closed form.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ NEAR_M = 1e-4
 STEPS = 72
 """A ray that has not arrived after this many steps only grazes the surface; it counts as a miss."""
 STRIDE = 6
-"""Steps between two sweeps that remove arrived and lost rays from the batch."""
+"""Number of steps after which finished rays are removed from the batch."""
 LIFT_M = 1.5e-3
-"""A ray from a surface starts this far above the surface, in metres, so as not to meet it again."""
+"""A ray that leaves a surface starts this far above it, in metres; it must not meet it again."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Hits:
     distance: Floats
     """Distance along the ray, in metres, (n,); infinite where the ray meets nothing."""
     kind: npt.NDArray[np.uint8]
-    """NONE, OBJECT or TABLE, (n,)."""
+    """Class of the surface: NONE, OBJECT or TABLE, (n,)."""
     points: Floats
     """Points in the camera's frame, in metres, (3, n); NaN where the ray meets nothing."""
     normals: Floats
@@ -42,7 +42,8 @@ class Hits:
 
 
 def dot(a: Floats, b: Floats) -> Floats:
-    """Return the dot products of the columns of two arrays (3, n), added in a fixed order."""
+    """Return the dot product of each column of ``a`` with the same column of ``b``, both (3, n)."""
+    # The fixed order of the sum makes the rounding always the same.
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
@@ -51,9 +52,9 @@ def trace(scenes: Scenes, scan: SceneNumbers, origin: Floats, direction: Floats)
 
     Args:
         scenes: the batch of scenes.
-        scan: the scene of each ray, (n,).
-        origin: where rays start, in the camera's frame, in metres, (3, n).
-        direction: unit directions, (3, n).
+        scan: index of each ray's scene in the batch, (n,).
+        origin: start of each ray in the camera's frame, in metres, (3, n).
+        direction: unit direction of each ray, (3, n).
     """
     to_object = object_distance(scenes, scan, origin, direction)
     to_table = _table_distance(scenes, scan, origin, direction)
@@ -75,9 +76,9 @@ def object_distance(
 
     Args:
         scenes: the batch of scenes.
-        scan: the scene of each ray, (n,).
-        origin: where rays start, in the camera's frame, in metres, (3, n).
-        direction: unit directions, (3, n).
+        scan: index of each ray's scene in the batch, (n,).
+        origin: start of each ray in the camera's frame, in metres, (3, n).
+        direction: unit direction of each ray, (3, n).
         end: largest distance to search, in metres, (n,); None: to the far side of the object.
     """
     centre, radius = scenes.centre.T[:, scan], scenes.radius[scan]
@@ -137,7 +138,7 @@ def _table_distance(
 
 
 def _object_normals(scenes: Scenes, scan: SceneNumbers, points: Floats) -> Floats:
-    """Return unit normals: gradients of the distance, estimated on a small tetrahedron."""
+    """Return unit normals: gradients of the signed distance, estimated from four nearby points."""
     x, y, z = _to_object(scenes, scan, points - scenes.centre.T[:, scan])
     surface, own, step = SHAPES[scenes.family].distance, scenes.lengths[:, scan], 5e-4
     slope = np.zeros_like(points)

@@ -29,17 +29,17 @@ from fedchain.scans.simulator.rays import SceneNumbers, dot, trace
 from fedchain.scans.simulator.scenes import Scenes, Site, draw_scenes
 
 SIMULATOR_VERSION = 2
-"""Version of the simulator; it is part of the cache's key. Increase it whenever the same seed gives
-other scans."""
+"""Version of the simulator, a part of the cache's key. Increase it with every change after which
+the same seed gives other scans."""
 VIEW_M = 0.21
 """Width of the image at the working distance (0.55 m), in metres."""
 VOLUME_M = (0.35, 0.8)
 """Range of distances that the scanner measures, in metres; points outside of it are dropped."""
 OFF_M = 0.003
-"""Largest error of the distance, in metres, at which a pixel with a mixed or mirrored column still
-counts as a good point."""
+"""A pixel with a mixed or mirrored column still counts as a good point if the error of its distance
+is at most this, in metres."""
 BATCH_RAYS = 65536
-"""Rays in one batch, so that the batch fits the processor's cache."""
+"""Number of rays in one batch; a batch of this size fits the processor's cache."""
 CAMERA = np.zeros(3, np.float32)
 """Position of the camera: the origin of the camera's frame, in which scans are simulated."""
 
@@ -55,12 +55,13 @@ class Scanned:
     labels: ClassLabels
     """Class of each pixel, (s, h, w)."""
     table: Floats
-    """Plane of the turntable, (s, 4): unit normal n and offset o of its points p, n . p = o."""
+    """Plane of each scan's turntable, (s, 4): the unit normal n (three values) and the offset o. A
+    point p lies on the plane if n . p = o."""
     site: npt.NDArray[np.int64]
     """The site of each scan, (s,)."""
 
     def __getitem__(self, chosen: slice | npt.NDArray[np.int64]) -> Scanned:
-        """Return some of the scans."""
+        """Return the scans with these indices."""
         return Scanned(*(array[chosen] for array in vars(self).values()))
 
     @property
@@ -95,14 +96,14 @@ def camera_rays(size: int) -> Floats:
 def simulate(
     site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int, number: int
 ) -> Scanned:
-    """Scan random scenes of one site.
+    """Simulate scans of random scenes of one site.
 
     Args:
-        site: the properties that the scans share.
+        site: the properties that all these scans share.
         seed: the scenario's seed.
-        names: name of each scan's random stream; all its random numbers come from this stream.
+        names: for each scan, the name of the stream from which its random numbers are drawn.
         size: pixels along a side of the image.
-        number: number of the site, stored with each scan.
+        number: index of the site, stored with each scan.
 
     Returns:
         The scans, in the order of their names.
@@ -114,13 +115,13 @@ def simulate(
 
 
 def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
-    """Return the points that a task uses: positions, normals, valid pixels, pixels to keep.
+    """Return the point clouds that the cleaning task ``mask`` uses, and the masks to learn.
 
-    Normals are computed from those noisy points that are valid in the task.
+    The normals are computed from the noisy points that the task uses.
 
     Returns:
-        Positions and normals, each (s, h, w, 3), NaN where empty; valid pixels and pixels to keep,
-        each (s, h, w).
+        Positions and normals, each (s, h, w, 3), NaN where empty; the pixels that hold a point and
+        the pixels to keep, each (s, h, w).
     """
     valid, keep = masks(scanned, mask)
     positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
@@ -128,7 +129,7 @@ def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]
 
 
 def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
-    """Return one simulated scan as a ``Scan``, ready to be filtered or written."""
+    """Return the simulated scan at ``index`` as a ``Scan`` for the cleaning task ``mask``."""
     one = scanned[index : index + 1]
     positions, normals, valid, keep = cloud(one, mask)
     light = np.where(valid, one.intensity, np.float32(np.nan))
@@ -144,7 +145,7 @@ def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
 
 
 def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
-    """Return the valid pixels of a task and the pixels to keep, each (s, h, w).
+    """Return two masks for a cleaning task, each (s, h, w): pixels with a point; pixels to keep.
 
     ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
     crops the table and all points just above it, as in the real scans, and then does the same.
@@ -171,7 +172,10 @@ def _batch(
 
 
 def _draw_noise(random: np.random.Generator, size: int) -> Floats:
-    """Draw noise of columns and of light, and the side and share of mixing at edges, (4, h, w)."""
+    """Draw four random numbers for each pixel, (4, h, w): column noise, light noise, side, share.
+
+    The noise is standard normal. Side and share are arguments of ``across_edges``.
+    """
     noise = random.standard_normal((2, size, size), np.float32)
     return np.concatenate([noise, random.random((2, size, size), np.float32)])
 
@@ -179,7 +183,7 @@ def _draw_noise(random: np.random.Generator, size: int) -> Floats:
 def _scan_rays(
     scenes: Scenes, scan: SceneNumbers, sight: Floats, draws: Floats, grid: tuple[int, int, int]
 ) -> list[npt.NDArray[Any]]:
-    """Return the distance, intensity and label of each ray, as in ``Scanned``."""
+    """Return distance, intensity and label of each ray, defined as the fields of ``Scanned``."""
     hits = trace(scenes, scan, np.zeros_like(sight), sight)
     light = scattered(scenes, scan, hits)
     mirrored, sources = reflection(scenes, scan, hits, sight, light)

@@ -17,7 +17,7 @@ DISTANCE_M = 0.55
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Properties that all scans of one site share; because of them the data of holders differ."""
+    """Properties that all scans of one site share; they differ from site to site."""
 
     family: str
     """The family of objects that the site scans."""
@@ -28,7 +28,7 @@ class Site:
     table_albedo: float
     """Share of light that the turntable scatters, 0 to 1."""
     noise: float
-    """Noise of a decoded column at full signal, in projector columns."""
+    """Standard deviation of a decoded column's noise at a signal of 1, in projector columns."""
     elevation: float
     """Angle of the camera above the turntable, in radians."""
 
@@ -40,13 +40,13 @@ class Scenes:
     family: str
     """The family of the objects."""
     lengths: Floats
-    """The k lengths of each object, (k, s)."""
+    """The k numbers that define the shape of each object, (k, s)."""
     rotation: Floats
     """Rotations from each object's frame to the camera's frame, (s, 3, 3)."""
     centre: Floats
     """Middle of each object, (s, 3)."""
     radius: Floats
-    """Radius of a sphere around each object, (s,)."""
+    """Radius of a sphere that encloses each object, (s,)."""
     up: Floats
     """Unit normal of the turntable, (s, 3)."""
     table: Floats
@@ -54,20 +54,20 @@ class Scenes:
     table_radius: Floats
     """Radius of the turntable, (s,)."""
     albedo: Floats
-    """As in Site, but drawn for each object, (s,)."""
+    """``Site.albedo`` with a random change for each object, (s,)."""
     gloss: Floats
-    """As in Site, (s,)."""
+    """``Site.gloss`` of each scene, (s,)."""
     table_albedo: Floats
-    """As in Site, (s,)."""
+    """``Site.table_albedo`` of each scene, (s,)."""
     noise: Floats
-    """As in Site, (s,)."""
+    """``Site.noise`` of each scene, (s,)."""
 
 
 def site_of(seed: int, number: int) -> Site:
-    """Return the properties that all scans of a site share.
+    """Return the properties of the site with index ``number``.
 
-    The sites take the families in turn, so that a few sites cover all families. All other values
-    are drawn.
+    The sites take the families of objects in turn, so that a few sites cover all families. All
+    other values are drawn at random.
 
     >>> site_of(0, 1).family
     'shaft'
@@ -85,7 +85,7 @@ def site_of(seed: int, number: int) -> Site:
 
 
 def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
-    """Draw one scene of the site from each stream; a scene uses no other stream."""
+    """Draw one scene of the site from each random stream, without use of the other streams."""
     rows = [_draw_scene(site, random) for random in streams]
     columns: dict[str, npt.NDArray[np.float32]] = {
         name: np.stack([np.asarray(row[name], np.float32) for row in rows]) for name in rows[0]
@@ -122,13 +122,13 @@ def _draw_scene(site: Site, random: np.random.Generator) -> dict[str, object]:
 
 
 def _turn(angle: float) -> npt.NDArray[np.float64]:
-    """Return the rotation about z."""
+    """Return the matrix of a rotation about the z axis by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
 def _table_frame(elevation: float, roll: float) -> npt.NDArray[np.float64]:
-    """Return the turntable's axes as columns (z up), in the camera's frame (y down, z ahead)."""
+    """Return the rotation from the turntable's frame (z up) to the camera's (y down, z ahead)."""
     c, s = np.cos(elevation), np.sin(elevation)
     seen = np.array([[1, 0, 0], [0, -s, -c], [0, c, -s]])
     return np.asarray(_turn(roll) @ seen)

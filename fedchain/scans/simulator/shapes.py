@@ -1,4 +1,4 @@
-"""Families of objects, as signed distances in their own frame (metres, z up, centre at 0)."""
+"""Families of objects: signed distances to their surfaces, in metres; z is up, the centre is 0."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import numpy as np
 from fedchain.scans.scan import Floats
 
 Distance = Callable[[Floats, Floats, Floats, Floats], Floats]
-"""Function of x, y and z, each (n,), and of the object's k lengths, (k, n); it returns the signed
-distance to the object's surface, (n,)."""
+"""Function that returns the signed distance to an object's surface, (n,). Its arguments are x, y
+and z, each (n,), and the k numbers that define the object's shape, (k, n)."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A family of objects that differ in a few lengths."""
+    """A family of objects that differ in a few lengths or other numbers."""
 
     distance: Distance
-    """Signed distance, or a lower bound of it: a marching ray must never jump over a surface."""
+    """Signed distance, or a lower bound of it, so that a marching ray jumps over no surface."""
     draw: Callable[[np.random.Generator], list[float]]
-    """Draws the lengths of a random member, in metres."""
+    """Function that draws the numbers of a random object; lengths are in metres."""
     extent: Callable[[list[float]], tuple[float, float, float]]
-    """Half sizes of the box around a member, in metres; the member rests on a side of this box."""
+    """Function that returns half the sides of the box around an object, in metres; the object rests
+    on a side of this box."""
 
 
 def _radial(x: Floats, y: Floats) -> Floats:
@@ -58,7 +59,7 @@ def _shaft(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
 
 
 def _pebble(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """Return the distance to three spheres that melt into one another."""
+    """Return the distance to three spheres that blend smoothly into one another."""
     large, small, sx, sy, tx, ty, melt = p
     one = np.sqrt(x * x + y * y + z * z) - large
     low = z + large - small
@@ -73,7 +74,7 @@ def _melt(one: Floats, two: Floats, width: Floats) -> Floats:
 
 
 def _bracket(x: Floats, y: Floats, z: Floats, p: Floats) -> Floats:
-    """Return the distance to a plate with one or two walls; their inner sides mirror each other."""
+    """Return the distance to a plate with a high and a low wall, which can mirror each other."""
     a, b, c, wall, second = p
     plate = _box(x, y, z + c - wall, a, b, wall)
     left = _box(x + a - wall, y, z, wall, b, c)
