@@ -1,4 +1,4 @@
-"""Command line as ``python -m fedchain``, for when the script is not on the path."""
+"""Entry point of ``python -m fedchain``, for use if the shell does not find ``fedchain``."""
 
 from fedchain.commands import main
 

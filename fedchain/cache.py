@@ -1,9 +1,9 @@
 """Cache: files in one folder that save fedchain from computing the same thing again.
 
 A file is named by its kind and by a hash of everything it depends on, so no file is ever out of
-date. Adding a file deletes the least recently used files until the rest fit below the bound.
-A lost file costs time and changes no result; the same holds for a folder that is read-only or
-full. A file's modification time records when the file was last used.
+date. When a file is added, the least recently used files are deleted until the rest fit below
+the bound. A lost file costs time and changes no result, and neither does a folder that is
+read-only or full. A file's modification time records when the file was last used.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from fedchain.errors import DataError
 from fedchain.system import replacing
 
 BOUND = 10**9
-"""Bytes that all files may take together, unless FEDCHAIN_CACHE_BYTES says otherwise."""
+"""Most bytes of all files together, if the variable FEDCHAIN_CACHE_BYTES is not set."""
 LEAST = 4096
-"""Bytes that even the smallest file takes on a disk: many small files fill it too."""
+"""Bytes of a disk page; a file on the disk takes a whole number of pages."""
 ABANDONED_S = 3600.0
-"""Seconds after which an unfinished file counts as abandoned: no process writes it any more."""
+"""Seconds after which an unfinished file counts as abandoned by the process that wrote it."""
 TAG = "CACHEDIR.TAG"
-"""File that tells backup programs to skip this folder, and tells ``clear_cache`` that the folder is
-fedchain's (Ford, Cache Directory Tagging Specification)."""
+"""Name of the file that tells backup programs to skip the cache's folder, and ``clear_cache`` that
+the folder is fedchain's (Ford, Cache Directory Tagging Specification)."""
 TAG_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# This is the cache of fedchain.\n"
 
 
@@ -43,7 +43,7 @@ class FileKind:
     pattern: str
     """Regular expression for a file's whole name; files that fit no kind are never deleted."""
     what: str
-    """Words for what the files are, and for what it costs to make them again."""
+    """Description for the user: what the files are, and how they are made again."""
     goes: bool = True
     """Whether these files are deleted to make room, the least recently used first."""
 
@@ -86,12 +86,12 @@ class Entry:
 
     @property
     def room(self) -> int:
-        """Bytes that the file counts against the bound: its size in whole pages of the disk."""
+        """The file's size in bytes, rounded up to whole disk pages; the bound counts this size."""
         return max(1, -(-self.bytes // LEAST)) * LEAST
 
 
 def cache_folder() -> Path:
-    """Return the folder of the cache: FEDCHAIN_CACHE, or the system's own folder for caches."""
+    """Return the cache's folder: the variable FEDCHAIN_CACHE, or the system's folder for caches."""
     chosen = os.environ.get("FEDCHAIN_CACHE")
     if chosen:
         return Path(chosen)
@@ -103,7 +103,7 @@ def cache_folder() -> Path:
 
 
 def bound() -> int:
-    """Return how many bytes all files may take together: FEDCHAIN_CACHE_BYTES, or 1 GB.
+    """Return the most bytes of all files: the variable FEDCHAIN_CACHE_BYTES, or else 1 GB.
 
     Raises:
         DataError: the variable is not a number of bytes.
@@ -119,11 +119,11 @@ def bound() -> int:
 
 
 def place_of(kind: str, text: str, ending: str) -> Path:
-    """Return the path of a file, whether or not it exists.
+    """Return the path of a cached file, which need not exist.
 
     Args:
         kind: a key of ``FILE_KINDS``.
-        text: everything that the content depends on.
+        text: everything that the file's content depends on; the file's name holds its hash.
         ending: the file's suffix, without the dot.
 
     Raises:
@@ -134,7 +134,7 @@ def place_of(kind: str, text: str, ending: str) -> Path:
 
 
 def mark_used(path: Path) -> None:
-    """Record that a file is in use, so that others are deleted first; do nothing if it is gone."""
+    """Set a file's time of last use to now; do nothing if the file does not exist."""
     with contextlib.suppress(OSError):
         if not path.is_symlink():  # the target of a link is not ours
             os.utime(path)
@@ -160,14 +160,11 @@ def try_add(path: Path, write: Callable[[BinaryIO], object]) -> bool:
 
 
 _warned: set[Path] = set()
-"""Folders for which the log already has a warning that nothing can be kept there."""
+"""Folders for which ``try_add`` has already logged a warning."""
 
 
 def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Add a file, whole or not at all, then delete other files until the rest fit.
-
-    Other files are deleted after the new file has its name. When several processes add files, the
-    last process therefore sees all new files.
+    """Write a file, completely or not at all; then delete old files until all fit below the bound.
 
     Raises:
         OSError: the folder cannot be written, the disk is full, or the file exceeds the bound.
@@ -181,11 +178,12 @@ def add(path: Path, write: Callable[[BinaryIO], object]) -> None:
         write(file)
         if file.tell() > most and kind is not None and FILE_KINDS[kind].goes:
             raise OSError(f"{file.tell()} bytes are more than FEDCHAIN_CACHE_BYTES, {most}")
+    # Room is made after the renaming: the last of several processes thus sees all new files.
     _make_room(path.parent, most)
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Return the files of a cache, the least recently used first, without links.
+    """Return the files of a cache folder, the least recently used first; links are left out.
 
     A folder that does not exist is empty.
 
@@ -232,7 +230,7 @@ def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
         kind: delete only files of this kind, a key of ``FILE_KINDS``; None: all.
 
     Returns:
-        The deleted files; and the reason for each file that could not be deleted.
+        The deleted files; and by path, the reason why a file could not be deleted.
 
     Raises:
         DataError: the folder is not a cache of fedchain, or cannot be read.
@@ -259,10 +257,10 @@ def clear_cache(kind: str | None = None) -> tuple[list[Entry], dict[Path, str]]:
 
 
 def _make_room(folder: Path, most: int) -> None:
-    """Delete all abandoned drafts, and the least recently used files until the rest fit.
+    """Delete abandoned unfinished files, then the least recently used files until the rest fit.
 
-    A file that another process has just deleted counts as deleted. A file that cannot be deleted,
-    since another process reads it, is skipped; the next ``add`` tries again.
+    A file that cannot be deleted because another process reads it is skipped; the next ``add``
+    tries again.
     """
     there = entries(folder)
     taken = sum(entry.room for entry in there)
@@ -296,5 +294,5 @@ def _tagged(folder: Path) -> bool:
 
 
 def _stranger(folder: Path) -> str | None:
-    """Return a folder's first name that fits no kind of file; None if all names fit one."""
+    """Return the name of a file in the folder that is not fedchain's; None if there is none."""
     return next((each.name for each in _names(folder) if kind_of(each.name) is None), None)

@@ -1,6 +1,6 @@
 """Errors: every exception that fedchain raises on purpose.
 
-A broken precondition of the mathematics is a plain ``ValueError``.
+A mathematical function raises a plain ``ValueError`` if an argument is outside its domain.
 Every error text reads ``where: what is wrong, with the value; what is allowed``.
 """
 
@@ -14,7 +14,7 @@ PATH_AT_FAULT = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR,
     errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV,
 }  # fmt: skip
-"""Numbers of system errors that another path would avoid; all other errors concern the disk."""
+"""Numbers of the system errors that a wrong path causes; the disk causes all other errors."""
 
 
 class FedchainError(Exception):
@@ -60,7 +60,7 @@ class PartError(FedchainError):
 
 
 class TooFewMembers(FedchainError):
-    """A step has fewer members of a group than the threshold, so no sum is opened."""
+    """Too few members of a group take part in a step of secure aggregation to reveal the sum."""
 
 
 class RunError(FedchainError):
@@ -78,13 +78,12 @@ class Unusable(RunRefused):
 def cannot(path: str | Path, do: str, error: OSError) -> RunError:
     """Return the error for a file or folder that the system refuses.
 
-    The error is ``Unusable`` (the command is refused) if another path would do: the user may not
-    write there, or a file is where a folder must be. It is ``RunError`` (the command failed) if
-    the disk is full or broken.
+    The error is ``Unusable`` if the path is wrong: the user may not write there, or a file is
+    where a folder must be. The error is ``RunError`` if the disk is full or broken.
 
     Args:
         path: the path that the user named, or one inside it.
-        do: the operation that failed, in the passive: ``be written``.
+        do: the words after ``cannot`` in the message, such as ``be written``.
         error: the system's error.
 
     >>> cannot("/proc/x", "be written", PermissionError(errno.EACCES, "Permission denied"))
@@ -114,8 +113,8 @@ class InvalidBlock(LedgerError):
 
 
 class TooEarly(InvalidBlock):
-    """A block whose time is too far ahead of a node's clock; no other fault was found so far."""
+    """A block's timestamp is too far ahead of a node's clock; earlier checks found no fault."""
 
 
 class WrongMessages(InvalidBlock):
-    """A header came with messages that it does not commit to; the block itself may be good."""
+    """A header came with messages that it does not commit to; with others it may be valid."""

@@ -17,9 +17,9 @@ ENDING = tuple(
 )
 """Signals that ask a program to end, as far as this system has them."""
 DEAF_S = 10.0
-"""Seconds after one of these signals during which further ones are ignored."""
+"""Seconds for which further signals are ignored after one has raised KeyboardInterrupt."""
 _pending: list[int] = []
-"""Signals of ``ENDING`` received since ``stoppable`` began, which clears the list at its end."""
+"""Numbers of the signals that have raised KeyboardInterrupt inside ``stoppable``."""
 
 
 @contextlib.contextmanager
@@ -27,9 +27,9 @@ def stoppable() -> Iterator[None]:
     """Within this context, raise KeyboardInterrupt at the first signal of ``ENDING``.
 
     Further signals are ignored, so results are saved completely, however often Ctrl-C is pressed.
-    After ``DEAF_S`` seconds the next signal raises again, since saving may hang. At the end of an
-    interrupted command all these signals are ignored for good, since the process is about to end.
-    A signal that the process was started to ignore (``nohup``) stays ignored.
+    After ``DEAF_S`` seconds the next signal raises the exception again, since saving may hang.
+    When an interrupted command leaves the context, all these signals stay ignored until the
+    process ends. A signal that was ignored from the start (``nohup``) stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -60,7 +60,7 @@ def stop_if_asked() -> None:
     """Raise KeyboardInterrupt if a signal of ``ENDING`` has arrived inside ``stoppable``.
 
     The signal has already raised this exception once. But Python discards an exception that is
-    raised while it deletes an object, so long work calls this between its steps.
+    raised in a destructor (``__del__``). Long computations therefore call this between steps.
 
     Raises:
         KeyboardInterrupt: the user asked this program to end.
@@ -74,8 +74,8 @@ def deaf_children(*signals: signal.Signals) -> Iterator[None]:
     """Within this context, start child processes in which these signals are blocked.
 
     A terminal sends Ctrl-C to all processes of a command, and a child that is still starting
-    would end with a traceback. This process receives the signals when the context ends. Where
-    the system cannot block signals, the child has to ignore them itself.
+    would end with a traceback. This process handles the signals when the context ends. On a
+    system that cannot block signals, this does nothing: the child must ignore them itself.
     """
     here = threading.current_thread() is threading.main_thread()
     if not here or not hasattr(signal, "pthread_sigmask"):

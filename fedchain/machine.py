@@ -16,7 +16,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 """Numbers of the options of ``mallopt`` in glibc's malloc.h."""
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # an idle OpenMP thread would spin on a core that others need
-    "OPENBLAS_NUM_THREADS": "1",  # fedchain runs threads side by side, not inside an operation
+    "OPENBLAS_NUM_THREADS": "1",  # fedchain runs operations in parallel, each in one thread
 }
 """Environment variables that numpy and torch read once, when they are loaded."""
 
@@ -33,18 +33,18 @@ def prepare() -> None:
 
 
 def one_thread() -> None:
-    """Let torch compute in the calling thread alone: fedchain runs several threads side by side."""
+    """Make torch compute each operation in one thread: fedchain itself runs several threads."""
     import torch
 
     torch.set_num_threads(1)
 
 
 def keep_freed_memory() -> None:
-    """Ask the C library to keep freed blocks of megabytes instead of returning them to the system.
+    """Make the C library keep large freed blocks instead of returning them to the system.
 
-    Every batch allocates and frees its activations. To get their pages from the system each time
-    costs more than the arithmetic on them. Memory that is needed only before the rounds should be
-    freed before this is called. Without glibc this does nothing.
+    Every batch of a training step allocates and frees memory for its activations. Getting this
+    memory from the system each time takes longer than the arithmetic. Before this is called,
+    memory that only the preparation needs should be freed. Without glibc this does nothing.
     """
     if sys.platform != "linux":
         return
@@ -61,7 +61,7 @@ def start_up_passed_over() -> Iterator[None]:
     """Within this context, hide existing objects (modules, parts) from the garbage collector.
 
     These objects are many and are never freed. The collector would take a tenth of a second for
-    each pass over them. A context inside another one does nothing.
+    each pass over them. If the context is entered inside itself, the inner one does nothing.
     """
     if gc.get_freeze_count():
         yield

@@ -1,8 +1,8 @@
-r"""Names of files, in the forms that people, programs and shells can read.
+r"""File names as text that terminals, files and shells accept.
 
-A file's name may be any bytes. Python represents a byte that is not text in the user's encoding
-as half a surrogate pair, which no file, terminal or JSON may hold. Files that fedchain reads again
-keep the half (YAML writes it as an escape); everywhere else the byte is shown as ``\xfc``.
+A file name may contain bytes that are not text in the user's encoding. Python represents such a
+byte as a lone surrogate, a character that cannot be printed or written to a file. In files that
+fedchain reads again, the surrogate is kept as an escape; elsewhere the byte is shown as ``\xfc``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def legible(text: str) -> str:
-    r"""Return a text with escapes for those bytes of a file name that are not characters.
+    r"""Return a text in which escapes stand for the bytes of a file name that are not characters.
 
     >>> legible("br\udcfcst"), legible("br\udcc3\udcbcst"), legible("brüst")
     ('br\\xfcst', 'brüst', 'brüst')
@@ -32,7 +32,7 @@ def legible(text: str) -> str:
 
 
 def escaped(quoted_text: str) -> str:
-    r"""Return a quoted string of JSON or YAML in which halves of surrogate pairs are escapes.
+    r"""Return a quoted string of JSON or YAML in which escapes stand for lone surrogates.
 
     >>> escaped('"br\udcfcst"')
     '"br\\udcfcst"'
@@ -44,7 +44,7 @@ def command(*words: str | Path) -> str:
     """Return a fedchain command that a user can paste into a shell.
 
     Args:
-        words: the words after ``fedchain``: paths are quoted, text is left as it is.
+        words: the words after ``fedchain``; a Path is quoted, a string is left as it is.
 
     >>> command("verify", Path("runs/my run"))
     "fedchain verify 'runs/my run'"
@@ -53,11 +53,10 @@ def command(*words: str | Path) -> str:
 
 
 def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
-    r"""Return a path as one shell word that no program takes for an option.
+    r"""Return a path quoted as one shell word, which no program mistakes for an option.
 
-    On Windows, the quotes suit both cmd and PowerShell. Elsewhere any POSIX shell accepts the
-    word, unless the path has a line break or bytes that are not characters: then the shell must
-    know ``$'..'``.
+    On Windows, cmd and PowerShell both accept the word. Elsewhere every POSIX shell accepts it. If
+    the path has a line break or bytes that are not characters, the shell must support ``$'..'``.
 
     Args:
         path: path of a file or folder.
@@ -83,7 +82,7 @@ def quoted(path: Path, windows: bool = sys.platform == "win32") -> str:
 def _bytes_of(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a half that encodes no byte: from a Windows name or YAML
+    except UnicodeEncodeError:  # a surrogate that stands for no byte: from a Windows name or YAML
         return text.encode("utf-8", "surrogatepass")
 
 

@@ -25,14 +25,14 @@ from typing import BinaryIO, TypeVar
 WINDOWS = os.name == "nt"
 """Whether this is Windows."""
 PATIENCE_WITH_FILES_S = 2.0
-"""Seconds for which Windows is asked again while another program has the file open."""
+"""Seconds for which an operation is repeated on Windows if another program has the file open."""
 MOST_PROCESSES = 61
 """Most processes that one process can wait for on Windows."""
 _Result = TypeVar("_Result")
 
 
 def sync_file(path: Path) -> None:
-    """Make the bytes of a file survive a loss of power; OSError if that fails."""
+    """Make the bytes of a file survive a loss of power; raise OSError if that fails."""
     descriptor = os.open(path, os.O_RDWR)  # Windows does not sync a file opened for reading
     try:
         sync_open(descriptor)
@@ -41,7 +41,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_open(descriptor: int) -> None:
-    """Make the bytes of an open file, or the names of a folder, survive a loss of power."""
+    """Make the bytes of an open file, or the names in an open folder, survive a loss of power."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -87,18 +87,18 @@ def patiently(act: Callable[[], _Result]) -> _Result:
 
 
 def replace(draft: Path, path: Path) -> None:
-    """Rename a file atomically; it replaces a file that has the new name."""
+    """Rename ``draft`` to ``path`` atomically; a file that is already there is replaced."""
     patiently(lambda: draft.replace(path))
 
 
 def delete(path: Path) -> None:
-    """Delete a file if it exists; OSError if the system refuses."""
+    """Delete a file if it exists; raise OSError if the system refuses."""
     patiently(lambda: path.unlink(missing_ok=True))
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield an empty file; once it is written and synced, it replaces the file at a path.
+    """Yield a new file to write; when the context ends, it replaces the file at ``path``.
 
     A reader sees the old file or the new one, never half of one. After an error or Ctrl-C only
     the old file is there.
@@ -128,7 +128,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def open_files_hold_folders() -> bool:
-    """Return whether an open file prevents moving the folder that it is in, as on Windows."""
+    """Return whether the system refuses to move a folder in which a file is open: on Windows."""
     return WINDOWS
 
 
@@ -136,8 +136,8 @@ def move_folder(folder: Path, path: Path) -> None:
     """Sync the names in a folder, then rename the folder; its files must be synced and closed.
 
     Raises:
-        OSError: something has that name, or the disk fails; on Windows, somebody keeps a file in
-            the folder open.
+        OSError: ``path`` exists already, or the disk fails; on Windows, another program has a file
+            in the folder open.
     """
     for each, _, _ in os.walk(folder):
         sync_folder(Path(each))
@@ -148,16 +148,16 @@ def move_folder(folder: Path, path: Path) -> None:
 
 @contextmanager
 def place_beside(path: Path) -> Iterator[Path]:
-    """Make a hidden folder beside a path, for what will be moved to the path; delete it at the end.
+    """Make a hidden folder beside a path, for files that will be moved to the path.
 
-    ``tempfile`` is not used: only this user may read a folder that it makes, and on Windows the
-    folder keeps this restriction wherever it is moved.
+    When the context ends, the folder is deleted.
 
     Raises:
         OSError: the parent folder may not be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    # Only this user may read a folder of ``tempfile``; on Windows this holds after a move too.
     place.mkdir()
     try:
         yield place
@@ -166,16 +166,16 @@ def place_beside(path: Path) -> Iterator[Path]:
 
 
 def stop() -> None:
-    """Interrupt the main thread from another thread, as SIGTERM does inside ``stoppable``.
+    """Interrupt the main thread from another thread, with the same effect as SIGTERM.
 
     On Windows one process cannot send SIGTERM to another. A main thread that waits for a lock is
-    interrupted once it has the lock. If nothing handles the signal, nothing happens.
+    interrupted once it has the lock. If the program has no handler for SIGTERM, nothing happens.
     """
     _thread.interrupt_main(signal.SIGTERM)
 
 
 def at_most_processes(wanted: int) -> int:
-    """Return how many processes one process may wait for at a time: ``wanted``, or fewer.
+    """Return ``wanted``, limited to the number of processes that one process can wait for.
 
     Windows allows at most ``MOST_PROCESSES``.
 

@@ -42,7 +42,7 @@ GROUPS = (
 
 
 class Commands(TyperGroup):
-    """The group of all commands; it reports an interruption that no command has reported."""
+    """The group of all commands; it reports Ctrl-C if the command itself does not."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def run_command_line() -> int:
-    """Run the command line and return its exit code; an expected error is one text on stderr."""
+    """Run the command line, print any expected error on stderr, and return the exit code."""
     prepare()
     with stoppable(), whole_output() as out:
         code = _code_of(assemble())

@@ -24,6 +24,7 @@ FAILED = 1
 def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None:
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
+    An agreement records that several privacy accountants found the same epsilon.
     Scans and agreements may be deleted: runs make them again, with the same bits.
     When all files together exceed 1 GB, or FEDCHAIN_CACHE_BYTES (such as 2e9), the least recently
     used scans and agreements are deleted; with 0, none is kept.

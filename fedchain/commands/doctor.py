@@ -43,7 +43,7 @@ def doctor(
 
 
 def _calibrated(findings: list[Check]) -> tuple[Rates, Path]:
-    """Measure and keep the rates, and replace the last finding, which is about rates."""
+    """Measure and save this machine's rates; replace the last finding, which is about rates."""
     from fedchain.commands.checkup import Check
     from fedchain.forecasts.calibration import measured
     from fedchain.forecasts.rates import keep_rates

@@ -1,4 +1,4 @@
-"""Formats of results (rich text, plain text, one JSON object), and what all commands share."""
+"""Formats of results (rich text, plain text, one JSON object), and options of all commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 USAGE, INTERRUPTED = 2, 130
-"""Exit codes: bad usage; Ctrl-C, with everything saved."""
+"""Exit codes: USAGE for a wrong call; INTERRUPTED for Ctrl-C, when everything is saved."""
 
 
 class Format(StrEnum):
@@ -63,7 +63,7 @@ def refuse(text: str) -> NoReturn:
 
 
 def stdout(form: Format) -> Console:
-    """Return the console of results; NO_COLOR, plain and a missing terminal turn colour off."""
+    """Return the console for results; ``plain``, NO_COLOR or no terminal turns colour off."""
     from rich.console import Console
 
     rich = form is Format.rich
@@ -105,7 +105,10 @@ def print_result(form: Format, values: Mapping[str, Any], lines: Iterable[Render
 
 @contextmanager
 def progress_bar(what: str, wanted: bool = True) -> Iterator[Callable[..., None]]:
-    """Show a bar on a terminal; yield a function of (steps done, all steps, current work)."""
+    """Show a progress bar on a terminal; yield the function that updates the bar.
+
+    The function takes the number of steps done, the number of all steps, and the current work.
+    """
     from rich.progress import MofNCompleteColumn, Progress
 
     console = stderr()
@@ -123,15 +126,15 @@ def progress_bar(what: str, wanted: bool = True) -> Iterator[Callable[..., None]
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout.
 
-    An infinite number or NaN becomes null, since JSON has neither. A byte of a file name that is
-    no letter becomes an escape; so does a letter that the terminal's encoding lacks.
+    Infinite numbers and NaN become null, since JSON has neither. A byte of a file name that is no
+    character becomes an escape. Non-ASCII letters do too if stdout's encoding is not UTF.
     """
     escapes = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=escapes, allow_nan=False))
 
 
 def jsonable(value: Any) -> Any:
-    """Return a value as JSON can hold it.
+    """Return a value converted to types that JSON has.
 
     >>> jsonable({"epsilon": math.inf, "holders": (1, 2)})
     {'epsilon': None, 'holders': [1, 2]}

@@ -1,4 +1,4 @@
-"""Registered parts as `list` and `describe` show them."""
+"""Descriptions of the registered parts, for `fedchain list` and `fedchain describe`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLACEHOLDERS = {"integer": "1", "number": "1.0", "string": "text", "boolean": "t
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a part, in words."""
+    """Texts that describe one parameter of a part."""
 
     name: str
     allowed: str
@@ -47,7 +47,7 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """One part, in words."""
+    """Texts that describe one part."""
 
     family: str
     kind: str
@@ -61,7 +61,7 @@ class Described:
 
 
 def catalogue(family: str | None = None) -> dict[str, list[Described]]:
-    """Return every part by family, or those of one family."""
+    """Return the descriptions of all parts by family, or only those of one family."""
     if family is not None and family not in FAMILIES:
         refuse(f"no family called {family!r}; {suggest(family, FAMILIES)}")
     wanted = [family] if family is not None else list(FAMILIES)
@@ -70,7 +70,7 @@ def catalogue(family: str | None = None) -> dict[str, list[Described]]:
 
 
 def described(name: str) -> list[Described]:
-    """Return the parts of this name: one, unless two families share it."""
+    """Return the descriptions of the parts with this name: one for each family that has it."""
     every = [part for parts in catalogue().values() for part in parts]
     found = [part for part in every if part.kind == name]
     if not found:
@@ -79,7 +79,7 @@ def described(name: str) -> list[Described]:
 
 
 def describe_part(family: Family[Any], kind: str) -> Described:
-    """Describe one part."""
+    """Return the description of one part."""
     maker = family.find(kind)
     words = argument_words(maker)
     entries = {
@@ -98,7 +98,7 @@ def describe_part(family: Family[Any], kind: str) -> Described:
 
 
 def default_text(parameter: inspect.Parameter) -> str:
-    """Return a default as YAML; for a nested part its kind and the parameters that it sets."""
+    """Return a parameter's default as YAML, or `required` if it has none."""
     if parameter.default is inspect.Parameter.empty:
         return "required"
     return yaml_text(plain_value(parameter.default))

@@ -20,7 +20,7 @@ _NOBODY_READS = (errno.EPIPE, errno.EINVAL)
 
 
 class Outlet(io.TextIOBase):
-    """A stream that remembers its first failed write, and drops what comes after it."""
+    """A stream that remembers its first failed write, and drops all text after that."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -72,8 +72,8 @@ class Outlet(io.TextIOBase):
 def whole_output() -> Iterator[Outlet]:
     """Within this context, let stdout and stderr accept any text and never fail.
 
-    Letters that their encoding lacks are replaced. A stream that was closed when the command
-    started is opened as /dev/null.
+    Letters that the stream's encoding lacks are replaced. A stream that was closed when the
+    command started is opened as /dev/null.
 
     Yields:
         The stdout, which remembers whether a write failed.
@@ -95,7 +95,7 @@ def whole_output() -> Iterator[Outlet]:
 
 
 def _open_closed() -> None:
-    """Open closed streams as /dev/null; else the next opened file would get what they print."""
+    """Open closed standard streams as /dev/null: the next opened file would get their text."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -105,7 +105,7 @@ def _as_json(shown: Proven) -> dict[str, object]:
 
 
 def _bytes_of(file: Path, most: int) -> bytes:
-    """Read a file, but at most one byte more than is allowed."""
+    """Read at most ``most + 1`` bytes of a file, enough to see that it is too large."""
     from fedchain.errors import cannot
 
     try:

@@ -1,4 +1,4 @@
-"""Refusals and evidence of honest compute nodes, as `inspect` shows them."""
+"""Blocks and messages that honest compute nodes refused, and their evidence, for `inspect`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ View = tuple[Mapping[str, Any], Sequence[str | Table]]
 
 
 def view_of_refusals(run: Run, which: str | None, form: Format) -> View:
-    """Return a view of everything that was refused, or of what was refused at one height.
+    """Return a view of everything that was refused, or only of the height ``which``.
 
     Raises:
         ValueError: ``which`` is not a height.
@@ -38,7 +38,7 @@ def view_of_refusals(run: Run, which: str | None, form: Format) -> View:
 
 
 def held_against(run: Run) -> list[str | Table]:
-    """Return a line that counts refusals and evidence; no line where there are none."""
+    """Return one line that counts refusals and evidence, or no line if there are none."""
     refused, pairs = run.manifest["refused"], run.manifest["evidence"]
     if not refused and not pairs:
         return []
@@ -63,7 +63,7 @@ def judgement(run: Run, node: int) -> dict[str, Any]:
 
 
 def judged_words(judged: Mapping[str, Any], form: Format) -> list[str | Table]:
-    """Return a judgement as lines and tables."""
+    """Return the result of ``judgement`` as lines and tables."""
     lines: list[str | Table] = [f"it refused {judged['refused']} blocks and messages of others"]
     if judged["stale_blocks"] is not None:
         lines.append(f"{judged['stale_blocks']} of its blocks are stale")
@@ -96,7 +96,7 @@ def _pairs(run: Run) -> list[dict[str, Any]]:
 def _gathered(
     found: Iterable[tuple[object, Mapping[str, Any], Mapping[str, Any]]],
 ) -> list[dict[str, Any]]:
-    """Return one row for each key in (key, values, event), with the nodes of the key's events."""
+    """Merge the (key, values, event) with the same key into one row, with the events' nodes."""
     rows: dict[object, dict[str, Any]] = {}
     for key, values, event in found:
         row = rows.setdefault(key, {"height": event["round"], **values, "nodes": []})

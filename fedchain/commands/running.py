@@ -95,7 +95,7 @@ def resume(
     strict: StrictOption = False,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Continue an interrupted run; its head is the same as without the interruption."""
+    """Continue an interrupted run; the chain is the same as without the interruption."""
     from fedchain.runs.running import resume as resume_it
 
     with _show(form, run) as callback:

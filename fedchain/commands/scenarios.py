@@ -130,7 +130,7 @@ def explain(
     seed: SeedOption = None,
     form: FormatOption = Format.rich,
 ) -> None:
-    """Show every resolved value and its source, the privacy it gives, and what a run costs."""
+    """Show every resolved value and its source, the privacy of a run, and what the run costs."""
     from fedchain.forecasts.forecast import BareForecast, forecast
     from fedchain.nodes.compute.hashing import expected_hashing_s
     from fedchain.scenario import load, parse_overrides, resolved_yaml, run_name

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 FAILED_POINTS = 4
-"""Exit code when some points failed."""
+"""Exit code when some points of a sweep failed."""
 
 
 @app.command(epilog="Example: fedchain sweep breast_cancer --set privacy.epsilon=1,4 --seeds 2")
@@ -105,7 +105,7 @@ def report(
 
 
 def _with_choices(path: str, options: Sequence[str]) -> Scenario:
-    """Load a scenario: an option with several values is a grid axis, others override a value."""
+    """Load a scenario; options with several values are grid axes, those with one value override."""
     from fedchain.scenario import load, parse_choices, plain_values
 
     choices = parse_choices(options)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from fedchain.simulation.setup import RunSetup
 
 NAMED_NODES = 6
-"""Number of compute nodes whose share of the blocks is shown."""
+"""Most compute nodes whose shares of the blocks are shown."""
 NAMED_REJECTIONS = 3
-"""Number of Byzantine holders that the line of a round names; the line counts the others."""
+"""Most Byzantine holders that a round's line names; the line counts the others."""
 WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
 """Width of each column in characters; the line of a round fits a terminal of 80 characters."""
 
@@ -66,7 +66,7 @@ class Terminal:
         self._bar.update(self._rounds, completed=record.round)
 
     def close(self) -> None:
-        """Remove the bar, also after an error."""
+        """Remove the progress bar when the run ends or fails."""
         self._preparing.stop()
         self._bar.stop()
 
@@ -93,7 +93,7 @@ def _counts(kinds: Counter[str]) -> str:
 
 
 def heading(setup: RunSetup) -> str:
-    """Return one line: who takes part, which privacy is promised, what hashing costs."""
+    """Return one line: the nodes, the rounds, the weights, the privacy, the time of hashing."""
     from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
     from fedchain.scenario import ComputeAttack, HolderAttack
 
@@ -137,7 +137,7 @@ def in_columns(words: Sequence[str]) -> str:
 
 
 def rejections(messages: list[MessageRecord]) -> str:
-    """Return the names of the Byzantine holders, and the number of honest ones not used.
+    """Return the names of the Byzantine holders, and the number of unused honest messages.
 
     An exclamation mark marks a Byzantine holder whose message was used: the rule missed it.
     """
@@ -204,7 +204,7 @@ def _traffic_lines(traffic: Mapping[str, Any]) -> list[str]:
 
 
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Return status, privacy, robustness, ledger, time and the next command."""
+    """Return the lines on status, privacy, messages, ledger, time and the next command."""
     epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
     if epsilon["total"] is None:
         privacy = "none was asked for"

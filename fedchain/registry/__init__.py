@@ -1,9 +1,9 @@
 """Registry: families of parts, and the checks that turn a YAML block into a ready part.
 
-A family holds all parts of one kind (aggregation rules, mechanisms, tasks ..). A part is one
-function under the family's decorator: the simulator supplies its parameters before ``*``, the
-YAML those after ``*``. The YAML name is the Python name. A user-defined part is named
-``module:function`` and gets the same checks.
+A family holds all parts of one kind (aggregation rules, mechanisms, tasks ..). A part is a
+function with the family's decorator. The simulator supplies its arguments before ``*``, and the
+YAML file supplies those after ``*``. A part's name in YAML is the function's name. A user-defined
+part is named ``module:function`` and gets the same checks.
 """
 
 from fedchain.registry.bounds import AtMost, bound_problems, within

@@ -1,4 +1,4 @@
-"""Bounds: checks of parameters whose largest value is another value of the scenario."""
+"""Bounds: checks of parameters that must not exceed another value of the scenario."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from fedchain.registry.parts import Part, Where
 class AtMost:
     """Annotation of a parameter whose upper bound is another value of the scenario.
 
+    Here, ``keep`` must be at least 1 and at most the number of holders:
     ``keep: Annotated[int, Field(ge=1), AtMost("nodes.holders", "the number of holders")]``
     """
 
@@ -28,7 +29,7 @@ class AtMost:
 def within(
     part: Part, family: Family[Any], where: Where = ()
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
-    """Yield a part and every part inside it, each with its place and its family."""
+    """Yield the place, the part and its family, for a part and for every part nested in it."""
     yield where, part, family
     for name, parameter in parameters(family.find(part.kind)).items():
         inner = nested_family(parameter.annotation)
@@ -44,8 +45,8 @@ def bound_problems(
     Args:
         part: the part.
         family: its family.
-        values: the sections of the scenario that passed their own checks; a bound in another
-            section is not checked.
+        values: the sections of the scenario that passed their own checks, by name; a bound in a
+            missing section is not checked.
         where: the part's place in the scenario.
     """
     for name, parameter in parameters(family.find(part.kind)).items():

@@ -25,7 +25,7 @@ Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Family(Generic[Built]):
-    """All parts of one kind, by name.
+    """All parts for one purpose (such as aggregation), by name.
 
     >>> rules: Family[int] = Family("rule")
     >>> @rules
@@ -42,8 +42,8 @@ class Family(Generic[Built]):
     makes: type | None = None
     """The class that a part must return; None: any class."""
     flaw: Callable[..., str | None] | None = None
-    """Function of a part's result and the simulator's values; it returns what is wrong with the
-    result, or None. Only user-defined parts are checked: fedchain's have tests. None: no check."""
+    """Check of the results of user-defined parts: a function of the result and of the simulator's
+    values that returns what is wrong with the result, or None. None: no check."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
     """The functions by name, in the order of registration."""
 
@@ -59,10 +59,10 @@ class Family(Generic[Built]):
         return sorted(self.parts)
 
     def find(self, kind: str) -> Callable[..., Built]:
-        """Return the function of this name.
+        """Return the function of the part with this name.
 
         Raises:
-            ValueError: there is no such part; the text says what is allowed.
+            ValueError: there is no such part; the error text lists the parts.
         """
         names = self.names()
         if kind in self.parts:
@@ -74,10 +74,10 @@ class Family(Generic[Built]):
     def check(self, block: object, where: Where = (), beside: Sequence[str] = ()) -> Part:
         """Check a YAML block, a mapping with ``kind`` and parameters, and return it as a Part.
 
-        Messages also name ``beside``: keys of the same block that do not belong to the part.
+        Error messages also list ``beside``: keys that the block may have besides the part's.
 
         Raises:
-            ScenarioError: something is wrong; it has every problem, also of nested blocks.
+            ScenarioError: the block is wrong; the error has every problem, also of nested blocks.
         """
         if not isinstance(block, Mapping) or "kind" not in block:
             known = ", ".join(self.names())
@@ -97,7 +97,7 @@ class Family(Generic[Built]):
         """Call the part's function with the simulator's values and the YAML's parameters.
 
         Raises:
-            PartError: a user-defined part fails, or returns something that a part may not.
+            PartError: a user-defined part fails, or returns a value that is not allowed.
         """
         return self.bind(part)(*arguments)
 
@@ -119,7 +119,7 @@ class Family(Generic[Built]):
 
 @dataclass(frozen=True)
 class Address:
-    """The place where a family is defined, for modules that must not import the family."""
+    """The module and the name of a family, which is imported only when it is needed."""
 
     module: str
     """The module that defines the family."""
@@ -169,7 +169,7 @@ def parameters(maker: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def nested_family(annotation: object) -> Family[Any] | None:
-    """Return the family of a parameter that holds a part (``Annotated[Part, models]``), or None."""
+    """Return the family in an annotation such as ``Annotated[Part, models]``, or None."""
     for mark in getattr(annotation, "__metadata__", ()):
         if isinstance(mark, Family | Address):
             return mark if isinstance(mark, Family) else mark.family()
@@ -185,11 +185,11 @@ def examine_keys(
         maker: a part's function, or a Section.
         given: the block, without ``kind``.
         where: the block's place in the scenario.
-        beside: other keys of the same block, which were taken out; messages name them.
+        beside: other keys that the block may have; error messages list them too.
 
     Returns:
         The value of every valid key, with defaults filled in and nested blocks checked; and every
-        problem of the block and of its nested blocks.
+        problem of the block and of the blocks nested in it.
     """
     expected, problems = parameters(maker), list[Problem]()
     checked: dict[str, Any] = {}
@@ -255,7 +255,7 @@ def _check_block(parameter: inspect.Parameter, given: Mapping[str, Any], where: 
 
 @functools.lru_cache(maxsize=1024)
 def leaf_model(maker: Callable[..., Any]) -> type[BaseModel]:
-    """Return the pydantic model of the parameters whose values are plain."""
+    """Return the pydantic model of all parameters except those that hold a part or a section."""
     fields: dict[str, Any] = {
         name: (p.annotation, ... if p.default is inspect.Parameter.empty else p.default)
         for name, p in parameters(maker).items()

@@ -17,9 +17,13 @@ T = TypeVar("T")
 def imported(kind: str, expected: type[T], words: str) -> T:
     """Import a user-defined part: ``module:function``, or ``module:object``.
 
+    Args:
+        kind: the user's text.
+        expected: the object's class.
+        words: the name of this class in error messages.
+
     Raises:
-        ValueError: there is no such object, or it is not of the expected class; messages call the
-            class ``words``.
+        ValueError: there is no such object, or it is not of the expected class.
 
     >>> from types import FunctionType
     >>> imported("math:pi", FunctionType, "Python function")
@@ -85,7 +89,7 @@ def _explained(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _failure(error: Exception, function: Callable[..., Any]) -> str:
-    """Return the error as text, with the line of the function's file that raised it."""
+    """Return the error as text, with the file of the function and the line that failed."""
     code = inspect.unwrap(function).__code__
     frames = reversed(traceback.extract_tb(error.__traceback__))
     lines = (frame.lineno for frame in frames if frame.filename == code.co_filename)

@@ -1,4 +1,4 @@
-"""Parts and sections, of which a scenario consists, and their plain YAML values."""
+"""Parts and sections, which make up a scenario, and their plain YAML values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Part:
     kind: str
     """The registered name, or ``module:function``."""
     parameters: Mapping[str, Any]
-    """Value by name, defaults filled in, read-only; a nested block is a Part itself."""
+    """The value of each parameter by name, with defaults; read-only. A nested block is a Part."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def __reduce__(self) -> tuple[type[Part], tuple[str, dict[str, Any]]]:
-        """Return how to rebuild the part in another process: a read-only mapping cannot be sent."""
+        """Tell pickle how to rebuild the part, since pickle cannot store a read-only mapping."""
         return Part, (self.kind, dict(self.parameters))
 
     def plain(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ STRICT = ConfigDict(
 
 
 class Section(BaseModel):
-    """A block of the scenario with fixed keys, checked strictly; not a part."""
+    """A strictly checked block of the scenario whose keys are fixed, unlike those of a part."""
 
     model_config = STRICT
 

@@ -26,7 +26,7 @@ TYPES = {
     "model": "a block of keys",
     "none_required": "null",
 }
-"""Words for the types of a YAML file, by pydantic's names of the types."""
+"""Words for the types of YAML values, by pydantic's names of these types."""
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -42,7 +42,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def show_value(value: object) -> str:
-    """Return a value as a message shows it: shortened, with its type in a user's words.
+    """Return a value as text for a message: shortened, followed by its type in plain words.
 
     >>> show_value(True), show_value([1])
     ('true (true or false)', '[1] (a list)')
@@ -67,8 +67,8 @@ def problems_of(
         error: pydantic's errors.
         where: the place of the checked block in the scenario.
         known: the keys that the block may have.
-        given: the checked values, which show whether a step of pydantic's path is a key or the
-            name of a union's member.
+        given: the values that pydantic checked. Pydantic adds the names of a union's members to
+            the path of an error; only steps that exist in these values are kept.
     """
     texts: dict[Where, list[str]] = {}
     for found in error.errors():

@@ -29,7 +29,7 @@ def check_attacks(blocks: object) -> tuple[dict[int, Misbehaving], list[Problem]
 
 
 def _attack(block: object, where: Where) -> Misbehaving:
-    """Check one flat block, which has both the keys of a section and those of its part."""
+    """Check one entry of ``attacks``, which has the keys of a section and those of its part."""
     if not isinstance(block, Mapping):
         raise ScenarioError([Problem(where, f"must be a block, {_WHO}")])
     section = _section(block)
@@ -47,9 +47,9 @@ def _attack(block: object, where: Where) -> Misbehaving:
 
 
 def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttack]:
-    """Return the section that a block belongs to.
+    """Return the section that an entry of ``attacks`` belongs to.
 
-    A block concerns compute nodes if it has the key ``nodes``, or a kind that only they have.
+    An entry is for compute nodes if it has the key ``nodes``, or a kind that only they have.
     """
     kind = block.get("kind")
     if "nodes" in block:
@@ -64,7 +64,7 @@ def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttac
 
 
 def attack_keys(block: Mapping[Any, Any]) -> set[str]:
-    """Return the keys that a block may have; none if its kind does not exist."""
+    """Return the keys that an entry of ``attacks`` may have; none if its kind does not exist."""
     section = _section(block)
     try:
         part = parameters(family_of(section).find(str(block["kind"])))
@@ -108,7 +108,7 @@ def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[
 
 
 def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
-    """Return the YAML key of the attackers, the word for one of them, and their numbers."""
+    """Return the YAML key that lists the attackers, the word for one of them, and their ids."""
     if isinstance(attack, HolderAttack):
         return "holders", "holder", attack.holders
     return "nodes", "compute node", attack.nodes
@@ -128,7 +128,7 @@ def _number_problems(
 
 
 def _overlaps(attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
-    """Yield a problem for every two attacks of one holder or compute node in the same round."""
+    """Yield a problem for every two attacks that one node would have to make in the same round."""
     for (before, other), (index, attack) in itertools.combinations(attacks.items(), 2):
         (key, word, numbers), (other_key, _, others) = _who(attack), _who(other)
         both = set(numbers) & set(others) if key == other_key else set()

@@ -1,4 +1,4 @@
-"""Checks of a scenario: a tree becomes a Scenario, or every problem is reported with its place."""
+"""Checks that turn a scenario's tree into a Scenario, or report every problem with its place."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from fedchain.scenario.tree import Located, Node, leaves, locate
 MAX_POINTS = 2000
 """Most points of a grid; more are taken for a mistake."""
 NO_TASK = "none"
-"""The task without learning."""
+"""Kind of the task in which nothing is learned; only the chain runs."""
 CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
 """Values of the sections that a scenario without learning may leave out."""
 NOISE = ("epsilon", "noise_multiplier")
@@ -48,7 +48,7 @@ NOISE = ("epsilon", "noise_multiplier")
 
 
 def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
-    """Check the merged tree of all layers, and return it as a Scenario.
+    """Check the merged tree of all files and overrides, and return it as a Scenario.
 
     Args:
         root: the tree.
@@ -70,7 +70,11 @@ def check_scenario(root: Node, noted: Iterable[Located] = ()) -> Scenario:
 
 
 def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
-    """Check one scenario without the points of its sweep."""
+    """Check a scenario, but not the points of its sweep.
+
+    Returns:
+        The scenario, or None if there are problems; and the problems.
+    """
     if not root.value or not isinstance(root.value, Mapping):
         words = "is empty" if root.value in (None, {}) else "must be a block of keys"
         least = (f"  {name}: {example}" for name, example in _examples().items())
@@ -109,7 +113,7 @@ def _explained(problem: Problem) -> Problem:
 def _parts(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[tuple[Where, Part, Family[Any]]]:
-    """Yield every part that passed its own checks, and the parts inside it."""
+    """Yield the place, the part and its family, for every part that passed its own checks."""
     for name, field in parameters(Scenario).items():
         family = nested_family(field.annotation)
         if family is not None and name in values:
@@ -119,7 +123,7 @@ def _parts(
 
 
 def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
-    """Check that there are holders if something is learned, and that not too many are asked."""
+    """Check that there are data holders if the task needs them, and that not too many are asked."""
     if nodes is None:
         return
     holders, got = ("nodes", "holders"), f"got {nodes.holders}"
@@ -164,7 +168,7 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> It
 
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check that no update wraps another of the same kind: both would use one name in memory."""
+    """Check that no update wraps another of its kind: both would store state under one name."""
     stands: list[tuple[Where, str]] = []
     for where, part, family in _parts(values, {}):
         if family.name != "update":
@@ -209,7 +213,7 @@ def _group_problems(
 
 
 def _makes_shares(mechanism: str) -> bool:
-    """Return whether the mechanism can make its noise in shares."""
+    """Return whether each member of a group can add a share of the mechanism's noise."""
     return "shares" in simulator_values(FAMILIES["mechanism"].family().find(mechanism))
 
 

@@ -10,22 +10,24 @@ from pydantic import Field
 from fedchain.registry import Section
 
 MAX_MEMBERS = 256
-"""Most members of a group; each agrees on a mask with every other."""
+"""Most members of a group; every two members agree on a mask, which costs time."""
 
 
 class Groups(Section):
     """Groups of data holders: each group sends one sum, and the chain has only these sums."""
 
     size: Annotated[int, Field(ge=2, le=MAX_MEMBERS)]
-    """Number of holders in a group, which are consecutive; it divides the number of all holders."""
+    """Number of consecutive holders in a group; it must divide the number of all holders."""
     honest: Annotated[float, Field(gt=0, le=1)]
-    """Share of the members of every group that are assumed honest, rounded down. Honest members add
-    their noise and tell nobody what they see. The noise is calibrated to them alone."""
+    """Share of the members of every group that are assumed honest; their number is rounded down.
+    Honest members add their noise and tell nobody what they see. Their noise
+    alone must give the claimed privacy."""
     dropout: Annotated[float, Field(ge=0, le=0.34)] = 0.0
-    """Share of the members that may be lost, rounded down; if more are lost, no sum is opened. The
-    noise is calibrated to the honest members minus this number: the lost ones may be honest."""
+    """Share of the members that may drop out; their number is rounded down. If more drop out, no
+    sum is revealed. All who drop out may be honest, so the noise of as many honest members is not
+    counted."""
     away: Annotated[float, Field(ge=0, le=0.9)] = 0.0
-    """Simulated probability that a member is lost in one of the four steps of an attempt."""
+    """Simulated probability that a member drops out of an attempt, at one of its four steps."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """Most attempts at one sum; if all fail, the group sends nothing in the round."""
     retry_s: Annotated[float, Field(gt=0, le=1e6)] = 2.0
@@ -38,7 +40,7 @@ class Groups(Section):
 
     @property
     def dropouts(self) -> int:
-        """Number of members that may be lost."""
+        """Number of members that may drop out."""
         return _part_of(self.size, self.dropout)
 
     @property
@@ -48,11 +50,11 @@ class Groups(Section):
 
     @property
     def counted_on(self) -> int:
-        """Least number of honest members in an opened sum; only their noise is counted."""
+        """Least number of honest members in a revealed sum; only their noise is counted."""
         return self.honest_members - self.dropouts
 
     def members_of(self, group: int) -> range:
-        """Return the numbers of the holders of a group."""
+        """Return the ids of the holders in a group."""
         return range(group * self.size, (group + 1) * self.size)
 
 

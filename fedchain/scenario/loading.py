@@ -1,6 +1,7 @@
-"""Loading: a file or a mapping, with all its layers, becomes a Scenario.
+"""Loading of a Scenario from a file or a Python mapping.
 
-The layers, the lowest first: defaults, extended files, the file, overrides, flags.
+The values come from five layers: defaults, extended files, the file, overrides, flags. A value of
+a later layer replaces that of an earlier layer.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fedchain.scenario.shipped import file_of
 from fedchain.scenario.tree import Located, Mark, Node, overlay_nodes
 
 MAX_EXTENDS = 8
-"""Longest chain of files that extend each other."""
+"""Most files in a chain in which each file extends the next."""
 
 Overrides = Mapping[str, object]
 
@@ -80,10 +81,12 @@ def _finish(
 
 
 def _read(path: Path, shown: Path, above: tuple[Path, ...]) -> tuple[Node, list[Located]]:
-    """Read a file, and lay it over the file that it extends.
+    """Read a file, and merge it with the file that it extends; its own values win.
 
-    The files ``above`` extend this one. Messages show it as ``shown``: a shipped scenario by its
-    name alone.
+    Args:
+        path: the file.
+        shown: the file's path in messages; for a shipped scenario only the name.
+        above: the files that extend this file, directly or through others.
     """
     root, noted = read_yaml(read_text(path), str(shown))
     root = anchored(root, path.parent, is_path=False)

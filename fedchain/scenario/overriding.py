@@ -44,9 +44,9 @@ def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
 
 
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
-    """Replace values of a scenario, which may be given in any order.
+    """Replace values of a scenario; the order of ``values`` does not matter.
 
-    A path that gets a value here is removed from the axes of the scenario's sweep.
+    Every path in ``values`` is removed from the grid of the scenario's sweep.
 
     Args:
         root: the scenario.
@@ -66,7 +66,10 @@ def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
 
 
 def put_all(root: Node, nodes: Mapping[str, tuple[tuple[str | int, ...], Node]]) -> Node:
-    """Put nodes into a scenario: outer blocks and kinds first, since a new kind removes keys."""
+    """Put nodes into a scenario, each at its path.
+
+    Outer blocks and kinds come first, since a new kind removes keys of the old kind.
+    """
     for steps, node in sorted(nodes.values(), key=lambda n: len(n[0]) - (n[0][-1] == "kind")):
         if steps[-1] == "kind" and steps[:-1]:
             root = _ready_for(root, steps[:-1], str(node.value))
@@ -91,7 +94,7 @@ def parse_path(path: str) -> tuple[str | int, ...]:
 
 
 def grow(value: object, mark: Mark, depth: int = 0) -> Node:
-    """Turn a Python value into a tree whose nodes all have the same mark.
+    """Turn a Python value into a tree; ``mark`` becomes the place of every node.
 
     Raises:
         ScenarioError: the value holds something that YAML cannot express, or is too deep.
@@ -113,7 +116,7 @@ def grow(value: object, mark: Mark, depth: int = 0) -> Node:
 
 
 def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
-    """Make every relative ``path`` of a tree absolute, starting from the given folder."""
+    """Make every relative path under a key ``path`` absolute; it starts from ``folder``."""
     if isinstance(node.value, Mapping):
         inner = {
             key: anchored(value, folder, key.rpartition(".")[2] == "path")
@@ -128,7 +131,7 @@ def anchored(node: Node, folder: Path, is_path: bool = True) -> Node:
 
 
 def _split(options: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield the path and the text of each option."""
+    """Yield the path and the text of each option ``path=text``."""
     seen: set[str] = set()
     for option in options:
         path, equals, text = option.partition("=")
@@ -149,7 +152,7 @@ def _value(path: str, text: str) -> Any:
 
 
 def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
-    """Remove from the sweep the paths that an override has fixed to one value."""
+    """Remove the paths in ``fixed`` from the grid of the sweep: overrides have set them."""
     sweep = root.get("sweep")
     grid = sweep.get("grid") if sweep is not None else None
     if sweep is None or grid is None or not isinstance(grid.value, Mapping):
@@ -165,7 +168,7 @@ def _without_axes(root: Node, fixed: Set[tuple[str | int, ...]]) -> Node:
 
 
 def _ready_for(root: Node, where: Where, kind: str) -> Node:
-    """Remove from a block the keys that a part of the new kind does not have."""
+    """Remove the keys of the block at ``where`` that a part of the new kind does not have."""
     block: Node | None = root
     for step in where:
         block = block.get(step) if block is not None else None

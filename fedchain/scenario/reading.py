@@ -1,6 +1,6 @@
-"""Reader of YAML 1.2, which turns a text into a tree of bounded size and depth.
+"""Reader of YAML 1.2: it turns a text into a tree of bounded size and depth.
 
-Tags are not allowed, and every problem has its place in the text.
+Tags are not allowed. Every problem is reported with its line and column.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 """Most levels of blocks inside blocks."""
 MAX_VALUES = 20_000
-"""Most values of a file with its aliases expanded: a few lines can stand for billions."""
+"""Most values of a file after its aliases are expanded: a few lines can stand for billions."""
 
 INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
@@ -80,7 +80,7 @@ def read_text(path: Path) -> str:
 
 
 def refused(source: str, text: str) -> ScenarioError:
-    """Return an error that concerns a whole source and names no line."""
+    """Return an error about a whole file or option, without a line number."""
     return ScenarioError([Problem((), text)], f"{source}: {text}")
 
 
@@ -131,7 +131,7 @@ def _mark(source: str, lines: list[str], line: int, column: int) -> Mark:
 
 @dataclass
 class _Reader:
-    """Builder of the tree of one document from the parser's events."""
+    """Builder that makes the tree of one document from the parser's events."""
 
     source: str
     lines: list[str]

@@ -23,7 +23,7 @@ MISBEHAVING: dict[str, tuple[type[Section], str]] = {
     "attack": (HolderAttack, "holders"),
     "misconduct": (ComputeAttack, "nodes"),
 }
-"""Families of the parts in ``attacks``, with their section and the key that names the attackers."""
+"""For each family of attacks, the section and the YAML key that lists the attackers."""
 OWN_PART = {
     "description": "A part of your own: module:function.",
     "type": "object",
@@ -104,14 +104,14 @@ def argument_words(maker: Callable[..., Any]) -> dict[str, str]:
 
 
 def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:
-    """Return the JSON schema of every key with a plain value, by the key's name."""
+    """Return the JSON schema of every key whose value is not a block, by the key's name."""
     schema = leaf_model(maker).model_json_schema()
     within_it = schema.get("$defs", {})
     return {k: _whole(p, within_it) for k, p in schema.get("properties", {}).items()}
 
 
 def _whole(rule: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a self-contained schema: without titles, each ``$ref`` replaced by its definition."""
+    """Return a schema without titles and in which definitions replace every ``$ref``."""
     if isinstance(rule, list):
         return [_whole(entry, definitions) for entry in rule]
     if not isinstance(rule, Mapping):
@@ -158,7 +158,7 @@ def _block(parameter: inspect.Parameter) -> dict[str, Any]:
 
 
 def field_words(section: Callable[..., Any]) -> dict[str, str]:
-    """Return the docstring under each field of a section, by name."""
+    """Return the text under each field of a section, by the field's name."""
     source = inspect.getsource(section)
     found = re.finditer(r'^    (\w+):(?:[^"]|"(?!""))*?\n    """(.*?)"""', source, re.M | re.S)
     return {match[1]: " ".join(match[2].split()) for match in found}

@@ -1,4 +1,4 @@
-"""Sections of a scenario: checked, frozen records; ``fedchain schema`` shows their texts."""
+"""Sections of a scenario as immutable records; ``fedchain schema`` shows each field's text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fedchain.scenario.groups import Groups
 MAX_HOLDERS = 10_000_000
 """Most registered holders; only those that are asked in a round cost memory and time."""
 MAX_ASKED = 65_536
-"""Most holders asked in a round: float64 adds 65,536 directions of 20 bits exactly."""
+"""Most holders asked in a round: a float64 sum of 65,536 directions (20-bit integers) is exact."""
 MAX_MINERS = 1000
 """Most compute nodes."""
 _SAFE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
@@ -47,7 +47,7 @@ class Nodes(Section):
     holders: Annotated[int, Field(ge=0, le=MAX_HOLDERS)] = 0
     """Number of data holders; 0 if nothing is learned."""
     cohort: Annotated[int, Field(ge=1, le=MAX_ASKED)] | None = None
-    """Number of holders, or groups, asked in each round, drawn anew each time; null: all."""
+    """Number of holders (or groups) that are drawn and asked in each round; null: all are asked."""
     groups: Groups | None = None
     """Groups whose members add up their gradients by secure aggregation and send one message; null:
     each holder sends its own message."""
@@ -55,11 +55,11 @@ class Nodes(Section):
         Annotated[int, Field(ge=1, le=MAX_MINERS)]
         | Annotated[tuple[Miner, ...], Field(min_length=1, max_length=MAX_MINERS)]
     ) = 3
-    """Number of compute nodes, which solve proof of work; or a list with the hash_share of each."""
+    """Number of compute nodes, which make the blocks; or a list with the hash_share of each."""
     identity: Literal["registered", "open"] = "registered"
-    """Who may send messages in a round. registered: identities in genesis; open: anybody."""
+    """Who may send messages. registered: the identities in the genesis block; open: anybody."""
     on_exhausted: Literal["leave", "stop"] = "leave"
-    """leave: a holder whose privacy budget is spent sends no more; stop: the run stops."""
+    """When a holder has spent its privacy budget: leave: it sends no more; stop: the run stops."""
 
     @property
     def participant(self) -> str:
@@ -73,7 +73,7 @@ class Nodes(Section):
 
     @property
     def asked(self) -> int:
-        """Number of participants asked in a round; each of them has one slot of the network."""
+        """Number of participants asked in a round; each takes one place in the network."""
         return self.participants if self.cohort is None else self.cohort
 
     def members_of(self, participant: int) -> range:
@@ -101,7 +101,7 @@ class Nodes(Section):
 
 
 class LedgerSettings(Section):
-    """What the ledger holds, and when a block may be made."""
+    """Settings of the ledger: what it stores, and when a block may be made."""
 
     work: Annotated[Part, FAMILIES["work"]] = Part("hashcash", {})
     """The proof of work and its difficulty."""
@@ -110,7 +110,7 @@ class LedgerSettings(Section):
     deadline_s: Annotated[float, Field(gt=0)] = 30.0
     """Simulated seconds after which a compute node stops waiting for messages beyond the quorum."""
     storage: Literal["int8", "int16", "int32"] = "int16"
-    """Integer type in which the directions are sent and stored."""
+    """Integer type in which the directions (normalised gradients) are sent and stored."""
     weights: Literal["float64", "float32"] = "float64"
     """Number type in which the weights are stored and agreed on."""
 
@@ -119,7 +119,7 @@ class Disk(Section):
     """What the ledger keeps on disk; the chain is the same with every choice."""
 
     keep_weights: Literal["all", "last"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
-    """Weights to keep. all: of every block; last: of the first and the last; N: of every N-th."""
+    """Weights to keep. all: of every block; last: of the first and last block; N: of every N-th."""
     keep_messages: Literal["all"] | Annotated[int, Field(ge=1, le=1_000_000)] = "all"
     """Messages to keep whole. all: every message; a number N: those of the last N blocks and of the
     blocks that forks may still reach. Older messages lose only their directions."""
@@ -131,16 +131,16 @@ class Churn(Section):
     away: Annotated[float, Field(gt=0, le=0.9)]
     """Mean share of the time for which a node is away."""
     stay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0
-    """Mean simulated seconds for which a node stays; stays and absences are exponential."""
+    """Mean simulated seconds of a stay; stays and absences have exponential distributions."""
 
 
 class Partition(Section):
     """A split of the network into two parts that do not hear each other for a while."""
 
     from_s: Annotated[float, Field(ge=0, le=1e9)]
-    """Simulated seconds at which the links between the parts break."""
+    """Simulated time, in seconds, at which the links between the parts break."""
     to_s: Annotated[float, Field(gt=0, le=1e9)]
-    """Simulated seconds at which the links heal."""
+    """Simulated time, in seconds, at which the links work again."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the compute nodes, and of the data holders, that are cut off from the others."""
 
@@ -149,7 +149,7 @@ class LateJoiners(Section):
     """Nodes that join after the start."""
 
     at_s: Annotated[float, Field(gt=0, le=1e9)]
-    """Simulated seconds at which they join."""
+    """Simulated time, in seconds, at which these nodes join."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the compute nodes, and of the data holders, that join late; one compute node is
     always there."""
@@ -159,7 +159,7 @@ class Gossip(Section):
     """How blocks and messages travel over the links, and what goes wrong on the way."""
 
     relay: Literal["push", "announce"] = "push"
-    """push: a node sends a new item at once; announce: it names the item, others ask for it."""
+    """push: a node sends a new block or message; announce: it sends the name, and others ask."""
     bandwidth_mbit_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Megabits that a link carries in a second in each direction; null: no limit."""
     loss: Annotated[float, Field(ge=0, le=0.9)] = 0.0
@@ -169,9 +169,9 @@ class Gossip(Section):
     churn: Churn | None = None
     """Nodes that leave, come back and catch up; null: nobody does."""
     partitions: Annotated[tuple[Partition, ...], Field(max_length=64)] = ()
-    """Times at which the network splits into two parts, and heals."""
+    """Times at which the network splits into two parts, and becomes one again."""
     late_joiners: LateJoiners | None = None
-    """Nodes that join later and catch up, headers first; null: all are there from the start."""
+    """Nodes that join later and fetch the chain, headers first; null: nobody joins later."""
 
     @cached_property
     def breaks(self) -> bool:
@@ -180,14 +180,14 @@ class Gossip(Section):
 
 
 class HolderAttack(Section):
-    """Holders that misbehave, and the rounds in which they do so; a flat block in YAML."""
+    """Holders that misbehave, and the rounds in which they do so."""
 
     part: Annotated[Part, FAMILIES["attack"]]
-    """What the attackers send instead of their release."""
+    """What the attackers send instead of their release; in YAML, its keys stand in this block."""
     holders: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Numbers of the attacking holders, from 0."""
+    """Ids of the attacking holders; ids count from 0."""
     names: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Number of names under which each attacker sends, its own included; the others are Sybils."""
+    """Number of identities under which each attacker sends: its own, and its Sybil identities."""
     from_round: AtLeastOne = 1
     """First round of the attack."""
     to_round: AtLeastOne | None = None
@@ -200,12 +200,12 @@ class HolderAttack(Section):
 
 
 class ComputeAttack(Section):
-    """Compute nodes that misbehave, and the rounds in which they do so; a flat block in YAML."""
+    """Compute nodes that misbehave, and the rounds in which they do so."""
 
     part: Annotated[Part, FAMILIES["misconduct"]]
-    """What these nodes do instead of the protocol."""
+    """How these nodes break the protocol; in YAML, the part's keys stand in this block."""
     nodes: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Numbers of the misbehaving compute nodes, from 0."""
+    """Ids of the misbehaving compute nodes; ids count from 0."""
     from_round: AtLeastOne = 1
     """First round of the misconduct; a node's round is the height of the block it works on."""
     to_round: AtLeastOne | None = None
@@ -223,34 +223,34 @@ class Evaluate(Section):
     every: AtLeastOne = 1
     """Number of rounds from one measurement to the next; the last round is always measured."""
     samples: Annotated[int, Field(ge=0, le=64)] = 4
-    """Number of held-out examples drawn as pictures at the end."""
+    """Number of held-out examples shown as pictures at the end."""
 
 
 class Sweep(Section):
-    """Many runs of one scenario: every point of a grid, times seeds."""
+    """Many runs of one scenario: every point of a grid with every seed."""
 
     grid: Mapping[str, Annotated[tuple[Any, ...], Field(min_length=1)]]
-    """Values by the dotted path that they override; with an empty grid only the seed changes."""
+    """Values to run for each dotted path; with an empty grid only the seed changes."""
     seeds: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Number of seeds of every point, counted up from the scenario's own."""
+    """Number of runs of every point; their seeds count up from the scenario's seed."""
     x: str | None = None
     """The grid path on the horizontal axis; null: the first."""
     y: str | None = None
     """The metric on the vertical axis; null: the task's own score."""
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """Target of the metric y; the report draws time and epsilon until it is reached; null: none."""
+    """Value of y to reach; the report shows the time and epsilon until then; null: no target."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The layer that set each value; comparisons of scenarios ignore it."""
+    """The source of each value: a file and line, or an option; equality ignores it."""
 
     layers: Mapping[Where, str] = field(default_factory=dict, compare=False, repr=False)
-    """The name of the layer by path; a missing path has its default."""
+    """The source by the path of the value; a path without a source has its default."""
 
 
 class Scenario(Section):
-    """Everything that a run needs to know; equal scenarios and seeds give equal runs."""
+    """A complete scenario; the same scenario with the same seed gives the same run."""
 
     version: Annotated[Literal[1], Field(examples=[1])]
     """Version of the scenario format."""
@@ -293,7 +293,7 @@ class Scenario(Section):
     sweep: Sweep | None = None
     """The grid of `fedchain sweep`."""
     tuning: str = ""
-    """Values chosen by looking at private records, and the seeds of the runs that were compared; no
+    """Values that were chosen by comparing runs on private records, and the seeds of these runs; no
     epsilon accounts for this choice. Empty: nothing is declared."""
     _sources: Sources = PrivateAttr(default=Sources())
-    """The layer that set each value."""
+    """The source of each value."""

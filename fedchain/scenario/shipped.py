@@ -56,7 +56,7 @@ def file_of(given: str | Path) -> Path:
 
 
 def own(given: str | Path) -> Path | None:
-    """Return the user's own file or folder for a path or name; None if there is none."""
+    """Return the user's file or folder with this path or name; None if there is none."""
     paths = [Path(given)]
     if _name(given) == str(given):
         paths.append(Path(f"{given}{YAML}"))
@@ -64,7 +64,7 @@ def own(given: str | Path) -> Path | None:
 
 
 def hidden_by(given: str | Path) -> Path | None:
-    """Return the user's own file or folder that hides a shipped scenario; None if there is none."""
+    """Return the user's file or folder that hides the shipped scenario of this name, or None."""
     found, passed_over = own(given), shipped_files().get(_name(given))
     if found is None or passed_over is None or found.samefile(passed_over):
         return None

@@ -70,7 +70,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Located:
-    """A problem and the place that a user must look at."""
+    """A problem, and its place in a file or option."""
 
     problem: Problem
     mark: Mark

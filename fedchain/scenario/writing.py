@@ -15,7 +15,7 @@ from fedchain.scenario.reading import scalar
 from fedchain.scenario.sections import ComputeAttack, HolderAttack, Scenario
 
 UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
-"""Keys that do not change what is computed for a given seed."""
+"""Keys that the digest leaves out: they do not change what is computed for a given seed."""
 
 
 def plain_values(scenario: Scenario) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def plain_values(scenario: Scenario) -> dict[str, Any]:
 
 
 def written(scenario: Scenario) -> dict[str, Any]:
-    """Return the values that a layer set, in the form of ``plain_values``, without defaults."""
+    """Return the values of ``plain_values`` that a file or an option set, without defaults."""
     layers = scenario._sources.layers
     known = {where[:depth] for where in layers for depth in range(len(where) + 1)}
     values: dict[str, Any] = _known(plain_values(scenario), (), known)
@@ -46,7 +46,7 @@ def run_name(scenario: Scenario) -> str:
 
 
 def resolved_yaml(scenario: Scenario) -> str:
-    """Return the scenario as YAML with all values; a comment names the layer that set each."""
+    """Return the scenario as YAML with all values; a comment names the source of each value."""
     rows = list(_lines(plain_values(scenario), (), 0, scenario._sources.layers))
     width = min(56, max(len(text) for text, _ in rows))
     return "".join(
