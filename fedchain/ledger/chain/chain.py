@@ -40,7 +40,7 @@ class Added(NamedTuple):
 class Chain:
     """Accepts blocks; the branch with the most work is the main chain.
 
-    The verdict cache holds bodies, states and the tree of blocks. The chain itself keeps the times
+    The verdict cache holds blocks, states and the tree of blocks. The chain itself keeps the times
     at which it accepted recent blocks, and the hashes of the main chain. Only the number of these
     hashes grows with the height. A block whose parent the chain has forgotten waits as an orphan,
     and is never accepted.

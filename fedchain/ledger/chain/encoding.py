@@ -108,7 +108,7 @@ class Reader:
         return memoryview(self.data)[self._advance(size) : self.position]
 
     def inner(self, limit: int) -> Reader:
-        """Read a length on 4 bytes, and return a reader of the bytes to which the length refers.
+        """Read a length on 4 bytes, and return a reader of that number of bytes.
 
         Raises:
             EncodingError: the length is above the limit, or above the number of bytes left.

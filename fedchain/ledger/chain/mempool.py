@@ -18,10 +18,10 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 MOST_KNOWN = 64
-"""Most known parents for which messages are kept; the lowest parent is dropped first."""
+"""Number of known parents for which messages are kept; the lowest parent is dropped first."""
 MOST_UNKNOWN = 16
-"""Most unknown parents for which messages are kept; the parent with the fewest messages is dropped
-first."""
+"""Number of unknown parents for which messages are kept; the parent with the fewest messages is
+dropped first."""
 
 MOST_OPEN_BYTES = 2**28
 """Most bytes of directions that are kept for one parent if identities are open. Then anyone can

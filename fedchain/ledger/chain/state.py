@@ -42,7 +42,7 @@ class State:
 
     @cached_field
     def weights_hash(self) -> bytes:
-        """Hash that a header has for the weights: SHA-256 of name, dtype, shape and every bit.
+        """Hash with which a header commits to the weights: SHA-256 of name, dtype, shape and data.
 
         >>> one = State(np.ones(3), {})
         >>> one.weights_hash == State(np.nextafter(np.ones(3), 2.0), {}).weights_hash
@@ -52,7 +52,7 @@ class State:
 
     @cached_field
     def memory_hash(self) -> bytes:
-        """Hash that a header has for the memory: SHA-256 of the memory's canonical bytes."""
+        """Hash with which a header commits to the memory: SHA-256 of its canonical bytes."""
         return _hash_of(tensor_parts(self.memory))
 
 
