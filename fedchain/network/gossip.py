@@ -32,8 +32,9 @@ UNIT_PARCELS = (Parcel(b"", 0, 0), Parcel(b"", 1, 0), Parcel(b"", 0, 1))
 byte. Traffic is linear in both sizes, so these three give the traffic of any item."""
 
 Route = tuple[int, Group, bool, int, int]
-"""Sender, group, whether other nodes relay the item, and both sizes of the item in bytes. The sizes
-are 0 if the bandwidth is not limited."""
+"""Key of a cached route: the sender's node id; the group; whether other nodes relay the item; the
+item's size in bytes; and its size for light clients in bytes. Both sizes are 0 if the bandwidth is
+not limited."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -47,8 +48,8 @@ class _Way:
     reached: WholeNumbers
     """Nodes that send or receive any part of the item, shape (reached,)."""
     costs: Matrix
-    """Bytes that each node sends and receives per item, per byte of the item, and per byte of the
-    part for light clients, shape (3, 2, reached)."""
+    """Traffic of each node in bytes, shape (3, 2, reached). First axis: for an empty item, for each
+    byte of the item, for each byte of the part for light clients. Second axis: sent, received."""
     items: int = 0
     """Number of items that took this route."""
     sizes: int = 0
@@ -68,13 +69,13 @@ class Traffic:
 
 
 class Network:
-    """Carries the items that nodes send. Seed and order of the sends determine all results."""
+    """Carries the items that nodes send. Seed and order of the items determine all results."""
 
     def __init__(self, graph: Graph, gossip: Gossip, seed: int) -> None:
         """Start with no traffic.
 
         Args:
-            graph: the nodes and their links.
+            graph: the nodes of the network, and their links.
             gossip: how items travel, and which losses and outages occur.
             seed: seed of the scenario.
         """
@@ -112,7 +113,7 @@ class Network:
         return way.nodes, leaves_s + way.seconds
 
     def ready(self, node: int, now_s: float) -> float:
-        """Return the first time, now or later, at which a node is online and has caught up."""
+        """Return the first time, now or later, when a node is online and has all that it missed."""
         if not self._breaks:
             return now_s
         back_s = self._outages.back(node, now_s)
@@ -198,7 +199,7 @@ class Network:
         )
 
     def _places_in_group(self, spread: Spread, group: Group) -> WholeNumbers:
-        """Return the places in ``spread`` of the nodes in the group, without the sender."""
+        """Return the indices of the group's nodes in ``spread.nodes``, without the sender."""
         inside = spread.nodes < (self._graph.nodes if group == "everybody" else self._graph.compute)
         inside[0] = False
         return np.flatnonzero(inside)

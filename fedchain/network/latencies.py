@@ -1,4 +1,4 @@
-"""Latencies: distributions from which the milliseconds of each link are drawn once."""
+"""Latencies: distributions from which the latency of each link is drawn once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fedchain.registry import Family, Part
 Links = npt.NDArray[np.int64]
 """The two ends of each link, shape (links, 2)."""
 Latency = Callable[[Links, np.random.Generator], Vector]
-"""Function of (links, generator) that returns the milliseconds of each link, shape (links,)."""
+"""Function of (links, generator) that returns each link's latency, milliseconds, shape (links,)."""
 Milliseconds = Annotated[float, Field(gt=0)]
 MOST_REGIONS = 64
 
 latencies: Family[Latency] = Family("latency", ("fedchain.network.latencies",))
-"""Part: ``(*, ...) -> Latency``."""
+"""Each part is a function ``(*, ...) -> Latency``."""
 
 HUNDRED_MS = Part("constant", {"value": 100.0})
 
@@ -30,10 +30,10 @@ def constant(*, value: Milliseconds) -> Latency:
     """Give every link the same latency.
 
     Args:
-        value: milliseconds, above 0.
+        value: latency, milliseconds, above 0.
 
     Returns:
-        A latency for each link.
+        A function that returns the latency of each link, milliseconds.
 
     >>> constant(value=80.0)(np.array([[0, 1]]), np.random.default_rng(0)).tolist()
     [80.0]
@@ -46,11 +46,11 @@ def uniform(*, low: Milliseconds, high: Milliseconds) -> Latency:
     """Draw each link's latency uniformly between two bounds.
 
     Args:
-        low: least milliseconds, above 0.
-        high: most milliseconds, at least ``low``.
+        low: least latency, milliseconds, above 0.
+        high: largest latency, milliseconds, at least ``low``.
 
     Returns:
-        A latency for each link.
+        A function that returns the latency of each link, milliseconds.
 
     Raises:
         ValueError: ``high`` is below ``low``.
@@ -71,11 +71,11 @@ def lognormal(
     """Draw each link's latency from a lognormal distribution, so that only a few are slow.
 
     Args:
-        median: milliseconds, above 0.
+        median: median latency, milliseconds, above 0.
         sigma: standard deviation of the latency's logarithm, 0 or more.
 
     Returns:
-        A latency for each link.
+        A function that returns the latency of each link, milliseconds.
 
     >>> law = lognormal(median=80.0, sigma=0.0)
     >>> law(np.array([[0, 1]]), np.random.default_rng(0)).round(6).tolist()
@@ -97,12 +97,12 @@ def regions(
     Nodes are assigned to the regions in turn: node 0 to the first, node 1 to the second, and so on.
 
     Args:
-        matrix: median milliseconds between every two regions, and within each region on the
-            diagonal, above 0. The matrix is symmetric, with one row for each region.
+        matrix: median latency between every two regions, milliseconds, above 0; the diagonal has
+            that within each region. The matrix is symmetric, with one row for each region.
         sigma: standard deviation of the latency's logarithm, 0 or more.
 
     Returns:
-        A latency for each link.
+        A function that returns the latency of each link, milliseconds.
 
     Raises:
         ValueError: the matrix is not square, or not symmetric.

@@ -22,7 +22,7 @@ from fedchain.scenario import Gossip
 Missed = dict[tuple[int, float], float]
 """Time at which a node received the last item that it had missed, by (node, end of the outage)."""
 HEADERS_STEPS = 2
-"""Steps in which a node learns what it missed: it asks for the headers, and receives them."""
+"""Number of steps in which a node learns what it missed: it asks for headers, and receives them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Cut:
 
 
 class Outages:
-    """Answers which nodes are online and which of them hear each other, at any time.
+    """Tells which nodes are online, and which of them hear each other, at a given time.
 
     Callers may ask about times in any order.
     """
@@ -48,7 +48,7 @@ class Outages:
 
         Args:
             gossip: churn, partitions and late joiners.
-            graph: gives the number of compute nodes and the number of data holders' slots.
+            graph: the network's compute nodes and data holders' slots, from which nodes are drawn.
             seed: seed of the scenario.
         """
         self._churn, self._seed = gossip.churn, seed
@@ -63,7 +63,7 @@ class Outages:
         self._draws: dict[int, np.random.Generator] = {}
 
     def came(self, node: int, now_s: float) -> float:
-        """Return the time at which a node came online; the node must be online now."""
+        """Return the time at which a node last came online; the node must be online now."""
         return self._turns[node][self._count_changes(node, now_s) - 1]
 
     def back(self, node: int, now_s: float) -> float:
@@ -138,20 +138,20 @@ def followed(
     missed: Missed,
     gap_s: float,
 ) -> Spread:
-    """Follow one item over links that break and work again.
+    """Return how one item spreads over links that break and work again.
 
-    An item that an outage delays arrives after the outage, and after the headers. All items that
-    one outage delays arrive at a node in the order in which they were sent, one after another.
-    This also holds for nodes that receive them from a node that had to wait.
+    An item that an outage delays arrives after the outage, and after the headers of the missed
+    blocks. All items that one outage delays arrive at a node in the order in which they were sent,
+    one after another. This also holds for nodes that get them from a node that had to wait.
 
     Args:
         lanes: the lanes that the item may take.
         seconds: seconds that it takes over each lane while both ends are online, shape (lanes,).
         sender: the node where the item starts.
         leaves_s: time at which the item starts, simulated seconds.
-        outages: tells when links are up.
+        outages: the times at which nodes are offline and links are broken.
         missed: times at which missed items have arrived so far; this call updates them.
-        gap_s: seconds that the item keeps a link busy, 0 or more.
+        gap_s: seconds that a link needs for the item's bytes alone, 0 or more.
     """
     lasts, latency = seconds.tolist(), lanes.seconds.tolist()
     waiting: list[tuple[float, int, int, float | None]] = [(leaves_s, sender, -1, None)]

@@ -22,7 +22,7 @@ from fedchain.network.latencies import Links
 from fedchain.scenario import Gossip
 
 Group = Literal["everybody", "compute"]
-"""Nodes that a send is for: all nodes, or the compute nodes."""
+"""The nodes that an item is for: all nodes, or the compute nodes."""
 WholeNumbers = npt.NDArray[np.int64]
 Losses = npt.NDArray[np.int64]
 """Number of lost transmissions of one item in each step over each lane, shape (steps, lanes)."""
@@ -33,7 +33,7 @@ ANNOUNCEMENT, REQUEST = 61, 61
 
 @dataclass(frozen=True, eq=False)
 class Lanes:
-    """Directed links, in ascending order of their tails, then of their heads."""
+    """Directed links, sorted by the node where they begin, then by the node where they end."""
 
     tails: WholeNumbers
     """Node where each lane begins, shape (lanes,)."""
@@ -48,7 +48,7 @@ class Lanes:
         return Lanes(self.tails[which], self.heads[which], self.seconds[which], self.leaf[which])
 
     def __add__(self, others: Lanes) -> Lanes:
-        """Return these lanes followed by others, whose tails must have higher numbers."""
+        """Return these lanes followed by others, which must begin at nodes with higher ids."""
         return Lanes(
             np.concatenate((self.tails, others.tails)),
             np.concatenate((self.heads, others.heads)),
@@ -58,7 +58,7 @@ class Lanes:
 
     @functools.cached_property
     def out(self) -> Mapping[int, list[tuple[int, int]]]:
-        """The lanes that begin at each node, each lane as (its number, its head)."""
+        """For each node, the lanes that begin there: the index and the end of each lane."""
         out: dict[int, list[tuple[int, int]]] = {}
         ends = zip(self.tails.tolist(), self.heads.tolist(), strict=True)
         for lane, (tail, head) in enumerate(ends):
@@ -182,7 +182,7 @@ def quickest(lanes: Lanes, seconds: Vector, sender: int) -> Spread:
     """Return how an item spreads by the quickest way over links that never break.
 
     Args:
-        lanes: the lanes that the item may take, in ascending order of their ends.
+        lanes: the lanes that the item may take, sorted by their two ends.
         seconds: seconds that the item takes over each lane, shape (lanes,), above 0.
         sender: the node where the item starts, at time 0.
     """
@@ -208,14 +208,14 @@ def traffic(
     """Return the bytes that each node has sent and received for one item.
 
     Each link is used once, from the end that has the item first. If items are pushed, the link
-    carries the whole item. If items are announced, it carries the announcement; the request and
-    the item go only over the lane by which the item reached the node. A node that passes nothing
+    carries the whole item. If items are announced, the link carries the announcement; request and
+    item then use only the lanes by which the item first reached a node. A node that passes nothing
     on hears from all its neighbours.
 
     Args:
-        gossip: tells whether items are pushed or announced.
+        gossip: the settings, which say whether items are pushed or announced.
         lanes: the lanes that the item could take.
-        spread: the nodes that it reached, and the lanes that it took.
+        spread: the nodes that the item reached, and the lanes that it took.
         parcel: the item.
         lost: numbers of lost transmissions, which are repeated; None: no losses.
 

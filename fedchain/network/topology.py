@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import networkx
 
 topologies: Family[Graph] = Family("network", ("fedchain.network.topology",), Graph)
-"""Part: ``(compute, nodes, generator, *, ...) -> Graph``. Compute nodes come first, then the slots
-of data holders."""
+"""Each part is a function ``(compute, nodes, generator, *, ...) -> Graph``. Compute nodes come
+first, then the slots of data holders."""
 MOST_DRAWS = 100
-"""Number of random graphs to draw. If all of them are disconnected, the parameters are at fault."""
+"""Most random graphs that are drawn until one is connected."""
 
 
 @topologies
@@ -36,7 +36,7 @@ def complete(
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: source of the latencies.
+        generator: random generator for the latencies.
         latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
@@ -72,7 +72,7 @@ def ring(
     Args:
         compute: number of compute nodes, which come first.
         nodes: number of all nodes, at least 3.
-        generator: source of the latencies.
+        generator: random generator for the latencies.
         latency_ms: distribution of a link's latency, milliseconds.
 
     Returns:
@@ -100,7 +100,7 @@ def random_regular(
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: source of the links and latencies.
+        generator: random generator for the links and the latencies.
         degree: neighbours of each node, at least 2; nodes times degree must be even.
         latency_ms: distribution of a link's latency, milliseconds.
 
@@ -108,7 +108,7 @@ def random_regular(
         The graph.
 
     Raises:
-        ValueError: no such graph exists.
+        ValueError: nodes times degree is odd, or no connected graph was found.
 
     >>> random_regular(2, 6, np.random.default_rng(0), degree=2).links.shape
     (6, 2)
@@ -141,7 +141,7 @@ def watts_strogatz(
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: source of the links and latencies.
+        generator: random generator for the links and the latencies.
         degree: neighbours of each node in the ring, at least 2; an odd number counts as one less.
         rewired: share of the links that lead to a node chosen at random instead, 0 to 1.
         latency_ms: distribution of a link's latency, milliseconds.
@@ -177,7 +177,7 @@ def barabasi_albert(
     Args:
         compute: number of compute nodes, which come first and so are the likely hubs.
         nodes: number of all nodes.
-        generator: source of the links and latencies.
+        generator: random generator for the links and the latencies.
         attached: links that each new node makes, at least 1.
         latency_ms: distribution of a link's latency, milliseconds.
 
@@ -215,7 +215,7 @@ def file(
     Args:
         compute: number of compute nodes.
         nodes: number of all nodes.
-        generator: source of the latencies.
+        generator: random generator for the latencies.
         path: path of the file, relative to the working folder.
         latency_ms: distribution of a link's latency, milliseconds.
 

@@ -1,4 +1,4 @@
-"""Block: the messages of one round, and a header that commits to them and to the next state."""
+"""Block: the messages of one round, and a header that commits to them and to the new state."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ BLOCK_VERSION = 1
 HEADER_BYTES = 264
 """Bytes of a header's encoding."""
 _TAG = b"fedchain:h"
-"""This tag fills up the bytes before the nonce to 256, so that a try costs only two SHA-256
-compressions."""
+"""First bytes of every header. With them a header has 256 bytes before the nonce, so that each
+nonce that is tried costs only two SHA-256 compressions."""
 _BODY_TAG = b"fedchain:b"
 
 
@@ -40,17 +40,17 @@ class Header:
     chain_id: Digest
     """Hash of the genesis block, 32 bytes; zero in the genesis block itself."""
     height: U64
-    """Number of blocks below this one; it is also the round."""
+    """Number of blocks below this one, which is also the number of the round."""
     parent: Digest
     """Hash of the block below, 32 bytes."""
     time_ms: U64
     """When the block was made, in simulated milliseconds."""
     bits: U32
-    """The target, in Bitcoin's compact form."""
+    """The target of the proof of work, in Bitcoin's compact form."""
     address: Digest
     """SHA-256 of the compute node's public key, 32 bytes."""
     messages_root: Digest
-    """RFC 6962 root over the contents of the messages, signatures included, 32 bytes."""
+    """Merkle root (RFC 6962) over ``Message.content`` of all messages, 32 bytes."""
     weights_hash: Digest
     """Hash of the weights after this block, 32 bytes."""
     memory_hash: Digest
@@ -58,8 +58,8 @@ class Header:
     rules_hash: Digest
     """Hash of the rules, the same in every block, 32 bytes."""
     nonce: U64
-    """The number that the search for work varies, below 2^64; it may be 0. It stands last, so that
-    a search hashes the fields before it only once."""
+    """The number that a node varies until the header's hash is at most the target, 0 to 2^64 - 1.
+    It stands last, so that a search hashes the fields before it only once."""
 
     @cached_field
     def hash(self) -> bytes:
@@ -91,8 +91,8 @@ class Block:
     def content(self) -> bytes:
         """SHA-256 of header and messages, signatures included, 32 bytes.
 
-        Somebody may send a block's header with wrong messages. The content of that copy differs
-        from the content of the block, so that a verdict on one is not used for the other.
+        Somebody may send a valid header with wrong messages. This hash then differs from that of
+        the true block, so that the verdict on the wrong copy is not used for the true block.
         """
         body = b"".join([message.content for message in self.messages])
         return hashlib.sha256(self.header.hash + body).digest()
@@ -104,10 +104,10 @@ class Block:
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
-    """Return the root over the contents of the messages, 32 bytes.
+    """Return the Merkle root over ``Message.content`` of all messages, 32 bytes.
 
-    The root covers the signatures. So a node that has the header can tell a copy with a changed
-    signature from the block, and does not blame the compute node that made the block.
+    The root covers the signatures. So if somebody changes a signature on the way, a node sees that
+    the messages do not belong to the header, and does not blame the maker of the block.
     """
     return Tree(message.content for message in messages).root
 
@@ -121,7 +121,7 @@ def encode_header(header: Header) -> bytes:
     """Return the canonical bytes of a header, 264 bytes.
 
     Raises:
-        EncodingError: a field has no encoding.
+        EncodingError: the value of a field cannot be encoded.
     """
     return _HEADER.write(header)
 
@@ -138,15 +138,15 @@ def decode_header(data: bytes) -> Header:
 def address_of(messages: tuple[Message, ...]) -> bytes:
     """Return the address under which a block's messages are stored, 32 bytes.
 
-    The address is a hash of the messages' contents. It covers every byte, but no direction is
-    hashed again.
+    The address is a hash of ``Message.content`` of all messages. It covers every byte of them, and
+    their directions need not be hashed again.
     """
     contents = b"".join([message.content for message in messages])
     return hashlib.sha256(_BODY_TAG + contents).digest()
 
 
 def messages_parts(messages: tuple[Message, ...]) -> list[Piece]:
-    """Return the canonical bytes of a block's messages in parts, each message after its length."""
+    """Return the canonical bytes of a block's messages in parts; a length precedes each message."""
     parts: list[Piece] = [unsigned(len(messages), 4)]
     for message in messages:
         before, bulk, after = message_parts(message)
@@ -155,12 +155,12 @@ def messages_parts(messages: tuple[Message, ...]) -> list[Piece]:
 
 
 def encode_messages(messages: tuple[Message, ...]) -> bytes:
-    """Return the canonical bytes of a block's messages, each message after its length."""
+    """Return the canonical bytes of a block's messages; a length precedes each message."""
     return b"".join(messages_parts(messages))
 
 
 def decode_messages(data: bytes, limits: Limits) -> tuple[Message, ...]:
-    """Decode a block's messages; their directions are views of the bytes.
+    """Decode a block's messages; the directions are views of ``data``, not copies.
 
     Raises:
         EncodingError: the bytes are not the encoding of any messages within the limits.

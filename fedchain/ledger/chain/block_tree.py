@@ -13,7 +13,7 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.work import retarget, work_of
 
 MEDIAN_OF = 11
-"""A block's time must be above the median of this many blocks below it."""
+"""A block's time must be later than the median time of at most this number of blocks below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +25,17 @@ class ChainLink:
     work: int
     """Cumulative work: the expected number of tries for this block and all below it."""
     median_ms: int
-    """Median time of the last 11 blocks up to this one, milliseconds. The time of a block on this
-    one must be later."""
+    """Median time of this block and the 10 blocks below it, milliseconds. The time of the next
+    block must be later."""
     bits: int
-    """Compact target that a block on this one must have."""
+    """Target that the next block must have, in compact form."""
 
 
 class BlockTree:
-    """Every block that some chain has accepted, except those that no chain needs any more."""
+    """The blocks that any chain of the simulation has accepted and some chain still needs."""
 
     def __init__(self, genesis: Block, rules: Rules) -> None:
-        """Start at genesis.
+        """Start with the genesis block.
 
         Args:
             genesis: the genesis block, made by ``rules.genesis``.
@@ -67,7 +67,7 @@ class BlockTree:
         before = min(self._lowest.values(), default=0)
         self._lowest[chain] = lowest
         after = min(self._lowest.values())
-        if after > before:  # blocks of forks may come late, so the order says nothing of heights
+        if after > before:  # blocks of forks may come late, so links are in no order of height
             links = self.links.items()
             self.links = {name: link for name, link in links if link.header.height >= after}
 
@@ -84,7 +84,7 @@ class BlockTree:
         Every ``retarget_window`` blocks the target is adapted to the time that the window took.
 
         Reference:
-            Bitcoin, ``GetNextWorkRequired``: with the same off-by-one error and the same clamp.
+            Bitcoin, ``GetNextWorkRequired``, with its off-by-one error (see ``work.retarget``).
         """
         window = self._rules.retarget_window
         if not window or (last.height + 1) % window:
@@ -97,30 +97,30 @@ class BlockTree:
 
 
 MOST_ORPHANS = 64
-"""Most blocks that may wait; the oldest is dropped first."""
+"""Most blocks that may wait in ``Orphans``; the oldest is dropped first."""
 
 
 class Orphans:
-    """A bounded number of waiting blocks by hash, oldest first."""
+    """A bounded number of blocks that wait for their parent, or until their time has come."""
 
     def __init__(self) -> None:
         self.blocks: dict[bytes, Block] = {}
-        """The waiting blocks, by hash."""
+        """The waiting blocks by hash, oldest first."""
 
     def add(self, name: bytes, block: Block) -> None:
-        """Keep a block; if there are too many, drop the oldest."""
+        """Keep a block; if too many blocks wait, drop the oldest."""
         self.blocks[name] = block
         if len(self.blocks) > MOST_ORPHANS:
             del self.blocks[next(iter(self.blocks))]
 
     def take_lowest(self, name: bytes) -> Block:
-        """Remove and return the lowest waiting block at or below this one."""
+        """Remove and return a waiting block, or the lowest of its ancestors if they wait too."""
         while (parent := self.blocks[name].header.parent) in self.blocks:
             name = parent
         return self.blocks.pop(name)
 
     def take_children(self, parent: bytes) -> list[tuple[bytes, Block]]:
-        """Remove and return the blocks that wait for this one, oldest first, with their hashes."""
+        """Remove and return the blocks that wait for a parent, with their hashes, oldest first."""
         found = [(n, b) for n, b in self.blocks.items() if b.header.parent == parent]
         for name, _ in found:
             del self.blocks[name]

@@ -15,7 +15,7 @@ from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 REMEMBERED_HEIGHTS = 1024
 """A chain remembers the blocks of at least this many heights below the head, or of two retarget
-windows if those are more. It forgets older blocks, and can accept no fork from them."""
+windows if those are more. It forgets older blocks, so it accepts no fork that begins at one."""
 
 Change = Literal["extended", "reorganised", "side", "known", "orphan"]
 
@@ -28,11 +28,11 @@ class Added(NamedTuple):
     the head stayed; known: the block was accepted before; orphan: the block waits for its parent,
     or until its time has come."""
     head: bytes
-    """Hash of the head after the step."""
+    """Hash of the head after the block was added."""
     connected: tuple[bytes, ...] = ()
-    """Hashes of the blocks that were accepted: the added one, then orphans that waited for it."""
+    """Hashes of the blocks that were accepted: the added block, then orphans that waited for it."""
     lost: tuple[bytes, ...] = ()
-    """Hashes of the blocks that left the main chain, highest first; their messages are void."""
+    """Hashes of the blocks that left the main chain, highest first; their messages do not count."""
     refused: tuple[tuple[Block, str], ...] = ()
     """Orphans that were found invalid and dropped, each with the reason."""
 
@@ -40,10 +40,10 @@ class Added(NamedTuple):
 class Chain:
     """Accepts blocks; the branch with the most work is the main chain.
 
-    The verdict cache holds bodies, states and the tree of blocks. The chain itself keeps the times
-    at which it accepted recent blocks, and the hashes of the main chain. Only these hashes grow in
-    number with the height. A block whose parent the chain has forgotten waits as an orphan, and is
-    never accepted.
+    The verdict cache holds blocks, states and the tree of blocks. The chain itself keeps the times
+    at which it accepted recent blocks, and the hashes of the main chain. Only the number of these
+    hashes grows with the height. A block whose parent the chain has forgotten waits as an orphan,
+    and is never accepted.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class Chain:
         verdict_cache: VerdictCache,
         keep: int | None = REMEMBERED_HEIGHTS,
     ) -> None:
-        """Start at genesis.
+        """Start with the genesis block.
 
         Args:
             genesis_block: made by ``rules.genesis``.
             genesis_state: the state that the genesis block commits to.
             rules: rules of the chain.
-            transition: the step that the rules name.
+            transition: computes the state after a block, as the rules say.
             verdict_cache: shared with the other chains of the same simulation.
-            keep: number of heights below the head to remember, at least; None: all heights.
+            keep: least number of heights below the head to remember; None: all heights.
         """
         self.rules = rules
         self.chain_id = genesis_block.header.hash
@@ -80,7 +80,7 @@ class Chain:
         self._tree.need(id(self), 0)
         self._seen_ms = {self.chain_id: 0}
         self.made: Counter[bytes] = Counter()
-        """Number of accepted blocks by the address of the compute node that made them."""
+        """Number of accepted blocks of each compute node, by the node's address."""
         self.head = self.chain_id
         """Hash of the head, which is the block with the most cumulative work."""
         self.height = 0
@@ -158,15 +158,15 @@ class Chain:
 
         The head is the block with the most cumulative work. Of blocks with equal work it is the
         one that was seen first. Of blocks seen at the same time it is the one with the smaller
-        hash. In the last round the time does not count, because no later block can decide.
+        hash. In the last round the time is ignored, because no later block can settle a tie.
 
         Args:
             block: the block as received, not checked yet.
-            now_ms: the node's clock, milliseconds.
+            now_ms: time on the node's clock, milliseconds.
 
         Raises:
-            TooEarly: the block's time is ahead of the clock. The block waits as an orphan, and is
-                checked again when it or a block above it arrives.
+            TooEarly: the block's time is too far ahead of the clock. The block waits as an orphan,
+                and is checked again when it or a block above it arrives.
             WrongMessages: the messages are not those that the header commits to. The chain is
                 unchanged, and accepts the block if the right messages come later.
             InvalidBlock: the block breaks a rule; the chain is unchanged.
@@ -189,7 +189,7 @@ class Chain:
         return self._connect(name, now_ms)
 
     def add_bare(self, block: Block, now_ms: int) -> Added:
-        """Accept a block with bare messages; everything is checked except its step.
+        """Accept a block whose directions were pruned; check all but the state after the block.
 
         Raises:
             InvalidBlock: the block breaks a rule, or its parent is unknown.
@@ -213,10 +213,10 @@ class Chain:
         return self._retry_orphan(name, now_ms)
 
     def _retry_orphan(self, name: bytes, now_ms: int) -> Added:
-        """Try again to accept the lowest orphan from this one down; it may have come too early.
+        """Try again to accept a waiting block, or the lowest of its ancestors if they wait too.
 
-        Another node may have accepted that orphan. Without a second try this node would stay on
-        another branch.
+        That block may have come too early. Other nodes may have accepted it meanwhile, and without
+        a second try this node would stay on another branch than theirs.
         """
         lowest = self._orphans.take_lowest(name)
         if lowest.header.parent not in self._seen_ms:
@@ -287,7 +287,7 @@ class Chain:
         if self._keep is None:
             return
         lowest = self.height - self._keep
-        if lowest < self._lowest + self._keep:  # a sweep looks at all that is kept: keep it rare
+        if lowest < self._lowest + self._keep:  # a sweep visits all kept blocks: keep it rare
             return
         # The tree drops what no chain needs any more, so this chain must drop every block below
         # the height that it reports.

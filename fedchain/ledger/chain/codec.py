@@ -1,9 +1,9 @@
 """Codec: it turns directions into integers, which makes the consensus arithmetic exact.
 
-A unit vector g is sent as q = round(2^e g) with an exponent e of at most 20. Aggregation scales
-all rows to the exponent 20. A row then has a norm of about 2^20 and never more than 2^21. Sums of
-products of these rows are whole numbers that float64 holds, so they are exact in any order
-(``fedchain.aggregation.directions``, ``fedchain.aggregation``).
+A direction is a unit vector g. It is sent as q = round(2^e g) with an exponent e of at most 20.
+Aggregation scales all directions to the exponent 20. Each then has a norm of about 2^20 and never
+more than 2^21. Sums of products of the entries are whole numbers that float64 holds, so they are
+exact in any order (``fedchain.aggregation.directions``, ``fedchain.aggregation``).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ LARGEST_ENTRY: dict[str, int] = {"int8": 2**7 - 1, "int16": 2**15 - 1, "int32": 
 STORAGES: dict[int, Storage] = {1: "int8", 2: "int16", 4: "int32"}
 """The storage type, by the number of bytes of an entry."""
 LEAST_EXPONENT: dict[str, int] = {"int8": 6, "int16": 14, "int32": EXPONENT}
-"""Least exponent of a direction, by storage type: the largest one, up to 20, at which an entry of
-1 fits. No unit vector needs a smaller exponent."""
+"""Smallest exponent that a direction may have, by storage type. At this exponent even an entry of
+1 fits, so no unit vector needs a smaller one."""
 
 
 def storage_of(direction: Integers) -> Storage | None:
-    """Return the storage type of these integers, or None if the codec cannot give them.
+    """Return the storage type of a vector of integers, or None if no storage type fits it.
 
     >>> storage_of(np.zeros(3, np.int16))
     'int16'
@@ -43,8 +43,8 @@ def quantise(
     """Turn vectors into integers, each at the largest exponent that the storage allows.
 
     A vector v becomes ``q = round(2^e v / |v|)`` with the largest e <= 20 for which ``max |q|``
-    fits; ties round to even. All vectors are handled together in a few NumPy calls, during which
-    other threads can run.
+    fits; ties round to even. All vectors are handled in a few NumPy calls, so that other threads
+    can run meanwhile.
 
     Args:
         vectors: n vectors of d entries, one per row, shape (n, d), finite.
@@ -56,10 +56,10 @@ def quantise(
         read-only.
 
     Raises:
-        ValueError: a norm is too small for its vector.
+        ValueError: a norm is below the largest absolute entry of its vector.
 
     Reference:
-        LearningChain, equations (11) and (12), reconstructed; the codec is fedchain's.
+        LearningChain, equations (11) and (12), reconstructed; the integer encoding is fedchain's.
 
     >>> quantise(np.array([[0.3, -0.4]]), np.array([0.5]), "int16")
     [(15, array([ 19661, -26214], dtype=int16))]
@@ -85,7 +85,7 @@ def quantise(
 def direction_problem(
     direction: Integers, exponent: int, storage: Storage, dimension: int
 ) -> str | None:
-    """Return why these integers stand for no unit vector, or None if they stand for one.
+    """Return the reason why integers do not encode a unit vector, or None if they do.
 
     Args:
         direction: the integers q, shape (d,).
@@ -131,11 +131,15 @@ def squared_norm(direction: Integers) -> int:
 
 
 def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
-    """Return the least and the largest ``(2 |q|)^2`` that the codec can give for a unit vector.
+    """Return the least and the largest ``(2 |q|)^2`` of integers q that encode a unit vector.
 
     Rounding moves each of the d entries by at most 1/2. So it moves the vector by at most
     sqrt(d)/2, or a little more if the entries were scaled in float32. Rounding moves no entry by
-    more than the size of that entry, so ``|q| <= 2^(e+1)`` for the exponent e.
+    more than the size of that entry, so ``|q| <= 2^(e+1)``.
+
+    Args:
+        dimension: the number of entries d.
+        exponent: the exponent e.
 
     >>> norm_bounds(4, 14)
     (1073479696, 1074003984)
@@ -147,8 +151,8 @@ def norm_bounds(dimension: int, exponent: int) -> tuple[int, int]:
 def could_be_finer(direction: Integers, exponent: int, storage: Storage) -> bool:
     """Return whether the storage could hold the direction at a larger exponent.
 
-    The codec always takes the largest exponent. A smaller one is refused, because otherwise one
-    direction could have several payloads.
+    The codec always takes the largest exponent. A smaller exponent is refused, because otherwise
+    one direction could have several encodings.
     """
     if exponent == EXPONENT:
         return False

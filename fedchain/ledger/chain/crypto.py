@@ -25,16 +25,16 @@ class InclusionProof:
     size: int
     """Number of leaves of the tree."""
     path: tuple[bytes, ...]
-    """Hashes of the neighbours from the leaf up to the root, 32 bytes each."""
+    """Hashes of the neighbouring nodes from the leaf up to the root, 32 bytes each."""
 
 
 class Tree:
-    """A Merkle tree that keeps its levels, so that many proofs of one long list are cheap.
+    """A Merkle tree that keeps the hashes of all its nodes, so that many proofs are cheap.
 
     Leaves and inner nodes are hashed with different prefixes. If the number of leaves is odd,
-    Bitcoin's tree repeats the last one, so that (a, b, c) and (a, b, c, c) have the same root. Here
-    no leaf is repeated: a node without a neighbour moves up a level unchanged. The tree needs about
-    64 bytes of memory per leaf; it keeps the hashes of the leaves, not the leaves.
+    Bitcoin's tree repeats the last leaf, so that (a, b, c) and (a, b, c, c) have the same root.
+    Here no leaf is repeated: a node without a neighbour moves up a level unchanged. The tree needs
+    about 64 bytes of memory per leaf, and does not keep the leaves themselves.
 
     Reference:
         RFC 6962, section 2.1.
@@ -78,7 +78,7 @@ def root_from_path(leaf: bytes, proof: InclusionProof) -> bytes:
 
     Args:
         leaf: the bytes of the leaf, not their hash.
-        proof: index, size and neighbours.
+        proof: the leaf's index, the number of leaves, and the neighbours' hashes.
 
     Raises:
         ValueError: the index is outside the tree, or the path is too short or too long for it.
@@ -123,7 +123,7 @@ def public_key_of(secret: bytes) -> bytes:
 
 
 def sign(secret: bytes, data: bytes) -> bytes:
-    """Sign data: the same key and data always give the same 64 bytes.
+    """Return the signature of data, 64 bytes; the same key and data always give the same one.
 
     Args:
         secret: secret key, 32 bytes.
@@ -136,10 +136,10 @@ def sign(secret: bytes, data: bytes) -> bytes:
 
 
 def is_signature(public_key: bytes, signature: bytes, data: bytes) -> bool:
-    """Return whether the signature is this key's signature of the data.
+    """Return whether a signature of the data was made with the secret key of this public key.
 
-    A key of small order is always refused, because one signature by that key fits all data, as
-    with the values 0 and 1 in textbook RSA.
+    A public key of small order (``_SMALL_ORDER``) is always refused, because for such a key one
+    signature fits all data.
 
     >>> is_signature(public_key_of(bytes(32)), sign(bytes(32), b"yes"), b"no")
     False
@@ -158,8 +158,8 @@ def is_signature(public_key: bytes, signature: bytes, data: bytes) -> bool:
 _PRIME = 2**255 - 19
 _ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _SMALL_ORDER = {0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8, _PRIME, _PRIME + 1}
-"""The y coordinates of the eight points of order 1, 2, 4 and 8. The coordinates 0 and 1 are here
-twice, because p and p + 1 encode them too."""
+"""The y coordinates of the eight points of order 1, 2, 4 and 8. The last two numbers stand for the
+coordinates 0 and 1 again, because coordinates are taken modulo the prime."""
 
 
 @functools.lru_cache(4096)

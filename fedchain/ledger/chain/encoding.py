@@ -1,7 +1,7 @@
 """Canonical encoding: each value has one byte string, and each byte string at most one value.
 
-Numbers are big-endian with a fixed width. Data of variable length come after their length. A
-decoder checks bounds as it reads. ``decoded`` then encodes the value again, and refuses the bytes
+Numbers are big-endian with a fixed width. A length precedes data of variable length. A decoder
+checks bounds as it reads. ``decoded`` then encodes the value again, and refuses the bytes
 if the encoding differs from them, so that one value never has two hashes.
 
 Each field of a record has an annotation that says how the field is written (``height: U64``). The
@@ -55,7 +55,7 @@ def real(value: float) -> bytes:
 
 
 def fixed(data: bytes, size: int) -> bytes:
-    """Encode bytes of a fixed length, such as hashes, keys and signatures: return them as they are.
+    """Return bytes of a fixed length unchanged, for example a hash, after a check of the length.
 
     Raises:
         EncodingError: the data are not bytes, or not exactly ``size`` of them.
@@ -79,7 +79,7 @@ def text(value: str) -> bytes:
     """Encode a text: the length of its UTF-8 on 4 bytes, then the UTF-8.
 
     Raises:
-        EncodingError: the text cannot be written as UTF-8: it has half of a surrogate pair.
+        EncodingError: the text has half of a surrogate pair, which UTF-8 cannot write.
     """
     try:
         return blob(value.encode())
@@ -108,7 +108,7 @@ class Reader:
         return memoryview(self.data)[self._advance(size) : self.position]
 
     def inner(self, limit: int) -> Reader:
-        """Read a length on 4 bytes, at most ``limit``, and return a reader of the bytes after it.
+        """Read a length on 4 bytes, and return a reader of that number of bytes.
 
         Raises:
             EncodingError: the length is above the limit, or above the number of bytes left.
@@ -127,7 +127,7 @@ class Reader:
         return float(struct.unpack(">d", self.take(8))[0])
 
     def blob(self, limit: int) -> bytes:
-        """Read a length on 4 bytes, at most ``limit``, and return the bytes after it."""
+        """Read a length on 4 bytes, at most ``limit``, and return that number of bytes."""
         inner = self.inner(limit)
         return inner.take(inner.stop - inner.position)
 
@@ -197,7 +197,7 @@ class RecordCoder(Generic[_Value]):
 
         Args:
             record: the dataclass.
-            names: fields to write, in the order of the record; all if none is named.
+            names: fields to write, in the order of the dataclass; all fields if none is named.
             tag: the bytes in front of the fields.
             what: name of the record in error texts.
         """
@@ -212,13 +212,13 @@ class RecordCoder(Generic[_Value]):
         """Return the bytes of a record.
 
         Raises:
-            EncodingError: a field has no encoding.
+            EncodingError: the value of a field cannot be encoded.
         """
         written = [coder.write(getattr(record, name)) for name, coder in self._coders.items()]
         return self._tag + b"".join(written)
 
     def read(self, reader: Reader) -> _Value:
-        """Read a record; this coder must have all of its fields."""
+        """Read a record; this coder must have been made for all fields of the dataclass."""
         return self._record(**self.read_fields(reader))
 
     def read_fields(self, reader: Reader) -> dict[str, Any]:

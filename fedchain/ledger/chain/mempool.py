@@ -1,7 +1,8 @@
-"""Mempool: the messages that wait for a block, grouped by the parent that they name.
+"""Mempool: the messages that wait for the next block, grouped by that block's parent.
 
-After a reorganisation a node asks for the messages of its new parent only. Without the
-groups, messages for two parents would be mixed, and the chain would stop without an error.
+Each message names the parent: the block at whose weights the gradient was computed. After a
+reorganisation a node asks only for the messages that name its new head. Without the groups,
+messages for two parents would be mixed, and the chain would stop without an error.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 MOST_KNOWN = 64
-"""Most known parents that messages are kept for; the lowest is dropped first."""
+"""Number of known parents for which messages are kept; the lowest parent is dropped first."""
 MOST_UNKNOWN = 16
-"""Most unknown parents that messages are kept for; the one with the fewest messages is dropped
-first."""
+"""Number of unknown parents for which messages are kept; the parent with the fewest messages is
+dropped first."""
 
 MOST_OPEN_BYTES = 2**28
-"""Bytes of directions that are kept for one parent if identities are open. Anyone can make many
-open identities, but only the participants asked in a round have registered ones."""
+"""Most bytes of directions that are kept for one parent if identities are open. Then anyone can
+make many identities, while registered identities belong only to a round's participants."""
 
 _Place = tuple[bytes, int]
-"""Parent and round."""
+"""Hash of the parent, and the round."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ class Mempool:
     def add(self, message: Message) -> bool:
         """Check a message and keep it for a block on its parent.
 
-        While the parent is unknown, the message is checked for the round that it names itself.
-        Once the parent is known, only messages of the right round are returned for it.
+        While the parent is unknown, the message is checked for the round that it names. Once the
+        parent is known, ``messages`` returns only messages of the right round.
 
         Returns:
             True if the message is new, False if the mempool had it before.
@@ -128,7 +129,7 @@ class Mempool:
         return tuple(pool.evidence.values()) if pool else ()
 
     def forget_below(self, height: int) -> None:
-        """Drop the messages of rounds below this height, and refuse them until the next call.
+        """Drop the messages of rounds below ``height``, and refuse new ones until the next call.
 
         The height may be lower than at the last call, because a branch with more work may have
         fewer blocks.

@@ -41,12 +41,12 @@ class Declaration:
     mechanism: Annotated[str, text_coder(64)]
     """Name of the mechanism, for example ``gaussian``, ``skellam`` or ``none``."""
     noise: F64
-    """Size of the noise: sigma divided by the clip (gaussian, skellam), 1/eps0 where eps0 is the
-    pure epsilon of one release (knorm, laplace), or 0 (clipped, none)."""
+    """Size of the noise. Gaussian and skellam: the standard deviation divided by the clip. Knorm
+    and laplace: 1/eps0, where eps0 is the pure epsilon of one release. Clipped and none: 0."""
     clip: F64
     """Largest norm of one record's gradient; infinite if gradients are not clipped."""
     records: U32
-    """Number of the participant's records, n_k in equation (6)."""
+    """Number of the participant's records, n_k in equation (6) of LearningChain."""
 
 
 _DECLARATION = RecordCoder(Declaration)
@@ -71,10 +71,10 @@ def _read_proof(reader: Reader) -> InclusionProof | None:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Message:
-    """One release of one identity in one round.
+    """The release that one identity sends in one round: its gradient, usually with noise.
 
-    The hashes are computed at their first use. This raises an EncodingError if a field has no
-    encoding (a key of 31 bytes, a negative round).
+    The hashes are computed at their first use. This raises an EncodingError if the value of a field
+    cannot be encoded (a key of 31 bytes, a negative round).
     """
 
     version: U16
@@ -86,15 +86,15 @@ class Message:
     round: U32
     """Height of the block that may carry the message: one above the parent's."""
     public_key: Digest
-    """Ed25519 public key of this round, 32 bytes; its SHA-256 is the identity P*."""
+    """The sender's Ed25519 public key for this round, 32 bytes; its SHA-256 is the identity P*."""
     proof: Annotated[InclusionProof | None, Coder(_write_proof, _read_proof)]
     """Proof that the identity is registered for this round; None where identities are open."""
     exponent: int
     """Exponent e of the quantised direction."""
     direction: Integers
-    """round(2^e g*) for the normalised release g*, shape (d,), int8, int16 or int32, read-only."""
+    """round(2^e g*) of the normalised release g*, shape (d,); int8, int16 or int32, read-only."""
     norm: F64
-    """Norm of the release with its noise before it was normalised, s_k in equation (11)."""
+    """Norm of the noisy release before it was normalised, s_k in LearningChain's equation (11)."""
     declaration: Annotated[Declaration, _DECLARATION]
     """What the participant declares about its release."""
     signature: bytes = b""
@@ -105,7 +105,7 @@ class Message:
 
     @cached_field
     def payload(self) -> bytes:
-        """SHA-256 of exponent, width, length and direction, 32 bytes.
+        """SHA-256 of the direction, its exponent, its length and its entries' width, 32 bytes.
 
         A copy of another participant's direction has the same payload.
         """
@@ -124,7 +124,7 @@ class Message:
 
     @cached_field
     def content(self) -> bytes:
-        """SHA-256 of id and signature, 32 bytes: it covers the whole message."""
+        """SHA-256 of the id and the signature, 32 bytes; it covers the whole message."""
         return hashlib.sha256(self.id + fixed(self.signature, SIGNATURE_BYTES)).digest()
 
     @cached_field
@@ -175,7 +175,7 @@ def identity_of(public_key: bytes) -> bytes:
 
 
 def identity_leaf(number: int, identity: bytes) -> bytes:
-    """Return the leaf of the identity tree that registers an identity (P*) for one round.
+    """Return the leaf that registers an identity (P*) for round ``number`` in the identity tree.
 
     >>> identity_leaf(3, bytes(32))[:4].hex()
     '00000003'
@@ -209,7 +209,7 @@ def message_parts(message: Message) -> tuple[Piece, ...]:
 
 
 def decode_message(data: bytes, limits: Limits) -> Message:
-    """Decode a message; check the limits before anything is allocated, but not the rules.
+    """Decode a message; check the limits before memory is allocated, but do not check the rules.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any message.
@@ -218,7 +218,7 @@ def decode_message(data: bytes, limits: Limits) -> Message:
 
 
 def read_message(reader: Reader, limits: Limits) -> Message:
-    """Decode a message from all remaining bytes of a reader; its direction is a view of them.
+    """Decode a message from all remaining bytes of a reader; the direction is a view of them.
 
     The fields that were read are encoded again and compared with the bytes. The direction is left
     out, because any bytes are the canonical encoding of the integers that they stand for.

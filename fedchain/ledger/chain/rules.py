@@ -97,7 +97,8 @@ class Rules:
     """registered: each participant asked in a round has one identity, a leaf of the identity tree;
     open: anyone may send messages."""
     identity_root: Digest
-    """Root of the tree over (round, identity P*), 32 bytes; zero if identities are open."""
+    """Root of the identity tree, 32 bytes; zero if identities are open. Each leaf of the tree is a
+    round and an identity P*."""
     quorum: U32
     """Fewest messages of a block; 0 on a chain without learning."""
     rounds: U32
@@ -105,7 +106,7 @@ class Rules:
     storage: Annotated[Storage, _choice_coder(Storage)]
     """The integer type that stores the entries of a direction."""
     max_norm: F64
-    """Largest norm s_k of a message."""
+    """Largest allowed ``Message.norm``."""
     work: Annotated[WorkKind, _choice_coder(WorkKind)]
     """hashcash: a block's hash is at most its target; sampled: its work was only simulated."""
     bits: U32
@@ -113,7 +114,7 @@ class Rules:
     interval_ms: U64
     """Wanted mean time between blocks, simulated milliseconds."""
     retarget_window: U32
-    """Blocks between two retargets; 0: the target stays."""
+    """Number of blocks after which the target is adapted each time; 0: never."""
     max_ahead_ms: U64
     """How far the time of a block may be ahead of a node's clock, milliseconds."""
 
@@ -124,7 +125,7 @@ class Rules:
 
     @cached_field
     def limits(self) -> Limits:
-        """The bounds that decoders check under these rules."""
+        """The bounds that decoders check on a chain with these rules."""
         registered = self.identity == "registered"
         return Limits(self.dimension, self.holders if registered else MOST_OPEN_MESSAGES)
 
@@ -162,7 +163,7 @@ def encode_rules(rules: Rules) -> bytes:
     """Return the canonical bytes of the rules.
 
     Raises:
-        EncodingError: a field has no encoding.
+        EncodingError: the value of a field cannot be encoded.
     """
     return _RULES.write(rules)
 

@@ -42,7 +42,7 @@ class State:
 
     @cached_field
     def weights_hash(self) -> bytes:
-        """Hash of the weights in the header: SHA-256 of name, dtype, shape and every bit.
+        """Hash with which a header commits to the weights: SHA-256 of name, dtype, shape and data.
 
         >>> one = State(np.ones(3), {})
         >>> one.weights_hash == State(np.nextafter(np.ones(3), 2.0), {}).weights_hash
@@ -52,7 +52,7 @@ class State:
 
     @cached_field
     def memory_hash(self) -> bytes:
-        """Hash of the memory in the header: SHA-256 of the memory's canonical bytes."""
+        """Hash with which a header commits to the memory: SHA-256 of its canonical bytes."""
         return _hash_of(tensor_parts(self.memory))
 
 
@@ -64,8 +64,8 @@ def weights_parts(state: State) -> list[Piece]:
 def encode_tensors(tensors: Mapping[str, Tensor]) -> bytes:
     """Encode named arrays, sorted by name, each as name, dtype, shape and little-endian bytes.
 
-    Every NaN is written with the same bits, because processors differ in the NaN that an
-    operation gives.
+    Every NaN is written with the same bits, because the bits that an operation gives to a NaN
+    depend on the processor.
 
     Args:
         tensors: float32, float64 or int64 arrays of any shape, by name.

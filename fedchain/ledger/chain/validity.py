@@ -37,7 +37,7 @@ MessageCheck = Callable[[Message, Rules, bytes, bytes, int], None]
 def check_message(
     message: Message, rules: Rules, chain_id: bytes, parent: bytes, height: int
 ) -> None:
-    """Check one message for the block of this height on this parent.
+    """Check one message for a block of a given height on a given parent.
 
     Args:
         message: the message as received.
@@ -63,7 +63,7 @@ def check_message(
 
 
 def check_bare(message: Message, rules: Rules, header: Header) -> None:
-    """Check a bare message of the block with this header: everything except its direction.
+    """Check a bare message of the block with this header. Only its direction is not checked.
 
     Raises:
         InvalidMessage: a rule is broken.
@@ -81,10 +81,10 @@ def check_header(header: Header, below: ChainLink, rules: Rules, now_ms: int) ->
         header: header of the new block.
         below: header and derived values of the parent, which was accepted before.
         rules: rules of the chain.
-        now_ms: the node's clock, milliseconds.
+        now_ms: time on the node's clock, milliseconds.
 
     Raises:
-        TooEarly: the block's time is ahead of the clock; nothing else is wrong with the header.
+        TooEarly: the block's time is too far ahead of the clock; the header is otherwise valid.
         InvalidBlock: a rule is broken.
     """
     latest = now_ms + rules.max_ahead_ms
@@ -107,14 +107,14 @@ def check_block(
     transition: Transition,
     check: MessageCheck = check_message,
 ) -> State:
-    """Check a block's messages, and recompute its model bit for bit.
+    """Check a block's messages, and recompute the state after it bit for bit.
 
     Args:
         block: a block whose header has passed ``check_header``.
         rules: rules of the chain.
         chain_id: hash of the genesis block, 32 bytes.
         state: the state after the parent.
-        transition: the step that the rules name.
+        transition: computes the state after a block, as the rules say.
         check: checks one message.
 
     Returns:
@@ -141,7 +141,7 @@ def check_block(
 
 
 def check_bare_block(block: Block, rules: Rules) -> None:
-    """Check everything in a block with bare messages that does not need their directions.
+    """Check a block with bare messages, except what needs the missing directions.
 
     Raises:
         InvalidBlock: as ``check_block``.
@@ -158,7 +158,7 @@ def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
     """Check a block as far as possible while its parent is unknown.
 
     The block's target is unknown too. The block must have at least the work of the easiest
-    target, so that orphans are not free.
+    target, so that nobody can make orphans without work.
 
     Raises:
         WrongMessages: the messages are not those that the header commits to.
@@ -178,7 +178,7 @@ def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
 
 
 def _check_messages_root(block: Block) -> None:
-    """Check that the header commits to these messages: a fault in others is not the block's."""
+    """Check that the header commits to these messages; if not, the block may still be valid."""
     try:
         root = messages_root(block.messages)
     except EncodingError as error:

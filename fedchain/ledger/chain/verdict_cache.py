@@ -1,4 +1,4 @@
-"""Verdict cache: the bodies, states and verdicts that the nodes of one simulation share.
+"""Verdict cache: the blocks, states and verdicts that the nodes of one simulation share.
 
 Validity depends on the bytes alone, so a check by one honest node holds for all of them. Keys are
 hashes of the whole content, signatures included. The cache is bounded, except that all blocks stay
@@ -24,14 +24,14 @@ from fedchain.ledger.chain.validity import Transition, check_block, check_messag
 Held = TypeVar("Held")
 
 KEPT_BYTES = 2**22
-"""Bytes of memory for blocks that can be loaded again; states may use as many."""
+"""Bytes of memory for cached blocks that can be loaded again, and as many for cached states."""
 FEWEST, MOST = 3, 64
-"""Bounds on the number of these blocks, and on that of the states. The lower bound leaves room for
-the forks of the last round; the upper bound is enough if blocks and states are small."""
+"""Least and largest number of these blocks, and also of the states. The least number leaves room
+for the forks of the last round; the largest is enough if blocks and states are small."""
 KEPT_VERDICTS = 1024
 """Number of verdicts that are kept, in addition to those on the messages of a few blocks."""
 KEPT_AHEAD = 4096
-"""Most messages checked ahead whose verdict was not asked for yet; the oldest is dropped first."""
+"""Most verdicts that ``check_ahead`` keeps until they are used; the oldest is dropped first."""
 
 
 class LruCache(Generic[Held]):
@@ -74,9 +74,9 @@ class LruCache(Generic[Held]):
 
 
 class VerdictCache:
-    """Holds bodies, states and verdicts for the chains and mempools of one simulation.
+    """Holds blocks, states and verdicts for the chains and mempools of one simulation.
 
-    All of them have the same rules. A cache with threads must be closed after use.
+    All of these chains have the same rules. A cache with threads must be closed after use.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class VerdictCache:
 
         Args:
             keep_states: most states in memory, at least 1; older ones are loaded or recomputed.
-            load_state: returns the state after a block, or raises KeyError, as ``Store.state``.
-            load_block: returns a block, or raises KeyError, as ``Store.block``. Without this
+            load_state: returns the state after a block, or raises KeyError, like ``Store.state``.
+            load_block: returns a block, or raises KeyError, like ``Store.block``. Without this
                 function every block stays in memory.
-            threads: number of threads that check messages ahead; 0: each message is checked when
-                its verdict is asked for.
+            threads: number of threads for ``check_ahead``; 0: each message is checked when its
+                verdict is asked for.
             keep_blocks: most blocks in memory, if older ones can be loaded.
             keep_verdicts: most verdicts on messages and blocks that are kept.
         """
@@ -122,7 +122,7 @@ class VerdictCache:
             limits: limits of the chain.
             load_state: ``Store.state``.
             load_block: ``Store.block``.
-            threads: number of threads that check messages ahead.
+            threads: number of threads for ``check_ahead``.
         """
         return cls(
             keep_states=kept(8 * limits.entries),
@@ -140,7 +140,7 @@ class VerdictCache:
             self._threads = None
 
     def tree(self, genesis: Block, rules: Rules) -> BlockTree:
-        """Return the tree of blocks on this genesis; all chains get the same one."""
+        """Return the tree of the blocks above this genesis block; all chains get the same tree."""
         return self._trees.setdefault(genesis.header.hash, BlockTree(genesis, rules))
 
     def check_ahead(self, messages: Iterable[Message], rules: Rules, chain_id: bytes) -> None:
@@ -209,7 +209,7 @@ class VerdictCache:
             rules: rules of the chain.
             chain_id: hash of the genesis block, 32 bytes.
             state_of: returns the state after a block; called only if the block is new.
-            transition: the step that the rules name.
+            transition: computes the state after a block, as the rules say.
 
         Raises:
             WrongMessages: the messages are not those that the header commits to.

@@ -33,13 +33,13 @@ class Work:
     interval_ms: int
     """Wanted mean time between blocks, simulated milliseconds."""
     retarget_window: int
-    """Blocks between two retargets; 0: the target stays."""
+    """Number of blocks after which the target is adapted each time; 0: never."""
     most_hashing_s: float | None = None
-    """Largest expected wall time of a run for hashing, seconds; None: no limit."""
+    """Limit on the expected wall time of a run's hashing, seconds; None: no limit."""
 
 
 works: Family[Work] = Family("work", ("fedchain.ledger.chain.work",), Work)
-"""Part: ``(*, ...) -> Work``."""
+"""Each part is a function ``(*, ...) -> Work``."""
 
 
 @works
@@ -58,9 +58,9 @@ def hashcash(
     Args:
         difficulty_bits: leading zero bits of the initial target, 0 to 64.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
-        retarget_window: blocks between two retargets (Bitcoin: 2016); 0: the target stays.
-        most_hashing_s: largest expected wall time of a run for hashing, seconds; a run that is
-            expected to need more does not start. null: no limit.
+        retarget_window: blocks after which the target is adapted (Bitcoin: 2016); 0: never.
+        most_hashing_s: limit on the expected wall time of a run's hashing, seconds; a run above the
+            limit does not start. null: no limit.
 
     Returns:
         The settings of the work.
@@ -90,7 +90,7 @@ def sampled(
     Args:
         difficulty_bits: leading zero bits of the initial target, 0 to 224.
         interval_s: wanted mean time between blocks, simulated seconds, above 0.
-        retarget_window: blocks between two retargets (Bitcoin: 2016); 0: the target stays.
+        retarget_window: blocks after which the target is adapted (Bitcoin: 2016); 0: never.
 
     Returns:
         The settings of the work.
@@ -123,6 +123,8 @@ def double_sha256(data: bytes) -> bytes:
 
 def target_from_compact(bits: int) -> int:
     """Return the target of a compact form: ``mantissa 256^(exponent - 3)``.
+
+    The exponent is the highest of the form's four bytes, and the mantissa is the other three.
 
     Raises:
         ValueError: the form stands for zero, a negative number, or one of more than 256 bits.
@@ -172,18 +174,18 @@ def work_of(bits: int) -> int:
 
 
 def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: int) -> int:
-    """Return the target of the next window.
+    """Return the target of the next window of N blocks, from the time that the last window took.
 
-    It is ``target * clamp(last - first, expected / 4, 4 expected) / expected``, never easier than
-    the initial target, rounded to the compact form. Callers repeat Bitcoin's off-by-one error:
-    ``first`` and ``last`` are the first and the last block of one window of N blocks, which are
-    N - 1 intervals apart, but N intervals are expected.
+    The old target is multiplied by ``(last - first) / expected_timespan``, limited to 1/4 to 4.
+    The new target is never easier than the initial target, and is rounded to the compact form.
+    Bitcoin's off-by-one error is repeated: the first and the last block of a window are N - 1
+    intervals apart, but N intervals are expected. The example is Bitcoin's first change of target.
 
     Args:
         first: time of the window's first block, in any unit.
         last: time of the window's last block.
         bits: compact target of the window.
-        expected_timespan: N intervals, in the same unit, at least 1.
+        expected_timespan: wanted time of N intervals, in the same unit, at least 1.
         easiest: compact form of the initial target.
 
     Returns:
@@ -202,9 +204,9 @@ def retarget(first: int, last: int, bits: int, expected_timespan: int, easiest: 
 
 
 def is_paid(kind: WorkKind, digest: bytes, target: int) -> bool:
-    """Return whether a block with this hash has its work; always True if work is sampled.
+    """Return whether the hash of a block proves its work; always True if work is sampled.
 
-    Real work is done if the hash, read as a big-endian number, is at most the target.
+    A hash proves real work if the hash, read as a big-endian number, is at most the target.
 
     >>> is_paid("hashcash", bytes(32), 2**255), is_paid("sampled", bytes([255] * 32), 2**255)
     (True, True)
@@ -233,14 +235,14 @@ def _log_of_failing(bits: int) -> float:
 
 
 def search(prefix: bytes, first_nonce: int, tries: int, target: int) -> int | None:
-    """Look for a nonce whose double SHA-256 is at most the target.
+    """Look for a nonce that brings the header's double SHA-256 to at most the target.
 
     The prefix is hashed once. Each try copies that hash state, adds the nonce and finishes.
 
     Args:
         prefix: the header's bytes before the nonce.
         first_nonce: first nonce to try, below 2^64.
-        tries: how many nonces to try; the search ends at 2^64.
+        tries: number of nonces to try; the search ends before 2^64.
         target: largest hash that is accepted, 1 to 2^256 - 1.
 
     Returns:

@@ -39,7 +39,7 @@ _MOST_MEMORY = 16
 
 
 class Blobs:
-    """A folder of files ``ab/abcd..``; each file is there whole or not at all."""
+    """A folder of files ``ab/abcd..``, named by address; each file is there whole or not at all."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -139,7 +139,7 @@ class Blobs:
 
 
 def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) -> Block:
-    """Read the block of a row, and check that header and messages fit the hash and each other.
+    """Read a row's block; check that the header has the row's hash, and fits the messages.
 
     Args:
         blobs: the ledger's blobs.
@@ -148,7 +148,7 @@ def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) ->
         whole: False if the directions of the messages were pruned, so that the messages are bare.
 
     Raises:
-        LedgerError: header and messages do not fit, or the blob is missing or damaged.
+        LedgerError: the header or the messages do not fit, or the blob is missing or damaged.
     """
     messages = (_read_messages if whole else _read_bare_messages)(blobs, rules, row.messages)
     header = decode_header(row.header)
@@ -213,7 +213,7 @@ def check_state(header: Header, state: State) -> None:
 def bodies_of(block: Block, state: State | None) -> dict[bytes, list[Piece]]:
     """Return the blobs of a block in parts, by address: its messages and the state after it.
 
-    Nothing large is copied or hashed again.
+    Weights and directions are not copied or hashed again.
 
     Args:
         block: the block.
@@ -241,7 +241,7 @@ def bare_address(messages: bytes) -> bytes:
 def bare_body(block: Block) -> list[Piece]:
     """Return the blob of a block's messages without their directions, in parts.
 
-    The blob has the number of messages (u32), then the length and the bytes of each message.
+    The blob has the number of messages on 4 bytes, then the length and the bytes of each message.
     """
     bare = [blob(encode_bare(message)) for message in block.messages]
     return [unsigned(len(bare), 4), *bare]

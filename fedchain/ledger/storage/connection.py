@@ -12,10 +12,10 @@ from urllib.parse import quote_from_bytes
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:
-    """Open the database for writing; SQLite recovers what a killed process left in the log.
+    """Open the database for writing; SQLite recovers what a killed process left in its log.
 
-    The log is synced when it is copied into the database, not at every block. A loss of power may
-    lose the newest blocks, but never a part of a block, and the resumed run makes them again.
+    The write-ahead log is synced when it is copied into the database, not at every block. A loss of
+    power may lose the newest blocks, but never a part of a block. A resumed run makes them again.
     """
     # The writing thread opens its own connection, and another thread closes that connection.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -32,8 +32,8 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Open the database for reading, without writing a byte into its folder.
 
-    SQLite has to write next to a database that has a log. So if a killed process left a log, both
-    files are copied to a temporary folder and read into memory from there.
+    SQLite has to write next to a database that has a log. So if a killed process left a log,
+    database and log are copied to a temporary folder and read into memory from there.
 
     Raises:
         sqlite3.Error: the file is no database.

@@ -27,9 +27,9 @@ LEDGER_FILE = "ledger.sqlite"
 TABLES_VERSION = b"1"
 """Version of the tables."""
 NEWEST = "sequence = (SELECT max(sequence) FROM block)"
-"""Condition that only the newest block fulfils, for ``find_row``."""
+"""SQL condition for ``find_row`` that only the newest block fulfils."""
 WORK_BYTES = 40
-"""Bytes of the cumulative work of a block."""
+"""Number of bytes in the ``work`` column: a block's cumulative work."""
 
 _SCHEMA = (
     "CREATE TABLE block (sequence INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"
@@ -74,7 +74,8 @@ class BlockRow:
 
 
 MessageRow = tuple[int, int, bytes, bytes, bytes]
-"""sequence, position, id, parent, identity."""
+"""One row of the message table: the block's sequence; the message's index in the block; the
+message's id; the hash of its parent; and the sender's identity (P*)."""
 
 
 def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.Connection:
@@ -131,7 +132,9 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
 
 
 def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -> BlockRow:
-    """Return the row of the first block, in order of arrival, that fulfils a condition.
+    """Return the row of the first block, in order of arrival, that fulfils an SQL condition.
+
+    ``values`` replace the question marks in the condition.
 
     Raises:
         KeyError: there is no such block.
@@ -152,7 +155,7 @@ def count_blocks(connection: sqlite3.Connection) -> int:
 
 
 def highest(connection: sqlite3.Connection) -> int:
-    """Return the greatest height of a block, 0 if there is none."""
+    """Return the greatest height of all blocks, or 0 if there is no block."""
     query = "SELECT height FROM block WHERE typeof(height) = 'integer' ORDER BY height DESC LIMIT 1"
     ((height,),) = tuple(ask(connection, query)) or ((0,),)
     return int(str(height))
@@ -225,7 +228,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def write_block(connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow]) -> None:
     """Insert the rows of one block; the caller has begun the transaction."""
-    columns = tuple(vars(row).values())  # ``astuple`` copies each, and takes ten times as long
+    columns = tuple(vars(row).values())  # ``astuple`` copies them, and takes ten times as long
     connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?)", columns)
     connection.executemany("INSERT INTO message VALUES (?,?,?,?,?)", messages)
 
@@ -242,7 +245,7 @@ def make_row(sequence: int, block: Block, work: int, arrived_ms: int, previous: 
         sequence: the block's index in the order of arrival.
         block: the block.
         work: cumulative work of the block and all blocks below it.
-        arrived_ms: clock of the node that accepted the block, milliseconds.
+        arrived_ms: time on the clock of the node that accepted the block, milliseconds.
         previous: seal of the row before this one, 32 bytes.
     """
     header = block.header
@@ -270,7 +273,7 @@ def message_rows(sequence: int, block: Block) -> list[MessageRow]:
 
 
 def journal_seal(last: bytes, head: bytes, keeping: bytes) -> bytes:
-    """Return the seal over the last row's seal, the head and the retention policy, 32 bytes."""
+    """Return the meta table's seal over last seal, head and retention policy, 32 bytes."""
     return hashlib.sha256(b"fedchain:j" + last + head + keeping).digest()
 
 

@@ -14,7 +14,7 @@ from fedchain.ledger.storage.database import NEWEST, BlockRow, checked_row
 from fedchain.ledger.storage.writer import RetentionPolicy
 
 TOGETHER = 64
-"""Blocks whose messages are rewritten together, before the disk is synced."""
+"""Number of blocks whose messages are rewritten before the disk is synced once for all of them."""
 NO_MESSAGES = address_of(())
 """Address of the blob that all blocks without messages share, genesis included; it is never
 deleted."""
@@ -41,7 +41,7 @@ def prune(
 
     Raises:
         OSError: the disk is full or may not be written.
-        sqlite3.Error: the same.
+        sqlite3.Error: the disk is full or may not be written.
         LedgerError: a block is damaged.
     """
     fresh = [row for row in _read_rows(connection, keeping.below, below) if row.sequence]

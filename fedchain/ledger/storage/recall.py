@@ -16,7 +16,7 @@ from fedchain.ledger.storage.store import Store
 
 
 def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
-    """Return the first block that a compute node has made on a parent.
+    """Return the first recorded block that a compute node has made on a given parent.
 
     Args:
         store: the ledger.
@@ -34,7 +34,7 @@ def recorded_block(store: Store, parent: bytes, address: bytes) -> Block | None:
 
 
 def recorded_message(store: Store, parent: bytes, identity: bytes) -> Message | None:
-    """Return the message that an identity (P*) has sent for a parent.
+    """Return the recorded message that an identity (P*) has sent for a given parent.
 
     Returns:
         The message; None if no block has it, or if its direction was pruned.

@@ -47,7 +47,7 @@ class Store:
         self.keeping = RetentionPolicy.decode(meta["keeping"])
         """Which states and directions stay on disk."""
         self.highest = database.highest(connection)
-        """Greatest height of a block when the ledger was opened: a resumed run looks no higher."""
+        """Greatest height when the ledger was opened; a resumed run looks up no higher blocks."""
         self._top = self.highest  # greatest height now
         self._last: tuple[bytes, Block] | None = None
         self._newest_and_head: tuple[BlockRow, BlockRow] | None = None
@@ -152,7 +152,7 @@ class Store:
         Args:
             block: a block that a chain has accepted.
             state: the state after the block.
-            now_ms: clock of the node that accepted the block, milliseconds.
+            now_ms: time on the clock of the node that accepted the block, milliseconds.
 
         Raises:
             RunError: the disk is full or may not be written; the run can be resumed.
@@ -199,7 +199,7 @@ class Store:
             raise RunError(f"{self.folder}: cannot write weights: {error}") from error
 
     def prune(self, head: int, depth: int, step: int = 1) -> None:
-        """Delete the directions that need not be kept, if they are of at least ``step`` heights.
+        """Delete directions that need not be kept, unless fewer than ``step`` heights have any.
 
         Args:
             head: height of the head.
@@ -232,12 +232,12 @@ class Store:
         return found
 
     def shown(self, block: bytes) -> Block:
-        """Return a block as ``block`` does, with bare messages if their directions were pruned."""
+        """Return a block; its messages are bare if their directions were pruned."""
         waiting = self.writer.waiting.get(block)
         return waiting.block if waiting else self._block(self._row_of(block))
 
     def arrived_ms(self, block: bytes) -> int:
-        """Return when a node accepted a stored block, on the clock of that node, milliseconds."""
+        """Return the time at which a node accepted a block, on that node's clock, milliseconds."""
         return self._row_of(block).arrived_ms
 
     def state(self, block: bytes) -> State:

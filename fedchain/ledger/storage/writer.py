@@ -19,11 +19,11 @@ from fedchain.ledger.storage.blobs import Blobs, bodies_of
 from fedchain.ledger.storage.database import BlockRow
 
 FEWEST_WAITING, MOST_WAITING, WAITING_BYTES = 2, 256, 2**22
-"""Bounds on the number of blocks that may wait for the disk, and the bytes that these blocks may
-have. If no more may wait, ``append`` waits too. Many small blocks may wait, because one transaction
-writes all of them in the time of one block."""
+"""At least FEWEST_WAITING and at most MOST_WAITING blocks may wait for the disk; in between, blocks
+of WAITING_BYTES in all may wait. If no more may wait, ``append`` waits too. Many small blocks may
+wait, because one transaction writes all of them in the time of one block."""
 GATHERING_S = 0.02
-"""Wall time for which the first block waits for more blocks, seconds; less if a caller waits."""
+"""Seconds that the thread waits for more blocks after the first; fewer if a caller waits."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RetentionPolicy:
     The owner of a ledger chooses the policy; it is no rule of the chain. Headers, ids, signatures
     and norms are always kept. A state can be recomputed from an earlier state and the messages
     since. Directions are the largest part of a ledger. The directions of a block may be deleted
-    once no fork can begin that far below the head. Then nobody can recompute the block's step.
+    once no fork can begin that far below the head. Then nobody can check that block's state.
     """
 
     weights_every: int = 1
@@ -51,8 +51,8 @@ class RetentionPolicy:
     def prunable(self, head: int, depth: int) -> int:
         """Return the height below which directions may be deleted.
 
-        The states one height below the returned height are kept, so that all later steps can be
-        recomputed.
+        The states one height below the returned height are kept, so that all later states can be
+        recomputed. In the example the head has height 48, and the states at height 40 are kept.
 
         Args:
             head: height of the head.
@@ -81,7 +81,7 @@ class RetentionPolicy:
 
         Raises:
             LedgerError: the bytes are not those of a policy, or the policy deletes directions
-                without keeping the state that later steps need.
+                without keeping the state from which later states are recomputed.
         """
         reader = Reader(data)
         found = cls(*(reader.unsigned(4) for _ in range(3)))
@@ -111,7 +111,7 @@ class Waiting:
 
 
 def most_waiting(rules: Rules) -> int:
-    """Return how many blocks of a chain may wait for the disk."""
+    """Return the number of blocks that may wait for the disk under these rules."""
     limits = rules.limits
     size = (2 * limits.messages + 8) * limits.entries
     return max(FEWEST_WAITING, min(MOST_WAITING, WAITING_BYTES // max(size, 1)))

@@ -2,7 +2,7 @@
 
 The file has the rules, the first state, the head, and every block in order of arrival, stale
 blocks included. It has no other state, because states follow from the blocks. A reader recomputes
-every step, exactly as a full node does, and gets the ledger that was exported.
+every state, exactly as a full node does, and gets the ledger that was exported.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ LATEST_MS = 2**63 - 1
 
 
 def exported(store: Store, progress: BlockProgress | None = None) -> Iterator[bytes]:
-    """Yield the bytes of a chain file in parts: the first state in one part, then each message.
+    """Yield the bytes of a chain file in parts, none larger than the first state or a message.
 
     Args:
         store: the ledger to export.
@@ -72,7 +72,7 @@ def replayed(
         file: a file in the format of ``exported``, from any source.
         folder: folder of the new ledger, which is created. After a failed verification the ledger
             must not be used.
-        transition_of: returns the step that the given rules name.
+        transition_of: returns the transition for the given rules.
         progress: called after each block above genesis.
 
     Returns:
@@ -92,7 +92,7 @@ def replayed(
 def verify_file(
     file: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
-    """Check a chain file without keeping its ledger; otherwise as ``replayed``."""
+    """Check a chain file as ``replayed`` does, but keep no ledger."""
     try:
         with tempfile.TemporaryDirectory(prefix="fedchain.") as place:
             return replayed(file, Path(place) / "ledger", transition_of, progress)
@@ -117,7 +117,9 @@ class Incoming:
         return data
 
     def piece(self, width: int, most: int, what: str) -> bytes:
-        """Read a length on ``width`` bytes, at most ``most``, and return the bytes after it.
+        """Read a length on ``width`` bytes, and return that number of bytes after it.
+
+        ``what`` names these bytes in error texts.
 
         Raises:
             LedgerError: the length is above ``most``, or above the number of bytes left.

@@ -1,9 +1,9 @@
-"""Proofs: each shows a reader who has only the hash of a block that a message is in that block.
+"""Proof: it shows that a message is in a block, and its reader needs only the block's hash.
 
 A proof has the header, the rules that the header commits to, the bare message, and the path from
-the message to the header's root. A bare message has the hash of its direction in place of the
-direction. The hash of the header covers the whole proof. So the reader needs only that hash from a
-trusted source.
+the message to the header's Merkle root. A bare message has the hash of its direction instead of the
+direction. The hash of the header, which is the block's hash, covers the whole proof. So the reader
+needs only that hash from a trusted source.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ PROOF_FORMAT = "fedchain-proof-1"
 LARGEST_PROOF = 2**24
 """Most bytes that a file may have."""
 LONGEST_PATH = 32
-"""Most hashes from a leaf to the root, because a block counts its messages on four bytes."""
+"""Most hashes from a leaf to the root, because a block has fewer than 2^32 messages."""
 SHORTEST_START = 8
 """Fewest leading hexadecimal digits of a message id that ``find`` accepts."""
 Side = Literal["left", "right"]
-"""The side of the path on which a neighbour is."""
+"""Whether a neighbouring node of the Merkle tree is to the left or to the right of the path."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """Proof that a message is in the block with this header."""
+    """Proof that one message is in one block."""
 
     block: bytes
     """Hash of the header, 32 bytes; a reader compares it with the hash that it trusts."""
@@ -56,7 +56,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Proven:
-    """The result of a proof that was checked."""
+    """The content of a proof that passed the check."""
 
     header: Header
     """The header of the block."""
@@ -76,11 +76,11 @@ class FoundMessage:
     block: bytes
     """Hash of the block that carries it, 32 bytes."""
     stale: bool
-    """Whether the block is off the main chain; if so, no block of that chain has the message."""
+    """Whether the block is off the main chain; then no block of the main chain has the message."""
 
 
 def find(store: Store, start: str) -> FoundMessage:
-    """Find the message whose id begins with these digits; prefer a block on the main chain.
+    """Find the message whose id begins with ``start``; prefer a block on the main chain.
 
     Args:
         store: the ledger to search.
@@ -88,7 +88,7 @@ def find(store: Store, start: str) -> FoundMessage:
             chain and the index of the message in it, from 0.
 
     Raises:
-        ValueError: ``start`` has neither form, or fits no message of a block or several messages.
+        ValueError: ``start`` has neither form, or no message or several messages fit it.
     """
     if place := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", start):
         return _find_at(store, int(place[1]), int(place[2]))
@@ -165,7 +165,7 @@ def verify_proof(proof: Proof) -> Proven:
     message's direction is not checked, because a proof has only its hash.
 
     Returns:
-        The proven header and message, provided that the chain has a block with the header's hash.
+        The header and the message. The message is proven if the chain has a block with that header.
 
     Raises:
         LedgerError: the proof is wrong; the text is the reason.
@@ -252,8 +252,8 @@ def _sides(index: int, size: int) -> Iterator[Side]:
 
 
 def _root(leaf: bytes, steps: tuple[tuple[Side, bytes], ...]) -> bytes:
-    # A root does not determine index and size, because several pairs of index and size have paths
-    # of one shape. It determines the sides, which are the binary digits of a full tree's index.
+    # Several pairs of index and size have paths of the same shape, so a proof has only the sides.
+    # They are the binary digits of the index in a full tree, which gives the same root.
     place = sum(1 << i for i, (side, _) in enumerate(steps) if side == "left")
     path = tuple(node for _, node in steps)
     return root_from_path(leaf, InclusionProof(place, 1 << len(path), path))

@@ -27,8 +27,8 @@ MESSAGE_FIELDS = (
     *(f"message.{f.name}" for f in fields(Message) if f.name != "declaration"),
     *(f"message.{f.name}" for f in fields(Declaration)),
 )
-"""Fields that are changed in the block's first message. The messages are stored under their new
-address."""
+"""Fields that are changed in the block's first message. The changed messages are stored under the
+address that they then have."""
 BLOB_FIELDS = ("weights", "memory", "messages")
 """Blobs in whose file one bit is flipped."""
 COLUMN_FIELDS = tuple(f"column.{f.name}" for f in fields(BlockRow) if f.name != "header")
@@ -52,7 +52,7 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
     Args:
         source: folder of the ledger; it is not changed.
         copy: folder of the damaged copy; it must not exist.
-        height: height of the block to damage; of several, the first that arrived is damaged.
+        height: height of the block to damage; of several blocks, the first that arrived.
         field: one of ``DAMAGEABLE``.
 
     Raises:

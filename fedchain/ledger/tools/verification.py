@@ -1,4 +1,4 @@
-"""Verification of a ledger from its folder alone: every byte is read, every model is recomputed."""
+"""Verification of a ledger from its folder alone: it reads every byte and recomputes each state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BlockProgress = Callable[[int, int], None]
 """Called with (blocks checked, blocks in total)."""
 
 TransitionOf = Callable[[Rules], Transition]
-"""Function that returns the step that the given rules name."""
+"""Function that returns the transition (computation of the next state) for the given rules."""
 
 SIMULATED_WORK = "work, which was simulated: no nonce exists"
 """Text that says why nobody can check sampled work."""
@@ -62,16 +62,16 @@ class Verification:
 def verify(
     folder: Path, transition_of: TransitionOf, progress: BlockProgress | None = None
 ) -> Verification:
-    """Check a ledger: encodings, hashes, links, work, signatures, identities, every model.
+    """Check a ledger: encodings, hashes, links, work, signatures, identities and every state.
 
     Each block is added to a ``Chain``, as in a full node, so that nothing is accepted here that a
     node would refuse. Meanwhile a thread reads and hashes the next block. Every blob, every index
     column, the order of arrival and the head are checked too. Where directions were pruned, the
-    steps cannot be recomputed, and the verdict says so. Nothing is written into the folder.
+    states cannot be recomputed, and the verdict says so. Nothing is written into the folder.
 
     Args:
         folder: folder of the ledger; may be read-only.
-        transition_of: returns the step that the given rules name.
+        transition_of: returns the transition for the given rules.
         progress: called after each block, genesis included.
 
     Returns:
@@ -170,7 +170,7 @@ def _chain_of(
 
 
 def _check_rules(chain: Chain, row: BlockRow, block: Block, whole: bool) -> None:
-    """Check a block as a full node does, by adding it to the chain, and check its work column.
+    """Check a block as a full node does, by adding it to the chain; check its cumulative work.
 
     The state on disk needs no check here: its bytes have the hashes that the header names.
     """
@@ -225,7 +225,7 @@ def verified(store: Store, head: Header) -> Verification:
 
 
 def refuted(blocks: int, block: str, height: int, reason: str) -> Verification:
-    """Return the verdict of a failure; cut the name of the block off the start of the reason.
+    """Return the verdict of a failure; remove the block's name from the start of the reason.
 
     Args:
         blocks: number of blocks that passed.
