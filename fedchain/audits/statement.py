@@ -23,11 +23,12 @@ Known = Mapping[str, Audit[Any]]
 COLOURS = (0, 2, 3, 4, 5, 6)
 """Palette indices for attacks that bound epsilon; the colour of violations is left out."""
 NOT_TRUSTED = "an audit of somebody's own; add --trust-user-parts if you know it"
-"""Why a user-defined audit is not imported: a file must not choose what is imported."""
+"""Reason that is shown for a user-defined audit that was not imported. A file must not choose what
+code runs."""
 
 
 def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
-    """Return the findings of the audits in a run's folder, ready for its page.
+    """Return the findings of a run's audits as sentences, figures and tables.
 
     With ``trust_user_parts``, the user-defined audits that ``audit.json`` names are imported.
 
