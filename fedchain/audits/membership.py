@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 RUNS = 16
-"""Default number of runs for each claim."""
+"""Default number of runs per claimed epsilon."""
 RATES = (0.001, 0.01)
 """False positive rates at which a row reports the true positives."""
 CURVE = tuple(float(f"{10 ** (-3 + step / 8):.4g}") for step in range(25))

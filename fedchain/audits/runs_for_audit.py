@@ -89,7 +89,7 @@ class Subject:
         ]
 
     def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
-        """Return a scenario with ``choices.runs`` successive seeds; None means ``count`` seeds."""
+        """Return copies of a scenario with successive seeds, ``choices.runs`` or else ``count``."""
         seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
         return [for_audit(scenario, {"seed": seed}) for seed in seeds]
 

@@ -97,7 +97,10 @@ def _table(name: str, findings: Sequence[Finding], audit: Audit[Any]) -> Table:
 
 
 def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
-    """Return the table of an unknown audit: the keys with a text or number in every row."""
+    """Return the table of an unknown audit.
+
+    Its columns are the keys that have a text, a number or None in every row.
+    """
     plain = str | int | float | None
     keys = [key for key in findings[0] if all(isinstance(r.get(key), plain) for r in findings)]
     rows = tuple(tuple(row.get(key) for key in keys) for row in findings)
@@ -126,7 +129,7 @@ def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
 
 
 def claimed_and_measured(findings: FindingsByAudit, known: Known) -> Drawing | None:
-    """Draw the lower bounds that known audits prove against the claimed epsilon.
+    """Draw the lower bounds from known audits over the claimed epsilon.
 
     Return None if no audit bounds a claimed epsilon.
     """

@@ -1,4 +1,4 @@
-"""Forecast of a scenario before it is run: noise, epsilon, time, memory, disk."""
+"""Forecast of a run before it starts: noise, epsilon, time, memory and disk space."""
 
 from __future__ import annotations
 

@@ -150,7 +150,10 @@ def tried(
 
 
 def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
-    """Return one request for a release per participant; proofs are as long as in the scenario."""
+    """Return one request for a release per participant.
+
+    The inclusion proof of a key is as long as in a run of the scenario.
+    """
     nodes, zero = scenario.nodes, bytes(HASH)
     leaves = nodes.asked * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())

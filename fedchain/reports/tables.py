@@ -62,7 +62,7 @@ def write_table(table: Table, kind: str) -> str:
 
 
 def cell_words(cell: Cell) -> str:
-    """Return a cell as text for readers.
+    """Return a cell as Markdown, LaTeX and HTML show it.
 
     >>> [cell_words(Interval(0.9, half, 5)) for half in (0.0123, math.inf)], cell_words(None)
     (['0.900 ± 0.012', '0.900'], '–')

@@ -25,7 +25,7 @@ RUN_FORMAT = 1
 
 
 def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part of it.
+    """Write a file so that a reader sees the whole old file or the whole new one.
 
     Args:
         path: the file.

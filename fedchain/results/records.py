@@ -34,7 +34,7 @@ class RoundRecord:
     epsilon: float | None
     """Tight total epsilon of the holder with the most releases so far; None without a guarantee."""
     releases: int
-    """Number of releases so far of the holder with the most."""
+    """Number of releases so far of the holder with the most releases."""
     stale_blocks: int
     """Number of blocks so far that are not on the node's main chain."""
     reorganisations: int
@@ -54,7 +54,7 @@ class MessageRecord:
     block: str
     """Hash of the block that carries it, or of its parent if none does."""
     holder: int
-    """The data holder, or the group where holders form groups."""
+    """Index of the data holder, or of the group if holders form groups."""
     id: str
     """Message id, hexadecimal."""
     norm: float

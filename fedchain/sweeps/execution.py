@@ -126,7 +126,7 @@ def _serve(points: Connection, answers: Connection, runs: str, execute: Execute)
 def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
     """Hand points to the main thread, and interrupt it when the sweep has ended or died.
 
-    The pipe then closes. A signal would not do: Windows has none that asks a process to stop.
+    The closed pipe tells it so: Windows has no signal that asks a process to stop.
     """
     try:
         while True:

@@ -18,9 +18,9 @@ class Point:
     """One run of a sweep."""
 
     number: int
-    """Place in the sweep, from 0."""
+    """Index of the point in the sweep, from 0."""
     values: Mapping[str, Any]
-    """Grid value by dotted path."""
+    """Grid values of the point, by dotted key."""
     scenario: Scenario
     """The sweep's scenario with these values and this point's seed."""
 

@@ -169,7 +169,7 @@ def curves(
 
 
 def _coloured(others: tuple[str, ...], rests: Sequence[GridValues]) -> int:
-    """Return the place of the key that sets the colour: the one with most values."""
+    """Return the index of the grid key that sets the colour: the one with most values."""
     return max(range(len(others)), key=lambda place: (len({rest[place] for rest in rests}), place))
 
 
