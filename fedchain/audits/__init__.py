@@ -1,4 +1,4 @@
-"""Audits: attacks on what runs publish, to measure privacy independently of the claim."""
+"""Audits: attacks on the published data of runs, to measure privacy without trusting the claim."""
 
 import importlib
 

@@ -32,7 +32,7 @@ class Audited:
     findings: FindingsByAudit
     """Findings of all attacks, of this audit and of earlier ones."""
     files: tuple[Path, ...]
-    """``audit.json`` and the figures."""
+    """The files that were written: ``audit.json`` and the figures."""
 
     @property
     def violations(self) -> list[Finding]:
@@ -47,21 +47,21 @@ def audit(
     choices: Choices = Choices(),  # noqa: B008 - frozen
     progress: AuditProgress = lambda *_: None,
 ) -> Audited:
-    """Attack what a scenario or a finished run publishes, and write what the attacks prove.
+    """Attack a scenario or a finished run, and write the findings.
 
-    The findings of a run are written to the run's folder, those of a scenario to a new folder. The
-    folder's earlier findings are kept, but a repeated attack replaces its own.
+    The findings of a run are written to the run's folder, those of a scenario to a new folder.
+    Earlier findings in the folder are kept, except those of an attack that is repeated.
 
     Args:
         target: the scenario or the finished run.
         attacks: names of audits, or ``module:object`` for a user-defined audit.
-        out: folder that holds the folders of audited scenarios.
-        choices: claims, runs, canaries, confidence.
+        out: parent of the new folder for a scenario; not used for a run.
+        choices: the user's settings, such as the number of canaries and the confidence.
         progress: called with (current activity, steps done, steps in all).
 
     Raises:
         ScenarioError: the scenario promises no privacy, or an attack does not fit it.
-        RunError: the run is unfinished or kept no directions, or a folder cannot be written.
+        RunError: the run is unfinished or did not keep its messages, or a folder cannot be written.
         PartError: a user-defined audit fails.
         ValueError: there is no such audit.
     """

@@ -1,9 +1,10 @@
-"""Canaries: records whose gradient the auditor knows and looks for in what a run published.
+"""Canaries: test records with known gradients, which an auditor looks for in published gradients.
 
-The audit ``canaries`` pools all runs of a claim; ``one-run`` judges each run by itself. The runs
-are ordinary runs of the scenario, except that the records of its task are canaries. Each canary's
-gradient lies along its own axis, so the canaries' scores are independent, and one run gives as many
-trials as it has canaries. A canary is "in" if it takes part in training, else "out".
+A canary is "in" if it takes part in training, else "out". The auditor guesses which canaries are
+in. The runs are ordinary runs of the scenario, except that all records are canaries. The gradients
+of different canaries lie along different axes, so every canary of a run is an independent trial.
+The audit ``canaries`` pools all runs of one claimed epsilon; the audit ``one-run`` judges each run
+by itself.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from fedchain.scenario import Scenario
 
 
 class CanaryRow(BoundingRow):
-    """The lower bound that a claim's canaries prove, and the error rates."""
+    """The lower bound on epsilon from all runs of one claimed epsilon, with the error rates."""
 
     false_positive: float
     """Upper bound on the share of the "out" canaries that were guessed "in"."""
@@ -41,29 +42,29 @@ class CanaryRow(BoundingRow):
 
 
 class OneRunRow(BoundingRow):
-    """The lower bound that the guesses of one run prove."""
+    """The lower bound on epsilon from the guesses about one run."""
 
     guesses: int
     """How many canaries were guessed to be in or out."""
     correct: int
-    """How many of these guesses are right."""
+    """How many of the guesses are right."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One holder's releases along the axes of its canaries."""
+    """One holder's releases, projected on the axes of its canaries."""
 
     holder: int
     """The data holder."""
     parents: tuple[bytes, ...]
-    """Parent blocks of the holder's t releases, shape (t,)."""
+    """Hashes of the parent blocks of the holder's t releases, in order."""
     signs: Matrix
     """Sign of each canary's gradient at each release, shape (t, canaries)."""
     pulls: Matrix
-    """Component of each release along each canary's axis, shape (t, canaries). The unit is C / n_k,
-    the clip norm over the number of records."""
+    """Component of each release along each canary's axis, shape (t, canaries). The unit is the
+    largest share of one record: the clip norm divided by the number of records."""
     inside: Flags
-    """Whether each canary is in, shape (canaries,)."""
+    """Whether each canary takes part in training, shape (canaries,)."""
 
 
 def with_canaries(scenario: Scenario, each: int) -> Scenario:
@@ -83,7 +84,7 @@ def with_canaries(scenario: Scenario, each: int) -> Scenario:
 
 
 def canary_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim, the lower bound that the canaries of all its runs prove."""
+    """Yield one finding per claimed epsilon: the lower bound from the canaries of all its runs."""
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
         made = [subject.run(each) for each in subject.seeded(scenario)]
@@ -102,11 +103,10 @@ def canary_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def one_run_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim and run, the lower bound that the run's canaries prove.
+    """Yield one finding per run: the lower bound from the run's canaries.
 
-    The audit guesses for a tenth of the canaries: half of the guesses say that the canaries with
-    the largest scores are in, half that those with the smallest are out. The bound holds for any
-    mechanism.
+    The audit guesses for a tenth of the canaries. It guesses "in" for those with the largest
+    scores, and "out" for as many with the smallest scores. The bound holds for any mechanism.
     """
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
@@ -137,10 +137,10 @@ def promised(made: Run) -> tuple[float, float]:
 
 
 def tradeoff_of(scenario: Scenario) -> Tradeoff:
-    """Return what is known about the trade-off function of a scenario's noise.
+    """Return ``gaussian`` if the noise has a Gaussian trade-off function, else ``any``.
 
-    At the scale that fedchain uses, Skellam noise differs from rounded normal noise by only a few
-    parts in 10^5.
+    Skellam noise counts as Gaussian: at the scale that fedchain uses, it differs from rounded
+    normal noise by only a few parts in 10^5. Noise with subsampling does not count as Gaussian.
     """
     privacy = scenario.privacy
     normal = privacy.kind in ("gaussian", "skellam")
@@ -148,11 +148,12 @@ def tradeoff_of(scenario: Scenario) -> Tradeoff:
 
 
 def seen_in(run: Run) -> list[Seen]:
-    """Return what a run of canaries has published about each holder's canaries.
+    """Return each holder's releases, projected on the axes of its canaries.
 
-    In the sum of a group, the audit looks for the canaries of the first member. The canaries of
-    the other members have the same axes, and are subtracted: a guarantee for one record also holds
-    against an attacker who knows all other records. If a member dropped out, too much is
+    If holders form groups, a release is the sum of a group. The audit then looks for the canaries
+    of the group's first member, and subtracts the canaries of the other members, which have the
+    same axes. The audit may use its knowledge of them, because a guarantee for one record also
+    holds against an attacker who knows all other records. If a member dropped out, too much is
     subtracted, and the audit becomes weaker.
 
     Raises:
@@ -195,17 +196,18 @@ def seen_in(run: Run) -> list[Seen]:
 
 
 def _unit(released: PublishedRelease) -> float:
-    """Return n_k / C as the message declares; one canary moves a release by C / n_k."""
+    """Return the declared number of records divided by the declared clip norm."""
     declared = released.message.declaration
     return declared.records / declared.clip
 
 
 def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
-    """Return three scores of every canary, each for a different possible defect of the noise.
+    """Return three scores of every canary, by name, for noise without or with a defect.
 
-    ``sum`` adds the releases, each times the gradient's sign; it is the best score if all noise is
-    fresh. ``changes`` removes what all rounds of a holder share, so that noise cancels if it is
-    reused. ``others`` removes what all holders of a round share, so that shared noise cancels.
+    ``sum`` adds the releases, each multiplied by the sign of the canary's gradient. It is the best
+    score if every release has fresh noise. ``changes`` reveals noise that a holder reuses: it
+    ignores the part that all releases of the holder have in common. ``others`` reveals noise that
+    holders share: it subtracts the mean over the holders of each round.
     """
     inside = np.concatenate([each.inside for each in seen])
     total: dict[bytes, Matrix] = {}

@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 VICTIMS = 4
 """How many holders are attacked."""
 STEPS, STEP = 2000, 0.1
-"""Steps of signed Adam, and the first step's size in half ranges of the inputs. The size decays
-to 0."""
+"""STEPS: number of Adam steps. STEP: size of the first step, as a multiple of half the range of the
+inputs; the size decays to 0."""
 SMOOTHNESS = 1e-3
-"""Weight of the total variation; the cosine distance has weight 1."""
+"""Weight of the total variation in the attack's objective; the cosine distance has weight 1."""
 
 
 class InversionRow(AuditRow):
@@ -73,7 +73,7 @@ class InversionRow(AuditRow):
     range: ValueRange
     """Least and largest value of an input."""
     pictures: Annotated[PictureStrips, Field(repr=False)]
-    """Pictures of the first records."""
+    """Pictures of the first records: true, guessed and reconstructed."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,16 @@ class PublicKnowledge:
     high: float
     """Largest value of an input."""
     guess: Callable[[Array], Pictures]
-    """Maps targets to the best guess without any gradient: the mean held-out picture of the class,
-    or of all held-out records if the targets are not classes."""
+    """A function that maps targets to the best guess without any gradient. The guess is the mean
+    held-out picture of the class, or of all held-out records if the targets are not classes."""
 
 
 def inversion_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim, how close reconstructed records are to the true ones.
+    """Yield one finding per claimed epsilon: how close reconstructed records are to the true ones.
 
-    Each holder keeps only a few of its records, and one round is run with the scenario's noise per
-    round. The directions of the first holders are attacked. The row also rates the attacker's best
-    guess without any gradient, for comparison.
+    The audit runs one round with few records per holder and with the noise that the scenario adds
+    in a round. It attacks the messages of the first holders. For comparison, the finding also
+    rates the attacker's best guess without any gradient.
 
     Raises:
         ScenarioError: records are not pictures, or holders form groups.
@@ -140,7 +140,7 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def one_round(scenario: Scenario, records: int) -> Scenario:
-    """Return one round of a scenario with few records per holder and unchanged noise.
+    """Return a scenario's first round alone, with few records per holder and unchanged noise.
 
     Raises:
         ScenarioError: records are not pictures, or holders form groups.
@@ -164,13 +164,13 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
 
 
 def directions_of(run: Run) -> dict[int, Vector]:
-    """Return the noisy gradients (d,) that the first holders published in round 1, by holder."""
+    """Return the noisy gradient that each of the first holders published in round 1, by holder."""
     heard = sorted(releases_of(run), key=lambda released: released.holder)[:VICTIMS]
     return {released.holder: released.vector for released in heard}
 
 
 def known_of(task: Task) -> PublicKnowledge:
-    """Return what the held-out records reveal about records in general."""
+    """Return the range and the mean pictures of the held-out records."""
     inputs, targets = task.held_out.inputs.astype(np.float64), task.held_out.targets
 
     def guess(asked: Array) -> Pictures:
@@ -193,17 +193,18 @@ def inverted(
 ) -> Pictures:
     """Return n pictures, in any order, whose mean gradient has the direction of a message.
 
-    The objective is 1 - cosine plus the weighted total variation of the pictures. It is minimised
-    by Adam on the sign of the gradient, with a step that decays to 0 (Geiping et al., 2020).
+    The objective is one minus the cosine between the pictures' gradient and the message, plus the
+    weighted total variation of the pictures. Adam minimises it, given only the sign of its
+    gradient, with a step size that decays to 0 (Geiping et al., 2020).
 
     Args:
         task: model and loss.
-        targets: known to the attacker, shape (n, ..).
-        direction: the published direction, shape (d,), of any norm.
-        weights: the weights at which the direction was computed, shape (d,).
-        public: range of the inputs.
-        holder: names the random stream of the initial pictures.
-        progress: as ``Subject.progress``.
+        targets: targets of the n records, which the attacker knows, shape (n, ..).
+        direction: the published gradient, of any norm; a flat vector like ``weights``.
+        weights: the weights at which the gradient was computed, as one flat vector.
+        public: the attacker's general knowledge, used for the range of the inputs.
+        holder: number of the holder, which seeds the random initial pictures.
+        progress: called with (current activity, steps done, steps in all).
     """
     import torch
 
@@ -245,7 +246,7 @@ def _variation(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
-    """Draw the true records, the guess without a gradient, and each claim's reconstructions."""
+    """Draw the true records, the guess without a gradient, and the reconstructions per claim."""
     from matplotlib.figure import Figure
 
     from fedchain.reports.figures.style import WIDTH_IN, finished, styled

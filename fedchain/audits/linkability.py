@@ -1,8 +1,9 @@
 """Linkability: how well an attacker links two messages of one holder under different pseudonyms.
 
-A holder signs with a new key in every round, so that nobody can read its history off the chain.
-But its data stay the same, so its messages resemble each other. The epsilon of a record does not
-bound how well an attacker tells holders apart, so this measurement is not compared with a claim.
+A holder signs with a new key in every round, so that readers of the chain cannot link its messages
+by their keys. But its data stay the same, so its messages resemble each other. An epsilon that
+protects single records does not limit how well an attacker tells holders apart, so the result of
+this audit is not compared with a claim.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 Round = list[PublishedRelease]
-"""The messages of one round, one of each holder."""
+"""The messages of one round, one per holder."""
 Likeness = Callable[[Round, Round], Matrix]
-"""Maps two rounds to a matrix: the similarity of each message of one to each of the other."""
+"""A function that returns the similarity of each message of one round (row) to each message of
+another round (column)."""
 
 
 class LinkabilityRow(AuditRow):
@@ -42,7 +44,8 @@ class LinkabilityRow(AuditRow):
     rounds: int
     """Number of rounds that were compared."""
     auc: float
-    """Mean probability that messages of one holder are more similar than those of two holders."""
+    """Mean probability that two messages of one holder are more similar than two of different
+    holders."""
     auc_half: Annotated[float, Field(ge=0)] | None
     """Half width of the interval of ``auc``; None if only one pair of rounds was compared."""
 
@@ -58,10 +61,10 @@ class Linkage:
 
 
 def linkability_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim and measure of similarity, how well messages of two rounds are linked.
+    """Yield one finding per run and measure of similarity: how well it links messages.
 
     For two successive rounds, the AUC is the probability that two messages of one holder are more
-    similar than two of different holders. The finding is the mean over the pairs of rounds.
+    similar than two of different holders. The finding holds the mean over the pairs of rounds.
 
     Raises:
         RunRefused: no holder has messages in two successive rounds.
@@ -83,7 +86,7 @@ def linkability_findings(subject: Subject) -> Iterator[Finding]:
 
 
 def cosines(first: Round, second: Round) -> Matrix:
-    """Return the cosine of each pair of directions."""
+    """Return the cosine between the directions of each pair of messages."""
     return _unit(first) @ _unit(second).T
 
 
@@ -104,7 +107,7 @@ LIKENESSES: Mapping[str, Likeness] = {
     "norm": norms,
     "declared records": records,
 }
-"""What a reader of the chain can compare: measures of similarity by name."""
+"""Measures of similarity by name; each needs only what every reader of the chain sees."""
 
 
 def links_in(run: Run) -> dict[str, Linkage]:
@@ -132,7 +135,7 @@ def links_in(run: Run) -> dict[str, Linkage]:
 
 
 def _neighbours(run: Run) -> Iterator[tuple[Round, Round]]:
-    """Yield each pair of successive rounds; a round has the first message of each holder."""
+    """Yield each pair of successive rounds, with the first message of each holder in each."""
     rounds: dict[int, dict[int, PublishedRelease]] = {}
     for released in releases_of(run):
         rounds.setdefault(released.message.round, {}).setdefault(released.holder, released)

@@ -1,7 +1,8 @@
-"""Lower bounds on epsilon, from guesses of which canaries are in.
+"""Lower bounds on epsilon, from guesses which canaries (test records) took part in training.
 
-A canary is "in" if it takes part in training, else "out". A mechanism of small epsilon does not
-allow many right guesses, so many right guesses bound epsilon from below, with some confidence.
+A canary is "in" if it takes part in training, else "out". With a small epsilon, hardly more
+than half of the guesses are right. A larger share of right guesses therefore proves a lower bound
+on epsilon, with some confidence.
 """
 
 from __future__ import annotations
@@ -18,31 +19,32 @@ from fedchain.arrays import Flags, Vector, Wholes
 from fedchain.privacy.accounting import gaussian_epsilon
 
 Tradeoff = Literal["gaussian", "any"]
-"""What is known about a mechanism: its trade-off function is Gaussian, or nothing."""
+"""What is known about a mechanism's trade-off function: it is Gaussian, or nothing is known. This
+function gives the least false negative rate of an attack for each false positive rate."""
 GUESSED_SHARE = 10
-"""Number of canaries per guess in the audit of one run; it is fixed before scores are seen."""
+"""The audit of one run guesses for one in ten canaries. The share must not depend on the scores."""
 QUANTILES: dict[Tradeoff, Vector] = {
     "gaussian": np.linspace(0.1, 0.9, 17),
     "any": np.linspace(0.0, 1.0, 201)[:-1],
 }
 """Quantiles of the scores that are tried as thresholds. With a Gaussian trade-off all
-thresholds prove the same, and the middle ones have the least sampling error. With another
-trade-off, the tails may prove most."""
+thresholds give the same bound, and the middle ones have the least sampling error. With another
+trade-off, thresholds in the tails may give the largest bound."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Canaries, and the audit's score of each."""
+    """A score of each canary, and whether the canary took part."""
 
     scores: Vector
-    """One score per canary, shape (n,); the canaries with the largest scores are guessed in."""
+    """One score per canary, shape (n,). The audit guesses "in" for large scores."""
     inside: Flags
-    """Whether each canary is in, shape (n,)."""
+    """Whether each canary took part in training, shape (n,)."""
 
 
 @dataclass(frozen=True)
 class LowerBound:
-    """A lower bound on epsilon and the error rates behind it: fields of an audit's row."""
+    """A lower bound on epsilon, with the error rates that prove it."""
 
     lower_bound: float
     """The smallest epsilon that agrees with the guesses; 0 if the guesses prove nothing."""
@@ -51,7 +53,7 @@ class LowerBound:
     confidence: float
     """The bound is no larger than the true epsilon in at least this share of audits."""
     trials: int
-    """Number of judged canaries, without those that served to choose the threshold."""
+    """Number of canaries that prove the bound, without those used to choose the threshold."""
     false_positive: float
     """Upper bound on the share of the "out" canaries that were guessed "in"."""
     false_negative: float
@@ -59,10 +61,10 @@ class LowerBound:
 
 
 def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
-    """Return upper bounds on the rates of wrong guesses (Clopper and Pearson).
+    """Return an upper bound on the probability of a wrong guess (Clopper and Pearson).
 
-    The bound is the p for which P[Bin(count, p) <= wrong] = error, a quantile of the beta
-    distribution. The true rate exceeds the bound with probability at most ``error``.
+    Of ``count`` guesses, ``wrong`` were wrong. The true probability exceeds the bound with
+    probability at most ``error``. Several values of ``wrong`` give one bound each.
 
     Reference:
         Clopper and Pearson, Biometrika 26 (1934).
@@ -72,13 +74,17 @@ def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
     """
     from scipy.stats import beta
 
+    # The p for which P[Bin(count, p) <= wrong] = error is a quantile of the beta distribution.
     several = np.asarray(wrong)
     found = beta.ppf(1 - error, several + 1, np.maximum(count - several, 1))
     return np.asarray(np.where(several >= count, 1.0, found))
 
 
 def separation(false_positive: Vector | float, false_negative: Vector | float) -> Vector:
-    """Return the mu of the Gaussian trade-off with these rates; a mu below 0 proves nothing.
+    """Return the parameter mu of the Gaussian trade-off function through these error rates.
+
+    mu is the distance between the means of two unit normal distributions that a test tells apart
+    with these error rates. A mu below 0 proves nothing.
 
     >>> round(float(separation(0.0668, 0.0668)), 2)
     3.0
@@ -91,9 +97,10 @@ def separation(false_positive: Vector | float, false_negative: Vector | float) -
 def plain_epsilon(
     false_positive: Vector | float, false_negative: Vector | float, delta: float
 ) -> Vector:
-    """Return the smallest epsilon with which a mechanism of this delta can have these rates.
+    """Return the smallest epsilon at which a mechanism with this delta can have these error rates.
 
-    It follows from a + e^epsilon b >= 1 - delta, with the two rates as a and b in either order.
+    Every mechanism fulfils a + e^epsilon b >= 1 - delta for the two error rates a and b, in
+    either order.
 
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", 2015.
@@ -109,15 +116,15 @@ def plain_epsilon(
 def lower_bound(
     candidates: Sequence[Trials], delta: float, tradeoff: Tradeoff, confidence: float = 0.95
 ) -> LowerBound:
-    """Return the lower bound on epsilon that trials prove.
+    """Return the lower bound on epsilon that the scores of canaries prove.
 
     Every second canary serves to choose the score and the threshold; the bound comes from the other
-    canaries. The same canaries for both would prove too much.
+    canaries. Using the same canaries for both would make the bound too large.
 
     Args:
-        candidates: the same canaries under one or several scores.
+        candidates: the same canaries, once with each kind of score.
         delta: the delta of the bound, above 0.
-        tradeoff: with ``gaussian`` the rates give mu, and mu and delta give epsilon.
+        tradeoff: with ``gaussian``, epsilon is computed from delta and the mu of ``separation``.
         confidence: the confidence of the bound, in (0, 1).
 
     Reference:
@@ -150,7 +157,10 @@ def lower_bound(
 
 
 def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:
-    """Return upper bounds on both error rates at each threshold; larger scores are guessed in."""
+    """Return upper bounds on the false positive and the false negative rate at each threshold.
+
+    Scores above the threshold are guessed "in".
+    """
     out, inside = np.sort(trials.scores[~trials.inside]), np.sort(trials.scores[trials.inside])
     positive = len(out) - np.searchsorted(out, places, side="right")
     negative = np.searchsorted(inside, places, side="right")
@@ -162,13 +172,13 @@ def one_run_chance(
 ) -> float:
     """Return an upper bound on the probability of at least ``correct`` right guesses in one run.
 
-    For any (epsilon, delta) mechanism and any guesses the bound is
-    P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i, with B ~ Bin(r, 1 / (1 + e^-epsilon)).
+    The bound holds for every mechanism with this epsilon and delta, and for all ways of guessing.
+    At epsilon 0 and delta 0, a guess is right with probability 1/2.
 
     Args:
-        canaries: m, the number of canaries; each is in with probability 1/2, independently.
-        guesses: r, the number of guesses, fixed beforehand; the other canaries are not guessed.
-        correct: v, the number of right guesses.
+        canaries: number of canaries; each takes part with probability 1/2, independently.
+        guesses: number of guesses, fixed beforehand; there is none for the other canaries.
+        correct: number of right guesses.
         epsilon: 0 or more.
         delta: 0 or more.
 
@@ -181,6 +191,8 @@ def one_run_chance(
     """
     from scipy.stats import binom
 
+    # With m canaries, r guesses, v right guesses, and B ~ Bin(r, 1 / (1 + e^-epsilon)), it is
+    # P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i.
     law = binom(guesses, 1 / (1 + math.exp(-epsilon)))
     reached = float(law.sf(correct - 1))
     if delta == 0 or correct == 0:
@@ -213,9 +225,10 @@ def one_run_bound(
 
 
 def guessed(trials: Trials, delta: float, confidence: float) -> dict[str, Any]:
-    """Return the lower bound that the surest guesses of one run prove.
+    """Return the lower bound on epsilon from one run, with the counts of guesses and right guesses.
 
-    Half of the guesses say in, half out. Each canary must be in or out by a fair coin of its own.
+    The largest scores are guessed "in", as many of the smallest "out". Each canary must have taken
+    part with probability 1/2, independently of the others.
     """
     half = max(1, len(trials.scores) // GUESSED_SHARE // 2)
     order = np.argsort(trials.scores, kind="stable")

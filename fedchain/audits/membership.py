@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 RUNS = 16
-"""Default number of runs for each claim."""
+"""Default number of runs per claimed epsilon."""
 RATES = (0.001, 0.01)
 """False positive rates at which a row reports the true positives."""
 CURVE = tuple(float(f"{10 ** (-3 + step / 8):.4g}") for step in range(25))
@@ -65,7 +65,7 @@ class MembershipRow(BoundingRow):
     """How well one attack tells members from non-members."""
 
     attack: Label
-    """``loss`` or ``lira``."""
+    """The attack's name: ``loss`` or ``lira``."""
     auc: float
     """Probability that a member's score exceeds a non-member's score."""
     true_positives: list[TruePositives]
@@ -79,18 +79,20 @@ class Shadows:
     """Scores of the same records in several runs."""
 
     scores: Matrix
-    """log(p / (1 - p)) with p = e^-loss, of each record under each model; shape (runs, records)."""
+    """Score of each record under the last model of each run, shape (runs, records). The score is
+    log(p / (1 - p)) with p = e^-loss."""
     inside: Flags
-    """Whether each record took part, shape (runs, records)."""
+    """Whether each record took part in each run, shape (runs, records)."""
 
 
 def membership_findings(subject: Subject) -> Iterator[Finding]:
-    """Yield, for every claim, how well two attacks tell members from non-members.
+    """Yield, for every claimed epsilon, how well two attacks tell members from non-members.
 
-    ``loss`` classifies records with a small loss as members; ``lira`` compares a record's score
-    with its scores in the other runs. At the false positive rate FPR, the claim allows a true
-    positive rate of at most e^epsilon FPR + delta. The lower bound comes from the first run alone:
-    the audit guesses for a tenth of its records whether they took part.
+    A member is a record that took part in training. The attack ``loss`` classifies records with
+    a small loss as members. The attack ``lira`` compares a record's score with its scores in the
+    other runs. At the false positive rate FPR, the claim allows a true positive rate of at most
+    e^epsilon FPR + delta. The lower bound on epsilon comes from the first run alone: the audit
+    guesses for a tenth of the records whether they took part.
 
     Raises:
         ScenarioError: only one run is asked for.
@@ -155,9 +157,10 @@ def last_model(run: Run) -> Vector:
 
 
 def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
-    """Return log(p / (1 - p)) with p = e^-loss, of each record under a model; shape (records,).
+    """Return the score of each record under a model, shape (records,).
 
-    The loss of a record with several examples is the mean over the examples.
+    The score is log(p / (1 - p)) with p = e^-loss. The loss of a record with several examples is
+    the mean over the examples.
     """
     import torch
 
@@ -180,11 +183,12 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
 
 
 def likelihood_ratios(shadows: Shadows) -> Matrix:
-    """Return the log of each score's likelihood ratio, member to non-member; shape (runs, records).
+    """Return the log likelihood ratio of each score, shape (runs, records).
 
-    Both distributions of a score are normal. Their means are the record's mean scores in the other
-    runs with the record and in those without it. All records share one standard deviation
-    per distribution, since a record has few scores.
+    The ratio compares two hypotheses: the record is a member of the run, or it is not. Under each
+    hypothesis, the score is modelled as normal. The mean is the record's mean score over the other
+    runs in which the hypothesis is true. All records share one standard deviation per hypothesis,
+    since a record has few scores.
     """
     scores, inside = shadows.scores, shadows.inside
     ratios = np.empty_like(scores)
@@ -198,7 +202,10 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
 
 
 def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
-    """Return each record's mean over the marked runs, shape (records,), and the pooled spread."""
+    """Return each record's mean score over its marked runs, and the pooled standard deviation.
+
+    The scores and the marks ``those`` have shape (runs, records), the means shape (records,).
+    """
     count = those.sum(axis=0)
     overall = float(scores[those].mean())
     mean = np.where(count, (scores * those).sum(axis=0) / np.maximum(count, 1), overall)
@@ -210,9 +217,10 @@ def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
 def true_positives(
     scores: Matrix, shadows: Shadows, rate: float, ceiling: float, confidence: float
 ) -> dict[str, float]:
-    """Return the share of members that is found at the false positive rate ``rate``, in (0, 1].
+    """Return the share of members that are found at a false positive rate, and its upper bound.
 
-    The scores have shape (runs, records); ``ceiling`` is the largest share that the claim allows.
+    The scores have shape (runs, records). ``rate`` is the false positive rate, in (0, 1], and
+    ``ceiling`` the largest share that the claim allows; the result repeats both.
     """
     out, inside = scores[~shadows.inside], scores[shadows.inside]
     allowed = math.floor(rate * len(out))

@@ -1,4 +1,4 @@
-"""Pictures of records: compare reconstructions with the true pictures, keep them, draw them."""
+"""Pictures of records: their types, measures of their similarity, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Pictures = npt.NDArray[np.float64]
 WINDOW = 7
 """Side of the windows for structural similarity, pixels."""
 PICTURED = 8
-"""Limit on the records whose pictures a finding keeps and a figure draws."""
+"""Largest number of records whose pictures are kept in a finding and drawn."""
 
 
 def _even(pictures: list[list[list[float]]]) -> list[list[list[float]]]:
@@ -38,17 +38,17 @@ def _rising(ends: list[float]) -> list[float]:
 ValueRange = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_rising)]
 """Least and largest value of a picture."""
 PictureStrip = Annotated[list[list[list[float]]], Field(min_length=1), AfterValidator(_even)]
-"""Pictures of records as lists of rows of values."""
+"""One picture per record; a picture is a list of rows of values."""
 
 
 class PictureStrips(BaseModel):
-    """Pictures of the same records."""
+    """Three pictures of each record: true, guessed and reconstructed."""
 
     model_config = ROW_CONFIG
     truth: PictureStrip
     """The true pictures, as the model gets them."""
     prior: PictureStrip
-    """The best guess of the pictures without any gradient."""
+    """The best guesses without any gradient."""
     found: PictureStrip
     """The reconstructions."""
 
@@ -68,7 +68,10 @@ def matched(truth: Pictures, found: Pictures) -> Pictures:
 
 
 def mean_psnr(truth: Pictures, found: Pictures, peak: float) -> float:
-    """Return the mean PSNR in dB, 10 log10(peak^2 / mean squared error); peak is the value range.
+    """Return the mean peak signal-to-noise ratio (PSNR) of the pictures in dB.
+
+    The PSNR of a picture is 10 log10(peak^2 / mean squared error). ``peak`` is the largest possible
+    difference between two values.
 
     >>> round(mean_psnr(np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.1), 1.0), 3)
     20.0
@@ -80,9 +83,11 @@ def mean_psnr(truth: Pictures, found: Pictures, peak: float) -> float:
 def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
     """Return the mean structural similarity over all whole windows of 7 x 7 pixels.
 
+    It uses sample covariances, and the reference's constants K1 = 0.01 and K2 = 0.03.
+
     Reference:
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
-        2004; sample covariances, K1 = .01, K2 = .03.
+        2004.
 
     >>> round(mean_ssim(np.eye(8)[None], np.eye(8)[None], 1.0), 6)
     1.0
@@ -102,14 +107,14 @@ def mean_ssim(truth: Pictures, found: Pictures, peak: float) -> float:
 
 
 def first_channel(pictures: Pictures) -> npt.NDArray[np.float64]:
-    """Return the first channel of each picture, for a figure; shape (n, height, width)."""
+    """Return the first channel of each picture, rounded to 4 decimals, shape (n, height, width)."""
     return np.round(pictures if pictures.ndim == 3 else pictures[:, 0], 4)
 
 
 def draw_strip(line: Sequence[Axes], pictures: Sequence[Any], bounds: Sequence[float]) -> None:
     """Draw pictures side by side, one on each axes, until pictures or axes run out.
 
-    The bounds are the values that are drawn black and white.
+    The first bound is the value that is drawn black, the second the value drawn white.
     """
     for ax, picture in zip(line, pictures, strict=False):
         ax.imshow(picture, cmap="gray", vmin=bounds[0], vmax=bounds[1], interpolation="nearest")

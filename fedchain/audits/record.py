@@ -1,4 +1,4 @@
-"""Audit: the types of an audit and its rows, and the registered audits by name."""
+"""Audit: the class of an audit, the classes of its rows, and the registered audits by name."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 ROW_CONFIG = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
-"""Rows are checked without converting values, and must have no infinite number."""
+"""Settings of all rows: values are not converted, and no number may be infinite or NaN."""
 LARGEST_EPSILON = 1e100
-"""Largest epsilon of a row. A larger one promises nothing, and fits on no axis."""
+"""Largest epsilon allowed in a row. A larger one promises nothing, and cannot be drawn."""
 Label = Annotated[str, Field(max_length=40, pattern=r"^[\w .-]*$")]
 """A text without characters that a figure would interpret, such as ``$``."""
 
 
 class AuditRow(BaseModel):
-    """Fields of every row of an audit; a row may have more fields."""
+    """The fields that every row of an audit has; a subclass may add fields."""
 
     model_config = ROW_CONFIG
     claimed: Annotated[float, Field(gt=0, le=LARGEST_EPSILON)] | None
-    """The epsilon that was promised; None if none was."""
+    """The claimed epsilon; None if the run claims none."""
     trials: int
     """How many canaries, records or pairs were judged."""
 
     @property
     def claim(self) -> str:
-        """The label of the claim in figures: ``ε = 4``."""
+        """The claimed epsilon as a label in figures, such as ``ε = 4``."""
         return "no noise" if self.claimed is None else f"ε = {self.claimed:.3g}"
 
 
@@ -64,10 +64,11 @@ RowType = TypeVar("RowType", bound=AuditRow)
 class Audit(Generic[RowType]):
     """One audit: its attack, and how its findings are shown.
 
-    An audit bounds epsilon if its row type is a kind of ``BoundingRow``.
+    An audit bounds epsilon if its row type is a subclass of ``BoundingRow``.
 
     Raises:
-        ValueError: rows lack a column, or the attack or the figure is not a function.
+        ValueError: the row type is no subclass of ``AuditRow`` or lacks a field that ``columns``
+            names, or the attack or the figure is not a function.
 
     >>> def three(subject):
     ...     yield {"claimed": None, "trials": 3}
@@ -77,16 +78,16 @@ class Audit(Generic[RowType]):
     """
 
     name: str
-    """Its name in tables and figures; for fedchain's own audits also the value of ``--attack``."""
+    """Name in tables and figures. For fedchain's own audits also the value of ``--attack``."""
     attack: Callable[[Subject], Iterable[Finding]]
-    """Carries out the audit: yields one row or several for each claim."""
+    """A function that carries out the audit, and yields one or more rows per claimed epsilon."""
     row: type[RowType]
-    """Type of a row; a row may have more fields."""
+    """Type of a row."""
     columns: Mapping[str, str]
-    """Keys of a row that tables show, and the headings of their columns. A list is shown as the
-    texts (``str``) of its items. The terminal does not show fields with ``repr=False``."""
+    """Heading of each table column, by the field of a row that the column shows. A list is shown as
+    the texts (``str``) of its items. The terminal does not show fields with ``repr=False``."""
     figure: Callable[[Sequence[RowType]], Drawing] | None = None
-    """Draws one or more rows; None if the audit has no figure."""
+    """A function that draws all rows in one figure; None if the audit has no figure."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.row, type) and issubclass(self.row, AuditRow)):
@@ -100,12 +101,12 @@ class Audit(Generic[RowType]):
 
     @property
     def words(self) -> str:
-        """The name in captions and legends: ``one run``."""
+        """The name in captions and legends: ``one run`` for the audit ``one-run``."""
         return self.name.replace("-", " ")
 
     @property
     def bounds_epsilon(self) -> bool:
-        """Whether the rows bound epsilon from below, and so count in the verdict."""
+        """Whether the rows bound epsilon from below, so that they can refute a claim."""
         return issubclass(self.row, BoundingRow)
 
     def rows(self, findings: Iterable[Finding]) -> list[RowType]:

@@ -47,16 +47,16 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What the user chose for an audit."""
+    """The user's settings of an audit."""
 
     epsilons: tuple[float, ...] = ()
     """Epsilons to audit; if empty, the scenario's epsilon."""
     runs: int | None = None
-    """Runs of each claim, with different seeds; None: as many as the attack needs."""
+    """Number of runs per claimed epsilon, each with another seed; None: as many as needed."""
     canaries: int = 500
-    """Canaries of each holder."""
+    """Number of canaries of each holder."""
     records: int = 1
-    """Records of each holder in the audit ``inversion``."""
+    """Number of records of each holder in the audit ``inversion``."""
     confidence: float = 0.95
     """Confidence of every bound."""
     workers: int | None = None
@@ -68,15 +68,15 @@ class Subject:
     """A scenario, its finished run if the user named one, and the folder for the audit's runs."""
 
     scenario: Scenario
-    """What is audited."""
+    """The scenario that is audited."""
     done: Run | None
     """The finished run that the user named; None for a scenario."""
     runs: Path
     """Folder of the runs that the audit makes."""
     choices: Choices
-    """What the user chose."""
+    """The user's settings."""
     progress: AuditProgress
-    """Called to report how far the audit is."""
+    """Called with (current activity, steps done, steps in all)."""
 
     def claims(self) -> list[Scenario]:
         """Return one scenario for each epsilon to audit."""
@@ -89,7 +89,7 @@ class Subject:
         ]
 
     def seeded(self, scenario: Scenario, count: int = 1) -> list[Scenario]:
-        """Return a scenario at successive seeds: one per run the user chose, else ``count``."""
+        """Return copies of a scenario with successive seeds, ``choices.runs`` or else ``count``."""
         seeds = range(scenario.seed, scenario.seed + (self.choices.runs or count))
         return [for_audit(scenario, {"seed": seed}) for seed in seeds]
 
@@ -105,7 +105,7 @@ class Subject:
 
 
 def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """Return a checked scenario with changed values, no sweep, and everything kept on disk.
+    """Return a scenario with changed values, without sweep, and with everything kept on disk.
 
     The keys of ``values`` are dotted paths; a key without a dot replaces a whole section.
     """
@@ -117,10 +117,10 @@ def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
 
 @dataclass(frozen=True)
 class Promise:
-    """What a run claims for each record."""
+    """The epsilon and delta that a run claims for each record."""
 
     epsilon: float | None
-    """Tight total epsilon; None if nothing is promised."""
+    """Tight total epsilon; None if the run claims no epsilon."""
     delta: float
     """The delta of this epsilon."""
 
@@ -138,7 +138,7 @@ def promise_of(made: Run) -> Promise:
 
 
 def noise_of(scenario: Scenario) -> Mechanism:
-    """Return the mechanism of a scenario, with noise for all of its rounds.
+    """Return the mechanism of a scenario, with its noise calibrated to all rounds.
 
     Raises:
         ScenarioError: a part refuses its parameters.
@@ -161,7 +161,7 @@ class PublishedRelease:
 
     @property
     def vector(self) -> Vector:
-        """The noisy mean gradient, norm s_k times direction g_k*, shape (d,)."""
+        """The noisy mean gradient as a flat vector: the message's direction times its norm."""
         integers, message = self.message.direction.astype(np.float64), self.message
         return np.asarray(integers * (message.norm / 2.0**message.exponent))
 
@@ -170,7 +170,7 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
     """Yield the honest holders' releases from all blocks of a finished run, also stale blocks.
 
     Raises:
-        RunRefused: the directions were not kept.
+        RunRefused: the run did not keep the directions of its messages.
         LedgerError: the ledger is damaged.
     """
     honest = {row["id"]: int(row["holder"]) for row in made.messages if not row["attack"]}

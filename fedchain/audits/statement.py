@@ -23,11 +23,12 @@ Known = Mapping[str, Audit[Any]]
 COLOURS = (0, 2, 3, 4, 5, 6)
 """Palette indices for attacks that bound epsilon; the colour of violations is left out."""
 NOT_TRUSTED = "an audit of somebody's own; add --trust-user-parts if you know it"
-"""Why a user-defined audit is not imported: a file must not choose what is imported."""
+"""Reason that is shown for a user-defined audit that was not imported. A file must not choose what
+code runs."""
 
 
 def read_attacked(folder: Path, trust_user_parts: bool = False) -> Attacked:
-    """Return the findings of the audits in a run's folder, ready for its page.
+    """Return the findings of a run's audits as sentences, figures and tables.
 
     With ``trust_user_parts``, the user-defined audits that ``audit.json`` names are imported.
 
@@ -96,7 +97,10 @@ def _table(name: str, findings: Sequence[Finding], audit: Audit[Any]) -> Table:
 
 
 def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:
-    """Return the table of an unknown audit: the keys with a text or number in every row."""
+    """Return the table of an unknown audit.
+
+    Its columns are the keys that have a text, a number or None in every row.
+    """
     plain = str | int | float | None
     keys = [key for key in findings[0] if all(isinstance(r.get(key), plain) for r in findings)]
     rows = tuple(tuple(row.get(key) for key in keys) for row in findings)
@@ -125,7 +129,7 @@ def audit_figures(findings: FindingsByAudit, known: Known) -> list[Drawing]:
 
 
 def claimed_and_measured(findings: FindingsByAudit, known: Known) -> Drawing | None:
-    """Draw the lower bounds that known audits prove against the claimed epsilon.
+    """Draw the lower bounds from known audits over the claimed epsilon.
 
     Return None if no audit bounds a claimed epsilon.
     """

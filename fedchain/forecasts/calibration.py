@@ -1,4 +1,4 @@
-"""Calibration: fits the rates of this machine to small runs."""
+"""Calibration: measures, with small runs, how long this machine takes per operation."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 
 SMALL_RUNS = (8, 1, 1), (64, 1, 1), (64, 9, 1), (8, 1, 1000), (32, 1, 1000)
-"""Numbers of holders, compute nodes and hidden units of each run; the runs vary each number."""
+"""(holders, compute nodes, hidden units) of each small run."""
 ROUNDS = 12
-"""Number of rounds of each run."""
+"""Number of rounds of each small run."""
 
 
 class RoundTimes:
@@ -29,7 +29,7 @@ class RoundTimes:
         """Do nothing: the first round has not begun."""
 
     def on_round_end(self, *_: object) -> None:
-        """Note when a round ends."""
+        """Note the time at which a round ends."""
         self._ends.append(time.perf_counter())
 
     @property
@@ -39,10 +39,11 @@ class RoundTimes:
 
 
 def measured() -> Rates:
-    """Measure the rates of this machine, in the current folder, in a few seconds.
+    """Return the seconds per operation of this machine, from small runs of a few seconds in all.
 
-    The trial of a small run predicts a part of its time. The rates are fitted to the rest, by
-    relative errors.
+    The runs are written to a temporary folder inside the current folder. A forecast's trial times
+    some stages of a round; the rates are fitted to the rest of the round's measured time, such that
+    the relative errors are small.
 
     Raises:
         OSError: the current folder cannot be written.
@@ -68,7 +69,7 @@ def measured() -> Rates:
             run(scenario, folder, callback=times)
             counts.append([count for _, count in trial.counts])
             unexplained.append(max(times.median - sum(trial.spent_s.values()), 1e-5))
-    # The fit scales each rate by the largest number of its operations.
+    # Counts are divided by the largest of their kind, so that the fit treats all rates alike.
     largest, weights = np.max(counts, axis=0), 1 / np.array(unexplained)
     found, _ = nnls(np.array(counts) / largest * weights[:, None], np.ones(len(counts)))
     return Rates(**dict(zip(Rates.model_fields, (found / largest).tolist(), strict=True)))

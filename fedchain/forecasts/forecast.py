@@ -1,4 +1,4 @@
-"""Forecast of a scenario before it is run: noise, epsilon, time, memory, disk."""
+"""Forecast of a run before it starts: noise, epsilon, time, memory and disk space."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from fedchain.simulation.setup import mechanism_of, sampling_of
 from fedchain.system import peak_memory
 
 COUNTED_HOLDERS = 1000
-"""Limit on the holders whose records are counted; they are spread evenly over all holders."""
+"""Largest number of holders whose records are counted. They are evenly spaced among all holders."""
 SAMPLE = {"records_per_holder": 50, "held_out": 10}
 """Size of the data that a task generates for the trial."""
 LATER_MB = 100
-"""Measured memory of libraries that a run imports later: Opacus and dp-accounting for the
-cross-check, matplotlib for the pictures."""
+"""Measured memory of libraries that a run imports only later, MB: Opacus and dp-accounting for the
+cross-check of epsilon, matplotlib for pictures."""
 COPIES = 4
-"""Copies of the data in memory: measured or simulated, features, records, tensors."""
+"""Number of copies of the data in memory: raw data, features, records and tensors."""
 UNSAID = 0.01
 """Share of a round's time below which a stage is not listed."""
 BLOCK_S, HEARD_S, BLOCK_BYTES = 1.6e-4, 2.4e-5, 1_400
-"""Rough costs on a bare chain: seconds per block, seconds per delivery of a block to one compute
-node, and bytes per block in the ledger and the events."""
+"""Rough costs of a bare chain. BLOCK_S: seconds per block. HEARD_S: seconds per delivery of a block
+to one compute node. BLOCK_BYTES: bytes per block in the ledger and the events."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a run promises and costs on this machine; times and sizes are estimates."""
+    """The guarantee and the cost of a run on this machine; times and sizes are estimates."""
 
     trial: Trial
-    """Time and bytes of a round, from a trial of its parts."""
+    """Time and bytes of a round, measured by a trial of the round's parts."""
     rates: Rates | None
-    """Measured rates of this machine; None if they were not measured."""
+    """Measured seconds per operation of this machine; None if they were not measured."""
     mechanism: Mechanism
     """The mechanism, with its noise level computed."""
     records: int
@@ -57,7 +57,7 @@ class Forecast:
     warnings: tuple[str, ...]
     """Warnings about the guarantee."""
     memory_mb: float
-    """Peak memory of the process."""
+    """Peak memory of the process, MB."""
 
     @cached_property
     def round_s(self) -> dict[str, float]:
@@ -96,7 +96,7 @@ class Forecast:
         }
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return the lines of `explain`, each a name and a text."""
+        """Return the lines that ``fedchain explain`` prints, each a name and a text."""
         found, scenario, told = self.mechanism, self.trial.scenario, self.plain()["estimates"]
         terms, nodes, size = found.terms, scenario.nodes, self.trial.dimension
         whole_s = sum(self.round_s.values())
@@ -148,7 +148,7 @@ def forecast(scenario: Scenario) -> Forecast:
     """Compute the noise of a scenario, and estimate its cost from a trial of its parts.
 
     Args:
-        scenario: checked.
+        scenario: a checked scenario.
 
     Raises:
         DataError: the task's data cannot be read.
@@ -173,7 +173,7 @@ def forecast(scenario: Scenario) -> Forecast:
 
 
 def _sample(scenario: Scenario) -> tuple[Task, float, int]:
-    """Return a task for the trial, the mean examples of a holder, and the held-out examples.
+    """Return a task for the trial, the mean examples per holder, and the number of held-out ones.
 
     A task that generates its data generates only a little, for one holder; other data is read
     whole.
@@ -196,7 +196,7 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
 
 
 def _memory_mb(trial: Trial, task: Task, examples: float, held_out: int) -> float:
-    """Return the peak memory of a run in MB: this process, data, libraries, and ledger caches."""
+    """Return the peak memory of a run in MB: of this process, its data, libraries and caches."""
     from fedchain.learning.gradients.cohort import KEPT_HOLDERS
 
     scenario, first = trial.scenario, task.holders[0]
@@ -226,7 +226,7 @@ class BareForecast:
     """The expected cost of a bare chain: nothing is learned, and blocks have no messages."""
 
     scenario: Scenario
-    """Checked; its task learns nothing."""
+    """A checked scenario, whose task learns nothing."""
     hashing_s: float
     """Wall time of the search for nonces, seconds."""
 
@@ -241,7 +241,7 @@ class BareForecast:
         return {"scenario": plain_values(self.scenario), "estimates": estimates}
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return the lines of `explain`, each a name and a text."""
+        """Return the lines that ``fedchain explain`` prints, each a name and a text."""
         told = self.plain()["estimates"]
         nodes, work = self.scenario.nodes, works.build(self.scenario.ledger.work)
         shares = ", ".join(f"{share:.3g}" for share in sorted(nodes.shares, reverse=True)[:3])

@@ -1,4 +1,7 @@
-"""Rates: seconds per operation that no trial measures, in a file of the user's cache folder."""
+"""Rates: seconds per operation, for the parts of a round that a trial does not time.
+
+The measured rates of a machine are kept in a file of the user's cache folder.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ from fedchain.errors import RunError
 RATES_FILE = f"{RATES}-2.json"
 """Name of the file in the cache folder; the number is the version of its layout."""
 LARGEST_RATES = 65_536
-"""Limit on the bytes of a file of rates that is read."""
+"""Largest file of rates that is read, bytes."""
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Rates(BaseModel, frozen=True):
-    """Seconds of a machine per operation of each kind; ``doctor --calibrate`` measures them.
+    """Seconds that a machine needs per operation of each kind.
 
-    The same type holds the number of operations of each kind in a round (``Trial.counts``).
+    ``fedchain doctor --calibrate`` measures them. ``Trial.counts`` uses the same type for the
+    number of operations of each kind in a round.
 
     >>> ROUGH.rows()[-1]
     ('everything else of a round', '200 /s', '5 ms')
@@ -52,7 +56,7 @@ ROUGH = Rates(message=2e-9, state=2e-9, event=5.3e-6, holder=2.8e-4, round=5e-3)
 def read_rates() -> Rates | None:
     """Return the rates that were measured on this machine, or None.
 
-    A file that is damaged, or of another layout, counts as none.
+    A file that is damaged, or of another layout, is ignored.
     """
     path = cache_folder() / RATES_FILE
     try:

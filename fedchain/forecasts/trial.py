@@ -1,4 +1,4 @@
-"""Trial: time and bytes of one round of a scenario, measured here on a few of its records."""
+"""Trial: time and bytes of one round of a scenario, measured with a few of its records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from fedchain.update import updates
 TIMES = 3
 """Number of times that a part is run. The first run warms up; the mean of the others counts."""
 MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 590 + 600
-"""Measured bytes of a message and of a block: in the database with indexes, plus in the events."""
+"""Measured bytes of a message (MESSAGE_ROWS) and of a block (BLOCK_ROWS): in the database with its
+indexes, plus in the events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,9 @@ class Trial:
     scenario: Scenario
     """The scenario."""
     dimension: int
-    """Length d of a gradient."""
+    """Number of entries of a gradient."""
     spent_s: Mapping[str, float]
-    """Wall time of each tried stage of a round, seconds."""
+    """Wall time of those stages of a round that the trial covers, seconds, by stage."""
     message: int
     """Bytes of a message."""
     block: int
@@ -69,7 +70,7 @@ class Trial:
         )
 
     def seconds(self, rates: Rates) -> dict[str, float]:
-        """Return the wall time of a round by stage; their sum is the time of the round."""
+        """Return the wall time of a round in seconds, by stage; the stages add up to the round."""
         found = self.counts
         return {
             **self.spent_s,
@@ -85,14 +86,15 @@ class Trial:
         return self.block - HEADER_BYTES + self.weights + self.memory + rows
 
     def wire_bytes(self) -> dict[str, int]:
-        """Return the bytes that the nodes would exchange in a round if each were a machine.
+        """Return the bytes that nodes would exchange in a round if each were a separate machine.
 
         A holder sends its message to every compute node, and fetches a header and weights. The
         compute node that found the block sends it, with all messages, to the others.
 
         Returns:
-            Bytes of one message and of one block; bytes that a holder and a compute node send or
-            receive in a round; bytes of all nodes together.
+            Bytes by key. ``message`` and ``block``: the size of one. ``holder`` and
+            ``compute node``: what one of them sends and receives in a round. ``all``: what all
+            nodes send in a round.
         """
         holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
         fetched = HEADER_BYTES + self.weights
@@ -110,12 +112,12 @@ class Trial:
 def tried(
     scenario: Scenario, mechanism: Mechanism, task: Task, examples: float, held_out: int
 ) -> Trial:
-    """Measure the parts of a round; sizes are those of the ledger's encodings.
+    """Measure the time and the bytes of a round's parts; the bytes are those in the ledger.
 
     Args:
-        scenario: checked.
-        mechanism: draws the noise.
-        task: has records for every holder, possibly fewer than in the scenario.
+        scenario: a checked scenario.
+        mechanism: the mechanism that draws the noise.
+        task: the task, with records for every holder, possibly fewer than in the scenario.
         examples: mean number of examples of a holder in the scenario.
         held_out: number of examples on which the scenario measures the model.
     """
@@ -148,7 +150,10 @@ def tried(
 
 
 def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
-    """Return requests for releases; the keys' proofs are as long as in the scenario."""
+    """Return one request for a release per participant.
+
+    The inclusion proof of a key is as long as in a run of the scenario.
+    """
     nodes, zero = scenario.nodes, bytes(HASH)
     leaves = nodes.asked * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
@@ -158,9 +163,11 @@ def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRe
 
 
 def _releases_s(source: Source, workers: int, examples: float) -> dict[str, float]:
-    """Return the wall time of a round's releases by stage, from two chunks for every worker.
+    """Return the wall time of a round's releases in seconds, by stage.
 
-    The first chunk at a parent also computes the public directions, once per parent.
+    Every worker computes one chunk of releases twice. The first time also includes the public
+    directions, which are computed once per parent block. The second time stands for all further
+    chunks.
     """
     scenario, gradients = source.scenario, source.gradients
     task, members = gradients.task, scenario.nodes.members_of

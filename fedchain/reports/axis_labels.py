@@ -1,4 +1,4 @@
-"""Labels for a sweep's axis whose values are YAML mappings; a label has only keys that differ."""
+"""Labels for values of a sweep's axis that are YAML mappings: only the keys that differ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def block_words(key: str, texts: Sequence[str]) -> dict[str, str]:
         texts: the different values of the axis, as points.csv writes them.
 
     Returns:
-        The name of each text that is a mapping, and of null if other values are mappings.
+        The label of each text that is a mapping, and of null beside mappings. Empty if no text is a
+        mapping, or if two labels would be equal.
 
     >>> block_words("nodes.groups", ["null", "{size: 5, honest: 0.8}", "{size: 9, honest: 0.8}"])
     {'null': 'no groups', '{size: 5, honest: 0.8}': 'size 5', '{size: 9, honest: 0.8}': 'size 9'}

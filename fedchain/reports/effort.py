@@ -26,10 +26,10 @@ def stale_blocks(run: Recorded) -> float | None:
 
 
 def releases_per_block(run: Recorded) -> float | None:
-    """Return the mean number of releases of a cohort's holder per block of the main chain.
+    """Return the mean number of releases per asked holder and block of the main chain.
 
-    Without forks it is 1; further releases answered blocks that became stale. None if there are too
-    many holders for privacy.json to list them.
+    Without forks it is 1. It is larger if holders also answered blocks that became stale. None if
+    privacy.json does not list the holders because there are too many.
 
     Raises:
         RunError: the run's privacy.json cannot be read.
@@ -57,13 +57,16 @@ def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | Non
 
 
 def over(runs: list[Recorded], measure: Callable[[Recorded], float | None]) -> Interval | None:
-    """Return a measure's mean and interval over repetitions; None if a run lacks the measure."""
+    """Return a measure's mean and interval over runs; None if a run lacks the measure."""
     values = [value for run in runs if (value := measure(run)) is not None]
     return interval(values) if len(values) == len(runs) else None
 
 
 def until(study: Study, column: str, runs: list[Recorded]) -> Interval | None:
-    """Return a column's interval at the round that reaches the target; None if a run never does."""
+    """Return a column's mean and interval at the first round that reaches the target score.
+
+    None if one of the runs never reaches it.
+    """
     rows = [reached(run, study.score, study.target or 0.0) for run in runs]
     values = [finite_value(row, column) for row in rows if row is not None]
     known = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""Published laws of proof-of-work chains, and which of them applies to a sweep."""
+"""Published laws (formulas) of proof-of-work chains, to compare with the runs of a sweep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUIET: Mapping[str, Any] = {
 }
 """Settings of gossip under which a block reaches every node after one latency."""
 Setting = tuple[float, float, float | None]
-"""One run: its position on the law's axis, the law's other parameter, and the measured value."""
+"""Of one run: (position on the law's axis, the law's other parameter, measured value or None)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +35,21 @@ class ChainLaw:
     y: str
     """Label of the measured value."""
     fixed: str
-    """Label of a curve; ``{:g}`` stands for the law's other parameter."""
+    """Label of a curve, with ``{:g}`` in place of the law's other parameter."""
     formula: Callable[[float, float], float]
     """The law as a function of the position on the axis and the other parameter."""
     read: Callable[[Mapping[str, Any]], Setting | None]
-    """Reads a run's settings and measurement from its manifest; None if the law does not apply."""
+    """A function that reads a run's ``Setting`` from its manifest, or returns None if the law does
+    not apply."""
     counts: bool = False
     """Whether the horizontal axis has only whole numbers."""
     beside: tuple[str, Callable[[float], float]] | None = None
-    """Another curve for comparison, with its label."""
+    """Label and formula of another curve for comparison; None without one."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One point of a sweep beside its law."""
+    """The measurement at one point of a sweep, and the law's value there."""
 
     x: float
     """Position on the law's axis."""
@@ -61,10 +62,10 @@ class Compared:
 
 
 def compare(study: Study) -> tuple[ChainLaw, tuple[Compared, ...]] | None:
-    """Return the law that applies to every run of a sweep, and each point beside it.
+    """Return the law that applies to a sweep, and each point's measurement with the law's value.
 
-    None for a single run, and for runs to which no law applies. None also if two points have the
-    same parameters of the law: then the sweep varies something on which the law does not depend.
+    Return None for a single run, or if no law applies to all runs. Return None also if two points
+    have the same parameters of the law: the sweep then varies something that the law ignores.
     """
     groups = list(study.groups().values())
     if study.kind == "sweep":
@@ -125,7 +126,7 @@ def _double(manifest: Mapping[str, Any]) -> Setting | None:
 
 
 def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
-    """Return whether nothing is learned, and exactly these attacks are made, each by one node."""
+    """Return whether nothing is learned, and the attacks are exactly these, each by one node."""
     made = scenario["attacks"]
     alone = all(len(attack.get("nodes", ())) == 1 for attack in made)
     kinds = [each["kind"] for each in made]
@@ -140,25 +141,25 @@ def _even(nodes: list[Mapping[str, Any]]) -> bool:
 def stale_share(delay: float, miners: int | None = None) -> float:
     """Return the stale share of all blocks, for equal miners.
 
-    For a delay x and many miners the share is x / (1 + x): a height lasts one interval after its
-    first block has arrived. Few miners lose less: a miner that found a block of that height works
-    on the next height during the delay. With n miners and N_x blocks found in a delay, one height
-    lasts ``T = sum_j P(N_x >= j) prod_{i<=j} (1 - i/n)`` intervals, and the share is 1 - 1/T. This
-    neglects two heights in one delay (order 1/n^2). The share is not 1 - e^-x, the probability that
-    a given block has a rival.
+    With very many miners and the delay x, the share is x / (1 + x). With few miners it is smaller,
+    because a miner that has found a block works on the next height at once. The formula for few
+    miners neglects that two heights may be found in one delay, an error of order 1 / miners^2.
 
     Args:
-        delay: time from any miner to any other, in mean intervals, 0 or more.
-        miners: number of equal miners, at least 1; None: many.
+        delay: travel time of a block between any two miners, divided by the mean time between two
+            blocks, 0 or more.
+        miners: number of equal miners, at least 1; None: very many.
 
     Returns:
-        From 0 to below 1.
+        The share, from 0 to below 1.
 
     >>> round(stale_share(0.3), 4), round(stale_share(0.3, 20), 4), stale_share(0.3, 1)
     (0.2308, 0.2191, 0.0)
     """
     if miners is None:
         return delay / (1.0 + delay)
+    # With n miners and N blocks found in a delay (Poisson), one height lasts
+    # T = sum_j P(N >= j) prod_{i<=j} (1 - i/n) mean intervals, and the share is 1 - 1/T.
     lasts, alone, exactly, at_least = 0.0, 1.0, math.exp(-delay), 1.0
     for found in range(miners):
         lasts += alone * at_least
@@ -175,7 +176,7 @@ def selfish_revenue(share: float, gamma: float) -> float:
         gamma: share of the honest work that builds on the attacker's block in a tie, 0 to 1.
 
     Returns:
-        From 0 to below 1; the attack pays if the returned share is above ``share``.
+        The share of the main chain, from 0 to below 1. The attack pays if it is above ``share``.
 
     Reference:
         Eyal and Sirer, Majority is not Enough: Bitcoin Mining is Vulnerable, 2014, equation (8).
@@ -193,7 +194,8 @@ def double_spend_success(share: float, confirmations: int) -> float:
 
     Args:
         share: the attacker's share of all work, 0 to below 1/2.
-        confirmations: blocks z that confirm the payment before the merchant delivers, at least 1.
+        confirmations: number of blocks that confirm the payment before the merchant delivers, at
+            least 1.
 
     Returns:
         The exact probability, not Nakamoto's Poisson approximation.

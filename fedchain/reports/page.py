@@ -24,14 +24,14 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 @dataclass(frozen=True)
 class Attacked:
-    """What audits of a run found, ready for the page."""
+    """The findings of a run's audits, ready for the page."""
 
     violations: tuple[str, ...]
-    """A sentence for each bound that exceeds its claim."""
+    """A sentence for each lower bound that exceeds the claimed epsilon."""
     drawings: tuple[Drawing, ...]
     """Figures of the audits."""
     tables: tuple[Table, ...]
-    """Tables of the audits, one each; empty without an audit."""
+    """Tables of the audits, one per audit."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class StudyReport:
     tables: tuple[Table, ...]
     """Tables of the study, the final metrics first."""
     attacked: Attacked
-    """What audits of the run found."""
+    """The findings of the run's audits."""
 
 
 def page(findings: Sequence[StudyReport]) -> str:

@@ -24,10 +24,10 @@ def report(
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
-    Every folder gets its own ``figures/`` and ``tables/``. Those of an audited run also show the
-    findings of its audits. Each folder gets a page ``report.html``; with ``html`` one common page
-    replaces these. All folders are opened before the first file is written, so a wrong path leaves
-    nothing behind.
+    Each run or sweep folder gets ``figures/``, ``tables/`` and a page ``report.html``. With
+    ``html``, one common page replaces these pages. The report of an audited run also shows the
+    findings of its audits. All folders are opened before the first file is written, so a wrong path
+    leaves nothing behind.
 
     Args:
         paths: run folders and sweep folders.

@@ -30,12 +30,12 @@ GridValues = tuple[GridValue, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """A run, read once for a study."""
+    """The data of a run, as figures and tables need it."""
 
     folder: Path
     """The run folder."""
     manifest: Mapping[str, Any]
-    """What the run is and how far it came."""
+    """The content of ``manifest.json``: what the run is and how far it came."""
     metrics: list[dict[str, Any]]
     """One row per round; a metric that was not measured is absent."""
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Recorded:
     heads: list[dict[str, Any]] = field(default_factory=list)
     """One row per change of a compute node's head, if nodes can be cut off; empty in a sweep."""
     values: GridValues = ()
-    """One value per grid key, a label for a YAML mapping; empty for a single run."""
+    """One value per grid key, with a label instead of a YAML mapping; empty for a single run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Study:
     x: str | None = None
     """The grid key of the horizontal axis; None without a grid."""
     target: float | None = None
-    """Target score: figures show the time and epsilon until it is reached; None: they do not."""
+    """Target score, if a figure is to show the time and epsilon until it is reached; else None."""
     blocks: frozenset[str] = frozenset()
     """The grid keys whose values are labels of YAML mappings."""
     unfinished: tuple[Mapping[str, str], ...] = field(default=())
@@ -73,7 +73,7 @@ class Study:
 
     @property
     def first(self) -> Recorded:
-        """The first run; it is read for what all runs have in common."""
+        """The first run; it stands for the settings that all runs have in common."""
         return self.runs[0]
 
     def groups(self) -> dict[GridValues, list[Recorded]]:
@@ -109,7 +109,7 @@ def metric_names(run: Recorded) -> list[str]:
 
 
 def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
-    """Return a final metric's mean and interval over repetitions; None if no run measured it."""
+    """Return the mean and interval of a metric's last value over runs; None if none measured it."""
     values = [value for run in runs if (value := final(run, metric)) is not None]
     return interval(values) if values else None
 
@@ -117,7 +117,8 @@ def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
 def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
     """Return the name of the best baseline, and its mean over the runs.
 
-    The lowest loss is the best. Return None if no baseline has the metric.
+    The best loss is the lowest, any other metric's best value the highest. Return None if no
+    baseline has the metric.
     """
     found: dict[str, list[float]] = {}
     for run in study.runs:
@@ -180,7 +181,7 @@ def read_value(text: str) -> GridValue:
 
 
 def read_run(folder: Path, messages: bool = False) -> Recorded:
-    """Read one run folder.
+    """Read one run folder; with ``messages`` also its messages and changes of heads.
 
     Raises:
         RunError: no run is here, or it is damaged.

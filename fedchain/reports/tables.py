@@ -44,9 +44,9 @@ class Table:
     caption: str
     """What the numbers are."""
     columns: tuple[tuple[str, str], ...]
-    """Key (for CSV) and words (for people) of each column."""
+    """(key, heading) of each column; CSV files show the key, other formats the heading."""
     rows: tuple[tuple[Cell, ...], ...]
-    """One cell per column."""
+    """The rows, each with one cell per column."""
 
 
 def tabulate(study: Study) -> list[Table]:
@@ -62,7 +62,7 @@ def write_table(table: Table, kind: str) -> str:
 
 
 def cell_words(cell: Cell) -> str:
-    """Return a cell as people read it.
+    """Return a cell as Markdown, LaTeX and HTML show it.
 
     >>> [cell_words(Interval(0.9, half, 5)) for half in (0.0123, math.inf)], cell_words(None)
     (['0.900 ± 0.012', '0.900'], '–')

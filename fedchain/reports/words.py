@@ -9,9 +9,9 @@ from fedchain.learning.task import PUBLIC_ONLY
 from fedchain.reports.study import EPSILON, GridValue, GridValues, Study
 
 METRICS = {"iou": "IoU", "f1": "F1"}
-"""Names of those metrics that are not named by their key."""
+"""Names of the metrics whose name is not their key."""
 KEY_UNITS = ("s", "ms")
-"""Units at the end of keys."""
+"""Units with which a grid key may end."""
 
 
 def metric_words(metric: str) -> str:
@@ -64,7 +64,7 @@ def value_words(value: GridValue) -> str:
 
 
 def group_words(keys: tuple[str, ...], values: GridValues, blocks: Set[str] = frozenset()) -> str:
-    """Return a group's label: the values that set it apart from other groups.
+    """Return the label of a group of runs: their grid values in words.
 
     Args:
         keys: grid keys, dotted.

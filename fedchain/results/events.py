@@ -20,8 +20,8 @@ class EventLog:
     """The append-only file of a run's events, one JSON object per line.
 
     A resumed run replays its rounds. An event that the file already has is not written again:
-    it is read when the replay reaches it, and must be equal. Opening the file drops a torn last
-    line, which a crash leaves behind.
+    it is read when the replay reaches it, and must be equal. Opening the file drops an incomplete
+    last line, which a crash leaves behind.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +47,7 @@ class EventLog:
             raise cannot(path, "be written", error) from error
 
     def metrics_of(self, block: str) -> Mapping[str, float | None]:
-        """Return the recorded metrics of the next round of a replay; {} if they are not known.
+        """Return the metrics that the file has for the replay's next round; {} if it has none.
 
         Args:
             block: hash of the block that ends the round, hexadecimal.
@@ -66,10 +66,9 @@ class EventLog:
         """Append one event, unless the file has it already.
 
         Raises:
-            RunError: the file has another event in this place. Then this machine or the data
-                differ from those that the run began with, and going on would release other
-                gradients under the same noise. Or a line in the middle of the file is not a
-                JSON object.
+            RunError: the file has another event in this place, or a line in its middle is not a
+                JSON object. Another event means that the machine or the data have changed: going
+                on would release other gradients with the same noise.
         """
         if self._replayed < self.recorded:
             before = self._ahead.popleft() if self._ahead else next(self._unread)
@@ -121,7 +120,10 @@ class EventLog:
 
 
 def _fields_to_repeat(event: str, record: Record) -> dict[str, object]:
-    """Return the fields that a replay must repeat; of a round or message, only round and hashes."""
+    """Return the fields in which a replayed event must equal the recorded one.
+
+    For a round or a message, these are only the round number and the hashes.
+    """
     match record:
         case RoundRecord():
             return {"event": event, "round": record.round, "block": record.block}
@@ -132,7 +134,7 @@ def _fields_to_repeat(event: str, record: Record) -> dict[str, object]:
 
 
 def whole_lines(path: Path) -> Generator[bytes, None, None]:
-    """Yield the lines of a file, without a torn last one; none if the file does not exist.
+    """Yield the complete lines of a file; none if the file does not exist.
 
     Raises:
         RunError: the file cannot be read.
@@ -150,7 +152,7 @@ def whole_lines(path: Path) -> Generator[bytes, None, None]:
 
 
 def read_events(path: Path) -> Generator[dict[str, Any], None, None]:
-    """Yield the events of a file, without a torn last line.
+    """Yield the events of a file, without an incomplete last line.
 
     Raises:
         RunError: the file cannot be read, or a line in the middle is not a JSON object.

@@ -13,13 +13,13 @@ from fedchain.errors import RunRefused
 from fedchain.registry import problems_of
 
 AUDIT = "audit.json"
-"""The file of an audit's findings."""
+"""Name of the file with the findings of audits."""
 AUDIT_FORMAT = 1
-"""Version of that file."""
+"""Version of that file's format."""
 LARGEST, DEEPEST = 2**26, 32
-"""Limits on the bytes of the file, and on the nesting of its lists and mappings."""
+"""LARGEST: limit on the bytes of the file. DEEPEST: limit on the nesting of lists and mappings."""
 Finding = dict[str, Any]
-"""One row of an audit: what was attacked, and the result."""
+"""One row of an audit: the claimed epsilon, the attacked runs and the attack's result."""
 FindingsByAudit = Mapping[str, Sequence[Finding]]
 """Rows of each audit, by the audit's name."""
 

@@ -25,7 +25,7 @@ RUN_FORMAT = 1
 
 
 def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part of it.
+    """Write a file so that a reader sees the whole old file or the whole new one.
 
     Args:
         path: the file.
@@ -58,7 +58,7 @@ class RunFolder:
         """Lock the folder for this process; the OS unlocks it when the process ends in any way.
 
         Raises:
-            RunError: another process has it, or the folder may not be written.
+            RunError: another process uses the folder, or it may not be written.
         """
         try:
             self._lock.acquire(timeout=0)
@@ -78,7 +78,7 @@ class RunFolder:
             place: the new path of the folder; nothing may exist there.
 
         Raises:
-            RunError: another process has it, or it may not be moved.
+            RunError: another process uses the folder, or it may not be moved.
             OSError: the disk fails.
         """
         self.lock()
@@ -94,7 +94,7 @@ class RunFolder:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the run is and how far it came.
+        """The content of ``manifest.json``: what the run is and how far it came.
 
         Raises:
             RunError: no run is here, or one of another format.
@@ -113,7 +113,7 @@ class RunFolder:
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Replace the manifest as a whole."""
+        """Write the manifest, in place of the earlier one."""
         text = json.dumps({"format": RUN_FORMAT, **manifest}, indent=2, allow_nan=False)
         write_whole(self.path / MANIFEST, text + "\n")
 
@@ -131,7 +131,7 @@ class _LogFile(logging.FileHandler):
 
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Send the log of fedchain to a file, inside the block.
+    """Send the log of fedchain to a file while the ``with`` block runs.
 
     Raises:
         RunError: the file cannot be written.

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """One round as the first honest compute node saw it; a reorganisation writes it again."""
+    """One round as the first honest compute node saw it.
+
+    If a reorganisation of that node's chain replaces the round's block, the round is written again.
+    """
 
     round: int
     """Round number t, from 1."""
@@ -17,25 +20,25 @@ class RoundRecord:
     block: str
     """Hash of that block, hexadecimal."""
     miner: int
-    """Number of the compute node that made it."""
+    """Index of the compute node that made the block."""
     time_s: float
     """Simulated seconds since genesis."""
     messages: int
-    """Messages in the block."""
+    """Number of messages in the block."""
     used: int
-    """Messages that the aggregation rule used."""
+    """Number of those messages that the aggregation rule used."""
     byzantine: int
-    """Messages in the block that a Byzantine holder sent."""
+    """Number of messages in the block that a Byzantine holder sent."""
     byzantine_used: int
-    """Byzantine messages that the rule used."""
+    """Number of those Byzantine messages that the rule used."""
     epsilon: float | None
     """Tight total epsilon of the holder with the most releases so far; None without a guarantee."""
     releases: int
-    """Releases of that holder so far."""
+    """Number of releases so far of the holder with the most releases."""
     stale_blocks: int
-    """Blocks off the observer's main chain so far."""
+    """Number of blocks so far that are not on the node's main chain."""
     reorganisations: int
-    """Reorganisations of the observer's chain so far."""
+    """Number of reorganisations of the node's chain so far."""
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Metrics that the simulator measured on held-out data, outside the guarantee; may be empty."""
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -51,25 +54,27 @@ class MessageRecord:
     block: str
     """Hash of the block that carries it, or of its parent if none does."""
     holder: int
-    """The data holder, or the group where holders form groups."""
+    """Index of the data holder, or of the group if holders form groups."""
     id: str
     """Message id, hexadecimal."""
     norm: float
-    """Norm s_k of the noisy gradient."""
+    """Norm of the noisy gradient."""
     cosine: float | None
-    """Cosine with the sum direction; None if no block carries the message."""
+    """Cosine between the message's direction and the sum of all directions in the block; None if no
+    block carries the message."""
     used: bool
     """Whether the aggregation rule used it."""
     reason: str
-    """Why it was not used: ``late``, the rule's reason, or empty."""
+    """Why the message was not used: ``late`` or the rule's reason; empty if it was used."""
     epsilon: float | None
     """The holder's tight total epsilon after this release; None without a guarantee."""
     attack: str
-    """The attack that made the message, or empty."""
+    """Name of the attack that made the message; empty if none did."""
     late: bool
     """Whether no block of the main chain carries it."""
     members: int
-    """Number of holders whose gradients are in the message: 1, or a group's members not lost."""
+    """Number of holders whose gradients are in the message: 1, or the members of a group that were
+    not lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +82,9 @@ class RefusalRecord:
     """A block or message that an honest compute node did not accept, and why."""
 
     round: int
-    """Height that the block claims, or round of the message."""
+    """Height that the refused block claims, or round of the refused message."""
     node: int
-    """Number of the compute node that refused it."""
+    """Index of the compute node that refused it."""
     time_s: float
     """Simulated seconds since genesis."""
     what: str
@@ -87,9 +92,9 @@ class RefusalRecord:
     id: str
     """Hash of the block or id of the message, hexadecimal."""
     maker: int | None
-    """Number of the compute node that made the block; None for a message or an unknown maker."""
+    """Index of the compute node that made the block; None for a message or an unknown maker."""
     reason: str
-    """The rule that it broke."""
+    """The rule that the block or message broke."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +104,11 @@ class EvidenceRecord:
     round: int
     """Height of both blocks."""
     node: int
-    """Number of the compute node that holds the evidence."""
+    """Index of the compute node that holds the evidence."""
     time_s: float
     """Simulated seconds since genesis when the node had both blocks."""
     maker: int | None
-    """Number of the compute node that made both; None for an unknown maker."""
+    """Index of the compute node that made both blocks; None for an unknown maker."""
     first: str
     """Hash of the block that the node accepted first, hexadecimal."""
     second: str
@@ -112,12 +117,15 @@ class EvidenceRecord:
 
 @dataclass(frozen=True)
 class HeadRecord:
-    """A new head of a compute node, in a run whose nodes can be cut off."""
+    """A compute node's new head: the last block of its main chain.
+
+    Heads are recorded only in runs whose nodes can be cut off from the network.
+    """
 
     round: int
     """Height of the head."""
     node: int
-    """Number of the compute node."""
+    """Index of the compute node."""
     time_s: float
     """Simulated seconds since genesis."""
     block: str

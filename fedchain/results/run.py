@@ -1,4 +1,4 @@
-"""A run on disk: its content, the check of its ledger, damaged copies, export and import."""
+"""A run on disk: read it, check its ledger, damage a copy, export or import its chain."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ class Run:
 
     @property
     def evidence(self) -> list[dict[str, Any]]:
-        """Pairs of blocks on one parent by one maker, for each honest node that saw both."""
+        """Pairs of blocks that one node made on one parent, for each honest node that saw both."""
         return self._events_of("evidence")
 
     @property
     def heads(self) -> list[dict[str, Any]]:
-        """Every change of a compute node's head, in a run whose nodes can be cut off."""
+        """Every change of a compute node's head; empty unless nodes can be cut off."""
         return self._events_of("head")
 
     def _events_of(self, event: str) -> list[dict[str, Any]]:
@@ -98,7 +98,7 @@ class Run:
     def verify(
         self, progress: BlockProgress | None = None, trust_user_parts: bool = False
     ) -> Verification:
-        """Check the ledger from disk: every hash, signature and link, every model recomputed.
+        """Check every hash, signature and link of the ledger on disk, and recompute every model.
 
         Args:
             progress: called with (blocks done, blocks in all).
@@ -113,7 +113,7 @@ class Run:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """Return the run in one object: what ``fedchain run --format json`` prints."""
+        """Return a summary of the run: the object that ``fedchain run --format json`` prints."""
         manifest = self.manifest
         measured: Mapping[str, Any] = {}
         messages = dict.fromkeys(("messages", "used", "byzantine", "byzantine_used"), 0)
@@ -167,11 +167,11 @@ def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) ->
 def imported_from(
     file: Path, folder: Path, trust_user_parts: bool = False, progress: BlockProgress | None = None
 ) -> Verification:
-    """Check a chain's file, and make a folder with its ledger if every block is valid.
+    """Check an exported chain, and write its ledger to a new folder if every block is valid.
 
     Args:
         file: written by ``exported_to``.
-        folder: folder of the new ledger; it must not exist, and a failure leaves none.
+        folder: the new folder; it must not exist. A failure leaves no folder behind.
         trust_user_parts: whether to run user-defined code that the chain names.
         progress: called with (blocks done, blocks in all).
 

@@ -1,4 +1,4 @@
-"""Tables of a run's final events: one row per round, and one row per message.
+"""Tables of a run's final events: one with a row per round, one with a row per message.
 
 A reorganisation writes the events of its rounds again, and only the last ones count. A run may
 have any number of rounds, so no events are kept in memory: only a byte per line, the line numbers
@@ -32,7 +32,7 @@ _MESSAGE = b'{"event": "message"'
 
 
 def told_rounds(path: Path) -> Iterator[EventRow]:
-    """Return every round event in the order of the file, also those that later ones replace."""
+    """Return every round event in the order of the file, also those that later events replace."""
     lines = enumerate(whole_lines(path), 1)
     return (event_of(line, path, number) for number, line in lines if line.startswith(_ROUND))
 
@@ -46,7 +46,7 @@ def main_rounds(path: Path) -> Iterator[EventRow]:
         path: the events of a run.
 
     Raises:
-        RunError: the file cannot be read, a round's line is not a JSON object, or one replaces
+        RunError: the file cannot be read, a round's line is not a JSON object, or a round replaces
             more than MOST_REPLACED rounds.
     """
     final, _ = _find_final_rounds(path)
@@ -71,7 +71,7 @@ def last_fates(path: Path) -> Iterator[EventRow]:
 
 
 def round_rows(rounds: Iterable[EventRow]) -> Iterator[EventRow]:
-    """Return one flat row per round: its fields, then metrics, then ``seconds_`` columns."""
+    """Return one flat row per round: fields, metrics, and a ``seconds_`` column per stage."""
     nested = ("event", "metrics", "seconds")
     return (
         {key: value for key, value in event.items() if key not in nested}
@@ -105,7 +105,7 @@ def messages_csv(path: Path) -> Iterator[str]:
 
 
 def _find_final_rounds(path: Path) -> tuple[bytearray, set[int]]:
-    """Return which lines are final rounds, and the numbers of the rounds that were replaced."""
+    """Return a flag per line (1 for a final round event), and the numbers of replaced rounds."""
     final, lines, replaced = bytearray(), array("q"), set[int]()
     for number, line in enumerate(whole_lines(path), 1):
         final.append(line.startswith(_ROUND))
@@ -127,7 +127,7 @@ def _find_final_rounds(path: Path) -> tuple[bytearray, set[int]]:
 
 
 def _find_final_messages(path: Path, replaced: set[int]) -> bytearray:
-    """Return which lines are the last event of their message.
+    """Return a flag per line: 1 if the line is the last event of its message.
 
     Only a message of a replaced round can have an earlier line.
     """

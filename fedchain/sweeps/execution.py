@@ -1,4 +1,4 @@
-"""Execution of the points of a sweep: in turn, or side by side as processes."""
+"""Execution of the points of a sweep: one after the other, or in several processes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from fedchain.sweeps.points import Point
 from fedchain.system import at_most_processes, stop
 
 Execute = Callable[[Scenario, Path, int | None], object]
-"""Runs a scenario in a folder of runs, with a number of threads (None: one per core). It continues
-an unfinished run, and leaves a finished run as it is."""
+"""A function that runs a scenario in a folder of runs, with a number of threads (None: one per
+core). It continues an unfinished run, and leaves a finished run as it is."""
 Ended = Generator[tuple[Point, str], None, None]
-"""Yields every point when it ends, with the text of its error, or an empty text."""
+"""Yields every point when it ends, with its error as text; the text is empty on success."""
 FAILURES = (FedchainError, ValueError, ArithmeticError, RuntimeError, OSError, MemoryError)
 """Errors of a run that can occur without a bug in fedchain; the other points go on."""
 LARGEST_SENT = 16 * 1024 * 1024
@@ -42,19 +42,21 @@ class Worker:
     process: BaseProcess
     """The process."""
     points: Connection
-    """Pipe to the process, for scenarios as JSON; it is closed when the sweep has ended."""
+    """Pipe that sends scenarios as JSON to the process; it is closed when the sweep has ended."""
     answers: Connection
-    """Pipe from the process, for the error of each point as JSON."""
+    """Pipe that receives each point's error as JSON from the process."""
 
 
 def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
-    """Run the points one after the other; yield each with the text of its error, or empty text."""
+    """Run the points one after the other; yield each with its error as text, empty on success."""
     for point in points:
         yield point, _attempt(execute, point.scenario, runs, None)
 
 
 def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers: int) -> Ended:
-    """Run the points on several processes; yield each point when it ends, with its error.
+    """Run the points in several processes; yield each when it ends.
+
+    A point is yielded with its error as text, empty on success.
 
     If a process dies, only its point fails: a new process runs the next point. On Ctrl-C, and if
     the sweep is killed, every process saves its run. Ctrl-C then raises KeyboardInterrupt.
@@ -97,7 +99,7 @@ def _start(runs: Path, execute: Execute) -> Worker:
     heard, points = context.Pipe(duplex=False)
     answers, told = context.Pipe(duplex=False)
     arguments = (heard, told, str(runs), execute)
-    process = context.Process(target=_serve, args=arguments)  # no daemon: a run may start some
+    process = context.Process(target=_serve, args=arguments)  # no daemon: a run may start processes
     with deaf_children(signal.SIGINT):
         process.start()
     heard.close()
@@ -122,9 +124,9 @@ def _serve(points: Connection, answers: Connection, runs: str, execute: Execute)
 
 
 def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
-    """Hand points to the main thread; interrupt it when the sweep has ended in any way.
+    """Hand points to the main thread, and interrupt it when the sweep has ended or died.
 
-    The pipe's end shows the sweep's end: Windows has no signal that asks a process to stop.
+    The closed pipe tells it so: Windows has no signal that asks a process to stop.
     """
     try:
         while True:

@@ -18,30 +18,30 @@ class Point:
     """One run of a sweep."""
 
     number: int
-    """Place in the sweep, from 0."""
+    """Index of the point in the sweep, from 0."""
     values: Mapping[str, Any]
-    """Grid value by dotted path."""
+    """Grid values of the point, by dotted key."""
     scenario: Scenario
     """The sweep's scenario with these values and this point's seed."""
 
     @property
     def run(self) -> str:
-        """Name of its run folder."""
+        """Name of the point's run folder."""
         return run_name(self.scenario)
 
 
 def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]:
-    """Return every point; the seeds of one combination are adjacent.
+    """Return every point of a sweep; points that differ only in the seed are adjacent.
 
     Run names depend only on the scenario, so a sweep that is started again finds its runs.
 
     Args:
         scenario: a scenario with a ``sweep`` section.
-        seeds: number of seeds, 1 or more; None: that of the section.
+        seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
 
     Raises:
         ScenarioError: there is no ``sweep`` section, or a point is no valid scenario.
-        ValueError: seeds below 1.
+        ValueError: ``seeds`` is below 1.
     """
     if scenario.sweep is None:
         text = "is missing; write for example sweep: {grid: {privacy.epsilon: [1, 8]}, seeds: 5}"

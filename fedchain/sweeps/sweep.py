@@ -24,7 +24,7 @@ from fedchain.sweeps.points import Point, points_of, sweep_name
 PointRow = dict[str, Any]
 """One row of points.csv."""
 Watch = Callable[[Point, PointRow, bool], None]
-"""Called with each point, its row, and whether the point ran now or was finished before."""
+"""Called with a point, its row, and a flag: True if it ran now, False if it was finished before."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Swept:
 
     @property
     def failed(self) -> tuple[PointRow, ...]:
-        """The points without a result."""
+        """The rows of the points without a result."""
         return tuple(row for row in self.rows if row["status"] not in DONE)
 
 
@@ -61,9 +61,10 @@ def sweep(
     Args:
         scenario: a scenario with a ``sweep`` section.
         out: folder that holds the sweep's own folder.
-        seeds: number of seeds, 1 or more; None: that of the section.
-        workers: points that run at the same time, 1 or more, each a process with one thread.
-        run: runs one point to its end; None: the simulation. Tests pass other functions.
+        seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
+        workers: number of points that run at the same time, 1 or more. If there are several, each
+            runs in a process with one thread.
+        run: the function that runs one point; None: the simulation. Tests pass other functions.
         watch: called for every point when it ends.
 
     Raises:
@@ -140,7 +141,7 @@ def _run_all(
 
 
 def _row(folder: Path, point: Point, error: str) -> PointRow:
-    """Return the row of a point from what its run folder holds now."""
+    """Return the row of a point, from the present content of its run folder."""
     place = {"seed": point.scenario.seed, "run": point.run}
     path = folder / "runs" / point.run
     try:

@@ -1,4 +1,4 @@
-"""Figures of a study: only those for which there are data."""
+"""Figures of a study: all those for which the study has data."""
 
 from __future__ import annotations
 

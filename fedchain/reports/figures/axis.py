@@ -33,38 +33,37 @@ from fedchain.reports.words import (
 from fedchain.statistics import Interval
 
 Curve = list[tuple[float, Interval]]
-"""Positions on the axis with the interval at each, from left to right."""
+"""Pairs of a position on the axis and the interval there, from left to right."""
 LEGEND_LINE_IN = 0.13
 """Height of a legend's line, inches."""
 BESIDE = 1.03
-"""Ratio of the positions of neighbouring points at infinity, so that they do not overlap."""
+"""Ratio of the positions of two neighbouring points at infinity; it keeps them from overlapping."""
 LOG_SPAN = 20.0
 """An axis of positive values is logarithmic from this ratio of the largest to the smallest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A curve for one choice of the other grid keys."""
+    """A curve along the axis, for one combination of values of the other grid keys."""
 
     rest: GridValues
-    """The choice: a value for each grid key except that of the axis."""
+    """The combination: a value for each grid key except that of the axis."""
     label: str
-    """The choice in words; empty if there are no other keys."""
+    """The combination in words; empty if there are no other keys."""
     sign: style.Sign
     """Colour, marker and dashes."""
     curve: Curve
-    """Its points."""
+    """The points of the curve."""
     beyond: Interval | None
-    """The measurement at infinity, which has no place on the axis."""
+    """The measurement at infinity, which has no place on the axis; None if there is none."""
 
 
 def metric_against_axis(study: Study) -> style.Drawing | None:
     """Draw the score against the swept key: mean and 95 % interval over seeds.
 
-    Infinity has no place on an axis. With one curve, the score at an infinite epsilon is the dashed
-    non-private line; with several curves, it is a point to the right of each. The dotted line is
-    the best baseline, which needs no data holder: it shows what privacy costs and what gain is
-    left.
+    Infinity has no place on an axis. If there is one curve, the score at an infinite epsilon is
+    drawn as a dashed line; if there are several, as a point to the right of each curve. The dotted
+    line is the best baseline, which needs no data holder.
     """
     if study.x is None or study.x not in study.keys:
         return None
@@ -99,7 +98,10 @@ def metric_against_axis(study: Study) -> style.Drawing | None:
 
 
 def _legend(study: Study, found: Sequence[Series]) -> list[Artist]:
-    """Return a handle for each curve, or, with two or more other keys, for each colour and dash."""
+    """Return the handles of the legend: one for each curve.
+
+    If two or more grid keys are not on the axis: one for each colour, and one for each marker.
+    """
     others = tuple(key for key in study.keys if key != study.x)
     if len(others) < 2:
         return [_handle(each.sign, each.label) for each in found]
@@ -123,7 +125,7 @@ def _handle(sign: style.Sign, label: str) -> Artist:
 
 
 def ticks(study: Study) -> dict[GridValue, float]:
-    """Return the place of every swept value on the axis; infinity has none."""
+    """Return the position of every swept value on the axis; infinity has none."""
     position = study.keys.index(study.x or "")
     values = list(dict.fromkeys(run.values[position] for run in study.runs))
     if all(isinstance(v, float) for v in values):
@@ -136,10 +138,10 @@ def curves(
     places: dict[GridValue, float],
     measure: Callable[[list[Recorded]], Interval | None],
 ) -> list[Series]:
-    """Return a curve for each choice of the other grid keys.
+    """Return a curve for each combination of values of the grid keys that are not on the axis.
 
-    With two or more other keys, the key with most values sets the colour, and the others set marker
-    and dashes.
+    ``measure`` computes the interval at a point from its runs. If two or more keys are not on the
+    axis, the one with most values sets the colour, and the others set marker and dashes.
     """
     position = study.keys.index(study.x or "")
     series: dict[GridValues, dict[GridValue, list[Recorded]]] = {}
@@ -167,7 +169,7 @@ def curves(
 
 
 def _coloured(others: tuple[str, ...], rests: Sequence[GridValues]) -> int:
-    """Return the place of the key that sets the colour: the one with most values."""
+    """Return the index of the grid key that sets the colour: the one with most values."""
     return max(range(len(others)), key=lambda place: (len({rest[place] for rest in rests}), place))
 
 

@@ -17,11 +17,11 @@ from fedchain.reports.study import Study
 from fedchain.reports.words import epsilon_words, group_words, metric_words
 
 SMOOTH = 200
-"""Number of positions, from the first to the last point, at which a law is computed."""
+"""Number of positions at which a law's curve is computed."""
 DECADES = 100.0
-"""An axis is logarithmic above this ratio of a law's largest to its smallest value."""
+"""A vertical axis is logarithmic above this ratio of a law's largest to its smallest value."""
 LOG_SPAN_OF_MEANS = 8.0
-"""An axis is logarithmic from this ratio of the largest to the smallest mean."""
+"""A vertical axis is logarithmic from this ratio of the largest to the smallest mean."""
 
 
 def measured_against_law(study: Study) -> style.Drawing | None:
@@ -100,7 +100,7 @@ def releases_against_stale(study: Study) -> style.Drawing | None:
 
 
 def effort_until_target(study: Study) -> style.Drawing | None:
-    """Draw the simulated time, and the epsilon spent, until the score has reached the target.
+    """Draw the simulated time and the epsilon spent until the score reaches the target.
 
     A point is left out if one of its seeds never reached the target: the mean over the others
     would be too good.

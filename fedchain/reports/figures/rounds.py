@@ -22,14 +22,14 @@ MARKED = 8
 TITLE_LETTERS = 26
 """Letters per line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
-"""Small panels in a row, and the limit on the panels in a figure."""
+"""PANELS_A_ROW: small panels in a row. MOST_PANELS: limit on the panels in a figure."""
 
 
 def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
-    """Draw a metric against the round: a line for each group of seeds with its 95 % interval.
+    """Draw a metric against the round: one line per grid point, with 95 % intervals over its seeds.
 
-    If there are more lines than colours, they are drawn in panels, one for each choice of the
-    grid keys that are not the sweep's axis: a panel shows how the curve changes along that axis.
+    If there are more lines than colours, they are drawn in several panels. The lines in one panel
+    differ only in the value of the sweep's axis.
     """
     curves = _curves(study, metric)
     if not any(len(curve) > 1 for curve in curves.values()):
@@ -68,7 +68,10 @@ def _grid(panels: int) -> Figure:
 
 
 def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval]]]:
-    """Return the curves of each panel by label; a panel's title names the other grid values."""
+    """Return the curves of each panel by label, and the panels by title.
+
+    A title names all grid values except that of the axis.
+    """
     place = study.keys.index(study.x or study.keys[0])
     others = study.keys[:place] + study.keys[place + 1 :]
     found: dict[str, dict[str, dict[int, Interval]]] = {}
@@ -82,7 +85,7 @@ def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval
 
 
 def epsilon_over_rounds(study: Study) -> style.Drawing | None:
-    """Draw the budget, and the epsilon spent by the holder with most releases, by round."""
+    """Draw the epsilon spent by the holder with most releases against the round, and the budget."""
     curves = _curves(study, "epsilon")
     if not curves or len(curves) > len(style.PALETTE):
         return None

@@ -21,9 +21,11 @@ from fedchain.reports.figures import style
 from fedchain.reports.study import Recorded, Study, finite_value
 
 ABSENT, USED, REJECTED = 0, 1, 2
-"""What happened to a holder's gradient in a round; absent: the block has no message of it."""
+"""What happened to a holder's gradient in a round. ABSENT: the round's block has no message of the
+holder."""
 Stay = tuple[float, float, int, bool]
-"""A node's time at a head: begin and end in simulated seconds, height, whether the block stays."""
+"""One head of a node: (begin, end, height, whether the block is in the final main chain). Begin and
+end are in simulated seconds."""
 MOST_PICTURES = 6
 """Limit on the pictures in the figure."""
 PIXELS = 4_000_000
@@ -74,7 +76,8 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
     counts.
 
     Returns:
-        Fates, shape (holders, rounds): 0 absent, 1 used, 2 rejected. Attack flags, same shape.
+        Two arrays of shape (holders, rounds): what happened (0 absent, 1 used, 2 rejected), and
+        whether an attack made the gradient.
     """
     blocks = {int(row["round"]): row["block"] for row in run.metrics}
     holders = 1 + max(int(row["holder"]) for row in run.messages)
@@ -153,7 +156,10 @@ def _heads_key(*, partitioned: bool) -> list[Artist]:
 
 
 def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
-    """Yield the stay of a node at each of its heads, up to the last change of any node's head."""
+    """Yield each head of a node, in order.
+
+    The last head ends at the last change of any node's head.
+    """
     main = {row["block"] for row in run.metrics}
     own: list[dict[str, Any]] = [row for row in run.heads if row["node"] == node]
     end = max(float(row["time_s"]) for row in run.heads)

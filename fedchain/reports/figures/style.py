@@ -29,9 +29,9 @@ STAGE_COLOURS = ("#0072B2", SKY, "#009E73", YELLOW, "#E69F00", VERMILION, "#CC79
 """Colours for areas, in an order in which neighbours differ clearly."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
-"""Letters that fit on a legend's line at column width, and letters that a handle takes."""
+"""LEGEND_LETTERS: width of a legend's line, in letters. HANDLE_LETTERS: width of a handle."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
-"""Dashes, which tell lines apart if print has no colour."""
+"""Dashes, which tell lines apart in print without colour."""
 RC_SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -63,7 +63,7 @@ UNDATED: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
-"""Metadata by format: without date and version, so that equal figures give equal files."""
+"""Metadata by file format, without date and version, so that equal figures give equal files."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Sign:
 
 
 def sign_of(colour: int, mark: int) -> Sign:
-    """Return the sign with these indices: of the colour, and of the marker and the dashes."""
+    """Return the sign with colour number ``colour``, and marker and dashes number ``mark``."""
     return Sign(
         PALETTE[colour % len(PALETTE)], MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
     )
@@ -113,7 +113,7 @@ def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
 
 
 def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -> None:
-    """Put the legend under the axes, where it hides no data; no legend if nothing has a label.
+    """Put the legend under the axes, where it hides no data; add none if nothing has a label.
 
     Labels that are too long for their column reduce the number of columns.
     """
@@ -146,13 +146,13 @@ def draw_points(
 
 
 def finished(name: str, caption: str, figure: Figure) -> Drawing:
-    """Return the figure as a drawing, laid out once.
+    """Lay out the figure, and return it as a drawing.
 
-    The layout engine moves things a little at every draw. It is switched off after the first draw,
-    so that the bytes of a file do not depend on how many files were written before it. Characters
-    that some system forbids in a file's name become underscores, since a user-defined task may
-    name its metrics freely.
+    In the name, characters that some system forbids in file names become underscores: a
+    user-defined task may name its metrics freely.
     """
+    # The layout engine moves things a little at every draw. It is switched off after the first, so
+    # that the bytes of a file do not depend on how many files were written before it.
     with styled():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
