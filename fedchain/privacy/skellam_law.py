@@ -41,16 +41,14 @@ Steps32 = npt.NDArray[np.int32]
 def log_skellam(numbers: Vector) -> Vector:
     """Return the log of each number's probability (n,), relative to the probability of 0.
 
-    A number x has the probability e^-V I_x(V), with the modified Bessel function I_x. The result
-    is the beginning of the uniform expansion of this function for large V. At V = 2^46 the terms
-    that are left out are too small for float64.
-
     Reference:
         NIST Digital Library of Mathematical Functions, 10.41.3.
 
     >>> round(float(log_skellam(np.array([DEVIATION]))[0]), 12)
     -0.5
     """
+    # A number x has the probability e^-V I_x(V), with the modified Bessel function I_x. These are
+    # the first terms of its uniform expansion; at V = 2^46 the others are too small for float64.
     squares = (numbers / DEVIATION) ** 2
     return -squares / 2 + (squares**2 / 24 - squares / 4) / VARIANCE
 
@@ -170,11 +168,7 @@ def skellam_epsilon(
 ) -> float:
     """Return an upper bound on the total epsilon of Skellam releases at delta.
 
-    Consider a Skellam number and a normal number rounded to the grid. Within z standard deviations,
-    the ratio of their probabilities is within e^(+-(z^4 + 8 z^2 + 8) / 24 V), where V = 2^46.
-    Rounding does not raise the epsilon of normal noise. The closed form for normal noise therefore
-    holds with two additions. Epsilon grows by the sum of the logarithms of these ratios over all
-    numbers of the run. Delta grows by the chance that any number lies beyond z deviations.
+    It is the closed form for normal noise, plus a bound on the difference that Skellam noise makes.
 
     Args:
         noise_multiplier: sigma divided by the sensitivity on the grid.
@@ -184,16 +178,21 @@ def skellam_epsilon(
         shares: number of draws, of variance 2^46 each, that are added up to one number.
 
     Returns:
-        The bound; inf if delta is below the chance of a number beyond z deviations, or if the noise
-        multiplier is below a quarter, or below 1 with several shares.
+        The bound; inf if delta is below the chance of a number beyond ``INSIDE`` deviations, or if
+        the noise multiplier is below a quarter, or below 1 with several shares.
 
-    For 30,000 weights and 100 releases:
+    For noise multiplier 20, 30,000 weights and 100 releases:
 
     >>> round(skellam_epsilon(20.0, 30000, 100, 1e-5), 3)
     1.993
     """
     # The limit is stricter for several shares, because each draw ends at 13 of its own deviations:
     # a sum of two draws within 10 deviations lacks less than 2^-48 of its probability.
+    #
+    # Consider a Skellam number and a normal number rounded to the grid. Within z deviations, the
+    # ratio of their probabilities is within e^(+-(z^4 + 8 z^2 + 8) / 24 V), where V = 2^46.
+    # Rounding does not raise the epsilon of normal noise. Epsilon therefore grows by the logarithms
+    # of these ratios, and delta by the chance that any number of the run lies beyond z deviations.
     if INSIDE + 1 / noise_multiplier > (REACH if shares == 1 else INSIDE + 1):
         return math.inf
     numbers = dimension * releases

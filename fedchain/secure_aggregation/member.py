@@ -44,7 +44,7 @@ class Session:
 
     @property
     def numbers(self) -> range:
-        """The member numbers, from 1; each is also the point of the member's shares."""
+        """The member numbers, from 1; a member's shares are the values of polynomials there."""
         return range(1, len(self.channels) + 1)
 
     def check(self, numbers: Set[int], step: str) -> None:
@@ -67,7 +67,7 @@ class Opening:
     seeds: Mapping[int, int]
     """By number of each member in the sum: a share of the seed of that member's own mask."""
     keys: Mapping[int, int]
-    """By number of each member lost before step 3: a share of that member's secret mask key."""
+    """By number of each member that sent no numbers: a share of that member's secret mask key."""
 
 
 class GroupMember:

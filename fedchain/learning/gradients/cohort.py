@@ -112,7 +112,7 @@ class CohortGradients:
         return other
 
     def on(self, device: str) -> CohortGradients:
-        """Return an object for the same task that computes on a torch device, as ``cuda:1``."""
+        """Return an object of the same task that computes on a device, such as ``cuda:1``."""
         if device == self._device:
             return self
         other = self.twin()

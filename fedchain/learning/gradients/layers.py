@@ -92,7 +92,6 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
     """Return the fastest memory format for a model's weights; images and errors follow it.
 
     The channels-last format is faster if every convolution has whole blocks of output channels.
-    Convolutions with a kernel of one pixel do not count, because they are plain products.
     ``single`` says whether gradients of single examples are needed, and not only their sum. For
     these, channels-last does not help a model with GroupNorm.
 
@@ -101,7 +100,7 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
     """
     if single and any(isinstance(layer, nn.GroupNorm) for layer in module.modules()):
         return torch.contiguous_format
-    windows = [
+    windows = [  # kernels of one pixel do not count, because they are plain products
         layer
         for layer in module.modules()
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.kernel_size != (1, 1)

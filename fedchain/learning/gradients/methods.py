@@ -162,14 +162,11 @@ def segment_sums(
     All layers of the module are dense. The examples (n, ...) are those of several holders: a
     segment is the examples of one holder. ``out`` has shape (len(sizes), d): one row per segment.
 
-    The gradient of a dense layer is the matrix product errors^T inputs. The gradient of one holder
-    is therefore the product of the holder's rows of the two matrices. The gradient of one example
-    has the squared norm |error|^2 (|input|^2 + 1), with the 1 for the bias. Clipping therefore
-    needs no gradient of a single example.
-
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
     """
+    # The gradient of a dense layer is the matrix product errors^T inputs. The gradient of a holder
+    # is therefore the product of the holder's rows of the two matrices.
     passed = passes(module, loss, inputs, targets)
     places, sizes = segments.places, list(segments.sizes)
     with torch.no_grad():
@@ -199,6 +196,8 @@ def _scale_errors(passed: list[Passed], shares: Tensor, clipping: Clipping | Non
     """
     if clipping is None:
         return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
+    # The gradient of one example has the squared norm |error|^2 (|input|^2 + 1), with the 1 for the
+    # bias. Clipping therefore needs no gradient of a single example.
     squares = shares.new_zeros(len(shares))
     for _, layer, entered, error in passed:
         squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))

@@ -1,4 +1,4 @@
-"""Gaussian noise: the default mechanism, and the tightest in high dimension."""
+"""Gaussian noise: the default mechanism, which needs the least noise in high dimension."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def gaussian(
     accountant: Literal["pld", "prv", "rdp"] = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add independent normal noise to every coordinate: the tightest noise in high dimension.
+    """Add independent normal noise to every coordinate: no mechanism needs less in high dimension.
 
     The standard deviation is noise_multiplier * clip / records. If records are sampled, records is
     their expected number. Full-batch releases compose to one Gaussian release of

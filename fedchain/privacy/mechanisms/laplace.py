@@ -142,8 +142,7 @@ def laplace_epsilon(eps0: float, dimension: int, releases: int, delta: float) ->
 
     It is the smaller of two bounds. One is the Rényi bound for neighbours whose gradients differ by
     the same amount in every coordinate, which is the worst case. Where it is the smaller one, it is
-    some 10 % too high. The other is ``pure_epsilon``. The pure epsilon eps0 of one release is
-    sqrt(d) / scale in d dimensions, if the gradients differ by at most 1 in the 2-norm.
+    some 10 % too high. The other is ``pure_epsilon``. ``eps0`` is the pure epsilon of one release.
 
     Reference:
         Mironov, "Rényi Differential Privacy", table II; Kairouz, Oh and Viswanath, theorem 3.3.
@@ -157,6 +156,8 @@ def laplace_epsilon(eps0: float, dimension: int, releases: int, delta: float) ->
     # The divergence of one coordinate with difference x is f(x) = (log(cosh bx + sinh(bx) / 2b)
     # - x/2) / (order - 1), with b = order - 1/2. Since f'(x) / x decreases, f is concave in x^2, so
     # the sum of f(v_i) with sum v_i^2 = 1 is largest where all v_i are equal.
+    #
+    # With gradients that differ by at most 1 in the 2-norm, eps0 is sqrt(d) / scale.
     count = dimension * releases
     divergences = {a: count * laplace_divergence(a, eps0 / dimension) for a in RDP_ORDERS}
     return min(epsilon_of_divergences(divergences, delta), pure_epsilon(eps0, releases, delta))

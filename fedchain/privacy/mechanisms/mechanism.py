@@ -137,7 +137,7 @@ class Mechanism(Protocol):
 
     @property
     def noise_multiplier(self) -> float:
-        """Scale of the noise divided by the sensitivity; 1 / eps0 for a pure eps0; 0: no noise."""
+        """Scale of the noise divided by the sensitivity; 0: no noise."""
 
     @property
     def sampling(self) -> bool:
@@ -167,7 +167,7 @@ class Mechanism(Protocol):
         Args:
             gradients: the clipped mean gradients (n, d); they are not changed.
             keys: 32 bytes for each release, used for nothing else and known only to its holder.
-            sensitivities: for each gradient, the largest 2-norm of a difference of neighbours.
+            sensitivities: the sensitivity of each gradient, see ``Terms.sensitivity``.
         """
 
     def epsilon_after(self, releases: int) -> float:

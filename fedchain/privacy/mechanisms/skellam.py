@@ -184,16 +184,16 @@ class Skellam:
 
 
 def on_the_grid(sigma: float, dimension: int, shares: int) -> float:
-    """Return the noise multiplier that remains of ``sigma`` after rounding to the grid.
+    """Return the noise multiplier after rounding to the grid, which raises the sensitivity.
 
-    Rounding raises the sensitivity: it moves every coordinate of the difference of two neighbours
-    by less than a step. The error of the division adds at most a hundredth of a step. In d
-    dimensions, the sensitivity Delta becomes Delta + 1.01 step sqrt(d), where the step is
-    sigma Delta / (2^23 sqrt(shares)).
+    ``sigma`` is the noise multiplier before rounding.
 
     >>> round(on_the_grid(20.0, 30_000, 1), 4)
     19.9917
     """
+    # Rounding moves every coordinate of the difference of two neighbours by less than a step. The
+    # error of the division adds at most a hundredth of a step. The sensitivity Delta becomes
+    # Delta + 1.01 step sqrt(d), where the step is sigma Delta / (2^23 sqrt(shares)).
     return sigma / (1 + 1.01 * math.sqrt(dimension / shares) * sigma / DEVIATION)
 
 
