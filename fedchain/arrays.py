@@ -10,25 +10,25 @@ import numpy.typing as npt
 A = TypeVar("A", bound=npt.NDArray[Any])
 
 Array = npt.NDArray[Any]
-"""Of any type and shape."""
+"""An array of any type and shape."""
 Vector = npt.NDArray[np.float64]
 """Float64, shape (d,) unless stated otherwise."""
 Matrix = npt.NDArray[np.float64]
 """Float64, shape (n, d): one row for each holder, record or message."""
 Single = npt.NDArray[np.float32]
-"""Float32, shape (d,): a gradient or a release. No other node recomputes it, so float32 will do."""
+"""Float32, shape (d,): a gradient or a release. No other node recomputes it: float32 suffices."""
 Singles = npt.NDArray[np.float32]
 """Float32, shape (n, d): one row for each holder."""
 Integers = npt.NDArray[np.signedinteger[Any]]
-"""A quantised direction, shape (d,), or a stack of them, shape (n, d)."""
+"""Signed integers: a quantised direction, shape (d,), or one in each row, shape (n, d)."""
 Wholes = npt.NDArray[np.int64]
 """Int64: classes, indices or counts, shape (n,) unless stated otherwise."""
 Flags = npt.NDArray[np.bool_]
 """One truth value for each entry, shape (n,)."""
 
 EXPONENT = 20
-"""Directions g* are brought to the common exponent 20 and aggregated as integers 2^20 g*. No
-direction is sent with a larger exponent."""
+"""Binary exponent of a direction g*, which is aggregated as the integers 2^20 g*. A message may use
+a smaller exponent, but no larger one."""
 ONE = float(2**EXPONENT)
 """The integer that stands for 1 in a direction."""
 
@@ -44,7 +44,7 @@ def read_only(array: A) -> A:
 
 
 def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> str | None:
-    """Return how a value differs from the array that it should be, or None if it does not.
+    """Return an error text if a value is not an array of the shape and dtype, else None.
 
     >>> misshapen("weights", np.zeros(3), (4,), "float64")
     'weights must be an array of float64 of shape (4,), got float64 of shape (3,)'
@@ -60,7 +60,9 @@ def misshapen(name: str, array: object, shape: tuple[int, ...], dtype: str) -> s
 
 
 def lengths(rows: Matrix | Singles) -> Vector:
-    """Return the 2-norms (n,) of the rows; a norm is infinite or NaN where an entry of its row is.
+    """Return the 2-norm of each row, shape (n,).
+
+    A row with an infinite or NaN entry has an infinite or NaN norm.
 
     >>> lengths(np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)).tolist()
     [5.0, 2.0]

@@ -1,7 +1,7 @@
 """Attacks: what Byzantine data holders release instead of their gradient.
 
-The normalisation (12) turns every release into a unit direction and its norm s_k. An attack can
-therefore change the direction and s_k, and nothing else.
+LearningChain equation (12) splits every release into a unit direction and its norm. An attack can
+therefore change only the direction and the norm.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ def _flaw(made: Single | Vector, release: Single | Vector, *_: object) -> str | 
 
 
 attacks: Family[Single | Vector] = Family("attack", ("fedchain.attacks",), np.ndarray, _flaw)
-"""Part: ``(release (d,), generator, *, ...) -> what is sent instead (d,)``. The release is the
-holder's own private gradient (10); the generator is a named stream of this holder and round."""
+"""An attack is a function ``(release (d,), generator, *, ...)``. It returns the vector (d,) that a
+holder sends instead of ``release``, the holder's private gradient of equation (10). ``generator``
+is a named stream of the holder and the round."""
 
 
 @attacks
@@ -48,10 +49,11 @@ def sign_flip(release: Vector, generator: np.random.Generator) -> Vector:
 def norm_inflation(
     release: Vector, generator: np.random.Generator, *, factor: Annotated[float, Field(gt=0)] = 1e6
 ) -> Vector:
-    """Send the holder's direction with a huge norm, so that it dominates the mean in (16).
+    """Send the holder's direction with a huge norm, so that it dominates the mean, equation (16).
 
-    With ``scale: restore`` the rule multiplies each direction by the norm s_k that its sender
-    declared, so a single huge norm decides the step. ``unit`` and ``median_clip`` prevent this.
+    With ``scale: restore`` the aggregation rule multiplies each direction by the norm that the
+    sender declared, so a single huge norm decides the step. ``unit`` and ``median_clip`` prevent
+    this.
 
     Args:
         release: the holder's private gradient, shape (d,).
@@ -72,7 +74,7 @@ def norm_inflation(
 def random_direction(release: Vector, generator: np.random.Generator) -> Vector:
     """Send a uniformly random direction with the norm of the holder's gradient.
 
-    A broken sensor would do this, rather than an adversary.
+    This models a broken sensor rather than an adversary.
 
     Args:
         release: the holder's private gradient, shape (d,).

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from fedchain.arrays import Singles
 
 _START = bytes(16)
-"""First value of the counter of a key stream."""
+"""First counter block of AES in counter mode, for every key stream."""
 NameStep = str | int | bytes
-"""One step of a stream's name: a purpose, a holder, a round, a block hash."""
+"""One step of a stream's name: a purpose, a holder, a round or a block hash."""
 
 
 def digest(seed: int, *names: NameStep) -> bytes:
@@ -35,9 +35,10 @@ def digest(seed: int, *names: NameStep) -> bytes:
 
 
 def uniforms(seed: int, *names: NameStep) -> Callable[..., float]:
-    """Return a function that maps the further steps of a name to the name's number in [0, 1).
+    """Return a function that maps the last steps of a name to a number in [0, 1).
 
-    It is faster than making a stream for each name.
+    All names begin with ``names``; the function takes the steps after them. It always returns the
+    same number for the same name, and is faster than a stream for each name.
 
     >>> uniforms(0, "work", 1)(2, b"parent") == uniforms(0, "work")(1, 2, b"parent")
     True
@@ -75,8 +76,8 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
     """Return standard normal numbers that are derived from keys: the noise that hides gradients.
 
     The Box-Muller transform turns the key stream of AES-256 in counter mode into normal numbers,
-    with 32 bits for each number. Nobody without the key can tell the numbers from others of the
-    same distribution. No number lies beyond +-6.76; a normal number does once in 7e10 draws.
+    with 32 bits for each number. Without the key, nobody can tell them from truly random normal
+    numbers. Their magnitude is at most 6.76; a true normal number exceeds it once in 7e10 draws.
 
     Args:
         keys: 32 bytes each, as ``digest`` returns them; use none of them for anything else.
@@ -109,9 +110,10 @@ def normals(keys: Sequence[bytes], count: int) -> Singles:
 
 
 def laplaces(keys: Sequence[bytes], count: int) -> Singles:
-    """Return numbers of density e^-|x| / 2, derived from keys as in ``normals``.
+    """Return Laplace numbers, of density e^-|x| / 2, derived from keys as in ``normals``.
 
-    Of 32 bits, one gives the sign, and 31 give the magnitude -log(u), which is at most 22.2.
+    Each number takes 32 bits: one for the sign, and 31 for a uniform u in (0, 1). The magnitude is
+    -log(u), which is at most 22.2.
 
     >>> keys = [digest(0, "noise", holder) for holder in range(2)]
     >>> bool((laplaces(keys, 1000)[1] == laplaces(keys[1:], 1000)[0]).all())
@@ -140,10 +142,10 @@ class KeyStream:
         self._cipher = Cipher(algorithms.AES(key), modes.CTR(_START)).encryptor()
 
     def words(self, count: int) -> npt.NDArray[np.uint64]:
-        """Return the next words (count,)."""
+        """Return the next ``count`` words of the stream, shape (count,)."""
         found = np.zeros(count, dtype="<u8")
         text = found.data.cast("B")
-        self._cipher.update_into(text, text)  # encrypts zeros in place: the key stream itself
+        self._cipher.update_into(text, text)  # zeros encrypt to the key stream itself
         return found
 
 

@@ -20,21 +20,21 @@ class Interval:
 
     @property
     def low(self) -> float:
-        """Lower end."""
+        """Lower end of the interval."""
         return self.mean - self.half
 
     @property
     def high(self) -> float:
-        """Upper end."""
+        """Upper end of the interval."""
         return self.mean + self.half
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Return the mean and its confidence interval by Student's t.
+    """Return the mean of values, and its confidence interval by Student's t distribution.
 
-    Most experiments have few seeds, and the normal quantile would make the interval too narrow:
-    at 5 seeds it is 1.96 where Student's is 2.78. The half width is
-    t((1 + c) / 2; n - 1) s / sqrt(n), with s the sample standard deviation.
+    For n values the half width is t s / sqrt(n). Here s is the sample standard deviation, and t is
+    the quantile at (1 + confidence) / 2 of Student's distribution with n - 1 degrees of freedom.
+    For 5 values t is 2.78; the quantile of a normal distribution, 1.96, is too small.
 
     Args:
         values: one finite number for each repetition, at least one.

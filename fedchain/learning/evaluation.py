@@ -71,7 +71,7 @@ def flat_weights(module: nn.Module) -> Vector:
 
 
 def load_weights(module: nn.Module, weights: Vector) -> None:
-    """Copy a flat vector (d,) into the module's parameters, rounded to their data type.
+    """Copy a flat vector (d,) into the module's parameters, rounded to the parameters' data type.
 
     Raises:
         ValueError: the length of the vector does not fit the module.
@@ -125,7 +125,10 @@ class Evaluation:
         self._targets = torch.tensor(task.held_out.targets)
 
     def __call__(self, weights: Vector) -> tuple[Metrics, Array]:
-        """Return the metrics of weights (d,), including the mean loss, and the outputs (n, ...)."""
+        """Return the metrics and the outputs (n, ...) of the model with weights (d,).
+
+        The metrics include the mean loss.
+        """
         load_weights(self._module, weights)
         with torch.no_grad():
             outputs = torch.cat([self._module(piece) for piece in self._pieces])

@@ -54,9 +54,9 @@ def accuracy(outputs: Array, labels: Wholes) -> float:
 def majority(known: Wholes, asked: Wholes) -> Metrics:
     """Return accuracy and loss of predictions that use only the frequencies of the classes.
 
-    The frequencies are those among the ``known`` classes (n,). The accuracy is that of always
-    predicting the most frequent class. The loss is that of predicting each class with its frequency
-    as probability. Both are measured on the ``asked`` classes.
+    The frequencies are counted in the classes ``known`` (n,). The accuracy is that of always
+    predicting the most frequent class. The loss is the cross-entropy if the predicted probability
+    of each class is its frequency. Both are measured on the classes ``asked`` (m,).
 
     >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
     0.5

@@ -30,11 +30,10 @@ class Records:
     inputs: Array
     """Float32, shape (n, ...)."""
     targets: Array
-    """Shape (n, ...): class numbers (int64) or masks (float32, NaN where a pixel is not valid)."""
+    """Shape (n, ...): classes (int64), or masks (float32, NaN where a pixel is not valid)."""
     record: Wholes | None = None
-    """For each example, the number of the record that it belongs to, from 0, shape (n,); None: each
-    example is a record. Privacy protects a record: a scan that is cut into tiles is one record with
-    many examples."""
+    """Index, from 0, of each example's record, shape (n,); None: each example is a record. Privacy
+    protects whole records: a scan that is cut into tiles is one record with many examples."""
 
     @property
     def examples(self) -> int:
@@ -59,7 +58,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Subspace:
-    """A subspace for the projection of releases; leading directions of public gradients span it."""
+    """A subspace on which releases are projected: the leading directions of public gradients."""
 
     public: Records
     """Records whose gradients give the directions; they belong to no holder."""
@@ -125,14 +124,16 @@ tasks: Family[Task] = Family(
     ),
     Task,
 )
-"""Part: ``(holders: int, seed: int, *, ...) -> Task``; ``seed`` is the run's seed."""
+"""A task is made by a function ``(holders: int, seed: int, *, ...) -> Task``. The seed is the run's
+seed."""
 models: Family[torch.nn.Module] = Family(
     "model", ("fedchain.learning.models", "fedchain.scans.models")
 )
-"""Part: ``(inputs: tuple[int, ...], outputs: int, *, ...) -> torch.nn.Module``; inputs is the
-shape of one example, outputs the number of outputs (per example, or per pixel)."""
+"""A model is made by a function ``(inputs: tuple[int, ...], outputs: int, *, ...)``. ``inputs`` is
+the shape of one example, ``outputs`` the number of outputs for each example or pixel."""
 losses: Family[Loss] = Family("loss", ("fedchain.learning.losses", "fedchain.scans.losses"))
-"""Part: ``(*, ...) -> Loss``."""
+"""A loss is made by a function ``(*, ...) -> Loss``."""
 splits: Family[list[Wholes]] = Family("split", ("fedchain.learning.tasks.splits",))
-"""Part: ``(labels (n,), sites (n,), holders: int, generator, *, ...)``. It returns the indices of
-each holder's records, in rising order. Labels are classes; sites say where records were taken."""
+"""A split is a function ``(labels (n,), sites (n,), holders: int, generator, *, ...)``. It returns
+the indices of each holder's records, in rising order. ``labels`` are the classes of all records;
+``sites`` say where each record was taken."""

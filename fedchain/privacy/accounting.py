@@ -1,8 +1,8 @@
 """Accounting: (epsilon, delta) of composed releases, computed by independent methods.
 
 Neighbouring data sets differ by one record added or removed. Full-batch Gaussian releases compose
-to one Gaussian release, so their cost is known in closed form. Accountants of two other projects
-check this cost.
+to one Gaussian release, so their epsilon has a closed form. Accountants of two other projects
+check this epsilon.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ RDP_ORDERS = (
 )
 """Orders of the Rényi bound: those of Opacus, and larger ones for small epsilon."""
 VACUOUS = 500.0
-"""Total epsilon above which nothing is promised, and discretised accountants overflow."""
+"""A total epsilon above this promises nothing, and makes discretised accountants overflow."""
 ACCOUNTANTS = ("fedchain", "opacus", "dp-accounting", "scipy", "numpy")
-"""Packages that compute the figures."""
+"""Packages that compute epsilon; with other versions of them, totals are checked again."""
 
 
 def gaussian_delta(epsilon: float, mu: float) -> float:
     """Return the smallest delta of mu-Gaussian differential privacy at an epsilon of 0 or more.
 
-    delta = Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu), where Phi is the normal
-    distribution function, and mu = sqrt(releases) / noise multiplier.
+    delta = Phi(mu/2 - epsilon/mu) - e^epsilon Phi(-mu/2 - epsilon/mu), where Phi is the standard
+    normal distribution function, and mu = sqrt(releases) / noise multiplier.
 
     Reference:
         Balle and Wang, "Improving the Gaussian Mechanism for Differential Privacy", theorem 5.
@@ -82,8 +82,9 @@ def _least_epsilon(delta_of: Callable[[float], float], delta: float, high: float
 def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -> float:
     """Return the least noise multiplier, sigma / sensitivity, that keeps the total within epsilon.
 
-    This is the analytic calibration, rounded up. The classical one is proven only for epsilon
-    below 1. Epsilon is the total of all full-batch releases, above 0 and finite.
+    ``epsilon`` is the total of all full-batch releases, above 0 and finite. The result is rounded
+    up. It follows from ``gaussian_delta``, since the classical formula holds only for epsilon
+    below 1.
 
     >>> round(gaussian_noise_multiplier(1.0, 1e-5), 5)
     3.73063
@@ -95,11 +96,11 @@ def gaussian_noise_multiplier(epsilon: float, delta: float, releases: int = 1) -
 
 
 def pure_epsilon(eps0: float, releases: int, delta: float) -> float:
-    """Return the least epsilon at delta that holds for any releases of pure cost eps0, rounded up.
+    """Return the least total epsilon at delta of any releases with a pure epsilon of eps0 each.
 
-    Every pure release is a function of a randomised response whose loss is +eps0 or -eps0, and the
-    distribution of the sum of such losses is known. The bound also holds where each release is
-    chosen in view of the earlier ones.
+    The result is rounded up. Every such release is a function of a randomised response, whose
+    privacy loss is +eps0 or -eps0. The distribution of the sum of these losses is known. The bound
+    also holds if each release is chosen in view of the earlier ones.
 
     Reference:
         Kairouz, Oh and Viswanath, "The Composition Theorem for Differential Privacy", theorem 3.3.
@@ -151,8 +152,8 @@ def pld_epsilon(
 ) -> float:
     """Return epsilon of Gaussian releases by dp-accounting's privacy-loss distributions.
 
-    The estimate is pessimistic (connect the dots). Neighbours differ by one record added or
-    removed, and records are sampled by Poisson sampling at the given rate.
+    The result is never below the exact epsilon. Each record takes part in a release with
+    probability ``sampling_rate``, independently of the others (Poisson sampling).
     """
     one = _one_gaussian(noise_multiplier, sampling_rate)
     return float(one.self_compose(releases).get_epsilon_for_delta(delta))
@@ -192,7 +193,7 @@ def prv_epsilon(
 def rdp_epsilon(
     noise_multiplier: float, releases: int, delta: float, sampling_rate: float = 1.0
 ) -> float:
-    """Return epsilon of Gaussian releases by Opacus' Rényi bound: 8 to 17 % above the truth."""
+    """Return epsilon of Gaussian releases by Opacus' Rényi bound: 8 to 17 % too high."""
     from opacus.accountants.analysis.rdp import compute_rdp
 
     divergences = compute_rdp(
@@ -202,7 +203,7 @@ def rdp_epsilon(
 
 
 def epsilon_of_divergences(divergences: Mapping[float, float], delta: float) -> float:
-    """Convert Rényi divergences by order to epsilon at delta, by Opacus' conversion."""
+    """Convert Rényi divergences, given by order, to epsilon at delta, with Opacus' formula."""
     from opacus.accountants.analysis.rdp import get_privacy_spent
 
     orders, values = list(divergences), list(divergences.values())
@@ -213,16 +214,16 @@ def epsilon_of_divergences(divergences: Mapping[float, float], delta: float) -> 
 
 
 def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None:
-    """Check that independent accountants agree on epsilon, since a run must not start otherwise.
+    """Check that independent accountants agree on epsilon; otherwise a run must not start.
 
     Args:
-        tight: total epsilon by accountant. The first total is reported; the others may differ from
-            it by a margin of .02 plus 1 % of it.
-        bounds: total epsilon by accountants that only give upper bounds. A bound may lie below the
-            reported total by at most the same margin, and be at most 1.35 times that total plus .1.
+        tight: total epsilon by accountant's name. The first is the reported total; the others may
+            differ from it by a margin of at most .02 plus 1 % of the reported total.
+        bounds: total epsilon by name of accountants that only give upper bounds. A bound must be at
+            least the reported total minus the margin, and at most 1.35 times this total plus .1.
 
     Raises:
-        FedchainError: two figures disagree; the error quotes both.
+        FedchainError: two accountants disagree; the error quotes both totals.
 
     >>> cross_check({"closed form": 1.000, "PRV": 1.010}, {"RDP": 1.09})
     """
@@ -242,16 +243,16 @@ def cross_check(tight: Mapping[str, float], bounds: Mapping[str, float]) -> None
 
 
 def cross_checked(mechanism: Mechanism) -> None:
-    """Check that all accountants agree on the total of a mechanism, unless the cache says they do.
+    """Check that all accountants agree on a mechanism's total epsilon, unless the cache says so.
 
-    The accountants' figures depend only on the mechanism and on the accountants' versions. Loading
-    the accountants takes a second and 130 MB, at every point of a sweep. An agreement is therefore
-    kept in the user's cache folder. If that folder cannot be written, the check is made every time.
-    A total above ``VACUOUS`` is not checked.
+    The totals depend only on the mechanism and on the accountants' versions. Loading the
+    accountants takes a second and 130 MB, at every point of a sweep. An agreement is therefore kept
+    in the user's cache folder. If that folder cannot be written, the check is made every time. A
+    total above ``VACUOUS`` is not checked.
 
     Raises:
-        FedchainError: two accountants disagree; the error quotes both figures.
-        ArithmeticError: an accountant cannot represent the figure.
+        FedchainError: two accountants disagree; the error quotes both totals.
+        ArithmeticError: an accountant cannot represent the total.
     """
     if mechanism.epsilon_after(mechanism.terms.releases) > VACUOUS:
         return

@@ -12,8 +12,8 @@ import math
 from fedchain.privacy.mechanisms import Mechanism
 
 KEPT_ANSWERS = 8
-"""Number of latest answers whose parents are kept. An answer to an older parent counts again, to be
-safe."""
+"""Number of latest answers whose parents a budget remembers. A second answer to an older parent
+counts as a further release."""
 
 
 class Budget:
@@ -40,7 +40,7 @@ class Budget:
         return self.mechanism.epsilon_after(self.releases)
 
     def allows(self, parent: bytes) -> bool:
-        """Return whether the holder may answer this parent: always, if nothing is promised."""
+        """Return whether the holder may answer this parent; True if no privacy is promised."""
         return (
             parent in self._answered
             or self.releases < self.mechanism.terms.releases
@@ -51,7 +51,7 @@ class Budget:
         """Count the answer to this parent, unless it is counted already.
 
         Raises:
-            ValueError: the budget does not allow it.
+            ValueError: the budget does not allow this answer.
         """
         if not self.allows(parent):
             raise ValueError(

@@ -20,7 +20,7 @@ def guarantee(
     sampled: bool = False,
     groups: Groups | None = None,
 ) -> str:
-    """Return what a run promises, against whom, and when the promise does not hold.
+    """Return a text that says what a run promises, against whom, and under which conditions.
 
     Args:
         mechanism: the mechanism that every honest holder applied.
@@ -67,7 +67,7 @@ def guarantee(
 
 
 def figures(mechanism: Mechanism, releases: int) -> str:
-    """Return the three epsilons of one run; they may differ by factors of 100 and more.
+    """Return a text with the three epsilons of a run, which may differ by a factor above 100.
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> figures(gaussian(10, 5, noise_multiplier=5.0, clip=0.1), 12)
@@ -92,7 +92,7 @@ def _describe_readers(groups: Groups | None) -> str:
 
 
 def _describe_sharing(groups: Groups | None) -> str:
-    """Return what the guarantee of a group assumes."""
+    """Return the text that says what the guarantee of a group assumes."""
     if groups is None:
         return ""
     return (
@@ -117,13 +117,13 @@ def _describe_clipping(terms: Terms) -> str:
 
 
 def _float_parts(mechanism: Mechanism) -> str:
-    """Return what is computed in floating point: sums of gradients and, unless on a grid, noise."""
+    """Return the text on floating point: it is used for sums, and for noise without a grid."""
     drawn = "" if mechanism.group_noise else "and draws its noise "
     return f", sums its gradients {drawn}in floating point"
 
 
 def unprotected(public: int, record: str) -> list[str]:
-    """Return which records the guarantee does not cover: those that were declared public.
+    """Return sentences on the public records, which the guarantee does not cover.
 
     >>> unprotected(0, "row")
     []

@@ -1,15 +1,11 @@
-"""Skellam noise of one fixed scale on the integers: its distribution, its draws, and its cost.
+"""Skellam noise of one fixed scale on the integers: its distribution, its draws, and its epsilon.
 
 A Skellam number is the difference of two Poisson numbers of mean V / 2, and has variance V = 2^46.
-A draw uses only integers, and constants that do not depend on data. The integers are divided into
-blocks of 2^16. For each draw, 32 bits of the key stream choose a slot and a place in a block. Most
-slots name a block. Together, the slots of one block give each of its numbers the probability of the
-least likely one, rounded down to whole slots. The few other slots stand for the remaining
-probabilities, which are drawn by rejection.
+A draw uses only integers, and constants that do not depend on data.
 
-Up to 13 standard deviations, each probability is within e^(+-2^-40) times the exact one. The
-numbers beyond have a total probability below 2^-120, and are never drawn. The cost of the noise
-accounts for both errors.
+The probability of each number up to 13 standard deviations is exact to a factor of e^(+-2^-40). The
+numbers beyond have a total probability below 2^-120, and are never drawn. Epsilon accounts for both
+errors.
 """
 
 from __future__ import annotations
@@ -29,25 +25,21 @@ from fedchain.randomness import KeyStream
 DEVIATION, VARIANCE = 2.0**23, 2.0**46
 """Standard deviation and variance of the noise, in steps of the grid."""
 REACH = 13
-"""Standard deviations beyond which no number is drawn."""
+"""Number of standard deviations beyond which no number is drawn."""
 INSIDE = 9.0
-"""Standard deviations within which all numbers of a run lie, except with a chance that is added to
-delta."""
+"""Epsilon assumes that all numbers of a run lie within this number of standard deviations. Delta
+includes the chance that one lies beyond."""
 SLOTS = BLOCK_SIZE = 2**16
-"""Number of slots, and of the numbers in a block: two bytes of the key stream choose each."""
+"""Number of slots in a table, and of integers in a block. Two bytes choose each; see ``_Table``."""
 BLOCKS = int(REACH * DEVIATION) // BLOCK_SIZE
 """Number of blocks on either side of 0."""
 
 Steps32 = npt.NDArray[np.int32]
-"""Skellam numbers, in steps of the grid."""
+"""Int32 array of Skellam numbers, in steps of the grid."""
 
 
 def log_skellam(numbers: Vector) -> Vector:
     """Return the log of each number's probability (n,), relative to the probability of 0.
-
-    A number x has the probability e^-V I_x(V), with the Bessel function I_x. The result is the
-    uniform expansion of this probability, with r = sqrt(V^2 + x^2). At V = 2^46 all but the first
-    terms are below the last bit.
 
     Reference:
         NIST Digital Library of Mathematical Functions, 10.41.3.
@@ -55,6 +47,8 @@ def log_skellam(numbers: Vector) -> Vector:
     >>> round(float(log_skellam(np.array([DEVIATION]))[0]), 12)
     -0.5
     """
+    # A number x has the probability e^-V I_x(V), with the modified Bessel function I_x. These are
+    # the first terms of its uniform expansion; at V = 2^46 the others are too small for float64.
     squares = (numbers / DEVIATION) ** 2
     return -squares / 2 + (squares**2 / 24 - squares / 4) / VARIANCE
 
@@ -88,7 +82,10 @@ def skellams(keys: Sequence[bytes], count: int) -> Steps32:
 def _settle(
     numbers: Steps32, open_: list[npt.NDArray[np.intp]], streams: list[KeyStream], table: _Table
 ) -> None:
-    """Fill each row's open places by rejection, with draws from the remaining probabilities."""
+    """Draw the rest by rejection, for the places that have no number yet.
+
+    ``open_`` holds the indices of these places in each row; see ``_Table`` for the rest.
+    """
     rows = [row for row, places in enumerate(open_) if len(places)]
     while rows:
         tries = [2 * len(open_[row]) + 8 for row in rows]
@@ -107,7 +104,7 @@ def _settle(
 
 
 def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt.NDArray[np.bool_]]:
-    """Return the number that each pair of words (2, n) proposes, and whether it is accepted."""
+    """Return the number that each pair of words (2, n) proposes, and whether to accept it."""
     slots = (words[0] >> np.uint64(48)).astype(np.intp)
     places = (words[0] >> np.uint64(32)) & np.uint64(BLOCK_SIZE - 1)
     numbers = table.rest_starts[slots] + places.astype(np.int32)
@@ -119,18 +116,24 @@ def _propose(words: npt.NDArray[np.uint64], table: _Table) -> tuple[Steps32, npt
 
 @dataclass(frozen=True)
 class _Table:
-    """The meaning of every slot. Probabilities are relative to the probability of the number 0."""
+    """The blocks of integers that the slots stand for. A draw chooses a slot at random.
+
+    Most slots name a block; the draw then takes any number of the block. These slots together give
+    each number of a block the probability of its least likely number, rounded down to whole slots.
+    The other slots stand for the rest: the probabilities that are still missing, drawn by
+    rejection. All probabilities are relative to that of the number 0.
+    """
 
     starts: Steps32
     """First number of the block that a slot names; 0 where a slot stands for the rest."""
     named: int
     """Number of slots that name a block; the slots after them stand for the rest."""
     rest_starts: Steps32
-    """First number of the block that a slot names when the rest is drawn."""
+    """First number of the block that a slot names in a draw from the rest."""
     rest_floors: Vector
     """Probability that the named slots give to each number of that block."""
     rest_bounds: Vector
-    """Upper bound on the remaining probability of each number of that block, for the rejection."""
+    """Upper bound on the missing probability of each number of that block, for the rejection."""
 
 
 @lru_cache(maxsize=1)
@@ -163,31 +166,33 @@ def _table() -> _Table:
 def skellam_epsilon(
     noise_multiplier: float, dimension: int, releases: int, delta: float, shares: int = 1
 ) -> float:
-    """Return a certified epsilon of Skellam releases at delta.
+    """Return an upper bound on the total epsilon of Skellam releases at delta.
 
-    Consider a Skellam number and a normal number rounded to the grid. Within z standard deviations,
-    the ratio of their probabilities is within e^(+-(z^4 + 8 z^2 + 8) / 24 V), where V = 2^46.
-    Rounding adds no cost to normal noise. The closed form for normal noise therefore holds with two
-    additions: epsilon grows by the logarithms of these ratios over all numbers of the run, and
-    delta grows by the chance that any number lies outside.
+    It is the closed form for normal noise, plus a bound on the difference that Skellam noise makes.
 
     Args:
         noise_multiplier: sigma divided by the sensitivity on the grid.
         dimension: length of a gradient.
         releases: number of releases, 1 or more.
         delta: above 0, below 1.
-        shares: number of draws of variance 2^46 whose sum is one number.
+        shares: number of draws, of variance 2^46 each, that are added up to one number.
 
     Returns:
-        epsilon. It is inf where delta is below the chance of a number outside, and where the noise
-        is too small: below a quarter of the sensitivity, or, with several shares, below the
-        sensitivity. With several shares the limit is stricter because each draw ends at 13 of its
-        own deviations: a sum of two draws within 10 deviations lacks less than 2^-48 of its
-        probability.
+        The bound; inf if delta is below the chance of a number beyond ``INSIDE`` deviations, or if
+        the noise multiplier is below a quarter, or below 1 with several shares.
+
+    For noise multiplier 20, 30,000 weights and 100 releases:
 
     >>> round(skellam_epsilon(20.0, 30000, 100, 1e-5), 3)
     1.993
     """
+    # The limit is stricter for several shares, because each draw ends at 13 of its own deviations:
+    # a sum of two draws within 10 deviations lacks less than 2^-48 of its probability.
+    #
+    # Consider a Skellam number and a normal number rounded to the grid. Within z deviations, the
+    # ratio of their probabilities is within e^(+-(z^4 + 8 z^2 + 8) / 24 V), where V = 2^46.
+    # Rounding does not raise the epsilon of normal noise. Epsilon therefore grows by the logarithms
+    # of these ratios, and delta by the chance that any number of the run lies beyond z deviations.
     if INSIDE + 1 / noise_multiplier > (REACH if shares == 1 else INSIDE + 1):
         return math.inf
     numbers = dimension * releases
@@ -200,7 +205,9 @@ def skellam_epsilon(
 
 
 def log_tail(deviations: float) -> float:
-    """Return Chernoff's bound, about -z^2/2, on log P(x > z sigma) for z = ``deviations``.
+    """Return an upper bound on the log of the chance that a number exceeds z deviations.
+
+    It is Chernoff's bound, about -z^2/2, for z = ``deviations``.
 
     >>> log_tail(9.0) < -40.4
     True
@@ -217,7 +224,7 @@ def _log_ratio(deviations: float, shares: int) -> float:
 def skellam_rdp_epsilon(
     noise_multiplier: float, dimension: int, releases: int, delta: float, shares: int = 1
 ) -> float:
-    """Return the Rényi bound on epsilon of Skellam releases, by an independent method.
+    """Return the Rényi bound on the total epsilon of Skellam releases at delta.
 
     Reference:
         Agarwal, Kairouz and Liu, "The Skellam Mechanism for Differentially Private Federated

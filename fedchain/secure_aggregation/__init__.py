@@ -1,1 +1,1 @@
-"""Secure aggregation: sums of vectors that nobody sees, by masks that cancel out in the sum."""
+"""Secure aggregation: it sums vectors that nobody sees, with masks that cancel out in the sum."""

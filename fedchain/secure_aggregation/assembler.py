@@ -14,16 +14,16 @@ from fedchain.secure_aggregation.shamir import secret_of
 
 
 class Step(IntEnum):
-    """The steps of a session. In each, every member sends a letter and receives one."""
+    """The four steps of a session; in each step, every member sends one message."""
 
     KEYS = 1
-    """Public keys of the pair masks."""
+    """Each member sends the public key of its pair masks."""
     SHARES = 2
-    """Sealed shares of each member's secrets."""
+    """Each member sends sealed shares of its two secrets to every other member."""
     NUMBERS = 3
-    """Masked numbers."""
+    """Each member sends its masked numbers."""
     OPENING = 4
-    """Shares that reveal the masks which are left in the sum."""
+    """Each member sends shares that reveal the masks which are left in the sum."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ def summed(
     numbers: Mapping[int, Words],
     lost: Mapping[int, Step],
 ) -> Sum:
-    """Run a session: carry the letters between the members, as the assembler does.
+    """Run a whole session: carry the messages between the members, as the assembler does.
 
     Args:
-        members: all members, in the order of their numbers.
+        members: all members, in the order of their member numbers.
         session: the session of these members.
-        numbers: the words that each member adds, by member; a member that is lost by step 3 may
-            be missing.
-        lost: the step from which on a member is missing, by member; members without an entry stay.
+        numbers: the words that each member adds to the sum, by member number; members that are lost
+            by step 3 may be left out.
+        lost: the first step that a lost member misses, by member number; all others stay.
 
     Raises:
-        TooFewMembers: fewer than the threshold took part in a step; nothing was opened.
+        TooFewMembers: fewer than the threshold took part in a step; no mask was revealed.
     """
 
     def there(step: Step) -> dict[int, GroupMember]:
@@ -76,11 +76,13 @@ def opened(
     masked: Mapping[int, Words],
     openings: Mapping[int, Opening],
 ) -> Sum:
-    """Add what the members sent in each step, and remove the masks that do not cancel out.
+    """Add the masked numbers of all members, and remove the masks that do not cancel out.
+
+    Each mapping holds, by member number, what the members sent in step 1, 3 or 4.
 
     Raises:
-        TooFewMembers: fewer than the threshold sent numbers, or sent an opening.
-        ValueError: shares of a mask key reconstruct another key.
+        TooFewMembers: fewer than the threshold sent masked numbers, or an opening.
+        ValueError: the shares of a member's mask key give another key.
     """
     session.check(masked.keys(), "numbers")
     session.check(openings.keys(), "opening")

@@ -16,7 +16,7 @@ from fedchain.randomness import KeyStream
 Words = npt.NDArray[np.uint64]
 """Whole numbers modulo 2^64, shape (d,); their sums wrap around."""
 _REMEMBERED = 2**15
-"""Agreements that a cache keeps: the second member of a pair reuses what the first computed."""
+"""Most key agreements in a cache; the second member of a pair reuses the result of the first."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two members. Pairs compare equal whichever of the two is ``own``, so a cache serves both."""
+    """The keys of two members, for a cache: equal for both, whichever of the two is ``own``."""
 
     public: frozenset[bytes]
     own: KeyPair = field(compare=False)
@@ -51,19 +51,20 @@ def key_pair(secret: bytes) -> KeyPair:
 def derived(secret: bytes, *names: bytes) -> bytes:
     """Derive 32 bytes from a secret for one purpose, by HKDF with SHA-256 (RFC 5869).
 
-    The names are the purpose, and anything else that makes it unique. Each has a fixed length.
+    The first name is the purpose. Others may follow, such as the session's name. Each name has a
+    fixed length.
     """
     return HKDF(SHA256(), 32, None, b"fedchain:" + b":".join(names)).derive(secret)
 
 
 def agreed(own: KeyPair, other: bytes, *names: bytes) -> bytes:
-    """Return the 32 bytes that two members share for one purpose (RFC 7748).
+    """Return 32 secret bytes for one purpose that only two members can compute (RFC 7748).
 
-    Each computes them from its own key pair and the other's public key. The names are those of
+    Each computes them from its own key pair and the other's public key. The names are as in
     ``derived``.
 
     Raises:
-        ValueError: the public key has small order, so that no secret results.
+        ValueError: the other's public key has small order, and gives no secret.
 
     >>> one, other = key_pair(bytes(31) + b"1"), key_pair(bytes(31) + b"2")
     >>> agreed(one, other.public, b"mask") == agreed(other, one.public, b"mask")
@@ -90,7 +91,7 @@ def mask(seed: bytes, count: int) -> Words:
 def add_pair_mask(words: Words, seed: bytes, own: int, other: int) -> None:
     """Add the mask of a pair in place to the words (d,) that member ``own`` sends.
 
-    The other member uses the opposite sign.
+    The other member of the pair uses the opposite sign, so that the two masks cancel out.
     """
     if own < other:
         words += mask(seed, len(words))

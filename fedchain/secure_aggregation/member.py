@@ -21,7 +21,7 @@ from fedchain.secure_aggregation.masks import (
 from fedchain.secure_aggregation.shamir import SHARE_BYTES, polynomial, share_at
 
 _TAG_BYTES = 16
-"""Bytes that sealing adds to a letter."""
+"""Number of bytes that sealing adds to a message."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Session:
     name: bytes
     """32 bytes that no other session has."""
     channels: tuple[bytes, ...]
-    """X25519 public key of each member, the same for a whole run; member k has number k + 1."""
+    """X25519 public keys of the members, the same for a whole run. Entry 0 is that of member 1."""
     threshold: int
-    """Number of members that must take part in every step; fewer cannot open anything."""
+    """Number of members that must take part in every step; fewer cannot reveal any mask."""
 
     def __post_init__(self) -> None:
         if not len(self.channels) < 2 * self.threshold <= 2 * len(self.channels):
@@ -44,7 +44,7 @@ class Session:
 
     @property
     def numbers(self) -> range:
-        """The members' numbers, from 1, which are the points of their shares."""
+        """The member numbers, from 1; a member's shares are the values of polynomials there."""
         return range(1, len(self.channels) + 1)
 
     def check(self, numbers: Set[int], step: str) -> None:
@@ -62,21 +62,22 @@ class Session:
 
 @dataclass(frozen=True)
 class Opening:
-    """A member's message in the last step: a share of one of the two secrets of each member."""
+    """A member's message in the last step: for each member, a share of one of its two secrets."""
 
     seeds: Mapping[int, int]
-    """By member whose numbers are in the sum: a share of the seed of that member's own mask."""
+    """By number of each member in the sum: a share of the seed of that member's own mask."""
     keys: Mapping[int, int]
-    """By member lost before it sent its numbers: a share of that member's secret mask key."""
+    """By number of each member that sent no numbers: a share of that member's secret mask key."""
 
 
 class GroupMember:
-    """One member in one session; it never reveals its shares of both secrets of another member.
+    """One member in one session; it adds masks to its numbers, and helps to remove them.
 
-    A member adds to its numbers a mask of its own, and one mask for each pair of which it is part.
-    The two masks of a pair cancel out in the sum. The assembler must remove the own masks of the
-    members in the sum, and the pair masks of the lost members. For each member it reconstructs only
-    the one secret that this needs, from as many shares as the threshold.
+    A member adds a mask of its own, and one mask for each pair with another member. The two masks
+    of a pair cancel out in the sum. The assembler must remove the own masks of the members in the
+    sum, and the pair masks of the lost members. For each member it reconstructs one of two secrets:
+    the seed of the own mask, or the secret mask key. A member reveals its share of only one of the
+    two.
 
     Reference:
         Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine Learning",
@@ -84,9 +85,10 @@ class GroupMember:
     """
 
     def __init__(self, session: Session, number: int, channel: KeyPair, secret: bytes) -> None:
-        """Enter a session as member ``number``, with the key pair for the whole run.
+        """Enter a session as member ``number``.
 
-        Keys, seeds and shares are derived from the secret, 32 bytes for this session only.
+        ``channel`` is the member's key pair for the whole run. ``secret`` has 32 bytes for this
+        session only; the mask key, the seed and the shares are derived from it.
         """
         self._session, self._number, self._channel = session, number, channel
         self._mask_secret = derived(secret, b"mask key")
@@ -104,7 +106,8 @@ class GroupMember:
     def sealed_shares(self, mask_keys: Mapping[int, bytes]) -> dict[int, bytes]:
         """Return sealed shares of this member's two secrets for each other member (step 2).
 
-        ``mask_keys`` are those of all members that took part in step 1, this one included.
+        ``mask_keys`` holds the public mask keys, by member number, of all members that took part in
+        step 1, including this one.
 
         Raises:
             TooFewMembers: fewer than the threshold took part in step 1.
@@ -123,7 +126,7 @@ class GroupMember:
     def masked(self, sealed: Mapping[int, bytes], numbers: Words) -> Words:
         """Return this member's numbers (d,) with all masks added: words that look uniform (step 3).
 
-        ``sealed`` holds the letters to this member from all others that took part in step 2.
+        ``sealed`` holds the sealed shares that this member received in step 2, by sender.
 
         Raises:
             TooFewMembers: fewer than the threshold took part in step 2, including this member.
@@ -138,11 +141,13 @@ class GroupMember:
         return words
 
     def opening(self, summed: Set[int]) -> Opening:
-        """Return, only once, this member's shares of the masks to remove from the sum (step 4).
+        """Return this member's shares of the masks that must leave the sum (step 4); only once.
+
+        ``summed`` holds the numbers of the members in the sum.
 
         Raises:
             TooFewMembers: fewer than the threshold have sent numbers.
-            ValueError: a member in ``summed`` took no part, or this member has answered already.
+            ValueError: a member in ``summed`` took no part, or this is the second call.
         """
         self._session.check(summed, "numbers")
         if self._opened or not summed <= self._shares.keys():
@@ -169,15 +174,16 @@ class GroupMember:
         return int.from_bytes(text[:SHARE_BYTES]), int.from_bytes(text[SHARE_BYTES:])
 
     def _cipher(self, other: int) -> ChaCha20Poly1305:
-        """Return the cipher that seals letters between two members in this session."""
+        """Return the cipher that seals messages between this member and another in this session."""
         channel = self._session.channels[other - 1]
         return ChaCha20Poly1305(agreed(self._channel, channel, b"shares", self._session.name))
 
 
 def sent_bytes(members: int, dimension: int) -> int:
-    """Return the bytes that a member sends in a session in which no member is lost.
+    """Return the number of bytes that a member sends in a session, if no member is lost.
 
     It sends a mask key, sealed shares for each other member, its numbers, and a share of each seed.
+    For 5 members and vectors of length 30,000:
 
     >>> sent_bytes(5, 30_000)
     240525
@@ -187,11 +193,11 @@ def sent_bytes(members: int, dimension: int) -> int:
 
 
 def pair_seed(session: Session, own: KeyPair, mask_key: bytes) -> bytes:
-    """Return the seed of a pair's mask in a session; both members compute the same."""
+    """Return the seed of a pair's mask in a session; both members compute the same seed."""
     return agreed(own, mask_key, b"pair mask", session.name)
 
 
 def _nonce(sender: int) -> bytes:
-    # The key serves only this pair and session, and each of the two seals one letter with it. The
-    # sender's number is therefore never used twice as a nonce.
+    # The key serves only this pair and session, and each of the two members seals one message with
+    # it. The sender's number is therefore never used twice as a nonce.
     return sender.to_bytes(12)

@@ -12,15 +12,15 @@ PRIME = 2**257 - 93
 SHARE_BYTES = 33
 """Length of a share in bytes."""
 _DRAWN_WORDS = 8
-"""64-bit words that are reduced to one coefficient; its bias is below 2^-250."""
+"""Random 64-bit words for one coefficient, modulo the prime; the bias is below 2^-250."""
 
 
 def polynomial(secret: bytes, threshold: int, key: bytes) -> list[int]:
     """Return the coefficients of a polynomial whose value at 0 is the secret.
 
     The first coefficient is the secret of 32 bytes, as a number. The others are uniform numbers
-    below the prime. There are as many coefficients as shares that give the secret back: the
-    threshold. The key has 32 bytes for this polynomial only.
+    below the prime. There are ``threshold`` coefficients: this number of shares gives the secret
+    back. The key has 32 bytes for this polynomial only.
     """
     words = KeyStream(key).words(_DRAWN_WORDS * (threshold - 1)).reshape(-1, _DRAWN_WORDS)
     drawn = [int.from_bytes(row.tobytes()) % PRIME for row in words]
@@ -57,7 +57,7 @@ def _weights_at_zero(points: tuple[int, ...], prime: int) -> list[int]:
 
 
 def secret_of(shares: Mapping[int, int], prime: int = PRIME) -> int:
-    """Return the secret from shares by point; their number must be the threshold.
+    """Return the secret from shares, given by point; there must be as many as the threshold.
 
     With fewer shares the result is a uniform number.
 

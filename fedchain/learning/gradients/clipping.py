@@ -12,11 +12,12 @@ from torch import Tensor
 Clipping = Callable[[Tensor], Tensor]
 """Maps 2-norms (n,) to the factors (n,) that gradients of these norms are multiplied by."""
 STABILISER = 0.01
-"""Added to a norm before the division by it, so that much shorter gradients count for little."""
+"""Added to a gradient's norm before automatic clipping divides by the norm. Gradients that are much
+shorter than this count for little."""
 
 
 def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | None:
-    """Return the function that clips gradients, or None (no clipping) for a clip of None or inf.
+    """Return the function from norms to clipping factors, or None if the clip is None or inf.
 
     >>> clipping_of(math.inf) is None
     True
@@ -27,15 +28,16 @@ def clipping_of(clip: float | None, *, automatic: bool = False) -> Clipping | No
 
 
 def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tensor:
-    """Return min(1, clip / norm) for each norm (n,), or with ``automatic`` clip / (norm + .01).
+    """Return the factor min(1, clip / norm) for each norm (n,).
 
-    The factors are rounded down, so that factor times norm never exceeds the clip. A factor is 0
-    where rounding cannot ensure this: below the least normal number, where rounding is far coarser,
-    and where the norm is not finite. Without the 0, a gradient that overflowed would become NaN.
+    With ``automatic`` the factor is clip / (norm + .01). Factors are rounded down, so that factor
+    times norm never exceeds the clip. The factor is 0 if the norm is not finite, so that a gradient
+    that overflowed counts as zero. It is also 0 if it would be below the least normal float, where
+    rounding is too coarse.
 
-    The norm itself comes from a sum of d squares in the type of the gradients. In float32 its error
-    is about 1e-6, at worst (10^6 equal numbers) 1e-3; a clipped gradient may exceed the clip by
-    this much. In float64 the sum would take as long as all the rest of the clipping.
+    The norm itself has a rounding error, and a clipped gradient may exceed the clip by this error.
+    In float32 it is about 1e-6, at worst 1e-3, for 10^6 equal entries. To compute the norm in
+    float64 would double the time of clipping.
 
     Reference:
         Bu, Wang, Zha and Karypis, Automatic Clipping, NeurIPS 2023, AUTO-S.
@@ -52,7 +54,7 @@ def clip_factors(norms: Tensor, clip: float, *, automatic: bool = False) -> Tens
 
 
 def clip_rows(rows: Tensor, clipping: Clipping) -> None:
-    """Clip the 2-norm of each row (n, d) in place."""
+    """Clip the 2-norm of every row in place; ``rows`` has shape (n, d)."""
     factors = clipping(torch.linalg.vector_norm(rows, dim=1))
     rows *= factors[:, None]
     if not bool(factors.all()):

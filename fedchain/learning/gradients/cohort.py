@@ -28,15 +28,15 @@ from fedchain.learning.gradients.methods import (
 from fedchain.learning.task import Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
-"""Most examples that go through the model together, and most numbers in their gradients: large
-enough to hide the cost of a call, small enough for the memory of a small machine."""
+"""Most examples in one call of the model, and most numbers in the gradients of these examples. More
+would need too much memory on a small machine; far fewer would be slow, because of many calls."""
 KEPT_HOLDERS = 1024
-"""Number of holders whose tensors are kept; most tensors share the memory of the task's arrays."""
+"""Most holders whose tensors are cached; most tensors share the memory of the task's arrays."""
 SEGMENTED = 4096
-"""Most examples of several holders that go through a dense model together."""
+"""Most examples, of one or several holders, in one call of a model with dense layers only."""
 KEPT_GROUPS = 2**24
-"""Most numbers in the joined examples that are kept. To join examples again in every round would
-cost a tenth of the time of their gradients."""
+"""Most numbers in the cache of joined examples. To join the examples of several holders again in
+every round would take a tenth of the time of their gradients."""
 
 
 class CohortGradients:
@@ -106,13 +106,13 @@ class CohortGradients:
         lay(memory_format=self._format)
 
     def twin(self) -> CohortGradients:
-        """Return a copy for another thread: the same data, its own model."""
+        """Return a copy for another thread, with the same data and its own model."""
         other = copy.copy(self)
         other._module, other._room = copy.deepcopy(self._module), None
         return other
 
     def on(self, device: str) -> CohortGradients:
-        """Return an object that computes on a torch device: ``cpu``, ``cuda``, ``cuda:1``."""
+        """Return an object of the same task that computes on a device, such as ``cuda:1``."""
         if device == self._device:
             return self
         other = self.twin()
@@ -133,13 +133,15 @@ class CohortGradients:
     def __call__(
         self, weights: Vector, holders: Sequence[int], sampled: Sampled | None = None
     ) -> Singles:
-        """Return the gradients of these holders at the weights (d,).
+        """Return the gradients of some holders at the weights (d,).
 
-        The weights are rounded to the type of the computation. There is a row (d,) for each
-        holder, in the order of ``holders``; the next call overwrites the rows.
+        The result has one row (d,) for each of ``holders``, in their order; the next call
+        overwrites it. The weights are rounded to the type of the computation. ``sampled`` says
+        which records take part; None: all records do.
         """
         load_weights(self._module, weights)
-        if self._room is None or len(self._room) < len(holders):  # costs a tenth of a dense round
+        # Allocating the rows takes a tenth of the time of a dense model's gradients.
+        if self._room is None or len(self._room) < len(holders):
             shape = len(holders), self.dimension
             self._room = torch.empty(shape, dtype=self._dtype, device=self._device)
         rows = self._room[: len(holders)]
@@ -159,9 +161,10 @@ class CohortGradients:
     def bounded(
         self, weights: Vector, holder: int, clip: float, mask: Flags
     ) -> tuple[Singles, int]:
-        """Return the sum (1, d) of a holder's clipped gradients, and how many are within the clip.
+        """Return the sum (1, d) of a holder's clipped record gradients, and a count.
 
-        The clip is the holder's own. Only records whose flag in ``mask`` (n_k,) is true take part.
+        The count is the number of gradients whose norm is at most ``clip`` before clipping. Only
+        records whose flag in ``mask`` (records,) is true take part.
         """
         load_weights(self._module, weights)
         total, within = torch.zeros(self.dimension, dtype=torch.float64, device=self._device), 0
@@ -172,7 +175,7 @@ class CohortGradients:
         return total.to(self._dtype)[None].cpu().numpy(), within
 
     def _fill_segments(self, rows: Tensor, holders: Sequence[int]) -> None:
-        """Write the holders' mean gradients; many holders go through the dense model together."""
+        """Write each holder's mean gradient to ``rows``; the model is called for many at once."""
         start = 0
         for group in self._groups(holders):
             alone = self._examples_of(group[0])
@@ -185,7 +188,7 @@ class CohortGradients:
             start += len(group)
 
     def _groups(self, holders: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Yield groups of holders that go through the model together, in order."""
+        """Yield the holders in order, in groups; one call of the model serves a group."""
         group: list[int] = []
         examples = 0
         for holder in holders:
@@ -199,7 +202,7 @@ class CohortGradients:
             yield tuple(group)
 
     def _join_examples(self, group: tuple[int, ...]) -> tuple[Tensor, Tensor, Segments]:
-        """Return the joined inputs and targets of several holders, and each holder's segment."""
+        """Return the joined inputs and targets of several holders, and which belong to whom."""
         every = [self._examples_of(holder) for holder in group]
         sizes, shares = [len(each.inputs) for each in every], [1.0 / each.count for each in every]
         inputs = torch.cat([each.inputs for each in every])
@@ -220,7 +223,7 @@ class CohortGradients:
         return total
 
     def _plain(self, holder: Examples) -> Iterator[Tensor]:
-        """Yield sums (d,) of unclipped gradients, one per piece, with one backward pass each."""
+        """Yield the sum (d,) of the unclipped gradients of each piece."""
         parameters = list(self._module.parameters())
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]
@@ -233,7 +236,7 @@ class CohortGradients:
             yield torch.cat([gradient.flatten() for gradient in found])
 
     def _record_rows(self, holder: Examples) -> Iterator[Tensor]:
-        """Yield gradients (n, d) of single records, piece by piece."""
+        """Yield the gradients of single records: for each piece, a matrix (n, d) with n records."""
         open_record: Tensor | None = None
         for piece in holder.pieces(self._piece):
             batch = holder.inputs[piece], holder.targets[piece]

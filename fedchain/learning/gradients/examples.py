@@ -22,13 +22,13 @@ class Examples:
     targets: Tensor
     """Targets of the loss, shape (n, ...)."""
     record: Tensor | None
-    """Number of each example's record, in rising order; None: each example is a record."""
+    """Index of each example's record, in rising order; None: each example is a record."""
     count: int
     """Number of records."""
 
     @classmethod
     def of(cls, records: Records, device: str, dtype: torch.dtype) -> Examples:
-        """Return a holder's records on a device, with floating-point numbers of one type."""
+        """Return a holder's records as tensors on a device, with real numbers of type ``dtype``."""
         inputs, targets, numbers = records.inputs, records.targets, None
         if records.record is not None:
             _, numbered = np.unique(records.record, return_inverse=True)
@@ -40,7 +40,7 @@ class Examples:
         return cls(_tensor(inputs).to(device, dtype), known, numbers, records.count)
 
     def drawn(self, mask: Flags) -> Examples:
-        """Return the records for which a mask (count,) is true."""
+        """Return only the records whose flag in the mask (count,) is true."""
         kept = torch.from_numpy(mask)
         record = None if self.record is None else self.record[kept[self.record]]
         of_it = kept if self.record is None else kept[self.record]
@@ -56,9 +56,11 @@ class Examples:
 def joined_records(
     rows: Tensor, record: Tensor, piece: slice, open_record: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the sum of each record's rows, and the open sum of a last record that is incomplete.
+    """Return the sums of the rows of complete records, and the sum of an incomplete last record.
 
-    A record is incomplete if the next piece continues it. ``open_record`` is the open sum so far.
+    ``rows`` are the gradients of the examples in ``piece``, and ``record`` the index of every
+    example's record. The last record is incomplete if the next piece continues it; otherwise the
+    second result is None. ``open_record`` is the second result for the piece before.
     """
     numbers = (record[piece] - record[piece.start]).to(rows.device)
     sums = rows.new_zeros(int(numbers[-1]) + 1, rows.shape[1]).index_add_(0, numbers, rows)

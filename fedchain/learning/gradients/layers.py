@@ -1,10 +1,7 @@
-"""Layers: they give weight gradients of single examples, from a layer's inputs and output errors.
+"""Layers: the gradients of a layer's weights for single examples.
 
-The gradient of a 3x3 convolution needs every patch of the input. With few channels, the rows of the
-image are padded and laid end to end. A shifted image is then a shifted view, and the patches are
-nine long copies for each channel. With many channels, the examples become the groups of one grouped
-convolution. Torch computes the weight gradient of that convolution on blocks of channels, without
-copies.
+They are computed from the layer's input and from the error of the layer's output. The error is the
+gradient of the loss with respect to the output.
 """
 
 from __future__ import annotations
@@ -18,9 +15,9 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
 LayerGradients = dict[str, Tensor]
-"""Gradient (n, *shape) of each parameter of one layer, by its name in the layer."""
+"""Maps the name of each parameter of one layer to its gradients of n examples, (n, *shape)."""
 CHANNEL_BLOCK = 8
-"""Channels in a block of torch's convolutions, which are slow if the last block is not full."""
+"""Number of channels that torch's convolutions process as a block; a partial block is slow."""
 EPS = 1e-5
 """Added to the variance of a standardised kernel, so that the division is always defined."""
 
@@ -92,19 +89,18 @@ def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGr
 
 
 def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
-    """Return the memory format for a model's weights; images and errors take the same format.
+    """Return the fastest memory format for a model's weights; images and errors follow it.
 
-    If all convolutions have whole blocks of channels, the channels-last format saves torch the
-    reordering of images. Kernels of one pixel do not count, because they are plain products.
-    ``single`` says that gradients of single examples are needed, not only their sum. These need the
-    other order again; together with the costs of GroupNorm this uses up the gain.
+    The channels-last format is faster if every convolution has whole blocks of output channels.
+    ``single`` says whether gradients of single examples are needed, and not only their sum. For
+    these, channels-last does not help a model with GroupNorm.
 
     >>> [memory_format(nn.Conv2d(2, channels, 3), single=True) for channels in (4, 16)]
     [torch.contiguous_format, torch.channels_last]
     """
     if single and any(isinstance(layer, nn.GroupNorm) for layer in module.modules()):
         return torch.contiguous_format
-    windows = [
+    windows = [  # kernels of one pixel do not count, because they are plain products
         layer
         for layer in module.modules()
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.kernel_size != (1, 1)
@@ -114,12 +110,12 @@ def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
 
 
 def turned_backwards(layer: nn.Conv2d, entered: Tensor, left: Tensor) -> Tensor:
-    """Return the layer's output, with a faster backward pass for convolutions of few channels.
+    """Return a convolution's output ``left``, with a faster backward pass for few channels.
 
-    The backward pass of a convolution is itself a convolution: of the output's error with the
-    flipped kernel. For few channels torch has tuned the forward pass, but not the backward pass.
-    A forward pass then gives the same numbers three to five times faster. In the channels-last
-    format both passes are tuned.
+    The error of the input ``entered`` is a convolution of the output's error with the flipped
+    kernel. For few channels, torch's forward convolution computes it three to five times faster
+    than torch's backward pass. In the channels-last format torch's backward pass is fast as well,
+    and ``left`` is returned unchanged.
     """
     padding = _opposite_padding(layer)
     if layer.stride != (1, 1) or min(padding) < 0 or not left.is_contiguous():
@@ -175,7 +171,10 @@ def _standardised(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGrad
 
 
 def _grouped(layer: nn.Conv2d, entered: Tensor, error: Tensor) -> Tensor:
-    """Return weight gradients (n * f, m, *kernel); the n examples become groups of one image."""
+    """Return weight gradients (n * f, m, *kernel) for n examples, f output and m input channels.
+
+    The examples become the groups of one convolution, for which torch copies no patches.
+    """
     n, (f, *shape) = len(error), layer.weight.shape
     image, its_error = (each.reshape(1, -1, *each.shape[2:]) for each in (entered, error))
     gradient: Callable[..., Tensor] = conv2d_weight
@@ -197,7 +196,12 @@ def _opposite_padding(layer: nn.Conv2d) -> tuple[int, int]:
 def _correlate(
     moved: Tensor, fixed: Tensor, kernel: tuple[int, ...], padding: tuple[int, int]
 ) -> Tensor:
-    """Return sums of fixed[n, f, p] * moved[n, m, p + shift] over pixels p: (n, f, m, *kernel)."""
+    """Return the sums of fixed[n, f, p] * moved[n, m, p + shift] over all pixels p.
+
+    There is a sum for each shift within the kernel; the shape is (n, f, m, *kernel).
+    """
+    # Rows are padded and laid end to end. A shifted image is then a shifted view, and the patches
+    # of a 3x3 kernel are nine long copies for each channel.
     n, channels, _, _ = moved.shape
     height, width = fixed.shape[2:]
     up, left = padding
@@ -244,4 +248,4 @@ GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGrad
     nn.ConvTranspose2d: _transposed,
     nn.GroupNorm: _group_norm,
 }
-"""The function that computes the gradients of each type of layer."""
+"""Maps each type of layer to the function that computes its gradients."""

@@ -1,7 +1,8 @@
 """Methods to compute gradients of single examples: by segments, by layers, or by vmap.
 
-All three methods are exact. Segments and layers need only one backward pass for a batch: a layer's
-gradient is the product of the layer's input and the error of the layer's output.
+All three methods are exact. Segments and layers need only one backward pass for a batch, because a
+layer's gradient is the product of the layer's input and the error of the layer's output. The error
+is the gradient of the loss with respect to the output.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ from fedchain.learning.gradients.layers import layer_gradients, supports, turned
 from fedchain.learning.task import Loss
 
 GradientMethod = Literal["segments", "layers", "vmap"]
-"""One matrix product per holder and layer, one per example and layer, or torch's vmap."""
+"""``segments``: one matrix product for each holder and layer; ``layers``: one for each example and
+layer; ``vmap``: torch differentiates each example."""
 ExampleGradients = Callable[[nn.Module, Loss, Tensor, Tensor], Tensor]
 """Maps (module, loss, inputs (n, ..), targets (n, ..)) to the gradient of each example, (n, d)."""
 Passed = tuple[str, nn.Module, Tensor, Tensor]
-"""A layer's name, the layer, its input, and the error of its output (the gradient of the loss)."""
+"""The name of a layer, the layer, the layer's input, and the error of the layer's output."""
 
 
 def passes(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> list[Passed]:
     """Run a batch forward and backward once; return inputs and errors of the layers with weights.
 
-    The examples must not influence each other. Each row of the error of the summed loss is then
-    the error of one example's own loss.
+    No example may influence the outputs of another. Each row of an error then depends only on the
+    loss of one example.
     """
     seen: list[Passed] = []
 
@@ -68,7 +70,7 @@ def weighted_layers(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Compute the gradients from each layer's inputs and errors, with one backward pass."""
+    """Return each example's gradient (n, d), by one backward pass and a product in each layer."""
     found: dict[str, Tensor] = {}
     passed = passes(module, loss, inputs, targets)
     with torch.no_grad():
@@ -81,7 +83,7 @@ def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
 
 
 def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Differentiate every example by itself, vectorised by torch: slower, but fits any model."""
+    """Return each example's gradient (n, d) by torch's vmap: slower, but for any model."""
     from torch.func import functional_call, grad, vmap
 
     def one(values: dict[str, Tensor], example: Tensor, target: Tensor) -> Tensor:
@@ -94,11 +96,11 @@ def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> T
 
 
 def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> ExampleGradients:
-    """Return ``by_layers`` if it knows every layer and finds the true gradient, else ``by_vmap``.
+    """Return ``by_layers`` if it gives the right gradient for the model, else ``by_vmap``.
 
-    The check compares summed gradients of a few examples in float64 at disturbed weights. It finds
-    models that use a parameter outside of the layer that owns it: for these, the layer's inputs and
-    errors do not give the whole gradient.
+    ``by_layers`` must support every layer. It is then compared with autograd on a few examples, in
+    float64 and at slightly changed weights. It is wrong for a model that uses a parameter outside
+    the layer that owns the parameter.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
@@ -121,9 +123,9 @@ def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) 
 
 
 def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
-    """Return whether every parameter belongs to a dense layer that sees each example once.
+    """Return whether ``segment_sums`` works for a model, by running a few examples through it.
 
-    The check runs a few examples through the model.
+    Every parameter must belong to a dense layer that is used once.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
@@ -140,35 +142,31 @@ def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor)
 
 @dataclass(frozen=True)
 class Segments:
-    """Which examples of a pass belong to which holder, and how their gradients are scaled."""
+    """Says which examples of a batch belong to which holder, and how gradients are scaled."""
 
     sizes: Sequence[int]
     """Number of examples of each holder, in order."""
     shares: Sequence[float]
-    """Factor of all gradients of each holder; 1 / n_k gives the mean over its n_k records."""
+    """For each holder, the factor of its gradients; 1 / (number of records) gives their mean."""
     clipping: Clipping | None
     """How the gradient of an example is clipped; None: it is not clipped."""
     places: dict[str, slice]
-    """Slice of each parameter in a row of gradients."""
+    """Slice of each parameter in a row of gradients, by the parameter's name."""
 
 
 def segment_sums(
     module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, segments: Segments, out: Tensor
 ) -> None:
-    """Write the weighted sum of the clipped gradients of every segment of examples to ``out``.
+    """Write the sum of each holder's clipped gradients, times the holder's share, to ``out``.
 
-    The gradient of a dense layer is errors^T x inputs. The gradient of one holder is therefore the
-    product of the holder's rows of both matrices. Each product is written directly to its place.
-
-    The gradient of one example is the outer product error x input. Its squared norm, including the
-    bias, is |error|^2 (|input|^2 + 1). Clipping therefore needs no gradient of a single example.
-
-    The module is dense, and the examples (n, ...) are those of several holders. ``out`` has shape
-    (len(sizes), d): one row per segment.
+    All layers of the module are dense. The examples (n, ...) are those of several holders: a
+    segment is the examples of one holder. ``out`` has shape (len(sizes), d): one row per segment.
 
     Reference:
         Goodfellow, "Efficient Per-Example Gradient Computations", 2015.
     """
+    # The gradient of a dense layer is the matrix product errors^T inputs. The gradient of a holder
+    # is therefore the product of the holder's rows of the two matrices.
     passed = passes(module, loss, inputs, targets)
     places, sizes = segments.places, list(segments.sizes)
     with torch.no_grad():
@@ -192,9 +190,14 @@ def segment_sums(
 
 
 def _scale_errors(passed: list[Passed], shares: Tensor, clipping: Clipping | None) -> list[Passed]:
-    """Scale the errors, and so the gradient, of each example; overflowed gradients become zero."""
+    """Return the layers with scaled errors, so that each example's gradient is clipped.
+
+    A gradient that overflowed becomes zero.
+    """
     if clipping is None:
         return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
+    # The gradient of one example has the squared norm |error|^2 (|input|^2 + 1), with the 1 for the
+    # bias. Clipping therefore needs no gradient of a single example.
     squares = shares.new_zeros(len(shares))
     for _, layer, entered, error in passed:
         squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))

@@ -39,7 +39,7 @@ def augmented(
         shift: largest shift along an axis, in pixels; less than half of a side.
 
     Raises:
-        ValueError: the records are not pictures, or are too small for such shifts.
+        ValueError: the records are not pictures, or are too small for the shifts.
 
     Reference:
         De et al., "Unlocking High-Accuracy Differentially Private Image Classification through

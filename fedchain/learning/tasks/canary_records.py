@@ -22,7 +22,8 @@ LENGTH = np.float32(2.0**20)
 MOST_VALUES = 2**28
 """Most numbers in the records of all holders together: as float32, a gigabyte."""
 FIRST = 1e-6
-"""Scale of the initial weights: only their signs matter, and the first step may change them."""
+"""Standard deviation of the initial weights. Only their signs matter. They are small, so that the
+first step can change the signs."""
 
 
 @tasks

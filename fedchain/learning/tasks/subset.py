@@ -59,7 +59,7 @@ def taking_part(seed: int, holder: int, count: int, records: int | None = None) 
 
 
 def part_of(records: Records, mask: Flags) -> Records:
-    """Return the records for which a mask (count,) is true, with all their examples."""
+    """Return the records whose flag in the mask (count,) is true, with all their examples."""
     if records.record is None:
         return Records(records.inputs[mask], records.targets[mask])
     numbered = np.unique(records.record, return_inverse=True)[1]

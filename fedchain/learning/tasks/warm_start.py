@@ -77,7 +77,7 @@ def with_public(
         words = f"task.of: {kind} declares {whole.public} public records"
         raise ValueError(f"{words}; only one task of those that stand around each other may")
     public, kept = declared_public(whole.holders, records, seed)
-    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more would change last bits
+    with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more threads change last bits
         weights = alone.submit(trained, whole, public, steps, update).result()
         worth = alone.submit(lambda: Evaluation(whole)(weights)[0]).result()
     baselines = {**whole.baselines, PUBLIC_ONLY: worth}

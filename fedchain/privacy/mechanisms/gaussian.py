@@ -1,4 +1,4 @@
-"""Gaussian noise: the default mechanism, and the tightest in high dimension."""
+"""Gaussian noise: the default mechanism, which needs the least noise in high dimension."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ from fedchain.privacy.mechanisms.mechanism import (
 from fedchain.randomness import normals
 
 COUNT_SHARE = 0.05
-"""Share of the cost 1 / z^2, see ``joint_multiplier``, for the count of an adaptive clip."""
+"""Share that the count of an adaptive clip has in the privacy cost 1 / z^2; see
+``Gaussian.joint_multiplier``."""
 CLIP_RATE = 0.2
-"""How fast a clip follows its quantile: the factor that Andrew and others use."""
+"""Learning rate of an adaptive clip, as in Andrew et al., 2021; see ``Gaussian.next_clip``."""
 
 
 @mechanisms
@@ -50,11 +51,11 @@ def gaussian(
     accountant: Literal["pld", "prv", "rdp"] = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add independent normal noise to every coordinate: the tightest noise in high dimension.
+    """Add independent normal noise to every coordinate: no mechanism needs less in high dimension.
 
     The standard deviation is noise_multiplier * clip / records. If records are sampled, records is
     their expected number. Full-batch releases compose to one Gaussian release of
-    sigma / sqrt(releases), whose cost is known exactly.
+    sigma / sqrt(releases), whose epsilon is known exactly.
 
     Args:
         releases: number of rounds of the run.
@@ -66,8 +67,8 @@ def gaussian(
         delta: chance that the bound on epsilon fails; keep it below 1 / records.
         clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
             becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
-        clip_quantile: each holder's clip starts at clip and follows this quantile of its records'
-            norms, by a noisy count, with its cost in epsilon; null: the clip is fixed.
+        clip_quantile: quantile of the records' gradient norms that each holder's clip follows,
+            beginning at clip; epsilon includes the noisy count for this; null: the clip is fixed.
         unit: what is protected: each record of a holder, or the holder as a whole.
         sampling_rate: chance of each record to take part in a release, drawn in secret (Poisson
             sampling), which amplifies the guarantee; 1: all records take part.
@@ -94,7 +95,7 @@ def gaussian(
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
-    """Normal noise, with its scale solved for the whole run."""
+    """Normal noise, with one noise multiplier for the whole run."""
 
     terms: Terms
     """What the mechanism promises."""
@@ -106,14 +107,16 @@ class Gaussian:
     sampling: bool = True
     group_noise: None = None
     pure_total: None = None
-    """The cost of sampling is known; the distribution of a sum of rounded normals is not."""
+    """Sampling is allowed, because epsilon is known for it. Groups are not, because it is not
+    known how a sum of rounded normal numbers is distributed. Normal noise has no pure epsilon."""
 
     @cached_property
     def joint_multiplier(self) -> float:
-        """Noise multiplier z of gradient and count together, from which epsilon follows.
+        """Noise multiplier z of the gradient and the adaptive clip's count together.
 
-        One record moves the gradient by 1, in units of the sensitivity, and the count by 1/2. Each
-        has its own noise: sigma, and sigma_count. Together they are one normal vector, so that
+        Epsilon follows from z. In units of the sensitivity, one record moves the gradient by 1,
+        and the noise has deviation sigma. One record moves the count by 1/2, and its noise has
+        deviation sigma_count. Together they are one normal vector:
         1/z^2 = 1/sigma^2 + 1/(2 sigma_count)^2.
         """
         share = 0.0 if self.terms.clip_quantile is None else COUNT_SHARE
@@ -121,12 +124,12 @@ class Gaussian:
 
     @property
     def count_noise(self) -> float:
-        """Standard deviation of the noise of the count, in records."""
+        """Standard deviation of the noise in the adaptive clip's count, in records."""
         return self.joint_multiplier / (2 * math.sqrt(COUNT_SHARE))
 
     @cached_property
     def clip_follower(self) -> Gaussian | None:
-        """This mechanism, if epsilon includes the cost of its count; None: the clip is fixed."""
+        """This mechanism, if it adapts the clip of each holder; None: the clip is fixed."""
         return None if self.terms.clip_quantile is None else self
 
     def with_clip(self, clip: float) -> Gaussian:
@@ -136,7 +139,8 @@ class Gaussian:
     def next_clip(self, key: bytes, clip: float, within: int, drawn: int, records: int) -> float:
         """Return the clip of a holder's next release: C e^(-(b - quantile) / 5).
 
-        C is the clip, and b is a noisy estimate of the share of records whose norm is at most C.
+        C is the clip of this release, and b is a noisy estimate of the share of the holder's
+        records whose gradient norm is at most C.
 
         Reference:
             Andrew, Thakkar, McMahan and Ramaswamy, "Differentially Private Learning with
@@ -149,7 +153,7 @@ class Gaussian:
 
     @property
     def epsilon_per_release(self) -> float:
-        """Cost of one release at delta."""
+        """Epsilon of one release at delta."""
         return self.epsilon_after(1)
 
     def release(
@@ -170,7 +174,7 @@ class Gaussian:
         return GAUSSIAN_TOTALS[self.accountant](self.joint_multiplier, releases, delta, rate)
 
     def cross_check(self) -> None:
-        """Compare the closed form, dp-accounting's PLD, and Opacus' PRV and RDP accountants."""
+        """Check that closed form, dp-accounting's PLD, and Opacus' PRV and RDP totals agree."""
         terms = self.terms
         asked = self.joint_multiplier, terms.releases, terms.delta, terms.sampling_rate
         totals = {kind: total(*asked) for kind, total in GAUSSIAN_TOTALS.items()}
@@ -194,8 +198,8 @@ GAUSSIAN_TOTALS: dict[str, Callable[[float, int, float, float], float]] = {
     "prv": lru_cache(maxsize=4096)(accounting.prv_epsilon),
     "rdp": lru_cache(maxsize=4096)(accounting.rdp_epsilon),
 }
-"""Functions of (sigma, releases, delta, sampling rate) that return the total epsilon. For full
-batches the closed form is the exact PLD."""
+"""Maps each accountant to its function of (sigma, releases, delta, sampling rate) for the total
+epsilon. For full batches ``pld`` uses the closed form, which is exact."""
 
 
 @lru_cache(maxsize=64)

@@ -1,10 +1,8 @@
-"""K-norm noise z, of density e^(-eps0 |z| / Delta): the paper's mechanism, reconstructed.
+"""K-norm noise: the mechanism of the LearningChain paper, reconstructed, and its epsilon.
 
-Delta is the sensitivity, and d the dimension. With Delta = 1 and a unit vector u, the loss of one
-release is L = eps0 (|z - u| - |z|). Here |z| ~ Gamma(d, 1/eps0), and the cosine c between z and u
-has (1 + c) / 2 ~ Beta((d-1)/2, (d-1)/2). The loss is at most l if c >= (1 - a^2) / (2 |z|) - a with
-a = l / eps0. The probability of this is one integral over the radius |z|. A shift shorter than u
-costs no more, because the density is log-concave along every line in the direction u.
+The density of the noise z is proportional to e^(-eps0 |z| / Delta). Here Delta is the sensitivity,
+and eps0 the pure epsilon of one release. The privacy loss L of one release is the log of the ratio
+of the densities for two neighbours.
 """
 
 from __future__ import annotations
@@ -38,12 +36,12 @@ if TYPE_CHECKING:
     from dp_accounting.pld.pld_pmf import PLDPmf
 
 POINTS = 1200
-"""Grid points for the loss of one release; its standard deviation spans about 60 of them."""
+"""Number of grid points for the privacy loss of one release: about 60 for a standard deviation."""
 LEAST_DIMENSION, LARGEST_SPREAD = 8, 1.5
-"""Least dimension, and largest eps0 / sqrt(d + 1), for which the integral is accurate. Beyond them
-one release alone costs more than anyone would accept."""
+"""Least dimension d, and largest eps0 / sqrt(d + 1), for which ``knorm_epsilon`` uses an integral.
+Beyond them the integral is not accurate, and the epsilon of one release is too large for use."""
 DEVIATIONS = 10.0
-"""Standard deviations of the loss on either side of 0 that the grid covers."""
+"""Number of standard deviations of the loss that the grid covers on either side of 0."""
 
 
 @mechanisms
@@ -59,12 +57,12 @@ def knorm(
     accountant: Literal["pld", "rdp"] = "pld",
     spare_releases: SpareReleases = None,
 ) -> Mechanism:
-    """Add the paper's noise z, of density e^(-(eps0 / Delta) |z|); a release has pure cost eps0.
+    """Add the paper's noise z, of density e^(-(eps0 / Delta) |z|), for a pure epsilon of eps0.
 
-    The noise is sampled exactly: a radius from Gamma(d, Delta / eps0) times a uniform direction,
-    with Delta = clip / records. The pure total, releases * eps0, is far above the tight one. In
-    a high dimension d, T releases cost about as much as Gaussian noise with
-    mu = sqrt(T) eps0 / sqrt(d + 1).
+    Here eps0 is the pure epsilon of one release, and Delta = clip / records. The noise is sampled
+    exactly: a radius from Gamma(d, Delta / eps0) times a uniform direction, in d dimensions. The
+    pure total, releases * eps0, is far above the tight one. In high dimension, the tight total of T
+    releases is near that of Gaussian noise with mu = sqrt(T) eps0 / sqrt(d + 1).
 
     Args:
         releases: number of rounds of the run.
@@ -76,7 +74,7 @@ def knorm(
         clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
             becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
-        accountant: pld (certified, tight) or rdp.
+        accountant: pld (proven, tight) or rdp.
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
 
     Reference:
@@ -96,7 +94,7 @@ def knorm(
 
 @dataclass(frozen=True, kw_only=True)
 class KNorm:
-    """Noise with a Gamma radius and a uniform direction; its scale is solved for the whole run."""
+    """K-norm noise, a Gamma radius times a uniform direction, with one scale for the whole run."""
 
     terms: Terms
     """What the mechanism promises."""
@@ -105,27 +103,28 @@ class KNorm:
     accountant: Literal["pld", "rdp"]
     """The accountant whose tight total is reported."""
     dimension: int
-    """Length of a gradient, on which the cost depends."""
+    """Length of a gradient, on which epsilon depends."""
     name: str = "knorm"
     sampling: bool = False
     group_noise: None = None
     clip_follower: None = None
-    """No bound is certified for sampled records, and a sum of K-norm noise is not K-norm noise."""
+    """Records are not sampled, because no bound on epsilon is proven for this. Groups cannot share
+    the noise, because a sum of K-norm noise is not K-norm noise. The clip is fixed."""
 
     @property
     def epsilon_per_release(self) -> float:
-        """eps0: the pure cost of one release."""
+        """eps0: the pure epsilon of one release."""
         return 1 / self.noise_multiplier if self.noise_multiplier else math.inf
 
     @property
     def pure_total(self) -> float:
-        """Sum of the pure costs of all releases."""
+        """Sum of the pure epsilons of all releases."""
         return self.terms.releases * self.epsilon_per_release
 
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
-        """Add noise to gradients (n, d): random directions times scaled radii from Gamma(d)."""
+        """Add noise to gradients (n, d): uniform directions times scaled radii from Gamma(d)."""
         dimension = gradients.shape[1]
         drawn = normals(keys, dimension)
         for row, norm, key, moved in zip(drawn, lengths(drawn), keys, sensitivities, strict=True):
@@ -142,7 +141,7 @@ class KNorm:
         return total(1 / self.noise_multiplier, self.dimension, releases, self.terms.delta)
 
     def cross_check(self) -> None:
-        """Compare the certified privacy-loss distribution with the Rényi bound."""
+        """Check that the privacy-loss distribution and the Rényi bound agree on epsilon."""
         asked = self.epsilon_per_release, self.dimension, self.terms.releases, self.terms.delta
         pld, rdp = (KNORM_TOTALS[kind](*asked) for kind in ("pld", "rdp"))
         if pld == pure_epsilon(self.epsilon_per_release, self.terms.releases, self.terms.delta):
@@ -151,18 +150,18 @@ class KNorm:
 
 
 def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
-    """Return a certified epsilon of several K-norm releases at delta.
+    """Return an upper bound on the total epsilon of K-norm releases at delta.
 
-    Every step overestimates. The hockey-stick curve of one release is computed at grid points, with
-    the error of the integral added. The points are joined by chords (connect the dots), the tail
-    counts as an infinite loss, and dp-accounting composes the releases. The result is never above
-    ``pure_epsilon``. Where d < 8 or eps0 > 1.5 sqrt(d + 1), the result is ``pure_epsilon``, which
-    is valid there, but not tight. In high dimension epsilon is near that of Gaussian differential
-    privacy with mu = sqrt(releases) eps0 / sqrt(d + 1).
+    It is computed from the distribution of the privacy loss, and is never above ``pure_epsilon``.
+    In a dimension d below 8, or if eps0 > 1.5 sqrt(d + 1), it is ``pure_epsilon``, which is valid
+    there, but not tight. In high dimension it is near the epsilon of Gaussian differential privacy
+    with mu = sqrt(releases) eps0 / sqrt(d + 1).
 
     Reference:
         Hardt and Talwar, "On the Geometry of Differential Privacy"; Doroshenko et al.,
         "Connect the Dots", algorithm 1.
+
+    For eps0 = 1, 650 weights and 100 releases:
 
     >>> round(knorm_epsilon(1.0, 650, 100, 1e-5), 2)
     1.52
@@ -178,6 +177,8 @@ def knorm_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> f
 def _one_release(eps0: float, dimension: int) -> PLDPmf:
     from dp_accounting.pld.pld_pmf import create_pmf_pessimistic_connect_dots
 
+    # Every step overestimates: the hockey-stick curve at the grid points includes the error of the
+    # integral, chords join the points (connect the dots), and the tail counts as infinite loss.
     reach = min(eps0, DEVIATIONS * eps0 / math.sqrt(dimension + 1) + eps0**2 / dimension)
     step = reach / (POINTS // 2)
     grid = np.arange(-POINTS // 2, POINTS // 2 + 1)
@@ -192,9 +193,14 @@ def _one_release(eps0: float, dimension: int) -> PLDPmf:
 
 
 def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int) -> Vector:
-    """Return P(L <= l) for each ratio l / eps0 (n,), by one integral over the radius."""
+    """Return, for each ratio l / eps0 (n,), the probability that the privacy loss is at most l."""
     from scipy.special import betainc
 
+    # Let neighbours differ by a unit vector u, with Delta = 1. Then L = eps0 (|z - u| - |z|), where
+    # |z| ~ Gamma(d, 1/eps0), and (1 + c) / 2 ~ Beta((d-1)/2, (d-1)/2) for the cosine c between z
+    # and u. L <= l holds if c >= (1 - a^2) / (2 |z|) - a with a = l / eps0. The probability is an
+    # integral over |z|. A vector shorter than u is no worse, because the density is log-concave
+    # along every line in the direction u.
     radii, weights = _radii(eps0, dimension, nodes)
     bound = (1 - ratios[:, None] ** 2) / (2 * radii) - ratios[:, None]  # (n, radii)
     half = (dimension - 1) / 2
@@ -204,7 +210,10 @@ def _probability_at_most(ratios: Vector, eps0: float, dimension: int, nodes: int
 
 
 def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
-    """Return radii, and weights for integrals over Gamma(d, 1/eps0): Gauss-Legendre, 12 panels."""
+    """Return points and weights for integrals over the radius |z|, which is Gamma(d, 1/eps0).
+
+    They are those of Gauss and Legendre on 12 panels, with ``nodes`` points on each.
+    """
     from scipy.special import gammainccinv, gammaincinv, gammaln
 
     ends = gammaincinv(dimension, 1e-16), gammainccinv(dimension, 1e-16)
@@ -218,10 +227,11 @@ def _radii(eps0: float, dimension: int, nodes: int) -> tuple[Vector, Vector]:
 
 
 def knorm_rdp_epsilon(eps0: float, dimension: int, releases: int, delta: float) -> float:
-    """Return the Rényi bound on epsilon of several K-norm releases, by an independent method.
+    """Return the Rényi bound on the total epsilon of K-norm releases at delta.
 
-    With the loss L, the divergence of order alpha is log E e^((alpha - 1) L) / (alpha - 1). The
-    mean is integrated directly over radius and angle. Opacus converts the divergences to epsilon.
+    For the privacy loss L, the divergence of order alpha is log E e^((alpha - 1) L) / (alpha - 1).
+    The mean E is integrated over radius and angle of the noise, independently of ``knorm_epsilon``.
+    Opacus converts the divergences to epsilon.
 
     >>> 1.52 < knorm_rdp_epsilon(1.0, 650, 100, 1e-5) < 1.52 * 1.2
     True
@@ -249,4 +259,4 @@ KNORM_TOTALS: dict[str, Callable[[float, int, int, float], float]] = {
     "pld": lru_cache(maxsize=4096)(knorm_epsilon),
     "rdp": lru_cache(maxsize=4096)(knorm_rdp_epsilon),
 }
-"""Functions of (eps0, dimension, releases, delta) that return the total epsilon."""
+"""Maps each accountant to its function of (eps0, dimension, releases, delta) for total epsilon."""

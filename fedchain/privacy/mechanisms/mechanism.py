@@ -46,7 +46,7 @@ class Terms:
     unit: Unit
     """What neighbours differ by: a record of a holder, or the whole holder."""
     delta: float
-    """The delta of the tight total, below 1; 0: nothing is promised."""
+    """Delta of the tight total epsilon, below 1; 0: no privacy is promised."""
     releases: int
     """Number of releases that one holder may make: one for each round, and the spare ones."""
     sampling_rate: float = 1.0
@@ -54,7 +54,7 @@ class Terms:
     clip_quantile: float | None = None
     """Quantile of the records' norms that the clip follows; None: the clip is fixed."""
     automatic: bool = False
-    """Whether every gradient is scaled to nearly the clip, and not only the longer ones."""
+    """Whether every gradient is scaled to nearly the clip, and not only gradients above it."""
 
     def __post_init__(self) -> None:
         if self.unit == "holder" and self.sampling_rate < 1:
@@ -95,14 +95,14 @@ class GroupNoise(Protocol):
 
     @property
     def step(self) -> float:
-        """Length that one step stands for in a sum of gradients."""
+        """Length of one step of the grid, in units of the sum of gradients."""
 
     def in_steps(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
-        """Return the numbers that members of a group add up: gradients (n, d) plus shares of noise.
+        """Return the whole numbers that members of a group add up, shape (n, d).
 
-        Each gradient is multiplied by its holder's number of units; a unit moves a row by at most
-        clip / step. ``keys`` are as in ``Mechanism.release``; ``records`` are the holders' public
-        numbers of records.
+        A row is the member's gradient times the member's number of units, in steps, plus a share
+        of noise. One unit moves the row by at most clip / step. ``keys`` are as in
+        ``Mechanism.release``; ``records`` are the members' public numbers of records.
 
         Raises:
             ValueError: a gradient may take more steps than float64 can count.
@@ -137,7 +137,7 @@ class Mechanism(Protocol):
 
     @property
     def noise_multiplier(self) -> float:
-        """Scale of the noise divided by the sensitivity: sigma, or 1 / eps0; 0 without noise."""
+        """Scale of the noise divided by the sensitivity; 0: no noise."""
 
     @property
     def sampling(self) -> bool:
@@ -145,7 +145,7 @@ class Mechanism(Protocol):
 
     @property
     def group_noise(self) -> GroupNoise | None:
-        """The same noise in shares; None: it is floating-point noise, which has no shares."""
+        """The noise as a sum of shares of members; None: members of a group cannot share it."""
 
     @property
     def clip_follower(self) -> ClipFollower | None:
@@ -153,11 +153,11 @@ class Mechanism(Protocol):
 
     @property
     def epsilon_per_release(self) -> float:
-        """Cost of one release: the pure cost if the mechanism has one, else epsilon at delta."""
+        """Epsilon of one release: the pure epsilon if there is one, else epsilon at delta."""
 
     @property
     def pure_total(self) -> float | None:
-        """Sum of the pure costs of all releases; None: the mechanism has no pure cost."""
+        """Sum of the pure epsilons of all releases; None: there is no pure epsilon."""
 
     def release(
         self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
@@ -167,7 +167,7 @@ class Mechanism(Protocol):
         Args:
             gradients: the clipped mean gradients (n, d); they are not changed.
             keys: 32 bytes for each release, used for nothing else and known only to its holder.
-            sensitivities: for each gradient, the largest 2-norm by which neighbours differ.
+            sensitivities: the sensitivity of each gradient, see ``Terms.sensitivity``.
         """
 
     def epsilon_after(self, releases: int) -> float:
@@ -202,10 +202,11 @@ def _flaw(made: Mechanism, _releases: int, _dimension: int, shares: int = 0) -> 
 
 
 mechanisms: Family[Mechanism] = Family("mechanism", ("fedchain.privacy.mechanisms",), flaw=_flaw)
-"""Part: ``(releases: int, dimension: int, *, ...) -> Mechanism``; releases is the number of rounds.
+"""A mechanism is made by a function ``(releases: int, dimension: int, *, ...) -> Mechanism``.
+``releases`` is the number of rounds.
 
-A mechanism whose noise the members of a group can share takes a third value before ``*``,
-``shares: int``: the number of members on whose noise the guarantee counts."""
+If members of a group can share its noise, the function takes a third argument before ``*``.
+``shares: int`` is the number of members on whose noise the guarantee counts."""
 
 
 def terms_of(rounds: int, spare: int | None, *, clip: Clip, unit: Unit, delta: float) -> Terms:
@@ -262,8 +263,9 @@ def near_gaussian(
 ) -> Mechanism:
     """Return a mechanism with the given noise, or with the least noise that a total epsilon needs.
 
-    The search begins at the noise of Gaussian releases of that epsilon, divided by ``ratio``, and
-    accepts a relative excess of ``tolerance``.
+    ``make`` makes the mechanism for a noise multiplier. The search begins at the noise multiplier
+    of Gaussian releases of this epsilon, divided by ``ratio``. The result may exceed the least
+    noise by a relative ``tolerance``.
     """
 
     def solve(epsilon: float) -> float:

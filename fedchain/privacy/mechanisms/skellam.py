@@ -29,8 +29,8 @@ from fedchain.privacy.skellam_law import DEVIATION, skellam_epsilon, skellam_rdp
 
 Accountant = Literal["pld", "rdp"]
 MOST_STEPS = 2.0**45
-"""Most steps in a gradient. With more, the error of the division by the step would exceed what
-``on_the_grid`` allows for."""
+"""Largest gradient, in steps of the grid. Beyond it the division of a gradient by the step has a
+larger rounding error than ``on_the_grid`` allows for."""
 
 
 @mechanisms
@@ -50,8 +50,8 @@ def skellam(
     """Add Skellam noise: differences of two Poisson numbers, on a grid of step sigma / 2^23.
 
     The gradient is first rounded to the grid. The release is then a function of whole numbers with
-    a known distribution, and the last bits of the noise reveal nothing. A sum of Skellam noise on
-    one grid is again Skellam noise. It costs as much as Gaussian noise, to within 10^-3.
+    a known distribution, so that no floating-point error reveals the gradient. A sum of Skellam
+    noise on one grid is again Skellam noise. Epsilon is that of Gaussian noise, to within 10^-3.
 
     Args:
         releases: number of rounds of the run.
@@ -66,7 +66,7 @@ def skellam(
         clip: bound on the 2-norm of the gradient of one unit. With automatic, every gradient g
             becomes g / (norm(g) + .01), whose norm is below 1: there is no threshold to choose.
         unit: what is protected: each record of a holder, or the holder as a whole.
-        accountant: pld (certified, from the closed form of normal noise) or rdp.
+        accountant: pld (proven, from the closed form of normal noise) or rdp.
         spare_releases: additional releases for forks; by default a tenth of the rounds, at least 2.
 
     Reference:
@@ -90,7 +90,7 @@ def skellam(
 
 @dataclass(frozen=True, kw_only=True)
 class Skellam:
-    """Skellam noise on a grid, with its scale solved for the whole run."""
+    """Skellam noise on a grid, with one noise multiplier for the whole run."""
 
     terms: Terms
     """What the mechanism promises."""
@@ -99,14 +99,15 @@ class Skellam:
     accountant: Accountant
     """The accountant whose total is reported."""
     dimension: int
-    """Length of a gradient: each of its coordinates is rounded, which costs."""
+    """Length of a gradient; the rounding of each coordinate adds to epsilon."""
     shares: int
     """Number of holders whose noise adds up to sigma; m shares have m times the variance of one."""
     name: str = "skellam"
     sampling: bool = False
     clip_follower: None = None
     pure_total: None = None
-    """No bound is certified for sampled records, and there is no pure cost."""
+    """Records are not sampled, because no bound on epsilon is proven for this. The clip is fixed.
+    Skellam noise has no pure epsilon."""
 
     @property
     def group_noise(self) -> Skellam:
@@ -115,12 +116,12 @@ class Skellam:
 
     @property
     def epsilon_per_release(self) -> float:
-        """Cost of one release at delta."""
+        """Epsilon of one release at delta."""
         return self.epsilon_after(1)
 
     @property
     def step(self) -> float:
-        """Step of the grid for a sum of gradients: each share has a deviation of 2^23 steps."""
+        """Step of the grid for a sum of gradients: a share has a deviation of 2^23 steps."""
         sigma = self.noise_multiplier or 1.0
         return self.terms.clip * sigma / (DEVIATION * math.sqrt(self.shares))
 
@@ -152,7 +153,7 @@ class Skellam:
         steps = np.empty(gradients.shape[1])
         for row, gradient, noise, moved in zip(found, gradients, drawn, sensitivities, strict=True):
             step = self.noise_multiplier * moved / DEVIATION
-            if self.terms.clip / step > MOST_STEPS:  # the division would err too much
+            if self.terms.clip / step > MOST_STEPS:  # the rounding error would be too large
                 units = round(self.terms.clip / moved)
                 raise ValueError(
                     f"privacy.noise_multiplier: {self.noise_multiplier:g} is too small for the "
@@ -174,7 +175,7 @@ class Skellam:
         return _skellam_total(*asked, self.shares, self.noise_multiplier)
 
     def cross_check(self) -> None:
-        """Compare the certified bound with the Rényi bound of Agarwal, Kairouz and Liu."""
+        """Check that the proven bound agrees with the Rényi bound of Agarwal, Kairouz and Liu."""
         pld, rdp = (
             replace(self, accountant=kind).epsilon_after(self.terms.releases)
             for kind in get_args(Accountant)
@@ -183,15 +184,16 @@ class Skellam:
 
 
 def on_the_grid(sigma: float, dimension: int, shares: int) -> float:
-    """Return sigma divided by the sensitivity after rounding to the grid.
+    """Return the noise multiplier after rounding to the grid, which raises the sensitivity.
 
-    Rounding moves every coordinate of the difference of two neighbours by less than a step. The
-    error of the division adds at most a hundredth of a step. The sensitivity Delta becomes
-    Delta + 1.01 step sqrt(d), where the step is sigma Delta / (2^23 sqrt(shares)).
+    ``sigma`` is the noise multiplier before rounding.
 
     >>> round(on_the_grid(20.0, 30_000, 1), 4)
     19.9917
     """
+    # Rounding moves every coordinate of the difference of two neighbours by less than a step. The
+    # error of the division adds at most a hundredth of a step. The sensitivity Delta becomes
+    # Delta + 1.01 step sqrt(d), where the step is sigma Delta / (2^23 sqrt(shares)).
     return sigma / (1 + 1.01 * math.sqrt(dimension / shares) * sigma / DEVIATION)
 
 
