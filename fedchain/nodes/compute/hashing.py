@@ -28,7 +28,7 @@ _TRIED = 2_000
 
 
 def attempts(bits: float, n_compute: int) -> float:
-    """Return the mean number of nonces that all compute nodes together try for one block.
+    """Return the mean number of nonces that all compute nodes together try until a block is found.
 
     A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
     block, at most T = 65,536 nonces, and then looks at the network. The nodes repeat such turns
@@ -54,7 +54,7 @@ def expected_hashing_s(scenario: Scenario) -> float:
     """Estimate how many seconds this machine hashes for the main chain of a run.
 
     The speed of the machine is measured by a few tries. The estimate assumes that the target does
-    not change. Sampled work takes no time.
+    not change. Sampled work hashes nothing, so it takes 0 s.
     """
     work = works.build(scenario.ledger.work)
     if work.kind == "sampled":
@@ -88,8 +88,8 @@ class Effort:
     expected: int
     """Number of participants in a round. Once this many messages are there, no more can come."""
     draw: Callable[[int], float]
-    """Returns the node's random number in [0, 1), given how many blocks the node has found so far.
-    The number decides how long sampled work takes."""
+    """A function of the number of blocks that the node has found so far. It returns a random number
+    in [0, 1), which decides how long sampled work takes."""
 
 
 class SampledWork:
@@ -116,7 +116,7 @@ class SampledWork:
         self._left: float | None = None
 
     def begin(self, bits: int, now_s: float) -> float:
-        """Begin or continue to work at a compact target; return the time when a block is found."""
+        """Begin or continue to work at a target (``bits``); return when a block will be found."""
         if self.due_s is not None:
             if bits == self._bits:
                 return self.due_s

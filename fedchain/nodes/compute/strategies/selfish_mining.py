@@ -111,7 +111,7 @@ def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] =
     so the lead does not grow beyond one.
 
     Args:
-        place: gives the shares of the hash power, and the maker of each block.
+        place: the node's place in the network, with the hash power and address of each node.
         gamma: share of the honest hash power that receives the attacker's block first when two
             blocks race, 0 to 1; the finder of the rival block never does.
 

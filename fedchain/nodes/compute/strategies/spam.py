@@ -29,7 +29,7 @@ def spam(
     each node keeps a bounded number of the blocks with made-up parents, as orphans.
 
     Args:
-        place: gives the seed for the made-up blocks and messages.
+        place: the node's place in the network, with the seed for the made-up blocks and messages.
         blocks: number of made-up blocks for each real block, 0 to 10,000.
         messages: number of made-up messages for each real block that carries messages, 0 to 10,000.
     """
