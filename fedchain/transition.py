@@ -153,7 +153,11 @@ class Steps:
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:
-    """Return a function that builds ``Steps`` from rules, with or without trust in user parts."""
+    """Return a function that builds ``Steps`` from the rules of a chain.
+
+    Args:
+        trust_user_parts: as in ``Steps``.
+    """
     return functools.partial(Steps, trust_user_parts=trust_user_parts)
 
 

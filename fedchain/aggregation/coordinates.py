@@ -41,8 +41,8 @@ def trimmed_mean(
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient; the cosine of each direction with the sum of all directions; the share
-        of each message in the averaged values, counted in at most 256 coordinates.
+        The aggregate; a message's share is its part of the averaged values, counted in at most 256
+        coordinates.
 
     Raises:
         ValueError: there are too few messages to trim.
@@ -73,9 +73,8 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient; the cosine of each direction with the sum of all directions; the share
-        of each message in the medians, counted in at most 256 coordinates. If a median is the mean
-        of two values, each of the two counts half.
+        The aggregate; a message's share is its part of the medians, counted in at most 256
+        coordinates. If a median is the mean of two values, each of the two counts half.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.

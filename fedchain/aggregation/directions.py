@@ -27,16 +27,16 @@ BLOCK_ENTRIES = 800_000
 """Number of entries in a block of columns. A block of this size fits into the processor's outer
 cache. It keeps a core busy long enough for the other threads to get the interpreter's lock."""
 NARROWEST, LARGEST = 2048, 2**22
-"""Least number of columns and largest number of entries of a block. If a block cannot keep both
-limits, it has fewer columns, but at least FEWEST. Each row of each block costs a call."""
+"""Least number of columns and largest number of entries of a block; narrow blocks are slow. If both
+limits cannot be kept, a block has fewer columns, but at least FEWEST."""
 FEWEST = 128
 """Least number of columns of a block, however many rows it has."""
 SMALL = 2**22
 """Largest number of entries for which one thread is faster than several."""
 EXACT_ROWS = 2048
-"""Largest number of rows whose inner products with their sum are exact without a split sum."""
+"""Up to this number of rows, their inner products with the sum of all rows are exact in float64."""
 SPLIT = 2.0**16
-"""The sum of more than EXACT_ROWS rows is split into two whole numbers: SPLIT high + low."""
+"""The sum of more rows is split into two vectors of whole numbers: SPLIT high + low."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,10 @@ class Directions:
     def blocks(self, columns: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
         """Yield the integers q_k as float64, one block of columns at a time.
 
-        The integers are not multiplied by ``shifts``; callers do this later, with fewer numbers.
+        The integers are not multiplied by ``shifts``; callers do this.
+
+        Args:
+            columns: the columns to yield; None: all.
 
         Yields:
             The b columns of a block, and the entries of all q_k in these columns, shape (n, b).

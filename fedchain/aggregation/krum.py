@@ -45,8 +45,7 @@ def krum(
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient; the cosine of each direction with the sum of all directions; the share
-        of each message, 1/m if it is chosen and 0 otherwise.
+        The aggregate; a message's share is 1/m if it is chosen, and 0 otherwise.
 
     Raises:
         ValueError: there are too few messages for f.

@@ -34,13 +34,12 @@ def l_nearest(
         directions: the n directions g_k*, as they were sent.
         norms: the norm s_k of each message, positive, shape (n,).
         keep: number l of gradients to use; all if fewer arrived.
-        scale: the factor of each direction: ``restore``: its norm s_k; ``unit``: 1;
-            ``median_clip``: the smaller of s_k and the median norm, which bounds the influence of
-            one sender.
+        scale: the factor of each direction. ``restore`` takes its norm s_k, ``unit`` takes 1,
+            ``median_clip`` takes the smaller of s_k and the median norm. The last one bounds the
+            influence of one sender.
 
     Returns:
-        The global gradient; the cosine of each direction with the sum of all directions; the share
-        of each message, 1/l if it is used and 0 otherwise.
+        The aggregate; a message's share is 1/l if it is used, and 0 otherwise.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -65,8 +64,7 @@ def mean(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> 
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient; the cosine of each direction with the sum of all directions; the same
-        share for every message.
+        The aggregate, with the same share for every message.
 
     >>> mean(Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])).gradient.tolist()
     [1.0, 2.0]

@@ -20,7 +20,7 @@ STRIP = 32_768
 
 @dataclass(frozen=True)
 class Aggregate:
-    """The global gradient of one round, and the share of each message in it."""
+    """The result of a rule: the global gradient, and the share of each message in it."""
 
     gradient: Vector
     """The global gradient g, shape (d,)."""

@@ -11,9 +11,9 @@ from fedchain.network.spreading import Group
 
 @dataclass(frozen=True)
 class Send:
-    """A payload that a node wants delivered.
+    """A payload that a node sends, with its receivers.
 
-    Nodes return sends; they hold no clock and no reference to another node.
+    Nodes return ``Send`` objects; they hold no clock and no reference to another node.
     """
 
     payload: Any

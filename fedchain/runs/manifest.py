@@ -32,7 +32,7 @@ PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting"
 """Packages whose versions a manifest states beside fedchain's, since results depend on them."""
 
 LISTED = 1000
-"""Up to this number of holders, a privacy statement lists each holder; above it, it summarises."""
+"""A privacy statement lists up to this number of holders one by one; it summarises more holders."""
 
 
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
@@ -82,9 +82,9 @@ def final_manifest(
 
     Args:
         folder: the run folder; its event log says how far the run has come.
-        manifest: the manifest from the time when the run was last started or resumed.
+        manifest: the manifest from the last start or resumption of the run.
         status: how the run has ended.
-        elapsed: wall time since the run was last started or resumed, seconds.
+        elapsed: wall time since the last start or resumption, seconds.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
     for last in told_rounds(folder / EVENTS):  # the last recorded one is the head

@@ -34,7 +34,7 @@ UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
 NOBODY = -1
 """Stands for the maker of the genesis block, which no node has made."""
 KEPT_INCIDENTS = 10_000
-"""A run records its first incidents, at most this many. Each node still counts all incidents."""
+"""A run records its first incidents, at most this many. Each node still counts all of its own."""
 
 
 class Recorder:

@@ -35,7 +35,7 @@ Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
 """A function of a block's hash and the requests at this block. It returns the message of each
 request; None: the release is zero or not finite."""
 KEPT_PARENTS = 8
-"""Number of blocks whose cohorts and clips are remembered: the latest at which holders release."""
+"""Number of blocks whose cohorts and clips are remembered; holders release at no older block."""
 
 
 class ReleaseService:
@@ -227,9 +227,9 @@ class Cohort:
 class Clips:
     """The clips of holders, if clips follow a quantile: each release sets the holder's next clip.
 
-    The clip changes when the release is sent, not when it is computed. If a holder moves to another
-    block before it sends a computed release, that release must not change the clip. In the example,
-    holder 3 uses clip 1.0 at one block and clip 0.9 at the next.
+    The clip changes when the release is sent. A release that is computed but never sent, because
+    the holder moves to another block, does not change the clip. In the example, holder 3 uses clip
+    1.0 at one block and clip 0.9 at the next.
 
     >>> clips = Clips(1.0)
     >>> clips.at(3, b"parent")

@@ -177,7 +177,7 @@ class Simulation:
             self._transport.post(slot.node, [Send(intent, slot.node, GRADIENT_S)], now_s)
 
     def _speak(self, slot: DataHolder, intent: Speak, now_s: float) -> None:
-        """Release the gradient of the participant on a slot, if its budget and its group allow."""
+        """Release the gradient of the participant on a slot, if its budget and group allow it."""
         participant = self._participant(slot, intent)
         if not self._releases.budget(participant).allows(intent.parent):
             self.silent[participant] = BUDGET_SPENT
@@ -282,7 +282,7 @@ class Simulation:
         return state
 
     def _recall(self, parent: bytes, address: bytes) -> Block | None:
-        """Return a compute node's block on a parent, if an interrupted run has recorded it."""
+        """Return a node's recorded block on a parent; None if an interrupted run recorded none."""
         height = self.chain.height_of(parent)
         if height is not None and height >= self._store.highest:
             return None

@@ -27,7 +27,7 @@ Sent = Callable[[int, Block, float], None]
 """A function of the sender's id, a block and the simulated seconds. It is called for every block
 that leaves a node."""
 FEW = 32
-"""Up to this many deliveries of one send are sorted in Python, more of them in numpy."""
+"""Up to this number, the deliveries of one send are sorted in Python; more are sorted in numpy."""
 Arrivals = Iterator[tuple[float, int, int]]
 """The remaining deliveries of one send, each as (seconds, place in the order of insertion, id of
 the receiving node)."""

@@ -30,10 +30,10 @@ def averaged(
     1 - decay, and an exponential average from then on. Gradients are still computed at w, not at a.
 
     Args:
-        weights: w_t, shape (d,).
+        weights: the weights w_t of this round, shape (d,).
         memory: the memory of ``of``; after ``from_round`` also ``average``, shape (d,).
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
+        round_: number t of the round, from 1.
         of: the update whose weights are averaged.
         decay: largest share of the average that is kept in a round, above 0; 1 gives all rounds
             the same weight.
@@ -78,11 +78,11 @@ def filtered(
     f_t is the mean of all gradients so far.
 
     Args:
-        weights: w_t, shape (d,).
+        weights: the weights w_t of this round, shape (d,).
         memory: ``filtered`` is f_{t-1}, shape (d,); ``gain`` is k_{t-1}, shape (1,); the rest is
             the memory of ``of``.
         gradient: the global gradient g_t, shape (d,).
-        round_: t, from 1.
+        round_: number t of the round, from 1.
         of: the update that gets f_t as its gradient.
         drift: variance of the gradient's change in a round, divided by the variance of the noise.
 

@@ -29,11 +29,11 @@ def distance_over_gradients(
     number, so they do not depend on the scale of the clip.
 
     Args:
-        weights: w_t, shape (d,).
+        weights: the weights w_t of this round, shape (d,).
         memory: ``start`` is w_1, shape (d,); ``distance`` is r_{t-1}, shape (1,); ``squares`` is
             s_{t-1}, shape (1,).
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
+        round_: number t of the round, from 1.
         first: length of the first step, as a root mean square over the weights. With too small
             a value a run needs more rounds. With a far too large value it does not recover.
 

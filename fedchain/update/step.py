@@ -1,9 +1,9 @@
 """Updates with a learning rate, and the family, memory and result that all updates share.
 
 Every operation is an IEEE float64 operation (multiply, add, divide, square root) that rounds once.
-The order of the operations is fixed, so any node recomputes the same bits. A block commits to the
-memory of the update (momentum, Adam's moments, averages). An update may wrap another one (``of``):
-it then changes the gradient before the step, or the weights after it.
+The order of the operations is fixed, so any node recomputes the same bits. Each block
+contains a hash of the update's memory (momentum, Adam's moments, averages). An update may wrap
+another one (``of``): it then changes the gradient before the step, or the weights after it.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def gradient_descent(
     """Step against the gradient: w_{t+1} = w_t - eta_t (g + lambda w_t).
 
     Args:
-        weights: w_t, shape (d,).
+        weights: the weights w_t of this round, shape (d,).
         memory: not used; gradient descent has no memory.
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
-        learning_rate: eta_1, above 0.
+        round_: number t of the round, from 1.
+        learning_rate: the rate eta_1 of the first round, above 0.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda; the term lambda w_t reads no private data, so it costs no privacy.
 
@@ -111,12 +111,12 @@ def momentum(
     """Step against a running sum of gradients: m_t = beta m_{t-1} + g; w_{t+1} = w_t - eta_t m_t.
 
     Args:
-        weights: w_t, shape (d,).
+        weights: the weights w_t of this round, shape (d,).
         memory: ``momentum`` is m_{t-1}, shape (d,); it is zero in the first round.
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
-        learning_rate: eta_1, above 0.
-        momentum: beta, from 0 to below 1.
+        round_: number t of the round, from 1.
+        learning_rate: the rate eta_1 of the first round, above 0.
+        momentum: the factor beta of the old sum, from 0 to below 1.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
 
@@ -158,15 +158,15 @@ def adam(
     may round differently.
 
     Args:
-        weights: w_t, shape (d,).
+        weights: the weights w_t of this round, shape (d,).
         memory: ``first`` is m and ``second`` is v, shape (d,); ``beta1_power`` and ``beta2_power``
             are the powers of b1 and b2, shape (1,).
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
-        learning_rate: eta_1, above 0.
-        beta1: b1, from 0 to below 1.
-        beta2: b2, from 0 to below 1.
-        stabiliser: added to the root, above 0.
+        round_: number t of the round, from 1.
+        learning_rate: the rate eta_1 of the first round, above 0.
+        beta1: the factor b1 in m, from 0 to below 1.
+        beta2: the factor b2 in v, from 0 to below 1.
+        stabiliser: the number that is added to the root, above 0.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
 

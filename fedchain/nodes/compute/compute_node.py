@@ -32,8 +32,7 @@ KEPT_ROUNDS = 2
 """Number of rounds below the head whose messages are kept, since most forks are that short. After
 a deeper fork the holders, who follow the same head, send their messages again."""
 KEPT_CLAIMS = 64
-"""A dishonest node keeps the states that its own refused blocks claim: the latest, at most this
-many."""
+"""A dishonest node keeps the states claimed by its latest refused blocks, at most this many."""
 
 
 class ComputeNode:

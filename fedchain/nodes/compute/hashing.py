@@ -1,4 +1,7 @@
-"""Hashing: estimates of how many nonces are tried and how long it takes, and sampled work."""
+"""Hashing: estimates of the number of tried nonces and of the time they take; also sampled work.
+
+Sampled work draws the simulated time at which a node finds a block, and hashes nothing.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ def attempts(bits: float, n_compute: int) -> float:
     A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
     block, at most T = 65,536 nonces, and then looks at the network. The nodes repeat such turns
     until one of them has found a block. On average a turn takes C (1 - (1-p)^T) / p tries, and
-    1 / (1 - (1-p)^(TC)) turns are needed.
+    1 / (1 - (1-p)^(TC)) turns are needed. For example, with 4 bits one node tries 16 nonces, and
+    three nodes together try 48.
 
     Args:
         bits: bits of difficulty, 0 or more.
@@ -97,8 +101,8 @@ class SampledWork:
 
     Tries are independent: tries on one parent do not change the chances on the next. So one draw
     is used until the node finds a block, even if the head changes in the meantime. A new draw for
-    every head would have the same distribution, but then each block would cost every node an
-    event.
+    every head would have the same distribution, but then each block would cause an
+    event at every node.
 
     >>> work = SampledWork(100.0, lambda number: 0.3)
     >>> due_s = work.begin(0x207FFFFF, 10.0)  # p = 1/2: with 0.3 the first try succeeds

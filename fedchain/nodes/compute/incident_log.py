@@ -101,7 +101,7 @@ class IncidentLog:
             _drop_oldest(self.ignored)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
-        """Note the maker of an accepted block; a second block on the same parent is evidence."""
+        """Note an accepted block; if its maker has made another one on its parent, log evidence."""
         first = self._made.setdefault((header.parent, header.address), name)
         if first == name:
             _drop_oldest(self._made)

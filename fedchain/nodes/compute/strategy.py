@@ -88,7 +88,8 @@ class Strategy:
     again: bool = False
     """Whether the node works on the same parent again after it has found a block on it."""
     publishes: Callable[[Scene], list[Send]] = at_once
-    """A function that returns what the node sends after it has found or accepted a block."""
+    """A function that returns what the node sends after it has found a block, or accepted another
+    node's block."""
     hears_at_once: bool = False
     """Whether the node receives every block at the moment that it leaves its sender."""
     counters: Counter[str] = field(default_factory=Counter)

@@ -18,12 +18,13 @@ class DropoutOutcome:
     number: int = 1
     """Number of the attempt, from 1."""
     lost: Mapping[int, Step] = field(default_factory=dict)
-    """The first step that each lost member misses, by the member's number in the group, from 1."""
+    """The first step of secure aggregation that each lost member misses, by the member's number in
+    the group, from 1."""
     reconstructs: bool = True
     """Whether enough members stay to the end, so that the sum can be opened."""
     is_release: bool = True
-    """Whether members are asked for their shares. A member cannot know what happens to its share,
-    so the attempt counts as a release of each member even if the sum is not opened."""
+    """Whether members are asked for their secret shares. A member cannot know what happens to its
+    share, so the attempt counts as a release of each member even if the sum is not opened."""
     again_s: float | None = None
     """Simulated seconds until the next attempt if this one fails; None: no attempt follows."""
 

@@ -152,7 +152,7 @@ class GroupPool:
 
 
 def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
-    """Return the session of secure aggregation for one attempt, named by public values alone."""
+    """Return the secure aggregation session of one attempt; its name is made of public values."""
     numbers = b"%d:%d:%d" % (context.round, context.holder, number)
     names = context.chain_id, context.parent, numbers
     holders = groups.members_of(context.holder)

@@ -41,8 +41,8 @@ FEW, MANY = 25, 256
 """Number of holders in one chunk, if the model is a dense network: FEW, or up to MANY if the model
 is small. A dense network computes many holders faster together."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Number of gradient entries in one chunk. A chunk may have more than FEW holders up to FEW_NUMBERS
-entries. Only a chunk of a single holder may have more than MOST_NUMBERS entries."""
+"""Number of gradient entries in one chunk. A chunk may exceed FEW holders as long as it has at most
+FEW_NUMBERS entries. Only a chunk of a single holder may have more than MOST_NUMBERS entries."""
 Asked = TypeVar("Asked")
 
 
@@ -51,7 +51,7 @@ class ReleaseBatch:
     """The releases that were computed for several requests."""
 
     messages: tuple[Message | None, ...]
-    """The message for each request, in order; None: the release has no direction."""
+    """The message for each request, in order; None: the release is zero or not finite."""
     seconds: Mapping[str, float]
     """Seconds of wall time, by stage."""
     clips: tuple[float, ...] = ()
@@ -191,7 +191,7 @@ class HolderPool:
 
 
 def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
-    """Cut the requests of a cohort into chunks.
+    """Cut the requests of a cohort into chunks, which are computed together.
 
     The chunks depend only on the requests and the model, so any number of workers makes the same
     messages, bit for bit. At most ``most`` requests are in one chunk. The number of chunks is

@@ -59,7 +59,7 @@ def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> b
 
     Args:
         purpose: what is drawn: ``noise``, ``records`` or ``clip``.
-        context: which holder releases, in which round and at which block.
+        context: holder, round and block of the release.
         mechanism: the mechanism of the release.
     """
     at = context.holder, context.round, context.parent
@@ -82,7 +82,7 @@ def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -
     The draw must be kept as secret as the noise.
 
     Args:
-        context: which holder releases, in which round; it determines the draw.
+        context: holder, round and block of the release, which determine the draw.
         records: public number of records of the holder.
         mechanism: its ``terms.sampling_rate`` is the probability of each record.
 
@@ -113,7 +113,7 @@ def private_releases(
         gradients: clipped mean gradients g_k (6), one row for each of n holders, shape (n, d).
         mechanism: draws the noise.
         records: public number of records of each holder.
-        contexts: which holder releases, in which round, for each row; this determines the noise.
+        contexts: round and block of each holder's release, which determine its noise.
 
     Returns:
         The releases, shape (n, d); without noise these are the gradients themselves.

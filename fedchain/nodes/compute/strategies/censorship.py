@@ -19,8 +19,8 @@ def censorship(
     """Leave out the messages of some holders, as far as the quorum allows.
 
     Other nodes recompute a block from the messages that it carries, so they cannot see which ones
-    were left out. A block needs the quorum, so if there are too few other messages, the node
-    carries as many censored messages as the quorum needs.
+    were left out. A block needs a quorum of messages. If there are too few other messages, the
+    node carries as many censored messages as the quorum needs.
 
     Args:
         place: the node's place in the network, with the quorum and the keys of the holders.
