@@ -258,7 +258,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
     Raises:
         ValueError: the mechanism refuses its parameters; only the mechanism can check them.
-        PartError: a user-defined mechanism fails, or cannot keep its terms.
+        PartError: a user-defined mechanism fails, or cannot do what its ``terms`` promise.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
     shares = () if groups is None else (groups.counted_on,)
