@@ -61,7 +61,7 @@ class Stopwatch:
             self._seconds[other] += took * scale
 
     def lap(self) -> dict[str, float]:
-        """Return the seconds of each stage since the last lap, and start the next lap."""
+        """Return the seconds of each stage since the last call, and start to count from 0 again."""
         self._settle()
         seconds, self._seconds = self._seconds, dict.fromkeys(STAGES, 0.0)
         return seconds

@@ -1,7 +1,7 @@
 """Transition: the step from a state and the messages of a block to the next state.
 
-Every full node repeats this step bit for bit. It connects learning with the ledger: the ledger
-receives ``Steps`` as its transition, and knows nothing of aggregation and updates.
+Every full node repeats this step bit for bit. The ledger calls it as a function (``Steps``), so the
+code of the ledger does not depend on aggregation and updates.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from fedchain.timing import Stopwatch
 from fedchain.update import AVERAGE, updates
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
-"""Limits of the cache, which keeps the steps of the last rounds and their forks: KEPT_NUMBERS
-weights and gradient entries in total, but at least FEWEST and at most MOST steps."""
+"""Limits of the cache of computed steps. It keeps up to KEPT_NUMBERS weights and gradient entries
+in total, but at least FEWEST and at most MOST steps."""
 MOST_NESTED = 8
-"""Greatest depth of nested mappings in the parts that the rules of a chain name."""
+"""Largest depth of nested mappings in the aggregation rule and the update that a ledger names."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ _NOTHING = Aggregate(np.empty(0), np.empty(0), np.empty(0), ())
 
 
 def canonical_json(part: Part) -> str:
-    """Return a part as canonical JSON, the text to which genesis commits.
+    """Return a part (its kind and parameters) as JSON text; the genesis block commits to it.
 
     >>> canonical_json(Part("l_nearest", {"keep": 3}))
     '{"keep":3,"kind":"l_nearest"}'
@@ -57,10 +57,10 @@ def canonical_json(part: Part) -> str:
 
 
 def model_of(state: State) -> Vector:
-    """Return the weights (d,) with which the model of a state is used.
+    """Return the weights (d,) of the model after a block.
 
-    They are the average of the weights if the update keeps one. Gradients are always computed at
-    ``state.weights``.
+    If the update keeps an average of the weights, the average is returned; otherwise
+    ``state.weights``. Gradients are always computed at ``state.weights``.
 
     >>> model_of(State(np.zeros(1), {"average": np.ones(1)})).tolist()
     [1.0]
@@ -69,9 +69,9 @@ def model_of(state: State) -> Vector:
 
 
 def check_quorum(rules: Rules) -> None:
-    """Raise ValueError if the aggregation rule fails for the fewest messages of a block.
+    """Raise ValueError if the aggregation rule fails with the fewest messages of a block.
 
-    A block with the fewest messages would have no step. A user-defined rule is not tried.
+    The rule is tried on made-up messages. A user-defined rule is not tried.
     """
     if not rules.quorum:
         return
@@ -85,11 +85,12 @@ def check_quorum(rules: Rules) -> None:
 
 
 class Steps:
-    """The transition that the rules of a chain name: aggregation (14) to (16), then update (8).
+    """A function that computes the state after a block: it aggregates the messages, then updates.
 
-    The messages name their parent, so a step depends on the messages alone. Therefore its result
-    is cached: when one node of a simulation has made a block, the nodes that check it need not
-    compute the step again.
+    The rules of the chain name the aggregation rule, (14) to (16) of the paper, and the update,
+    (8). Each message names its parent block, so the messages alone determine the result of a step.
+    The results are cached: when one node of a simulation has made a block, the nodes that check the
+    block need not compute the step again.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Steps:
                 from somebody else must not choose which code runs here.
 
         Raises:
-            RunError: the rules name a user-defined part, and these are not trusted.
+            RunError: the rules name a user-defined part, but user-defined parts are not trusted.
             ScenarioError: the rules name no known part.
             ValueError: the rules are not JSON.
             LedgerError: the rules are nested too deeply.
@@ -152,12 +153,16 @@ class Steps:
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:
-    """Return the builder of transitions; trusted rules may name user-defined code, which is run."""
+    """Return a function that builds ``Steps`` from the rules of a chain.
+
+    Args:
+        trust_user_parts: as in ``Steps``.
+    """
     return functools.partial(Steps, trust_user_parts=trust_user_parts)
 
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
-    """Return the checked part that a JSON text names."""
+    """Return the part that a JSON text names, after checking it."""
     try:
         mapping = json.loads(text)
     except RecursionError as error:

@@ -1,8 +1,9 @@
-"""Aggregation rules, in arithmetic that gives every node the same bits.
+"""Aggregation rules: they combine the gradients of a round, with the same bits on every node.
 
-Directions arrive as integers: row k is 2^20 times the unit vector g_k* of message k. Sums and inner
-products of such rows stay below 2^53, where float64 adds and multiplies integers exactly, in any
-order and with any library. All other operations are element-wise, in a fixed order.
+Each message k brings the direction of its gradient: a unit vector g_k*, sent as integers. The rules
+compute with 2^20 g_k*. Sums and inner products of these vectors stay below 2^53. Up to this bound
+float64 adds and multiplies integers exactly, in any order and with any library. All other
+operations are element-wise, in a fixed order.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
 COUNTED_COLUMNS = 256
-"""Most coordinates in which the rules count the values that they kept of each message. Counting in
-all coordinates would cost more than the rule itself."""
+"""Largest number of coordinates in which a rule counts how many values of each message it has used.
+Counting in all coordinates would take longer than the rule itself."""
 
 
 @aggregations
@@ -30,19 +30,19 @@ def trimmed_mean(
     """Average every coordinate without its smallest and its largest values.
 
     For each coordinate, the rule sorts the values s_k g_k* (norm times direction) of the n
-    messages. It leaves out the ``trim`` smallest and the ``trim`` largest, and adds the others in
-    ascending order.
+    messages. It leaves out the ``trim`` smallest and the ``trim`` largest, and averages the
+    others, added in ascending order.
 
     Args:
         directions: the n directions g_k*, as they were sent.
         norms: the norm s_k of each message, positive, shape (n,).
-        trim: how many values to leave out at each end; n must be above 2 trim, also when only
-            the quorum has arrived.
+        trim: how many values to leave out at each end; n must be above 2 trim, even if only the
+            quorum (the fewest messages of a block) has arrived.
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and each row's share
-        of the values that were kept, counted in at most 256 coordinates.
+        The aggregate; a message's share is its part of the averaged values, counted in at most 256
+        coordinates.
 
     Raises:
         ValueError: there are too few messages to trim.
@@ -73,9 +73,8 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and each row's
-        share of the medians, counted in at most 256 coordinates. If a median is the mean of two
-        values, each of the two counts half.
+        The aggregate; a message's share is its part of the medians, counted in at most 256
+        coordinates. If a median is the mean of two values, each of the two counts half.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.
@@ -125,9 +124,9 @@ def _means(middle: Matrix) -> Vector:
 
 
 def _kept_shares(directions: Directions, scales: Vector, trim: int) -> Vector:
-    """Return each row's share of the values that trimming keeps, shape (n,).
+    """Return each message's share of the values that trimming keeps, shape (n,).
 
-    Only evenly spaced columns are counted, so the count is the same on every machine.
+    The values are counted in evenly spaced columns, so the count is the same on every machine.
     """
     stride = -(-directions.dimension // COUNTED_COLUMNS)
     values = np.stack([row[::stride] for row in directions.integers]) * scales[:, None]

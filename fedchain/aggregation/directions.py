@@ -1,19 +1,7 @@
-"""Directions of one round, stored as the integers that were sent, and their exact products.
+"""Directions of the gradients of one round, stored as integers, and their exact inner products.
 
-Rules read them a block of columns at a time. All of them as float64 would take four times the
-memory of the messages, and every operation would read them from memory again.
-
-Rules need the inner product of every row q_k with the sum v of all n rows, (14) and (15). It is
-exact in float64 for this reason. The codec accepts no row with a norm above 2^21, so the norm of v
-is at most n 2^21. By Cauchy-Schwarz, no partial sum of <q_k, v>, in any order, is above n 2^42,
-which is at most 2^53 for up to 2048 rows. With more rows v is split as v = 2^16 high + low, whole
-numbers with 0 <= low < 2^16. For n <= 2^16 rows and d <= 2^24 columns, the norm of a vector of ones
-is at most 2^12, so
-
-    norm(low)  < 2^16 2^12 = 2^28,                  sums of |q_k low|  stay below 2^49;
-    norm(high) <= norm(v) / 2^16 + 2^12 < 2^22,     sums of |q_k high| stay below 2^43.
-
-Both sums are exact, and multiplying by 2^16 is a shift. Only adding the two sums rounds, once.
+Aggregation rules read the directions one block of columns at a time. Converting all of them to
+float64 at once would take four times the memory of the messages.
 """
 
 from __future__ import annotations
@@ -34,26 +22,29 @@ from fedchain.arrays import EXPONENT, Integers, Matrix, Vector, read_only
 Result = TypeVar("Result")
 
 THREADS = os.cpu_count() or 1
-"""Number of threads that share the columns."""
+"""Number of threads among which the columns are divided."""
 BLOCK_ENTRIES = 800_000
-"""Number of entries of a block. As float64 they fit the outer cache, and they keep a core busy long
-enough for the other threads to get the interpreter's lock."""
+"""Number of entries in a block of columns. A block of this size fits into the processor's outer
+cache. It keeps a core busy long enough for the other threads to get the interpreter's lock."""
 NARROWEST, LARGEST = 2048, 2**22
-"""A block has at least NARROWEST columns, since each row of each block costs a call. It has fewer
-only if it would otherwise have more than LARGEST entries, and never fewer than FEWEST."""
+"""Least number of columns and largest number of entries of a block; narrow blocks are slow. If both
+limits cannot be kept, a block has fewer columns, but at least FEWEST."""
 FEWEST = 128
 """Least number of columns of a block, however many rows it has."""
 SMALL = 2**22
-"""Up to this number of entries, one thread is faster than several that wait for the lock."""
+"""Largest number of entries for which one thread is faster than several."""
 EXACT_ROWS = 2048
-"""Number of rows up to which their sum need not be split."""
+"""Up to this number of rows, their inner products with the sum of all rows are exact in float64."""
 SPLIT = 2.0**16
-"""The factor that splits the sum of more rows: sum = SPLIT high + low."""
+"""The sum of more rows is split into two vectors of whole numbers: SPLIT high + low."""
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """Quantised directions q_k with exponents e_k: row k is 2^(20 - e_k) q_k, or 2^20 g_k*.
+    """The quantised directions of n messages.
+
+    Message k has sent integers q_k and an exponent e_k. Row k is 2^(20 - e_k) q_k, which is 2^20
+    times the direction g_k*, a unit vector.
 
     ``np.asarray(directions)`` and ``matrix()`` convert all rows at once, for simple rules;
     ``blocks()`` converts a block of columns at a time, for fast rules.
@@ -64,13 +55,14 @@ class Directions:
     """
 
     integers: tuple[Integers, ...]
-    """q_k in order of message id: n >= 1 read-only arrays of shape (d,), int8, int16 or int32."""
+    """The integers q_k in order of message id: n >= 1 read-only arrays of shape (d,) and type int8,
+    int16 or int32."""
     exponents: tuple[int, ...]
     """The exponents e_k, at most 20."""
     dimension: int = field(init=False)
     """Number d of entries of a row."""
     shifts: Vector = field(init=False)
-    """2^(20 - e_k) for each row, shape (n,)."""
+    """The factor 2^(20 - e_k) of each row, shape (n,)."""
 
     def __post_init__(self) -> None:
         for row in self.integers:
@@ -91,10 +83,10 @@ class Directions:
 
     @classmethod
     def of(cls, rows: npt.ArrayLike) -> Directions:
-        """Return directions from rows that are already at exponent 20, to try a rule with.
+        """Return directions made from given rows, for trying a rule by hand.
 
         Args:
-            rows: 2^20 g_k*, whole numbers below 2^31, shape (n, d).
+            rows: the rows 2^20 g_k*, whole numbers below 2^31, shape (n, d).
 
         >>> Directions.of([[6, -8]]).dimension
         2
@@ -103,18 +95,23 @@ class Directions:
         return cls(tuple(whole), (EXPONENT,) * len(whole))
 
     def matrix(self) -> Matrix:
-        """Return all rows at exponent 20 as float64, shape (n, d)."""
+        """Return all rows 2^(20 - e_k) q_k as float64, shape (n, d)."""
         rows = np.empty((len(self), self.dimension))
         np.concatenate(self.integers, out=rows.reshape(-1))
         rows *= self.shifts[:, None]
         return rows
 
     def blocks(self, columns: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
-        """Yield the rows as they were sent, a block of columns at a time.
+        """Yield the integers q_k as float64, one block of columns at a time.
 
-        The rows are not shifted to exponent 20. The shift multiplies by a power of two, which is
-        exact at any point, so callers do it where there are the fewest numbers. Yields the b
-        columns of a block, and their q_k as float64 (n, b). The next block overwrites this array.
+        The integers are not multiplied by ``shifts``; callers do this.
+
+        Args:
+            columns: the columns to yield; None: all.
+
+        Yields:
+            The b columns of a block, and the entries of all q_k in these columns, shape (n, b).
+            The next block overwrites this array.
 
         >>> for columns, block in Directions.of([[6, -8], [1, 2]]).blocks(slice(1, 2)):
         ...     print(columns, block.tolist())
@@ -133,12 +130,19 @@ class Directions:
 
 
 def spread(directions: Directions, work: Callable[[slice], Result], least: int = 1) -> list[Result]:
-    """Share the columns among threads; a small input stays on the calling thread.
+    """Call a function on ranges of the columns, in several threads unless the input is small.
 
-    The number of threads must not change what the caller computes from the results. The results
-    must therefore be exact, or each must concern single columns only. ``work`` gets a range of
-    columns, and should release the interpreter's lock, as numpy does. ``least`` is the number of
-    columns that are worth a thread. The results are in the order of the columns.
+    The caller must get the same bits with any number of threads. So the function must return exact
+    sums, or treat each column separately.
+
+    Args:
+        directions: the directions whose columns are divided.
+        work: a function of a range of columns. It should release the interpreter's lock, as numpy
+            does.
+        least: the least number of columns in a range.
+
+    Returns:
+        The result for each range, in the order of the columns.
 
     >>> spread(Directions.of([[6, -8], [1, 2]]), lambda columns: columns)
     [slice(0, 2, None)]
@@ -154,35 +158,34 @@ def spread(directions: Directions, work: Callable[[slice], Result], least: int =
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    """Return the threads of this process: starting new ones would cost as much as a small round."""
+    """Return the thread pool of this process; it is kept, since starting threads takes time."""
     return ThreadPoolExecutor(THREADS, "aggregation")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Inner products of each row q_k with itself and with the sum v of all rows: whole numbers."""
+    """Inner products and cosine of each row r_k with the sum v of all rows."""
 
     inner: Vector
-    """<q_k, v>, shape (n,); with more than 2048 rows, each is rounded once."""
+    """<r_k, v>, shape (n,): exact whole numbers; with more than 2048 rows, each is rounded once."""
     squares: Vector
-    """<q_k, q_k>, shape (n,)."""
+    """<r_k, r_k>, shape (n,): exact whole numbers."""
     projections: Vector
-    """<q_k, v> / norm(q_k), shape (n,): the cosine times norm(v), which is the same for all rows.
+    """<r_k, v> / norm(r_k), shape (n,): the cosine of each row, times norm(v).
 
-    An exact integer divided by a correctly rounded root has the same bits on every node, so all
-    nodes sort the rows in the same order."""
+    These numbers have the same bits on every node, so all nodes sort the rows in the same order."""
     cosines: Vector
-    """Cosine of every row with v, shape (n,); zeros if the rows cancel out."""
+    """Cosine of each row with v, shape (n,); all 0 if v is zero."""
 
 
 def agreement_of(directions: Directions) -> Agreement:
-    """Return the inner products of the directions with their sum, in one pass over the columns.
+    """Return the agreement of each direction with the sum of all directions.
 
     Args:
-        directions: n <= 65,536 rows, none zero, of d <= 2^24 entries.
+        directions: at most 65,536 rows of at most 2^24 entries; no row is zero.
 
     Returns:
-        Exact inner products and squares, which are the same for any number of threads.
+        The inner products and cosines, which are the same for any number of threads.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) and (15), reconstructed.
@@ -203,15 +206,26 @@ def agreement_of(directions: Directions) -> Agreement:
 
 
 def products(block: Matrix, shifts: Vector) -> Matrix:
-    """Return what a block adds to each <q_k, high>, <q_k, low> and <q_k, q_k>, shape (3, n).
+    """Return a block's part of three inner products of each row r_k, shape (3, n).
+
+    The inner products are <r_k, high>, <r_k, low> and <r_k, r_k>. The sum of all rows is
+    v = SPLIT high + low; high is 0 for at most EXACT_ROWS rows.
 
     Args:
-        block: whole numbers as they were sent, shape (n, b).
-        shifts: the factor that brings each row to exponent 20, shape (n,).
+        block: b columns of the integers q_k, shape (n, b).
+        shifts: the factor 2^(20 - e_k) that turns q_k into the row r_k, shape (n,).
 
     >>> products(np.array([[3.0, 4.0], [0.0, 1.0]]), np.array([1.0, 2.0])).tolist()
     [[0.0, 0.0], [33.0, 12.0], [25.0, 4.0]]
     """
+    # The inner products are exact in float64. The codec accepts no row with a norm above 2^21, so
+    # norm(v) is at most n 2^21. By Cauchy-Schwarz, no partial sum of <r_k, v>, in any order, is
+    # above n 2^42, which is at most 2^53 for n <= 2048 rows. With more rows v is split, with
+    # 0 <= low < 2^16. For n <= 2^16 rows and d <= 2^24 columns, the norm of a vector of ones is at
+    # most 2^12, so
+    #     norm(low)  < 2^16 2^12 = 2^28,                sums of |r_k low|  stay below 2^49;
+    #     norm(high) <= norm(v) / 2^16 + 2^12 < 2^22,   sums of |r_k high| stay below 2^43.
+    # Multiplying by 2^16 is exact too. Only adding the two sums rounds, once.
     shares = np.zeros((3, len(block)))
     low = shifts @ block
     if len(block) > EXACT_ROWS:
@@ -224,8 +238,14 @@ def products(block: Matrix, shifts: Vector) -> Matrix:
 
 
 def agreement_from(inner: Vector, squares: Vector) -> Agreement:
-    """Return the agreement of rows, given <q_k, v> and <q_k, q_k>, both of shape (n,)."""
+    """Return the agreement of rows r_k with their sum v.
+
+    Args:
+        inner: <r_k, v>, shape (n,).
+        squares: <r_k, r_k>, shape (n,).
+    """
+    # The inner product is exact, and root and division round correctly: the same bits everywhere.
     projections, square = inner / np.sqrt(squares), math.fsum(inner)
-    # norm(v)^2 is the sum of all <q_k, v>.
+    # norm(v)^2 is the sum of all <r_k, v>.
     cosines = projections / math.sqrt(square) if square > 0 else np.zeros_like(inner)
     return Agreement(inner, squares, projections, cosines)

@@ -38,15 +38,14 @@ def krum(
     Args:
         directions: the n directions g_k*, as they were sent.
         norms: the norm s_k of each message, positive, shape (n,).
-        byzantine: the number f of messages that may be Byzantine; n must be above 2f + 2, also
-            when only the quorum has arrived.
+        byzantine: the number f of messages that may be Byzantine; n must be above 2f + 2, even if
+            only the quorum (the fewest messages of a block) has arrived.
         keep: the number m of directions to choose. Of equal scores, the smaller message id goes
-            first. 1 is Krum, more is multi-Krum.
+            first. With m = 1 the rule is Krum, with more it is multi-Krum.
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and the share 1/m for
-        each chosen row.
+        The aggregate; a message's share is 1/m if it is chosen, and 0 otherwise.
 
     Raises:
         ValueError: there are too few messages for f.
@@ -71,7 +70,7 @@ def krum(
 
 
 def gram(directions: Directions) -> Whole:
-    """Return all inner products of the rows, exactly, shape (n, n).
+    """Return the exact inner product of each pair of rows, shape (n, n).
 
     No row has a norm above 2^21, so every partial sum is at most 2^42 and exact in float64.
 
@@ -99,7 +98,7 @@ def scores(products: Whole, byzantine: int) -> Whole:
     them stays below 2^63.
 
     Args:
-        products: the Gram matrix, shape (n, n).
+        products: the inner product of each pair of rows, shape (n, n).
         byzantine: the number f of messages that may be Byzantine.
 
     >>> scores(np.array([[25, 4, 3], [4, 1, 0], [3, 0, 1]]), 0).tolist()

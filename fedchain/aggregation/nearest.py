@@ -1,4 +1,4 @@
-"""L-nearest, the rule of the paper, and the plain mean."""
+"""Two aggregation rules: L-nearest, the rule of the LearningChain paper, and the plain mean."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ def l_nearest(
 ) -> Aggregate:
     """Average the gradients whose directions lie nearest to the sum of all directions.
 
-    Each message k has a direction g_k* and a norm s_k. With v = sum_k g_k* and
-    theta_k = 1 - <g_k*, v> / (norm(g_k*) norm(v)), the result is g = (1/l) sum of s_k g_k* over the
-    l smallest theta_k. Of equal theta_k, the rule takes the smaller message id first.
+    Each message k has a direction g_k* and a norm s_k. The sum of all directions is v. The cosine
+    distance of message k is theta_k = 1 - <g_k*, v> / (norm(g_k*) norm(v)). The rule chooses the l
+    messages with the smallest theta_k; of equal ones, the smaller message id goes first. The result
+    is the mean of the chosen gradients s_k g_k*.
 
     Args:
         directions: the n directions g_k*, as they were sent.
         norms: the norm s_k of each message, positive, shape (n,).
-        keep: l, how many gradients to use; all if fewer arrived.
-        scale: the factor of each direction: ``restore`` s_k, ``unit`` 1, ``median_clip``
-            min(s_k, median s), which bounds the influence of one sender.
+        keep: number l of gradients to use; all if fewer arrived.
+        scale: the factor of each direction. ``restore`` takes its norm s_k, ``unit`` takes 1,
+            ``median_clip`` takes the smaller of s_k and the median norm. The last one bounds the
+            influence of one sender.
 
     Returns:
-        The global gradient, the cosine of each row with the sum of all rows, and the share 1/l for
-        each used row.
+        The aggregate; a message's share is 1/l if it is used, and 0 otherwise.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (14) to (16), reconstructed.
@@ -63,7 +64,7 @@ def mean(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> 
         scale: as in ``l_nearest``.
 
     Returns:
-        The global gradient, with an equal share of every row.
+        The aggregate, with the same share for every message.
 
     >>> mean(Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])).gradient.tolist()
     [1.0, 2.0]

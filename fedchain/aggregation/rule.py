@@ -1,4 +1,4 @@
-"""Aggregation rules: their family, their result, and the scaled average (16)."""
+"""Aggregation rules: the family that lists them, their result, and the mean of chosen messages."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from fedchain.arrays import ONE, Flags, Vector, misshapen
 from fedchain.registry import Family
 
 Scale = Literal["restore", "unit", "median_clip"]
-"""The factor of a direction in (16): its norm s_k, 1, or s_k cut at the median of all norms."""
+"""How a rule scales each direction: by its norm s_k, by 1, or by s_k cut at the median norm."""
 
 STRIP = 32_768
-"""Columns that are averaged at a time, so that the sum and one term of it stay in the cache."""
+"""Number of columns that are averaged at a time; they fit into the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """The global gradient of one round, and how much of each message is in it."""
+    """The result of a rule: the global gradient, and the share of each message in it."""
 
     gradient: Vector
     """The global gradient g, shape (d,)."""
     cosines: Vector
-    """Cosine of each row with the sum direction (14), shape (n,)."""
+    """Cosine of each direction with the sum of all directions, shape (n,)."""
     shares: Vector
-    """The share of each row in the result, 0 or more, shape (n,): 1/l each in a mean of l rows.
+    """The share of each message in the gradient, 0 or more, shape (n,).
 
-    The shares do not contain the norms s_k, by which a rule multiplies the rows.
+    In a mean of l messages the share of each is 1/l, whatever its norm.
     """
     reasons: tuple[str, ...]
-    """One text for each row: why the rule took nothing of it; empty if its share is above 0."""
+    """One text for each message: why its share is 0; empty if its share is above 0."""
 
     @property
     def used(self) -> Flags:
-        """Which rows have a share above 0, shape (n,)."""
+        """Which messages have a share above 0, shape (n,)."""
         return self.shares > 0
 
 
@@ -61,11 +61,13 @@ def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
 
 
 aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate, _flaw)
-"""Part: ``(directions, norms (n,), *, ...) -> Aggregate``; the rows are in order of message id."""
+"""The family of aggregation rules. Each rule is a function
+``(directions, norms (n,), *, ...) -> Aggregate``; directions and norms are in order of message id.
+"""
 
 
 def scaled(norms: Vector, scale: Scale) -> Vector:
-    """Return the factor that multiplies each direction, shape (n,).
+    """Return the factor of each direction, shape (n,), from the norm of each message.
 
     >>> scaled(np.array([1.0, 2.0, 1e9]), "median_clip").tolist()
     [1.0, 2.0, 2.0]
@@ -78,7 +80,7 @@ def scaled(norms: Vector, scale: Scale) -> Vector:
 
 
 def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
-    """Return the reason for every row whose share is 0, and an empty text for the others.
+    """Return the reason for each message whose share is 0, and an empty text for the others.
 
     >>> reasons_for(np.array([0.5, 0.0, 0.5]), "far from the sum")
     ('', 'far from the sum', '')
@@ -87,16 +89,16 @@ def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
 
 
 def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vector:
-    """Return the mean of factor_k g_k* over the used rows, one rounded operation at a time.
+    """Return the mean of the used directions g_k*, each multiplied by its factor.
 
     Args:
         directions: the n directions g_k*.
-        factors: the factor of each row, shape (n,).
-        used: which rows to average, at least one, shape (n,).
+        factors: the factor of each direction, shape (n,).
+        used: which directions to average, at least one, shape (n,).
 
     Returns:
-        The mean, shape (d,). Every library gives the same bits, because each element undergoes
-        the same multiplications and additions in row order, and none of them are fused.
+        The mean, shape (d,). Every library gives the same bits, because the multiplications and
+        additions of each element have a fixed order, and each of them rounds separately.
 
     >>> rows = Directions.of(2**20 * np.eye(2))
     >>> weighted_mean(rows, np.array([2.0, 4.0]), np.array([True, True])).tolist()
@@ -126,15 +128,15 @@ def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vecto
 def mean_of_used(
     directions: Directions, norms: Vector, scale: Scale, used: Flags, cosines: Vector, reason: str
 ) -> Aggregate:
-    """Return the mean (16) of the rows that a rule has chosen, each with the share 1/l.
+    """Return the mean of the l messages that a rule has chosen, each with the share 1/l.
 
     Args:
         directions: the n directions g_k*.
         norms: the norm s_k of each message, positive, shape (n,).
         scale: the factor of each direction.
-        used: the chosen rows, at least one, shape (n,).
-        cosines: cosine of each row with the sum of all rows, shape (n,).
-        reason: why the other rows were not chosen.
+        used: which messages are chosen, at least one, shape (n,).
+        cosines: cosine of each direction with the sum of all directions, shape (n,).
+        reason: why the other messages were not chosen.
 
     >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
     >>> mean_of_used(rows, norms, "restore", norms > 3.0, np.ones(2), "is small").shares.tolist()

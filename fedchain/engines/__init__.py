@@ -1,4 +1,4 @@
-"""Engines: they compute the releases of a cohort in parallel, one file for each engine.
+"""Engines: they compute the releases of a round in parallel, one file for each engine.
 
 All engines yield the same bits.
 """

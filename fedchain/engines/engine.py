@@ -37,7 +37,7 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
 
 
 class Engine(Protocol):
-    """Computes the releases of chunks of a cohort in parallel."""
+    """Computes releases in parallel, in several workers."""
 
     def map(
         self, weights: Vector, chunks: Sequence[Sequence[ReleaseRequest]]
@@ -45,9 +45,9 @@ class Engine(Protocol):
         """Yield the releases of each chunk, in the order of the chunks.
 
         Args:
-            weights: shape (d,), the same for all chunks.
-            chunks: the requests that are computed together. The messages may depend on the
-                chunks, but on nothing that an engine chooses.
+            weights: the weights (d,) at which all gradients are computed.
+            chunks: lists of requests; the requests of one list are computed together. The bits of
+                a message may depend on the chunks, but not on the engine.
         """
 
     def close(self) -> None:
@@ -57,14 +57,14 @@ class Engine(Protocol):
 engines: Family[Engine] = Family(
     "engine", ("fedchain.engines.threads", "fedchain.engines.processes", "fedchain.engines.ray")
 )
-"""Part: ``(source, *, workers, device, ...) -> Engine``."""
+"""The family of engines. Functions ``(source, *, workers, device, ...) -> Engine`` make them."""
 
 
 @dataclass(frozen=True)
 class Source:
     """The parts from which a worker is built.
 
-    Without the task a source can be sent to another process, which then builds the task itself.
+    A source without a task can be sent to another process, which then builds the task itself.
     """
 
     scenario: Scenario
@@ -76,7 +76,7 @@ class Source:
 
     @functools.cached_property
     def gradients(self) -> CohortGradients:
-        """Computes the gradients of a cohort on the CPU of this machine."""
+        """The object that computes the gradients of several holders, on the CPU of this machine."""
         from fedchain.learning.gradients.cohort import (
             CohortGradients,  # imports torch, which a check of a scenario file does not need
         )
@@ -86,7 +86,7 @@ class Source:
         return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
 
     def backend(self, device: str) -> ReleaseBackend:
-        """Return the backend of one worker: a pool of holders, or of groups.
+        """Return the object that computes releases in one worker: a pool of holders, or of groups.
 
         Args:
             device: where gradients are computed: ``auto``, ``cpu`` or ``cuda``.
@@ -109,12 +109,12 @@ class Source:
 
 
 def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
-    """Return the engine of a run: the scenario's engine, changed by command-line options.
+    """Return the kind and the parameters of a run's engine.
 
     Args:
         scenario: names an engine.
-        kind: another engine; None: the scenario's.
-        workers: another number of workers; None: the scenario's.
+        kind: an engine to use instead; None: the scenario's.
+        workers: a number of workers to use instead; None: the scenario's.
 
     Raises:
         ScenarioError: there is no such engine.
@@ -134,12 +134,12 @@ def at_work(
     """Start an engine, and close it at the end.
 
     Args:
-        part: names the engine.
+        part: kind and parameters of the engine.
         source: the parts from which its workers are built.
 
     Yields:
         A function of the weights (d,) and the requests. It yields the releases, one chunk after the
-        other. If the task learns nothing, the function is not called, and no engine starts.
+        other. If the task learns nothing, no engine starts, and the function yields nothing.
 
     Raises:
         ScenarioError: the engine cannot start, since the device does not exist here.

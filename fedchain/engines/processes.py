@@ -1,6 +1,6 @@
 """Engine ``processes``: worker processes on this machine.
 
-They pay off if the Python code of a model takes longer than its arithmetic.
+They are faster than threads if the Python code of a model takes longer than its arithmetic.
 """
 
 from __future__ import annotations

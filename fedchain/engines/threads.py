@@ -28,7 +28,7 @@ def threads(source: Source, *, workers: Workers = None, device: Device = "auto")
 
 
 class Threads:
-    """A pool of threads; a backend is used by one thread at a time."""
+    """A pool of threads; for each chunk a thread borrows a backend that no other thread uses."""
 
     def __init__(self, backend: ReleaseBackend, workers: int) -> None:
         self._free: SimpleQueue[ReleaseBackend] = SimpleQueue()

@@ -11,22 +11,22 @@ from fedchain.network.spreading import Group
 
 @dataclass(frozen=True)
 class Send:
-    """A payload that a node wants delivered.
+    """A payload that a node sends, with its receivers.
 
-    Nodes return sends; they hold no clock and no reference to another node.
+    Nodes return ``Send`` objects; they hold no clock and no reference to another node.
     """
 
     payload: Any
     """A frozen record: a message, a block, or a note of the node to itself."""
     to: Group | int
-    """The receivers: a group (all its nodes except the sender) or the number of one node. The
-    sender's own number makes the payload a timer. To another node's number the payload goes
-    directly, without the network, as only attackers can."""
+    """The receivers: a group (all its nodes except the sender) or the id of one node. A payload to
+    the sender itself is a timer. A payload to one other node goes to it directly, without the
+    delays of the network; only attackers can do this."""
     after_s: float = 0.0
     """Simulated seconds until the payload leaves the sender."""
     relayed: bool = True
-    """Whether other nodes pass the payload on. Honest nodes do not pass on what they refuse, so it
-    reaches only the sender's neighbours."""
+    """Whether other nodes pass the payload on. Honest nodes do not pass on a payload that they
+    refuse, so a refused payload reaches only the sender's neighbours."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Objection:
     """A full node's statement that it has refused a block whose work is done.
 
     Light clients see only headers, so the work is all that they can check themselves. A full node
-    that receives an objection checks the block itself, and objects as well if it refuses it. The
-    node's number stands in for its signature.
+    that receives an objection checks the block itself, and objects as well if it refuses the block.
+    The node's id takes the place of a signature.
     """
 
     block: Block
     """The refused block with its messages, so that other full nodes can check it."""
     node: int
-    """Number of the node that objects."""
+    """Id of the node that objects."""
 
 
 @dataclass(frozen=True)
 class DeadlinePassed:
-    """A timer of a compute node: from now on the quorum is enough to start the work."""
+    """A timer of a compute node: the node may now start its work with the quorum of messages."""
 
     parent: bytes
     """Hash of the block at which the node has waited for messages."""
@@ -72,7 +72,7 @@ class NonceFound:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A timer of a compute node: the work whose duration was drawn is done."""
+    """A timer of a compute node: its work, whose duration was drawn at random, is done."""
 
     due_s: float
     """Simulated time at which the work is done, seconds. If the node now expects another time, this

@@ -1,1 +1,1 @@
-"""Runs: functions that run a scenario into a folder, resume it, and write manifest and tables."""
+"""Runs: functions that run a scenario, resume an interrupted run, and write its results."""

@@ -1,4 +1,4 @@
-"""Run callback: an object that follows the progress of a run, such as a terminal."""
+"""Run callback: an object that follows the progress of a run, for example to display it."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class RunCallback(Protocol):
         """Act when the setup is ready, before the first round."""
 
     def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
-        """Act when a round is over, and the fate of its messages is known."""
+        """Act when a round is over, and it is known which messages were used."""

@@ -1,4 +1,4 @@
-"""Manifest: the description of a run, with its privacy statement and its sample pictures."""
+"""Manifest: the summary of a run; also its privacy statement and its sample pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting"
 """Packages whose versions a manifest states beside fedchain's, since results depend on them."""
 
 LISTED = 1000
-"""Up to this number of holders, a privacy statement lists each holder; above it, it summarises."""
+"""A privacy statement lists up to this number of holders one by one; it summarises more holders."""
 
 
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
@@ -80,8 +80,11 @@ def final_manifest(
 ) -> dict[str, Any]:
     """Return the manifest of a run that has ended or was interrupted.
 
-    ``manifest`` is that of the last start or resumption of the run; ``elapsed`` is the wall time
-    since then, seconds. The events in the folder say how far the run has come.
+    Args:
+        folder: the run folder; its event log says how far the run has come.
+        manifest: the manifest from the last start or resumption of the run.
+        status: how the run has ended.
+        elapsed: wall time since the last start or resumption, seconds.
     """
     stages, last = dict.fromkeys(STAGES, 0.0), None
     for last in told_rounds(folder / EVENTS):  # the last recorded one is the head
@@ -103,10 +106,11 @@ def final_manifest(
 
 
 def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
-    """Return the privacy that the participant with the most releases has spent.
+    """Return epsilon and delta for the participant with the most releases.
 
-    ``releases`` are counted by participant, forks included. A holder that receives the last block
-    late may release once more after the last round is recorded. That release counts too.
+    ``releases`` is the number of releases by participant, including those on forks. A holder that
+    receives the last block late may release once more after the last round is recorded. That
+    release counts too.
     """
     mechanism, worst = setup.mechanism, max(releases.values(), default=0)
     promised = math.isfinite(mechanism.epsilon_per_release)
@@ -119,7 +123,7 @@ def epsilon_spent(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any
 
 
 def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str, Any]:
-    """Return the contents of ``privacy.json`` from the releases in the whole run."""
+    """Return the contents of ``privacy.json``, given the number of releases by participant."""
     if not setup.task.learns:
         return {"guarantee": "nothing is released: the chain has no data holders", "warnings": []}
     mechanism, nodes = setup.mechanism, setup.scenario.nodes
@@ -161,14 +165,14 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
 
 
 def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Callable[[int], str]:
-    """Return the function that states in words the guarantee of a number of releases."""
+    """Return a function that takes a number of releases and returns their guarantee in words."""
     nodes = scenario.nodes
     sampled, groups = nodes.asked < nodes.participants, nodes.groups
     return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, groups=groups)
 
 
 def tuning_of(scenario: Scenario) -> str:
-    """Return the declaration of what was tuned on private records, which the guarantee ignores."""
+    """Return what the scenario declares as tuned on private records; no guarantee covers tuning."""
     return scenario.tuning or "none was declared"
 
 
@@ -186,7 +190,7 @@ def in_groups(groups: Groups | None) -> dict[str, int] | None:
 
 
 def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:
-    """Return the count of each holder; if there are very many holders, the range and median."""
+    """Return the count of each holder; for more than ``LISTED`` holders, the range and median."""
     if len(counts) <= LISTED:
         return [int(count) for count in counts]
     return {
@@ -210,7 +214,9 @@ def sample_pictures(setup: RunSetup, outputs: npt.NDArray[Any]) -> Iterator[tupl
 
 
 def in_json(value: Any) -> Any:
-    """Return a value in a form that JSON can hold: infinity becomes a word, odd bytes an escape.
+    """Return a value in a form that JSON can hold: infinity becomes the text ``inf``.
+
+    Bytes of a file name that are not characters become escapes.
 
     >>> in_json({"epsilon": float("inf"), "grid": (1, 2)})
     {'epsilon': 'inf', 'grid': [1, 2]}

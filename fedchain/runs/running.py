@@ -1,4 +1,4 @@
-"""Running: it runs a scenario into a folder of its own, and resumes an interrupted run."""
+"""Running: functions that run a scenario in a folder of its own, and resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from fedchain.transition import model_of
 
 _log = logging.getLogger("fedchain")
 PRUNED_TOGETHER = 16
-"""Number of heights whose directions are deleted from the disk at a time."""
+"""Number of block heights whose message directions are deleted from the disk at a time."""
 
 
 def run(
@@ -61,10 +61,10 @@ def run(
     source: str | None = None,
     callback: RunCallback | None = None,
 ) -> Run:
-    """Run a scenario into a folder of its own.
+    """Run a scenario, and write its results into a folder of its own.
 
-    The folder's name follows from the scenario. If the folder has a finished run, the run is
-    opened and not repeated.
+    The folder's name follows from the scenario. If the folder has a finished run, that run is
+    returned and not repeated.
 
     Args:
         scenario: a checked scenario.
@@ -114,7 +114,7 @@ def resume(
     workers: int | None = None,
     callback: RunCallback | None = None,
 ) -> Run:
-    """Resume an interrupted run; it ends at the same head as without the interruption.
+    """Resume an interrupted run; it ends at the same block as without the interruption.
 
     Args:
         folder: a run folder.
@@ -123,8 +123,8 @@ def resume(
         callback: as in ``run``; it is called for repeated rounds too.
 
     Raises:
-        RunError: the folder has no run, another process uses it, or this machine computes another
-            genesis than the one with which the run began.
+        RunError: the folder has no run, another process uses it, or the genesis block that this
+            machine computes differs from the genesis block of the run.
     """
     path = Path(folder)
     found = Run.open(path)

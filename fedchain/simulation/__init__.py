@@ -1,1 +1,1 @@
-"""Simulation: it runs the nodes of one run on events in simulated time, and yields the rounds."""
+"""Simulation: the nodes of one run act on events in simulated time, round after round."""

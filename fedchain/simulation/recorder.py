@@ -1,6 +1,6 @@
-"""Recorder: it makes the records of rounds, messages, incidents and heads.
+"""Recorder: it makes the records of rounds, messages, incidents and heads of chains.
 
-The simulator knows which participant is behind each pseudonym, so its records name them.
+The simulator knows which participant is behind each pseudonym, so its records name participants.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, model_of
 
 Measure = Callable[[bytes, Vector], Future[Measured]]
-"""Starts to compute metrics in the background, given a block's hash and the model (d,) after it."""
+"""A function of a block's hash and the model (d,) after the block. It starts to measure the model's
+metrics in the background."""
 
 UnfinishedRound = tuple[RoundRecord, Future[Measured], list[MessageRecord]]
-"""The record of a round, its metrics that are still being computed, and its messages."""
+"""A round whose metrics are still being measured: its record, these metrics, its messages."""
 NOBODY = -1
-"""Maker of the genesis block."""
+"""Stands for the maker of the genesis block, which no node has made."""
 KEPT_INCIDENTS = 10_000
-"""A run records at most this many incidents, the first ones. Each node still counts all its own."""
+"""A run records its first incidents, at most this many. Each node still counts all of its own."""
 
 
 class Recorder:
@@ -54,14 +55,15 @@ class Recorder:
         """Start at genesis.
 
         Args:
-            chain: the reported chain.
-            steps: the transition; its outcomes say which messages the rule used.
-            state_of: block hash to the state after the block.
-            measure: measures the metrics of a block's weights.
+            chain: the chain whose rounds are recorded.
+            steps: computes the step of a block; its outcome says which messages were used.
+            state_of: returns the state after a block, given the block's hash.
+            measure: starts to measure the metrics of the model after a block.
             measured_every: rounds between two measurements; the last round is always measured.
-            miners: number of the compute node by address.
+            miners: the id of each compute node, by its address.
             watch: counts wall time by stage.
-            keep: rounds below the head whose releases are remembered; no reorganisation is deeper.
+            keep: number of rounds below the head whose messages are remembered; no reorganisation
+                is deeper.
         """
         self._keep = keep
         self._chain, self._steps, self._state_of = chain, steps, state_of
@@ -73,9 +75,9 @@ class Recorder:
         self._unreported: dict[str, MessageRecord] = {}
 
     def note(self, released: list[MessageRecord]) -> None:
-        """Take note of messages that have left their participants, and empty the list.
+        """Remember the records of messages that were just sent, and empty the list.
 
-        They are noted whether or not a block will carry them.
+        Messages are remembered whether or not a block will carry them.
         """
         for each in released:
             self._released[each.id] = self._unreported[each.id] = each
@@ -97,7 +99,7 @@ class Recorder:
         return blocks
 
     def tally(self, shares: Sequence[float]) -> dict[str, Any]:
-        """Return the numbers of main and stale blocks, in total and for each compute node.
+        """Return the numbers of blocks in the main chain and of stale blocks, in total and by node.
 
         Args:
             shares: share of each compute node in the hash power; they sum to 1.
@@ -125,12 +127,13 @@ class Recorder:
     def round_record(
         self, block: Block, time_s: float, worst: tuple[int, float | None]
     ) -> UnfinishedRound:
-        """Return the record of the round that a block ended, its metrics and its messages.
+        """Return the record of the round that a block ended, with its metrics and its messages.
 
         Args:
             block: a block of the main chain.
             time_s: when the chain accepted the block, simulated seconds.
-            worst: largest number of releases of a participant so far, and its epsilon.
+            worst: the largest number of releases of one participant so far, and the epsilon of
+                these releases.
         """
         height, name = block.header.height, self._reported[block.header.height]
         before = self._state_of(block.header.parent)
@@ -159,7 +162,7 @@ class Recorder:
         return record, metrics, messages
 
     def message_records(self, block: Block, aggregate: Aggregate) -> list[MessageRecord]:
-        """Return the records of a block's messages, and of older messages that are in no block."""
+        """Return the records of a block's messages, then of older messages that are in no block."""
         name, height = self._reported[block.header.height].hex(), block.header.height
         records = []
         for row, message in enumerate(block.messages):
@@ -207,7 +210,7 @@ class NodeTracker:
         self._new_heads: list[HeadRecord] = []
 
     def look(self, node: int, now_s: float) -> None:
-        """Record the head of a node that has just acted, if it has changed."""
+        """Record the head of a node that has just acted, if the head has changed."""
         if node >= len(self._nodes):
             return
         chain = self._nodes[node].chain
@@ -217,7 +220,7 @@ class NodeTracker:
             self._new_heads.append(head)
 
     def new(self) -> Iterator[tuple[str, RefusalRecord | EvidenceRecord | HeadRecord]]:
-        """Yield name and record of each event since the last call, incidents before heads."""
+        """Yield kind and record of each incident, then of each new head, since the last call."""
         for node in self._honest:
             refusals, evidence = self._read[node.node]
             found = node.incidents

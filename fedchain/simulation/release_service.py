@@ -1,8 +1,8 @@
 """Release service: it computes every release of a run once, and counts the privacy cost.
 
-The simulation calls it when a gradient is due. The service holds the privacy budgets, draws which
-members of a group drop out, and computes the releases of a cohort together on the engine. It takes
-from the ledger the releases that an interrupted run has already made.
+The simulation calls it when a gradient is due. The service holds the privacy budgets, and draws
+which members of a group drop out. It computes the releases of all participants at one block
+together, on the engine. If a run is resumed, it reads earlier releases from the ledger instead.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
-"""Yields the releases of requests in batches, given the weights (d,) and the requests."""
+"""A function of the weights (d,) and the requests. It yields the releases in batches."""
 Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
-"""Returns the message of each request at a parent; None: the release has no direction."""
+"""A function of a block's hash and the requests at this block. It returns the message of each
+request; None: the release is zero or not finite."""
 KEPT_PARENTS = 8
-"""Number of blocks whose cohorts and clips are remembered; holders no longer release at older
-forks."""
+"""Number of blocks whose cohorts and clips are remembered; holders release at no older block."""
 
 
 class ReleaseService:
@@ -51,7 +51,7 @@ class ReleaseService:
         verdict_cache: VerdictCache,
         watch: Stopwatch,
     ) -> None:
-        """Start with nothing released; ``state`` returns the state after the block of a hash."""
+        """Start with nothing released; ``state`` maps a block hash to the state after the block."""
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
@@ -64,15 +64,15 @@ class ReleaseService:
         # computed again.
         self._recorded_rounds = 0 if follows else store.highest
         self.released: list[MessageRecord] = []
-        """Records of the messages released since the recorder last emptied the list. Each record
-        says that no block carries the message."""
+        """Records of the messages sent since the recorder last emptied the list. Each message is
+        recorded as late until a block carries it."""
         self.worst: tuple[int, float | None] = 0, None
-        """Largest number of releases of a participant so far, and the tight total epsilon for it;
-        None: infinite."""
+        """The largest number of releases of one participant so far, and the total epsilon of these
+        releases; None: it is infinite."""
 
     @property
     def counts(self) -> dict[int, int]:
-        """Number of releases so far of each participant that had one due, forks included."""
+        """Number of releases so far by participant, forks included; it omits those never asked."""
         return {participant: budget.releases for participant, budget in self._budgets.items()}
 
     def budget(self, participant: int) -> Budget:
@@ -84,19 +84,19 @@ class ReleaseService:
     def begin(self, participant: int, parent: bytes, round_: int) -> None:
         """Note that a participant begins to compute its gradient at a block.
 
-        The participants that have begun at the same block are computed together.
+        The gradients of participants that have begun at the same block are computed together.
         """
         self._cohort.expect(self._request(participant, parent, round_))
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
-        """Draw which members drop out of an attempt; only the attempt of a group can fail."""
+        """Draw which members of a group drop out of an attempt; without groups it never fails."""
         if self._groups is None:
             return DropoutOutcome()
         context = self._request(participant, parent, round_).context
         return draw_dropouts(self._groups, context, number)
 
     def release(self, participant: int, parent: bytes, round_: int) -> tuple[Message, ...]:
-        """Return the messages of a participant, and add them to ``released``.
+        """Return the messages of a participant, and add their records to ``released``.
 
         Args:
             participant: a holder or group that has begun at this parent.
@@ -104,7 +104,8 @@ class ReleaseService:
             round_: the height of the block that may carry the messages.
 
         Returns:
-            One message for each name of the participant; none if the gradient has no direction.
+            One message for each name of the participant; no message if the release is zero or not
+            finite.
         """
         request = self._request(participant, parent, round_)
         # This comes first, so that the ledger does not affect who is computed together.
@@ -159,7 +160,7 @@ class ReleaseService:
         return ReleaseRequest(context, self._setup.identities.of(participant, round_), clip)
 
     def _compute(self, parent: bytes, group: Sequence[ReleaseRequest]) -> list[Message | None]:
-        """Compute releases together; check each batch of messages while the next is computed."""
+        """Compute releases together; check a batch of messages while the next batch is computed."""
         found: list[Message | None] = []
         seconds: Counter[str] = Counter()
         began = time.perf_counter()
@@ -178,28 +179,28 @@ class ReleaseService:
 
 
 class Cohort:
-    """The participants that are computed together, by block.
+    """The participants whose gradients are computed together, by block.
 
-    A cohort is computed when the first of its participants is due. Its members follow from the
-    events alone, not from the contents of the ledger. So a run that is resumed after an
-    interruption computes the same participants together.
+    The gradients of a cohort are computed when the first of them is due. The simulated events alone
+    determine who is in a cohort, not the contents of the ledger. So a run that is resumed after an
+    interruption has the same cohorts.
     """
 
     def __init__(self, compute: Compute) -> None:
-        """Start empty; ``compute`` later gets all participants of one block in one call."""
+        """Start empty; each call of ``compute`` will get the requests of one whole cohort."""
         self._compute = compute
         self._waiting: dict[bytes, dict[int, ReleaseRequest]] = {}
         self._together: dict[bytes, dict[int, tuple[ReleaseRequest, ...]]] = {}
         self._messages: dict[bytes, dict[int, Message | None]] = {}
 
     def expect(self, request: ReleaseRequest) -> None:
-        """Add a participant to those that wait at its block."""
+        """Add a participant's request to those that wait at the same block."""
         context = request.context
         self._waiting.setdefault(context.parent, {})[context.holder] = request
         _forget_oldest(self._waiting, self._together, self._messages)
 
     def close(self, request: ReleaseRequest) -> tuple[ReleaseRequest, ...]:
-        """Close the cohort of a participant, and return it.
+        """Close the cohort of a participant, and return the requests in it.
 
         A participant that begins at the same block later belongs to another cohort.
         """
@@ -213,7 +214,7 @@ class Cohort:
         return together[participant]
 
     def message(self, request: ReleaseRequest) -> Message | None:
-        """Return a participant's message at its block; None if its gradient has no direction."""
+        """Return a participant's message at a block; None if the release is zero or not finite."""
         participant, parent = request.context.holder, request.context.parent
         group = self.close(request)
         messages = self._messages.setdefault(parent, {})
@@ -224,10 +225,11 @@ class Cohort:
 
 
 class Clips:
-    """The clips of holders whose clip follows a quantile: each release determines the next clip.
+    """The clips of holders, if clips follow a quantile: each release sets the holder's next clip.
 
-    A clip changes when its release is sent, not when it is computed. A release that was computed
-    for a block that the holder has since left is never sent, so it must not change the clip.
+    The clip changes when the release is sent. A release that is computed but never sent, because
+    the holder moves to another block, does not change the clip. In the example, holder 3 uses clip
+    1.0 at one block and clip 0.9 at the next.
 
     >>> clips = Clips(1.0)
     >>> clips.at(3, b"parent")
@@ -246,18 +248,18 @@ class Clips:
         self._leads: dict[bytes, dict[int, float]] = {}
 
     def at(self, holder: int, parent: bytes) -> float:
-        """Return the clip of a holder's release at a block; later calls return the same one."""
+        """Return the clip for a holder's release at a block; later calls return the same clip."""
         newest = self._newest.get(holder, self._first)
         clip = self._used.setdefault(parent, {}).setdefault(holder, newest)
         _forget_oldest(self._used, self._leads)
         return clip
 
     def lead(self, holder: int, parent: bytes, clip: float) -> None:
-        """Note the clip that comes after a holder's release at this block."""
+        """Note the clip that the holder uses after its release at this block is sent."""
         self._leads.setdefault(parent, {})[holder] = clip
 
     def made(self, holder: int, parent: bytes) -> None:
-        """Change a holder's clip after its release at this block was sent.
+        """Set the clip of a holder's next release, since its release at this block was sent.
 
         A second call for the same block changes nothing.
         """
@@ -274,7 +276,7 @@ def _forget_oldest(*tables: dict[bytes, Any]) -> None:
 
 
 def finite(epsilon: float) -> float | None:
-    """Return epsilon, or None if it is infinite, which is no guarantee at all.
+    """Return epsilon, or None if it is infinite.
 
     >>> finite(math.inf) is None
     True

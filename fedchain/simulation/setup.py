@@ -57,7 +57,7 @@ class RunSetup:
     identities: Identities
     """The keys of the participants."""
     rules: Rules
-    """The rules of the chain, which genesis fixes."""
+    """The rules of the chain, which the genesis block fixes."""
     work: Work
     """Proof of work and its difficulty."""
     state: State
@@ -65,16 +65,16 @@ class RunSetup:
     genesis: Block
     """The genesis block."""
     graph: Graph
-    """The nodes and their links: first the compute nodes, then the slots of data holders."""
+    """The network: its nodes (first the compute nodes, then the data holders' slots) and links."""
 
     @property
     def compute_ids(self) -> range:
-        """Numbers of the compute nodes."""
+        """Ids of the compute nodes, from 0."""
         return range(self.scenario.nodes.miners)
 
     @property
     def holder_slots(self) -> range:
-        """Numbers of the data holders' slots in the network; slot k is node ``miners + k``."""
+        """Node ids of the data holders' slots in the network; slot k is node ``miners + k``."""
         first = self.scenario.nodes.miners
         return range(first, first + self.scenario.nodes.asked)
 
@@ -157,9 +157,10 @@ def build_compute_nodes(
     slowest_s: Callable[[], float],
     watch: Stopwatch,
 ) -> tuple[ComputeNode, ...]:
-    """Return the compute nodes of a run, each at genesis; all share steps and verdicts.
+    """Return the compute nodes of a run, each with a chain of the genesis block alone.
 
-    ``slowest_s`` returns the longest delay between two compute nodes, which dishonest nodes know.
+    The nodes share the caches of steps and verdicts. ``slowest_s`` returns the longest delay
+    between two compute nodes, which dishonest nodes know.
     """
     seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
     secrets = [digest(seed, "compute node", node) for node in setup.compute_ids]
@@ -225,7 +226,7 @@ def check_hashing(setup: RunSetup) -> None:
 
 
 def deepest_fork(scenario: Scenario) -> int:
-    """Return how far below the head, in blocks, a branch may begin that honest nodes still follow.
+    """Return the largest depth of a fork below the head, in blocks, that honest nodes can follow.
 
     While the network is connected, forks are short. During a partition each part builds a branch
     of its own. The bound is ``KEPT_HEADERS`` plus twice the number of blocks that are
@@ -257,7 +258,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
     Raises:
         ValueError: the mechanism refuses its parameters; only the mechanism can check them.
-        PartError: a user-defined mechanism fails, or cannot keep its terms.
+        PartError: a user-defined mechanism fails, or cannot do what its ``terms`` promise.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
     shares = () if groups is None else (groups.counted_on,)
@@ -265,7 +266,7 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
 
 
 def quorum_of(scenario: Scenario) -> int:
-    """Return the fewest messages of a block: the quorum's share of a round's cohort, rounded up."""
+    """Return the fewest messages of a block: the quorum times the number asked, rounded up."""
     return min(
         scenario.nodes.asked,
         max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),

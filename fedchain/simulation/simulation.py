@@ -4,7 +4,7 @@ One round, from a block to the next:
 
 1. A block arrives at a holder (``_act_on_holder``). If its light client accepts the block, the
    holder plans a release (``_plan``).
-2. When its gradient is due (``_speak``), the release service computes the private gradients of
+2. When the gradient is due (``_speak``), the release service computes the private gradients of
    the cohort at the weights w_t, adds noise, normalises, quantises and signs (``_release``).
 3. The network carries the message to the mempools of the compute nodes.
 4. When a compute node has all messages, or the quorum at the deadline, it aggregates, updates,
@@ -91,7 +91,7 @@ class Simulation:
         self._transport.listeners += [node.node for node in listeners]
         honest = (node for node in self.compute_nodes if node.schedule.honest)
         self.chain = next(honest, self.compute_nodes[0]).chain
-        """The reported chain: that of the first honest compute node, or of node 0 if none is."""
+        """The reported chain: that of the first honest compute node, or of node 0 if all attack."""
         self.holder_slots = build_data_holders(setup)
         """The data holders of a round, one for each slot."""
         self.silent: dict[int, str] = {}
@@ -123,8 +123,8 @@ class Simulation:
         """Play all events, until none is left or the run has to stop.
 
         Yields:
-            The record of each round when the reported chain reaches it, with the records of its
-            messages. A round that a reorganisation replaces is yielded again.
+            The record of each round that the reported chain has reached, and the records of the
+            round's messages. If a reorganisation replaces a round, the round is yielded again.
         """
         for node in self.compute_nodes:
             self._transport.post(node.node, node.start(), 0.0)
@@ -167,7 +167,7 @@ class Simulation:
         slot = self.holder_slots[event.to - len(self.compute_nodes)]
         if not isinstance(event.payload, Speak):
             self._plan(slot, slot.receive(event.payload), event.time_s)
-        elif slot.client.head == event.payload.parent:  # the holder still wants to
+        elif slot.client.head == event.payload.parent:  # the holder has not moved on
             self._speak(slot, event.payload, event.time_s)
 
     def _plan(self, slot: DataHolder, intent: Speak | None, now_s: float) -> None:
@@ -177,7 +177,7 @@ class Simulation:
             self._transport.post(slot.node, [Send(intent, slot.node, GRADIENT_S)], now_s)
 
     def _speak(self, slot: DataHolder, intent: Speak, now_s: float) -> None:
-        """Release the gradient of the participant on a slot, if its budget and its group allow."""
+        """Release the gradient of the participant on a slot, if its budget and group allow it."""
         participant = self._participant(slot, intent)
         if not self._releases.budget(participant).allows(intent.parent):
             self.silent[participant] = BUDGET_SPENT
@@ -201,7 +201,7 @@ class Simulation:
         self._transport.post(slot.node, sends, now_s)
 
     def _retry(self, slot: DataHolder, intent: Speak, failed: DropoutOutcome, now_s: float) -> None:
-        """Plan the next attempt; charge the failed one if its members were asked for shares."""
+        """Plan a group's next attempt; the failed one costs privacy if shares were asked for."""
         participant = self._participant(slot, intent)
         if failed.is_release:
             self._releases.budget(participant).spend(intent.parent + bytes([failed.number]))
@@ -217,7 +217,7 @@ class Simulation:
         return self._setup.sampling.holders_of(intent.round)[place]
 
     def _is_void(self, event: Event) -> bool:
-        """Return whether a message arrives, after an outage, too late for any block to carry it."""
+        """Return whether an event is a message that arrives too late for any block to carry it."""
         message = event.payload
         return isinstance(message, Message) and self.compute_nodes[event.to].is_over(message)
 
@@ -249,7 +249,7 @@ class Simulation:
 
     @property
     def releases(self) -> dict[int, int]:
-        """Number of releases so far of each participant that had one due, forks included."""
+        """Number of releases so far by participant, forks included; it omits those never asked."""
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
@@ -282,7 +282,7 @@ class Simulation:
         return state
 
     def _recall(self, parent: bytes, address: bytes) -> Block | None:
-        """Return a compute node's block on a parent, if an interrupted run has recorded it."""
+        """Return a node's recorded block on a parent; None if an interrupted run recorded none."""
         height = self.chain.height_of(parent)
         if height is not None and height >= self._store.highest:
             return None

@@ -1,6 +1,6 @@
 """Transport: it carries what nodes send over the network, and queues what arrives as events.
 
-Events come in the order of simulated time; ties go in the order of insertion.
+Events come in the order of simulated time; events of the same time, in the order of insertion.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from fedchain.nodes.payloads import Objection, Send
 from fedchain.simulation.setup import RunSetup
 
 Sent = Callable[[int, Block, float], None]
-"""Called with (sender, block, simulated seconds) for every block that leaves a node."""
+"""A function of the sender's id, a block and the simulated seconds. It is called for every block
+that leaves a node."""
 FEW = 32
-"""Up to this number, the deliveries of one send are sorted in Python. numpy would release the
-interpreter's lock to the thread that writes the ledger, and this thread would have to wait."""
+"""Up to this number, the deliveries of one send are sorted in Python; more are sorted in numpy."""
 Arrivals = Iterator[tuple[float, int, int]]
-"""The remaining deliveries of one send: time, number in the order of insertion, node."""
+"""The remaining deliveries of one send, each as (seconds, place in the order of insertion, id of
+the receiving node)."""
 _NONE: Arrivals = iter(())
 
 
 class Event(NamedTuple):
-    """A due delivery. It is a tuple for speed, since a run makes more events than anything else."""
+    """A due delivery. It is a tuple, which is fast to make, since a run makes very many events."""
 
     time_s: float
     """Simulated seconds since genesis."""
@@ -75,6 +76,8 @@ class EventQueue:
         if not len(times_s):
             return
         rest: Arrivals
+        # numpy would release the interpreter's lock to the thread that writes the ledger, and this
+        # thread would have to wait.
         if len(to) <= FEW:
             places = itertools.count(self._count)
             rest = iter(sorted(zip(times_s.tolist(), places, to.tolist(), strict=False)))
@@ -131,7 +134,7 @@ class Transport:
                 self.queue.put_all(times_s, nodes, send.payload)
 
     def waits(self, event: Event) -> bool:
-        """Return whether the node of an event is away or catching up; if so, postpone the event.
+        """Return whether the receiver is offline or catching up; if so, postpone the event.
 
         Blocks and objections are never postponed: a node needs them to catch up.
         """

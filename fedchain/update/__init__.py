@@ -1,4 +1,4 @@
-"""Updates: exact steps from the global gradient to the next weights; one file for each kind."""
+"""Updates: functions that compute the next weights from the global gradient."""
 
 from fedchain.update.around import averaged, filtered
 from fedchain.update.distance import distance_over_gradients

@@ -1,4 +1,4 @@
-"""Updates that wrap another one: averages of the weights, and filters of the gradient."""
+"""Updates that wrap another update: one averages its weights, one filters its gradients."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def averaged(
 ) -> Updated:
     """Step by another update, and use the average of its weights as the model.
 
-    In its n-th round the average a of the weights w becomes a + max(1/n, 1 - decay) (w - a). It is
-    the mean of all n weights until 1/n falls below 1 - decay, and an exponential average from then
-    on. Gradients are still taken at w, not at a.
+    In the n-th averaged round the average a of the weights w becomes
+    a + max(1/n, 1 - decay) (w - a). The average is the mean of all n weights until 1/n falls below
+    1 - decay, and an exponential average from then on. Gradients are still computed at w, not at a.
 
     Args:
-        weights: w_t, shape (d,).
-        memory: ``average``, shape (d,), from ``from_round`` on, and the memory of ``of``.
+        weights: the weights w_t of this round, shape (d,).
+        memory: the memory of ``of``; after ``from_round`` also ``average``, shape (d,).
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
+        round_: number t of the round, from 1.
         of: the update whose weights are averaged.
         decay: largest share of the average that is kept in a round, above 0; 1 gives all rounds
             the same weight.
@@ -69,18 +69,20 @@ def filtered(
     of: Annotated[Part, updates],
     drift: NotNegative = 0.1,
 ) -> Updated:
-    """Step by another update, with a Kalman filter's estimate of the gradient from the noisy ones.
+    """Step by another update, with noisy gradients that a Kalman filter has smoothed.
 
-    Suppose that the true gradient is a random walk whose step in each round has ``drift`` times
-    the variance of the noise. Then the best estimate from the noisy gradients g_t is
-    f_t = f_{t-1} + k_t (g_t - f_{t-1}) with k_t = p / (p + 1), p = k_{t-1} + drift, f_1 = g_1 and
-    k_1 = 1. With drift 0, f_t is the mean of all gradients.
+    The filter assumes that the true gradient changes in each round by a random step. The variance
+    of the step is ``drift`` times the variance of the noise. The estimate f_t from the noisy
+    gradients g_1 to g_t begins with f_1 = g_1, and its gain with k_1 = 1. In each later round
+    p = k_{t-1} + drift, k_t = p / (p + 1) and f_t = f_{t-1} + k_t (g_t - f_{t-1}). With drift 0,
+    f_t is the mean of all gradients so far.
 
     Args:
-        weights: w_t, shape (d,).
-        memory: ``filtered``, shape (d,), ``gain``, shape (1,), and the memory of ``of``.
+        weights: the weights w_t of this round, shape (d,).
+        memory: ``filtered`` is f_{t-1}, shape (d,); ``gain`` is k_{t-1}, shape (1,); the rest is
+            the memory of ``of``.
         gradient: the global gradient g_t, shape (d,).
-        round_: t, from 1.
+        round_: number t of the round, from 1.
         of: the update that gets f_t as its gradient.
         drift: variance of the gradient's change in a round, divided by the variance of the noise.
 

@@ -23,20 +23,22 @@ def distance_over_gradients(
 ) -> Updated:
     """Step by DoG: rate = largest distance from the start / root of the summed squared gradients.
 
-    r_t = max(r_{t-1}, |w_t - w_1|), r_1 = first sqrt(d);  s_t = s_{t-1} + |g_t|^2;
-    w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. The result does not depend on the scale of g, so it
-    does not depend on the scale of the clip.
+    The largest distance so far is r_t = max(r_{t-1}, |w_t - w_1|), with r_1 = first sqrt(d) for d
+    weights. The sum of squares is s_t = s_{t-1} + |g_t|^2. The next weights are
+    w_{t+1} = w_t - (r_t / sqrt(s_t)) g_t. They do not change if all gradients are multiplied by one
+    number, so they do not depend on the scale of the clip.
 
     Args:
-        weights: w_t, shape (d,).
-        memory: ``start`` is w_1, shape (d,); ``distance`` r and ``squares`` s, shape (1,).
+        weights: the weights w_t of this round, shape (d,).
+        memory: ``start`` is w_1, shape (d,); ``distance`` is r_{t-1}, shape (1,); ``squares`` is
+            s_{t-1}, shape (1,).
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
-        first: length of the first step, as a root mean square over the weights. A value that is too
-            small costs rounds. A run does not recover from a value that is far too large.
+        round_: number t of the round, from 1.
+        first: length of the first step, as a root mean square over the weights. With too small
+            a value a run needs more rounds. With a far too large value it does not recover.
 
     Returns:
-        The next weights, the start, the distance and the sum of squares.
+        The next weights, and the memory with w_1, r_t and s_t.
 
     Reference:
         Ivgi, Hinder and Carmon, DoG is SGD's Best Friend, ICML 2023, (DoG).
@@ -56,7 +58,7 @@ def distance_over_gradients(
 
 
 def _squared_norm(vector: Vector) -> Vector:
-    """Return the squared 2-norm, shape (1,); the sum of the squares is exact and rounded once."""
+    """Return the squared 2-norm, shape (1,); the squares are summed with a single rounding."""
     try:
         return np.array([math.fsum(vector * vector)])
     except OverflowError:

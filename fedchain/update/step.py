@@ -1,9 +1,9 @@
-"""Updates: their family, their memory and result, and the updates with a learning rate.
+"""Updates with a learning rate, and the family, memory and result that all updates share.
 
 Every operation is an IEEE float64 operation (multiply, add, divide, square root) that rounds once.
-The order of the operations is fixed, so any node recomputes the same bits. A block commits to the
-memory of the update (momentum, Adam's moments, averages). An update may wrap another one (``of``):
-it then changes the gradient before the step, or the weights after it.
+The order of the operations is fixed, so any node recomputes the same bits. Each block
+contains a hash of the update's memory (momentum, Adam's moments, averages). An update may wrap
+another one (``of``): it then changes the gradient before the step, or the weights after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fedchain.arrays import Vector, misshapen
 from fedchain.registry import Family
 
 Memory = Mapping[str, Vector]
-"""What an update keeps for the next round, by name; empty at genesis."""
+"""The arrays that an update keeps for the next round, by name; empty before the first round."""
 AVERAGE = "average"
 """Name of the averaged weights in the memory; if an update keeps them, they are the model."""
 Rate = Annotated[float, Field(gt=0)]
@@ -32,7 +32,7 @@ class Updated:
     """The next weights and the memory of the update."""
 
     weights: Vector
-    """w_{t+1}, shape (d,)."""
+    """The next weights w_{t+1}, shape (d,)."""
     memory: Memory
     """The memory after this round."""
 
@@ -47,7 +47,8 @@ def _flaw(made: Updated, weights: Vector, *_: object) -> str | None:
 
 
 updates: Family[Updated] = Family("update", ("fedchain.update",), Updated, _flaw)
-"""Part: ``(weights (d,), memory, gradient (d,), round (from 1), *, ...) -> Updated``."""
+"""The family of updates. Each update is a function
+``(weights (d,), memory, gradient (d,), round (from 1), *, ...) -> Updated``."""
 
 
 def used(weights: Vector, memory: Memory) -> Vector:
@@ -74,13 +75,13 @@ def gradient_descent(
     """Step against the gradient: w_{t+1} = w_t - eta_t (g + lambda w_t).
 
     Args:
-        weights: w_t, shape (d,).
+        weights: the weights w_t of this round, shape (d,).
         memory: not used; gradient descent has no memory.
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
-        learning_rate: eta_1, above 0.
+        round_: number t of the round, from 1.
+        learning_rate: the rate eta_1 of the first round, above 0.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
-        weight_decay: lambda; the term lambda w_t does not depend on data, so it costs no privacy.
+        weight_decay: lambda; the term lambda w_t reads no private data, so it costs no privacy.
 
     Returns:
         The next weights.
@@ -110,17 +111,17 @@ def momentum(
     """Step against a running sum of gradients: m_t = beta m_{t-1} + g; w_{t+1} = w_t - eta_t m_t.
 
     Args:
-        weights: w_t, shape (d,).
-        memory: ``momentum``, shape (d,), zero at genesis.
+        weights: the weights w_t of this round, shape (d,).
+        memory: ``momentum`` is m_{t-1}, shape (d,); it is zero in the first round.
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
-        learning_rate: eta_1, above 0.
-        momentum: beta, from 0 to below 1.
+        round_: number t of the round, from 1.
+        learning_rate: the rate eta_1 of the first round, above 0.
+        momentum: the factor beta of the old sum, from 0 to below 1.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
 
     Returns:
-        The next weights and the momentum.
+        The next weights, and the memory with m_t.
 
     Reference:
         Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
@@ -151,25 +152,26 @@ def adam(
 ) -> Updated:
     """Step by the running mean of the gradients, divided by the root of their running mean square.
 
-    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
+    The running means are m = b1 m + (1 - b1) g and v = b2 v + (1 - b2) g^2. The next weights are
     w_{t+1} = w_t - eta_t (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + stabiliser).
     The powers of b1 and b2 are kept in the memory, because the power functions of two libraries
     may round differently.
 
     Args:
-        weights: w_t, shape (d,).
-        memory: ``first``, ``second``, shape (d,), and the powers of beta1 and beta2, shape (1,).
+        weights: the weights w_t of this round, shape (d,).
+        memory: ``first`` is m and ``second`` is v, shape (d,); ``beta1_power`` and ``beta2_power``
+            are the powers of b1 and b2, shape (1,).
         gradient: the global gradient g, shape (d,).
-        round_: t, from 1.
-        learning_rate: eta_1, above 0.
-        beta1: b1, from 0 to below 1.
-        beta2: b2, from 0 to below 1.
-        stabiliser: added to the root, above 0.
+        round_: number t of the round, from 1.
+        learning_rate: the rate eta_1 of the first round, above 0.
+        beta1: the factor b1 in m, from 0 to below 1.
+        beta2: the factor b2 in v, from 0 to below 1.
+        stabiliser: the number that is added to the root, above 0.
         decay: lowers the rate to eta_t = eta_1 / (1 + decay (t - 1)).
         weight_decay: lambda, added to the gradient as lambda w_t.
 
     Returns:
-        The next weights, both moments and both powers.
+        The next weights, and the memory with both means and both powers.
 
     Reference:
         Kingma and Ba, Adam, ICLR 2015, algorithm 1.

@@ -32,7 +32,7 @@ KEPT_ROUNDS = 2
 """Number of rounds below the head whose messages are kept, since most forks are that short. After
 a deeper fork the holders, who follow the same head, send their messages again."""
 KEPT_CLAIMS = 64
-"""A dishonest node keeps the states that its latest refused blocks claim, at most this many."""
+"""A dishonest node keeps the states claimed by its latest refused blocks, at most this many."""
 
 
 class ComputeNode:
@@ -55,17 +55,17 @@ class ComputeNode:
         """Start at the chain's head.
 
         Args:
-            node: the node's number in the network.
+            node: the node's id in the network.
             address: SHA-256 of the node's public key, 32 bytes.
             chain: the node's chain.
             pool: the node's mempool.
             rules: the rules of the chain.
-            transition: the step that the rules name.
+            transition: computes the state after a block from the block's messages.
             effort: when the node starts its work, and how fast it works.
             recall: returns the block that an interrupted run has already found, given (parent,
                 address); None: the run is new.
             watch: counts wall time by stage.
-            schedule: the node's strategy in each round.
+            schedule: which strategy the node follows in each round.
         """
         self.node, self.address, self.chain = node, address, chain
         self.incidents = IncidentLog()

@@ -1,4 +1,7 @@
-"""Hashing: estimates of how many nonces are tried and how long it takes, and sampled work."""
+"""Hashing: estimates of the number of tried nonces and of the time they take; also sampled work.
+
+Sampled work draws the simulated time at which a node finds a block, and hashes nothing.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,13 @@ _TRIED = 2_000
 
 
 def attempts(bits: float, n_compute: int) -> float:
-    """Return the mean number of nonces that all compute nodes together try for one block.
+    """Return the mean number of nonces that all compute nodes together try until a block is found.
 
     A try finds a block with probability p = 2^-bits. Each of C nodes tries until it has found a
     block, at most T = 65,536 nonces, and then looks at the network. The nodes repeat such turns
     until one of them has found a block. On average a turn takes C (1 - (1-p)^T) / p tries, and
-    1 / (1 - (1-p)^(TC)) turns are needed.
+    1 / (1 - (1-p)^(TC)) turns are needed. For example, with 4 bits one node tries 16 nonces, and
+    three nodes together try 48.
 
     Args:
         bits: bits of difficulty, 0 or more.
@@ -54,7 +58,7 @@ def expected_hashing_s(scenario: Scenario) -> float:
     """Estimate how many seconds this machine hashes for the main chain of a run.
 
     The speed of the machine is measured by a few tries. The estimate assumes that the target does
-    not change. Sampled work takes no time.
+    not change. Sampled work hashes nothing, so it takes 0 s.
     """
     work = works.build(scenario.ledger.work)
     if work.kind == "sampled":
@@ -88,8 +92,8 @@ class Effort:
     expected: int
     """Number of participants in a round. Once this many messages are there, no more can come."""
     draw: Callable[[int], float]
-    """Returns the node's random number in [0, 1), given how many blocks the node has found so far.
-    The number decides how long sampled work takes."""
+    """A function of the number of blocks that the node has found so far. It returns a random number
+    in [0, 1), which decides how long sampled work takes."""
 
 
 class SampledWork:
@@ -97,8 +101,8 @@ class SampledWork:
 
     Tries are independent: tries on one parent do not change the chances on the next. So one draw
     is used until the node finds a block, even if the head changes in the meantime. A new draw for
-    every head would have the same distribution, but then each block would cost every node an
-    event.
+    every head would have the same distribution, but then each block would cause an
+    event at every node.
 
     >>> work = SampledWork(100.0, lambda number: 0.3)
     >>> due_s = work.begin(0x207FFFFF, 10.0)  # p = 1/2: with 0.3 the first try succeeds
@@ -116,7 +120,7 @@ class SampledWork:
         self._left: float | None = None
 
     def begin(self, bits: int, now_s: float) -> float:
-        """Begin or continue to work at a compact target; return the time when a block is found."""
+        """Begin or continue to work at a target (``bits``); return when a block will be found."""
         if self.due_s is not None:
             if bits == self._bits:
                 return self.due_s

@@ -11,7 +11,7 @@ from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.message import Message
 
 KEPT_REFUSALS = 1_000
-"""A node keeps at most this many refusals, and as many pieces of evidence: the first of a run. It
+"""A node keeps its first refusals and its first pieces of evidence, at most this many of each. It
 counts all refusals."""
 KEPT_NAMES = 1_024
 """A node remembers the hashes of this many refused blocks, and this many pairs of parent and
@@ -101,7 +101,7 @@ class IncidentLog:
             _drop_oldest(self.ignored)
 
     def saw(self, time_s: float, name: bytes, header: Header) -> None:
-        """Note an accepted block's maker; log evidence if the maker has made two on the parent."""
+        """Note an accepted block; if its maker has made another one on its parent, log evidence."""
         first = self._made.setdefault((header.parent, header.address), name)
         if first == name:
             _drop_oldest(self._made)

@@ -77,18 +77,19 @@ class Strategy:
     """The decisions of a compute node. The defaults are those of an honest node."""
 
     works_on: Callable[[Chain], bytes] = head_of
-    """Returns the hash of the accepted block to build on."""
+    """A function that returns the hash of the accepted block to build on."""
     carries: Callable[[Messages], Messages] = unchanged
-    """Returns those of the given messages that the new block carries, in the same order."""
+    """A function that selects the messages for the new block, and keeps their order."""
     least: int | None = None
     """Number of messages at which the node starts its work. None: it starts with the messages of
     all holders, or after the deadline with the quorum."""
     writes: Callable[[Draft], Draft] = unchanged
-    """Returns the contents of the block, given the draft of an honest node."""
+    """A function that returns the contents of the block, given the draft of an honest node."""
     again: bool = False
     """Whether the node works on the same parent again after it has found a block on it."""
     publishes: Callable[[Scene], list[Send]] = at_once
-    """Returns what the node sends after it has found a block, or accepted another node's block."""
+    """A function that returns what the node sends after it has found a block, or accepted another
+    node's block."""
     hears_at_once: bool = False
     """Whether the node receives every block at the moment that it leaves its sender."""
     counters: Counter[str] = field(default_factory=Counter)
@@ -104,7 +105,7 @@ class Place:
     """What a dishonest compute node knows about itself and the network."""
 
     node: int
-    """Number of the node."""
+    """Id of the node."""
     seed: int
     """The scenario's seed; all draws come from its random streams."""
     quorum: int
@@ -112,13 +113,13 @@ class Place:
     shares: Mapping[int, float]
     """Each compute node's share of the hash power, this node included; the shares sum to 1."""
     makers: Mapping[bytes, int]
-    """Number of each compute node, by address."""
+    """Id of each compute node, by its address."""
     slowest_s: float
     """Longest delay of a block between two compute nodes, simulated seconds."""
     key_of: Callable[[int, int], bytes]
-    """Returns a holder's public key, given (holder, round). Pseudonyms should hide whose key it is,
-    but a compute node that receives a message directly from a holder may know the sender by its
-    network address."""
+    """A function of a holder's id and a round. It returns the holder's public key in this round.
+    Pseudonyms should hide whose key it is. But a compute node that receives a message directly from
+    a holder may know the sender by its network address."""
 
 
 strategies: Family[Strategy] = Family(
@@ -133,7 +134,7 @@ strategies: Family[Strategy] = Family(
         "fedchain.nodes.compute.strategies.spam",
     ),
 )
-"""Part: ``(place, *, ...) -> Strategy``: what one compute node does instead of the protocol."""
+"""The family of dishonest strategies. Functions ``(place, *, ...) -> Strategy`` make them."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from fedchain.randomness import digest, stream
 from fedchain.scenario import HolderAttack, Scenario
 
 Forger = Callable[[Single | Vector, np.random.Generator], Single | Vector]
-"""Returns the vector (d,) that is sent instead, given a release (d,) and a random generator."""
+"""A function of a release (d,) and a random generator. It returns the vector (d,) that is sent
+instead."""
 
 
 class Byzantine:
@@ -61,8 +62,8 @@ def under_names(message: Message, names: int, seed: int, holder: int) -> Iterato
     """Yield a holder's message, then a copy of it under each made-up name (a Sybil).
 
     If identities are open, each name counts as a holder. If they are registered, a message under
-    a made-up name is refused, since it has no proof of registration. The directions differ in
-    their last bits, because exact copies are not counted. ``names`` includes the holder's own name.
+    a made-up name is refused, since it has no proof of registration. The directions differ
+    slightly, because exact copies are not counted. ``names`` includes the holder's own name.
     The made-up keys follow from seed, holder and round.
     """
     yield message

@@ -44,14 +44,14 @@ class DataHolder:
         """Start at the head of the client's chain, without objections.
 
         Args:
-            node: the slot's number in the network.
+            node: the slot's node id in the network.
             client: the holder's view of the chain.
             rounds: height of the last block; after it a holder plans no release.
             judges: number of full nodes that can object to a block: all but its maker. A header
                 to which more than half of them object is not followed.
         """
         self.node = node
-        """The slot's number in the network."""
+        """The slot's node id in the network."""
         self.client = client
         """The holder's view of the chain."""
         self._rounds, self._judges = rounds, judges

@@ -18,23 +18,24 @@ class DropoutOutcome:
     number: int = 1
     """Number of the attempt, from 1."""
     lost: Mapping[int, Step] = field(default_factory=dict)
-    """The first step that each lost member misses, by the member's number in the group, from 1."""
+    """The first step of secure aggregation that each lost member misses, by the member's number in
+    the group, from 1."""
     reconstructs: bool = True
     """Whether enough members stay to the end, so that the sum can be opened."""
     is_release: bool = True
-    """Whether members are asked for their shares. A member cannot know what happens to its share,
-    so the attempt counts as a release of each member even if the sum is not opened."""
+    """Whether members are asked for their secret shares. A member cannot know what happens to its
+    share, so the attempt counts as a release of each member even if the sum is not opened."""
     again_s: float | None = None
-    """Simulated seconds until the next attempt if this one fails; None: it is the last."""
+    """Simulated seconds until the next attempt if this one fails; None: no attempt follows."""
 
     def summed(self, size: int) -> list[int]:
-        """Return which members of a group of this size send their masked numbers."""
+        """Return the members that send their masked numbers, given the size of the group."""
         lost = self.lost
         return [n for n in range(1, size + 1) if n not in lost or lost[n] > Step.NUMBERS]
 
 
 def draw_dropouts(groups: Groups, context: ReleaseContext, number: int) -> DropoutOutcome:
-    """Draw which members of the group of a release are lost in an attempt, and in which step."""
+    """Draw which members of a group are lost in its attempt ``number``, and in which step."""
     names = context.holder, context.round, context.parent, number
     draw = uniforms(context.seed, "lost", *names)
     may_be_lost = range(1, groups.size + 1 if groups.away else 1)

@@ -1,4 +1,4 @@
-"""Group pool: it computes the gradients of many groups, then each sum by secure aggregation."""
+"""Group pool: it computes gradients of group members, and adds them by secure aggregation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fedchain.secure_aggregation.member import GroupMember, Session
 from fedchain.timing import Stopwatch
 
 LARGEST_ADDED = 2**62
-"""Largest number that a Byzantine member can add: the sum is computed in 64-bit words."""
+"""Largest number that a Byzantine member can send, since sums are computed in 64-bit words."""
 
 NO_ROWS: Singles = np.empty((0, 0), dtype=np.float32)
 NoiseSteps = npt.NDArray[np.int64]
@@ -37,14 +37,14 @@ NoiseSteps = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class OpenedSum:
-    """The members of one group in the attempt that opens their sum."""
+    """The attempt in which the sum of a group is opened, and the members that take part in it."""
 
     asked: ReleaseRequest
     """The request for the release of the group."""
     outcome: DropoutOutcome
     """Which members are lost, and in which step."""
     holders: tuple[int, ...]
-    """The members that send their masked numbers, as numbers of data holders."""
+    """Ids of the data holders that send their masked numbers."""
 
 
 class GroupPool:
@@ -65,8 +65,8 @@ class GroupPool:
         """Return the signed messages of these groups.
 
         Args:
-            weights: shape (d,), the same for all groups.
-            asked: the requests; ``context.holder`` is the number of the group.
+            weights: the weights (d,) at which all gradients are computed.
+            asked: the requests; ``context.holder`` is the id of the group.
         """
         watch = Stopwatch()
         attempts = [self._attempt(each) for each in asked]
@@ -152,7 +152,7 @@ class GroupPool:
 
 
 def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
-    """Return the session of an attempt; the session's name follows from public values alone."""
+    """Return the secure aggregation session of one attempt; its name is made of public values."""
     numbers = b"%d:%d:%d" % (context.round, context.holder, number)
     names = context.chain_id, context.parent, numbers
     holders = groups.members_of(context.holder)
@@ -162,5 +162,5 @@ def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
 
 @functools.lru_cache(2**14)
 def _channel(seed: int, holder: int) -> KeyPair:
-    """Return a member's key pair for the whole run; it encrypts the shares between members."""
+    """Return a member's key pair for the whole run; it encrypts what members send each other."""
     return key_pair(digest(seed, "channel", holder))

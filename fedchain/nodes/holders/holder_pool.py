@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from fedchain.learning.tasks.public_subspace import PublicDirections
 
 NOISED_TOGETHER = 2**21
-"""How many numbers get noise and are quantised in one call. With smaller calls a worker would need
-the interpreter's lock more often, and each wait for the lock may last as long as a call."""
+"""Number of gradient entries that get noise and are quantised in one call. With smaller calls, a
+worker would wait more often for the interpreter's lock."""
 FEW, MANY = 25, 256
-"""Usual bounds on the holders in one chunk, if the model is a dense network: FEW, or more if the
-model is small, but at most MANY. A dense network computes many holders faster together."""
+"""Number of holders in one chunk, if the model is a dense network: FEW, or up to MANY if the model
+is small. A dense network computes many holders faster together."""
 FEW_NUMBERS, MOST_NUMBERS = 2**19, 2**23
-"""Bounds on the numbers in the gradients of one chunk. Adding holders is worth it up to the first
-bound. Only a chunk of a single holder may exceed the second bound."""
+"""Number of gradient entries in one chunk. A chunk may exceed FEW holders as long as it has at most
+FEW_NUMBERS entries. Only a chunk of a single holder may have more than MOST_NUMBERS entries."""
 Asked = TypeVar("Asked")
 
 
@@ -51,11 +51,11 @@ class ReleaseBatch:
     """The releases that were computed for several requests."""
 
     messages: tuple[Message | None, ...]
-    """The message for each request, in order; None: the release has no direction."""
+    """The message for each request, in order; None: the release is zero or not finite."""
     seconds: Mapping[str, float]
     """Seconds of wall time, by stage."""
     clips: tuple[float, ...] = ()
-    """The next clip after each release, if clips follow a quantile; otherwise empty."""
+    """The clip of each holder's next release, if clips follow a quantile; otherwise empty."""
 
 
 class ReleaseBackend(Protocol):
@@ -90,7 +90,7 @@ class PoolParts:
 
     @functools.cached_property
     def count(self) -> Callable[[int], int]:
-        """Returns the number of records of a holder.
+        """A function that returns the number of records of a holder.
 
         A task with a million holders builds the records of a holder only when they are needed.
         """
@@ -117,9 +117,9 @@ class HolderPool:
         """Return the signed messages of these holders.
 
         Args:
-            weights: shape (d,), the same for all holders.
-            asked: the requests. The last bits of a gradient may depend on which holders are
-                computed together, so the same messages need the same requests.
+            weights: the weights (d,) at which all gradients are computed.
+            asked: the requests. The rounding of a gradient may depend on which holders are computed
+                together. So only the same requests give the same messages, bit for bit.
         """
         watch = Stopwatch()
         follower = self._parts.mechanism.clip_follower
@@ -140,7 +140,7 @@ class HolderPool:
         return ReleaseBatch(tuple(messages), watch.lap())
 
     def _draw_records(self, asked: Sequence[ReleaseRequest]) -> Sampled:
-        """Draw the records of each holder that take part."""
+        """Draw which records of each holder take part in its release."""
         at = [each.context for each in asked]
         masks = tuple(
             drawn_records(o, self._parts.count(o.holder), self._parts.mechanism) for o in at
@@ -191,11 +191,11 @@ class HolderPool:
 
 
 def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:
-    """Cut the requests of a cohort into chunks.
+    """Cut the requests of a cohort into chunks, which are computed together.
 
-    The cut depends on the cohort and the model only, so the messages have the same bits with any
-    number of workers. At most ``most`` requests are in one chunk. The number of chunks is even if
-    possible, since most machines have an even number of cores.
+    The chunks depend only on the requests and the model, so any number of workers makes the same
+    messages, bit for bit. At most ``most`` requests are in one chunk. The number of chunks is
+    even if possible, since most machines have an even number of cores.
     """
     count = math.ceil(len(asked) / most)
     count = min(len(asked), count + count % 2)
@@ -206,7 +206,7 @@ def chunk_size(method: GradientMethod, dimension: int, members: int = 1) -> int:
     """Return the largest number of requests in one chunk.
 
     Args:
-        method: how gradients are computed.
+        method: how gradients are computed; only ``segments`` computes many holders together.
         dimension: length d of a gradient.
         members: holders behind each request: 1, or the size of a group.
 

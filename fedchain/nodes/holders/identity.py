@@ -22,14 +22,14 @@ from fedchain.ledger.chain.rules import ZERO
 from fedchain.randomness import digest, stream
 
 CACHED_COHORTS = 4
-"""Number of rounds whose cohort is cached: those that a fork keeps open, and the next."""
+"""Number of rounds whose cohort is cached. During a fork, nodes may be in different rounds."""
 CACHED_KEYS = 2
 """Number of rounds whose keys are cached: each key is needed several times in its round."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """The cohorts of a run.
+    """The cohorts of a run: which participants are asked in each round.
 
     >>> cohorts = Sampling(seed=0, holders=1000, asked=10, rounds=50)
     >>> len(set(cohorts.holders_of(1))), cohorts.holders_of(1) == cohorts.holders_of(2)
@@ -54,7 +54,7 @@ class Sampling:
 
     @functools.cached_property
     def most_releases(self) -> int:
-        """Largest number of rounds in which one participant releases; its noise must cover all."""
+        """Largest number of rounds that ask the same participant; the noise must suffice for it."""
         if self.asked == self.holders:
             return self.rounds
         times = np.zeros(self.holders, dtype=np.uint32)
@@ -101,7 +101,8 @@ class Identities:
         self._of_round = functools.lru_cache(CACHED_KEYS)(self._keys_of)
         self._tree = Tree(self._leaves()) if registered else None
         self.root = self._tree.root if self._tree else ZERO
-        """Root of the tree, to which genesis commits, 32 bytes; zero if identities are open."""
+        """Root of the Merkle tree, 32 bytes; the genesis block commits to it. It is zero if
+        identities are open: then keys need no registration."""
 
     def of(self, holder: int, round_: int) -> RoundKey:
         """Return the key of a participant in a round.

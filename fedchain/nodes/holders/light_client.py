@@ -15,12 +15,12 @@ from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.work import WorkKind, is_paid, target_from_compact, work_of
 
 KEPT_HEADERS = 64
-"""Headers this many heights below the head are forgotten. While no link breaks, no honest
-reorganisation is that deep."""
+"""Headers more than this many blocks below the head are forgotten. While no link breaks, honest
+nodes do not reorganise their chains that deep."""
 MOST_OF_A_HEIGHT = 16
-"""Largest number of headers for each remembered height, on average. Beyond it, the headers with the
-least work are forgotten. So a branch with less work than the chain displaces only its own and old
-headers."""
+"""Largest number of remembered headers for each remembered height, on average. If there are more,
+the headers with the least work are forgotten. So a branch with less work than the chain displaces
+only its own and old headers."""
 
 
 class Above(NamedTuple):

@@ -28,7 +28,7 @@ class ReleaseContext:
     round: int
     """Height of the block that may carry the message."""
     holder: int
-    """Number of the participant (holder or group); no message contains it."""
+    """Id of the participant (holder or group); no message contains it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ReleaseRequest:
 
 
 def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> bytes:
-    """Return the key with which a holder makes one secret draw for a release.
+    """Return the secret key from which a holder draws the random numbers of a release.
 
     The key depends on holder, round, parent, mechanism and scale of the noise. Therefore:
 
@@ -59,7 +59,7 @@ def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> b
 
     Args:
         purpose: what is drawn: ``noise``, ``records`` or ``clip``.
-        context: the release.
+        context: holder, round and block of the release.
         mechanism: the mechanism of the release.
     """
     at = context.holder, context.round, context.parent
@@ -67,7 +67,7 @@ def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> b
 
 
 def scale_names(mechanism: Mechanism) -> list[str]:
-    """Return the settings that determine the scale of the noise, as names for secret draws."""
+    """Return the settings that determine the noise's scale, as texts that enter secret keys."""
     terms = mechanism.terms
     numbers = [mechanism.noise_multiplier, terms.clip]
     if terms.sampling_rate < 1:
@@ -82,7 +82,7 @@ def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -
     The draw must be kept as secret as the noise.
 
     Args:
-        context: the release, which determines the draw.
+        context: holder, round and block of the release, which determine the draw.
         records: public number of records of the holder.
         mechanism: its ``terms.sampling_rate`` is the probability of each record.
 
@@ -113,7 +113,7 @@ def private_releases(
         gradients: clipped mean gradients g_k (6), one row for each of n holders, shape (n, d).
         mechanism: draws the noise.
         records: public number of records of each holder.
-        contexts: the release of each holder, which determines its noise.
+        contexts: round and block of each holder's release, which determine its noise.
 
     Returns:
         The releases, shape (n, d); without noise these are the gradients themselves.
@@ -136,8 +136,8 @@ def messages_of(
 ) -> list[Message | None]:
     """Normalise, quantise and sign releases ĝ_k: s_k = norm(ĝ_k), g_k* = ĝ_k / s_k.
 
-    s_k is the norm of the noisy vector. So the pair (g_k*, s_k) follows from ĝ_k alone, and
-    costs no more privacy than ĝ_k.
+    The norm s_k and the direction g_k* are computed from the noisy ĝ_k alone, so they cost no more
+    privacy than ĝ_k.
 
     Args:
         releases: the releases ĝ_k, shape (n, d).

@@ -19,12 +19,12 @@ def censorship(
     """Leave out the messages of some holders, as far as the quorum allows.
 
     Other nodes recompute a block from the messages that it carries, so they cannot see which ones
-    were left out. A block needs the quorum, so if there are too few other messages, the node
-    carries as many censored messages as the quorum needs.
+    were left out. A block needs a quorum of messages. If there are too few other messages, the
+    node carries as many censored messages as the quorum needs.
 
     Args:
-        place: gives the quorum and the keys of the holders.
-        holders: numbers of the censored data holders, from 0.
+        place: the node's place in the network, with the quorum and the keys of the holders.
+        holders: ids of the censored data holders, from 0.
     """
     counters: Counter[str] = Counter()
 
@@ -51,7 +51,7 @@ def empty_blocks(place: Place, *, carry: Literal["nothing", "quorum"] = "nothing
     before the others do.
 
     Args:
-        place: gives the quorum.
+        place: the node's place in the network, with the quorum.
         carry: nothing: no message at all; quorum: the fewest messages that a block may carry.
     """
     counters: Counter[str] = Counter()

@@ -108,8 +108,9 @@ def double_spend(
 ) -> Strategy:
     """Pay, wait for the confirmations, then publish a longer branch without the payment.
 
-    The attacker finds one secret block first, then pays. The payee waits for z confirmations. If
-    the attacker's share q = 1 - p of the hash power is below one half, it succeeds with probability
+    The attacker finds one secret block first, then pays. The payee waits for z confirmations. The
+    attacker has the share q of the hash power, and the others have p = 1 - q. If q is below one
+    half, the attacker succeeds with probability
     ``1 - sum_{k<z} C(k+z-1, k) (p^z q^k - q^z p^k)``; otherwise it always succeeds. With
     ``gives_up: null`` a miner with most of the hash power rewrites the chain at any depth. With a
     learning task holders send no messages to a secret head, so the secret branch does not grow

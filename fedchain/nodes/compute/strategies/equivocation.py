@@ -53,7 +53,7 @@ def equivocation(place: Place) -> Strategy:
     stale. Every node that sees both keeps them as evidence that their maker has equivocated.
 
     Args:
-        place: gives the numbers of the other compute nodes.
+        place: the node's place in the network, with the ids of the other compute nodes.
     """
     liar = Equivocator(place)
     return Strategy(

@@ -16,7 +16,7 @@ from fedchain.nodes.payloads import Send
 
 
 def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
-    """Send an own block to everybody even if the node's own chain has refused it.
+    """Send a block that the node has made to everybody, even if its own chain has refused it.
 
     Honest nodes do not relay a refused block, so it reaches only the sender's neighbours.
     """
@@ -30,9 +30,9 @@ def regardless(scene: Scene, counters: Counter[str]) -> list[Send]:
 def wrong_weights(place: Place, *, by: Literal["ulp", "replaced"] = "ulp") -> Strategy:
     """Commit to weights that do not follow from the block's messages.
 
-    Every full node recomputes the step bit for bit. So it refuses a block with an
-    error of one unit in the last place of one weight, just as it refuses a different model. If the
-    chain learns nothing, the weights cannot be wrong.
+    Every full node recomputes the step bit for bit. So it refuses a block with an error of one unit
+    in the last place of one weight, just as it refuses a different model. If the chain learns
+    nothing, the weights cannot be wrong.
 
     Args:
         place: not used.
@@ -60,8 +60,8 @@ def bad_time(
     """Write a false time into the node's own blocks.
 
     A block is valid if its time is above the median of the last 11 blocks, and at most two hours
-    ahead of the receiver's clock. Between these bounds a miner can lie, and so manipulate the
-    target where the chain retargets.
+    ahead of the receiver's clock. Between these bounds a miner can lie, and
+    so manipulate the difficulty if the chain adjusts it.
 
     Args:
         place: not used.

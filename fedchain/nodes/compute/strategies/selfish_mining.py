@@ -14,9 +14,9 @@ from fedchain.nodes.payloads import Send
 from fedchain.randomness import stream
 
 AFTER_S = 0.002
-"""Extra delay, simulated seconds. The attacker's block is rushed to some nodes. To the others it
-leaves this long after the rival block has had time to arrive everywhere, so that the two blocks
-never arrive in the same millisecond."""
+"""Extra delay of the attacker's block, simulated seconds. In a race some nodes get it at once. To
+the others it is sent this long after the rival block has had time to arrive everywhere, so that the
+two blocks never arrive in the same millisecond."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Lead:
 def after_own(lead: Lead) -> tuple[Lead, int]:
     """Return the state after the attacker has found a block, and how many blocks it publishes.
 
+    If two blocks race, it publishes the new block. Otherwise it keeps the new block secret.
+
     >>> after_own(Lead(0, tie=True))
     (Lead(blocks=0, tie=False), 1)
     """
@@ -39,7 +41,7 @@ def after_own(lead: Lead) -> tuple[Lead, int]:
 
 
 def after_public(lead: Lead) -> tuple[Lead, int]:
-    """Return the state after the public branch has grown, and how many blocks are published.
+    """Return the state after the public branch has grown, and how many blocks are now published.
 
     With a lead of one, the attacker publishes its block, and the two blocks race. With a lead of
     two, it publishes both, and the block of the others becomes stale. With a longer lead it
@@ -67,7 +69,7 @@ class SelfishMiner:
         self._lead, self._public = Lead(), 0
 
     def publishes(self, scene: Scene) -> list[Send]:
-        """Return what to publish after an own block, or after a block of another node."""
+        """Return what to publish after the attacker's own block, or after another node's block."""
         height = scene.block.header.height
         if scene.own:
             self.counters["blocks found"] += 1
@@ -88,8 +90,9 @@ class SelfishMiner:
     def _race(self, block: Block, rival: int | None) -> list[Send]:
         """Send the attacker's block; a share gamma of the honest hash power receives it first.
 
-        The finder of the rival block always has the rival block first. So the other nodes are
-        drawn with a higher probability, at most 1, to reach the share gamma in total.
+        The finder of the rival block always has the rival block first. So each of the
+        other nodes is drawn with a higher probability, at most 1, to reach the share gamma in
+        total.
         """
         place = self._place
         others = {n: s for n, s in place.shares.items() if n != place.node}
@@ -111,7 +114,7 @@ def selfish_mining(place: Place, *, gamma: Annotated[float, Field(ge=0, le=1)] =
     so the lead does not grow beyond one.
 
     Args:
-        place: gives the shares of the hash power, and the maker of each block.
+        place: the node's place in the network, with the hash power and address of each node.
         gamma: share of the honest hash power that receives the attacker's block first when two
             blocks race, 0 to 1; the finder of the rival block never does.
 

@@ -21,15 +21,15 @@ def spam(
     blocks: Annotated[int, Field(ge=0, le=10_000)] = 10,
     messages: Annotated[int, Field(ge=0, le=10_000)] = 10,
 ) -> Strategy:
-    """Send made-up blocks and messages to all other nodes with every block found or accepted.
+    """Send made-up blocks and messages to all others whenever the node finds or accepts a block.
 
     The blocks have no work, and half of them have made-up parents; the messages have made-up
-    signatures. The other nodes check work, place and signature before they keep or recompute
-    anything, so they drop the spam at once. Only sampled work cannot be checked. With sampled work
-    each node keeps a bounded number of the blocks with made-up parents, as orphans.
+    signatures. The other nodes check work, parent and signature before they keep or recompute
+    anything, so they drop the spam at once. Sampled work cannot be checked. With sampled
+    work each node keeps a bounded number of the blocks with made-up parents, as orphans.
 
     Args:
-        place: gives the seed for the made-up blocks and messages.
+        place: the node's place in the network, with the seed for the made-up blocks and messages.
         blocks: number of made-up blocks for each real block, 0 to 10,000.
         messages: number of made-up messages for each real block that carries messages, 0 to 10,000.
     """

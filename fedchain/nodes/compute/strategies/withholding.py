@@ -14,7 +14,7 @@ from fedchain.nodes.payloads import Send
 
 @strategies
 def withholding(place: Place, *, delay_s: Annotated[float, Field(gt=0, le=1e9)] = 60.0) -> Strategy:
-    """Publish every own block late, and build on it in the meantime.
+    """Publish each block of the node late, and build on it in the meantime.
 
     The node gains nothing: the others find blocks of their own, and a late block is stale. Holders
     do not know a withheld head and send no messages for it. So with a learning task the node
