@@ -36,13 +36,13 @@ def trimmed_mean(
     Args:
         directions: the n directions g_k*, as they were sent.
         norms: the norm s_k of each message, positive, shape (n,).
-        trim: how many values to leave out at each end; n must be above 2 trim, even if only the
-            quorum (the fewest messages of a block) has arrived.
+        trim: how many values to leave out at each end. A block must have more than 2 trim messages,
+            so the quorum must be above 2 trim.
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The aggregate; a message's share is its part of the averaged values, counted in at most 256
-        coordinates.
+        The aggregate. The share of a message is the fraction of the averaged values that come from
+        it; at most 256 coordinates, evenly spread, are looked at.
 
     Raises:
         ValueError: there are too few messages to trim.
@@ -73,8 +73,8 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
-        The aggregate; a message's share is its part of the medians, counted in at most 256
-        coordinates. If a median is the mean of two values, each of the two counts half.
+        The aggregate. The share of a message is the fraction of the medians that come from it; at
+        most 256 coordinates, evenly spread, are looked at. If a median is the mean of two values, each of the two counts half.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.

@@ -34,7 +34,7 @@ class RoundTimes:
 
     @property
     def median(self) -> float:
-        """Median seconds of a round, without the first two, which warm up."""
+        """Median duration of a round, in seconds; the first two rounds do not count."""
         return float(np.median(np.diff(self._ends)[1:]))
 
 

@@ -47,7 +47,7 @@ class Section(BaseModel):
 
 
 def overlay(below: object, above: object) -> object:
-    """Merge two blocks: keys of ``above`` win, and a new ``kind`` there replaces the whole block.
+    """Merge two YAML mappings: the keys of ``above`` win, and another ``kind`` there replaces all.
 
     >>> overlay({"kind": "adam", "learning_rate": 0.1}, {"learning_rate": 0.2})
     {'kind': 'adam', 'learning_rate': 0.2}

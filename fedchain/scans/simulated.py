@@ -50,7 +50,7 @@ def scan_segmentation(
     model: Annotated[Part, models] = UNET,
     loss: Annotated[Part, losses] = BCE,
 ) -> Task:
-    """Clean simulated scans: decide for each point whether it remains.
+    """Cleaning of simulated scans: the model decides for each point whether it remains.
 
     A site is a place with one scanner. Each site scans one family of objects, with its own
     materials, noise and camera angle. There are as many sites as holders. With the split
@@ -60,8 +60,8 @@ def scan_segmentation(
         holders: number of data holders, and of sites.
         seed: the scenario's seed; other seeds give other scans.
         mask: ``object`` keeps the object and erases table, flying points and ghosts;
-            ``outliers`` does the same after the table was cropped away, as in the real scans,
-            which is harder.
+            ``outliers`` first crops the table away, as in real scans, then keeps the object and
+            erases the rest. That is harder.
         size: pixels along a side of a scan.
         records_per_holder: scans per site; a scan is a record.
         held_out: scans for measuring, from all sites; they belong to no holder.

@@ -74,7 +74,7 @@ def attack_keys(block: Mapping[Any, Any]) -> set[str]:
 
 
 def family_of(section: type[HolderAttack] | type[ComputeAttack]) -> Family[Any]:
-    """Return the family of the parts that an entry of this section can name."""
+    """Return the family that has the attacks of holders, or the misconduct of compute nodes."""
     return FAMILIES["attack" if section is HolderAttack else "misconduct"].family()
 
 

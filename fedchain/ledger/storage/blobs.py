@@ -57,7 +57,7 @@ class Blobs:
         again; a damaged blob is replaced.
 
         Args:
-            blobs: the bytes of each blob, in parts, by address (32 bytes).
+            blobs: by address (32 bytes), the pieces whose bytes make up the blob.
 
         Raises:
             OSError: the disk is full, or may not be written.

@@ -72,7 +72,7 @@ def replayed(
         file: a file in the format of ``exported``, from any source.
         folder: folder of the new ledger, which is created. After a failed verification the ledger
             must not be used.
-        transition_of: returns the transition for the given rules.
+        transition_of: a function that takes the rules of a chain and returns its step function.
         progress: called after each block above genesis.
 
     Returns:

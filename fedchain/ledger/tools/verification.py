@@ -71,7 +71,7 @@ def verify(
 
     Args:
         folder: folder of the ledger; may be read-only.
-        transition_of: returns the transition for the given rules.
+        transition_of: a function that takes the rules of a chain and returns its step function.
         progress: called after each block, genesis included.
 
     Returns:

@@ -105,7 +105,7 @@ class GroupNoise(Protocol):
         ``Mechanism.release``; ``records`` are the members' public numbers of records.
 
         Raises:
-            ValueError: a gradient may take more steps than float64 can count.
+            ValueError: at this clip, a gradient on the grid can exceed the whole numbers of float64.
         """
 
 
