@@ -74,7 +74,8 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
 
     Returns:
         The aggregate. The share of a message is the fraction of the medians that come from it; at
-        most 256 coordinates, evenly spread, are looked at. If a median is the mean of two values, each of the two counts half.
+        most 256 coordinates, evenly spread, are looked at. If a median
+        is the mean of two values, each of the two counts half.
 
     Reference:
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.

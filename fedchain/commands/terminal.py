@@ -93,7 +93,7 @@ def _counts(kinds: Counter[str]) -> str:
 
 
 def heading(setup: RunSetup) -> str:
-    """Return a line with the numbers of nodes, rounds and weights, the privacy, and hashing time."""
+    """Return a line with the numbers of nodes, rounds and weights, privacy, and hashing time."""
     from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
     from fedchain.scenario import ComputeAttack, HolderAttack
 

@@ -129,7 +129,7 @@ class Mempool:
         return tuple(pool.evidence.values()) if pool else ()
 
     def forget_below(self, height: int) -> None:
-        """Drop all messages of rounds below ``height``, and from now on refuse messages of those rounds.
+        """Drop the messages of rounds below ``height``; refuse messages of those rounds now.
 
         The height may be lower than at the last call, because a branch with more work may have
         fewer blocks.

@@ -105,7 +105,7 @@ class GroupNoise(Protocol):
         ``Mechanism.release``; ``records`` are the members' public numbers of records.
 
         Raises:
-            ValueError: at this clip, a gradient on the grid can exceed the whole numbers of float64.
+            ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.
         """
 
 

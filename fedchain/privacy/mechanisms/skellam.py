@@ -144,7 +144,7 @@ class Skellam:
         """Round gradients (n, d) to the grid of step sigma / 2^23, and add Skellam numbers.
 
         Raises:
-            ValueError: at this clip, a gradient on the grid can exceed the whole numbers of float64.
+            ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.
         """
         if self.noise_multiplier == 0:
             return gradients
