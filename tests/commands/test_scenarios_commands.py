@@ -117,7 +117,7 @@ def test_describe_has_an_example_that_is_a_good_block(call):
     block = read_yaml(part["example"], "s")[0].plain()["privacy"]
     assert FAMILIES["mechanism"].family().check(block).kind == "gaussian"
     _, out, _ = call("describe", "l_nearest")
-    assert "how many gradients to use" in out
+    assert "number l of gradients to use" in out
     assert "aggregation: {kind: l_nearest, keep: 1" in out
 
 
