@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from fedchain.cache import size_words
 from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
 from fedchain.forecasts.trial import Trial, tried
@@ -121,7 +122,7 @@ class Forecast:
             ("time", f"about {_duration(told['seconds'])}, and making or reading the data{hint}"),
             ("of a round", f"{1000 * whole_s:.3g} ms: {named}"),
             ("hashing", hashing_words(scenario.rounds * self.round_s["work"])),
-            ("on the wire", f"about {self.trial.wire_bytes()['all'] / 1e6:.1f} MB a round"),
+            ("on the wire", f"about {size_words(self.trial.wire_bytes()['all'])} a round"),
             ("memory", f"about {told['memory_mb']} MB"),
             ("disk", f"about {told['disk_mb']} MB"),
         ]
