@@ -331,3 +331,15 @@ def test_the_observer_reports_a_replaced_branch_anew():
     assert new_at(b"b", 2) == [b"b"]
     assert new_at(b"b", 2) == []
     assert new_at(b"e", 3) == [b"c", b"d", b"e"]
+
+
+def test_every_release_of_a_holder_is_recorded_with_the_epsilon_of_all_so_far(tmp_path):
+    made = simulate(small(rounds=3), tmp_path)
+    messages = [each for _, carried in made.simulation.rounds() for each in carried]
+    # A reorganisation yields a round again; a message has one epsilon whichever block carries it.
+    by_id = {each.id: each for each in [*messages, *made.simulation.stragglers()]}
+    epsilon_after = made.setup.mechanism.epsilon_after
+    for holder, count in made.simulation.releases.items():
+        told = sorted(each.epsilon for each in by_id.values() if each.holder == holder)
+        assert told == [epsilon_after(number) for number in range(1, count + 1)]
+    made.close()
