@@ -233,6 +233,20 @@ def test_a_quorum_is_rounded_up_and_not_beyond():
     assert {q: quorum_of(small(**{"ledger.quorum": q})) for q in shares} == shares
 
 
+def recorder_of(chain: object) -> Recorder:
+    """Return a recorder that follows a chain and measures nothing."""
+    return Recorder(
+        chain=chain,
+        steps=None,
+        state_of=None,
+        measure=None,
+        measured_every=1,
+        miners={b"": 0},
+        watch=Stopwatch(),
+        keep=64,
+    )
+
+
 def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
     # genesis - a         carries the messages of holders 0 and 1; it is the head at first
     #    |
@@ -252,16 +266,7 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
         ),
     )
     one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2), reasons=("", ""))
-    observer = Recorder(
-        chain=chain,
-        steps=None,
-        state_of=None,
-        measure=None,
-        measured_every=1,
-        miners={b"": 0},
-        watch=Stopwatch(),
-        keep=64,
-    )
+    observer = recorder_of(chain)
     released = [
         MessageRecord(
             round=message.round,
@@ -312,16 +317,7 @@ def test_the_observer_reports_a_replaced_branch_anew():
             name=name, messages=(), header=SimpleNamespace(address=b"")
         ),
     )
-    observer = Recorder(
-        chain=chain,
-        steps=None,
-        state_of=None,
-        measure=None,
-        measured_every=1,
-        miners={b"": 0},
-        watch=Stopwatch(),
-        keep=64,
-    )
+    observer = recorder_of(chain)
 
     def new_at(head, height):
         chain.head, chain.height = head, height
