@@ -51,7 +51,7 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     """Run the scenario and return the run and what its terminal showed."""
     nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - lives as long as the console
     console = Console(
-        record=True, color_system="truecolor", width=131, file=nowhere, highlight=False
+        record=True, color_system="truecolor", width=144, file=nowhere, highlight=False
     )
     console.print("[bold green]$[/] fedchain run first_light")
     callback = Excerpt(console)
