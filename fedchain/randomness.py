@@ -20,10 +20,13 @@ _START = bytes(16)
 """First counter block of AES in counter mode, for every key stream."""
 NameStep = str | int | bytes
 """One step of a stream's name: a purpose, a holder, a round or a block hash."""
+Seed = int | bytes
+"""Source of all draws of a kind: a scenario's seed for what is public (network, cohorts, latencies,
+work), and the secret root of a run, 32 bytes, for noise and keys."""
 
 
-def digest(seed: int, *names: NameStep) -> bytes:
-    """Return the SHA-256 digest (32 bytes) of a scenario's seed and a name.
+def digest(seed: Seed, *names: NameStep) -> bytes:
+    """Return the SHA-256 digest (32 bytes) of a seed and a name.
 
     The first step of the name is its purpose. Each step is hashed with its type and length, so
     different names never collide.
@@ -31,10 +34,10 @@ def digest(seed: int, *names: NameStep) -> bytes:
     >>> digest(0, "noise", 1, 2) == digest(0, "noise", 12)
     False
     """
-    return hashlib.sha256(f"fedchain:{seed}".encode() + _encode_names(names)).digest()
+    return _hash_of(seed, names).digest()
 
 
-def uniforms(seed: int, *names: NameStep) -> Callable[..., float]:
+def uniforms(seed: Seed, *names: NameStep) -> Callable[..., float]:
     """Return a function that maps the last steps of a name to a number in [0, 1).
 
     All names begin with ``names``; the function takes the steps after them. It always returns the
@@ -43,7 +46,7 @@ def uniforms(seed: int, *names: NameStep) -> Callable[..., float]:
     >>> uniforms(0, "work", 1)(2, b"parent") == uniforms(0, "work")(1, 2, b"parent")
     True
     """
-    begun = hashlib.sha256(f"fedchain:{seed}".encode() + _encode_names(names))
+    begun = _hash_of(seed, names)
 
     def draw(*further: NameStep) -> float:
         whole = begun.copy()
@@ -51,6 +54,11 @@ def uniforms(seed: int, *names: NameStep) -> Callable[..., float]:
         return (int.from_bytes(whole.digest()[:8]) >> 11) / 2.0**53
 
     return draw
+
+
+def _hash_of(seed: Seed, names: tuple[NameStep, ...]) -> hashlib._Hash:
+    begun = f":{seed}".encode() if isinstance(seed, int) else _encode_names((seed,))
+    return hashlib.sha256(b"fedchain" + begun + _encode_names(names))
 
 
 def _encode_names(names: tuple[NameStep, ...]) -> bytes:
@@ -62,7 +70,7 @@ def _encode_names(names: tuple[NameStep, ...]) -> bytes:
     return steps
 
 
-def stream(seed: int, *names: NameStep) -> np.random.Generator:
+def stream(seed: Seed, *names: NameStep) -> np.random.Generator:
     """Return a fresh generator for a name (SFC64, seeded with 256 bits).
 
     >>> bool(stream(0, "noise", 3).random() == stream(0, "noise", 3).random())

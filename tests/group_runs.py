@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 from small_runs import small
 
+from fedchain.agreement import mechanism_of
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders import group_pool as group
@@ -16,7 +17,6 @@ from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.scenario import Scenario
 from fedchain.secure_aggregation import assembler
-from fedchain.simulation.setup import mechanism_of
 
 SECRET = bytes(range(32))
 IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
@@ -39,7 +39,9 @@ def grouped(rounds: int = 6, groups=FIVE, **overrides) -> Scenario:
 def asked(round_: int = 3, number: int = 0, parent: bytes = b"p" * 32) -> ReleaseRequest:
     """Return a request to one group for its release."""
     return ReleaseRequest(
-        ReleaseContext(seed=0, chain_id=bytes(32), parent=parent, round=round_, holder=number),
+        ReleaseContext(
+            secret=bytes(32), chain_id=bytes(32), parent=parent, round=round_, holder=number
+        ),
         IDENTITY,
     )
 

@@ -24,3 +24,9 @@ def test_streams_of_two_holders_are_not_correlated():
     left = stream(0, "noise", 1, 1).standard_normal(100_000)
     right = stream(0, "noise", 2, 1).standard_normal(100_000)
     assert abs(np.corrcoef(left, right)[0, 1]) < 0.015
+
+
+def test_the_seed_of_a_scenario_and_a_secret_root_never_give_one_digest():
+    seeds = (0, 1, b"", b"0", b":0", bytes(32), bytes([1]) * 32)
+    assert len({digest(seed, "noise", 1) for seed in seeds}) == len(seeds)
+    assert digest(bytes(32), b"a", b"b") != digest(bytes(32), b"ab")

@@ -94,7 +94,7 @@ def learning(run: workload.ReleaseRequest) -> list[Step]:
                 for start in range(0, len(chunk), step):
                     part = slice(start, start + step)
                     here = ReleaseContext(
-                        seed=0,
+                        secret=bytes(32),
                         chain_id=bytes(32),
                         parent=bytes(32),
                         round=round_,  # noqa: B023

@@ -19,6 +19,7 @@ from fedchain.results.findings import (
     check_findings,
     read_findings,
 )
+from fedchain.runs.genesis import check_secret
 from fedchain.runs.manifest import as_json
 from fedchain.scenario import Scenario, run_name, scenario_digest
 
@@ -61,7 +62,8 @@ def audit(
 
     Raises:
         ScenarioError: the scenario promises no privacy, or an attack does not fit it.
-        RunError: the run is unfinished or did not keep its messages, or a folder cannot be written.
+        RunError: the run is unfinished, has another secret or did not keep its messages, or a
+            folder cannot be written.
         PartError: a user-defined audit fails.
         ValueError: there is no such audit.
     """
@@ -69,6 +71,7 @@ def audit(
     if isinstance(target, Run):
         if target.manifest["status"] not in OVER:
             raise RunRefused(f"{target.folder}: is not finished; an audit reads all of a run")
+        check_secret(target, choices.secret)
         folder, scenario, done = target.folder, target.scenario, target
     else:
         folder, scenario, done = Path(out) / run_name(target), target, None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from fedchain.agreement import sampling_of
 from fedchain.arrays import Array, Vector
 from fedchain.audits.pictures import (
     PICTURED,
@@ -43,7 +44,6 @@ from fedchain.randomness import stream
 from fedchain.results import Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
-from fedchain.simulation.setup import sampling_of
 
 if TYPE_CHECKING:
     import torch

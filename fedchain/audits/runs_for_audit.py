@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fedchain.agreement import mechanism_of
 from fedchain.arrays import Vector
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.learning.evaluation import dimension
@@ -20,7 +21,7 @@ from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, from_mapping, plain_values, run_name
-from fedchain.simulation.setup import RunSetup, mechanism_of
+from fedchain.simulation.setup import RunSetup
 
 KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
 """Settings under which a run keeps everything on disk."""
@@ -61,6 +62,8 @@ class Choices:
     """Confidence of every bound."""
     workers: int | None = None
     """Workers of the engine; None: the scenario's number."""
+    secret: str | Path | None = None
+    """The secret file of all runs, as in ``fedchain.run``; None: they have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +100,11 @@ class Subject:
         """Return a finished run of a scenario: the user's run, an earlier run, or a new one."""
         if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
             return self.done
-        place, workers = self.runs / run_name(scenario), self.choices.workers
-        callback = Listener(self.progress)
+        place, callback = self.runs / run_name(scenario), Listener(self.progress)
+        workers, secret = self.choices.workers, self.choices.secret
         if (place / "manifest.json").is_file() and Run.open(place).manifest["status"] not in OVER:
-            return resume(place, workers=workers, callback=callback)
-        return run(scenario, self.runs, workers=workers, callback=callback)
+            return resume(place, workers=workers, secret=secret, callback=callback)
+        return run(scenario, self.runs, workers=workers, secret=secret, callback=callback)
 
 
 def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:

@@ -14,6 +14,7 @@ from fedchain.commands.formats import (
     INTERRUPTED,
     Format,
     FormatOption,
+    SecretOption,
     SeedOption,
     SetOption,
     WorkersOption,
@@ -77,6 +78,7 @@ def audit(
     set_: SetOption = None,
     seed: SeedOption = None,
     workers: WorkersOption = None,
+    secret: SecretOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: FormatOption = Format.rich,
 ) -> None:
@@ -93,6 +95,7 @@ def audit(
         records=records,
         confidence=confidence,
         workers=workers,
+        secret=secret,
     )
     subject = _subject(target, set_ or [], seed)
     try:

@@ -48,6 +48,14 @@ SeedOption = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Workers of the engine; default: one a core.")
 ]
+SecretOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret",
+        metavar="FILE",
+        help="File of your own with 256 bits from which noise and keys come; made if missing.",
+    ),
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,10 +38,12 @@ def verify(
 ) -> None:
     """Check a ledger from disk: hashes, links, work, signatures, identities, every model.
 
-    RUN may also be a folder that fedchain import made, or a file of fedchain export.
+    In a run's folder the scenario is compared with what genesis says was agreed. RUN may also be
+    a folder that fedchain import made, or a file of fedchain export.
     """
     from fedchain.ledger.tools.chain_file import verify_file
     from fedchain.results import Run
+    from fedchain.results.agreed import ALONE
     from fedchain.transition import steps_of
 
     if not run.exists():
@@ -48,6 +51,7 @@ def verify(
     with progress_bar("Verifying") as done:
         if run.is_file():
             found = verify_file(run, steps_of(trust_user_parts), done)
+            found = replace(found, notes=(ALONE,))
         else:
             found = Run(run).verify(done, trust_user_parts)
     show_verdict(found, form)
@@ -58,9 +62,11 @@ def show_verdict(found: Verification, form: Format) -> None:
     values: dict[str, Any] = {"ok": found.ok, "blocks": found.blocks}
     if not found.ok:
         values |= {"height": found.height, "block": found.block, "reason": found.reason}
-    elif found.unchecked:
-        values |= {"unchecked": list(found.unchecked)}
-    print_result(form, values, [f"{'ok' if found.ok else 'FAILED'}: {found}"])
+    else:
+        more = {"unchecked": list(found.unchecked), "notes": list(found.notes)}
+        values |= {key: texts for key, texts in more.items() if texts}
+    lines = [f"{'ok' if found.ok else 'FAILED'}: {found}", *(found.notes if found.ok else ())]
+    print_result(form, values, lines)
     if not found.ok:
         raise typer.Exit(NOT_VERIFIED)
 

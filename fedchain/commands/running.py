@@ -14,6 +14,7 @@ from fedchain.commands.formats import (
     INTERRUPTED,
     Format,
     FormatOption,
+    SecretOption,
     SeedOption,
     SetOption,
     WorkersOption,
@@ -22,7 +23,6 @@ from fedchain.commands.formats import (
 )
 from fedchain.commands.shipped import ScenarioArgument, announce
 from fedchain.errors import PartError, RunError, RunRefused
-from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.results import Run
@@ -59,6 +59,7 @@ def run(
         bool, typer.Option("--force", help="Delete an earlier run of the same name.")
     ] = False,
     strict: StrictOption = False,
+    secret: SecretOption = None,
     form: FormatOption = Format.rich,
 ) -> None:
     """Run one scenario into a folder of its own under runs/."""
@@ -74,7 +75,7 @@ def run(
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
 
-    with _show(form, out / run_name(checked)) as callback:
+    with _show(form, out / run_name(checked), secret) as callback:
         done = run_it(
             checked,
             out,
@@ -82,6 +83,7 @@ def run(
             workers=workers,
             force=force,
             source=source,
+            secret=secret,
             callback=callback,
         )
     _tell(done, form, strict)
@@ -93,22 +95,24 @@ def resume(
     engine: EngineOption = None,
     workers: WorkersOption = None,
     strict: StrictOption = False,
+    secret: SecretOption = None,
     form: FormatOption = Format.rich,
 ) -> None:
     """Continue an interrupted run; the chain is the same as without the interruption."""
     from fedchain.runs.running import resume as resume_it
 
-    with _show(form, run) as callback:
-        done = resume_it(run, engine=engine, workers=workers, callback=callback)
+    with _show(form, run, secret) as callback:
+        done = resume_it(run, engine=engine, workers=workers, secret=secret, callback=callback)
     _tell(done, form, strict)
 
 
 @contextmanager
-def _show(form: Format, folder: Path) -> Iterator[RunCallback | None]:
+def _show(form: Format, folder: Path, secret: Path | None) -> Iterator[RunCallback | None]:
     """Show a run while it goes on; if it stops early, print the command that continues it."""
     from fedchain.commands.terminal import Terminal
+    from fedchain.runs.secret import resume_command
 
-    go_on = f"go on with: {command('resume', folder)}"
+    go_on = f"go on with: {resume_command(folder, secret)}"
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from fedchain.agreement import mechanism_of, sampling_of
 from fedchain.cache import size_words
 from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
@@ -22,7 +23,6 @@ from fedchain.registry import Part
 from fedchain.runs.manifest import guarantee_of, tuning_of
 from fedchain.scenario import Scenario, plain_values
 from fedchain.secure_aggregation.member import sent_bytes
-from fedchain.simulation.setup import mechanism_of, sampling_of
 from fedchain.system import peak_memory
 
 COUNTED_HOLDERS = 1000

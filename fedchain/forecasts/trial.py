@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fedchain.agreement import sampling_of
 from fedchain.engines.engine import Source, cores
 from fedchain.engines.threads import threads
 from fedchain.forecasts.rates import Rates
@@ -25,7 +26,6 @@ from fedchain.nodes.holders.identity import RoundKey
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.scenario import Scenario
-from fedchain.simulation.setup import sampling_of
 from fedchain.update import updates
 
 TIMES = 3
@@ -158,7 +158,7 @@ def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRe
     leaves = nodes.asked * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
     key = RoundKey(zero, public_key_of(zero), proof if nodes.identity == "registered" else None)
-    at = ReleaseContext(seed=scenario.seed, chain_id=zero, parent=zero, round=1, holder=0)
+    at = ReleaseContext(secret=zero, chain_id=zero, parent=zero, round=1, holder=0)
     return [ReleaseRequest(replace(at, holder=each), key) for each in participants]
 
 

@@ -19,6 +19,7 @@ def guarantee(
     *,
     sampled: bool = False,
     groups: Groups | None = None,
+    hidden: bool = False,
 ) -> str:
     """Return a text that says what a run promises, against whom, and under which conditions.
 
@@ -28,6 +29,7 @@ def guarantee(
         record: what one record is, in a word: ``row``, ``scan``, ``tile``.
         sampled: whether a round asks only some of the holders.
         groups: the groups of holders that share their noise; None: each holder adds its own noise.
+        hidden: whether the noise comes from a secret file that is not among the run's files.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)
@@ -58,11 +60,9 @@ def guarantee(
         f"{_describe_sharing(groups)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
         f"It holds if the holder {_describe_clipping(terms)} and added {mechanism.name} noise "
-        f"as declared, its number of {record}s is public, and the seed of its noise stays secret "
-        "and serves no other data: "
-        f"a simulation publishes its seed{_float_parts(mechanism)}, so that its own files protect "
-        f"nobody. It does not protect {outside}; the metrics of the simulator are "
-        "outside of it"
+        f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
+        f"{_describe_seed(mechanism, hidden)}. It does not protect {outside}; the metrics of the "
+        "simulator are outside of it"
     )
 
 
@@ -116,10 +116,16 @@ def _describe_clipping(terms: Terms) -> str:
     )
 
 
-def _float_parts(mechanism: Mechanism) -> str:
-    """Return the text on floating point: it is used for sums, and for noise without a grid."""
+def _describe_seed(mechanism: Mechanism, hidden: bool) -> str:
+    """Return the text on the seed, and on floating point: in sums, and in noise without a grid."""
     drawn = "" if mechanism.group_noise else "and draws its noise "
-    return f", sums its gradients {drawn}in floating point"
+    parts = f"sums its gradients {drawn}in floating point"
+    if not hidden:
+        return f"a simulation publishes its seed, {parts}, so that its own files protect nobody"
+    return (
+        f"it is in a file of the user's own and not among those of the run, which {parts}. Events "
+        "and tables name the holder of every message: what may be published is the chain"
+    )
 
 
 def unprotected(public: int, record: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from fedchain.errors import RunRefused, cannot
-from fedchain.names import SHOWN
+from fedchain.names import SHOWN, legible
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.system import open_files_hold_folders, patiently, replacing
 
@@ -20,7 +20,7 @@ EVENTS = "events.ndjson"
 """The file of a run's events."""
 MANIFEST = "manifest.json"
 """The file that says what a run is and how far it came."""
-RUN_FORMAT = 1
+RUN_FORMAT = 2
 """Version of the run folder's layout; a folder of another version is refused with a reason."""
 
 
@@ -106,11 +106,13 @@ class RunFolder:
             raise RunRefused(f"{self.path}: not a run folder: it has no manifest.json") from error
         except (OSError, ValueError) as error:
             raise RunRefused(f"{file}: cannot be read: {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != RUN_FORMAT:
+        version = manifest.get("format") if isinstance(manifest, dict) else None
+        if version != RUN_FORMAT:
             raise RunRefused(
-                f"{file}: format must be {RUN_FORMAT}, the only one this version reads"
+                f"{file}: has format {legible(str(version)[:40])}; this version reads format "
+                f"{RUN_FORMAT}: run the scenario again, or read it with an older fedchain"
             )
-        return manifest
+        return dict(manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, in place of the earlier one."""

@@ -14,6 +14,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed
 from fedchain.ledger.tools.tampering import tamper
 from fedchain.ledger.tools.verification import BlockProgress, Verification, verify
+from fedchain.results.agreed import ALONE, RESOLVED, compared
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, MANIFEST, RunFolder, write_whole
 from fedchain.results.tables import last_fates, main_rounds, round_rows
@@ -59,7 +60,7 @@ class Run:
     @property
     def scenario(self) -> Scenario:
         """The scenario with every value resolved."""
-        return load(self.folder / "resolved.yaml")
+        return load(self.folder / RESOLVED)
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
@@ -100,17 +101,22 @@ class Run:
     ) -> Verification:
         """Check every hash, signature and link of the ledger on disk, and recompute every model.
 
+        Then compare what genesis says was agreed with the scenario in the folder.
+
         Args:
             progress: called with (blocks done, blocks in all).
             trust_user_parts: whether to run user-defined code that the ledger names.
         """
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
         if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
-            return found  # an imported chain
+            return replace(found, notes=(*found.notes, ALONE))  # an imported chain
         stated = self.manifest["head"]
         if found.ok and self.manifest["status"] in OVER and found.block != (stated or found.block):
             return replace(found, ok=False, reason=f"head: manifest.json names {str(stated)[:8]}")
-        return found
+        if not found.ok:
+            return found
+        secret = bool(self.manifest["secret"])
+        return compared(found, self.folder, self.folder / LEDGER, secret, trust_user_parts)
 
     def summary(self) -> dict[str, Any]:
         """Return a summary of the run: the object that ``fedchain run --format json`` prints."""

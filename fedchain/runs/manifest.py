@@ -43,6 +43,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "name": scenario.name,
         "description": scenario.description,
         "seed": scenario.seed,
+        "secret": setup.hidden,
         "digest": scenario_digest(scenario),
         "scenario": plain_values(scenario),
         "versions": {
@@ -131,7 +132,8 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     by_participant = np.array([releases.get(k, 0) for k in range(nodes.participants)])
     # A release of a group counts as a release of each of its members.
     made = np.repeat(by_participant, len(nodes.members_of(0)))
-    worst, words = int(made.max()), guarantee_of(setup.scenario, mechanism, setup.task.record)
+    words = guarantee_of(setup.scenario, mechanism, setup.task.record, setup.hidden)
+    worst = int(made.max())
     counts = np.array([records.count for records in setup.task.holders])
     return {
         "guarantee": words(worst),
@@ -164,11 +166,15 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     }
 
 
-def guarantee_of(scenario: Scenario, mechanism: Mechanism, record: str) -> Callable[[int], str]:
+def guarantee_of(
+    scenario: Scenario, mechanism: Mechanism, record: str, hidden: bool = False
+) -> Callable[[int], str]:
     """Return a function that takes a number of releases and returns their guarantee in words."""
     nodes = scenario.nodes
-    sampled, groups = nodes.asked < nodes.participants, nodes.groups
-    return lambda releases: guarantee(mechanism, releases, record, sampled=sampled, groups=groups)
+    sampled = nodes.asked < nodes.participants
+    return lambda releases: guarantee(
+        mechanism, releases, record, sampled=sampled, groups=nodes.groups, hidden=hidden
+    )
 
 
 def tuning_of(scenario: Scenario) -> str:

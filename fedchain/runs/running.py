@@ -17,13 +17,13 @@ from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
-from fedchain.names import command
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to, write_whole
 from fedchain.runs.callbacks import RunCallback
+from fedchain.runs.genesis import check_genesis, check_secret, setup_of
 from fedchain.runs.manifest import (
     as_json,
     epsilon_spent,
@@ -32,15 +32,10 @@ from fedchain.runs.manifest import (
     privacy_statement,
     sample_pictures,
 )
+from fedchain.runs.secret import open_secret, resume_command, secret_of
 from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
 from fedchain.simulation.release_service import Ask
-from fedchain.simulation.setup import (
-    RunSetup,
-    build_setup,
-    check_hashing,
-    deepest_fork,
-    retention_of,
-)
+from fedchain.simulation.setup import RunSetup, check_hashing, deepest_fork, retention_of
 from fedchain.simulation.simulation import Simulation
 from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
@@ -59,6 +54,7 @@ def run(
     workers: int | None = None,
     force: bool = False,
     source: str | None = None,
+    secret: str | Path | None = None,
     callback: RunCallback | None = None,
 ) -> Run:
     """Run a scenario, and write its results into a folder of its own.
@@ -74,6 +70,9 @@ def run(
         workers: number of workers of the engine; None: the scenario's, or one for each core.
         force: delete the folder of an earlier run of the same name.
         source: text of the scenario file; it is kept as ``scenario.yaml``.
+        secret: a file of your own with 256 bits, 64 hexadecimal digits and a newline, from which
+            noise and keys come; it is made if it is missing. None: they come from the seed, and
+            the run's files protect nobody.
         callback: its methods are called when the run begins and after every round.
 
     Returns:
@@ -81,7 +80,8 @@ def run(
 
     Raises:
         DataError: the task's data cannot be read; nothing is left behind.
-        RunError: the folder is in use, belongs to an unfinished run, or cannot be written.
+        RunError: the folder is in use, belongs to an unfinished run or to one with another
+            secret, or cannot be written; others can read the secret file, or it holds no secret.
 
     >>> import fedchain
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
@@ -89,20 +89,24 @@ def run(
     path = Path(out) / run_name(scenario)
     if path.exists() and not force:
         found = Run.open(path)
+        check_secret(found, secret)
         if found.manifest["status"] in OVER:
             return found
         raise RunRefused(
-            f"{path}: is not finished; go on with: {command('resume', path)}, "
+            f"{path}: is not finished; go on with: {resume_command(path, secret)}, "
             "or begin anew with --force"
         )
     started, asked = time.perf_counter(), chosen(scenario, engine, workers)
-    setup = _setup(scenario)
+    kept = None if secret is None else open_secret(secret, path, must_exist=False)
+    setup = setup_of(scenario, kept)
     check_hashing(setup)
     try:
         cross_checked(setup.mechanism)
     except ArithmeticError as error:  # the noise is too large for an accountant
         text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
         raise ScenarioError([], text) from error
+    if kept is not None:
+        kept.keep()
     _make_folder(path, setup, source, force)
     return _run_folder(path, setup, asked, callback, started)
 
@@ -112,6 +116,7 @@ def resume(
     *,
     engine: str | None = None,
     workers: int | None = None,
+    secret: str | Path | None = None,
     callback: RunCallback | None = None,
 ) -> Run:
     """Resume an interrupted run; it ends at the same block as without the interruption.
@@ -120,29 +125,25 @@ def resume(
         folder: a run folder.
         engine: as in ``run``.
         workers: as in ``run``.
+        secret: the file with which the run was begun; None: it was begun without.
         callback: as in ``run``; it is called for repeated rounds too.
 
     Raises:
-        RunError: the folder has no run, another process uses it, or the genesis block that this
-            machine computes differs from the genesis block of the run.
+        RunError: the folder has no run, another process uses it, the secret is another one, or the
+            genesis block that this machine computes differs from the genesis block of the run.
     """
     path = Path(folder)
     found = Run.open(path)
     if found.manifest["status"] in OVER:
+        check_secret(found, secret)
         return found
     started, scenario = time.perf_counter(), found.scenario
     if scenario_digest(scenario) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
-    asked = chosen(scenario, engine, workers)
-    return _run_folder(path, _setup(scenario), asked, callback, started)
-
-
-def _setup(scenario: Scenario) -> RunSetup:
-    """Build the setup; raise ScenarioError if a part refuses its parameters."""
-    try:
-        return build_setup(scenario)
-    except (ValueError, ArithmeticError) as error:  # checks that only the part itself can do
-        raise ScenarioError([], str(error)) from error
+    asked, kept = chosen(scenario, engine, workers), secret_of(found, secret)
+    setup = setup_of(scenario, kept)
+    check_genesis(path, setup, kept)
+    return _run_folder(path, setup, asked, callback, started)
 
 
 def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
@@ -209,7 +210,7 @@ def _run_to_the_end(
         at_work(engine, Source(setup.scenario, setup.mechanism, setup.task)) as ask,
         contextlib.closing(Evaluations(setup.task)) as evaluations,
         start_up_passed_over(),
-        contextlib.closing(_begin(path, setup, store, events, ask, evaluations)) as simulation,
+        contextlib.closing(_begin(setup, store, events, ask, evaluations)) as simulation,
     ):
         # The keys of all rounds take most of the time at the start.
         keys = setup.scenario.nodes.asked * setup.scenario.rounds
@@ -237,18 +238,9 @@ def _run_to_the_end(
 
 
 def _begin(
-    path: Path, setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
+    setup: RunSetup, store: Store, events: EventLog, ask: Ask, evaluations: Evaluations
 ) -> Simulation:
-    """Build a run's simulation at genesis; refuse a ledger with another genesis.
-
-    Rounds that are already in the event log are not measured again.
-    """
-    here, there = setup.genesis.header.hash, store.genesis.header.hash
-    if here != there:
-        raise RunRefused(
-            f"{path}: this machine computes genesis {here.hex()[:8]} where the run began with "
-            f"{there.hex()[:8]}; resume it with the versions that manifest.json names"
-        )
+    """Build a run's simulation at genesis; no round of the event log is measured again."""
 
     def measure(block: bytes, weights: Vector) -> Future[Measured]:
         known = events.metrics_of(block.hex())

@@ -55,6 +55,7 @@ class ReleaseService:
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
+        self._seed = setup.scenario.seed
         self._byzantine = byzantine_in(setup.scenario)
         self._cohort = Cohort(self._compute)
         self._budgets: dict[int, Budget] = {}
@@ -93,7 +94,7 @@ class ReleaseService:
         if self._groups is None:
             return DropoutOutcome()
         context = self._request(participant, parent, round_).context
-        return draw_dropouts(self._groups, context, number)
+        return draw_dropouts(self._groups, context, self._seed, number)
 
     def release(self, participant: int, parent: bytes, round_: int) -> tuple[Message, ...]:
         """Return the messages of a participant, and add their records to ``released``.
@@ -121,11 +122,13 @@ class ReleaseService:
             self._clips.made(participant, parent)
         groups, attack = self._groups, ""
         messages: tuple[Message, ...] = (message,)
-        members = (participant,) if groups is None else contributors(groups, request.context)
+        members = (
+            (participant,) if groups is None else contributors(groups, request.context, self._seed)
+        )
         if self._byzantine is not None:
             attack = self._byzantine.attacks_behind(members, round_)
             names = self._byzantine.names_of(participant, round_)
-            messages = tuple(under_names(message, names, request.context.seed, participant))
+            messages = tuple(under_names(message, names, self._setup.secret, participant))
         count = self.budget(participant).releases + 1
         epsilon = finite(self._setup.mechanism.epsilon_after(count))
         self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
@@ -150,7 +153,7 @@ class ReleaseService:
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
         context = ReleaseContext(
-            seed=self._setup.scenario.seed,
+            secret=self._setup.secret,
             chain_id=self._chain_id,
             parent=parent,
             round=round_,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-from torch import nn
-
+from fedchain.agreement import mechanism_of, registered_records, rules_of, sampling_of
 from fedchain.arrays import read_only
+from fedchain.commitment import held_data, secrets_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import flat_weights, layout
 from fedchain.learning.task import Task, tasks
@@ -30,16 +29,11 @@ from fedchain.nodes.compute.strategy import Place, schedule_of
 from fedchain.nodes.holders.data_holder import DataHolder
 from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
-from fedchain.privacy.mechanisms import Mechanism, mechanisms
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import digest, stream, uniforms
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
-from fedchain.transition import Steps, canonical_json, check_quorum
-
-MAX_NORM = 1e9
-"""Largest norm s_k of a message that a chain accepts."""
-MAX_AHEAD_MS = 7_200_000
-"""How far a block's time may be ahead of a node's clock, milliseconds: two hours, as in Bitcoin."""
+from fedchain.transition import Steps, check_quorum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +50,10 @@ class RunSetup:
     """The participants of each round."""
     identities: Identities
     """The keys of the participants."""
+    secret: bytes = field(repr=False)
+    """The secret root, 32 bytes: noise and keys come from it."""
+    hidden: bool
+    """Whether the secret root comes from a file of 256 bits, and not from the seed."""
     rules: Rules
     """The rules of the chain, which the genesis block fixes."""
     work: Work
@@ -79,8 +77,12 @@ class RunSetup:
         return range(first, first + self.scenario.nodes.asked)
 
 
-def build_setup(scenario: Scenario) -> RunSetup:
+def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
     """Build every part of a scenario; the same scenario gives the same genesis, bit for bit.
+
+    Args:
+        scenario: a checked scenario.
+        secret: 256 bits from which noise and keys come; None: they come from the seed.
 
     Raises:
         DataError: the task's data cannot be read.
@@ -92,10 +94,13 @@ def build_setup(scenario: Scenario) -> RunSetup:
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
     sampling = sampling_of(scenario)
     mechanism = mechanism_of(scenario, len(state.weights))
-    identities = Identities(seed, sampling, nodes.identity == "registered")
-    work = works.build(scenario.ledger.work)
-    rules = _rules_of(scenario, work, model, identities.root)
+    held = held_data(task)
+    counts = registered_records(scenario, held.counts)
+    rules = rules_of(scenario, mechanism, layout(model), counts)
     check_quorum(rules)
+    root, commitment = secrets_of(scenario, rules, held.digest, secret)
+    identities = Identities(root, sampling, nodes.identity == "registered")
+    rules = replace(rules, commitment=commitment, identity_root=identities.root)
     everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
     return RunSetup(
         scenario=scenario,
@@ -103,34 +108,13 @@ def build_setup(scenario: Scenario) -> RunSetup:
         mechanism=mechanism,
         sampling=sampling,
         identities=identities,
+        secret=root,
+        hidden=secret is not None,
         rules=rules,
-        work=work,
+        work=works.build(scenario.ledger.work),
         state=state,
         genesis=genesis(rules, state),
         graph=topologies.build(scenario.network, nodes.miners, everybody, generator),
-    )
-
-
-def _rules_of(scenario: Scenario, work: Work, model: nn.Module, identity_root: bytes) -> Rules:
-    """Return the rules of the chain, to which genesis commits."""
-    return Rules(
-        aggregation=canonical_json(scenario.aggregation),
-        update=canonical_json(scenario.update),
-        dimension=len(flat_weights(model)),
-        layout=layout(model),
-        dtype=scenario.ledger.weights,
-        holders=scenario.nodes.asked,
-        identity=scenario.nodes.identity,
-        identity_root=identity_root,
-        quorum=quorum_of(scenario),
-        rounds=scenario.rounds,
-        storage=scenario.ledger.storage,
-        max_norm=MAX_NORM,
-        work=work.kind,
-        bits=work.bits,
-        interval_ms=work.interval_ms,
-        retarget_window=work.retarget_window,
-        max_ahead_ms=MAX_AHEAD_MS,
     )
 
 
@@ -163,7 +147,7 @@ def build_compute_nodes(
     between two compute nodes, which dishonest nodes know.
     """
     seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
-    secrets = [digest(seed, "compute node", node) for node in setup.compute_ids]
+    secrets = [digest(setup.secret, "compute node", node) for node in setup.compute_ids]
     addresses = [identity_of(public_key_of(secret)) for secret in secrets]
     keep = max(REMEMBERED_HEIGHTS, deepest_fork(setup.scenario))
     # At the initial difficulty all nodes together find a block per interval, on average.
@@ -242,32 +226,3 @@ def retention_of(scenario: Scenario) -> RetentionPolicy:
     weights, messages = scenario.disk.keep_weights, scenario.disk.keep_messages
     every = weights if isinstance(weights, int) else int(weights == "all")
     return RetentionPolicy(every, 0 if messages == "all" else messages)
-
-
-def sampling_of(scenario: Scenario) -> Sampling:
-    """Return the sampling, which draws the participants of each round."""
-    nodes = scenario.nodes
-    return Sampling(scenario.seed, nodes.participants, nodes.asked, scenario.rounds)
-
-
-def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
-    """Build the mechanism, with noise that is calibrated for the whole run.
-
-    If holders form groups, the members of a group share the noise of their sum. The dimension is
-    the number of weights d.
-
-    Raises:
-        ValueError: the mechanism refuses its parameters; only the mechanism can check them.
-        PartError: a user-defined mechanism fails, or cannot do what its ``terms`` promise.
-    """
-    part, groups = scenario.privacy, scenario.nodes.groups
-    shares = () if groups is None else (groups.counted_on,)
-    return mechanisms.build(part, sampling_of(scenario).most_releases, dimension, *shares)
-
-
-def quorum_of(scenario: Scenario) -> int:
-    """Return the fewest messages of a block: the quorum times the number asked, rounded up."""
-    return min(
-        scenario.nodes.asked,
-        max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),
-    )

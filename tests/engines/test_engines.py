@@ -23,7 +23,9 @@ WORLD = build_setup(small())
 SOURCE = Source(WORLD.scenario, WORLD.mechanism, WORLD.task)
 ASKED = [
     ReleaseRequest(
-        ReleaseContext(seed=0, chain_id=b"c" * 32, parent=b"p" * 32, round=1, holder=holder),
+        ReleaseContext(
+            secret=bytes(32), chain_id=b"c" * 32, parent=b"p" * 32, round=1, holder=holder
+        ),
         WORLD.identities.of(holder, 1),
     )
     for holder in range(10)

@@ -103,7 +103,7 @@ def test_no_quantile_moves_an_automatic_clip():
 
 def test_runs_with_either_clip_do_not_share_the_noise_whose_difference_gives_gradients_away():
     rows = np.zeros((1, 5), dtype=np.float32)
-    here = ReleaseContext(seed=0, chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
+    here = ReleaseContext(secret=bytes(32), chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
     one, other = (
         private_releases(rows, gaussian(10, 5, epsilon=1.0, clip=clip), [10], [here])
         for clip in (1.0, "automatic")

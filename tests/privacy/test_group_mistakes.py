@@ -26,7 +26,7 @@ def the_honest_members_who_are_left_carry_the_noise_that_is_declared(patch):
     made = pool_of(scenario, NOTHING)
     colluding, left = (9, 10), set()
     for round_ in range(1, 60):
-        opening = first_reconstruction(scenario.nodes.groups, asked(round_).context)
+        opening = first_reconstruction(scenario.nodes.groups, asked(round_).context, 0)
         absent = {n for n, step in opening.lost.items() if step <= Step.NUMBERS}
         if len(absent) < 2 or absent & set(colluding):
             continue
@@ -60,7 +60,7 @@ def noise_is_fresh_in_every_round_fork_and_attempt(patch):
 
 
 def attempt(scenario, round_: int) -> int:
-    return first_reconstruction(scenario.nodes.groups, asked(round_).context).number
+    return first_reconstruction(scenario.nodes.groups, asked(round_).context, 0).number
 
 
 def what_one_round_opens_takes_no_mask_off_in_another(patch):

@@ -40,7 +40,7 @@ from fedchain.scenario import load
 CLIP = 0.5
 SECRET = bytes(range(32))
 IDENTITY = RoundKey(SECRET, public_key_of(SECRET), None)
-OCCASION = ReleaseContext(seed=0, chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
+OCCASION = ReleaseContext(secret=bytes(32), chain_id=bytes(32), parent=b"p" * 32, round=3, holder=0)
 QUIET = small(attacks=[], **{"ledger.storage": "int32"})
 
 

@@ -337,9 +337,9 @@ def test_a_stale_lock_file_holds_nothing(tmp_path):
     [
         (None, "it has no manifest.json"),
         ("{", "cannot be read"),
-        ("[]", "format must be 1"),
-        ('{"format": 2}', "format must be 1"),
-        ("{}", "format must be 1"),
+        ("[]", "has format None; this version reads format 2"),
+        ('{"format": 1}', "has format 1; this version reads format 2: run the scenario again"),
+        ("{}", "has format None; this version reads format 2"),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused(tmp_path, content, text):
@@ -352,10 +352,10 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content, text):
 def test_a_manifest_says_its_format_and_no_number_that_json_has_not(tmp_path):
     folder = RunFolder(tmp_path)
     folder.write_manifest({"status": "running"})
-    assert folder.manifest == {"format": 1, "status": "running"}
+    assert folder.manifest == {"format": 2, "status": "running"}
     with pytest.raises(ValueError, match="JSON"):
         folder.write_manifest({"epsilon": float("inf")})
-    assert folder.manifest == {"format": 1, "status": "running"}
+    assert folder.manifest == {"format": 2, "status": "running"}
 
 
 def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_path):

@@ -300,8 +300,8 @@ def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         run(small(), tmp_path, callback=Stop())
     folder = tmp_path / run_name(small())
-    monkeypatch.setattr("fedchain.simulation.setup.MAX_NORM", 1.0)
-    with pytest.raises(RunError, match="computes genesis"):
+    monkeypatch.setattr("fedchain.agreement.MAX_NORM", 1.0)
+    with pytest.raises(RunError, match=r"computes genesis .* \(ledger.max_norm"):
         resume(folder)
 
 

@@ -9,7 +9,7 @@ from fedchain.simulation.release_service import KEPT_PARENTS, Cohort
 
 def asked(holder: int, parent: bytes = b"ab") -> ReleaseRequest:
     return ReleaseRequest(
-        ReleaseContext(seed=0, chain_id=b"chain", parent=parent, round=1, holder=holder),
+        ReleaseContext(secret=bytes(32), chain_id=b"chain", parent=parent, round=1, holder=holder),
         RoundKey(b"", b"", None),
     )
 

@@ -11,6 +11,7 @@ import pytest
 from small_runs import forking, simulate, small
 from whole_numbers import WHOLE, whole_numbers
 
+from fedchain.agreement import sampling_of
 from fedchain.forecasts.forecast import forecast
 from fedchain.ledger.chain.message import Declaration
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
@@ -18,7 +19,7 @@ from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario.sections import MAX_ASKED
-from fedchain.simulation.setup import build_setup, sampling_of
+from fedchain.simulation.setup import build_setup
 
 COHORT = {"nodes.holders": 20, "nodes.cohort": 6, "aggregation.keep": 4}
 
@@ -108,7 +109,9 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
     def offered(holder: int, round_of_key: int) -> str:
         before = len(node.incidents.refusals)
         identity = setup.identities.of(holder, round_of_key)
-        context = ReleaseContext(seed=0, chain_id=number, parent=number, round=1, holder=holder)
+        context = ReleaseContext(
+            secret=bytes(32), chain_id=number, parent=number, round=1, holder=holder
+        )
         request = ReleaseRequest(context, identity)
         (message,) = messages_of(vector[None] * (holder + 2), [request], [said], "int16")
         node.receive(message, 0.0)

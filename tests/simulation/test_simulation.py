@@ -11,6 +11,7 @@ from ledger_world import make_world
 from small_runs import forking, simulate, small
 from whole_numbers import WHOLE, whole_gradients, whole_numbers
 
+from fedchain.agreement import quorum_of
 from fedchain.ledger.chain.block import Block, header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import search, target_from_compact
@@ -20,7 +21,6 @@ from fedchain.results import LEDGER, MessageRecord, Run
 from fedchain.runs.manifest import final_manifest
 from fedchain.runs.running import resume, run
 from fedchain.simulation.recorder import Recorder
-from fedchain.simulation.setup import quorum_of
 from fedchain.timing import Stopwatch
 
 WORLD = make_world()

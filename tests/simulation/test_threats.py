@@ -19,6 +19,7 @@ from ledger_world import make_world, mined, step
 from small_runs import simulate, small
 from whole_numbers import WHOLE, whole_numbers
 
+from fedchain.agreement import MAX_AHEAD_MS
 from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
 from fedchain.ledger.chain.mempool import Equivocation, Mempool
@@ -32,7 +33,7 @@ from fedchain.nodes.holders.identity import Identities
 from fedchain.nodes.holders.light_client import Above, LightClient
 from fedchain.randomness import digest
 from fedchain.results import MessageRecord, RefusalRecord
-from fedchain.simulation.setup import MAX_AHEAD_MS, build_setup
+from fedchain.simulation.setup import build_setup
 from fedchain.timing import Stopwatch
 
 SECRET = digest(0, "somebody else")

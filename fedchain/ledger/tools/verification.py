@@ -49,7 +49,9 @@ class Verification:
     reason: str
     """What is wrong; empty if nothing is."""
     unchecked: tuple[str, ...] = ()
-    """Texts that name the parts of this ledger that nobody can check."""
+    """Texts that name what was not checked."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what the verdict means."""
 
     def __str__(self) -> str:
         if self.ok:

@@ -58,25 +58,25 @@ def byzantine_in(scenario: Scenario) -> Byzantine | None:
     return Byzantine(named) if named else None
 
 
-def under_names(message: Message, names: int, seed: int, holder: int) -> Iterator[Message]:
+def under_names(message: Message, names: int, secret: bytes, holder: int) -> Iterator[Message]:
     """Yield a holder's message, then a copy of it under each made-up name (a Sybil).
 
     If identities are open, each name counts as a holder. If they are registered, a message under
     a made-up name is refused, since it has no proof of registration. The directions differ
     slightly, because exact copies are not counted. ``names`` includes the holder's own name.
-    The made-up keys follow from seed, holder and round.
+    The made-up keys follow from the run's secret root, holder and round.
     """
     yield message
     for number in range(1, names):
-        secret = digest(seed, "sybil", holder, message.round, number)
+        own = digest(secret, "sybil", holder, message.round, number)
         said = replace(
             message,
-            public_key=public_key_of(secret),
+            public_key=public_key_of(own),
             proof=None,
             direction=_nudged(message.direction, number),
             signature=b"",
         )
-        yield sign_message(said, secret)
+        yield sign_message(said, own)
 
 
 def _nudged(direction: Integers, number: int) -> Integers:

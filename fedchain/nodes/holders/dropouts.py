@@ -34,10 +34,15 @@ class DropoutOutcome:
         return [n for n in range(1, size + 1) if n not in lost or lost[n] > Step.NUMBERS]
 
 
-def draw_dropouts(groups: Groups, context: ReleaseContext, number: int) -> DropoutOutcome:
-    """Draw which members of a group are lost in its attempt ``number``, and in which step."""
+def draw_dropouts(
+    groups: Groups, context: ReleaseContext, seed: int, number: int
+) -> DropoutOutcome:
+    """Draw which members of a group are lost in its attempt ``number``, and in which step.
+
+    Whoever watches the network sees who is lost, so the draw comes from the scenario's seed.
+    """
     names = context.holder, context.round, context.parent, number
-    draw = uniforms(context.seed, "lost", *names)
+    draw = uniforms(seed, "lost", *names)
     may_be_lost = range(1, groups.size + 1 if groups.away else 1)
     drawn = {member: draw(member) / groups.away for member in may_be_lost}
     lost = {m: Step(1 + int(len(Step) * place)) for m, place in drawn.items() if place < 1}
@@ -51,15 +56,17 @@ def draw_dropouts(groups: Groups, context: ReleaseContext, number: int) -> Dropo
     )
 
 
-def first_reconstruction(groups: Groups, context: ReleaseContext) -> DropoutOutcome | None:
+def first_reconstruction(
+    groups: Groups, context: ReleaseContext, seed: int
+) -> DropoutOutcome | None:
     """Return the outcome of the first attempt that opens the sum; None if no attempt does."""
-    outcomes = (draw_dropouts(groups, context, n) for n in range(1, groups.attempts + 1))
+    outcomes = (draw_dropouts(groups, context, seed, n) for n in range(1, groups.attempts + 1))
     return next((outcome for outcome in outcomes if outcome.reconstructs), None)
 
 
-def contributors(groups: Groups, context: ReleaseContext) -> tuple[int, ...]:
+def contributors(groups: Groups, context: ReleaseContext, seed: int) -> tuple[int, ...]:
     """Return the holders whose gradients are in the message of a group."""
-    opening = first_reconstruction(groups, context)
+    opening = first_reconstruction(groups, context, seed)
     assert opening is not None, "a message was sent"
     members = groups.members_of(context.holder)
     return tuple(members[number - 1] for number in opening.summed(groups.size))

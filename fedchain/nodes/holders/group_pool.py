@@ -15,12 +15,7 @@ from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
 from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
-from fedchain.nodes.holders.release import (
-    ReleaseContext,
-    ReleaseRequest,
-    messages_of,
-    scale_names,
-)
+from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
 from fedchain.randomness import digest
 from fedchain.scenario import Groups
 from fedchain.secure_aggregation.assembler import summed
@@ -84,10 +79,11 @@ class GroupPool:
 
     def _attempt(self, asked: ReleaseRequest) -> OpenedSum | None:
         """Return the attempt that opens the sum of a group; None if no attempt does."""
-        outcome = first_reconstruction(self._groups, asked.context)
+        seed = self._parts.scenario.seed
+        outcome = first_reconstruction(self._groups, asked.context, seed)
         if outcome is None:
             return None
-        return OpenedSum(asked, outcome, contributors(self._groups, asked.context))
+        return OpenedSum(asked, outcome, contributors(self._groups, asked.context, seed))
 
     def _make_message(
         self, weights: Vector, gradients: Singles, attempt: OpenedSum, watch: Stopwatch
@@ -113,21 +109,20 @@ class GroupPool:
     def _noise_keys(self, attempt: OpenedSum) -> list[bytes]:
         """Return the key of each member's share of the noise.
 
-        A key depends on holder, round, parent, attempt, number of shares and scale of the noise,
-        so that no two draws coincide.
+        A key depends on holder, round, parent and attempt, so that no two draws coincide.
         """
-        context, scale = attempt.asked.context, scale_names(self._parts.mechanism)
-        at = context.round, context.parent, attempt.outcome.number, self._noise.shares
-        return [digest(context.seed, "share", holder, *at, *scale) for holder in attempt.holders]
+        context = attempt.asked.context
+        at = context.round, context.parent, attempt.outcome.number
+        return [digest(context.secret, "share", holder, *at) for holder in attempt.holders]
 
     def _misbehave(
         self, steps: NoiseSteps, attempt: OpenedSum, counts: Sequence[int], byzantine: Byzantine
     ) -> None:
         """Overwrite the noisy gradients of Byzantine members with what their attacks send."""
-        context, step = attempt.asked.context, self._noise.step
+        round_, step = attempt.asked.context.round, self._noise.step
         for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
             scale = step / self._parts.mechanism.terms.units(count)
-            sent = byzantine.sent_instead(row * scale, holder, context.round, context.seed)
+            sent = byzantine.sent_instead(row * scale, holder, round_, self._parts.scenario.seed)
             if sent is not None:
                 whole = np.clip(np.nan_to_num(sent / scale), -LARGEST_ADDED, LARGEST_ADDED)
                 row[:] = np.rint(whole).astype(np.int64)
@@ -139,11 +134,11 @@ class GroupPool:
         """
         context, number = attempt.asked.context, attempt.outcome.number
         session = _session(context, self._groups, number)
-        seed, at = context.seed, (context.round, context.parent, number)
+        secret, at = context.secret, (context.round, context.parent, number)
         holders = self._groups.members_of(context.holder)
         members = [
-            GroupMember(session, place, _channel(seed, holder), digest(seed, "masks", holder, *at))
-            for place, holder in zip(session.numbers, holders, strict=True)
+            GroupMember(session, place, _channel(secret, own), digest(secret, "masks", own, *at))
+            for place, own in zip(session.numbers, holders, strict=True)
         ]
         numbers = dict(
             zip(attempt.outcome.summed(self._groups.size), steps.view(np.uint64), strict=True)
@@ -156,11 +151,11 @@ def _session(context: ReleaseContext, groups: Groups, number: int) -> Session:
     numbers = b"%d:%d:%d" % (context.round, context.holder, number)
     names = context.chain_id, context.parent, numbers
     holders = groups.members_of(context.holder)
-    channels = tuple(_channel(context.seed, holder).public for holder in holders)
+    channels = tuple(_channel(context.secret, holder).public for holder in holders)
     return Session(hashlib.sha256(b"".join(names)).digest(), channels, groups.threshold)
 
 
 @functools.lru_cache(2**14)
-def _channel(seed: int, holder: int) -> KeyPair:
+def _channel(secret: bytes, holder: int) -> KeyPair:
     """Return a member's key pair for the whole run; it encrypts what members send each other."""
-    return key_pair(digest(seed, "channel", holder))
+    return key_pair(digest(secret, "channel", holder))

@@ -160,7 +160,7 @@ class HolderPool:
             row, within = self._parts.gradients.bounded(weights, context.holder, clip, mask)
             row /= np.float32(mechanism.terms.sampling_rate * records)
         (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
-        key = secret_key("clip", context, mechanism)
+        key = secret_key("clip", context)
         return message, follower.next_clip(key, clip, within, int(mask.sum()), records)
 
     def _make_messages(
@@ -182,8 +182,9 @@ class HolderPool:
         noise, clip = mechanism.noise_multiplier, mechanism.terms.clip
         with watch("signing"):
             if self._parts.byzantine is not None:
+                seed = self._parts.scenario.seed
                 for release, at in zip(releases, contexts, strict=True):
-                    sent = self._parts.byzantine.sent_instead(release, at.holder, at.round, at.seed)
+                    sent = self._parts.byzantine.sent_instead(release, at.holder, at.round, seed)
                     if sent is not None:
                         release[:] = sent
             said = [Declaration(mechanism.name, noise, clip, count) for count in records]

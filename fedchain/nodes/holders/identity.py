@@ -91,13 +91,15 @@ class Identities:
     which participant is behind an entry, and a reader of the chain cannot link two rounds. Only
     the Merkle tree is kept in memory; the keys of a round are derived again when they are needed.
 
-    >>> names = Identities(0, Sampling(seed=0, holders=2, asked=2, rounds=3), registered=True)
+    >>> everybody = Sampling(seed=0, holders=2, asked=2, rounds=3)
+    >>> names = Identities(bytes(32), everybody, registered=True)
     >>> names.of(1, 3).public_key == names.of(1, 2).public_key
     False
     """
 
-    def __init__(self, seed: int, sampling: Sampling, registered: bool) -> None:
-        self._seed, self._sampling = seed, sampling
+    def __init__(self, secret: bytes, sampling: Sampling, registered: bool) -> None:
+        """Register the keys that follow from a run's secret root, if ``registered``."""
+        self._secret, self._sampling = secret, sampling
         self._of_round = functools.lru_cache(CACHED_KEYS)(self._keys_of)
         self._tree = Tree(self._leaves()) if registered else None
         self.root = self._tree.root if self._tree else ZERO
@@ -134,5 +136,5 @@ class Identities:
         return keys
 
     def _unregistered(self, holder: int, round_: int) -> RoundKey:
-        secret = digest(self._seed, "identity", holder, round_)
+        secret = digest(self._secret, "identity", holder, round_)
         return RoundKey(secret, public_key_of(secret), None)

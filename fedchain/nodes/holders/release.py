@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from fedchain.randomness import KeyStream, digest
 class ReleaseContext:
     """Which participant releases, in which round, and at which weights."""
 
-    seed: int
-    """The scenario's seed."""
+    secret: bytes = field(repr=False)
+    """The secret root of the run, 32 bytes, from which every secret draw comes."""
     chain_id: bytes
     """Hash of the genesis block."""
     parent: bytes
@@ -43,37 +43,20 @@ class ReleaseRequest:
     """The clip of this release; None: the clip of the mechanism."""
 
 
-def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> bytes:
+def secret_key(purpose: str, context: ReleaseContext) -> bytes:
     """Return the secret key from which a holder draws the random numbers of a release.
 
-    The key depends on holder, round, parent, mechanism and scale of the noise. Therefore:
-
-    - after a fork the same holder draws anew;
-    - a release that is computed twice is the same both times;
-    - two runs with the same seed and different mechanisms share no draw. If they did, the
-      difference of two messages with the same noise would reveal gradients.
-
-    Two runs that have the same seed and differ only in their data begin at the same genesis, and
-    share the draws of their first round. So a seed whose messages are published must be used with
-    one data set only.
+    The key depends on holder, round and parent. Therefore a holder draws anew after a fork, and a
+    release that is computed twice is the same both times. The secret root depends on everything
+    that is agreed, on the data and on who attacks. Therefore two runs that differ in any of them
+    share no draw, though their seed is the same. If they did, the difference of two messages with
+    the same noise would reveal gradients.
 
     Args:
         purpose: what is drawn: ``noise``, ``records`` or ``clip``.
         context: holder, round and block of the release.
-        mechanism: the mechanism of the release.
     """
-    at = context.holder, context.round, context.parent
-    return digest(context.seed, purpose, *at, mechanism.name, *scale_names(mechanism))
-
-
-def scale_names(mechanism: Mechanism) -> list[str]:
-    """Return the settings that determine the noise's scale, as texts that enter secret keys."""
-    terms = mechanism.terms
-    numbers = [mechanism.noise_multiplier, terms.clip]
-    if terms.sampling_rate < 1:
-        numbers.append(terms.sampling_rate)
-    words = {"automatic": terms.automatic, "holder": terms.unit == "holder"}
-    return [*(float(n).hex() for n in numbers), *(word for word, is_so in words.items() if is_so)]
+    return digest(context.secret, purpose, context.holder, context.round, context.parent)
 
 
 def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -> Flags:
@@ -91,13 +74,13 @@ def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -
 
     >>> from fedchain.privacy.mechanisms import gaussian
     >>> rare = gaussian(1, 5, noise_multiplier=1.0, clip=0.1, sampling_rate=0.25)
-    >>> here = ReleaseContext(seed=0, chain_id=b"", parent=b"", round=1, holder=2)
+    >>> here = ReleaseContext(secret=bytes(32), chain_id=b"", parent=b"", round=1, holder=2)
     >>> bool(2300 < drawn_records(here, 10_000, rare).sum() < 2700)
     True
     """
     if mechanism.terms.sampling_rate == 1:
         return np.ones(records, dtype=np.bool_)
-    stream = KeyStream(secret_key("records", context, mechanism))
+    stream = KeyStream(secret_key("records", context))
     return stream.words(records) < np.uint64(mechanism.terms.sampling_rate * 2.0**64)
 
 
@@ -123,7 +106,7 @@ def private_releases(
     """
     if mechanism.noise_multiplier == 0.0:
         return gradients
-    keys = [secret_key("noise", context, mechanism) for context in contexts]
+    keys = [secret_key("noise", context) for context in contexts]
     sensitivities = [mechanism.terms.sensitivity(count) for count in records]
     return mechanism.release(gradients, keys, sensitivities)
 

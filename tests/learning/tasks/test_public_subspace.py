@@ -58,7 +58,7 @@ def released(asked_of, subspace: bool) -> np.ndarray:
     chain, identities = setup.genesis.header.hash, setup.identities
     asked = [
         ReleaseRequest(
-            ReleaseContext(seed=asked_of.seed, chain_id=chain, parent=HERE, round=1, holder=k),
+            ReleaseContext(secret=bytes(32), chain_id=chain, parent=HERE, round=1, holder=k),
             identities.of(k, 1),
         )
         for k in range(asked_of.nodes.participants)

@@ -11,7 +11,7 @@ OPEN = make_world(identity="open", identity_root=bytes(32))
 
 def test_one_name_is_the_message_itself():
     message = OPEN.message(0, OPEN.chain_id, 1)
-    assert list(under_names(message, 1, 0, 7)) == [message]
+    assert list(under_names(message, 1, bytes(32), 7)) == [message]
 
 
 @pytest.mark.parametrize("storage", ["int8", "int16", "int32"])
@@ -19,7 +19,7 @@ def test_every_name_says_nearly_the_same_and_counts_where_identities_are_open(st
     world = make_world(identity="open", identity_root=bytes(32), storage=storage)
     chain = world.chain()
     pool = world.pool(chain)
-    first, *others = said = list(under_names(world.message(0, chain.head, 1), 1000, 0, 7))
+    first, *others = said = list(under_names(world.message(0, chain.head, 1), 1000, bytes(32), 7))
     for message in said:
         assert pool.add(message)
     assert len({message.public_key for message in said}) == 1000
@@ -30,11 +30,11 @@ def test_every_name_says_nearly_the_same_and_counts_where_identities_are_open(st
     assert largest == 1
 
 
-def test_names_follow_from_seed_holder_and_round_alone():
+def test_names_follow_from_secret_holder_and_round_alone():
     message = OPEN.message(0, OPEN.chain_id, 1)
     ids = [
         [each.id for each in under_names(message, 3, *who)]
-        for who in ((0, 7), (0, 7), (1, 7), (0, 8))
+        for who in ((b"a", 7), (b"a", 7), (b"b", 7), (b"a", 8))
     ]
     assert ids[0] == ids[1]
     assert not set(ids[0][1:]) & {*ids[2][1:], *ids[3][1:]}

@@ -24,7 +24,7 @@ def test_a_message_is_the_exact_sum_of_what_its_members_put_in(monkeypatch):
     for round_ in range(1, 40):
         each = asked(round_, round_ % 2)
         (message,) = said(made, each)
-        holders = contributors(scenario.nodes.groups, each.context)
+        holders = contributors(scenario.nodes.groups, each.context, 0)
         lost.add(5 - len(holders))
         put_in = [words.view(np.int64).tolist() for words in spy.numbers[-1].values()]
         whole = [sum(column) for column in zip(*put_in, strict=True)]
@@ -77,7 +77,8 @@ def test_a_group_that_is_never_whole_enough_says_nothing_and_the_other_speaks(mo
     for round_ in range(1, 30):
         pair = [asked(round_, 0), asked(round_, 1)]
         opens = [
-            first_reconstruction(scenario.nodes.groups, each.context) is not None for each in pair
+            first_reconstruction(scenario.nodes.groups, each.context, 0) is not None
+            for each in pair
         ]
         assert [message is not None for message in said(made, *pair)] == opens
         outcomes.add(tuple(opens))

@@ -1,0 +1,215 @@
+"""Agreement: what a scenario fixes for all participants; genesis holds it as the chain's rules."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fedchain.ledger.chain.canonical import LARGEST_WHOLE, canonical_text
+from fedchain.ledger.chain.rules import ZERO, Parameters, Rules, encode_rules
+from fedchain.ledger.chain.work import works
+from fedchain.names import legible
+from fedchain.nodes.holders.identity import Sampling
+from fedchain.privacy.mechanisms import Mechanism, Terms, mechanisms
+from fedchain.registry import Part, plain_value
+from fedchain.scenario import Scenario
+
+MAX_NORM = 1e9
+"""Largest norm s_k of a message that a chain accepts."""
+MAX_AHEAD_MS = 7_200_000
+"""How far a block's time may be ahead of a node's clock, milliseconds: two hours, as in Bitcoin."""
+ABSENT = "(nothing)"
+"""What is said in place of the value of a key that is missing."""
+SAME_NOISE = 1e-6
+"""Largest relative difference of noise that is solved for one epsilon on two machines."""
+
+
+def sampling_of(scenario: Scenario) -> Sampling:
+    """Return the sampling, which draws the participants of each round."""
+    nodes = scenario.nodes
+    return Sampling(scenario.seed, nodes.participants, nodes.asked, scenario.rounds)
+
+
+def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
+    """Build the mechanism, with noise that is calibrated for the whole run.
+
+    If holders form groups, the members of a group share the noise of their sum. The dimension is
+    the number of weights d.
+
+    Raises:
+        ValueError: the mechanism refuses its parameters; only the mechanism can check them.
+        PartError: a user-defined mechanism fails, or cannot do what its ``terms`` promise.
+    """
+    part, groups = scenario.privacy, scenario.nodes.groups
+    shares = () if groups is None else (groups.counted_on,)
+    return mechanisms.build(part, sampling_of(scenario).most_releases, dimension, *shares)
+
+
+def quorum_of(scenario: Scenario) -> int:
+    """Return the fewest messages of a block: the quorum times the number asked, rounded up."""
+    return min(
+        scenario.nodes.asked,
+        max(1, int(np.ceil(scenario.ledger.quorum * scenario.nodes.asked - 1e-9))),
+    )
+
+
+def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
+    """Return the number of records of each participant: a holder's, or the sum of a group's."""
+    nodes = scenario.nodes
+    members = map(nodes.members_of, range(nodes.participants))
+    return [sum(counts[holder] for holder in own) for own in members]
+
+
+def rules_of(
+    scenario: Scenario,
+    mechanism: Mechanism,
+    layout: Parameters,
+    records: Sequence[int],
+    root: bool = False,
+) -> Rules:
+    """Return the rules of a scenario's chain, without commitment and identity root.
+
+    Args:
+        scenario: the scenario.
+        mechanism: its mechanism, with the noise that every message must declare.
+        layout: name and shape of the model's parameters.
+        records: registered number of records of each participant; not used if identities are open.
+        root: whether a public root is registered.
+    """
+    work, registered = works.build(scenario.ledger.work), scenario.nodes.identity == "registered"
+    terms = mechanism.terms
+    return Rules(
+        aggregation=_text(scenario.aggregation.plain()),
+        update=_text(scenario.update.plain()),
+        mechanism=mechanism.name,
+        noise=(mechanism.noise_multiplier,),
+        clip=terms.clip if terms.clip_quantile is None else None,
+        agreed=_text(_agreed(scenario, mechanism)),
+        records=tuple(sorted(records)) if registered else (),
+        root=root,
+        commitment=ZERO,
+        dimension=sum(math.prod(shape) for _, shape in layout),
+        layout=layout,
+        dtype=scenario.ledger.weights,
+        holders=scenario.nodes.asked,
+        identity=scenario.nodes.identity,
+        identity_root=ZERO,
+        quorum=quorum_of(scenario),
+        rounds=scenario.rounds,
+        storage=scenario.ledger.storage,
+        max_norm=MAX_NORM,
+        work=work.kind,
+        bits=work.bits,
+        interval_ms=work.interval_ms,
+        retarget_window=work.retarget_window,
+        max_ahead_ms=MAX_AHEAD_MS,
+    )
+
+
+def _agreed(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
+    """Return what is agreed beyond the rules that the ledger itself keeps.
+
+    The threat is what the scenario assumes: how many messages of a block its rule withstands, and
+    who may send. Who attacks is no part of it.
+    """
+    rule = scenario.aggregation.parameters
+    return {
+        "task": scenario.task.plain(),
+        "privacy": _privacy(scenario.privacy, mechanism),
+        "groups": plain_value(scenario.nodes.groups),
+        "momentum": None,
+        "threat": {
+            "byzantine": rule.get("byzantine", rule.get("trim")),
+            "identity": scenario.nodes.identity,
+        },
+    }
+
+
+def _privacy(part: Part, mechanism: Mechanism) -> dict[str, Any]:
+    """Return the parameters of a mechanism and its terms, without what ``Rules`` has in fields.
+
+    A parameter that bears the name of such a field, but says something else (``clip: automatic``),
+    is told as ``clip_asked``.
+    """
+    terms: Terms = mechanism.terms
+    fixed = {
+        "kind": mechanism.name,
+        "noise": mechanism.noise_multiplier,
+        "clip": terms.clip if terms.clip_quantile is None else None,
+    }
+    told = {
+        "releases": terms.releases,
+        "unit": terms.unit,
+        "delta": terms.delta,
+        "sampling_rate": terms.sampling_rate,
+        "automatic": terms.automatic,
+        "clip_quantile": terms.clip_quantile,
+    }
+    known = fixed | told
+    asked = part.plain()
+    other = {k: v for k, v in asked.items() if k in known and v != known[k]}
+    free = {k: v for k, v in asked.items() if k not in known}
+    return told | free | {f"{k}_asked": v for k, v in other.items()}
+
+
+def _text(value: object) -> str:
+    return canonical_text(_sayable(value))
+
+
+def _sayable(value: Any) -> Any:
+    """Return a plain value in which texts are legible, and a very large whole number is a text."""
+    if isinstance(value, Mapping):
+        return {legible(str(key)): _sayable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sayable(inner) for inner in value]
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        return str(value)
+    return legible(value) if isinstance(value, str) else value
+
+
+def disagreements(rules: Rules, scenario: Scenario) -> Iterator[str]:
+    """Yield a sentence for each agreed value of a chain that a scenario says otherwise.
+
+    What follows from the data is not compared, since they are not read: parameters of the model,
+    registered numbers of records, commitment and identities.
+
+    Raises:
+        ValueError: the scenario's mechanism refuses its parameters.
+    """
+    mechanism = mechanism_of(scenario, rules.dimension)
+    said = rules_of(scenario, mechanism, rules.layout, rules.records, rules.root)
+    said = replace(said, commitment=rules.commitment, identity_root=rules.identity_root)
+    for key, there, here in differing(rules, said):
+        if key.startswith("privacy.noise[") and math.isclose(there, here, rel_tol=SAME_NOISE):
+            continue
+        yield f"genesis: {key}: is {_shown(there)}; the scenario says {_shown(here)}"
+    expected = scenario.nodes.participants if rules.identity == "registered" else 0
+    if len(rules.records) != expected:
+        words = f"are those of {len(rules.records)} participants"
+        yield f"genesis: records: {words}; the scenario has {expected}"
+
+
+def differing(one: Rules, other: Rules) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted path of each agreed value in which two rules differ, and both values."""
+    yield from _differing(json.loads(encode_rules(one)), json.loads(encode_rules(other)), "")
+
+
+def _differing(one: Any, other: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted(one.keys() | other.keys()):
+            inner = f"{where}.{key}" if where else key
+            yield from _differing(one.get(key, ABSENT), other.get(key, ABSENT), inner)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, pair in enumerate(zip(one, other, strict=True)):
+            yield from _differing(*pair, f"{where}[{place}]")
+    elif one != other or isinstance(one, bool) != isinstance(other, bool):
+        yield where, one, other
+
+
+def _shown(value: object) -> str:
+    return value if value == ABSENT else canonical_text(value)[:200]

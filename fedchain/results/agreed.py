@@ -1,0 +1,72 @@
+"""Agreed values of a run folder: does the scenario in it say what the chain's genesis says?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fedchain.agreement import disagreements
+from fedchain.errors import FedchainError, ScenarioError
+from fedchain.ledger.storage.store import Store
+from fedchain.ledger.tools.verification import Verification
+from fedchain.scenario import load
+from fedchain.scenario.reading import read_text, read_yaml
+
+RESOLVED = "resolved.yaml"
+"""The file of a run folder that holds the scenario with all its values."""
+UNREAD = "genesis against the data: registered numbers of records, model, commitment"
+FOREIGN = "genesis against the scenario, which names code of somebody's own (--trust-user-parts)"
+ALONE = (
+    "whoever knows the seed can make and sign another chain, and a chain alone does not tell "
+    "whether its seed is secret: compare the head with one that you know from elsewhere"
+)
+SECRET = (
+    "the seed is secret (--secret): to all who lack its file, the commitment in genesis tells "
+    "nothing of the data. Whoever has it can make and sign another chain: compare the head with "
+    "one that you know from elsewhere"
+)
+OPEN = (
+    "the seed stands in this folder: whoever has or guesses it can draw the noise again, confirm "
+    "guessed records with the commitment in genesis, and make and sign another chain: compare the "
+    "head with one that you know from elsewhere"
+)
+
+
+def compared(
+    found: Verification, folder: Path, ledger: Path, secret: bool, trust_user_parts: bool
+) -> Verification:
+    """Return the verdict on a sound ledger after its genesis was compared with the scenario.
+
+    Args:
+        found: the verdict so far.
+        folder: the run folder.
+        ledger: its ledger.
+        secret: whether the run's manifest says that its seed is secret.
+        trust_user_parts: whether to import user-defined code that the scenario names.
+
+    Returns:
+        A refusal that names each key in which the two differ; or the verdict with what was not
+        compared, and with a sentence on the seed.
+    """
+    notes = (*found.notes, SECRET if secret else OPEN)
+    try:
+        values = read_yaml(read_text(folder / RESOLVED), RESOLVED)[0].plain()
+        if not trust_user_parts and _names_user_parts(values):
+            return replace(found, unchecked=(*found.unchecked, FOREIGN), notes=notes)
+        if not isinstance(values, Mapping) or "extends" in values:
+            raise ScenarioError([], f"{RESOLVED}: must hold every value itself")
+        with Store.open(ledger, writable=False) as store:
+            wrong = list(disagreements(store.rules, load(folder / RESOLVED)))
+    except (FedchainError, ValueError, ArithmeticError) as error:
+        wrong = [str(error)]
+    if wrong:
+        return replace(found, ok=False, height=0, block="", reason="\n".join(wrong))
+    return replace(found, unchecked=(*found.unchecked, UNREAD), notes=notes)
+
+
+def _names_user_parts(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return ":" in str(value.get("kind", "")) or any(map(_names_user_parts, value.values()))
+    return isinstance(value, list) and any(map(_names_user_parts, value))

@@ -1,0 +1,55 @@
+"""Genesis of a run: the setup that scenario, data and secret give, and whether a folder has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedchain.agreement import differing
+from fedchain.errors import RunRefused, ScenarioError
+from fedchain.ledger.storage.store import Store
+from fedchain.results import LEDGER, Run
+from fedchain.runs.secret import Secret, secret_of
+from fedchain.scenario import Scenario
+from fedchain.simulation.setup import RunSetup, build_setup
+
+HIDDEN = {"commitment", "ledger.identity_root"}
+"""Keys of genesis that follow from the secret."""
+
+
+def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
+    """Build the setup of a run; raise ScenarioError if a part refuses its parameters."""
+    try:
+        return build_setup(scenario, secret and secret.bits)
+    except (ValueError, ArithmeticError) as error:  # checks that only the part itself can do
+        raise ScenarioError([], str(error)) from error
+
+
+def check_genesis(folder: Path, setup: RunSetup, secret: Secret | None) -> None:
+    """Raise RunRefused if the ledger of a run folder begins with another genesis block.
+
+    Nothing is written into the folder.
+    """
+    with Store.open(folder / LEDGER, writable=False) as store:
+        rules, there = store.rules, store.genesis.header.hash
+    here = setup.genesis.header.hash
+    if here == there:
+        return
+    keys = {key for key, *_ in differing(rules, setup.rules)}
+    if secret is not None and keys <= HIDDEN:
+        raise RunRefused(
+            f"{secret.file}: is not the secret of {folder}: its commitment is not that of genesis; "
+            "the file with which the run was begun is allowed, beside the same data"
+        )
+    named = f" ({', '.join(sorted(keys))})" if keys else ""
+    raise RunRefused(
+        f"{folder}: this machine computes genesis {here.hex()[:8]} where the run began with "
+        f"{there.hex()[:8]}{named}; resume it with the data, and the versions that manifest.json "
+        "names"
+    )
+
+
+def check_secret(found: Run, file: str | Path | None) -> None:
+    """Raise RunRefused unless a run was begun with the secret in a file, or without one if None."""
+    secret = secret_of(found, file)
+    if secret is not None:
+        check_genesis(found.folder, setup_of(found.scenario, secret), secret)

@@ -1,0 +1,118 @@
+"""Secret file: 256 bits of the user's own, from which a run draws its noise and keys."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fedchain.errors import RunRefused, cannot
+from fedchain.names import command
+from fedchain.results import Run
+from fedchain.system import WINDOWS, sync_open
+
+BYTES = 32
+"""Bytes of a secret; its file holds two hexadecimal digits for each, and a newline."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """The secret of a run, and the file that holds it; no file of the run does."""
+
+    file: Path
+    """The file of the user's own."""
+    bits: bytes = field(repr=False)
+    """The 32 bytes."""
+    is_new: bool = False
+    """Whether the file is missing, so that the bits were drawn just now."""
+
+    def keep(self) -> None:
+        """Write the file if it is missing; nobody but its owner may read it.
+
+        Raises:
+            RunRefused: the file may not be written, or another process has just made it.
+            RunError: the disk is full.
+        """
+        if not self.is_new:
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            descriptor = os.open(self.file, flags, 0o600)
+        except FileExistsError as error:
+            raise RunRefused(f"{self.file}: another process has just made it") from error
+        except OSError as error:
+            raise cannot(self.file, "be made", error) from error
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii", newline="\n") as file:
+                file.write(f"{self.bits.hex()}\n")
+                file.flush()
+                sync_open(file.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self.file.unlink()
+            raise cannot(self.file, "be written", error) from error
+
+
+def open_secret(file: str | Path, folder: Path, *, must_exist: bool) -> Secret:
+    """Read a secret file; draw a new secret if the file is missing and need not exist.
+
+    Args:
+        file: the file of the user's own.
+        folder: the run folder, in which the file must not lie: who gets the folder would get it.
+        must_exist: whether a run was begun with the secret already.
+
+    Raises:
+        RunRefused: the file is missing, others can read it, or it holds no secret.
+    """
+    path = Path(file)
+    if folder.resolve() in path.resolve().parents:
+        raise RunRefused(f"{path}: lies in the run's folder; a place outside of it is allowed")
+    try:
+        return Secret(path, _read(path))
+    except FileNotFoundError as error:
+        if must_exist:
+            words = "give the file with which the run was begun"
+            raise RunRefused(f"{path}: no such file; {words}") from error
+        return Secret(path, secrets.token_bytes(BYTES), is_new=True)
+    except OSError as error:
+        raise cannot(path, "be read", error) from error
+
+
+def secret_of(found: Run, file: str | Path | None) -> Secret | None:
+    """Return the secret with which a run was begun, as far as the manifest tells; None: none.
+
+    Whether the file is the right one only the commitment in genesis tells: see ``check_genesis``.
+
+    Raises:
+        RunRefused: the run has a secret and no file is given, or the file cannot be used; or a
+            file is given for a run that was begun without.
+    """
+    if (file is not None) != bool(found.manifest["secret"]):
+        way = "without --secret; leave it out, or begin anew with --force"
+        asked = "with --secret; give the same file: --secret FILE"
+        raise RunRefused(f"{found.folder}: was begun {asked if file is None else way}")
+    return None if file is None else open_secret(file, found.folder, must_exist=True)
+
+
+def resume_command(folder: Path, file: str | Path | None) -> str:
+    """Return the command that continues a run with its secret file, if it has one."""
+    return command("resume", folder, *(() if file is None else ("--secret", Path(file))))
+
+
+def _read(path: Path) -> bytes:
+    """Return the bits in a file; a pipe or a device is refused, not waited for."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise RunRefused(f"{path}: is no file; a file of 64 hexadecimal digits is allowed")
+    if mode & 0o077 and not WINDOWS:
+        shown = f"others may read or change it (mode {mode & 0o777:o})"
+        raise RunRefused(f"{path}: {shown}; only mode 600 is allowed: chmod 600")
+    with path.open("rb") as file:
+        text = file.read(2 * BYTES + 3)
+    if not re.fullmatch(rb"[0-9a-f]{64}\r?\n?", text):
+        raise RunRefused(f"{path}: holds no secret; 64 hexadecimal digits (0-9, a-f) are allowed")
+    return bytes.fromhex(text.strip().decode())
