@@ -84,8 +84,8 @@ def rules_of(
     work, registered = works.build(scenario.ledger.work), scenario.nodes.identity == "registered"
     terms = mechanism.terms
     return Rules(
-        aggregation=_text(scenario.aggregation.plain()),
-        update=_text(scenario.update.plain()),
+        aggregation=canonical_text(scenario.aggregation.plain()),
+        update=canonical_text(scenario.update.plain()),
         mechanism=mechanism.name,
         noise=(mechanism.noise_multiplier,),
         clip=terms.clip if terms.clip_quantile is None else None,

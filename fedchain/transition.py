@@ -47,15 +47,6 @@ class Outcome:
 _NOTHING = Aggregate(np.empty(0), np.empty(0), np.empty(0), ())
 
 
-def canonical_json(part: Part) -> str:
-    """Return a part (its kind and parameters) as JSON text; the genesis block commits to it.
-
-    >>> canonical_json(Part("l_nearest", {"keep": 3}))
-    '{"keep":3,"kind":"l_nearest"}'
-    """
-    return json.dumps(part.plain(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
 def model_of(state: State) -> Vector:
     """Return the weights (d,) of the model after a block.
 

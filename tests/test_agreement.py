@@ -162,3 +162,12 @@ def test_numbers_and_texts_that_have_no_canonical_form_are_said_in_words():
     assert text(endless)["privacy"]["epsilon"] == "inf"
     path = {"kind": "scan_folder", "path": "/scans/br\udcfcst"}
     assert text(small(task=path))["task"]["path"] == "/scans/br\\xfcst"
+
+
+def test_a_part_has_one_text_whatever_the_order_of_its_parameters():
+    one, other = {"keep": 7, "scale": "unit"}, {"scale": "unit", "keep": 7}
+    texts = {
+        agreed(small(aggregation={"kind": "l_nearest", **each})).aggregation
+        for each in (one, other)
+    }
+    assert texts == {'{"keep":7,"kind":"l_nearest","scale":"unit"}'}

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import replace
 
@@ -11,8 +10,7 @@ from ledger_world import D, make_world
 from fedchain import transition
 from fedchain.errors import LedgerError, RunError, ScenarioError
 from fedchain.ledger.chain.state import State
-from fedchain.registry import Part
-from fedchain.transition import Steps, canonical_json, check_quorum, model_of
+from fedchain.transition import Steps, check_quorum, model_of
 
 WORLD = make_world()
 MEAN = '{"kind":"mean","scale":"restore"}'
@@ -107,16 +105,6 @@ def test_a_block_without_messages_changes_nothing():
     made, before = steps(), start()
     assert made(before, ()) is before
     assert made.outcome(before, ()).aggregate.used.shape == (0,)
-
-
-def test_a_part_has_one_text_whatever_the_order_of_its_parameters():
-    texts = {
-        canonical_json(Part("l_nearest", dict(pairs)))
-        for pairs in ([("keep", 3), ("scale", "unit")], [("scale", "unit"), ("keep", 3)])
-    }
-    assert texts == {'{"keep":3,"kind":"l_nearest","scale":"unit"}'}
-    with pytest.raises(ValueError, match="JSON"):
-        canonical_json(Part("mean", {"share": math.nan}))
 
 
 def test_a_rule_of_ones_own_gets_the_directions_as_one_matrix_if_it_asks(tmp_path, monkeypatch):

@@ -99,7 +99,8 @@ def build_setup(scenario: Scenario, secret: bytes | None = None) -> RunSetup:
     rules = rules_of(scenario, mechanism, layout(model), counts)
     check_quorum(rules)
     root, commitment = secrets_of(scenario, rules, held.digest, secret)
-    identities = Identities(root, sampling, nodes.identity == "registered")
+    registered = nodes.identity == "registered"
+    identities = Identities(root, sampling, counts.__getitem__ if registered else None)
     rules = replace(rules, commitment=commitment, identity_root=identities.root)
     everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
     return RunSetup(

@@ -13,8 +13,12 @@ from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.agreement import sampling_of
 from fedchain.forecasts.forecast import forecast
-from fedchain.ledger.chain.message import Declaration
-from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
+from fedchain.nodes.holders.release import (
+    ReleaseContext,
+    ReleaseRequest,
+    declaration_of,
+    messages_of,
+)
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
@@ -103,7 +107,7 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
     setup, node = made.setup, made.simulation.compute_nodes[0]
     asked, number = setup.sampling.holders_of(1), setup.genesis.header.hash
     outside = next(k for k in range(20) if k not in asked)
-    said = Declaration("gaussian", setup.mechanism.noise_multiplier, 1.0, 21)
+    said = declaration_of(setup.mechanism, setup.rules.records[0])
     vector = np.random.default_rng(0).standard_normal(len(setup.state.weights))
 
     def offered(holder: int, round_of_key: int) -> str:
