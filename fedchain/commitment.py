@@ -89,8 +89,10 @@ def secrets_of(
     """
     source = scenario.seed if secret is None else secret
     agreed = encode_rules(replace(rules, commitment=ZERO, identity_root=ZERO))
-    # An attacker's records may be poisoned: with the noise of an honest run they would be bare.
-    attackers = [plain_value(a) for a in scenario.attacks if isinstance(a, HolderAttack)]
+    # What an attacker sends beside the same holder's honest message could bare the latter's noise.
+    # More names for one message bare nothing.
+    attacks = [plain_value(a) for a in scenario.attacks if isinstance(a, HolderAttack)]
+    attackers = [{k: v for k, v in each.items() if k != "names"} for each in attacks]
     names = scenario.seed, agreed, data
     blind = digest(source, "blind", *names)
     committed = hashlib.sha256(blind + data + scenario.seed.to_bytes(8, "big")).digest()

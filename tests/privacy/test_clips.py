@@ -13,6 +13,7 @@ from fedchain.nodes.holders.release import ReleaseContext, private_releases
 from fedchain.privacy.guarantee import guarantee
 from fedchain.privacy.mechanisms import clipped, gaussian, knorm, laplace, skellam
 from fedchain.simulation.release_service import KEPT_PARENTS, Clips
+from fedchain.simulation.setup import build_setup
 
 FOLLOWING = {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0}
 
@@ -103,12 +104,15 @@ def test_no_quantile_moves_an_automatic_clip():
 
 def test_runs_with_either_clip_do_not_share_the_noise_whose_difference_gives_gradients_away():
     rows = np.zeros((1, 5), dtype=np.float32)
-    here = ReleaseContext(secret=bytes(32), chain_id=bytes(32), parent=bytes(32), round=1, holder=0)
-    one, other = (
-        private_releases(rows, gaussian(10, 5, epsilon=1.0, clip=clip), [10], [here])
-        for clip in (1.0, "automatic")
-    )
-    assert not np.intersect1d(one, other).size
+    drawn = []
+    for clip in (1.0, "automatic"):
+        given = {"epsilon": 1.0, "clip": clip}
+        secret = build_setup(small(2, privacy={"kind": "gaussian", **given})).secret
+        here = ReleaseContext(
+            secret=secret, chain_id=bytes(32), parent=bytes(32), round=1, holder=0
+        )
+        drawn.append(private_releases(rows, gaussian(10, 5, **given), [10], [here]))
+    assert not np.intersect1d(*drawn).size
 
 
 def test_the_guarantee_says_how_gradients_were_bounded():

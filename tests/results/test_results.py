@@ -390,7 +390,7 @@ def test_tables_are_written_from_the_events(tmp_path):
 def test_no_copy_is_made_of_what_is_no_run_nor_over_anything(tmp_path):
     with pytest.raises(RunError, match=r"no manifest\.json"):
         tampered_copy(tmp_path, tmp_path / "copy", 1, "weights")
-    (tmp_path / "manifest.json").write_text(json.dumps({"format": 1}))
+    (tmp_path / "manifest.json").write_text(json.dumps({"format": 2}))
     with pytest.raises(RunError, match="is there already"):
         tampered_copy(tmp_path, tmp_path, 1, "weights")
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]

@@ -118,7 +118,7 @@ def honest(tmp_path_factory):
 
 @functools.cache
 def identities() -> Identities:
-    return build_setup(small(ROUNDS, attacks=[])).identities
+    return build_setup(small(ROUNDS, attacks=[], privacy=WHOLE)).identities
 
 
 def number_of(public_key: bytes) -> int:

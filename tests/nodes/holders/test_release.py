@@ -70,13 +70,13 @@ def test_noise_is_fresh_for_every_holder_round_fork_and_seed(other):
 
 
 def test_two_runs_of_one_seed_at_another_scale_do_not_share_their_noise():
-    one, two = (
-        private_release(
-            np.zeros(1000), gaussian(10, 1000, noise_multiplier=m, clip=c), 50, OCCASION
-        )
-        for m, c in ((2.0, 0.1), (4.0, 0.1))
-    )
-    assert abs(np.corrcoef(one, two)[0, 1]) < 0.15
+    drawn = []
+    for noise in (2.0, 4.0):
+        given = {"noise_multiplier": noise, "clip": 0.1}
+        secret = build_setup(small(2, privacy={"kind": "gaussian", **given})).secret
+        at = replace(OCCASION, secret=secret)
+        drawn.append(private_release(np.zeros(1000), gaussian(10, 1000, **given), 50, at))
+    assert abs(np.corrcoef(*drawn)[0, 1]) < 0.15
 
 
 def test_the_message_carries_the_norm_of_the_noisy_vector_and_its_direction():
