@@ -162,9 +162,12 @@ def _text(value: object) -> str:
 
 
 def _sayable(value: Any) -> Any:
-    """Return a plain value in which texts are legible, and a very large whole number is a text."""
+    """Return a plain value in which texts are legible, and a very large whole number is a text.
+
+    A ``path`` is left out: where data lie is nobody's business; the commitment covers what they are.
+    """
     if isinstance(value, Mapping):
-        return {legible(str(key)): _sayable(inner) for key, inner in value.items()}
+        return {legible(str(k)): _sayable(inner) for k, inner in value.items() if k != "path"}
     if isinstance(value, list | tuple):
         return [_sayable(inner) for inner in value]
     if isinstance(value, int) and abs(value) > LARGEST_WHOLE:

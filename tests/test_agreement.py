@@ -160,8 +160,16 @@ def test_numbers_and_texts_that_have_no_canonical_form_are_said_in_words():
     assert text(small(task=task))["task"]["data_seed"] == str(2**60)
     endless = small(privacy={"kind": "gaussian", "epsilon": math.inf, "clip": 1.0})
     assert text(endless)["privacy"]["epsilon"] == "inf"
-    path = {"kind": "scan_folder", "path": "/scans/br\udcfcst"}
-    assert text(small(task=path))["task"]["path"] == "/scans/br\\xfcst"
+    odd = {"kind": "scan_folder", "path": "/scans", "dirty": "br\udcfcst_*.ply"}
+    assert text(small(task=odd))["task"]["dirty"] == "br\\xfcst_*.ply"
+
+
+def test_where_the_data_lie_is_not_said():
+    scans = {"kind": "scan_folder", "path": "/home/somebody/scans"}
+    for task in (scans, {"kind": "warm_start", "of": scans}):
+        assert b"somebody" not in encode_rules(agreed(small(task=task)))
+    moved = small(task={**scans, "path": "/elsewhere"})
+    assert list(disagreements(agreed(small(task=scans)), moved)) == []
 
 
 def test_a_part_has_one_text_whatever_the_order_of_its_parameters():

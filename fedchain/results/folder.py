@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from fedchain.errors import RunRefused, cannot
-from fedchain.names import SHOWN, legible
+from fedchain.errors import OLD_FORMAT, RunRefused, cannot
+from fedchain.names import SHOWN
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.system import open_files_hold_folders, patiently, replacing
 
@@ -107,10 +107,11 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunRefused(f"{file}: cannot be read: {error}") from error
         version = manifest.get("format") if isinstance(manifest, dict) else None
+        if version == 1:
+            raise RunRefused(f"{self.path}: {OLD_FORMAT}")
         if version != RUN_FORMAT:
             raise RunRefused(
-                f"{file}: has format {legible(str(version)[:40])}; this version reads format "
-                f"{RUN_FORMAT}: run the scenario again, or read it with an older fedchain"
+                f"{file}: format must be {RUN_FORMAT}, the only one this version reads"
             )
         return dict(manifest)
 

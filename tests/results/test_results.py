@@ -337,9 +337,10 @@ def test_a_stale_lock_file_holds_nothing(tmp_path):
     [
         (None, "it has no manifest.json"),
         ("{", "cannot be read"),
-        ("[]", "has format None; this version reads format 2"),
-        ('{"format": 1}', "has format 1; this version reads format 2: run the scenario again"),
-        ("{}", "has format None; this version reads format 2"),
+        ("[]", "format must be 2"),
+        ('{"format": 1}', r"\(format 1\); this version reads format 2: run the scenario again"),
+        ('{"format": 3}', "format must be 2"),
+        ("{}", "format must be 2"),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused(tmp_path, content, text):
