@@ -164,7 +164,7 @@ def _text(value: object) -> str:
 def _sayable(value: Any) -> Any:
     """Return a plain value in which texts are legible, and a very large whole number is a text.
 
-    A ``path`` is left out: where data lie is nobody's business; the commitment covers what they are.
+    A ``path`` is left out: where data lie is private, and the commitment covers what they are.
     """
     if isinstance(value, Mapping):
         return {legible(str(k)): _sayable(inner) for k, inner in value.items() if k != "path"}

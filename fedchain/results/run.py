@@ -115,7 +115,7 @@ class Run:
             return replace(found, ok=False, reason=f"head: manifest.json names {str(stated)[:8]}")
         if not found.ok:
             return found
-        secret = bool(self.manifest["secret"])
+        secret = bool(self.manifest.get("secret"))
         return compared(found, self.folder, self.folder / LEDGER, secret, trust_user_parts)
 
     def summary(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def secret_of(found: Run, file: str | Path | None) -> Secret | None:
         RunRefused: the run has a secret and no file is given, or the file cannot be used; or a
             file is given for a run that was begun without.
     """
-    if (file is not None) != bool(found.manifest["secret"]):
+    if (file is not None) != bool(found.manifest.get("secret")):
         way = "without --secret; leave it out, or begin anew with --force"
         asked = "with --secret; give the same file: --secret FILE"
         raise RunRefused(f"{found.folder}: was begun {asked if file is None else way}")
