@@ -23,9 +23,9 @@ ALONE = (
     "whether its seed is secret: compare the head with one that you know from elsewhere"
 )
 SECRET = (
-    "the seed is secret (--secret), says manifest.json: to all who lack its file, the commitment in "
-    "genesis tells nothing of the data. Whoever has it can make and sign another chain: compare the head with "
-    "one that you know from elsewhere"
+    "the seed is secret (--secret), says manifest.json: to all who lack its file, the commitment "
+    "in genesis tells nothing of the data. Whoever has it can make and sign another chain: compare "
+    "the head with one that you know from elsewhere"
 )
 OPEN = (
     "the seed stands in this folder: whoever has or guesses it can draw the noise again, confirm "
