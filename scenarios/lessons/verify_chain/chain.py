@@ -31,8 +31,7 @@ def verify(data):
     shape, dtype = (rules["model.dimension"],), rules["model.dtype"]
     kinds = {name: (tensor.shape, tensor.dtype.name) for name, tensor in weights.items()}
     need(kinds == {"weights": (shape, dtype)}, f"weights: {kinds}; must be {dtype} of {shape}")
-    need(not memory, f"memory: has {sorted(memory)}; nothing is remembered before the first block")
-    chain = Chain(rules, sha(b"fedchain:r", text), weights["weights"])
+    chain = Chain(rules, sha(b"fedchain:r", text), (weights["weights"], memory))
     count, head = read.uint(8), read.take(32)
     for _ in range(count):
         arrived_ms = read.uint(8)
@@ -46,13 +45,13 @@ def verify(data):
 class Chain:
     """A tree of blocks above genesis."""
 
-    def __init__(self, rules, rules_hash, weights):
+    def __init__(self, rules, rules_hash, state):
         self.rules = rules
         self.rule = read_rule(rules["aggregation"])
         self.updates = read_update(rules["update"])
-        raw = genesis(rules["ledger.bits"], rules_hash, hashes_of(weights, {}))
+        raw = genesis(rules["ledger.bits"], rules_hash, hashes_of(*state))
         self.id = sha(sha(raw))
-        self.known = {self.id: (blocks.read_header(raw), 0, (weights, {}))}
+        self.known = {self.id: (blocks.read_header(raw), 0, state)}
 
     def add(self, data, arrived_ms):
         """Check a block and everything that it says, and keep it with the state after it."""
@@ -78,11 +77,16 @@ class Chain:
         """Return weights and memory after a block; without messages they stay as they are."""
         if not messages:
             return weights, memory
-        with np.errstate(all="ignore"):
-            gradient = aggregate(self.rule, messages)
-            wide = weights.astype(np.float64)
-            wide, memory = next_state(self.updates, wide, memory, gradient, round_)
-            return wide.astype(self.rules["model.dtype"]), memory
+        shape, dtype = weights.shape, self.rules["model.dtype"]
+        memory = {name: kept for name, kept in memory.items() if not name.startswith("rule/")}
+        try:
+            with np.errstate(all="ignore"):
+                gradient, wide = aggregate(self.rule, messages), weights.astype(np.float64)
+                wide, memory = next_state(self.updates, wide, memory, gradient, round_)
+        except (ValueError, TypeError) as error:  # arrays in the memory of shapes that do not fit
+            raise Wrong(f"memory: no step can be made from it: {error}") from None
+        need(wide.shape == shape, f"weights: the step gives {wide.shape}; must be {shape}")
+        return wide.astype(dtype), memory
 
     def place_above(self, name):
         """Return what the chain asks of a header on this parent."""

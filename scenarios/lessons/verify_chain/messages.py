@@ -125,7 +125,7 @@ def check_identity(said, rules):
         need("proof" in said, "proof: is missing")
         leaf = said["round"].to_bytes(4, "big") + sha(said["public_key"])
         root = root_of_proof(leaf + said["records"].to_bytes(4, "big"), *said["proof"])
-        registered = root == rules["ledger.identity_root"]
+        registered = root.hex() == rules["ledger.identity_root"]
         need(registered, f"proof: no such identity with {said['records']} records in this round")
     text = b"fedchain:s" + said["id"]
     need(signs(said["public_key"], said["signature"], text), "signature: is not that of the key")

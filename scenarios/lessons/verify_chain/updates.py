@@ -56,12 +56,13 @@ def next_state(updates, weights, memory, gradient, round_):
         gradient: the global gradient, shape (d,).
         round_: the height of the block.
     """
-    inner, around = updates[0], {update["kind"]: update for update in updates[1:]}
-    kept = {}
+    (inner, *_), around = updates, {update["kind"]: update for update in updates[1:]}
+    own = {"filtered": ("filtered", "gain"), "averaged": ("average",)}
+    hidden, kept = {name for kind in around for name in own[kind]}, {}
     if "filtered" in around:
         gradient, kept = filtered(memory, gradient, **around["filtered"])
-    step = STEPS[inner["kind"]]
-    weights, made = step(inner, weights, memory, gradient, round_)
+    inside = {name: array for name, array in memory.items() if name not in hidden}
+    weights, made = STEPS[inner["kind"]](inner, weights, inside, gradient, round_)
     if "averaged" in around:
         kept |= averaged(memory, weights, round_, **around["averaged"])
     return weights, {**made, **kept}
@@ -98,8 +99,8 @@ def pulled(update, weights, gradient):
 
 
 def gradient_descent(update, weights, memory, gradient, round_):
-    """Step against the gradient; nothing is remembered."""
-    return weights - rate_of(update, round_) * pulled(update, weights, gradient), {}
+    """Step against the gradient; the memory stays as it is."""
+    return weights - rate_of(update, round_) * pulled(update, weights, gradient), memory
 
 
 def momentum(update, weights, memory, gradient, round_):
