@@ -27,12 +27,20 @@ from typing import Any
 import numpy as np
 
 from fedchain.arrays import lengths
-from fedchain.ledger.chain.block import Block, Header, header_prefix, messages_root
+from fedchain.ledger.chain.block import (
+    BLOCK_VERSION,
+    Block,
+    Header,
+    header_prefix,
+    messages_root,
+)
+from fedchain.ledger.chain.canonical import canonical_text
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.codec import quantise
 from fedchain.ledger.chain.crypto import Tree, is_signature, public_key_of, sign
 from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import (
+    MESSAGE_VERSION,
     Declaration,
     Message,
     encode_message,
@@ -77,10 +85,17 @@ class Federation:
             for r in range(rounds + 1)
         ]
         self.keys = [[public_key_of(secret) for secret in row] for row in self.secrets]
-        places = [(r, identity_of(k)) for r, row in enumerate(self.keys) for k in row]
+        places = [(r, identity_of(k), 60) for r, row in enumerate(self.keys) for k in row]
         self.tree = Tree([identity_leaf(*place) for place in places])
         self.holders, self.dimension = holders, dimension
+        agreed = {"groups": None, "momentum": None, "privacy": {}, "task": {}, "threat": None}
         self.rules = Rules(
+            mechanism="gaussian",
+            noise=(3.5,),
+            clip=0.1,
+            agreed=canonical_text(agreed),
+            records=(60,) * holders,
+            commitment=bytes(32),
             aggregation='{"kind":"mean"}',
             update='{"kind":"gradient_descent"}',
             dimension=dimension,
@@ -132,7 +147,7 @@ class Federation:
             ((exponent, direction),) = quantise(row, lengths(row), "int16")
             made.append(
                 Message(
-                    version=1,
+                    version=MESSAGE_VERSION,
                     chain_id=self.chain_id,
                     parent=self.chains[0].head,
                     round=number,
@@ -141,7 +156,9 @@ class Federation:
                     exponent=exponent,
                     direction=direction,
                     norm=1.0,
-                    declaration=Declaration("gaussian", 3.5, 0.1, 60),
+                    declaration=Declaration(
+                        mechanism="gaussian", noise_step=0, noise=3.5, clip=0.1, records=60
+                    ),
                 )
             )
         return made
@@ -150,7 +167,7 @@ class Federation:
         """Return the mined block that carries the messages and leads to the state ``after``."""
         below = self.chains[0].link(self.chains[0].head).header
         header = Header(
-            version=1,
+            version=BLOCK_VERSION,
             chain_id=self.chain_id,
             height=below.height + 1,
             parent=self.chains[0].head,

@@ -15,6 +15,10 @@ PATH_AT_FAULT = {
     errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EXDEV,
 }  # fmt: skip
 """Numbers of the system errors that a wrong path causes; the disk causes all other errors."""
+OLD_FORMAT = (
+    "written by an older fedchain (format 1); this version reads format 2: run the scenario again"
+)
+"""What is said of a ledger, a chain file or a proof of the first format."""
 
 
 class FedchainError(Exception):

@@ -19,6 +19,7 @@ from fedchain.aggregation import Aggregate, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.arrays import ONE, Vector, read_only
 from fedchain.errors import LedgerError, RunError
+from fedchain.ledger.chain.canonical import canonical_text
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
@@ -48,12 +49,12 @@ _NOTHING = Aggregate(np.empty(0), np.empty(0), np.empty(0), ())
 
 
 def canonical_json(part: Part) -> str:
-    """Return a part (its kind and parameters) as JSON text; the genesis block commits to it.
+    """Return a part (its kind and parameters) as canonical JSON; genesis commits to it.
 
     >>> canonical_json(Part("l_nearest", {"keep": 3}))
     '{"keep":3,"kind":"l_nearest"}'
     """
-    return json.dumps(part.plain(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return canonical_text(part.plain())
 
 
 def model_of(state: State) -> Vector:

@@ -9,7 +9,7 @@ import pytest
 from ledger_world import D, make_world
 
 from fedchain import transition
-from fedchain.errors import LedgerError, RunError, ScenarioError
+from fedchain.errors import EncodingError, LedgerError, RunError, ScenarioError
 from fedchain.ledger.chain.state import State
 from fedchain.registry import Part
 from fedchain.transition import Steps, canonical_json, check_quorum, model_of
@@ -115,7 +115,7 @@ def test_a_part_has_one_text_whatever_the_order_of_its_parameters():
         for pairs in ([("keep", 3), ("scale", "unit")], [("scale", "unit"), ("keep", 3)])
     }
     assert texts == {'{"keep":3,"kind":"l_nearest","scale":"unit"}'}
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(EncodingError, match="no JSON value"):
         canonical_json(Part("mean", {"share": math.nan}))
 
 

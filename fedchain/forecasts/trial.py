@@ -17,12 +17,16 @@ from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Task
 from fedchain.ledger.chain.block import HEADER_BYTES, messages_parts
 from fedchain.ledger.chain.crypto import HASH, InclusionProof, public_key_of
-from fedchain.ledger.chain.message import Declaration
 from fedchain.ledger.chain.state import State, tensor_parts, weights_parts
 from fedchain.nodes.compute.hashing import expected_hashing_s
 from fedchain.nodes.holders.holder_pool import chunk_size, chunks_of
 from fedchain.nodes.holders.identity import RoundKey
-from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
+from fedchain.nodes.holders.release import (
+    ReleaseContext,
+    ReleaseRequest,
+    declaration_of,
+    messages_of,
+)
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.scenario import Scenario
 from fedchain.simulation.setup import sampling_of
@@ -125,7 +129,7 @@ def tried(
 
     weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
     workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
-    (sender,), said = _requests(scenario, [0]), Declaration(mechanism.name, 0.0, 1.0, 1)
+    (sender,), said = _requests(scenario, [0]), declaration_of(mechanism, 1)
     (message,) = messages_of(np.ones((1, len(weights))), [sender], [said], ledger.storage)
     assert message is not None, "its release is not zero"
     step = updates.build(scenario.update, weights, {}, np.ones_like(weights), 1)

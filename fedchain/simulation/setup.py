@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +14,12 @@ from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import flat_weights, layout
 from fedchain.learning.task import Task, tasks
 from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.canonical import canonical_text
 from fedchain.ledger.chain.chain import REMEMBERED_HEIGHTS, Chain
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import identity_of
-from fedchain.ledger.chain.rules import Rules, genesis
+from fedchain.ledger.chain.rules import ZERO, Rules, genesis
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import Work, work_of, works
@@ -32,6 +34,7 @@ from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import digest, stream, uniforms
+from fedchain.registry import plain_value
 from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, canonical_json, check_quorum
@@ -92,9 +95,12 @@ def build_setup(scenario: Scenario) -> RunSetup:
     state = State(read_only(flat_weights(model).astype(scenario.ledger.weights)), {})
     sampling = sampling_of(scenario)
     mechanism = mechanism_of(scenario, len(state.weights))
-    identities = Identities(seed, sampling, nodes.identity == "registered")
     work = works.build(scenario.ledger.work)
-    rules = _rules_of(scenario, work, model, identities.root)
+    numbers = functools.cache(
+        lambda participant: sum(task.holders[k].count for k in nodes.members_of(participant))
+    )
+    identities = Identities(seed, sampling, numbers if nodes.identity == "registered" else None)
+    rules = _rules_of(scenario, work, model, mechanism, numbers, identities.root)
     check_quorum(rules)
     everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
     return RunSetup(
@@ -111,9 +117,30 @@ def build_setup(scenario: Scenario) -> RunSetup:
     )
 
 
-def _rules_of(scenario: Scenario, work: Work, model: nn.Module, identity_root: bytes) -> Rules:
+def _rules_of(
+    scenario: Scenario,
+    work: Work,
+    model: nn.Module,
+    mechanism: Mechanism,
+    numbers: Callable[[int], int],
+    identity_root: bytes,
+) -> Rules:
     """Return the rules of the chain, to which genesis commits."""
+    everybody = range(scenario.nodes.participants if scenario.nodes.identity == "registered" else 0)
+    terms, given = mechanism.terms, plain_value(scenario.privacy.parameters)
+    agreed = {
+        "task": scenario.task.plain(),
+        "privacy": {k: v for k, v in given.items() if k != "clip"} | {"releases": terms.releases},
+        "groups": plain_value(scenario.nodes.groups),
+        **dict.fromkeys(("momentum", "threat")),
+    }
     return Rules(
+        mechanism=mechanism.name,
+        noise=(mechanism.noise_multiplier,),
+        clip=terms.clip if terms.clip_quantile is None else None,
+        agreed=canonical_text(agreed),
+        records=tuple(sorted(map(numbers, everybody))),
+        commitment=ZERO,
         aggregation=canonical_json(scenario.aggregation),
         update=canonical_json(scenario.update),
         dimension=len(flat_weights(model)),

@@ -9,12 +9,13 @@ from functools import cache
 
 import numpy as np
 
-from fedchain.ledger.chain.block import Block, Header, header_prefix, messages_root
+from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, header_prefix, messages_root
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.codec import quantise
 from fedchain.ledger.chain.crypto import Tree, public_key_of
 from fedchain.ledger.chain.mempool import Mempool
 from fedchain.ledger.chain.message import (
+    MESSAGE_VERSION,
     Declaration,
     Message,
     identity_leaf,
@@ -27,7 +28,11 @@ from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.chain.work import compact_from_target, search, target_from_compact
 from fedchain.ledger.storage.store import Store
 
-D, HOLDERS, ROUNDS = 12, 4, 30
+D, HOLDERS, ROUNDS, RECORDS = 12, 4, 30, 200
+AGREED = (
+    '{"groups":null,"momentum":null,"privacy":{"delta":0.00001,"epsilon":4,"releases":33},'
+    '"task":{"kind":"digits"},"threat":null}'
+)
 EASY = compact_from_target(2**252)
 LATE = 10**6
 """A time, in milliseconds, at which no block of these tests is too early."""
@@ -40,7 +45,7 @@ def secret(holder: int, number: int) -> bytes:
 @cache
 def identities() -> Tree:
     keys = [(r, public_key_of(secret(h, r))) for h, r in places()]
-    return Tree(identity_leaf(r, identity_of(key)) for r, key in keys)
+    return Tree(identity_leaf(r, identity_of(key), RECORDS) for r, key in keys)
 
 
 @cache
@@ -48,8 +53,21 @@ def places() -> list[tuple[int, int]]:
     return [(h, r) for r in range(1, ROUNDS + 1) for h in range(HOLDERS)]
 
 
+def declared(**changes: object) -> Declaration:
+    said = Declaration(mechanism="gaussian", noise_step=0, noise=3.5, clip=0.1, records=RECORDS)
+    return replace(said, **changes)
+
+
 def make_rules(**changes: object) -> Rules:
+    if changes.get("identity") == "open":
+        changes = {"records": (), **changes}
     rules = Rules(
+        mechanism="gaussian",
+        noise=(3.5,),
+        clip=0.1,
+        agreed=AGREED,
+        records=(RECORDS,) * HOLDERS,
+        commitment=bytes(range(32)),
         aggregation='{"kind":"mean"}',
         update='{"kind":"momentum"}',
         dimension=D,
@@ -119,7 +137,7 @@ class World:
         place = places().index((holder, number))
         proof = identities().proof(place) if self.rules.identity == "registered" else None
         message = Message(
-            version=1,
+            version=MESSAGE_VERSION,
             chain_id=self.chain_id,
             parent=parent,
             round=number,
@@ -128,7 +146,7 @@ class World:
             exponent=exponent,
             direction=direction,
             norm=norm,
-            declaration=Declaration("gaussian", 3.5, 0.1, 200),
+            declaration=declared(),
         )
         return sign_message(replace(message, **changes), key)
 
@@ -152,7 +170,7 @@ class World:
             messages = self.messages(parent, below.height + 1, holders)
         after = after or step(chain.state(parent), messages)
         header = Header(
-            version=1,
+            version=BLOCK_VERSION,
             chain_id=self.chain_id,
             height=below.height + 1,
             parent=parent,

@@ -12,8 +12,12 @@ from small_runs import forking, simulate, small
 from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.forecasts.forecast import forecast
-from fedchain.ledger.chain.message import Declaration
-from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messages_of
+from fedchain.nodes.holders.release import (
+    ReleaseContext,
+    ReleaseRequest,
+    declaration_of,
+    messages_of,
+)
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
@@ -102,7 +106,7 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
     setup, node = made.setup, made.simulation.compute_nodes[0]
     asked, number = setup.sampling.holders_of(1), setup.genesis.header.hash
     outside = next(k for k in range(20) if k not in asked)
-    said = Declaration("gaussian", setup.mechanism.noise_multiplier, 1.0, 21)
+    said = declaration_of(setup.mechanism, setup.rules.records[0])
     vector = np.random.default_rng(0).standard_normal(len(setup.state.weights))
 
     def offered(holder: int, round_of_key: int) -> str:

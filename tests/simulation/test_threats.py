@@ -22,7 +22,7 @@ from whole_numbers import WHOLE, whole_numbers
 from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
 from fedchain.ledger.chain.mempool import Equivocation, Mempool
-from fedchain.ledger.chain.message import Declaration, Message, sign_message
+from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.nodes.compute.compute_node import ComputeNode
@@ -129,13 +129,14 @@ def own(holder: int, like: Message, **changes: object) -> Message:
     """Return a message that a holder signs with its own registered key."""
     identity = identities().of(holder, 1)
     mine = {"public_key": identity.public_key, "proof": identity.proof, "signature": b""}
+    changes = {k: v(getattr(like, k)) if callable(v) else v for k, v in changes.items()}
     return sign_message(replace(like, **{**mine, **changes}), identity.secret)
 
 
 OPEN = make_world(identity="open", identity_root=bytes(32))
 ALL = range(3)
 OTHER = {
-    "version": (2, "version: is 2; must be 1"),
+    "version": (3, "version: is 3; must be 2"),
     "chain_id": (bytes(32), "chain_id: is 00000000; must be"),
     "parent": (bytes(32), "signature: is not that of the public key over these fields"),
     "round": (2, "round: is 2; must be 1"),
@@ -145,8 +146,8 @@ OTHER = {
     "direction": (lambda d: -d, "signature: is not that of the public key over these fields"),
     "norm": (1.0, "signature: is not that of the public key over these fields"),
     "declaration": (
-        Declaration("none", 0.0, 1.0, 1),
-        "signature: is not that of the public key over these fields",
+        lambda said: replace(said, mechanism="other"),
+        "mechanism: is 'other'; must be",
     ),
     "signature": (lambda s: bytes([s[0] ^ 1]) + s[1:], "signature: is not that of"),
 }
@@ -339,9 +340,12 @@ class TestFlooding:
             ({"direction": np.zeros(31, np.int16)}, "direction: norm is 0.0; must be"),
             ({"direction": np.full(31, 32767, np.int16)}, "direction: norm is"),
             ({"exponent": 250}, "exponent: is 250; must be"),
-            ({"declaration": Declaration("x" * 65, 1.0, 1.0, 1)}, "mechanism: is 'xxx"),
-            ({"declaration": Declaration("gaussian", float("nan"), 1.0, 1)}, "noise: is nan; must"),
-            ({"declaration": Declaration("gaussian", 1.0, float("nan"), 1)}, "clip: is nan; must"),
+            ({"declaration": lambda said: replace(said, mechanism="x" * 65)}, "mechanism: is 'xxx"),
+            (
+                {"declaration": lambda said: replace(said, noise=float("nan"))},
+                "noise: is nan; must",
+            ),
+            ({"declaration": lambda said: replace(said, clip=float("nan"))}, "clip: is nan; must"),
             ({"proof": InclusionProof(0, 2**63, ())}, "proof: "),
         ],
         ids=str,

@@ -21,7 +21,7 @@ from fedchain.ledger.chain.encoding import (
 from fedchain.ledger.chain.message import Limits, Message, message_parts, read_message
 from fedchain.ledger.chain.work import double_sha256
 
-BLOCK_VERSION = 1
+BLOCK_VERSION = 2
 """Version of the block format."""
 HEADER_BYTES = 264
 """Bytes of a header's encoding."""

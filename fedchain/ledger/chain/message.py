@@ -27,26 +27,31 @@ from fedchain.ledger.chain.encoding import (
     unsigned,
 )
 
-MESSAGE_VERSION = 1
+MESSAGE_VERSION = 2
 """Version of the message format."""
 _TAG = b"fedchain:m"
 _SIGNING_TAG = b"fedchain:s"
 _LONGEST_PATH = 64
+MOST_NAME = 64
+"""Most bytes of the name of a mechanism."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """The public statement of a participant about its release."""
+    """The public statement of a participant about its release, which must be what was agreed."""
 
-    mechanism: Annotated[str, text_coder(64)]
+    mechanism: Annotated[str, text_coder(MOST_NAME)]
     """Name of the mechanism, for example ``gaussian``, ``skellam`` or ``none``."""
+    noise_step: U16
+    """Index of ``noise`` in the agreed schedule; it tells how often the participant released."""
     noise: F64
     """Size of the noise. Gaussian and skellam: the standard deviation divided by the clip. Knorm
     and laplace: 1/eps0, where eps0 is the pure epsilon of one release. Clipped and none: 0."""
     clip: F64
     """Largest norm of one record's gradient; infinite if gradients are not clipped."""
     records: U32
-    """Number of the participant's records, n_k in equation (6) of LearningChain."""
+    """Number of records, n_k in equation (6) of LearningChain; for a group, those of all members.
+    A registered identity has a registered number: 0 is that of the public root."""
 
 
 _DECLARATION = RecordCoder(Declaration)
@@ -117,8 +122,7 @@ class Message:
     def id(self) -> bytes:
         """SHA-256 of everything but the signature, 32 bytes.
 
-        The payload takes the place of the direction, so that the large part of a message is hashed
-        only once.
+        The payload takes the place of the direction, which is hashed only once.
         """
         return hashlib.sha256(_encode_with_payload(self)).digest()
 
@@ -174,13 +178,16 @@ def identity_of(public_key: bytes) -> bytes:
     return hashlib.sha256(public_key).digest()
 
 
-def identity_leaf(number: int, identity: bytes) -> bytes:
+def identity_leaf(number: int, identity: bytes, records: int) -> bytes:
     """Return the leaf that registers an identity (P*) for round ``number`` in the identity tree.
 
-    >>> identity_leaf(3, bytes(32))[:4].hex()
-    '00000003'
+    The leaf has the participant's registered number of records too, 0 for the public root.
+
+    >>> leaf = identity_leaf(3, bytes(32), 200)
+    >>> leaf[:4].hex(), leaf[-4:].hex()
+    ('00000003', '000000c8')
     """
-    return unsigned(number, 4) + fixed(identity, HASH)
+    return unsigned(number, 4) + fixed(identity, HASH) + unsigned(records, 4)
 
 
 def sign_message(message: Message, secret: bytes) -> Message:
@@ -220,8 +227,7 @@ def decode_message(data: bytes, limits: Limits) -> Message:
 def read_message(reader: Reader, limits: Limits) -> Message:
     """Decode a message from all remaining bytes of a reader; the direction is a view of them.
 
-    The fields that were read are encoded again and compared with the bytes. The direction is left
-    out, because any bytes are the canonical encoding of the integers that they stand for.
+    All fields but the direction are encoded again, and compared with the bytes.
 
     Raises:
         EncodingError: the bytes are not the canonical encoding of any message.
@@ -242,17 +248,13 @@ def read_message(reader: Reader, limits: Limits) -> Message:
 def encode_bare(message: Message) -> bytes:
     """Return the canonical bytes of a bare message: the payload replaces the direction.
 
-    The encoding has a few hundred bytes. The last 64 bytes are the signature; the SHA-256 of all
-    bytes before the signature is the message id.
+    The last 64 bytes are the signature; the SHA-256 of all bytes before them is the message id.
     """
     return _encode_with_payload(message) + fixed(message.signature, SIGNATURE_BYTES)
 
 
 def decode_bare(data: bytes) -> Message:
-    """Decode a bare message, which has only the hash of its direction.
-
-    The returned message has an empty direction; its payload and id are those of the whole message.
-    It can be read and checked, but not sent.
+    """Decode a bare message: its direction is empty, its payload and id are those of the whole.
 
     Raises:
         EncodingError: the bytes are not the output of ``encode_bare`` for any message.

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from itertools import pairwise
+from typing import Any, Literal
 
-from fedchain.errors import EncodingError
+from fedchain.errors import OLD_FORMAT, EncodingError
 from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, messages_root
+from fedchain.ledger.chain.canonical import LARGEST_WHOLE, canonical_text, read_canonical
 from fedchain.ledger.chain.codec import Storage
 from fedchain.ledger.chain.crypto import HASH
-from fedchain.ledger.chain.encoding import (
-    F64,
-    U32,
-    U64,
-    Coder,
-    Digest,
-    Reader,
-    RecordCoder,
-    cached_field,
-    text,
-    text_coder,
-    unsigned,
+from fedchain.ledger.chain.encoding import cached_field
+from fedchain.ledger.chain.json_values import (
+    ValueReader,
+    check_keys,
+    choice_reader,
+    is_whole,
+    numbers_reader,
+    read_bound,
+    read_clip,
+    read_digest,
+    read_flag,
+    read_object,
+    refuse_value,
+    text_reader,
+    whole_reader,
 )
-from fedchain.ledger.chain.message import Limits
+from fedchain.ledger.chain.message import MOST_NAME, Limits
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.work import WorkKind
+from fedchain.ledger.chain.work import WorkKind, target_from_compact
 
 ZERO = bytes(HASH)
 """The zero hash: parent, chain id and address of the genesis block."""
+RULES_FORMAT = 2
+"""Version of the rules' text."""
+MOST_RULES = 2**24
+"""Most bytes of the rules' text; the registered numbers of a million participants fit."""
 MOST_OPEN_MESSAGES = 65_536
 """Most messages of a block if identities are open. The sum of at most this many directions is
 exact in float64."""
@@ -40,97 +49,89 @@ Registration = Literal["registered", "open"]
 Parameters = tuple[tuple[str, tuple[int, ...]], ...]
 """Name and shape of each of the model's parameters, in order."""
 
-_MOST_PARAMETERS = 65_536
-
-
-def _write_layout(layout: Parameters) -> bytes:
-    written = [unsigned(len(layout), 4)]
-    for name, shape in layout:
-        written += [text(name), unsigned(len(shape), 1), *(unsigned(size, 4) for size in shape)]
-    return b"".join(written)
-
-
-def _read_layout(reader: Reader) -> Parameters:
-    count = reader.unsigned(4)
-    if count > _MOST_PARAMETERS:
-        raise EncodingError(f"layout: {count} parameters; at most {_MOST_PARAMETERS}")
-    return tuple((reader.text(256), _read_shape(reader)) for _ in range(count))
-
-
-def _read_shape(reader: Reader) -> tuple[int, ...]:
-    return tuple(reader.unsigned(4) for _ in range(reader.unsigned(1)))
-
-
-def _choice_coder(choices: object) -> Coder:
-    """Return the coder of a text that must be one of the choices."""
-
-    def read(reader: Reader) -> str:
-        value = reader.text(32)
-        if value not in get_args(choices):
-            raise EncodingError(f"rules: got {value!r}; one of {', '.join(get_args(choices))}")
-        return value
-
-    return Coder(text, read)
-
-
-_Json = Annotated[str, text_coder(65_536)]
+_TAG = b"fedchain:r"
+"""First bytes of what is hashed. Rules of format 1, which were no JSON, began with them."""
+_U32 = 2**32 - 1
+_MOST_VALUES = 65_536
+"""Most parameters of a model, and most values of the schedule of noise."""
+_LONGEST_NAME, _MOST_AXES = 256, 255
+"""Most bytes of a parameter's name, and most axes of its shape."""
+_AGREED = ("groups", "momentum", "privacy", "task", "threat")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """The rules that every block of a chain must keep."""
+    """The rules that every block of a chain must keep, and all that its participants agreed."""
 
-    aggregation: _Json
+    aggregation: str
     """The aggregation rule and its parameters, as canonical JSON."""
-    update: _Json
+    update: str
     """The update and its parameters, for example the learning rate, as canonical JSON."""
-    dimension: U32
+    mechanism: str
+    """Name of the mechanism that every message must declare, 1 to 64 bytes; ``none``: no noise."""
+    noise: tuple[float, ...]
+    """Schedule of noise, 1 to 65,536 values: a message declares the index and value of one."""
+    clip: float | None
+    """The clip that every message must declare; inf: none; None: it follows a quantile."""
+    agreed: str
+    """What else was agreed, as canonical JSON: ``task``, ``privacy`` (without mechanism, noise and
+    clip), ``groups``, ``momentum`` and ``threat``. The ledger does not read it."""
+    records: tuple[int, ...]
+    """Registered numbers of records of all participants, ascending; () if identities are open."""
+    root: bool = False
+    """Whether a public root is registered: an identity with 0 records, which sends no noise."""
+    commitment: bytes
+    """Blinded commitment to the seed and the data of all holders, 32 bytes."""
+    dimension: int
     """Number d of weights, which is also the number of entries of every direction."""
-    layout: Annotated[Parameters, Coder(_write_layout, _read_layout)]
+    layout: Parameters
     """Name and shape of each of the model's parameters, in the order of the flat weights."""
-    dtype: Annotated[WeightType, _choice_coder(WeightType)]
+    dtype: WeightType
     """Type of the weights."""
-    holders: U32
+    holders: int
     """Number of participants (holders or groups) asked in a round. If identities are registered, a
-    block has at most this many messages."""
-    identity: Annotated[Registration, _choice_coder(Registration)]
+    block has at most this many messages, and one of a public root."""
+    identity: Registration
     """registered: each participant asked in a round has one identity, a leaf of the identity tree;
     open: anyone may send messages."""
-    identity_root: Digest
+    identity_root: bytes
     """Root of the identity tree, 32 bytes; zero if identities are open. Each leaf of the tree is a
-    round and an identity P*."""
-    quorum: U32
+    round, an identity P* and its registered number of records."""
+    quorum: int
     """Fewest messages of a block; 0 on a chain without learning."""
-    rounds: U32
+    rounds: int
     """Greatest height that a block may have."""
-    storage: Annotated[Storage, _choice_coder(Storage)]
+    storage: Storage
     """The integer type that stores the entries of a direction."""
-    max_norm: F64
+    max_norm: float
     """Largest allowed ``Message.norm``."""
-    work: Annotated[WorkKind, _choice_coder(WorkKind)]
+    work: WorkKind
     """hashcash: a block's hash is at most its target; sampled: its work was only simulated."""
-    bits: U32
+    bits: int
     """Initial target in compact form; no later target is easier."""
-    interval_ms: U64
+    interval_ms: int
     """Wanted mean time between blocks, simulated milliseconds."""
-    retarget_window: U32
+    retarget_window: int
     """Number of blocks after which the target is adapted each time; 0: never."""
-    max_ahead_ms: U64
+    max_ahead_ms: int
     """How far the time of a block may be ahead of a node's clock, milliseconds."""
 
     @cached_field
     def hash(self) -> bytes:
-        """SHA-256 of the rules' canonical bytes, 32 bytes; every header contains it."""
-        return hashlib.sha256(encode_rules(self)).digest()
+        """SHA-256 of a tag and the rules' canonical text, 32 bytes; every header contains it."""
+        return hashlib.sha256(_TAG + encode_rules(self)).digest()
 
     @cached_field
     def limits(self) -> Limits:
         """The bounds that decoders check on a chain with these rules."""
         registered = self.identity == "registered"
-        return Limits(self.dimension, self.holders if registered else MOST_OPEN_MESSAGES)
+        most = self.holders + self.root if registered else MOST_OPEN_MESSAGES
+        return Limits(self.dimension, most)
 
-
-_RULES = RecordCoder(Rules, tag=b"fedchain:r", what="rules")
+    @cached_field
+    def registered(self) -> frozenset[int]:
+        """The numbers of records that a registered identity may have; 0 is the public root's."""
+        return frozenset(self.records + (0,) * self.root)
 
 
 def genesis(rules: Rules, state: State) -> Block:
@@ -160,18 +161,136 @@ def genesis(rules: Rules, state: State) -> Block:
 
 
 def encode_rules(rules: Rules) -> bytes:
-    """Return the canonical bytes of the rules.
+    """Return the rules as one canonical JSON text in UTF-8.
 
     Raises:
-        EncodingError: the value of a field cannot be encoded.
+        EncodingError: the value of a field is not allowed, and no text says these rules.
     """
-    return _RULES.write(rules)
+    agreed = _parsed("agreed", rules.agreed)
+    check_keys("agreed", agreed, _AGREED)
+    privacy = {key: getattr(rules, field) for key, (field, _) in _PRIVACY.items()}
+    value = agreed | {
+        "format": RULES_FORMAT,
+        "aggregation": _parsed("aggregation", rules.aggregation),
+        "update": _parsed("update", rules.update),
+        "privacy": read_object("agreed.privacy", agreed["privacy"]) | privacy,
+        "records": rules.records,
+        "root": rules.root,
+        "commitment": rules.commitment.hex(),
+        "model": {key: getattr(rules, key) for key in _MODEL},
+        "ledger": {key: getattr(rules, key) for key in _LEDGER}
+        | {"identity_root": rules.identity_root.hex()},
+    }
+    data = canonical_text(value).encode()
+    if decode_rules(data) != rules:
+        raise EncodingError("rules: a field has a value that their text does not say")
+    return data
 
 
 def decode_rules(data: bytes) -> Rules:
     """Decode rules.
 
     Raises:
-        EncodingError: the bytes are not the encoding of any rules.
+        EncodingError: the bytes are not the encoding of any rules; the text names the key.
     """
-    return _RULES.decode(data)
+    if data.startswith(_TAG):
+        raise EncodingError(f"rules: {OLD_FORMAT}")
+    if len(data) > MOST_RULES:
+        raise EncodingError(f"rules: have {len(data)} bytes; at most {MOST_RULES} are allowed")
+    value = read_canonical(data, "rules")
+    check_keys("text", value, ("format", "ledger", "model", *_OWN, *_AGREED))
+    if value["format"] != RULES_FORMAT:
+        refuse_value("format", value["format"], str(RULES_FORMAT))
+    check_keys("model", value["model"], tuple(_MODEL))
+    check_keys("ledger", value["ledger"], tuple(_LEDGER))
+    for key in ("groups", "momentum", "threat"):
+        if value[key] is not None:
+            read_object(key, value[key])
+    privacy = dict(read_object("privacy", value["privacy"]))
+    if missing := sorted(_PRIVACY.keys() - privacy):
+        refuse_value("privacy", sorted(privacy), f"an object with {', '.join(missing)} too")
+    found = {
+        field: read(f"privacy.{key}", privacy.pop(key)) for key, (field, read) in _PRIVACY.items()
+    }
+    rest = {key: value[key] for key in _AGREED} | {"privacy": privacy}
+    read_object("task", value["task"])
+    found |= {key: read(key, value[key]) for key, read in _OWN.items()}
+    found |= {key: read(f"model.{key}", value["model"][key]) for key, read in _MODEL.items()}
+    found |= {key: read(f"ledger.{key}", value["ledger"][key]) for key, read in _LEDGER.items()}
+    if found["identity"] == "open" and (found["records"] or found["root"]):
+        refuse_value("records", found["records"], "[] and without a root where identities are open")
+    return Rules(**found, agreed=canonical_text(rest))
+
+
+def _parsed(key: str, text: str) -> Any:
+    """Return the value of a field that is itself a JSON text."""
+    return read_canonical(text.encode(errors="surrogatepass"), f"rules: {key}")
+
+
+def _part(key: str, value: object) -> str:
+    return canonical_text(read_object(key, value))
+
+
+def _records(key: str, value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(is_whole(each, 1, _U32) for each in value):
+        refuse_value(key, value, f"a list of whole numbers from 1 to {_U32}")
+    if any(left > right for left, right in pairwise(value)):
+        refuse_value(key, value, "in ascending order")
+    return tuple(value)
+
+
+def _layout(key: str, value: Any) -> Parameters:
+    if not isinstance(value, list) or len(value) > _MOST_VALUES:
+        refuse_value(key, value, f"a list of at most {_MOST_VALUES} pairs of a name and sizes")
+    for each in value:
+        match each:
+            case [str(name), [*sizes]] if (
+                len(name.encode()) <= _LONGEST_NAME
+                and len(sizes) <= _MOST_AXES
+                and all(is_whole(size, 0, _U32) for size in sizes)
+            ):
+                continue
+        names = f"a name of at most {_LONGEST_NAME} bytes"
+        refuse_value(key, each, f"{names}, and at most {_MOST_AXES} sizes from 0 to {_U32}")
+    return tuple((name, tuple(sizes)) for name, sizes in value)
+
+
+def _target(key: str, value: Any) -> object:
+    try:
+        target_from_compact(whole_reader(_U32)(key, value))
+    except ValueError as error:
+        raise EncodingError(f"rules: {key}: {error}") from error
+    return value
+
+
+_OWN: dict[str, ValueReader] = {
+    "aggregation": _part,
+    "update": _part,
+    "records": _records,
+    "root": read_flag,
+    "commitment": read_digest,
+}
+_PRIVACY: dict[str, tuple[str, ValueReader]] = {
+    "kind": ("mechanism", text_reader(MOST_NAME)),
+    "noise": ("noise", numbers_reader(_MOST_VALUES)),
+    "clip": ("clip", read_clip),
+}
+_MODEL: dict[str, ValueReader] = {
+    "dimension": whole_reader(_U32),
+    "dtype": choice_reader(WeightType),
+    "layout": _layout,
+}
+_LEDGER: dict[str, ValueReader] = {
+    "holders": whole_reader(_U32),
+    "identity": choice_reader(Registration),
+    "identity_root": read_digest,
+    "quorum": whole_reader(_U32),
+    "rounds": whole_reader(_U32),
+    "storage": choice_reader(Storage),
+    "max_norm": read_bound,
+    "work": choice_reader(WorkKind),
+    "bits": _target,
+    "interval_ms": whole_reader(LARGEST_WHOLE, least=1),
+    "retarget_window": whole_reader(_U32),
+    "max_ahead_ms": whole_reader(LARGEST_WHOLE),
+}

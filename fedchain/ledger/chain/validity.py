@@ -15,9 +15,9 @@ from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, messages_r
 from fedchain.ledger.chain.block_tree import ChainLink
 from fedchain.ledger.chain.codec import direction_problem
 from fedchain.ledger.chain.crypto import is_signature, root_from_path
+from fedchain.ledger.chain.declared import declaration_problem
 from fedchain.ledger.chain.message import (
     MESSAGE_VERSION,
-    Declaration,
     Message,
     identity_leaf,
     identity_of,
@@ -221,7 +221,7 @@ def _place_problem(
 
 
 def _signer_problem(message: Message, rules: Rules) -> str | None:
-    problem = _declaration_problem(message.declaration) or _identity_problem(message, rules)
+    problem = declaration_problem(message.declaration, rules) or _identity_problem(message, rules)
     if problem:
         return problem
     if not is_signature(message.public_key, message.signature, signing_bytes(message)):
@@ -229,31 +229,19 @@ def _signer_problem(message: Message, rules: Rules) -> str | None:
     return None
 
 
-def _declaration_problem(said: Declaration) -> str | None:
-    if not 1 <= len(said.mechanism.encode()) <= 64:
-        return f"mechanism: is {said.mechanism[:80]!r}; must be 1 to 64 bytes"
-    if not (math.isfinite(said.noise) and said.noise >= 0):
-        return f"noise: is {said.noise!r}; must be finite and at least 0"
-    if not said.clip > 0:
-        return f"clip: is {said.clip!r}; must be above 0, infinite for none"
-    if said.records < 1:
-        return f"records: is {said.records}; must be at least 1"
-    return None
-
-
 def _identity_problem(message: Message, rules: Rules) -> str | None:
     identity, proof = identity_of(message.public_key), message.proof
+    records = message.declaration.records
+    who = f"identity {_short(identity)} with {records} records"
     if rules.identity == "open":
         return None if proof is None else "proof: is given; open identities carry none"
     if proof is None:
-        who = f"identity {_short(identity)}"
         return f"proof: is missing; {who} must be registered for round {message.round}"
     try:
-        root = root_from_path(identity_leaf(message.round, identity), proof)
+        root = root_from_path(identity_leaf(message.round, identity, records), proof)
     except ValueError as error:
         return f"proof: {error}"
     if root != rules.identity_root:
-        who = f"identity {_short(identity)}"
         return f"proof: {who} is not registered for round {message.round}"
     return None
 

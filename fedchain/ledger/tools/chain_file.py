@@ -26,7 +26,7 @@ from fedchain.ledger.chain.block import (
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.crypto import HASH
 from fedchain.ledger.chain.encoding import Piece, blob, unsigned
-from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules, genesis
+from fedchain.ledger.chain.rules import MOST_RULES, Rules, decode_rules, encode_rules, genesis
 from fedchain.ledger.chain.state import tensor_parts, weights_parts
 from fedchain.ledger.storage.blobs import decode_state, largest_state
 from fedchain.ledger.storage.store import Store
@@ -40,8 +40,6 @@ from fedchain.ledger.tools.verification import (
 )
 
 TAG, FILE_VERSION = b"fedchain:x", 1
-MOST_RULES = 2**20
-"""Most bytes that the rules may have in a file."""
 LATEST_MS = 2**63 - 1
 """Latest time of arrival that a block may have, milliseconds."""
 

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Singles, Vector
-from fedchain.ledger.chain.message import Declaration, Message
+from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.byzantine import Byzantine
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
 from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
 from fedchain.nodes.holders.release import (
     ReleaseContext,
     ReleaseRequest,
+    declaration_of,
     messages_of,
     scale_names,
 )
@@ -105,8 +106,10 @@ class GroupPool:
             with watch("gradients"):
                 mean = self._parts.subspace.projected(mean, weights, attempt.asked.context.parent)
         with watch("signing"):
-            noise, clip = self._parts.mechanism.noise_multiplier, self._parts.mechanism.terms.clip
-            declaration = Declaration(self._parts.mechanism.name, noise, clip, sum(counts))
+            everybody = self._groups.members_of(attempt.asked.context.holder)
+            declaration = declaration_of(
+                self._parts.mechanism, sum(map(self._parts.count, everybody))
+            )
             storage = self._parts.scenario.ledger.storage
             return messages_of(mean, [attempt.asked], [declaration], storage)[0]
 

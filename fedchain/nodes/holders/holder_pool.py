@@ -15,10 +15,11 @@ import numpy as np
 
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
-from fedchain.ledger.chain.message import Declaration, Message
+from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.byzantine import Byzantine, byzantine_in
 from fedchain.nodes.holders.release import (
     ReleaseRequest,
+    declaration_of,
     drawn_records,
     messages_of,
     private_releases,
@@ -179,14 +180,13 @@ class HolderPool:
         if self._parts.subspace is not None:
             with watch("gradients"):
                 releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
-        noise, clip = mechanism.noise_multiplier, mechanism.terms.clip
         with watch("signing"):
             if self._parts.byzantine is not None:
                 for release, at in zip(releases, contexts, strict=True):
                     sent = self._parts.byzantine.sent_instead(release, at.holder, at.round, at.seed)
                     if sent is not None:
                         release[:] = sent
-            said = [Declaration(mechanism.name, noise, clip, count) for count in records]
+            said = [declaration_of(mechanism, count) for count in records]
             return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
 
 

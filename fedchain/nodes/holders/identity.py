@@ -10,7 +10,7 @@ over more holders.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,25 +81,36 @@ class RoundKey:
     public_key: bytes
     """Ed25519 public key, 32 bytes; its SHA-256 is the pseudonym P*."""
     proof: InclusionProof | None
-    """Proof that P* is registered for this round; None if it is not."""
+    """Proof that P* is registered for this round, with its number of records; None if it is not."""
 
 
 class Identities:
     """The keys of the participants for their rounds, and the registration of these keys.
 
     The registered list is ordered by round and P*. P* is a hash, so the order does not reveal
-    which participant is behind an entry, and a reader of the chain cannot link two rounds. Only
-    the Merkle tree is kept in memory; the keys of a round are derived again when they are needed.
+    which participant is behind an entry. A reader of the chain can link two rounds only by the
+    number of records, which is registered with each P*. Only the Merkle tree is kept in memory; the
+    keys of a round are derived again when they are needed.
 
-    >>> names = Identities(0, Sampling(seed=0, holders=2, asked=2, rounds=3), registered=True)
+    >>> names = Identities(0, Sampling(seed=0, holders=2, asked=2, rounds=3), lambda holder: 60)
     >>> names.of(1, 3).public_key == names.of(1, 2).public_key
     False
     """
 
-    def __init__(self, seed: int, sampling: Sampling, registered: bool) -> None:
+    def __init__(
+        self, seed: int, sampling: Sampling, records_of: Callable[[int], int] | None
+    ) -> None:
+        """Register the keys of all rounds.
+
+        Args:
+            seed: the seed from which all keys are drawn.
+            sampling: the participants of each round.
+            records_of: returns the registered number of records of a participant, at least 1; None:
+                identities are open, and nothing is registered.
+        """
         self._seed, self._sampling = seed, sampling
         self._of_round = functools.lru_cache(CACHED_KEYS)(self._keys_of)
-        self._tree = Tree(self._leaves()) if registered else None
+        self._tree = Tree(self._leaves(records_of)) if records_of else None
         self.root = self._tree.root if self._tree else ZERO
         """Root of the Merkle tree, 32 bytes; the genesis block commits to it. It is zero if
         identities are open: then keys need no registration."""
@@ -114,12 +125,13 @@ class Identities:
         found = self._of_round(round_).get(holder) if registered else None
         return found or self._unregistered(holder, round_)
 
-    def _leaves(self) -> Iterator[bytes]:
+    def _leaves(self, records_of: Callable[[int], int]) -> Iterator[bytes]:
         """Yield the leaves of all rounds, in the order of the registered list."""
         for round_ in range(1, self._sampling.rounds + 1):
-            keys = [self._unregistered(k, round_) for k in self._sampling.holders_of(round_)]
-            for identity in sorted(identity_of(key.public_key) for key in keys):
-                yield identity_leaf(round_, identity)
+            holders = self._sampling.holders_of(round_)
+            names = [(identity_of(self._unregistered(k, round_).public_key), k) for k in holders]
+            for identity, holder in sorted(names):
+                yield identity_leaf(round_, identity, records_of(holder))
 
     def _keys_of(self, round_: int) -> dict[int, RoundKey]:
         """Return the keys of the cohort of a round, by participant."""

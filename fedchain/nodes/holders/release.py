@@ -128,6 +128,22 @@ def private_releases(
     return mechanism.release(gradients, keys, sensitivities)
 
 
+def declaration_of(mechanism: Mechanism, records: int) -> Declaration:
+    """Return what a participant declares about a release.
+
+    Args:
+        mechanism: the mechanism of the release, with its clip.
+        records: the participant's registered number of records.
+    """
+    return Declaration(
+        mechanism=mechanism.name,
+        noise_step=0,
+        noise=mechanism.noise_multiplier,
+        clip=mechanism.terms.clip,
+        records=records,
+    )
+
+
 def messages_of(
     releases: Singles | Matrix,
     asked: Sequence[ReleaseRequest],

@@ -5,14 +5,13 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from ledger_world import EASY, D, make_world, mined, secret, step
+from ledger_world import EASY, D, declared, make_world, mined, secret, step
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
 from fedchain.ledger.chain.block import Block, Header, messages_root
 from fedchain.ledger.chain.block_tree import ChainLink
 from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
 from fedchain.ledger.chain.message import (
-    Declaration,
     Message,
     decode_message,
     encode_message,
@@ -35,7 +34,7 @@ def direction(*first: int) -> np.ndarray:
 
 
 REFUSED = {
-    "version": ({"version": 2}, "version: is 2; must be 1"),
+    "version": ({"version": 3}, "version: is 3; must be 2"),
     "chain": ({"chain_id": bytes(32)}, "chain_id: is 00000000"),
     "parent": ({"parent": bytes(32)}, "parent: is 00000000"),
     "round": ({"round": 2}, "round: is 2; must be 1"),
@@ -56,20 +55,20 @@ REFUSED = {
     "slightly long": ({"direction": direction(16390), "exponent": 14}, "norm is 16390.0; must be"),
     "slightly short": ({"direction": direction(16378), "exponent": 14}, "norm is 16378.0; must be"),
     "coarse": ({"direction": direction(9830, 13107), "exponent": 14}, "exponent: is 14; must be"),
-    "NaN noise": ({"declaration": Declaration("gaussian", math.nan, 1.0, 5)}, "noise: is nan"),
-    "infinite noise": ({"declaration": Declaration("gaussian", math.inf, 1.0, 5)}, "noise: is inf"),
-    "negative noise": ({"declaration": Declaration("gaussian", -1.0, 1.0, 5)}, "noise: is -1.0"),
-    "NaN clip": ({"declaration": Declaration("gaussian", 1.0, math.nan, 5)}, "clip: is nan"),
-    "negative clip": ({"declaration": Declaration("gaussian", 1.0, -1.0, 5)}, "clip: is -1.0"),
-    "no records": ({"declaration": Declaration("gaussian", 1.0, 1.0, 0)}, "records: is 0"),
-    "no mechanism": ({"declaration": Declaration("", 1.0, 1.0, 5)}, "mechanism: is ''"),
-    "long mechanism": ({"declaration": Declaration("x" * 65, 1.0, 1.0, 5)}, "mechanism: is 'xxx"),
+    "NaN noise": ({"declaration": declared(noise=math.nan)}, "noise: is nan"),
+    "infinite noise": ({"declaration": declared(noise=math.inf)}, "noise: is inf"),
+    "negative noise": ({"declaration": declared(noise=-1.0)}, "noise: is -1.0"),
+    "NaN clip": ({"declaration": declared(clip=math.nan)}, "clip: is nan"),
+    "negative clip": ({"declaration": declared(clip=-1.0)}, "clip: is -1.0"),
+    "no records": ({"declaration": declared(records=0)}, "records: is 0"),
+    "no mechanism": ({"declaration": declared(mechanism="")}, "mechanism: is ''"),
+    "long mechanism": ({"declaration": declared(mechanism="x" * 65)}, "mechanism: is 'xxx"),
     "no proof": ({"proof": None}, "proof: is missing"),
     "other proof": ({"proof": InclusionProof(0, 120, ())}, "proof: path: 0 hashes are too few"),
     "outside proof": ({"proof": InclusionProof(9, 9, ())}, "proof: index: no leaf 9"),
     "small tree": ({"proof": InclusionProof(0, 1, ())}, "proof: identity .* is not registered"),
     "half a letter": (
-        {"declaration": Declaration("\ud800", 1.0, 1.0, 5)},
+        {"declaration": declared(mechanism="\ud800")},
         "message: text: .* cannot be written as UTF-8",
     ),
     "short key": ({"public_key": b"short"}, "message: bytes: got 5; must be 32 bytes"),
@@ -97,8 +96,9 @@ def test_a_good_message_passes_in_every_storage():
 
 
 def test_an_unclipped_release_declares_an_infinite_clip():
-    said = Declaration("none", 0.0, math.inf, 1)
-    check(WORLD.message(0, WORLD.chain_id, 1, declaration=said))
+    world = make_world(mechanism="none", noise=(0.0,), clip=math.inf)
+    said = declared(mechanism="none", noise=0.0, clip=math.inf)
+    check(world.message(0, world.chain_id, 1, declaration=said), world)
 
 
 def test_every_field_is_signed():
@@ -106,7 +106,7 @@ def test_every_field_is_signed():
     other = WORLD.message(1, WORLD.chain_id, 1)
     said = good.declaration
     changed = {
-        "version": 2,
+        "version": 3,
         "chain_id": bytes(32),
         "parent": bytes(32),
         "round": 2,
@@ -123,6 +123,7 @@ def test_every_field_is_signed():
         replace(said, mechanism="none"),
         replace(said, clip=1.0),
         replace(said, records=1),
+        replace(said, noise_step=1),
     ]
     forged = [replace(good, **{name: value}) for name, value in changed.items()]
     for message in (*forged, *(replace(good, declaration=each) for each in declarations)):
@@ -206,7 +207,7 @@ def test_a_copied_direction_has_the_same_payload_whatever_else_is_said():
 
 
 HEADER_CHANGES = {
-    "version": (2, "version: is 2; must be 1"),
+    "version": (3, "version: is 3; must be 2"),
     "chain_id": (bytes(32), "chain_id: is 00000000"),
     "height": (2, "height: is 2; must be 1, at most 30"),
     "time_ms": (0, "time_ms: is 0; must be above 0"),

@@ -8,11 +8,11 @@ from dataclasses import replace
 from operator import attrgetter
 
 import pytest
-from ledger_world import make_world
+from ledger_world import declared, make_world
 
 from fedchain.errors import InvalidMessage
 from fedchain.ledger.chain import verdict_cache as libraries
-from fedchain.ledger.chain.message import Declaration, Message, decode_message, encode_message
+from fedchain.ledger.chain.message import Message, decode_message, encode_message
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 WORLD = make_world()
@@ -33,7 +33,7 @@ def good_and_bad() -> list[Message]:
         *made,
         WORLD.message(1, PARENT, 1, norm=math.nan),
         WORLD.message(2, PARENT, 1, norm=1e9),
-        WORLD.message(3, PARENT, 1, declaration=Declaration("", 1.0, 1.0, 5)),
+        WORLD.message(3, PARENT, 1, declaration=declared(mechanism="")),
         WORLD.message(3, PARENT, 1, dimension=11),
         WORLD.message(3, PARENT, 1, proof=first.proof),
         WORLD.message(2, PARENT, 2),

@@ -11,23 +11,34 @@ from fedchain.ledger.chain.rules import ZERO
 from fedchain.nodes.holders.identity import Identities, Sampling
 
 
+def records_of(holder: int) -> int:
+    return 10 + holder
+
+
 @pytest.fixture(scope="module")
 def names():
-    return Identities(0, Sampling(seed=0, holders=5, asked=5, rounds=7), registered=True)
+    return Identities(0, Sampling(seed=0, holders=5, asked=5, rounds=7), records_of)
 
 
 def test_every_holder_has_one_registered_identity_for_each_round(names):
     for holder in range(5):
         for number in range(1, 8):
             own = names.of(holder, number)
-            leaf = identity_leaf(number, identity_of(own.public_key))
+            leaf = identity_leaf(number, identity_of(own.public_key), records_of(holder))
             assert root_from_path(leaf, own.proof) == names.root
 
 
 def test_an_identity_is_not_registered_for_another_round(names):
     own = names.of(2, 3)
-    leaf = identity_leaf(4, identity_of(own.public_key))
+    leaf = identity_leaf(4, identity_of(own.public_key), records_of(2))
     assert root_from_path(leaf, own.proof) != names.root
+
+
+def test_an_identity_is_not_registered_with_another_number_of_records(names):
+    own = names.of(2, 3)
+    for records in (0, 11, 13):
+        leaf = identity_leaf(3, identity_of(own.public_key), records)
+        assert root_from_path(leaf, own.proof) != names.root
 
 
 def test_no_two_identities_are_alike(names):
@@ -42,7 +53,7 @@ def test_the_place_in_the_list_does_not_follow_the_holder(names):
 
 
 def test_open_identities_carry_no_proof_and_commit_to_nothing():
-    names = Identities(0, Sampling(seed=0, holders=2, asked=2, rounds=2), registered=False)
+    names = Identities(0, Sampling(seed=0, holders=2, asked=2, rounds=2), None)
     assert names.of(0, 1).proof is None
     assert names.root == ZERO
 
@@ -53,14 +64,14 @@ def test_an_unregistered_round_has_a_key_without_a_proof(names):
 
 def test_under_sampling_only_those_asked_in_a_round_are_registered_for_it():
     sampling = Sampling(seed=0, holders=30, asked=4, rounds=5)
-    names = Identities(0, sampling, registered=True)
+    names = Identities(0, sampling, records_of)
     for number in range(1, 6):
         asked = set(sampling.holders_of(number))
         for holder in range(30):
             own = names.of(holder, number)
             assert (own.proof is not None) == (holder in asked)
             if own.proof:
-                leaf = identity_leaf(number, identity_of(own.public_key))
+                leaf = identity_leaf(number, identity_of(own.public_key), records_of(holder))
                 assert root_from_path(leaf, own.proof) == names.root
 
 

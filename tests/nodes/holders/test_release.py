@@ -34,7 +34,7 @@ def private_release(gradient, mechanism, records, context):
     return rows[0]
 
 
-SAID = Declaration("gaussian", 2.0, 0.1, 50)
+SAID = Declaration(mechanism="gaussian", noise_step=0, noise=2.0, clip=0.1, records=50)
 GRADIENT = np.linspace(-1.0, 1.0, 1000)
 
 

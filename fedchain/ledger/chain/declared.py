@@ -1,0 +1,51 @@
+"""Declared: the check of what a message declares against what genesis says was agreed."""
+
+from __future__ import annotations
+
+import math
+
+from fedchain.ledger.chain.message import Declaration
+from fedchain.ledger.chain.rules import Rules
+
+PUBLIC = Declaration(mechanism="none", noise_step=0, noise=0.0, clip=math.inf, records=0)
+"""What the message of a public root declares."""
+
+
+def declaration_problem(said: Declaration, rules: Rules) -> str | None:
+    """Return what a message declares and may not, with the field and what is allowed; else None.
+
+    Whether the identity itself is registered with this number of records is for its proof to show.
+
+    Args:
+        said: the declaration of the message.
+        rules: rules of the chain.
+    """
+    if rules.identity == "open" and said.records < 1:
+        return f"records: is {said.records}; must be at least 1"
+    if rules.identity == "registered" and said.records not in rules.registered:
+        return f"records: is {said.records}; must be a number that genesis registers"
+    return _public_problem(said) if not said.records else _release_problem(said, rules)
+
+
+def _release_problem(said: Declaration, rules: Rules) -> str | None:
+    if said.mechanism != rules.mechanism:
+        return f"mechanism: is {said.mechanism[:80]!r}; must be {rules.mechanism!r}"
+    if said.noise_step >= len(rules.noise):
+        return f"noise_step: is {said.noise_step}; must be below {len(rules.noise)}"
+    agreed = rules.noise[said.noise_step]
+    if said.noise != agreed:
+        return (
+            f"noise: is {said.noise!r}; must be {agreed!r}, step {said.noise_step} of the schedule"
+        )
+    if rules.clip is None and not (math.isfinite(said.clip) and said.clip > 0):
+        return f"clip: is {said.clip!r}; must be finite and above 0"
+    if rules.clip is not None and said.clip != rules.clip:
+        return f"clip: is {said.clip!r}; must be {rules.clip!r}"
+    return None
+
+
+def _public_problem(said: Declaration) -> str | None:
+    for name, allowed in vars(PUBLIC).items():
+        if (got := getattr(said, name)) != allowed:
+            return f"{name}: is {got!r}; must be {allowed!r} for a public root"
+    return None
