@@ -224,7 +224,7 @@ def change_file(draws: random.Random, hand: Hand) -> str:
         "a byte of a block": lambda r: r["blocks"].append(
             (r["blocks"][-1][0], flipped(draws, r["blocks"].pop()[1]))
         ),
-        "first memory": lambda r: None,
+        "first memory": lambda _: None,
     }
     name = draws.choice(list(ways))
     if name == "first memory":
@@ -240,7 +240,7 @@ def change_file(draws: random.Random, hand: Hand) -> str:
     return f"file: {name}"
 
 
-def change_nothing(draws: random.Random, hand: Hand) -> str:
+def change_nothing(_draws: random.Random, _hand: Hand) -> str:
     """Leave a chain right: both must accept it."""
     return "nothing"
 

@@ -93,6 +93,8 @@ class Hand:
     """Who speaks in every block."""
     silent: tuple[int, ...] = (1,)
     """Holders whose gradient is exactly zero in every block."""
+    public: tuple[int, ...] = (ROOT,)
+    """Who is registered with 0 records, if the rules say that there is a public root."""
     parents: tuple[int, ...] = (0, 1, 2, 1)
     """The parent of each block after genesis, which is number 0."""
     weights: tuple[float, ...] = (0.5, -0.25, 2.0)
@@ -115,18 +117,18 @@ class _Made:
     state: State
 
 
-def records_of(agreed: Record, holder: int) -> int:
-    """Return the registered number of records of a holder; 0 for the public root."""
-    listed = agreed["records"]
-    return 0 if holder == ROOT else listed[holder] if holder < len(listed) else 7
+def records_of(hand: Hand, holder: int) -> int:
+    """Return the registered number of records of a holder; 0 for a public root."""
+    listed = hand.agreed["records"]
+    return 0 if holder in hand.public else listed[holder] if holder < len(listed) else 7
 
 
-def leaves_of(agreed: Record) -> list[bytes]:
+def leaves_of(hand: Hand) -> list[bytes]:
     """Return the identity leaves of three holders and, if there is one, the public root."""
-    holders = [0, 1, 2] + [ROOT] * bool(agreed["root"])
+    holders = {0, 1, 2, *(hand.public if hand.agreed["root"] else ())}
     return sorted(
         (round_.to_bytes(4) + encoding.sha(public_of(secret_of("holder", holder, round_))))
-        + records_of(agreed, holder).to_bytes(4)
+        + records_of(hand, holder).to_bytes(4)
         for round_ in range(1, ROUNDS + 1)
         for holder in holders
     )
@@ -153,20 +155,21 @@ def message_of(hand: Hand, holder: int, parent: _Made, chain_id: bytes) -> Recor
         "parent": parent.hash,
         "round": round_,
         "public_key": public_of(secret),
-        "proof": proof_of(agreed, public_of(secret), round_),
+        "proof": proof_of(hand, public_of(secret), round_),
         "exponent": exponent,
         "width": STORAGES[storage],
         "entries": d,
         "direction": direction.tobytes(),
         "norm": math.sqrt(float(vector @ vector)),
-        **declaration_of(agreed["privacy"], holder, round_),
-        "records": records_of(agreed, holder),
+        **declaration_of(hand, holder, round_),
+        "records": records_of(hand, holder),
     }
 
 
-def declaration_of(privacy: Record, holder: int, round_: int) -> Record:
-    """Return what a holder declares in a round, or the public root."""
-    if holder == ROOT:
+def declaration_of(hand: Hand, holder: int, round_: int) -> Record:
+    """Return what a holder declares in a round, or a public root."""
+    privacy = hand.agreed["privacy"]
+    if holder in hand.public:
         return {"mechanism": "none", "noise_step": 0, "noise": 0.0, "clip": math.inf}
     schedule, clip = privacy["noise"], privacy["clip"]
     step = round_ % len(schedule)
@@ -174,11 +177,11 @@ def declaration_of(privacy: Record, holder: int, round_: int) -> Record:
     return {**said, "clip": {None: 0.75, "inf": math.inf}.get(clip, clip)}
 
 
-def proof_of(agreed: Record, key: bytes, round_: int) -> tuple[int, int, list[bytes]] | None:
+def proof_of(hand: Hand, key: bytes, round_: int) -> tuple[int, int, list[bytes]] | None:
     """Return the proof that a key is registered; a wrong one if it is not."""
-    if agreed["ledger"]["identity"] != "registered":
+    if hand.agreed["ledger"]["identity"] != "registered":
         return None
-    leaves, start = leaves_of(agreed), round_.to_bytes(4) + encoding.sha(key)
+    leaves, start = leaves_of(hand), round_.to_bytes(4) + encoding.sha(key)
     at = next((n for n, leaf in enumerate(leaves) if leaf.startswith(start)), None)
     return (0, len(leaves), []) if at is None else (at, len(leaves), path_of(leaves, at))
 
@@ -230,7 +233,7 @@ def make(hand: Hand) -> bytes:
     """Return a chain file; what cannot be made from the agreed text is left out."""
     agreed = hand.agreed
     if agreed["ledger"]["identity"] == "registered":
-        agreed["ledger"]["identity_root"] = merkle.tree_root(leaves_of(agreed)).hex()
+        agreed["ledger"]["identity_root"] = merkle.tree_root(leaves_of(hand)).hex()
     hand.hook("agreed", agreed)
     text, made = hand.text(canonical.write(agreed).encode()), list[_Made]()
     state = first_weights(hand), hand.memory

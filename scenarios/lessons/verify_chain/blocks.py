@@ -74,7 +74,7 @@ def check_header(header, name, below, rules, latest_ms):
 def check_maker(block):
     """Check that the node at the header's address has signed the block."""
     address, key = block["header"]["address"], block["public_key"]
-    need(sha(key) == address, f"address: is {short(address)}; the key's is {short(sha(key))}")
+    need(sha(key) == address, f"public_key: is not that of the address {short(address)}")
     signed = signs(key, block["signature"], b"fedchain:k" + block["hash"])
     need(signed, "signature: is not that of the block's public key")
 

@@ -34,7 +34,8 @@ def one_of(*names):
 
 def read_part(part, known, where):
     """Return the parameters of a part by name, its kind and all defaults among them."""
-    kind = part["kind"]
+    kind = part.get("kind")
+    need(isinstance(kind, str), f"{where}: kind: got {kind!r:.80}; must be a text")
     if kind not in known:
         raise UnknownRule(f"{where}: {kind} is defined by its code; this script knows {[*known]}")
     table, given = known[kind], {name: value for name, value in part.items() if name != "kind"}

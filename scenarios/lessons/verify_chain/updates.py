@@ -22,7 +22,7 @@ UPDATES = {
     },
     "distance_over_gradients": {"first": (0.05, above(0))},
 }
-INNER = "an update", lambda value: isinstance(value, dict) and isinstance(value.get("kind"), str)
+INNER = "an update", lambda value: isinstance(value, dict)
 AROUND = {
     "averaged": {
         "of": (None, INNER),
