@@ -263,7 +263,8 @@ def first_weights(hand: Hand) -> np.ndarray:
     model = hand.agreed.get("model")
     try:
         dimension = min(model["dimension"], MOST_WEIGHTS)
-        return np.resize(np.array(hand.weights, model["dtype"]), dimension)
+        dtype = model["dtype"] if model["dtype"] == "float32" else "float64"
+        return np.resize(np.array(hand.weights, dtype), dimension)
     except UNMADE:
         return np.array(hand.weights)
 

@@ -102,7 +102,7 @@ class Chain:
     def bits_above(self, name):
         """Return the target of the next block, in compact form: Bitcoin's retarget."""
         last, window = self.known[name][0], self.rules["ledger.retarget_window"]
-        if not window or (last["height"] + 1) % window:
+        if not window or not last["height"] or (last["height"] + 1) % window:
             return last["bits"]
         first, expected = (
             self.down_from(name, window)[-1],

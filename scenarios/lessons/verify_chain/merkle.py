@@ -1,4 +1,4 @@
-"""Trees of hashes (RFC 6962): one root stands for all leaves, and a path shows that one is there."""
+"""Trees of hashes (RFC 6962): a root stands for all leaves, and a path shows that one is there."""
 
 from .encoding import need, sha
 

@@ -123,7 +123,7 @@ def adam(update, weights, memory, gradient, round_):
     return weights - step, made
 
 
-def distance_over_gradients(update, weights, memory, gradient, round_):
+def distance_over_gradients(update, weights, memory, gradient, _round):
     """Step by DoG, whose rate is the way from the start over the root of the squared gradients."""
     start = memory.get("start", weights)
     far = memory.get("distance", update["first"] * np.sqrt([float(len(weights))]))
