@@ -78,7 +78,7 @@ TEXTS = {"nothing": b"", "a list": b"[]", "a number": b"2", "null": b"null", "an
 def agreed_keys() -> list[str]:
     """Return the keys of the agreed text, as the table of docs/format.md lists them."""
     page = FORMAT.read_text(encoding="utf-8").partition("## The agreed text")[2]
-    table = page.partition("\n## ")[0]
+    table = page.partition("\n##")[0]
     return re.findall(r"^\| `([a-z_.]+)` \|", table, re.MULTILINE)
 
 

@@ -252,6 +252,6 @@ def test_the_table_of_the_agreed_text_is_that_of_a_run(file_of):
     inner = {f"{name}.{key}" for name in ("model", "ledger") for key in text[name]}
     listed = set(text) | inner | {"privacy.kind", "privacy.noise", "privacy.clip"}
     page = (HOME / "docs" / "format.md").read_text(encoding="utf-8")
-    table = page.partition("## The agreed text")[2].partition("\n## ")[0]
+    table = page.partition("## The agreed text")[2].partition("\n##")[0]
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| `")]
     assert {row.strip("`") for row in rows} == listed

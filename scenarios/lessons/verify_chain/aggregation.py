@@ -6,31 +6,52 @@ rounded by itself.
 
 import numpy as np
 
-from .parts import at_least, one_of, read_part
+from .encoding import need
+from .parts import REQUIRED, at_least, one_of, read_part
 
-SCALE = one_of("restore", "unit", "median_clip")
-RULES = {
-    "mean": {"scale": ("restore", SCALE)},
-    "l_nearest": {"keep": (None, at_least(1, whole=True)), "scale": ("restore", SCALE)},
+CAPPED = {"kind": "records", "cap": "median"}
+BY_RECORDS = ("records", {"kind": "records"}, {"kind": "records", "cap": None})
+EQUAL = (None, "equal")
+MEAN = {
+    "scale": ("restore", one_of("restore", "unit", "median_clip")),
+    "weights": (None, one_of(*EQUAL, *BY_RECORDS, CAPPED)),
 }
+RULES = {"mean": MEAN, "l_nearest": {"keep": (REQUIRED, at_least(1, whole=True)), **MEAN}}
 ONE = 2.0**20
 
 
-def read_rule(part):
+def read_rule(part, identity):
     """Return a rule with all its parameters."""
-    return read_part(part, RULES, "aggregation")
+    rule = read_part(part, RULES, "aggregation")
+    vouched = identity == "registered" or rule["weights"] in EQUAL
+    need(vouched, "aggregation: weights: must be equal where identities are open")
+    return rule
 
 
 def aggregate(rule, messages):
     """Return the global gradient, (14) to (16) of LearningChain."""
     norms = np.array([message["norm"] for message in messages])
-    used = nearest(messages, rule["keep"]) if rule["kind"] == "l_nearest" else range(len(norms))
+    used = (
+        nearest(messages, rule["keep"]) if rule["kind"] == "l_nearest" else list(range(len(norms)))
+    )
     factors = scaled(norms, rule["scale"])
+    counts = counted(np.array([float(message["records"]) for message in messages]), rule["weights"])
+    whole, number = counts[used].sum(), float(len(used))
+    if whole == 0:
+        counts, whole = np.ones(len(norms)), number
+    factors = factors * (number * counts / whole)
     total = np.zeros(len(messages[0]["direction"]))
     for k in used:
         factor = 2.0 ** (20 - messages[k]["exponent"]) * factors[k]
         total += messages[k]["direction"].astype(np.float64) * factor
-    return total / (len(used) * ONE)
+    return total / (number * ONE)
+
+
+def counted(records, weights):
+    """Return how much each message counts."""
+    if weights in EQUAL:
+        return np.ones(len(records))
+    return np.minimum(records, np.median(records)) if weights == CAPPED else records
 
 
 def nearest(messages, keep):

@@ -26,7 +26,10 @@ def read(data, what):
         raise Wrong(f"{what}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise Wrong(f"{what}: is not the canonical text of any value: {error}") from None
-    at = next((n for n, pair in enumerate(zip(written, data)) if pair[0] != pair[1]), len(written))
+    at = next(
+        (n for n, pair in enumerate(zip(written, data, strict=False)) if pair[0] != pair[1]),
+        len(written),
+    )
     near = data[at : at + 16].decode(errors="replace")
     need(written == data, f"{what}: is not canonical JSON from byte {at} on: {near!r}")
     return value

@@ -48,7 +48,7 @@ class Chain:
 
     def __init__(self, rules, rules_hash, state):
         self.rules = rules
-        self.rule = read_rule(rules["aggregation"])
+        self.rule = read_rule(rules["aggregation"], rules["ledger.identity"])
         self.updates = read_update(rules["update"])
         raw = genesis(rules["ledger.bits"], rules_hash, hashes_of(*state))
         self.id = sha(sha(raw))
@@ -68,7 +68,7 @@ class Chain:
             blocks.check_messages(block, self.rules)
             _, work, state = self.known[header["parent"]]
             after = self.step(*state, block["messages"], header["height"])
-            for key, got in zip(("weights_hash", "memory_hash"), hashes_of(*after)):
+            for key, got in zip(("weights_hash", "memory_hash"), hashes_of(*after), strict=True):
                 need(header[key] == got, f"{key}: is not that of the step from these messages")
         except Wrong as error:
             raise blocks.named(error, block) from None

@@ -7,7 +7,9 @@ def tree_root(leaves):
     """Return the root over all leaves; that of none is the SHA-256 of nothing."""
     level = [sha(b"\0", leaf) for leaf in leaves]
     while len(level) > 1:
-        pairs = [sha(b"\1", left, right) for left, right in zip(level[::2], level[1::2])]
+        pairs = [
+            sha(b"\1", left, right) for left, right in zip(level[::2], level[1::2], strict=False)
+        ]
         level = pairs + level[len(pairs) * 2 :]
     return level[0] if level else sha()
 

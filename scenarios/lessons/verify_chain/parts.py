@@ -4,6 +4,9 @@ import math
 
 from .encoding import UnknownRule, need
 
+REQUIRED = object()
+"""Stands for the default of a parameter that has none."""
+
 
 def at_least(least, whole=False):
     """Allow numbers from `least` on."""
@@ -27,9 +30,9 @@ def fraction():
     return "numbers from 0 to below 1", lambda v: isinstance(v, int | float) and 0 <= v < 1
 
 
-def one_of(*names):
-    """Allow these texts alone."""
-    return "one of " + ", ".join(names), lambda value: value in names
+def one_of(*values):
+    """Allow these values alone."""
+    return f"one of {values}", lambda value: value in values
 
 
 def read_part(part, known, where):
@@ -43,7 +46,7 @@ def read_part(part, known, where):
         need(name in table, f"{where}: {name}: is no key of {kind}; it has {[*table]}")
     found = {"kind": kind}
     for name, (default, (words, allows)) in table.items():
-        need(name in given or default is not None, f"{where}: {name}: is missing")
+        need(name in given or default is not REQUIRED, f"{where}: {name}: is missing")
         value = given.get(name, default)
         right = not isinstance(value, bool) and allows(value)
         need(right, f"{where}: {name}: got {value!r:.80}; must be {words}")

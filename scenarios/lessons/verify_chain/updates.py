@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from .parts import above, at_least, fraction, read_part
+from .parts import REQUIRED, above, at_least, fraction, read_part
 
-RATE = {"learning_rate": (None, above(0)), "decay": (0.0, at_least(0))}
+RATE = {"learning_rate": (REQUIRED, above(0)), "decay": (0.0, at_least(0))}
 RATE |= {"weight_decay": (0.0, at_least(0))}
 UPDATES = {
     "gradient_descent": RATE,
@@ -25,11 +25,11 @@ UPDATES = {
 INNER = "an update", lambda value: isinstance(value, dict)
 AROUND = {
     "averaged": {
-        "of": (None, INNER),
+        "of": (REQUIRED, INNER),
         "decay": (1.0, above(0, 1)),
         "from_round": (1, at_least(1, whole=True)),
     },
-    "filtered": {"of": (None, INNER), "drift": (0.1, at_least(0))},
+    "filtered": {"of": (REQUIRED, INNER), "drift": (0.1, at_least(0))},
 }
 ONE = np.ones(1)
 
