@@ -7,6 +7,7 @@ follows from the record (ids, signatures, roots, nonces, states, the digest) is 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable
@@ -270,9 +271,10 @@ def first_weights(hand: Hand) -> np.ndarray:
 
 
 def work_below(made: list[_Made], block: _Made) -> int:
-    """Return the work of all blocks from one down to genesis."""
+    """Return the work of all blocks from one down to genesis; bits that are no target count 0."""
     total, known = 0, {each.hash: each for each in made}
     while block.header["parent"] in known:
-        total += work.work_of(block.header["bits"])
+        with contextlib.suppress(encoding.Wrong):
+            total += work.work_of(block.header["bits"])
         block = known[block.header["parent"]]
     return total

@@ -84,7 +84,7 @@ class Chain:
             with np.errstate(all="ignore"):
                 gradient, wide = aggregate(self.rule, messages), weights.astype(np.float64)
                 wide, memory = next_state(self.updates, wide, memory, gradient, round_)
-        except (ValueError, TypeError) as error:  # arrays in the memory of shapes that do not fit
+        except (ValueError, TypeError, IndexError) as error:  # a memory of shapes that do not fit
             raise Wrong(f"memory: no step can be made from it: {error}") from None
         need(wide.shape == shape, f"weights: the step gives {wide.shape}; must be {shape}")
         return wide.astype(dtype), memory
