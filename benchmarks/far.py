@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from fedchain.forecasts.rates import Rates
 from fedchain.forecasts.trial import Trial
-from fedchain.ledger.chain.block import HEADER_BYTES
+from fedchain.ledger.chain.block import START_BYTES
 
 HOLDER_LINE, NODE_LINE = 12.5e6, 125e6
 """Bytes a second of a holder's line and of a compute node's: 100 Mbit/s and 1 Gbit/s."""
@@ -88,7 +88,7 @@ class Round:
     @property
     def block(self) -> int:
         """Bytes of a block."""
-        return HEADER_BYTES + 4 + self.holders * (4 + self.message)
+        return START_BYTES + 4 + self.holders * (4 + self.message)
 
     @property
     def state(self) -> int:
@@ -97,7 +97,7 @@ class Round:
 
     def limits(self, rates: Rates) -> dict[str, str]:
         """Return the work of a holder and of a compute node, each on a machine like this one."""
-        fetched = HEADER_BYTES + 8 * self.dimension
+        fetched = START_BYTES + 8 * self.dimension
         received = self.holders * self.message + self.block + self.holders * fetched // COMPUTE
         stepped = self.block * rates.message + self.state * rates.state
         sent = (COMPUTE * self.message + fetched) / HOLDER_LINE

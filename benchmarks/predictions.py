@@ -32,7 +32,7 @@ from fedchain import load, run  # noqa: E402
 from fedchain.forecasts.calibration import RoundTimes, measured  # noqa: E402
 from fedchain.forecasts.forecast import forecast  # noqa: E402
 from fedchain.forecasts.rates import Rates  # noqa: E402
-from fedchain.ledger.chain.block import HEADER_BYTES, encode_block  # noqa: E402
+from fedchain.ledger.chain.block import START_BYTES, encode_block  # noqa: E402
 from fedchain.ledger.chain.message import encode_message  # noqa: E402
 from fedchain.ledger.storage.store import Store  # noqa: E402
 from fedchain.results import LEDGER  # noqa: E402
@@ -163,7 +163,7 @@ def found(scenario: Scenario) -> dict[str, float]:
         with Store.open(done.folder / LEDGER, writable=False) as store:
             blocks = list(store.blocks())
     compute, asked = scenario.nodes.miners, scenario.nodes.asked
-    fetched = asked * (HEADER_BYTES + forecast(scenario).trial.weights)
+    fetched = asked * (START_BYTES + forecast(scenario).trial.weights)
     sent = sum(
         compute * sum(len(encode_message(message)) for message in block.messages)
         + (compute - 1) * len(encode_block(block))

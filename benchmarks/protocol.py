@@ -33,6 +33,7 @@ from fedchain.ledger.chain.block import (
     Header,
     header_prefix,
     messages_root,
+    sign_block,
 )
 from fedchain.ledger.chain.canonical import canonical_text
 from fedchain.ledger.chain.chain import Chain
@@ -56,6 +57,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.machine import keep_freed_memory
 
 NODES = 3
+MINER = bytes(32)
 EASY = compact_from_target(2**255)
 PARTS = {
     "hash": "directions hashed, once for payload, id and content",
@@ -173,7 +175,7 @@ class Federation:
             parent=self.chains[0].head,
             time_ms=below.time_ms + 1000,
             bits=EASY,
-            address=bytes(32),
+            address=identity_of(public_key_of(MINER)),
             messages_root=messages_root(messages),
             weights_hash=self.after.weights_hash,
             memory_hash=self.after.memory_hash,
@@ -182,7 +184,7 @@ class Federation:
         )
         nonce = search(header_prefix(header), 0, 10**6, target_from_compact(EASY))
         assert nonce is not None
-        return Block(replace(header, nonce=nonce), messages)
+        return sign_block(Block(replace(header, nonce=nonce), messages), MINER)
 
 
 def main() -> None:

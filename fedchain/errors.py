@@ -120,5 +120,5 @@ class TooEarly(InvalidBlock):
     """A block's timestamp is too far ahead of a node's clock; earlier checks found no fault."""
 
 
-class WrongMessages(InvalidBlock):
-    """A header came with messages that it does not commit to; with others it may be valid."""
+class WrongCopy(InvalidBlock):
+    """A header came with messages or a signature not its own; another copy may be valid."""

@@ -15,7 +15,7 @@ from fedchain.engines.threads import threads
 from fedchain.forecasts.rates import Rates
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Task
-from fedchain.ledger.chain.block import HEADER_BYTES, messages_parts
+from fedchain.ledger.chain.block import START_BYTES, messages_parts
 from fedchain.ledger.chain.crypto import HASH, InclusionProof, public_key_of
 from fedchain.ledger.chain.state import State, tensor_parts, weights_parts
 from fedchain.nodes.compute.hashing import expected_hashing_s
@@ -34,7 +34,7 @@ from fedchain.update import updates
 
 TIMES = 3
 """Number of times that a part is run. The first run warms up; the mean of the others counts."""
-MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 590 + 600
+MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 690 + 600
 """Measured bytes of a message (MESSAGE_ROWS) and of a block (BLOCK_ROWS): in the database with its
 indexes, plus in the events."""
 
@@ -66,7 +66,7 @@ class Trial:
         """
         holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
         return Rates(
-            message=self.block - HEADER_BYTES,
+            message=self.block - START_BYTES,
             state=self.weights + self.memory,
             event=holders * compute + (compute - 1 + holders),
             holder=holders,
@@ -87,7 +87,7 @@ class Trial:
     def stored_bytes(self) -> int:
         """Return the bytes that a round adds to the run folder: blobs, database rows, events."""
         rows = self.scenario.nodes.asked * MESSAGE_ROWS + BLOCK_ROWS
-        return self.block - HEADER_BYTES + self.weights + self.memory + rows
+        return self.block - START_BYTES + self.weights + self.memory + rows
 
     def wire_bytes(self) -> dict[str, int]:
         """Return the bytes that nodes would exchange in a round if each were a separate machine.
@@ -101,7 +101,7 @@ class Trial:
             nodes send in a round.
         """
         holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
-        fetched = HEADER_BYTES + self.weights
+        fetched = START_BYTES + self.weights
         holder = compute * self.message + fetched
         received = holders * self.message + (self.block if compute > 1 else 0)
         return {
@@ -147,7 +147,7 @@ def tried(
             "evaluation": statistics.fmean(measured) * share / workers,
         },
         message=message.size,
-        block=HEADER_BYTES + sum(map(len, messages_parts((message,) * asked))),
+        block=START_BYTES + sum(map(len, messages_parts((message,) * asked))),
         weights=sum(map(len, weights_parts(state))),
         memory=sum(map(len, tensor_parts(state.memory))),
     )

@@ -113,6 +113,8 @@ class EvidenceRecord:
     """Hash of the block that the node accepted first, hexadecimal."""
     second: str
     """Hash of the other block, hexadecimal."""
+    signed: tuple[str, str]
+    """The proof: header, public key and signature of both blocks, hexadecimal, 720 digits each."""
 
 
 @dataclass(frozen=True)

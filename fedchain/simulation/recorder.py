@@ -16,7 +16,7 @@ import numpy as np
 from fedchain.aggregation import Aggregate
 from fedchain.arrays import Vector
 from fedchain.learning.evaluation import UNMEASURED, Measured
-from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.block import Block, encode_start
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.compute.compute_node import ComputeNode
@@ -242,7 +242,11 @@ class NodeTracker:
 
         The counts of misconduct come from the dishonest nodes; only the simulator knows them.
         """
-        pairs = {(e.first, e.second) for node in self._honest for e in node.incidents.evidence}
+        pairs = {
+            (e.first.header.hash, e.second.header.hash)
+            for node in self._honest
+            for e in node.incidents.evidence
+        }
         return {
             "refused": sum(node.incidents.refused for node in self._honest),
             "evidence": len({frozenset(pair) for pair in pairs}),
@@ -266,10 +270,11 @@ class NodeTracker:
 
     def _evidence(self, node: int, said: Evidence) -> EvidenceRecord:
         return EvidenceRecord(
-            round=said.height,
+            round=said.first.header.height,
             node=node,
             time_s=round(said.time_s, 6),
-            maker=self._numbers.get(said.maker),
-            first=said.first.hex(),
-            second=said.second.hex(),
+            maker=self._numbers.get(said.first.header.address),
+            first=said.first.header.hash.hex(),
+            second=said.second.header.hash.hex(),
+            signed=(encode_start(said.first).hex(), encode_start(said.second).hex()),
         )

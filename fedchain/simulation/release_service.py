@@ -33,7 +33,7 @@ Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
 """A function of the weights (d,) and the requests. It yields the releases in batches."""
 Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
 """A function of a block's hash and the requests at this block. It returns the message of each
-request; None: the release is zero or not finite."""
+request; None: the release is not finite."""
 KEPT_PARENTS = 8
 """Number of blocks whose cohorts and clips are remembered; holders release at no older block."""
 
@@ -214,7 +214,7 @@ class Cohort:
         return together[participant]
 
     def message(self, request: ReleaseRequest) -> Message | None:
-        """Return a participant's message at a block; None if the release is zero or not finite."""
+        """Return a participant's message at a block; None if the release is not finite."""
         participant, parent = request.context.holder, request.context.parent
         group = self.close(request)
         messages = self._messages.setdefault(parent, {})

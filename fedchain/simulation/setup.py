@@ -213,7 +213,7 @@ def build_compute_nodes(
         )
         return ComputeNode(
             node=node,
-            address=addresses[node],
+            secret=secrets[node],
             chain=chain,
             pool=Mempool(rules, setup.genesis.header.hash, chain.height_of, verdict_cache),
             rules=rules,

@@ -29,7 +29,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.data_holder import (
     BUDGET_SPENT,
     GRADIENT_S,
-    NO_DIRECTION,
+    NOT_FINITE,
     TOO_FEW,
     DataHolder,
     Speak,
@@ -193,7 +193,7 @@ class Simulation:
         parent = intent.parent
         messages = self._releases.release(participant, parent, intent.round)
         if not messages:
-            self.silent[participant] = NO_DIRECTION
+            self.silent[participant] = NOT_FINITE
             return
         self._releases.budget(participant).spend(parent)
         self.wasted_releases += any(parent in node.claims for node in self.compute_nodes)

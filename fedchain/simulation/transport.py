@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Vector
-from fedchain.ledger.chain.block import HEADER_BYTES, Block
+from fedchain.ledger.chain.block import START_BYTES, Block
 from fedchain.ledger.chain.crypto import SIGNATURE_BYTES
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
@@ -178,8 +178,8 @@ class Transport:
 def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
     """Return the name and the sizes of an item; the network uses only these.
 
-    A full node receives the whole item. A light client receives a part: of a block, the header and
-    the weights to which it commits; of an objection, the header and the signature.
+    A full node receives the whole item. A light client receives a part: of a block, the signed
+    header and the weights to which it commits; of an objection, that header and a signature.
 
     Raises:
         EncodingError: the item has no encoding.
@@ -190,8 +190,8 @@ def parcel_of(item: Block | Message | Objection, rules: Rules) -> Parcel:
             return Parcel(item.content, size, size)
         case Block(header=header):
             weights = rules.dimension * (8 if rules.dtype == "float64" else 4)
-            return Parcel(header.hash, item.size, HEADER_BYTES + weights)
+            return Parcel(header.hash, item.size, START_BYTES + weights)
         case Objection(block=block, node=node):
             name = block.header.hash + node.to_bytes(4, "big")
             size = block.size + SIGNATURE_BYTES
-            return Parcel(name, size, HEADER_BYTES + SIGNATURE_BYTES)
+            return Parcel(name, size, START_BYTES + SIGNATURE_BYTES)

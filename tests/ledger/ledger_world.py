@@ -9,7 +9,14 @@ from functools import cache
 
 import numpy as np
 
-from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, header_prefix, messages_root
+from fedchain.ledger.chain.block import (
+    BLOCK_VERSION,
+    Block,
+    Header,
+    header_prefix,
+    messages_root,
+    sign_block,
+)
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.codec import quantise
 from fedchain.ledger.chain.crypto import Tree, public_key_of
@@ -176,14 +183,14 @@ class World:
             parent=parent,
             time_ms=below.time_ms + 1000,
             bits=chain.link(parent).bits,
-            address=hashlib.sha256(miner).digest(),
+            address=address_of_miner(miner),
             messages_root=messages_root(messages),
             weights_hash=after.weights_hash,
             memory_hash=after.memory_hash,
             rules_hash=self.rules.hash,
             nonce=0,
         )
-        return Block(mined(replace(header, **changes)), messages)
+        return signed(mined(replace(header, **changes)), messages)
 
     def grow(self, chain: Chain, blocks: int, store: Store | None = None) -> list[Block]:
         grown = []
@@ -216,6 +223,23 @@ def hear_in_turn(chain: Chain, *blocks: Block, first: int = LATE) -> None:
     """Let a chain hear blocks in this order, each one a moment after the one before."""
     for later, block in enumerate(blocks):
         chain.add(block, first + later)
+
+
+MINERS: dict[bytes, bytes] = {}
+"""Secret key of each miner, by its address."""
+
+
+def address_of_miner(miner: bytes) -> bytes:
+    """Return the address of the miner with this name, whose key ``signed`` then knows."""
+    key = hashlib.sha256(miner).digest()
+    address = identity_of(public_key_of(key))
+    MINERS[address] = key
+    return address
+
+
+def signed(header: Header, messages: tuple[Message, ...]) -> Block:
+    """Return the block, signed by the miner whose address it names, or by a stranger."""
+    return sign_block(Block(header, messages), MINERS.get(header.address, bytes(32)))
 
 
 def mined(header: Header) -> Header:

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ledger_world import make_world
+from ledger_world import MINERS, make_world, signed
 from small_runs import forking, simulate, small
 from whole_numbers import WHOLE, whole_gradients, whole_numbers
 
-from fedchain.ledger.chain.block import Block, header_prefix
+from fedchain.ledger.chain.block import header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.ledger.storage.store import Store
@@ -47,6 +47,7 @@ def mined(header):
 def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_node(tmp_path):
     made = simulate(small(rounds=2), tmp_path)
     list(made.simulation.rounds())
+    MINERS.update({node.address: node._secret for node in made.simulation.compute_nodes})
     chain = made.simulation.chain
     good = chain.block(chain.path()[1])
     state = made.simulation.state(chain.path()[1])
@@ -55,14 +56,14 @@ def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_n
         weights = state.weights.copy()
         weights[place] = np.nextafter(weights[place], np.inf)
         wrong = replace(good.header, weights_hash=State(weights, state.memory).weights_hash)
-        wrong = Block(mined(wrong), good.messages)
+        wrong = signed(mined(wrong), good.messages)
         for node in made.simulation.compute_nodes:
             before = len(node.incidents.refusals)
             node.receive(wrong, now_s)
             assert "weights are not the aggregate" in node.incidents.refusals[before].reason
             assert wrong.header.hash not in node.chain
     # Nothing but the weights is at fault: the same block made a moment later is accepted.
-    twin = Block(mined(replace(good.header, time_ms=good.header.time_ms + 1)), good.messages)
+    twin = signed(mined(replace(good.header, time_ms=good.header.time_ms + 1)), good.messages)
     for node in made.simulation.compute_nodes:
         node.receive(twin, now_s)
         assert twin.header.hash in node.chain

@@ -12,7 +12,7 @@ from small_runs import simulate, small
 from fedchain.nodes.holders.data_holder import (
     BUDGET_SPENT,
     GRADIENT_S,
-    NO_DIRECTION,
+    NOT_FINITE,
     TOO_FEW,
     Speak,
 )
@@ -126,7 +126,7 @@ def test_no_direction_costs_no_release(speaking):
     speaking.service.messages = ()
     speaking.due()
     assert (speaking.sent, speaking.releases) == ([], 0)
-    assert speaking.simulation.silent == {4: NO_DIRECTION}
+    assert speaking.simulation.silent == {4: NOT_FINITE}
 
 
 @pytest.mark.parametrize(("counts", "releases"), [(False, 0), (True, 1)])

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ledger_world import make_world, mined, step
+from ledger_world import MINERS, make_world, mined, signed, step
 from small_runs import simulate, small
 from whole_numbers import WHOLE, whole_numbers
 
@@ -110,6 +110,7 @@ def honest(tmp_path_factory):
     (head,) = found.heads
     assert found.reasons == []
     made = [found.carried(height) for height in range(1, ROUNDS + 1)]
+    MINERS.update({node.address: node._secret for node in found.simulation.compute_nodes})
     return SimpleNamespace(
         head=head, first=made[0][0], second=made[0][1], chain=found.simulation.chain
     )
@@ -195,7 +196,7 @@ class TestForgery:
     def test_other_messages_under_a_good_header_do_not_void_the_block(self, honest, tmp_path):
         block = honest.chain.block(honest.chain.path()[2])
         bad = replace(block.messages[0], signature=bytes(64))
-        stripped = Block(block.header, (bad, *block.messages[1:]))
+        stripped = signed(block.header, (bad, *block.messages[1:]))
         found = played(tmp_path, (EARLY_S, ALL, stripped))
         assert [node for node, _ in found.reasons] == [0, 1, 2]
         assert all("messages_root: is not the root" in said for _, said in found.reasons)
@@ -367,7 +368,7 @@ class TestFlooding:
         effort = Effort(1e6, 1.0, 10**6, lambda *_: 0.5)
         node = ComputeNode(
             node=0,
-            address=bytes(32),
+            secret=bytes(32),
             chain=chain,
             pool=pool,
             rules=OPEN.rules,
@@ -415,8 +416,8 @@ def junk_of(model: Message, block: Block, number: int) -> list[Message | Block]:
     return [
         *(sign_message(message, secret) for message in pairs),
         sign_message(replace(model, **mine, **places[2]), secret),
-        *(Block(made, block.messages) for made in headers),
-        Block(block.header, block.messages[: number % len(block.messages)]),
+        *(signed(made, block.messages) for made in headers),
+        signed(block.header, block.messages[: number % len(block.messages)]),
     ]
 
 
@@ -437,7 +438,7 @@ class TestWrongWeights:
         after = State(weights, {k: nudged if k == chosen else v for k, v in state.memory.items()})
         hashes = {"weights_hash": after.weights_hash, "memory_hash": after.memory_hash}
         assert getattr(block.header, f"{what}_hash") != hashes[f"{what}_hash"]
-        wrong = Block(mined(replace(block.header, **hashes)), block.messages)
+        wrong = signed(mined(replace(block.header, **hashes)), block.messages)
         found = played(tmp_path, (EARLY_S, ALL, wrong))
         reasons = [said for _, said in found.reasons]
         assert len(reasons) == 3
@@ -468,7 +469,7 @@ class TestTime:
         first = honest.chain.block(honest.chain.path()[1])
         ahead_ms = int(1000.0 * EARLY_S) + MAX_AHEAD_MS
         time_ms = ahead_ms + 50
-        made = Block(mined(replace(first.header, time_ms=time_ms)), first.messages)
+        made = signed(mined(replace(first.header, time_ms=time_ms)), first.messages)
         sent = [(EARLY_S, [0], made), (EARLY_S + 0.1, [1, 2], made)]
         found = played(tmp_path, *sent)
         reason = f"time_ms: is {time_ms}; must be above 0 and at most {ahead_ms}"

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.crypto import Tree
+from fedchain.ledger.chain.crypto import (
+    HASH,
+    SIGNATURE_BYTES,
+    Tree,
+    is_signature,
+    public_key_of,
+    sign,
+)
 from fedchain.ledger.chain.encoding import (
     U16,
     U32,
@@ -16,19 +23,29 @@ from fedchain.ledger.chain.encoding import (
     Reader,
     RecordCoder,
     cached_field,
+    fixed,
     unsigned,
 )
-from fedchain.ledger.chain.message import Limits, Message, message_parts, read_message
+from fedchain.ledger.chain.message import (
+    Limits,
+    Message,
+    identity_of,
+    message_parts,
+    read_message,
+)
 from fedchain.ledger.chain.work import double_sha256
 
 BLOCK_VERSION = 2
 """Version of the block format."""
 HEADER_BYTES = 264
 """Bytes of a header's encoding."""
+START_BYTES = HEADER_BYTES + HASH + SIGNATURE_BYTES
+"""Bytes of a block before its messages: the header, and its maker's key and signature."""
 _TAG = b"fedchain:h"
 """First bytes of every header. With them a header has 256 bytes before the nonce, so that each
 nonce that is tried costs only two SHA-256 compressions."""
 _BODY_TAG = b"fedchain:b"
+_SIGNING_TAG = b"fedchain:k"
 
 
 @dataclass(frozen=True)
@@ -80,27 +97,53 @@ _HEADER = RecordCoder(Header, tag=_TAG, what="header")
 
 @dataclass(frozen=True)
 class Block:
-    """A header and the messages that it commits to."""
+    """A header, the messages that it commits to, and the signature of its maker."""
 
     header: Header
     """The header."""
     messages: tuple[Message, ...]
     """The messages of this round, in ascending order of their ids."""
+    public_key: bytes = bytes(HASH)
+    """The maker's Ed25519 public key, 32 bytes; its SHA-256 is the header's address. The genesis
+    block has no maker: its key and its signature are zero bytes."""
+    signature: bytes = bytes(SIGNATURE_BYTES)
+    """The maker's signature of a tag and the header's hash, 64 bytes."""
 
     @cached_field
     def content(self) -> bytes:
-        """SHA-256 of header and messages, signatures included, 32 bytes.
+        """SHA-256 of header, key, signature and messages, their signatures included, 32 bytes.
 
-        Somebody may send a valid header with wrong messages. This hash then differs from that of
-        the true block, so that the verdict on the wrong copy is not used for the true block.
+        Somebody may send a valid header with a wrong signature or wrong messages. This hash then
+        differs from that of the true block, so that the verdict on the wrong copy is not used for
+        the true block.
         """
         body = b"".join([message.content for message in self.messages])
-        return hashlib.sha256(self.header.hash + body).digest()
+        return hashlib.sha256(_signed_start(self, self.header.hash) + body).digest()
+
+    @cached_field
+    def forgery(self) -> str:
+        """What is wrong with key and signature; empty if the maker has signed this header."""
+        if identity_of(self.public_key) != self.header.address:
+            return "public_key: is not that of the address"
+        if not is_signature(self.public_key, self.signature, _SIGNING_TAG + self.header.hash):
+            return "signature: is not that of the maker over the header"
+        return ""
 
     @cached_field
     def size(self) -> int:
         """Number of bytes of the block's encoding."""
-        return HEADER_BYTES + 4 + sum(4 + message.size for message in self.messages)
+        return START_BYTES + 4 + sum(4 + message.size for message in self.messages)
+
+
+def sign_block(block: Block, secret: bytes) -> Block:
+    """Return the block, signed with its maker's secret key (32 bytes)."""
+    signature = sign(secret, _SIGNING_TAG + block.header.hash)
+    return replace(block, public_key=public_key_of(secret), signature=signature)
+
+
+def without_messages(block: Block) -> Block:
+    """Return header, key and signature alone: the proof that their maker made the block."""
+    return replace(block, messages=())
 
 
 def messages_root(messages: tuple[Message, ...]) -> bytes:
@@ -170,7 +213,12 @@ def decode_messages(data: bytes, limits: Limits) -> tuple[Message, ...]:
 
 def encode_block(block: Block) -> bytes:
     """Return the canonical bytes of a block, as it is sent and exported."""
-    return encode_header(block.header) + encode_messages(block.messages)
+    return encode_start(block) + encode_messages(block.messages)
+
+
+def encode_start(block: Block) -> bytes:
+    """Return the canonical bytes of a block before its messages: header, key, signature."""
+    return _signed_start(block, encode_header(block.header))
 
 
 def decode_block(data: bytes, limits: Limits) -> Block:
@@ -185,7 +233,12 @@ def decode_block(data: bytes, limits: Limits) -> Block:
     """
     reader = Reader(data)
     header = decode_header(reader.take(HEADER_BYTES))
-    return Block(header, _read_messages(reader, limits))
+    key, signature = reader.take(HASH), reader.take(SIGNATURE_BYTES)
+    return Block(header, _read_messages(reader, limits), key, signature)
+
+
+def _signed_start(block: Block, header: bytes) -> bytes:
+    return header + fixed(block.public_key, HASH) + fixed(block.signature, SIGNATURE_BYTES)
 
 
 def _read_messages(reader: Reader, limits: Limits) -> tuple[Message, ...]:

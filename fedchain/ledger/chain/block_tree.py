@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedchain.ledger.chain.block import Block, Header
+from fedchain.ledger.chain.block import Block, Header, without_messages
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.work import retarget, work_of
 
@@ -20,8 +20,8 @@ MEDIAN_OF = 11
 class ChainLink:
     """An accepted block: its header, and values that follow from it and the blocks below it."""
 
-    header: Header
-    """The block's header."""
+    signed: Block
+    """The block without its messages: header, key and signature."""
     work: int
     """Cumulative work: the expected number of tries for this block and all below it."""
     median_ms: int
@@ -29,6 +29,11 @@ class ChainLink:
     block must be later."""
     bits: int
     """Target that the next block must have, in compact form."""
+
+    @property
+    def header(self) -> Header:
+        """The block's header."""
+        return self.signed.header
 
 
 class BlockTree:
@@ -42,20 +47,16 @@ class BlockTree:
             rules: rules of the chain.
         """
         self._rules = rules
-        self.links = {genesis.header.hash: ChainLink(genesis.header, 0, 0, rules.bits)}
+        self.links = {genesis.header.hash: ChainLink(genesis, 0, 0, rules.bits)}
         """The accepted blocks, by hash."""
         self._lowest: dict[int, int] = {}
 
-    def put(self, name: bytes, header: Header) -> None:
-        """Add a valid block whose parent is in the tree.
-
-        Args:
-            name: hash of the block, 32 bytes.
-            header: its header, which has passed ``check_header``.
-        """
+    def put(self, name: bytes, block: Block) -> None:
+        """Add a valid block (hash ``name``, 32 bytes) whose parent is in the tree."""
         if name not in self.links:
+            header, signed = block.header, without_messages(block)
             work = self.links[header.parent].work + work_of(header.bits)
-            self.links[name] = ChainLink(header, work, self._median(header), self._bits(header))
+            self.links[name] = ChainLink(signed, work, self._median(header), self._bits(header))
 
     def need(self, chain: int, lowest: int) -> None:
         """Note which blocks one chain still needs, and forget those that no chain needs.

@@ -6,11 +6,17 @@ from collections import Counter
 from typing import Literal, NamedTuple
 
 from fedchain.errors import EncodingError, InvalidBlock, TooEarly
-from fedchain.ledger.chain.block import Block, Header
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.block_tree import ChainLink, Orphans
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.validity import Transition, check_bare_block, check_header, check_orphan
+from fedchain.ledger.chain.validity import (
+    Transition,
+    check_bare_block,
+    check_copy,
+    check_header,
+    check_orphan,
+)
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
 REMEMBERED_HEIGHTS = 1024
@@ -30,7 +36,7 @@ class Added(NamedTuple):
     head: bytes
     """Hash of the head after the block was added."""
     connected: tuple[bytes, ...] = ()
-    """Hashes of the blocks that were accepted: the added block, then orphans that waited for it."""
+    """Hashes of the accepted blocks: the added block, then orphans that waited for it."""
     lost: tuple[bytes, ...] = ()
     """Hashes of the blocks that left the main chain, highest first; their messages do not count."""
     refused: tuple[tuple[Block, str], ...] = ()
@@ -40,10 +46,9 @@ class Added(NamedTuple):
 class Chain:
     """Accepts blocks; the branch with the most work is the main chain.
 
-    The verdict cache holds blocks, states and the tree of blocks. The chain itself keeps the times
-    at which it accepted recent blocks, and the hashes of the main chain. Only the number of these
-    hashes grows with the height. A block whose parent the chain has forgotten waits as an orphan,
-    and is never accepted.
+    The verdict cache holds blocks, states and the tree of blocks. The chain keeps the times at
+    which it accepted recent blocks, and the hashes of the main chain, which alone grow with the
+    height. A block whose parent it has forgotten waits as an orphan, and is never accepted.
     """
 
     def __init__(
@@ -64,7 +69,7 @@ class Chain:
             rules: rules of the chain.
             transition: computes the state after a block, as the rules say.
             verdict_cache: shared with the other chains of the same simulation.
-            keep: least number of heights below the head to remember; None: all heights.
+            keep: least number of heights below the head to remember; None: all.
         """
         self.rules = rules
         self.chain_id = genesis_block.header.hash
@@ -111,11 +116,7 @@ class Chain:
         return len(self._orphans.blocks)
 
     def link(self, block: bytes) -> ChainLink:
-        """Return the header, work, median time and next target of an accepted block.
-
-        Raises:
-            KeyError: the chain has not accepted the block, or has forgotten it.
-        """
+        """Return the link of an accepted block; raises a KeyError if it is unknown or forgotten."""
         if block not in self._seen_ms:
             raise KeyError(block)
         return self._tree.links[block]
@@ -156,9 +157,9 @@ class Chain:
     def add(self, block: Block, now_ms: int) -> Added:
         """Check and accept a block, then the orphans that waited for it, and choose the head.
 
-        The head is the block with the most cumulative work. Of blocks with equal work it is the
-        one that was seen first. Of blocks seen at the same time it is the one with the smaller
-        hash. In the last round the time is ignored, because no later block can settle a tie.
+        The head is the block with the most cumulative work; of equal ones the first that was seen,
+        and of those seen at the same time the one with the smaller hash. In the last round the time
+        is ignored, because no later block can settle a tie.
 
         Args:
             block: the block as received, not checked yet.
@@ -167,8 +168,8 @@ class Chain:
         Raises:
             TooEarly: the block's time is too far ahead of the clock. The block waits as an orphan,
                 and is checked again when it or a block above it arrives.
-            WrongMessages: the messages are not those that the header commits to. The chain is
-                unchanged, and accepts the block if the right messages come later.
+            WrongCopy: messages or signature are not those of the header. The chain is unchanged,
+                and accepts the block if the right copy comes later.
             InvalidBlock: the block breaks a rule; the chain is unchanged.
         """
         try:
@@ -184,6 +185,7 @@ class Chain:
         try:
             self._accept(name, block, now_ms)
         except TooEarly:
+            check_copy(block)
             self._orphans.add(name, block)
             raise
         return self._connect(name, now_ms)
@@ -199,7 +201,7 @@ class Chain:
             raise InvalidBlock(f"{header.label}: parent: no block before it")
         check_header(header, self._tree.links[header.parent], self.rules, now_ms)
         check_bare_block(block, self.rules)
-        self._record(header.hash, header, now_ms)
+        self._record(header.hash, block, now_ms)
         return self._connect(header.hash, now_ms)
 
     def _held_state(self, block: bytes) -> State | None:
@@ -215,8 +217,8 @@ class Chain:
     def _retry_orphan(self, name: bytes, now_ms: int) -> Added:
         """Try again to accept a waiting block, or the lowest of its ancestors if they wait too.
 
-        That block may have come too early. Other nodes may have accepted it meanwhile, and without
-        a second try this node would stay on another branch than theirs.
+        That block may have come too early. Without a second try this node would stay on another
+        branch than the nodes that have accepted it meanwhile.
         """
         lowest = self._orphans.take_lowest(name)
         if lowest.header.parent not in self._seen_ms:
@@ -237,12 +239,12 @@ class Chain:
         self._verdict_cache.check_block(
             block, self.rules, self.chain_id, self.state, self._transition
         )
-        self._record(name, header, now_ms)
+        self._record(name, block, now_ms)
 
-    def _record(self, name: bytes, header: Header, now_ms: int) -> None:
-        self._tree.put(name, header)
+    def _record(self, name: bytes, block: Block, now_ms: int) -> None:
+        self._tree.put(name, block)
         self._seen_ms[name] = now_ms
-        self.made[header.address] += 1
+        self.made[block.header.address] += 1
 
     def _connect(self, name: bytes, now_ms: int) -> Added:
         """Accept the orphans that waited for an accepted block, and choose the head."""
@@ -289,8 +291,7 @@ class Chain:
         lowest = self.height - self._keep
         if lowest < self._lowest + self._keep:  # a sweep visits all kept blocks: keep it rare
             return
-        # The tree drops what no chain needs any more, so this chain must drop every block below
-        # the height that it reports.
+        # The tree drops what no chain needs, so this chain drops all below the height it reports.
         seen, links = self._seen_ms, self._tree.links
         self._seen_ms = {name: seen[name] for name in seen if links[name].header.height >= lowest}
         self._lowest = lowest

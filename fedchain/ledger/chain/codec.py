@@ -1,6 +1,7 @@
 """Codec: it turns directions into integers, which makes the consensus arithmetic exact.
 
-A direction is a unit vector g. It is sent as q = round(2^e g) with an exponent e of at most 20.
+A direction is a unit vector g. It is sent as q = round(2^e g) with an exponent e of at most 20. A
+gradient of exactly zero has no direction; it is sent as q = 0 with e = 0.
 Aggregation scales all directions to the exponent 20. Each then has a norm of about 2^20 and never
 more than 2^21. Sums of products of the entries are whole numbers that float64 holds, so they are
 exact in any order (``fedchain.aggregation.directions``, ``fedchain.aggregation``).
@@ -85,7 +86,9 @@ def quantise(
 def direction_problem(
     direction: Integers, exponent: int, storage: Storage, dimension: int
 ) -> str | None:
-    """Return the reason why integers do not encode a unit vector, or None if they do.
+    """Return the reason why integers do not encode a direction, or None if they do.
+
+    A direction is a unit vector, or zero; only zero has the exponent 0.
 
     Args:
         direction: the integers q, shape (d,).
@@ -98,6 +101,8 @@ def direction_problem(
     if len(direction) != dimension:
         return f"direction: has {len(direction)} entries; must have {dimension}"
     least = LEAST_EXPONENT[storage]
+    if exponent == 0:
+        return "direction: is not zero, as exponent 0 says" if direction.any() else None
     if not least <= exponent <= EXPONENT:
         return f"exponent: is {exponent}; must be {least} to {EXPONENT}"
     low, high = norm_bounds(dimension, exponent)

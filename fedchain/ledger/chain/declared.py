@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from fedchain.ledger.chain.message import Declaration
+from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.ledger.chain.rules import Rules
 
 PUBLIC = Declaration(mechanism="none", noise_step=0, noise=0.0, clip=math.inf, records=0)
@@ -25,6 +25,14 @@ def declaration_problem(said: Declaration, rules: Rules) -> str | None:
     if rules.identity == "registered" and said.records not in rules.registered:
         return f"records: is {said.records}; must be a number that genesis registers"
     return _public_problem(said) if not said.records else _release_problem(said, rules)
+
+
+def zero_problem(message: Message) -> str | None:
+    """Return what is wrong unless norm and exponent agree on whether the gradient is zero."""
+    if (message.norm == 0) == (message.exponent == 0):
+        return None
+    allowed = "above 0" if message.exponent else "0.0"
+    return f"norm: is {message.norm!r}; must be {allowed}, as exponent {message.exponent} says"
 
 
 def _release_problem(said: Declaration, rules: Rules) -> str | None:

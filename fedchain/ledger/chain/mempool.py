@@ -50,7 +50,7 @@ class _Pool:
     messages: dict[bytes, Message] = field(default_factory=dict)
     """Message by public key."""
     payloads: dict[bytes, bytes] = field(default_factory=dict)
-    """Public key by payload hash."""
+    """Public key by payload hash; zero gradients, which may be alike, are left out."""
     evidence: dict[bytes, Equivocation] = field(default_factory=dict)
     """Equivocation by public key."""
 
@@ -150,7 +150,8 @@ class Mempool:
         if first is not None:
             if first.id == message.id:
                 return False
-            del pool.messages[key], pool.payloads[first.payload]
+            del pool.messages[key]
+            pool.payloads.pop(first.payload, None)
             pool.evidence[key] = Equivocation(_strip(first), _strip(message))
             raise InvalidMessage(
                 f"{_label(message)}: identity: has sent {_label(first)} too; both are dropped"
@@ -163,7 +164,12 @@ class Mempool:
                 f"{_label(message)}: parent: {self._limit} identities have spoken for it; no more "
                 "are heard"
             )
-        pool.messages[key], pool.payloads[payload] = message, key
+        kept = pool.messages.values()
+        if not message.declaration.records and any(not m.declaration.records for m in kept):
+            raise InvalidMessage(f"{_label(message)}: records: is 0; one public root has spoken")
+        pool.messages[key] = message
+        if message.norm:
+            pool.payloads[payload] = key
         return True
 
     def _make_room(self) -> None:

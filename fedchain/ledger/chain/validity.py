@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, TooEarly, WrongMessages
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, TooEarly, WrongCopy
 from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, messages_root
 from fedchain.ledger.chain.block_tree import ChainLink
 from fedchain.ledger.chain.codec import direction_problem
 from fedchain.ledger.chain.crypto import is_signature, root_from_path
-from fedchain.ledger.chain.declared import declaration_problem
+from fedchain.ledger.chain.declared import declaration_problem, zero_problem
 from fedchain.ledger.chain.message import (
     MESSAGE_VERSION,
     Message,
@@ -56,6 +56,7 @@ def check_message(
     problem = (
         _place_problem(message, rules, chain_id, parent, height)
         or direction_problem(message.direction, message.exponent, rules.storage, rules.dimension)
+        or zero_problem(message)
         or _signer_problem(message, rules)
     )
     if problem:
@@ -121,7 +122,7 @@ def check_block(
         The state after the block.
 
     Raises:
-        WrongMessages: the messages are not those that the header commits to.
+        WrongCopy: as ``check_copy``.
         InvalidBlock: a rule is broken; the text names the block.
     """
     header = block.header
@@ -161,12 +162,13 @@ def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
     target, so that nobody can make orphans without work.
 
     Raises:
-        WrongMessages: the messages are not those that the header commits to.
+        WrongCopy: as ``check_copy``.
         InvalidBlock: a rule is broken.
     """
     header = block.header
     if header.chain_id != chain_id:
-        raise InvalidBlock(f"{header.label}: chain_id: is {_short(header.chain_id)}")
+        what = f"chain_id: is {_short(header.chain_id)}; must be {_short(chain_id)}, the genesis"
+        raise InvalidBlock(f"{header.label}: {what}")
     try:
         target = target_from_compact(header.bits)
     except ValueError as error:
@@ -174,22 +176,28 @@ def check_orphan(block: Block, rules: Rules, chain_id: bytes) -> None:
     easiest = target_from_compact(rules.bits)
     if target > easiest or not is_paid(rules.work, header.hash, target):
         raise InvalidBlock(f"{header.label}: nonce: its work is below that of any block")
-    _check_messages_root(block)
+    check_copy(block)
 
 
-def _check_messages_root(block: Block) -> None:
-    """Check that the header commits to these messages; if not, the block may still be valid."""
+def check_copy(block: Block) -> None:
+    """Check that its maker has signed a block, and that the header commits to its messages.
+
+    Raises:
+        WrongCopy: not so; the header may still be that of a valid block.
+    """
     try:
-        root = messages_root(block.messages)
+        problem, root = block.forgery, messages_root(block.messages)
     except EncodingError as error:
-        raise WrongMessages(f"{block.header.label}: messages: {error}") from error
-    if root != block.header.messages_root:
-        raise WrongMessages(f"{block.header.label}: messages_root: is not the root of its messages")
+        raise WrongCopy(f"{block.header.label}: messages: {error}") from error
+    if not problem and root != block.header.messages_root:
+        problem = "messages_root: is not the root of its messages"
+    if problem:
+        raise WrongCopy(f"{block.header.label}: {problem}")
 
 
 def _check_messages(block: Block, rules: Rules) -> None:
-    """Check the root, number and order of a block's messages, and that none is repeated."""
-    _check_messages_root(block)
+    """Check signature and root, the number and order of messages, and that none is repeated."""
+    check_copy(block)
     count, most, problem = len(block.messages), rules.limits.messages, ""
     ids = [message.id for message in block.messages]
     if not rules.quorum <= count <= most:
@@ -198,8 +206,10 @@ def _check_messages(block: Block, rules: Rules) -> None:
         problem = "must stand in ascending order of their ids, each once"
     elif len({message.public_key for message in block.messages}) < count:
         problem = "two are of one identity; one a round is allowed"
-    elif len({message.payload for message in block.messages}) < count:
+    elif len(moving := [m.payload for m in block.messages if m.norm]) > len(set(moving)):
         problem = "two have the same payload; a copy does not count"
+    elif sum(not message.declaration.records for message in block.messages) > 1:
+        problem = "two are of a public root; one is allowed"
     if problem:
         raise InvalidBlock(f"{block.header.label}: messages: {problem}")
 
@@ -215,8 +225,10 @@ def _place_problem(
         return f"parent: is {_short(message.parent)}; must be {_short(parent)}"
     if message.round != height:
         return f"round: is {message.round}; must be {height}"
-    if not (math.isfinite(message.norm) and 0 < message.norm <= rules.max_norm):
-        return f"norm: is {message.norm!r}; must be above 0 and at most {rules.max_norm!r}"
+    zero = message.norm == 0 and math.copysign(1.0, message.norm) > 0
+    if not (zero or (math.isfinite(message.norm) and 0 < message.norm <= rules.max_norm)):
+        allowed = f"above 0 and at most {rules.max_norm!r}, or 0.0 for a zero gradient"
+        return f"norm: is {message.norm!r}; must be {allowed}"
     return None
 
 

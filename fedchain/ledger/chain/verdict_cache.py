@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongCopy
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.block_tree import BlockTree
 from fedchain.ledger.chain.encoding import unsigned
@@ -212,19 +212,19 @@ class VerdictCache:
             transition: computes the state after a block, as the rules say.
 
         Raises:
-            WrongMessages: the messages are not those that the header commits to.
+            WrongCopy: messages or signature are not those of the header.
             InvalidBlock: a rule is broken.
         """
         try:
             content = block.content
         except EncodingError as error:
-            raise WrongMessages(f"{block.header.label}: messages: {error}") from error
+            raise WrongCopy(f"{block.header.label}: {error}") from error
         verdict = self._verdicts.get(content)
         if verdict is None:
             try:
                 parent = state_of(block.header.parent)
                 after = check_block(block, rules, chain_id, parent, transition, self.check_message)
-            except WrongMessages:
+            except WrongCopy:
                 raise
             except InvalidBlock as error:
                 self._verdicts.put(content, str(error))

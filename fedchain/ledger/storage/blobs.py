@@ -158,7 +158,7 @@ def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) ->
         )
     if messages_root(messages) != header.messages_root:
         raise LedgerError("messages_root: is not the root of its messages")
-    return Block(header, messages)
+    return Block(header, messages, row.public_key, row.signature)
 
 
 def read_state(blobs: Blobs, rules: Rules, header: Header) -> State:

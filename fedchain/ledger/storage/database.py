@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from fedchain.errors import LedgerError
+from fedchain.errors import OLD_FORMAT, LedgerError
 from fedchain.ledger.chain.block import Block, address_of, encode_header
 from fedchain.ledger.chain.encoding import blob, unsigned
 from fedchain.ledger.chain.message import identity_of
@@ -24,7 +24,7 @@ from fedchain.ledger.storage.connection import connect_to_write
 
 LEDGER_FILE = "ledger.sqlite"
 """Name of the database in the ledger's folder."""
-TABLES_VERSION = b"1"
+TABLES_VERSION = b"2"
 """Version of the tables."""
 NEWEST = "sequence = (SELECT max(sequence) FROM block)"
 """SQL condition for ``find_row`` that only the newest block fulfils."""
@@ -35,6 +35,7 @@ _SCHEMA = (
     "CREATE TABLE block (sequence INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"
     " height INTEGER NOT NULL, parent BLOB NOT NULL, address BLOB NOT NULL,"
     " work BLOB NOT NULL, header BLOB NOT NULL, messages BLOB NOT NULL,"
+    " public_key BLOB NOT NULL, signature BLOB NOT NULL,"
     " arrived_ms INTEGER NOT NULL, seal BLOB NOT NULL)",
     "CREATE INDEX block_of_address ON block (parent, address)",
     "CREATE TABLE message (sequence INTEGER NOT NULL, position INTEGER NOT NULL,"
@@ -67,6 +68,10 @@ class BlockRow:
     """The header's canonical bytes."""
     messages: bytes
     """Address of the blob with the block's messages, 32 bytes."""
+    public_key: bytes
+    """Public key of the maker, 32 bytes."""
+    signature: bytes
+    """The maker's signature of the header, 64 bytes."""
     arrived_ms: int
     """Time of arrival on the clock of the node that accepted the block, milliseconds."""
     seal: bytes
@@ -190,6 +195,8 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     meta = {str(key): value for key, value in rows if isinstance(value, bytes)}
     if tuple(meta) != META_KEYS:
         raise LedgerError(f"meta: has {list(meta)} as bytes; must have {list(META_KEYS)}")
+    if meta["format"] == b"1":
+        raise LedgerError(f"ledger: {OLD_FORMAT}")
     if meta["format"] != TABLES_VERSION:
         raise LedgerError(f"meta: format is {meta['format']!r}; must be {TABLES_VERSION!r}")
     return meta
@@ -229,7 +236,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def write_block(connection: sqlite3.Connection, row: BlockRow, messages: list[MessageRow]) -> None:
     """Insert the rows of one block; the caller has begun the transaction."""
     columns = tuple(vars(row).values())  # ``astuple`` copies them, and takes ten times as long
-    connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?)", columns)
+    connection.execute("INSERT INTO block VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", columns)
     connection.executemany("INSERT INTO message VALUES (?,?,?,?,?)", messages)
 
 
@@ -258,6 +265,8 @@ def make_row(sequence: int, block: Block, work: int, arrived_ms: int, previous: 
         unsigned(work, WORK_BYTES),
         encode_header(header),
         address_of(block.messages),
+        block.public_key,
+        block.signature,
         arrived_ms,
     )
     written = [blob(v if isinstance(v, bytes) else unsigned(v, 8)) for v in columns]

@@ -15,12 +15,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
-from fedchain.errors import InvalidBlock, LedgerError, ScenarioError, cannot
+from fedchain.errors import OLD_FORMAT, InvalidBlock, LedgerError, ScenarioError, cannot
 from fedchain.ledger.chain.block import (
-    HEADER_BYTES,
+    START_BYTES,
     Block,
     decode_block,
-    encode_header,
+    encode_start,
     messages_parts,
 )
 from fedchain.ledger.chain.chain import Chain
@@ -39,7 +39,7 @@ from fedchain.ledger.tools.verification import (
     verified,
 )
 
-TAG, FILE_VERSION = b"fedchain:x", 1
+TAG, FILE_VERSION = b"fedchain:x", 2
 LATEST_MS = 2**63 - 1
 """Latest time of arrival that a block may have, milliseconds."""
 
@@ -159,7 +159,9 @@ class _Replay:
         incoming = self._incoming
         if (tag := incoming.take(len(TAG))) != TAG:
             raise LedgerError(f"file: begins with {tag!r}; an exported chain with {TAG!r}")
-        if (version := int.from_bytes(incoming.take(2))) != FILE_VERSION:
+        if (version := int.from_bytes(incoming.take(2))) == 1:
+            raise LedgerError(f"file: {OLD_FORMAT}")
+        if version != FILE_VERSION:
             raise LedgerError(f"file: is of version {version}; must be {FILE_VERSION}")
         rules = decode_rules(incoming.piece(4, MOST_RULES, "rules"))
         weights, memory = largest_state(rules)
@@ -193,7 +195,7 @@ class _Replay:
 
     def _blocks(self, rules: Rules, total: int) -> Iterator[tuple[Block, int]]:
         limits = rules.limits
-        most = HEADER_BYTES + limits.body_bytes
+        most = START_BYTES + limits.body_bytes
         for _ in range(total):
             self._next = None
             arrived_ms = int.from_bytes(self._incoming.take(8))
@@ -238,9 +240,9 @@ def _parts(store: Store, progress: BlockProgress | None) -> Iterator[Piece]:
     yield unsigned(total, 8) + store.head
     for done, block in enumerate(store.blocks(), 1):
         body = messages_parts(block.messages)
-        size = HEADER_BYTES + sum(map(len, body))
+        size = START_BYTES + sum(map(len, body))
         arrived_ms = store.arrived_ms(block.header.hash)
-        yield unsigned(arrived_ms, 8) + unsigned(size, 8) + encode_header(block.header)
+        yield unsigned(arrived_ms, 8) + unsigned(size, 8) + encode_start(block)
         yield from body
         if progress:
             progress(done, total)

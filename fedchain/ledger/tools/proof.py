@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from fedchain.errors import EncodingError, LedgerError
+from fedchain.errors import OLD_FORMAT, EncodingError, LedgerError
 from fedchain.ledger.chain.block import BLOCK_VERSION, Header, decode_header, encode_header
 from fedchain.ledger.chain.crypto import HASH, InclusionProof, Tree, root_from_path
 from fedchain.ledger.chain.message import Message, decode_bare, encode_bare
@@ -24,9 +24,9 @@ from fedchain.ledger.chain.work import is_paid, target_from_compact
 from fedchain.ledger.storage import database
 from fedchain.ledger.storage.store import Store
 
-PROOF_FORMAT = "fedchain-proof-1"
+PROOF_FORMAT = "fedchain-proof-2"
 """Name and version of the file format."""
-LARGEST_PROOF = 2**24
+LARGEST_PROOF = 2**26
 """Most bytes that a file may have."""
 LONGEST_PATH = 32
 """Most hashes from a leaf to the root, because a block has fewer than 2^32 messages."""
@@ -215,6 +215,8 @@ def decode(data: bytes) -> Proof:
         value = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise EncodingError("proof: is no JSON in ASCII") from error
+    if isinstance(value, dict) and value.get("format") == "fedchain-proof-1":
+        raise EncodingError(f"proof: {OLD_FORMAT}")
     if not isinstance(value, dict) or value.get("format") != PROOF_FORMAT:
         raise EncodingError(f"proof: has not the format {PROOF_FORMAT!r}; no other is known")
     proof = Proof(

@@ -6,11 +6,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
-from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, header_prefix, messages_root
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongCopy
+from fedchain.ledger.chain.block import (
+    BLOCK_VERSION,
+    Block,
+    Header,
+    header_prefix,
+    messages_root,
+    sign_block,
+)
 from fedchain.ledger.chain.chain import Added, Chain
+from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.mempool import Mempool
-from fedchain.ledger.chain.message import Message
+from fedchain.ledger.chain.message import Message, identity_of
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.validity import Transition
@@ -42,7 +50,7 @@ class ComputeNode:
         self,
         *,
         node: int,
-        address: bytes,
+        secret: bytes,
         chain: Chain,
         pool: Mempool,
         rules: Rules,
@@ -56,7 +64,7 @@ class ComputeNode:
 
         Args:
             node: the node's id in the network.
-            address: SHA-256 of the node's public key, 32 bytes.
+            secret: the node's Ed25519 secret key, 32 bytes, with which it signs its blocks.
             chain: the node's chain.
             pool: the node's mempool.
             rules: the rules of the chain.
@@ -67,7 +75,9 @@ class ComputeNode:
             watch: counts wall time by stage.
             schedule: which strategy the node follows in each round.
         """
-        self.node, self.address, self.chain = node, address, chain
+        self.node, self.chain, self._secret = node, chain, secret
+        self.address = identity_of(public_key_of(secret))
+        """SHA-256 of the node's public key, 32 bytes; its blocks name it."""
         self.incidents = IncidentLog()
         """The node's log of what it did not accept, and why."""
         self.schedule = schedule
@@ -133,10 +143,10 @@ class ComputeNode:
             if name in self.incidents.ignored or name in self.chain:
                 return []
             added = self._add(block, now_s)
-        except WrongMessages as error:
-            # Only the messages are wrong: the header may belong to a valid block. So the node
-            # neither objects to it nor ignores it from now on.
-            self.incidents.refuse_block(now_s, block.header, str(error))
+        except WrongCopy as error:
+            # Only messages or signature are wrong: the header may belong to a valid block. So the
+            # node neither objects to it nor ignores it from now on.
+            self.incidents.refuse_block(now_s, block, str(error))
             return []
         except (InvalidBlock, EncodingError) as error:
             return self._object(block, str(error), now_s)
@@ -146,10 +156,11 @@ class ComputeNode:
         return sends + self._turn_to_head(now_s)
 
     def _on_own_block(self, block: Block, now_s: float) -> list[Send]:
-        """Add a block that the node has found, and publish what its strategy says.
+        """Sign and add a block that the node has found, and publish what its strategy says.
 
         The honest strategy publishes only blocks that the node's own chain has accepted.
         """
+        block = sign_block(block, self._secret)
         try:
             self._add(block, now_s)
         except InvalidBlock as error:
@@ -163,13 +174,12 @@ class ComputeNode:
         return sends + (self._turn_to_head(now_s) or self._begin_work(now_s))
 
     def _own_refused(self, block: Block, reason: str, now_s: float) -> None:
-        """Handle a block that the node has found but its own chain has refused.
+        """Log a block that the node has found but its own chain has refused.
 
-        An honest node logs the block. A dishonest node keeps the state that the block claims,
-        since light clients that follow the block need this state.
+        A dishonest node keeps the state that it claims, for light clients that follow the block.
         """
         if self.schedule.honest:
-            self.incidents.refuse_block(now_s, block.header, reason)
+            self.incidents.refuse_block(now_s, block, reason)
             return
         self.incidents.ignore(block.header)
         self.claims[block.header.hash] = self._claim
@@ -182,7 +192,7 @@ class ComputeNode:
             added = self.chain.add(block, int(now_s * 1000.0))
         self.strategy = self.schedule.at(self.chain.height + 1)
         for name in added.connected:
-            self.incidents.saw(now_s, name, self.chain.link(name).header)
+            self.incidents.saw(now_s, self.chain.link(name).signed)
         return added
 
     def _show(self, block: Block, own: bool, accepted: bool) -> list[Send]:
@@ -194,7 +204,7 @@ class ComputeNode:
 
     def _object(self, block: Block, reason: str, now_s: float) -> list[Send]:
         """Log a refused block; return an objection to it if its work is done."""
-        self.incidents.refuse_block(now_s, block.header, reason)
+        self.incidents.refuse_block(now_s, block, reason)
         self.incidents.ignore(block.header)
         objection = Send(Objection(block, self.node), "everybody")
         return [objection] if worked(block.header, self._rules.work) else []
@@ -238,10 +248,7 @@ class ComputeNode:
         return self._search(self._template(messages, now_s), 0)
 
     def _work_sampled(self, messages: Messages, now_s: float) -> list[Send]:
-        """Begin or continue sampled work with these messages.
-
-        A new timer is needed only if the time at which the work is done has changed.
-        """
+        """Begin or continue sampled work; set a new timer if the time of its end has changed."""
         self._carried, before = messages, self._sampled.due_s
         due_s = self._sampled.begin(self.chain.link(self._target).bits, now_s)
         return [] if due_s == before else [Send(Drawn(due_s), self.node, due_s - now_s)]
@@ -277,8 +284,7 @@ class ComputeNode:
         """Try the next ``TRIES`` nonces; return the timer for the success or for the next tries."""
         nonce: int | None = block.header.nonce
         if nonce or (self._recall and self._recall(block.header.parent, self.address)):
-            # An interrupted run has found this nonce. The search takes the same simulated time
-            # again, but nothing is hashed.
+            # An interrupted run has found this nonce. The search takes the same simulated time.
             nonce = nonce if block.header.nonce < first_nonce + TRIES else None
         else:
             with self._watch("work"):
@@ -287,6 +293,6 @@ class ComputeNode:
         if nonce is None:
             later = TRIES / self._effort.hashes_per_second
             return [Send(Searching(block, first_nonce + TRIES), self.node, later)]
-        found = Block(replace(block.header, nonce=nonce), block.messages)
+        found = replace(block, header=replace(block.header, nonce=nonce))
         seconds = (nonce - first_nonce + 1) / self._effort.hashes_per_second
         return [Send(NonceFound(found), self.node, seconds)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedchain.errors import EncodingError
-from fedchain.ledger.chain.block import Header
+from fedchain.ledger.chain.block import Block, Header
 from fedchain.ledger.chain.message import Message
 
 KEPT_REFUSALS = 1_000
@@ -31,28 +31,32 @@ class Refusal:
     height: int
     """Height that the header states, or round of the message."""
     maker: bytes
-    """Address that the header states, 32 bytes; empty for a message."""
+    """Address of the maker, 32 bytes; empty for a message, or if the maker has not signed."""
     reason: str
     """The rule that the message or block breaks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Evidence of equivocation: two blocks of one maker on one parent.
+    """Evidence of equivocation: two blocks of one maker on one parent, signed by the maker.
 
-    An honest node makes only one block on a parent.
+    An honest node makes only one block on a parent. Nobody can frame it, since that takes its
+    signature of another one.
     """
 
     time_s: float
     """When the second block was accepted, simulated seconds since genesis."""
-    height: int
-    """Height of both blocks."""
-    maker: bytes
-    """Address of the maker, which both headers state, 32 bytes."""
-    first: bytes
-    """Hash of the block that was accepted first, 32 bytes."""
-    second: bytes
-    """Hash of the other block, 32 bytes."""
+    first: Block
+    """The block that was accepted first, without its messages."""
+    second: Block
+    """The other block, without its messages."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the evidence proves what it says to everybody who has it."""
+        one, two = self.first.header, self.second.header
+        same = (one.parent, one.address) == (two.parent, two.address)
+        return same and one.hash != two.hash and not (self.first.forgery or self.second.forgery)
 
 
 class IncidentLog:
@@ -67,7 +71,7 @@ class IncidentLog:
         """The first pieces of evidence, at most ``KEPT_REFUSALS``."""
         self.ignored: dict[bytes, None] = {}
         """Hashes of the blocks that were refused recently, which are not checked again."""
-        self._made: dict[tuple[bytes, bytes], bytes] = {}
+        self._made: dict[tuple[bytes, bytes], Block] = {}
 
     def refuse_message(self, time_s: float, message: Message, reason: str) -> None:
         """Log that a message was refused."""
@@ -81,14 +85,15 @@ class IncidentLog:
         )
         self._log(refusal)
 
-    def refuse_block(self, time_s: float, header: Header, reason: str) -> None:
-        """Log that a block was refused."""
+    def refuse_block(self, time_s: float, block: Block, reason: str) -> None:
+        """Log that a block was refused; its maker is named only if it has signed the block."""
+        header = block.header
         refusal = Refusal(
             time_s=time_s,
             what="block",
             id=_name_of(lambda: header.hash),
             height=header.height,
-            maker=header.address,
+            maker=header.address if _is_signed(block) else b"",
             reason=reason,
         )
         self._log(refusal)
@@ -100,21 +105,15 @@ class IncidentLog:
             self.ignored[name] = None
             _drop_oldest(self.ignored)
 
-    def saw(self, time_s: float, name: bytes, header: Header) -> None:
-        """Note an accepted block; if its maker has made another one on its parent, log evidence."""
-        first = self._made.setdefault((header.parent, header.address), name)
-        if first == name:
+    def saw(self, time_s: float, block: Block) -> None:
+        """Note an accepted block, without its messages; log evidence if it is a second one."""
+        first = self._made.setdefault((block.header.parent, block.header.address), block)
+        if first is block:
             _drop_oldest(self._made)
-        elif len(self.evidence) < KEPT_REFUSALS:
-            self.evidence.append(
-                Evidence(
-                    time_s=time_s,
-                    height=header.height,
-                    maker=header.address,
-                    first=first,
-                    second=name,
-                )
-            )
+            return
+        evidence = Evidence(time_s=time_s, first=first, second=block)
+        if evidence.holds and len(self.evidence) < KEPT_REFUSALS:
+            self.evidence.append(evidence)
 
     def _log(self, refusal: Refusal) -> None:
         self.refused += 1
@@ -128,6 +127,13 @@ def _name_of(hash_of: Callable[[], bytes]) -> bytes:
         return hash_of()
     except EncodingError:
         return b""
+
+
+def _is_signed(block: Block) -> bool:
+    try:
+        return not block.forgery
+    except EncodingError:
+        return False
 
 
 def _drop_oldest(table: dict[Any, Any]) -> None:

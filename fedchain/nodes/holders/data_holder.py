@@ -16,7 +16,7 @@ from fedchain.nodes.holders.light_client import LightClient
 from fedchain.nodes.payloads import Objection
 
 BUDGET_SPENT = "privacy budget spent"
-NO_DIRECTION = "gradient is zero or not finite"
+NOT_FINITE = "gradient is not finite"
 TOO_FEW = "too few members of the group"
 KEPT_OBJECTIONS = 64
 """A holder remembers at most this many objections of each full node, the latest. Each node has its
@@ -64,9 +64,12 @@ class DataHolder:
         return Speak(self.client.head, self.client.height + 1)
 
     def receive(self, payload: object) -> Speak | None:
-        """Take in a block or an objection; return an intent if the head has changed."""
+        """Take in a block or an objection; return an intent if the head has changed.
+
+        The header of a block that its maker has not signed is not followed.
+        """
         match payload:
-            case Block(header=header) if self.client.add(header):
+            case Block(header=header) if not payload.forgery and self.client.add(header):
                 return self.start()
             case Objection() if self._refuse(payload):
                 return self.start()

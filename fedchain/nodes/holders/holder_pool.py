@@ -52,7 +52,7 @@ class ReleaseBatch:
     """The releases that were computed for several requests."""
 
     messages: tuple[Message | None, ...]
-    """The message for each request, in order; None: the release is zero or not finite."""
+    """The message for each request, in order; None: the release is not finite."""
     seconds: Mapping[str, float]
     """Seconds of wall time, by stage."""
     clips: tuple[float, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedchain.arrays import Flags, Matrix, Singles, lengths
+from fedchain.arrays import Flags, Matrix, Singles, lengths, read_only
 from fedchain.ledger.chain.codec import Storage, quantise
 from fedchain.ledger.chain.message import MESSAGE_VERSION, Declaration, Message, sign_message
 from fedchain.nodes.holders.identity import RoundKey
@@ -162,20 +162,22 @@ def messages_of(
         storage: how the directions' integers are stored.
 
     Returns:
-        The signed messages; None for a release that has no direction, since it is zero or not
-        finite.
+        The signed messages; None for a release that is not finite. A release that is exactly zero
+        has no direction; its message says so, and counts like any other.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.
     """
     norms = lengths(releases)
-    sound = np.isfinite(norms) & (norms > 0.0)
+    moving = np.isfinite(norms) & (norms > 0.0)
+    nothing = read_only(np.zeros(releases.shape[1], dtype=storage))
+    forms = dict.fromkeys(np.flatnonzero(norms == 0.0).tolist(), (0, nothing))
+    if moving.any():
+        kept = releases if moving.all() else releases[moving]
+        directions = quantise(kept, norms[moving], storage)
+        forms |= zip(np.flatnonzero(moving).tolist(), directions, strict=True)
     messages: list[Message | None] = [None] * len(asked)
-    if not sound.any():
-        return messages
-    kept = releases if sound.all() else releases[sound]
-    directions = quantise(kept, norms[sound], storage)
-    for row, (exponent, direction) in zip(np.flatnonzero(sound).tolist(), directions, strict=True):
+    for row, (exponent, direction) in forms.items():
         context, identity = asked[row].context, asked[row].identity
         message = Message(
             version=MESSAGE_VERSION,

@@ -19,11 +19,12 @@ from ledger_world import (
     mined,
     name,
     names,
+    signed,
     step,
 )
 
 from fedchain.errors import InvalidBlock, TooEarly
-from fedchain.ledger.chain.block import Block, messages_root
+from fedchain.ledger.chain.block import Block, messages_root, without_messages
 from fedchain.ledger.chain.block_tree import MOST_ORPHANS
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.state import State
@@ -203,7 +204,7 @@ def test_orphans_wait_and_connect_in_one_step():
 def test_an_orphan_that_turns_out_invalid_is_dropped_with_its_reason():
     # genesis - 1 - bad    heard from right to left
     one, two = WORLD.grow(WORLD.chain(), 2)
-    bad = Block(mined(replace(two.header, weights_hash=bytes(32))), two.messages)
+    bad = signed(mined(replace(two.header, weights_hash=bytes(32))), two.messages)
     chain = WORLD.chain()
     assert chain.add(bad, LATE).kind == "orphan"
     added = chain.add(one, LATE)
@@ -216,17 +217,17 @@ def test_the_pool_of_orphans_is_bounded_and_wants_work():
     block = WORLD.block(chain)
     for number in range(MOST_ORPHANS + 20):
         parent = number.to_bytes(32)
-        chain.add(Block(mined(replace(block.header, parent=parent)), block.messages), LATE)
+        chain.add(signed(mined(replace(block.header, parent=parent)), block.messages), LATE)
     assert chain.orphans == MOST_ORPHANS
     lost = replace(block.header, parent=b"p" * 32)
     easy = replace(lost, bits=compact_from_target(2**255))
     free = next(h for n in range(99) if (h := replace(lost, nonce=n)).hash[0] >= 0x20)
     for header in (easy, free):
         with pytest.raises(InvalidBlock, match="its work is below"):
-            chain.add(Block(header, block.messages), LATE)
+            chain.add(signed(header, block.messages), LATE)
     for changes in ({"bits": 0}, {"chain_id": bytes(32)}):
         with pytest.raises(InvalidBlock, match=r"is no target|chain_id"):
-            chain.add(Block(replace(lost, **changes), block.messages), LATE)
+            chain.add(signed(replace(lost, **changes), block.messages), LATE)
 
 
 def test_time_must_be_above_the_median_of_eleven_and_not_too_far_ahead():
@@ -285,7 +286,7 @@ def test_an_invalid_block_is_refused_by_all_after_one_check():
         return step(state, messages)
 
     good = WORLD.block(WORLD.chain())
-    bad = Block(mined(replace(good.header, memory_hash=bytes(32))), good.messages)
+    bad = signed(mined(replace(good.header, memory_hash=bytes(32))), good.messages)
     for _ in range(3):
         with pytest.raises(InvalidBlock, match="memory_hash"):
             WORLD.chain(verdict_cache, counted).add(bad, LATE)
@@ -328,21 +329,21 @@ def test_a_block_that_cannot_be_encoded_is_refused():
     broken = Block(replace(block.header, address=b"short"), block.messages)
     with pytest.raises(InvalidBlock, match="block: bytes: got 5"):
         WORLD.chain().add(broken, LATE)
-    unsigned = Block(block.header, (replace(block.messages[0], signature=b""),))
-    with pytest.raises(InvalidBlock, match="messages: bytes: got 0; must be 64"):
+    unsigned = signed(block.header, (replace(block.messages[0], signature=b""),))
+    with pytest.raises(InvalidBlock, match="bytes: got 0; must be 64"):
         WORLD.chain().add(unsigned, LATE)
 
 
 def test_the_cost_of_a_block_does_not_grow_with_the_height():
     world = make_world(rounds=10**6, retarget_window=50)
     chain = world.chain()
-    header, tree = world.block(chain).header, chain._tree
+    block, tree = without_messages(world.block(chain)), chain._tree
 
     def grow(below: int, to: int) -> None:
         for height in range(below + 1, to + 1):
             parent = (height - 1).to_bytes(32) if height > 1 else chain.head
-            moved = replace(header, height=height, parent=parent, time_ms=height * 1000)
-            tree.put(height.to_bytes(32), moved)
+            moved = replace(block.header, height=height, parent=parent, time_ms=height * 1000)
+            tree.put(height.to_bytes(32), replace(block, header=moved))
 
     grow(0, 200)
     low = lines_of(lambda: grow(200, 400))
@@ -420,7 +421,7 @@ def ahead_and_its_children(after: State | None) -> tuple[Block, Block, Block]:
     below = {"parent": name(ahead), "height": 2, "messages_root": messages_root(())}
     header = mined(replace(WORLD.block(WORLD.chain()).header, **below))
     later = mined(replace(header, time_ms=header.time_ms + 1))
-    return ahead, Block(header, ()), Block(later, ())
+    return ahead, signed(header, ()), signed(later, ())
 
 
 def test_a_block_that_was_too_early_is_taken_once_a_child_of_it_comes_in_time():

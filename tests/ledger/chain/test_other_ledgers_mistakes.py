@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ledger_world import EASY, HOLDERS, World, make_world, mined, name, secret
+from ledger_world import EASY, HOLDERS, World, make_world, mined, name, secret, signed
 
 import fedchain
 from fedchain.errors import InvalidBlock, LedgerError
-from fedchain.ledger.chain.block import Block, Header, decode_block, encode_block
+from fedchain.ledger.chain.block import Header, decode_block, encode_block
 from fedchain.ledger.chain.crypto import _SMALL_ORDER, is_signature, public_key_of, sign
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.state import State, tensor_parts
@@ -51,10 +51,10 @@ def test_the_parent_is_checked_whatever_the_rules_say(kind):
     # genesis - good     and three copies of it that name another parent: nobody, nobody, good
     world = build_setup(kind)
     made = world.block(world.chain())
-    good = Block(paid(world, made.header), made.messages)
+    good = signed(paid(world, made.header), made.messages)
     chain = world.chain()
     for parent in (bytes(32), b"\xff" * 32, name(good)):
-        cut = Block(paid(world, replace(good.header, parent=parent)), good.messages)
+        cut = signed(paid(world, replace(good.header, parent=parent)), good.messages)
         assert chain.add(cut, 10_000).kind == "orphan"
         assert chain.head == world.chain_id
     added = chain.add(good, 10_000)
@@ -197,7 +197,7 @@ def test_a_block_with_its_last_message_repeated_is_another_block():
     world = make_world()
     chain = world.chain()
     block = world.block(chain, holders=range(HOLDERS - 1))
-    repeated = Block(block.header, (*block.messages, block.messages[-1]))
+    repeated = signed(block.header, (*block.messages, block.messages[-1]))
     with pytest.raises(InvalidBlock, match="messages_root: is not the root of its messages"):
         chain.add(repeated, 10_000)
     assert chain.add(block, 10_000).kind == "extended"

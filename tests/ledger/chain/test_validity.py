@@ -5,16 +5,33 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from ledger_world import EASY, D, declared, make_world, mined, secret, step
+from ledger_world import (
+    EASY,
+    HOLDERS,
+    LATE,
+    RECORDS,
+    D,
+    World,
+    declared,
+    make_world,
+    mined,
+    secret,
+    signed,
+    step,
+)
 
-from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongMessages
+from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongCopy
 from fedchain.ledger.chain.block import Block, Header, messages_root
 from fedchain.ledger.chain.block_tree import ChainLink
-from fedchain.ledger.chain.crypto import InclusionProof, public_key_of
+from fedchain.ledger.chain.crypto import InclusionProof, Tree, public_key_of
+from fedchain.ledger.chain.declared import PUBLIC
 from fedchain.ledger.chain.message import (
+    Declaration,
     Message,
     decode_message,
     encode_message,
+    identity_leaf,
+    identity_of,
     sign_message,
 )
 from fedchain.ledger.chain.state import State
@@ -33,6 +50,7 @@ def direction(*first: int) -> np.ndarray:
     return np.array([*first, *[0] * (D - len(first))], dtype=np.int16)
 
 
+ZERO_GRADIENT = {"norm": 0.0, "exponent": 0, "direction": direction()}
 REFUSED = {
     "version": ({"version": 3}, "version: is 3; must be 2"),
     "chain": ({"chain_id": bytes(32)}, "chain_id: is 00000000"),
@@ -40,7 +58,12 @@ REFUSED = {
     "round": ({"round": 2}, "round: is 2; must be 1"),
     "NaN": ({"norm": math.nan}, "norm: is nan; must be above 0 and at most 100"),
     "infinite norm": ({"norm": math.inf}, "norm: is inf"),
-    "zero norm": ({"norm": 0.0}, "norm: is 0.0"),
+    "zero norm": ({"norm": 0.0}, "norm: is 0.0; must be above 0, as exponent"),
+    "minus zero": ({**ZERO_GRADIENT, "norm": -0.0}, "norm: is -0.0; must be above 0 and at most"),
+    "zero of a length": ({**ZERO_GRADIENT, "norm": 2.5}, "norm: is 2.5; must be 0.0, as exponent"),
+    "zero with an entry": ({"norm": 0.0, "exponent": 0}, "direction: is not zero, as exponent 0"),
+    "short zero": ({**ZERO_GRADIENT, "direction": np.zeros(D - 1, np.int16)}, "has 11 entries"),
+    "wide zero": ({**ZERO_GRADIENT, "direction": np.zeros(D, np.int32)}, "is stored as int32"),
     "negative norm": ({"norm": -1.0}, "norm: is -1.0"),
     "huge norm": ({"norm": 1e9}, "norm: is 1000000000.0"),
     "short direction": ({"dimension": D - 1}, "direction: has 11 entries; must have 12"),
@@ -99,6 +122,123 @@ def test_an_unclipped_release_declares_an_infinite_clip():
     world = make_world(mechanism="none", noise=(0.0,), clip=math.inf)
     said = declared(mechanism="none", noise=0.0, clip=math.inf)
     check(world.message(0, world.chain_id, 1, declaration=said), world)
+
+
+def test_a_gradient_of_exactly_zero_has_a_form_of_its_own_and_any_number_may_send_it():
+    zeros = [WORLD.message(holder, WORLD.chain_id, 1, **ZERO_GRADIENT) for holder in range(3)]
+    for message in zeros:
+        check(message)
+    chain = WORLD.chain()
+    pool = WORLD.pool(chain)
+    for message in zeros:
+        assert pool.add(message)
+    messages = tuple(sorted(zeros, key=lambda message: message.id))
+    block = WORLD.block(chain, messages=messages)
+    chain.add(block, 10_000)
+    assert chain.head == block.header.hash
+
+
+AGREED_OTHERWISE = {
+    "mechanism": ("none", "mechanism: is 'none'; must be 'gaussian'"),
+    "noise_step": (2, "noise_step: is 2; must be below 2"),
+    "noise": (4.5, "noise: is 4.5; must be 3.5, step 0 of the schedule"),
+    "clip": (0.2, "clip: is 0.2; must be 0.1"),
+    "records": (201, "records: is 201; must be a number that genesis registers"),
+}
+
+
+@pytest.mark.parametrize("field", AGREED_OTHERWISE)
+def test_a_message_that_declares_anything_else_than_was_agreed_is_refused(field):
+    world = make_world(noise=(3.5, 4.5))
+    value, reason = AGREED_OTHERWISE[field]
+    message = world.message(0, world.chain_id, 1, declaration=declared(**{field: value}))
+    with pytest.raises(InvalidMessage, match=reason):
+        check(message, world)
+
+
+def test_every_declared_value_is_tried():
+    assert set(AGREED_OTHERWISE) == {field.name for field in fields(Declaration)}
+
+
+def test_a_message_names_its_step_of_the_schedule():
+    world = make_world(noise=(3.5, 4.5))
+    check(world.message(0, world.chain_id, 1, declaration=declared(noise_step=1, noise=4.5)), world)
+    wrong = world.message(0, world.chain_id, 1, declaration=declared(noise_step=1))
+    with pytest.raises(InvalidMessage, match=r"noise: is 3\.5; must be 4\.5, step 1"):
+        check(wrong, world)
+
+
+def test_another_registered_number_is_refused_by_the_proof():
+    world = make_world(records=(200, 200, 200, 300))
+    message = world.message(0, world.chain_id, 1, declaration=declared(records=300))
+    with pytest.raises(InvalidMessage, match=r"proof: identity .* with 300 records is not reg"):
+        check(message, world)
+
+
+def test_a_clip_that_follows_a_quantile_may_be_any_finite_one():
+    world = make_world(clip=None)
+    for clip in (1e-9, 0.1, 1e9):
+        check(world.message(0, world.chain_id, 1, declaration=declared(clip=clip)), world)
+    for clip in (0.0, -1.0, math.inf, math.nan):
+        message = world.message(0, world.chain_id, 1, declaration=declared(clip=clip))
+        with pytest.raises(InvalidMessage, match=r"clip: is .*; must be finite and above 0"):
+            check(message, world)
+
+
+def with_root(**changes: object) -> tuple[World, Tree]:
+    """Return a world in which a public root is registered for round 1, and its identity tree."""
+    places = [(secret(holder, 1), RECORDS) for holder in range(HOLDERS)] + [
+        (secret(98, 1), 0),
+        (secret(99, 1), 0),
+    ]
+    tree = Tree(identity_leaf(1, identity_of(public_key_of(k)), n) for k, n in places)
+    return make_world(identity_root=tree.root, **{"root": True, **changes}), tree
+
+
+def root_message(
+    world: World, tree: Tree, declaration: Declaration = PUBLIC, second: bool = False
+) -> Message:
+    key, proof = secret(98 + second, 1), tree.proof(HOLDERS + second)
+    changes = {"public_key": public_key_of(key), "proof": proof, "signature": b""}
+    model = world.message(0, world.chain_id, 1, declaration=declaration, salt=7 + second)
+    return sign_message(replace(model, **changes), key)
+
+
+def test_a_public_root_sends_a_message_without_noise_if_genesis_registers_it():
+    world, tree = with_root()
+    check(root_message(world, tree), world)
+    assert world.rules.limits.messages == HOLDERS + 1
+    for changes in (
+        {"mechanism": "gaussian"},
+        {"noise_step": 1},
+        {"noise": 3.5},
+        {"clip": 0.1},
+    ):
+        (name,) = changes
+        with pytest.raises(InvalidMessage, match=rf"{name}: is .*; must be .* for a public root"):
+            check(root_message(world, tree, replace(PUBLIC, **changes)), world)
+    with pytest.raises(InvalidMessage, match=r"proof: identity .* with 200 records is not"):
+        check(root_message(world, tree, declared()), world)
+    without, tree = with_root(root=False)
+    with pytest.raises(InvalidMessage, match="records: is 0; must be a number that genesis"):
+        check(root_message(without, tree), without)
+
+
+def test_a_block_has_one_message_of_a_public_root_beside_those_of_all_holders():
+    world, tree = with_root()
+    chain = world.chain()
+    pool, pair = world.pool(chain), [root_message(world, tree, second=k) for k in (False, True)]
+    assert pool.add(pair[0])
+    with pytest.raises(InvalidMessage, match="records: is 0; one public root has spoken"):
+        pool.add(pair[1])
+    proofs = [tree.proof(holder) for holder in range(HOLDERS)]
+    own = [world.message(h, world.chain_id, 1, proof=proofs[h]) for h in range(HOLDERS)]
+    by_id = lambda messages: tuple(sorted(messages, key=lambda message: message.id))  # noqa: E731
+    good = world.block(chain, messages=by_id([*own, pair[0]]))
+    assert chain.add(good, LATE).kind == "extended"
+    bad = world.block(world.chain(), messages=by_id([*own[1:], *pair]))
+    with pytest.raises(InvalidBlock, match="messages: two are of a public root; one is allowed"):
+        world.chain().add(bad, LATE)
 
 
 def test_every_field_is_signed():
@@ -225,9 +365,9 @@ def test_a_block_with_another_header_field_is_refused_and_the_field_named(field)
     chain = WORLD.chain()
     block = WORLD.block(chain)
     if field == "bits":
-        block = Block(replace(block.header, bits=value), block.messages)
+        block = signed(replace(block.header, bits=value), block.messages)
     else:
-        block = Block(mined(replace(block.header, **{field: value})), block.messages)
+        block = signed(mined(replace(block.header, **{field: value})), block.messages)
     with pytest.raises(InvalidBlock, match=reason):
         chain.add(block, 10_000)
     assert chain.head == WORLD.chain_id
@@ -237,7 +377,7 @@ def test_a_target_that_is_harder_than_the_chain_wants_is_refused_too():
     chain = WORLD.chain()
     harder = compact_from_target(target_from_compact(EASY) // 2)
     block = WORLD.block(chain)
-    block = Block(mined(replace(block.header, bits=harder)), block.messages)
+    block = signed(mined(replace(block.header, bits=harder)), block.messages)
     with pytest.raises(InvalidBlock, match="bits: is 0x20080000; must be 0x20100000"):
         chain.add(block, 10_000)
 
@@ -246,7 +386,7 @@ def test_a_sampled_block_has_one_nonce_so_that_one_draw_is_one_block():
     world = make_world(work="sampled")
     block = world.block(world.chain(), nonce=0)
     for nonce in (1, 2**40):
-        again = Block(replace(block.header, nonce=nonce), block.messages)
+        again = signed(replace(block.header, nonce=nonce), block.messages)
         with pytest.raises(InvalidBlock, match=f"nonce: is {nonce}; must be 0 where work is samp"):
             world.chain().add(again, 10_000)
 
@@ -257,7 +397,7 @@ def test_a_header_is_not_accepted_on_another_parent():
     other = replace(WORLD.genesis.header, nonce=1)
     header = mined(replace(header, chain_id=other.hash))
     with pytest.raises(InvalidBlock, match=r"parent: is \w{8}; must be"):
-        check_header(header, ChainLink(other, 0, 0, EASY), WORLD.rules, 10_000)
+        check_header(header, ChainLink(Block(other, ()), 0, 0, EASY), WORLD.rules, 10_000)
 
 
 def test_every_header_field_is_in_the_hash():
@@ -277,7 +417,7 @@ def test_a_block_without_its_work_is_refused():
         if (header := replace(block.header, nonce=nonce)).hash[0] >= 0x20
     )
     with pytest.raises(InvalidBlock, match=r"block \w{8} \(height 1\): nonce: "):
-        chain.add(Block(bad, block.messages), 10_000)
+        chain.add(signed(bad, block.messages), 10_000)
 
 
 @pytest.mark.parametrize("entry", range(D))
@@ -350,11 +490,11 @@ def test_a_copy_of_a_block_with_a_bad_signature_does_not_harm_the_block():
     chain = WORLD.chain()
     block = WORLD.block(chain)
     forged = replace(block.messages[0], signature=bytes(64))
-    copy = Block(block.header, (forged, *block.messages[1:]))
+    copy = signed(block.header, (forged, *block.messages[1:]))
     assert copy.header.hash == block.header.hash
     assert copy.content != block.content
     for _ in range(2):
-        with pytest.raises(WrongMessages, match="messages_root: is not the root"):
+        with pytest.raises(WrongCopy, match="messages_root: is not the root"):
             chain.add(copy, 10_000)
     assert chain.add(block, 10_000).kind == "extended"
 

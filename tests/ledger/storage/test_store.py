@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from ledger_world import make_world, names, step
 
-from fedchain.errors import LedgerError, RunError
+from fedchain.errors import OLD_FORMAT, LedgerError, RunError
 from fedchain.ledger.chain.block import encode_block
 from fedchain.ledger.chain.message import identity_of
 from fedchain.ledger.chain.state import State
@@ -521,11 +522,16 @@ def test_whatever_fails_while_a_ledger_is_opened_its_database_is_closed(
     # Every test ends with the question whether a connection is open: see conftest.py.
 
 
-def test_a_newer_format_is_refused_with_words(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [("33", "meta: format is b'3'; must be b'2'"), ("31", f"ledger: {OLD_FORMAT}")],
+    ids=["newer", "older"],
+)
+def test_another_format_is_refused_in_one_line(tmp_path, number, words):
     store, _, _ = made(tmp_path / "ledger", 1)
     store.close()
     with sqlite3.connect(tmp_path / "ledger" / "ledger.sqlite") as connection:
-        connection.execute("UPDATE meta SET value = x'32' WHERE key = 'format'")
+        connection.execute(f"UPDATE meta SET value = x'{number}' WHERE key = 'format'")
     connection.close()
-    with pytest.raises(LedgerError, match="format is b'2'; must be b'1'"):
+    with pytest.raises(LedgerError, match=re.escape(words)):
         Store.open(tmp_path / "ledger")

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 from ledger_world import make_world, step
 
-from fedchain.errors import RunRefused
+from fedchain.errors import OLD_FORMAT, RunRefused
+from fedchain.ledger.chain.rules import MOST_RULES
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed, verify_file
 from fedchain.ledger.tools.verification import verify
@@ -108,11 +109,17 @@ def test_the_head_must_be_a_block_with_the_most_work(chain_file, tmp_path):
 
 
 def test_lengths_from_outside_are_compared_with_what_is_there_before_memory_is_taken(tmp_path):
-    start = b"fedchain:x\x00\x01"
+    start = b"fedchain:x\x00\x02"
     for length in (b"\xff\xff\xff\xff", b"\x00\x0f\xff\xff"):
         found = verify_file(written(tmp_path, start + length), transition_of)
         assert not found.ok
-        assert "at most 1048576" in found.reason or "are left" in found.reason
+        assert f"at most {MOST_RULES}" in found.reason or "are left" in found.reason
+
+
+def test_a_file_of_another_format_says_so_in_one_line(tmp_path):
+    for number, words in ((1, f"file: {OLD_FORMAT}"), (3, "file: is of version 3; must be 2")):
+        start = b"fedchain:x" + number.to_bytes(2)
+        assert verify_file(written(tmp_path, start), transition_of).reason == words
 
 
 def test_a_missing_file_is_refused(tmp_path):

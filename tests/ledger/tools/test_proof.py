@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_world import Tree, make_world, mined, secret, sign_message
 
-from fedchain.errors import EncodingError, LedgerError
+from fedchain.errors import OLD_FORMAT, EncodingError, LedgerError
 from fedchain.ledger.chain.block import Block, decode_header, encode_header
 from fedchain.ledger.chain.message import decode_bare, encode_bare
 from fedchain.ledger.chain.rules import encode_rules
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import proof as proofs
 from fedchain.ledger.tools.proof import (
+    LARGEST_PROOF,
     PROOF_FORMAT,
     Proof,
     decode,
@@ -87,7 +88,7 @@ def test_the_documented_steps_lead_from_the_file_to_the_block_without_fedchain(m
         header, message = bytes.fromhex(told["header"]), bytes.fromhex(told["message"])
         root, rules_digest = header[128:160], header[224:256]
         assert sha(sha(header)).hex() == told["block"]
-        assert sha(bytes.fromhex(told["rules"])) == rules_digest
+        assert sha(b"fedchain:r" + bytes.fromhex(told["rules"])) == rules_digest
         assert sha(message[:-64]).hex() == told["id"]
         node = sha(b"\0" + sha(bytes.fromhex(told["id"]) + message[-64:]))
         for step in told["path"]:
@@ -158,7 +159,7 @@ def forged(proof: Proof, **changes) -> Proof:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"version": 2}, "header: version is 2; must be 1"),
+        ({"version": 3}, "header: version is 3; must be 2"),
         ({"height": 3}, "round: is 2; must be 3"),
         ({"parent": bytes(32)}, "parent: is"),
         ({"chain_id": bytes(32)}, "chain_id: is"),
@@ -305,8 +306,15 @@ def test_any_bytes_are_refused_as_bytes(data):
         decode_bare(data)
 
 
+def test_a_proof_of_the_first_format_says_so_in_one_line(made):
+    old = encode(made[2][0]).replace(b"fedchain-proof-2", b"fedchain-proof-1")
+    with pytest.raises(EncodingError, match=r"^proof: written by an older fedchain") as refused_:
+        decode(old)
+    assert str(refused_.value) == f"proof: {OLD_FORMAT}"
+
+
 ODD = {
-    "other format": {"format": "fedchain-proof-2"},
+    "other format": {"format": "fedchain-proof-3"},
     "number": {"id": 12},
     "list": {"path": {}},
     "long path": {"path": [{"left": "00" * 32}] * 33},
@@ -326,7 +334,9 @@ def test_other_json_is_refused(made, name):
 
 
 @pytest.mark.parametrize(
-    "data", [b"[" * 100_000, b"1" * 10_000, b"[]", b"\xff", b" " * (2**24 + 1)], ids=range(5)
+    "data",
+    [b"[" * 100_000, b"1" * 10_000, b"[]", b"\xff", b" " * (LARGEST_PROOF + 1)],
+    ids=range(5),
 )
 def test_bytes_that_would_cost_are_refused(data):
     with pytest.raises(EncodingError):

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ledger_world import HOLDERS, ROUNDS, make_world, step
+from ledger_world import HOLDERS, MINERS, ROUNDS, address_of_miner, make_world, signed, step
 
-from fedchain.ledger.chain.block import Block, header_prefix
+from fedchain.ledger.chain.block import Block, header_prefix, sign_block
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import is_paid, search, target_from_compact
 from fedchain.nodes.compute import compute_node
@@ -18,7 +18,7 @@ from fedchain.nodes.payloads import DeadlinePassed, NonceFound, Objection, Searc
 from fedchain.timing import Stopwatch
 
 WORLD = make_world()
-ADDRESS = b"\x07" * 32
+ADDRESS = address_of_miner(b"node two")
 RATE = 8.0
 DEADLINE = 30.0
 
@@ -28,7 +28,7 @@ def make_node(world=WORLD, recall=lambda *_: None):
     effort = Effort(DEADLINE, RATE, HOLDERS, lambda *_: 0.5)
     node = ComputeNode(
         node=2,
-        address=ADDRESS,
+        secret=MINERS[ADDRESS],
         chain=chain,
         pool=world.pool(chain),
         rules=world.rules,
@@ -139,7 +139,8 @@ def test_a_long_search_is_cut_and_finds_the_same_nonce_after_the_same_time(monke
 def test_a_found_block_becomes_the_head_goes_to_everybody_and_starts_a_new_wait(made):
     (send,) = hear(made.node, WORLD.messages(WORLD.chain_id, 1))
     told, wait = made.node.receive(send.payload, 3.0)
-    assert (told.payload, told.to) == (send.payload.block, "everybody")
+    assert (told.payload.header, told.to) == (send.payload.block.header, "everybody")
+    assert told.payload.forgery == ""  # the node has signed it
     assert made.chain.head == told.payload.header.hash
     assert wait.payload == DeadlinePassed(made.chain.head)
 
@@ -173,20 +174,25 @@ def test_a_wrong_block_is_refused_and_the_head_stays(made):
 
 
 def copies(block):
-    """Return a block's header with messages that are not its own, as anybody can send it."""
+    """Return a block's header with what is not its own, as anybody can send it."""
     first, *rest = block.messages
     flipped = bytes([first.signature[0] ^ 1]) + first.signature[1:]
     return [
-        Block(block.header, ()),
-        Block(block.header, (replace(first, signature=flipped), *rest)),
-        Block(block.header, (replace(first, public_key=b"short"), *rest)),
-        Block(block.header, (*block.messages, block.messages[-1])),
+        replace(block, messages=()),
+        replace(block, messages=(replace(first, signature=flipped), *rest)),
+        replace(block, messages=(replace(first, public_key=b"short"), *rest)),
+        replace(block, messages=(*block.messages, block.messages[-1])),
+        replace(block, signature=bytes(64)),
+        replace(block, signature=block.signature[1:]),
+        sign_block(block, MINERS[ADDRESS]),
     ]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(7))
 @pytest.mark.parametrize("known", [True, False])
-def test_a_header_with_other_messages_says_nothing_against_its_block(made, number, known):
+def test_a_header_with_other_messages_or_signature_says_nothing_against_its_block(
+    made, number, known
+):
     below, *_ = WORLD.grow(WORLD.chain(), 1)
     other = WORLD.chain()
     other.add(below, 9000)
@@ -196,7 +202,9 @@ def test_a_header_with_other_messages_says_nothing_against_its_block(made, numbe
     assert made.node.receive(copies(block)[number], 3.0) == []
     (refusal,) = made.node.incidents.refusals
     assert (refusal.what, refusal.id) == ("block", block.header.hash)
-    assert "messages" in refusal.reason
+    what = [*["messages"] * 4, *["signature: is not"] * 2, "public_key: is not"]
+    assert what[number] in refusal.reason
+    assert refusal.maker == (block.header.address if number < 4 else b"")  # nobody is framed
     made.node.receive(block, 3.0)
     made.node.receive(below, 3.0)
     assert made.chain.head == block.header.hash
@@ -261,5 +269,5 @@ def lucky_block() -> Block:
     for time_ms in range(1000, 2000):
         header = replace(block.header, address=ADDRESS, time_ms=time_ms, nonce=0)
         if search(header_prefix(header), 0, 1, target) == 0:
-            return Block(header, block.messages)
+            return signed(header, block.messages)
     raise AssertionError

@@ -21,8 +21,10 @@ class Client:
         return before != self.head
 
 
-def block(name: bytes, height: int) -> Block:
-    return Block((name, height), ())
+def block(name: bytes, height: int, forgery: str = "") -> Block:
+    made = Block((name, height), ())
+    vars(made).update(forgery=forgery)
+    return made
 
 
 def objection(node: int, name: bytes = b"one") -> Objection:
@@ -43,6 +45,12 @@ def test_a_holder_wants_to_speak_at_genesis_and_at_every_new_head(holder):
     assert holder.start() == Speak(b"genesis", 1)
     assert holder.receive(block(b"one", 1)) == Speak(b"one", 2)
     assert holder.receive(block(b"one", 1)) is None  # no other head
+
+
+def test_a_holder_follows_no_header_that_its_maker_has_not_signed(holder):
+    assert holder.receive(block(b"one", 1, forgery="signature: is another's")) is None
+    assert holder.client.head == b"genesis"
+    assert holder.receive(block(b"one", 1)) == Speak(b"one", 2)
 
 
 def test_a_holder_does_not_want_to_speak_at_a_head_that_has_gone(holder):

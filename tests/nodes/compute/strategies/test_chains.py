@@ -66,9 +66,9 @@ def found(monkeypatch):
     order = []
     saw = IncidentLog.saw
 
-    def noted(incidents, time_s, name, header):
-        order.append((incidents, header.address))
-        saw(incidents, time_s, name, header)
+    def noted(incidents, time_s, block):
+        order.append((incidents, block.header.address))
+        saw(incidents, time_s, block)
 
     monkeypatch.setattr(IncidentLog, "saw", noted)
 
