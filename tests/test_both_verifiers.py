@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fedchain.errors import FedchainError
@@ -406,6 +407,15 @@ def test_a_chain_that_is_made_again_as_a_whole_with_another_agreed_value_is_a_ri
         hand = Hand()
         agreed_mutants.put(hand.agreed, key, OTHER[key])
         assert reasons(make(hand), tmp_path) == ("", "")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2,), (), (0,)])
+@pytest.mark.parametrize("name", ["start", "squares", "distance"])
+def test_a_first_memory_of_a_shape_that_no_step_can_use_is_no_crash(name, shape, tmp_path):
+    agreed = agreed_with(update={"kind": "distance_over_gradients", "first": 0.5})
+    hand = Hand(agreed=agreed, memory={name: np.ones(shape)})
+    theirs, ours = reasons(make(hand), tmp_path)
+    assert (theirs == "") == (ours == "")
 
 
 def test_the_fuzzer_finds_no_difference_and_says_so(tmp_path):
