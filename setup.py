@@ -21,7 +21,10 @@ def readme_alone(text: str) -> str:
 
 
 setup(
-    packages=[*find_packages(include=["fedchain*"]), SHIPPED, f"{SHIPPED}.lessons"],
+    packages=[
+        *find_packages(include=["fedchain*"]),
+        *(f"{SHIPPED}{folder}" for folder in ("", ".lessons", ".lessons.verify_chain")),
+    ],
     package_dir={SHIPPED: "scenarios"},
     package_data={"fedchain": ["py.typed"], SHIPPED: ["*.yaml", "README.md"]},
     long_description=readme_alone((HERE / "README.md").read_text(encoding="utf-8")),

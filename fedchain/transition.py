@@ -7,7 +7,6 @@ code of the ledger does not depend on aggregation and updates.
 from __future__ import annotations
 
 import functools
-import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fedchain.aggregation import Aggregate, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.arrays import ONE, Vector, read_only
 from fedchain.errors import LedgerError, RunError
+from fedchain.ledger.chain.canonical import read_canonical
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
@@ -98,8 +98,7 @@ class Steps:
         Raises:
             RunError: the rules name a user-defined part, but user-defined parts are not trusted.
             ScenarioError: the rules name no known part.
-            ValueError: the rules are not JSON.
-            LedgerError: the rules are nested too deeply.
+            LedgerError: a part is not canonical JSON, or is nested too deeply.
         """
         trust = trust_user_parts
         self._aggregate = aggregations.bind(_part(aggregations, rules.aggregation, trust))
@@ -154,17 +153,16 @@ def steps_of(trust_user_parts: bool) -> TransitionOf:
 
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
     """Return the part that a JSON text names, after checking it."""
-    try:
-        mapping = json.loads(text)
-    except RecursionError as error:
-        raise LedgerError(f"rules: {family.name} is nested too deeply") from error
+    mapping = read_canonical(text.encode(errors="surrogatepass"), f"rules: {family.name}")
     for depth, inner in _nested(mapping):
         if depth > MOST_NESTED:
             raise LedgerError(
-                f"rules: {family.name} is nested too deeply; at most {MOST_NESTED} deep"
+                f"rules: {family.name}: is nested too deeply; at most {MOST_NESTED} deep"
             )
-        kind = inner.get("kind")
-        if isinstance(kind, str) and ":" in kind and not trust_user_parts:
+        kind = inner.get("kind", "")
+        if not isinstance(kind, str):
+            raise LedgerError(f"rules: {family.name}: kind: got {kind!r:.80}; must be a text")
+        if ":" in kind and not trust_user_parts:
             raise RunError(
                 f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "
                 "add --trust-user-parts if you know it"

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import json
 import random
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,17 +11,21 @@ from pathlib import Path
 import pytest
 from small_runs import forking, small
 
+from fedchain.errors import EncodingError
 from fedchain.ledger.chain import crypto
+from fedchain.ledger.chain.canonical import canonical_text, read_canonical
 from fedchain.ledger.tools.chain_file import verify_file
 from fedchain.results import exported_to
 from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 from fedchain.transition import steps_of
 
-LESSON = Path(__file__).parents[1] / "scenarios" / "lessons" / "verify_chain.py"
-_spec = importlib.util.spec_from_file_location("verify_chain", LESSON)
-lesson = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(lesson)
+HOME = Path(__file__).parents[1]
+LESSON = HOME / "scenarios" / "lessons" / "verify_chain"
+sys.path.insert(0, str(LESSON.parent))
+
+from verify_chain import canonical, chain, signatures  # noqa: E402
+from verify_chain.encoding import UnknownRule, Wrong  # noqa: E402
 
 TINY = {"nodes": {"holders": 2, "compute": 1, "identity": "open"}, "attacks": []}
 TINY |= {"aggregation.keep": 2, "update": {"kind": "gradient_descent", "learning_rate": 0.5}}
@@ -87,8 +92,8 @@ def file_of(tmp_path_factory):
 def theirs(data: bytes) -> bool:
     """Say whether the second verifier accepts an exported chain."""
     try:
-        lesson.verify(data)
-    except (lesson.Wrong, ValueError, KeyError):
+        chain.verify(data)
+    except (Wrong, UnknownRule):
         return False
     return True
 
@@ -116,17 +121,22 @@ def times_of_arrival(data: bytes) -> set[int]:
     return {place for header in headers for place in range(header - 16, header - 8)}
 
 
-def test_it_has_at_most_three_hundred_lines_and_nothing_of_fedchain():
-    text = LESSON.read_text()
-    assert len(text.splitlines()) <= 300
-    assert "import fedchain" not in text
-    assert "from fedchain" not in text
+def test_its_files_have_at_most_three_hundred_lines_and_nothing_of_fedchain():
+    files = sorted(LESSON.glob("*.py"))
+    assert {"__main__.py", "canonical.py", "messages.py"} < {file.name for file in files}
+    order = (LESSON / "__init__.py").read_text()
+    for file in files:
+        text = file.read_text()
+        assert len(text.splitlines()) <= 300
+        assert "import fedchain" not in text
+        assert "from fedchain" not in text
+        assert file.stem.startswith("__") or f"\n    {file.stem} " in order
 
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_both_verifiers_accept_what_fedchain_has_made(file_of, name, tmp_path):
     data = file_of(name).read_bytes()
-    blocks, head, height = lesson.verify(data)
+    blocks, head, height = chain.verify(data)
     found = verify_file(file_of(name), steps_of(trust_user_parts=False))
     assert (found.ok, found.blocks, found.block, found.height) == (True, blocks, head.hex(), height)
 
@@ -134,8 +144,41 @@ def test_both_verifiers_accept_what_fedchain_has_made(file_of, name, tmp_path):
 def test_the_second_verifier_knows_the_keys_under_which_one_signature_fits_everything():
     known = [y.to_bytes(32, "little") for y in crypto._SMALL_ORDER]
     known += [(y + 2**255).to_bytes(32, "little") for y in crypto._SMALL_ORDER]
-    assert all(map(lesson.of_small_order, known))
-    assert not lesson.of_small_order(crypto.public_key_of(bytes(32)))
+    assert all(map(signatures.of_small_order, known))
+    assert not signatures.of_small_order(crypto.public_key_of(bytes(32)))
+
+
+def test_both_write_every_number_alike_as_javascript_does():
+    draws = random.Random(8785)
+    drawn = [struct.unpack(">d", draws.randbytes(8))[0] for _ in range(2000)]
+    for value in [each for each in drawn if each - each == 0]:
+        text = canonical.write(value)
+        assert canonical_text(value) == text
+        assert float(text) == value
+        assert canonical.read(text.encode(), "number") == value
+    known = {1.0: "1", 1e21: "1e+21", 1e20: "1" + "0" * 20, 1e-6: "0.000001", 1e-7: "1e-7"}
+    known |= {
+        333333333.33333329: "333333333.3333333",
+        9.999999999999997e22: "9.999999999999997e+22",
+    }
+    known |= {1424953923781206.25: "1424953923781206.2", -0.0: "0", 5e-324: "5e-324"}
+    assert {value: canonical.write(value) for value in known} == known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"b":1,"a":2}', '{"a":1,"a":1}', '{"a": 1}', "1.0", "1e2", "-0", "01", "NaN", "Infinity",
+        "1e999", "9007199254740993", "1" + "0" * 400, '"\\ud800"', '"\\u0041"', '"\\u000a"',
+        '"\t"', "[1,]", "", " 1", "\ufeff1", '{"\ufb33":1,"\U0001f600":2}', "[" * 33 + "]" * 33,
+        "[" * 32 + "1" + "]" * 32, "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_both_refuse_what_is_not_the_one_text_of_a_value(text):
+    with pytest.raises(Wrong, match="text: "):
+        canonical.read(text.encode(), "text")
+    with pytest.raises(EncodingError, match="text: "):
+        read_canonical(text.encode(), "text")
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -180,9 +223,35 @@ def test_as_a_program_it_says_what_it_found_and_exits_as_documented(file_of, tmp
     damaged.write_bytes(data[:1000])
     assert ran(damaged)[0] == 5
     assert ran(tmp_path / "nothing")[0] == 2
+    old = tmp_path / "old.fedchain"
+    old.write_bytes(data[:10] + b"\0\1" + data[12:])
+    code, said = ran(old)
+    assert (code, said.count("\n")) == (5, 1)
+    assert "format 1: written by an older fedchain; run the scenario again" in said
     other = tmp_path / "krum.fedchain"
     krum = {"kind": "krum", "byzantine": 2, "keep": 3}
     exported_to(run(small(1, aggregation=krum), tmp_path / "runs").folder, other)
     code, said = ran(other)
     assert code == 3
     assert "krum" in said
+
+
+def test_an_old_chain_file_gets_one_line_that_names_its_version(file_of, tmp_path):
+    data, file = file_of("tiny").read_bytes(), tmp_path / "old.fedchain"
+    file.write_bytes(with_digest(data[:10] + b"\0\1" + data[12:-32]))
+    found = verify_file(file, steps_of(trust_user_parts=False))
+    assert not found.ok
+    assert "format 1" in found.reason
+    assert "run the scenario again" in found.reason
+    assert "\n" not in found.reason
+
+
+def test_the_table_of_the_agreed_text_is_that_of_a_run(file_of):
+    data = file_of("adam").read_bytes()
+    text = json.loads(data[16 : 16 + int.from_bytes(data[12:16])])
+    inner = {f"{name}.{key}" for name in ("model", "ledger") for key in text[name]}
+    listed = set(text) | inner | {"privacy.kind", "privacy.noise", "privacy.clip"}
+    page = (HOME / "docs" / "format.md").read_text(encoding="utf-8")
+    table = page.partition("## The agreed text")[2].partition("\n##")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| `")]
+    assert {row.strip("`") for row in rows} == listed

@@ -144,7 +144,7 @@ def test_a_rule_must_be_able_to_work_with_the_quorum(quorum, enough):
 
 @pytest.mark.parametrize("depth", [9, 200, 900, 2500])
 def test_updates_that_stand_around_each_other_without_end_are_refused(depth):
-    with pytest.raises(LedgerError, match="update is nested too deeply"):
+    with pytest.raises(LedgerError, match="update: is nested too deeply"):
         steps(update='{"kind":"averaged","of":' * depth + DESCENT + "}" * depth)
 
 
@@ -179,12 +179,15 @@ def test_code_of_somebodys_own_is_not_imported_unless_it_is_trusted(
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ('{"kind":"l_neares","keep":3}', ScenarioError),
+        ('{"keep":3,"kind":"l_neares"}', ScenarioError),
         ('{"kind":"l_nearest"}', ScenarioError),
-        ('{"kind":"l_nearest","keep":0}', ScenarioError),
+        ('{"keep":0,"kind":"l_nearest"}', ScenarioError),
+        ('{"kind":["l_nearest"]}', LedgerError),
+        ('{"keep":3.0,"kind":"l_nearest"}', LedgerError),
+        ('{"keep":9007199254740994,"kind":"l_nearest"}', ScenarioError),
         ("[]", ScenarioError),
         ("7", ScenarioError),
-        ("{", ValueError),
+        ("{", LedgerError),
         ("[" * 60_000, LedgerError),
     ],
 )

@@ -245,7 +245,9 @@ def agreement_from(inner: Vector, squares: Vector) -> Agreement:
         squares: <r_k, r_k>, shape (n,).
     """
     # The inner product is exact, and root and division round correctly: the same bits everywhere.
-    projections, square = inner / np.sqrt(squares), math.fsum(inner)
+    projections = np.zeros_like(inner)
+    np.divide(inner, np.sqrt(squares), out=projections, where=squares > 0)
+    square = math.fsum(inner)
     # norm(v)^2 is the sum of all <r_k, v>.
     cosines = projections / math.sqrt(square) if square > 0 else np.zeros_like(inner)
     return Agreement(inner, squares, projections, cosines)

@@ -1,0 +1,266 @@
+"""Mutants of chains made by hand: one thing is changed, and what follows from it is right again."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import hand_bytes
+import numpy as np
+from agreed_mutants import change_agreed, change_text, flipped
+from hand_bytes import Record
+from hand_chain import ROOT, Hand, make
+from verify_chain import canonical, encoding, work
+
+REALS = (0.0, -0.0, 1.0, -1.0, 0.5, 1.25, 1.5, 100.0, 1e-300, 5e-324, 1e308, math.inf, -math.inf)
+REALS += (math.nan,)
+DESCENT: Record = {"kind": "gradient_descent", "learning_rate": 0.25}
+RULES: tuple[Record, ...] = (
+    {"kind": "mean"},
+    {"kind": "mean", "scale": "unit"},
+    {"kind": "l_nearest", "keep": 2, "scale": "median_clip"},
+    {"kind": "l_nearest", "keep": 1},
+    {"kind": "krum", "byzantine": 0},
+    {"kind": "median"},
+)
+UPDATES: tuple[Record, ...] = (
+    DESCENT,
+    {**DESCENT, "decay": 0.5, "weight_decay": 0.1},
+    {"kind": "momentum", "learning_rate": 1, "momentum": 0.5},
+    {"kind": "adam", "learning_rate": 0.1, "beta1": 0.5},
+    {"kind": "distance_over_gradients", "first": 0.2},
+    {"kind": "averaged", "of": DESCENT, "from_round": 2, "decay": 0.75},
+    {"kind": "filtered", "of": {"kind": "adam", "learning_rate": 0.1}, "drift": 0.3},
+    {"kind": "filtered", "of": {"kind": "averaged", "of": DESCENT}},
+)
+Mutate = Callable[[random.Random, Hand], str]
+"""Function of draws and a hand that changes the hand, and says what it has changed."""
+
+
+def base(draws: random.Random) -> Hand:
+    """Return a right chain with drawn rules."""
+    hand = Hand()
+    agreed, ledger = hand.agreed, hand.agreed["ledger"]
+    dimension = draws.choice((2, 3, 3, 3, 17))
+    agreed["model"] |= {"dimension": dimension, "layout": [["w", [dimension]]]}
+    agreed["model"]["dtype"] = draws.choice(("float64", "float64", "float32"))
+    agreed["aggregation"] = dict(draws.choice(RULES[: 4 if draws.random() < 0.9 else None]))
+    agreed["update"] = dict(draws.choice(UPDATES))
+    agreed["privacy"]["clip"] = draws.choice((0.5, None, "inf"))
+    ledger["storage"] = draws.choice(("int8", "int16", "int16", "int32"))
+    ledger["work"] = draws.choice(("hashcash", "sampled"))
+    ledger["retarget_window"] = draws.choice((0, 0, 1, 2, 3))
+    ledger["interval_ms"] = draws.choice((1, 500, 1000, 4000))
+    if draws.random() < 0.3:
+        agreed |= {"records": [], "root": False}
+        ledger["identity"], hand.speakers = "open", (0, 1, 2)
+    elif draws.random() < 0.4:
+        agreed["root"], hand.speakers = False, (0, 1, 2)
+    hand.silent = draws.choice(((), (1,), (0, 1), (0, 1, 2, ROOT)))
+    hand.parents = draws.choice(((0, 1, 2, 1), (0, 1), (0, 1, 2, 3), (0, 0, 2)))
+    return hand
+
+
+def change_message(draws: random.Random, hand: Hand) -> str:
+    """Give a field of a message another value; the message is signed again."""
+    holder, height = draws.choice(hand.speakers), draws.choice((1, 1, 2, 3))
+    other = draws.choice((0, 1, 2, ROOT, 9))
+    ways: dict[str, tuple[Any, ...]] = {
+        "version": (0, 1, 3, 65535),
+        "chain_id": (bytes(32), bytes(31) + b"\1"),
+        "parent": (bytes(32),),
+        "round": (0, 1, 2, 3, 2**32 - 1),
+        "secret": (hand_bytes.secret_of("holder", other, height),),
+        "public_key": (bytes(32), b"\1" + bytes(31), b"\xff" * 32, bytes(31) + b"\x80"),
+        "proof": (None, (0, 1, []), (0, 0, []), (1, 1, []), (2**64 - 1, 2**64 - 1, [])),
+        "exponent": (0, 1, 5, 6, 13, 14, 15, 19, 20, 21, 255),
+        "width": (0, 1, 2, 3, 4, 8),
+        "entries": (0, 1, 2, 4, 2**32 - 1),
+        "direction": ("negated", "zero", "halved", "nudged", "short", "long", "least"),
+        "norm": REALS,
+        "mechanism": ("", "none", "gaussian", "Gaussian", "x" * 64, "x" * 65, "é\0"),
+        "noise_step": (0, 1, 2, 3, 65535),
+        "noise": REALS,
+        "clip": REALS,
+        "records": (0, 1, 3, 5, 8, 2**32 - 1),
+        "signature": (bytes(64), b"\1" + bytes(63)),
+    }
+    name = draws.choice(list(ways))
+    new = draws.choice(ways[name])
+
+    def hook(kind: str, record: Record) -> None:
+        if kind == "message" and (record["holder"], record["height"]) == (holder, height):
+            record[name] = bent(record, new) if name == "direction" else new
+            if name == "secret":
+                record["public_key"] = hand_bytes.public_of(new)
+            if draws.random() < 0.1:
+                record["norm"] = draws.choice(REALS)
+
+    hand.hook = hook
+    return f"message of {holder} at {height}: {name} = {new!r:.60}"
+
+
+def bent(record: Record, how: str) -> bytes:
+    """Return another direction for a message."""
+    kind = np.dtype(f"<i{record['width']}")
+    entries = np.frombuffer(record["direction"], kind).copy()
+    if how in ("short", "long"):
+        entries = np.resize(entries, max(0, len(entries) + (1 if how == "long" else -1)))
+        record["entries"] = len(entries)
+    elif how == "least":
+        entries[:1] = np.iinfo(kind).min
+    elif how == "nudged":
+        entries[:1] += np.int8(1)
+    else:
+        entries = {"negated": -entries, "zero": entries * 0, "halved": entries // 2}[how]
+    return entries.astype(kind).tobytes()
+
+
+def change_header(draws: random.Random, hand: Hand) -> str:
+    """Give a field of a header another value; the nonce is searched for, and the block signed."""
+    number = draws.randrange(1, len(hand.parents) + 1)
+    bits = hand.agreed["ledger"]["bits"]
+    ways: dict[str, tuple[Any, ...]] = {
+        "version": (0, 1, 3),
+        "chain_id": (bytes(32),),
+        "height": (0, 1, 2, 3, 4, 5, 2**64 - 1),
+        "parent": (bytes(32), b"\1" * 32),
+        "time_ms": (0, 1, 999, 1000, 2000, 3000, 8999, 9000, 9001, 2**53, 2**64 - 1),
+        "bits": (0, 1, bits, bits + 1, bits - 1, 2**32 - 1, 0x01010000, work.compact_of(2**252)),
+        "address": (bytes(32), encoding.sha(b"")),
+        "messages_root": (bytes(32), encoding.sha()),
+        "weights_hash": (bytes(32),),
+        "memory_hash": (bytes(32),),
+        "rules_hash": (bytes(32),),
+        "nonce": (1, 2**64 - 1),
+    }
+    name = draws.choice(list(ways))
+    new = draws.choice(ways[name])
+
+    def hook(kind: str, record: Record) -> None:
+        if record.get("number") == number and kind == ("block" if name == "nonce" else "header"):
+            record["header"][name] = new
+            if name == "nonce":
+                resealed(record)
+
+    hand.hook = hook
+    return f"header {number}: {name} = {new!r:.60}"
+
+
+def resealed(record: Record) -> None:
+    """Write a block's header and sign it again, without a search for the nonce."""
+    record["raw"] = hand_bytes.header_bytes(record["header"])
+    record["signature"] = hand_bytes.signed(record["secret"], record["raw"])
+
+
+def change_block(draws: random.Random, hand: Hand) -> str:
+    """Change which messages a block has, or who signs it."""
+    number = draws.randrange(1, len(hand.parents) + 1)
+    before: list[bytes] = []
+    ways: dict[str, Callable[[Record], None]] = {
+        "messages reversed": lambda r: r["messages"].reverse(),
+        "a message twice": lambda r: r["messages"].append(r["messages"][-1]),
+        "no messages": lambda r: r["messages"].clear(),
+        "one message less": lambda r: r["messages"].pop(),
+        "a message of the block before": lambda r: r["messages"].extend(before[:1]),
+        "a message of no bytes": lambda r: r["messages"].append(b""),
+        "a byte of a message": lambda r: r["messages"].append(flipped(draws, r["messages"].pop())),
+    }
+    seals: dict[str, Callable[[Record], None]] = {
+        "signature of zeros": lambda r: r.update(signature=bytes(64)),
+        "signature of another": lambda r: r.update(
+            signature=hand_bytes.secret_of("node", 7).sign(b"fedchain:k" + b"0" * 32)
+        ),
+        "signature of the hash alone": lambda r: r.update(
+            signature=r["secret"].sign(encoding.sha(encoding.sha(r["raw"])))
+        ),
+        "another public key": lambda r: r.update(public_key=b"\2" * 32),
+        "a key of small order": lambda r: r.update(public_key=b"\1" + bytes(31)),
+        "a byte of the signature": lambda r: r.update(signature=flipped(draws, r["signature"])),
+        "a byte of the public key": lambda r: r.update(public_key=flipped(draws, r["public_key"])),
+        "messages without their root": lambda r: r["messages"].pop(),
+    }
+    name = draws.choice([*ways, *seals])
+
+    def hook(kind: str, record: Record) -> None:
+        if kind == "header":
+            if record["number"] == number and name in ways:
+                ways[name](record)
+                record["header"]["messages_root"] = hand_bytes.root_of(record["messages"])
+            before[:] = record["messages"]
+        elif kind == "block" and record["number"] == number and name in seals:
+            seals[name](record)
+
+    hand.hook = hook
+    return f"block {number}: {name}"
+
+
+def change_file(draws: random.Random, hand: Hand) -> str:
+    """Change what the file says beside the blocks, or one of its bytes; the digest is right."""
+    arrays = {
+        "average": np.ones(hand.agreed["model"]["dimension"]),
+        "gain": np.ones(draws.choice((1, 2))),
+        "momentum": np.ones(draws.choice((1, 2, 3)), draws.choice(("f4", "f8", "i8"))),
+        "rule/centre": np.ones(3),
+        "start": np.ones((1, 1)),
+        "squares": np.array([draws.choice((0.0, math.nan, -1.0))]),
+        "filtered": np.ones(()),
+        "other": np.zeros((0, 2)),
+    }
+    ways: dict[str, Callable[[Record], None]] = {
+        "version": lambda r: r.update(version=draws.choice((0, 1, 3))),
+        "count": lambda r: r.update(count=draws.choice((0, 1, 2, 9, 2**64 - 1))),
+        "head": lambda r: r.update(head=bytes(32)),
+        "no blocks": lambda r: r.update(blocks=[], count=0),
+        "blocks reversed": lambda r: r["blocks"].reverse(),
+        "a block twice": lambda r: r.update(blocks=r["blocks"] * 2, count=2 * r["count"]),
+        "arrival": lambda r: r["blocks"].__setitem__(
+            0, (draws.choice((0, 2**63 - 1, 2**63, 2**64 - 1)), r["blocks"][0][1])
+        ),
+        "weights": lambda r: r.update(weights=flipped(draws, r["weights"])),
+        "memory": lambda r: r.update(memory=flipped(draws, r["memory"])),
+        "a byte of a block": lambda r: r["blocks"].append(
+            (r["blocks"][-1][0], flipped(draws, r["blocks"].pop()[1]))
+        ),
+        "first memory": lambda _: None,
+    }
+    name = draws.choice(list(ways))
+    if name == "first memory":
+        chosen = draws.sample(sorted(arrays), draws.choice((1, 2)))
+        hand.memory = {each: arrays[each] for each in chosen}
+        return f"first memory: {chosen}"
+
+    def hook(kind: str, record: Record) -> None:
+        if kind == "file" and (record["blocks"] or name not in ("arrival", "a byte of a block")):
+            ways[name](record)
+
+    hand.hook = hook
+    return f"file: {name}"
+
+
+def change_nothing(_draws: random.Random, _hand: Hand) -> str:
+    """Leave a chain right: both must accept it."""
+    return "nothing"
+
+
+KINDS: dict[str, tuple[int, Mutate]] = {
+    "right": (1, change_nothing),
+    "agreed": (6, change_agreed),
+    "text": (2, change_text),
+    "message": (6, change_message),
+    "header": (3, change_header),
+    "block": (3, change_block),
+    "file": (2, change_file),
+}
+"""How often each kind of mutant is drawn, and how it is made."""
+
+
+def mutant(draws: random.Random) -> tuple[str, str, bytes]:
+    """Return the kind of a drawn mutant, what was changed, and its bytes."""
+    hand = base(draws)
+    kind = draws.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
+    what = KINDS[kind][1](draws, hand)
+    rules = canonical.write({k: hand.agreed[k] for k in ("aggregation", "update", "ledger")})
+    return kind, f"{what} in {rules}", make(hand)
