@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
+from fedchain.aggregation.weights import settled
 from fedchain.arrays import read_only
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import flat_weights, layout
@@ -32,7 +33,7 @@ from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import digest, stream, uniforms
-from fedchain.scenario import Scenario
+from fedchain.scenario import Nodes, Scenario
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, canonical_json, check_quorum
 
@@ -94,7 +95,8 @@ def build_setup(scenario: Scenario) -> RunSetup:
     mechanism = mechanism_of(scenario, len(state.weights))
     identities = Identities(seed, sampling, nodes.identity == "registered")
     work = works.build(scenario.ledger.work)
-    rules = _rules_of(scenario, work, model, identities.root)
+    records = registered_records(nodes, task)
+    rules = _rules_of(scenario, work, model, identities.root, records)
     check_quorum(rules)
     everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
     return RunSetup(
@@ -111,10 +113,27 @@ def build_setup(scenario: Scenario) -> RunSetup:
     )
 
 
-def _rules_of(scenario: Scenario, work: Work, model: nn.Module, identity_root: bytes) -> Rules:
+def registered_records(nodes: Nodes, task: Task) -> tuple[int, ...]:
+    """Return the registered number of records of each participant; () if identities are open.
+
+    That of a group is the sum over all its members, whoever drops out.
+    """
+    if nodes.identity == "open":
+        return ()
+    members = (nodes.members_of(participant) for participant in range(nodes.participants))
+    return tuple(sum(task.holders[k].count for k in each) for each in members)
+
+
+def _rules_of(
+    scenario: Scenario,
+    work: Work,
+    model: nn.Module,
+    identity_root: bytes,
+    records: Sequence[int],
+) -> Rules:
     """Return the rules of the chain, to which genesis commits."""
     return Rules(
-        aggregation=canonical_json(scenario.aggregation),
+        aggregation=canonical_json(settled(scenario.aggregation, records)),
         update=canonical_json(scenario.update),
         dimension=len(flat_weights(model)),
         layout=layout(model),
