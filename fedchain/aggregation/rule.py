@@ -12,7 +12,7 @@ from fedchain.aggregation.directions import Directions
 from fedchain.arrays import Flags, Vector, misshapen, read_only
 from fedchain.registry import Family
 
-Memory = Mapping[str, Vector]
+RuleMemory = Mapping[str, Vector]
 """The arrays that a rule keeps for the next block, by name; empty before the first one."""
 MOST_VECTORS, LONGEST_NAME = 32, 100
 """Most arrays in the memory of a rule, and most characters of their names."""
@@ -34,7 +34,7 @@ class Received:
     records: Vector
     """The registered number n_k of records behind each message, whole numbers from 1, shape (n,).
     With open identities nobody vouches for them."""
-    memory: Memory = field(default_factory=dict)
+    memory: RuleMemory = field(default_factory=dict)
     """What the rule returned as ``Aggregate.memory`` in the block below; read-only."""
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Aggregate:
     """
     reasons: tuple[str, ...]
     """One text for each message: why its share is 0; empty if its share is above 0."""
-    memory: Memory = field(default_factory=dict)
+    memory: RuleMemory = field(default_factory=dict)
     """What the rule keeps for the next block: finite float64 vectors by name. The block commits to
     it, and updates do not see it."""
 

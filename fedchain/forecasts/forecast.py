@@ -179,7 +179,10 @@ def forecast(scenario: Scenario) -> Forecast:
         trial=trial,
         rates=read_rates(),
         memory_mb=_memory_mb(trial, task, examples, held_out),
-        rule=settled(scenario.aggregation, registered_records(scenario.nodes, task)),
+        rule=settled(
+            scenario.aggregation,
+            registered_records(scenario, [each.count for each in task.holders]),
+        ),
     )
 
 

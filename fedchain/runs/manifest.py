@@ -39,7 +39,7 @@ LISTED = 1000
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
     """Return the manifest of a run that has not begun yet."""
     scenario, rule = setup.scenario, json.loads(setup.rules.aggregation)
-    manifest = {
+    manifest: dict[str, Any] = {
         "status": "running",
         "name": scenario.name,
         "description": scenario.description,

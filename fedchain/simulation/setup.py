@@ -33,7 +33,7 @@ from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
 from fedchain.privacy.mechanisms import Mechanism, mechanisms
 from fedchain.randomness import digest, stream, uniforms
-from fedchain.scenario import Nodes, Scenario
+from fedchain.scenario import Scenario
 from fedchain.timing import Stopwatch
 from fedchain.transition import Steps, canonical_json, check_quorum
 
@@ -95,7 +95,7 @@ def build_setup(scenario: Scenario) -> RunSetup:
     mechanism = mechanism_of(scenario, len(state.weights))
     identities = Identities(seed, sampling, nodes.identity == "registered")
     work = works.build(scenario.ledger.work)
-    records = registered_records(nodes, task)
+    records = registered_records(scenario, [each.count for each in task.holders])
     rules = _rules_of(scenario, work, model, identities.root, records)
     check_quorum(rules)
     everybody, generator = nodes.miners + nodes.asked, stream(seed, "network")
@@ -113,15 +113,17 @@ def build_setup(scenario: Scenario) -> RunSetup:
     )
 
 
-def registered_records(nodes: Nodes, task: Task) -> tuple[int, ...]:
-    """Return the registered number of records of each participant; () if identities are open.
+def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
+    """Return the registered number of records of each participant; [] if identities are open.
 
-    That of a group is the sum over all its members, whoever drops out.
+    That of a group is the sum over all its members, whoever drops out. ``counts`` are the numbers
+    of records of all holders.
     """
+    nodes = scenario.nodes
     if nodes.identity == "open":
-        return ()
-    members = (nodes.members_of(participant) for participant in range(nodes.participants))
-    return tuple(sum(task.holders[k].count for k in each) for each in members)
+        return []
+    members = map(nodes.members_of, range(nodes.participants))
+    return [sum(counts[holder] for holder in own) for own in members]
 
 
 def _rules_of(
