@@ -4,10 +4,11 @@
 
 Deals the records so that the largest holder has twenty times as many as the smallest, and runs each
 rule with holders that count alike, by their registered records, and by these up to the median. The
-noise of a holder is proportional to 1/n_k. Prints the mean accuracy, its standard deviation over
-the seeds, and the gain over holders that count alike. Then it deals all holders equally many
-records, computes every step of such a run again with weights, and counts the steps that differ in a
-bit. Runs are kept in ``--out``: a finished one is not repeated, an interrupted one goes on.
+noise of a holder is proportional to 1/n_k. Prints the mean accuracy with its 95 % interval over the
+seeds, and the gain over holders that count alike. Then it deals all holders equally many records,
+computes every step of such a run again with weights, and counts the steps that differ in a bit.
+Runs are kept in ``--out``: a finished one is not repeated, an interrupted one goes on. ``--json``
+prints one object: the accuracies of each rule by weights and seed, and the steps that differ.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from fedchain.machine import prepare
 prepare()  # before numpy reads how many threads one operation may take
 
 import numpy as np  # noqa: E402
+from page_tables import cell  # noqa: E402
 
 from fedchain import run  # noqa: E402
 from fedchain.arrays import Wholes  # noqa: E402
@@ -50,25 +52,28 @@ def main() -> None:
     for name, default in (("seeds", 20), ("first", 0)):
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{default} by default")
     parser.add_argument("--epsilon", type=float, default=1.0, help="total of all rounds")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per rule")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.seeds)
     if not asked.json:
         print(f"digits, {HOLDERS} holders, sizes 1 : {HOLDERS}, epsilon {asked.epsilon:g}")
         print(f"{'':24}{'equal':>16}{'records':>16}{'to the median':>16}{'gain':>8}")
+    told: dict[str, Any] = {}
     for rule in RULES:
         found = [scores(asked.out, {**rule, "weights": w}, asked.epsilon, seeds) for w in WEIGHTS]
         name = " ".join(map(str, rule.values()))
-        print(json.dumps({name: found}) if asked.json else row(name, found), flush=True)
-    differing, steps = compared(made(asked.out, scenario({"kind": "mean"}, 1.0, 0, "alike")))
-    print(f"holders of equal size: {differing} of {steps} steps differ in a bit with weights")
+        told[name] = found
+        if not asked.json:
+            print(row(name, found), flush=True)
+    differing, every = compared(made(asked.out, scenario({"kind": "mean"}, 1.0, 0, "alike")))
+    words = f"holders of equal size: {differing} of {every} steps differ in a bit with weights"
+    print(json.dumps({**told, "differing": differing}) if asked.json else words)
 
 
 def row(name: str, found: list[list[float]]) -> str:
     """Return a line of the table from the accuracies of each kind of weights."""
-    cells = [f"{statistics.mean(s):.3f} ± {statistics.pstdev(s):.3f}" for s in found]
     gain = statistics.mean(found[1]) - statistics.mean(found[0])
-    return f"{name:24}" + "".join(f"{cell:>16}" for cell in cells) + f"{gain:+8.3f}"
+    return f"{name:24}" + "".join(f"{cell(each):>16}" for each in found) + f"{gain:+8.3f}"
 
 
 def scores(out: Path, rule: dict[str, Any], epsilon: float, seeds: range) -> list[float]:
