@@ -87,6 +87,21 @@ def test_equal_numbers_of_records_give_the_bits_of_the_mean_without_weights(
         assert got.shares.tobytes() == plain.shares.tobytes()
 
 
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000), st.integers(1, 20), RULES, SCALES, WEIGHTS)
+def test_the_order_of_messages_changes_nothing_but_rounding(seed, count, rule, scale, weights):
+    generator, rule = np.random.default_rng(seed), {**rule, "scale": scale, "weights": weights}
+    directions, norms = sent(some_rows(seed, count, 20), seed), generator.lognormal(size=count)
+    records, order = generator.integers(1, 1000, count).astype(float), generator.permutation(count)
+    moved = Directions(
+        tuple(directions.integers[k] for k in order), tuple(directions.exponents[k] for k in order)
+    )
+    straight = built(rule, received(directions, norms, records))
+    shuffled = built(rule, received(moved, norms[order], records[order]))
+    assert straight.shares[order].tobytes() == shuffled.shares.tobytes()
+    np.testing.assert_allclose(straight.gradient, shuffled.gradient, rtol=0, atol=1e-12)
+
+
 def test_a_holder_of_three_records_counts_three_times():
     rows = Directions.of(2**20 * np.eye(2))
     got = built({"kind": "mean", "weights": "records"}, received(rows, np.ones(2), np.r_[1.0, 3]))
