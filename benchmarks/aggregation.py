@@ -20,7 +20,7 @@ prepare()  # before numpy reads how many threads one operation may take
 
 import numpy as np  # noqa: E402
 
-from fedchain.aggregation import aggregations  # noqa: E402
+from fedchain.aggregation import Received, aggregations  # noqa: E402
 from fedchain.aggregation.directions import THREADS, Directions, spread  # noqa: E402
 from fedchain.arrays import lengths  # noqa: E402
 from fedchain.ledger.chain.codec import quantise  # noqa: E402
@@ -48,7 +48,8 @@ def main() -> None:
 
 def measured(rows: int, dimension: int, tries: int) -> dict[str, float]:
     """Return the least milliseconds of each read and each rule."""
-    directions, norms = drawn(rows, dimension), np.linspace(1.0, 2.0, rows)
+    directions = drawn(rows, dimension)
+    received = Received(directions, np.linspace(1.0, 2.0, rows), np.ones(rows))
     floats = [row.astype(np.float32) for row in directions.integers]
     reads = {"read_float32": floats, "read_int16": directions.integers}
     times = {
@@ -63,7 +64,7 @@ def measured(rows: int, dimension: int, tries: int) -> dict[str, float]:
     }
     for kind in RULES:
         rule = aggregations.check({"kind": kind, **options.get(kind, {})})
-        times[kind] = least(lambda rule=rule: aggregations.build(rule, directions, norms), tries)
+        times[kind] = least(lambda rule=rule: aggregations.build(rule, received), tries)
     return times
 
 

@@ -19,6 +19,7 @@ from single_tables import (
     seeds_table,
     tuned_table,
     warm_table,
+    weights_table,
 )
 
 README, ACCURACY, LEDGER = "README.md", "docs/accuracy.md", "docs/ledger.md"
@@ -258,6 +259,11 @@ MAKERS: dict[str, Maker] = {
         commands=("python benchmarks/secure_aggregation.py --json",),
         minutes=1,
         texts={"": Text(GROUPS, masks_table)},
+    ),
+    "weights": Maker(
+        commands=("python benchmarks/weights.py --json --out {out}",),
+        minutes=8,
+        texts={"": Text(ACCURACY, weights_table)},
     ),
     "stale_blocks": Maker(
         commands=("fedchain sweep stale_blocks",),

@@ -184,6 +184,17 @@ def masks_table(outcomes: Sequence[Outcome]) -> str:
     return table(["groups of", *sizes], lines)
 
 
+def weights_table(outcomes: Sequence[Outcome]) -> str:
+    """Return the accuracies of each rule by how much holders count, with the gain by records."""
+    told: dict[str, Any] = {k: v for k, v in outcomes[0].told.items() if k != "differing"}
+    gains = [statistics.mean(b) - statistics.mean(a) for a, b, _ in told.values()]
+    lines = [
+        [f"`{name}`", *map(cell, found), short(gain)]
+        for (name, found), gain in zip(told.items(), gains, strict=True)
+    ]
+    return table(["rule", "all alike", "by records", "up to the median", "gain"], lines)
+
+
 def results_table(outcomes: Sequence[Outcome]) -> str:
     """Return the scores of seed 0 with and without privacy, beside baselines without learning."""
     known = {"first-light": ("simulated scans, 20 holders, 2 sign-flippers from round 20", "IoU"),

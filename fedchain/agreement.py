@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fedchain.aggregation.weights import settled
 from fedchain.ledger.chain.canonical import LARGEST_WHOLE, canonical_text
 from fedchain.ledger.chain.rules import ZERO, Parameters, Rules, encode_rules
 from fedchain.ledger.chain.work import works
@@ -59,8 +60,14 @@ def quorum_of(scenario: Scenario) -> int:
 
 
 def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
-    """Return the number of records of each participant: a holder's, or the sum of a group's."""
+    """Return the registered number of records of each participant; [] if identities are open.
+
+    That of a group is the sum over all its members, whoever drops out. ``counts`` are the numbers
+    of records of all holders.
+    """
     nodes = scenario.nodes
+    if nodes.identity == "open":
+        return []
     members = map(nodes.members_of, range(nodes.participants))
     return [sum(counts[holder] for holder in own) for own in members]
 
@@ -78,19 +85,18 @@ def rules_of(
         scenario: the scenario.
         mechanism: its mechanism, with the noise that every message must declare.
         layout: name and shape of the model's parameters.
-        records: registered number of records of each participant; not used if identities are open.
+        records: registered number of records of each participant; empty if identities are open.
         root: whether a public root is registered.
     """
-    work, registered = works.build(scenario.ledger.work), scenario.nodes.identity == "registered"
-    terms = mechanism.terms
+    work, terms = works.build(scenario.ledger.work), mechanism.terms
     return Rules(
-        aggregation=canonical_text(scenario.aggregation.plain()),
+        aggregation=canonical_text(settled(scenario.aggregation, records).plain()),
         update=canonical_text(scenario.update.plain()),
         mechanism=mechanism.name,
         noise=(mechanism.noise_multiplier,),
         clip=terms.clip if terms.clip_quantile is None else None,
         agreed=_text(_agreed(scenario, mechanism)),
-        records=tuple(sorted(records)) if registered else (),
+        records=tuple(sorted(records)),
         root=root,
         commitment=ZERO,
         dimension=sum(math.prod(shape) for _, shape in layout),

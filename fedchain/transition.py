@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fedchain.aggregation import Aggregate, aggregations
+from fedchain.aggregation import Aggregate, Received, aggregations
 from fedchain.aggregation.directions import Directions
+from fedchain.aggregation.weights import EQUAL, takes_weights
 from fedchain.arrays import ONE, Vector, read_only
 from fedchain.errors import LedgerError, RunError
 from fedchain.ledger.chain.canonical import read_canonical
@@ -25,7 +26,7 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.tools.verification import TransitionOf
 from fedchain.registry import Family, Part
 from fedchain.timing import Stopwatch
-from fedchain.update import AVERAGE, updates
+from fedchain.update import AVERAGE, RULE, Memory, updates
 
 KEPT_NUMBERS, FEWEST, MOST = 2**19, 4, 16
 """Limits of the cache of computed steps. It keeps up to KEPT_NUMBERS weights and gradient entries
@@ -69,8 +70,9 @@ def check_quorum(rules: Rules) -> None:
     rule, alike = _part(aggregations, rules.aggregation, True), np.ones((rules.quorum, 1))
     if ":" in rule.kind:
         return
+    made_up = Received(Directions.of(ONE * alike), np.ones(rules.quorum), np.ones(rules.quorum))
     try:
-        aggregations.build(rule, Directions.of(ONE * alike), alike[:, 0])
+        aggregations.build(rule, made_up)
     except ValueError as error:
         raise ValueError(f"aggregation: fails at the quorum of the ledger: {error}") from error
 
@@ -98,10 +100,17 @@ class Steps:
         Raises:
             RunError: the rules name a user-defined part, but user-defined parts are not trusted.
             ScenarioError: the rules name no known part.
-            LedgerError: a part is not canonical JSON, or is nested too deeply.
+            LedgerError: a part is not canonical JSON, is nested too deeply, or weights messages by
+                numbers of records for which nobody vouches.
         """
         trust = trust_user_parts
-        self._aggregate = aggregations.bind(_part(aggregations, rules.aggregation, trust))
+        rule = _part(aggregations, rules.aggregation, trust)
+        if rules.identity == "open" and takes_weights(rule.kind):
+            weights = rule.parameters["weights"]
+            if weights not in (None, EQUAL):
+                words = "aggregation.weights: must be equal where identities are open"
+                raise LedgerError(f"rules: {words}, got {weights}")
+        self._aggregate = aggregations.bind(rule)
         self._update = updates.bind(_part(updates, rules.update, trust))
         self._dtype = rules.dtype
         self._keep = max(FEWEST, min(MOST, KEPT_NUMBERS // max(2 * rules.dimension, 1)))
@@ -134,12 +143,21 @@ class Steps:
         sent = [(message.direction, message.exponent) for message in messages]
         directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])
-        aggregate = self._aggregate(directions, norms)
+        records = np.array([float(message.declaration.records) for message in messages])
+        of_rule, of_update = _divided(state.memory)
+        aggregate = self._aggregate(Received(directions, norms, records, of_rule))
         weights = state.weights.astype(np.float64)
-        step = self._update(weights, state.memory, aggregate.gradient, messages[0].round)
+        step = self._update(weights, of_update, aggregate.gradient, messages[0].round)
         # The weights are rounded once, to the type that the rules state; float64 is not rounded.
         rounded = read_only(step.weights.astype(self._dtype))
-        return Outcome(State(rounded, step.memory), aggregate)
+        kept = {RULE + name: vector for name, vector in aggregate.memory.items()}
+        return Outcome(State(rounded, {**step.memory, **kept}), aggregate)
+
+
+def _divided(memory: Memory) -> tuple[Memory, Memory]:
+    """Return the memory of the rule, without the prefix of its names, and that of the update."""
+    of_rule = {k.removeprefix(RULE): v for k, v in memory.items() if k.startswith(RULE)}
+    return of_rule, {k: v for k, v in memory.items() if not k.startswith(RULE)}
 
 
 def steps_of(trust_user_parts: bool) -> TransitionOf:

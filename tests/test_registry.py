@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from fedchain.aggregation import aggregations
+from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.attacks import attacks
 from fedchain.errors import DataError, PartError, Problem, ScenarioError
@@ -42,6 +42,7 @@ def steep(*, slope: Annotated[float, Field(gt=0)]) -> float:
 
 
 ROWS = Directions((np.ones(3, dtype=np.int16), np.ones(3, dtype=np.int16)), (10, 10))
+RECEIVED = Received(ROWS, np.ones(2), np.ones(2))
 FLAT = Part("flat", {"value": 2.0})
 
 
@@ -173,6 +174,7 @@ def test_a_part_of_ones_own_that_returns_something_else_is_named(tmp_path, monke
 
 
 AGGREGATE = "from fedchain.aggregation.rule import Aggregate\nimport numpy as np\n"
+REMEMBERS = AGGREGATE + "def mine(r): return Aggregate(np.ones(3), r.norms, r.norms, ('', ''), "
 UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
 
 
@@ -181,34 +183,75 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
     [
         (
             aggregations,
-            (ROWS, np.ones(2)),
-            AGGREGATE + "def mine(rows, norms): return Aggregate(norms, norms, norms, ('',) * 2)",
+            (RECEIVED,),
+            AGGREGATE + "def mine(r): return Aggregate(r.norms, r.norms, r.norms, ('',) * 2)",
             "gradient must be an array of float64 of shape (3,), got float64 of shape (2,)",
         ),
         (
             aggregations,
-            (ROWS, np.ones(2)),
-            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, norms > 0, ())",
+            (RECEIVED,),
+            AGGREGATE + "def mine(r): return Aggregate(np.ones(3), r.norms, r.norms > 0, ())",
             "shares must be an array of float64 of shape (2,), got bool of shape (2,)",
         ),
         (
             aggregations,
-            (ROWS, np.ones(2)),
-            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, -norms, ())",
+            (RECEIVED,),
+            AGGREGATE + "def mine(r): return Aggregate(np.ones(3), r.norms, -r.norms, ())",
             "shares must be numbers of 0 or more, got -1 among them",
         ),
         (
             aggregations,
-            (ROWS, np.ones(2)),
-            AGGREGATE + "def mine(rows, norms): return Aggregate(np.ones(3), norms, norms, ())",
+            (RECEIVED,),
+            AGGREGATE + "def mine(r): return Aggregate(np.ones(3), r.norms, r.norms, ())",
             "reasons must be a tuple of 2 texts, got ()",
         ),
         (
             aggregations,
-            (ROWS, np.ones(2)),
-            AGGREGATE
-            + "def mine(rows, norms): return Aggregate(np.ones(3), norms, 0 * norms, ('', ''))",
+            (RECEIVED,),
+            AGGREGATE + "def mine(r): return Aggregate(np.ones(3), r.norms, 0 * r.norms, ('', ''))",
             "reasons: row 0 has share 0: its reason must say why nothing was taken, got ''",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "3)",
+            "memory must be a mapping of names to arrays, got int",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "{'centre': np.ones(3, dtype=np.float32)})",
+            "memory 'centre' must be a flat array of float64",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "{'centre': np.array([1.0, np.nan])})",
+            "memory 'centre' must be finite numbers",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "{'größe': np.ones(3)})",
+            "memory: a name must be 1 to 100 ASCII characters, got 'größe'",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "{f'of {k}': np.ones(1) for k in range(33)})",
+            "memory must have at most 32 arrays, got 33",
+        ),
+        (
+            aggregations,
+            (RECEIVED,),
+            REMEMBERS + "{'all': np.ones(2073)})",
+            "memory must have at most 2072 numbers (8 times the weights), got 2073",
+        ),
+        (
+            updates,
+            (np.ones(4), {}, np.ones(4), 1),
+            UPDATED + "def mine(w, m, g, t): return Updated(w, {'rule/pace': np.ones(1)})",
+            "memory 'rule/pace': names with 'rule/' belong to the aggregation rule",
         ),
         (
             updates,
@@ -239,7 +282,7 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
 def test_what_a_part_of_ones_own_makes_is_looked_at(
     family, arguments, text, words, tmp_path, monkeypatch
 ):
-    (tmp_path / "shape_lab.py").write_text(text)
+    (tmp_path / "shape_lab.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "shape_lab", raising=False)
     with pytest.raises(PartError) as caught:

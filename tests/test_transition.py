@@ -111,11 +111,13 @@ def test_a_rule_of_ones_own_gets_the_directions_as_one_matrix_if_it_asks(tmp_pat
     (tmp_path / "own_lab.py").write_text(
         "import numpy as np\n"
         "from fedchain.aggregation import Aggregate, agreement_of, scaled\n"
-        "def midrange(directions, norms, *, scale: str = 'restore'):\n"
-        "    rows = np.asarray(directions) * scaled(norms, scale)[:, None]\n"
+        "def midrange(received, *, scale: str = 'restore'):\n"
+        "    norms = received.norms\n"
+        "    rows = np.asarray(received.directions) * scaled(norms, scale)[:, None]\n"
         "    middle = (rows.min(axis=0) + rows.max(axis=0)) / 2.0 / 2.0**20\n"
         "    shares, reasons = np.full(len(norms), 1 / len(norms)), ('',) * len(norms)\n"
-        "    return Aggregate(middle, agreement_of(directions).cosines, shares, reasons)\n"
+        "    cosines = agreement_of(received.directions).cosines\n"
+        "    return Aggregate(middle, cosines, shares, reasons)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     messages = WORLD.messages(WORLD.chain_id, 1)
@@ -123,6 +125,70 @@ def test_a_rule_of_ones_own_gets_the_directions_as_one_matrix_if_it_asks(tmp_pat
     for place in range(D):
         values = [int(m.direction[place]) * m.norm / 2**m.exponent for m in messages]
         assert got.gradient[place] == (min(values) + max(values)) / 2.0
+
+
+REMEMBERING = """
+import numpy as np
+from fedchain.aggregation import Received, aggregations
+from fedchain.aggregation.weights import mean_of_used
+from fedchain.update import Updated
+
+def counts(received):
+    used, seen = received.norms > 0, received.memory.get("seen", np.zeros(1))
+    made = mean_of_used(received, used, received.norms, scale="restore", weights="records")
+    assert set(received.memory) <= {"seen"}, set(received.memory)
+    return type(made)(
+        made.gradient, made.cosines, made.shares, made.reasons, {"seen": seen + received.records}
+    )
+
+def watches(weights, memory, gradient, round_):
+    assert set(memory) <= {"seen"}, set(memory)
+    return Updated(weights - gradient, {"seen": memory.get("seen", np.zeros(1)) - 1.0})
+"""
+
+
+def test_rule_and_update_each_keep_a_memory_that_the_other_does_not_see(tmp_path, monkeypatch):
+    (tmp_path / "remembering_lab.py").write_text(REMEMBERING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = steps(
+        '{"kind":"remembering_lab:counts"}', '{"kind":"remembering_lab:watches"}', trust=True
+    )
+    records = [float(m.declaration.records) for m in WORLD.messages(WORLD.chain_id, 1)]
+    first = made(start(), WORLD.messages(WORLD.chain_id, 1))
+    second = made(first, WORLD.messages(WORLD.chain_id, 2))
+    assert {k: v.tolist() for k, v in second.memory.items()} == {
+        "seen": [-2.0],
+        "rule/seen": [2 * n for n in records],
+    }
+    assert first.memory_hash != second.memory_hash
+    assert not second.memory["rule/seen"].flags.writeable
+    assert made(second, ()) is second
+
+
+def test_a_rule_without_a_memory_leaves_nothing_of_an_earlier_one():
+    before = State(start().weights, {"rule/seen": np.ones(1), "momentum": np.ones(D)})
+    after = steps(update='{"kind":"momentum","learning_rate":0.1}')(
+        before, WORLD.messages(WORLD.chain_id, 1)
+    )
+    assert set(after.memory) == {"momentum"}
+
+
+def test_messages_are_weighted_by_the_records_that_they_declare():
+    one, *others = WORLD.messages(WORLD.chain_id, 1)
+    counts = [5, 1, 2, 7]
+    pairs = zip((one, *others), counts, strict=True)
+    messages = tuple(replace(m, declaration=replace(m.declaration, records=n)) for m, n in pairs)
+    aggregate = steps('{"kind":"mean","weights":"records"}').outcome(start(), messages).aggregate
+    assert aggregate.shares.tolist() == [n / 15 for n in counts]
+
+
+@pytest.mark.parametrize("weights", ['"records"', '{"cap":"median","kind":"records"}'])
+def test_no_chain_with_open_identities_weights_messages_by_records(weights):
+    text = '{"kind":"mean","weights":' + weights + "}"
+    with pytest.raises(LedgerError, match="must be equal where identities are open"):
+        steps(text, identity="open")
+    steps('{"kind":"mean","weights":"equal"}', identity="open")
+    steps(text)
 
 
 def test_too_few_messages_for_the_rule_make_no_step():

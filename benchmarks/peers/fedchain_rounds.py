@@ -26,7 +26,7 @@ import workload  # noqa: E402
 import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
-from fedchain.aggregation import l_nearest  # noqa: E402
+from fedchain.aggregation import Received, l_nearest  # noqa: E402
 from fedchain.aggregation.directions import Directions  # noqa: E402
 from fedchain.arrays import Flags, Singles, Vector, lengths  # noqa: E402
 from fedchain.learning.evaluation import flat_weights  # noqa: E402
@@ -107,8 +107,10 @@ def learning(run: workload.ReleaseRequest) -> list[Step]:
             spoken = [each for said in spread(speak, range(run.holders)) for each in said]
             exponents, integers, norms = zip(*spoken, strict=True)
             directions = Directions(integers, exponents)
-            keep = workloads.kept(run.holders)
-            made = l_nearest(directions, np.array(norms), keep=keep)
+            received = Received(
+                directions, np.array(norms), np.full(len(norms), float(run.records))
+            )
+            made = l_nearest(received, keep=workloads.kept(run.holders))
             step = gradient_descent(weights, {}, made.gradient, round_, learning_rate=workload.RATE)
             steps.append(Step(weights, made.used, step.weights))
             weights = step.weights

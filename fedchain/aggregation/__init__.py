@@ -9,20 +9,25 @@ operations are element-wise, in a fixed order.
 from __future__ import annotations
 
 from fedchain.aggregation.coordinates import median, trimmed_mean
-from fedchain.aggregation.directions import Agreement, agreement_of
+from fedchain.aggregation.directions import Agreement, agreement_of, inner_with
 from fedchain.aggregation.krum import krum
 from fedchain.aggregation.nearest import l_nearest, mean
-from fedchain.aggregation.rule import Aggregate, Scale, aggregations, scaled, weighted_mean
+from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
+from fedchain.aggregation.weights import Weights, mean_of_used, weighted_mean
 
 __all__ = [
     "Aggregate",
     "Agreement",
+    "Received",
     "Scale",
+    "Weights",
     "aggregations",
     "agreement_of",
+    "inner_with",
     "krum",
     "l_nearest",
     "mean",
+    "mean_of_used",
     "median",
     "scaled",
     "trimmed_mean",

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.aggregation.directions import SPLIT, Directions, agreement_from, products, spread
-from fedchain.aggregation.rule import Aggregate, Scale, aggregations, reasons_for, scaled
+from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for, scaled
 from fedchain.arrays import ONE, Matrix, Vector
 from fedchain.registry import AtMost
 
@@ -19,8 +19,7 @@ Counting in all coordinates would take longer than the rule itself."""
 
 @aggregations
 def trimmed_mean(
-    directions: Directions,
-    norms: Vector,
+    received: Received,
     *,
     trim: Annotated[
         int, Field(ge=0), AtMost("nodes.asked", "the number of holders or groups asked in a round")
@@ -34,8 +33,7 @@ def trimmed_mean(
     others, added in ascending order.
 
     Args:
-        directions: the n directions g_k*, as they were sent.
-        norms: the norm s_k of each message, positive, shape (n,).
+        received: the n messages.
         trim: how many values to leave out at each end. A block must have more than 2 trim messages,
             so the quorum must be above 2 trim.
         scale: as in ``l_nearest``; applied before the sorting.
@@ -51,25 +49,26 @@ def trimmed_mean(
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 2.
 
     >>> rows = Directions.of(2**20 * np.array([[1], [1], [1], [-1]]))
-    >>> trimmed_mean(rows, np.array([1.0, 2.0, 6.0, 9.0]), trim=1).gradient.tolist()
+    >>> four = Received(rows, np.array([1.0, 2.0, 6.0, 9.0]), np.ones(4))
+    >>> trimmed_mean(four, trim=1).gradient.tolist()
     [1.5]
     """
-    if len(norms) <= 2 * trim:
+    count = len(received.norms)
+    if count <= 2 * trim:
         needed = f"trim: {trim} needs at least {2 * trim + 1}"
-        raise ValueError(f"trimmed_mean: got {len(norms)} messages; {needed}")
+        raise ValueError(f"trimmed_mean: got {count} messages; {needed}")
     reason = f"among the {trim} smallest or largest values of every coordinate counted"
-    return _average_untrimmed(directions, scaled(norms, scale), trim, reason)
+    return _average_untrimmed(received, scale, trim, reason)
 
 
 @aggregations
-def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -> Aggregate:
+def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
     """Take the median of every coordinate.
 
     With an even number of values, the median is the mean of the two in the middle.
 
     Args:
-        directions: the n directions g_k*, as they were sent.
-        norms: the norm s_k of each message, positive, shape (n,).
+        received: the n messages.
         scale: as in ``l_nearest``; applied before the sorting.
 
     Returns:
@@ -81,16 +80,15 @@ def median(directions: Directions, norms: Vector, *, scale: Scale = "restore") -
         Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, definition 1.
 
     >>> rows = Directions.of(2**20 * np.array([[1], [1], [-1]]))
-    >>> median(rows, np.array([2.0, 5.0, 9.0])).gradient.tolist()
+    >>> median(Received(rows, np.array([2.0, 5.0, 9.0]), np.ones(3))).gradient.tolist()
     [2.0]
     """
     reason = "the median of no coordinate counted"
-    return _average_untrimmed(directions, scaled(norms, scale), (len(norms) - 1) // 2, reason)
+    return _average_untrimmed(received, scale, (len(received.norms) - 1) // 2, reason)
 
 
-def _average_untrimmed(
-    directions: Directions, factors: Vector, trim: int, reason: str
-) -> Aggregate:
+def _average_untrimmed(received: Received, scale: Scale, trim: int, reason: str) -> Aggregate:
+    directions, factors = received.directions, scaled(received.norms, scale)
     gradient, shifts = np.empty(directions.dimension), directions.shifts
     scales = factors * shifts  # exact: the shifts are powers of two
 

@@ -44,7 +44,7 @@ class Directions:
     """The quantised directions of n messages.
 
     Message k has sent integers q_k and an exponent e_k. Row k is 2^(20 - e_k) q_k, which is 2^20
-    times the direction g_k*, a unit vector.
+    times the direction g_k*: a unit vector, or zero if the gradient is zero.
 
     ``np.asarray(directions)`` and ``matrix()`` convert all rows at once, for simple rules;
     ``blocks()`` converts a block of columns at a time, for fast rules.
@@ -171,18 +171,18 @@ class Agreement:
     squares: Vector
     """<r_k, r_k>, shape (n,): exact whole numbers."""
     projections: Vector
-    """<r_k, v> / norm(r_k), shape (n,): the cosine of each row, times norm(v).
+    """<r_k, v> / norm(r_k), shape (n,): the cosine of each row, times norm(v); 0 for a zero row.
 
     These numbers have the same bits on every node, so all nodes sort the rows in the same order."""
     cosines: Vector
-    """Cosine of each row with v, shape (n,); all 0 if v is zero."""
+    """Cosine of each row with v, shape (n,); 0 for a row of zeros, and all 0 if v is zero."""
 
 
 def agreement_of(directions: Directions) -> Agreement:
     """Return the agreement of each direction with the sum of all directions.
 
     Args:
-        directions: at most 65,536 rows of at most 2^24 entries; no row is zero.
+        directions: at most 65,536 rows of at most 2^24 entries.
 
     Returns:
         The inner products and cosines, which are the same for any number of threads.
@@ -251,3 +251,38 @@ def agreement_from(inner: Vector, squares: Vector) -> Agreement:
     # norm(v)^2 is the sum of all <r_k, v>.
     cosines = projections / math.sqrt(square) if square > 0 else np.zeros_like(inner)
     return Agreement(inner, squares, projections, cosines)
+
+
+def inner_with(directions: Directions, point: Vector) -> Vector:
+    """Return the inner product of each row r_k with a point, shape (n,), the same on every node.
+
+    A rule that compares messages with a point of its own (a centre, its last aggregate) keeps the
+    point on the grid of the rows: as whole numbers, 2^20 times its value. Products of unit rows are
+    exact since the rows are short (at most 2^21), but a point may be long. So it is split into
+    SPLIT high + low. The entries of low are below 2^16, so norm(low) <= 2^28; norm(high) <= 2^32.
+    By Cauchy and Schwarz no partial sum of <r_k, low> or <r_k, high> exceeds 2^53. Both are exact
+    in any order, and only adding them rounds, once.
+
+    Args:
+        directions: at most 65,536 rows of at most 2^24 entries.
+        point: whole numbers with a norm below 2^47 (a value of 2^27), shape (d,).
+
+    Raises:
+        ValueError: the point is not of whole numbers, or too long.
+
+    >>> inner_with(Directions.of([[3, 4], [0, 1]]), np.array([10.0, -1.0])).tolist()
+    [26.0, -1.0]
+    """
+    if not (np.rint(point) == point).all() or not math.fsum(point * point) < 2.0**94:
+        raise ValueError("point: must be whole numbers with a norm below 2^47; round 2^20 p")
+    high = np.floor(point / SPLIT)
+    halves = np.stack([high, point - high * SPLIT], axis=1)
+
+    def work(columns: slice) -> Matrix:
+        sums = np.zeros((len(directions), 2))
+        for part, block in directions.blocks(columns):
+            sums += block @ halves[part]
+        return sums
+
+    sums = sum(spread(directions, work), np.zeros((len(directions), 2))).T * directions.shifts
+    return np.asarray(sums[0] * SPLIT + sums[1])

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from fedchain.aggregation.directions import Directions, agreement_from, spread
-from fedchain.aggregation.rule import Aggregate, Scale, aggregations, mean_of_used
-from fedchain.arrays import Matrix, Vector
+from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations
+from fedchain.aggregation.weights import mean_of_used
+from fedchain.arrays import Matrix
 from fedchain.registry import AtMost
 
 Whole = npt.NDArray[np.int64]
@@ -18,8 +19,7 @@ Whole = npt.NDArray[np.int64]
 
 @aggregations
 def krum(
-    directions: Directions,
-    norms: Vector,
+    received: Received,
     *,
     byzantine: Annotated[
         int, Field(ge=0), AtMost("nodes.asked", "the number of holders or groups asked in a round")
@@ -34,10 +34,10 @@ def krum(
     Of n messages, f may be Byzantine. The score of a direction is the sum of its squared distances
     to its n - f - 2 nearest neighbours. The directions with the lowest scores are chosen. The
     distances are between unit vectors: a direction is multiplied by its norm s_k only if chosen.
+    The direction of a gradient that is zero is zero, at distance 1 from every unit vector.
 
     Args:
-        directions: the n directions g_k*, as they were sent.
-        norms: the norm s_k of each message, positive, shape (n,).
+        received: the n messages.
         byzantine: the number f of messages that may be Byzantine; n must be above 2f + 2, even if
             only the quorum (the fewest messages of a block) has arrived.
         keep: the number m of directions to choose. Of equal scores, the smaller message id goes
@@ -54,19 +54,20 @@ def krum(
         Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017, section 4.
 
     >>> rows = Directions.of(2**20 * np.array([[1, 0], [1, 0], [0, 1], [-1, 0]]))
-    >>> krum(rows, np.ones(4), byzantine=0, keep=2).used.tolist()
+    >>> krum(Received(rows, np.ones(4), np.ones(4)), byzantine=0, keep=2).used.tolist()
     [True, True, False, False]
     """
-    if len(norms) <= 2 * byzantine + 2:
+    count = len(received.norms)
+    if count <= 2 * byzantine + 2:
         needed = f"byzantine: {byzantine} needs at least {2 * byzantine + 3}"
-        raise ValueError(f"krum: got {len(norms)} messages; {needed}")
-    products = gram(directions)
-    used = np.zeros(len(norms), dtype=np.bool_)
+        raise ValueError(f"krum: got {count} messages; {needed}")
+    products = gram(received.directions)
+    used = np.zeros(count, dtype=np.bool_)
     used[np.argsort(scores(products, byzantine), kind="stable")[:keep]] = True
     inner, squares = products.sum(axis=1), products.diagonal()
     cosines = agreement_from(inner.astype(np.float64), squares.astype(np.float64)).cosines
     reason = "far from its nearest neighbours"
-    return mean_of_used(directions, norms, scale, used, cosines, reason)
+    return mean_of_used(received, used, cosines, scale=scale, reason=reason)
 
 
 def gram(directions: Directions) -> Whole:

@@ -1,21 +1,45 @@
-"""Aggregation rules: the family that lists them, their result, and the mean of chosen messages."""
+"""Aggregation rules: what they receive, what they return, and the family that lists them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from fedchain.aggregation.directions import Directions, spread
-from fedchain.arrays import ONE, Flags, Vector, misshapen
+from fedchain.aggregation.directions import Directions
+from fedchain.arrays import Flags, Vector, misshapen, read_only
 from fedchain.registry import Family
+
+RuleMemory = Mapping[str, Vector]
+"""The arrays that a rule keeps for the next block, by name; empty before the first one."""
+MOST_VECTORS, LONGEST_NAME = 32, 100
+"""Most arrays in the memory of a rule, and most characters of their names."""
+MOST_TIMES, MOST_MORE = 8, 2048
+"""The memory of a rule has at most MOST_TIMES d + MOST_MORE numbers; a ledger keeps no more."""
 
 Scale = Literal["restore", "unit", "median_clip"]
 """How a rule scales each direction: by its norm s_k, by 1, or by s_k cut at the median norm."""
 
-STRIP = 32_768
-"""Number of columns that are averaged at a time; they fit into the processor's cache."""
+
+@dataclass(frozen=True, eq=False)
+class Received:
+    """What a rule receives: the n messages of a block in order of message id, and its memory."""
+
+    directions: Directions
+    """The directions g_k*, as they were sent; the direction of a gradient that is zero is zero."""
+    norms: Vector
+    """The norm s_k of each gradient, shape (n,); exactly 0 where the gradient is zero."""
+    records: Vector
+    """The registered number n_k of records behind each message, whole numbers from 1, shape (n,).
+    With open identities nobody vouches for them."""
+    memory: RuleMemory = field(default_factory=dict)
+    """What the rule returned as ``Aggregate.memory`` in the block below; read-only."""
+
+    def __post_init__(self) -> None:
+        read_only(self.norms)
+        read_only(self.records)
 
 
 @dataclass(frozen=True)
@@ -33,6 +57,9 @@ class Aggregate:
     """
     reasons: tuple[str, ...]
     """One text for each message: why its share is 0; empty if its share is above 0."""
+    memory: RuleMemory = field(default_factory=dict)
+    """What the rule keeps for the next block: finite float64 vectors by name. The block commits to
+    it, and updates do not see it."""
 
     @property
     def used(self) -> Flags:
@@ -40,8 +67,8 @@ class Aggregate:
         return self.shares > 0
 
 
-def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
-    rows, columns = len(directions), directions.dimension
+def _flaw(made: Aggregate, received: Received) -> str | None:
+    rows, columns = len(received.norms), received.directions.dimension
     shape = (
         misshapen("gradient", made.gradient, (columns,), "float64")
         or misshapen("cosines", made.cosines, (rows,), "float64")
@@ -57,13 +84,30 @@ def _flaw(made: Aggregate, directions: Directions, *_: object) -> str | None:
         if not isinstance(reason, str) or (share > 0) == (reason != ""):
             wanted = "must be empty" if share > 0 else "must say why nothing was taken"
             return f"reasons: row {row} has share {share:g}: its reason {wanted}, got {reason!r}"
+    return _memory_flaw(made.memory, columns)
+
+
+def _memory_flaw(memory: object, dimension: int) -> str | None:
+    if not isinstance(memory, Mapping):
+        return f"memory must be a mapping of names to arrays, got {type(memory).__name__}"
+    if len(memory) > MOST_VECTORS:
+        return f"memory must have at most {MOST_VECTORS} arrays, got {len(memory)}"
+    for name, vector in memory.items():
+        if not (isinstance(name, str) and name.isascii() and 1 <= len(name) <= LONGEST_NAME):
+            return f"memory: a name must be 1 to {LONGEST_NAME} ASCII characters, got {name!r}"
+        if not isinstance(vector, np.ndarray) or vector.ndim != 1 or vector.dtype != np.float64:
+            return f"memory {name!r} must be a flat array of float64"
+        if not np.isfinite(vector).all():
+            return f"memory {name!r} must be finite numbers"
+    numbers, most = sum(map(len, memory.values())), MOST_TIMES * dimension + MOST_MORE
+    if numbers > most:
+        return f"memory must have at most {most} numbers (8 times the weights), got {numbers}"
     return None
 
 
 aggregations: Family[Aggregate] = Family("aggregation", ("fedchain.aggregation",), Aggregate, _flaw)
 """The family of aggregation rules. Each rule is a function
-``(directions, norms (n,), *, ...) -> Aggregate``; directions and norms are in order of message id.
-"""
+``(received, *, ...) -> Aggregate``."""
 
 
 def scaled(norms: Vector, scale: Scale) -> Vector:
@@ -86,62 +130,3 @@ def reasons_for(shares: Vector, reason: str) -> tuple[str, ...]:
     ('', 'far from the sum', '')
     """
     return tuple("" if share > 0 else reason for share in shares)
-
-
-def weighted_mean(directions: Directions, factors: Vector, used: Flags) -> Vector:
-    """Return the mean of the used directions g_k*, each multiplied by its factor.
-
-    Args:
-        directions: the n directions g_k*.
-        factors: the factor of each direction, shape (n,).
-        used: which directions to average, at least one, shape (n,).
-
-    Returns:
-        The mean, shape (d,). Every library gives the same bits, because the multiplications and
-        additions of each element have a fixed order, and each of them rounds separately.
-
-    >>> rows = Directions.of(2**20 * np.eye(2))
-    >>> weighted_mean(rows, np.array([2.0, 4.0]), np.array([True, True])).tolist()
-    [1.0, 2.0]
-    """
-    total = np.zeros(directions.dimension)
-    # Multiplying by a power of two only changes the exponent, so doing it first rounds nothing.
-    shifted = directions.shifts * factors
-    rows = [(directions.integers[k], shifted[k]) for k in np.flatnonzero(used)]
-    parts = float(len(rows)) * ONE
-
-    def work(columns: slice) -> None:
-        room = np.empty(STRIP)
-        for start in range(columns.start, columns.stop, STRIP):
-            part = slice(start, min(start + STRIP, columns.stop))
-            strip, term = total[part], room[: part.stop - start]
-            for row, factor in rows:
-                term[:] = row[part]
-                term *= factor
-                strip += term
-            strip /= parts
-
-    spread(directions, work)
-    return total
-
-
-def mean_of_used(
-    directions: Directions, norms: Vector, scale: Scale, used: Flags, cosines: Vector, reason: str
-) -> Aggregate:
-    """Return the mean of the l messages that a rule has chosen, each with the share 1/l.
-
-    Args:
-        directions: the n directions g_k*.
-        norms: the norm s_k of each message, positive, shape (n,).
-        scale: the factor of each direction.
-        used: which messages are chosen, at least one, shape (n,).
-        cosines: cosine of each direction with the sum of all directions, shape (n,).
-        reason: why the other messages were not chosen.
-
-    >>> rows, norms = Directions.of(2**20 * np.eye(2)), np.array([2.0, 4.0])
-    >>> mean_of_used(rows, norms, "restore", norms > 3.0, np.ones(2), "is small").shares.tolist()
-    [0.0, 1.0]
-    """
-    gradient = weighted_mean(directions, scaled(norms, scale), used)
-    shares = used / int(np.count_nonzero(used))
-    return Aggregate(gradient, cosines, shares, reasons_for(shares, reason))

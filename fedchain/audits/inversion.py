@@ -210,7 +210,7 @@ def inverted(
 
     module = task.model().eval()
     load_weights(module, weights)
-    wanted = torch.from_numpy((direction / np.linalg.norm(direction)).astype(np.float32))
+    wanted = torch.from_numpy((direction / (np.linalg.norm(direction) or 1.0)).astype(np.float32))
     known = torch.tensor(targets)
     shape = (len(targets), *task.held_out.inputs.shape[1:])
     middle, half = (public.high + public.low) / 2, (public.high - public.low) / 2

@@ -92,7 +92,9 @@ def cosines(first: Round, second: Round) -> Matrix:
 
 def norms(first: Round, second: Round) -> Matrix:
     """Return the similarity of each pair of published norms: minus |log of their ratio|."""
-    one, two = (np.log([r.message.norm for r in each]) for each in (first, second))
+    # A gradient of zero is like another one, and far from all others.
+    least = np.finfo(np.float64).tiny
+    one, two = (np.log([max(r.message.norm, least) for r in each]) for each in (first, second))
     return np.asarray(-np.abs(one[:, None] - two[None]))
 
 
@@ -146,7 +148,8 @@ def _neighbours(run: Run) -> Iterator[tuple[Round, Round]]:
 
 def _unit(messages: Round) -> Matrix:
     rows = np.stack([released.message.direction.astype(np.float64) for released in messages])
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    # The rows are whole numbers, so that only the norm of a gradient of zero is below 1.
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1.0))
 
 
 def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:

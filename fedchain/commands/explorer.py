@@ -139,7 +139,8 @@ def _node(run: Run, which: str, form: Format) -> View:
 
 
 def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
-    rows = table(form, "round", "holder", "message", "norm", "cosine", "used", "why not", "attack")
+    columns = ("round", "holder", "message", "norm", "cosine", "share", "why not", "attack")
+    rows = table(form, *columns)
     for row in sorted(told, key=_nearest_first):
         rows.add_row(
             str(row["round"]),
@@ -147,7 +148,7 @@ def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
             row["id"][:8],
             f"{row['norm']:.5g}",
             short_number(row["cosine"]),
-            "yes" if row["used"] else "no",
+            short_number(row["share"]) if row["used"] else "unused",
             row["reason"],
             row["attack"],
         )

@@ -203,6 +203,15 @@ def _traffic_lines(traffic: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _weights_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return a line on how much each message counts; none if nothing counts, or by no weights."""
+    from fedchain.aggregation.weights import weights_in_words
+
+    if summary["weights"] is None or not summary["messages"]["messages"]:
+        return []
+    return [f"weights   {weights_in_words(summary['weights'])}"]
+
+
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines on status, privacy, messages, ledger, time and the next command."""
     epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
@@ -234,6 +243,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         f"{advice if diverged else ''}",
         f"privacy   {privacy}",
         f"messages  {attackers}{told['used']} of {told['messages']} used",
+        *_weights_lines(summary),
         f"ledger    head {head}, {summary['stale_blocks']} stale, "
         f"{summary['reorganisations']} reorganisations",
         *([f"blocks    {', '.join(won)}{more} of them by node 0, 1, .."] if won else ()),

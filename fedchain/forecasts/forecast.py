@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from fedchain.agreement import mechanism_of, sampling_of
+from fedchain.agreement import mechanism_of, registered_records, sampling_of
+from fedchain.aggregation.weights import settled, takes_weights, weights_in_words
 from fedchain.cache import size_words
 from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
@@ -59,6 +60,8 @@ class Forecast:
     """Warnings about the guarantee."""
     memory_mb: float
     """Peak memory of the process, MB."""
+    rule: Part
+    """The aggregation rule, with weights as genesis will state them."""
 
     @cached_property
     def round_s(self) -> dict[str, float]:
@@ -82,6 +85,7 @@ class Forecast:
             "warnings": list(self.warnings),
             "tuning": tuning_of(self.trial.scenario),
             "dimension": self.trial.dimension,
+            "aggregation": self.rule.plain(),
             "estimates": {
                 "seconds": round(rounds * sum(self.round_s.values()), 1),
                 "hashing_seconds": round(rounds * self.round_s["work"], 6),
@@ -112,6 +116,7 @@ class Forecast:
             *self._participants(),
             ("model", f"{size:,} parameters"),
             ("records", f"about {self.records} a holder"),
+            *self._weights(),
             ("noise multiplier", f"{found.noise_multiplier:.4g}"),
             ("epsilon", figures(found, terms.releases)),
             ("delta", f"{terms.delta:g}"),
@@ -126,6 +131,10 @@ class Forecast:
             ("memory", f"about {told['memory_mb']} MB"),
             ("disk", f"about {told['disk_mb']} MB"),
         ]
+
+    def _weights(self) -> list[tuple[str, str]]:
+        stated = self.rule.parameters.get("weights") if takes_weights(self.rule.kind) else None
+        return [("weights", weights_in_words(stated))] if stated else []
 
     def _participants(self) -> list[tuple[str, str]]:
         nodes = self.trial.scenario.nodes
@@ -170,6 +179,10 @@ def forecast(scenario: Scenario) -> Forecast:
         trial=trial,
         rates=read_rates(),
         memory_mb=_memory_mb(trial, task, examples, held_out),
+        rule=settled(
+            scenario.aggregation,
+            registered_records(scenario, [each.count for each in task.holders]),
+        ),
     )
 
 

@@ -15,8 +15,8 @@ from fedchain.registry.families import (
     nested_family,
     parameters,
     section_of,
-    simulator_values,
 )
+from fedchain.registry.own import simulator_values
 from fedchain.registry.parts import Part, Section, Where, plain_value
 from fedchain.registry.wording import problems_of, show_value, suggest
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError, create_model
 
 from fedchain.errors import PartError, Problem, ScenarioError
-from fedchain.registry.own import called, imported
+from fedchain.registry.own import called, imported, simulator_values, written_form
 from fedchain.registry.parts import STRICT, Part, Section, Where, overlay, plain_value
 from fedchain.registry.wording import problems_of, show_value, suggest
 
@@ -281,19 +281,7 @@ def _user_part(kind: str, family: Family[Any]) -> Callable[..., Any]:
     given = len(simulator_values(maker))
     expected = {len(simulator_values(part)) for part in family.parts.values()}
     if expected and given not in expected:
-        model = next(iter(family.parts.values()))
-        raise ValueError(
-            f"{kind!r} takes {given} values from the simulator; a part of this family takes "
-            f"{len(simulator_values(model))}, as {model.__name__}{inspect.signature(model)}"
-        )
+        form = written_form(maker.__name__, next(iter(family.parts.values())), family.makes)
+        takes = f"takes {given} values from the simulator ({', '.join(simulator_values(maker))})"
+        raise ValueError(f"{kind!r} {takes}; a part of this family is written {form}")
     return maker
-
-
-def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of the values that the simulator gives to a part: those before ``*``.
-
-    >>> simulator_values(lambda left, right=1, *, share=0.5: left)
-    ('left', 'right')
-    """
-    asked = inspect.signature(maker).parameters.values()
-    return tuple(p.name for p in asked if p.kind is not inspect.Parameter.KEYWORD_ONLY)

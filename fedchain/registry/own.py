@@ -7,6 +7,7 @@ import importlib
 import inspect
 import traceback
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from fedchain.errors import FedchainError, PartError
@@ -39,6 +40,34 @@ def imported(kind: str, expected: type[T], words: str) -> T:
     if not isinstance(found, expected):
         raise ValueError(f"{kind!r} is no {words}; {form}")
     return found
+
+
+def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the values that the simulator gives to a part: those before ``*``.
+
+    >>> simulator_values(lambda left, right=1, *, share=0.5: left)
+    ('left', 'right')
+    """
+    asked = inspect.signature(maker).parameters.values()
+    return tuple(p.name for p in asked if p.kind is not inspect.Parameter.KEYWORD_ONLY)
+
+
+def written_form(name: str, model: Callable[..., Any], makes: type | None) -> str:
+    """Return how a part is written, after the model of another part of its family.
+
+    If the simulator gives the part a record, the record's fields are named too.
+
+    >>> written_form("mine", lambda left, *, right=1: left, int)
+    'def mine(left, *, ..) -> int'
+    """
+    values = simulator_values(model)
+    form = f"def {name}({', '.join(values)}, *, ..){f' -> {makes.__name__}' if makes else ''}"
+    for value in values:
+        given = inspect.signature(model).parameters[value].annotation
+        record = inspect.unwrap(model).__globals__.get(given, given)
+        if is_dataclass(record):
+            form += f", where {value} has {', '.join(each.name for each in fields(record))}"
+    return form
 
 
 def called(

@@ -64,6 +64,8 @@ class MessageRecord:
     block carries the message."""
     used: bool
     """Whether the aggregation rule used it."""
+    share: float = 0.0
+    """Its share in the global gradient of the block: 0 if the rule used nothing of it."""
     reason: str
     """Why the message was not used: ``late`` or the rule's reason; empty if it was used."""
     epsilon: float | None

@@ -28,8 +28,8 @@ LEDGER = "ledger"
 """Folder of the ledger inside a run folder."""
 SUMMARISED = (
     "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
-    "silenced", "refused", "evidence", "fooled", "misconduct", "score", "epsilon", "seconds",
-    "peak_rss_mb",
+    "silenced", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
+    "seconds", "peak_rss_mb",
 )  # fmt: skip
 """Keys that a summary copies from the manifest."""
 

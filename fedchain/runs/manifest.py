@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.aggregation.weights import takes_weights
 from fedchain.learning.evaluation import plain_numbers
 from fedchain.names import legible
 from fedchain.privacy.guarantee import figures, guarantee, unprotected, warnings_for
@@ -37,8 +38,8 @@ LISTED = 1000
 
 def initial_manifest(setup: RunSetup) -> dict[str, Any]:
     """Return the manifest of a run that has not begun yet."""
-    scenario = setup.scenario
-    manifest = {
+    scenario, rule = setup.scenario, json.loads(setup.rules.aggregation)
+    manifest: dict[str, Any] = {
         "status": "running",
         "name": scenario.name,
         "description": scenario.description,
@@ -69,6 +70,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "record": setup.task.record,
         "note": setup.task.note,
         "baselines": {name: plain_numbers(m) for name, m in setup.task.baselines.items()},
+        "weights": rule["weights"] if takes_weights(rule["kind"]) else None,
         "epsilon": epsilon_spent(setup, {}),
         "seconds": dict.fromkeys(("total", *STAGES), 0.0),
         "peak_rss_mb": 0.0,

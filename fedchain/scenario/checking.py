@@ -18,6 +18,7 @@ from fedchain.registry import (
     examine_keys,
     nested_family,
     parameters,
+    show_value,
     simulator_values,
     suggest,
     within,
@@ -43,6 +44,8 @@ NO_TASK = "none"
 """Kind of the task in which nothing is learned; only the chain runs."""
 CHAIN_ALONE = {"privacy": {"kind": "none"}, "aggregation": {"kind": "mean"}}
 """Values of the sections that a scenario without learning may leave out."""
+WEIGHTS = ("aggregation", "weights")
+"""Place of the weights of an aggregation rule."""
 NOISE = ("epsilon", "noise_multiplier")
 """Parameters of a mechanism that each fix the noise; exactly one of them must be given."""
 
@@ -87,7 +90,7 @@ def check_point(root: Node) -> tuple[Scenario | None, list[Problem]]:
     problems = [*map(_explained, found), *problems]
     problems += _node_problems(values.get("nodes"), values.get("task"))
     problems += _section_problems(values.get("disk"), values.get("gossip"))
-    problems += _bounds(values, attacks)
+    problems += [*_bounds(values, attacks), *_weight_problems(values)]
     problems += [*attack_problems(values, attacks), *_group_problems(values, attacks)]
     values |= {"attacks": tuple(attacks.values())}
     return (None if problems else Scenario.model_construct(**values)), problems
@@ -103,6 +106,11 @@ def _explained(problem: Problem) -> Problem:
     if problem.text.startswith("is missing") and len(problem.where) == 1:
         name = str(problem.where[0])
         return replace(problem, text=f"is missing; write for example {name}: {_examples()[name]}")
+    if problem.where == WEIGHTS and problem.text.startswith("no such key"):
+        rules = FAMILIES["aggregation"].family()
+        able = [kind for kind in rules.names() if "weights" in parameters(rules.find(kind))]
+        text = f"no such key: only {' and '.join(able)} weight holders; other rules count all alike"
+        return replace(problem, text=text)
     if problem.where == ("name",) and "pattern" in problem.text:
         got = problem.text.rpartition(", got ")[2]
         text = f"must be letters, digits, dash, underscore or dot, at most 64, got {got}"
@@ -165,6 +173,16 @@ def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> It
     if privacy is not None and set(NOISE) <= set(privacy.parameters) and given.count(None) != 1:
         words = f"needs epsilon or noise_multiplier, got {given[0]} and {given[1]}"
         yield Problem(("privacy",), f"{words}; exactly one of the two is allowed")
+
+
+def _weight_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Refuse weights by numbers of records where nobody vouches for these numbers."""
+    rule, nodes = values.get("aggregation"), values.get("nodes")
+    weights = rule.parameters.get("weights") if rule is not None else None
+    by_records = weights == "records" or isinstance(weights, Mapping)
+    if nodes is not None and nodes.identity == "open" and by_records:
+        words = "must be equal where identities are open: nobody vouches for a number of records"
+        yield Problem(WEIGHTS, f"{words}, got {show_value(weights)}")
 
 
 def _update_problems(values: Mapping[str, Any]) -> Iterator[Problem]:

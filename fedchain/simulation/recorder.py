@@ -171,6 +171,7 @@ class Recorder:
                 block=name,
                 cosine=round(float(aggregate.cosines[row]), 9),
                 used=bool(aggregate.used[row]),
+                share=round(float(aggregate.shares[row]), 9),
                 reason=aggregate.reasons[row],
                 late=False,
             )

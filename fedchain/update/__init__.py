@@ -4,6 +4,7 @@ from fedchain.update.around import averaged, filtered
 from fedchain.update.distance import distance_over_gradients
 from fedchain.update.step import (
     AVERAGE,
+    RULE,
     Memory,
     Updated,
     adam,
@@ -15,6 +16,7 @@ from fedchain.update.step import (
 
 __all__ = [
     "AVERAGE",
+    "RULE",
     "Memory",
     "Updated",
     "adam",

@@ -22,6 +22,9 @@ Memory = Mapping[str, Vector]
 """The arrays that an update keeps for the next round, by name; empty before the first round."""
 AVERAGE = "average"
 """Name of the averaged weights in the memory; if an update keeps them, they are the model."""
+RULE = "rule/"
+"""Beginning of the names under which a state keeps the memory of the aggregation rule. Updates do
+not see these arrays, and must not use such names."""
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -43,6 +46,8 @@ def _flaw(made: Updated, weights: Vector, *_: object) -> str | None:
     for name, array in made.memory.items():
         if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype != np.float64:
             return f"memory {name!r} must be a flat array of float64"
+        if name.startswith(RULE):
+            return f"memory {name!r}: names with {RULE!r} belong to the aggregation rule"
     return misshapen("weights", made.weights, weights.shape, "float64")
 
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from fedchain.aggregation import Received
 from fedchain.aggregation.directions import Directions
 from fedchain.arrays import ONE, Matrix, Vector
 
@@ -30,6 +31,30 @@ def sent(rows: Matrix, seed: int = 0, storage: str = "int32") -> Directions:
     return Directions(tuple(integers), tuple(exponents))
 
 
+def with_zeros(directions: Directions, *rows: int) -> Directions:
+    """Return the directions with some of them as a gradient of zero is sent."""
+    integers, exponents = list(directions.integers), list(directions.exponents)
+    for row in rows:
+        integers[row], exponents[row] = np.zeros_like(integers[row]), 0
+    return Directions(tuple(integers), tuple(exponents))
+
+
+def some_zero(directions: Directions, norms: Vector, seed: int) -> tuple[Directions, Vector]:
+    """Return the messages with every third one zero, beginning at 0, 1, 2 or not at all."""
+    rows = range(seed % 4, len(norms), 3) if seed % 4 < 3 else ()
+    cut = norms.copy()
+    cut[list(rows)] = 0.0
+    return with_zeros(directions, *rows), cut
+
+
+def received(
+    directions: Directions, norms: Vector, records: Vector | None = None, **memory: Vector
+) -> Received:
+    """Return what a rule receives; without numbers of records, every message has one."""
+    counts = np.ones(len(directions)) if records is None else records
+    return Received(directions, norms, counts, memory)
+
+
 def whole(directions: Directions) -> list[list[int]]:
     return [
         [int(entry) << (20 - exponent) for entry in row]
@@ -49,7 +74,7 @@ def inner_with_sum(rows: list[list[int]]) -> list[int]:
 def exact_projections(rows: list[list[int]]) -> list[Fraction]:
     """Return <q, v>^2 / <q, q> with its sign, in whole numbers of any size."""
     products = zip(inner_with_sum(rows), rows, strict=True)
-    return [Fraction(product * abs(product), inner(row, row)) for product, row in products]
+    return [Fraction(product * abs(product), inner(row, row) or 1) for product, row in products]
 
 
 def earlier_mean(rows: Matrix, factors: Vector, used: list[int]) -> Vector:

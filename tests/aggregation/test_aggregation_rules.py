@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_rules import sent, some_rows
+from plain_rules import received, sent, some_rows, with_zeros
 
 from fedchain.aggregation import aggregations
 from fedchain.aggregation import directions as sharing
@@ -15,9 +15,9 @@ REQUIRED = {"l_nearest": {"keep": 12}, "krum": {"byzantine": 3}, "trimmed_mean":
 EXTRA = {"krum": {"keep": 5}}
 
 
-def built(kind, directions, norms):
-    block = {"kind": kind, **REQUIRED.get(kind, {}), **EXTRA.get(kind, {})}
-    return aggregations.build(aggregations.check(block), directions, norms)
+def built(kind, directions, norms, records=None, **options):
+    block = {"kind": kind, **REQUIRED.get(kind, {}), **EXTRA.get(kind, {}), **options}
+    return aggregations.build(aggregations.check(block), received(directions, norms, records))
 
 
 @pytest.mark.parametrize("kind", aggregations.names())
@@ -69,6 +69,34 @@ def test_every_rule_leaves_what_it_was_given_alone(kind):
     built(kind, directions, norms)
     assert np.array_equal(np.asarray(directions), before)
     assert norms.tolist() == np.linspace(1.0, 2.0, 20).tolist()
+
+
+@pytest.mark.parametrize("kind", aggregations.names())
+def test_a_block_of_gradients_that_are_all_zero_gives_the_gradient_zero(kind):
+    zeros = with_zeros(sent(some_rows(2, 20, 300)), *range(20))
+    for scale in ("restore", "unit", "median_clip"):
+        made = built(kind, zeros, np.zeros(20), scale=scale)
+        assert made.gradient.tobytes() == np.zeros(300).tobytes()
+        assert made.cosines.tolist() == [0.0] * 20
+        assert made.shares.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", aggregations.names())
+def test_a_gradient_of_zero_has_cosine_zero_and_leaves_all_other_cosines(kind):
+    rows, norms = sent(some_rows(2, 20, 300)), np.linspace(1.0, 2.0, 20)
+    fewer = Directions(rows.integers[2:], rows.exponents[2:])
+    zeros = np.where(np.arange(20) < 2, 0.0, norms)
+    made, without = built(kind, with_zeros(rows, 0, 1), zeros), built(kind, fewer, norms[2:])
+    assert made.cosines[:2].tolist() == [0.0, 0.0]
+    assert made.cosines[2:].tobytes() == without.cosines.tobytes()
+    assert np.isfinite(made.gradient).all()
+
+
+def test_the_mean_divides_by_all_messages_also_by_gradients_of_zero():
+    rows = with_zeros(Directions.of(2**20 * np.eye(4)), 3)
+    made = built("mean", rows, np.array([4.0, 8.0, 12.0, 0.0]))
+    assert made.gradient.tolist() == [1.0, 2.0, 3.0, 0.0]
+    assert made.shares.tolist() == [0.25] * 4
 
 
 @pytest.mark.parametrize("kind", REQUIRED)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plain_rules import inner, inner_with_sum, quantised, sent, some_rows, whole
 
 from fedchain.aggregation import directions as sharing
-from fedchain.aggregation.directions import Directions, agreement_of, spread
+from fedchain.aggregation.directions import Directions, agreement_of, inner_with, spread
 from fedchain.arrays import lengths
 from fedchain.ledger.chain.codec import quantise
 
@@ -160,6 +160,30 @@ def test_cosines_agree_with_a_plain_computation():
 def test_directions_that_cancel_have_cosine_zero():
     rows = quantised(np.array([[1.0, 0.0], [-1.0, 0.0]]))
     assert agreement_of(Directions.of(rows)).cosines.tolist() == [0.0, 0.0]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 10_000), st.integers(1, 20), st.integers(1, 300), STORAGES)
+def test_products_with_a_point_on_the_grid_are_exact(seed, count, d, storage):
+    directions = sent(some_rows(seed, count, d), seed, storage)
+    point = np.rint(np.random.default_rng(seed).normal(size=d) * 2.0 ** (seed % 28))
+    exact = [inner(row, [int(p) for p in point]) for row in whole(directions)]
+    assert inner_with(directions, point).tolist() == exact
+
+
+def test_products_with_the_longest_points_round_once():
+    rows = [[2**21 - 1, 0, 5], [-(2**20), 2**20 + 1, 7]]
+    point = [2**46 - 1, -(2**45) + 3, 12345]
+    exact = [inner(row, point) for row in rows]
+    assert max(map(abs, exact)) > 2**53
+    got = inner_with(Directions.of(rows), np.array(point, dtype=np.float64))
+    assert got.tolist() == [float(product) for product in exact]
+
+
+@pytest.mark.parametrize("point", [[0.5, 0.0], [2.0**47, 1.0], [math.nan, 0.0], [math.inf, 0.0]])
+def test_a_point_off_the_grid_or_too_long_is_refused(point):
+    with pytest.raises(ValueError, match="must be whole numbers with a norm below 2"):
+        inner_with(Directions.of([[6, -8]]), np.array(point))
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])

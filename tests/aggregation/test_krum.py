@@ -10,8 +10,10 @@ from plain_rules import (
     inner_with_sum,
     krum_scores,
     quantised,
+    received,
     sent,
     some_rows,
+    some_zero,
     whole,
 )
 
@@ -32,11 +34,13 @@ from fedchain.aggregation.krum import gram, scores
 def test_krum_is_the_rule_in_whole_numbers(seed, count, byzantine, keep, scale, storage):
     byzantine = min(byzantine, (count - 3) // 2)
     directions = sent(some_rows(seed, count, 12), seed, storage)
-    norms, rows = np.random.default_rng(seed).lognormal(size=count), whole(directions)
+    norms = np.random.default_rng(seed).lognormal(size=count)
+    directions, norms = some_zero(directions, norms, seed)
+    rows = whole(directions)
     expected = krum_scores(rows, byzantine)
     assert scores(gram(directions), byzantine).tolist() == expected
     chosen = sorted(sorted(range(count), key=lambda k: (expected[k], k))[:keep])
-    got = krum(directions, norms, byzantine=byzantine, keep=keep, scale=scale)
+    got = krum(received(directions, norms), byzantine=byzantine, keep=keep, scale=scale)
     assert np.flatnonzero(got.used).tolist() == chosen
     by_matrix = earlier_mean(np.array(rows, dtype=np.float64), scaled(norms, scale), chosen)
     assert got.gradient.tobytes() == by_matrix.tobytes()
@@ -50,7 +54,7 @@ def test_the_gram_matrix_is_exact_for_the_longest_rows():
 
 def test_cosines_are_those_of_the_other_rules():
     rows = some_rows(9, 10, 40)
-    got = krum(Directions.of(rows), np.ones(10), byzantine=2).cosines
+    got = krum(received(Directions.of(rows), np.ones(10)), byzantine=2).cosines
     length = float(sum(inner_with_sum(whole(Directions.of(rows))))) ** 0.5
     np.testing.assert_allclose(
         got, rows @ rows.sum(axis=0) / np.linalg.norm(rows, axis=1) / length, rtol=1e-14
@@ -59,7 +63,7 @@ def test_cosines_are_those_of_the_other_rules():
 
 def test_one_is_chosen_by_default_and_ties_go_to_the_smaller_message_id():
     rows = Directions.of(2**20 * np.array([[0, 1], [1, 0], [1, 0], [1, 0], [1, 0]]))
-    got = krum(rows, np.array([9.0, 2.0, 3.0, 4.0, 5.0]), byzantine=1)
+    got = krum(received(rows, np.array([9.0, 2.0, 3.0, 4.0, 5.0])), byzantine=1)
     assert got.used.tolist() == [False, True, False, False, False]
     assert got.gradient.tolist() == [2.0, 0.0]
 
@@ -67,7 +71,7 @@ def test_one_is_chosen_by_default_and_ties_go_to_the_smaller_message_id():
 def test_colluders_that_are_close_to_each_other_alone_are_not_chosen():
     rows = quantised(np.random.default_rng(4).normal(1.0, 1.0, size=(20, 50)))
     rows[:4] = -rows[0]
-    got = krum(Directions.of(rows), np.ones(20), byzantine=6, keep=10)
+    got = krum(received(Directions.of(rows), np.ones(20)), byzantine=6, keep=10)
     assert not got.used[:4].any()
 
 
@@ -77,5 +81,5 @@ def test_too_few_messages_say_how_many_are_needed(count, byzantine, enough):
     fewer = Directions(rows.integers[:count], rows.exponents[:count])
     said = f"krum: got {count} messages; byzantine: {byzantine} needs at least {enough}"
     with pytest.raises(ValueError, match=said):
-        krum(fewer, np.ones(count), byzantine=byzantine)
-    assert krum(rows, np.ones(enough), byzantine=byzantine).used.sum() == 1
+        krum(received(fewer, np.ones(count)), byzantine=byzantine)
+    assert krum(received(rows, np.ones(enough)), byzantine=byzantine).used.sum() == 1

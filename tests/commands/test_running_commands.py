@@ -481,7 +481,7 @@ def test_what_no_machine_can_run_is_a_bad_scenario(scenario, tmp_path, override,
 
 
 def test_a_rule_of_ones_own_that_returns_no_aggregate_is_named(scenario, tmp_path, monkeypatch):
-    text = "def three(directions, norms):\n    return 3\n"
+    text = "def three(received):\n    return 3\n"
     (tmp_path / "my_odd_lab.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     rule = 'aggregation={kind: "my_odd_lab:three"}'

@@ -197,9 +197,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_a_part_in_the_current_folder_is_found(tmp_path):
-    (tmp_path / "own_lab.py").write_text(
-        "def half(directions, norms, *, share: float = 0.5): ...\n"
-    )
+    (tmp_path / "own_lab.py").write_text("def half(received, *, share: float = 0.5): ...\n")
     code = "from fedchain.commands import main; main()"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(

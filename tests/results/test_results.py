@@ -361,7 +361,16 @@ def test_a_manifest_says_its_format_and_no_number_that_json_has_not(tmp_path):
 
 def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_path):
     names = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain")
-    names += ("traffic", "silenced", "refused", "evidence", "fooled", "misconduct", "score")
+    names += (
+        "traffic",
+        "silenced",
+        "refused",
+        "evidence",
+        "fooled",
+        "misconduct",
+        "score",
+        "weights",
+    )
     manifest = {name: name for name in (*names, "epsilon", "seconds", "peak_rss_mb")}
     RunFolder(tmp_path).write_manifest({**manifest, "baselines": {"majority": {"iou": 0.1}}})
     log = open_log(tmp_path)

@@ -363,9 +363,9 @@ def test_an_enormous_grid_is_refused_before_it_is_made(tmp_path):
 def lab(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "my_lab.py").write_text(
-        "def halves(directions, norms, *, share: float = 0.5):\n    'Half.'\n"
-        "def wrong(directions, *, share: float = 0.5):\n    'No.'\n"
-        "def untyped(directions, norms, *, share=0.5):\n    'No.'\n"
+        "def halves(received, *, share: float = 0.5):\n    'Half.'\n"
+        "def wrong(directions, norms, *, share: float = 0.5):\n    'No.'\n"
+        "def untyped(received, *, share=0.5):\n    'No.'\n"
         "class Rule:\n    pass\n"
     )
     yield tmp_path
@@ -388,12 +388,35 @@ def test_a_part_of_the_users_own_gets_the_same_checks(lab):
         (":", "cannot import ':'"),
         ("my_lab:Rule", "is no Python function"),
         ("os:system", "is no Python function"),
-        ("my_lab:wrong", "takes 1 values from the simulator"),
+        (
+            "my_lab:wrong",
+            "takes 2 values from the simulator (directions, norms); a part of this family is "
+            "written def wrong(received, *, ..) -> Aggregate, where received has directions, "
+            "norms, records, memory",
+        ),
         ("my_lab:untyped", "must give its parameter share a type"),
     ],
 )
 def test_what_is_no_part_is_refused(lab, kind, said):
     assert said in complaint(write(lab, GOOD), set={"aggregation": {"kind": kind}})
+
+
+def test_only_rules_that_can_weight_holders_take_weights(tmp_path):
+    rule = {"kind": "krum", "byzantine": 1, "weights": "records"}
+    said = complaint(write(tmp_path, GOOD), set={"aggregation": rule})
+    words = "no such key: only l_nearest and mean weight holders; other rules count all alike"
+    assert f"aggregation.weights: {words}" in said
+
+
+@pytest.mark.parametrize("weights", ["records", {"kind": "records", "cap": "median"}])
+def test_holders_are_not_weighted_where_nobody_vouches_for_their_numbers(weights, tmp_path):
+    path, rule = write(tmp_path, GOOD), {"kind": "mean", "weights": weights}
+    open_ = {"nodes.identity": "open", "aggregation": rule}
+    assert "aggregation.weights: must be equal where identities are open: nobody vouches" in (
+        complaint(path, set=open_)
+    )
+    assert load(path, set={"aggregation": rule}).aggregation.plain()["weights"] == weights
+    assert load(path, set={**open_, "aggregation": {"kind": "mean", "weights": "equal"}})
 
 
 def test_plain_values_come_back_as_the_same_scenario(tmp_path):

@@ -266,7 +266,8 @@ def test_a_message_that_only_a_lost_block_carried_is_told_as_late():
             messages=carried[name],
         ),
     )
-    one = SimpleNamespace(used=np.ones(2, bool), cosines=np.ones(2), reasons=("", ""))
+    two = np.ones(2)
+    one = SimpleNamespace(used=two > 0, shares=two / 2, cosines=two, reasons=("", ""))
     observer = recorder_of(chain)
     released = [
         MessageRecord(
