@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from fedchain.arrays import Vector
 from fedchain.ledger.chain.block import Block
@@ -20,10 +21,10 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_message
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.byzantine import byzantine_in, under_names
+from fedchain.nodes.holders.adversary import Adversary, under_names
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
-from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
+from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
 from fedchain.privacy.budget import Budget
 from fedchain.results import MessageRecord
 from fedchain.simulation.setup import RunSetup, deepest_fork
@@ -34,6 +35,16 @@ Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
 KEPT_PARENTS = 8
 """Number of blocks whose messages are cached. Messages at an older block are computed again, with
 the same bits."""
+
+
+@dataclass
+class Cohort:
+    """What was computed at one block for all participants of the round."""
+
+    answers: dict[int, Answer]
+    """By participant: its message, or what is withheld until its colluders decide."""
+    decided: dict[int, Message | None] = field(default_factory=dict)
+    """The messages of participants whose colluders have decided."""
 
 
 class ReleaseService:
@@ -53,10 +64,10 @@ class ReleaseService:
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
-        self._byzantine = byzantine_in(setup.scenario)
-        self._cohorts: dict[bytes, dict[int, Message | None]] = {}
-        self._budgets: dict[int, Budget] = {}
         follows, keep = setup.mechanism.clip_follower is not None, deepest_fork(setup.scenario)
+        self._adversary = Adversary(setup.scenario, keep)
+        self._cohorts: dict[bytes, Cohort] = {}
+        self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
         # computed again.
@@ -104,19 +115,22 @@ class ReleaseService:
             finite.
         """
         request, message = self._request(participant, parent, round_), None
+        groups, colluders = self._groups, self._adversary.colluders
+        members = (participant,) if groups is None else contributors(groups, request.context)
+        attacks = colluders.attacks_of(members, round_)
+        self._adversary.listen(attacks, parent, round_)
         if round_ <= self._recorded_rounds:
             identity = identity_of(request.identity.public_key)
             message = recorded_message(self._store, parent, identity)
         message = message or self._message(participant, parent, round_)
         if message is None:
             return ()
-        groups, attack = self._groups, ""
         messages: tuple[Message, ...] = (message,)
-        members = (participant,) if groups is None else contributors(groups, request.context)
-        if self._byzantine is not None:
-            attack = self._byzantine.attacks_behind(members, round_)
-            names = self._byzantine.names_of(participant, round_)
+        if attacks:
+            names = colluders.names_of(participant, round_)
             messages = tuple(under_names(message, names, request.context.seed, participant))
+        else:
+            self._adversary.hear(participant, parent, round_)
         count = self.budget(participant).releases + 1
         epsilon = finite(self._setup.mechanism.epsilon_after(count))
         self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
@@ -131,7 +145,7 @@ class ReleaseService:
                 used=False,
                 reason="late",
                 epsilon=epsilon,
-                attack=attack,
+                attack=colluders.label(attacks),
                 late=True,
                 members=len(members),
             )
@@ -156,17 +170,35 @@ class ReleaseService:
         The first call at a block computes the messages of the whole cohort of the round, since the
         last bits of a gradient may depend on who is computed together.
         """
-        if participant not in self._cohorts.get(parent, ()):
-            cohort = sorted(self._setup.sampling.holders_of(round_))
-            asked = [self._request(each, parent, round_) for each in cohort]
-            self._cohorts[parent] = dict(zip(cohort, self._compute(parent, asked), strict=True))
+        if parent not in self._cohorts or participant not in self._cohorts[parent].answers:
+            members = sorted(self._setup.sampling.holders_of(round_))
+            asked = [self._request(each, parent, round_) for each in members]
+            answers = dict(zip(members, self._compute(parent, asked), strict=True))
+            self._cohorts[parent] = Cohort(answers)
             while len(self._cohorts) > KEPT_PARENTS:
                 self._cohorts.pop(next(iter(self._cohorts)))
-        return self._cohorts[parent].pop(participant)  # it is large and rarely needed again
+        cohort = self._cohorts[parent]
+        answer = cohort.answers[participant]
+        if isinstance(answer, Withheld):
+            if participant not in cohort.decided:
+                self._decide(participant, cohort, parent, round_)
+            return cohort.decided.pop(participant)
+        if not self._adversary.colluders.see_others(round_):
+            del cohort.answers[participant]  # it is large and rarely needed again
+        return answer
 
-    def _compute(self, parent: bytes, asked: Sequence[ReleaseRequest]) -> list[Message | None]:
+    def _decide(self, participant: int, cohort: Cohort, parent: bytes, round_: int) -> None:
+        """Let the adversaries behind a participant decide, and sign what their holders send."""
+        state = self._state(parent)
+        sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
+        asked = [replace(self._request(k, parent, round_), sent=each) for k, each in sent.items()]
+        for k, message in zip(sent, self._compute(parent, asked), strict=True):
+            assert not isinstance(message, Withheld), "they have decided"
+            cohort.decided[k] = message
+
+    def _compute(self, parent: bytes, asked: Sequence[ReleaseRequest]) -> list[Answer]:
         """Compute messages together; check a batch of them while the next batch is computed."""
-        found: list[Message | None] = []
+        found: list[Answer] = []
         clips: list[float] = []
         seconds: Counter[str] = Counter()
         began = time.perf_counter()
@@ -175,12 +207,12 @@ class ReleaseService:
                 found += batch.messages
                 clips += batch.clips
                 seconds.update(batch.seconds)
-                sent = [message for message in batch.messages if message is not None]
+                sent = [message for message in batch.messages if isinstance(message, Message)]
                 self._verdict_cache.check_ahead(sent, self._setup.rules, self._chain_id)
         self._watch.share("gradients", time.perf_counter() - began, seconds)
         if self._clips is not None:
             for request, message, clip in zip(asked, found, clips, strict=True):
-                if message is not None:
+                if isinstance(message, Message):
                     self._clips.lead(message, request.context.holder, clip)
         return found
 
