@@ -26,6 +26,7 @@ RECIPES = dict(
 PARTS = (
     "An aggregation rule",
     "An attack",
+    "A poison",
     "A misconduct of compute nodes",
     "A mechanism",
     "An update",

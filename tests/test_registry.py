@@ -1,6 +1,7 @@
 import math
 import pickle
 import sys
+from types import SimpleNamespace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -273,9 +274,9 @@ UPDATED = "from fedchain.update import Updated\nimport numpy as np\n"
         ),
         (
             attacks,
-            (np.ones(4, dtype=np.float32), None),
-            "def mine(release, generator): return release[:3]",
-            "must return numbers of shape (4,), got float32 of shape (3,)",
+            (SimpleNamespace(own=np.ones((2, 4), dtype=np.float32)),),
+            "def mine(view): return view.own[0]",
+            "must return numbers of shape (2, 4), got float32 of shape (4,)",
         ),
     ],
 )

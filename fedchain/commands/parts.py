@@ -19,6 +19,7 @@ WRITTEN = {
     "update": "update: ",
     "network": "network: ",
     "attack": "attacks:\n  - ",
+    "poison": "attacks:\n  - holders: [0, 1]\n    kind: poisoned\n    records: ",
     "misconduct": "attacks:\n  - ",
     "work": "ledger:\n  work: ",
     "engine": "engine: ",
@@ -140,7 +141,7 @@ def _example(family: str, kind: str, maker: Callable[..., Any]) -> str:
     if {"epsilon", "noise_multiplier"} <= set(parameters(maker)):
         values.insert(1, "epsilon: 8.0")
     if family in MISBEHAVING:
-        values.append(f"{MISBEHAVING[family][1]}: [0, 1]")
+        values.append(f"{MISBEHAVING[family][1][0]}: [0, 1]")
     return f"{WRITTEN[family]}{{{', '.join(values)}}}"
 
 

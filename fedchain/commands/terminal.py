@@ -95,12 +95,13 @@ def _counts(kinds: Counter[str]) -> str:
 def heading(setup: RunSetup) -> str:
     """Return a line with the numbers of nodes, rounds and weights, privacy, and hashing time."""
     from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
-    from fedchain.scenario import ComputeAttack, HolderAttack
+    from fedchain.scenario import ComputeAttack, attackers_of
 
     scenario, mechanism = setup.scenario, setup.mechanism
-    holders = [a for a in scenario.attacks if isinstance(a, HolderAttack)]
+    attacks = dict(enumerate(scenario.attacks))
+    holders = attackers_of(attacks, scenario.nodes.holders, scenario.seed).items()
     others = [a for a in scenario.attacks if isinstance(a, ComputeAttack)]
-    named = _counts(Counter(a.part.kind for a in holders for _ in a.holders))
+    named = _counts(Counter(attacks[i].part.kind for i, those in holders for _ in those))
     dishonest = _counts(Counter(a.part.kind for a in others for _ in a.nodes))
     total = mechanism.epsilon_after(mechanism.terms.releases)
     privacy = "no privacy"

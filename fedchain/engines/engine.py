@@ -15,6 +15,7 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import Task, tasks
+from fedchain.nodes.holders.colluders import poisoned_task
 from fedchain.nodes.holders.group_pool import GroupPool
 from fedchain.nodes.holders.holder_pool import (
     HolderPool,
@@ -83,6 +84,7 @@ class Source:
 
         scenario, terms = self.scenario, self.mechanism.terms
         task = self.task or tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+        task = poisoned_task(task, scenario)
         return CohortGradients(task, terms.clip, terms.unit, automatic=terms.automatic)
 
     def backend(self, device: str) -> ReleaseBackend:

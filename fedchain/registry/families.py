@@ -141,6 +141,7 @@ FAMILIES: Mapping[str, Address] = MappingProxyType(
         "aggregation": Address("fedchain.aggregation", "aggregations"),
         "update": Address("fedchain.update", "updates"),
         "attack": Address("fedchain.attacks", "attacks"),
+        "poison": Address("fedchain.attacks", "poisons"),
         "misconduct": Address("fedchain.nodes.compute.strategy", "strategies"),
         "network": Address("fedchain.network.topology", "topologies"),
         "latency": Address("fedchain.network.latencies", "latencies"),

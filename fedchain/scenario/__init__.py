@@ -1,9 +1,10 @@
 """Scenario: a strict YAML file as a checked, frozen record that knows each value's source."""
 
+from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_of
 from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load
 from fedchain.scenario.overriding import parse_choices, parse_overrides
-from fedchain.scenario.sections import ComputeAttack, Gossip, HolderAttack, Nodes, Scenario
+from fedchain.scenario.sections import Gossip, Nodes, Scenario
 from fedchain.scenario.shipped import (
     description_of,
     files_of,
@@ -27,6 +28,7 @@ __all__ = [
     "HolderAttack",
     "Nodes",
     "Scenario",
+    "attackers_of",
     "description_of",
     "files_of",
     "first_sentence",

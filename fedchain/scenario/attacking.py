@@ -8,9 +8,14 @@ from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.registry import FAMILIES, Family, Where, examine_keys, parameters
-from fedchain.scenario.sections import ComputeAttack, HolderAttack
+from fedchain.scenario.attackers import (
+    WHO,
+    ComputeAttack,
+    HolderAttack,
+    Misbehaving,
+    attackers_of,
+)
 
-Misbehaving = HolderAttack | ComputeAttack
 _WHO = "each with a kind and holders, or nodes for what compute nodes do"
 
 
@@ -39,6 +44,7 @@ def _attack(block: object, where: Where) -> Misbehaving:
     problems = [problem for problem in found if problem.where != (*where, "part")]
     try:
         values["part"] = family_of(section).check(part, where, keys)
+        problems += _key_problems(section, values, where)
     except ScenarioError as error:
         problems += error.problems
     if problems:
@@ -46,7 +52,21 @@ def _attack(block: object, where: Where) -> Misbehaving:
     return section.model_construct(**values)
 
 
-def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttack]:
+def _key_problems(
+    section: type[Misbehaving], values: Mapping[str, Any], where: Where
+) -> Iterator[Problem]:
+    """Check that one key says which holders attack, and that a user's part has no key of all."""
+    kind = values["part"].kind
+    for name in section.model_fields.keys() & parameters(family_of(section).find(kind)).keys():
+        words = f"{kind!r} has a parameter {name}, which is a key of every attack"
+        yield Problem((*where, "kind"), f"{words}; give it another name")
+    given = [key for key in WHO if values.get(key) is not None]
+    if section is HolderAttack and len(given) != 1 and set(WHO) <= set(values):
+        words = f"needs {', '.join(WHO[:-1])} or {WHO[-1]}, got {' and '.join(given) or 'none'}"
+        yield Problem(where, f"{words}; exactly one of them is allowed")
+
+
+def _section(block: Mapping[Any, Any]) -> type[Misbehaving]:
     """Return the section that an entry of ``attacks`` belongs to.
 
     An entry is for compute nodes if it has the key ``nodes``, or a kind that only they have.
@@ -57,7 +77,7 @@ def _section(block: Mapping[Any, Any]) -> type[HolderAttack] | type[ComputeAttac
     if (
         kind is None
         or kind in family_of(HolderAttack).names()
-        or ("holders" in block and ":" in str(kind))
+        or (":" in str(kind) and any(key in block for key in WHO))
     ):
         return HolderAttack
     return ComputeAttack if kind in family_of(ComputeAttack).names() else HolderAttack
@@ -73,7 +93,7 @@ def attack_keys(block: Mapping[Any, Any]) -> set[str]:
     return {*part, *section.model_fields} - {"part"}
 
 
-def family_of(section: type[HolderAttack] | type[ComputeAttack]) -> Family[Any]:
+def family_of(section: type[Misbehaving]) -> Family[Any]:
     """Return the family that has the attacks of holders, or the misconduct of compute nodes."""
     return FAMILIES["attack" if section is HolderAttack else "misconduct"].family()
 
@@ -82,7 +102,7 @@ def attack_problems(
     values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]
 ) -> Iterator[Problem]:
     """Yield the problems of attacks that do not fit the rest of the scenario or each other."""
-    rounds, nodes = values.get("rounds"), values.get("nodes")
+    rounds, nodes, seed = (values.get(key) for key in ("rounds", "nodes", "seed"))
     for index, attack in attacks.items():
         if rounds is not None:
             yield from _round_problems(attack, rounds, ("attacks", index))
@@ -94,6 +114,22 @@ def attack_problems(
             place = ("attacks", index, "holders")
             yield from _number_problems(censored, nodes.participants, nodes.participant, place)
     yield from _overlaps(attacks)
+    if nodes is not None and seed is not None:
+        yield from _draw_problems(attacks, nodes.holders, seed)
+
+
+def _draw_problems(
+    attacks: Mapping[int, Misbehaving], holders: int, seed: int
+) -> Iterator[Problem]:
+    """Yield a problem for every attack for which too few holders are left to draw."""
+    for index, drawn in attackers_of(attacks, holders, seed).items():
+        attack = attacks[index]
+        assert isinstance(attack, HolderAttack)
+        number = attack.number_of(holders)
+        if len(drawn) < number:
+            words = f"asks for {number} holders, but the other attacks leave {len(drawn)}"
+            key = "count" if attack.share is None else "share"
+            yield Problem(("attacks", index, key), words)
 
 
 def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[Problem]:
@@ -110,7 +146,7 @@ def _round_problems(attack: Misbehaving, rounds: int, where: Where) -> Iterator[
 def _who(attack: Misbehaving) -> tuple[str, str, tuple[int, ...]]:
     """Return the YAML key that lists the attackers, the word for one of them, and their ids."""
     if isinstance(attack, HolderAttack):
-        return "holders", "holder", attack.holders
+        return "holders", "holder", attack.holders or ()
     return "nodes", "compute node", attack.nodes
 
 

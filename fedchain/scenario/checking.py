@@ -23,7 +23,8 @@ from fedchain.registry import (
     suggest,
     within,
 )
-from fedchain.scenario.attacking import Misbehaving, attack_problems, check_attacks, family_of
+from fedchain.scenario.attackers import Misbehaving
+from fedchain.scenario.attacking import attack_problems, check_attacks, family_of
 from fedchain.scenario.groups import MAX_MEMBERS
 from fedchain.scenario.overriding import parse_path, put_all
 from fedchain.scenario.sections import (

@@ -16,14 +16,15 @@ from fedchain.registry import (
     parameters,
     section_of,
 )
+from fedchain.scenario.attackers import WHO, ComputeAttack, HolderAttack
 from fedchain.scenario.checking import CHAIN_ALONE, NO_TASK
-from fedchain.scenario.sections import ComputeAttack, HolderAttack, Scenario
+from fedchain.scenario.sections import Scenario
 
-MISBEHAVING: dict[str, tuple[type[Section], str]] = {
-    "attack": (HolderAttack, "holders"),
-    "misconduct": (ComputeAttack, "nodes"),
+MISBEHAVING: dict[str, tuple[type[Section], tuple[str, ...]]] = {
+    "attack": (HolderAttack, WHO),
+    "misconduct": (ComputeAttack, ("nodes",)),
 }
-"""For each family of attacks, the section and the YAML key that lists the attackers."""
+"""For each family of attacks, the section and the YAML keys that can say who attacks."""
 OWN_PART = {
     "description": "A part of your own: module:function.",
     "type": "object",
@@ -72,7 +73,7 @@ def part_schema(
         own = _object(section)
         shared = {name: s for name, s in own["properties"].items() if name != "part"}
         block["properties"] |= shared
-        block["required"] = [*block["required"], who]
+        block["anyOf"] = [{"required": [key]} for key in who]
     block["properties"] = {"kind": {"const": maker.__name__}, **block["properties"]}
     block["required"] = ["kind", *block["required"]] if kind_required else []
     return {"description": summary(maker), **block}

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PrivateAttr
 
 from fedchain.registry import FAMILIES, Part, Section, Where
+from fedchain.scenario.attackers import AtLeastOne, Misbehaving
 from fedchain.scenario.groups import Groups
 
 MAX_HOLDERS = 10_000_000
@@ -31,7 +32,6 @@ def _no_device(name: str) -> str:
 
 RunName = Annotated[str, Field(pattern=_SAFE), AfterValidator(_no_device)]
 """A name that is safe as the name of a folder on every system."""
-AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class Miner(Section):
@@ -179,44 +179,6 @@ class Gossip(Section):
         return bool(self.churn or self.partitions or self.late_joiners)
 
 
-class HolderAttack(Section):
-    """Holders that misbehave, and the rounds in which they do so."""
-
-    part: Annotated[Part, FAMILIES["attack"]]
-    """What the attackers send instead of their release; in YAML, its keys stand in this block."""
-    holders: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Ids of the attacking holders; ids count from 0."""
-    names: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Number of identities under which each attacker sends: its own, and its Sybil identities."""
-    from_round: AtLeastOne = 1
-    """First round of the attack."""
-    to_round: AtLeastOne | None = None
-    """Last round of the attack; null: to the end."""
-
-    def active(self, round_number: int) -> bool:
-        """Return whether the attack is active in this round."""
-        begun = self.from_round <= round_number
-        return begun and (self.to_round is None or round_number <= self.to_round)
-
-
-class ComputeAttack(Section):
-    """Compute nodes that misbehave, and the rounds in which they do so."""
-
-    part: Annotated[Part, FAMILIES["misconduct"]]
-    """How these nodes break the protocol; in YAML, the part's keys stand in this block."""
-    nodes: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Ids of the misbehaving compute nodes; ids count from 0."""
-    from_round: AtLeastOne = 1
-    """First round of the misconduct; a node's round is the height of the block it works on."""
-    to_round: AtLeastOne | None = None
-    """Last round of the misconduct, after which nodes publish withheld blocks; null: to the end."""
-
-    def active(self, round_number: int) -> bool:
-        """Return whether the misconduct is active in this round."""
-        begun = self.from_round <= round_number
-        return begun and (self.to_round is None or round_number <= self.to_round)
-
-
 class Evaluate(Section):
     """How often the model is measured, and how many examples are shown as pictures."""
 
@@ -284,7 +246,7 @@ class Scenario(Section):
     """Proof of work, quorum, storage."""
     disk: Disk = Disk()
     """What the ledger keeps on disk."""
-    attacks: tuple[HolderAttack | ComputeAttack, ...] = ()
+    attacks: tuple[Misbehaving, ...] = ()
     """Data holders and compute nodes that misbehave."""
     evaluate: Evaluate = Evaluate()
     """When the model is measured."""

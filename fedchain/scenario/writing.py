@@ -11,8 +11,9 @@ from typing import Any
 
 from fedchain.names import escaped
 from fedchain.registry import Where, plain_value
+from fedchain.scenario.attackers import Misbehaving
 from fedchain.scenario.reading import scalar
-from fedchain.scenario.sections import ComputeAttack, HolderAttack, Scenario
+from fedchain.scenario.sections import Scenario
 
 UNHASHED = ("name", "description", "seed", "disk", "engine", "sweep", "tuning")
 """Keys that the digest leaves out: they do not change what is computed for a given seed."""
@@ -63,7 +64,7 @@ def _known(value: object, where: Where, known: Set[Where]) -> Any:
     return value
 
 
-def _flat(attack: HolderAttack | ComputeAttack) -> dict[str, Any]:
+def _flat(attack: Misbehaving) -> dict[str, Any]:
     own = {name: value for name, value in plain_value(attack).items() if name != "part"}
     return {**attack.part.plain(), **own}
 

@@ -12,30 +12,39 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from fedchain.arrays import Vector
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message, identity_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_message
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.byzantine import byzantine_in, under_names
+from fedchain.nodes.holders.adversary import Adversary, under_names
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
-from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
+from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
 from fedchain.privacy.budget import Budget
 from fedchain.results import MessageRecord
-from fedchain.simulation.setup import RunSetup
+from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
 
 Ask = Callable[[Vector, Sequence[ReleaseRequest]], Iterator[ReleaseBatch]]
 """A function of the weights (d,) and the requests. It yields the releases in batches."""
-Compute = Callable[[bytes, Sequence[ReleaseRequest]], Sequence[Message | None]]
-"""A function of a block's hash and the requests at this block. It returns the message of each
-request; None: the release is not finite."""
 KEPT_PARENTS = 8
-"""Number of blocks whose cohorts and clips are remembered; holders release at no older block."""
+"""Number of blocks whose messages are cached. Messages at an older block are computed again, with
+the same bits."""
+
+
+@dataclass
+class Cohort:
+    """What was computed at one block for all participants of the round."""
+
+    answers: dict[int, Answer]
+    """By participant: its message, or what is withheld until its colluders decide."""
+    decided: dict[int, Message | None] = field(default_factory=dict)
+    """The messages of participants whose colluders have decided."""
 
 
 class ReleaseService:
@@ -55,12 +64,12 @@ class ReleaseService:
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
+        follows, keep = setup.mechanism.clip_follower is not None, deepest_fork(setup.scenario)
         self._seed = setup.scenario.seed
-        self._byzantine = byzantine_in(setup.scenario)
-        self._cohort = Cohort(self._compute)
+        self._adversary = Adversary(setup.scenario, keep)
+        self._cohorts: dict[bytes, Cohort] = {}
         self._budgets: dict[int, Budget] = {}
-        follows = setup.mechanism.clip_follower is not None
-        self._clips = Clips(setup.mechanism.terms.clip) if follows else None
+        self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
         # computed again.
         self._recorded_rounds = 0 if follows else store.highest
@@ -82,12 +91,10 @@ class ReleaseService:
             self._budgets[participant] = Budget(self._setup.mechanism)
         return self._budgets[participant]
 
-    def begin(self, participant: int, parent: bytes, round_: int) -> None:
-        """Note that a participant begins to compute its gradient at a block.
-
-        The gradients of participants that have begun at the same block are computed together.
-        """
-        self._cohort.expect(self._request(participant, parent, round_))
+    def carry(self, block: Block) -> None:
+        """Note a block that leaves its sender: its messages set the next clips of their holders."""
+        if self._clips is not None:
+            self._clips.carry(block)
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
         """Draw which members of a group drop out of an attempt; without groups it never fails."""
@@ -100,35 +107,32 @@ class ReleaseService:
         """Return the messages of a participant, and add their records to ``released``.
 
         Args:
-            participant: a holder or group that has begun at this parent.
+            participant: a holder or group of the round's cohort.
             parent: hash of the block whose weights the participant used, 32 bytes.
             round_: the height of the block that may carry the messages.
 
         Returns:
-            One message for each name of the participant; no message if the release is zero or not
-            finite.
+            One message for each name of the participant; no message if the release is not finite.
         """
-        request = self._request(participant, parent, round_)
-        # This comes first, so that the ledger does not affect who is computed together.
-        self._cohort.close(request)
-        message = None
+        request, message = self._request(participant, parent, round_), None
+        groups, colluders = self._groups, self._adversary.colluders
+        members: Sequence[int] = (participant,)
+        if groups is not None:
+            members = contributors(groups, request.context, self._seed)
+        attacks = colluders.attacks_of(members, round_)
+        self._adversary.listen(attacks, parent, round_)
         if round_ <= self._recorded_rounds:
             identity = identity_of(request.identity.public_key)
             message = recorded_message(self._store, parent, identity)
-        message = message or self._cohort.message(request)
+        message = message or self._message(participant, parent, round_)
         if message is None:
             return ()
-        if self._clips is not None:
-            self._clips.made(participant, parent)
-        groups, attack = self._groups, ""
         messages: tuple[Message, ...] = (message,)
-        members = (
-            (participant,) if groups is None else contributors(groups, request.context, self._seed)
-        )
-        if self._byzantine is not None:
-            attack = self._byzantine.attacks_behind(members, round_)
-            names = self._byzantine.names_of(participant, round_)
+        if attacks:
+            names = colluders.names_of(participant, round_)
             messages = tuple(under_names(message, names, self._setup.secret, participant))
+        else:
+            self._adversary.hear(participant, parent, round_)
         count = self.budget(participant).releases + 1
         epsilon = finite(self._setup.mechanism.epsilon_after(count))
         self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
@@ -143,7 +147,7 @@ class ReleaseService:
                 used=False,
                 reason="late",
                 epsilon=epsilon,
-                attack=attack,
+                attack=colluders.label(attacks),
                 late=True,
                 members=len(members),
             )
@@ -162,120 +166,105 @@ class ReleaseService:
         clip = self._clips.at(participant, parent) if self._clips is not None else None
         return ReleaseRequest(context, self._setup.identities.of(participant, round_), clip)
 
-    def _compute(self, parent: bytes, group: Sequence[ReleaseRequest]) -> list[Message | None]:
-        """Compute releases together; check a batch of messages while the next batch is computed."""
-        found: list[Message | None] = []
+    def _message(self, participant: int, parent: bytes, round_: int) -> Message | None:
+        """Return a participant's message at a block; None if the release is not finite.
+
+        The first call at a block computes the messages of the whole cohort of the round, since the
+        last bits of a gradient may depend on who is computed together.
+        """
+        if parent not in self._cohorts or participant not in self._cohorts[parent].answers:
+            members = sorted(self._setup.sampling.holders_of(round_))
+            asked = [self._request(each, parent, round_) for each in members]
+            answers = dict(zip(members, self._compute(parent, asked), strict=True))
+            self._cohorts[parent] = Cohort(answers)
+            while len(self._cohorts) > KEPT_PARENTS:
+                self._cohorts.pop(next(iter(self._cohorts)))
+        cohort = self._cohorts[parent]
+        answer = cohort.answers[participant]
+        if isinstance(answer, Withheld):
+            if participant not in cohort.decided:
+                self._decide(participant, cohort, parent, round_)
+            return cohort.decided.pop(participant)
+        if not self._adversary.colluders.see_others(round_):
+            del cohort.answers[participant]  # it is large and rarely needed again
+        return answer
+
+    def _decide(self, participant: int, cohort: Cohort, parent: bytes, round_: int) -> None:
+        """Let the adversaries behind a participant decide, and sign what their holders send."""
+        state = self._state(parent)
+        sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
+        asked = [replace(self._request(k, parent, round_), sent=each) for k, each in sent.items()]
+        for k, message in zip(sent, self._compute(parent, asked), strict=True):
+            assert not isinstance(message, Withheld), "they have decided"
+            cohort.decided[k] = message
+
+    def _compute(self, parent: bytes, asked: Sequence[ReleaseRequest]) -> list[Answer]:
+        """Compute messages together; check a batch of them while the next batch is computed."""
+        found: list[Answer] = []
+        clips: list[float] = []
         seconds: Counter[str] = Counter()
         began = time.perf_counter()
         with self._watch("gradients"):
-            for batch in self._ask(self._state(parent).weights, group):
-                if self._clips is not None:
-                    those = group[len(found) : len(found) + len(batch.clips)]
-                    for each, clip in zip(those, batch.clips, strict=True):
-                        self._clips.lead(each.context.holder, parent, clip)
+            for batch in self._ask(self._state(parent).weights, asked):
                 found += batch.messages
+                clips += batch.clips
                 seconds.update(batch.seconds)
-                sent = [message for message in batch.messages if message is not None]
+                sent = [message for message in batch.messages if isinstance(message, Message)]
                 self._verdict_cache.check_ahead(sent, self._setup.rules, self._chain_id)
         self._watch.share("gradients", time.perf_counter() - began, seconds)
+        if self._clips is not None:
+            for request, message, clip in zip(asked, found, clips, strict=True):
+                if isinstance(message, Message):
+                    self._clips.lead(message, request.context.holder, clip)
         return found
 
 
-class Cohort:
-    """The participants whose gradients are computed together, by block.
-
-    The gradients of a cohort are computed when the first of them is due. The simulated events alone
-    determine who is in a cohort, not the contents of the ledger. So a run that is resumed after an
-    interruption has the same cohorts.
-    """
-
-    def __init__(self, compute: Compute) -> None:
-        """Start empty; each call of ``compute`` will get the requests of one whole cohort."""
-        self._compute = compute
-        self._waiting: dict[bytes, dict[int, ReleaseRequest]] = {}
-        self._together: dict[bytes, dict[int, tuple[ReleaseRequest, ...]]] = {}
-        self._messages: dict[bytes, dict[int, Message | None]] = {}
-
-    def expect(self, request: ReleaseRequest) -> None:
-        """Add a participant's request to those that wait at the same block."""
-        context = request.context
-        self._waiting.setdefault(context.parent, {})[context.holder] = request
-        _forget_oldest(self._waiting, self._together, self._messages)
-
-    def close(self, request: ReleaseRequest) -> tuple[ReleaseRequest, ...]:
-        """Close the cohort of a participant, and return the requests in it.
-
-        A participant that begins at the same block later belongs to another cohort.
-        """
-        participant, parent = request.context.holder, request.context.parent
-        together = self._together.setdefault(parent, {})
-        if participant not in together:
-            # If many forks have displaced the parent from the table, the participant is alone.
-            waiting = {**self._waiting.pop(parent, {}), participant: request}
-            group = tuple(waiting[number] for number in sorted(waiting))
-            together.update(dict.fromkeys(waiting, group))
-        return together[participant]
-
-    def message(self, request: ReleaseRequest) -> Message | None:
-        """Return a participant's message at a block; None if the release is not finite."""
-        participant, parent = request.context.holder, request.context.parent
-        group = self.close(request)
-        messages = self._messages.setdefault(parent, {})
-        if participant not in messages:
-            made = self._compute(parent, group)
-            messages.update({a.context.holder: m for a, m in zip(group, made, strict=True)})
-        return messages.pop(participant)  # it is large and rarely needed again
-
-
 class Clips:
-    """The clips of holders, if clips follow a quantile: each release sets the holder's next clip.
+    """The clips of holders, if clips follow a quantile: each message sets its holder's next clip.
 
-    The clip changes when the release is sent. A release that is computed but never sent, because
-    the holder moves to another block, does not change the clip. In the example, holder 3 uses clip
-    1.0 at one block and clip 0.9 at the next.
+    The clip at a block follows from the messages that the blocks below it and the block itself
+    carry. Messages that no block of this branch carries have no effect. In the example, holder 3
+    uses clip 1.0 at genesis and clip 0.9 at a block with its message.
 
-    >>> clips = Clips(1.0)
-    >>> clips.at(3, b"parent")
-    1.0
-    >>> clips.lead(3, b"parent", 0.9)
-    >>> clips.made(3, b"parent")
-    >>> clips.at(3, b"parent"), clips.at(3, b"child"), clips.at(4, b"child")
+    >>> from types import SimpleNamespace as Record
+    >>> message, header = Record(id=b"m", round=1), Record(hash=b"1", parent=b"0", height=1)
+    >>> clips = Clips(1.0, keep=16)
+    >>> clips.lead(message, 3, 0.9)
+    >>> clips.carry(Record(header=header, messages=[message]))
+    >>> clips.at(3, b"0"), clips.at(3, b"1"), clips.at(4, b"1")
     (1.0, 0.9, 1.0)
     """
 
-    def __init__(self, first: float) -> None:
-        """Start all holders with the same clip."""
-        self._first = first
-        self._newest: dict[int, float] = {}
-        self._used: dict[bytes, dict[int, float]] = {}
-        self._leads: dict[bytes, dict[int, float]] = {}
+    def __init__(self, first: float, keep: int) -> None:
+        """Start all holders with the same clip; no fork is deeper than ``keep`` blocks."""
+        self._first, self._keep = first, keep
+        self._leads: dict[bytes, tuple[int, int, float]] = {}
+        self._after: dict[bytes, tuple[int, dict[int, float]]] = {}
 
     def at(self, holder: int, parent: bytes) -> float:
-        """Return the clip for a holder's release at a block; later calls return the same clip."""
-        newest = self._newest.get(holder, self._first)
-        clip = self._used.setdefault(parent, {}).setdefault(holder, newest)
-        _forget_oldest(self._used, self._leads)
-        return clip
+        """Return the clip for a holder's release at a block."""
+        return self._clips_after(parent).get(holder, self._first)
 
-    def lead(self, holder: int, parent: bytes, clip: float) -> None:
-        """Note the clip that the holder uses after its release at this block is sent."""
-        self._leads.setdefault(parent, {})[holder] = clip
+    def lead(self, message: Message, holder: int, clip: float) -> None:
+        """Note the clip that a holder uses after a block that carries this message."""
+        self._leads[message.id] = message.round, holder, clip
 
-    def made(self, holder: int, parent: bytes) -> None:
-        """Set the clip of a holder's next release, since its release at this block was sent.
+    def carry(self, block: Block) -> None:
+        """Take in a block after its parent; a second call for the same block changes nothing."""
+        name, height = block.header.hash, block.header.height
+        if name in self._after:
+            return
+        led = [self._leads[each.id] for each in block.messages if each.id in self._leads]
+        clips = {holder: clip for _, holder, clip in led}
+        self._after[name] = height, {**self._clips_after(block.header.parent), **clips}
+        oldest = height - self._keep
+        while self._after[first := next(iter(self._after))][0] < oldest:
+            del self._after[first]
+        while self._leads and self._leads[first := next(iter(self._leads))][0] < oldest:
+            del self._leads[first]
 
-        A second call for the same block changes nothing.
-        """
-        clip = self._leads.get(parent, {}).pop(holder, None)
-        if clip is not None:
-            self._newest[holder] = clip
-
-
-def _forget_oldest(*tables: dict[bytes, Any]) -> None:
-    """Drop the oldest blocks of each table, so that it holds at most ``KEPT_PARENTS``."""
-    for table in tables:
-        while len(table) > KEPT_PARENTS:
-            table.pop(next(iter(table)))
+    def _clips_after(self, block: bytes) -> dict[int, float]:
+        return self._after[block][1] if block in self._after else {}
 
 
 def finite(epsilon: float) -> float | None:

@@ -171,9 +171,8 @@ class Simulation:
             self._speak(slot, event.payload, event.time_s)
 
     def _plan(self, slot: DataHolder, intent: Speak | None, now_s: float) -> None:
-        """Let the holder on a slot begin to compute a gradient, and schedule its release."""
+        """Schedule the release of the holder on a slot."""
         if intent is not None:
-            self._releases.begin(self._participant(slot, intent), intent.parent, intent.round)
             self._transport.post(slot.node, [Send(intent, slot.node, GRADIENT_S)], now_s)
 
     def _speak(self, slot: DataHolder, intent: Speak, now_s: float) -> None:
@@ -254,6 +253,7 @@ class Simulation:
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
         """Store a block when it leaves its sender, if the state after the block is known."""
+        self._releases.carry(block)
         name = block.header.hash
         state = self._verdict_cache.states.get(name)
         if state is None and sender < len(self.compute_nodes):

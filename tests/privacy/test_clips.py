@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,31 +15,42 @@ from fedchain.privacy.guarantee import guarantee
 from fedchain.privacy.mechanisms import clipped, gaussian, knorm, laplace, skellam
 from fedchain.simulation.release_service import KEPT_PARENTS, Clips
 from fedchain.simulation.setup import build_setup
+from fedchain.simulation.release_service import Clips
 
 FOLLOWING = {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0}
 
 
-def test_a_clip_moves_on_when_its_release_is_made_and_not_before():
-    clips = Clips(1.0)
-    assert clips.at(0, b"a") == 1.0
-    clips.lead(0, b"a", 0.5)
-    assert clips.at(0, b"left again") == 1.0
-    clips.made(0, b"a")
-    assert clips.at(0, b"b") == 0.5
-    assert clips.at(0, b"a") == 1.0  # the same release has the same clip
-    clips.lead(0, b"b", 0.25)
-    clips.made(0, b"b")
-    clips.made(0, b"a")  # sent again: nothing follows
-    assert clips.at(0, b"c") == 0.25
+def block(height: int, name: bytes, parent: bytes, *messages: SimpleNamespace) -> SimpleNamespace:
+    header = SimpleNamespace(hash=name, parent=parent, height=height)
+    return SimpleNamespace(header=header, messages=messages)
+
+
+def test_a_clip_follows_from_the_messages_of_its_branch_and_from_no_others():
+    # genesis - a - b     a carries a message of holder 0, b carries another one
+    #    |
+    #    +- c             carries none
+    first, second = (SimpleNamespace(id=name, round=1) for name in (b"1", b"2"))
+    clips = Clips(1.0, keep=16)
+    clips.lead(first, 0, 0.5)
+    clips.lead(second, 0, 0.25)
+    assert clips.at(0, b"genesis") == 1.0
+    clips.carry(block(1, b"a", b"genesis", first))
+    clips.carry(block(1, b"c", b"genesis"))
+    clips.carry(block(2, b"b", b"a", second))
+    clips.carry(block(1, b"a", b"genesis", first))  # sent again
+    assert [clips.at(0, at) for at in (b"genesis", b"a", b"b", b"c")] == [1.0, 0.5, 0.25, 1.0]
+    assert clips.at(1, b"b") == 1.0
 
 
 def test_what_is_remembered_does_not_grow_with_the_rounds():
-    clips = Clips(1.0)
-    for number in range(100):
-        parent = b"%d" % number
-        clips.at(0, parent)
-        clips.lead(0, parent, 1.0)
-    assert max(len(clips._used), len(clips._leads)) <= KEPT_PARENTS + 1
+    clips, parent = Clips(1.0, keep=16), b"genesis"
+    for height in range(1, 100):
+        message = SimpleNamespace(id=b"%d" % height, round=height)
+        clips.lead(message, 0, 1.0 / height)
+        clips.carry(block(height, b"%d" % height, parent, message))
+        parent = b"%d" % height
+    assert max(len(clips._after), len(clips._leads)) == 17
+    assert clips.at(0, parent) == 1.0 / 99
 
 
 def test_the_total_with_a_count_is_what_was_asked_for():
@@ -71,7 +83,7 @@ def test_clips_of_a_run_come_near_the_quantile_and_are_declared(tmp_path):
     gradients = CohortGradients(made.setup.task, math.inf)
     below = []
     for holder in range(10):
-        clip = made.simulation._releases._clips.at(holder, b"the end")
+        clip = made.simulation._releases._clips.at(holder, made.simulation.chain.head)
         count = made.setup.task.holders[holder].count
         _, within = gradients.bounded(weights, holder, clip, np.ones(count, bool))
         below.append(within / count)

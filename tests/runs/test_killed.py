@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adversaries import SEEING
 from fresh_processes import fresh_processes
 from small_runs import forking
 
@@ -20,7 +21,7 @@ from fedchain.scenario import run_name
 
 pytestmark = pytest.mark.long
 ROUNDS, KILLS, KILLS_ON_THE_WAY = 100, 200, 25
-SCENARIO = forking(ROUNDS, **{"disk.keep_weights": 3, "disk.keep_messages": 4})
+SCENARIO = forking(ROUNDS, attacks=SEEING, **{"disk.keep_weights": 3, "disk.keep_messages": 4})
 PROCESSES = fresh_processes()
 
 

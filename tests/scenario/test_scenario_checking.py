@@ -155,6 +155,36 @@ BAD = {
         "[]",
         "s.yaml:13:32: attacks[0].holders: must have at least 1 entry, got [] (a list)",
     ),
+    "attackers that nothing names": (
+        "holders: [18, 19], ",
+        "",
+        "s.yaml:13:5: attacks[0]: needs holders, share or count, got none; exactly one of them",
+    ),
+    "attackers that two keys name": (
+        "[18, 19]",
+        "[18, 19], share: 0.2",
+        "attacks[0]: needs holders, share or count, got holders and share; exactly one of them",
+    ),
+    "a share of more than all": (
+        "holders: [18, 19]",
+        "share: 1.5",
+        "attacks[0].share: must be at most 1, got 1.5",
+    ),
+    "more attackers than holders": (
+        "holders: [18, 19]",
+        "count: 21",
+        "attacks[0].count: asks for 21 holders, but the other attacks leave 20",
+    ),
+    "an unknown knowledge": (
+        "[18, 19]",
+        "[18, 19], knowledge: everything",
+        "attacks[0].knowledge: must be one of own, heard, omniscient",
+    ),
+    "a poison that does not exist": (
+        "kind: sign_flip",
+        "kind: poisoned, records: {kind: label_flipp}",
+        "attacks[0].records.kind: no poison called 'label_flipp'; did you mean label_flip?",
+    ),
     "an attack after the end": (
         "from_round: 5",
         "from_round: 50",
@@ -302,6 +332,19 @@ def test_one_holder_makes_one_attack_at_a_time(tmp_path):
     assert "attacks[1].holders: holder 19 is in attacks[0] in round 7 too" in said
     ended = GOOD.replace("from_round: 5", "from_round: 5, to_round: 6")
     assert len(load(write(tmp_path, ended + attack)).attacks) == 2
+
+
+def test_too_few_holders_are_left_to_draw_from(tmp_path):
+    more = "  - {kind: sign_flip, count: 10}\n  - {kind: random_direction, share: 0.5}\n"
+    said = complaint(write(tmp_path, GOOD + more))
+    assert "attacks[2].share: asks for 10 holders, but the other attacks leave 8" in said
+
+
+def test_no_parameter_of_a_users_attack_has_a_name_that_every_attack_has(tmp_path, monkeypatch):
+    (tmp_path / "clash_lab.py").write_text("def mine(view, *, share: float = 0.5): return view.own")
+    monkeypatch.syspath_prepend(tmp_path)
+    said = complaint(write(tmp_path, GOOD.replace("sign_flip", "clash_lab:mine")))
+    assert "'clash_lab:mine' has a parameter share, which is a key of every attack" in said
 
 
 def test_whole_numbers_are_numbers_too(tmp_path):

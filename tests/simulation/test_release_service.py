@@ -1,72 +1,77 @@
+"""The whole cohort of a block is computed at once, and depends on nothing that was asked before."""
+
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from small_runs import forking, simulate, small
 
-from fedchain.nodes.holders.identity import RoundKey
-from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
-from fedchain.simulation.release_service import KEPT_PARENTS, Cohort
+from fedchain.ledger.chain.message import encode_message
+from fedchain.runs.running import run
+from fedchain.simulation import release_service
 
 
-def asked(holder: int, parent: bytes = b"ab") -> ReleaseRequest:
-    return ReleaseRequest(
-        ReleaseContext(secret=bytes(32), chain_id=b"chain", parent=parent, round=1, holder=holder),
-        RoundKey(b"", b"", None),
+@pytest.fixture
+def asked(tmp_path):
+    """Return the release service of a run that stands at genesis, and what it had computed."""
+    made = simulate(small(attacks=[]), tmp_path)
+    service, calls = made.simulation._releases, []
+    ask = service._ask
+
+    def counted(weights, requests):
+        calls.append([each.context.holder for each in requests])
+        return ask(weights, requests)
+
+    service._ask = counted
+    genesis = made.setup.genesis.header.hash
+    yield SimpleNamespace(
+        calls=calls,
+        service=service,
+        of=lambda holder: [encode_message(each) for each in service.release(holder, genesis, 1)],
     )
+    made.close()
 
 
-@pytest.fixture
-def calls() -> list[tuple[bytes, list[int]]]:
-    return []
+def test_the_first_who_is_asked_lets_all_be_computed_and_only_once(asked):
+    said = [asked.of(holder) for holder in (7, 1, 2)]
+    assert len({*map(tuple, said)}) == 3
+    assert asked.calls == [list(range(10))]
 
 
-@pytest.fixture
-def cohort(calls) -> Cohort:
-    def ask(parent, group):
-        calls.append((parent, [each.context.holder for each in group]))
-        return [b"%s says %d" % (parent, each.context.holder) for each in group]
-
-    return Cohort(ask)
+def test_what_is_never_sent_costs_no_budget_and_is_in_no_record(asked):
+    asked.of(4)
+    assert asked.service.budget(5).releases == 0
+    assert [record.holder for record in asked.service.released] == [4]
 
 
-def test_holders_at_one_block_are_asked_together_and_once(cohort, calls):
-    for holder in (3, 1, 2):
-        cohort.expect(asked(holder))
-    assert [cohort.message(asked(k)) for k in (2, 1, 3)] == [b"ab says %d" % k for k in (2, 1, 3)]
-    assert calls == [(b"ab", [1, 2, 3])]
+def test_who_is_asked_again_says_the_same(asked):
+    first = asked.of(3)
+    assert asked.of(3) == first
+    assert asked.calls == [list(range(10))] * 2
 
 
-def test_who_begins_after_the_first_has_spoken_is_asked_with_the_next(cohort, calls):
-    cohort.expect(asked(1))
-    cohort.message(asked(1))
-    for holder in (4, 2):
-        cohort.expect(asked(holder))
-    assert cohort.message(asked(4)) == b"ab says 4"
-    assert calls == [(b"ab", [1]), (b"ab", [2, 4])]
+def test_what_was_forgotten_is_computed_again_with_the_same_bits(asked):
+    first = [asked.of(holder) for holder in (0, 1)]
+    asked.service._cohorts.clear()
+    assert [asked.of(holder) for holder in (1, 0)] == first[::-1]
 
 
-def test_who_is_asked_together_does_not_depend_on_what_is_known_already(cohort, calls):
-    for holder in (1, 2):
-        cohort.expect(asked(holder))
-    cohort.close(asked(1))  # the ledger has what holder 1 said
-    cohort.expect(asked(3))
-    cohort.message(asked(2))
-    cohort.message(asked(3))
-    assert calls == [(b"ab", [1, 2]), (b"ab", [3])]
-
-
-def test_who_is_asked_again_says_the_same_in_the_same_company(cohort, calls):
-    for holder in (1, 2):
-        cohort.expect(asked(holder))
-    assert cohort.message(asked(1)) == cohort.message(asked(1))
-    assert calls == [(b"ab", [1, 2])] * 2
-
-
-def test_a_parent_that_many_forks_pushed_out_is_asked_for_alone(cohort, calls):
-    parents = [b"%02d" % number for number in range(3 * KEPT_PARENTS)]
-    for parent in parents:
-        cohort.expect(asked(1, parent))
-        cohort.expect(asked(2, parent))
-    for parent in reversed(parents):
-        assert cohort.message(asked(1, parent)) == parent + b" says 1"
-    assert calls[0] == (parents[-1], [1, 2])
-    assert calls[-1] == (parents[0], [1])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"nodes.holders": 14, "nodes.cohort": 8, "aggregation": {"kind": "mean"}, "attacks": []},
+        {"privacy.clip_quantile": 0.5, "privacy.clip": 8.0, "privacy.epsilon": 400.0},
+    ],
+    ids=["all are asked", "a cohort is drawn", "clips follow a quantile"],
+)
+def test_the_head_of_a_run_with_forks_does_not_depend_on_what_is_remembered(
+    overrides, tmp_path, monkeypatch
+):
+    runs = []
+    for kept in (8, 1):
+        monkeypatch.setattr(release_service, "KEPT_PARENTS", kept)
+        runs.append(run(forking(**overrides), tmp_path / str(kept), workers=1))
+    assert runs[0].manifest["stale_blocks"] > 0
+    assert runs[0].manifest["head"] == runs[1].manifest["head"]

@@ -16,7 +16,6 @@ from fedchain.ledger.chain.block import header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import search, target_from_compact
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.byzantine import byzantine_in
 from fedchain.results import LEDGER, MessageRecord, Run
 from fedchain.runs.manifest import final_manifest
 from fedchain.runs.running import resume, run
@@ -218,15 +217,6 @@ def test_releases_after_the_last_recorded_round_stay_counted(tmp_path):
         "total": 1.0,
         "worst_holder_releases": 1,
     }
-
-
-def test_a_holder_attacks_in_its_rounds_and_in_no_other():
-    attacks = [{"kind": "sign_flip", "holders": [1, 2], "from_round": 2, "to_round": 3}]
-    byzantine = byzantine_in(small(rounds=5, attacks=attacks))
-    active = {(k, t) for k in range(10) for t in range(1, 6) if byzantine.attack_of(k, t)[1]}
-    assert active == {(1, 2), (1, 3), (2, 2), (2, 3)}
-    assert byzantine.attack_of(1, 2)[0] == "sign_flip"
-    assert byzantine.attack_of(1, 1) == ("", None)
 
 
 def test_a_quorum_is_rounded_up_and_not_beyond():

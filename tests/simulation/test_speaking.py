@@ -29,15 +29,11 @@ class Service:
     """A release service that computes nothing; two releases are what a budget allows."""
 
     budgets: dict[int, Budget]
-    begun: list[tuple[int, bytes, int]] = field(default_factory=list)
     outcomes: dict[int, DropoutOutcome] = field(default_factory=dict)
     messages: tuple[Any, ...] = ("message",)
 
     def budget(self, participant: int) -> Budget:
         return self.budgets[participant]
-
-    def begin(self, participant: int, parent: bytes, round_: int) -> None:
-        self.begun.append((participant, parent, round_))
 
     def attempt(self, participant: int, parent: bytes, round_: int, number: int) -> DropoutOutcome:
         return self.outcomes.get(number, DropoutOutcome())
@@ -96,7 +92,6 @@ def failed(number: int, *, is_release: bool, last: int = 3) -> DropoutOutcome:
 
 def test_an_intent_is_due_when_its_gradient_is_computed(speaking):
     speaking.simulation._plan(speaking.slot, Speak(GENESIS, 1), 0.5)
-    assert speaking.service.begun == [(4, GENESIS, 1)]
     event = speaking.simulation._transport.queue.take()
     assert event == (0.5 + GRADIENT_S, speaking.slot.node, Speak(GENESIS, 1))
 

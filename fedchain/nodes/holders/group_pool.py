@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from fedchain.arrays import Singles, Vector
 from fedchain.ledger.chain.message import Message
-from fedchain.nodes.holders.byzantine import Byzantine
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
 from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
 from fedchain.nodes.holders.release import (
+    Answer,
     ReleaseContext,
     ReleaseRequest,
+    Withheld,
     declaration_of,
     messages_of,
 )
@@ -70,10 +71,16 @@ class GroupPool:
         """
         watch = Stopwatch()
         attempts = [self._attempt(each) for each in asked]
+        messages: list[Answer] = []
+        if asked[0].sent is not None:
+            for attempt in attempts:
+                assert attempt is not None, "its members have decided what they send"
+                messages.append(self._sign(weights, self._decided_sum(attempt), attempt, watch))
+            return ReleaseBatch(tuple(messages), watch.lap())
         with watch("gradients"):
-            holders = [holder for each in attempts if each for holder in each.holders]
+            at, records_of = asked[0].context.round, self._parts.colluders.records_of
+            holders = [records_of(k, at) for each in attempts if each for k in each.holders]
             rows = self._parts.gradients(weights, holders) if holders else NO_ROWS
-        messages: list[Message | None] = []
         first = 0
         for attempt in attempts:
             count = len(attempt.holders) if attempt else 0
@@ -92,14 +99,44 @@ class GroupPool:
 
     def _make_message(
         self, weights: Vector, gradients: Singles, attempt: OpenedSum, watch: Stopwatch
-    ) -> Message | None:
-        """Return the message of a group: noise and attacks first, then sum, mean and signature."""
+    ) -> Answer:
+        """Return the message of a group: noise first, then sum, mean and signature.
+
+        A group with colluders withholds it: the sum of the others, and what colluders would add.
+        """
         counts = [self._parts.count(holder) for holder in attempt.holders]
+        round_ = attempt.asked.context.round
+        liars = [self._parts.colluders.attack_of(k, round_) is not None for k in attempt.holders]
         with watch("noise"):
             steps = self._noise.in_steps(gradients, self._noise_keys(attempt), counts)
-            if self._parts.byzantine is not None:
-                self._misbehave(steps, attempt, counts, self._parts.byzantine)
             whole = self._sum(steps, attempt)
+        if any(liars):
+            named = zip(attempt.holders, steps, liars, strict=True)
+            rows = {holder: row * self._scale(holder) for holder, row, lies in named if lies}
+            return Withheld(rows, whole - steps[liars].sum(axis=0))
+        return self._sign(weights, whole, attempt, watch)
+
+    def _scale(self, holder: int) -> float:
+        """Return the length of a step in the mean gradient of one member."""
+        return self._noise.step / self._parts.mechanism.terms.units(self._parts.count(holder))
+
+    def _decided_sum(self, attempt: OpenedSum) -> NoiseSteps:
+        """Return the sum of a group when its colluders have decided what they add, modulo 2^64."""
+        sent = attempt.asked.sent
+        assert sent is not None, "its colluders have decided"
+        whole = sent.rest
+        assert whole is not None, "a group withholds the rest of its sum"
+        for holder, row in sent.rows.items():
+            words = np.nan_to_num(row / self._scale(holder))
+            words = np.clip(words, -LARGEST_ADDED, LARGEST_ADDED)
+            whole = whole + np.rint(words).astype(np.int64)
+        return whole
+
+    def _sign(
+        self, weights: Vector, whole: NoiseSteps, attempt: OpenedSum, watch: Stopwatch
+    ) -> Message | None:
+        """Return the message of a group with this sum."""
+        counts = [self._parts.count(holder) for holder in attempt.holders]
         units = sum(map(self._parts.mechanism.terms.units, counts))
         mean = (whole * (self._noise.step / units))[None]
         if self._parts.subspace is not None:
@@ -121,18 +158,6 @@ class GroupPool:
         context = attempt.asked.context
         at = context.round, context.parent, attempt.outcome.number
         return [digest(context.secret, "share", holder, *at) for holder in attempt.holders]
-
-    def _misbehave(
-        self, steps: NoiseSteps, attempt: OpenedSum, counts: Sequence[int], byzantine: Byzantine
-    ) -> None:
-        """Overwrite the noisy gradients of Byzantine members with what their attacks send."""
-        round_, step = attempt.asked.context.round, self._noise.step
-        for row, holder, count in zip(steps, attempt.holders, counts, strict=True):
-            scale = step / self._parts.mechanism.terms.units(count)
-            sent = byzantine.sent_instead(row * scale, holder, round_, self._parts.scenario.seed)
-            if sent is not None:
-                whole = np.clip(np.nan_to_num(sent / scale), -LARGEST_ADDED, LARGEST_ADDED)
-                row[:] = np.rint(whole).astype(np.int64)
 
     def _sum(self, steps: NoiseSteps, attempt: OpenedSum) -> NoiseSteps:
         """Add the members' numbers modulo 2^64 by secure aggregation.

@@ -1,6 +1,7 @@
 """Holder pool: it computes the gradients of many holders at once, then each message.
 
-Each message takes four steps: noise, the attack if the holder is Byzantine, direction, signature.
+Each message takes three steps: noise, direction, signature. Releases of colluders stop after the
+noise. What they send instead is signed when they have decided it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ import numpy as np
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Message
-from fedchain.nodes.holders.byzantine import Byzantine, byzantine_in
+from fedchain.nodes.holders.adversary import nudged
+from fedchain.nodes.holders.colluders import Colluders
 from fedchain.nodes.holders.release import (
+    Answer,
+    ReleaseContext,
     ReleaseRequest,
+    Withheld,
     declaration_of,
     drawn_records,
     messages_of,
@@ -51,8 +56,8 @@ Asked = TypeVar("Asked")
 class ReleaseBatch:
     """The releases that were computed for several requests."""
 
-    messages: tuple[Message | None, ...]
-    """The message for each request, in order; None: the release is not finite."""
+    messages: tuple[Answer, ...]
+    """The message for each request, in order, or what is withheld of it."""
     seconds: Mapping[str, float]
     """Seconds of wall time, by stage."""
     clips: tuple[float, ...] = ()
@@ -85,9 +90,9 @@ class PoolParts:
     """Projects releases after the noise; no other worker uses it. None: no projection."""
 
     @functools.cached_property
-    def byzantine(self) -> Byzantine | None:
-        """The Byzantine holders; None if all are honest."""
-        return byzantine_in(self.scenario)
+    def colluders(self) -> Colluders:
+        """Which holders attack in which rounds."""
+        return Colluders(self.scenario)
 
     @functools.cached_property
     def count(self) -> Callable[[int], int]:
@@ -124,21 +129,43 @@ class HolderPool:
         """
         watch = Stopwatch()
         follower = self._parts.mechanism.clip_follower
+        if asked[0].sent is not None:
+            return self._send_decided(asked, watch)
         if follower is not None:
             said = [self._follow(weights, each, follower, watch) for each in asked]
             own, clips = tuple(each for each, _ in said), tuple(clip for _, clip in said)
             return ReleaseBatch(own, watch.lap(), clips)
         with watch("gradients"):
-            holders = [each.context.holder for each in asked]
+            holders = [self._records_of(each.context) for each in asked]
             rate = self._parts.mechanism.terms.sampling_rate
             sampled = None if rate == 1 else self._draw_records(asked)
             rows = self._parts.gradients(weights, holders, sampled)
-        messages: list[Message | None] = []
+        messages: list[Answer] = []
         step = max(1, NOISED_TOGETHER // rows.shape[1])
         for start in range(0, len(asked), step):
             some, these = asked[start : start + step], rows[start : start + step]
             messages += self._make_messages(weights, these, some, self._parts.mechanism, watch)
         return ReleaseBatch(tuple(messages), watch.lap())
+
+    def _records_of(self, context: ReleaseContext) -> int:
+        return self._parts.colluders.records_of(context.holder, context.round)
+
+    def _send_decided(self, asked: Sequence[ReleaseRequest], watch: Stopwatch) -> ReleaseBatch:
+        """Return the signed messages of colluders that have decided what they send."""
+        follower, messages, clips = self._parts.mechanism.clip_follower, list[Answer](), []
+        with watch("signing"):
+            for each in asked:
+                assert each.sent is not None, "all colluders decide before any of them is asked"
+                mechanism = self._parts.mechanism
+                if follower is not None and each.clip is not None:
+                    mechanism = follower.with_clip(each.clip)
+                    clips.append(each.sent.next_clip or each.clip)
+                (row,) = each.sent.rows.values()
+                (message,) = self._sign(row[None], [each], mechanism)
+                if message is not None and each.sent.nudge:
+                    message = nudged(message, each.sent.nudge, each.identity.secret)
+                messages.append(message)
+        return ReleaseBatch(tuple(messages), watch.lap(), tuple(clips))
 
     def _draw_records(self, asked: Sequence[ReleaseRequest]) -> Sampled:
         """Draw which records of each holder take part in its release."""
@@ -150,7 +177,7 @@ class HolderPool:
 
     def _follow(
         self, weights: Vector, asked: ReleaseRequest, follower: ClipFollower, watch: Stopwatch
-    ) -> tuple[Message | None, float]:
+    ) -> tuple[Answer, float]:
         """Return one holder's message, made with the holder's clip, and the holder's next clip."""
         context = asked.context
         records = self._parts.count(context.holder)
@@ -158,11 +185,15 @@ class HolderPool:
         mechanism = follower.with_clip(clip)
         with watch("gradients"):
             mask = drawn_records(context, records, mechanism)
-            row, within = self._parts.gradients.bounded(weights, context.holder, clip, mask)
+            whose = self._records_of(context)
+            row, within = self._parts.gradients.bounded(weights, whose, clip, mask)
             row /= np.float32(mechanism.terms.sampling_rate * records)
         (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
         key = secret_key("clip", context)
-        return message, follower.next_clip(key, clip, within, int(mask.sum()), records)
+        after = follower.next_clip(key, clip, within, int(mask.sum()), records)
+        if isinstance(message, Withheld):
+            message = replace(message, next_clip=after)
+        return message, after
 
     def _make_messages(
         self,
@@ -171,7 +202,7 @@ class HolderPool:
         asked: Sequence[ReleaseRequest],
         mechanism: Mechanism,
         watch: Stopwatch,
-    ) -> list[Message | None]:
+    ) -> list[Answer]:
         """Return the messages of holders from their clipped mean gradients, shape (n, d)."""
         records = [self._parts.count(each.context.holder) for each in asked]
         contexts = [each.context for each in asked]
@@ -180,15 +211,26 @@ class HolderPool:
         if self._parts.subspace is not None:
             with watch("gradients"):
                 releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
+        found: list[Answer] = [None] * len(asked)
+        honest = []
+        for i, at in enumerate(contexts):
+            if self._parts.colluders.attack_of(at.holder, at.round) is None:
+                honest.append(i)
+            else:
+                found[i] = Withheld({at.holder: releases[i].copy()})
         with watch("signing"):
-            if self._parts.byzantine is not None:
-                seed = self._parts.scenario.seed
-                for release, at in zip(releases, contexts, strict=True):
-                    sent = self._parts.byzantine.sent_instead(release, at.holder, at.round, seed)
-                    if sent is not None:
-                        release[:] = sent
-            said = [declaration_of(mechanism, count) for count in records]
-            return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
+            kept = releases if len(honest) == len(asked) else releases[honest]
+            signed = self._sign(kept, [asked[i] for i in honest], mechanism)
+        for i, message in zip(honest, signed, strict=True):
+            found[i] = message
+        return found
+
+    def _sign(
+        self, releases: Singles | Matrix, asked: Sequence[ReleaseRequest], mechanism: Mechanism
+    ) -> list[Message | None]:
+        """Return the signed messages with these releases, shape (n, d)."""
+        said = [declaration_of(mechanism, self._parts.count(a.context.holder)) for a in asked]
+        return messages_of(releases, asked, said, self._parts.scenario.ledger.storage)
 
 
 def chunks_of(asked: Sequence[Asked], most: int) -> list[list[Asked]]:

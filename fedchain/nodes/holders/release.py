@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from fedchain.arrays import Flags, Matrix, Singles, lengths, read_only
+from fedchain.arrays import Array, Flags, Matrix, Singles, Wholes, lengths, read_only
 from fedchain.ledger.chain.codec import Storage, quantise
 from fedchain.ledger.chain.message import MESSAGE_VERSION, Declaration, Message, sign_message
 from fedchain.nodes.holders.identity import RoundKey
@@ -32,6 +32,24 @@ class ReleaseContext:
 
 
 @dataclass(frozen=True)
+class Withheld:
+    """A release of colluders, which is not signed before they decide what they send."""
+
+    rows: Mapping[int, Array]
+    """The private gradient of each colluder, noise included, or what it sends instead, (d,)."""
+    rest: Wholes | None = None
+    """Sum of the numbers of a group's other members, (d,); None: holders form no groups."""
+    next_clip: float | None = None
+    """The clip of the holder's next release, if clips follow a quantile."""
+    nudge: int = 0
+    """How often the same direction comes before; a change in the last place tells them apart."""
+
+
+Answer = Message | Withheld | None
+"""What is computed for a request; None: the release is not finite."""
+
+
+@dataclass(frozen=True)
 class ReleaseRequest:
     """A request for one release of a participant (a holder or a group)."""
 
@@ -41,6 +59,8 @@ class ReleaseRequest:
     """The key of the participant for this round."""
     clip: float | None = None
     """The clip of this release; None: the clip of the mechanism."""
+    sent: Withheld | None = None
+    """What colluders have decided to send; None: the release is to be computed."""
 
 
 def secret_key(purpose: str, context: ReleaseContext) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from adversaries import told
 from group_runs import FIVE, SHARED, read
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,7 +64,8 @@ def released(asked_of, subspace: bool) -> np.ndarray:
         )
         for k in range(asked_of.nodes.participants)
     ]
-    return np.array([read(message) for message in voices(setup.state.weights, asked).messages])
+    sent = told(asked_of, voices, setup.state.weights, asked)
+    return np.array([read(message) for message in sent])
 
 
 def basis(asked_of) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from adversaries import told
 from group_runs import FIVE, IDENTITY, SHARED, Spy, asked, grouped, pool_of, read, said
 
 from fedchain.ledger.chain.message import encode_message
@@ -95,8 +96,9 @@ def test_a_byzantine_member_poisons_its_group_and_no_other():
     silent = {**SHARED, "noise_multiplier": None, "epsilon": float("inf")}
     attack = [{"kind": "norm_inflation", "holders": [7], "factor": 1000.0}]
     quiet = said(pool_of(grouped(privacy=silent), rows()), asked(number=0), asked(number=1))
-    made = pool_of(grouped(privacy=silent, attacks=attack), rows())
-    good, bad = said(made, asked(number=0), asked(number=1))
+    scenario = grouped(privacy=silent, attacks=attack)
+    asked_of = [asked(number=0), asked(number=1)]
+    good, bad = told(scenario, pool_of(scenario, rows()), np.zeros(1), asked_of)
     assert encode_message(good) == encode_message(quiet[0])
     inflated = rows()[5:].astype(np.float32)
     inflated[2] *= 1000
@@ -104,9 +106,25 @@ def test_a_byzantine_member_poisons_its_group_and_no_other():
 
 
 @pytest.mark.parametrize("factor", [1e30, 1e300])
-def test_a_member_that_says_what_no_word_holds_says_the_largest_word(monkeypatch, factor):
-    spy = Spy(monkeypatch)
+def test_a_member_that_says_what_no_word_holds_says_the_largest_word(factor):
     attack = [{"kind": "norm_inflation", "holders": [0], "factor": factor}]
-    said(pool_of(grouped(attacks=attack), rows()), asked())
-    words = spy.numbers[0][1].view(np.int64)
-    assert set(np.abs(words).tolist()) == {LARGEST_ADDED}
+    scenario = grouped(attacks=attack)
+    pool = pool_of(scenario, rows())
+    (message,) = told(scenario, pool, np.zeros(1), [asked()])
+    largest = LARGEST_ADDED * pool._noise.step / 500
+    np.testing.assert_allclose(np.abs(read(message)), largest, rtol=1e-4)
+
+
+def test_members_of_one_attack_in_two_groups_decide_together_and_replace_their_shares_exactly(
+    monkeypatch,
+):
+    spy = Spy(monkeypatch)
+    attack = [{"kind": "adversaries:cancel", "holders": [0, 4, 7], "knowledge": "omniscient"}]
+    scenario = grouped(attacks=attack)
+    pool = pool_of(scenario, rows())
+    sent = told(scenario, pool, np.zeros(1), [asked(number=0), asked(number=1)])
+    for message, numbers, honest in zip(sent, spy.numbers, ([2, 3, 4], [1, 2, 4, 5]), strict=True):
+        rest = sum(numbers[member].view(np.int64) for member in honest)
+        np.testing.assert_allclose(
+            read(message), rest * (pool._noise.step / 500), atol=2e-6 * message.norm
+        )

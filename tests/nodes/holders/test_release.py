@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from adversaries import told
 from scipy import stats
 from small_runs import simulate, small
 
@@ -122,13 +123,13 @@ class Flipped:
 def test_the_attack_comes_after_the_noise_and_before_the_signature():
     task = SimpleNamespace(holders=[SimpleNamespace(count=50)])
     asked = [ReleaseRequest(replace(OCCASION, holder=0), IDENTITY)]
-    said = {}
+    sent = {}
     for name, attacks in {"honest": [], "flipped": [{"kind": "sign_flip", "holders": [0]}]}.items():
         scenario = small(attacks=attacks)
         mechanism = gaussian(10, 1000, noise_multiplier=2.0, clip=0.1)
         parts = PoolParts(gradients=Flipped(), scenario=scenario, task=task, mechanism=mechanism)
-        (said[name],) = HolderPool(parts)(None, asked).messages
-    honest, flipped = said["honest"], said["flipped"]
+        (sent[name],) = told(scenario, HolderPool(parts), None, asked)
+    honest, flipped = sent["honest"], sent["flipped"]
     assert np.array_equal(flipped.direction, -honest.direction)
     assert flipped.norm == honest.norm
     assert is_signature(flipped.public_key, flipped.signature, signing_bytes(flipped))

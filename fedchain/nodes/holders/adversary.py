@@ -1,0 +1,213 @@
+"""Adversary: what colluding data holders see of a round, and what they decide to send.
+
+It also tells equal messages apart: those of colluders, and those of one holder under made-up names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+
+from fedchain.aggregation import Received, aggregations
+from fedchain.aggregation.directions import Directions
+from fedchain.arrays import Integers, Matrix, Vector, lengths
+from fedchain.attacks import Rows, View, attacks
+from fedchain.ledger.chain.codec import Storage, quantise
+from fedchain.ledger.chain.crypto import public_key_of
+from fedchain.ledger.chain.message import Message, sign_message
+from fedchain.ledger.chain.state import State
+from fedchain.nodes.holders.colluders import Colluders
+from fedchain.nodes.holders.release import Answer, Withheld
+from fedchain.randomness import digest, stream
+from fedchain.scenario import Scenario
+
+APART = 6
+"""Every sixth entry of a direction tells colluders apart; the others tell the names of one holder
+apart."""
+
+
+@dataclass
+class Wire:
+    """What has been sent for one block."""
+
+    round: int
+    """Height of the block that may carry the messages."""
+    sent: dict[int, None] = field(default_factory=dict)
+    """The honest participants that have sent their messages, in this order."""
+    heard: dict[int, int] = field(default_factory=dict)
+    """How many of these came before the first holder of an attack was due, by attack."""
+
+
+class Adversary:
+    """Decides what colluders send, in the process of the simulation.
+
+    A decision depends only on the block, on the cohort's releases at this block, and on the order
+    of simulated events. It is the same if it is made again, on every engine and in resumed runs.
+    """
+
+    def __init__(self, scenario: Scenario, keep: int) -> None:
+        """Begin with nothing sent; no fork is deeper than ``keep`` blocks."""
+        self.colluders = Colluders(scenario)
+        """Which holders attack in which rounds."""
+        self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
+        self._rule = rule_of(scenario)
+        self._wires: dict[bytes, Wire] = {}
+
+    def listen(self, indices: Iterable[int], parent: bytes, round_: int) -> None:
+        """Note what has been sent for a block when holders of these attacks are due."""
+        for index in indices:
+            wire = self._wire(parent, round_)
+            wire.heard.setdefault(index, len(wire.sent))
+
+    def hear(self, participant: int, parent: bytes, round_: int) -> None:
+        """Note that an honest participant sends its message for a block."""
+        if self.colluders.see_others(round_):
+            self._wire(parent, round_).sent[participant] = None
+
+    def _wire(self, parent: bytes, round_: int) -> Wire:
+        wire = self._wires.setdefault(parent, Wire(round_))
+        while self._wires[first := next(iter(self._wires))].round < round_ - self._keep:
+            del self._wires[first]
+        return wire
+
+    def decide(
+        self, participant: int, cohort: Mapping[int, Answer], *, parent: bytes, state: State
+    ) -> dict[int, Withheld]:
+        """Return what colluders send, by participant: all that act with those of a participant.
+
+        Args:
+            participant: a holder that attacks, or a group with members that do.
+            cohort: what was computed for each participant of the round at the block.
+            parent: hash of the block.
+            state: the state after the block.
+        """
+        withheld = {k: each for k, each in sorted(cohort.items()) if isinstance(each, Withheld)}
+        rows: dict[int, Vector] = {}
+        nudges: dict[int, int] = {}
+        round_ = self._wires[parent].round
+        for index in sorted(self.colluders.attacks_of(withheld[participant].rows, round_)):
+            every = (pair for each in withheld.values() for pair in each.rows.items())
+            own = {k: row for k, row in every if self.colluders.attack_of(k, round_) == index}
+            honest = self._seen(index, cohort, self._wires[parent])
+            view = View(
+                round=round_,
+                state=state,
+                own=np.stack(list(own.values())),
+                honest=vectors_of(honest, len(state.weights)),
+                rule=self._rule,
+                generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
+            )
+            with np.errstate(over="ignore", invalid="ignore"):
+                sent = attacks.build(self.colluders.attacks[index].part, view)
+                made = cast(Rows, sent.astype(view.own.dtype))
+            rows |= zip(own, made, strict=True)
+            nudges |= zip(own, repeats(made, self._storage, honest), strict=True)
+        return {
+            k: replace(
+                each,
+                rows={holder: rows[holder] for holder in each.rows},
+                nudge=nudges[k] if each.rest is None else 0,
+            )
+            for k, each in withheld.items()
+            if each.rows.keys() <= rows.keys()
+        }
+
+    def _seen(self, index: int, cohort: Mapping[int, Answer], wire: Wire) -> list[Message]:
+        """Return the honest messages that the adversary behind an attack knows."""
+        match self.colluders.attacks[index].knowledge:
+            case "omniscient":
+                known = sorted(cohort)
+            case "heard":
+                known = list(wire.sent)[: wire.heard[index]]
+            case _:
+                known = []
+        return [each for k in known if isinstance(each := cohort[k], Message)]
+
+
+def rule_of(scenario: Scenario) -> Callable[[Rows], Vector]:
+    """Return the aggregation rule as a function of what is sent (n, d); it returns (d,).
+
+    Rows without a direction (zero or not finite) are no messages, and are left out.
+    """
+    aggregate, storage = aggregations.bind(scenario.aggregation), scenario.ledger.storage
+
+    def rule(rows: Rows) -> Vector:
+        norms = lengths(rows)
+        sound = np.isfinite(norms) & (norms > 0.0)
+        exponents, integers = zip(*quantise(rows[sound], norms[sound], storage), strict=True)
+        received = Received(Directions(integers, exponents), norms[sound], np.ones(sum(sound)))
+        return aggregate(received).gradient
+
+    return rule
+
+
+def vectors_of(messages: Sequence[Message], dimension: int) -> Matrix:
+    """Return the vectors in messages, norm times direction, shape (n, d)."""
+    rows = np.empty((len(messages), dimension))
+    for row, message in zip(rows, messages, strict=True):
+        row[:] = message.direction
+        row *= message.norm * 2.0**-message.exponent
+    return rows
+
+
+def repeats(rows: Rows, storage: Storage, honest: Iterable[Message]) -> list[int]:
+    """Return how often each direction stands in honest messages and earlier rows.
+
+    A copy of a direction does not count, so each row is nudged by this number.
+    """
+    seen = Counter((each.exponent, each.direction.tobytes()) for each in honest)
+    found = []
+    for row in rows:
+        norm, key = lengths(row[None]), (0, b"")
+        if np.isfinite(norm).all() and norm.all():
+            ((exponent, direction),) = quantise(row[None], norm, storage)
+            key = exponent, direction.tobytes()
+        found.append(seen[key] if key[0] else 0)
+        seen[key] += 1
+    return found
+
+
+def nudged(message: Message, number: int, secret: bytes) -> Message:
+    """Return a colluder's message with another direction for each number, signed again."""
+    direction = _nudge(message.direction, number, apart=True)
+    return sign_message(replace(message, direction=direction, signature=b""), secret)
+
+
+def under_names(message: Message, names: int, secret: bytes, holder: int) -> Iterator[Message]:
+    """Yield a holder's message, then a copy of it under each made-up name (a Sybil).
+
+    If identities are open, each name counts as a holder. If they are registered, a message under
+    a made-up name is refused, since it has no proof of registration. The directions differ
+    slightly, because exact copies are not counted. ``names`` includes the holder's own name.
+    The made-up keys follow from the run's secret root, holder and round.
+    """
+    yield message
+    for number in range(1, names):
+        own = digest(secret, "sybil", holder, message.round, number)
+        said = replace(
+            message,
+            public_key=public_key_of(own),
+            proof=None,
+            direction=_nudge(message.direction, number, apart=False),
+            signature=b"",
+        )
+        yield sign_message(said, own)
+
+
+def _nudge(direction: Integers, number: int, *, apart: bool) -> Integers:
+    """Return a direction with the binary digits of a number added to its smallest entries.
+
+    The norm hardly changes, and each number yields another direction. The digits are added to every
+    sixth entry if ``apart`` is true, else to the other entries. So one nudge after the other yields
+    another direction for each two numbers.
+    """
+    entries = np.flatnonzero((np.arange(len(direction)) % APART == APART - 1) == apart)
+    sizes = np.abs(direction[entries].astype(np.int64))
+    other = direction.copy()
+    for digit, entry in enumerate(entries[np.argsort(sizes, kind="stable")[: number.bit_length()]]):
+        other[entry] += number >> digit & 1
+    return other

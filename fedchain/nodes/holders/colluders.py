@@ -1,0 +1,103 @@
+"""Colluders: which data holders attack and when, and the poisoned records they learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from fedchain.attacks import attacks, poisons
+from fedchain.learning.task import Records, Task
+from fedchain.randomness import stream
+from fedchain.registry import Part, nested_family, parameters
+from fedchain.scenario import HolderAttack, Scenario, attackers_of
+
+
+class Colluders:
+    """Which holders attack in which rounds; those of one attack act as one adversary."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Draw the attackers that the scenario does not list."""
+        entries, self._holders = dict(enumerate(scenario.attacks)), scenario.nodes.holders
+        self.attacks = {i: a for i, a in entries.items() if isinstance(a, HolderAttack)}
+        """The attacks of holders, by their index in the scenario's ``attacks``."""
+        self._of: dict[int, list[int]] = {}
+        for index, holders in attackers_of(entries, self._holders, scenario.seed).items():
+            for holder in holders:
+                self._of.setdefault(holder, []).append(index)
+        self._poisonous = {i for i, attack in self.attacks.items() if poison_of(attack.part)}
+
+    def attack_of(self, holder: int, round_: int) -> int | None:
+        """Return the index of the attack that a holder takes part in; None if it is honest."""
+        active = (i for i in self._of.get(holder, ()) if self.attacks[i].active(round_))
+        return next(active, None)
+
+    def attacks_of(self, holders: Iterable[int], round_: int) -> set[int]:
+        """Return the indices of the attacks that some of these holders take part in."""
+        found = {self.attack_of(holder, round_) for holder in holders}
+        return {index for index in found if index is not None}
+
+    def names_of(self, holder: int, round_: int) -> int:
+        """Return the number of names under which a holder sends its message in a round."""
+        index = self.attack_of(holder, round_)
+        return 1 if index is None else self.attacks[index].names
+
+    def label(self, indices: Iterable[int]) -> str:
+        """Return the names of some attacks, joined by commas."""
+        return ", ".join(sorted({self.attacks[index].part.kind for index in indices}))
+
+    def records_of(self, holder: int, round_: int) -> int:
+        """Return the number of the records in ``poisoned_task`` from which a holder learns."""
+        index = self.attack_of(holder, round_)
+        return holder if index not in self._poisonous else self._holders * (1 + index) + holder
+
+    def see_others(self, round_: int) -> bool:
+        """Return whether an adversary needs honest messages in a round."""
+        seeing = (each for each in self.attacks.values() if each.knowledge != "own")
+        return any(each.active(round_) for each in seeing)
+
+
+def poison_of(part: Part) -> Part | None:
+    """Return the poison among an attack's parameters; None if it has none."""
+    named = parameters(attacks.find(part.kind)).items()
+    names = (name for name, each in named if nested_family(each.annotation) is poisons)
+    return next((part.parameters[name] for name in names), None)
+
+
+def poisoned_task(task: Task, scenario: Scenario) -> Task:
+    """Return a task that also has the poisoned records of attackers.
+
+    If the scenario has n holders, those of holder k in the attack of index i have the number
+    n (1 + i) + k. The records themselves stay under the numbers of the holders.
+    """
+    named = {
+        index: a.part for index, a in enumerate(scenario.attacks) if isinstance(a, HolderAttack)
+    }
+    poison = {index: made for index, part in named.items() if (made := poison_of(part))}
+    if not poison or not task.learns:
+        return task
+    targets = task.held_out.targets
+    classes = int(targets.max()) + 1 if targets.dtype.kind in "iu" else 2
+    return replace(task, holders=_Twins(task.holders, scenario, poison, classes))
+
+
+class _Twins(Sequence[Records]):
+    """The records of holders, and the poisoned records of attackers under further numbers."""
+
+    def __init__(
+        self, own: Sequence[Records], scenario: Scenario, poison: Mapping[int, Part], classes: int
+    ) -> None:
+        self._own, self._poison, self._classes = own, poison, classes
+        self._seed, self._holders = scenario.seed, scenario.nodes.holders
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+    def __iter__(self) -> Iterator[Records]:
+        return iter(self._own)
+
+    def __getitem__(self, number: int) -> Records:  # type: ignore[override]
+        index, holder = divmod(number, self._holders)
+        if index == 0:
+            return self._own[holder]
+        generator = stream(self._seed, "poison", holder)
+        return poisons.build(self._poison[index - 1], self._own[holder], self._classes, generator)

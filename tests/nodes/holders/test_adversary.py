@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ledger_world import make_world, secret
+from small_runs import small
+
+from fedchain.nodes.holders.adversary import (
+    nudged,
+    repeats,
+    rule_of,
+    under_names,
+    vectors_of,
+)
+
+OPEN = make_world(identity="open", identity_root=bytes(32))
+
+
+def test_one_name_is_the_message_itself():
+    message = OPEN.message(0, OPEN.chain_id, 1)
+    assert list(under_names(message, 1, 0, 7)) == [message]
+
+
+@pytest.mark.parametrize("storage", ["int8", "int16", "int32"])
+def test_every_name_says_nearly_the_same_and_counts_where_identities_are_open(storage):
+    world = make_world(identity="open", identity_root=bytes(32), storage=storage)
+    chain = world.chain()
+    pool = world.pool(chain)
+    first, *others = said = list(under_names(world.message(0, chain.head, 1), 1000, 0, 7))
+    for message in said:
+        assert pool.add(message)
+    assert len({message.public_key for message in said}) == 1000
+    assert len({message.payload for message in said}) == 1000
+    largest = max(
+        np.abs(other.direction.astype(np.int64) - first.direction).max() for other in others
+    )
+    assert largest == 1
+
+
+def test_names_follow_from_seed_holder_and_round_alone():
+    message = OPEN.message(0, OPEN.chain_id, 1)
+    ids = [
+        [each.id for each in under_names(message, 3, *who)]
+        for who in ((0, 7), (0, 7), (1, 7), (0, 8))
+    ]
+    assert ids[0] == ids[1]
+    assert not set(ids[0][1:]) & {*ids[2][1:], *ids[3][1:]}
+
+
+@pytest.mark.parametrize("storage", ["int8", "int16", "int32"])
+def test_equal_vectors_of_colluders_and_their_sybils_all_count(storage):
+    world = make_world(identity="open", identity_root=bytes(32), storage=storage)
+    chain = world.chain()
+    pool, alike = world.pool(chain), world.message(0, chain.head, 1)
+    said = []
+    for colluder in range(4):
+        mine = world.message(colluder, chain.head, 1)
+        mine = replace(alike, public_key=mine.public_key, proof=mine.proof, signature=b"")
+        mine = nudged(mine, colluder, secret(colluder, 1))
+        said += under_names(mine, 20, 0, colluder)
+    for message in said:
+        assert pool.add(message)
+    assert len({message.payload for message in said}) == 80
+
+
+def test_repeats_are_counted_among_the_messages_that_are_known_and_the_rows_before():
+    world = make_world()
+    known = world.message(0, world.chain_id, 1)
+    (copy,) = vectors_of([known], len(known.direction))
+    other, nothing = np.roll(copy, 1), np.zeros_like(copy)
+    rows = np.array([copy, other, 2.0 * other, nothing, copy, nothing, other])
+    assert repeats(rows, "int16", [known]) == [1, 0, 1, 0, 2, 0, 2]
+    assert repeats(rows[:1], "int16", []) == [0]
+
+
+def test_a_vector_of_a_message_is_what_the_holder_sent():
+    world = make_world()
+    sent = [world.message(holder, world.chain_id, 1) for holder in range(3)]
+    rows = vectors_of(sent, len(sent[0].direction))
+    norms = [message.norm for message in sent]
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), norms, rtol=1e-3)
+    assert vectors_of([], 7).shape == (0, 7)
+
+
+def test_the_rule_that_an_adversary_tries_is_that_of_the_run():
+    rows = np.random.default_rng(0).standard_normal((7, 31))
+    mean = rule_of(small(aggregation={"kind": "mean"}))
+    np.testing.assert_allclose(mean(rows), rows.mean(axis=0), atol=1e-3)
+    np.testing.assert_allclose(mean(np.vstack([rows, 0 * rows])), mean(rows))
+    nearest = rule_of(small(aggregation={"kind": "l_nearest", "keep": 1, "scale": "unit"}))
+    assert np.linalg.norm(nearest(rows)) == pytest.approx(1.0, abs=1e-3)
