@@ -2,8 +2,9 @@
 
 from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load
+from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
-from fedchain.scenario.sections import ComputeAttack, Gossip, HolderAttack, Nodes, Scenario
+from fedchain.scenario.sections import ComputeAttack, Gossip, HolderAttack, Scenario
 from fedchain.scenario.shipped import (
     description_of,
     files_of,
@@ -25,6 +26,7 @@ __all__ = [
     "Gossip",
     "Groups",
     "HolderAttack",
+    "Momentum",
     "Nodes",
     "Scenario",
     "description_of",

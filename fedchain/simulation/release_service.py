@@ -12,9 +12,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fedchain.arrays import Vector
+from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message, identity_of
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
@@ -26,6 +28,7 @@ from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest
 from fedchain.privacy.budget import Budget
 from fedchain.results import MessageRecord
+from fedchain.simulation.run_trail import trail_of_run
 from fedchain.simulation.setup import RunSetup
 from fedchain.timing import Stopwatch
 
@@ -48,15 +51,20 @@ class ReleaseService:
         store: Store,
         ask: Ask,
         state: Callable[[bytes], State],
+        block: Callable[[bytes], Block],
         verdict_cache: VerdictCache,
         watch: Stopwatch,
     ) -> None:
-        """Start with nothing released; ``state`` maps a block hash to the state after the block."""
+        """Start with nothing released.
+
+        ``state`` maps a block's hash to the state after the block, and ``block`` to the block.
+        """
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
         self._byzantine = byzantine_in(setup.scenario)
         self._cohort = Cohort(self._compute)
+        self._trail = trail_of_run(setup, block)
         self._budgets: dict[int, Budget] = {}
         follows = setup.mechanism.clip_follower is not None
         self._clips = Clips(setup.mechanism.terms.clip) if follows else None
@@ -110,6 +118,8 @@ class ReleaseService:
         request = self._request(participant, parent, round_)
         # This comes first, so that the ledger does not affect who is computed together.
         self._cohort.close(request)
+        if self._trail is not None:
+            self._trail.at(parent)  # so that a resumed run reads each block once
         message = None
         if round_ <= self._recorded_rounds:
             identity = identity_of(request.identity.public_key)
@@ -161,6 +171,9 @@ class ReleaseService:
 
     def _compute(self, parent: bytes, group: Sequence[ReleaseRequest]) -> list[Message | None]:
         """Compute releases together; check a batch of messages while the next batch is computed."""
+        if self._trail is not None:
+            last = self._trail.at(parent)
+            group = [replace(each, last=last.get(each.context.holder)) for each in group]
         found: list[Message | None] = []
         seconds: Counter[str] = Counter()
         began = time.perf_counter()

@@ -17,7 +17,7 @@ from fedchain.nodes.holders.release import ReleaseContext, ReleaseRequest, messa
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
-from fedchain.scenario.sections import MAX_ASKED
+from fedchain.scenario.nodes import MAX_ASKED
 from fedchain.simulation.setup import build_setup, sampling_of
 
 COHORT = {"nodes.holders": 20, "nodes.cohort": 6, "aggregation.keep": 4}

@@ -15,6 +15,7 @@ from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
 from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
+from fedchain.nodes.holders.momentum import with_momentum
 from fedchain.nodes.holders.release import (
     ReleaseContext,
     ReleaseRequest,
@@ -104,6 +105,8 @@ class GroupPool:
         if self._parts.subspace is not None:
             with watch("gradients"):
                 mean = self._parts.subspace.projected(mean, weights, attempt.asked.context.parent)
+        if (momentum := self._parts.scenario.nodes.momentum) is not None:
+            mean = with_momentum(mean, [attempt.asked.last], momentum)
         with watch("signing"):
             noise, clip = self._parts.mechanism.noise_multiplier, self._parts.mechanism.terms.clip
             declaration = Declaration(self._parts.mechanism.name, noise, clip, sum(counts))

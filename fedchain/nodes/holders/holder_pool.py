@@ -1,6 +1,7 @@
 """Holder pool: it computes the gradients of many holders at once, then each message.
 
-Each message takes four steps: noise, the attack if the holder is Byzantine, direction, signature.
+Each message takes these steps: noise, momentum if the scenario has it, the attack if the holder is
+Byzantine, direction, signature.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.nodes.holders.byzantine import Byzantine, byzantine_in
+from fedchain.nodes.holders.momentum import with_momentum
 from fedchain.nodes.holders.release import (
     ReleaseRequest,
     drawn_records,
@@ -179,6 +181,8 @@ class HolderPool:
         if self._parts.subspace is not None:
             with watch("gradients"):
                 releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
+        if (momentum := self._parts.scenario.nodes.momentum) is not None:
+            releases = with_momentum(releases, [each.last for each in asked], momentum)
         noise, clip = mechanism.noise_multiplier, mechanism.terms.clip
         with watch("signing"):
             if self._parts.byzantine is not None:

@@ -11,6 +11,7 @@ from fedchain.arrays import Flags, Matrix, Singles, lengths
 from fedchain.ledger.chain.codec import Storage, quantise
 from fedchain.ledger.chain.message import MESSAGE_VERSION, Declaration, Message, sign_message
 from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.momentum import LastMessage
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
 
@@ -41,6 +42,9 @@ class ReleaseRequest:
     """The key of the participant for this round."""
     clip: float | None = None
     """The clip of this release; None: the clip of the mechanism."""
+    last: LastMessage | None = None
+    """The participant's last message on the branch of the parent, on which its momentum builds;
+    None: there is none, or no momentum."""
 
 
 def secret_key(purpose: str, context: ReleaseContext, mechanism: Mechanism) -> bytes:
