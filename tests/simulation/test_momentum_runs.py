@@ -24,9 +24,9 @@ FLIPS = [{"kind": "sign_flip", "holders": [8, 9], "from_round": 3, "to_round": 5
 LIES = [{"kind": "wrong_weights", "nodes": [1]}]
 
 
-def means(rounds: int = 12, momentum=EMA, **overrides):
+def means():
     """Return a scenario with many forks whose holders send running means."""
-    return forking(rounds, **{"nodes.momentum": momentum, "attacks": FLIPS, **overrides})
+    return forking(**{"nodes.momentum": EMA, "attacks": FLIPS})
 
 
 def gradients_behind(made: Run) -> dict[int, float]:
@@ -46,7 +46,9 @@ def gradients_behind(made: Run) -> dict[int, float]:
 
 @pytest.mark.parametrize("momentum", [EMA, MEAN], ids=["ema", "mean"])
 def test_every_message_of_every_branch_gives_its_release_back(momentum, tmp_path):
-    made = run(means(momentum=momentum, privacy=BARE, **{"ledger.storage": "int32"}), tmp_path)
+    fast = {"ledger.work": FORKING, "network": SLOW, "ledger.storage": "int32"}
+    values = {"nodes.momentum": momentum, "attacks": FLIPS, "privacy": BARE}
+    made = run(small(12, **fast, **values), tmp_path)
     assert made.manifest["stale_blocks"] > 0
     assert made.verify().ok
     errors = gradients_behind(made)
@@ -159,7 +161,6 @@ def test_messages_become_parallel_so_that_pseudonyms_are_linked(tmp_path):
         alike = cosines(*late)
         own = np.array([r.holder for r in late[0]])[:, None] == [r.holder for r in late[1]]
         found[name] = np.mean(links_in(made)["direction"].auc), alike[own].mean()
-    print(found)
     assert abs(found["without"][0] - 0.5) < 0.12  # 5 standard errors: 190 pairs of one holder
     assert abs(found["without"][1]) < 0.2
     assert found["ema"][0] > 0.9

@@ -136,9 +136,7 @@ def test_a_mean_starts_anew_if_the_last_message_is_too_far_below():
     trail, _ = trail_over(chain_of(1, 3, far, top=far + 1))
     assert trail.at(b"0") == {}
     assert [trail.at(b"%d" % height)[7].count for height in (1, 2, 3, far - 1)] == [1, 1, 2, 2]
-    assert (
-        trail.at(b"%d" % far)[7].count == 3
-    )  # the one before is just in reach
+    assert trail.at(b"%d" % far)[7].count == 3  # the one before is just in reach
     late = far + 1
     trail, _ = trail_over(chain_of(1, 3, late, top=late))
     assert 7 not in trail.at(b"%d" % far)
