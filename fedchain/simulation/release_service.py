@@ -118,8 +118,6 @@ class ReleaseService:
         request = self._request(participant, parent, round_)
         # This comes first, so that the ledger does not affect who is computed together.
         self._cohort.close(request)
-        if self._trail is not None:
-            self._trail.at(parent)  # so that a resumed run reads each block once
         message = None
         if round_ <= self._recorded_rounds:
             identity = identity_of(request.identity.public_key)

@@ -62,7 +62,6 @@ class Simulation:
         are repeated, but its releases and blocks are taken from the store, not computed.
         """
         self._setup, self._store, self._watch = setup, store, watch
-        self._chain_id = setup.genesis.header.hash
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
         limits, threads = setup.rules.limits, os.cpu_count() or 1
         self._verdict_cache = VerdictCache.sized(limits, store.state, store.block, threads)
@@ -273,9 +272,8 @@ class Simulation:
         Raises:
             LedgerError: the state is no longer in the store, in the cache or at a node.
         """
-        state = (
-            self._setup.state if block == self._chain_id else self._verdict_cache.states.get(block)
-        )
+        is_genesis = block == self._setup.genesis.header.hash
+        state = self._setup.state if is_genesis else self._verdict_cache.states.get(block)
         for node in self.compute_nodes if state is None else ():
             state = node.claims[block][1] if block in node.claims else state
         if state is None:
