@@ -128,7 +128,7 @@ def _agreed(scenario: Scenario, mechanism: Mechanism) -> dict[str, Any]:
         "task": scenario.task.plain(),
         "privacy": _privacy(scenario.privacy, mechanism),
         "groups": plain_value(scenario.nodes.groups),
-        "momentum": None,
+        "momentum": plain_value(scenario.nodes.momentum),
         "threat": {
             "byzantine": rule.get("byzantine", rule.get("trim")),
             "identity": scenario.nodes.identity,

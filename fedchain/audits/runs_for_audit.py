@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fedchain.agreement import mechanism_of
 from fedchain.arrays import Vector
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.learning.evaluation import dimension
 from fedchain.learning.task import tasks
 from fedchain.ledger.chain.message import Message
+from fedchain.ledger.chain.verdict_cache import MOST
 from fedchain.ledger.storage.store import Store
+from fedchain.nodes.holders.momentum import LastMessage, release_behind
+from fedchain.nodes.holders.trail import Trail
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
-from fedchain.scenario import Scenario, from_mapping, plain_values, run_name
+from fedchain.scenario import Momentum, Scenario, from_mapping, plain_values, run_name
 from fedchain.simulation.setup import RunSetup
 
 KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
@@ -161,12 +162,15 @@ class PublishedRelease:
     """The holder that made it; the simulator knows it, a reader of the chain does not."""
     message: Message
     """The message that a block carries."""
+    last: LastMessage | None = None
+    """The holder's last message before it on the same branch, if messages build on each other."""
+    momentum: Momentum | None = None
+    """The momentum of the run; None: the message is the release."""
 
     @property
     def vector(self) -> Vector:
-        """The noisy mean gradient as a flat vector: the message's direction times its norm."""
-        integers, message = self.message.direction.astype(np.float64), self.message
-        return np.asarray(integers * (message.norm / 2.0**message.exponent))
+        """The noisy mean gradient as a flat vector (d,), also if the message is a running mean."""
+        return release_behind(self.message, self.last, self.momentum)
 
 
 def releases_of(made: Run) -> Iterator[PublishedRelease]:
@@ -177,17 +181,33 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
         LedgerError: the ledger is damaged.
     """
     honest = {row["id"]: int(row["holder"]) for row in made.messages if not row["attack"]}
+    momentum = made.scenario.nodes.momentum
     with ledger_of(made) as store:
+        trail = _trail_in(made, store)
         for block in store.blocks():
             if not store.is_whole(block.header.height):
                 raise RunRefused(
                     f"{made.folder}: the directions of block {block.header.height} were not kept; "
                     "an audit reads them all: disk.keep_messages must be all"
                 )
+            last = trail.at(block.header.parent) if momentum else {}
             for message in block.messages:
                 holder = honest.pop(message.id.hex(), None)
                 if holder is not None:
-                    yield PublishedRelease(holder, message)
+                    yield PublishedRelease(holder, message, last.get(holder), momentum)
+            if momentum:
+                trail.at(block.header.hash)  # while the store still holds the block
+
+
+def _trail_in(made: Run, store: Store) -> Trail:
+    """Return the trail of a finished run, whose records name the sender of each message.
+
+    As in the run, what a holder sends under an attack is not its last message.
+    """
+    grouped = made.scenario.nodes.groups is not None
+    sent = {row["id"]: int(row["holder"]) for row in made.messages if grouped or not row["attack"]}
+    genesis = store.genesis.header.hash
+    return Trail(genesis, store.block, lambda message: sent.get(message.id.hex()), MOST)
 
 
 def ledger_of(made: Run) -> Store:

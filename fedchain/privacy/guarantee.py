@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fedchain.privacy.mechanisms import Mechanism, Terms
 
 if TYPE_CHECKING:
-    from fedchain.scenario import Groups
+    from fedchain.scenario import Groups, Momentum
 
 
 def guarantee(
@@ -20,6 +20,7 @@ def guarantee(
     sampled: bool = False,
     groups: Groups | None = None,
     hidden: bool = False,
+    momentum: Momentum | None = None,
 ) -> str:
     """Return a text that says what a run promises, against whom, and under which conditions.
 
@@ -30,6 +31,7 @@ def guarantee(
         sampled: whether a round asks only some of the holders.
         groups: the groups of holders that share their noise; None: each holder adds its own noise.
         hidden: whether the noise comes from a secret file that is not among the run's files.
+        momentum: the running mean that participants send; None: they send each release by itself.
 
     >>> from fedchain.privacy.mechanisms import none
     >>> guarantee(none(10, 5), 10)
@@ -38,7 +40,8 @@ def guarantee(
     terms = mechanism.terms
     if mechanism.noise_multiplier == 0:
         clipped = "" if math.isinf(terms.clip) else "clipped, but "
-        return f"no privacy is promised: gradients are published {clipped}without noise"
+        words = f"no privacy is promised: gradients are published {clipped}without noise"
+        return f"{words}. {_describe_momentum(momentum)}".rstrip(". ")
     whole = terms.unit == "holder"
     subject = "honest data holder as a whole" if whole else f"{record} of an honest data holder"
     one = f"one {record} added or removed"
@@ -57,7 +60,7 @@ def guarantee(
         f"differentially private, {neighbour}, against {_describe_readers(groups)}, over "
         f"the {releases} releases of the {'group' if groups else 'holder'} that made the most. "
         f"{asked if sampled else ''}{drawn if terms.sampling_rate < 1 else ''}"
-        f"{_describe_sharing(groups)}"
+        f"{_describe_sharing(groups)}{_describe_momentum(momentum)}"
         f"Epsilon is {figures(mechanism, releases)}: only the tight total counts. "
         f"It holds if the holder {_describe_clipping(terms)} and added {mechanism.name} noise "
         f"as declared, its number of {record}s is public, and the seed of its noise stays secret: "
@@ -102,6 +105,20 @@ def _describe_sharing(groups: Groups | None) -> str:
         "fewer honest ones, and the guarantee is weaker. No holder is protected by noise of its "
         "own alone: the assembler must name the same members to all, and the masks (X25519, "
         "AES-256) must hold. "
+    )
+
+
+def _describe_momentum(momentum: Momentum | None) -> str:
+    """Return the text that says what momentum costs, and what it reveals."""
+    if momentum is None:
+        return ""
+    kept = "" if momentum.beta is None else f" (beta {momentum.beta:g})"
+    return (
+        f"Messages are running means of releases, kind {momentum.kind}{kept}: each is computed "
+        "from its release, which has its noise, and from the message before it, which is "
+        "published, so that momentum is post-processing and costs no epsilon. But successive "
+        "messages of one sender become nearly parallel: whoever reads the chain can link its "
+        "pseudonyms. "
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import io
 import json
 import math
@@ -157,6 +158,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "clip_quantile": terms.clip_quantile,
         "delta": terms.delta,
         "groups": in_groups(nodes.groups),
+        "momentum": nodes.momentum and nodes.momentum.plain(),
         "epsilon_per_release": finite(mechanism.epsilon_per_release),
         "epsilon_total": finite(mechanism.epsilon_after(worst)),
         "epsilon_pure_total": mechanism.pure_total and worst * mechanism.epsilon_per_release,
@@ -173,9 +175,14 @@ def guarantee_of(
 ) -> Callable[[int], str]:
     """Return a function that takes a number of releases and returns their guarantee in words."""
     nodes = scenario.nodes
-    sampled = nodes.asked < nodes.participants
-    return lambda releases: guarantee(
-        mechanism, releases, record, sampled=sampled, groups=nodes.groups, hidden=hidden
+    return functools.partial(
+        guarantee,
+        mechanism,
+        record=record,
+        sampled=nodes.asked < nodes.participants,
+        groups=nodes.groups,
+        momentum=nodes.momentum,
+        hidden=hidden,
     )
 
 

@@ -3,6 +3,7 @@
 from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_of
 from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load
+from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import Gossip, Nodes, Scenario
 from fedchain.scenario.shipped import (
@@ -26,6 +27,7 @@ __all__ = [
     "Gossip",
     "Groups",
     "HolderAttack",
+    "Momentum",
     "Nodes",
     "Scenario",
     "attackers_of",

@@ -26,17 +26,9 @@ from fedchain.registry import (
 from fedchain.scenario.attackers import Misbehaving
 from fedchain.scenario.attacking import attack_problems, check_attacks, family_of
 from fedchain.scenario.groups import MAX_MEMBERS
+from fedchain.scenario.nodes import MAX_ASKED, MAX_HOLDERS, Nodes
 from fedchain.scenario.overriding import parse_path, put_all
-from fedchain.scenario.sections import (
-    MAX_ASKED,
-    MAX_HOLDERS,
-    Disk,
-    Gossip,
-    Nodes,
-    Scenario,
-    Sources,
-    Sweep,
-)
+from fedchain.scenario.sections import Disk, Gossip, Scenario, Sources, Sweep
 from fedchain.scenario.tree import Located, Node, leaves, locate
 
 MAX_POINTS = 2000
@@ -147,6 +139,25 @@ def _node_problems(nodes: Nodes | None, task: Part | None) -> Iterator[Problem]:
     if nodes.cohort is not None and nodes.cohort > nodes.participants:
         words = f"must be between 1 and {nodes.participants} (the number of {nodes.participant}s)"
         yield Problem(("nodes", "cohort"), f"{words}, got {nodes.cohort}")
+    yield from _momentum_problems(nodes)
+
+
+def _momentum_problems(nodes: Nodes) -> Iterator[Problem]:
+    """Check that the kind of momentum has what it needs, and that every round asks everybody."""
+    momentum, where = nodes.momentum, ("nodes", "momentum")
+    if momentum is None:
+        return
+    if momentum.kind == "ema" and momentum.beta is None:
+        words = "is missing; ema needs it: the share of the last mean that stays, such as 0.9"
+        yield Problem((*where, "beta"), words)
+    if momentum.kind == "mean" and momentum.beta is not None:
+        words = "must be left out where kind is mean, which weighs all releases alike"
+        yield Problem((*where, "beta"), f"{words}, got {momentum.beta:g}")
+    if nodes.asked < nodes.participants:
+        whose, few = f"{nodes.participant}s", f"{nodes.asked} of {nodes.participants}"
+        words = f"must be null where a round asks only some {whose} (nodes.cohort: {few}): the last"
+        text = f"{words} message of most would be many rounds old, and its gradient out of date"
+        yield Problem(where, f"{text}, got {momentum.kind}")
 
 
 def _section_problems(disk: Disk | None, gossip: Gossip | None) -> Iterator[Problem]:

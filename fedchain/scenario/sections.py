@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,14 +11,8 @@ from pydantic import AfterValidator, Field, PrivateAttr
 
 from fedchain.registry import FAMILIES, Part, Section, Where
 from fedchain.scenario.attackers import AtLeastOne, Misbehaving
-from fedchain.scenario.groups import Groups
+from fedchain.scenario.nodes import Nodes
 
-MAX_HOLDERS = 10_000_000
-"""Most registered holders; only those that are asked in a round cost memory and time."""
-MAX_ASKED = 65_536
-"""Most holders asked in a round: a float64 sum of 65,536 directions (20-bit integers) is exact."""
-MAX_MINERS = 1000
-"""Most compute nodes."""
 _SAFE = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?$"
 
 
@@ -32,72 +25,6 @@ def _no_device(name: str) -> str:
 
 RunName = Annotated[str, Field(pattern=_SAFE), AfterValidator(_no_device)]
 """A name that is safe as the name of a folder on every system."""
-
-
-class Miner(Section):
-    """One compute node."""
-
-    hash_share: Annotated[float, Field(gt=0, le=1e9)]
-    """Weight of this node's hash power among all compute nodes; the weights need not sum to 1."""
-
-
-class Nodes(Section):
-    """The nodes that act: data holders and compute nodes."""
-
-    holders: Annotated[int, Field(ge=0, le=MAX_HOLDERS)] = 0
-    """Number of data holders; 0 if nothing is learned."""
-    cohort: Annotated[int, Field(ge=1, le=MAX_ASKED)] | None = None
-    """Number of holders (or groups) that are drawn and asked in each round; null: all are asked."""
-    groups: Groups | None = None
-    """Groups whose members add up their gradients by secure aggregation and send one message; null:
-    each holder sends its own message."""
-    compute: (
-        Annotated[int, Field(ge=1, le=MAX_MINERS)]
-        | Annotated[tuple[Miner, ...], Field(min_length=1, max_length=MAX_MINERS)]
-    ) = 3
-    """Number of compute nodes, which make the blocks; or a list with the hash_share of each."""
-    identity: Literal["registered", "open"] = "registered"
-    """Who may send messages. registered: the identities in the genesis block; open: anybody."""
-    on_exhausted: Literal["leave", "stop"] = "leave"
-    """When a holder has spent its privacy budget: leave: it sends no more; stop: the run stops."""
-
-    @property
-    def participant(self) -> str:
-        """The word for a participant: holder or group."""
-        return "holder" if self.groups is None else "group"
-
-    @property
-    def participants(self) -> int:
-        """Number of participants, which send messages: the holders, or their groups."""
-        return self.holders if self.groups is None else self.holders // self.groups.size
-
-    @property
-    def asked(self) -> int:
-        """Number of participants asked in a round; each takes one place in the network."""
-        return self.participants if self.cohort is None else self.cohort
-
-    def members_of(self, participant: int) -> range:
-        """Return the holders behind a participant: the holder itself, or the group's members."""
-        alone = range(participant, participant + 1)
-        return alone if self.groups is None else self.groups.members_of(participant)
-
-    @property
-    def miners(self) -> int:
-        """Number of compute nodes."""
-        return self.compute if isinstance(self.compute, int) else len(self.compute)
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """Share of each compute node in the total hash power; the shares sum to 1."""
-        if isinstance(self.compute, int):
-            return (1.0 / self.compute,) * self.compute
-        whole = math.fsum(miner.hash_share for miner in self.compute)
-        return tuple(miner.hash_share / whole for miner in self.compute)
-
-    @property
-    def others(self) -> int:
-        """Number of possible neighbours of a node: all nodes except the node itself."""
-        return self.asked + self.miners - 1
 
 
 class LedgerSettings(Section):

@@ -27,6 +27,7 @@ from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
 from fedchain.privacy.budget import Budget
 from fedchain.results import MessageRecord
+from fedchain.simulation.run_trail import trail_of_run
 from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
 
@@ -57,10 +58,14 @@ class ReleaseService:
         store: Store,
         ask: Ask,
         state: Callable[[bytes], State],
+        block: Callable[[bytes], Block],
         verdict_cache: VerdictCache,
         watch: Stopwatch,
     ) -> None:
-        """Start with nothing released; ``state`` maps a block hash to the state after the block."""
+        """Start with nothing released.
+
+        ``state`` maps a block's hash to the state after the block, and ``block`` to the block.
+        """
         self._setup, self._store, self._ask, self._state = setup, store, ask, state
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
@@ -68,6 +73,7 @@ class ReleaseService:
         self._seed = setup.scenario.seed
         self._adversary = Adversary(setup.scenario, keep)
         self._cohorts: dict[bytes, Cohort] = {}
+        self._trail = trail_of_run(setup, block)
         self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
@@ -200,6 +206,9 @@ class ReleaseService:
 
     def _compute(self, parent: bytes, asked: Sequence[ReleaseRequest]) -> list[Answer]:
         """Compute messages together; check a batch of them while the next batch is computed."""
+        if self._trail is not None:
+            last = self._trail.at(parent)
+            asked = [replace(each, last=last.get(each.context.holder)) for each in asked]
         found: list[Answer] = []
         clips: list[float] = []
         seconds: Counter[str] = Counter()

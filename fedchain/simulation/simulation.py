@@ -62,7 +62,6 @@ class Simulation:
         are repeated, but its releases and blocks are taken from the store, not computed.
         """
         self._setup, self._store, self._watch = setup, store, watch
-        self._chain_id = setup.genesis.header.hash
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
         limits, threads = setup.rules.limits, os.cpu_count() or 1
         self._verdict_cache = VerdictCache.sized(limits, store.state, store.block, threads)
@@ -71,6 +70,7 @@ class Simulation:
             store=store,
             ask=ask,
             state=self.state,
+            block=self._block,
             verdict_cache=self._verdict_cache,
             watch=watch,
         )
@@ -272,14 +272,21 @@ class Simulation:
         Raises:
             LedgerError: the state is no longer in the store, in the cache or at a node.
         """
-        state = (
-            self._setup.state if block == self._chain_id else self._verdict_cache.states.get(block)
-        )
+        is_genesis = block == self._setup.genesis.header.hash
+        state = self._setup.state if is_genesis else self._verdict_cache.states.get(block)
         for node in self.compute_nodes if state is None else ():
-            state = state or node.claims.get(block)
+            state = node.claims[block][1] if block in node.claims else state
         if state is None:
             raise LedgerError(f"block {block.hex()[:8]}: the state after it is gone")
         return state
+
+    def _block(self, name: bytes) -> Block:
+        """Return a block of this run; raises a LedgerError if it is nowhere any more."""
+        claimed = (node.claims[name][0] for node in self.compute_nodes if name in node.claims)
+        block = self._verdict_cache.blocks.get(name) or next(claimed, None)
+        if block is None:
+            raise LedgerError(f"block {name.hex()[:8]}: its messages are gone")
+        return block
 
     def _recall(self, parent: bytes, address: bytes) -> Block | None:
         """Return a node's recorded block on a parent; None if an interrupted run recorded none."""

@@ -100,6 +100,28 @@ def test_twenty_thousand_canaries_prove_three_quarters_of_a_claim_of_four(tmp_pa
     assert 3.0 <= found["lower_bound"] <= 4.0
 
 
+MOMENTUM = [{"kind": "ema", "beta": 0.9}, {"kind": "mean"}]
+
+
+@pytest.mark.parametrize("momentum", MOMENTUM, ids=["ema", "mean"])
+def test_running_means_hide_no_canary(momentum, tmp_path):
+    scenario = load(AUDIT, set={"nodes.momentum": momentum})
+    (found,) = audit(scenario, ["canaries"], tmp_path).findings["canaries"]
+    assert found["claimed"] == pytest.approx(4.0)
+    assert 3.0 <= found["lower_bound"] <= 4.0
+
+
+def test_the_canary_behind_a_running_mean_pulls_by_one_clip(tmp_path):
+    quiet = {"kind": "gaussian", "noise_multiplier": 0.02, "delta": 1e-5, "clip": 0.5}
+    values = {"nodes.momentum": {"kind": "mean"}, "ledger.storage": "int32", "attacks": []}
+    made = run(small(5, task=FEW, privacy=quiet, **values), tmp_path)
+    assert all(released.last for released in releases_of(made) if released.message.round > 1)
+    for seen in seen_in(made):
+        noise = seen.pulls * seen.signs - seen.inside
+        assert np.abs(noise.mean(axis=1)).max() < 0.02
+        assert noise.std() == pytest.approx(0.02, rel=0.3)
+
+
 def test_findings_that_cannot_be_read_are_a_reason_to_refuse(quiet, tmp_path):
     folder = shutil.copytree(quiet.folder, tmp_path / "copy")
     for text in (

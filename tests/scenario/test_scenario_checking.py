@@ -68,6 +68,34 @@ BAD = {
         "  holders: 20\n  cohort: 21",
         "nodes.cohort: must be between 1 and 20 (the number of holders), got 21",
     ),
+    "momentum of no kind": (
+        "  holders: 20",
+        "  holders: 20\n  momentum: {kind: nesterov}",
+        "nodes.momentum.kind: must be one of 'ema' or 'mean', got 'nesterov'",
+    ),
+    "an exponential average without a share": (
+        "  holders: 20",
+        "  holders: 20\n  momentum: {kind: ema}",
+        "nodes.momentum.beta: is missing; ema needs it: the share of the last mean that stays",
+    ),
+    "an exponential average that keeps everything": (
+        "  holders: 20",
+        "  holders: 20\n  momentum: {kind: ema, beta: 1.0}",
+        "nodes.momentum.beta: must be below 1, got 1.0",
+    ),
+    "a mean with a share": (
+        "  holders: 20",
+        "  holders: 20\n  momentum: {kind: mean, beta: 0.9}",
+        "nodes.momentum.beta: must be left out where kind is mean, which weighs all releases "
+        "alike, got 0.9",
+    ),
+    "momentum of holders that are asked now and then": (
+        "  holders: 20",
+        "  holders: 20\n  cohort: 15\n  momentum: {kind: ema, beta: 0.9}",
+        "s.yaml:8:13: nodes.momentum: must be null where a round asks only some holders "
+        "(nodes.cohort: 15 of 20): the last message of most would be many rounds old, and its "
+        "gradient out of date, got ema",
+    ),
     "groups that do not divide the holders": (
         "  holders: 20",
         "  holders: 20\n  groups: {size: 6, honest: 0.8}",

@@ -22,7 +22,7 @@ from fedchain.nodes.holders.release import (
 from fedchain.privacy.mechanisms import gaussian
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
-from fedchain.scenario.sections import MAX_ASKED
+from fedchain.scenario.nodes import MAX_ASKED
 from fedchain.simulation.setup import build_setup
 
 COHORT = {"nodes.holders": 20, "nodes.cohort": 6, "aggregation.keep": 4}

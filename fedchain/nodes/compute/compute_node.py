@@ -83,9 +83,9 @@ class ComputeNode:
         self.schedule = schedule
         self.strategy = schedule.at(chain.height + 1)
         """The strategy for the block above the node's head."""
-        self.claims: OrderedDict[bytes, State] = OrderedDict()
-        """The states to which the node's own latest refused blocks commit, by block hash. Light
-        clients may follow a refused block, and holders then need the weights after it."""
+        self.claims: OrderedDict[bytes, tuple[Block, State]] = OrderedDict()
+        """The node's own latest refused blocks, and the states to which they commit, by block hash.
+        Light clients may follow a refused block, and holders then need the weights after it."""
         self._pool, self._rules, self._transition = pool, rules, transition
         self._effort, self._watch = effort, watch
         # A dishonest node may make two blocks on one parent, so it always searches again.
@@ -182,7 +182,7 @@ class ComputeNode:
             self.incidents.refuse_block(now_s, block, reason)
             return
         self.incidents.ignore(block.header)
-        self.claims[block.header.hash] = self._claim
+        self.claims[block.header.hash] = block, self._claim
         if len(self.claims) > KEPT_CLAIMS:
             self.claims.popitem(last=False)
 

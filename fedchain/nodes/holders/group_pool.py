@@ -14,6 +14,7 @@ from fedchain.arrays import Singles, Vector
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
 from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
+from fedchain.nodes.holders.momentum import with_momentum
 from fedchain.nodes.holders.release import (
     Answer,
     ReleaseContext,
@@ -142,6 +143,8 @@ class GroupPool:
         if self._parts.subspace is not None:
             with watch("gradients"):
                 mean = self._parts.subspace.projected(mean, weights, attempt.asked.context.parent)
+        if (momentum := self._parts.scenario.nodes.momentum) is not None:
+            mean = with_momentum(mean, [attempt.asked.last], momentum)
         with watch("signing"):
             everybody = self._groups.members_of(attempt.asked.context.holder)
             declaration = declaration_of(

@@ -1,7 +1,7 @@
 """Holder pool: it computes the gradients of many holders at once, then each message.
 
-Each message takes three steps: noise, direction, signature. Releases of colluders stop after the
-noise. What they send instead is signed when they have decided it.
+Each message takes these steps: noise, momentum if the scenario has it, direction, signature. The
+releases of colluders stop before the direction. What they send instead is signed when they have decided it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.adversary import nudged
 from fedchain.nodes.holders.colluders import Colluders
+from fedchain.nodes.holders.momentum import with_momentum
 from fedchain.nodes.holders.release import (
     Answer,
     ReleaseContext,
@@ -211,6 +212,8 @@ class HolderPool:
         if self._parts.subspace is not None:
             with watch("gradients"):
                 releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
+        if (momentum := self._parts.scenario.nodes.momentum) is not None:
+            releases = with_momentum(releases, [each.last for each in asked], momentum)
         found: list[Answer] = [None] * len(asked)
         honest = []
         for i, at in enumerate(contexts):

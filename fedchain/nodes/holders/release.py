@@ -11,6 +11,7 @@ from fedchain.arrays import Array, Flags, Matrix, Singles, Wholes, lengths, read
 from fedchain.ledger.chain.codec import Storage, quantise
 from fedchain.ledger.chain.message import MESSAGE_VERSION, Declaration, Message, sign_message
 from fedchain.nodes.holders.identity import RoundKey
+from fedchain.nodes.holders.momentum import LastMessage
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import KeyStream, digest
 
@@ -61,6 +62,9 @@ class ReleaseRequest:
     """The clip of this release; None: the clip of the mechanism."""
     sent: Withheld | None = None
     """What colluders have decided to send; None: the release is to be computed."""
+    last: LastMessage | None = None
+    """The participant's last message on the branch of the parent, on which its momentum builds;
+    None: there is none, or no momentum."""
 
 
 def secret_key(purpose: str, context: ReleaseContext) -> bytes:

@@ -1,0 +1,41 @@
+"""Trail of a run: the last message of each participant, on which its momentum builds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+
+from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.message import Message
+from fedchain.ledger.chain.verdict_cache import kept
+from fedchain.nodes.holders.colluders import Colluders
+from fedchain.nodes.holders.identity import CACHED_COHORTS
+from fedchain.nodes.holders.trail import Trail
+from fedchain.simulation.setup import RunSetup
+
+
+def trail_of_run(setup: RunSetup, block_of: Callable[[bytes], Block]) -> Trail | None:
+    """Return the trail of a run, given a function from hashes to blocks; None without momentum.
+
+    A message is found by the identity that its sender has in its round. What a holder sends under
+    an attack is no mean of its releases, so that it does not count; a group's sum always does.
+    """
+    scenario = setup.scenario
+    if scenario.nodes.momentum is None:
+        return None
+    colluders = Colluders(scenario) if scenario.nodes.groups is None else None
+
+    @functools.lru_cache(CACHED_COHORTS)
+    def senders(round_: int) -> Mapping[bytes, int]:
+        return {
+            setup.identities.of(participant, round_).public_key: participant
+            for participant in setup.sampling.holders_of(round_)
+            if colluders is None or colluders.attack_of(participant, round_) is None
+        }
+
+    def sender_of(message: Message) -> int | None:
+        return senders(message.round).get(message.public_key)
+
+    limits = setup.rules.limits
+    keep = kept(2 * limits.messages * limits.entries)
+    return Trail(setup.genesis.header.hash, block_of, sender_of, keep)
