@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from fedchain.agreement import mechanism_of, registered_records, sampling_of
 from fedchain.aggregation.weights import settled, takes_weights, weights_in_words
+from fedchain.agreement import mechanism_of, registered_records, sampling_of
 from fedchain.cache import size_words
 from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates

@@ -5,7 +5,7 @@ from fedchain.scenario.groups import Groups
 from fedchain.scenario.loading import from_mapping, load
 from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
-from fedchain.scenario.sections import Gossip, Nodes, Scenario
+from fedchain.scenario.sections import Gossip, Scenario
 from fedchain.scenario.shipped import (
     description_of,
     files_of,

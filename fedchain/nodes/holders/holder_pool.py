@@ -1,7 +1,8 @@
 """Holder pool: it computes the gradients of many holders at once, then each message.
 
 Each message takes these steps: noise, momentum if the scenario has it, direction, signature. The
-releases of colluders stop before the direction. What they send instead is signed when they have decided it.
+releases of colluders stop before the direction. What they send instead is signed when they have
+decided it.
 """
 
 from __future__ import annotations
