@@ -13,7 +13,7 @@ from fedchain.scenario import Scenario
 from fedchain.simulation.setup import RunSetup, build_setup
 
 HIDDEN = {"commitment", "ledger.identity_root"}
-"""Keys of genesis that follow from the secret."""
+"""Keys of genesis that follow from the secret, from the data and from all other keys."""
 
 
 def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
@@ -40,7 +40,8 @@ def check_genesis(folder: Path, setup: RunSetup, secret: Secret | None) -> None:
             f"{secret.file}: is not the secret of {folder}: its commitment is not that of genesis; "
             "the file with which the run was begun is allowed, beside the same data"
         )
-    named = f" ({', '.join(sorted(keys))})" if keys else ""
+    shown = sorted(keys - HIDDEN or keys)
+    named = f" ({', '.join(shown)})" if shown else ""
     raise RunRefused(
         f"{folder}: this machine computes genesis {here.hex()[:8]} where the run began with "
         f"{there.hex()[:8]}{named}; resume it with the data, and the versions that manifest.json "

@@ -92,7 +92,7 @@ def make_run(
         else [{"kind": "sign_flip", "holders": [holders - 1], "from_round": attack_from}]
     )
     manifest = {
-        "format": 1,
+        "format": 2,
         "status": status,
         "name": name,
         "seed": seed,

@@ -33,7 +33,7 @@ from fedchain.nodes.holders.identity import Identities
 from fedchain.nodes.holders.light_client import Above, LightClient
 from fedchain.randomness import digest
 from fedchain.results import MessageRecord, RefusalRecord
-from fedchain.simulation.setup import build_setup
+from fedchain.simulation.setup import RunSetup, build_setup
 from fedchain.timing import Stopwatch
 
 SECRET = digest(0, "somebody else")
@@ -118,8 +118,12 @@ def honest(tmp_path_factory):
 
 
 @functools.cache
+def set_up() -> RunSetup:
+    return build_setup(small(ROUNDS, attacks=[], privacy=WHOLE))
+
+
 def identities() -> Identities:
-    return build_setup(small(ROUNDS, attacks=[], privacy=WHOLE)).identities
+    return set_up().identities
 
 
 def number_of(public_key: bytes) -> int:
@@ -130,7 +134,13 @@ def number_of(public_key: bytes) -> int:
 def own(holder: int, like: Message, **changes: object) -> Message:
     """Return a message that a holder signs with its own registered key."""
     identity = identities().of(holder, 1)
-    mine = {"public_key": identity.public_key, "proof": identity.proof, "signature": b""}
+    declared = replace(like.declaration, records=set_up().task.holders[holder].count)
+    mine = {
+        "public_key": identity.public_key,
+        "proof": identity.proof,
+        "declaration": declared,
+        "signature": b"",
+    }
     changes = {k: v(getattr(like, k)) if callable(v) else v for k, v in changes.items()}
     return sign_message(replace(like, **{**mine, **changes}), identity.secret)
 
