@@ -191,7 +191,6 @@ def build_compute_nodes(
     """
     seed, rules, shares = setup.scenario.seed, setup.rules, setup.scenario.nodes.shares
     secrets = [digest(seed, "compute node", node) for node in setup.compute_ids]
-    addresses = [identity_of(public_key_of(secret)) for secret in secrets]
     keep = max(REMEMBERED_HEIGHTS, deepest_fork(setup.scenario))
     # At the initial difficulty all nodes together find a block per interval, on average.
     tries_per_second = 1000.0 * work_of(setup.work.bits) / setup.work.interval_ms
@@ -222,21 +221,22 @@ def build_compute_nodes(
             recall=recall,
             watch=watch,
             schedule=schedule_of(
-                setup.scenario, node, lambda: _place_of(setup, node, addresses, slowest_s())
+                setup.scenario, node, lambda: _place_of(setup, node, secrets, slowest_s())
             ),
         )
 
     return tuple(build(node) for node in setup.compute_ids)
 
 
-def _place_of(setup: RunSetup, node: int, addresses: Sequence[bytes], slowest_s: float) -> Place:
+def _place_of(setup: RunSetup, node: int, secrets: Sequence[bytes], slowest_s: float) -> Place:
     """Return what a dishonest compute node knows."""
     return Place(
         node=node,
         seed=setup.scenario.seed,
         quorum=setup.rules.quorum,
         shares=dict(enumerate(setup.scenario.nodes.shares)),
-        makers={address: number for number, address in enumerate(addresses)},
+        secret=secrets[node],
+        makers={identity_of(public_key_of(secret)): n for n, secret in enumerate(secrets)},
         slowest_s=slowest_s,
         key_of=lambda holder, round_: setup.identities.of(holder, round_).public_key,
     )

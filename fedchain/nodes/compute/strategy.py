@@ -108,6 +108,8 @@ class Place:
     """Id of the node."""
     seed: int
     """The scenario's seed; all draws come from its random streams."""
+    secret: bytes
+    """The node's Ed25519 secret key, 32 bytes; it can sign for itself alone."""
     quorum: int
     """Fewest messages that a block may carry."""
     shares: Mapping[int, float]

@@ -23,8 +23,8 @@ from ledger_world import (
     step,
 )
 
-from fedchain.errors import InvalidBlock, TooEarly
-from fedchain.ledger.chain.block import Block, messages_root, without_messages
+from fedchain.errors import InvalidBlock, TooEarly, WrongCopy
+from fedchain.ledger.chain.block import Block, messages_root, sign_block, without_messages
 from fedchain.ledger.chain.block_tree import MOST_ORPHANS
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.state import State
@@ -332,6 +332,23 @@ def test_a_block_that_cannot_be_encoded_is_refused():
     unsigned = signed(block.header, (replace(block.messages[0], signature=b""),))
     with pytest.raises(InvalidBlock, match="bytes: got 0; must be 64"):
         WORLD.chain().add(unsigned, LATE)
+
+
+def test_a_forged_copy_does_not_take_the_place_of_its_block_among_the_orphans():
+    chain, other = WORLD.chain(), WORLD.chain()
+    early = WORLD.block(chain, time_ms=WORLD.rules.max_ahead_ms + 1)
+    with pytest.raises(WrongCopy, match="signature: is not that of the maker over the header"):
+        chain.add(replace(early, signature=bytes(64)), 0)
+    with pytest.raises(WrongCopy, match="public_key: is not that of the address"):
+        chain.add(sign_block(early, bytes(32)), 0)
+    assert chain.orphans == 0
+    with pytest.raises(TooEarly):
+        chain.add(early, 0)
+    below, above = WORLD.grow(other, 2)
+    with pytest.raises(WrongCopy, match="signature: is not that of the maker"):
+        chain.add(replace(above, signature=bytes(64)), LATE)
+    assert chain.add(above, LATE).kind == "orphan"
+    assert name(above) in chain.add(below, LATE).connected
 
 
 def test_the_cost_of_a_block_does_not_grow_with_the_height():

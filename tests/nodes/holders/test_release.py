@@ -96,9 +96,21 @@ def test_the_signature_covers_every_field_of_the_message():
         assert changed.id != message.id
 
 
-@pytest.mark.parametrize("bad", [np.zeros(4), np.array([1.0, np.nan]), np.array([np.inf, 1.0])])
-def test_a_release_without_a_direction_is_no_message(bad):
+@pytest.mark.parametrize("bad", [np.array([1.0, np.nan]), np.array([np.inf, 1.0])])
+def test_a_release_that_is_not_finite_is_no_message(bad):
     assert message_of(bad) is None
+
+
+def test_a_release_of_exactly_zero_is_a_message_without_a_direction():
+    rows = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, -4.0], [np.nan, 0.0, 0.0], [-0.0, 0.0, 0.0]])
+    asked = [ReleaseRequest(OCCASION, IDENTITY)] * 4
+    zero, other, none_, again = messages_of(rows.astype(np.float32), asked, [SAID] * 4, "int8")
+    assert none_ is None
+    assert (other.norm, other.exponent > 0) == (5.0, True)
+    for message in (zero, again):
+        assert (message.exponent, str(message.norm)) == (0, "0.0")
+        assert (message.direction.dtype, message.direction.tolist()) == (np.int8, [0, 0, 0])
+        assert is_signature(message.public_key, message.signature, signing_bytes(message))
 
 
 def test_a_release_from_a_gradient_of_any_length_becomes_a_unit_direction():

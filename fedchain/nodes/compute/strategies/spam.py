@@ -8,7 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.block import Block, sign_block
+from fedchain.ledger.chain.crypto import public_key_of
+from fedchain.ledger.chain.message import identity_of
 from fedchain.nodes.compute.strategy import Place, Scene, Strategy, at_once, strategies
 from fedchain.nodes.payloads import Send
 from fedchain.randomness import digest
@@ -23,9 +25,9 @@ def spam(
 ) -> Strategy:
     """Send made-up blocks and messages to all others whenever the node finds or accepts a block.
 
-    The blocks have no work, and half of them have made-up parents; the messages have made-up
-    signatures. The other nodes check work, parent and signature before they keep or recompute
-    anything, so they drop the spam at once. Sampled work cannot be checked. With sampled
+    The blocks are signed but have no work, and half of them have made-up parents; the messages have
+    made-up signatures. The other nodes check work, parent and signature before they keep or
+    recompute anything, so they drop the spam at once. Sampled work cannot be checked. With sampled
     work each node keeps a bounded number of the blocks with made-up parents, as orphans.
 
     Args:
@@ -34,6 +36,7 @@ def spam(
         messages: number of made-up messages for each real block that carries messages, 0 to 10,000.
     """
     counters: Counter[str] = Counter()
+    address = identity_of(public_key_of(place.secret))
 
     def publishes(scene: Scene) -> list[Send]:
         name, height = scene.block.header.hash, scene.block.header.height
@@ -42,6 +45,7 @@ def spam(
             replace(
                 scene.block.header,
                 height=height + 1,
+                address=address,
                 parent=noise if count % 2 else name,
                 weights_hash=noise,
                 nonce=count,
@@ -49,7 +53,12 @@ def spam(
             for count, noise in enumerate(made)
         ]
         sends = [
-            Send(Block(header, scene.block.messages), "everybody", relayed=False) for header in junk
+            Send(
+                sign_block(Block(header, scene.block.messages), place.secret),
+                "everybody",
+                relayed=False,
+            )
+            for header in junk
         ]
         for count in range(messages if scene.block.messages else 0):
             model = scene.block.messages[count % len(scene.block.messages)]

@@ -15,6 +15,7 @@ from fedchain.commands.explorer import look
 from fedchain.commands.formats import Format
 from fedchain.commands.refusals import held_against
 from fedchain.commands.terminal import closing_lines
+from fedchain.ledger.chain.block import Block, decode_header
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.compute.strategy import strategies
 from fedchain.results import LEDGER, Run
@@ -175,6 +176,11 @@ def test_two_blocks_on_one_parent_are_evidence_that_every_honest_node_holds():
     assert found.manifest["evidence"] == pairs > 0
     for row in shown(found, "refusals")["evidence"]:
         assert (row["maker"], row["nodes"], len(set(row["blocks"]))) == (LIAR, HONEST, 2)
+    for row in found.evidence:  # everybody can check it: both headers are signed
+        for start, name in zip(row["signed"], (row["first"], row["second"]), strict=True):
+            data = bytes.fromhex(start)
+            block = Block(decode_header(data[:264]), (), data[264:296], data[296:])
+            assert (block.header.hash.hex(), block.forgery) == (name, "")
     assert shown(found, "node", "c1")["evidence_against"]
     assert found.manifest["refused"] == 0
 
