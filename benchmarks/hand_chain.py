@@ -142,7 +142,7 @@ def message_of(hand: Hand, holder: int, parent: _Made, chain_id: bytes) -> Recor
     if d > MOST_WEIGHTS:
         raise ValueError(f"{d} weights are too many to be made")
     draws = np.random.default_rng([holder + 1, *parent.hash[:8]])
-    vector = draws.integers(-9, 10, d).astype(np.float64)
+    vector = draws.integers(-9999, 10000, d).astype(np.float64) / 1000.0
     vector[:1] += not vector.any()
     vector *= holder not in hand.silent
     exponent, direction = quantised(vector, storage)

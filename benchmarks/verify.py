@@ -28,7 +28,7 @@ prepare()
 import workloads  # noqa: E402
 
 import fedchain  # noqa: E402
-from fedchain.ledger.chain.block import decode_header, decode_messages  # noqa: E402
+from fedchain.ledger.chain.block import Block, decode_header, decode_messages  # noqa: E402
 from fedchain.ledger.chain.crypto import is_signature  # noqa: E402
 from fedchain.ledger.chain.message import Message, signing_bytes  # noqa: E402
 from fedchain.ledger.storage import database  # noqa: E402
@@ -62,6 +62,7 @@ def bare(ledger: Path) -> None:
         header = decode_header(row.header)
         for name in (header.weights_hash, header.memory_hash):
             assert hashlib.sha256(store.blobs.path(name).read_bytes()).digest() == name
+        assert not Block(header, (), row.public_key, row.signature).forgery
         messages = decode_messages(store.blobs.path(row.messages).read_bytes(), limits)
         for message in messages:
             assert is_signature(message.public_key, message.signature, signing_bytes(message))

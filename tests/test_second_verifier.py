@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from small_runs import forking, small
+from verify_chain import canonical, chain, signatures
+from verify_chain.encoding import UnknownRule, Wrong
 
 from fedchain.errors import EncodingError
 from fedchain.ledger.chain import crypto
@@ -22,11 +24,6 @@ from fedchain.transition import steps_of
 
 HOME = Path(__file__).parents[1]
 LESSON = HOME / "scenarios" / "lessons" / "verify_chain"
-sys.path.insert(0, str(LESSON.parent))
-
-from verify_chain import canonical, chain, signatures  # noqa: E402
-from verify_chain.encoding import UnknownRule, Wrong  # noqa: E402
-
 TINY = {"nodes": {"holders": 2, "compute": 1, "identity": "open"}, "attacks": []}
 TINY |= {"aggregation.keep": 2, "update": {"kind": "gradient_descent", "learning_rate": 0.5}}
 DESCENT = {"kind": "gradient_descent", "learning_rate": 0.5}

@@ -98,8 +98,7 @@ def check_direction(said, rules):
 def check_declaration(said, rules):
     """Check that a message declares what is agreed."""
     records, registered = said["records"], rules["ledger.identity"] == "registered"
-    known = {*rules["records"], *([0] if rules["root"] else [])}
-    right = records in known if registered else records > 0
+    right = records in rules["registered"] if registered else records > 0
     need(right, f"records: is {records}; must be " + ("registered" if registered else "at least 1"))
     if records == 0:
         wanted = {"mechanism": "none", "noise_step": 0, "noise": 0.0, "clip": math.inf}

@@ -121,7 +121,10 @@ WITH_PARAMETERS = "privacy"  # besides the keys above it has the parameters of i
 
 
 def read_rules(text):
-    """Return the agreed values by their names in the table, such as `ledger.quorum`."""
+    """Return the agreed values by their names in the table, such as `ledger.quorum`.
+
+    `registered` are all numbers of records that an identity may have, 0 for a public root.
+    """
     agreed, found = canonical.read(text, "rules"), {}
     need(isinstance(agreed, dict), "rules: must be an object")
     check_keys(agreed, "")
@@ -134,7 +137,7 @@ def read_rules(text):
         found[name] = value
     check_together(found)
     infinite = {n: math.inf for n in ("privacy.clip", "ledger.max_norm") if found[n] == "inf"}
-    return {**found, **infinite}
+    return {**found, **infinite, "registered": {*found["records"], *([0] * found["root"])}}
 
 
 def check_keys(value, above):
