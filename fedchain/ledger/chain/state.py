@@ -33,7 +33,7 @@ class State:
     """All d weights as one vector, shape (d,), read-only; float64 or float32, as the rules say."""
     memory: Mapping[str, Tensor]
     """Arrays that the update carries to the next block, by name (momentum, Adam's moments and
-    powers), read-only; {} if it carries none."""
+    powers), and under names with ``rule/`` those of the aggregation rule; read-only."""
 
     def __post_init__(self) -> None:
         read_only(self.weights)
