@@ -19,7 +19,7 @@ from fedchain.ledger.chain.encoding import unsigned
 from fedchain.ledger.chain.message import Limits, Message
 from fedchain.ledger.chain.rules import Rules
 from fedchain.ledger.chain.state import State
-from fedchain.ledger.chain.validity import Transition, check_block, check_message
+from fedchain.ledger.chain.validity import Transition, check_block, check_copy, check_message
 
 Held = TypeVar("Held")
 
@@ -218,6 +218,7 @@ class VerdictCache:
         try:
             content = block.content
         except EncodingError as error:
+            check_copy(block)  # names what cannot be encoded
             raise WrongCopy(f"{block.header.label}: {error}") from error
         verdict = self._verdicts.get(content)
         if verdict is None:

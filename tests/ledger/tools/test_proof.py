@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger_world import Tree, make_world, mined, secret, sign_message
+from ledger_world import Tree, make_world, mined, secret, sign_message, signed
 
 from fedchain.errors import OLD_FORMAT, EncodingError, LedgerError
 from fedchain.ledger.chain.block import Block, decode_header, encode_header
@@ -49,7 +49,7 @@ def unpaid(block: Block) -> Block:
     header, time_ms = replace(block.header, nonce=0), block.header.time_ms
     while int.from_bytes(header.hash) < 2**252:
         header, time_ms = replace(header, time_ms=time_ms + 1), time_ms + 1
-    return replace(block, header=header)
+    return signed(header, block.messages)
 
 
 def refused(proof: Proof) -> str:
