@@ -60,12 +60,23 @@ def base(draws: random.Random) -> Hand:
         agreed["root"], hand.speakers = False, (0, 1, 2)
     hand.silent = draws.choice(((), (1,), (0, 1), (0, 1, 2, ROOT)))
     hand.parents = draws.choice(((0, 1, 2, 1), (0, 1), (0, 1, 2, 3), (0, 0, 2)))
+    hand.pace = tuple(draws.choice((1, 500, 1000, 4000, 20000)) for _ in range(3))
+    return without_learning(draws, hand) if draws.random() < 0.2 else hand
+
+
+def without_learning(draws: random.Random, hand: Hand) -> Hand:
+    """Return a longer chain of blocks without messages, for its times, forks and targets."""
+    hand.agreed["ledger"] |= {"quorum": 0, "rounds": 40, "work": "sampled"}
+    hand.agreed["ledger"]["retarget_window"] = draws.choice((0, 1, 2, 3, 5, 7))
+    hand.speakers = ()
+    hand.parents = tuple(max(0, n - draws.choice((0, 0, 0, 0, 1, 2, 5))) for n in range(25))
+    hand.pace = tuple(draws.choice((-3000, -1, 1, 50, 1000, 5000)) for _ in range(7))
     return hand
 
 
 def change_message(draws: random.Random, hand: Hand) -> str:
     """Give a field of a message another value; the message is signed again."""
-    holder, height = draws.choice(hand.speakers), draws.choice((1, 1, 2, 3))
+    holder, height = draws.choice(hand.speakers or (0,)), draws.choice((1, 1, 2, 3))
     other = draws.choice((0, 1, 2, ROOT, 9))
     ways: dict[str, tuple[Any, ...]] = {
         "version": (0, 1, 3, 65535),

@@ -98,6 +98,8 @@ class Hand:
     """Who is registered with 0 records, if the rules say that there is a public root."""
     parents: tuple[int, ...] = (0, 1, 2, 1)
     """The parent of each block after genesis, which is number 0."""
+    pace: tuple[int, ...] = (1000,)
+    """Milliseconds from a parent's time to its child's, in turn."""
     weights: tuple[float, ...] = (0.5, -0.25, 2.0)
     """The first weights."""
     memory: Record = field(default_factory=dict)
@@ -116,6 +118,7 @@ class _Made:
     hash: bytes
     data: bytes
     state: State
+    arrived_ms: int = 0
 
 
 def records_of(hand: Hand, holder: int) -> int:
@@ -193,7 +196,8 @@ def block_of(hand: Hand, tree: chain.Chain, number: int, parent: _Made) -> _Made
     for each in said:
         hand.hook("message", each)
     written = sorted(map(message_bytes, said), key=id_of)
-    secret, height = secret_of("node", number % 2), parent.header["height"] + 1
+    secret, height = secret_of("node", number), parent.header["height"] + 1
+    time_ms = max(0, parent.header["time_ms"] + hand.pace[number % len(hand.pace)])
     state = _stepped(tree, parent.state, written, height)
     weights_hash, memory_hash = chain.hashes_of(*state)
     header = {
@@ -201,7 +205,7 @@ def block_of(hand: Hand, tree: chain.Chain, number: int, parent: _Made) -> _Made
         "chain_id": tree.id,
         "height": height,
         "parent": parent.hash,
-        "time_ms": 1000 * number,
+        "time_ms": time_ms,
         "bits": tree.place_above(parent.hash)["bits"],
         "address": encoding.sha(public_of(secret)),
         "messages_root": root_of(written),
@@ -219,7 +223,7 @@ def block_of(hand: Hand, tree: chain.Chain, number: int, parent: _Made) -> _Made
     body = len(block["messages"]).to_bytes(4) + b"".join(map(blob, block["messages"]))
     data = block["raw"] + block["public_key"] + block["signature"] + body
     name = encoding.sha(encoding.sha(block["raw"]))
-    return _Made(blocks.read_header(block["raw"]), name, data, state)
+    return _Made(blocks.read_header(block["raw"]), name, data, state, time_ms)
 
 
 def _stepped(tree: chain.Chain, before: State, written: list[bytes], height: int) -> State:
@@ -253,7 +257,7 @@ def make(hand: Hand) -> bytes:
         "memory": encoding.write_tensors(hand.memory),
         "count": len(made[1:]),
         "head": max(made, key=lambda block: work_below(made, block)).hash if made else bytes(32),
-        "blocks": [(1000 * number, block.data) for number, block in enumerate(made[1:], 1)],
+        "blocks": [(block.arrived_ms, block.data) for block in made[1:]],
     }
     hand.hook("file", record)
     return file_bytes(record)

@@ -133,8 +133,7 @@ def check_block(
         after = transition(state, block.messages)
     except InvalidMessage as error:
         raise InvalidBlock(f"{header.label}: {error}") from error
-    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
-        # A first memory from outside may have arrays of any shape.
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # odd memory
         reason = f"messages: no step can be made from them: {error}"
         raise InvalidBlock(f"{header.label}: {reason}") from error
     if problem := _state_problem(header, after, rules):
