@@ -10,7 +10,13 @@ from typing import Any
 from rich.table import Table
 
 from fedchain.commands.formats import Format, table
-from fedchain.commands.refusals import View, held_against, judged_words, judgement, view_of_refusals
+from fedchain.commands.refusals import (
+    Inspection,
+    held_against,
+    judged_words,
+    judgement,
+    view_of_refusals,
+)
 from fedchain.commands.terminal import letter, short_number
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.storage.store import Store
@@ -18,7 +24,7 @@ from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
 
 
-def look(folder: Path, what: str | None, which: str | None, form: Format) -> View:
+def look(folder: Path, what: str | None, which: str | None, form: Format) -> Inspection:
     """Return one view of a run.
 
     Args:
@@ -46,7 +52,7 @@ def look(folder: Path, what: str | None, which: str | None, form: Format) -> Vie
     return views[what](run, which, form)
 
 
-def _chain(run: Run, form: Format) -> View:
+def _chain(run: Run, form: Format) -> Inspection:
     rounds, score, status = run.metrics, run.manifest["score"], run.manifest["status"]
     columns = ("height", "block", "by", "at", "messages", "used", "Byzantine", "stale", score)
     chain = table(form, *columns)
@@ -68,7 +74,7 @@ def _chain(run: Run, form: Format) -> View:
     return values, [head, chain, *held_against(run)]
 
 
-def _block(run: Run, which: str, form: Format) -> View:
+def _block(run: Run, which: str, form: Format) -> Inspection:
     with Store.open(run.folder / LEDGER, writable=False) as store:
         block = _find(store, run, which)
     header = {
@@ -104,7 +110,7 @@ def _block(run: Run, which: str, form: Format) -> View:
     return values, [f"block {values['hash']}", fields, bodies]
 
 
-def _round(run: Run, which: str, form: Format) -> View:
+def _round(run: Run, which: str, form: Format) -> Inspection:
     rounds = [row for row in run.metrics if str(row["round"]) == which]
     if not rounds:
         raise ValueError(f"round: there is no round {which}; the run has 1 to {len(run.metrics)}")
@@ -112,7 +118,7 @@ def _round(run: Run, which: str, form: Format) -> View:
     return {**rounds[0], "told": told}, [_fates(form, told)]
 
 
-def _node(run: Run, which: str, form: Format) -> View:
+def _node(run: Run, which: str, form: Format) -> Inspection:
     kind, place = which[:1], which[1:]
     who = run.scenario.nodes.participant
     if kind not in {who[0], "c"} or not place.isdigit():

@@ -12,11 +12,11 @@ from fedchain.commands.formats import Format, table
 from fedchain.names import command
 from fedchain.results import Run
 
-View = tuple[Mapping[str, Any], Sequence[str | Table]]
+Inspection = tuple[Mapping[str, Any], Sequence[str | Table]]
 """One view of a run: its values for programs, its lines and tables for people."""
 
 
-def view_of_refusals(run: Run, which: str | None, form: Format) -> View:
+def view_of_refusals(run: Run, which: str | None, form: Format) -> Inspection:
     """Return a view of everything that was refused, or only of the height ``which``.
 
     Raises:

@@ -206,7 +206,7 @@ BAD = {
     "an unknown knowledge": (
         "[18, 19]",
         "[18, 19], knowledge: everything",
-        "attacks[0].knowledge: must be one of own, heard, omniscient",
+        "attacks[0].knowledge: must be one of 'own', 'heard' or 'omniscient', got 'everything'",
     ),
     "a poison that does not exist": (
         "kind: sign_flip",
