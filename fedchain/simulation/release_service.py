@@ -120,11 +120,8 @@ class ReleaseService:
             return ()
         if self._clips is not None:
             self._clips.made(participant, parent)
-        groups, attack = self._groups, ""
+        attack, members = "", self._members_behind(request)
         messages: tuple[Message, ...] = (message,)
-        members = (
-            (participant,) if groups is None else contributors(groups, request.context, self._seed)
-        )
         if self._byzantine is not None:
             attack = self._byzantine.attacks_behind(members, round_)
             names = self._byzantine.names_of(participant, round_)
@@ -150,6 +147,12 @@ class ReleaseService:
             for each in messages
         ]
         return messages
+
+    def _members_behind(self, request: ReleaseRequest) -> tuple[int, ...]:
+        """Return the holders whose gradients are in a participant's message."""
+        if self._groups is None:
+            return (request.context.holder,)
+        return contributors(self._groups, request.context, self._seed)
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
         context = ReleaseContext(
