@@ -64,7 +64,7 @@ def _digest_of(held: Iterable[Records]) -> bytes:
                 continue
             # The shape comes first, so that the same bytes in another shape are other data.
             whole.update(f"{array.dtype.str}{array.shape}|".encode())
-            whole.update(array.reshape(-1).view(np.uint8))
+            whole.update(array.reshape(-1).view(np.uint8).data)
     return whole.digest()
 
 

@@ -8,7 +8,7 @@ from fedchain.agreement import differing
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run
-from fedchain.runs.secret import Secret, secret_of
+from fedchain.runs.secret import Secret, required_secret
 from fedchain.scenario import Scenario
 from fedchain.simulation.setup import RunSetup, build_setup
 
@@ -19,7 +19,7 @@ HIDDEN = {"commitment", "ledger.identity_root"}
 def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
     """Build the setup of a run; raise ScenarioError if a part refuses its parameters."""
     try:
-        return build_setup(scenario, secret and secret.bits)
+        return build_setup(scenario, None if secret is None else secret.bits)
     except (ValueError, ArithmeticError) as error:  # checks that only the part itself can do
         raise ScenarioError([], str(error)) from error
 
@@ -51,6 +51,6 @@ def check_genesis(folder: Path, setup: RunSetup, secret: Secret | None) -> None:
 
 def check_secret(found: Run, file: str | Path | None) -> None:
     """Raise RunRefused unless a run was begun with the secret in a file, or without one if None."""
-    secret = secret_of(found, file)
+    secret = required_secret(found, file)
     if secret is not None:
         check_genesis(found.folder, setup_of(found.scenario, secret), secret)

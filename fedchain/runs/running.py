@@ -32,7 +32,7 @@ from fedchain.runs.manifest import (
     privacy_statement,
     sample_pictures,
 )
-from fedchain.runs.secret import open_secret, resume_command, secret_of
+from fedchain.runs.secret import open_secret, resume_command, required_secret
 from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
 from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import RunSetup, check_hashing, deepest_fork, retention_of
@@ -140,7 +140,7 @@ def resume(
     started, scenario = time.perf_counter(), found.scenario
     if scenario_digest(scenario) != found.manifest["digest"]:
         raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
-    asked, kept = chosen(scenario, engine, workers), secret_of(found, secret)
+    asked, kept = chosen(scenario, engine, workers), required_secret(found, secret)
     setup = setup_of(scenario, kept)
     check_genesis(path, setup, kept)
     return _run_folder(path, setup, asked, callback, started)

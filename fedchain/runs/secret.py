@@ -82,7 +82,7 @@ def open_secret(file: str | Path, folder: Path, *, must_exist: bool) -> Secret:
         raise cannot(path, "be read", error) from error
 
 
-def secret_of(found: Run, file: str | Path | None) -> Secret | None:
+def required_secret(found: Run, file: str | Path | None) -> Secret | None:
     """Return the secret with which a run was begun, as far as the manifest tells; None: none.
 
     Whether the file is the right one only the commitment in genesis tells: see ``check_genesis``.

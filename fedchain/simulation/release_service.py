@@ -121,10 +121,7 @@ class ReleaseService:
             One message for each name of the participant; no message if the release is not finite.
         """
         request, message = self._request(participant, parent, round_), None
-        groups, colluders = self._groups, self._adversary.colluders
-        members: Sequence[int] = (participant,)
-        if groups is not None:
-            members = contributors(groups, request.context, self._seed)
+        members, colluders = self._members_behind(request), self._adversary.colluders
         attacks = colluders.attacks_of(members, round_)
         self._adversary.listen(attacks, parent, round_)
         if round_ <= self._recorded_rounds:
@@ -160,6 +157,12 @@ class ReleaseService:
             for each in messages
         ]
         return messages
+
+    def _members_behind(self, request: ReleaseRequest) -> tuple[int, ...]:
+        """Return the holders whose gradients are in a participant's message."""
+        if self._groups is None:
+            return (request.context.holder,)
+        return contributors(self._groups, request.context, self._seed)
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
         context = ReleaseContext(
