@@ -32,8 +32,8 @@ class Received:
     norms: Vector
     """The norm s_k of each gradient, shape (n,); exactly 0 where the gradient is zero."""
     records: Vector
-    """The registered number n_k of records behind each message, whole numbers from 1, shape (n,).
-    With open identities nobody vouches for them."""
+    """The registered number n_k of records behind each message, shape (n,): whole numbers from 1,
+    0 for a public root. With open identities nobody vouches for them."""
     memory: RuleMemory = field(default_factory=dict)
     """What the rule returned as ``Aggregate.memory`` in the block below; read-only."""
 

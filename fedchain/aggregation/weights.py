@@ -9,12 +9,14 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from fedchain.aggregation.directions import Directions, spread
-from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, reasons_for, scaled
+from fedchain.aggregation.rule import Aggregate, Received, Scale, aggregations, scaled
 from fedchain.arrays import ONE, Flags, Vector
 from fedchain.registry import Part, parameters, show_value
 
 STRIP = 32_768
 """Number of columns that are averaged at a time; they fit into the processor's cache."""
+NO_RECORDS = "has no registered records"
+"""Why nothing was taken of a message that a rule with weights has chosen."""
 EQUAL, BY_RECORDS, CAPPED = "equal", "records", {"kind": "records", "cap": "median"}
 
 
@@ -72,7 +74,7 @@ def weights_in_words(weights: Weights) -> str:
     """
     if weights == EQUAL:
         return "equal: every message counts alike"
-    most = "; above the median it counts as the median" if weights == CAPPED else ""
+    most = ", at most the median" if weights == CAPPED else ""
     return f"records: a message counts by the registered number of records behind it{most}"
 
 
@@ -142,7 +144,7 @@ def mean_of_used(
     A chosen message that counts c_k has the share c_k / N, where N is the sum of the c_j of the
     chosen ones. The gradient is (1/l) sum_k (s_k r_k) g_k* with r_k = (l c_k) / N. Products l c_k
     and sums N of whole numbers or halves below 2^53 are exact, so r_k is exactly 1 where all count
-    alike: the bits are then those of the mean without weights.
+    alike: the bits are then those of the mean without weights. If N is 0, all count alike.
 
     Args:
         received: the messages.
@@ -157,9 +159,12 @@ def mean_of_used(
     >>> mean_of_used(both, norms > 0, norms, scale="restore", weights="records").gradient.tolist()
     [0.5, 3.0]
     """
-    counts = np.where(used, counted(received.records, weights), 0.0)
-    count, whole = float(np.count_nonzero(used)), counts.sum()
+    counts, count = np.where(used, counted(received.records, weights), 0.0), float(used.sum())
+    if not counts.any():  # only a public root, which has no registered records
+        counts = np.where(used, 1.0, 0.0)
+    whole = counts.sum()
     factors = scaled(received.norms, scale) * (count * counts / whole)
     gradient = weighted_mean(received.directions, factors, used)
-    shares = counts / whole
-    return Aggregate(gradient, cosines, shares, reasons_for(shares, reason))
+    shares, unused = counts / whole, np.where(used, NO_RECORDS, reason).tolist()
+    reasons = tuple("" if share > 0 else why for share, why in zip(shares, unused, strict=True))
+    return Aggregate(gradient, cosines, shares, reasons)

@@ -118,6 +118,18 @@ def test_nobody_counts_more_than_the_median_of_all_received_with_a_cap():
     assert got.shares.tolist() == [1 / 6.5, 2 / 6.5, 3.5 / 6.5, 0.0]
 
 
+def test_a_public_root_has_no_records_and_counts_only_if_it_is_alone():
+    rows = Directions.of(2**20 * np.eye(3))
+    got = built(
+        {"kind": "mean", "weights": "records"}, received(rows, np.ones(3), np.r_[0.0, 1, 3])
+    )
+    assert got.shares.tolist() == [0.0, 0.25, 0.75]
+    assert got.reasons == ("has no registered records", "", "")
+    alone = received(Directions.of([[2**20, 0]]), np.ones(1), np.zeros(1))
+    made = built({"kind": "l_nearest", "keep": 1, "weights": CAPPED}, alone)
+    assert (made.gradient.tolist(), made.shares.tolist()) == ([1.0, 0.0], [1.0])
+
+
 @pytest.mark.parametrize("weights", ["records", CAPPED])
 def test_the_choice_of_the_nearest_does_not_depend_on_numbers_of_records(weights):
     directions, near = sent(some_rows(3)), {"kind": "l_nearest", "keep": 9}
