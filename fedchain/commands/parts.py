@@ -9,7 +9,13 @@ from typing import Any
 
 from fedchain.commands.formats import refuse
 from fedchain.registry import FAMILIES, Family, nested_family, parameters, plain_value, suggest
-from fedchain.scenario.schema import MISBEHAVING, argument_words, leaf_schema, summary
+from fedchain.scenario.schema import (
+    MISBEHAVING,
+    argument_words,
+    field_words,
+    leaf_schema,
+    summary,
+)
 from fedchain.scenario.writing import yaml_text
 
 WRITTEN = {
@@ -87,6 +93,14 @@ def describe_part(family: Family[Any], kind: str) -> Described:
         name: Parameter(name, allowed(maker, name), default_text(p), words.get(name, ""))
         for name, p in parameters(maker).items()
     }
+    if family.name in MISBEHAVING:  # the keys of every attack
+        section, _ = MISBEHAVING[family.name]
+        words, shared = field_words(section), parameters(section)
+        entries |= {
+            name: Parameter(name, allowed(section, name), default_text(p), words[name])
+            for name, p in shared.items()
+            if name != "part"
+        }
     return Described(
         family=family.name,
         kind=kind,
