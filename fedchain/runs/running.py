@@ -32,7 +32,7 @@ from fedchain.runs.manifest import (
     privacy_statement,
     sample_pictures,
 )
-from fedchain.runs.secret import open_secret, resume_command, required_secret
+from fedchain.runs.secret import open_secret, required_secret, resume_command
 from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
 from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import RunSetup, check_hashing, deepest_fork, retention_of
