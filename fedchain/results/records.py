@@ -113,8 +113,10 @@ class EvidenceRecord:
     """Hash of the block that the node accepted first, hexadecimal."""
     second: str
     """Hash of the other block, hexadecimal."""
-    signed: tuple[str, str]
-    """The proof: header, public key and signature of both blocks, hexadecimal, 720 digits each."""
+    first_signed: str
+    """Header, public key and signature of the first block, 720 hexadecimal digits."""
+    second_signed: str
+    """The same of the other block; with both, everybody can check the evidence."""
 
 
 @dataclass(frozen=True)

@@ -276,5 +276,6 @@ class NodeTracker:
             maker=self._numbers.get(said.first.header.address),
             first=said.first.header.hash.hex(),
             second=said.second.header.hash.hex(),
-            signed=(encode_start(said.first).hex(), encode_start(said.second).hex()),
+            first_signed=encode_start(said.first).hex(),
+            second_signed=encode_start(said.second).hex(),
         )

@@ -67,7 +67,7 @@ def test_deliveries_are_those_of_a_run(counted):
 
 def test_the_wire_adds_up_to_what_its_ends_receive(counted):
     trial = counted[2]
-    wire, fetched = trial.wire_bytes(), 264 + trial.weights
+    wire, fetched = trial.wire_bytes(), 264 + 96 + trial.weights
     assert wire["holder"] == 3 * wire["message"] + fetched
     assert wire["all"] == 10 * wire["holder"] + 2 * wire["block"]
     nodes = trial.scenario.nodes.model_copy(update={"compute": 1})

@@ -211,7 +211,7 @@ def test_every_other_value_of_every_column_of_every_row_is_noticed(ledger, damag
         "UPDATE meta SET value = (SELECT hash FROM block WHERE sequence = 1) WHERE key = 'head'",
         "UPDATE block SET sequence = 5 - sequence WHERE sequence IN (0, 5)",
         "INSERT INTO block SELECT 5, x'00', height, parent, address, work, header, messages,"
-        " arrived_ms, seal FROM block WHERE sequence = 4",
+        " public_key, signature, arrived_ms, seal FROM block WHERE sequence = 4",
         "DROP INDEX message_of_identity",
         "DROP TABLE message",
         "CREATE TABLE more (a)",
