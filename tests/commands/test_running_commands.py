@@ -329,7 +329,7 @@ def test_ctrl_c_is_exit_130_and_the_run_can_be_resumed(scenario, done, tmp_path,
 
 
 def test_ctrl_c_before_the_folder_is_there_leaves_nothing(scenario, tmp_path, monkeypatch):
-    monkeypatch.setattr("fedchain.runs.running.build_setup", raises(KeyboardInterrupt()))
+    monkeypatch.setattr("fedchain.runs.genesis.build_setup", raises(KeyboardInterrupt()))
     told = call("run", scenario, "--out", tmp_path)
     assert (told.code, told.err.splitlines()[-1]) == (130, "interrupted; nothing was begun")
     assert list(tmp_path.iterdir()) == []
@@ -406,16 +406,16 @@ def test_force_does_not_touch_a_run_that_another_process_has(scenario, done, tmp
 def test_two_that_begin_the_same_run_do_not_destroy_each_other(
     scenario, done, tmp_path, monkeypatch
 ):
-    from fedchain.runs import running
+    from fedchain.runs import genesis
 
     copy = tmp_path / done.folder.name
-    build = running.build_setup
+    build = genesis.build_setup
 
     def overtaken(*arguments):
         shutil.copytree(done.folder, copy)
         return build(*arguments)
 
-    monkeypatch.setattr(running, "build_setup", overtaken)
+    monkeypatch.setattr(genesis, "build_setup", overtaken)
     told = call("run", scenario, "--out", tmp_path)
     assert told.code == 2
     assert "another process has just begun it" in told.err
