@@ -22,6 +22,7 @@ VALUES: tuple[Any, ...] = (
     [["w", [3]]], [["w", [3], 0]], [["", []]], [["é" * 129, [1]]], [["w", [-1]]], [["w", [2**32]]],
     {}, {"kind": "mean"}, {"kind": "krum"}, {"kind": "momentum", "learning_rate": 1},
     {"kind": 3}, {"kind": "my_lab:rule"}, {"kind": "adam"}, {"cap": "median", "kind": "records"},
+    {"cap": None, "kind": "records"}, {"kind": "records"}, "equal",
     {"x": {"x": {"x": 1}}}, DELETED,
 )  # fmt: skip
 """Values that are put into the place of any other."""

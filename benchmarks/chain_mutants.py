@@ -22,6 +22,8 @@ RULES: tuple[Record, ...] = (
     {"kind": "mean", "scale": "unit"},
     {"kind": "l_nearest", "keep": 2, "scale": "median_clip"},
     {"kind": "l_nearest", "keep": 1},
+    {"kind": "mean", "weights": "records"},
+    {"kind": "l_nearest", "keep": 2, "weights": {"kind": "records", "cap": "median"}},
     {"kind": "krum", "byzantine": 0},
     {"kind": "median"},
 )
@@ -46,7 +48,7 @@ def base(draws: random.Random) -> Hand:
     dimension = draws.choice((2, 3, 3, 3, 17))
     agreed["model"] |= {"dimension": dimension, "layout": [["w", [dimension]]]}
     agreed["model"]["dtype"] = draws.choice(("float64", "float64", "float32"))
-    agreed["aggregation"] = dict(draws.choice(RULES[: 4 if draws.random() < 0.9 else None]))
+    agreed["aggregation"] = dict(draws.choice(RULES[: 6 if draws.random() < 0.9 else None]))
     agreed["update"] = dict(draws.choice(UPDATES))
     agreed["privacy"]["clip"] = draws.choice((0.5, None, "inf"))
     ledger["storage"] = draws.choice(("int8", "int16", "int16", "int32"))
@@ -55,6 +57,7 @@ def base(draws: random.Random) -> Hand:
     ledger["interval_ms"] = draws.choice((1, 500, 1000, 4000))
     if draws.random() < 0.3:
         agreed |= {"records": [], "root": False}
+        agreed["aggregation"].pop("weights", None)
         ledger["identity"], hand.speakers = "open", (0, 1, 2)
     elif draws.random() < 0.4:
         agreed["root"], hand.speakers = False, (0, 1, 2)

@@ -46,7 +46,8 @@ class View:
     of all honest holders or groups of the round, in order of their ids."""
     rule: Callable[[Rows], Vector]
     """The aggregation rule of the run: a function of what is sent (n, d), which it normalises and
-    quantises as messages are; it returns the gradient (d,)."""
+    quantises as messages are; it returns the gradient (d,). It counts all rows alike, whatever the
+    numbers of records behind them."""
     generators: tuple[np.random.Generator, ...]
     """A random stream for each of the m attackers, named by the attacker and the round."""
 

@@ -1,13 +1,14 @@
 """Commitment to data and seed, which genesis holds, and the secret root of all noise and keys.
 
-Both depend on everything that is agreed. So two runs that differ in anything that is agreed, in
-their data or in who attacks share no secret draw, though their seed is the same.
+Both depend on everything that is agreed. So two runs that differ in anything that is agreed or in
+their data share no secret draw, though their seed is the same. Who attacks is not agreed: honest
+holders send the same in both runs. Holders with poisoned records, and groups with attackers, draw
+from roots of their own (``Colluders.secret_of``).
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -16,8 +17,7 @@ import numpy as np
 from fedchain.learning.task import Records, Task
 from fedchain.ledger.chain.rules import ZERO, Rules, encode_rules
 from fedchain.randomness import digest
-from fedchain.registry import plain_value
-from fedchain.scenario import HolderAttack, Scenario
+from fedchain.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def secrets_of(
     confirm them.
 
     Args:
-        scenario: its seed and its attackers; genesis tells neither.
+        scenario: its seed, which genesis does not tell.
         rules: what is agreed; commitment and identity root are not read.
         data: the digest of the data of all holders.
         secret: 256 bits of the user's own; None: everything comes from the seed.
@@ -89,11 +89,7 @@ def secrets_of(
     """
     source = scenario.seed if secret is None else secret
     agreed = encode_rules(replace(rules, commitment=ZERO, identity_root=ZERO))
-    # What an attacker sends beside the same holder's honest message could bare the latter's noise.
-    # More names for one message bare nothing.
-    attacks = [plain_value(a) for a in scenario.attacks if isinstance(a, HolderAttack)]
-    attackers = [{k: v for k, v in each.items() if k != "names"} for each in attacks]
     names = scenario.seed, agreed, data
     blind = digest(source, "blind", *names)
     committed = hashlib.sha256(blind + data + scenario.seed.to_bytes(8, "big")).digest()
-    return digest(source, "secret root", *names, json.dumps(attackers, sort_keys=True)), committed
+    return digest(source, "secret root", *names), committed

@@ -144,7 +144,7 @@ class Steps:
         directions = Directions(*zip(*sent, strict=True))
         norms = np.array([message.norm for message in messages])
         records = np.array([float(message.declaration.records) for message in messages])
-        of_rule, of_update = _divided(state.memory)
+        of_rule, of_update = split_memory(state.memory)
         aggregate = self._aggregate(Received(directions, norms, records, of_rule))
         weights = state.weights.astype(np.float64)
         step = self._update(weights, of_update, aggregate.gradient, messages[0].round)
@@ -154,8 +154,12 @@ class Steps:
         return Outcome(State(rounded, {**step.memory, **kept}), aggregate)
 
 
-def _divided(memory: Memory) -> tuple[Memory, Memory]:
-    """Return the memory of the rule, without the prefix of its names, and that of the update."""
+def split_memory(memory: Memory) -> tuple[Memory, Memory]:
+    """Return the memory of the rule, without the prefix of its names, and that of the update.
+
+    >>> split_memory({"rule/centre": np.zeros(1), "momentum": np.ones(1)})
+    ({'centre': array([0.])}, {'momentum': array([1.])})
+    """
     of_rule = {k.removeprefix(RULE): v for k, v in memory.items() if k.startswith(RULE)}
     return of_rule, {k: v for k, v in memory.items() if not k.startswith(RULE)}
 

@@ -178,4 +178,4 @@ def test_a_part_has_one_text_whatever_the_order_of_its_parameters():
         agreed(small(aggregation={"kind": "l_nearest", **each})).aggregation
         for each in (one, other)
     }
-    assert texts == {'{"keep":7,"kind":"l_nearest","scale":"unit"}'}
+    assert texts == {'{"keep":7,"kind":"l_nearest","scale":"unit","weights":"records"}'}

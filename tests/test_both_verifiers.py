@@ -215,6 +215,26 @@ def test_a_first_memory_of_a_shape_that_no_step_can_use_is_no_crash(name, shape,
     assert (theirs == "") == (ours == "")
 
 
+@pytest.mark.parametrize("weights", ["records", {"kind": "records", "cap": "median"}, None])
+@pytest.mark.parametrize("rule", [{"kind": "mean"}, {"kind": "l_nearest", "keep": 1}])
+@pytest.mark.parametrize("speakers", [(0, 1, 2, ROOT), (ROOT,)])
+def test_both_weight_messages_by_their_records_alike(weights, rule, speakers, tmp_path):
+    hand = Hand(agreed=agreed_with(aggregation={**rule, "weights": weights}))
+    assert reasons(make(speaking(hand, speakers=speakers)), tmp_path) == ("", "")
+
+
+def test_weights_by_records_need_registered_ones(tmp_path):
+    hand = Hand(agreed=agreed_with(aggregation={"kind": "mean", "weights": "records"}, **OPEN))
+    for reason in reasons(make(speaking(hand, **THREE)), tmp_path):
+        assert "weights: must be equal where identities are open" in reason
+
+
+def test_the_memory_of_a_rule_is_hidden_from_updates_and_ends_with_the_rule(tmp_path):
+    agreed = agreed_with(update={"kind": "gradient_descent", "learning_rate": 0.5})
+    memory = {"rule/centre": np.ones(3), "other": np.ones(2)}
+    assert reasons(make(Hand(agreed=agreed, memory=memory)), tmp_path) == ("", "")
+
+
 def test_the_fuzzer_finds_no_difference_and_says_so(tmp_path):
     script = Path(fuzz_chain.__file__)
     done = subprocess.run(

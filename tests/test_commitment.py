@@ -16,6 +16,7 @@ from fedchain.commitment import held_data, secrets_of
 from fedchain.learning.task import Records, Subspace
 from fedchain.learning.tasks.nothing import none
 from fedchain.nodes.holders import group_pool
+from fedchain.nodes.holders.colluders import Colluders
 from fedchain.nodes.holders.release import ReleaseContext, secret_key
 from fedchain.simulation.setup import RunSetup, build_setup
 
@@ -40,8 +41,6 @@ OTHERS = {
     "rule": {"aggregation.keep": 6},
     "update": {"update.learning_rate": 0.2},
     "identities": {"nodes.identity": "open"},
-    "attackers": {"attacks": []},
-    "attack": {"attacks": [{"kind": "sign_flip", "holders": [8], "from_round": 1}]},
 }
 """Scenarios that share a seed with ``small`` and differ in one thing."""
 
@@ -72,8 +71,22 @@ def base() -> RunSetup:
 @pytest.mark.parametrize("what", OTHERS)
 def test_runs_that_differ_share_no_key_of_a_secret_draw_though_their_seed_is_the_same(base, what):
     other = build_setup(small(ROUNDS, **OTHERS[what]))
-    assert other.rules.commitment != base.rules.commitment or what in ("attackers", "attack")
+    assert other.rules.commitment != base.rules.commitment
     assert not keys_of(base) & keys_of(other)
+
+
+def test_who_attacks_changes_no_key_but_those_of_holders_with_poisoned_records(base):
+    poisoned = {"kind": "poisoned", "records": {"kind": "label_flip"}, "holders": [8]}
+    other = build_setup(small(ROUNDS, attacks=[poisoned | {"from_round": 2}]))
+    assert other.secret == base.secret
+    colluders = Colluders(other.scenario)
+    assert colluders.secret_of(base.secret, [8], 1) == base.secret
+    assert colluders.secret_of(base.secret, [7], 2) == base.secret
+    twin = {**poisoned, "records": {"kind": "label_flip"}, "factor": 2.0}
+    further = Colluders(small(ROUNDS, attacks=[twin]))
+    roots = {each.secret_of(base.secret, [8], 2) for each in (colluders, further)}
+    roots.add(colluders.secret_of(base.secret, [7, 8], 2))
+    assert len(roots | {base.secret}) == 3
 
 
 def test_the_same_scenario_has_the_same_keys(base):

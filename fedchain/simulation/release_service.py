@@ -165,8 +165,9 @@ class ReleaseService:
         return contributors(self._groups, request.context, self._seed)
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
+        members = self._setup.scenario.nodes.members_of(participant)
         context = ReleaseContext(
-            secret=self._setup.secret,
+            secret=self._adversary.colluders.secret_of(self._setup.secret, members, round_),
             chain_id=self._chain_id,
             parent=parent,
             round=round_,

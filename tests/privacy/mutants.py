@@ -191,7 +191,7 @@ def publishes_the_raw_norm(patch):
 
 
 def clips_at_the_median_of_private_norms(patch):
-    true, last, declare = pool.private_releases, {}, pool.Declaration
+    true, last, declare = pool.private_releases, {}, pool.declaration_of
 
     def remember(rows, *rest):
         last["median"] = float(np.median(np.linalg.norm(rows, axis=1)))
@@ -201,7 +201,7 @@ def clips_at_the_median_of_private_norms(patch):
         return replace(declare(*said), clip=last["median"])
 
     patch.setattr(pool, "private_releases", remember)
-    patch.setattr(pool, "Declaration", declared)
+    patch.setattr(pool, "declaration_of", declared)
 
 
 def follows_the_quantile_without_noise(patch):

@@ -9,7 +9,7 @@ import pytest
 from group_runs import Spy, asked, grouped, pool_of, read, said
 
 from fedchain.nodes.holders import group_pool as group
-from fedchain.nodes.holders.dropouts import first_reconstruction
+from fedchain.nodes.holders.dropouts import contributors, first_reconstruction
 from fedchain.scenario import Groups
 from fedchain.secure_aggregation import member
 from fedchain.secure_aggregation.assembler import Step
@@ -32,7 +32,8 @@ def the_honest_members_who_are_left_carry_the_noise_that_is_declared(patch):
             continue
         (message,) = said(made, asked(round_))
         known = sum(spy.numbers[-1][n].view(np.int64) for n in colluding)
-        units = message.declaration.records
+        summed = contributors(scenario.nodes.groups, asked(round_).context, 0)
+        units = sum(map(made._parts.count, summed))
         hidden = read(message) * units - known * made._noise.step
         left.add(8 - len(absent))
         noise = message.declaration.noise * message.declaration.clip

@@ -169,7 +169,7 @@ def totals_are_the_published_ones():
 
 
 def the_budget_is_what_went_over_the_wire(folder):
-    made = simulate(forking(6, attacks=[], privacy=WHOLE), folder)
+    made = simulate(forking(12, attacks=[], privacy=WHOLE), folder)
     setup, simulation = made.setup, made.simulation
     wire, post = set(), simulation._transport.post
 
@@ -188,7 +188,7 @@ def the_budget_is_what_went_over_the_wire(folder):
     owners = {
         setup.identities.of(holder, round_).public_key: holder
         for holder in range(10)
-        for round_ in range(1, 8)
+        for round_ in range(1, 14)
     }
     releases = Counter(owners[key] for key, _ in wire)
     assert max(releases.values()) > simulation.chain.height  # forks were answered
@@ -265,7 +265,7 @@ def samplers_follow_their_laws():
 FIELDS = {
     Message: "version chain_id parent round public_key proof exponent direction norm declaration "
     "signature",
-    Declaration: "mechanism noise clip records",
+    Declaration: "mechanism noise_step noise clip records",
 }
 """All that a holder says; nothing else may leave it."""
 

@@ -16,14 +16,15 @@ from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.arrays import Integers, Matrix, Vector, lengths
 from fedchain.attacks import Rows, View, attacks
-from fedchain.ledger.chain.codec import Storage, quantise
+from fedchain.ledger.chain.codec import Storage
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.colluders import Colluders
-from fedchain.nodes.holders.release import Answer, Withheld
+from fedchain.nodes.holders.release import Answer, Withheld, forms_of
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Scenario
+from fedchain.transition import split_memory
 
 APART = 6
 """Every sixth entry of a direction tells colluders apart; the others tell the names of one holder
@@ -54,7 +55,7 @@ class Adversary:
         self.colluders = Colluders(scenario)
         """Which holders attack in which rounds."""
         self._seed, self._storage, self._keep = scenario.seed, scenario.ledger.storage, keep
-        self._rule = rule_of(scenario)
+        self._aggregate = aggregations.bind(scenario.aggregation)
         self._wires: dict[bytes, Wire] = {}
 
     def listen(self, indices: Iterable[int], parent: bytes, round_: int) -> None:
@@ -98,7 +99,7 @@ class Adversary:
                 state=state,
                 own=np.stack(list(own.values())),
                 honest=vectors_of(honest, len(state.weights)),
-                rule=self._rule,
+                rule=self._rule_at(state),
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
             with np.errstate(over="ignore", invalid="ignore"):
@@ -127,22 +128,26 @@ class Adversary:
                 known = []
         return [each for k in known if isinstance(each := cohort[k], Message)]
 
+    def _rule_at(self, state: State) -> Callable[[Rows], Vector]:
+        """Return the aggregation rule at a state as a function of what is sent (n, d).
 
-def rule_of(scenario: Scenario) -> Callable[[Rows], Vector]:
-    """Return the aggregation rule as a function of what is sent (n, d); it returns (d,).
+        It counts all messages alike, whatever the numbers of records behind them. Rows that are
+        not finite are no messages, and are left out.
+        """
 
-    Rows without a direction (zero or not finite) are no messages, and are left out.
-    """
-    aggregate, storage = aggregations.bind(scenario.aggregation), scenario.ledger.storage
+        def rule(rows: Rows) -> Vector:
+            norms = lengths(rows)
+            forms = dict(sorted(forms_of(rows, norms, self._storage).items()))
+            exponents, integers = zip(*forms.values(), strict=True)
+            received = Received(
+                Directions(integers, exponents),
+                norms[list(forms)],
+                np.ones(len(forms)),
+                split_memory(state.memory)[0],
+            )
+            return self._aggregate(received).gradient
 
-    def rule(rows: Rows) -> Vector:
-        norms = lengths(rows)
-        sound = np.isfinite(norms) & (norms > 0.0)
-        exponents, integers = zip(*quantise(rows[sound], norms[sound], storage), strict=True)
-        received = Received(Directions(integers, exponents), norms[sound], np.ones(sum(sound)))
-        return aggregate(received).gradient
-
-    return rule
+        return rule
 
 
 def vectors_of(messages: Sequence[Message], dimension: int) -> Matrix:
@@ -162,11 +167,9 @@ def repeats(rows: Rows, storage: Storage, honest: Iterable[Message]) -> list[int
     seen = Counter((each.exponent, each.direction.tobytes()) for each in honest)
     found = []
     for row in rows:
-        norm, key = lengths(row[None]), (0, b"")
-        if np.isfinite(norm).all() and norm.all():
-            ((exponent, direction),) = quantise(row[None], norm, storage)
-            key = exponent, direction.tobytes()
-        found.append(seen[key] if key[0] else 0)
+        exponent, direction = forms_of(row[None], lengths(row[None]), storage).get(0, (0, row))
+        key = exponent, direction.tobytes()
+        found.append(seen[key] if exponent else 0)
         seen[key] += 1
     return found
 

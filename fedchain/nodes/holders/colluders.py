@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fedchain.attacks import attacks, poisons
 from fedchain.learning.task import Records, Task
-from fedchain.randomness import stream
+from fedchain.randomness import digest, stream
 from fedchain.registry import Part, nested_family, parameters
 from fedchain.scenario import HolderAttack, Scenario, attackers_of
 
@@ -49,6 +49,23 @@ class Colluders:
         """Return the number of the records in ``poisoned_task`` from which a holder learns."""
         index = self.attack_of(holder, round_)
         return holder if index not in self._poisonous else self._holders * (1 + index) + holder
+
+    def secret_of(self, root: bytes, holders: Iterable[int], round_: int) -> bytes:
+        """Return the secret root of a message of these holders, 32 bytes.
+
+        It is the run's root unless a holder learns from poisoned records, or attacks in a group.
+        Then it differs for every such attack. Otherwise the messages of two runs, one with the
+        attack and one without, would have the same noise: their difference would bare what the
+        poison changes, or what one member adds to the sum of its group.
+        """
+        members = tuple(holders)
+        found = ((holder, self.attack_of(holder, round_)) for holder in members)
+        ways = [
+            f"{holder}: {self.attacks[index].part.plain()}"
+            for holder, index in found
+            if index is not None and (len(members) > 1 or index in self._poisonous)
+        ]
+        return digest(root, "attacked", *ways) if ways else root
 
     def see_others(self, round_: int) -> bool:
         """Return whether an adversary needs honest messages in a round."""

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fedchain.arrays import Array, Flags, Matrix, Singles, Wholes, lengths, read_only
+from fedchain.arrays import (
+    Array,
+    Flags,
+    Integers,
+    Matrix,
+    Singles,
+    Vector,
+    Wholes,
+    lengths,
+    read_only,
+)
 from fedchain.ledger.chain.codec import Storage, quantise
 from fedchain.ledger.chain.message import MESSAGE_VERSION, Declaration, Message, sign_message
 from fedchain.nodes.holders.identity import RoundKey
@@ -72,9 +82,9 @@ def secret_key(purpose: str, context: ReleaseContext) -> bytes:
 
     The key depends on holder, round and parent. Therefore a holder draws anew after a fork, and a
     release that is computed twice is the same both times. The secret root depends on everything
-    that is agreed, on the data and on who attacks. Therefore two runs that differ in any of them
-    share no draw, though their seed is the same. If they did, the difference of two messages with
-    the same noise would reveal gradients.
+    that is agreed, on the data and on the poison in a holder's records. Therefore two runs that
+    differ in any of them share no draw, though their seed is the same. If they did, the difference
+    of two messages with the same noise would reveal gradients.
 
     Args:
         purpose: what is drawn: ``noise``, ``records`` or ``clip``.
@@ -151,6 +161,26 @@ def declaration_of(mechanism: Mechanism, records: int) -> Declaration:
     )
 
 
+def forms_of(
+    releases: Singles | Matrix, norms: Vector, storage: Storage
+) -> dict[int, tuple[int, Integers]]:
+    """Return the exponent and the direction in integers (d,) of each finite release, by its row.
+
+    Args:
+        releases: the releases, shape (n, d).
+        norms: their norms, shape (n,). The form of a release with the norm 0 has the exponent 0.
+        storage: how the directions' integers are stored.
+    """
+    moving = np.isfinite(norms) & (norms > 0.0)
+    nothing = read_only(np.zeros(releases.shape[1], dtype=storage))
+    forms = dict.fromkeys(np.flatnonzero(norms == 0.0).tolist(), (0, nothing))
+    if moving.any():
+        kept = releases if moving.all() else releases[moving]
+        directions = quantise(kept, norms[moving], storage)
+        forms |= zip(np.flatnonzero(moving).tolist(), directions, strict=True)
+    return forms
+
+
 def messages_of(
     releases: Singles | Matrix,
     asked: Sequence[ReleaseRequest],
@@ -176,15 +206,8 @@ def messages_of(
         Chen et al., LearningChain, IEEE Big Data 2018, (11) and (12), reconstructed.
     """
     norms = lengths(releases)
-    moving = np.isfinite(norms) & (norms > 0.0)
-    nothing = read_only(np.zeros(releases.shape[1], dtype=storage))
-    forms = dict.fromkeys(np.flatnonzero(norms == 0.0).tolist(), (0, nothing))
-    if moving.any():
-        kept = releases if moving.all() else releases[moving]
-        directions = quantise(kept, norms[moving], storage)
-        forms |= zip(np.flatnonzero(moving).tolist(), directions, strict=True)
     messages: list[Message | None] = [None] * len(asked)
-    for row, (exponent, direction) in forms.items():
+    for row, (exponent, direction) in forms_of(releases, norms, storage).items():
         context, identity = asked[row].context, asked[row].identity
         message = Message(
             version=MESSAGE_VERSION,
