@@ -85,18 +85,19 @@ def rules_of(
         scenario: the scenario.
         mechanism: its mechanism, with the noise that every message must declare.
         layout: name and shape of the model's parameters.
-        records: registered number of records of each participant; empty if identities are open.
+        records: registered number of records of each participant; not used if identities are open.
         root: whether a public root is registered.
     """
     work, terms = works.build(scenario.ledger.work), mechanism.terms
+    known = tuple(sorted(records)) if scenario.nodes.identity == "registered" else ()
     return Rules(
-        aggregation=canonical_text(settled(scenario.aggregation, records).plain()),
+        aggregation=canonical_text(settled(scenario.aggregation, known).plain()),
         update=canonical_text(scenario.update.plain()),
         mechanism=mechanism.name,
         noise=(mechanism.noise_multiplier,),
         clip=terms.clip if terms.clip_quantile is None else None,
         agreed=_text(_agreed(scenario, mechanism)),
-        records=tuple(sorted(records)),
+        records=known,
         root=root,
         commitment=ZERO,
         dimension=sum(math.prod(shape) for _, shape in layout),

@@ -85,7 +85,7 @@ def attackers_of(
 
     >>> three = HolderAttack(part=Part("sign_flip", {}), count=3)
     >>> attackers_of({0: three, 2: three}, 6, seed=0)
-    {0: (5, 2, 0), 2: (3, 1, 4)}
+    {0: (3, 1, 2), 2: (0, 4, 5)}
     """
     by_holders = {index: a for index, a in attacks.items() if isinstance(a, HolderAttack)}
     found = {index: attack.holders or () for index, attack in by_holders.items()}

@@ -99,7 +99,7 @@ class Adversary:
                 state=state,
                 own=np.stack(list(own.values())),
                 honest=vectors_of(honest, len(state.weights)),
-                rule=self._rule_at(state),
+                rule=self.rule_at(state),
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
             with np.errstate(over="ignore", invalid="ignore"):
@@ -128,7 +128,7 @@ class Adversary:
                 known = []
         return [each for k in known if isinstance(each := cohort[k], Message)]
 
-    def _rule_at(self, state: State) -> Callable[[Rows], Vector]:
+    def rule_at(self, state: State) -> Callable[[Rows], Vector]:
         """Return the aggregation rule at a state as a function of what is sent (n, d).
 
         It counts all messages alike, whatever the numbers of records behind them. Rows that are

@@ -7,10 +7,11 @@ import pytest
 from ledger_world import make_world, secret
 from small_runs import small
 
+from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.adversary import (
+    Adversary,
     nudged,
     repeats,
-    rule_of,
     under_names,
     vectors_of,
 )
@@ -86,8 +87,12 @@ def test_a_vector_of_a_message_is_what_the_holder_sent():
 
 def test_the_rule_that_an_adversary_tries_is_that_of_the_run():
     rows = np.random.default_rng(0).standard_normal((7, 31))
-    mean = rule_of(small(aggregation={"kind": "mean"}))
+    state = State(np.zeros(31), {})
+    mean = Adversary(small(aggregation={"kind": "mean"}), keep=1).rule_at(state)
     np.testing.assert_allclose(mean(rows), rows.mean(axis=0), atol=1e-3)
-    np.testing.assert_allclose(mean(np.vstack([rows, 0 * rows])), mean(rows))
-    nearest = rule_of(small(aggregation={"kind": "l_nearest", "keep": 1, "scale": "unit"}))
-    assert np.linalg.norm(nearest(rows)) == pytest.approx(1.0, abs=1e-3)
+    np.testing.assert_allclose(mean(np.vstack([rows, 0 * rows])), mean(rows) / 2)
+    np.testing.assert_allclose(mean(np.vstack([rows, np.inf * rows])), mean(rows))
+    nearest = Adversary(
+        small(aggregation={"kind": "l_nearest", "keep": 1, "scale": "unit"}), keep=1
+    )
+    assert np.linalg.norm(nearest.rule_at(state)(rows)) == pytest.approx(1.0, abs=1e-3)
