@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.rates import Rates
+from fedchain.forecasts.trial import tried
 from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 
@@ -41,9 +41,9 @@ class RoundTimes:
 def measured() -> Rates:
     """Return the seconds per operation of this machine, from small runs of a few seconds in all.
 
-    The runs are written to a temporary folder inside the current folder. A forecast's trial times
-    some stages of a round; the rates are fitted to the rest of the round's measured time, such that
-    the relative errors are small.
+    The runs are written to a temporary folder inside the current folder. A trial times some stages
+    of a round; the rates are fitted to the rest of the round's measured time, such that the
+    relative errors are small.
 
     Raises:
         OSError: the current folder cannot be written.
@@ -65,7 +65,7 @@ def measured() -> Rates:
                 "ledger": {"work": {"kind": "hashcash", "difficulty_bits": 4}},
                 "evaluate": {"every": ROUNDS},
             })  # fmt: skip
-            times, trial = RoundTimes(), forecast(scenario).trial
+            times, trial = RoundTimes(), tried(scenario)
             run(scenario, folder, callback=times)
             counts.append([count for _, count in trial.counts])
             unexplained.append(max(times.median - sum(trial.spent_s.values()), 1e-5))

@@ -41,12 +41,14 @@ class Rates(BaseModel, frozen=True):
         from matplotlib.ticker import EngFormatter
 
         rate, duration = EngFormatter("/s"), EngFormatter("s")
-        listed = []
-        for name, taken in self:
-            seen = rate(float(f"{1 / taken:.3g}")) if taken else "not seen"
-            words = str(type(self).model_fields[name].title)
-            listed.append((words, seen, duration(float(f"{taken:.3g}"))))
-        return listed
+        return [
+            (
+                str(type(self).model_fields[name].title),
+                rate(float(f"{1 / taken:.3g}")) if taken else "not seen",
+                duration(float(f"{taken:.3g}")),
+            )
+            for name, taken in self
+        ]
 
 
 ROUGH = Rates(message=2e-9, state=2e-9, event=5.3e-6, holder=2.8e-4, round=5e-3)
