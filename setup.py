@@ -23,7 +23,7 @@ def readme_alone(text: str) -> str:
 setup(
     packages=[*find_packages(include=["fedchain*"]), SHIPPED, f"{SHIPPED}.lessons"],
     package_dir={SHIPPED: "scenarios"},
-    package_data={"fedchain": ["py.typed"], SHIPPED: ["*.yaml", "README.md"]},
+    package_data={"fedchain": ["py.typed", "reports/page.html"], SHIPPED: ["*.yaml", "README.md"]},
     long_description=readme_alone((HERE / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
 )

@@ -7,19 +7,20 @@ import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from fedchain.errors import RunRefused
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, render
 from fedchain.reports.study import Recorded, Study, finite_value
-from fedchain.reports.stylesheet import CSS
 from fedchain.reports.tables import Table, cell_words
-from fedchain.reports.words import group_words, metric_words, value_words
+from fedchain.reports.words import labelled, metric_words, value_words
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""Browsers may load only what the page contains."""
+FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+"""The page around its title and its body, with its style: readable on a phone, light or dark."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,7 @@ def page(findings: Sequence[StudyReport]) -> str:
     """Return the page: it has no scripts, loads nothing, and escapes every text."""
     title = ", ".join(dict.fromkeys(found.study.name for found in findings))
     body = "\n".join(block for found in findings for block in _blocks(found))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_text(title)} – fedchain</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
-        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return Template(FRAME).substitute(title=_text(title), body=body)
 
 
 def _blocks(found: StudyReport) -> Iterator[str]:
@@ -68,7 +62,7 @@ def _blocks(found: StudyReport) -> Iterator[str]:
     description = study.first.manifest.get("scenario", {}).get("description", "")
     if description:
         yield f'<p class="lead">{_text(description)}</p>'
-    yield _facts(dict(_settings(study)))
+    yield _facts(_settings(study))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
     if study.unfinished:
         yield _unfinished(study)
@@ -86,28 +80,27 @@ def _blocks(found: StudyReport) -> Iterator[str]:
     yield _reproduce(study)
 
 
-def _settings(study: Study) -> Iterator[tuple[str, str]]:
+def _settings(study: Study) -> dict[str, str]:
     scenario = study.first.manifest.get("scenario", {})
     nodes = scenario.get("nodes", {})
-    yield "task", _kind(study, "task")
-    yield "data holders", str(nodes.get("holders", "–"))
-    yield "compute nodes", str(nodes.get("compute", "–"))
-    yield "rounds", str(scenario.get("rounds", "–"))
-    yield "aggregation", _kind(study, "aggregation")
-    yield "update", _kind(study, "update")
-    yield "privacy", _kind(study, "privacy")
     attacks = [_attack(attack) for attack in scenario.get("attacks", [])]
-    yield "attacks", "; ".join(attacks) or "none"
-    if study.kind == "sweep":
-        groups = study.groups()
-        yield "varied", ", ".join(study.keys)
-        yield "runs", f"{len(study.runs)} of {len(study.runs) + len(study.unfinished)}"
-        yield (
-            "points",
-            "; ".join(group_words(study.keys, values, study.blocks) for values in groups),
-        )
-    else:
-        yield "status", str(study.first.manifest.get("status", "–")).replace("_", " ")
+    facts = {
+        "task": _kind(study, "task"),
+        "data holders": str(nodes.get("holders", "–")),
+        "compute nodes": str(nodes.get("compute", "–")),
+        "rounds": str(scenario.get("rounds", "–")),
+        **{section: _kind(study, section) for section in ("aggregation", "update", "privacy")},
+        "attacks": "; ".join(attacks) or "none",
+    }
+    if study.kind == "run":
+        status = str(study.first.manifest.get("status", "–")).replace("_", " ")
+        return {**facts, "status": status}
+    return {
+        **facts,
+        "varied": ", ".join(study.keys),
+        "runs": f"{len(study.runs)} of {len(study.runs) + len(study.unfinished)}",
+        "points": "; ".join(labelled(study)),
+    }
 
 
 def _kind(study: Study, section: str) -> str:
@@ -143,16 +136,14 @@ def _unfinished(study: Study) -> str:
 
 
 def _privacy(study: Study) -> str:
-    blocks = []
-    for values, runs in study.groups().items():
-        words = _promise(runs[0].folder)
-        head = group_words(study.keys, values, study.blocks)
-        blocks.append(f"<h3>{_text(head)}</h3>{words}" if head else words)
     if study.kind == "sweep":
-        inner = "".join(blocks)
+        promises = "".join(
+            (f"<h3>{_text(label)}</h3>" if label else "") + _promise(runs[0].folder)
+            for label, runs in labelled(study).items()
+        )
         return (
             "<h2>Privacy</h2><details><summary>The guarantee of every point, in words</summary>"
-            f"{inner}</details>"
+            f"{promises}</details>"
         )
     spent = study.first.manifest.get("epsilon") or {}
     names = {
@@ -161,8 +152,8 @@ def _privacy(study: Study) -> str:
         "delta": "δ",
         "worst_holder_releases": "releases of the worst holder",
     }
-    facts = {words: _spent(spent.get(key)) for key, words in names.items() if key in spent}
-    return f"<h2>Privacy</h2>{''.join(blocks)}{_facts(facts)}"
+    facts = {words: _spent(spent[key]) for key, words in names.items() if key in spent}
+    return f"<h2>Privacy</h2>{_promise(study.first.folder)}{_facts(facts)}"
 
 
 def _spent(value: object) -> str:
@@ -215,13 +206,9 @@ def _gradients(run: Recorded) -> str:
 
 
 def _ledger(run: Recorded) -> str:
-    manifest, last = run.manifest, run.metrics[-1]
-    facts = {
-        "height": str(manifest.get("height", "–")),
-        "head": str(manifest.get("head", "–")),
-        "stale blocks": str(last.get("stale_blocks", "–")),
-        "reorganisations": str(last.get("reorganisations", "–")),
-    }
+    known = {**run.manifest, **run.metrics[-1]}
+    names = ("height", "head", "stale_blocks", "reorganisations")
+    facts = {name.replace("_", " "): str(known.get(name, "–")) for name in names}
     return f"<h2>Ledger</h2>{_facts(facts)}"
 
 

@@ -15,7 +15,7 @@ from fedchain.reports.figures.run import (
     time_per_round,
     used_and_rejected,
 )
-from fedchain.reports.figures.style import Drawing
+from fedchain.reports.figures.style import Drawing, styled
 from fedchain.reports.study import Study
 
 FIGURE_KINDS = ("pdf", "svg", "png")
@@ -25,17 +25,18 @@ FIGURE_KINDS = ("pdf", "svg", "png")
 def draw(study: Study) -> list[Drawing]:
     """Return every figure for which the study has data, the most important first."""
     loss = "loss" if study.score != "loss" else ""
-    drawn = (
-        measured_against_law(study),
-        effort_until_target(study),
-        releases_against_stale(study),
-        metric_against_axis(study),
-        metric_over_rounds(study, study.score),
-        samples(study),
-        used_and_rejected(study),
-        heads_over_time(study),
-        epsilon_over_rounds(study),
-        metric_over_rounds(study, loss),
-        time_per_round(study),
-    )
+    with styled():
+        drawn = (
+            measured_against_law(study),
+            effort_until_target(study),
+            releases_against_stale(study),
+            metric_against_axis(study),
+            metric_over_rounds(study, study.score),
+            samples(study),
+            used_and_rejected(study),
+            heads_over_time(study),
+            epsilon_over_rounds(study),
+            metric_over_rounds(study, loss),
+            time_per_round(study),
+        )
     return [drawing for drawing in drawn if drawing is not None]
