@@ -29,8 +29,7 @@ import workloads  # noqa: E402
 from marks import filled, replace  # noqa: E402
 
 from fedchain import load, run  # noqa: E402
-from fedchain.forecasts.calibration import RoundTimes, measured  # noqa: E402
-from fedchain.forecasts.rates import Rates  # noqa: E402
+from fedchain.forecasts.rates import Rates, RoundTimes, measured  # noqa: E402
 from fedchain.forecasts.trial import tried  # noqa: E402
 from fedchain.ledger.chain.block import HEADER_BYTES, encode_block  # noqa: E402
 from fedchain.ledger.chain.message import encode_message  # noqa: E402

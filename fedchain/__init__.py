@@ -14,29 +14,18 @@ from typing import TYPE_CHECKING
 from fedchain.version import __version__
 
 if TYPE_CHECKING:
-    from fedchain.audits import audit
-    from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
-    from fedchain.reports.report import report
-    from fedchain.results import Run
-    from fedchain.runs.running import resume, run
-    from fedchain.scenario import Scenario, load
-    from fedchain.sweeps.sweep import sweep
-
-__all__ = [
-    "FedchainError",
-    "LedgerError",
-    "Run",
-    "RunError",
-    "Scenario",
-    "ScenarioError",
-    "__version__",
-    "audit",
-    "load",
-    "report",
-    "resume",
-    "run",
-    "sweep",
-]
+    from fedchain.audits import audit as audit
+    from fedchain.errors import FedchainError as FedchainError
+    from fedchain.errors import LedgerError as LedgerError
+    from fedchain.errors import RunError as RunError
+    from fedchain.errors import ScenarioError as ScenarioError
+    from fedchain.reports.report import report as report
+    from fedchain.results import Run as Run
+    from fedchain.runs.running import resume as resume
+    from fedchain.runs.running import run as run
+    from fedchain.scenario import Scenario as Scenario
+    from fedchain.scenario import load as load
+    from fedchain.sweeps.sweep import sweep as sweep
 
 _HOMES = {
     "FedchainError": "errors",
@@ -52,6 +41,7 @@ _HOMES = {
     "run": "runs.running",
     "sweep": "sweeps.sweep",
 }
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,6 @@ from fedchain.cache import bound, cache_folder, entries, size_words
 from fedchain.commands import options
 from fedchain.commands.formats import Format, print_result, stderr, table
 from fedchain.errors import DataError
-from fedchain.system import available_memory
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -79,8 +78,7 @@ def doctor(
 
 def _calibrated() -> tuple[Rates, str]:
     """Measure this machine's rates, and keep them; return them and the path of their file."""
-    from fedchain.forecasts.calibration import measured
-    from fedchain.forecasts.rates import keep_rates
+    from fedchain.forecasts.rates import keep_rates, measured
 
     with stderr().status("Measuring this machine; anything else that runs disturbs it"):
         rates = measured()
@@ -160,7 +158,10 @@ def usable_cores() -> int:
 
 
 def _memory() -> Check:
-    available = available_memory()
+    import psutil
+
+    # More than the free memory: for a new process, the system gives up its cache of files.
+    available = psutil.virtual_memory().available
     text = f"{available / 1e9:.1f} GB available"
     if available < LEAST_MEMORY:
         return Check("memory", "note", f"{text}; first_light needs 1 GB: close what you can")

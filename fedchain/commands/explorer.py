@@ -48,7 +48,13 @@ def look(folder: Path, what: str | None, which: str | None) -> View:
 
 
 def _filled(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
-    """Return a table with a line for each row: its values in the place of the names in braces."""
+    """Return a table with a line for each row.
+
+    Args:
+        heads: the heading of each column, separated by " | ".
+        cells: the format of each column, such as ``{id:.8}``, separated by " | ".
+        rows: the values of each row by name.
+    """
     forms = cells.split(" | ")
     return table(heads.split(" | "), ([form.format_map(row) for form in forms] for row in rows))
 
@@ -209,31 +215,26 @@ def _refusals(run: Run, which: str | None) -> View:
 
 def _refused(run: Run) -> Rows:
     """Return one row for each refused block or message, with all nodes that refused it."""
-    names = ("what", "id", "maker", "reason", "time_s")
-    return _gathered(({name: row[name] for name in names}, row) for row in run.refusals)
+    return _gathered(run.refusals, ("id", "reason"))
 
 
 def _pairs(run: Run) -> Rows:
     """Return one row for each pair of blocks, with all nodes that hold it as evidence."""
-    return _gathered(
-        (
-            {
-                "maker": row["maker"],
-                "blocks": sorted((row["first"], row["second"])),
-                "time_s": row["time_s"],
-            },
-            row,
-        )
-        for row in run.evidence
+    kept = ("round", "node", "maker", "time_s")
+    events = (
+        {name: e[name] for name in kept} | {"blocks": sorted((e["first"], e["second"]))}
+        for e in run.evidence
     )
+    return _gathered(events, ("blocks",))
 
 
-def _gathered(found: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Rows:
-    """Merge the (values, event) about the same blocks or message into one row, with all nodes."""
+def _gathered(events: Iterable[Mapping[str, Any]], alike: Sequence[str]) -> Rows:
+    """Merge events with equal values of the fields ``alike`` into one row, with all their nodes."""
     rows: dict[str, dict[str, Any]] = {}
-    for values, event in found:
-        key = str(values.get("blocks") or (values["id"], values["reason"]))
-        row = rows.setdefault(key, {"height": event["round"], **values, "nodes": []})
+    for event in events:
+        values = {name: each for name, each in event.items() if name not in ("round", "node")}
+        first = {"height": event["round"], **values, "nodes": []}
+        row = rows.setdefault(str([event[name] for name in alike]), first)
         row["nodes"] = sorted({*row["nodes"], event["node"]})
     return list(rows.values())
 

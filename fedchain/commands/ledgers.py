@@ -111,10 +111,7 @@ def tamper(
 @app.command(epilog="Example: fedchain export runs/first-light-* -o first_light.fedchain")
 def export(
     run: options.RunPath,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="File of the chain; default: RUN.fedchain, here."),
-    ] = None,
+    out: Annotated[Path | None, options.out("The new file; default: RUN.fedchain, here.")] = None,
     form: options.Form = Format.rich,
 ) -> None:
     """Write the chain of a run as one file: rules, first weights, every block, stale ones too."""
@@ -138,7 +135,7 @@ def export(
 @app.command("import", epilog="Example: fedchain import first_light.fedchain --out imported")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain export.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New folder of the ledger.")],
+    out: Annotated[Path, options.out("New folder of the ledger.")],
     trust_user_parts: Annotated[
         bool, options.trust("a rule of your own (module:function) that the chain names")
     ] = False,
@@ -162,9 +159,7 @@ def prove(
             "HEIGHT:PLACE, the block's height and the place in it, from 0."
         ),
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File of the proof; default: stdout.")
-    ] = None,
+    out: Annotated[Path | None, options.out("File of the proof; default: stdout.")] = None,
 ) -> None:
     """Prove that a message is in a block, to somebody who has only the block's header."""
     from fedchain.ledger.storage.store import Store

@@ -33,6 +33,11 @@ def trust(what: str) -> Any:
     return typer.Option("--trust-user-parts", help=f"Import {what}.")
 
 
+def out(what: str) -> Any:
+    """Return the option that names what a command writes."""
+    return typer.Option("--out", "-o", help=what)
+
+
 ScenarioName = Annotated[
     str,
     typer.Argument(

@@ -163,9 +163,7 @@ def scenarios(context: typer.Context, form: options.Form = Format.rich) -> None:
 @shipped.command(epilog="Example: fedchain scenarios copy first_light -o mine.yaml")
 def copy(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As fedchain scenarios lists it.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The new file; default: NAME.yaml, here.")
-    ] = None,
+    out: Annotated[Path | None, options.out("The new file; default: NAME.yaml, here.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite the file if it exists.")
     ] = False,

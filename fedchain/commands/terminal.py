@@ -142,13 +142,12 @@ def rejections(messages: list[MessageRecord]) -> str:
 
     An exclamation mark marks a Byzantine holder whose message was used: the rule missed it.
     """
-    attackers = [(m.used, f"{letter(m.members)}{m.holder}") for m in messages if m.attack]
-    caught = [name for used, name in attackers if not used]
-    missed = [f"{name}!" for used, name in attackers if used]
+    attackers = sorted((m for m in messages if m.attack), key=lambda m: not m.used)
+    names = [f"{letter(m.members)}{m.holder}{'!' if m.used else ''}" for m in attackers]
+    more = len(names) - NAMED_REJECTIONS
     honest = sum(not m.used and not m.attack for m in messages)
-    named = (missed + caught)[:NAMED_REJECTIONS]
-    more = len(missed + caught) - len(named)
-    words = [*named, f"+{more}" if more else "", f"{honest} honest" if honest else ""]
+    counted = (f"+{more}" if more > 0 else "", f"{honest} honest" if honest else "")
+    words = (*names[:NAMED_REJECTIONS], *counted)
     return " ".join(word for word in words if word) or "-"
 
 

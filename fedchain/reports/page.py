@@ -15,9 +15,9 @@ from typing import Any
 from fedchain.errors import RunRefused
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, render
-from fedchain.reports.study import Recorded, Study, finite_value
+from fedchain.reports.study import Recorded, Study
 from fedchain.reports.tables import Table, cell_words
-from fedchain.reports.words import labelled, metric_words, value_words
+from fedchain.reports.words import labelled, value_words
 
 FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
 """The page around its title and its body, with its style: readable on a phone, light or dark."""
@@ -59,8 +59,7 @@ def page(findings: Sequence[StudyReport]) -> str:
 def _blocks(found: StudyReport) -> Iterator[str]:
     study = found.study
     yield f"<h1>{_text(study.name)}</h1>"
-    description = study.first.manifest.get("scenario", {}).get("description", "")
-    if description:
+    if description := study.first.manifest["scenario"]["description"]:
         yield f'<p class="lead">{_text(description)}</p>'
     yield _facts(_settings(study))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
@@ -81,20 +80,17 @@ def _blocks(found: StudyReport) -> Iterator[str]:
 
 
 def _settings(study: Study) -> dict[str, str]:
-    scenario = study.first.manifest.get("scenario", {})
-    nodes = scenario.get("nodes", {})
-    attacks = [_attack(attack) for attack in scenario.get("attacks", [])]
+    scenario, nodes = study.first.manifest["scenario"], study.first.manifest["scenario"]["nodes"]
     facts = {
         "task": _kind(study, "task"),
-        "data holders": str(nodes.get("holders", "–")),
-        "compute nodes": str(nodes.get("compute", "–")),
-        "rounds": str(scenario.get("rounds", "–")),
+        "data holders": str(nodes["holders"]),
+        "compute nodes": str(nodes["compute"]),
+        "rounds": str(scenario["rounds"]),
         **{section: _kind(study, section) for section in ("aggregation", "update", "privacy")},
-        "attacks": "; ".join(attacks) or "none",
+        "attacks": "; ".join(map(_attack, scenario["attacks"])) or "none",
     }
     if study.kind == "run":
-        status = str(study.first.manifest.get("status", "–")).replace("_", " ")
-        return {**facts, "status": status}
+        return {**facts, "status": study.first.manifest["status"].replace("_", " ")}
     return {
         **facts,
         "varied": ", ".join(study.keys),
@@ -104,7 +100,7 @@ def _settings(study: Study) -> dict[str, str]:
 
 
 def _kind(study: Study, section: str) -> str:
-    part = study.first.manifest.get("scenario", {}).get(section)
+    part = study.first.manifest["scenario"].get(section)
     if not isinstance(part, Mapping):
         return "–"
     inside = []
@@ -145,14 +141,14 @@ def _privacy(study: Study) -> str:
             "<h2>Privacy</h2><details><summary>The guarantee of every point, in words</summary>"
             f"{promises}</details>"
         )
-    spent = study.first.manifest.get("epsilon") or {}
+    spent = study.first.manifest["epsilon"]
     names = {
         "per_release": "ε of one release",
         "total": "ε in total, tight",
         "delta": "δ",
         "worst_holder_releases": "releases of the worst holder",
     }
-    facts = {words: _spent(spent[key]) for key, words in names.items() if key in spent}
+    facts = {words: _spent(spent[key]) for key, words in names.items()}
     return f"<h2>Privacy</h2>{_promise(study.first.folder)}{_facts(facts)}"
 
 
@@ -191,14 +187,14 @@ def _audits(attacked: Attacked) -> str:
 
 
 def _gradients(run: Recorded) -> str:
-    said = len(run.messages)
     included = [row for row in run.messages if not row["late"]]
     used = sum(bool(row["used"]) for row in included)
     attacked = [row for row in included if row["attack"]]
     slipped = sum(bool(row["used"]) for row in attacked)
     words = (
-        f"Of {said} gradients that holders released, {len(included)} came into a block of the "
-        f"main chain; the rule used {used} of them and rejected {len(included) - used}."
+        f"Of {len(run.messages)} gradients that holders released, {len(included)} came into a "
+        f"block of the main chain; the rule used {used} of them and rejected "
+        f"{len(included) - used}."
     )
     if attacked:
         words += f" Attacks made {len(attacked)} of them, and the rule used {slipped} of those."
@@ -239,31 +235,20 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 
 def _scenario(run: Recorded) -> str:
-    scenario = json.dumps(run.manifest.get("scenario", {}), indent=2, ensure_ascii=False)
+    scenario = json.dumps(run.manifest["scenario"], indent=2, ensure_ascii=False)
     what = "The whole scenario, every value resolved"
     return f"<details><summary>{what}</summary><pre>{_text(scenario)}</pre></details>"
 
 
 def _reproduce(study: Study) -> str:
-    manifest = study.first.manifest
-    name = Path(study.folder.name)
+    manifest, name = study.first.manifest, Path(study.folder.name)
+    facts = {**manifest["versions"], "platform": manifest["platform"]}
+    again, then = command("sweep", name / "scenario.yaml"), command("report", name)
     if study.kind == "run":
         again, then = command("run", name / "resolved.yaml"), command("verify", name)
-    else:
-        again, then = command("sweep", name / "scenario.yaml"), command("report", name)
-    known = {**manifest.get("versions", {}), "platform": manifest.get("platform", "–")}
-    versions = {str(k): _show_value(v) for k, v in known.items()}
-    seconds = finite_value(manifest.get("seconds") or {}, "total")
-    if seconds is not None and study.kind == "run":
-        versions["wall time"] = f"{seconds:.1f} s"
+        facts["wall time"] = f"{manifest['seconds']['total']:.1f} s"
     commands = _text(f"{again} --out again\n{then}")
-    return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(versions)}"
-
-
-def _show_value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{metric_words(str(k))} {v}" for k, v in value.items())
-    return str(value)
+    return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(facts)}"
 
 
 def _text(value: str) -> str:

@@ -10,7 +10,7 @@ from command_line import call
 
 from fedchain.commands import doctor
 from fedchain.commands.doctor import examined
-from fedchain.forecasts import calibration
+from fedchain.forecasts import rates
 from fedchain.forecasts.rates import ROUGH
 
 SMALL = Path(__file__).parents[2] / "scenarios" / "breast_cancer.yaml"
@@ -32,7 +32,7 @@ def test_the_doctor_finds_everything_in_order(tmp_path):
 
 def test_something_missing_is_exit_1_and_nothing_is_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "LEAST_DISK", 1e18)
-    monkeypatch.setattr(calibration, "measured", pytest.fail)
+    monkeypatch.setattr(rates, "measured", pytest.fail)
     told = call("doctor", "--calibrate", "--out", tmp_path, "--format", "plain")
     assert told.code == 1
     assert "MISSING" in told.out
@@ -42,7 +42,7 @@ def test_something_missing_is_exit_1_and_nothing_is_measured(tmp_path, monkeypat
 def test_what_was_measured_is_what_explain_goes_by(tmp_path, monkeypatch):
     before = json.loads(call("explain", SMALL, "--format", "json").out)
     slow = ROUGH.model_copy(update={"round": 10.0})
-    monkeypatch.setattr(calibration, "measured", lambda: slow)
+    monkeypatch.setattr(rates, "measured", lambda: slow)
     told = call("doctor", "--calibrate", "--out", tmp_path, "--format", "plain")
     assert told.code == 0
     assert "everything else of a round" in told.out

@@ -91,7 +91,7 @@ def epsilon_over_rounds(study: Study) -> style.Drawing | None:
         return None
     figure, ax = style.axes(2.5)
     _draw(ax, curves)
-    budget = finite_value(study.first.manifest.get("scenario", {}).get("privacy", {}), "epsilon")
+    budget = finite_value(study.first.manifest["scenario"]["privacy"], "epsilon")
     if budget is not None and study.kind == "run":
         ax.axhline(budget, color=style.GREY, linestyle="--", linewidth=1.0, label="budget")
     if study.kind == "sweep" and len(curves) > 1:
@@ -132,8 +132,8 @@ def _draw(ax: Axes, curves: Lines) -> None:
 
 def _mark_attacks(ax: Axes, manifest: Mapping[str, Any]) -> None:
     starts: dict[int, list[str]] = {}
-    for attack in manifest.get("scenario", {}).get("attacks", []):
-        starts.setdefault(int(attack.get("from_round", 1)), []).append(str(attack["kind"]))
+    for attack in manifest["scenario"]["attacks"]:
+        starts.setdefault(int(attack["from_round"]), []).append(str(attack["kind"]))
     for start, kinds in starts.items():
         if start > 1:
             words = f"{', '.join(dict.fromkeys(kinds)).replace('_', ' ')} begins"
