@@ -16,7 +16,7 @@ def announce(given: Given) -> Given:
     """Print a note if a file or folder of the user hides the shipped scenario of the same name.
 
     Args:
-        given: one path or name of a scenario, or several.
+        given: one path or name of a scenario, or several; it is returned unchanged.
     """
     from fedchain.scenario import hidden_by
 

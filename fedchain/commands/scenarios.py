@@ -180,11 +180,9 @@ def copy(
     source, *extended = files_of(known[scenario])
     target = out or Path(source.name)
     copies = {target: source.read_bytes()}
-    for file in extended:
-        beside = target.with_name(file.name)
-        if beside in copies:
-            refuse(f"{target}: is the name of a file that {scenario} extends; give another one")
-        copies[beside] = file.read_bytes()
+    copies |= {target.with_name(file.name): file.read_bytes() for file in extended}
+    if len(copies) <= len(extended):
+        refuse(f"{target}: is the name of a file that {scenario} extends; give another one")
     for path, content in copies.items():
         if path.is_dir():
             refuse(f"{path}: is a folder; give a new file with --out")

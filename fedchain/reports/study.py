@@ -47,7 +47,7 @@ class Recorded:
     """One value per grid key, with a label instead of a YAML mapping; empty for a single run."""
 
 
-Measure = Callable[[Recorded], float | None]
+RunMeasure = Callable[[Recorded], float | None]
 """A function that reads one number from a run; None if the run does not have it."""
 
 
@@ -73,7 +73,7 @@ class Study:
     """Target score, if a figure is to show the time and epsilon until it is reached; else None."""
     blocks: frozenset[str] = frozenset()
     """The grid keys whose values are labels of YAML mappings."""
-    unfinished: tuple[Mapping[str, str], ...] = field(default=())
+    unfinished: tuple[Mapping[str, str], ...] = ()
     """Rows of points.csv without a finished run: failed, interrupted, waiting."""
 
     @property
@@ -132,7 +132,9 @@ def total_epsilon(run: Recorded) -> float | None:
     return finite_value(run.manifest.get("epsilon") or {}, "total")
 
 
-def over_seeds(runs: list[Recorded], measure: Measure, *, whole: bool = False) -> Interval | None:
+def over_seeds(
+    runs: list[Recorded], measure: RunMeasure, *, whole: bool = False
+) -> Interval | None:
     """Return a measure's mean and interval over the runs that have it; None if none has it.
 
     With ``whole``, return None also if one of the runs does not have it.
@@ -227,13 +229,14 @@ def _open_sweep(folder: Path) -> Study:
     sweep, rows = read_points(folder)
     keys = tuple(sweep["grid"])
     words = {key: block_words(key, list(dict.fromkeys(row[key] for row in rows))) for key in keys}
-    runs, unfinished = [], []
-    for row in rows:
-        if row["status"] in DONE:
-            values = tuple(words[key].get(row[key], read_value(row[key])) for key in keys)
-            runs.append(replace(read_run(folder / "runs" / row["run"]), values=values))
-        else:
-            unfinished.append(row)
+    runs = tuple(
+        replace(
+            read_run(folder / "runs" / row["run"]),
+            values=tuple(words[key].get(row[key], read_value(row[key])) for key in keys),
+        )
+        for row in rows
+        if row["status"] in DONE
+    )
     if not runs:
         raise RunRefused(f"{folder}: no point has finished yet; let the sweep go on first")
     return Study(
@@ -241,10 +244,10 @@ def _open_sweep(folder: Path) -> Study:
         kind="sweep",
         name=sweep["name"],
         score=sweep["y"] or runs[0].manifest["score"],
-        runs=tuple(runs),
+        runs=runs,
         keys=keys,
         x=sweep["x"] or (keys[0] if keys else ""),
         target=sweep.get("target"),
         blocks=frozenset(key for key in keys if words[key]),
-        unfinished=tuple(unfinished),
+        unfinished=tuple(row for row in rows if row["status"] not in DONE),
     )
