@@ -47,7 +47,7 @@ class Recorded:
     """One value per grid key, with a label instead of a YAML mapping; empty for a single run."""
 
 
-RunMeasure = Callable[[Recorded], float | None]
+Reading = Callable[[Recorded], float | None]
 """A function that reads one number from a run; None if the run does not have it."""
 
 
@@ -132,9 +132,7 @@ def total_epsilon(run: Recorded) -> float | None:
     return finite_value(run.manifest.get("epsilon") or {}, "total")
 
 
-def over_seeds(
-    runs: list[Recorded], measure: RunMeasure, *, whole: bool = False
-) -> Interval | None:
+def over_seeds(runs: list[Recorded], measure: Reading, *, whole: bool = False) -> Interval | None:
     """Return a measure's mean and interval over the runs that have it; None if none has it.
 
     With ``whole``, return None also if one of the runs does not have it.

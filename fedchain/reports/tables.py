@@ -12,7 +12,7 @@ from functools import partial
 from fedchain.reports.effort import forks_varied, releases_per_block, stale_blocks, until
 from fedchain.reports.laws import compare
 from fedchain.reports.study import (
-    RunMeasure,
+    Reading,
     Recorded,
     Study,
     final,
@@ -89,14 +89,14 @@ def _points(study: Study) -> Table:
     metrics = metric_names(study.first)
     columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
     columns += [(metric, metric_words(metric)) for metric in metrics] + [("epsilon", "ε spent")]
-    measures: list[RunMeasure] = [partial(final, metric=metric) for metric in metrics]
+    measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
     rows = _rows(study, [*measures, total_epsilon])
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
     return Table("points", caption, tuple(columns), rows)
 
 
 def _rows(
-    study: Study, measures: Sequence[RunMeasure], *, whole: bool = False
+    study: Study, measures: Sequence[Reading], *, whole: bool = False
 ) -> tuple[tuple[Cell, ...], ...]:
     """Return a row for each grid point: its values, the number of seeds, and each measure."""
     return tuple(
@@ -128,7 +128,7 @@ def _effort(study: Study) -> list[Table]:
         return []
     columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
     columns += [("stale_share", "stale share"), ("releases", "releases per holder and block")]
-    measures: list[RunMeasure] = [stale_blocks, releases_per_block]
+    measures: list[Reading] = [stale_blocks, releases_per_block]
     if study.target is not None:
         words = f"{metric_words(study.score)} {study.target:g}"
         columns += [("time_s", f"seconds until {words}"), ("epsilon", f"ε until {words}")]

@@ -17,7 +17,7 @@ from fedchain.reports.study import (
     EPSILON,
     GridValue,
     GridValues,
-    RunMeasure,
+    Reading,
     Study,
     best_baseline,
     final,
@@ -135,7 +135,7 @@ def ticks(study: Study) -> dict[GridValue, float]:
 def curves(
     study: Study,
     places: dict[GridValue, float],
-    measure: RunMeasure,
+    measure: Reading,
     *,
     whole: bool = False,
 ) -> list[Series]:
