@@ -94,9 +94,7 @@ def audit(
     files = [str(file) for file in found.files]
     values = {"attacks": rows, "violated": bool(found.violations), "files": files}
     violated = [f"violated: {violation_words(row)}" for row in found.violations]
-    print_result(form, values, _lines(found, audits), violated)
-    if violated:
-        raise typer.Exit(VIOLATED)
+    print_result(form, values, _lines(found, audits), violated, VIOLATED if violated else 0)
 
 
 def _audits(attack: str) -> dict[str, Audit[Any]]:

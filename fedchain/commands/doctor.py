@@ -71,9 +71,8 @@ def doctor(
         tables = ["", table(("what", "a second", "one takes"), rates.rows())]
     values["findings"] = [asdict(finding) for finding in findings]
     rows = ((f.what, f.state.replace("missing", "MISSING"), f.words) for f in findings)
-    print_result(form, values, [table(("what", "", "found"), rows), *tables])
-    if not ok:
-        raise typer.Exit(1)
+    lines = [table(("what", "", "found"), rows), *tables]
+    print_result(form, values, lines, code=0 if ok else 1)
 
 
 def _calibrated() -> tuple[Rates, str]:

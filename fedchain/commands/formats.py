@@ -71,20 +71,29 @@ def print_result(
     values: Mapping[str, Any],
     lines: Iterable[RenderableType],
     errors: Iterable[str] = (),
+    code: int = 0,
 ) -> None:
     """Print a result on stdout: its values as one JSON object, or else its lines and tables.
 
     Colour is off in ``plain``, under NO_COLOR and without a terminal; ``plain`` draws no lines.
-    The lines ``errors`` go to stderr, unless the format is ``json``.
+    The lines ``errors`` go to stderr, unless the format is ``json``. An exit code other than 0
+    then ends the command.
     """
+    if form is Format.json:
+        print_json(values)
+    else:
+        _print_lines(lines, rich=form is Format.rich)
+        for error in errors:
+            typer.echo(error, err=True)
+    if code:
+        raise typer.Exit(code)
+
+
+def _print_lines(lines: Iterable[RenderableType], *, rich: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    if form is Format.json:
-        print_json(values)
-        return
-    rich = form is Format.rich
     wide = None if sys.stdout.isatty() else 120 if rich else 400
     system: Literal["auto"] | None = "auto" if rich else None
     console = Console(highlight=False, emoji=False, width=wide, color_system=system)
@@ -95,8 +104,6 @@ def print_result(
             typer.echo(line)
         else:
             console.print(line, markup=False, soft_wrap=isinstance(line, Text))
-    for error in errors:
-        typer.echo(error, err=True)
 
 
 @contextmanager

@@ -55,9 +55,8 @@ def _show_verdict(found: Verification, form: Format) -> None:
         values |= {"height": found.height, "block": found.block, "reason": found.reason}
     elif found.unchecked:
         values |= {"unchecked": list(found.unchecked)}
-    print_result(form, values, [f"{'ok' if found.ok else 'FAILED'}: {found}"])
-    if not found.ok:
-        raise typer.Exit(NOT_VERIFIED)
+    lines = [f"{'ok' if found.ok else 'FAILED'}: {found}"]
+    print_result(form, values, lines, code=0 if found.ok else NOT_VERIFIED)
 
 
 @app.command(epilog="Example: fedchain inspect runs/first-light-* block 12")

@@ -54,9 +54,7 @@ def validate(
     ok = all(result["ok"] for result in results)
     good = [f"{r['path']}: ok, run {r['run']}" for r in results if r["ok"]]
     bad = [result["message"] for result in results if not result["ok"]]
-    print_result(form, {"ok": ok, "scenarios": results}, good, bad)
-    if not ok:
-        raise typer.Exit(USAGE)
+    print_result(form, {"ok": ok, "scenarios": results}, good, bad, 0 if ok else USAGE)
 
 
 @app.command("list", epilog="Example: fedchain list aggregation")
