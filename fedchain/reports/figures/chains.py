@@ -123,7 +123,7 @@ def effort_until_target(study: Study) -> style.Drawing | None:
     caption = (
         f"Until {metric_words(study.score)} is {study.target:g} for the first time: simulated "
         "time, and what the holder with the most releases has spent of its privacy by then. Means "
-        "with 95 % intervals (Student's t) over seeds; points of which a seed never came there are "
-        "left out."
+        "with 95 % intervals (Student's t) over seeds; a point is left out if one of its seeds "
+        "never reached the target."
     )
     return style.finished(f"effort_until_{study.score}", caption, figure)
