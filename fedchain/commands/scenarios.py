@@ -99,7 +99,7 @@ def _part_lines(part: Described) -> Iterator[RenderableType]:
     yield Text(body.rstrip())
     if part.parameters:
         yield ""
-        rows = (tuple(asdict(parameter).values()) for parameter in part.parameters)
+        rows = (parameter.values() for parameter in part.parameters)
         yield table(("parameter", "allowed", "default", "meaning"), rows)
     yield "\nIn a scenario:"
     yield Text(part.example, style="cyan")
