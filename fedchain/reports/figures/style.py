@@ -117,7 +117,7 @@ def figure(height_in: float) -> Figure:
     return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
 
 
-def axes(height_in: float) -> tuple[Figure, Axes]:
+def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
     """Return an empty figure of column width, and its axes."""
     made = figure(height_in)
     return made, made.add_subplot()
