@@ -173,7 +173,7 @@ def test_momentum_costs_no_epsilon_and_the_statement_says_what_it_reveals(tmp_pa
         scenario = small(4, **{"nodes.momentum": momentum, "nodes.compute": 1})
         made = run(scenario, tmp_path)
         told[momentum is None] = json.loads((made.folder / "privacy.json").read_text())
-        assert ("post-processing" in dict(forecast(scenario).rows())["guarantee"]) == bool(momentum)
+        assert ("post-processing" in dict(forecast(scenario).rows)["guarantee"]) == bool(momentum)
     without, with_it = told[True], told[False]
     words = with_it.pop("guarantee")
     assert (without["momentum"], with_it["momentum"]) == (None, EMA)
