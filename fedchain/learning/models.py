@@ -1,13 +1,15 @@
-"""Models for tables: logistic regression, softmax regression, and a small dense network."""
+"""Models for tables (logistic regression, softmax regression, dense network), and their seeds."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from fedchain.learning.task import models
+from fedchain.randomness import digest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,3 +74,24 @@ def _linear(inputs: tuple[int, ...], outputs: int) -> nn.Module:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return nn.Sequential(nn.Flatten(), layer)
+
+
+def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
+    """Return a function that makes the model with the same initial weights at every call.
+
+    ``make`` draws these weights from torch's global generator.
+
+    >>> from torch import nn
+    >>> make = seeded(lambda: nn.Linear(2, 1), 0)
+    >>> bool((make().weight == make().weight).all())
+    True
+    """
+
+    def made() -> nn.Module:
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int.from_bytes(digest(seed, "initial weights")[:8], "big") >> 1)
+            return make()
+
+    return made

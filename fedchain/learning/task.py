@@ -45,6 +45,23 @@ class Records:
         """Number of records; for holder k this is the public number n_k of equation (6)."""
         return self.examples if self.record is None else len(np.unique(self.record))
 
+    @property
+    def places(self) -> Wholes:
+        """Place, from 0, of each example's record among the records, shape (n,)."""
+        numbers = np.arange(self.examples) if self.record is None else self.record
+        return np.unique(numbers, return_inverse=True)[1]
+
+    def part(self, mask: Flags) -> Records:
+        """Return the records whose flag in the mask (count,) is true, with all their examples.
+
+        >>> tiles = Records(np.zeros((3, 1)), np.arange(3), np.array([4, 7, 4]))
+        >>> tiles.part(np.array([True, False])).targets
+        array([0, 2])
+        """
+        kept = mask[self.places]
+        record = None if self.record is None else self.record[kept]
+        return Records(self.inputs[kept], self.targets[kept], record)
+
 
 @dataclass(frozen=True)
 class Sampled:

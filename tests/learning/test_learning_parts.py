@@ -21,9 +21,8 @@ from fedchain.learning.evaluation import (
 )
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.losses import accuracy, cross_entropy
-from fedchain.learning.models import logistic, mlp
+from fedchain.learning.models import logistic, mlp, seeded
 from fedchain.learning.task import models, tasks
-from fedchain.learning.tasks.classic import seeded
 from fedchain.learning.tasks.splits import by_site, dirichlet, iid
 
 CLASSIC = {

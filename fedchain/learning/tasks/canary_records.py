@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Flags, Singles
+from fedchain.learning.models import seeded
 from fedchain.learning.task import Records, Task, tasks
-from fedchain.learning.tasks.classic import seeded
 from fedchain.randomness import stream
 
 if TYPE_CHECKING:
