@@ -174,11 +174,8 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
             )
             for start in range(0, records.examples, PIECE)
         ]
-    each = torch.cat(losses).double().numpy()
-    if records.record is not None:
-        numbered = np.unique(records.record, return_inverse=True)[1]
-        each = np.bincount(numbered, each) / np.bincount(numbered)
-    bounded = np.clip(each, 1e-12, 700.0)
+    each = np.bincount(records.places, torch.cat(losses).double().numpy())
+    bounded = np.clip(each / np.bincount(records.places), 1e-12, 700.0)
     return np.asarray(-np.log(np.expm1(bounded)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +16,7 @@ from pydantic import Field
 from fedchain.arrays import Array
 from fedchain.errors import DataError
 from fedchain.learning.task import Records, Task, losses, models, tasks
+from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans.features import features_of
@@ -23,14 +24,13 @@ from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, bounding_box, crop
 from fedchain.scans.segmentation import (
+    BASELINES,
     BCE,
     UNET,
     initial_model,
-    keep_everything,
     kept_by,
+    mask_metrics,
     measure,
-    measure_mask,
-    morphology,
     targets_of,
 )
 
@@ -97,30 +97,36 @@ def scan_folder(
     """
     make = initial_model(model, seed, tile)
     files = pairs(Path(path), dirty, clean)
-    names = sorted(files)
-    kept_back = names[len(names) - held_out :]
-    _check_enough(Path(path), len(names) - held_out, held_out, holders if record == "scan" else 1)
-    scans = [cleaned(name, *files[name], tile) for name in names]
-    training, test = scans[: len(names) - held_out], scans[len(names) - held_out :]
-    measured = tile_records(test)
-    random = stream(seed, "split")
+    training = len(files) - held_out
+    _check_enough(Path(path), training, held_out, holders if record == "scan" else 1)
+    scans = [cleaned(name, *both, tile) for name, both in files.items()]
+    whole, test = tile_records(scans[:training]), scans[training:]
+    if record == "tile":
+        whole = replace(whole, record=None)
+    if whole.count < holders:
+        raise DataError(
+            f"{path}: gives {whole.count} tiles with points; "
+            f"allowed: at least {holders}, one for each holder"
+        )
+    measured, every = tile_records(test), np.arange(whole.count)
+    dealt = iid(every, every, holders, stream(seed, "split"))
+    kept_back = ", ".join(scan.name for scan in test)
     # The baselines get whole scans, before they are cut.
-    rules = {"keep_everything": keep_everything, "morphology": morphology}
     masks = {
         name: np.concatenate([scan.tiles_of(rule(scan.valid[None])[0]) for scan in test])
-        for name, rule in rules.items()
+        for name, rule in BASELINES.items()
     }
     return Task(
         name="scan_folder",
-        holders=_deal(Path(path), tile_records(training), holders, record, random),
+        holders=tuple(whole.part(np.isin(every, own)) for own in dealt),
         held_out=measured,
         model=make,
         loss=losses.build(loss),
         measure=measure,
         score="iou",
-        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
+        baselines={name: mask_metrics(kept, measured) for name, kept in masks.items()},
         record=record,
-        note=f"tiles of {tile} x {tile} pixels of real scans; held out: {', '.join(kept_back)}",
+        note=f"tiles of {tile} x {tile} pixels of real scans; held out: {kept_back}",
         pictures=lambda outputs, many: _pictures(outputs, many, test),
     )
 
@@ -140,7 +146,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
         raise DataError(f"{cleaned_ones[name]}: has no original; allowed: {wanted} beside it")
     for name in sorted(originals.keys() - cleaned_ones.keys()):
         logging.getLogger(__name__).warning("%s: left out: not cleaned yet", originals[name])
-    both = {name: (originals[name], cleaned_ones[name]) for name in cleaned_ones}
+    both = {name: (originals[name], cleaned_ones[name]) for name in sorted(cleaned_ones)}
     if not both:
         raise DataError(f"{folder}: holds no pair of {dirty} and {clean}; allowed: at least two")
     return both
@@ -218,27 +224,6 @@ def _check_enough(folder: Path, training: int, held_out: int, needed: int) -> No
             f"{folder}: has {training + held_out} cleaned scans; "
             f"allowed: at least {needed} {why}, and {held_out} held out"
         )
-
-
-def _deal(
-    folder: Path, tiles: Records, holders: int, record: str, random: np.random.Generator
-) -> tuple[Records, ...]:
-    owner = tiles.record
-    if record == "tile" or owner is None:
-        if tiles.examples < holders:
-            raise DataError(
-                f"{folder}: gives {tiles.examples} tiles with points; "
-                f"allowed: at least {holders}, one for each holder"
-            )
-        dealt = np.array_split(random.permutation(tiles.examples), holders)
-        return tuple(Records(tiles.inputs[own], tiles.targets[own]) for own in map(np.sort, dealt))
-    scans = np.array_split(random.permutation(tiles.count), holders)
-    chosen = [np.flatnonzero(np.isin(owner, own)) for own in scans]
-    renumbered = [np.unique(owner[own], return_inverse=True)[1].astype(np.int64) for own in chosen]
-    return tuple(
-        Records(tiles.inputs[own], tiles.targets[own], numbers)
-        for own, numbers in zip(chosen, renumbered, strict=True)
-    )
 
 
 def _pictures(outputs: Array, many: int, scans: list[Cleaned]) -> Mapping[str, Picture]:

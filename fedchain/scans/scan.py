@@ -38,15 +38,13 @@ class Scan:
     """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
     camera: Floats
     """Position of the camera in metres, (3,), in the same coordinates as the points."""
-    labels: ClassLabels | None = None
-    """Class of each pixel as an index of ``CLASSES``, (h, w); None: unknown, as in real scans."""
     keep: Mask | None = None
     """Pixels whose point remains after cleaning, (h, w); None: not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]
         shapes = {"positions": (*grid, 3), "normals": (*grid, 3), "intensity": grid}
-        for name, wanted in {**shapes, "labels": grid, "keep": grid, "camera": (3,)}.items():
+        for name, wanted in {**shapes, "keep": grid, "camera": (3,)}.items():
             array = getattr(self, name)
             if array is not None and array.shape != wanted:
                 raise ValueError(f"scan: {name} has shape {array.shape}; allowed: {wanted}")
@@ -86,12 +84,4 @@ def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
         for name, grid in vars(scan).items()
         if name != "camera"
     }
-    return replace(scan, **grids)
-
-
-def erase(scan: Scan, kept: Mask) -> Scan:
-    """Return the scan with only the points for which ``kept`` is true."""
-    grids = {name: getattr(scan, name).copy() for name in ("positions", "normals", "intensity")}
-    for grid in grids.values():
-        grid[~kept] = np.nan
     return replace(scan, **grids)

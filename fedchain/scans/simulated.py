@@ -18,14 +18,13 @@ from fedchain.scans.features import features_of
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import MaskName
 from fedchain.scans.segmentation import (
+    BASELINES,
     BCE,
     UNET,
     initial_model,
-    keep_everything,
     kept_by,
+    mask_metrics,
     measure,
-    measure_mask,
-    morphology,
     targets_of,
 )
 from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, cloud, join_scans, simulate
@@ -78,7 +77,6 @@ def scan_segmentation(
     dealt = splits.build(split, labels[training.site], training.site, holders, dealing)
     whole, measured = scan_records(training, mask), scan_records(test, mask)
     valid = np.isfinite(measured.targets)
-    masks = {"keep_everything": keep_everything(valid), "morphology": morphology(valid)}
     return Task(
         name="scan_segmentation",
         holders=tuple(Records(whole.inputs[own], whole.targets[own]) for own in dealt),
@@ -87,7 +85,7 @@ def scan_segmentation(
         loss=losses.build(loss),
         measure=measure,
         score="iou",
-        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
+        baselines={name: mask_metrics(rule(valid), measured) for name, rule in BASELINES.items()},
         record="scan",
         pictures=lambda outputs, many: _pictures(outputs, many, measured),
     )

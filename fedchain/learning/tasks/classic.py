@@ -19,7 +19,7 @@ from fedchain.learning.task import Records, Task, losses, models, splits, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 
-Table = tuple[Array, Array, float | None]
+Labelled = tuple[Array, Array, float | None]
 """Inputs (n, ..) and classes (n,) of all records, and the number by which the inputs are divided
 after the mean was subtracted; None: they are divided by their standard deviations."""
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
@@ -38,13 +38,13 @@ Args:
 """Description of the arguments that all tasks of this file have."""
 
 
-def _table_task(default: str) -> Callable[[Callable[[], Table]], Callable[..., Task]]:
+def _table_task(default: str) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
     """Return a decorator that makes a task of a function that reads a table.
 
     The task has the function's name and docstring. ``default`` names the task's default model.
     """
 
-    def register(read: Callable[[], Table]) -> Callable[..., Task]:
+    def register(read: Callable[[], Labelled]) -> Callable[..., Task]:
         def task(
             holders: int,
             seed: int,
@@ -82,7 +82,7 @@ def _table_task(default: str) -> Callable[[Callable[[], Table]], Callable[..., T
 
 
 @_table_task("logistic")
-def breast_cancer() -> Table:
+def breast_cancer() -> Labelled:
     """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
 
     The measurements are standardised with the mean and the standard deviation of the held-out
@@ -96,7 +96,7 @@ def breast_cancer() -> Table:
 
 
 @_table_task("softmax")
-def digits() -> Table:
+def digits() -> Labelled:
     """Read handwritten digits: 1,797 images of 8 x 8 pixels from 0 to 1, minus the mean image.
 
     The mean is that of the held-out records, which count as public. If it is not subtracted, every
@@ -110,7 +110,7 @@ def digits() -> Table:
 
 
 @_table_task("softmax")
-def mnist_5k() -> Table:
+def mnist_5k() -> Labelled:
     """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels from 0 to 1, minus the mean image.
 
     There are 500 digits of each class. The mean is that of the held-out records, as in ``digits``.

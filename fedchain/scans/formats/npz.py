@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 import zlib
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
 from fedchain.arrays import Array
 from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
-from fedchain.scans.scan import CLASSES, Scan
+from fedchain.scans.scan import Scan
 
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Largest size of an unpacked array, in bytes: enough for the largest grid of float64 points."""
-NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
+NAMES = ("positions", "normals", "intensity", "camera", "keep")
 
 
 def read_npz(path: Path) -> Scan:
@@ -37,18 +37,14 @@ def read_npz(path: Path) -> Scan:
     if positions.ndim != 3 or positions.shape[2] != 3:
         raise file.fail(f"is not organised: positions are {positions.shape}; allowed: (h, w, 3)")
     file.check_grid(positions.shape[1], positions.shape[0])
-    with np.errstate(all="ignore"):
-        return file.checked(_scan(file, arrays))
-
-
-def write_npz(path: Path, scan: Scan) -> None:
-    """Write a scan: each of its arrays that is not None.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    arrays = {name: getattr(scan, name) for name in NAMES}
-    np.savez_compressed(path, **{k: v for k, v in arrays.items() if v is not None})
+    keep = arrays.get("keep")
+    return file.scan(
+        positions,
+        arrays.get("camera", np.zeros(3)),
+        arrays.get("normals"),
+        arrays.get("intensity"),
+        None if keep is None else keep.astype(bool),
+    )
 
 
 def _arrays(file: Contents) -> dict[str, Array]:
@@ -77,47 +73,8 @@ def _array(file: Contents, member: IO[bytes], size: int) -> Array:
             raise file.fail(f"has an array of version {version}; allowed: (1, 0)")
         shape, columns_first, kind = np.lib.format.read_array_header_1_0(member)
         body = size - member.tell()
-        count = 1
-        for side in shape:
-            count *= side
+        count = math.prod(shape)
         if kind.kind not in "fiub" or count * kind.itemsize != body or min(shape, default=0) < 0:
             raise file.fail(f"has an array of {shape} {kind} in {body} bytes; allowed: numbers")
         values = np.frombuffer(member.read(body), kind, count)
         return values.reshape(shape, order="F" if columns_first else "C")
-
-
-def _scan(file: Contents, arrays: dict[str, Array]) -> Scan:
-    from fedchain.scans.normals import normals_of
-
-    positions = arrays["positions"].astype(np.float32)
-    grid = positions.shape[:2]
-    empty = np.asarray(~np.isfinite(positions).all(axis=-1))
-    positions[empty] = np.nan
-    camera = arrays.get("camera", np.zeros(3)).astype(np.float32)
-    if camera.shape != (3,) or not np.isfinite(camera).all():
-        raise file.fail(f"has a camera of {camera.shape}; allowed: three finite numbers")
-    normals = arrays.get("normals")
-    try:
-        normals = normals_of(positions, camera) if normals is None else normals
-        intensity = arrays.get("intensity", np.where(empty, np.nan, 1))
-        labels = arrays.get("labels")
-        keep = arrays.get("keep")
-        scan = Scan(
-            positions=positions,
-            normals=_blank(normals, empty),
-            intensity=_blank(intensity, empty),
-            camera=camera,
-            labels=None
-            if labels is None
-            else np.clip(labels, 0, len(CLASSES) - 1).astype(np.uint8),
-            keep=None if keep is None else keep.astype(bool),
-        )
-    except (ValueError, IndexError) as error:
-        raise file.fail(f"has arrays that do not fit its {grid} pixels: {error}") from error
-    return scan
-
-
-def _blank(values: Array, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    numbers = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    numbers[empty] = np.nan
-    return numbers

@@ -21,7 +21,6 @@ from fedchain.scans.scan import (
     Floats,
     Mask,
     MaskName,
-    Scan,
 )
 from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.optics import decodable, highlight, reflection, scattered
@@ -126,22 +125,6 @@ def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]
     valid, keep = masks(scanned, mask)
     positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
     return positions, normals_of(positions, CAMERA), valid, keep
-
-
-def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
-    """Return the simulated scan at ``index`` as a ``Scan`` for the cleaning task ``mask``."""
-    one = scanned[index : index + 1]
-    positions, normals, valid, keep = cloud(one, mask)
-    light = np.where(valid, one.intensity, np.float32(np.nan))
-    labels = np.where(valid, one.labels, NONE).astype(np.uint8)
-    return Scan(
-        positions=positions[0],
-        normals=normals[0],
-        intensity=light[0],
-        camera=CAMERA,
-        labels=labels[0],
-        keep=keep[0],
-    )
 
 
 def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
