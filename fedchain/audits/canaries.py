@@ -78,9 +78,8 @@ def with_canaries(scenario: Scenario, each: int) -> Scenario:
     if scenario.privacy.parameters.get("unit") == "holder":
         text = "holder: canaries are records, no whole holders; only unit record is allowed"
         raise ScenarioError([Problem(("privacy", "unit"), text)])
-    if scenario.task.kind == "canaries":
-        return for_audit(scenario, {})
-    return for_audit(scenario, {"task": {"kind": "canaries", "each": each}})
+    has_some = scenario.task.kind == "canaries"
+    return for_audit(scenario, {} if has_some else {"task": {"kind": "canaries", "each": each}})
 
 
 def canary_findings(subject: Subject) -> Iterator[Finding]:

@@ -213,8 +213,6 @@ def one_run_bound(
     2.1724
     """
     low, high = 0.0, 64.0
-    if one_run_chance(canaries, guesses, correct, 0.0, delta) > 1 - confidence:
-        return 0.0
     while high - low > 1e-9:
         middle = (low + high) / 2
         if one_run_chance(canaries, guesses, correct, middle, delta) > 1 - confidence:
@@ -243,8 +241,7 @@ def auc(positive: Vector, negative: Vector) -> float:
     >>> auc(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
     0.875
     """
-    from scipy.stats import rankdata
+    from scipy.stats import mannwhitneyu
 
-    ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)].sum()
-    least = len(positive) * (len(positive) + 1) / 2
-    return float((ranks - least) / (len(positive) * len(negative)))
+    larger = mannwhitneyu(positive, negative).statistic
+    return float(larger / (len(positive) * len(negative)))

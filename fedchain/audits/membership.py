@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -20,7 +20,7 @@ from fedchain.audits.lower_bounds import Trials, auc, guessed, upper_rate
 from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, register
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of
 from fedchain.errors import ScenarioError
-from fedchain.learning.evaluation import PIECE, load_weights
+from fedchain.learning.evaluation import Evaluation
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.learning.tasks.subset import taking_part
 from fedchain.results import Run
@@ -164,17 +164,9 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
     """
     import torch
 
-    module = task.model().eval()
-    load_weights(module, weights)
-    with torch.no_grad():
-        losses = [
-            task.loss(
-                module(torch.tensor(records.inputs[start : start + PIECE])),
-                torch.tensor(records.targets[start : start + PIECE]),
-            )
-            for start in range(0, records.examples, PIECE)
-        ]
-    each = np.bincount(records.places, torch.cat(losses).double().numpy())
+    outputs = Evaluation(replace(task, held_out=records))(weights)[1]
+    losses = task.loss(torch.tensor(outputs), torch.tensor(records.targets)).double()
+    each = np.bincount(records.places, losses.numpy())
     bounded = np.clip(each / np.bincount(records.places), 1e-12, 700.0)
     return np.asarray(-np.log(np.expm1(bounded)))
 

@@ -28,21 +28,20 @@ AuditProgress = Callable[[str, int, int], None]
 """Called with (current activity, steps done, steps in all)."""
 
 
+@dataclass(frozen=True)
 class Listener:
     """A callback of a run that reports the run's progress."""
 
-    def __init__(self, progress: AuditProgress) -> None:
-        self._progress, self._name, self._rounds = progress, "", 0
+    show: Callable[[int], None]
+    """Called with the number of rounds that are done."""
 
-    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:  # noqa: ARG002
         """Report that the first round begins."""
-        self._name, self._rounds = folder.name, setup.rules.rounds
-        self._progress(self._name, 0, self._rounds)
+        self.show(0)
 
-    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:  # noqa: ARG002
         """Report the end of a round."""
-        del messages
-        self._progress(self._name, record.round, self._rounds)
+        self.show(record.round)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +97,7 @@ class Subject:
         if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
             return self.done
         place, workers = self.runs / run_name(scenario), self.choices.workers
-        callback = Listener(self.progress)
+        callback = Listener(lambda done: self.progress(place.name, done, scenario.rounds))
         if (place / "manifest.json").is_file() and Run.open(place).manifest["status"] not in OVER:
             return resume(place, workers=workers, callback=callback)
         return run(scenario, self.runs, workers=workers, callback=callback)

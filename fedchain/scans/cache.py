@@ -75,9 +75,5 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]
 
 
 def _write(file: BinaryIO, text: str, arrays: Arrays) -> None:
-    key = np.frombuffer(text.encode(), np.uint8)
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in {**arrays, "key": key}.items():
-            # Not numpy.savez: numpy 2.1 would store its argument allow_pickle as an array.
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
+    named: dict[str, Any] = {**arrays, "key": np.frombuffer(text.encode(), np.uint8)}
+    np.savez(file, **named)

@@ -44,8 +44,9 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
         weight = alpha * keep + (1 - alpha) * (1 - keep)
         # With the logit z of the right class, log p_t = -softplus(-z) and log(1 - p_t) =
         # -softplus(z). These forms are exact for large logits.
-        easy = (-gamma * softplus(right)).exp()
-        return _mean(weight * easy * softplus(-right), valid)
+        if gamma > 0:
+            weight = weight * (-gamma * softplus(right)).exp()
+        return (weight * softplus(-right) * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
 
     return loss
 
@@ -65,15 +66,8 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
         A function that returns the loss of each example, (n,). Its arguments are logits,
         (n, 1, h, w) or (n, h, w), and masks, (n, h, w): 1 to keep, 0 to erase, NaN without a point.
     """
-
-    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import softplus
-
-        logits, keep, valid = _pixels(outputs, targets)
-        weight = 2 * (keep_weight * keep + (1 - keep_weight) * (1 - keep))
-        return _mean(weight * softplus(-logits * (2 * keep - 1)), valid)
-
-    return loss
+    half = focal(alpha=keep_weight, gamma=0)
+    return lambda outputs, targets: 2 * half(outputs, targets)
 
 
 @losses
@@ -113,7 +107,3 @@ def _pixels(
     valid = ~flat.isnan()
     keep = flat.where(valid, flat.new_zeros(()))
     return outputs.reshape(flat.shape), keep.to(outputs.dtype), valid.to(outputs.dtype)
-
-
-def _mean(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    return (values * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
