@@ -42,24 +42,6 @@ class Trials:
     """Whether each canary took part in training, shape (n,)."""
 
 
-@dataclass(frozen=True)
-class LowerBound:
-    """A lower bound on epsilon, with the error rates that prove it."""
-
-    lower_bound: float
-    """The smallest epsilon that agrees with the guesses; 0 if the guesses prove nothing."""
-    delta: float
-    """The delta of the bound."""
-    confidence: float
-    """The bound is no larger than the true epsilon in at least this share of audits."""
-    trials: int
-    """Number of canaries that prove the bound, without those used to choose the threshold."""
-    false_positive: float
-    """Upper bound on the share of the "out" canaries that were guessed "in"."""
-    false_negative: float
-    """Upper bound on the share of the "in" canaries that were guessed "out"."""
-
-
 def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
     """Return an upper bound on the probability of a wrong guess (Clopper and Pearson).
 
@@ -115,7 +97,7 @@ def plain_epsilon(
 
 def lower_bound(
     candidates: Sequence[Trials], delta: float, tradeoff: Tradeoff, confidence: float = 0.95
-) -> LowerBound:
+) -> dict[str, float]:
     """Return the lower bound on epsilon that the scores of canaries prove.
 
     Every second canary serves to choose the score and the threshold; the bound comes from the other
@@ -127,13 +109,17 @@ def lower_bound(
         tradeoff: with ``gaussian``, epsilon is computed from delta and the mu of ``separation``.
         confidence: the confidence of the bound, in (0, 1).
 
+    Returns:
+        The bound with its delta and confidence; the number of canaries that prove it, without
+        those used to choose the threshold; and upper bounds on the two error rates.
+
     Reference:
         Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning", 2020;
         Nasr et al., "Tight Auditing of Differentially Private Machine Learning", 2023.
 
     >>> inside = np.arange(4000) % 4 < 2
     >>> perfect = Trials(inside.astype(float), inside)
-    >>> lower_bound([perfect], 1e-5, "any").lower_bound > 5
+    >>> lower_bound([perfect], 1e-5, "any")["lower_bound"] > 5
     True
     """
     error = (1 - confidence) / 2  # for each of the two rates
@@ -153,7 +139,14 @@ def lower_bound(
     else:
         mu = float(separation(positive, negative))
         epsilon = gaussian_epsilon(delta, mu) if mu > 0 else 0.0
-    return LowerBound(epsilon, delta, confidence, len(judged.scores), positive, negative)
+    return {
+        "lower_bound": epsilon,
+        "delta": delta,
+        "confidence": confidence,
+        "trials": len(judged.scores),
+        "false_positive": positive,
+        "false_negative": negative,
+    }
 
 
 def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:

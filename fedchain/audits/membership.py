@@ -21,7 +21,7 @@ from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, regist
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import Evaluation
-from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.task import Records, Task, join_records, tasks
 from fedchain.learning.tasks.subset import taking_part
 from fedchain.results import Run
 from fedchain.results.findings import Finding
@@ -138,15 +138,12 @@ def with_halves(scenario: Scenario) -> Scenario:
 def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
     """Return the scores of all records of a scenario under the last model of each run."""
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-    counts = [own.count for own in task.holders]
-    scores = [
-        np.concatenate([record_scores(task, own, last_model(run)) for own in task.holders])
-        for run in made
-    ]
+    counts, everyone = [own.count for own in task.holders], join_records(task.holders)
     inside = [
         np.concatenate([taking_part(run.scenario.seed, k, n) for k, n in enumerate(counts)])
         for run in made
     ]
+    scores = [record_scores(task, everyone, last_model(run)) for run in made]
     return Shadows(np.stack(scores), np.stack(inside))
 
 

@@ -63,6 +63,17 @@ class Records:
         return Records(self.inputs[kept], self.targets[kept], record)
 
 
+def join_records(parts: Sequence[Records]) -> Records:
+    """Join the records of several holders; records of different holders stay separate."""
+    starts = np.cumsum([0, *(part.count for part in parts)])
+    places = [part.places + start for part, start in zip(parts, starts, strict=False)]
+    return Records(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        None if parts[0].record is None else np.concatenate(places),
+    )
+
+
 @dataclass(frozen=True)
 class Sampled:
     """The records of several holders that were sampled for a release."""

@@ -19,20 +19,11 @@ from fedchain.learning.task import Records, Task, losses, models, tasks
 from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
 from fedchain.registry import Part
+from fedchain.scans import segmentation
 from fedchain.scans.features import features_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, bounding_box, crop
-from fedchain.scans.segmentation import (
-    BASELINES,
-    BCE,
-    UNET,
-    initial_model,
-    kept_by,
-    mask_metrics,
-    measure,
-    targets_of,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +62,8 @@ def scan_folder(
     tile: Annotated[int, Field(ge=8, le=512)] = 64,
     record: Literal["tile", "scan"] = "tile",
     held_out: Annotated[int, Field(ge=1, le=10_000)] = 1,
-    model: Annotated[Part, models] = UNET,
-    loss: Annotated[Part, losses] = BCE,
+    model: Annotated[Part, models] = segmentation.UNET,
+    loss: Annotated[Part, losses] = segmentation.BCE,
 ) -> Task:
     """Clean real scans: a folder of scans and the same scans cleaned by hand.
 
@@ -95,7 +86,7 @@ def scan_folder(
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
-    make = initial_model(model, seed, tile)
+    make = segmentation.initial_model(model, seed, tile)
     files = pairs(Path(path), dirty, clean)
     training = len(files) - held_out
     _check_enough(Path(path), training, held_out, holders if record == "scan" else 1)
@@ -114,7 +105,7 @@ def scan_folder(
     # The baselines get whole scans, before they are cut.
     masks = {
         name: np.concatenate([scan.tiles_of(rule(scan.valid[None])[0]) for scan in test])
-        for name, rule in BASELINES.items()
+        for name, rule in segmentation.BASELINES.items()
     }
     return Task(
         name="scan_folder",
@@ -122,9 +113,9 @@ def scan_folder(
         held_out=measured,
         model=make,
         loss=losses.build(loss),
-        measure=measure,
+        measure=segmentation.measure,
         score="iou",
-        baselines={name: mask_metrics(kept, measured) for name, kept in masks.items()},
+        baselines={name: segmentation.mask_metrics(kept, measured) for name, kept in masks.items()},
         record=record,
         note=f"tiles of {tile} x {tile} pixels of real scans; held out: {kept_back}",
         pictures=lambda outputs, many: _pictures(outputs, many, test),
@@ -203,7 +194,7 @@ def join_tiles(tiles: Array, height: int, width: int) -> Array:
 def tile_records(scans: list[Cleaned]) -> Records:
     """Return the images and masks of all tiles with points; the tiles of a scan form one record."""
     inputs = [scan.tiles_of(scan.image) for scan in scans]
-    targets = [scan.tiles_of(targets_of(scan.keep, scan.valid)) for scan in scans]
+    targets = [scan.tiles_of(segmentation.targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
 
@@ -230,9 +221,9 @@ def _pictures(outputs: Array, many: int, scans: list[Cleaned]) -> Mapping[str, P
     pictures, start = {}, 0
     for scan in scans[:many]:
         tiles = np.zeros((len(scan.filled), scan.tile, scan.tile), bool)
-        stop = start + int(scan.filled.sum())
-        tiles[scan.filled] = kept_by(outputs[start:stop], (stop - start, scan.tile, scan.tile))
+        own = tiles[scan.filled]
+        tiles[scan.filled] = segmentation.kept_by(outputs[start : start + len(own)], own.shape)
         kept = join_tiles(tiles, *scan.valid.shape)
         pictures[f"scan-{scan.name}"] = draw_panels(scan.image, scan.valid, scan.keep, kept)
-        start = stop
+        start += len(own)
     return pictures

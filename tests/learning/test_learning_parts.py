@@ -12,13 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedchain.errors import DataError, MissingExtra, ScenarioError
-from fedchain.learning.evaluation import (
-    Evaluation,
-    dimension,
-    flat_weights,
-    load_weights,
-    places,
-)
+from fedchain.learning.evaluation import Evaluation, dimension, flat_weights, load_weights, places
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.losses import accuracy, cross_entropy
 from fedchain.learning.models import logistic, mlp, seeded

@@ -55,7 +55,7 @@ def test_marching_finds_what_fine_steps_find(number):
     rays = camera_rays(20)
     scan, sight = np.repeat([0, 1], 400), np.tile(rays, 2)
     found = object_distance(scenes, scan, np.zeros_like(sight), sight)
-    surface = SHAPES[scenes.family].distance
+    surface = SHAPES[scenes.site.family].distance
     fine = np.full(800, np.inf)
     for t in np.arange(0.75, 0.4, -2e-4):
         away = t * sight - scenes.centre.T[:, scan]

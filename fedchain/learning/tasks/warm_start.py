@@ -14,7 +14,7 @@ from pydantic import Field
 from fedchain.arrays import Vector
 from fedchain.learning.evaluation import Evaluation, flat_weights, load_weights
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.task import PUBLIC_ONLY, Records, Task, tasks
+from fedchain.learning.task import PUBLIC_ONLY, Records, Task, join_records, tasks
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
 from fedchain.registry import Part
@@ -118,7 +118,7 @@ def declared_public(
             raise ValueError(f"{words} {len(mask)}; each keeps one at least: declare fewer")
     given = [own.part(mask) for own, mask in zip(holders, masks, strict=True) if mask.any()]
     kept = tuple(own.part(~mask) for own, mask in zip(holders, masks, strict=True))
-    return _join_records(given), kept
+    return join_records(given), kept
 
 
 def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
@@ -137,14 +137,3 @@ def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
         words = f"task.update: {update.kind} overflows within {steps} steps on public records"
         raise ValueError(f"{words}; a smaller learning_rate is allowed")
     return used(weights, memory)
-
-
-def _join_records(parts: Sequence[Records]) -> Records:
-    """Join the records of several holders; records of different holders stay separate."""
-    starts = np.cumsum([0, *(part.count for part in parts)])
-    places = [part.places + start for part, start in zip(parts, starts, strict=False)]
-    return Records(
-        np.concatenate([part.inputs for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        None if parts[0].record is None else np.concatenate(places),
-    )

@@ -108,9 +108,8 @@ def simulate(
         The scans, in the order of their names.
     """
     many = max(1, BATCH_RAYS // (size * size))
-    parts = [_batch(site, seed, names[i : i + many], size) for i in range(0, len(names), many)]
-    distance, intensity, labels, table = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Scanned(distance, intensity, labels, table, np.full(len(names), number, np.int64))
+    batches = [names[start : start + many] for start in range(0, len(names), many)]
+    return join_scans([_batch(site, seed, batch, size, number) for batch in batches])
 
 
 def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
@@ -140,8 +139,8 @@ def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
 
 
 def _batch(
-    site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int
-) -> list[npt.NDArray[Any]]:
+    site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int, number: int
+) -> Scanned:
     streams = [stream(seed, *name) for name in names]
     scenes = draw_scenes(site, streams)
     draws = np.stack([_draw_noise(random, size) for random in streams], axis=1)
@@ -150,8 +149,8 @@ def _batch(
     sight = np.tile(rays, len(names))
     grid = (len(names), size, size)
     seen = [field.reshape(grid) for field in _scan_rays(scenes, scan, sight, draws, grid)]
-    offset = dot(scenes.up.T, scenes.table.T)
-    return [*seen, np.concatenate([scenes.up, offset[:, None]], axis=1)]
+    table = np.column_stack([scenes.up, dot(scenes.up.T, scenes.table.T)])
+    return Scanned(*seen, table, np.full(len(names), number, np.int64))
 
 
 def _draw_noise(random: np.random.Generator, size: int) -> Floats:
@@ -170,7 +169,7 @@ def _scan_rays(
     hits = trace(scenes, scan, np.zeros_like(sight), sight)
     light = scattered(scenes, scan, hits)
     mirrored, sources = reflection(scenes, scan, hits, sight, light)
-    signal = light + mirrored + highlight(scenes, scan, hits, sight, light)
+    signal = light + mirrored + highlight(scenes, hits, sight, light)
     ghost = mirrored > light
     seen = decodable(hits, sight, signal)
     columns = projector_columns(np.where(ghost, sources, hits.points))
@@ -178,7 +177,7 @@ def _scan_rays(
     column_noise, light_noise, side, share = draws
     clear = np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
     mixed, flying = across_edges(columns.reshape(grid), clear, side, share)
-    blur = scenes.noise[scan] / np.sqrt(np.maximum(signal, 1e-3))
+    blur = np.float32(scenes.site.noise) / np.sqrt(np.maximum(signal, 1e-3))
     decoded = distance_of(mixed.ravel() + blur * column_noise.ravel(), sight)
     seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
     off = np.abs(distance_of(mixed.ravel(), sight) - hits.distance) > OFF_M
