@@ -18,7 +18,7 @@ import numpy as np
 
 from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.audits.lower_bounds import Tradeoff, Trials, guessed, lower_bound
-from fedchain.audits.record import Audit, BoundingRow, register
+from fedchain.audits.record import Audit, BoundingRow
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of, releases_of
 from fedchain.errors import Problem, RunRefused, ScenarioError
 from fedchain.learning.tasks.canary_records import axes_of, inside_of
@@ -201,33 +201,29 @@ def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
     return {name: Trials(np.concatenate(rows), inside) for name, rows in named.items()}
 
 
-register(
-    Audit(
-        name="canaries",
-        attack=canary_findings,
-        row=CanaryRow,
-        columns={
-            "claimed": "ε claimed",
-            "lower_bound": "ε measured, at least",
-            "delta": "δ",
-            "trials": "trials judged",
-            "false_positive": "false positives, at most",
-            "false_negative": "false negatives, at most",
-        },
-    )
+CANARIES = Audit(
+    name="canaries",
+    attack=canary_findings,
+    row=CanaryRow,
+    columns={
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "delta": "δ",
+        "trials": "trials judged",
+        "false_positive": "false positives, at most",
+        "false_negative": "false negatives, at most",
+    },
 )
-register(
-    Audit(
-        name="one-run",
-        attack=one_run_findings,
-        row=OneRunRow,
-        columns={
-            "claimed": "ε claimed",
-            "lower_bound": "ε measured, at least",
-            "delta": "δ",
-            "trials": "canaries",
-            "guesses": "guesses",
-            "correct": "correct",
-        },
-    )
+ONE_RUN = Audit(
+    name="one-run",
+    attack=one_run_findings,
+    row=OneRunRow,
+    columns={
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "delta": "δ",
+        "trials": "canaries",
+        "guesses": "guesses",
+        "correct": "correct",
+    },
 )

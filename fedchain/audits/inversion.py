@@ -26,7 +26,7 @@ from fedchain.audits.pictures import (
     mean_psnr,
     mean_ssim,
 )
-from fedchain.audits.record import Audit, AuditRow, register
+from fedchain.audits.record import Audit, AuditRow
 from fedchain.audits.runs_for_audit import (
     AuditProgress,
     Subject,
@@ -259,19 +259,17 @@ def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
     return finished("reconstructed_pictures", caption, figure)
 
 
-register(
-    Audit(
-        name="inversion",
-        attack=inversion_findings,
-        row=InversionRow,
-        columns={
-            "claimed": "ε claimed",
-            "trials": "records",
-            "psnr": "PSNR, dB",
-            "psnr_prior": "without gradient",
-            "ssim": "SSIM",
-            "ssim_prior": "without gradient",
-        },
-        figure=reconstructed_pictures,
-    )
+INVERSION = Audit(
+    name="inversion",
+    attack=inversion_findings,
+    row=InversionRow,
+    columns={
+        "claimed": "ε claimed",
+        "trials": "records",
+        "psnr": "PSNR, dB",
+        "psnr_prior": "without gradient",
+        "ssim": "SSIM",
+        "ssim_prior": "without gradient",
+    },
+    figure=reconstructed_pictures,
 )

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from fedchain.arrays import Matrix
 from fedchain.audits.lower_bounds import auc
-from fedchain.audits.record import Audit, AuditRow, Label, register
+from fedchain.audits.record import Audit, AuditRow, Label
 from fedchain.audits.runs_for_audit import PublishedRelease, Subject, promise_of, releases_of
 from fedchain.errors import RunRefused
 from fedchain.results import Run
@@ -35,7 +35,7 @@ class LinkabilityRow(AuditRow):
     """How well one measure of similarity links the messages of a run."""
 
     likeness: Label
-    """The measure: a key of the result of ``likenesses``."""
+    """Name of the measure of similarity, as in ``likenesses``."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
     """Confidence of the interval over the rounds."""
     rounds: int
@@ -85,9 +85,10 @@ def linkability_findings(subject: Subject) -> Iterator[Finding]:
 def likenesses(first: Round, second: Round) -> dict[str, Matrix]:
     """Return the similarity of each message of one round (row) to each of another (column).
 
-    There are three measures, by name: the cosine between the directions, minus the absolute
-    logarithm of the ratio of the norms, and minus the difference of the declared numbers of
-    records. All readers of the chain see these values.
+    The result holds three measures by name. ``direction`` is the cosine between the directions,
+    ``norm`` is minus the absolute logarithm of the ratio of the norms, and ``declared records`` is
+    minus the absolute difference of the declared numbers of records. Every reader of the chain can
+    compute all three.
     """
     both = first, second
     one, two = (_unit(each) for each in both)
@@ -164,19 +165,17 @@ def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:
     return style.finished("linked_messages", caption, figure)
 
 
-register(
-    Audit(
-        name="linkability",
-        attack=linkability_findings,
-        row=LinkabilityRow,
-        columns={
-            "likeness": "compared",
-            "claimed": "ε claimed",
-            "auc": "AUC of linking",
-            "auc_half": "±",
-            "trials": "pairs",
-            "rounds": "rounds",
-        },
-        figure=linked_messages,
-    )
+LINKABILITY = Audit(
+    name="linkability",
+    attack=linkability_findings,
+    row=LinkabilityRow,
+    columns={
+        "likeness": "compared",
+        "claimed": "ε claimed",
+        "auc": "AUC of linking",
+        "auc_half": "±",
+        "trials": "pairs",
+        "rounds": "rounds",
+    },
+    figure=linked_messages,
 )

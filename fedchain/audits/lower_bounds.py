@@ -186,13 +186,11 @@ def one_run_chance(
 
     # With m canaries, r guesses, v right guesses, and B ~ Bin(r, 1 / (1 + e^-epsilon)), it is
     # P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i.
-    law = binom(guesses, 1 / (1 + math.exp(-epsilon)))
-    reached = float(law.sf(correct - 1))
-    if delta == 0 or correct == 0:
-        return min(1.0, reached)
+    right = binom(guesses, 1 / (1 + math.exp(-epsilon)))
+    reached = float(right.sf(correct - 1))
     steps = np.arange(1, correct + 1)
-    below = law.cdf(correct - 1) - law.cdf(correct - 1 - steps)
-    return min(1.0, reached + 2 * canaries * delta * float((below / steps).max()))
+    below = right.cdf(correct - 1) - right.cdf(correct - 1 - steps)
+    return min(1.0, reached + 2 * canaries * delta * float((below / steps).max(initial=0.0)))
 
 
 def one_run_bound(

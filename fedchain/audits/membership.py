@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.audits.lower_bounds import Trials, auc, guessed, upper_rate
-from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, register
+from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.evaluation import Evaluation
@@ -181,13 +181,13 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
     for run in range(len(scores)):
         others = np.delete(scores, run, axis=0)
         took = np.delete(inside, run, axis=0)
-        laws = [_law(others, took), _law(others, ~took)]
-        logs = [-0.5 * ((scores[run] - mean) / sd) ** 2 - math.log(sd) for mean, sd in laws]
+        fits = [_fitted(others, took), _fitted(others, ~took)]
+        logs = [-0.5 * ((scores[run] - mean) / sd) ** 2 - math.log(sd) for mean, sd in fits]
         ratios[run] = logs[0] - logs[1]
     return ratios
 
 
-def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
+def _fitted(scores: Matrix, those: Flags) -> tuple[Vector, float]:
     """Return each record's mean score over its marked runs, and the pooled standard deviation.
 
     The scores and the marks ``those`` have shape (runs, records), the means shape (records,).
@@ -247,19 +247,17 @@ def found_members(rows: Sequence[MembershipRow]) -> Drawing:
     return style.finished("membership", caption, figure)
 
 
-register(
-    Audit(
-        name="membership",
-        attack=membership_findings,
-        row=MembershipRow,
-        columns={
-            "attack": "attack",
-            "claimed": "ε claimed",
-            "lower_bound": "ε measured, at least",
-            "auc": "AUC",
-            "true_positives": "true positives at false ones, ceiling",
-            "trials": "trials",
-        },
-        figure=found_members,
-    )
+MEMBERSHIP = Audit(
+    name="membership",
+    attack=membership_findings,
+    row=MembershipRow,
+    columns={
+        "attack": "attack",
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "auc": "AUC",
+        "true_positives": "true positives at false ones, ceiling",
+        "trials": "trials",
+    },
+    figure=found_members,
 )

@@ -1,4 +1,4 @@
-"""Models for tables (logistic regression, softmax regression, dense network), and their seeds."""
+"""Models for tables: logistic regression, softmax regression, and a small dense network."""
 
 from __future__ import annotations
 

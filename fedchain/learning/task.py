@@ -32,7 +32,7 @@ class Records:
     targets: Array
     """Shape (n, ...): classes (int64), or masks (float32, NaN where a pixel is not valid)."""
     record: Wholes | None = None
-    """Index, from 0, of each example's record, shape (n,); None: each example is a record. Privacy
+    """Number of each example's record, shape (n,); None: each example is a record. Privacy
     protects whole records: a scan that is cut into tiles is one record with many examples."""
 
     @property
@@ -47,7 +47,7 @@ class Records:
 
     @property
     def places(self) -> Wholes:
-        """Place, from 0, of each example's record among the records, shape (n,)."""
+        """Position of each example's record among all records, counted from 0, shape (n,)."""
         numbers = np.arange(self.examples) if self.record is None else self.record
         return np.unique(numbers, return_inverse=True)[1]
 
@@ -64,7 +64,7 @@ class Records:
 
 
 def join_records(parts: Sequence[Records]) -> Records:
-    """Join the records of several holders; records of different holders stay separate."""
+    """Join the records of several holders into one set; no two holders share a record."""
     starts = np.cumsum([0, *(part.count for part in parts)])
     places = [part.places + start for part, start in zip(parts, starts, strict=False)]
     return Records(

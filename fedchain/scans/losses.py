@@ -1,4 +1,9 @@
-"""Losses for masks: one value per example, computed from the pixels that hold a point."""
+"""Losses for masks: one value per example, computed from the pixels that hold a point.
+
+A loss is a function of logits, (n, 1, h, w) or (n, h, w), and of masks, (n, h, w), that are 1 for
+points to keep, 0 for points to erase, and NaN where there is no point. It returns one loss for each
+example, (n,).
+"""
 
 from __future__ import annotations
 
@@ -27,10 +32,6 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
             0.06 to 0.08, because most points of its scans are to be kept.
         gamma: exponent, 0 or more; a larger one gives less weight to pixels that are already
             right. The paper of ``gajdosech_unet`` used 3 to 5.
-
-    Returns:
-        A function that returns the loss of each example, (n,). Its arguments are logits,
-        (n, 1, h, w) or (n, h, w), and masks, (n, h, w): 1 to keep, 0 to erase, NaN without a point.
 
     Reference:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, equation (5).
@@ -61,10 +62,6 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
 
     Args:
         keep_weight: weight of the points to keep, between 0 and 1.
-
-    Returns:
-        A function that returns the loss of each example, (n,). Its arguments are logits,
-        (n, 1, h, w) or (n, h, w), and masks, (n, h, w): 1 to keep, 0 to erase, NaN without a point.
     """
     half = focal(alpha=keep_weight, gamma=0)
     return lambda outputs, targets: 2 * half(outputs, targets)
@@ -81,10 +78,6 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
     Args:
         smooth: number of pixels added to the numerator and the denominator, above 0; the ratio is
             then defined even if no point is to be kept.
-
-    Returns:
-        A function that returns the loss of each example, (n,). Its arguments are logits,
-        (n, 1, h, w) or (n, h, w), and masks, (n, h, w): 1 to keep, 0 to erase, NaN without a point.
 
     Reference:
         Milletari et al., "V-Net", 2016, section 3; its denominator sums p^2 and t^2, not p and t.

@@ -68,7 +68,8 @@ def mask_metrics(kept: Mask, records: Records) -> Metrics:
 
     Args:
         kept: pixels that the prediction keeps, (n, h, w).
-        records: the scans, with the targets of ``targets_of``; a record is one scan or its tiles.
+        records: the scans, with their true masks as targets (see ``targets_of``). Each record is
+            one scan, as a whole or in tiles.
 
     Returns:
         Metrics by name: ``iou``, ``outlier_precision``, ``outlier_recall``, ``outlier_f1`` and
@@ -116,5 +117,5 @@ BASELINES: Mapping[str, Callable[[Mask], Mask]] = {
     "keep_everything": lambda valid: valid,
     "morphology": morphology,
 }
-"""Functions that clean scans without learning: from the pixels that hold a point, (n, h, w), to the
-pixels to keep. To keep everything is a strong baseline on real scans."""
+"""Baselines by name: functions that map the pixels that hold a point to the pixels to keep, both
+(n, h, w). Keeping everything is a strong baseline on real scans."""

