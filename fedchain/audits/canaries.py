@@ -162,16 +162,16 @@ def seen_in(run: Run) -> list[Seen]:
         ) from error
     seen = []
     for holder, releases in itertools.groupby(released, key=attrgetter("holder")):
-        parents, pulls = [], []
+        before, pulls = [], []
         for one in releases:
             declared = one.message.declaration
-            parents.append(one.message.parent)
+            before.append(one.message.parent)
             pulls.append(axes @ one.vector * (declared.records / declared.clip))
-        turned = np.stack([signs[parent] for parent in parents])
+        turned = np.stack([signs[parent] for parent in before])
         members = scenario.nodes.members_of(holder)
         first, *others = (inside_of(scenario.seed, member, each) for member in members)
         known = np.sum(others, axis=0)  # 0 if there are no others
-        seen.append(Seen(holder, parents, turned, np.stack(pulls) - turned * known, first))
+        seen.append(Seen(holder, before, turned, np.stack(pulls) - turned * known, first))
     return seen
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import torch
 from pydantic import Field
+from torch import nn
 
 from fedchain.learning.task import models
 from fedchain.randomness import digest
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @models
@@ -57,8 +56,6 @@ def mlp(
     >>> [layer.out_features for layer in mlp((28, 28), 10, hidden=[64])[1::2]]
     [64, 10]
     """
-    from torch import nn
-
     layers: list[nn.Module] = [nn.Flatten()]
     size = math.prod(inputs)
     for width in hidden:
@@ -68,8 +65,6 @@ def mlp(
 
 
 def _linear(inputs: tuple[int, ...], outputs: int) -> nn.Module:
-    from torch import nn
-
     layer = nn.Linear(math.prod(inputs), outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -81,15 +76,12 @@ def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
 
     ``make`` draws these weights from torch's global generator.
 
-    >>> from torch import nn
     >>> make = seeded(lambda: nn.Linear(2, 1), 0)
     >>> bool((make().weight == make().weight).all())
     True
     """
 
     def made() -> nn.Module:
-        import torch
-
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int.from_bytes(digest(seed, "initial weights")[:8], "big") >> 1)
             return make()

@@ -7,14 +7,13 @@ example, (n,).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import torch
 from pydantic import Field
+from torch.nn.functional import softplus
 
 from fedchain.learning.task import Loss, losses
-
-if TYPE_CHECKING:
-    import torch
 
 Balance = Annotated[float, Field(gt=0, lt=1)]
 
@@ -38,8 +37,6 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
     """
 
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import softplus
-
         logits, keep, valid = _pixels(outputs, targets)
         right = logits * (2 * keep - 1)
         weight = alpha * keep + (1 - alpha) * (1 - keep)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from fedchain.arrays import Array
 from fedchain.errors import Problem, ScenarioError
@@ -15,9 +15,6 @@ from fedchain.learning.task import Metrics, Records, models
 from fedchain.registry import Part
 from fedchain.scans.features import CHANNELS
 from fedchain.scans.scan import Mask
-
-if TYPE_CHECKING:
-    from torch import nn
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
 """Default model: few weights keep the privacy noise small; its norm does not mix examples."""

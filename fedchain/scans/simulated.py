@@ -102,10 +102,10 @@ def federation(
     def make() -> Mapping[str, Array]:
         scanned = []
         for number in range(sites):
-            tests = len(range(number, held_out, sites))
-            names = [("scan", number, i) for i in range(records)]
-            names += [("held-out scan", number, i) for i in range(tests)]
-            scanned.append(simulate(site_of(seed, number), seed, names, size, number))
+            own = [("scan", number, i) for i in range(records)]
+            many = len(range(number, held_out, sites))
+            test = [("held-out scan", number, i) for i in range(many)]
+            scanned.append(simulate(site_of(seed, number), seed, [*own, *test], size, number))
         # Order: the first held-out scan of each site, then the second of each site, and so on.
         turns = np.concatenate([np.arange(len(each.site) - records) for each in scanned])
         last = join_scans([each[records:] for each in scanned])[np.argsort(turns, kind="stable")]

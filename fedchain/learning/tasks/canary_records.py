@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
+import torch
 from pydantic import Field
+from torch import nn
 
 from fedchain.arrays import Flags, Singles
 from fedchain.learning.models import seeded
 from fedchain.learning.task import Records, Task, tasks
 from fedchain.randomness import stream
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 LENGTH = np.float32(2.0**20)
 """Norm of a canary's gradient before it is clipped: far above any clip."""
@@ -92,8 +90,6 @@ def inside_of(seed: int, holder: int, each: int) -> Flags:
 
 
 def _linear_model(each: int) -> nn.Module:
-    from torch import nn
-
     layer = nn.Linear(each, 1, bias=False)
     nn.init.normal_(layer.weight, std=FIRST)
     return layer

@@ -104,19 +104,19 @@ class Contents:
             ) from error
 
 
-def contents(path: Path) -> Contents:
+def contents(path: Path, largest: int = LARGEST_SCAN) -> Contents:
     """Read a file as a whole.
 
     Raises:
-        DataError: the file is missing, empty, unreadable or too large.
+        DataError: the file is missing, empty or unreadable, or has more than ``largest`` bytes.
     """
     try:
         size = path.stat().st_size
-        if size > LARGEST_SCAN:
-            raise DataError(f"{path}: has {size} bytes; allowed: at most {LARGEST_SCAN}")
+        if size > largest:
+            raise DataError(f"{path}: has {size} bytes; allowed: at most {largest}")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if not data:
-        raise DataError(f"{path}: is empty; allowed: an organised scan")
+        raise DataError(f"{path}: is empty; allowed: a file that holds data")
     return Contents(path, data)

@@ -6,6 +6,7 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
@@ -30,7 +31,7 @@ def read_npz(path: Path) -> Scan:
         DataError: the file is damaged, truncated, not organised, or does not hold numbers.
     """
     file = contents(path)
-    arrays = _arrays(file)
+    arrays = arrays_of(file, LARGEST_MEMBER, NAMES)
     if "positions" not in arrays:
         raise file.fail("has no positions; allowed: an array positions of shape (h, w, 3)")
     positions = arrays["positions"]
@@ -47,18 +48,28 @@ def read_npz(path: Path) -> Scan:
     )
 
 
-def _arrays(file: Contents) -> dict[str, Array]:
+def arrays_of(
+    file: Contents, largest: int, names: Collection[str] | None = None
+) -> dict[str, Array]:
+    """Return the arrays of an NPZ file by name: those called ``names``, or all if it is None.
+
+    Raises:
+        DataError: the file is damaged, an array has more than ``largest`` bytes, or one does not
+            hold plain numbers.
+    """
+    found = {}
     try:
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
-            members = {f"{name}.npy": name for name in NAMES}
-            found = [entry for entry in archive.infolist() if entry.filename in members]
-            for entry in found:
-                if entry.file_size > LARGEST_MEMBER:
+            for entry in archive.infolist():
+                name, size = entry.filename.removesuffix(".npy"), entry.file_size
+                if names is not None and name not in names:
+                    continue
+                if size > largest:
                     raise file.fail(
-                        f"claims {entry.file_size} bytes of {entry.filename}; "
-                        f"allowed: at most {LARGEST_MEMBER}"
+                        f"claims {size} bytes of {entry.filename}; allowed: at most {largest}"
                     )
-            return {members[e.filename]: _array(file, archive.open(e), e.file_size) for e in found}
+                found[name] = _array(file, archive.open(entry), size)
+            return found
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise file.fail(f"is damaged: {error}") from error
     except (ValueError, RuntimeError, KeyError, OverflowError) as error:

@@ -148,9 +148,11 @@ def _batch(
     scan = np.repeat(np.arange(len(names)), size * size)
     sight = np.tile(rays, len(names))
     grid = (len(names), size, size)
-    seen = [field.reshape(grid) for field in _scan_rays(scenes, scan, sight, draws, grid)]
+    seen = _scan_rays(scenes, scan, sight, draws, grid)
+    distance, intensity, labels = (field.reshape(grid) for field in seen)
     table = np.column_stack([scenes.up, dot(scenes.up.T, scenes.table.T)])
-    return Scanned(*seen, table, np.full(len(names), number, np.int64))
+    site_numbers = np.full(len(names), number, np.int64)
+    return Scanned(distance, intensity, labels, table, site_numbers)
 
 
 def _draw_noise(random: np.random.Generator, size: int) -> Floats:
