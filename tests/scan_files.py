@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from fedchain.scans.scan import Mask, MaskName, Scan
-from fedchain.scans.simulator.scanner import CAMERA, Scanned, cloud
+from fedchain.scans.simulated import CAMERA, cloud
+from fedchain.scans.simulator.scanner import Scanned
 
 PROPERTIES = ("x", "y", "z", "nx", "ny", "nz", "intensity")
 

@@ -15,16 +15,18 @@ from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
-from fedchain.scans.features import features_of
+from fedchain.scans.features import features_of, normals_of
 from fedchain.scans.pictures import Picture, draw_panels
-from fedchain.scans.scan import MaskName
-from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, cloud, join_scans, simulate
+from fedchain.scans.scan import NONE, OBJECT, TABLE, TABLE_CROP_M, Floats, Mask, MaskName
+from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, join_scans, simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.simulator.shapes import SHAPES
 
 MANY = 256
 """Number of scans whose features are computed at once; it bounds the memory."""
 BY_SITE = Part("by_site", {})
+CAMERA = np.zeros(3, np.float32)
+"""Position of the camera: the origin of the camera's frame, in which scans are simulated."""
 
 
 @tasks
@@ -128,6 +130,32 @@ def scan_records(scanned: Scanned, mask: MaskName) -> Records:
         images.append(features_of(some.intensity, some.distance, normals, valid))
         targets.append(segmentation.targets_of(keep, valid))
     return Records(read_only(np.concatenate(images)), read_only(np.concatenate(targets)))
+
+
+def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
+    """Return the point clouds that the cleaning task ``mask`` uses, and the masks to learn.
+
+    The normals are computed from the noisy points that the task uses.
+
+    Returns:
+        Positions and normals, each (s, h, w, 3), NaN where empty; the pixels that hold a point and
+        the pixels to keep, each (s, h, w).
+    """
+    valid, keep = masks(scanned, mask)
+    positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
+    return positions, normals_of(positions, CAMERA), valid, keep
+
+
+def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
+    """Return two masks for a cleaning task, each (s, h, w): pixels with a point; pixels to keep.
+
+    ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
+    crops the table and all points just above it, as in the real scans, and then does the same.
+    """
+    valid = scanned.labels != NONE
+    if mask == "outliers":
+        valid &= (scanned.labels != TABLE) & (scanned.height > TABLE_CROP_M)
+    return valid, valid & (scanned.labels == OBJECT)
 
 
 def _pictures(outputs: Array, many: int, held_out: Records) -> Mapping[str, Picture]:

@@ -10,8 +10,8 @@ from scan_files import erase, ply_bytes, write_scan
 from shared_data import PHOXI, beside_shared
 
 from fedchain.errors import DataError
+from fedchain.scans.features import normals_of
 from fedchain.scans.formats import read_scan
-from fedchain.scans.normals import normals_of
 from fedchain.scans.scan import Scan
 
 CAMERA = np.array([0.01, 0.02, -0.5], np.float32)

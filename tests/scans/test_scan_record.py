@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fedchain.scans.normals import normals_of
+from fedchain.scans.features import normals_of
 from fedchain.scans.scan import Scan, bounding_box, crop
 
 CAMERA = np.zeros(3, np.float32)

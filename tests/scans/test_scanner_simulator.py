@@ -5,11 +5,12 @@ import pytest
 from scan_files import as_scan
 
 from fedchain.randomness import stream
-from fedchain.scans.normals import normals_of
+from fedchain.scans.features import normals_of
 from fedchain.scans.scan import FLYING, GHOST, NONE, OBJECT, TABLE, TABLE_CROP_M
+from fedchain.scans.simulated import masks
 from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.rays import dot, object_distance, trace
-from fedchain.scans.simulator.scanner import camera_rays, masks, simulate
+from fedchain.scans.simulator.scanner import camera_rays, simulate
 from fedchain.scans.simulator.scenes import draw_scenes, site_of
 from fedchain.scans.simulator.shapes import SHAPES
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fedchain.arrays import Array
 from fedchain.errors import DataError
-from fedchain.scans.normals import normals_of
+from fedchain.scans.features import normals_of
 from fedchain.scans.scan import Mask, Scan
 
 LARGEST_SCAN = 1 << 30

@@ -9,19 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.randomness import NameStep, stream
-from fedchain.scans.normals import normals_of
-from fedchain.scans.scan import (
-    FLYING,
-    GHOST,
-    NONE,
-    OBJECT,
-    TABLE,
-    TABLE_CROP_M,
-    ClassLabels,
-    Floats,
-    Mask,
-    MaskName,
-)
+from fedchain.scans.scan import FLYING, GHOST, NONE, ClassLabels, Floats
 from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.optics import decodable, highlight, reflection, scattered
 from fedchain.scans.simulator.rays import SceneNumbers, dot, trace
@@ -39,8 +27,6 @@ OFF_M = 0.003
 is at most this, in metres."""
 BATCH_RAYS = 65536
 """Number of rays in one batch; a batch of this size fits the processor's cache."""
-CAMERA = np.zeros(3, np.float32)
-"""Position of the camera: the origin of the camera's frame, in which scans are simulated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,32 +96,6 @@ def simulate(
     many = max(1, BATCH_RAYS // (size * size))
     batches = [names[start : start + many] for start in range(0, len(names), many)]
     return join_scans([_batch(site, seed, batch, size, number) for batch in batches])
-
-
-def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
-    """Return the point clouds that the cleaning task ``mask`` uses, and the masks to learn.
-
-    The normals are computed from the noisy points that the task uses.
-
-    Returns:
-        Positions and normals, each (s, h, w, 3), NaN where empty; the pixels that hold a point and
-        the pixels to keep, each (s, h, w).
-    """
-    valid, keep = masks(scanned, mask)
-    positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
-    return positions, normals_of(positions, CAMERA), valid, keep
-
-
-def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
-    """Return two masks for a cleaning task, each (s, h, w): pixels with a point; pixels to keep.
-
-    ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
-    crops the table and all points just above it, as in the real scans, and then does the same.
-    """
-    valid = scanned.labels != NONE
-    if mask == "outliers":
-        valid &= (scanned.labels != TABLE) & (scanned.height > TABLE_CROP_M)
-    return valid, valid & (scanned.labels == OBJECT)
 
 
 def _batch(
