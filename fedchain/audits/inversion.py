@@ -27,22 +27,16 @@ from fedchain.audits.pictures import (
     mean_ssim,
 )
 from fedchain.audits.record import Audit, AuditRow
-from fedchain.audits.runs_for_audit import (
-    AuditProgress,
-    Subject,
-    for_audit,
-    ledger_of,
-    noise_of,
-    releases_of,
-)
+from fedchain.audits.runs_for_audit import AuditProgress, Subject, for_audit, ledger_of, releases_of
 from fedchain.errors import Problem, ScenarioError
-from fedchain.learning.evaluation import load_weights
+from fedchain.learning.evaluation import dimension, load_weights
 from fedchain.learning.task import Task, tasks
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import stream
 from fedchain.results import Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
-from fedchain.simulation.setup import sampling_of
+from fedchain.simulation.setup import mechanism_of, sampling_of
 
 if TYPE_CHECKING:
     import torch
@@ -146,6 +140,19 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
             kept |= {"epsilon": None, "noise_multiplier": noise}
         values["privacy"] = kept
     return for_audit(scenario, values)
+
+
+def noise_of(scenario: Scenario) -> Mechanism:
+    """Return the mechanism of a scenario, with its noise calibrated to all rounds.
+
+    Raises:
+        ScenarioError: a part refuses its parameters.
+    """
+    try:
+        task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+        return mechanism_of(scenario, dimension(task.model()))
+    except (ValueError, ArithmeticError) as error:
+        raise ScenarioError([], str(error)) from error
 
 
 def directions_of(run: Run) -> dict[int, Vector]:

@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 
 from fedchain.arrays import Vector
-from fedchain.errors import RunRefused, ScenarioError
-from fedchain.learning.evaluation import dimension
-from fedchain.learning.task import tasks
+from fedchain.errors import RunRefused
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.storage.store import Store
-from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Scenario, from_mapping, plain_values, run_name
-from fedchain.simulation.setup import RunSetup, mechanism_of
+from fedchain.simulation.setup import RunSetup
 
 KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
 """Settings under which a run keeps everything on disk."""
@@ -134,19 +131,6 @@ def promise_of(made: Run) -> Promise:
     """Return what a run claims: epsilon and delta of the holder with the most releases."""
     epsilon = made.manifest["epsilon"]
     return Promise(epsilon["total"], float(epsilon["delta"]))
-
-
-def noise_of(scenario: Scenario) -> Mechanism:
-    """Return the mechanism of a scenario, with its noise calibrated to all rounds.
-
-    Raises:
-        ScenarioError: a part refuses its parameters.
-    """
-    try:
-        task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-        return mechanism_of(scenario, dimension(task.model()))
-    except (ValueError, ArithmeticError) as error:
-        raise ScenarioError([], str(error)) from error
 
 
 @dataclass(frozen=True)

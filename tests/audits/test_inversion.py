@@ -8,9 +8,8 @@ from group_runs import grouped
 from small_runs import small
 
 from fedchain.audits import Choices, audit, inversion
-from fedchain.audits.inversion import one_round, prior_of, range_of
+from fedchain.audits.inversion import noise_of, one_round, prior_of, range_of
 from fedchain.audits.pictures import matched, mean_psnr, mean_ssim
-from fedchain.audits.runs_for_audit import noise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import tasks
 

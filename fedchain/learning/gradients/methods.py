@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,20 +95,31 @@ def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> T
     return torch.cat([gradient.reshape(len(inputs), -1) for gradient in found.values()], dim=1)
 
 
-def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> ExampleGradients:
-    """Return ``by_layers`` if it gives the right gradient for the model, else ``by_vmap``.
+WAYS: Mapping[GradientMethod, ExampleGradients] = {
+    "segments": by_layers,
+    "layers": by_layers,
+    "vmap": by_vmap,
+}
+"""How each method computes the gradients of single examples, where they are needed."""
 
-    ``by_layers`` must support every layer. It is then compared with autograd on a few examples, in
-    float64 and at slightly changed weights. It is wrong for a model that uses a parameter outside
-    the layer that owns the parameter.
+
+def method_for(
+    module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, *, single: bool = True
+) -> GradientMethod:
+    """Return the fastest method that gives the right gradients, tried on a few examples.
+
+    The method ``layers`` must support every layer. It is then compared with autograd, in float64
+    and at slightly changed weights. It is wrong for a model that uses a parameter outside the layer
+    that owns the parameter. The method ``segments`` also needs a model of dense layers that are
+    used once each. It clips the gradients of ``single`` examples, but not of records with several.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
-    >>> fitting_way(nn.Linear(3, 2), cross_entropy(), *batch).__name__
-    'by_layers'
+    >>> method_for(nn.Linear(3, 2), cross_entropy(), *batch)
+    'segments'
     """
     if not all(supports(layer) for layer in weighted_layers(module).values()):
-        return by_vmap
+        return "vmap"
     probe = copy.deepcopy(module).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -119,19 +130,13 @@ def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) 
     expected = torch.cat([gradient.flatten() for gradient in true])
     found = by_layers(probe, loss, *batch).sum(0)
     agrees = float((found - expected).norm()) <= 1e-9 * float(expected.norm()) + 1e-12
-    return by_layers if agrees else by_vmap
+    if not agrees:
+        return "vmap"
+    return "segments" if single and _has_segments(module, loss, inputs, targets) else "layers"
 
 
-def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
-    """Return whether ``segment_sums`` works for a model, by running a few examples through it.
-
-    Every parameter must belong to a dense layer that is used once.
-
-    >>> from fedchain.learning.losses import cross_entropy
-    >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
-    >>> has_segments(nn.Linear(3, 2), cross_entropy(), *batch)
-    True
-    """
+def _has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
+    """Return whether every parameter belongs to a dense layer that is used once."""
     owners = weighted_layers(module)
     if not all(type(owner) is nn.Linear for owner in owners.values()):
         return False
