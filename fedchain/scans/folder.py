@@ -23,7 +23,7 @@ from fedchain.scans import segmentation
 from fedchain.scans.features import features_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
-from fedchain.scans.scan import Floats, Mask, bounding_box, crop
+from fedchain.scans.scan import Floats, Mask, bounding_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,18 +156,18 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
             f"allowed: {scan.intensity.shape}, those of {dirty.name}"
         )
     box = bounding_box(scan.valid)
-    keep, scan = after.valid[box], crop(scan, box)
-    valid = scan.valid
-    if not (keep & valid).any():
+    valid, keep = scan.valid[box], (scan.valid & after.valid)[box]
+    if not keep.any():
         raise DataError(f"{clean}: keeps no point of {dirty.name}; allowed: at least one")
-    distance = np.sqrt(((scan.positions - scan.camera) ** 2).sum(axis=-1))
-    image = features_of(scan.intensity[None], distance[None], scan.normals[None], valid[None])[0]
+    points, normals, light = (g[box][None] for g in (scan.positions, scan.normals, scan.intensity))
+    distance = np.sqrt(((points - scan.camera) ** 2).sum(axis=-1))
+    image = features_of(light, distance, normals, valid[None])[0]
     missing = [(0, -side % tile) for side in valid.shape]
     return Cleaned(
         name,
         np.pad(image, ((0, 0), *missing)),
         np.pad(valid, missing),
-        np.pad(keep & valid, missing),
+        np.pad(keep, missing),
         tile,
     )
 

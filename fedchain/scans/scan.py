@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -75,13 +75,3 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
     if not len(rows):
         return slice(0, 0), slice(0, 0)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
-    """Return a copy of the part of a scan inside a box; the whole scan can then be freed."""
-    grids: dict[str, Any] = {
-        name: None if grid is None else grid[box].copy()
-        for name, grid in vars(scan).items()
-        if name != "camera"
-    }
-    return replace(scan, **grids)
