@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fedchain.learning.evaluation import layout
 from fedchain.learning.gradients.clipping import Clipping
-from fedchain.learning.gradients.layers import layer_gradients, supports, turned_backwards
+from fedchain.learning.gradients.layers import GRADIENTS, supports, turned_backwards
 from fedchain.learning.task import Loss
 
 GradientMethod = Literal["segments", "layers", "vmap"]
@@ -75,7 +75,7 @@ def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
     passed = passes(module, loss, inputs, targets)
     with torch.no_grad():
         for name, layer, entered, error in passed:
-            for parameter, gradient in layer_gradients(layer, entered, error).items():
+            for parameter, gradient in GRADIENTS[type(layer)](layer, entered, error).items():
                 full = f"{name}.{parameter}" if name else parameter
                 flat, before = gradient.flatten(1), found.get(full)
                 found[full] = flat if before is None else torch.add(before, flat)
