@@ -65,9 +65,9 @@ def audit(
         float, typer.Option(min=0.5, max=0.999999, help="Confidence of bounds and intervals.")
     ] = 0.95,
     set_: options.Set = None,
-    seed: options.Seed = None,
+    seed: options.SeedNumber = None,
     workers: options.WorkerCount = None,
-    secret: options.Secret = None,
+    secret: options.SecretFile = None,
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: options.Form = Format.rich,
 ) -> None:

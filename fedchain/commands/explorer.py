@@ -19,7 +19,7 @@ from fedchain.results import LEDGER, Run
 
 Inspection = tuple[Mapping[str, Any], Sequence[str | Table]]
 """One view of a run: its values for programs, its lines and tables for people."""
-Rows = list[dict[str, Any]]
+TableRows = list[dict[str, Any]]
 
 
 def look(folder: Path, what: str | None, which: str | None) -> Inspection:
@@ -152,7 +152,7 @@ def _node(run: Run, which: str) -> Inspection:
     return {"node": which, "messages": told}, [line, _fates(told)]
 
 
-def _fates(told: Rows) -> Table:
+def _fates(told: TableRows) -> Table:
     shown = (
         {
             **row,
@@ -213,12 +213,12 @@ def _refusals(run: Run, which: str | None) -> Inspection:
     return values, [*_refusal_tables(refused), *_pair_tables(pairs)]
 
 
-def _refused(run: Run) -> Rows:
+def _refused(run: Run) -> TableRows:
     """Return one row for each refused block or message, with all nodes that refused it."""
     return _gathered(run.refusals, ("id", "reason"))
 
 
-def _pairs(run: Run) -> Rows:
+def _pairs(run: Run) -> TableRows:
     """Return one row for each pair of blocks, with all nodes that hold it as evidence."""
     kept = ("round", "node", "maker", "time_s")
     events = (
@@ -228,7 +228,7 @@ def _pairs(run: Run) -> Rows:
     return _gathered(events, ("blocks",))
 
 
-def _gathered(events: Iterable[Mapping[str, Any]], alike: Sequence[str]) -> Rows:
+def _gathered(events: Iterable[Mapping[str, Any]], alike: Sequence[str]) -> TableRows:
     """Merge events with equal values of the fields ``alike`` into one row, with all their nodes."""
     rows: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -239,7 +239,7 @@ def _gathered(events: Iterable[Mapping[str, Any]], alike: Sequence[str]) -> Rows
     return list(rows.values())
 
 
-def _refusal_tables(rows: Rows) -> list[str | Table]:
+def _refusal_tables(rows: TableRows) -> list[str | Table]:
     if not rows:
         return ["nothing was refused"]
     kinds = Counter(row["what"] for row in rows)
@@ -251,7 +251,7 @@ def _refusal_tables(rows: Rows) -> list[str | Table]:
     return [", ".join(f"{count} {what}s refused" for what, count in kinds.items()), shown]
 
 
-def _pair_tables(rows: Rows) -> list[str | Table]:
+def _pair_tables(rows: TableRows) -> list[str | Table]:
     shown = _filled(
         "height | two blocks on one parent | by maker | at | seen by",
         "{height} | {blocks[0]:.8} {blocks[1]:.8} | {by} | {time_s:.1f} s | {seen}",

@@ -53,11 +53,11 @@ Set = Annotated[
         help="Override a value of the scenario: privacy.epsilon=2, attacks[0].holders=[1,2].",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")]
+SeedNumber = Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")]
 WorkerCount = Annotated[
     int | None, typer.Option(min=1, help="Workers of the engine; default: one a core.")
 ]
-Secret = Annotated[
+SecretFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",

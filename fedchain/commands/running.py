@@ -34,7 +34,7 @@ Strict = Annotated[
 def run(
     scenario: options.ScenarioName,
     set_: options.Set = None,
-    seed: options.Seed = None,
+    seed: options.SeedNumber = None,
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name instead of the scenario's.")] = None,
     engine: EngineName = None,
@@ -46,7 +46,7 @@ def run(
         bool, typer.Option("--force", help="Delete an earlier run of the same name.")
     ] = False,
     strict: Strict = False,
-    secret: options.Secret = None,
+    secret: options.SecretFile = None,
     form: options.Form = Format.rich,
 ) -> None:
     """Run one scenario into a folder of its own under runs/."""
@@ -71,7 +71,7 @@ def resume(
     engine: EngineName = None,
     workers: options.WorkerCount = None,
     strict: Strict = False,
-    secret: options.Secret = None,
+    secret: options.SecretFile = None,
     form: options.Form = Format.rich,
 ) -> None:
     """Continue an interrupted run; the chain is the same as without the interruption."""

@@ -117,7 +117,7 @@ def schema() -> None:
 def explain(
     scenario: options.ScenarioName,
     set_: options.Set = None,
-    seed: options.Seed = None,
+    seed: options.SeedNumber = None,
     form: options.Form = Format.rich,
 ) -> None:
     """Show every resolved value and its source, the privacy of a run, and what the run costs."""
