@@ -26,7 +26,7 @@ setup(
         *(f"{SHIPPED}{folder}" for folder in ("", ".lessons", ".lessons.verify_chain")),
     ],
     package_dir={SHIPPED: "scenarios"},
-    package_data={"fedchain": ["py.typed"], SHIPPED: ["*.yaml", "README.md"]},
+    package_data={"fedchain": ["py.typed", "reports/page.html"], SHIPPED: ["*.yaml", "README.md"]},
     long_description=readme_alone((HERE / "README.md").read_text(encoding="utf-8")),
     long_description_content_type="text/markdown",
 )

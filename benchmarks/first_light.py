@@ -20,7 +20,6 @@ from matplotlib.patches import Patch
 from rich.console import Console
 
 import fedchain
-from fedchain.commands.formats import Format
 from fedchain.commands.terminal import Terminal, summary_lines
 from fedchain.reports.figures.style import Drawing, finished, render, styled
 from fedchain.results import MessageRecord, RoundRecord, Run
@@ -59,7 +58,7 @@ def terminal_svg(folder: str) -> tuple[Run, str]:
     run = fedchain.run(fedchain.load(SCENARIO), callback=callback)
     callback.close()
     console.print()
-    for line in summary_lines(Format.rich, run.summary()):
+    for line in summary_lines(run.summary()):
         console.print(line, soft_wrap=isinstance(line, str), markup=False)
     svg = console.export_svg(title="fedchain")
     # The reader's fonts are good enough; a picture should not fetch any fonts.

@@ -32,8 +32,8 @@ import torch  # noqa: E402
 from fedchain.learning.evaluation import flat_weights, load_weights  # noqa: E402
 from fedchain.learning.gradients.cohort import CohortGradients  # noqa: E402
 from fedchain.learning.gradients.methods import by_vmap  # noqa: E402
+from fedchain.learning.models import seeded  # noqa: E402
 from fedchain.learning.task import Records, Task  # noqa: E402
-from fedchain.learning.tasks.classic import seeded  # noqa: E402
 from fedchain.randomness import stream  # noqa: E402
 from fedchain.scans.models import gajdosech_unet  # noqa: E402
 

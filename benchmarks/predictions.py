@@ -29,9 +29,8 @@ import workloads  # noqa: E402
 from marks import filled, replace  # noqa: E402
 
 from fedchain import load, run  # noqa: E402
-from fedchain.forecasts.calibration import RoundTimes, measured  # noqa: E402
-from fedchain.forecasts.forecast import forecast  # noqa: E402
-from fedchain.forecasts.rates import Rates  # noqa: E402
+from fedchain.forecasts.rates import Rates, RoundTimes, measured  # noqa: E402
+from fedchain.forecasts.trial import tried  # noqa: E402
 from fedchain.ledger.chain.block import START_BYTES, encode_block  # noqa: E402
 from fedchain.ledger.chain.message import encode_message  # noqa: E402
 from fedchain.ledger.storage.store import Store  # noqa: E402
@@ -133,7 +132,7 @@ def compared(cases: list[str]) -> dict[str, Any]:
 
 def predicted(scenario: Scenario, rates: Rates) -> dict[str, Any]:
     """Return the forecast of a round, and the figures for the tables of larger rounds."""
-    trial = forecast(scenario).trial
+    trial = tried(scenario)
     stages = trial.seconds(rates)
     return {
         "predicted": {
@@ -163,7 +162,7 @@ def found(scenario: Scenario) -> dict[str, float]:
         with Store.open(done.folder / LEDGER, writable=False) as store:
             blocks = list(store.blocks())
     compute, asked = scenario.nodes.miners, scenario.nodes.asked
-    fetched = asked * (START_BYTES + forecast(scenario).trial.weights)
+    fetched = asked * (START_BYTES + tried(scenario).weights)
     sent = sum(
         compute * sum(len(encode_message(message)) for message in block.messages)
         + (compute - 1) * len(encode_block(block))

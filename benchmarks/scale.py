@@ -24,8 +24,8 @@ import numpy as np
 
 from fedchain import run
 from fedchain.learning.losses import accuracy, cross_entropy, majority
+from fedchain.learning.models import seeded
 from fedchain.learning.task import Records, Task, models
-from fedchain.learning.tasks.classic import seeded
 from fedchain.randomness import stream
 from fedchain.registry import Part
 from fedchain.scenario import from_mapping

@@ -11,7 +11,8 @@ import time
 import numpy as np
 
 from fedchain.scans.scan import CLASSES, NONE
-from fedchain.scans.simulator.scanner import Scanned, masks, simulate
+from fedchain.scans.simulated import masks
+from fedchain.scans.simulator.scanner import Scanned, simulate
 from fedchain.scans.simulator.scenes import site_of
 
 

@@ -44,8 +44,8 @@ def stoppable() -> Iterator[None]:
             _pending.append(number)
             raise KeyboardInterrupt
 
-    handled = (each for each in ENDING if signal.getsignal(each) not in (signal.SIG_IGN, None))
-    before = {each: signal.getsignal(each) for each in handled}
+    handlers = {each: signal.getsignal(each) for each in ENDING}
+    before = {n: each for n, each in handlers.items() if each not in (signal.SIG_IGN, None)}
     for number in before:
         signal.signal(number, stop)
     try:

@@ -33,7 +33,17 @@ _Result = TypeVar("_Result")
 
 def sync_file(path: Path) -> None:
     """Make the bytes of a file survive a loss of power; raise OSError if that fails."""
-    descriptor = os.open(path, os.O_RDWR)  # Windows does not sync a file opened for reading
+    _sync_path(path, os.O_RDWR)  # Windows does not sync a file opened for reading
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder survive a loss of power; on Windows do nothing."""
+    if not WINDOWS:  # it does not open folders, and NTFS keeps a journal of names itself
+        _sync_path(path, os.O_RDONLY)
+
+
+def _sync_path(path: Path, access: int) -> None:
+    descriptor = os.open(path, access)
     try:
         sync_open(descriptor)
     finally:
@@ -50,17 +60,6 @@ def sync_open(descriptor: int) -> None:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
     os.fsync(descriptor)
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a loss of power; on Windows do nothing."""
-    if WINDOWS:  # it does not open folders, and NTFS keeps a journal of names itself
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        sync_open(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def patiently(act: Callable[[], _Result]) -> _Result:
@@ -199,13 +198,3 @@ def peak_memory() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def available_memory() -> int:
-    """Return how much memory a new process could have, in bytes.
-
-    This is more than the free memory, since the system would give up its cache of files.
-    """
-    import psutil
-
-    return int(psutil.virtual_memory().available)

@@ -1,4 +1,4 @@
-"""Timing: the wall time of a round by stage."""
+"""Timing: the wall time of a round by stage, and durations in words."""
 
 from __future__ import annotations
 
@@ -71,3 +71,15 @@ class Stopwatch:
         if self._running:
             self._seconds[self._running[-1]] += now - self._since
         self._since = now
+
+
+def duration_words(seconds: float) -> str:
+    """Return a time as text, rounded to seconds, or to minutes from one hour on.
+
+    >>> duration_words(0.4), duration_words(110), duration_words(7300)
+    ('1 s', '1 min 50 s', '2 h 1 min')
+    """
+    minutes, rest = divmod(max(1, round(seconds)), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -15,7 +15,7 @@ import pytest
 from command_line import call
 
 from fedchain import system
-from fedchain.commands import checkup
+from fedchain.commands import doctor
 from fedchain.errors import RunRefused
 from fedchain.interruption import ENDING, stoppable
 from fedchain.results import Run, RunFolder, write_whole
@@ -245,7 +245,7 @@ def test_the_main_thread_is_stopped_from_another_one_and_only_while_it_is_stoppa
 def test_what_the_system_remembers_of_files_does_not_count_as_used(monkeypatch, tmp_path):
     told = SimpleNamespace(total=34e9, available=22.8e9, free=1.8e9)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: told)
-    words = {finding.what: finding.words for finding in checkup.examined(tmp_path)}
+    words = {finding.what: finding.words for finding in doctor.examined(tmp_path)}
     assert words["memory"] == "22.8 GB available"
 
 

@@ -1,8 +1,10 @@
 """Audits: attacks on the published data of runs, to measure privacy without trusting the claim."""
 
-import importlib
-
 from fedchain.audits.audit import Audited, audit
+from fedchain.audits.canaries import CANARIES, ONE_RUN
+from fedchain.audits.inversion import INVERSION
+from fedchain.audits.linkability import LINKABILITY
+from fedchain.audits.membership import MEMBERSHIP
 from fedchain.audits.record import AUDITS, Audit, AuditRow, BoundingRow, find_audit
 from fedchain.audits.runs_for_audit import Choices, Subject, promise_of, releases_of
 from fedchain.results.findings import Finding
@@ -22,6 +24,5 @@ __all__ = [
     "releases_of",
 ]
 
-# Each file registers its audit; audit.json lists their findings in this order.
-for _file in ("canaries", "membership", "inversion", "linkability"):
-    importlib.import_module(f"{__name__}.{_file}")
+for _audit in (CANARIES, ONE_RUN, MEMBERSHIP, INVERSION, LINKABILITY):
+    AUDITS[_audit.name] = _audit

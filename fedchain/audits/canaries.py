@@ -9,22 +9,17 @@ by itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
-from fedchain.arrays import Flags, Matrix
+from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.audits.lower_bounds import Tradeoff, Trials, guessed, lower_bound
-from fedchain.audits.record import Audit, BoundingRow, register
-from fedchain.audits.runs_for_audit import (
-    PublishedRelease,
-    Subject,
-    for_audit,
-    ledger_of,
-    promise_of,
-    releases_of,
-)
+from fedchain.audits.record import Audit, BoundingRow
+from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of, releases_of
 from fedchain.errors import Problem, RunRefused, ScenarioError
 from fedchain.learning.tasks.canary_records import axes_of, inside_of
 from fedchain.results import Run
@@ -50,13 +45,13 @@ class OneRunRow(BoundingRow):
     """How many of the guesses are right."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Seen:
     """One holder's releases, projected on the axes of its canaries."""
 
     holder: int
     """The data holder."""
-    parents: tuple[bytes, ...]
+    parents: Sequence[bytes]
     """Hashes of the parent blocks of the holder's t releases, in order."""
     signs: Matrix
     """Sign of each canary's gradient at each release, shape (t, canaries)."""
@@ -78,9 +73,8 @@ def with_canaries(scenario: Scenario, each: int) -> Scenario:
     if scenario.privacy.parameters.get("unit") == "holder":
         text = "holder: canaries are records, no whole holders; only unit record is allowed"
         raise ScenarioError([Problem(("privacy", "unit"), text)])
-    if scenario.task.kind == "canaries":
-        return for_audit(scenario, {})
-    return for_audit(scenario, {"task": {"kind": "canaries", "each": each}})
+    has_some = scenario.task.kind == "canaries"
+    return for_audit(scenario, {} if has_some else {"task": {"kind": "canaries", "each": each}})
 
 
 def canary_findings(subject: Subject) -> Iterator[Finding]:
@@ -89,17 +83,10 @@ def canary_findings(subject: Subject) -> Iterator[Finding]:
         scenario = with_canaries(claim, subject.choices.canaries)
         made = [subject.run(each) for each in subject.seeded(scenario)]
         epsilon, delta = promised(made[0])
-        scores = [scores_of(seen_in(run)) for run in made]
-        pooled = {
-            name: Trials(
-                np.concatenate([each[name].scores for each in scores]),
-                np.concatenate([each[name].inside for each in scores]),
-            )
-            for name in scores[0]
-        }
+        scores = scores_of([seen for run in made for seen in seen_in(run)])
         known, confidence = tradeoff_of(scenario), subject.choices.confidence
-        bound = lower_bound(list(pooled.values()), delta, known, confidence)
-        yield {"claimed": epsilon, "runs": [str(run.folder) for run in made], **asdict(bound)}
+        bound = lower_bound(list(scores.values()), delta, known, confidence)
+        yield {"claimed": epsilon, "runs": [str(run.folder) for run in made], **bound}
 
 
 def one_run_findings(subject: Subject) -> Iterator[Finding]:
@@ -162,12 +149,10 @@ def seen_in(run: Run) -> list[Seen]:
     scenario = run.scenario
     each = int(scenario.task.parameters["each"])
     axes = axes_of(scenario.seed, each).astype(np.float64)
-    by_holder: dict[int, list[PublishedRelease]] = {}
-    for released in releases_of(run):
-        by_holder.setdefault(released.holder, []).append(released)
-    if not by_holder:
+    released = sorted(releases_of(run), key=attrgetter("holder"))
+    if not released:
         raise RunRefused(f"{run.folder}: no block carries a release of an honest holder")
-    parents = {r.message.parent for all_ in by_holder.values() for r in all_}
+    parents = {each.message.parent for each in released}
     try:
         with ledger_of(run) as store:
             signs = {parent: np.sign(axes @ store.state(parent).weights) for parent in parents}
@@ -176,29 +161,18 @@ def seen_in(run: Run) -> list[Seen]:
             f"{run.folder}: {error.args[0]}; an audit reads them all: disk.keep_weights must be all"
         ) from error
     seen = []
-    for holder, heard in sorted(by_holder.items()):
-        turned = np.stack([signs[r.message.parent] for r in heard])
-        first, *others = (
-            inside_of(scenario.seed, member, each) for member in scenario.nodes.members_of(holder)
-        )
-        known = np.sum(others, axis=0) if others else 0.0
-        pulls = np.stack([axes @ r.vector * _unit(r) for r in heard]) - turned * known
-        seen.append(
-            Seen(
-                holder=holder,
-                parents=tuple(r.message.parent for r in heard),
-                signs=turned,
-                pulls=pulls,
-                inside=first,
-            )
-        )
+    for holder, releases in itertools.groupby(released, key=attrgetter("holder")):
+        before, pulls = [], []
+        for one in releases:
+            declared = one.message.declaration
+            before.append(one.message.parent)
+            pulls.append(axes @ one.vector * (declared.records / declared.clip))
+        turned = np.stack([signs[parent] for parent in before])
+        members = scenario.nodes.members_of(holder)
+        first, *others = (inside_of(scenario.seed, member, each) for member in members)
+        known = np.sum(others, axis=0)  # 0 if there are no others
+        seen.append(Seen(holder, before, turned, np.stack(pulls) - turned * known, first))
     return seen
-
-
-def _unit(released: PublishedRelease) -> float:
-    """Return the declared number of records divided by the declared clip norm."""
-    declared = released.message.declaration
-    return declared.records / declared.clip
 
 
 def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
@@ -210,51 +184,46 @@ def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
     holders share: it subtracts the mean over the holders of each round.
     """
     inside = np.concatenate([each.inside for each in seen])
-    total: dict[bytes, Matrix] = {}
-    count: dict[bytes, int] = {}
+    together: dict[bytes, list[Vector]] = {}
     for each in seen:
         for parent, pulls in zip(each.parents, each.pulls, strict=True):
-            total[parent] = total.get(parent, 0.0) + pulls
-            count[parent] = count.get(parent, 0) + 1
+            together.setdefault(parent, []).append(pulls)
+    means = {parent: np.mean(pulls, axis=0) for parent, pulls in together.items()}
     sums, changes, others = [], [], []
     for each in seen:
         sums.append((each.signs * each.pulls).sum(axis=0))
         turns = each.signs - each.signs.mean(axis=0)
         size = np.maximum((turns * each.signs).sum(axis=0), 1.0)
         changes.append((turns * each.pulls).sum(axis=0) / size)
-        mean = np.stack([total[parent] / count[parent] for parent in each.parents])
+        mean = np.stack([means[parent] for parent in each.parents])
         others.append((each.signs * (each.pulls - mean)).sum(axis=0))
     named = {"sum": sums, "changes": changes, "others": others}
     return {name: Trials(np.concatenate(rows), inside) for name, rows in named.items()}
 
 
-register(
-    Audit(
-        name="canaries",
-        attack=canary_findings,
-        row=CanaryRow,
-        columns={
-            "claimed": "ε claimed",
-            "lower_bound": "ε measured, at least",
-            "delta": "δ",
-            "trials": "trials judged",
-            "false_positive": "false positives, at most",
-            "false_negative": "false negatives, at most",
-        },
-    )
+CANARIES = Audit(
+    name="canaries",
+    attack=canary_findings,
+    row=CanaryRow,
+    columns={
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "delta": "δ",
+        "trials": "trials judged",
+        "false_positive": "false positives, at most",
+        "false_negative": "false negatives, at most",
+    },
 )
-register(
-    Audit(
-        name="one-run",
-        attack=one_run_findings,
-        row=OneRunRow,
-        columns={
-            "claimed": "ε claimed",
-            "lower_bound": "ε measured, at least",
-            "delta": "δ",
-            "trials": "canaries",
-            "guesses": "guesses",
-            "correct": "correct",
-        },
-    )
+ONE_RUN = Audit(
+    name="one-run",
+    attack=one_run_findings,
+    row=OneRunRow,
+    columns={
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "delta": "δ",
+        "trials": "canaries",
+        "guesses": "guesses",
+        "correct": "correct",
+    },
 )

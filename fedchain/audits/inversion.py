@@ -8,14 +8,13 @@ has the direction of the message. A failure is no evidence of privacy: another a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from fedchain.agreement import sampling_of
+from fedchain.agreement import mechanism_of, sampling_of
 from fedchain.arrays import Array, Vector
 from fedchain.audits.pictures import (
     PICTURED,
@@ -28,18 +27,12 @@ from fedchain.audits.pictures import (
     mean_psnr,
     mean_ssim,
 )
-from fedchain.audits.record import Audit, AuditRow, register
-from fedchain.audits.runs_for_audit import (
-    AuditProgress,
-    Subject,
-    for_audit,
-    ledger_of,
-    noise_of,
-    releases_of,
-)
+from fedchain.audits.record import Audit, AuditRow
+from fedchain.audits.runs_for_audit import AuditProgress, Subject, for_audit, ledger_of, releases_of
 from fedchain.errors import Problem, ScenarioError
-from fedchain.learning.evaluation import load_weights
+from fedchain.learning.evaluation import dimension, load_weights
 from fedchain.learning.task import Task, tasks
+from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import stream
 from fedchain.results import Run
 from fedchain.results.findings import Finding
@@ -76,19 +69,6 @@ class InversionRow(AuditRow):
     """Pictures of the first records: true, guessed and reconstructed."""
 
 
-@dataclass(frozen=True)
-class PublicKnowledge:
-    """What the attacker knows about records in general, from the held-out records."""
-
-    low: float
-    """Least value of an input."""
-    high: float
-    """Largest value of an input."""
-    guess: Callable[[Array], Pictures]
-    """A function that maps targets to the best guess without any gradient. The guess is the mean
-    held-out picture of the class, or of all held-out records if the targets are not classes."""
-
-
 def inversion_findings(subject: Subject) -> Iterator[Finding]:
     """Yield one finding per claimed epsilon: how close reconstructed records are to the true ones.
 
@@ -108,19 +88,18 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
         mechanism, rounds = noise_of(claim), sampling_of(claim).most_releases
         total = mechanism.epsilon_after(rounds)
         task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-        public = known_of(task)
+        low, high = range_of(task)
         run = subject.run(scenario)
         pairs: list[tuple[Pictures, Pictures, Pictures]] = []
         with ledger_of(run) as store:  # the parent of round 1
             weights = store.state(store.genesis.header.hash).weights
         for holder, direction in directions_of(run).items():
             own = task.holders[holder]
-            asked = task, own.targets, direction, weights, public, holder
-            found = inverted(*asked, subject.progress)
-            truth, prior = own.inputs.astype(np.float64), public.guess(own.targets)
+            found = inverted(task, own.targets, direction, weights, holder, subject.progress)
+            truth, prior = own.inputs.astype(np.float64), prior_of(task, own.targets)
             pairs.append((truth, matched(truth, found), matched(truth, prior)))
         truths, inverses, priors = (np.concatenate(each) for each in zip(*pairs, strict=True))
-        peak = public.high - public.low
+        peak = high - low
         yield {
             "claimed": total if math.isfinite(total) else None,
             "delta": mechanism.terms.delta,
@@ -131,7 +110,7 @@ def inversion_findings(subject: Subject) -> Iterator[Finding]:
             "psnr_prior": mean_psnr(truths, priors, peak),
             "ssim": mean_ssim(truths, inverses, peak),
             "ssim_prior": mean_ssim(truths, priors, peak),
-            "range": [public.low, public.high],
+            "range": [low, high],
             "pictures": {
                 name: first_channel(pictures[:PICTURED]).tolist()
                 for name, pictures in (("truth", truths), ("prior", priors), ("found", inverses))
@@ -163,23 +142,41 @@ def one_round(scenario: Scenario, records: int) -> Scenario:
     return for_audit(scenario, values)
 
 
+def noise_of(scenario: Scenario) -> Mechanism:
+    """Return the mechanism of a scenario, with its noise calibrated to all rounds.
+
+    Raises:
+        ScenarioError: a part refuses its parameters.
+    """
+    try:
+        task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
+        return mechanism_of(scenario, dimension(task.model()))
+    except (ValueError, ArithmeticError) as error:
+        raise ScenarioError([], str(error)) from error
+
+
 def directions_of(run: Run) -> dict[int, Vector]:
     """Return the noisy gradient that each of the first holders published in round 1, by holder."""
     heard = sorted(releases_of(run), key=lambda released: released.holder)[:VICTIMS]
     return {released.holder: released.vector for released in heard}
 
 
-def known_of(task: Task) -> PublicKnowledge:
-    """Return the range and the mean pictures of the held-out records."""
-    inputs, targets = task.held_out.inputs.astype(np.float64), task.held_out.targets
+def range_of(task: Task) -> tuple[float, float]:
+    """Return the least and the largest value of the held-out inputs."""
+    return float(task.held_out.inputs.min()), float(task.held_out.inputs.max())
 
-    def guess(asked: Array) -> Pictures:
-        if targets.ndim > 1:
-            return np.repeat(inputs.mean(axis=0)[None], len(asked), axis=0)
-        means = {label: inputs[targets == label].mean(axis=0) for label in np.unique(asked)}
-        return np.stack([means[label] for label in asked])
 
-    return PublicKnowledge(float(inputs.min()), float(inputs.max()), guess)
+def prior_of(task: Task, targets: Array) -> Pictures:
+    """Return the best guess of the pictures with these targets (n, ..), without any gradient.
+
+    The guess is the mean held-out picture of the class, or of all held-out records if the targets
+    are not classes.
+    """
+    inputs, known = task.held_out.inputs.astype(np.float64), task.held_out.targets
+    if known.ndim > 1:
+        return np.repeat(inputs.mean(axis=0)[None], len(targets), axis=0)
+    means = {label: inputs[known == label].mean(axis=0) for label in np.unique(targets)}
+    return np.stack([means[label] for label in targets])
 
 
 def inverted(
@@ -187,7 +184,6 @@ def inverted(
     targets: Array,
     direction: Vector,
     weights: Vector,
-    public: PublicKnowledge,
     holder: int,
     progress: AuditProgress,
 ) -> Pictures:
@@ -198,11 +194,10 @@ def inverted(
     gradient, with a step size that decays to 0 (Geiping et al., 2020).
 
     Args:
-        task: model and loss.
+        task: model, loss, and held-out records, whose range the inputs have.
         targets: targets of the n records, which the attacker knows, shape (n, ..).
         direction: the published gradient, of any norm; a flat vector like ``weights``.
         weights: the weights at which the gradient was computed, as one flat vector.
-        public: the attacker's general knowledge, used for the range of the inputs.
         holder: number of the holder, which seeds the random initial pictures.
         progress: called with (current activity, steps done, steps in all).
     """
@@ -213,7 +208,8 @@ def inverted(
     wanted = torch.from_numpy((direction / (np.linalg.norm(direction) or 1.0)).astype(np.float32))
     known = torch.tensor(targets)
     shape = (len(targets), *task.held_out.inputs.shape[1:])
-    middle, half = (public.high + public.low) / 2, (public.high - public.low) / 2
+    low, high = range_of(task)
+    middle, half = (high + low) / 2, (high - low) / 2
     start = middle + half * 0.5 * stream(0, "inversion", holder).standard_normal(shape)
     inputs = torch.tensor(start, dtype=torch.float32, requires_grad=True)
     adam = torch.optim.Adam([inputs], lr=STEP * half)
@@ -231,7 +227,7 @@ def inverted(
         schedule.step()
         adam.zero_grad()
         with torch.no_grad():
-            inputs.clamp_(public.low, public.high)
+            inputs.clamp_(low, high)
         if step % 50 == 49:
             progress(f"inverting holder {holder}", step + 1, STEPS)
     return np.asarray(inputs.detach().double().numpy())
@@ -270,19 +266,17 @@ def reconstructed_pictures(rows: Sequence[InversionRow]) -> Drawing:
     return finished("reconstructed_pictures", caption, figure)
 
 
-register(
-    Audit(
-        name="inversion",
-        attack=inversion_findings,
-        row=InversionRow,
-        columns={
-            "claimed": "ε claimed",
-            "trials": "records",
-            "psnr": "PSNR, dB",
-            "psnr_prior": "without gradient",
-            "ssim": "SSIM",
-            "ssim_prior": "without gradient",
-        },
-        figure=reconstructed_pictures,
-    )
+INVERSION = Audit(
+    name="inversion",
+    attack=inversion_findings,
+    row=InversionRow,
+    columns={
+        "claimed": "ε claimed",
+        "trials": "records",
+        "psnr": "PSNR, dB",
+        "psnr_prior": "without gradient",
+        "ssim": "SSIM",
+        "ssim_prior": "without gradient",
+    },
+    figure=reconstructed_pictures,
 )

@@ -8,7 +8,7 @@ this audit is not compared with a claim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,28 +17,25 @@ from pydantic import Field
 
 from fedchain.arrays import Matrix
 from fedchain.audits.lower_bounds import auc
-from fedchain.audits.record import Audit, AuditRow, Label, register
+from fedchain.audits.record import Audit, AuditRow, Label
 from fedchain.audits.runs_for_audit import PublishedRelease, Subject, promise_of, releases_of
 from fedchain.errors import RunRefused
 from fedchain.results import Run
 from fedchain.results.findings import Finding
-from fedchain.statistics import interval
+from fedchain.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from fedchain.reports.figures.style import Drawing
 
 Round = list[PublishedRelease]
 """The messages of one round, one per holder."""
-Likeness = Callable[[Round, Round], Matrix]
-"""A function that returns the similarity of each message of one round (row) to each message of
-another round (column)."""
 
 
 class LinkabilityRow(AuditRow):
     """How well one measure of similarity links the messages of a run."""
 
     likeness: Label
-    """The measure: a key of ``LIKENESSES``."""
+    """Name of the measure of similarity, as in ``likenesses``."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
     """Confidence of the interval over the rounds."""
     rounds: int
@@ -85,31 +82,23 @@ def linkability_findings(subject: Subject) -> Iterator[Finding]:
                 }
 
 
-def cosines(first: Round, second: Round) -> Matrix:
-    """Return the cosine between the directions of each pair of messages."""
-    return _unit(first) @ _unit(second).T
+def likenesses(first: Round, second: Round) -> dict[str, Matrix]:
+    """Return the similarity of each message of one round (row) to each of another (column).
 
-
-def norms(first: Round, second: Round) -> Matrix:
-    """Return the similarity of each pair of published norms: minus |log of their ratio|."""
-    # A gradient of zero is like another one, and far from all others.
-    least = np.finfo(np.float64).tiny
-    one, two = (np.log([max(r.message.norm, least) for r in each]) for each in (first, second))
-    return np.asarray(-np.abs(one[:, None] - two[None]))
-
-
-def records(first: Round, second: Round) -> Matrix:
-    """Return the similarity of each pair of declared numbers of records: minus |difference|."""
-    one, two = (np.array([r.message.declaration.records for r in each]) for each in (first, second))
-    return np.asarray(-np.abs(one[:, None] - two[None]), dtype=np.float64)
-
-
-LIKENESSES: Mapping[str, Likeness] = {
-    "direction": cosines,
-    "norm": norms,
-    "declared records": records,
-}
-"""Measures of similarity by name; each needs only what every reader of the chain sees."""
+    The result holds three measures by name. ``direction`` is the cosine between the directions,
+    ``norm`` is minus the absolute logarithm of the ratio of the norms, and ``declared records`` is
+    minus the absolute difference of the declared numbers of records. Every reader of the chain can
+    compute all three. A gradient of zero is like another one, and its norm is far from all others.
+    """
+    both, least = (first, second), np.finfo(np.float64).tiny
+    one, two = (_unit(each) for each in both)
+    norms = (np.log([max(released.message.norm, least) for released in each]) for each in both)
+    records = ([released.message.declaration.records for released in each] for each in both)
+    return {
+        "direction": one @ two.T,
+        "norm": -np.abs(np.subtract.outer(*norms)),
+        "declared records": -np.abs(np.subtract.outer(*records)),
+    }
 
 
 def links_in(run: Run) -> dict[str, Linkage]:
@@ -118,16 +107,15 @@ def links_in(run: Run) -> dict[str, Linkage]:
     Raises:
         RunRefused: no holder has messages in two successive rounds.
     """
-    found: dict[str, list[float]] = {name: [] for name in LIKENESSES}
+    found: dict[str, list[float]] = {}
     pairs = 0
     for first, second in _neighbours(run):
         one, two = (np.array([released.holder for released in each]) for each in (first, second))
         same = one[:, None] == two[None]
         if same.any() and not same.all():
             pairs += int(same.sum())
-            for name, likeness in LIKENESSES.items():
-                alike = likeness(first, second)
-                found[name].append(auc(alike[same], alike[~same]))
+            for name, alike in likenesses(first, second).items():
+                found.setdefault(name, []).append(auc(alike[same], alike[~same]))
     if not pairs:
         raise RunRefused(
             f"{run.folder}: no holder speaks in two rounds that follow each other; linkability "
@@ -154,49 +142,41 @@ def _unit(messages: Round) -> Matrix:
 
 def linked_messages(rows: Sequence[LinkabilityRow]) -> Drawing:
     """Draw how well messages of one holder are linked, by measure of similarity."""
-    from fedchain.reports.figures.style import GREY, axes, finished, legend_below, sign_of, styled
+    from fedchain.reports.figures import style
 
     claims = {row.claimed: row.claim for row in rows}
     names = list(dict.fromkeys(row.likeness for row in rows))
-    with styled():
-        figure, ax = axes(2.4)
-        ax.axhline(0.5, color=GREY, linestyle=":", label="guessing")
-        for style, name in enumerate(names):
-            those, sign = [row for row in rows if row.likeness == name], sign_of(style, style)
-            ax.errorbar(
-                [list(claims).index(row.claimed) + 0.14 * (style - 1) for row in those],
-                [row.auc for row in those],
-                [row.auc_half or 0.0 for row in those],
-                fmt=sign.marker,
-                color=sign.colour,
-                elinewidth=0.8,
-                capsize=1.5,
-                label=name,
-            )
+    with style.styled():
+        figure, ax = style.axes(2.4)
+        ax.axhline(0.5, color=style.GREY, linestyle=":", label="guessing")
+        for number, name in enumerate(names):
+            those = [row for row in rows if row.likeness == name]
+            places = [list(claims).index(row.claimed) + 0.14 * (number - 1) for row in those]
+            found = [Interval(row.auc, row.auc_half or 0.0, row.rounds) for row in those]
+            sign = style.sign_of(number, number)
+            style.draw_points(ax, places, found, sign, capsize=1.5, label=name)
         ax.set_xticks(range(len(claims)), list(claims.values()))
         ax.set(xlim=(-0.6, len(claims) - 0.4), ylim=(0.3, 1.03), ylabel="AUC of linking")
-        legend_below(figure, 2)
+        style.legend_below(figure, 2)
     caption = (
         "How well two messages under different pseudonyms, one round apart, are known for the same "
         "holder's: by the cosine of their directions, their norms, and the numbers of records that "
         f"they declare. Means over rounds, with {rows[0].confidence:.0%} intervals."
     )
-    return finished("linked_messages", caption, figure)
+    return style.finished("linked_messages", caption, figure)
 
 
-register(
-    Audit(
-        name="linkability",
-        attack=linkability_findings,
-        row=LinkabilityRow,
-        columns={
-            "likeness": "compared",
-            "claimed": "ε claimed",
-            "auc": "AUC of linking",
-            "auc_half": "±",
-            "trials": "pairs",
-            "rounds": "rounds",
-        },
-        figure=linked_messages,
-    )
+LINKABILITY = Audit(
+    name="linkability",
+    attack=linkability_findings,
+    row=LinkabilityRow,
+    columns={
+        "likeness": "compared",
+        "claimed": "ε claimed",
+        "auc": "AUC of linking",
+        "auc_half": "±",
+        "trials": "pairs",
+        "rounds": "rounds",
+    },
+    figure=linked_messages,
 )

@@ -42,24 +42,6 @@ class Trials:
     """Whether each canary took part in training, shape (n,)."""
 
 
-@dataclass(frozen=True)
-class LowerBound:
-    """A lower bound on epsilon, with the error rates that prove it."""
-
-    lower_bound: float
-    """The smallest epsilon that agrees with the guesses; 0 if the guesses prove nothing."""
-    delta: float
-    """The delta of the bound."""
-    confidence: float
-    """The bound is no larger than the true epsilon in at least this share of audits."""
-    trials: int
-    """Number of canaries that prove the bound, without those used to choose the threshold."""
-    false_positive: float
-    """Upper bound on the share of the "out" canaries that were guessed "in"."""
-    false_negative: float
-    """Upper bound on the share of the "in" canaries that were guessed "out"."""
-
-
 def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
     """Return an upper bound on the probability of a wrong guess (Clopper and Pearson).
 
@@ -115,7 +97,7 @@ def plain_epsilon(
 
 def lower_bound(
     candidates: Sequence[Trials], delta: float, tradeoff: Tradeoff, confidence: float = 0.95
-) -> LowerBound:
+) -> dict[str, float]:
     """Return the lower bound on epsilon that the scores of canaries prove.
 
     Every second canary serves to choose the score and the threshold; the bound comes from the other
@@ -127,13 +109,17 @@ def lower_bound(
         tradeoff: with ``gaussian``, epsilon is computed from delta and the mu of ``separation``.
         confidence: the confidence of the bound, in (0, 1).
 
+    Returns:
+        The bound with its delta and confidence; the number of canaries that prove it, without
+        those used to choose the threshold; and upper bounds on the two error rates.
+
     Reference:
         Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning", 2020;
         Nasr et al., "Tight Auditing of Differentially Private Machine Learning", 2023.
 
     >>> inside = np.arange(4000) % 4 < 2
     >>> perfect = Trials(inside.astype(float), inside)
-    >>> lower_bound([perfect], 1e-5, "any").lower_bound > 5
+    >>> lower_bound([perfect], 1e-5, "any")["lower_bound"] > 5
     True
     """
     error = (1 - confidence) / 2  # for each of the two rates
@@ -153,7 +139,14 @@ def lower_bound(
     else:
         mu = float(separation(positive, negative))
         epsilon = gaussian_epsilon(delta, mu) if mu > 0 else 0.0
-    return LowerBound(epsilon, delta, confidence, len(judged.scores), positive, negative)
+    return {
+        "lower_bound": epsilon,
+        "delta": delta,
+        "confidence": confidence,
+        "trials": len(judged.scores),
+        "false_positive": positive,
+        "false_negative": negative,
+    }
 
 
 def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:
@@ -193,13 +186,11 @@ def one_run_chance(
 
     # With m canaries, r guesses, v right guesses, and B ~ Bin(r, 1 / (1 + e^-epsilon)), it is
     # P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i.
-    law = binom(guesses, 1 / (1 + math.exp(-epsilon)))
-    reached = float(law.sf(correct - 1))
-    if delta == 0 or correct == 0:
-        return min(1.0, reached)
+    right = binom(guesses, 1 / (1 + math.exp(-epsilon)))
+    reached = float(right.sf(correct - 1))
     steps = np.arange(1, correct + 1)
-    below = law.cdf(correct - 1) - law.cdf(correct - 1 - steps)
-    return min(1.0, reached + 2 * canaries * delta * float((below / steps).max()))
+    below = right.cdf(correct - 1) - right.cdf(correct - 1 - steps)
+    return min(1.0, reached + 2 * canaries * delta * float((below / steps).max(initial=0.0)))
 
 
 def one_run_bound(
@@ -213,8 +204,6 @@ def one_run_bound(
     2.1724
     """
     low, high = 0.0, 64.0
-    if one_run_chance(canaries, guesses, correct, 0.0, delta) > 1 - confidence:
-        return 0.0
     while high - low > 1e-9:
         middle = (low + high) / 2
         if one_run_chance(canaries, guesses, correct, middle, delta) > 1 - confidence:
@@ -243,8 +232,7 @@ def auc(positive: Vector, negative: Vector) -> float:
     >>> auc(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
     0.875
     """
-    from scipy.stats import rankdata
+    from scipy.stats import mannwhitneyu
 
-    ranks = rankdata(np.concatenate([positive, negative]))[: len(positive)].sum()
-    least = len(positive) * (len(positive) + 1) / 2
-    return float((ranks - least) / (len(positive) * len(negative)))
+    larger = mannwhitneyu(positive, negative).statistic
+    return float(larger / (len(positive) * len(negative)))

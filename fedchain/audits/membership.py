@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -17,11 +17,11 @@ from pydantic import BaseModel, Field
 
 from fedchain.arrays import Flags, Matrix, Vector
 from fedchain.audits.lower_bounds import Trials, auc, guessed, upper_rate
-from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label, register
+from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of
 from fedchain.errors import ScenarioError
-from fedchain.learning.evaluation import PIECE, load_weights
-from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.evaluation import Evaluation
+from fedchain.learning.task import Records, Task, join_records, tasks
 from fedchain.learning.tasks.subset import taking_part
 from fedchain.results import Run
 from fedchain.results.findings import Finding
@@ -138,15 +138,12 @@ def with_halves(scenario: Scenario) -> Scenario:
 def shadows_of(scenario: Scenario, made: list[Run]) -> Shadows:
     """Return the scores of all records of a scenario under the last model of each run."""
     task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-    counts = [own.count for own in task.holders]
-    scores = [
-        np.concatenate([record_scores(task, own, last_model(run)) for own in task.holders])
-        for run in made
-    ]
+    counts, everyone = [own.count for own in task.holders], join_records(task.holders)
     inside = [
         np.concatenate([taking_part(run.scenario.seed, k, n) for k, n in enumerate(counts)])
         for run in made
     ]
+    scores = [record_scores(task, everyone, last_model(run)) for run in made]
     return Shadows(np.stack(scores), np.stack(inside))
 
 
@@ -164,21 +161,10 @@ def record_scores(task: Task, records: Records, weights: Vector) -> Vector:
     """
     import torch
 
-    module = task.model().eval()
-    load_weights(module, weights)
-    with torch.no_grad():
-        losses = [
-            task.loss(
-                module(torch.tensor(records.inputs[start : start + PIECE])),
-                torch.tensor(records.targets[start : start + PIECE]),
-            )
-            for start in range(0, records.examples, PIECE)
-        ]
-    each = torch.cat(losses).double().numpy()
-    if records.record is not None:
-        numbered = np.unique(records.record, return_inverse=True)[1]
-        each = np.bincount(numbered, each) / np.bincount(numbered)
-    bounded = np.clip(each, 1e-12, 700.0)
+    outputs = Evaluation(replace(task, held_out=records))(weights)[1]
+    losses = task.loss(torch.tensor(outputs), torch.tensor(records.targets)).double()
+    each = np.bincount(records.places, losses.numpy())
+    bounded = np.clip(each / np.bincount(records.places), 1e-12, 700.0)
     return np.asarray(-np.log(np.expm1(bounded)))
 
 
@@ -195,13 +181,13 @@ def likelihood_ratios(shadows: Shadows) -> Matrix:
     for run in range(len(scores)):
         others = np.delete(scores, run, axis=0)
         took = np.delete(inside, run, axis=0)
-        laws = [_law(others, took), _law(others, ~took)]
-        logs = [-0.5 * ((scores[run] - mean) / sd) ** 2 - math.log(sd) for mean, sd in laws]
+        fits = [_fitted(others, took), _fitted(others, ~took)]
+        logs = [-0.5 * ((scores[run] - mean) / sd) ** 2 - math.log(sd) for mean, sd in fits]
         ratios[run] = logs[0] - logs[1]
     return ratios
 
 
-def _law(scores: Matrix, those: Flags) -> tuple[Vector, float]:
+def _fitted(scores: Matrix, those: Flags) -> tuple[Vector, float]:
     """Return each record's mean score over its marked runs, and the pooled standard deviation.
 
     The scores and the marks ``those`` have shape (runs, records), the means shape (records,).
@@ -261,19 +247,17 @@ def found_members(rows: Sequence[MembershipRow]) -> Drawing:
     return style.finished("membership", caption, figure)
 
 
-register(
-    Audit(
-        name="membership",
-        attack=membership_findings,
-        row=MembershipRow,
-        columns={
-            "attack": "attack",
-            "claimed": "ε claimed",
-            "lower_bound": "ε measured, at least",
-            "auc": "AUC",
-            "true_positives": "true positives at false ones, ceiling",
-            "trials": "trials",
-        },
-        figure=found_members,
-    )
+MEMBERSHIP = Audit(
+    name="membership",
+    attack=membership_findings,
+    row=MembershipRow,
+    columns={
+        "attack": "attack",
+        "claimed": "ε claimed",
+        "lower_bound": "ε measured, at least",
+        "auc": "AUC",
+        "true_positives": "true positives at false ones, ceiling",
+        "trials": "trials",
+    },
+    figure=found_members,
 )

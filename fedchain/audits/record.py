@@ -119,12 +119,8 @@ class Audit(Generic[RowType]):
 
 
 AUDITS: dict[str, Audit[Any]] = {}
-"""Fedchain's own audits by name, in the order in which ``audit.json`` lists them."""
-
-
-def register(audit: Audit[Any]) -> None:
-    """Add one of fedchain's own audits to those that ``--attack`` knows."""
-    AUDITS[audit.name] = audit
+"""Fedchain's own audits by name, in the order in which ``audit.json`` lists them. The package's
+``__init__.py`` adds them."""
 
 
 def find_audit(name: str) -> Audit[Any]:

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedchain.agreement import mechanism_of
 from fedchain.arrays import Vector
-from fedchain.errors import RunRefused, ScenarioError
-from fedchain.learning.evaluation import dimension
-from fedchain.learning.task import tasks
+from fedchain.errors import RunRefused
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.verdict_cache import MOST
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.momentum import LastMessage, release_behind
 from fedchain.nodes.holders.trail import Trail
-from fedchain.privacy.mechanisms import Mechanism
 from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
 from fedchain.scenario import Momentum, Scenario, from_mapping, plain_values, run_name
@@ -30,21 +26,20 @@ AuditProgress = Callable[[str, int, int], None]
 """Called with (current activity, steps done, steps in all)."""
 
 
+@dataclass(frozen=True)
 class Listener:
     """A callback of a run that reports the run's progress."""
 
-    def __init__(self, progress: AuditProgress) -> None:
-        self._progress, self._name, self._rounds = progress, "", 0
+    show: Callable[[int], None]
+    """Called with the number of rounds that are done."""
 
-    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:
+    def on_run_begin(self, folder: Path, setup: RunSetup) -> None:  # noqa: ARG002
         """Report that the first round begins."""
-        self._name, self._rounds = folder.name, setup.rules.rounds
-        self._progress(self._name, 0, self._rounds)
+        self.show(0)
 
-    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:
+    def on_round_end(self, record: RoundRecord, messages: list[MessageRecord]) -> None:  # noqa: ARG002
         """Report the end of a round."""
-        del messages
-        self._progress(self._name, record.round, self._rounds)
+        self.show(record.round)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +96,9 @@ class Subject:
         """Return a finished run of a scenario: the user's run, an earlier run, or a new one."""
         if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
             return self.done
-        place, callback = self.runs / run_name(scenario), Listener(self.progress)
-        workers, secret = self.choices.workers, self.choices.secret
+        place, choices = self.runs / run_name(scenario), self.choices
+        workers, secret = choices.workers, choices.secret
+        callback = Listener(lambda done: self.progress(place.name, done, scenario.rounds))
         if (place / "manifest.json").is_file() and Run.open(place).manifest["status"] not in OVER:
             return resume(place, workers=workers, secret=secret, callback=callback)
         return run(scenario, self.runs, workers=workers, secret=secret, callback=callback)
@@ -139,19 +135,6 @@ def promise_of(made: Run) -> Promise:
     """Return what a run claims: epsilon and delta of the holder with the most releases."""
     epsilon = made.manifest["epsilon"]
     return Promise(epsilon["total"], float(epsilon["delta"]))
-
-
-def noise_of(scenario: Scenario) -> Mechanism:
-    """Return the mechanism of a scenario, with its noise calibrated to all rounds.
-
-    Raises:
-        ScenarioError: a part refuses its parameters.
-    """
-    try:
-        task = tasks.build(scenario.task, scenario.nodes.holders, scenario.seed)
-        return mechanism_of(scenario, dimension(task.model()))
-    except (ValueError, ArithmeticError) as error:
-        raise ScenarioError([], str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,7 @@ from fedchain.interruption import stoppable
 from fedchain.machine import prepare
 from fedchain.version import __version__
 
-GROUPS = (
-    "running",
-    "studying",
-    "auditing",
-    "ledgers",
-    "proving",
-    "shipped",
-    "scenarios",
-    "doctor",
-    "caching",
-)
+GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "doctor", "caching")
 """Modules of this folder, in the order of the help; each has an ``app``."""
 
 

@@ -10,20 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import (
-    INTERRUPTED,
-    Format,
-    FormatOption,
-    SecretOption,
-    SeedOption,
-    SetOption,
-    WorkersOption,
-    print_result,
-    progress_bar,
-    refuse,
-    table,
-)
-from fedchain.commands.shipped import announce
+from fedchain.commands import options
+from fedchain.commands.formats import Format, print_result, progress_bar, refuse, repeatable, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,6 +33,7 @@ def audit(
         typer.Argument(
             metavar="RUN/SCENARIO",
             help="A finished run's folder, a YAML file, or a name that fedchain scenarios lists.",
+            callback=options.announce,
         ),
     ],
     attack: Annotated[
@@ -75,12 +64,12 @@ def audit(
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.999999, help="Confidence of bounds and intervals.")
     ] = 0.95,
-    set_: SetOption = None,
-    seed: SeedOption = None,
-    workers: WorkersOption = None,
-    secret: SecretOption = None,
+    set_: options.Set = None,
+    seed: options.SeedNumber = None,
+    workers: options.WorkerCount = None,
+    secret: options.SecretFile = None,
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Attack what a run publishes, and compare the findings with what the run claims."""
     from fedchain.audits import Choices
@@ -98,33 +87,23 @@ def audit(
         secret=secret,
     )
     subject = _subject(target, set_ or [], seed)
-    try:
-        with progress_bar("Auditing", form is not Format.json) as show:
-            found = audit_it(
-                subject, list(audits), out, choices, lambda what, *counts: show(*counts, what)
-            )
-    except KeyboardInterrupt:
-        typer.echo("interrupted; everything is saved: the same command goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    with repeatable(), progress_bar("Auditing", form is not Format.json) as show:
+        found = audit_it(subject, list(audits), out, choices, lambda what, *n: show(*n, what))
     rows = {
         name: [_shown_row(row, audit) for row in found.findings[name]]
         for name, audit in audits.items()
     }
     files = [str(file) for file in found.files]
     values = {"attacks": rows, "violated": bool(found.violations), "files": files}
-    print_result(form, values, _lines(found, audits, form))
-    if form is not Format.json:
-        for row in found.violations:
-            typer.echo(f"violated: {violation_words(row)}", err=True)
-    if found.violations:
-        raise typer.Exit(VIOLATED)
+    violated = [f"violated: {violation_words(row)}" for row in found.violations]
+    print_result(form, values, _lines(found, audits), violated, VIOLATED if violated else 0)
 
 
 def _audits(attack: str) -> dict[str, Audit[Any]]:
     from fedchain.audits import find_audit
 
     try:
-        return {name: find_audit(name) for name in _listed(attack)}
+        return {name: find_audit(name) for name in map(str.strip, attack.split(","))}
     except ValueError as error:
         refuse(f"--attack: {error}")
 
@@ -133,7 +112,6 @@ def _subject(target: str, set_: Sequence[str], seed: int | None) -> Run | Scenar
     from fedchain.results import Run
     from fedchain.scenario import load, located, parse_overrides
 
-    announce(target)
     if not os.path.isdir(located(target)):  # noqa: PTH112 - False, no error, for a long name
         return load(target, set=parse_overrides(set_), seed=seed)
     if set_ or seed is not None:
@@ -141,15 +119,11 @@ def _subject(target: str, set_: Sequence[str], seed: int | None) -> Run | Scenar
     return Run.open(Path(target))
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(","))
-
-
 def _numbers(text: str | None) -> tuple[float, ...]:
     if text is None:
         return ()
     try:
-        values = tuple(float(part) for part in _listed(text))
+        values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = (0.0,)
     if any(not (0 < value < 1e6 or value == math.inf) for value in values):
@@ -157,17 +131,13 @@ def _numbers(text: str | None) -> tuple[float, ...]:
     return values
 
 
-def _lines(
-    found: Audited, audits: Mapping[str, Audit[Any]], form: Format
-) -> Iterator[RenderableType]:
+def _lines(found: Audited, audits: Mapping[str, Audit[Any]]) -> Iterator[RenderableType]:
     from rich.text import Text
 
     for name, audit in audits.items():
-        rows = table(form, *audit.columns.values())
-        for values in audit.cells(found.findings[name]):
-            rows.add_row(*map(_cell, audit.columns, values))
         yield Text(name, style="bold")
-        yield rows
+        cells = audit.cells(found.findings[name])
+        yield table(audit.columns.values(), (map(_cell, audit.columns, row) for row in cells))
     yield from map(str, found.files)
 
 

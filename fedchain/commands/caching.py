@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from fedchain.cache import FILE_KINDS, Entry, bound, cache_folder, clear_cache, entries, size_words
-from fedchain.commands.formats import Format, FormatOption, print_result, refuse, table
+from fedchain.commands import options
+from fedchain.commands.formats import Format, print_result, refuse, table
 from fedchain.errors import DataError
 
 app = typer.Typer()
@@ -21,7 +22,7 @@ FAILED = 1
 
 
 @cache.callback(epilog="Example: fedchain cache --format json")
-def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None:
+def show_cache(context: typer.Context, form: options.Form = Format.rich) -> None:
     """Show what is kept between runs: simulated scans, agreements of accountants, rates.
 
     An agreement records that several privacy accountants found the same epsilon.
@@ -39,22 +40,21 @@ def show_cache(context: typer.Context, form: FormatOption = Format.rich) -> None
     except OSError as error:
         raise DataError(f"{folder}: cannot be read: {error.strerror}") from error
     taken = sum(entry.bytes for entry in there)
-    rows = table(form, "kind", "files", "size", "last used", "what")
     kinds = [_summed(kind, there) for kind in FILE_KINDS]
-    for each in kinds:
-        used = each["last_used"]
-        when = f"{datetime.fromisoformat(used).astimezone():%Y-%m-%d %H:%M}" if used else "-"
-        size = size_words(each["bytes"])
-        rows.add_row(each["kind"], str(each["files"]), size, when, each["what"])
-    print_result(
-        form,
-        {"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds},
-        [
-            f"{folder}: {size_words(taken)} of at most {size_words(most)}",
-            rows,
-            "next      fedchain cache clear   ·   fedchain cache clear simulated-scans",
-        ],
+    rows = (
+        (each["kind"], str(each["files"]), size_words(each["bytes"]), _when(each), each["what"])
+        for each in kinds
     )
+    head = f"{folder}: {size_words(taken)} of at most {size_words(most)}"
+    shown = table(("kind", "files", "size", "last used", "what"), rows)
+    following = "next      fedchain cache clear   ·   fedchain cache clear simulated-scans"
+    values = {"folder": str(folder), "bound": most, "bytes": taken, "kinds": kinds}
+    print_result(form, values, [head, shown, following])
+
+
+def _when(kind: Mapping[str, Any]) -> str:
+    used = kind["last_used"]
+    return f"{datetime.fromisoformat(used).astimezone():%Y-%m-%d %H:%M}" if used else "-"
 
 
 @cache.command(epilog="Example: fedchain cache clear simulated-scans")
@@ -63,7 +63,7 @@ def clear(
         str | None,
         typer.Argument(metavar="[KIND]", help=f"Only this kind: {', '.join(FILE_KINDS)}."),
     ] = None,
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Delete what is kept between runs, or one kind of it; other files are left alone."""
     from fedchain.registry import suggest
@@ -75,11 +75,9 @@ def clear(
     kinds = [_summed(each, removed) for each in FILE_KINDS if kind in (None, each)]
     reasons = [{"path": str(path), "reason": why} for path, why in failed.items()]
     named = ", ".join(f"{each['files']} {each['kind']}" for each in kinds if each["files"])
-    print_result(
-        form,
-        {"folder": str(folder), "bytes": gone, "removed": kinds, "failed": reasons},
-        [f"removed {size_words(gone)} from {folder}: {named or 'there was nothing'}"],
-    )
+    values = {"folder": str(folder), "bytes": gone, "removed": kinds, "failed": reasons}
+    lines = [f"removed {size_words(gone)} from {folder}: {named or 'there was nothing'}"]
+    print_result(form, values, lines)
     for path, why in failed.items():
         typer.echo(f"{path}: cannot be deleted: {why}", err=True)
     if failed:

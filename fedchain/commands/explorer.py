@@ -2,79 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from fedchain.commands.formats import Format, table
-from fedchain.commands.refusals import (
-    Inspection,
-    held_against,
-    judged_words,
-    judgement,
-    view_of_refusals,
-)
-from fedchain.commands.terminal import letter, short_number
+from fedchain.commands.formats import refuse, table
+from fedchain.commands.terminal import count_words, held_against, letter, short_number
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
 from fedchain.results import LEDGER, Run
 
+Inspection = tuple[Mapping[str, Any], Sequence[str | Table]]
+"""One view of a run: its values for programs, its lines and tables for people."""
+TableRows = list[dict[str, Any]]
 
-def look(folder: Path, what: str | None, which: str | None, form: Format) -> Inspection:
-    """Return one view of a run.
+
+def look(folder: Path, what: str | None, which: str | None) -> Inspection:
+    """Return one view of a run; end the command if there is no such view, block, round or node.
 
     Args:
         folder: the run's folder.
         what: None for the whole chain, or ``block``, ``round``, ``node``, ``refusals``.
         which: a block's height or hash, a round, or a node (holder ``h3``, group ``g3``, compute
             node ``c0``); for refusals a height, or None for all.
-        form: the format of the tables; the values do not depend on it.
 
     Raises:
         RunError: the folder has no run.
-        ValueError: the run has no such view, block, round or node.
     """
     run = Run.open(folder)
     if what is None:
-        return _chain(run, form)
-    views = {"block": _block, "round": _round, "node": _node}
+        return _chain(run)
     if what == "refusals":
-        return view_of_refusals(run, which, form)
+        return _refusals(run, which)
+    views = {"block": _block, "round": _round, "node": _node}
     if what not in views:
-        known = [*views, "refusals"]
-        raise ValueError(f"inspect: no view called {what!r}; {suggest(what, known)}")
+        refuse(f"inspect: no view called {what!r}; {suggest(what, [*views, 'refusals'])}")
     if which is None:
-        raise ValueError(f"inspect {what}: which one? give a number, a hash, h3 or c0")
-    return views[what](run, which, form)
+        refuse(f"inspect {what}: which one? give a number, a hash, h3 or c0")
+    return views[what](run, which)
 
 
-def _chain(run: Run, form: Format) -> Inspection:
+def _filled(heads: str, cells: str, rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Return a table with a line for each row.
+
+    Args:
+        heads: the heading of each column, separated by " | ".
+        cells: the format of each column, such as ``{id:.8}``, separated by " | ".
+        rows: the values of each row by name.
+    """
+    forms = cells.split(" | ")
+    return table(heads.split(" | "), ([form.format_map(row) for form in forms] for row in rows))
+
+
+def _chain(run: Run) -> Inspection:
     rounds, score, status = run.metrics, run.manifest["score"], run.manifest["status"]
-    columns = ("height", "block", "by", "at", "messages", "used", "Byzantine", "stale", score)
-    chain = table(form, *columns)
-    for row in rounds:
-        byzantine = f"{row['byzantine_used']} of {row['byzantine']} used"
-        chain.add_row(
-            str(row["height"]),
-            row["block"][:8],
-            f"c{row['miner']}",
-            f"{row['time_s']:.1f} s",
-            str(row["messages"]),
-            str(row["used"]),
-            byzantine if row["byzantine"] else "-",
-            str(row["stale_blocks"]),
-            short_number(row.get(score)),
-        )
+    attacked = "{byzantine_used} of {byzantine} used"
+    shown = (
+        {
+            **row,
+            "fate": attacked.format_map(row) if row["byzantine"] else "-",
+            "score": short_number(row.get(score)),
+        }
+        for row in rounds
+    )
+    chain = _filled(
+        f"height | block | by | at | messages | used | Byzantine | stale | {score}",
+        "{height} | {block:.8} | c{miner} | {time_s:.1f} s | {messages} | {used} | {fate} | "
+        "{stale_blocks} | {score}",
+        shown,
+    )
     values = {"run": str(run.folder), "status": status, "rounds": rounds}
     head = f"{run.folder}: {status}, {len(rounds)} rounds"
-    return values, [head, chain, *held_against(run)]
+    return values, [head, chain, *held_against(run.manifest, run.folder)]
 
 
-def _block(run: Run, which: str, form: Format) -> Inspection:
+def _block(run: Run, which: str) -> Inspection:
     with Store.open(run.folder / LEDGER, writable=False) as store:
         block = _find(store, run, which)
     header = {
@@ -92,77 +99,19 @@ def _block(run: Run, which: str, form: Format) -> Inspection:
         }
         for message in block.messages
     ]
-    fields = table(form, "header", "value")
-    for name, value in header.items():
-        fields.add_row(name, str(value))
     kind = run.scenario.nodes.participant[0]
-    bodies = table(form, "message", "holder", "norm", "mechanism", "noise", "records")
-    for m in messages:
-        bodies.add_row(
-            m["id"][:8],
-            "-" if m["holder"] is None else f"{kind}{m['holder']}",
-            f"{m['norm']:.6g}",
-            m["mechanism"],
-            f"{m['noise']:.4g}",
-            str(m["records"]),
-        )
+    fields = table(("header", "value"), ((name, str(value)) for name, value in header.items()))
+    bodies = _filled(
+        "message | holder | norm | mechanism | noise | records",
+        "{id:.8} | {who} | {norm:.6g} | {mechanism} | {noise:.4g} | {records}",
+        ({**m, "who": _named(kind, m["holder"])} for m in messages),
+    )
     values = {"hash": block.header.hash.hex(), "header": header, "messages": messages}
     return values, [f"block {values['hash']}", fields, bodies]
 
 
-def _round(run: Run, which: str, form: Format) -> Inspection:
-    rounds = [row for row in run.metrics if str(row["round"]) == which]
-    if not rounds:
-        raise ValueError(f"round: there is no round {which}; the run has 1 to {len(run.metrics)}")
-    told = [row for row in run.messages if str(row["round"]) == which]
-    return {**rounds[0], "told": told}, [_fates(form, told)]
-
-
-def _node(run: Run, which: str, form: Format) -> Inspection:
-    kind, place = which[:1], which[1:]
-    who = run.scenario.nodes.participant
-    if kind not in {who[0], "c"} or not place.isdigit():
-        words = f"{who[0]}3 for {who} 3, c0 for compute node 0"
-        raise ValueError(f"node: no node {which!r}; write {words}")
-    if kind == "c":
-        nodes = run.scenario.nodes.miners
-        if int(place) >= nodes:
-            raise ValueError(f"node: no compute node {place}; the run has c0 to c{nodes - 1}")
-        mined = [row for row in run.metrics if row["miner"] == int(place)]
-        heights = [row["height"] for row in mined]
-        line = f"compute node {place}: {len(mined)} blocks on the main chain: {heights}"
-        judged = judgement(run, int(place))
-        values = {"node": which, "blocks": heights, **judged}
-        return values, [line, *judged_words(judged, form)]
-    told = [row for row in run.messages if row["holder"] == int(place)]
-    if not told:
-        raise ValueError(f"node: {who} {place} has sent nothing in this run")
-    used = sum(row["used"] for row in told)
-    # A holder's epsilon grows with each release; it is None where no privacy is promised.
-    spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
-    line = f"{who} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
-    return {"node": which, "messages": told}, [line, _fates(form, told)]
-
-
-def _fates(form: Format, told: list[dict[str, Any]]) -> Table:
-    columns = ("round", "holder", "message", "norm", "cosine", "share", "why not", "attack")
-    rows = table(form, *columns)
-    for row in sorted(told, key=_nearest_first):
-        rows.add_row(
-            str(row["round"]),
-            f"{letter(row['members'])}{row['holder']}",
-            row["id"][:8],
-            f"{row['norm']:.5g}",
-            short_number(row["cosine"]),
-            short_number(row["share"]) if row["used"] else "unused",
-            row["reason"],
-            row["attack"],
-        )
-    return rows
-
-
-def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
-    return row["round"], 2.0 if row["cosine"] is None else -row["cosine"]
+def _named(kind: str, number: int | None) -> str:
+    return "-" if number is None else f"{kind}{number}"
 
 
 def _find(store: Store, run: Run, which: str) -> Block:
@@ -170,11 +119,153 @@ def _find(store: Store, run: Run, which: str) -> Block:
         return store.genesis
     on_chain = {str(row["height"]): row["block"] for row in run.metrics}
     wanted = on_chain.get(which, which)
-    if len(wanted) >= 4:
-        for block in store.blocks():
-            if block.header.hash.hex().startswith(wanted):
-                return block
-    raise ValueError(
-        f"block: there is no block {which}; give a height from 0 to {len(on_chain)}, "
-        "or at least 4 digits of a hash"
+    asked = store.blocks() if len(wanted) >= 4 else ()
+    found = next((each for each in asked if each.header.hash.hex().startswith(wanted)), None)
+    if found is None:
+        known = f"give a height from 0 to {len(on_chain)}, or at least 4 digits of a hash"
+        refuse(f"block: there is no block {which}; {known}")
+    return found
+
+
+def _round(run: Run, which: str) -> Inspection:
+    rounds = [row for row in run.metrics if str(row["round"]) == which]
+    if not rounds:
+        refuse(f"round: there is no round {which}; the run has 1 to {len(run.metrics)}")
+    told = [row for row in run.messages if str(row["round"]) == which]
+    return {**rounds[0], "told": told}, [_fates(told)]
+
+
+def _node(run: Run, which: str) -> Inspection:
+    kind, place = which[:1], which[1:]
+    who = run.scenario.nodes.participant
+    if kind not in {who[0], "c"} or not place.isdigit():
+        refuse(f"node: no node {which!r}; write {who[0]}3 for {who} 3, c0 for compute node 0")
+    if kind == "c":
+        return _compute_node(run, int(place))
+    told = [row for row in run.messages if row["holder"] == int(place)]
+    if not told:
+        refuse(f"node: {who} {place} has sent nothing in this run")
+    used = sum(row["used"] for row in told)
+    # A holder's epsilon grows with each release; it is None where no privacy is promised.
+    spent = max((r["epsilon"] for r in told if r["epsilon"] is not None), default=None)
+    line = f"{who} {place}: {len(told)} releases, {used} used, epsilon {short_number(spent, 2)}"
+    return {"node": which, "messages": told}, [line, _fates(told)]
+
+
+def _fates(told: TableRows) -> Table:
+    shown = (
+        {
+            **row,
+            "who": f"{letter(row['members'])}{row['holder']}",
+            "cosine": short_number(row["cosine"]),
+            "share": short_number(row["share"]) if row["used"] else "unused",
+        }
+        for row in sorted(told, key=_nearest_first)
     )
+    return _filled(
+        "round | holder | message | norm | cosine | share | why not | attack",
+        "{round} | {who} | {id:.8} | {norm:.5g} | {cosine} | {share} | {reason} | {attack}",
+        shown,
+    )
+
+
+def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
+    return row["round"], 2.0 if row["cosine"] is None else -row["cosine"]
+
+
+def _compute_node(run: Run, node: int) -> Inspection:
+    """Return a view of what a node did and refused, and of the refusals and evidence against it."""
+    last, manifest = run.scenario.nodes.miners - 1, run.manifest
+    if node > last:
+        refuse(f"node: no compute node {node}; the run has c0 to c{last}")
+    heights = [row["height"] for row in run.metrics if row["miner"] == node]
+    tally = manifest["chain"].get("nodes", [])  # empty until the run ends
+    values = {
+        "node": f"c{node}",
+        "blocks": heights,
+        "stale_blocks": tally[node]["stale_blocks"] if tally else None,
+        "misconduct": [row for row in manifest["misconduct"] if row["node"] == node],
+        "refused": sum(row["node"] == node for row in run.refusals),
+        "refused_by_others": [row for row in _refused(run) if row["maker"] == node],
+        "evidence_against": [row for row in _pairs(run) if row["maker"] == node],
+    }
+    lines = [
+        f"compute node {node}: {len(heights)} blocks on the main chain: {heights}",
+        f"it refused {values['refused']} blocks and messages of others",
+        *([f"{values['stale_blocks']} of its blocks are stale"] if tally else ()),
+        *(f"it is dishonest, {r['kind']}: {count_words(r['deeds'])}" for r in values["misconduct"]),
+        *_refusal_tables(values["refused_by_others"]),
+        *_pair_tables(values["evidence_against"]),
+    ]
+    return values, lines
+
+
+def _refusals(run: Run, which: str | None) -> Inspection:
+    """Return a view of everything that was refused, or only of the height ``which``."""
+    if which is not None and not which.isdigit():
+        refuse(f"refusals: {which!r} is no height; give a number, or nothing for all")
+    refused, pairs = (
+        [row for row in rows if which in (None, str(row["height"]))]
+        for rows in (_refused(run), _pairs(run))
+    )
+    counts = {name: run.manifest[name] for name in ("refused", "fooled")}
+    values = {**counts, "refusals": refused, "evidence": pairs}
+    return values, [*_refusal_tables(refused), *_pair_tables(pairs)]
+
+
+def _refused(run: Run) -> TableRows:
+    """Return one row for each refused block or message, with all nodes that refused it."""
+    return _gathered(run.refusals, ("id", "reason"))
+
+
+def _pairs(run: Run) -> TableRows:
+    """Return one row for each pair of blocks, with all nodes that hold it as evidence."""
+    kept = ("round", "node", "maker", "time_s")
+    events = (
+        {name: e[name] for name in kept} | {"blocks": sorted((e["first"], e["second"]))}
+        for e in run.evidence
+    )
+    return _gathered(events, ("blocks",))
+
+
+def _gathered(events: Iterable[Mapping[str, Any]], alike: Sequence[str]) -> TableRows:
+    """Merge events with equal values of the fields ``alike`` into one row, with all their nodes."""
+    rows: dict[str, dict[str, Any]] = {}
+    for event in events:
+        values = {name: each for name, each in event.items() if name not in ("round", "node")}
+        first = {"height": event["round"], **values, "nodes": []}
+        row = rows.setdefault(str([event[name] for name in alike]), first)
+        row["nodes"] = sorted({*row["nodes"], event["node"]})
+    return list(rows.values())
+
+
+def _refusal_tables(rows: TableRows) -> list[str | Table]:
+    if not rows:
+        return ["nothing was refused"]
+    kinds = Counter(row["what"] for row in rows)
+    shown = _filled(
+        "height | refused | by maker | at | by nodes | reason",
+        "{height} | {what} {id:.8} | {by} | {time_s:.1f} s | {seen} | {reason}",
+        ({**_with_names(row), "reason": _short(row["reason"])} for row in rows),
+    )
+    return [", ".join(f"{count} {what}s refused" for what, count in kinds.items()), shown]
+
+
+def _pair_tables(rows: TableRows) -> list[str | Table]:
+    shown = _filled(
+        "height | two blocks on one parent | by maker | at | seen by",
+        "{height} | {blocks[0]:.8} {blocks[1]:.8} | {by} | {time_s:.1f} s | {seen}",
+        map(_with_names, rows),
+    )
+    return [shown] if rows else []
+
+
+def _with_names(row: Mapping[str, Any]) -> dict[str, Any]:
+    seen = " ".join(f"c{number}" for number in row["nodes"])
+    return {**row, "by": _named("c", row["maker"]), "seen": seen}
+
+
+def _short(reason: str) -> str:
+    """Return the reason without the name of the block or message, which the row shows already."""
+    name, _, rest = reason.partition(": ")
+    return rest if name.startswith(("block ", "message ")) else reason

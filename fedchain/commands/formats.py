@@ -1,4 +1,4 @@
-"""Formats of results (rich text, plain text, one JSON object), and options of all commands."""
+"""Formats of results: rich text, plain text, or one JSON object."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import typer
 
@@ -31,52 +30,20 @@ class Format(StrEnum):
     json = "json"
 
 
-FormatOption = Annotated[
-    Format, typer.Option("--format", help="How results are shown: rich, plain or json.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="PATH=VALUE",
-        help="Override a value of the scenario: privacy.epsilon=2, attacks[0].holders=[1,2].",
-    ),
-]
-SeedOption = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Seed instead of the scenario's.")
-]
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Workers of the engine; default: one a core.")
-]
-SecretOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--secret",
-        metavar="FILE",
-        help="File of your own with 256 bits from which noise and keys come; made if missing.",
-    ),
-]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
-
-
-def trust_option(what: str) -> Any:
-    """Return the option that allows the import of user-defined code that a file names."""
-    return typer.Option("--trust-user-parts", help=f"Import {what}.")
-
-
 def refuse(text: str) -> NoReturn:
     """Print what is wrong with the call of a command, and exit."""
     typer.echo(text, err=True)
     raise typer.Exit(USAGE)
 
 
-def stdout(form: Format) -> Console:
-    """Return the console for results; ``plain``, NO_COLOR or no terminal turns colour off."""
-    from rich.console import Console
-
-    rich = form is Format.rich
-    width = None if sys.stdout.isatty() else 120 if rich else 400
-    return Console(highlight=False, emoji=False, width=width, color_system="auto" if rich else None)
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Let Ctrl-C end the command inside this context with a note that it can be repeated."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted; everything is saved: the same command goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def stderr() -> Console:
@@ -86,29 +53,57 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def table(form: Format, *columns: str) -> Table:
-    """Return an empty table: a light frame in rich, bare columns in plain."""
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """Return a table of texts, under a header with a light line below it."""
     from rich import box
     from rich.table import Table
 
-    frame = box.SIMPLE_HEAD if form is Format.rich else None
-    made = Table(box=frame, pad_edge=False, show_edge=False, header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
     return made
 
 
-def print_result(form: Format, values: Mapping[str, Any], lines: Iterable[RenderableType]) -> None:
-    """Print a result on stdout: its values as one JSON object, or else its lines and tables."""
+def print_result(
+    form: Format,
+    values: Mapping[str, Any],
+    lines: Iterable[RenderableType],
+    errors: Iterable[str] = (),
+    code: int = 0,
+) -> None:
+    """Print a result on stdout: its values as one JSON object, or else its lines and tables.
+
+    Colour is off in ``plain``, under NO_COLOR and without a terminal; ``plain`` draws no lines.
+    The lines ``errors`` go to stderr, unless the format is ``json``. An exit code other than 0
+    then ends the command.
+    """
     if form is Format.json:
         print_json(values)
-        return
-    console = stdout(form)
+    else:
+        _print_lines(lines, rich=form is Format.rich)
+        for error in errors:
+            typer.echo(error, err=True)
+    if code:
+        raise typer.Exit(code)
+
+
+def _print_lines(lines: Iterable[RenderableType], *, rich: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    wide = None if sys.stdout.isatty() else 120 if rich else 400
+    system: Literal["auto"] | None = "auto" if rich else None
+    console = Console(highlight=False, emoji=False, width=wide, color_system=system)
     for line in lines:
+        if isinstance(line, Table) and not rich:
+            line.box = None
         if isinstance(line, str):
             typer.echo(line)
         else:
-            console.print(line, markup=False)
+            console.print(line, markup=False, soft_wrap=isinstance(line, Text))
 
 
 @contextmanager
@@ -153,6 +148,4 @@ def jsonable(value: Any) -> Any:
         return [jsonable(inner) for inner in value]
     if isinstance(value, str):
         return legible(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,22 +1,16 @@
-"""Commands about one ledger: verify, inspect, tamper (with a copy), export, import."""
+"""Commands about one ledger: verify, inspect, tamper, export, import, prove, check-proof."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import (
-    Format,
-    FormatOption,
-    RunArgument,
-    print_result,
-    progress_bar,
-    refuse,
-    trust_option,
-)
+from fedchain.commands import options
+from fedchain.commands.formats import Format, print_result, progress_bar, refuse
 from fedchain.names import command
 
 if TYPE_CHECKING:
@@ -30,11 +24,11 @@ NOT_VERIFIED = 5
 
 @app.command(epilog="Example: fedchain verify runs/first-light-*")
 def verify(
-    run: RunArgument,
+    run: options.RunPath,
     trust_user_parts: Annotated[
-        bool, trust_option("a rule of your own (module:function) that the ledger names")
+        bool, options.trust("a rule of your own (module:function) that the ledger names")
     ] = False,
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Check a ledger from disk: hashes, links, work, signatures, identities, every model.
 
@@ -54,10 +48,10 @@ def verify(
             found = replace(found, notes=(ALONE,))
         else:
             found = Run(run).verify(done, trust_user_parts)
-    show_verdict(found, form)
+    _show_verdict(found, form)
 
 
-def show_verdict(found: Verification, form: Format) -> None:
+def _show_verdict(found: Verification, form: Format) -> None:
     """Print what a verification found; exit if it failed."""
     values: dict[str, Any] = {"ok": found.ok, "blocks": found.blocks}
     if not found.ok:
@@ -66,14 +60,12 @@ def show_verdict(found: Verification, form: Format) -> None:
         more = {"unchecked": list(found.unchecked), "notes": list(found.notes)}
         values |= {key: texts for key, texts in more.items() if texts}
     lines = [f"{'ok' if found.ok else 'FAILED'}: {found}", *(found.notes if found.ok else ())]
-    print_result(form, values, lines)
-    if not found.ok:
-        raise typer.Exit(NOT_VERIFIED)
+    print_result(form, values, lines, code=0 if found.ok else NOT_VERIFIED)
 
 
 @app.command(epilog="Example: fedchain inspect runs/first-light-* block 12")
 def inspect(
-    run: RunArgument,
+    run: options.RunPath,
     what: Annotated[
         str | None,
         typer.Argument(metavar="[block|round|node|refusals]", help="Nothing: the whole chain."),
@@ -81,29 +73,25 @@ def inspect(
     which: Annotated[
         str | None, typer.Argument(metavar="[N|ID]", help="Height, round, or holder: 12, h3, c0.")
     ] = None,
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Look into a run: the chain, a block, a round's messages, a node's history, refusals."""
     from fedchain.commands.explorer import look
 
-    try:
-        values, lines = look(run, what, which, form)
-    except ValueError as error:
-        refuse(str(error))
-    print_result(form, values, lines)
+    print_result(form, *look(run, what, which))
 
 
 @app.command(
     epilog="Example: fedchain tamper runs/first-light-* --block 12 --field weights --out damaged"
 )
 def tamper(
-    run: RunArgument,
+    run: options.RunPath,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the damaged copy; must not exist.")
     ] = None,
     block: Annotated[int, typer.Option(min=0, help="Height of the block.")] = 1,
     field: Annotated[str, typer.Option(help="What is damaged; 'list' names all.")] = "weights",
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Damage a copy of a run, to see that verify finds it; the run itself is not touched."""
     from fedchain.ledger.tools.tampering import DAMAGEABLE
@@ -125,12 +113,9 @@ def tamper(
 
 @app.command(epilog="Example: fedchain export runs/first-light-* -o first_light.fedchain")
 def export(
-    run: RunArgument,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="File of the chain; default: RUN.fedchain, here."),
-    ] = None,
-    form: FormatOption = Format.rich,
+    run: options.RunPath,
+    out: Annotated[Path | None, options.out("The new file; default: RUN.fedchain, here.")] = None,
+    form: options.Form = Format.rich,
 ) -> None:
     """Write the chain of a run as one file: rules, first weights, every block, stale ones too."""
     from fedchain.results import exported_to
@@ -153,17 +138,104 @@ def export(
 @app.command("import", epilog="Example: fedchain import first_light.fedchain --out imported")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain export.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="New folder of the ledger.")],
+    out: Annotated[Path, options.out("New folder of the ledger.")],
     trust_user_parts: Annotated[
-        bool, trust_option("a rule of your own (module:function) that the chain names")
+        bool, options.trust("a rule of your own (module:function) that the chain names")
     ] = False,
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Check a chain while it is read, and keep it if every block is valid; else keep nothing."""
     from fedchain.results import imported_from
 
-    if out.exists():
-        refuse(f"{out}: is there already; give a new folder")
     with progress_bar("Importing") as done:
         found = imported_from(file, out, trust_user_parts, done)
-    show_verdict(found, form)
+    _show_verdict(found, form)
+
+
+@app.command(epilog="Example: fedchain prove runs/first-light-* --message 12:0 -o proof.json")
+def prove(
+    run: options.RunPath,
+    message: Annotated[
+        str,
+        typer.Option(
+            help="Id of the message, or 8 digits of its start, as inspect shows it; or "
+            "HEIGHT:PLACE, the block's height and the place in it, from 0."
+        ),
+    ],
+    out: Annotated[Path | None, options.out("File of the proof; default: stdout.")] = None,
+) -> None:
+    """Prove that a message is in a block, to somebody who has only the block's header."""
+    from fedchain.ledger.storage.store import Store
+    from fedchain.ledger.tools import proof
+    from fedchain.results import LEDGER, write_whole
+
+    try:
+        with Store.open(run / LEDGER, writable=False) as store:
+            found = proof.find(store, message)
+            made = proof.encode(proof.prove(store, found))
+    except ValueError as error:
+        refuse(str(error))
+    if found.stale:
+        name = found.block.hex()
+        typer.echo(f"block {name[:8]} is stale: the main chain has not this message", err=True)
+    if out is None:
+        typer.echo(made.decode(), nl=False)
+        return
+    write_whole(out, made)
+    typer.echo(f"message {found.id.hex()} is in block {found.block.hex()}; proof in {out}")
+
+
+@app.command("check-proof", epilog="Example: fedchain check-proof proof.json")
+def check_proof(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain prove.")],
+    header: Annotated[
+        str | None,
+        typer.Option(help="Hash of the block, from somebody you trust: 64 hexadecimal digits."),
+    ] = None,
+    form: options.Form = Format.rich,
+) -> None:
+    """Check a proof of fedchain prove; this needs no run and no ledger."""
+    from fedchain.errors import LedgerError
+    from fedchain.ledger.chain.message import identity_of
+    from fedchain.ledger.tools import proof
+
+    if header is not None and not re.fullmatch("[0-9a-fA-F]{64}", header):
+        refuse(f"--header: {header[:80]!r} is no hash; give 64 hexadecimal digits")
+    try:
+        read = proof.decode(_start_of(file, proof.LARGEST_PROOF + 1))
+        shown, block = proof.verify_proof(read), read.block.hex()
+        if header is not None and block != header.lower():
+            raise LedgerError(f"header: the proof is of block {block}, not of that one")
+    except LedgerError as error:
+        print_result(form, {"ok": False, "reason": str(error)}, [f"FAILED: {error}"])
+        raise typer.Exit(NOT_VERIFIED) from error
+    simulated = "" if "work" in shown.checked else "; not checked: work, which was simulated"
+    trust = "" if header else "; compare the block's hash with one that you trust"
+    lines = [
+        f"ok: message {read.id.hex()}",
+        f"is in block {block} (height {shown.header.height})",
+        f"checked: {', '.join(shown.checked)}{simulated}{trust}",
+    ]
+    values = {
+        "ok": True,
+        "block": block,
+        "height": shown.header.height,
+        "message": shown.message.id.hex(),
+        "identity": identity_of(shown.message.public_key).hex(),
+        "norm": shown.message.norm,
+        **asdict(shown.message.declaration),
+        "checked": shown.checked,
+        "header_given": header is not None,
+    }
+    print_result(form, values, lines)
+
+
+def _start_of(file: Path, most: int) -> bytes:
+    """Read at most ``most`` bytes of a file."""
+    from fedchain.errors import cannot
+
+    try:
+        with file.open("rb") as opened:
+            return opened.read(most)
+    except OSError as error:
+        raise cannot(file, "be read", error) from error

@@ -39,19 +39,6 @@ PLACEHOLDERS = {"integer": "1", "number": "1.0", "string": "text", "boolean": "t
 """Value that an example shows for a parameter without a default, by its JSON type."""
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """Texts that describe one parameter of a part."""
-
-    name: str
-    allowed: str
-    """Type and bounds."""
-    default: str
-    """Default as YAML; `required` if there is none."""
-    meaning: str
-    """Text of the parameter in the docstring's Args."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Described:
     """Texts that describe one part."""
@@ -62,7 +49,9 @@ class Described:
     """The docstring's first sentence."""
     docstring: str
     signature: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[Mapping[str, str], ...]
+    """The texts of each parameter: ``name``; ``allowed``, its type and bounds; ``default``, its
+    default as YAML or `required`; ``meaning``, its description in the docstring's Args."""
     example: str
     """YAML to copy into a scenario."""
 
@@ -89,27 +78,30 @@ def describe_part(family: Family[Any], kind: str) -> Described:
     """Return the description of one part."""
     maker = family.find(kind)
     words = argument_words(maker)
-    entries = {
-        name: Parameter(name, allowed(maker, name), default_text(p), words.get(name, ""))
-        for name, p in parameters(maker).items()
-    }
+    entries = [_parameter(maker, name, words) for name in parameters(maker)]
     if family.name in MISBEHAVING:  # the keys of every attack
         section, _ = MISBEHAVING[family.name]
-        words, shared = field_words(section), parameters(section)
-        entries |= {
-            name: Parameter(name, allowed(section, name), default_text(p), words[name])
-            for name, p in shared.items()
-            if name != "part"
-        }
+        shared = (name for name in parameters(section) if name != "part")
+        entries += [_parameter(section, name, field_words(section)) for name in shared]
     return Described(
         family=family.name,
         kind=kind,
         what=summary(maker).split(". ")[0].rstrip("."),
         docstring=inspect.getdoc(maker) or "",
         signature=f"{kind}{inspect.signature(maker)}",
-        parameters=tuple(entries.values()),
+        parameters=tuple(entries),
         example=_example(family.name, kind, maker),
     )
+
+
+def _parameter(maker: Callable[..., Any], name: str, words: Mapping[str, str]) -> dict[str, str]:
+    """Return what ``describe`` shows of a parameter; ``words`` has the text of each parameter."""
+    return {
+        "name": name,
+        "allowed": allowed(maker, name),
+        "default": default_text(parameters(maker)[name]),
+        "meaning": words.get(name, ""),
+    }
 
 
 def default_text(parameter: inspect.Parameter) -> str:

@@ -1,43 +1,43 @@
-"""Commands that check and explain scenarios: validate, explain, list, describe, schema."""
+"""Commands about scenarios: validate, explain, list, describe, schema, scenarios."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import (
-    Format,
-    FormatOption,
-    SeedOption,
-    SetOption,
-    print_json,
-    print_result,
-    stdout,
-    table,
-)
-from fedchain.commands.shipped import ScenarioArgument, announce
+from fedchain.commands import options
+from fedchain.commands.formats import USAGE, Format, print_json, print_result, refuse, table
+from fedchain.names import command
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.text import Text
 
     from fedchain.commands.parts import Described
+    from fedchain.forecasts.forecast import Forecast
+    from fedchain.scenario import Scenario
 
 app = typer.Typer()
+shipped = typer.Typer()
+app.add_typer(shipped, name="scenarios", invoke_without_command=True)
 
 
 @app.command(epilog="Example: fedchain validate first_light breast_cancer --set privacy.epsilon=2")
 def validate(
     scenarios: Annotated[
         list[str],
-        typer.Argument(metavar="SCENARIO..", help="YAML files, or names of fedchain scenarios."),
+        typer.Argument(
+            metavar="SCENARIO..",
+            help="YAML files, or names of fedchain scenarios.",
+            callback=options.announce,
+        ),
     ],
-    set_: SetOption = None,
-    form: FormatOption = Format.rich,
+    set_: options.Set = None,
+    form: options.Form = Format.rich,
 ) -> None:
     """Check scenarios; show every problem with its file, line and column; exit 2 if any is bad."""
     from fedchain.errors import ScenarioError
@@ -46,7 +46,6 @@ def validate(
     values = parse_overrides(set_ or ())
     results: list[dict[str, Any]] = []
     for path in scenarios:
-        announce(path)
         try:
             results.append({"path": path, "ok": True, "run": run_name(load(path, values))})
         except ScenarioError as error:
@@ -54,13 +53,8 @@ def validate(
             results.append({"path": path, "ok": False, "problems": found, "message": str(error)})
     ok = all(result["ok"] for result in results)
     good = [f"{r['path']}: ok, run {r['run']}" for r in results if r["ok"]]
-    print_result(form, {"ok": ok, "scenarios": results}, good)
-    if form is not Format.json:
-        for result in results:
-            if not result["ok"]:
-                typer.echo(result["message"], err=True)
-    if not ok:
-        raise typer.Exit(2)
+    bad = [result["message"] for result in results if not result["ok"]]
+    print_result(form, {"ok": ok, "scenarios": results}, good, bad, 0 if ok else USAGE)
 
 
 @app.command("list", epilog="Example: fedchain list aggregation")
@@ -68,37 +62,35 @@ def list_(
     family: Annotated[
         str | None, typer.Argument(metavar="[FAMILY]", help="One family; without it, all.")
     ] = None,
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """List the parts that a scenario may name, by family."""
     from fedchain.commands.parts import catalogue
 
     found = catalogue(family)
-    rows = table(form, "family", "kind", "what it does")
-    for name, parts in found.items():
-        for index, part in enumerate(parts):
-            rows.add_row(name if index == 0 or form is Format.plain else "", part.kind, part.what)
-    values = {
-        name: [{"kind": part.kind, "what": part.what} for part in parts]
+    rows = (
+        (name if part is parts[0] or form is Format.plain else "", part.kind, part.what)
         for name, parts in found.items()
-    }
-    print_result(form, values, [rows])
+        for part in parts
+    )
+    values = {n: [{"kind": p.kind, "what": p.what} for p in parts] for n, parts in found.items()}
+    print_result(form, values, [table(("family", "kind", "what it does"), rows)])
 
 
 @app.command(epilog="Example: fedchain describe l_nearest")
 def describe(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A part that `fedchain list` names.")],
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Explain one part: what it does, its parameters, its defaults, an example to copy."""
     from fedchain.commands.parts import described
 
     parts = described(name)
-    lines = (line for part in parts for line in _part_lines(part, form))
+    lines = (line for part in parts for line in _part_lines(part))
     print_result(form, {"parts": [asdict(part) for part in parts]}, lines)
 
 
-def _part_lines(part: Described, form: Format) -> Iterator[RenderableType]:
+def _part_lines(part: Described) -> Iterator[RenderableType]:
     from rich.text import Text
 
     yield Text.assemble((part.kind, "bold"), f"  {part.family}")
@@ -106,13 +98,11 @@ def _part_lines(part: Described, form: Format) -> Iterator[RenderableType]:
     body = re.sub(r"\nArgs:\n(?:[ ]{4,}.*\n?|\n)*", "\n", part.docstring).split("\n>>>")[0]
     yield Text(body.rstrip())
     if part.parameters:
-        rows = table(form, "parameter", "allowed", "default", "meaning")
-        for parameter in part.parameters:
-            rows.add_row(parameter.name, parameter.allowed, parameter.default, parameter.meaning)
         yield ""
-        yield rows
+        rows = (parameter.values() for parameter in part.parameters)
+        yield table(("parameter", "allowed", "default", "meaning"), rows)
     yield "\nIn a scenario:"
-    yield Text(part.example, style="cyan" if form is Format.rich else "")
+    yield Text(part.example, style="cyan")
 
 
 @app.command(epilog="Example: fedchain schema > fedchain.schema.json")
@@ -125,35 +115,79 @@ def schema() -> None:
 
 @app.command(epilog="Example: fedchain explain first_light --set privacy.epsilon=2")
 def explain(
-    scenario: ScenarioArgument,
-    set_: SetOption = None,
-    seed: SeedOption = None,
-    form: FormatOption = Format.rich,
+    scenario: options.ScenarioName,
+    set_: options.Set = None,
+    seed: options.SeedNumber = None,
+    form: options.Form = Format.rich,
 ) -> None:
     """Show every resolved value and its source, the privacy of a run, and what the run costs."""
-    from fedchain.forecasts.forecast import BareForecast, forecast
-    from fedchain.nodes.compute.hashing import expected_hashing_s
-    from fedchain.scenario import load, parse_overrides, resolved_yaml, run_name
-    from fedchain.scenario.checking import NO_TASK
+    from fedchain.forecasts.forecast import forecast
+    from fedchain.scenario import load, parse_overrides
 
-    announce(scenario)
     loaded = load(scenario, parse_overrides(set_ or ()), seed)
-    bare = loaded.task.kind == NO_TASK
-    expected = BareForecast(loaded, expected_hashing_s(loaded)) if bare else forecast(loaded)
-    if form is Format.json:
-        print_json(expected.plain())
-        return
-    console = stdout(form)
-    text: Text | str = resolved_yaml(loaded).rstrip()
-    if form is Format.rich:
-        from rich.syntax import Syntax
+    expected = forecast(loaded)
+    print_result(form, expected.values, _explanation(loaded, expected))
 
-        text = Syntax("", "yaml", background_color="default", theme="ansi_dark").highlight(
-            str(text)
-        )
-    console.print(text, markup=False, soft_wrap=True)
-    console.print()
-    rows = table(form, "run", run_name(loaded))
-    for name, words in expected.rows():
-        rows.add_row(name, words)
-    console.print(rows)
+
+def _explanation(scenario: Scenario, expected: Forecast) -> Iterator[RenderableType]:
+    from rich.syntax import Syntax
+
+    from fedchain.scenario import resolved_yaml, run_name
+
+    colours = Syntax("", "yaml", background_color="default", theme="ansi_dark")
+    text = colours.highlight(resolved_yaml(scenario))
+    text.rstrip()
+    yield text
+    yield ""
+    yield table(("run", run_name(scenario)), expected.rows)
+
+
+@shipped.callback(epilog="Example: fedchain scenarios")
+def scenarios(context: typer.Context, form: options.Form = Format.rich) -> None:
+    """List the scenarios that come with fedchain; `fedchain run NAME` runs one from anywhere."""
+    if context.invoked_subcommand is not None:
+        return
+    from fedchain.scenario import description_of, first_sentence, shipped_files
+
+    entries = [
+        {"name": name, "description": description_of(path), "file": str(path)}
+        for name, path in shipped_files().items()
+    ]
+    rows = ((entry["name"], first_sentence(entry["description"])) for entry in entries)
+    lines = [table(("scenario", "what it is about"), rows)]
+    print_result(form, {"scenarios": entries}, lines)
+
+
+@shipped.command(epilog="Example: fedchain scenarios copy first_light -o mine.yaml")
+def copy(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As fedchain scenarios lists it.")],
+    out: Annotated[Path | None, options.out("The new file; default: NAME.yaml, here.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the file if it exists.")
+    ] = False,
+    form: options.Form = Format.rich,
+) -> None:
+    """Copy a scenario that comes with fedchain, and the files that it extends, to change them."""
+    from fedchain.registry import suggest
+    from fedchain.results import write_whole
+    from fedchain.scenario import files_of, shipped_files
+
+    known, scenario = shipped_files(), name.removesuffix(".yaml")
+    if scenario not in known:
+        refuse(f"no scenario called {name!r} comes with fedchain; {suggest(name, known)}")
+    source, *extended = files_of(known[scenario])
+    target = out or Path(source.name)
+    copies = {target: source.read_bytes()}
+    copies |= {target.with_name(file.name): file.read_bytes() for file in extended}
+    if len(copies) <= len(extended):
+        refuse(f"{target}: is the name of a file that {scenario} extends; give another one")
+    for path, content in copies.items():
+        if path.is_dir():
+            refuse(f"{path}: is a folder; give a new file with --out")
+        if path.exists() and path.read_bytes() != content and not force:
+            refuse(f"{path}: is there already; give another file with --out, or --force")
+    for path, content in copies.items():
+        write_whole(path, content)
+    files = [str(path) for path in copies]
+    following = f"next      {command('explain', target)}   ·   {command('run', target)}"
+    print_result(form, {"files": files}, [*files, following])

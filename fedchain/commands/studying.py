@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedchain.commands.formats import (
-    INTERRUPTED,
-    Format,
-    FormatOption,
-    print_result,
-    refuse,
-    stderr,
-    trust_option,
-)
-from fedchain.commands.shipped import ScenarioArgument, announce
+from fedchain.commands import options
+from fedchain.commands.formats import Format, print_result, refuse, repeatable, stderr
+from fedchain.timing import duration_words
 
 if TYPE_CHECKING:
     from fedchain.scenario import Scenario
@@ -34,7 +28,7 @@ FAILED_POINTS = 4
 
 @app.command(epilog="Example: fedchain sweep breast_cancer --set privacy.epsilon=1,4 --seeds 2")
 def sweep(
-    scenario: ScenarioArgument,
+    scenario: options.ScenarioName,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +43,7 @@ def sweep(
     out: Annotated[Path, typer.Option(help="Folder of sweeps.")] = Path("sweeps"),
     workers: Annotated[int, typer.Option(min=1, help="Points that run at the same time.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the points; run none.")] = False,
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Run every point of a grid with every seed, skip finished runs, and write the report.
 
@@ -60,20 +54,14 @@ def sweep(
     from fedchain.sweeps.points import points_of
     from fedchain.sweeps.sweep import sweep as sweep_points
 
-    announce(scenario)
-    try:
+    with repeatable():
         checked = _with_choices(scenario, set_ or [])
         if dry_run:
             _list_points(checked, seeds, out, form)
             return
         with _progress(len(points_of(checked, seeds)), form) as watch:
             swept = sweep_points(checked, out, seeds=seeds, workers=workers, watch=watch)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; everything is saved: the same command goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     _tell_swept(swept, form)
-    if swept.failed:
-        raise typer.Exit(FAILED_POINTS)
 
 
 @app.command(epilog="Example: fedchain report runs/* --figures pdf --tables tex")
@@ -89,9 +77,9 @@ def report(
         Path | None, typer.Option(help="One page for all, instead of one in each folder.")
     ] = None,
     trust_user_parts: Annotated[
-        bool, trust_option("audits of your own (module:object) that an audit.json names")
+        bool, options.trust("audits of your own (module:object) that an audit.json names")
     ] = False,
-    form: FormatOption = Format.rich,
+    form: options.Form = Format.rich,
 ) -> None:
     """Write figures, tables and one self-contained page for runs and sweeps."""
     from fedchain.reports.report import report as write
@@ -123,28 +111,23 @@ def _progress(total: int, form: Format) -> Iterator[Callable[[Point, PointRow, b
     """Show each point on stderr when it ends, and the time that is left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    console = stderr()
-    columns = (
-        TextColumn("Points"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    started, fresh, old = time.monotonic(), 0, 0
+    console, started, ended = stderr(), time.monotonic(), Counter[bool]()
+    left = TextColumn("{task.fields[left]}")
     live = form is Format.rich and console.is_terminal
+    columns = TextColumn("Points"), BarColumn(), MofNCompleteColumn(), left
     with Progress(*columns, console=console, disable=not live) as shown:
         task = shown.add_task("points", total=total, left="")
 
         def watch(point: Point, row: PointRow, ran: bool) -> None:
-            nonlocal fresh, old
-            fresh, old = fresh + ran, old + (not ran)
-            left = ""
-            if fresh:
-                rest = (total - fresh - old) * (time.monotonic() - started) / fresh
-                left = f"about {_duration(rest)} left"
+            ended[ran] += 1
+            words = ""
+            if ended[True]:
+                rest = total - ended.total()
+                left_s = rest * (time.monotonic() - started) / ended[True]
+                words = f"about {duration_words(left_s)} left"
             if form is not Format.json:
                 console.print(_point_line(point, row, ran), markup=False, soft_wrap=True)
-            shown.update(task, advance=1, left=left)
+            shown.update(task, advance=1, left=words)
 
         yield watch
 
@@ -158,11 +141,6 @@ def _point_line(point: Point, row: Mapping[str, Any], ran: bool) -> str:
     ending = f"{score[0]} {score[1]:.3f}" if score and isinstance(score[1], float) else row["error"]
     state = row["status"] if ran else f"{row['status']} before"
     return f"{values}  seed {point.scenario.seed}  {state}  {ending}".rstrip()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format) -> None:
@@ -192,10 +170,8 @@ def _tell_swept(swept: Swept, form: Format) -> None:
     lines.append(f"{done} of {len(swept.rows)} points finished; {swept.folder / 'points.csv'}")
     if swept.report:
         lines.append(f"report: {swept.report[-1]}")
-    print_result(form, values, lines)
-    if form is not Format.json:
-        for row in swept.failed:
-            typer.echo(f"{row['run']}: {row['status']}: {row['error']}", err=True)
+    failed = [f"{row['run']}: {row['status']}: {row['error']}" for row in swept.failed]
+    print_result(form, values, lines, failed, FAILED_POINTS if failed else 0)
 
 
 def _listed(text: str) -> tuple[str, ...]:

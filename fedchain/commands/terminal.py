@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fedchain.commands.formats import Format, table
+from fedchain.cache import size_words
+from fedchain.commands.formats import table
 from fedchain.names import command
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ NAMED_NODES = 6
 """Most compute nodes whose shares of the blocks are shown."""
 NAMED_REJECTIONS = 3
 """Most Byzantine holders that a round's line names; the line counts the others."""
-WIDTHS = (5, 6, 8, 7, 6, 18, 8, 7, 6)
-"""Width of each column in characters; the line of a round fits a terminal of 80 characters."""
+LINE = "{:>5} {:>6} {:>8} {:>7} {:>6} {:<18} {:<8} {:<7} {:>6}"
+"""Columns of a round's line, which fits a terminal of 80 characters: numbers right, names left."""
 
 
 class Terminal:
@@ -54,9 +55,10 @@ class Terminal:
         if setup.task.note:
             self._console.print(setup.task.note, soft_wrap=True, markup=False)
         self._console.print(heading(setup), soft_wrap=True, markup=False)
-        numbers = ("round", "loss", self._score[:8], "epsilon", "used")
-        columns = (*numbers, "rejected", "block", "fork", "time")
-        self._console.print(in_columns(columns), style="dim")
+        columns = LINE.format(
+            "round", "loss", self._score[:8], "epsilon", "used", "rejected", "block", "fork", "time"
+        )
+        self._console.print(columns, style="dim")
         self._bar.update(self._rounds, total=setup.rules.rounds)
         self._bar.start()
 
@@ -72,24 +74,17 @@ class Terminal:
 
     def _round_line(self, record: RoundRecord, messages: list[MessageRecord]) -> str:
         stale, self._stale = record.stale_blocks - self._stale, record.stale_blocks
-        return in_columns(
-            (
-                str(record.round),
-                short_number(record.metrics.get("loss")),
-                short_number(record.metrics.get(self._score)),
-                short_number(record.epsilon, 2),
-                f"{record.used}/{record.messages}",
-                rejections(messages),
-                record.block[:8],
-                f"{stale} stale" if stale > 0 else "-",
-                f"{sum(record.seconds.values()):.1f} s",
-            )
+        return LINE.format(
+            record.round,
+            short_number(record.metrics.get("loss")),
+            short_number(record.metrics.get(self._score)),
+            short_number(record.epsilon, 2),
+            f"{record.used}/{record.messages}",
+            rejections(messages),
+            record.block[:8],
+            f"{stale} stale" if stale > 0 else "-",
+            f"{sum(record.seconds.values()):.1f} s",
         )
-
-
-def _counts(kinds: Counter[str]) -> str:
-    named = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return f" ({named})" if named else ""
 
 
 def heading(setup: RunSetup) -> str:
@@ -98,11 +93,13 @@ def heading(setup: RunSetup) -> str:
     from fedchain.scenario import ComputeAttack, attackers_of
 
     scenario, mechanism = setup.scenario, setup.mechanism
-    attacks = dict(enumerate(scenario.attacks))
-    holders = attackers_of(attacks, scenario.nodes.holders, scenario.seed).items()
-    others = [a for a in scenario.attacks if isinstance(a, ComputeAttack)]
-    named = _counts(Counter(attacks[i].part.kind for i, those in holders for _ in those))
-    dishonest = _counts(Counter(a.part.kind for a in others for _ in a.nodes))
+    attacks, nodes = dict(enumerate(scenario.attacks)), scenario.nodes
+    byzantine, dishonest = Counter[str](), Counter[str]()
+    for index, attackers in attackers_of(attacks, nodes.holders, scenario.seed).items():
+        byzantine[attacks[index].part.kind] += len(attackers)
+    for attack in attacks.values():
+        if isinstance(attack, ComputeAttack):
+            dishonest[attack.part.kind] += len(attack.nodes)
     total = mechanism.epsilon_after(mechanism.terms.releases)
     privacy = "no privacy"
     if mechanism.noise_multiplier:
@@ -110,7 +107,6 @@ def heading(setup: RunSetup) -> str:
             f"epsilon <= {total:.3g} (delta {mechanism.terms.delta:g}, "
             f"{mechanism.name} {mechanism.noise_multiplier:.3g})"
         )
-    nodes = scenario.nodes
     asked = f", {nodes.asked} a round" if nodes.asked < nodes.participants else ""
     if nodes.groups:
         found = nodes.groups
@@ -118,8 +114,8 @@ def heading(setup: RunSetup) -> str:
         asked = f" in {nodes.participants} groups of {found.size} ({honest}){asked}"
     return " · ".join(
         (
-            f"{nodes.holders} holders" + named + asked,
-            f"{nodes.miners} compute nodes" + dishonest,
+            f"{nodes.holders} holders{_in_brackets(byzantine)}{asked}",
+            f"{nodes.miners} compute nodes{_in_brackets(dishonest)}",
             f"{scenario.rounds} rounds",
             f"{setup.rules.dimension:,} weights",
             privacy,
@@ -128,13 +124,17 @@ def heading(setup: RunSetup) -> str:
     )
 
 
-def in_columns(words: Sequence[str]) -> str:
-    """Return words as one line: numbers aligned right, names left."""
-    cells = zip(words, WIDTHS, strict=True)
-    return " ".join(
-        f"{word:<{width}}" if 5 <= place <= 7 else f"{word:>{width}}"
-        for place, (word, width) in enumerate(cells)
-    )
+def _in_brackets(kinds: Mapping[str, int]) -> str:
+    return f" ({count_words(kinds)})" if kinds else ""
+
+
+def count_words(counts: Mapping[str, int]) -> str:
+    """Return counts by name as text.
+
+    >>> count_words({"sign_flip": 2}), count_words({})
+    ('2 sign_flip', 'nothing')
+    """
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
 
 
 def rejections(messages: list[MessageRecord]) -> str:
@@ -142,13 +142,12 @@ def rejections(messages: list[MessageRecord]) -> str:
 
     An exclamation mark marks a Byzantine holder whose message was used: the rule missed it.
     """
-    attackers = [(m.used, f"{letter(m.members)}{m.holder}") for m in messages if m.attack]
-    caught = [name for used, name in attackers if not used]
-    missed = [f"{name}!" for used, name in attackers if used]
+    attackers = sorted((m for m in messages if m.attack), key=lambda m: not m.used)
+    names = [f"{letter(m.members)}{m.holder}{'!' if m.used else ''}" for m in attackers]
+    more = len(names) - NAMED_REJECTIONS
     honest = sum(not m.used and not m.attack for m in messages)
-    named = (missed + caught)[:NAMED_REJECTIONS]
-    more = len(missed + caught) - len(named)
-    words = [*named, f"+{more}" if more else "", f"{honest} honest" if honest else ""]
+    counted = (f"+{more}" if more > 0 else "", f"{honest} honest" if honest else "")
+    words = (*names[:NAMED_REJECTIONS], *counted)
     return " ".join(word for word in words if word) or "-"
 
 
@@ -162,45 +161,45 @@ def short_number(value: float | None, places: int = 3) -> str:
     return "-" if value is None else f"{value:.{places}f}"
 
 
-def summary_lines(form: Format, summary: Mapping[str, Any]) -> list[str | Table]:
+def summary_lines(summary: Mapping[str, Any]) -> list[str | Table]:
     """Return the final metrics of a run beside its baselines, and what to do next."""
     metrics = {k: v for k, v in summary["metrics"].items() if k != "baselines"}
     baselines: dict[str, dict[str, float | None]] = summary["metrics"]["baselines"]
-    rows = table(form, "metric", "model", *baselines)
-    for name, value in metrics.items():
-        beside = [short_number(b.get(name)) for b in baselines.values()]
-        rows.add_row(name, short_number(value), *beside)
-    return [*([rows] if metrics else []), *closing_lines(summary)]
+    rows = (
+        (name, short_number(value), *(short_number(b.get(name)) for b in baselines.values()))
+        for name, value in metrics.items()
+    )
+    shown = [table(("metric", "model", *baselines), rows)] if metrics else []
+    return [*shown, *closing_lines(summary)]
 
 
-def _dishonest_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Return what dishonest compute nodes did, and what the honest ones did about it."""
-    lines = []
-    for row in summary["misconduct"]:
-        counters = ", ".join(f"{count} {what}" for what, count in row["deeds"].items()) or "nothing"
-        lines.append(f"dishonest c{row['node']} {row['kind']}: {counters}")
-    if summary["refused"] or summary["evidence"]:
-        wasted = f", {summary['fooled']} releases wasted" if summary["fooled"] else ""
-        lines.append(
-            f"refused   {summary['refused']} times by honest compute nodes, "
-            f"{summary['evidence']} pairs of blocks as evidence{wasted}; "
-            f"see {command('inspect', Path(summary['run']), 'refusals')}"
-        )
-    return lines
+def held_against(counts: Mapping[str, Any], run: Path) -> list[str]:
+    """Return a line that counts refusals and evidence, or no line if there are none.
+
+    Args:
+        counts: a run's manifest or summary.
+        run: the run's folder.
+    """
+    if not counts["refused"] and not counts["evidence"]:
+        return []
+    wasted = f", {counts['fooled']} releases wasted" if counts["fooled"] else ""
+    return [
+        f"refused   {counts['refused']} times by honest compute nodes, {counts['evidence']} pairs "
+        f"of blocks as evidence{wasted}; see {command('inspect', run, 'refusals')}"
+    ]
 
 
 def _traffic_lines(traffic: Mapping[str, Any]) -> list[str]:
     """Return a line on the traffic over the links; no line if the run has not ended."""
     if not traffic:
         return []
-    miners, holders = traffic["nodes"], traffic["holders"]
-    sent = sum(node["sent"] for node in miners) + holders["sent"]
-    received = sum(node["received"] for node in miners) + holders["received"]
-    lost = f", {(sent - received) / 1e6:.3g} MB of it lost" if sent > received else ""
+    ends = (*traffic["nodes"], traffic["holders"])
+    sent, received = (sum(end[way] for end in ends) for way in ("sent", "received"))
+    to_holders = traffic["holders"]["received"]
+    lost = f", {size_words(sent - received)} of it lost" if sent > received else ""
     return [
-        f"traffic   {sent / 1e6:.3g} MB sent over the links{lost}; "
-        f"compute nodes received {(received - holders['received']) / 1e6:.3g} MB, "
-        f"holders {holders['received'] / 1e6:.3g} MB"
+        f"traffic   {size_words(sent)} sent over the links{lost}; compute nodes received "
+        f"{size_words(received - to_holders)}, holders {size_words(to_holders)}"
     ]
 
 
@@ -216,9 +215,8 @@ def _weights_lines(summary: Mapping[str, Any]) -> list[str]:
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines on status, privacy, messages, ledger, time and the next command."""
     epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
-    if epsilon["total"] is None:
-        privacy = "none was asked for"
-    else:
+    privacy = "none was asked for"
+    if epsilon["total"] is not None:
         privacy = (
             f"epsilon {epsilon['total']:.3g} at delta {epsilon['delta']:g} for the worst holder, "
             f"over {epsilon['worst_holder_releases']} releases"
@@ -227,18 +225,15 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     if told["byzantine"]:
         caught = told["byzantine"] - told["byzantine_used"]
         attackers = f"{caught} of {told['byzantine']} Byzantine messages rejected, "
-    stages = ", ".join(
-        f"{name} {value:.1f}"
-        for name, value in seconds.items()
-        if name != "total" and value >= 0.05
-    )
+    counted = {name: value for name, value in seconds.items() if name != "total"}
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in counted.items() if value >= 0.05)
     run = Path(summary["run"])
     head = f"#{summary['height']} {summary['head'][:16]}" if summary["head"] else "genesis"
     diverged = "loss" in summary["metrics"] and summary["metrics"]["loss"] is None
     advice = "; the loss is no finite number: a smaller update.learning_rate may help"
-    chain = summary["chain"]
-    won = [f"{n['main_share']:.3g}" for n in chain.get("nodes", ())[:NAMED_NODES]]
-    more = ", .." if len(chain.get("nodes", ())) > NAMED_NODES else ""
+    nodes = summary["chain"].get("nodes", ())
+    won = ", ".join(f"{node['main_share']:.3g}" for node in nodes[:NAMED_NODES])
+    more = ", .." if len(nodes) > NAMED_NODES else ""
     return [
         f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
         f"{advice if diverged else ''}",
@@ -247,9 +242,13 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         *_weights_lines(summary),
         f"ledger    head {head}, {summary['stale_blocks']} stale, "
         f"{summary['reorganisations']} reorganisations",
-        *([f"blocks    {', '.join(won)}{more} of them by node 0, 1, .."] if won else ()),
+        *([f"blocks    {won}{more} of them by node 0, 1, .."] if won else ()),
         *_traffic_lines(summary["traffic"]),
-        *_dishonest_lines(summary),
+        *(
+            f"dishonest c{row['node']} {row['kind']}: {count_words(row['deeds'])}"
+            for row in summary["misconduct"]
+        ),
+        *held_against(summary, run),
         f"seconds   {seconds['total']:.1f} in all ({stages})",
         f"memory    {summary['peak_rss_mb']:.0f} MB",
         f"files     {summary['run']}",

@@ -1,10 +1,14 @@
 """Rates: seconds per operation, for the parts of a round that a trial does not time.
 
-The measured rates of a machine are kept in a file of the user's cache folder.
+Small runs measure the rates of a machine, which are kept in a file of the user's cache folder.
 """
 
 from __future__ import annotations
 
+import itertools
+import statistics
+import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +21,10 @@ RATES_FILE = f"{RATES}-2.json"
 """Name of the file in the cache folder; the number is the version of its layout."""
 LARGEST_RATES = 65_536
 """Largest file of rates that is read, bytes."""
+SMALL_RUNS = (8, 1, 1), (64, 1, 1), (64, 9, 1), (8, 1, 1000), (32, 1, 1000)
+"""(holders, compute nodes, hidden units) of each small run."""
+ROUNDS = 12
+"""Number of rounds of each small run."""
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -41,12 +49,14 @@ class Rates(BaseModel, frozen=True):
         from matplotlib.ticker import EngFormatter
 
         rate, duration = EngFormatter("/s"), EngFormatter("s")
-        listed = []
-        for name, taken in self:
-            seen = rate(float(f"{1 / taken:.3g}")) if taken else "not seen"
-            words = str(type(self).model_fields[name].title)
-            listed.append((words, seen, duration(float(f"{taken:.3g}"))))
-        return listed
+        return [
+            (
+                str(type(self).model_fields[name].title),
+                rate(float(f"{1 / taken:.3g}")) if taken else "not seen",
+                duration(float(f"{taken:.3g}")),
+            )
+            for name, taken in self
+        ]
 
 
 ROUGH = Rates(message=2e-9, state=2e-9, event=5.3e-6, holder=2.8e-4, round=5e-3)
@@ -79,3 +89,65 @@ def keep_rates(rates: Rates) -> Path:
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from error
     return path
+
+
+class RoundTimes:
+    """A callback that measures how long the rounds of a run take."""
+
+    def __init__(self) -> None:
+        self._ends: list[float] = []
+
+    def on_run_begin(self, *_: object) -> None:
+        """Do nothing: the first round has not begun."""
+
+    def on_round_end(self, *_: object) -> None:
+        """Note the time at which a round ends."""
+        self._ends.append(time.perf_counter())
+
+    @property
+    def median(self) -> float:
+        """Median duration of a round, in seconds; the first two rounds do not count."""
+        ends = itertools.pairwise(self._ends[1:])
+        return statistics.median(end - begin for begin, end in ends)
+
+
+def measured() -> Rates:
+    """Return the seconds per operation of this machine, from small runs of a few seconds in all.
+
+    The runs are written to a temporary folder inside the current folder. A trial times some stages
+    of a round; the rates are fitted to the rest of the round's measured time, such that the
+    relative errors are small.
+
+    Raises:
+        OSError: the current folder cannot be written.
+    """
+    import numpy as np
+    from scipy.optimize import nnls
+
+    from fedchain.forecasts.trial import tried
+    from fedchain.runs.running import run
+    from fedchain.scenario import from_mapping
+
+    counts, unexplained = [], []
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".fedchain-") as folder:
+        for holders, compute, hidden in SMALL_RUNS:
+            scenario = from_mapping({
+                "version": 1,
+                "name": f"small-{holders}-{compute}-{hidden}",
+                "rounds": ROUNDS,
+                "task": {"kind": "digits", "model": {"kind": "mlp", "hidden": [hidden]}},
+                "nodes": {"holders": holders, "compute": compute},
+                "privacy": {"kind": "none"},
+                "aggregation": {"kind": "l_nearest", "keep": holders // 2},
+                "update": {"kind": "adam", "learning_rate": 0.01},
+                "ledger": {"work": {"kind": "hashcash", "difficulty_bits": 4}},
+                "evaluate": {"every": ROUNDS},
+            })  # fmt: skip
+            times, trial = RoundTimes(), tried(scenario)
+            run(scenario, folder, callback=times)
+            counts.append([count for _, count in trial.counts])
+            unexplained.append(max(times.median - sum(trial.spent_s.values()), 1e-5))
+    # Counts are divided by the largest of their kind, so that the fit treats all rates alike.
+    largest, weights = np.max(counts, axis=0), 1 / np.array(unexplained)
+    found, _ = nnls(np.array(counts) / largest * weights[:, None], np.ones(len(counts)))
+    return Rates(**dict(zip(Rates.model_fields, (found / largest).tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""Trial: time and bytes of one round of a scenario, measured with a few of its records."""
+"""Trial: one round of a scenario, measured with a few of its records: its time and its bytes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedchain.agreement import sampling_of
+from fedchain.agreement import mechanism_of, sampling_of
 from fedchain.engines.engine import Source, cores
 from fedchain.engines.threads import threads
+from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import Rates
-from fedchain.learning.evaluation import flat_weights
-from fedchain.learning.task import Task
+from fedchain.learning.evaluation import Evaluations, flat_weights
+from fedchain.learning.task import Task, tasks
 from fedchain.ledger.chain.block import START_BYTES, messages_parts
 from fedchain.ledger.chain.crypto import HASH, InclusionProof, public_key_of
 from fedchain.ledger.chain.state import State, tensor_parts, weights_parts
@@ -29,11 +30,16 @@ from fedchain.nodes.holders.release import (
     messages_of,
 )
 from fedchain.privacy.mechanisms import Mechanism
+from fedchain.registry import Part
 from fedchain.scenario import Scenario
 from fedchain.update import updates
 
 TIMES = 3
 """Number of times that a part is run. The first run warms up; the mean of the others counts."""
+COUNTED_HOLDERS = 1000
+"""Largest number of holders whose records are counted. They are evenly spaced among all holders."""
+SAMPLE = {"records_per_holder": 50, "held_out": 10}
+"""Size of the data that a task generates for the trial."""
 MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 690 + 600
 """Measured bytes of a message (MESSAGE_ROWS) and of a block (BLOCK_ROWS): in the database with its
 indexes, plus in the events."""
@@ -45,6 +51,14 @@ class Trial:
 
     scenario: Scenario
     """The scenario."""
+    mechanism: Mechanism
+    """The mechanism, with noise that is calibrated for the whole run."""
+    task: Task
+    """The task, with records for every holder, possibly fewer than in the scenario."""
+    examples: float
+    """Mean number of examples of a holder in the scenario."""
+    held_out: int
+    """Number of examples on which the scenario measures the model."""
     dimension: int
     """Number of entries of a gradient."""
     spent_s: Mapping[str, float]
@@ -96,9 +110,8 @@ class Trial:
         compute node that found the block sends it, with all messages, to the others.
 
         Returns:
-            Bytes by key. ``message`` and ``block``: the size of one. ``holder`` and
-            ``compute node``: what one of them sends and receives in a round. ``all``: what all
-            nodes send in a round.
+            The size of one ``message`` and of one ``block``; what one ``holder`` and one
+            ``compute node`` send and receive; and what all nodes send, ``all``.
         """
         holders, compute = self.scenario.nodes.asked, self.scenario.nodes.miners
         fetched = START_BYTES + self.weights
@@ -113,21 +126,19 @@ class Trial:
         }
 
 
-def tried(
-    scenario: Scenario, mechanism: Mechanism, task: Task, examples: float, held_out: int
-) -> Trial:
+def tried(scenario: Scenario) -> Trial:
     """Measure the time and the bytes of a round's parts; the bytes are those in the ledger.
 
-    Args:
-        scenario: a checked scenario.
-        mechanism: the mechanism that draws the noise.
-        task: the task, with records for every holder, possibly fewer than in the scenario.
-        examples: mean number of examples of a holder in the scenario.
-        held_out: number of examples on which the scenario measures the model.
+    Raises:
+        DataError: the task's data cannot be read.
+        ScenarioError: the task or the mechanism refuses its parameters.
     """
-    from fedchain.learning.evaluation import Evaluations
-
+    task, examples, held_out = _sample(scenario)
     weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
+    try:
+        mechanism = mechanism_of(scenario, len(weights))
+    except ValueError as error:
+        raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
     workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
     (sender,), said = _requests(scenario, [0]), declaration_of(mechanism, 1)
     (message,) = messages_of(np.ones((1, len(weights))), [sender], [said], ledger.storage)
@@ -139,6 +150,10 @@ def tried(
     share = held_out / task.held_out.examples / scenario.evaluate.every
     return Trial(
         scenario=scenario,
+        mechanism=mechanism,
+        task=task,
+        examples=examples,
+        held_out=held_out,
         dimension=len(weights),
         spent_s={
             **_releases_s(Source(scenario, mechanism, task), workers, examples),
@@ -153,11 +168,32 @@ def tried(
     )
 
 
-def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
-    """Return one request for a release per participant.
+def _sample(scenario: Scenario) -> tuple[Task, float, int]:
+    """Return a task for the trial, the mean examples per holder, and the number of held-out ones.
 
-    The inclusion proof of a key is as long as in a run of the scenario.
+    A task that generates its data generates only a little, for one holder; other data is read
+    whole.
     """
+    part, holders, given = scenario.task, scenario.nodes.holders, scenario.task.parameters
+    made = {k: min(v, given[k]) for k, v in SAMPLE.items() if isinstance(given.get(k), int)}
+    generated = len(made) == len(SAMPLE)
+    if generated:
+        part = Part(part.kind, {**given, **made})
+    try:
+        task = tasks.build(part, 1 if generated else holders, scenario.seed)
+    except ValueError as error:
+        raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
+    if generated:
+        first = task.holders[0]
+        examples = given["records_per_holder"] * first.examples / first.count
+        return replace(task, holders=(first,) * holders), examples, given["held_out"]
+    counted = range(0, holders, math.ceil(holders / COUNTED_HOLDERS))
+    examples = statistics.fmean(task.holders[k].examples for k in counted)
+    return task, examples, task.held_out.examples
+
+
+def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
+    """Return one request per participant; its proof of identity is as long as in a run."""
     nodes, zero = scenario.nodes, bytes(HASH)
     leaves = nodes.asked * scenario.rounds
     proof = InclusionProof(0, leaves, (zero,) * (leaves - 1).bit_length())
@@ -176,8 +212,7 @@ def _releases_s(source: Source, workers: int, examples: float) -> dict[str, floa
     scenario, gradients = source.scenario, source.gradients
     task, members = gradients.task, scenario.nodes.members_of
     asked = _requests(scenario, sampling_of(scenario).holders_of(1))
-    most = chunk_size(gradients.method, gradients.dimension, len(members(0)))
-    chunks = chunks_of(asked, most)
+    chunks = chunks_of(asked, chunk_size(gradients.method, gradients.dimension, len(members(0))))
     few, weights = chunks[:workers], flat_weights(task.model())
     spent = dict.fromkeys(("gradients", "noise", "signing"), 0.0)
     with closing(threads(source, workers=workers)) as engine:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
+from torch.nn import functional
 
 from fedchain.arrays import Array, Wholes
 from fedchain.learning.task import Loss, Metrics, losses
-
-if TYPE_CHECKING:
-    import torch
 
 
 @losses
@@ -20,7 +17,6 @@ def cross_entropy() -> Loss:
     A single output per example is the logit of class 1. Several outputs are the logits of the
     classes; the loss is then -log softmax(outputs)[target].
 
-    >>> import torch
     >>> cross_entropy()(torch.zeros(1, 4), torch.tensor([2])).exp()
     tensor([4.])
     """
@@ -28,8 +24,6 @@ def cross_entropy() -> Loss:
 
 
 def _cross_entropy(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    from torch.nn import functional
-
     if outputs.ndim == 1 or outputs.shape[1] == 1:
         logits = outputs.reshape(len(outputs))
         labels = targets.to(logits.dtype)

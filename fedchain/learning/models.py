@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import Annotated
 
+import torch
 from pydantic import Field
+from torch import nn
 
 from fedchain.learning.task import models
-
-if TYPE_CHECKING:
-    from torch import nn
+from fedchain.randomness import digest
 
 
 @models
@@ -55,8 +56,6 @@ def mlp(
     >>> [layer.out_features for layer in mlp((28, 28), 10, hidden=[64])[1::2]]
     [64, 10]
     """
-    from torch import nn
-
     layers: list[nn.Module] = [nn.Flatten()]
     size = math.prod(inputs)
     for width in hidden:
@@ -66,9 +65,25 @@ def mlp(
 
 
 def _linear(inputs: tuple[int, ...], outputs: int) -> nn.Module:
-    from torch import nn
-
     layer = nn.Linear(math.prod(inputs), outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return nn.Sequential(nn.Flatten(), layer)
+
+
+def seeded(make: Callable[[], nn.Module], seed: int) -> Callable[[], nn.Module]:
+    """Return a function that makes the model with the same initial weights at every call.
+
+    ``make`` draws these weights from torch's global generator.
+
+    >>> make = seeded(lambda: nn.Linear(2, 1), 0)
+    >>> bool((make().weight == make().weight).all())
+    True
+    """
+
+    def made() -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int.from_bytes(digest(seed, "initial weights")[:8], "big") >> 1)
+            return make()
+
+    return made

@@ -32,7 +32,7 @@ class Records:
     targets: Array
     """Shape (n, ...): classes (int64), or masks (float32, NaN where a pixel is not valid)."""
     record: Wholes | None = None
-    """Index, from 0, of each example's record, shape (n,); None: each example is a record. Privacy
+    """Number of each example's record, shape (n,); None: each example is a record. Privacy
     protects whole records: a scan that is cut into tiles is one record with many examples."""
 
     @property
@@ -44,6 +44,34 @@ class Records:
     def count(self) -> int:
         """Number of records; for holder k this is the public number n_k of equation (6)."""
         return self.examples if self.record is None else len(np.unique(self.record))
+
+    @property
+    def places(self) -> Wholes:
+        """Position of each example's record among all records, counted from 0, shape (n,)."""
+        numbers = np.arange(self.examples) if self.record is None else self.record
+        return np.unique(numbers, return_inverse=True)[1]
+
+    def part(self, mask: Flags) -> Records:
+        """Return the records whose flag in the mask (count,) is true, with all their examples.
+
+        >>> tiles = Records(np.zeros((3, 1)), np.arange(3), np.array([4, 7, 4]))
+        >>> tiles.part(np.array([True, False])).targets
+        array([0, 2])
+        """
+        kept = mask[self.places]
+        record = None if self.record is None else self.record[kept]
+        return Records(self.inputs[kept], self.targets[kept], record)
+
+
+def join_records(parts: Sequence[Records]) -> Records:
+    """Join the records of several holders into one set; no two holders share a record."""
+    starts = np.cumsum([0, *(part.count for part in parts)])
+    places = [part.places + start for part, start in zip(parts, starts, strict=False)]
+    return Records(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+        None if parts[0].record is None else np.concatenate(places),
+    )
 
 
 @dataclass(frozen=True)

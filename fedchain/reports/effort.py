@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fedchain.errors import RunRefused
 from fedchain.reports.study import Recorded, Study, finite_value
-from fedchain.statistics import Interval, interval
 
 CHAIN = ("network.", "gossip.", "ledger.work.")
 """Prefixes of the grid keys that change how often the chain forks."""
@@ -56,18 +55,6 @@ def reached(run: Recorded, score: str, target: float) -> Mapping[str, Any] | Non
     return None
 
 
-def over(runs: list[Recorded], measure: Callable[[Recorded], float | None]) -> Interval | None:
-    """Return a measure's mean and interval over runs; None if a run lacks the measure."""
-    values = [value for run in runs if (value := measure(run)) is not None]
-    return interval(values) if len(values) == len(runs) else None
-
-
-def until(study: Study, column: str, runs: list[Recorded]) -> Interval | None:
-    """Return a column's mean and interval at the first round that reaches the target score.
-
-    None if one of the runs never reaches it.
-    """
-    rows = [reached(run, study.score, study.target or 0.0) for run in runs]
-    values = [finite_value(row, column) for row in rows if row is not None]
-    known = [value for value in values if value is not None]
-    return interval(known) if len(known) == len(runs) else None
+def until(study: Study, column: str, run: Recorded) -> float | None:
+    """Return a column's value at the first round that reaches the target score, or None."""
+    return finite_value(reached(run, study.score, study.target or 0.0) or {}, column)

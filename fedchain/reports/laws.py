@@ -213,9 +213,9 @@ def double_spend_success(share: float, confirmations: int) -> float:
 LAWS = (
     ChainLaw(
         name="stale_share_against_delay",
-        caption="Blocks that end beside the main chain, among equal miners; dotted is "
-        "x / (1 + x), the law of many miners, the line that of so few, who need not wait for their "
-        "own blocks",
+        caption="Share of the blocks that end beside the main chain, among equal miners. The "
+        "dotted curve is x / (1 + x), for very many miners; the others are for few miners, who "
+        "need not wait for their own blocks",
         x="delay / mean interval of blocks, x",
         y="stale share of all blocks",
         fixed="{:g} miners",
@@ -225,10 +225,10 @@ LAWS = (
     ),
     ChainLaw(
         name="selfish_revenue_against_share",
-        caption="The selfish miner's share of the main chain, γ being the share of the honest work "
-        "that takes its side in a tie; the lines are equation (8) of Eyal and Sirer (2014), dotted "
-        "is honesty. Among n equal honest nodes γ is 1 - 1/n at most: the finder of a block keeps "
-        "to it",
+        caption="The selfish miner's share of the main chain. γ is the share of the honest work "
+        "that takes the attacker's side in a tie; among n equal honest nodes it is at most "
+        "1 - 1/n, since the finder of a block builds on it. The solid curves are equation (8) of "
+        "Eyal and Sirer (2014), the dotted line is an honest miner's share",
         x="share of all work",
         y="share of the main chain",
         fixed="γ = {:g}",
@@ -238,8 +238,8 @@ LAWS = (
     ),
     ChainLaw(
         name="double_spends_against_confirmations",
-        caption="Double spends that succeed, among those that were tried, by the attacker's share "
-        "of all work; the lines are the exact law (Rosenfeld 2014, one block made before)",
+        caption="Share of the attempted double spends that succeed, by the attacker's share of all "
+        "work. The lines are the exact probability (Rosenfeld 2014, one block mined in advance)",
         x="confirmations",
         y="double spends that succeed",
         fixed="share {:.3g}",

@@ -7,19 +7,20 @@ import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from fedchain.errors import RunRefused
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, render
-from fedchain.reports.study import Recorded, Study, finite_value
-from fedchain.reports.stylesheet import CSS
+from fedchain.reports.study import Recorded, Study
 from fedchain.reports.tables import Table, cell_words
-from fedchain.reports.words import group_words, metric_words, value_words
+from fedchain.reports.words import labelled, value_words
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""Browsers may load only what the page contains."""
+FRAME = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+"""The page around its title and its body, with its style: readable on a phone, light or dark."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +53,15 @@ def page(findings: Sequence[StudyReport]) -> str:
     """Return the page: it has no scripts, loads nothing, and escapes every text."""
     title = ", ".join(dict.fromkeys(found.study.name for found in findings))
     body = "\n".join(block for found in findings for block in _blocks(found))
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_text(title)} – fedchain</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
-        f"<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return Template(FRAME).substitute(title=_text(title), body=body)
 
 
 def _blocks(found: StudyReport) -> Iterator[str]:
     study = found.study
     yield f"<h1>{_text(study.name)}</h1>"
-    description = study.first.manifest.get("scenario", {}).get("description", "")
-    if description:
+    if description := study.first.manifest["scenario"]["description"]:
         yield f'<p class="lead">{_text(description)}</p>'
-    yield _facts(dict(_settings(study)))
+    yield _facts(_settings(study))
     yield f"<h2>Outcome</h2>{_table(found.tables[0])}"
     if study.unfinished:
         yield _unfinished(study)
@@ -86,32 +79,28 @@ def _blocks(found: StudyReport) -> Iterator[str]:
     yield _reproduce(study)
 
 
-def _settings(study: Study) -> Iterator[tuple[str, str]]:
-    scenario = study.first.manifest.get("scenario", {})
-    nodes = scenario.get("nodes", {})
-    yield "task", _kind(study, "task")
-    yield "data holders", str(nodes.get("holders", "–"))
-    yield "compute nodes", str(nodes.get("compute", "–"))
-    yield "rounds", str(scenario.get("rounds", "–"))
-    yield "aggregation", _kind(study, "aggregation")
-    yield "update", _kind(study, "update")
-    yield "privacy", _kind(study, "privacy")
-    attacks = [_attack(attack) for attack in scenario.get("attacks", [])]
-    yield "attacks", "; ".join(attacks) or "none"
-    if study.kind == "sweep":
-        groups = study.groups()
-        yield "varied", ", ".join(study.keys)
-        yield "runs", f"{len(study.runs)} of {len(study.runs) + len(study.unfinished)}"
-        yield (
-            "points",
-            "; ".join(group_words(study.keys, values, study.blocks) for values in groups),
-        )
-    else:
-        yield "status", str(study.first.manifest.get("status", "–")).replace("_", " ")
+def _settings(study: Study) -> dict[str, str]:
+    scenario, nodes = study.first.manifest["scenario"], study.first.manifest["scenario"]["nodes"]
+    facts = {
+        "task": _kind(study, "task"),
+        "data holders": str(nodes["holders"]),
+        "compute nodes": str(nodes["compute"]),
+        "rounds": str(scenario["rounds"]),
+        **{section: _kind(study, section) for section in ("aggregation", "update", "privacy")},
+        "attacks": "; ".join(map(_attack, scenario["attacks"])) or "none",
+    }
+    if study.kind == "run":
+        return {**facts, "status": study.first.manifest["status"].replace("_", " ")}
+    return {
+        **facts,
+        "varied": ", ".join(study.keys),
+        "runs": f"{len(study.runs)} of {len(study.runs) + len(study.unfinished)}",
+        "points": "; ".join(labelled(study)),
+    }
 
 
 def _kind(study: Study, section: str) -> str:
-    part = study.first.manifest.get("scenario", {}).get(section)
+    part = study.first.manifest["scenario"].get(section)
     if not isinstance(part, Mapping):
         return "–"
     inside = []
@@ -143,26 +132,24 @@ def _unfinished(study: Study) -> str:
 
 
 def _privacy(study: Study) -> str:
-    blocks = []
-    for values, runs in study.groups().items():
-        words = _promise(runs[0].folder)
-        head = group_words(study.keys, values, study.blocks)
-        blocks.append(f"<h3>{_text(head)}</h3>{words}" if head else words)
     if study.kind == "sweep":
-        inner = "".join(blocks)
+        promises = "".join(
+            (f"<h3>{_text(label)}</h3>" if label else "") + _promise(runs[0].folder)
+            for label, runs in labelled(study).items()
+        )
         return (
             "<h2>Privacy</h2><details><summary>The guarantee of every point, in words</summary>"
-            f"{inner}</details>"
+            f"{promises}</details>"
         )
-    spent = study.first.manifest.get("epsilon") or {}
+    spent = study.first.manifest["epsilon"]
     names = {
         "per_release": "ε of one release",
         "total": "ε in total, tight",
         "delta": "δ",
         "worst_holder_releases": "releases of the worst holder",
     }
-    facts = {words: _spent(spent.get(key)) for key, words in names.items() if key in spent}
-    return f"<h2>Privacy</h2>{''.join(blocks)}{_facts(facts)}"
+    facts = {words: _spent(spent[key]) for key, words in names.items()}
+    return f"<h2>Privacy</h2>{_promise(study.first.folder)}{_facts(facts)}"
 
 
 def _spent(value: object) -> str:
@@ -200,14 +187,14 @@ def _audits(attacked: Attacked) -> str:
 
 
 def _gradients(run: Recorded) -> str:
-    said = len(run.messages)
     included = [row for row in run.messages if not row["late"]]
     used = sum(bool(row["used"]) for row in included)
     attacked = [row for row in included if row["attack"]]
     slipped = sum(bool(row["used"]) for row in attacked)
     words = (
-        f"Of {said} gradients that holders released, {len(included)} came into a block of the "
-        f"main chain; the rule used {used} of them and rejected {len(included) - used}."
+        f"Of {len(run.messages)} gradients that holders released, {len(included)} came into a "
+        f"block of the main chain; the rule used {used} of them and rejected "
+        f"{len(included) - used}."
     )
     if attacked:
         words += f" Attacks made {len(attacked)} of them, and the rule used {slipped} of those."
@@ -215,13 +202,9 @@ def _gradients(run: Recorded) -> str:
 
 
 def _ledger(run: Recorded) -> str:
-    manifest, last = run.manifest, run.metrics[-1]
-    facts = {
-        "height": str(manifest.get("height", "–")),
-        "head": str(manifest.get("head", "–")),
-        "stale blocks": str(last.get("stale_blocks", "–")),
-        "reorganisations": str(last.get("reorganisations", "–")),
-    }
+    known = {**run.manifest, **run.metrics[-1]}
+    names = ("height", "head", "stale_blocks", "reorganisations")
+    facts = {name.replace("_", " "): str(known.get(name, "–")) for name in names}
     return f"<h2>Ledger</h2>{_facts(facts)}"
 
 
@@ -252,31 +235,20 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 
 def _scenario(run: Recorded) -> str:
-    scenario = json.dumps(run.manifest.get("scenario", {}), indent=2, ensure_ascii=False)
+    scenario = json.dumps(run.manifest["scenario"], indent=2, ensure_ascii=False)
     what = "The whole scenario, every value resolved"
     return f"<details><summary>{what}</summary><pre>{_text(scenario)}</pre></details>"
 
 
 def _reproduce(study: Study) -> str:
-    manifest = study.first.manifest
-    name = Path(study.folder.name)
+    manifest, name = study.first.manifest, Path(study.folder.name)
+    facts = {**manifest["versions"], "platform": manifest["platform"]}
+    again, then = command("sweep", name / "scenario.yaml"), command("report", name)
     if study.kind == "run":
         again, then = command("run", name / "resolved.yaml"), command("verify", name)
-    else:
-        again, then = command("sweep", name / "scenario.yaml"), command("report", name)
-    known = {**manifest.get("versions", {}), "platform": manifest.get("platform", "–")}
-    versions = {str(k): _show_value(v) for k, v in known.items()}
-    seconds = finite_value(manifest.get("seconds") or {}, "total")
-    if seconds is not None and study.kind == "run":
-        versions["wall time"] = f"{seconds:.1f} s"
+        facts["wall time"] = f"{manifest['seconds']['total']:.1f} s"
     commands = _text(f"{again} --out again\n{then}")
-    return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(versions)}"
-
-
-def _show_value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{metric_words(str(k))} {v}" for k, v in value.items())
-    return str(value)
+    return f"<h2>How to reproduce</h2><pre>{commands}</pre>{_facts(facts)}"
 
 
 def _text(value: str) -> str:

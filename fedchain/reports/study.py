@@ -6,16 +6,17 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fedchain.errors import RunRefused
 from fedchain.reports.axis_labels import block_words
 from fedchain.results import Run
 from fedchain.statistics import Interval, interval
 
+_Value = TypeVar("_Value")
 SWEEP_FORMAT = 1
 """Version of the sweep folder's layout."""
 DONE = ("finished", "budget_exhausted")
@@ -46,6 +47,10 @@ class Recorded:
     """One value per grid key, with a label instead of a YAML mapping; empty for a single run."""
 
 
+Reading = Callable[[Recorded], float | None]
+"""A function that reads one number from a run; None if the run does not have it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """A run or a sweep: all data of figures, tables and the page."""
@@ -62,13 +67,13 @@ class Study:
     """The runs that finished, in the order of the grid."""
     keys: tuple[str, ...] = ()
     """The grid keys, dotted."""
-    x: str | None = None
-    """The grid key of the horizontal axis; None without a grid."""
+    x: str = ""
+    """The grid key of the horizontal axis; empty without a grid."""
     target: float | None = None
     """Target score, if a figure is to show the time and epsilon until it is reached; else None."""
     blocks: frozenset[str] = frozenset()
     """The grid keys whose values are labels of YAML mappings."""
-    unfinished: tuple[Mapping[str, str], ...] = field(default=())
+    unfinished: tuple[Mapping[str, str], ...] = ()
     """Rows of points.csv without a finished run: failed, interrupted, waiting."""
 
     @property
@@ -76,12 +81,26 @@ class Study:
         """The first run; it stands for the settings that all runs have in common."""
         return self.runs[0]
 
+    @property
+    def axis(self) -> int:
+        """Index of the horizontal axis's grid key."""
+        return self.keys.index(self.x)
+
     def groups(self) -> dict[GridValues, list[Recorded]]:
         """Return the runs by grid values; repetitions over seeds are in one group."""
         found: dict[GridValues, list[Recorded]] = {}
         for run in self.runs:
             found.setdefault(run.values, []).append(run)
         return found
+
+
+def without(values: tuple[_Value, ...], place: int) -> tuple[_Value, ...]:
+    """Return the values except the one at a place.
+
+    >>> without(("a", "b", "c"), 1)
+    ('a', 'c')
+    """
+    return values[:place] + values[place + 1 :]
 
 
 def finite_value(row: Mapping[str, Any], key: str) -> float | None:
@@ -108,10 +127,18 @@ def metric_names(run: Recorded) -> list[str]:
     return sorted(found, key=lambda name: name != score)
 
 
-def over_seeds(runs: list[Recorded], metric: str) -> Interval | None:
-    """Return the mean and interval of a metric's last value over runs; None if none measured it."""
-    values = [value for run in runs if (value := final(run, metric)) is not None]
-    return interval(values) if values else None
+def total_epsilon(run: Recorded) -> float | None:
+    """Return the total epsilon of the holder with the most releases; None without a guarantee."""
+    return finite_value(run.manifest.get("epsilon") or {}, "total")
+
+
+def over_seeds(runs: list[Recorded], measure: Reading, *, whole: bool = False) -> Interval | None:
+    """Return a measure's mean and interval over the runs that have it; None if none has it.
+
+    With ``whole``, return None also if one of the runs does not have it.
+    """
+    values = [value for run in runs if (value := measure(run)) is not None]
+    return interval(values) if values and not (whole and len(values) < len(runs)) else None
 
 
 def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
@@ -123,14 +150,11 @@ def best_baseline(study: Study, metric: str) -> tuple[str, float] | None:
     found: dict[str, list[float]] = {}
     for run in study.runs:
         for name, metrics in run.manifest.get("baselines", {}).items():
-            value = finite_value(metrics, metric)
-            if value is not None:
+            if (value := finite_value(metrics, metric)) is not None:
                 found.setdefault(str(name), []).append(value)
-    if not found:
-        return None
-    means = {name: sum(values) / len(values) for name, values in found.items()}
-    best = (min if metric == "loss" else max)(means, key=lambda name: means[name])
-    return best, means[best]
+    means = ((sum(values) / len(values), name) for name, values in found.items())
+    best = (min if metric == "loss" else max)(means, key=lambda pair: pair[0], default=None)
+    return best and (best[1], best[0])
 
 
 def open_study(folder: Path) -> Study:
@@ -193,42 +217,35 @@ def read_run(folder: Path, messages: bool = False) -> Recorded:
 
 def _open_run(folder: Path) -> Study:
     run = read_run(folder, messages=True)
-    manifest = run.manifest
     if not run.metrics:
         raise RunRefused(f"{folder}: no round is recorded yet; let the run go on first")
-    return Study(
-        folder=folder,
-        kind="run",
-        name=str(manifest["name"]),
-        score=str(manifest["score"]),
-        runs=(run,),
-    )
+    name, score = str(run.manifest["name"]), str(run.manifest["score"])
+    return Study(folder=folder, kind="run", name=name, score=score, runs=(run,))
 
 
 def _open_sweep(folder: Path) -> Study:
     sweep, rows = read_points(folder)
     keys = tuple(sweep["grid"])
     words = {key: block_words(key, list(dict.fromkeys(row[key] for row in rows))) for key in keys}
-    runs, unfinished = [], []
-    for row in rows:
-        if row["status"] in DONE:
-            values = tuple(words[key].get(row[key], read_value(row[key])) for key in keys)
-            runs.append(replace(read_run(folder / "runs" / row["run"]), values=values))
-        else:
-            unfinished.append(row)
+    runs = tuple(
+        replace(
+            read_run(folder / "runs" / row["run"]),
+            values=tuple(words[key].get(row[key], read_value(row[key])) for key in keys),
+        )
+        for row in rows
+        if row["status"] in DONE
+    )
     if not runs:
         raise RunRefused(f"{folder}: no point has finished yet; let the sweep go on first")
-    score = sweep["y"] or runs[0].manifest["score"]
-    x = sweep["x"] or (keys[0] if keys else None)
     return Study(
         folder=folder,
         kind="sweep",
         name=sweep["name"],
-        score=score,
-        runs=tuple(runs),
+        score=sweep["y"] or runs[0].manifest["score"],
+        runs=runs,
         keys=keys,
-        x=x,
+        x=sweep["x"] or (keys[0] if keys else ""),
         target=sweep.get("target"),
         blocks=frozenset(key for key in keys if words[key]),
-        unfinished=tuple(unfinished),
+        unfinished=tuple(row for row in rows if row["status"] not in DONE),
     )

@@ -5,14 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fedchain.reports.effort import forks_varied, over, releases_per_block, stale_blocks, until
+from fedchain.reports.effort import forks_varied, releases_per_block, stale_blocks, until
 from fedchain.reports.laws import compare
-from fedchain.reports.study import Recorded, Study, final, finite_value, metric_names, over_seeds
+from fedchain.reports.study import (
+    Reading,
+    Recorded,
+    Study,
+    final,
+    finite_value,
+    metric_names,
+    over_seeds,
+    total_epsilon,
+)
 from fedchain.reports.words import baseline_words, key_words, metric_words, value_words
-from fedchain.statistics import Interval, interval
+from fedchain.statistics import Interval
 
 TABLE_KINDS = ("csv", "md", "tex")
 """Kinds of table files."""
@@ -77,18 +87,25 @@ def cell_words(cell: Cell) -> str:
 
 def _points(study: Study) -> Table:
     metrics = metric_names(study.first)
-    keys = [(key, key_words(key)) for key in study.keys]
-    rows = []
-    for values, runs in study.groups().items():
-        spent = _spent(runs)
-        measured = [over_seeds(runs, metric) for metric in metrics]
-        rows.append((*map(value_words, values), len(runs), *measured, spent))
+    columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
+    columns += [(metric, metric_words(metric)) for metric in metrics] + [("epsilon", "ε spent")]
+    measures: list[Reading] = [partial(final, metric=metric) for metric in metrics]
+    rows = _rows(study, [*measures, total_epsilon])
     caption = "After the last round: mean and 95 % interval (Student's t) over n seeds"
-    return Table(
-        "points",
-        caption,
-        (*keys, ("n", "n"), *((m, metric_words(m)) for m in metrics), ("epsilon", "ε spent")),
-        tuple(rows),
+    return Table("points", caption, tuple(columns), rows)
+
+
+def _rows(
+    study: Study, measures: Sequence[Reading], *, whole: bool = False
+) -> tuple[tuple[Cell, ...], ...]:
+    """Return a row for each grid point: its values, the number of seeds, and each measure."""
+    return tuple(
+        (
+            *map(value_words, values),
+            len(runs),
+            *(over_seeds(runs, measure, whole=whole) for measure in measures),
+        )
+        for values, runs in study.groups().items()
     )
 
 
@@ -109,24 +126,15 @@ def _against_law(study: Study) -> list[Table]:
 def _effort(study: Study) -> list[Table]:
     if not forks_varied(study):
         return []
-    columns = [*((key, key_words(key)) for key in study.keys), ("n", "n")]
+    columns = [(key, key_words(key)) for key in study.keys] + [("n", "n")]
     columns += [("stale_share", "stale share"), ("releases", "releases per holder and block")]
-    asked = [partial(over, measure=stale_blocks), partial(over, measure=releases_per_block)]
+    measures: list[Reading] = [stale_blocks, releases_per_block]
     if study.target is not None:
         words = f"{metric_words(study.score)} {study.target:g}"
         columns += [("time_s", f"seconds until {words}"), ("epsilon", f"ε until {words}")]
-        asked += [partial(until, study, "time_s"), partial(until, study, "epsilon")]
-    rows = tuple(
-        (*map(value_words, values), len(runs), *(measured(runs) for measured in asked))
-        for values, runs in study.groups().items()
-    )
+        measures += [partial(until, study, "time_s"), partial(until, study, "epsilon")]
+    rows = _rows(study, measures, whole=True)
     return [Table("effort", "What forks cost: mean and 95 % interval", tuple(columns), rows)]
-
-
-def _spent(runs: list[Recorded]) -> Interval | None:
-    totals = [finite_value(run.manifest.get("epsilon") or {}, "total") for run in runs]
-    known = [total for total in totals if total is not None]
-    return interval(known) if known else None
 
 
 def _metrics(run: Recorded) -> Table:
@@ -197,23 +205,19 @@ def _latex(table: Table) -> str:
     def line(cells: list[str]) -> str:
         return "    " + " & ".join(map(escape_latex, cells)) + r" \\"
 
-    body = [line([cell_words(cell) for cell in row]) for row in table.rows]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{escape_latex(table.caption)}.}}",
-            rf"  \begin{{tabular}}{{{'l' * len(table.columns)}}}",
-            r"    \hline",
-            line([words for _, words in table.columns]),
-            r"    \hline",
-            *body,
-            r"    \hline",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    body = "\n".join(line([cell_words(cell) for cell in row]) for row in table.rows)
+    return rf"""\begin{{table}}
+  \centering
+  \caption{{{escape_latex(table.caption)}.}}
+  \begin{{tabular}}{{{"l" * len(table.columns)}}}
+    \hline
+{line([words for _, words in table.columns])}
+    \hline
+{body}
+    \hline
+  \end{{tabular}}
+\end{{table}}
+"""
 
 
 def escape_latex(text: str) -> str:

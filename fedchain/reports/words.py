@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Collection, Set
 
 from fedchain.learning.task import PUBLIC_ONLY
-from fedchain.reports.study import EPSILON, GridValue, GridValues, Study
+from fedchain.reports.study import EPSILON, GridValue, GridValues, Recorded, Study
 
 METRICS = {"iou": "IoU", "f1": "F1"}
 """Names of the metrics whose name is not their key."""
@@ -76,14 +76,31 @@ def group_words(keys: tuple[str, ...], values: GridValues, blocks: Set[str] = fr
     >>> group_words(("nodes.groups", "privacy.kind"), ("no groups", "knorm"), {"nodes.groups"})
     'no groups, knorm'
     """
-    pairs = dict(zip(keys, values, strict=True))
-    off = any(_is_private_off(key, value) for key, value in pairs.items())
-    named = [
-        _pair_words(key, value, key in blocks)
-        for key, value in pairs.items()
-        if not _is_private_off(key, value)
-    ]
-    return ", ".join((["no privacy"] if off else []) + named)
+    named: list[str] = []
+    for key, value in zip(keys, values, strict=True):
+        if key == EPSILON and value == math.inf:
+            named.insert(0, "no privacy")
+        elif key in blocks or key.endswith(".kind"):
+            named.append(value_words(value))
+        else:
+            named.append(f"{key_words(key)} = {value_words(value)}")
+    return ", ".join(named)
+
+
+def labelled(study: Study) -> dict[str, list[Recorded]]:
+    """Return the runs of each grid point by the label of the point; "" for a single run."""
+    groups = study.groups().items()
+    return {group_words(study.keys, values, study.blocks): runs for values, runs in groups}
+
+
+def seed_words(counts: Collection[int]) -> str:
+    """Return how many seeds the points of a study have.
+
+    >>> seed_words([1]), seed_words([3, 5])
+    ('1 seed', '3 to 5 seeds')
+    """
+    low, high = min(counts), max(counts)
+    return f"{low} seed{'s' if low > 1 else ''}" if low == high else f"{low} to {high} seeds"
 
 
 def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str:
@@ -93,12 +110,3 @@ def epsilon_words(study: Study, epsilon: str = "total ε of each holder") -> str
         return epsilon
     mantissa, _, exponent = f"{delta:e}".partition("e")
     return f"{epsilon} (δ = {float(mantissa):g}e{int(exponent)})"
-
-
-def _pair_words(key: str, value: GridValue, block: bool) -> str:
-    alone = block or key.endswith(".kind")
-    return value_words(value) if alone else f"{key_words(key)} = {value_words(value)}"
-
-
-def _is_private_off(key: str, value: GridValue) -> bool:
-    return key == EPSILON and isinstance(value, float) and math.isinf(value)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
+from fedchain.arrays import Array
 from fedchain.cache import mark_used, place_of, try_add
+from fedchain.errors import DataError
+from fedchain.scans.formats.contents import contents
+from fedchain.scans.formats.npz import arrays_of
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+Arrays = Mapping[str, Array]
 
 LARGEST_ARRAYS = 1 << 32
 """Size of the largest cache file that is read, in bytes."""
@@ -48,36 +48,16 @@ def cached(key: Mapping[str, object], make: Callable[[], Arrays]) -> Arrays:
 
 def _read(path: Path, text: str) -> Arrays | None:
     try:
-        if path.stat().st_size > LARGEST_ARRAYS:
-            raise ValueError("is too large")
-        with zipfile.ZipFile(path) as archive:
-            arrays = {e.filename.removesuffix(".npy"): _array(archive, e) for e in archive.filelist}
+        arrays = arrays_of(contents(path, LARGEST_ARRAYS), LARGEST_ARRAYS)
         if arrays.pop("key").tobytes() != text.encode():
-            raise ValueError("belongs to another key")
-    except FileNotFoundError:
-        return None
-    except (
-        OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, MemoryError,
-        OverflowError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-        logging.getLogger(__name__).warning("%s: damaged, made anew: %s", path, error)
+            raise DataError(f"{path}: belongs to another key")
+    except (DataError, KeyError, MemoryError) as error:
+        if path.exists():
+            logging.getLogger(__name__).warning("%s: damaged, made anew: %s", path, error)
         return None
     return arrays
 
 
-def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> npt.NDArray[Any]:
-    """Read one array of the archive."""
-    if entry.file_size > LARGEST_ARRAYS:
-        raise ValueError(f"claims {entry.file_size} bytes of {entry.filename}")
-    # Read all bytes first: this verifies the checksum before the header is parsed.
-    array = np.lib.format.read_array(io.BytesIO(archive.read(entry)), allow_pickle=False)
-    return np.asarray(array)
-
-
 def _write(file: BinaryIO, text: str, arrays: Arrays) -> None:
-    key = np.frombuffer(text.encode(), np.uint8)
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in {**arrays, "key": key}.items():
-            # Not numpy.savez: numpy 2.1 would store its argument allow_pickle as an array.
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
+    named: dict[str, Any] = {**arrays, "key": np.frombuffer(text.encode(), np.uint8)}
+    np.savez(file, **named)

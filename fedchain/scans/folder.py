@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,23 +16,14 @@ from pydantic import Field
 from fedchain.arrays import Array
 from fedchain.errors import DataError
 from fedchain.learning.task import Records, Task, losses, models, tasks
+from fedchain.learning.tasks.splits import iid
 from fedchain.randomness import stream
 from fedchain.registry import Part
+from fedchain.scans import segmentation
 from fedchain.scans.features import features_of
 from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
-from fedchain.scans.scan import Floats, Mask, bounding_box, crop
-from fedchain.scans.segmentation import (
-    BCE,
-    UNET,
-    initial_model,
-    keep_everything,
-    kept_by,
-    measure,
-    measure_mask,
-    morphology,
-    targets_of,
-)
+from fedchain.scans.scan import Floats, Mask, bounding_box
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +62,8 @@ def scan_folder(
     tile: Annotated[int, Field(ge=8, le=512)] = 64,
     record: Literal["tile", "scan"] = "tile",
     held_out: Annotated[int, Field(ge=1, le=10_000)] = 1,
-    model: Annotated[Part, models] = UNET,
-    loss: Annotated[Part, losses] = BCE,
+    model: Annotated[Part, models] = segmentation.UNET,
+    loss: Annotated[Part, losses] = segmentation.BCE,
 ) -> Task:
     """Clean real scans: a folder of scans and the same scans cleaned by hand.
 
@@ -95,32 +86,38 @@ def scan_folder(
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
-    make = initial_model(model, seed, tile)
+    make = segmentation.initial_model(model, seed, tile)
     files = pairs(Path(path), dirty, clean)
-    names = sorted(files)
-    kept_back = names[len(names) - held_out :]
-    _check_enough(Path(path), len(names) - held_out, held_out, holders if record == "scan" else 1)
-    scans = [cleaned(name, *files[name], tile) for name in names]
-    training, test = scans[: len(names) - held_out], scans[len(names) - held_out :]
-    measured = tile_records(test)
-    random = stream(seed, "split")
+    training = len(files) - held_out
+    _check_enough(Path(path), training, held_out, holders if record == "scan" else 1)
+    scans = [cleaned(name, *both, tile) for name, both in files.items()]
+    whole, test = tile_records(scans[:training]), scans[training:]
+    if record == "tile":
+        whole = replace(whole, record=None)
+    if whole.count < holders:
+        raise DataError(
+            f"{path}: gives {whole.count} tiles with points; "
+            f"allowed: at least {holders}, one for each holder"
+        )
+    measured, every = tile_records(test), np.arange(whole.count)
+    dealt = iid(every, every, holders, stream(seed, "split"))
+    kept_back = ", ".join(scan.name for scan in test)
     # The baselines get whole scans, before they are cut.
-    rules = {"keep_everything": keep_everything, "morphology": morphology}
     masks = {
         name: np.concatenate([scan.tiles_of(rule(scan.valid[None])[0]) for scan in test])
-        for name, rule in rules.items()
+        for name, rule in segmentation.BASELINES.items()
     }
     return Task(
         name="scan_folder",
-        holders=_deal(Path(path), tile_records(training), holders, record, random),
+        holders=tuple(whole.part(np.isin(every, own)) for own in dealt),
         held_out=measured,
         model=make,
         loss=losses.build(loss),
-        measure=measure,
+        measure=segmentation.measure,
         score="iou",
-        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
+        baselines={name: segmentation.mask_metrics(kept, measured) for name, kept in masks.items()},
         record=record,
-        note=f"tiles of {tile} x {tile} pixels of real scans; held out: {', '.join(kept_back)}",
+        note=f"tiles of {tile} x {tile} pixels of real scans; held out: {kept_back}",
         pictures=lambda outputs, many: _pictures(outputs, many, test),
     )
 
@@ -140,7 +137,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
         raise DataError(f"{cleaned_ones[name]}: has no original; allowed: {wanted} beside it")
     for name in sorted(originals.keys() - cleaned_ones.keys()):
         logging.getLogger(__name__).warning("%s: left out: not cleaned yet", originals[name])
-    both = {name: (originals[name], cleaned_ones[name]) for name in cleaned_ones}
+    both = {name: (originals[name], cleaned_ones[name]) for name in sorted(cleaned_ones)}
     if not both:
         raise DataError(f"{folder}: holds no pair of {dirty} and {clean}; allowed: at least two")
     return both
@@ -159,18 +156,18 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
             f"allowed: {scan.intensity.shape}, those of {dirty.name}"
         )
     box = bounding_box(scan.valid)
-    keep, scan = after.valid[box], crop(scan, box)
-    valid = scan.valid
-    if not (keep & valid).any():
+    valid, keep = scan.valid[box], (scan.valid & after.valid)[box]
+    if not keep.any():
         raise DataError(f"{clean}: keeps no point of {dirty.name}; allowed: at least one")
-    distance = np.sqrt(((scan.positions - scan.camera) ** 2).sum(axis=-1))
-    image = features_of(scan.intensity[None], distance[None], scan.normals[None], valid[None])[0]
+    points, normals, light = (g[box][None] for g in (scan.positions, scan.normals, scan.intensity))
+    distance = np.sqrt(((points - scan.camera) ** 2).sum(axis=-1))
+    image = features_of(light, distance, normals, valid[None])[0]
     missing = [(0, -side % tile) for side in valid.shape]
     return Cleaned(
         name,
         np.pad(image, ((0, 0), *missing)),
         np.pad(valid, missing),
-        np.pad(keep & valid, missing),
+        np.pad(keep, missing),
         tile,
     )
 
@@ -197,7 +194,7 @@ def join_tiles(tiles: Array, height: int, width: int) -> Array:
 def tile_records(scans: list[Cleaned]) -> Records:
     """Return the images and masks of all tiles with points; the tiles of a scan form one record."""
     inputs = [scan.tiles_of(scan.image) for scan in scans]
-    targets = [scan.tiles_of(targets_of(scan.keep, scan.valid)) for scan in scans]
+    targets = [scan.tiles_of(segmentation.targets_of(scan.keep, scan.valid)) for scan in scans]
     owner = np.repeat(np.arange(len(scans)), [len(own) for own in inputs])
     return Records(np.concatenate(inputs), np.concatenate(targets), owner.astype(np.int64))
 
@@ -220,34 +217,13 @@ def _check_enough(folder: Path, training: int, held_out: int, needed: int) -> No
         )
 
 
-def _deal(
-    folder: Path, tiles: Records, holders: int, record: str, random: np.random.Generator
-) -> tuple[Records, ...]:
-    owner = tiles.record
-    if record == "tile" or owner is None:
-        if tiles.examples < holders:
-            raise DataError(
-                f"{folder}: gives {tiles.examples} tiles with points; "
-                f"allowed: at least {holders}, one for each holder"
-            )
-        dealt = np.array_split(random.permutation(tiles.examples), holders)
-        return tuple(Records(tiles.inputs[own], tiles.targets[own]) for own in map(np.sort, dealt))
-    scans = np.array_split(random.permutation(tiles.count), holders)
-    chosen = [np.flatnonzero(np.isin(owner, own)) for own in scans]
-    renumbered = [np.unique(owner[own], return_inverse=True)[1].astype(np.int64) for own in chosen]
-    return tuple(
-        Records(tiles.inputs[own], tiles.targets[own], numbers)
-        for own, numbers in zip(chosen, renumbered, strict=True)
-    )
-
-
 def _pictures(outputs: Array, many: int, scans: list[Cleaned]) -> Mapping[str, Picture]:
     pictures, start = {}, 0
     for scan in scans[:many]:
         tiles = np.zeros((len(scan.filled), scan.tile, scan.tile), bool)
-        stop = start + int(scan.filled.sum())
-        tiles[scan.filled] = kept_by(outputs[start:stop], (stop - start, scan.tile, scan.tile))
+        own = tiles[scan.filled]
+        tiles[scan.filled] = segmentation.kept_by(outputs[start : start + len(own)], own.shape)
         kept = join_tiles(tiles, *scan.valid.shape)
         pictures[f"scan-{scan.name}"] = draw_panels(scan.image, scan.valid, scan.keep, kept)
-        start = stop
+        start += len(own)
     return pictures

@@ -1,15 +1,19 @@
-"""Losses for masks: one value per example, computed from the pixels that hold a point."""
+"""Losses for masks: one value per example, computed from the pixels that hold a point.
+
+A loss is a function of logits, (n, 1, h, w) or (n, h, w), and of masks, (n, h, w), that are 1 for
+points to keep, 0 for points to erase, and NaN where there is no point. It returns one loss for each
+example, (n,).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import torch
 from pydantic import Field
+from torch.nn.functional import softplus
 
 from fedchain.learning.task import Loss, losses
-
-if TYPE_CHECKING:
-    import torch
 
 Balance = Annotated[float, Field(gt=0, lt=1)]
 
@@ -28,24 +32,19 @@ def focal(*, alpha: Balance = 0.07, gamma: Annotated[float, Field(ge=0, le=10)] 
         gamma: exponent, 0 or more; a larger one gives less weight to pixels that are already
             right. The paper of ``gajdosech_unet`` used 3 to 5.
 
-    Returns:
-        A function that returns the loss of each example, (n,). Its arguments are logits,
-        (n, 1, h, w) or (n, h, w), and masks, (n, h, w): 1 to keep, 0 to erase, NaN without a point.
-
     Reference:
         Lin et al., "Focal Loss for Dense Object Detection", 2017, equation (5).
     """
 
     def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import softplus
-
         logits, keep, valid = _pixels(outputs, targets)
         right = logits * (2 * keep - 1)
         weight = alpha * keep + (1 - alpha) * (1 - keep)
         # With the logit z of the right class, log p_t = -softplus(-z) and log(1 - p_t) =
         # -softplus(z). These forms are exact for large logits.
-        easy = (-gamma * softplus(right)).exp()
-        return _mean(weight * easy * softplus(-right), valid)
+        if gamma > 0:
+            weight = weight * (-gamma * softplus(right)).exp()
+        return (weight * softplus(-right) * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)
 
     return loss
 
@@ -60,20 +59,9 @@ def bce(*, keep_weight: Balance = 0.5) -> Loss:
 
     Args:
         keep_weight: weight of the points to keep, between 0 and 1.
-
-    Returns:
-        A function that returns the loss of each example, (n,). Its arguments are logits,
-        (n, 1, h, w) or (n, h, w), and masks, (n, h, w): 1 to keep, 0 to erase, NaN without a point.
     """
-
-    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        from torch.nn.functional import softplus
-
-        logits, keep, valid = _pixels(outputs, targets)
-        weight = 2 * (keep_weight * keep + (1 - keep_weight) * (1 - keep))
-        return _mean(weight * softplus(-logits * (2 * keep - 1)), valid)
-
-    return loss
+    half = focal(alpha=keep_weight, gamma=0)
+    return lambda outputs, targets: 2 * half(outputs, targets)
 
 
 @losses
@@ -87,10 +75,6 @@ def dice(*, smooth: Annotated[float, Field(gt=0, le=1000)] = 1.0) -> Loss:
     Args:
         smooth: number of pixels added to the numerator and the denominator, above 0; the ratio is
             then defined even if no point is to be kept.
-
-    Returns:
-        A function that returns the loss of each example, (n,). Its arguments are logits,
-        (n, 1, h, w) or (n, h, w), and masks, (n, h, w): 1 to keep, 0 to erase, NaN without a point.
 
     Reference:
         Milletari et al., "V-Net", 2016, section 3; its denominator sums p^2 and t^2, not p and t.
@@ -113,7 +97,3 @@ def _pixels(
     valid = ~flat.isnan()
     keep = flat.where(valid, flat.new_zeros(()))
     return outputs.reshape(flat.shape), keep.to(outputs.dtype), valid.to(outputs.dtype)
-
-
-def _mean(values: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    return (values * valid).sum(dim=1) / valid.sum(dim=1).clamp(min=1)

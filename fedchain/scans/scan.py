@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -38,15 +38,13 @@ class Scan:
     """Brightness in the scanner's own unit, (h, w), 0 or more; NaN where a pixel is empty."""
     camera: Floats
     """Position of the camera in metres, (3,), in the same coordinates as the points."""
-    labels: ClassLabels | None = None
-    """Class of each pixel as an index of ``CLASSES``, (h, w); None: unknown, as in real scans."""
     keep: Mask | None = None
     """Pixels whose point remains after cleaning, (h, w); None: not known."""
 
     def __post_init__(self) -> None:
         grid = self.positions.shape[:2]
         shapes = {"positions": (*grid, 3), "normals": (*grid, 3), "intensity": grid}
-        for name, wanted in {**shapes, "labels": grid, "keep": grid, "camera": (3,)}.items():
+        for name, wanted in {**shapes, "keep": grid, "camera": (3,)}.items():
             array = getattr(self, name)
             if array is not None and array.shape != wanted:
                 raise ValueError(f"scan: {name} has shape {array.shape}; allowed: {wanted}")
@@ -77,21 +75,3 @@ def bounding_box(valid: Mask) -> tuple[slice, slice]:
     if not len(rows):
         return slice(0, 0), slice(0, 0)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def crop(scan: Scan, box: tuple[slice, slice]) -> Scan:
-    """Return a copy of the part of a scan inside a box; the whole scan can then be freed."""
-    grids: dict[str, Any] = {
-        name: None if grid is None else grid[box].copy()
-        for name, grid in vars(scan).items()
-        if name != "camera"
-    }
-    return replace(scan, **grids)
-
-
-def erase(scan: Scan, kept: Mask) -> Scan:
-    """Return the scan with only the points for which ``kept`` is true."""
-    grids = {name: getattr(scan, name).copy() for name in ("positions", "normals", "intensity")}
-    for grid in grids.values():
-        grid[~kept] = np.nan
-    return replace(scan, **grids)

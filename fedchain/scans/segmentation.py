@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from fedchain.arrays import Array
 from fedchain.errors import Problem, ScenarioError
+from fedchain.learning.models import seeded
 from fedchain.learning.task import Metrics, Records, models
-from fedchain.randomness import digest
 from fedchain.registry import Part
 from fedchain.scans.features import CHANNELS
 from fedchain.scans.scan import Mask
-
-if TYPE_CHECKING:
-    from torch import nn
 
 UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
 """Default model: few weights keep the privacy noise small; its norm does not mix examples."""
@@ -42,13 +39,7 @@ def kept_by(outputs: Array, shape: tuple[int, ...]) -> Mask:
 
 def measure(outputs: Array, records: Records) -> Metrics:
     """Return the metrics of predicted logits, (n, h, w) or (n, 1, h, w), on records."""
-    return measure_mask(kept_by(outputs, records.targets.shape), records)
-
-
-def measure_mask(kept: Mask, records: Records) -> Metrics:
-    """Return the metrics of predicted masks (n, h, w); the tiles of a scan are measured as one."""
-    valid = np.isfinite(records.targets)
-    return mask_metrics(kept, records.targets == 1, valid, records.record)
+    return mask_metrics(kept_by(outputs, records.targets.shape), records)
 
 
 def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
@@ -57,15 +48,7 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
     Raises:
         ScenarioError: the model does not fit images of ``size`` x ``size`` pixels.
     """
-    import torch
-
-    start = int.from_bytes(digest(seed, "initial weights")[:8], "big") >> 1
-
-    def make() -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(start)
-            return models.build(part, (len(CHANNELS), size, size), 1)
-
+    make = seeded(lambda: models.build(part, (len(CHANNELS), size, size), 1), seed)
     try:
         make()
     except ValueError as error:
@@ -73,9 +56,7 @@ def initial_model(part: Part, seed: int, size: int) -> Callable[[], nn.Module]:
     return make
 
 
-def mask_metrics(
-    kept: Mask, keep: Mask, valid: Mask, scan: npt.NDArray[np.int64] | None = None
-) -> Mapping[str, float]:
+def mask_metrics(kept: Mask, records: Records) -> Metrics:
     """Return metrics of how well predicted masks clean scans; only pixels with a point count.
 
     The intersection over union (IoU) of the kept pixels is averaged over scans. Even a mask that
@@ -84,22 +65,21 @@ def mask_metrics(
 
     Args:
         kept: pixels that the prediction keeps, (n, h, w).
-        keep: pixels that should be kept, (n, h, w).
-        valid: pixels that hold a point, (n, h, w).
-        scan: index of the scan that each image was cut from, (n,); None: each image is a scan.
+        records: the scans, with their true masks as targets (see ``targets_of``). Each record is
+            one scan, as a whole or in tiles.
 
     Returns:
         Metrics by name: ``iou``, ``outlier_precision``, ``outlier_recall``, ``outlier_f1`` and
         ``outlier_iou``. A ratio 0 / 0 counts as 1 in the IoU of a scan, and as 0 elsewhere.
 
-    >>> ones = np.ones((1, 2, 2), bool)
-    >>> mask_metrics(ones, np.array([[[True, True], [True, False]]]), ones)["iou"]
+    >>> scan = Records(np.zeros((1, 5, 2, 2)), np.array([[[1.0, 1.0], [1.0, 0.0]]]))
+    >>> mask_metrics(np.ones((1, 2, 2), bool), scan)["iou"]
     0.75
     """
-    kept, keep = kept & valid, keep & valid
-    owner = np.arange(len(kept)) if scan is None else np.unique(scan, return_inverse=True)[1]
-    both = np.bincount(owner, (kept & keep).sum(axis=(1, 2)))
-    either = np.bincount(owner, (kept | keep).sum(axis=(1, 2)))
+    valid, keep = np.isfinite(records.targets), records.targets == 1
+    kept = kept & valid
+    both = np.bincount(records.places, (kept & keep).sum(axis=(1, 2)))
+    either = np.bincount(records.places, (kept | keep).sum(axis=(1, 2)))
     ious = np.where(either > 0, both / np.maximum(either, 1), 1.0)
     erased, outliers = valid & ~kept, valid & ~keep
     found, named, wanted = (int(m.sum()) for m in (erased & outliers, erased, outliers))
@@ -110,11 +90,6 @@ def mask_metrics(
         "outlier_f1": 2 * found / max(named + wanted, 1),
         "outlier_iou": found / max(named + wanted - found, 1),
     }
-
-
-def keep_everything(valid: Mask) -> Mask:
-    """Return the mask that keeps every point, a strong baseline on real scans."""
-    return valid
 
 
 def morphology(valid: Mask) -> Mask:
@@ -133,3 +108,11 @@ def morphology(valid: Mask) -> Mask:
 
     core = ndimage.binary_erosion(valid, np.ones((1, ERODE, ERODE), bool))
     return np.asarray(ndimage.binary_dilation(core, np.ones((1, DILATE, DILATE), bool)) & valid)
+
+
+BASELINES: Mapping[str, Callable[[Mask], Mask]] = {
+    "keep_everything": lambda valid: valid,
+    "morphology": morphology,
+}
+"""Baselines by name: functions that map the pixels that hold a point to the pixels to keep, both
+(n, h, w). Keeping everything is a strong baseline on real scans."""

@@ -13,28 +13,20 @@ from fedchain.cache import SCANS
 from fedchain.learning.task import Records, Task, losses, models, splits, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
+from fedchain.scans import segmentation
 from fedchain.scans.cache import cached
-from fedchain.scans.features import features_of
+from fedchain.scans.features import features_of, normals_of
 from fedchain.scans.pictures import Picture, draw_panels
-from fedchain.scans.scan import MaskName
-from fedchain.scans.segmentation import (
-    BCE,
-    UNET,
-    initial_model,
-    keep_everything,
-    kept_by,
-    measure,
-    measure_mask,
-    morphology,
-    targets_of,
-)
-from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, cloud, join_scans, simulate
+from fedchain.scans.scan import NONE, OBJECT, TABLE, TABLE_CROP_M, Floats, Mask, MaskName
+from fedchain.scans.simulator.scanner import SIMULATOR_VERSION, Scanned, join_scans, simulate
 from fedchain.scans.simulator.scenes import site_of
 from fedchain.scans.simulator.shapes import SHAPES
 
 MANY = 256
 """Number of scans whose features are computed at once; it bounds the memory."""
 BY_SITE = Part("by_site", {})
+CAMERA = np.zeros(3, np.float32)
+"""Position of the camera: the origin of the camera's frame, in which scans are simulated."""
 
 
 @tasks
@@ -47,8 +39,8 @@ def scan_segmentation(
     records_per_holder: Annotated[int, Field(ge=1, le=100_000)] = 200,
     held_out: Annotated[int, Field(ge=1, le=100_000)] = 400,
     split: Annotated[Part, splits] = BY_SITE,
-    model: Annotated[Part, models] = UNET,
-    loss: Annotated[Part, losses] = BCE,
+    model: Annotated[Part, models] = segmentation.UNET,
+    loss: Annotated[Part, losses] = segmentation.BCE,
 ) -> Task:
     """Cleaning of simulated scans: the model decides for each point whether it remains.
 
@@ -70,7 +62,7 @@ def scan_segmentation(
         model: model that turns five channels into one logit per pixel.
         loss: loss over the pixels that hold a point.
     """
-    make = initial_model(model, seed, size)
+    make = segmentation.initial_model(model, seed, size)
     training, test = federation(seed, holders, records_per_holder, held_out, size)
     shapes = list(SHAPES)
     labels = np.array([shapes.index(site_of(seed, k).family) for k in range(holders)], np.int64)
@@ -78,16 +70,16 @@ def scan_segmentation(
     dealt = splits.build(split, labels[training.site], training.site, holders, dealing)
     whole, measured = scan_records(training, mask), scan_records(test, mask)
     valid = np.isfinite(measured.targets)
-    masks = {"keep_everything": keep_everything(valid), "morphology": morphology(valid)}
+    masks = {name: rule(valid) for name, rule in segmentation.BASELINES.items()}
     return Task(
         name="scan_segmentation",
         holders=tuple(Records(whole.inputs[own], whole.targets[own]) for own in dealt),
         held_out=measured,
         model=make,
         loss=losses.build(loss),
-        measure=measure,
+        measure=segmentation.measure,
         score="iou",
-        baselines={name: measure_mask(kept, measured) for name, kept in masks.items()},
+        baselines={name: segmentation.mask_metrics(kept, measured) for name, kept in masks.items()},
         record="scan",
         pictures=lambda outputs, many: _pictures(outputs, many, measured),
     )
@@ -110,19 +102,16 @@ def federation(
     """
 
     def make() -> Mapping[str, Array]:
-        parts, tests = [], []
+        scanned = []
         for number in range(sites):
             own = [("scan", number, i) for i in range(records)]
-            test = [
-                ("held-out scan", number, i) for i in range(len(range(number, held_out, sites)))
-            ]
-            scanned = simulate(site_of(seed, number), seed, [*own, *test], size, number)
-            parts.append(scanned[:records])
-            tests.append(scanned[records:])
+            many = len(range(number, held_out, sites))
+            test = [("held-out scan", number, i) for i in range(many)]
+            scanned.append(simulate(site_of(seed, number), seed, [*own, *test], size, number))
         # Order: the first held-out scan of each site, then the second of each site, and so on.
-        turns = np.concatenate([np.arange(len(test.site)) for test in tests])
-        last = join_scans(tests)[np.argsort(turns, kind="stable")]
-        return vars(join_scans([*parts, last]))
+        turns = np.concatenate([np.arange(len(each.site) - records) for each in scanned])
+        last = join_scans([each[records:] for each in scanned])[np.argsort(turns, kind="stable")]
+        return vars(join_scans([*(each[:records] for each in scanned), last]))
 
     key = {
         "kind": SCANS, "version": SIMULATOR_VERSION, "seed": seed, "sites": sites,
@@ -139,12 +128,38 @@ def scan_records(scanned: Scanned, mask: MaskName) -> Records:
         some = scanned[start : start + MANY]
         _, normals, valid, keep = cloud(some, mask)
         images.append(features_of(some.intensity, some.distance, normals, valid))
-        targets.append(targets_of(keep, valid))
+        targets.append(segmentation.targets_of(keep, valid))
     return Records(read_only(np.concatenate(images)), read_only(np.concatenate(targets)))
 
 
+def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
+    """Return the point clouds that the cleaning task ``mask`` uses, and the masks to learn.
+
+    The normals are computed from the noisy points that the task uses.
+
+    Returns:
+        Positions and normals, each (s, h, w, 3), NaN where empty; the pixels that hold a point and
+        the pixels to keep, each (s, h, w).
+    """
+    valid, keep = masks(scanned, mask)
+    positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
+    return positions, normals_of(positions, CAMERA), valid, keep
+
+
+def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
+    """Return two masks for a cleaning task, each (s, h, w): pixels with a point; pixels to keep.
+
+    ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
+    crops the table and all points just above it, as in the real scans, and then does the same.
+    """
+    valid = scanned.labels != NONE
+    if mask == "outliers":
+        valid &= (scanned.labels != TABLE) & (scanned.height > TABLE_CROP_M)
+    return valid, valid & (scanned.labels == OBJECT)
+
+
 def _pictures(outputs: Array, many: int, held_out: Records) -> Mapping[str, Picture]:
-    kept = kept_by(outputs, held_out.targets.shape)
+    kept = segmentation.kept_by(outputs, held_out.targets.shape)
     shown = zip(held_out.inputs[:many], held_out.targets[:many], kept, strict=False)
     return {
         f"scan-{i:03d}": draw_panels(image, np.isfinite(target), target == 1, own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import multiprocessing
@@ -41,10 +42,9 @@ class Worker:
 
     process: BaseProcess
     """The process."""
-    points: Connection
-    """Pipe that sends scenarios as JSON to the process; it is closed when the sweep has ended."""
-    answers: Connection
-    """Pipe that receives each point's error as JSON from the process."""
+    pipe: Connection
+    """Sends scenarios to the process and receives each point's error, all as JSON. The sweep closes
+    it at its end."""
 
 
 def in_turn(points: Sequence[Point], runs: Path, execute: Execute) -> Ended:
@@ -70,8 +70,8 @@ def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers:
                 worker = idle.pop() if idle else _start(runs, execute)
                 busy[worker] = waiting.popleft()
                 _tell(worker, busy[worker].scenario)
-            heard = wait([worker.answers for worker in busy])
-            for worker in [w for w in busy if w.answers in heard]:
+            heard = wait([worker.pipe for worker in busy])
+            for worker in [w for w in busy if w.pipe in heard]:
                 point, error = busy.pop(worker), _answer(worker)
                 if worker.process.is_alive():
                     idle.append(worker)
@@ -96,18 +96,16 @@ def _attempt(execute: Execute, scenario: Scenario, runs: Path, threads: int | No
 def _start(runs: Path, execute: Execute) -> Worker:
     # New interpreters, not forks: a fork would copy locks that torch's threads hold.
     context = multiprocessing.get_context("spawn")
-    heard, points = context.Pipe(duplex=False)
-    answers, told = context.Pipe(duplex=False)
-    arguments = (heard, told, str(runs), execute)
-    process = context.Process(target=_serve, args=arguments)  # no daemon: a run may start processes
+    pipe, its_end = context.Pipe()
+    # It is no daemon, since a run may start processes.
+    process = context.Process(target=_serve, args=(its_end, str(runs), execute))
     with deaf_children(signal.SIGINT):
         process.start()
-    heard.close()
-    told.close()
-    return Worker(process, points, answers)
+    its_end.close()
+    return Worker(process, pipe)
 
 
-def _serve(points: Connection, answers: Connection, runs: str, execute: Execute) -> None:
+def _serve(pipe: Connection, runs: str, execute: Execute) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep gets Ctrl-C and stops this process
     import torch
 
@@ -115,54 +113,46 @@ def _serve(points: Connection, answers: Connection, runs: str, execute: Execute)
     heard: SimpleQueue[bytes] = SimpleQueue()
     try:
         with stoppable():
-            threading.Thread(target=_listen, args=(points, heard), daemon=True).start()
+            threading.Thread(target=_listen, args=(pipe, heard), daemon=True).start()
             while text := heard.get():
                 error = _attempt(execute, from_mapping(json.loads(text)), Path(runs), 1)
-                answers.send_bytes(json.dumps(error).encode())
+                pipe.send_bytes(json.dumps(error).encode())
     except (KeyboardInterrupt, OSError):  # the sweep has stopped or died
         return
 
 
-def _listen(points: Connection, heard: SimpleQueue[bytes]) -> None:
+def _listen(pipe: Connection, heard: SimpleQueue[bytes]) -> None:
     """Hand points to the main thread, and interrupt it when the sweep has ended or died.
 
     The closed pipe tells it so: Windows has no signal that asks a process to stop.
     """
     try:
         while True:
-            heard.put(points.recv_bytes(LARGEST_SENT))
+            heard.put(pipe.recv_bytes(LARGEST_SENT))
     except (EOFError, OSError):
         stop()  # if the main thread runs a point
         heard.put(b"")  # if the main thread waits for a point
 
 
 def _tell(worker: Worker, scenario: Scenario) -> None:
-    try:
-        worker.points.send_bytes(json.dumps(plain_values(scenario)).encode())
-    except OSError:
-        # The process died while idle or at its start; reading its answer fails and reports that.
-        return
+    # A process may have died while idle or at its start: reading its answer will fail and say so.
+    with contextlib.suppress(OSError):
+        worker.pipe.send_bytes(json.dumps(plain_values(scenario)).encode())
 
 
 def _answer(worker: Worker) -> str:
     try:
-        return str(json.loads(worker.answers.recv_bytes(LARGEST_SENT)))
+        return str(json.loads(worker.pipe.recv_bytes(LARGEST_SENT)))
     except (EOFError, OSError):
-        _hang_up(worker)
+        worker.pipe.close()
         worker.process.join()
         return f"the worker process ended with exit code {worker.process.exitcode}"
 
 
 def _stop(workers: Sequence[Worker]) -> None:
     for worker in workers:
-        worker.points.close()
+        worker.pipe.close()
     for worker in workers:
         worker.process.join(MOST_SAVING_S)
         if worker.process.is_alive():
             worker.process.kill()
-        _hang_up(worker)
-
-
-def _hang_up(worker: Worker) -> None:
-    worker.points.close()
-    worker.answers.close()

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
@@ -17,8 +17,6 @@ from fedchain.scenario import Scenario, from_mapping, run_name, scenario_digest,
 class Point:
     """One run of a sweep."""
 
-    number: int
-    """Index of the point in the sweep, from 0."""
     values: Mapping[str, Any]
     """Grid values of the point, by dotted key."""
     scenario: Scenario
@@ -56,10 +54,9 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
     found: list[Point] = []
     for combination in itertools.product(*grid.values()):
         values = dict(zip(grid, combination, strict=True))
-        first = Point(0, values, from_mapping(base, set=values))
-        for seed in range(first.scenario.seed, first.scenario.seed + count):
-            own = first.scenario.model_copy(update={"seed": seed})
-            found.append(replace(first, number=len(found), scenario=own))
+        first = from_mapping(base, set=values)
+        seeded = range(first.seed, first.seed + count)
+        found += [Point(values, first.model_copy(update={"seed": seed})) for seed in seeded]
     return tuple(found)
 
 

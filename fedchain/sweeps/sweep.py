@@ -13,7 +13,7 @@ from typing import Any
 from fedchain.errors import RunError
 from fedchain.names import legible
 from fedchain.reports.report import report
-from fedchain.reports.study import DONE, SWEEP_FORMAT, final, finite_value, metric_names, read_run
+from fedchain.reports.study import DONE, SWEEP_FORMAT, final, metric_names, read_run, total_epsilon
 from fedchain.results import RunFolder, write_whole
 from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml, run_name
@@ -153,7 +153,7 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     if run is None or status not in DONE:
         return {**place, "status": status, "error": error}
     values = {name: final(run, name) for name in metric_names(run)}
-    total = finite_value(run.manifest.get("epsilon") or {}, "total")
+    total = total_epsilon(run)
     spent = math.inf if total is None else total
     return {**place, "status": status, "error": error, **values, "epsilon": spent}
 

@@ -57,13 +57,13 @@ def test_bounds_lie_above_the_truth_as_rarely_as_they_say():
     for law, least in (("gaussian", 0.75), ("any", 0.3)):
         found = [lower_bound([gaussian_trials(1.0, 4000, s)], 1e-3, law, 0.8) for s in range(60)]
         # two rates share the 20 % evenly, so that most bounds err by less
-        assert sum(bound.lower_bound > truth for bound in found) <= 12
-        assert np.median([bound.lower_bound for bound in found]) > least * truth
+        assert sum(bound["lower_bound"] > truth for bound in found) <= 12
+        assert np.median([bound["lower_bound"] for bound in found]) > least * truth
 
 
 def test_a_bound_that_knows_nothing_of_the_mechanism_is_the_weaker_one():
     trials = gaussian_trials(1.0, 20_000, 1)
-    some, more = (lower_bound([trials], 1e-5, law).lower_bound for law in ("any", "gaussian"))
+    some, more = (lower_bound([trials], 1e-5, law)["lower_bound"] for law in ("any", "gaussian"))
     assert some < more
     assert gaussian_delta(more, 1.0) > 1e-5  # below the truth
 
@@ -71,11 +71,11 @@ def test_a_bound_that_knows_nothing_of_the_mechanism_is_the_weaker_one():
 def test_the_best_score_is_taken_and_noise_proves_nothing():
     good = gaussian_trials(3.0, 4000, 2)
     noise = Trials(np.random.default_rng(3).standard_normal(4000), good.inside)
-    assert lower_bound([noise, good], 1e-5, "gaussian").lower_bound > 8
-    assert lower_bound([noise], 1e-5, "gaussian").lower_bound < 0.3
+    assert lower_bound([noise, good], 1e-5, "gaussian")["lower_bound"] > 8
+    assert lower_bound([noise], 1e-5, "gaussian")["lower_bound"] < 0.3
     # were the threshold judged by those who chose it, few canaries would prove something
     few = [gaussian_trials(0.0, 60, seed) for seed in range(200)]
-    assert sum(lower_bound([each], 0.01, "any", 0.9).lower_bound > 0 for each in few) <= 20
+    assert sum(lower_bound([each], 0.01, "any", 0.9)["lower_bound"] > 0 for each in few) <= 20
 
 
 PUBLISHED = ((1000, 100, 95, 0.0, 2.1724), (1000, 1000, 700, 1e-5, 0.7317))

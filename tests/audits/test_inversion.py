@@ -8,9 +8,8 @@ from group_runs import grouped
 from small_runs import small
 
 from fedchain.audits import Choices, audit, inversion
-from fedchain.audits.inversion import known_of, one_round
+from fedchain.audits.inversion import noise_of, one_round, prior_of, range_of
 from fedchain.audits.pictures import matched, mean_psnr, mean_ssim
-from fedchain.audits.runs_for_audit import noise_of
 from fedchain.errors import ScenarioError
 from fedchain.learning.task import tasks
 
@@ -66,11 +65,10 @@ def test_one_round_has_the_noise_of_all_rounds():
 
 def test_the_guess_without_a_gradient_comes_from_public_records():
     task = tasks.build(small(task=DIGITS).task, 10, 0)
-    public = known_of(task)
     held = task.held_out
     expected = held.inputs[held.targets == 3].mean(axis=0)
-    np.testing.assert_allclose(public.guess(np.array([3, 3]))[1], expected, atol=1e-6)
-    assert (public.low, public.high) == (held.inputs.min(), held.inputs.max())
+    np.testing.assert_allclose(prior_of(task, np.array([3, 3]))[1], expected, atol=1e-6)
+    assert range_of(task) == (held.inputs.min(), held.inputs.max())
 
 
 def test_directions_without_noise_show_the_record_and_noisy_ones_do_not(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from small_runs import small
 
 from fedchain.audits import audit
-from fedchain.audits.linkability import cosines, links_in, norms
+from fedchain.audits.linkability import likenesses, links_in
 from fedchain.errors import RunRefused
 from fedchain.runs.running import run
 
@@ -42,8 +42,14 @@ def test_one_round_links_nobody(tmp_path):
 
 def test_gradients_of_zero_are_like_each_other_and_like_no_other():
     sent = [(np.array([3, 4], np.int16), 2.0), (np.zeros(2, np.int16), 0.0)]
-    messages = [SimpleNamespace(message=SimpleNamespace(direction=q, norm=s)) for q, s in sent]
-    assert cosines(messages, messages).tolist() == [[1.0, 0.0], [0.0, 0.0]]
-    likeness = norms(messages, messages)
+    declared = SimpleNamespace(records=5)
+    messages = [
+        SimpleNamespace(message=SimpleNamespace(direction=q, norm=s, declaration=declared))
+        for q, s in sent
+    ]
+    found = likenesses(messages, messages)
+    assert found["direction"].tolist() == [[1.0, 0.0], [0.0, 0.0]]
+    likeness = found["norm"]
     assert (likeness[0, 0], likeness[1, 1]) == (0.0, 0.0)
     assert -1000 < likeness[0, 1] == likeness[1, 0] < -100
+    assert not found["declared records"].any()

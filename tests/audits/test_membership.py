@@ -19,7 +19,7 @@ from fedchain.audits.membership import (
 from fedchain.audits.runs_for_audit import Promise
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
-from fedchain.learning.tasks.subset import part_of, taking_part
+from fedchain.learning.tasks.subset import taking_part
 
 
 def made_up(runs: int, records: int, shift: float) -> Shadows:
@@ -96,7 +96,7 @@ def test_a_score_is_the_logit_of_the_probability_and_a_record_has_its_mean_loss(
 
 def test_a_subset_keeps_whole_records_and_one_at_least():
     records = Records(np.arange(12.0).reshape(6, 2), np.arange(6), np.array([7, 7, 3, 3, 3, 9]))
-    kept = part_of(records, np.array([True, False, True]))  # records 3 and 9
+    kept = records.part(np.array([True, False, True]))  # records 3 and 9
     assert kept.targets.tolist() == [2, 3, 4, 5]
     assert kept.count == 2
     assert all(taking_part(seed, 0, 1).all() for seed in range(20))

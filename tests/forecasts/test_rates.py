@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fedchain.forecasts import rates
-from fedchain.forecasts.rates import ROUGH, keep_rates, read_rates
+from fedchain.forecasts.rates import ROUGH, Rates, keep_rates, read_rates
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +50,13 @@ def test_every_rate_has_a_row():
     assert len(rows) == 5
     assert ("deliveries", "not seen", "0 s") in rows
     assert ("everything else of a holder", "3.56 k/s", "281 µs") in rows
+
+
+def test_a_calibration_gives_every_rate_and_leaves_nothing_behind(monkeypatch, tmp_path):
+    monkeypatch.setattr(rates, "SMALL_RUNS", ((2, 1, 1), (4, 1, 1), (4, 2, 1), (2, 1, 50)))
+    monkeypatch.setattr(rates, "ROUNDS", 4)
+    monkeypatch.chdir(tmp_path)
+    found = rates.measured()
+    assert Rates.model_validate_json(found.model_dump_json()) == found
+    assert 0 < sum(rate for _, rate in found) < 1
+    assert list(tmp_path.iterdir()) == []

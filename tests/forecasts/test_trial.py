@@ -5,9 +5,8 @@ import pytest
 from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
-from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.rates import ROUGH
-from fedchain.forecasts.trial import TIMES
+from fedchain.forecasts.trial import TIMES, tried
 from fedchain.learning.tasks import public_subspace
 from fedchain.ledger.chain.block import Block, encode_block
 from fedchain.ledger.chain.message import Message, encode_message
@@ -36,7 +35,7 @@ def counted(tmp_path_factory):
         scenario = small(rounds=4, attacks=[], privacy=WHOLE, **{"ledger.storage": "int16"})
         with whole_numbers():
             done = run(scenario, tmp_path_factory.mktemp("runs"))
-            trial = forecast(scenario).trial
+            trial = tried(scenario)
     assert done.manifest["stale_blocks"] == 0
     return done, taken, trial
 
@@ -114,22 +113,20 @@ def two_arrays(weights, memory, gradient, round_):
 def test_the_state_has_the_arrays_of_the_update(update, arrays):
     mlp = {"kind": "mlp", "hidden": [100]}
     scenario = small(**{"update": update, "ledger.weights": "float32", "task.model": mlp})
-    trial = forecast(scenario).trial
+    trial = tried(scenario)
     assert trial.weights == pytest.approx(4 * trial.dimension, rel=0.05)
     assert trial.memory == pytest.approx(8 * arrays * trial.dimension, rel=0.05, abs=400)
 
 
 def test_a_proof_of_identity_is_on_the_wire_only_where_identities_are_registered():
-    known, free = (
-        forecast(small(**{"nodes.identity": kind})).trial for kind in ("registered", "open")
-    )
+    known, free = (tried(small(**{"nodes.identity": kind})) for kind in ("registered", "open"))
     assert known.message - free.message == 16 + 1 + 32 * 6
 
 
 def test_drawn_work_takes_no_time():
     drawn = small(**{"ledger.work": {"kind": "sampled", "interval_s": 600}})
-    assert forecast(drawn).round_s["work"] == 0
-    assert forecast(small()).round_s["work"] > 0
+    assert tried(drawn).spent_s["work"] == 0
+    assert tried(small()).spent_s["work"] > 0
 
 
 def test_public_directions_are_tried_anew_at_every_parent(monkeypatch):
@@ -137,5 +134,5 @@ def test_public_directions_are_tried_anew_at_every_parent(monkeypatch):
     monkeypatch.setattr(public_subspace, "leading", lambda *a: found.append(a) or leading(*a))
     task = {"kind": "public_subspace", "of": {"kind": "breast_cancer"}, "records": 20,
             "directions": 5}  # fmt: skip
-    forecast(small(task=task, engine={"kind": "threads", "workers": 1}))
+    tried(small(task=task, engine={"kind": "threads", "workers": 1}))
     assert len(found) == TIMES

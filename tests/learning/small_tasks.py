@@ -10,10 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from fedchain.learning.losses import cross_entropy
-from fedchain.learning.models import logistic, mlp
+from fedchain.learning.models import logistic, mlp, seeded
 from fedchain.learning.task import Loss, Records, Task
-from fedchain.learning.tasks.classic import seeded
-from fedchain.scans.models.unet_layers import UNet
+from fedchain.scans.models.gajdosech_unet import UNet
 
 
 class SmallUNet(nn.Module):

@@ -12,18 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedchain.errors import DataError, MissingExtra, ScenarioError
-from fedchain.learning.evaluation import (
-    Evaluation,
-    dimension,
-    flat_weights,
-    load_weights,
-    places,
-)
+from fedchain.learning.evaluation import Evaluation, dimension, flat_weights, load_weights, places
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.losses import accuracy, cross_entropy
-from fedchain.learning.models import logistic, mlp
+from fedchain.learning.models import logistic, mlp, seeded
 from fedchain.learning.task import models, tasks
-from fedchain.learning.tasks.classic import seeded
 from fedchain.learning.tasks.splits import by_site, dirichlet, iid
 
 CLASSIC = {

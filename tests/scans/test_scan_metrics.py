@@ -4,9 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shared_data import PHOXI, beside_shared
 
+from fedchain.learning.task import Records
 from fedchain.scans.formats import read_scan
 from fedchain.scans.scan import bounding_box
-from fedchain.scans.segmentation import keep_everything, mask_metrics, morphology
+from fedchain.scans.segmentation import BASELINES, mask_metrics, morphology, targets_of
+
+KEEP_EVERYTHING = BASELINES["keep_everything"]
+
+
+def scans(keep, valid, scan=None):
+    return Records(np.zeros((len(keep), 0)), targets_of(keep, valid), scan)
 
 
 def slow_metrics(kept, keep, valid, scan):
@@ -41,7 +48,7 @@ def test_metrics_are_what_counting_pixel_by_pixel_gives(seed, share):
     random = np.random.default_rng(seed)
     kept, keep, valid = (random.random((4, 3, 5)) < s for s in (0.5, share, 0.7))
     scan = random.integers(0, 3, 4)
-    found = mask_metrics(kept, keep, valid, scan)
+    found = mask_metrics(kept, scans(keep, valid, scan))
     wanted = slow_metrics(kept, keep, valid, scan.tolist())
     assert found.keys() == wanted.keys()
     for name, value in wanted.items():
@@ -51,14 +58,15 @@ def test_metrics_are_what_counting_pixel_by_pixel_gives(seed, share):
 def test_pixels_without_a_point_do_not_count():
     random = np.random.default_rng(0)
     kept, keep, valid = (random.random((2, 8, 8)) < 0.5 for _ in range(3))
-    assert mask_metrics(kept, keep, valid) == mask_metrics(kept | ~valid, keep & valid, valid)
+    records = scans(keep, valid)
+    assert mask_metrics(kept, records) == mask_metrics(kept | ~valid, records)
 
 
 def test_a_perfect_mask_scores_one_and_keeping_everything_finds_no_outlier():
     random = np.random.default_rng(0)
     keep, valid = random.random((2, 8, 8)) < 0.5, np.ones((2, 8, 8), bool)
-    assert set(mask_metrics(keep, keep, valid).values()) == {1.0}
-    everything = mask_metrics(keep_everything(valid), keep, valid)
+    assert set(mask_metrics(keep, scans(keep, valid)).values()) == {1.0}
+    everything = mask_metrics(KEEP_EVERYTHING(valid), scans(keep, valid))
     assert everything["outlier_recall"] == 0
     assert everything["iou"] == pytest.approx(keep.mean(axis=(1, 2)).mean())
 
@@ -94,7 +102,9 @@ def test_the_baselines_of_the_real_scans_are_the_published_ones(
     valid, keep = dirty[part][None], clean[part][None]
     assert valid.shape[1:] == box
     assert (valid.sum(), keep.sum()) == points
-    assert mask_metrics(keep_everything(valid), keep, valid)["iou"] == pytest.approx(
+    assert mask_metrics(KEEP_EVERYTHING(valid), scans(keep, valid))["iou"] == pytest.approx(
         everything, abs=5e-4
     )
-    assert mask_metrics(morphology(valid), keep, valid)["iou"] == pytest.approx(morphed, abs=5e-4)
+    assert mask_metrics(morphology(valid), scans(keep, valid))["iou"] == pytest.approx(
+        morphed, abs=5e-4
+    )

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fedchain.scans.normals import normals_of
-from fedchain.scans.scan import Scan, bounding_box, crop, erase
+from fedchain.scans.features import normals_of
+from fedchain.scans.scan import Scan, bounding_box
 
 CAMERA = np.zeros(3, np.float32)
 
@@ -40,21 +40,14 @@ def test_a_pixel_without_a_point_is_not_valid():
 
 def test_cropping_to_the_bounding_box_loses_no_point():
     scan = small_scan()
-    cut = crop(scan, bounding_box(scan.valid))
-    assert cut.valid.shape == (3, 5)
-    assert cut.valid.all()
-    assert cut.keep.sum() == 9
+    box = bounding_box(scan.valid)
+    assert scan.valid[box].shape == (3, 5)
+    assert scan.valid[box].all()
+    assert scan.keep[box].sum() == 9
 
 
 def test_an_empty_scan_has_an_empty_box():
     assert bounding_box(np.zeros((3, 3), bool)) == (slice(0, 0), slice(0, 0))
-
-
-def test_erased_points_are_gone_and_kept_points_unchanged():
-    scan = small_scan()
-    left = erase(scan, scan.keep)
-    assert (left.valid == (scan.valid & scan.keep)).all()
-    assert (left.positions[left.valid] == scan.positions[left.valid]).all()
 
 
 def test_normals_of_a_tilted_plane_are_exact_everywhere_even_at_borders():

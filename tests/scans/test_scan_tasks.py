@@ -1,16 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from scan_files import as_scan, erase, write_scan
 from shared_data import PHOXI, beside_shared
 
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.scans.folder import pairs
-from fedchain.scans.formats import write_scan
 from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, draw_panels
-from fedchain.scans.scan import erase
 from fedchain.scans.segmentation import morphology
-from fedchain.scans.simulator.scanner import as_scan, simulate
+from fedchain.scans.simulator.scanner import simulate
 from fedchain.scans.simulator.scenes import site_of
 
 BASELINES = {"keep_everything", "morphology"}

@@ -2,13 +2,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scan_files import as_scan
 
 from fedchain.randomness import stream
-from fedchain.scans.normals import normals_of
+from fedchain.scans.features import normals_of
 from fedchain.scans.scan import FLYING, GHOST, NONE, OBJECT, TABLE, TABLE_CROP_M
+from fedchain.scans.simulated import masks
 from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.rays import dot, object_distance, trace
-from fedchain.scans.simulator.scanner import as_scan, camera_rays, masks, simulate
+from fedchain.scans.simulator.scanner import camera_rays, simulate
 from fedchain.scans.simulator.scenes import draw_scenes, site_of
 from fedchain.scans.simulator.shapes import SHAPES
 
@@ -54,7 +56,7 @@ def test_marching_finds_what_fine_steps_find(number):
     rays = camera_rays(20)
     scan, sight = np.repeat([0, 1], 400), np.tile(rays, 2)
     found = object_distance(scenes, scan, np.zeros_like(sight), sight)
-    surface = SHAPES[scenes.family].distance
+    surface = SHAPES[scenes.site.family].distance
     fine = np.full(800, np.inf)
     for t in np.arange(0.75, 0.4, -2e-4):
         away = t * sight - scenes.centre.T[:, scan]
@@ -171,7 +173,8 @@ def test_cropping_the_table_leaves_what_a_real_scan_has():
 
 
 def test_normals_of_a_scan_come_from_its_noisy_points():
-    scan = as_scan(scan_site(0), 1, "object")
+    scans = scan_site(0)
+    scan = as_scan(scans, 1, "object")
     again = normals_of(scan.positions, scan.camera)
     assert np.array_equal(scan.normals, again, equal_nan=True)
-    assert (scan.valid == (scan.labels != NONE)).all()
+    assert (scan.valid == (scans.labels[1] != NONE)).all()

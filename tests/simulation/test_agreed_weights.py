@@ -38,7 +38,7 @@ def weights_in_genesis(scenario):
 def test_genesis_states_the_weights_that_a_scenario_leaves_open(changes, stated):
     scenario = small(2, **changes)
     assert weights_in_genesis(scenario) == stated
-    rows = dict(forecast(scenario).rows())
+    rows = dict(forecast(scenario).rows)
     assert rows.get("weights", "no such key").startswith(stated)
 
 

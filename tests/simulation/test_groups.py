@@ -122,7 +122,7 @@ def test_the_guarantee_says_against_whom_and_on_what_conditions(done):
         "releases of the group that made the most",
     ):
         assert phrase in words
-    rows = dict(forecast(scenario()).rows())
+    rows = dict(forecast(scenario()).rows)
     assert rows["who"].startswith("10 data holders in 2 groups of 5, 3 compute nodes")
     assert rows["groups"].startswith(
         "a sum needs 4 of 5 members; noise is calibrated to 3: 4 honest, less 1 that may be lost"

@@ -10,7 +10,7 @@ import pytest
 from group_runs import grouped
 from small_runs import FORKING, SLOW, forking, small
 
-from fedchain.audits.linkability import cosines, links_in
+from fedchain.audits.linkability import likenesses, links_in
 from fedchain.audits.runs_for_audit import ledger_of, releases_of
 from fedchain.forecasts.forecast import forecast
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -158,7 +158,7 @@ def test_messages_become_parallel_so_that_pseudonyms_are_linked(tmp_path):
         for released in releases_of(made):
             rounds[released.message.round].setdefault(released.holder, released)
         late = [list(dict(sorted(rounds[n].items())).values()) for n in (18, 19)]
-        alike = cosines(*late)
+        alike = likenesses(*late)["direction"]
         own = np.array([r.holder for r in late[0]])[:, None] == [r.holder for r in late[1]]
         found[name] = np.mean(links_in(made)["direction"].auc), alike[own].mean()
     assert abs(found["without"][0] - 0.5) < 0.12  # 5 standard errors: 190 pairs of one holder
@@ -173,7 +173,7 @@ def test_momentum_costs_no_epsilon_and_the_statement_says_what_it_reveals(tmp_pa
         scenario = small(4, **{"nodes.momentum": momentum, "nodes.compute": 1})
         made = run(scenario, tmp_path)
         told[momentum is None] = json.loads((made.folder / "privacy.json").read_text())
-        assert ("post-processing" in dict(forecast(scenario).rows())["guarantee"]) == bool(momentum)
+        assert ("post-processing" in dict(forecast(scenario).rows)["guarantee"]) == bool(momentum)
     without, with_it = told[True], told[False]
     words = with_it.pop("guarantee")
     assert (without["momentum"], with_it["momentum"]) == (None, EMA)

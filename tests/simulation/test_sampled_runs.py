@@ -13,6 +13,7 @@ from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.agreement import sampling_of
 from fedchain.forecasts.forecast import forecast
+from fedchain.forecasts.trial import tried
 from fedchain.nodes.holders.release import (
     ReleaseContext,
     ReleaseRequest,
@@ -165,18 +166,20 @@ def test_the_releases_of_very_many_holders_are_stated_in_short(tmp_path):
 
 
 def test_what_a_sampled_scenario_costs_is_told_for_the_cohort(quiet):
-    told = forecast(quiet.scenario)
+    trial = tried(quiet.scenario)
     most = sampling_of(quiet.scenario).most_releases
-    rows = dict(told.rows())
-    assert told.mechanism == build_setup(quiet.scenario).mechanism
+    told = forecast(quiet.scenario)
+    rows = dict(told.rows)
+    assert trial.mechanism == build_setup(quiet.scenario).mechanism
     assert rows["who"] == "20 data holders, 6 of them asked in a round, 3 compute nodes"
     assert rows["releases"] == (
         f"{most + 2} at most, for {most} of 10 rounds that one holder is asked in at most"
     )
     whole = forecast(small(rounds=10, privacy=WHOLE, **{"nodes.holders": 20}))
-    assert told.trial.stored_bytes() < 0.4 * whole.trial.stored_bytes()
-    assert "sampling amplifies nothing" in told.words
-    assert "sampling" not in whole.words
+    stored = told.values["round"]["stored_bytes"]
+    assert stored == trial.stored_bytes() < 0.4 * whole.values["round"]["stored_bytes"]
+    assert "sampling amplifies nothing" in told.values["guarantee"]
+    assert "sampling" not in whole.values["guarantee"]
 
 
 def test_a_block_of_an_open_chain_has_room_for_all_that_a_round_may_ask():

@@ -34,7 +34,7 @@ def test_every_combination_is_run_with_every_seed() -> None:
         (inf, 3, 7, 3),
         (inf, 3, 8, 3),
     ]
-    assert [p.number for p in points] == list(range(8))
+    assert len(points) == 8
     assert len({p.run for p in points}) == 8
 
 

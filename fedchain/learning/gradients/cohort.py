@@ -17,14 +17,7 @@ from fedchain.learning.evaluation import dimension, load_weights, places
 from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clipped_sum, clipping_of
 from fedchain.learning.gradients.examples import Examples, joined_records
 from fedchain.learning.gradients.layers import memory_format
-from fedchain.learning.gradients.methods import (
-    GradientMethod,
-    Segments,
-    by_layers,
-    fitting_way,
-    has_segments,
-    segment_sums,
-)
+from fedchain.learning.gradients.methods import WAYS, Segments, method_for, segment_sums
 from fedchain.learning.task import Sampled, Task
 
 PIECE, PIECE_NUMBERS = 100, 4_000_000
@@ -95,12 +88,10 @@ class CohortGradients:
         self._make_caches()
         first = self._examples_of(0)
         few = first.inputs[:2], first.targets[:2]
-        self._way = fitting_way(self._module, self._loss, *few)
-        many = first.record is not None and self._of_records is not None
-        if not many and self._way is by_layers and has_segments(self._module, self._loss, *few):
-            self.method: GradientMethod = "segments"
-        else:
-            self.method = "layers" if self._way is by_layers else "vmap"
+        single = first.record is None or self._of_records is None
+        self.method = method_for(self._module, self._loss, *few, single=single)
+        """How the gradients are computed."""
+        self._way = WAYS[self.method]
         self._format = memory_format(self._module, single=self._of_records is not None)
         lay: Callable[..., nn.Module] = self._module.to
         lay(memory_format=self._format)
@@ -229,7 +220,7 @@ class CohortGradients:
             batch = holder.inputs[piece], holder.targets[piece]
             if self.method == "layers" and self._format is torch.contiguous_format:
                 # with few channels this is faster than autograd
-                yield by_layers(self._module, self._loss, *batch).sum(0)
+                yield self._way(self._module, self._loss, *batch).sum(0)
                 continue
             total = self._loss(self._module(batch[0]), batch[1]).sum()
             found = torch.autograd.grad(total, parameters)

@@ -31,10 +31,9 @@ class Examples:
         """Return a holder's records as tensors on a device, with real numbers of type ``dtype``."""
         inputs, targets, numbers = records.inputs, records.targets, None
         if records.record is not None:
-            _, numbered = np.unique(records.record, return_inverse=True)
-            order = np.argsort(numbered, kind="stable")
+            order = np.argsort(records.record, kind="stable")
             inputs, targets = inputs[order], targets[order]
-            numbers = torch.from_numpy(numbered[order])
+            numbers = torch.from_numpy(records.places[order])
         known = _tensor(targets).to(device)
         known = known.to(dtype) if known.is_floating_point() else known
         return cls(_tensor(inputs).to(device, dtype), known, numbers, records.count)

@@ -64,7 +64,7 @@ def _centre_and_scale(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def supports(layer: nn.Module) -> bool:
-    """Return whether ``layer_gradients`` accepts the layer; other layers need torch's vmap.
+    """Return whether ``GRADIENTS`` has a function for the layer; other layers need torch's vmap.
 
     >>> supports(nn.Conv2d(2, 4, 3, padding=1)), supports(nn.Conv2d(2, 4, 3, groups=2))
     (True, False)
@@ -73,19 +73,6 @@ def supports(layer: nn.Module) -> bool:
         plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
         return plain and not isinstance(layer.padding, str)
     return type(layer) in GRADIENTS
-
-
-def layer_gradients(layer: nn.Module, entered: Tensor, error: Tensor) -> LayerGradients:
-    """Return each example's gradient of every parameter of a layer that ``supports`` accepts.
-
-    ``entered`` (n, ...) is the layer's input. ``error`` (n, ...) is the gradient of each example's
-    loss with respect to the layer's output.
-
-    >>> layer = nn.Linear(2, 1)
-    >>> layer_gradients(layer, torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]))["weight"]
-    tensor([[[3., 6.]]])
-    """
-    return GRADIENTS[type(layer)](layer, entered, error)
 
 
 def memory_format(module: nn.Module, *, single: bool) -> torch.memory_format:
@@ -248,4 +235,6 @@ GRADIENTS: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], LayerGrad
     nn.ConvTranspose2d: _transposed,
     nn.GroupNorm: _group_norm,
 }
-"""Maps each type of layer to the function that computes its gradients."""
+"""Functions that compute each example's gradient of every parameter of a layer, by the type of the
+layer. Their arguments are the layer, its input (n, ...), and the gradient (n, ...) of each
+example's loss with respect to its output."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fedchain.learning.evaluation import layout
 from fedchain.learning.gradients.clipping import Clipping
-from fedchain.learning.gradients.layers import layer_gradients, supports, turned_backwards
+from fedchain.learning.gradients.layers import GRADIENTS, supports, turned_backwards
 from fedchain.learning.task import Loss
 
 GradientMethod = Literal["segments", "layers", "vmap"]
@@ -75,7 +75,7 @@ def by_layers(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) ->
     passed = passes(module, loss, inputs, targets)
     with torch.no_grad():
         for name, layer, entered, error in passed:
-            for parameter, gradient in layer_gradients(layer, entered, error).items():
+            for parameter, gradient in GRADIENTS[type(layer)](layer, entered, error).items():
                 full = f"{name}.{parameter}" if name else parameter
                 flat, before = gradient.flatten(1), found.get(full)
                 found[full] = flat if before is None else torch.add(before, flat)
@@ -95,20 +95,31 @@ def by_vmap(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> T
     return torch.cat([gradient.reshape(len(inputs), -1) for gradient in found.values()], dim=1)
 
 
-def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> ExampleGradients:
-    """Return ``by_layers`` if it gives the right gradient for the model, else ``by_vmap``.
+WAYS: Mapping[GradientMethod, ExampleGradients] = {
+    "segments": by_layers,
+    "layers": by_layers,
+    "vmap": by_vmap,
+}
+"""How each method computes the gradients of single examples, where they are needed."""
 
-    ``by_layers`` must support every layer. It is then compared with autograd on a few examples, in
-    float64 and at slightly changed weights. It is wrong for a model that uses a parameter outside
-    the layer that owns the parameter.
+
+def method_for(
+    module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor, *, single: bool = True
+) -> GradientMethod:
+    """Return the fastest method that gives the right gradients, tried on a few examples.
+
+    The method ``layers`` must support every layer. It is then compared with autograd, in float64
+    and at slightly changed weights. It is wrong for a model that uses a parameter outside the layer
+    that owns the parameter. The method ``segments`` also needs a model of dense layers that are
+    used once each. It clips the gradients of ``single`` examples, but not of records with several.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
-    >>> fitting_way(nn.Linear(3, 2), cross_entropy(), *batch).__name__
-    'by_layers'
+    >>> method_for(nn.Linear(3, 2), cross_entropy(), *batch)
+    'segments'
     """
     if not all(supports(layer) for layer in weighted_layers(module).values()):
-        return by_vmap
+        return "vmap"
     probe = copy.deepcopy(module).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -119,19 +130,13 @@ def fitting_way(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) 
     expected = torch.cat([gradient.flatten() for gradient in true])
     found = by_layers(probe, loss, *batch).sum(0)
     agrees = float((found - expected).norm()) <= 1e-9 * float(expected.norm()) + 1e-12
-    return by_layers if agrees else by_vmap
+    if not agrees:
+        return "vmap"
+    return "segments" if single and _has_segments(module, loss, inputs, targets) else "layers"
 
 
-def has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
-    """Return whether ``segment_sums`` works for a model, by running a few examples through it.
-
-    Every parameter must belong to a dense layer that is used once.
-
-    >>> from fedchain.learning.losses import cross_entropy
-    >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
-    >>> has_segments(nn.Linear(3, 2), cross_entropy(), *batch)
-    True
-    """
+def _has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:
+    """Return whether every parameter belongs to a dense layer that is used once."""
     owners = weighted_layers(module)
     if not all(type(owner) is nn.Linear for owner in owners.values()):
         return False
@@ -194,19 +199,19 @@ def _scale_errors(passed: list[Passed], shares: Tensor, clipping: Clipping | Non
 
     A gradient that overflowed becomes zero.
     """
-    if clipping is None:
-        return [(name, layer, entered, error * shares) for name, layer, entered, error in passed]
-    # The gradient of one example has the squared norm |error|^2 (|input|^2 + 1), with the 1 for the
-    # bias. Clipping therefore needs no gradient of a single example.
-    squares = shares.new_zeros(len(shares))
-    for _, layer, entered, error in passed:
-        squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
-    factors = clipping(squares.sqrt())[:, None]
-    kept, factors = factors > 0, factors * shares
-    if bool(kept.all()):
-        return [(name, layer, entered, error * factors) for name, layer, entered, error in passed]
-    nothing = shares.new_zeros(())
-    return [
-        (name, layer, entered.where(kept, nothing), error.where(kept, nothing) * factors)
-        for name, layer, entered, error in passed
-    ]
+    scales = shares
+    if clipping is not None:
+        # The gradient of one example has the squared norm |error|^2 (|input|^2 + 1), with the 1
+        # for the bias. Clipping therefore needs no gradient of a single example.
+        squares = shares.new_zeros(len(shares))
+        for _, layer, entered, error in passed:
+            squares += error.square().sum(1) * (entered.square().sum(1) + (layer.bias is not None))
+        factors = clipping(squares.sqrt())[:, None]
+        kept, scales = factors > 0, factors * shares
+        if not bool(kept.all()):
+            nothing = shares.new_zeros(())
+            passed = [
+                (name, layer, entered.where(kept, nothing), error.where(kept, nothing))
+                for name, layer, entered, error in passed
+            ]
+    return [(name, layer, entered, error * scales) for name, layer, entered, error in passed]

@@ -70,8 +70,8 @@ def views_of(records: Records, views: int, shift: int, seed: int, holder: int) -
         inputs.append(moved(records.inputs, moves, 0.0))
         masks = records.targets.ndim > 1
         targets.append(moved(records.targets, moves, np.nan) if masks else records.targets)
-    numbers = np.arange(records.examples) if records.record is None else records.record
-    return Records(np.concatenate(inputs), np.concatenate(targets), np.tile(numbers, views))
+    places = np.tile(records.places, views)
+    return Records(np.concatenate(inputs), np.concatenate(targets), places)
 
 
 def moved(pictures: Array, moves: Wholes, outside: float) -> Array:
@@ -82,14 +82,9 @@ def moved(pictures: Array, moves: Wholes, outside: float) -> Array:
     >>> moved(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[0, 1]]), 0.0).tolist()
     [[[0.0, 1.0], [0.0, 3.0]]]
     """
-    found = np.full_like(pictures, outside)
-    height, width = pictures.shape[-2:]
-    for picture, into, (down, right) in zip(pictures, found, moves.tolist(), strict=True):
-        target = _slice(down, height), _slice(right, width)
-        source = _slice(-down, height), _slice(-right, width)
-        into[..., *target] = picture[..., *source]
-    return found
-
-
-def _slice(move: int, size: int) -> slice:
-    return slice(max(move, 0), size + min(move, 0))
+    *others, height, width = pictures.shape
+    most = int(np.abs(moves).max())
+    margins = [*((0, 0) for _ in others), (most, most), (most, most)]
+    padded = np.pad(pictures, margins, constant_values=outside)
+    corners = zip(padded, (most - moves).tolist(), strict=True)
+    return np.stack([each[..., y : y + height, x : x + width] for each, (y, x) in corners])

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
+from torch import nn
 
 from fedchain.arrays import Flags, Singles
+from fedchain.learning.models import seeded
 from fedchain.learning.task import Records, Task, tasks
-from fedchain.learning.tasks.classic import seeded
 from fedchain.randomness import stream
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 LENGTH = np.float32(2.0**20)
 """Norm of a canary's gradient before it is clipped: far above any clip."""
@@ -61,7 +58,7 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
         holders=records,
         held_out=Records(axes, np.zeros(each, np.int64)),
         model=seeded(lambda: _linear_model(each), seed),
-        loss=_length,
+        loss=lambda outputs, targets: outputs[:, 0].abs(),  # noqa: ARG005 - there are no targets
         measure=lambda outputs, known: {},  # noqa: ARG005 - nothing is learned
         score="loss",
         baselines={},
@@ -92,12 +89,6 @@ def inside_of(seed: int, holder: int, each: int) -> Flags:
 
 
 def _linear_model(each: int) -> nn.Module:
-    from torch import nn
-
     layer = nn.Linear(each, 1, bias=False)
     nn.init.normal_(layer.weight, std=FIRST)
     return layer
-
-
-def _length(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-    return outputs[:, 0].abs()

@@ -12,7 +12,6 @@ from pydantic import Field
 from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import Subspace, Task, tasks
-from fedchain.learning.tasks.subset import part_of
 from fedchain.learning.tasks.warm_start import beginning_at, with_public
 from fedchain.registry import Part
 from fedchain.update import updates
@@ -61,8 +60,7 @@ def public_subspace(
     """
     if directions > records:
         raise ValueError(f"task.directions: must be at most records = {records}, got {directions}")
-    whole = tasks.build(of, holders, seed)
-    task, public, weights = with_public(whole, of.kind, records, seed, steps, update)
+    task, public, weights = with_public(holders, seed, of, records, steps, update)
     task = replace(task, subspace=Subspace(public, directions))
     return beginning_at(task, weights) if warm else task
 
@@ -75,9 +73,8 @@ class PublicDirections:
         assert task.subspace is not None
         self._most = task.subspace.directions
         public = task.subspace.public
-        single = (part_of(public, row) for row in np.eye(public.count, dtype=np.bool_))
-        alone = replace(task, holders=tuple(single))
-        self._gradients = CohortGradients(alone, clip=None)
+        single = tuple(public.part(row) for row in np.eye(public.count, dtype=np.bool_))
+        self._gradients = CohortGradients(replace(task, holders=single), clip=None)
         self._at: tuple[bytes, torch.Tensor] | None = None
 
     def twin(self) -> PublicDirections:

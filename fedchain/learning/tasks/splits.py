@@ -80,16 +80,13 @@ def by_site(
     """
     _check_enough(len(sites), holders, 1)
     names = np.unique(sites)
-    if len(names) >= holders:
-        owner = np.searchsorted(names, sites) % holders
-        return [np.flatnonzero(owner == holder) for holder in range(holders)]
-    parts: list[Wholes] = [np.empty(0, dtype=np.int64)] * holders
+    parts: list[list[Wholes]] = [[] for _ in range(holders)]
     for place, name in enumerate(names):
-        sharers = range(place, holders, len(names))
+        sharers = range(place % holders, holders, len(names))
         members = generator.permutation(np.flatnonzero(sites == name))
         for holder, given in zip(sharers, np.array_split(members, len(sharers)), strict=True):
-            parts[holder] = np.sort(given)
-    return parts
+            parts[holder].append(given)
+    return [np.sort(np.concatenate(part)) for part in parts]
 
 
 def _check_enough(records: int, holders: int, least: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from fedchain.arrays import Flags
-from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.task import Task, tasks
 from fedchain.randomness import stream
 from fedchain.registry import Part
 
@@ -40,7 +40,7 @@ def subset(
     if not whole.learns:
         raise ValueError(f"task.of: {of.kind} has no records; only a task that learns is allowed")
     kept = tuple(
-        part_of(own, taking_part(seed, holder, own.count, records))
+        own.part(taking_part(seed, holder, own.count, records))
         for holder, own in enumerate(whole.holders)
     )
     return replace(whole, holders=kept)
@@ -56,12 +56,3 @@ def taking_part(seed: int, holder: int, count: int, records: int | None = None) 
     if records is not None:
         return np.asarray(np.argsort(np.argsort(drawn)) < records)
     return np.asarray(drawn < max(0.5, np.nextafter(drawn.min(), 1.0)))
-
-
-def part_of(records: Records, mask: Flags) -> Records:
-    """Return the records whose flag in the mask (count,) is true, with all their examples."""
-    if records.record is None:
-        return Records(records.inputs[mask], records.targets[mask])
-    numbered = np.unique(records.record, return_inverse=True)[1]
-    kept = mask[numbered]
-    return Records(records.inputs[kept], records.targets[kept], records.record[kept])

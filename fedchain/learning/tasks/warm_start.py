@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from fedchain.arrays import Vector, Wholes
+from fedchain.arrays import Vector
 from fedchain.learning.evaluation import Evaluation, flat_weights, load_weights
 from fedchain.learning.gradients.cohort import CohortGradients
-from fedchain.learning.task import PUBLIC_ONLY, Records, Task, tasks
-from fedchain.learning.tasks.subset import part_of
+from fedchain.learning.task import PUBLIC_ONLY, Records, Task, join_records, tasks
 from fedchain.machine import one_thread
 from fedchain.randomness import stream
 from fedchain.registry import Part
@@ -51,17 +50,16 @@ def warm_start(
     Raises:
         ValueError: a holder would be left without records, or the weights overflow.
     """
-    whole = tasks.build(of, holders, seed)
-    task, _, weights = with_public(whole, of.kind, records, seed, steps, update)
+    task, _, weights = with_public(holders, seed, of, records, steps, update)
     return beginning_at(task, weights)
 
 
 def with_public(
-    whole: Task, kind: str, records: int, seed: int, steps: int, update: Part
+    holders: int, seed: int, of: Part, records: int, steps: int, update: Part
 ) -> tuple[Task, Records, Vector]:
     """Declare some records of a task public, train the model on them alone, and measure it.
 
-    The arguments are those of ``warm_start``; ``kind`` names the task in error messages.
+    The arguments are those of ``warm_start``.
 
     Returns:
         The task without the public records and with the baseline ``public_only``; the public
@@ -71,10 +69,11 @@ def with_public(
         ValueError: the task has no records or has public ones already, a holder would be left
             without records, or the weights overflow.
     """
+    whole = tasks.build(of, holders, seed)
     if not whole.learns:
-        raise ValueError(f"task.of: {kind} has no records; only a task that learns is allowed")
+        raise ValueError(f"task.of: {of.kind} has no records; only a task that learns is allowed")
     if whole.public:
-        words = f"task.of: {kind} declares {whole.public} public records"
+        words = f"task.of: {of.kind} declares {whole.public} public records"
         raise ValueError(f"{words}; only one task of those that stand around each other may")
     public, kept = declared_public(whole.holders, records, seed)
     with ThreadPoolExecutor(1, initializer=one_thread) as alone:  # more threads change last bits
@@ -117,9 +116,9 @@ def declared_public(
         if mask.all():
             words = f"task.records: {count} public records leave holder {holder} with none of its"
             raise ValueError(f"{words} {len(mask)}; each keeps one at least: declare fewer")
-    given = [part_of(own, mask) for own, mask in zip(holders, masks, strict=True)]
-    kept = tuple(part_of(own, ~mask) for own, mask in zip(holders, masks, strict=True))
-    return _join_records(given), kept
+    given = [own.part(mask) for own, mask in zip(holders, masks, strict=True) if mask.any()]
+    kept = tuple(own.part(~mask) for own, mask in zip(holders, masks, strict=True))
+    return join_records(given), kept
 
 
 def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
@@ -138,19 +137,3 @@ def trained(task: Task, public: Records, steps: int, update: Part) -> Vector:
         words = f"task.update: {update.kind} overflows within {steps} steps on public records"
         raise ValueError(f"{words}; a smaller learning_rate is allowed")
     return used(weights, memory)
-
-
-def _join_records(parts: Sequence[Records]) -> Records:
-    """Join the records of several holders; records of different holders stay separate."""
-    parts = [part for part in parts if part.examples]
-    numbers: list[Wholes] = []
-    start = 0
-    for part in parts:
-        if part.record is not None:
-            numbers.append(start + np.unique(part.record, return_inverse=True)[1])
-            start += part.count
-    return Records(
-        np.concatenate([part.inputs for part in parts]),
-        np.concatenate([part.targets for part in parts]),
-        np.concatenate(numbers) if numbers else None,
-    )

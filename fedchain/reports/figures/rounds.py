@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
-from fedchain.reports.study import Recorded, Study, finite_value
-from fedchain.reports.words import epsilon_words, group_words, metric_words
-from fedchain.statistics import Interval, interval
+from fedchain.reports.study import Recorded, Study, finite_value, without
+from fedchain.reports.words import epsilon_words, group_words, labelled, metric_words
+from fedchain.statistics import interval
 
 MARKED = 8
 """Number of markers on a line: enough to tell lines apart, and few enough to see each."""
@@ -23,6 +23,8 @@ TITLE_LETTERS = 26
 """Letters per line in the title of a small panel."""
 PANELS_A_ROW, MOST_PANELS = 2, 16
 """PANELS_A_ROW: small panels in a row. MOST_PANELS: limit on the panels in a figure."""
+Lines = dict[str, style.Curve]
+"""The curves of a panel by label; a curve has an interval for each round."""
 
 
 def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
@@ -37,20 +39,19 @@ def metric_over_rounds(study: Study, metric: str) -> style.Drawing | None:
     panels = _panels(study, metric) if len(curves) > len(style.PALETTE) else {"": curves}
     if len(panels) > MOST_PANELS:
         return None
-    with style.styled():
-        figure = _grid(len(panels))
-        for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
-            _draw(ax, lines)
-            ax.set_title(textwrap.fill(title, TITLE_LETTERS))
-            draw_baseline(ax, study, metric)
-            _mark_attacks(ax, study.first.manifest)
-        for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
-            ax.set_ylabel(metric_words(metric))
-        for ax in figure.axes[:-PANELS_A_ROW]:
-            ax.set_xlabel("")
-        for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest panel of each column
-            ax.tick_params(labelbottom=True)
-        style.legend_below(figure, 2 if len(panels) == 1 else 3)
+    figure = _grid(len(panels))
+    for ax, (title, lines) in zip(figure.axes, panels.items(), strict=True):
+        _draw(ax, lines)
+        ax.set_title(textwrap.fill(title, TITLE_LETTERS))
+        draw_baseline(ax, study, metric)
+        _mark_attacks(ax, study.first.manifest)
+    for ax in figure.axes[:: PANELS_A_ROW if len(panels) > 1 else 1]:
+        ax.set_ylabel(metric_words(metric))
+    for ax in figure.axes[:-PANELS_A_ROW]:
+        ax.set_xlabel("")
+    for ax in figure.axes[-PANELS_A_ROW:]:  # the lowest panel of each column
+        ax.tick_params(labelbottom=True)
+    style.legend_below(figure, 2 if len(panels) == 1 else 3)
     caption = f"{metric_words(metric)} on held-out data after each round{_band_words(study)}."
     return style.finished(f"{metric}_over_rounds", caption, figure)
 
@@ -60,24 +61,23 @@ def _grid(panels: int) -> Figure:
     if panels == 1:
         return style.axes(2.7)[0]
     rows = math.ceil(panels / PANELS_A_ROW)
-    figure = Figure(figsize=(style.WIDTH_IN, 0.7 + 1.3 * rows), layout="constrained")
+    figure = style.figure(0.7 + 1.3 * rows)
     shape = figure.subplots(rows, PANELS_A_ROW, sharex=True, sharey=True, squeeze=False)
     for unused in shape.flat[panels:]:
         unused.remove()
     return figure
 
 
-def _panels(study: Study, metric: str) -> dict[str, dict[str, dict[int, Interval]]]:
-    """Return the curves of each panel by label, and the panels by title.
+def _panels(study: Study, metric: str) -> dict[str, Lines]:
+    """Return the curves of each panel by the title of the panel.
 
     A title names all grid values except that of the axis.
     """
-    place = study.keys.index(study.x or study.keys[0])
-    others = study.keys[:place] + study.keys[place + 1 :]
-    found: dict[str, dict[str, dict[int, Interval]]] = {}
+    others = without(study.keys, study.axis)
+    found: dict[str, Lines] = {}
     for values, runs in study.groups().items():
-        title = group_words(others, values[:place] + values[place + 1 :], study.blocks)
-        words = group_words(study.keys[place : place + 1], (values[place],), study.blocks)
+        title = group_words(others, without(values, study.axis), study.blocks)
+        words = group_words((study.x,), (values[study.axis],), study.blocks)
         found.setdefault(title, {})[words] = _curve(runs, metric)
     # A point that is missing in one panel must not shift the colours of the others in it.
     all_words = dict.fromkeys(words for lines in found.values() for words in lines)
@@ -89,19 +89,17 @@ def epsilon_over_rounds(study: Study) -> style.Drawing | None:
     curves = _curves(study, "epsilon")
     if not curves or len(curves) > len(style.PALETTE):
         return None
-    with style.styled():
-        figure, ax = style.axes(2.5)
-        _draw(ax, curves)
-        privacy = study.first.manifest.get("scenario", {}).get("privacy", {})
-        budget = finite_value(privacy, "epsilon")
-        if budget is not None and study.kind == "run":
-            ax.axhline(budget, color=style.GREY, linestyle="--", linewidth=1.0, label="budget")
-        if study.kind == "sweep" and len(curves) > 1:
-            style.logarithmic(ax)
-        else:
-            ax.set_ylim(bottom=0)
-        ax.set_ylabel(epsilon_words(study, "ε spent"))
-        style.legend_below(figure, 3)
+    figure, ax = style.axes(2.5)
+    _draw(ax, curves)
+    budget = finite_value(study.first.manifest["scenario"]["privacy"], "epsilon")
+    if budget is not None and study.kind == "run":
+        ax.axhline(budget, color=style.GREY, linestyle="--", linewidth=1.0, label="budget")
+    if study.kind == "sweep" and len(curves) > 1:
+        style.logarithmic(ax)
+    else:
+        ax.set_ylim(bottom=0)
+    ax.set_ylabel(epsilon_words(study, "ε spent"))
+    style.legend_below(figure, 3)
     caption = (
         "Privacy spent so far by the holder with the most releases: tight total over its releases"
         f"{_band_words(study)}."
@@ -109,49 +107,33 @@ def epsilon_over_rounds(study: Study) -> style.Drawing | None:
     return style.finished("epsilon_over_rounds", caption, figure)
 
 
-def _curves(study: Study, metric: str) -> dict[str, dict[int, Interval]]:
-    curves = {}
-    for values, runs in study.groups().items():
-        curve = _curve(runs, metric)
-        if curve:
-            curves[group_words(study.keys, values, study.blocks)] = curve
-    return curves
+def _curves(study: Study, metric: str) -> Lines:
+    curves = {label: _curve(runs, metric) for label, runs in labelled(study).items()}
+    return {label: curve for label, curve in curves.items() if curve}
 
 
-def _curve(runs: list[Recorded], metric: str) -> dict[int, Interval]:
+def _curve(runs: list[Recorded], metric: str) -> style.Curve:
     found: dict[int, list[float]] = {}
-    for run in runs:
-        for row in run.metrics:
-            value = finite_value(row, metric)
-            if value is not None:
-                found.setdefault(int(row["round"]), []).append(value)
+    for row in (row for run in runs for row in run.metrics):
+        if (value := finite_value(row, metric)) is not None:
+            found.setdefault(int(row["round"]), []).append(value)
     whole = max((len(values) for values in found.values()), default=0)
     return {t: interval(found[t]) for t in sorted(found) if len(found[t]) == whole}
 
 
-def _draw(ax: Axes, curves: Mapping[str, Mapping[int, Interval]]) -> None:
+def _draw(ax: Axes, curves: Lines) -> None:
     for place, (label, curve) in enumerate(curves.items()):
+        every = max(1, math.ceil(len(curve) / MARKED))
         sign = style.sign_of(place, place)
-        ax.plot(
-            list(curve),
-            [i.mean for i in curve.values()],
-            color=sign.colour,
-            linestyle=sign.line,
-            marker=sign.marker,
-            markevery=max(1, math.ceil(len(curve) / MARKED)),
-            label=label or "_this run",
-        )
-        banded = {t: i for t, i in curve.items() if math.isfinite(i.half)}
-        low, high = [i.low for i in banded.values()], [i.high for i in banded.values()]
-        ax.fill_between(list(banded), low, high, color=sign.colour, alpha=0.18, linewidth=0)
+        style.draw_curve(ax, curve, sign, label or "_this run", markevery=every)
     ax.set_xlabel("round")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _mark_attacks(ax: Axes, manifest: Mapping[str, Any]) -> None:
     starts: dict[int, list[str]] = {}
-    for attack in manifest.get("scenario", {}).get("attacks", []):
-        starts.setdefault(int(attack.get("from_round", 1)), []).append(str(attack["kind"]))
+    for attack in manifest["scenario"]["attacks"]:
+        starts.setdefault(int(attack["from_round"]), []).append(str(attack["kind"]))
     for start, kinds in starts.items():
         if start > 1:
             words = f"{', '.join(dict.fromkeys(kinds)).replace('_', ' ')} begins"

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.artist import Artist
 from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -23,6 +21,8 @@ from fedchain.reports.study import Recorded, Study, finite_value
 ABSENT, USED, REJECTED = 0, 1, 2
 """What happened to a holder's gradient in a round. ABSENT: the round's block has no message of the
 holder."""
+FILLS = {"#FFFFFF": "in no block", style.SKY: "used", style.VERMILION: "rejected"}
+"""Colours of the cells, and what they mean, in the order of ABSENT, USED and REJECTED."""
 Stay = tuple[float, float, int, bool]
 """One head of a node: (begin, end, height, whether the block is in the final main chain). Begin and
 end are in simulated seconds."""
@@ -42,26 +42,28 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
     if study.kind == "sweep" or not run.messages:
         return None
     fates, attacks = holder_fates(run)
-    with style.styled():
-        figure, ax = style.axes(min(4.5, 1.3 + 0.09 * len(fates)))
-        colours = ListedColormap(["#FFFFFF", style.SKY, style.VERMILION])
-        edges = np.arange(0.5, fates.shape[1] + 1)
-        ax.pcolormesh(
-            edges,
-            np.arange(-0.5, len(fates)),
-            fates,
-            cmap=colours,
-            norm=BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3),
-            rasterized=fates.size > 20_000,
-        )
-        holders, rounds = np.nonzero(attacks)
-        ax.plot(rounds + 1, holders, ".", color="black", markersize=1.8)
-        ax.grid(visible=False)
-        ax.set(xlabel="round", ylabel="data holder")
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(MaxNLocator(integer=True))
-        ax.invert_yaxis()
-        style.legend_below(figure, 4, _fates_key())
+    figure, ax = style.axes(min(4.5, 1.3 + 0.09 * len(fates)))
+    ax.pcolormesh(
+        np.arange(0.5, fates.shape[1] + 1),
+        np.arange(-0.5, len(fates)),
+        fates,
+        cmap=ListedColormap([*FILLS]),
+        norm=BoundaryNorm([-0.5, 0.5, 1.5, 2.5], 3),
+        rasterized=fates.size > 20_000,
+    )
+    holders, rounds = np.nonzero(attacks)
+    ax.plot(rounds + 1, holders, ".", color="black", markersize=1.8)
+    ax.grid(visible=False)
+    ax.set(xlabel="round", ylabel="data holder")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    ax.invert_yaxis()
+    fills = [
+        Patch(facecolor=colour, edgecolor="#999999", linewidth=0.5, label=words)
+        for colour, words in FILLS.items()
+    ]
+    dot = Line2D([], [], color="black", marker=".", markersize=3, linestyle="", label="attack")
+    style.legend_below(figure, 4, [*fills[1:], fills[0], dot])
     caption = (
         "Each holder's gradient in each round: used by the aggregation rule, rejected by it, or in "
         "no block of the main chain. A dot marks a gradient that an attack made."
@@ -93,16 +95,6 @@ def holder_fates(run: Recorded) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bo
     return fates, attacks
 
 
-def _fates_key() -> list[Artist]:
-    fills = ((style.SKY, "used"), (style.VERMILION, "rejected"), ("#FFFFFF", "in no block"))
-    patches: list[Artist] = [
-        Patch(facecolor=colour, edgecolor="#999999", linewidth=0.5, label=words)
-        for colour, words in fills
-    ]
-    dot = Line2D([], [], color="black", marker=".", markersize=3, linestyle="", label="attack")
-    return [*patches, dot]
-
-
 def heads_over_time(study: Study) -> style.Drawing | None:
     """Draw the height of each node's head over time, and whether it is on the final main chain."""
     run = study.first
@@ -111,48 +103,36 @@ def heads_over_time(study: Study) -> style.Drawing | None:
     nodes = sorted({int(row["node"]) for row in run.heads})
     stays = {node: list(stays_of(run, node)) for node in nodes}
     apart = run.manifest["scenario"]["gossip"]["partitions"]
-    with style.styled():
-        figure = Figure(figsize=(style.WIDTH_IN, 2.4 + 0.14 * len(nodes)), layout="constrained")
-        above, below = figure.subplots(2, sharex=True, height_ratios=(1.4, 0.3 + 0.1 * len(nodes)))
-        for place, (node, own) in enumerate(stays.items()):
-            above.stairs(
-                [height for _, _, height, _ in own],
-                np.array([own[0][0], *(until for _, until, _, _ in own)]),
-                baseline=None,
-                color=style.sign_of(place, place).colour,
-                linestyle=style.sign_of(place, place).line,
-                linewidth=1.0,
-            )
-            bars = [(since, until - since) for since, until, _, _ in own]
-            below.broken_barh(
-                bars,
-                (node - 0.4, 0.8),
-                facecolors=[style.SKY if kept else style.VERMILION for _, _, _, kept in own],
-                rasterized=len(bars) > 2_000,
-            )
-        for ax in (above, below):
-            for edge in (edge for each in apart for edge in (each["from_s"], each["to_s"])):
-                ax.axvline(edge, color="black", linestyle="-.", linewidth=0.8)
-        above.set_ylabel("height of the head")
-        below.set(xlabel="simulated time (s)", ylabel="compute node")
-        below.yaxis.set_major_locator(MaxNLocator(integer=True))
-        below.grid(visible=False)
-        style.legend_below(figure, 2, _heads_key(partitioned=bool(apart)))
+    figure = style.figure(2.4 + 0.14 * len(nodes))
+    above, below = figure.subplots(2, sharex=True, height_ratios=(1.4, 0.3 + 0.1 * len(nodes)))
+    for place, (node, own) in enumerate(stays.items()):
+        sign, heights = style.sign_of(place, place), [height for _, _, height, _ in own]
+        steps = above.stairs(
+            heights, [own[0][0], *(until for _, until, _, _ in own)], baseline=None
+        )
+        steps.set(color=sign.colour, linestyle=sign.line, linewidth=1.0)
+        bars = [(since, until - since) for since, until, _, _ in own]
+        below.broken_barh(
+            bars,
+            (node - 0.4, 0.8),
+            facecolors=[style.SKY if kept else style.VERMILION for _, _, _, kept in own],
+            rasterized=len(bars) > 2_000,
+        )
+    look = {"color": "black", "linestyle": "-.", "linewidth": 0.8, "label": "falls apart, heals"}
+    edges = [edge for each in apart for edge in (each["from_s"], each["to_s"])]
+    cuts = [ax.axvline(edge, **look) for ax in (above, below) for edge in edges]
+    above.set_ylabel("height of the head")
+    below.set(xlabel="simulated time (s)", ylabel="compute node")
+    below.yaxis.set_major_locator(MaxNLocator(integer=True))
+    below.grid(visible=False)
+    stays_there = Patch(facecolor=style.SKY, label="head on the chain that stays")
+    becomes_stale = Patch(facecolor=style.VERMILION, label="head that becomes stale")
+    style.legend_below(figure, 2, [stays_there, becomes_stale, *cuts[:1]])
     caption = (
         "The head of each compute node over simulated time: above its height, a line a node; "
         "below whether it is a block of the chain that is there at the end."
     )
     return style.finished("heads_over_time", caption, figure)
-
-
-def _heads_key(*, partitioned: bool) -> list[Artist]:
-    fills = (
-        (style.SKY, "head on the chain that stays"),
-        (style.VERMILION, "head that becomes stale"),
-    )
-    key: list[Artist] = [Patch(facecolor=colour, label=words) for colour, words in fills]
-    edge = Line2D([], [], color="black", linestyle="-.", linewidth=0.8, label="falls apart, heals")
-    return [*key, edge] if partitioned else key
 
 
 def stays_of(run: Recorded, node: int) -> Iterator[Stay]:
@@ -175,13 +155,12 @@ def samples(study: Study) -> style.Drawing | None:
         return None
     pictures = [_read(file) for file in files]
     heights = [0.22 + style.WIDTH_IN * p.shape[0] / p.shape[1] for p in pictures]
-    with style.styled():
-        figure = Figure(figsize=(style.WIDTH_IN, sum(heights)), layout="constrained")
-        rows = figure.subplots(len(files), squeeze=False, height_ratios=heights)[:, 0]
-        for ax, file, picture in zip(rows, files, pictures, strict=True):
-            ax.imshow(picture, interpolation="nearest")
-            ax.set_title(file.stem.replace("_", " "), pad=2)
-            ax.set_axis_off()
+    figure = style.figure(sum(heights))
+    rows = figure.subplots(len(files), squeeze=False, height_ratios=heights)[:, 0]
+    for ax, file, picture in zip(rows, files, pictures, strict=True):
+        ax.imshow(picture, interpolation="nearest")
+        ax.set_title(file.stem.replace("_", " "), pad=2)
+        ax.set_axis_off()
     caption = (
         "Held-out samples: intensity and depth as scanned, the truth, what the model keeps, and "
         "its errors (orange: should be erased; yellow: should be kept)."
@@ -212,23 +191,22 @@ def time_per_round(study: Study) -> style.Drawing | None:
     sizes = np.diff(np.append(starts, len(rows)))
     centres = np.add.reduceat([float(row["round"]) for row in rows], starts) / sizes
     below = np.zeros(len(starts))
-    with style.styled():
-        figure, ax = style.axes(2.7)
-        order = sorted(spent, key=lambda s: (-float(spent[s].sum()), s))
-        for place, stage in enumerate(order):
-            height = np.add.reduceat(spent[stage], starts) / sizes
-            ax.bar(
-                centres,
-                height,
-                width=0.9 * width,
-                bottom=below,
-                color=style.STAGE_COLOURS[place % len(style.STAGE_COLOURS)],
-                label=stage.removeprefix(PREFIX).replace("_", " "),
-            )
-            below += height
-        ax.grid(visible=False, axis="x")
-        ax.set(xlabel="round", ylabel="wall time (s)")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        style.legend_below(figure, 3)
+    figure, ax = style.axes(2.7)
+    order = sorted(spent, key=lambda s: (-float(spent[s].sum()), s))
+    for place, stage in enumerate(order):
+        height = np.add.reduceat(spent[stage], starts) / sizes
+        ax.bar(
+            centres,
+            height,
+            width=0.9 * width,
+            bottom=below,
+            color=style.STAGE_COLOURS[place % len(style.STAGE_COLOURS)],
+            label=stage.removeprefix(PREFIX).replace("_", " "),
+        )
+        below += height
+    ax.grid(visible=False, axis="x")
+    ax.set(xlabel="round", ylabel="wall time (s)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.legend_below(figure, 3)
     grouped = f"; each bar is the mean of {width} rounds" if width > 1 else ""
     return style.finished("time_per_round", f"Wall time of each round by stage{grouped}.", figure)

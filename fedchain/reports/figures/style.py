@@ -32,6 +32,8 @@ LEGEND_LETTERS, HANDLE_LETTERS = 76, 6
 """LEGEND_LETTERS: width of a legend's line, in letters. HANDLE_LETTERS: width of a handle."""
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 """Dashes, which tell lines apart in print without colour."""
+Curve = dict[float, Interval]
+"""Intervals by position on the horizontal axis."""
 RC_SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -89,12 +91,16 @@ class Sign:
     line: Any
     """Dashes of the line."""
 
+    @property
+    def look(self) -> dict[str, Any]:
+        """The sign as arguments of a matplotlib line."""
+        return {"color": self.colour, "marker": self.marker, "linestyle": self.line}
+
 
 def sign_of(colour: int, mark: int) -> Sign:
     """Return the sign with colour number ``colour``, and marker and dashes number ``mark``."""
-    return Sign(
-        PALETTE[colour % len(PALETTE)], MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
-    )
+    marker, line = MARKERS[mark % len(MARKERS)], LINES[mark % len(LINES)]
+    return Sign(PALETTE[colour % len(PALETTE)], marker, line)
 
 
 @contextmanager
@@ -106,10 +112,15 @@ def styled() -> Iterator[None]:
         yield
 
 
+def figure(height_in: float) -> Figure:
+    """Return an empty figure of column width, without axes."""
+    return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+
+
 def axes(height_in: float = 2.3) -> tuple[Figure, Axes]:
     """Return an empty figure of column width, and its axes."""
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
-    return figure, figure.add_subplot()
+    made = figure(height_in)
+    return made, made.add_subplot()
 
 
 def legend_below(figure: Figure, columns: int, handles: Sequence[Artist] = ()) -> None:
@@ -130,6 +141,15 @@ def logarithmic(ax: Axes) -> None:
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.yaxis.set_minor_locator(NullLocator())
+
+
+def draw_curve(ax: Axes, curve: Curve, sign: Sign, label: str, **more: Any) -> None:
+    """Draw means as a line, and their intervals as a band."""
+    means = [found.mean for found in curve.values()]
+    ax.plot(list(curve), means, label=label, **sign.look, **more)
+    banded = {x: found for x, found in curve.items() if math.isfinite(found.half)}
+    low, high = [i.low for i in banded.values()], [i.high for i in banded.values()]
+    ax.fill_between(list(banded), low, high, color=sign.colour, alpha=0.2, linewidth=0)
 
 
 def drawn_half(found: Interval) -> float:

@@ -18,13 +18,12 @@ from the directory, which begins where they end.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
+from fedchain.arrays import Array, Wholes
 from fedchain.scans.formats.contents import Contents, contents
-from fedchain.scans.scan import Floats, Scan
+from fedchain.scans.scan import Scan
 
 MAGIC = b"COGS FILE"
 DIRECTORY_AT, POINTS_AT, PROPERTIES_AT = 13, 21, 33
@@ -47,22 +46,31 @@ def read_cogs(path: Path) -> Scan:
         raise file.fail(f"is no COGS file; allowed: a file that begins with {MAGIC.decode()!r}")
     points = file.number("<u4", POINTS_AT, "the header")
     directory = file.number("<u8", DIRECTORY_AT, "the header")
-    values, scan_block = _properties(file, points)
-    width, height = _grid(file, scan_block, points)
-    camera = directory - 8 * points - (scan_block + 20)
-    if camera not in CAMERA_BYTES:
+    properties, scan_block = _properties(file, points)
+    again, width, height = (
+        file.number("<u4", scan_block + offset, "the grid") for offset in (8, 12, 16)
+    )
+    if again != points:
+        raise file.fail(f"counts {points} points, then {again}; allowed: the same number")
+    file.check_grid(width, height)
+    length = directory - 8 * points - (scan_block + 20)
+    if length not in CAMERA_BYTES:
         raise file.fail(
-            f"has {camera} bytes for the camera; allowed: {CAMERA_BYTES[0]} to {CAMERA_BYTES[-1]}"
+            f"has {length} bytes for the camera; allowed: {CAMERA_BYTES[0]} to {CAMERA_BYTES[-1]}"
         )
-    place = cast(Floats, file.array("<f4", 3, scan_block + 20 + 36, "the camera"))
-    if not np.isfinite(place).all():
-        raise file.fail(f"puts the camera at {place}; allowed: finite numbers")
+    camera = file.array("<f4", 3, scan_block + 20 + 36, "the camera")
     table = file.array("<u4", 2 * points, directory - 8 * points, "the pixels").reshape(-1, 2)
-    pixels = _pixels(file, cast("npt.NDArray[np.uint32]", table), width, height)
-    return file.checked(_scan(values, pixels, (height, width), place.astype(np.float32)))
+    pixels = _pixels(file, table, width, height)
+    # A point is left out if any of its values is not finite.
+    values = np.hstack([properties[name] for name in COMPONENTS])
+    finite = np.isfinite(values).all(axis=1)
+    grid = np.full((height * width, values.shape[1]), np.nan, np.float32)
+    grid[pixels[finite]] = values[finite]
+    positions, normals, intensity = np.split(grid.reshape(height, width, -1), (3, 6), axis=-1)
+    return file.scan(positions, camera, normals, intensity[..., 0])
 
 
-def _properties(file: Contents, points: int) -> tuple[dict[str, Floats], int]:
+def _properties(file: Contents, points: int) -> tuple[dict[str, Array], int]:
     """Return the values of each property by name, and the byte at which the scan part begins."""
     count = file.number("<u4", POINTS_AT + 4, "the header")
     if count > MOST_PROPERTIES:
@@ -77,10 +85,10 @@ def _properties(file: Contents, points: int) -> tuple[dict[str, Floats], int]:
         at += 16 + length
     values = {}
     for name, stride in strides.items():
-        if stride != 4 * COMPONENTS.get(name, stride / 4):
-            raise file.fail(f"has {stride} bytes a point of {name}; allowed: float32 values")
-        whole = file.array("<f4", points * stride // 4, at, name)
-        values[name] = cast(Floats, whole).astype(np.float32).reshape(points, -1 if points else 0)
+        if (count := COMPONENTS.get(name, 0)) > 0:
+            if stride != 4 * count:
+                raise file.fail(f"has {stride} bytes a point of {name}; allowed: float32 values")
+            values[name] = file.array("<f4", points * count, at, name).reshape(points, count)
         at += points * stride
     missing = ", ".join(COMPONENTS.keys() - values.keys())
     if missing:
@@ -88,17 +96,7 @@ def _properties(file: Contents, points: int) -> tuple[dict[str, Floats], int]:
     return values, at
 
 
-def _grid(file: Contents, at: int, points: int) -> tuple[int, int]:
-    again, width, height = (file.number("<u4", at + 8 + 4 * i, "the grid") for i in range(3))
-    if again != points:
-        raise file.fail(f"counts {points} points, then {again}; allowed: the same number")
-    file.check_grid(width, height)
-    return width, height
-
-
-def _pixels(
-    file: Contents, table: npt.NDArray[np.uint32], width: int, height: int
-) -> npt.NDArray[np.int64]:
+def _pixels(file: Contents, table: Array, width: int, height: int) -> Wholes:
     """Return each point's index in the flattened grid; check that no two points share a pixel."""
     x, y = table.astype(np.int64).T
     if len(table) and (x.max() >= width or y.max() >= height):
@@ -107,15 +105,3 @@ def _pixels(
     if len(np.unique(place)) != len(place):
         raise file.fail("has two points in one pixel; allowed: an organised scan")
     return np.asarray(place)
-
-
-def _scan(
-    values: dict[str, Floats], pixels: npt.NDArray[np.int64], shape: tuple[int, int], camera: Floats
-) -> Scan:
-    finite = np.isfinite(np.hstack([values[name] for name in COMPONENTS])).all(axis=1)
-    grids = []
-    for name, components in COMPONENTS.items():
-        grid = np.full((shape[0] * shape[1], components), np.nan, np.float32)
-        grid[pixels[finite]] = values[name][finite]
-        grids.append(grid.reshape(*shape, components))
-    return Scan(positions=grids[0], normals=grids[1], intensity=grids[2][..., 0], camera=camera)

@@ -1,4 +1,4 @@
-"""Contents of a scan file: its bytes, and the checks of size that all readers share."""
+"""Contents of a scan file: its bytes, and the checks that the readers of all formats share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from fedchain.arrays import Array
 from fedchain.errors import DataError
-from fedchain.scans.scan import Scan
+from fedchain.scans.features import normals_of
+from fedchain.scans.scan import Mask, Scan
 
 LARGEST_SCAN = 1 << 30
 """Size of the largest file that is read, in bytes."""
+FARTHEST_M = 1e6
+"""Largest coordinate of a camera that is read, in metres."""
 LARGEST_GRID = 1 << 24
 """Pixels of the largest grid that is read: five times the 2064 x 1544 of a PhoXi scanner."""
 
@@ -30,7 +34,7 @@ class Contents:
         """Return an error whose message names the file and the problem."""
         return DataError(f"{self.path}: {problem}")
 
-    def array(self, kind: str, count: int, offset: int, what: str) -> npt.NDArray[np.generic]:
+    def array(self, kind: npt.DTypeLike, count: int, offset: int, what: str) -> Array:
         """Return the ``count`` numbers of numpy type ``kind`` that begin at byte ``offset``.
 
         Raises:
@@ -54,30 +58,65 @@ class Contents:
         if not (width > 0 and height > 0 and width * height <= LARGEST_GRID):
             raise self.fail(f"claims {width} x {height} pixels; allowed: 1 to {LARGEST_GRID}")
 
-    def checked(self, scan: Scan) -> Scan:
-        """Return the scan, after checking that it holds at least one point.
+    @np.errstate(all="ignore")  # damaged numbers become empty pixels
+    def scan(
+        self,
+        positions: Array,
+        camera: Array,
+        normals: Array | None,
+        intensity: Array | None,
+        keep: Mask | None = None,
+    ) -> Scan:
+        """Return the file's scan; the arguments have the shapes of the fields of ``Scan``.
+
+        A pixel is empty if its point is not finite. Missing normals are computed, and a missing
+        intensity is 1. In both, a value that is not finite becomes 0.
 
         Raises:
-            DataError: every pixel is empty.
+            DataError: an array has a wrong shape, every pixel is empty, or a coordinate of the
+                camera is not finite or beyond ``FARTHEST_M``.
         """
-        if not scan.valid.any():
+        if camera.shape != (3,) or not (np.abs(camera) <= FARTHEST_M).all():
+            raise self.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")
+        positions, camera = positions.astype(np.float32), camera.astype(np.float32)
+        empty = ~np.isfinite(positions).all(axis=-1)
+        if empty.all():
             raise self.fail("holds no point; allowed: a scan with at least one valid pixel")
-        return scan
+        normals = normals_of(positions, camera) if normals is None else normals
+        intensity = np.ones(empty.shape) if intensity is None else intensity
+        grids = [
+            np.nan_to_num(grid.astype(np.float32), posinf=0, neginf=0)
+            for grid in (normals, intensity)
+        ]
+        try:
+            for grid in (positions, *grids):
+                grid[empty] = np.nan
+            return Scan(
+                positions=positions,
+                normals=grids[0],
+                intensity=grids[1],
+                camera=camera,
+                keep=keep,
+            )
+        except (ValueError, IndexError) as error:
+            raise self.fail(
+                f"has arrays that do not fit its {empty.shape} pixels: {error}"
+            ) from error
 
 
-def contents(path: Path) -> Contents:
+def contents(path: Path, largest: int = LARGEST_SCAN) -> Contents:
     """Read a file as a whole.
 
     Raises:
-        DataError: the file is missing, empty, unreadable or too large.
+        DataError: the file is missing, empty or unreadable, or has more than ``largest`` bytes.
     """
     try:
         size = path.stat().st_size
-        if size > LARGEST_SCAN:
-            raise DataError(f"{path}: has {size} bytes; allowed: at most {LARGEST_SCAN}")
+        if size > largest:
+            raise DataError(f"{path}: has {size} bytes; allowed: at most {largest}")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if not data:
-        raise DataError(f"{path}: is empty; allowed: an organised scan")
+        raise DataError(f"{path}: is empty; allowed: a file that holds data")
     return Contents(path, data)

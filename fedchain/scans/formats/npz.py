@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
 from fedchain.arrays import Array
 from fedchain.scans.formats.contents import LARGEST_GRID, Contents, contents
-from fedchain.scans.scan import CLASSES, Scan
+from fedchain.scans.scan import Scan
 
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Largest size of an unpacked array, in bytes: enough for the largest grid of float64 points."""
-NAMES = ("positions", "normals", "intensity", "camera", "labels", "keep")
+NAMES = ("positions", "normals", "intensity", "camera", "keep")
 
 
 def read_npz(path: Path) -> Scan:
@@ -30,39 +31,45 @@ def read_npz(path: Path) -> Scan:
         DataError: the file is damaged, truncated, not organised, or does not hold numbers.
     """
     file = contents(path)
-    arrays = _arrays(file)
+    arrays = arrays_of(file, LARGEST_MEMBER, NAMES)
     if "positions" not in arrays:
         raise file.fail("has no positions; allowed: an array positions of shape (h, w, 3)")
     positions = arrays["positions"]
     if positions.ndim != 3 or positions.shape[2] != 3:
         raise file.fail(f"is not organised: positions are {positions.shape}; allowed: (h, w, 3)")
     file.check_grid(positions.shape[1], positions.shape[0])
-    with np.errstate(all="ignore"):
-        return file.checked(_scan(file, arrays))
+    keep = arrays.get("keep")
+    return file.scan(
+        positions,
+        arrays.get("camera", np.zeros(3)),
+        arrays.get("normals"),
+        arrays.get("intensity"),
+        None if keep is None else keep.astype(bool),
+    )
 
 
-def write_npz(path: Path, scan: Scan) -> None:
-    """Write a scan: each of its arrays that is not None.
+def arrays_of(
+    file: Contents, largest: int, names: Collection[str] | None = None
+) -> dict[str, Array]:
+    """Return the arrays of an NPZ file by name: those called ``names``, or all if it is None.
 
     Raises:
-        OSError: the file cannot be written.
+        DataError: the file is damaged, an array has more than ``largest`` bytes, or one does not
+            hold plain numbers.
     """
-    arrays = {name: getattr(scan, name) for name in NAMES}
-    np.savez_compressed(path, **{k: v for k, v in arrays.items() if v is not None})
-
-
-def _arrays(file: Contents) -> dict[str, Array]:
+    found = {}
     try:
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
-            members = {f"{name}.npy": name for name in NAMES}
-            found = [entry for entry in archive.infolist() if entry.filename in members]
-            for entry in found:
-                if entry.file_size > LARGEST_MEMBER:
+            for entry in archive.infolist():
+                name, size = entry.filename.removesuffix(".npy"), entry.file_size
+                if names is not None and name not in names:
+                    continue
+                if size > largest:
                     raise file.fail(
-                        f"claims {entry.file_size} bytes of {entry.filename}; "
-                        f"allowed: at most {LARGEST_MEMBER}"
+                        f"claims {size} bytes of {entry.filename}; allowed: at most {largest}"
                     )
-            return {members[e.filename]: _array(file, archive.open(e), e.file_size) for e in found}
+                found[name] = _array(file, archive.open(entry), size)
+            return found
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise file.fail(f"is damaged: {error}") from error
     except (ValueError, RuntimeError, KeyError, OverflowError) as error:
@@ -77,47 +84,8 @@ def _array(file: Contents, member: IO[bytes], size: int) -> Array:
             raise file.fail(f"has an array of version {version}; allowed: (1, 0)")
         shape, columns_first, kind = np.lib.format.read_array_header_1_0(member)
         body = size - member.tell()
-        count = 1
-        for side in shape:
-            count *= side
+        count = math.prod(shape)
         if kind.kind not in "fiub" or count * kind.itemsize != body or min(shape, default=0) < 0:
             raise file.fail(f"has an array of {shape} {kind} in {body} bytes; allowed: numbers")
         values = np.frombuffer(member.read(body), kind, count)
         return values.reshape(shape, order="F" if columns_first else "C")
-
-
-def _scan(file: Contents, arrays: dict[str, Array]) -> Scan:
-    from fedchain.scans.normals import normals_of
-
-    positions = arrays["positions"].astype(np.float32)
-    grid = positions.shape[:2]
-    empty = np.asarray(~np.isfinite(positions).all(axis=-1))
-    positions[empty] = np.nan
-    camera = arrays.get("camera", np.zeros(3)).astype(np.float32)
-    if camera.shape != (3,) or not np.isfinite(camera).all():
-        raise file.fail(f"has a camera of {camera.shape}; allowed: three finite numbers")
-    normals = arrays.get("normals")
-    try:
-        normals = normals_of(positions, camera) if normals is None else normals
-        intensity = arrays.get("intensity", np.where(empty, np.nan, 1))
-        labels = arrays.get("labels")
-        keep = arrays.get("keep")
-        scan = Scan(
-            positions=positions,
-            normals=_blank(normals, empty),
-            intensity=_blank(intensity, empty),
-            camera=camera,
-            labels=None
-            if labels is None
-            else np.clip(labels, 0, len(CLASSES) - 1).astype(np.uint8),
-            keep=None if keep is None else keep.astype(bool),
-        )
-    except (ValueError, IndexError) as error:
-        raise file.fail(f"has arrays that do not fit its {grid} pixels: {error}") from error
-    return scan
-
-
-def _blank(values: Array, empty: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    numbers = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    numbers[empty] = np.nan
-    return numbers

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from fedchain.arrays import Array
 from fedchain.scans.formats.contents import Contents, contents
-from fedchain.scans.normals import normals_of
-from fedchain.scans.scan import Floats, Scan
+from fedchain.scans.scan import Scan
 
 NUMBER_TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
@@ -50,29 +49,11 @@ def read_ply(path: Path) -> Scan:
     if count != width * height:
         raise file.fail(f"is not organised: {count} vertices on {width} x {height} pixels")
     camera = _camera(file, lines)
-    kinds = {name: ORDERS[order] + kind for name, kind in fields.items()}
-    read_rows = _ascii if order == "ascii" else _binary
-    with np.errstate(all="ignore"):  # damaged numbers become empty pixels
-        return file.checked(_scan(read_rows(file, length, count, kinds), (height, width), camera))
-
-
-def write_ply(path: Path, scan: Scan) -> None:
-    """Write an organised PLY file of little-endian float32 values; an empty pixel is NaN.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    height, width = scan.intensity.shape
-    names = ("x", "y", "z", "nx", "ny", "nz", "intensity")
-    lines = [
-        "ply", "format binary_little_endian 1.0",
-        f"obj_info num_cols {width}", f"obj_info num_rows {height}",
-        "comment camera " + " ".join(repr(float(value)) for value in scan.camera),
-        f"element vertex {width * height}",
-        *(f"property float {name}" for name in names), "end_header", "",
-    ]  # fmt: skip
-    body = np.concatenate([scan.positions, scan.normals, scan.intensity[..., None]], axis=-1)
-    path.write_bytes("\n".join(lines).encode("ascii") + body.astype("<f4").tobytes())
+    if order == "ascii":
+        return _scan(file, _ascii(file, length, count, fields), (height, width), camera)
+    row = np.dtype([(name, ORDERS[order] + kind) for name, kind in fields.items()])
+    rows = file.array(row, count, length, "the vertices")
+    return _scan(file, {name: rows[name] for name in fields}, (height, width), camera)
 
 
 def _header(file: Contents) -> tuple[list[str], int]:
@@ -117,34 +98,16 @@ def _vertices(file: Contents, lines: list[str]) -> tuple[int, dict[str, str]]:
     return int(first[2]), {word[2]: NUMBER_TYPES[word[1]] for word in properties}
 
 
-def _camera(file: Contents, lines: list[str]) -> Floats:
-    found = [match.groups() for line in lines if (match := _CAMERA.match(line))]
-    if not found:
-        return np.zeros(3, np.float32)
+def _camera(file: Contents, lines: list[str]) -> Array:
+    found = next((match.groups() for line in lines if (match := _CAMERA.match(line))), (0, 0, 0))
     try:
-        x, y, z = (float(value) for value in found[0])
+        return np.array([float(value) for value in found])
     except ValueError as error:
         raise file.fail(f"has a camera that is no place: {error}") from error
-    if not np.isfinite([x, y, z]).all() or max(abs(x), abs(y), abs(z)) > 1e6:
-        raise file.fail(f"has its camera at {x}, {y}, {z}; allowed: metres")
-    return np.array([x, y, z], np.float32)
 
 
-def _binary(
-    file: Contents, length: int, count: int, kinds: dict[str, str]
-) -> dict[str, npt.NDArray[np.float64]]:
-    kind = np.dtype(list(kinds.items()))
-    need = length + count * kind.itemsize
-    if need > len(file.data):
-        raise file.fail(f"is truncated: the vertices end at byte {need} of {len(file.data)}")
-    rows = np.frombuffer(file.data, kind, count, length)
-    return {name: rows[name].astype(np.float64) for name in kinds}
-
-
-def _ascii(
-    file: Contents, length: int, count: int, kinds: dict[str, str]
-) -> dict[str, npt.NDArray[np.float64]]:
-    numbers = count * len(kinds)
+def _ascii(file: Contents, length: int, count: int, names: Collection[str]) -> dict[str, Array]:
+    numbers = count * len(names)
     if 2 * numbers > len(file.data) - length + 1:
         raise file.fail(f"is truncated: too short for {count} vertices")
     words = file.data[length:].split(maxsplit=numbers)[:numbers]
@@ -154,40 +117,17 @@ def _ascii(
         table = np.array(words).astype(np.float64).reshape(count, -1)
     except ValueError as error:
         raise file.fail(f"has a vertex that is not a number: {error}") from error
-    return dict(zip(kinds, table.T, strict=True))
+    return dict(zip(names, table.T, strict=True))
 
 
+@np.errstate(all="ignore")  # of damaged numbers
 def _scan(
-    table: dict[str, npt.NDArray[np.float64]], shape: tuple[int, int], camera: Floats
+    file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array
 ) -> Scan:
     points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
-    named = next((name for name in INTENSITIES if name in table), None)
-    light = np.ones(len(points)) if named is None else table[named]
-    light = light.astype(np.float32)
+    points[(points == 0).all(axis=1)] = np.nan
+    named = next((table[name].reshape(shape) for name in INTENSITIES if name in table), None)
+    normals = None
     if {"nx", "ny", "nz"} <= table.keys():
-        normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).astype(np.float32)
-        return _organised(points, normals, light, shape, camera)
-    blank = _organised(points, np.zeros_like(points), light, shape, camera)
-    return replace(blank, normals=normals_of(blank.positions, camera))
-
-
-def _organised(
-    points: Floats, normals: Floats, intensity: Floats, shape: tuple[int, int], camera: Floats
-) -> Scan:
-    """Return the scan of points (h * w, 3) that are listed row by row.
-
-    A pixel becomes empty if its point is NaN, infinite, or all zeros. If a point's normal or
-    intensity is not finite, both are set to 0.
-    """
-    empty = ~np.isfinite(points).all(axis=1) | (points == 0).all(axis=1)
-    points, normals, intensity = points.copy(), normals.copy(), intensity.copy()
-    points[empty], normals[empty], intensity[empty] = np.nan, np.nan, np.nan
-    broken = ~empty & ~(np.isfinite(normals).all(axis=1) & np.isfinite(intensity))
-    normals[broken], intensity[broken] = 0, 0
-    grid = (*shape, 3)
-    return Scan(
-        positions=points.reshape(grid),
-        normals=normals.reshape(grid),
-        intensity=intensity.reshape(shape),
-        camera=camera,
-    )
+        normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).reshape(*shape, 3)
+    return file.scan(points.reshape(*shape, 3), camera, normals, named)

@@ -85,14 +85,6 @@ def across_edges(
 
 def _neighbour(grid: Floats, step: tuple[int, int]) -> Floats:
     """Return the value of each pixel's neighbour in one direction; NaN beyond the border."""
-    moved = np.full_like(grid, np.nan)
-    (here_y, there_y), (here_x, there_x) = (
-        _overlap(s, n) for s, n in zip(step, grid.shape[1:], strict=True)
-    )
-    moved[:, here_y, here_x] = grid[:, there_y, there_x]
-    return moved
-
-
-def _overlap(step: int, size: int) -> tuple[slice, slice]:
-    low, high = max(-step, 0), size - max(step, 0)
-    return slice(low, high), slice(low + step, high + step)
+    (down, right), (_, height, width) = step, grid.shape
+    padded = np.pad(grid, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    return padded[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]

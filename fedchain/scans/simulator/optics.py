@@ -34,8 +34,9 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
     """
     toward, distance = _toward_projector(hits.points)
     cosine = np.maximum(dot(hits.normals, toward), 0)
-    scatters = scenes.albedo * (1 - scenes.gloss)
-    albedo = np.where(hits.kind == OBJECT, scatters[scan], scenes.table_albedo[scan])
+    scatters = scenes.albedo * (1 - np.float32(scenes.site.gloss))
+    table = np.float32(scenes.site.table_albedo)
+    albedo = np.where(hits.kind == OBJECT, scatters[scan], table)
     light = np.nan_to_num(albedo * cosine * (DISTANCE_M / distance) ** 2)
     bright = np.flatnonzero(light > 0)
     start = hits.points[:, bright] + np.float32(LIFT_M) * hits.normals[:, bright]
@@ -45,16 +46,14 @@ def scattered(scenes: Scenes, scan: SceneNumbers, hits: Hits) -> Floats:
     return np.asarray(light)
 
 
-def highlight(
-    scenes: Scenes, scan: SceneNumbers, hits: Hits, sight: Floats, light: Floats
-) -> Floats:
+def highlight(scenes: Scenes, hits: Hits, sight: Floats, light: Floats) -> Floats:
     """Return the light of the projector's mirror image that each point sends to the camera, (n,).
 
     Only glossy points that the projector lights show this image; it saturates their pixels.
     """
     toward, _ = _toward_projector(hits.points)
     cosine = np.maximum(dot(_mirror(sight, hits.normals), toward), 0)
-    glossy = scenes.gloss[scan] * (hits.kind == OBJECT) * (light > 0)
+    glossy = np.float32(scenes.site.gloss) * (hits.kind == OBJECT) * (light > 0)
     return np.asarray(np.nan_to_num(glossy * np.exp(LOBE * np.log(np.maximum(cosine, 1e-6))) * 2))
 
 
@@ -68,7 +67,7 @@ def reflection(
     Returns:
         Light, (n,), 0 where nothing is mirrored; the mirrored points, (3, n).
     """
-    gloss = scenes.gloss[scan] * (hits.kind == OBJECT)
+    gloss = np.float32(scenes.site.gloss) * (hits.kind == OBJECT)
     mirrors = np.flatnonzero((gloss > light) & (gloss > DARK))
     normals = hits.normals[:, mirrors]
     bounced = _mirror(sight[:, mirrors], normals)

@@ -74,12 +74,8 @@ def object_distance(
 ) -> Floats:
     """Return the distance of each ray to the object of its scene, (n,); inf if it misses.
 
-    Args:
-        scenes: the batch of scenes.
-        scan: index of each ray's scene in the batch, (n,).
-        origin: start of each ray in the camera's frame, in metres, (3, n).
-        direction: unit direction of each ray, (3, n).
-        end: largest distance to search, in metres, (n,); None: to the far side of the object.
+    The first four arguments are those of ``trace``. ``end`` is the largest distance to search, in
+    metres, (n,); None: the ray is followed to the far side of the object.
     """
     centre, radius = scenes.centre.T[:, scan], scenes.radius[scan]
     away = origin - centre
@@ -94,22 +90,20 @@ def object_distance(
     seen = scan[near]
     place = _to_object(scenes, seen, away[:, near])
     heading = _to_object(scenes, seen, direction[:, near])
-    surface = SHAPES[scenes.family].distance
-    found[near] = _march(surface, scenes.lengths, seen, place, heading, enter[near], leave[near])
+    surface, own = SHAPES[scenes.site.family].distance, scenes.lengths[:, seen]
+    found[near] = _march(surface, own, place, heading, enter[near], leave[near])
     return found
 
 
 def _march(
-    surface: Distance,
-    lengths: Floats,
-    scan: SceneNumbers,
-    place: Floats,
-    heading: Floats,
-    start: Floats,
-    end: Floats,
+    surface: Distance, own: Floats, place: Floats, heading: Floats, t: Floats, end: Floats
 ) -> Floats:
-    found = np.full(len(scan), np.inf, np.float32)
-    ray, t, own = np.arange(len(scan)), start, lengths[:, scan]
+    """Return the distance to the surface, at least ``t``, of rays in the frames of their objects.
+
+    A ray that misses has an infinite distance. ``own`` holds the numbers that define each ray's
+    object, and ``end`` the largest distance to search.
+    """
+    found, ray = np.full(len(t), np.inf, np.float32), np.arange(len(t))
     for _ in range(STEPS // STRIDE):
         for _ in range(STRIDE):
             x, y, z = place + t * heading
@@ -140,7 +134,7 @@ def _table_distance(
 def _object_normals(scenes: Scenes, scan: SceneNumbers, points: Floats) -> Floats:
     """Return unit normals: gradients of the signed distance, estimated from four nearby points."""
     x, y, z = _to_object(scenes, scan, points - scenes.centre.T[:, scan])
-    surface, own, step = SHAPES[scenes.family].distance, scenes.lengths[:, scan], 5e-4
+    surface, own, step = SHAPES[scenes.site.family].distance, scenes.lengths[:, scan], 5e-4
     slope = np.zeros_like(points)
     for i, j, k in ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1)):
         gap = surface(x + i * step, y + j * step, z + k * step, own)

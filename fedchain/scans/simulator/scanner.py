@@ -9,20 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedchain.randomness import NameStep, stream
-from fedchain.scans.normals import normals_of
-from fedchain.scans.scan import (
-    FLYING,
-    GHOST,
-    NONE,
-    OBJECT,
-    TABLE,
-    TABLE_CROP_M,
-    ClassLabels,
-    Floats,
-    Mask,
-    MaskName,
-    Scan,
-)
+from fedchain.scans.scan import FLYING, GHOST, NONE, ClassLabels, Floats
 from fedchain.scans.simulator.decoding import across_edges, distance_of, projector_columns
 from fedchain.scans.simulator.optics import decodable, highlight, reflection, scattered
 from fedchain.scans.simulator.rays import SceneNumbers, dot, trace
@@ -40,8 +27,6 @@ OFF_M = 0.003
 is at most this, in metres."""
 BATCH_RAYS = 65536
 """Number of rays in one batch; a batch of this size fits the processor's cache."""
-CAMERA = np.zeros(3, np.float32)
-"""Position of the camera: the origin of the camera's frame, in which scans are simulated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,56 +94,13 @@ def simulate(
         The scans, in the order of their names.
     """
     many = max(1, BATCH_RAYS // (size * size))
-    parts = [_batch(site, seed, names[i : i + many], size) for i in range(0, len(names), many)]
-    distance, intensity, labels, table = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Scanned(distance, intensity, labels, table, np.full(len(names), number, np.int64))
-
-
-def cloud(scanned: Scanned, mask: MaskName) -> tuple[Floats, Floats, Mask, Mask]:
-    """Return the point clouds that the cleaning task ``mask`` uses, and the masks to learn.
-
-    The normals are computed from the noisy points that the task uses.
-
-    Returns:
-        Positions and normals, each (s, h, w, 3), NaN where empty; the pixels that hold a point and
-        the pixels to keep, each (s, h, w).
-    """
-    valid, keep = masks(scanned, mask)
-    positions = np.where(valid[..., None], scanned.positions, np.float32(np.nan))
-    return positions, normals_of(positions, CAMERA), valid, keep
-
-
-def as_scan(scanned: Scanned, index: int, mask: MaskName) -> Scan:
-    """Return the simulated scan at ``index`` as a ``Scan`` for the cleaning task ``mask``."""
-    one = scanned[index : index + 1]
-    positions, normals, valid, keep = cloud(one, mask)
-    light = np.where(valid, one.intensity, np.float32(np.nan))
-    labels = np.where(valid, one.labels, NONE).astype(np.uint8)
-    return Scan(
-        positions=positions[0],
-        normals=normals[0],
-        intensity=light[0],
-        camera=CAMERA,
-        labels=labels[0],
-        keep=keep[0],
-    )
-
-
-def masks(scanned: Scanned, mask: MaskName) -> tuple[Mask, Mask]:
-    """Return two masks for a cleaning task, each (s, h, w): pixels with a point; pixels to keep.
-
-    ``object`` keeps the object and erases table, flying points and ghosts. ``outliers`` first
-    crops the table and all points just above it, as in the real scans, and then does the same.
-    """
-    valid = scanned.labels != NONE
-    if mask == "outliers":
-        valid &= (scanned.labels != TABLE) & (scanned.height > TABLE_CROP_M)
-    return valid, valid & (scanned.labels == OBJECT)
+    batches = [names[start : start + many] for start in range(0, len(names), many)]
+    return join_scans([_batch(site, seed, batch, size, number) for batch in batches])
 
 
 def _batch(
-    site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int
-) -> list[npt.NDArray[Any]]:
+    site: Site, seed: int, names: list[tuple[NameStep, ...]], size: int, number: int
+) -> Scanned:
     streams = [stream(seed, *name) for name in names]
     scenes = draw_scenes(site, streams)
     draws = np.stack([_draw_noise(random, size) for random in streams], axis=1)
@@ -166,9 +108,11 @@ def _batch(
     scan = np.repeat(np.arange(len(names)), size * size)
     sight = np.tile(rays, len(names))
     grid = (len(names), size, size)
-    seen = [field.reshape(grid) for field in _scan_rays(scenes, scan, sight, draws, grid)]
-    offset = dot(scenes.up.T, scenes.table.T)
-    return [*seen, np.concatenate([scenes.up, offset[:, None]], axis=1)]
+    seen = _scan_rays(scenes, scan, sight, draws, grid)
+    distance, intensity, labels = (field.reshape(grid) for field in seen)
+    table = np.column_stack([scenes.up, dot(scenes.up.T, scenes.table.T)])
+    site_numbers = np.full(len(names), number, np.int64)
+    return Scanned(distance, intensity, labels, table, site_numbers)
 
 
 def _draw_noise(random: np.random.Generator, size: int) -> Floats:
@@ -187,7 +131,7 @@ def _scan_rays(
     hits = trace(scenes, scan, np.zeros_like(sight), sight)
     light = scattered(scenes, scan, hits)
     mirrored, sources = reflection(scenes, scan, hits, sight, light)
-    signal = light + mirrored + highlight(scenes, scan, hits, sight, light)
+    signal = light + mirrored + highlight(scenes, hits, sight, light)
     ghost = mirrored > light
     seen = decodable(hits, sight, signal)
     columns = projector_columns(np.where(ghost, sources, hits.points))
@@ -195,7 +139,7 @@ def _scan_rays(
     column_noise, light_noise, side, share = draws
     clear = np.where(hits.kind == NONE, np.float32(np.nan), hits.distance).reshape(grid)
     mixed, flying = across_edges(columns.reshape(grid), clear, side, share)
-    blur = scenes.noise[scan] / np.sqrt(np.maximum(signal, 1e-3))
+    blur = np.float32(scenes.site.noise) / np.sqrt(np.maximum(signal, 1e-3))
     decoded = distance_of(mixed.ravel() + blur * column_noise.ravel(), sight)
     seen &= (decoded > VOLUME_M[0]) & (decoded < VOLUME_M[1])
     off = np.abs(distance_of(mixed.ravel(), sight) - hits.distance) > OFF_M

@@ -37,8 +37,8 @@ class Site:
 class Scenes:
     """A batch of s scenes with objects of one family, in the camera's frame, in metres."""
 
-    family: str
-    """The family of the objects."""
+    site: Site
+    """The site of all scenes."""
     lengths: Floats
     """The k numbers that define the shape of each object, (k, s)."""
     rotation: Floats
@@ -55,12 +55,6 @@ class Scenes:
     """Radius of the turntable, (s,)."""
     albedo: Floats
     """``Site.albedo`` with a random change for each object, (s,)."""
-    gloss: Floats
-    """``Site.gloss`` of each scene, (s,)."""
-    table_albedo: Floats
-    """``Site.table_albedo`` of each scene, (s,)."""
-    noise: Floats
-    """``Site.noise`` of each scene, (s,)."""
 
 
 def site_of(seed: int, number: int) -> Site:
@@ -91,7 +85,7 @@ def draw_scenes(site: Site, streams: list[np.random.Generator]) -> Scenes:
         name: np.stack([np.asarray(row[name], np.float32) for row in rows]) for name in rows[0]
     }
     columns["lengths"] = np.ascontiguousarray(columns["lengths"].T)
-    return Scenes(family=site.family, **columns)
+    return Scenes(site=site, **columns)
 
 
 def _draw_scene(site: Site, random: np.random.Generator) -> dict[str, object]:
@@ -115,9 +109,6 @@ def _draw_scene(site: Site, random: np.random.Generator) -> dict[str, object]:
         "table": middle,
         "table_radius": random.uniform(0.09, 0.12),
         "albedo": np.clip(site.albedo + random.uniform(-0.1, 0.1), 0.1, 0.9),
-        "gloss": site.gloss,
-        "table_albedo": site.table_albedo,
-        "noise": site.noise,
     }
 
 

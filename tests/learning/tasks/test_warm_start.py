@@ -115,8 +115,8 @@ def test_what_is_public_is_said_in_every_statement():
     assert statement["tuning"] == "steps chosen on seeds 0 to 2"
     assert initial_manifest(setup)["baselines"]["public_only"].keys() >= {"accuracy", "loss"}
     told = forecast(scenario)
-    assert any(name == "warning" and text.startswith(words) for name, text in told.rows())
-    assert dict(told.rows())["private tuning"] == told.plain()["tuning"] == statement["tuning"]
+    assert any(name == "warning" and text.startswith(words) for name, text in told.rows)
+    assert dict(told.rows)["private tuning"] == told.values["tuning"] == statement["tuning"]
     silent = json.loads(as_json(privacy_statement(build_setup(small()), {})))
     assert (silent["public_records"], silent["tuning"]) == (0, "none was declared")
     assert not any("public" in text for text in silent["warnings"])

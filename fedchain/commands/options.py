@@ -1,0 +1,69 @@
+"""Options and arguments that several commands have, as typer reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from fedchain.commands.formats import Format
+
+Given = TypeVar("Given", str, list[str])
+
+
+def announce(given: Given) -> Given:
+    """Print a note if a file or folder of the user hides the shipped scenario of the same name.
+
+    Args:
+        given: one path or name of a scenario, or several; it is returned unchanged.
+    """
+    from fedchain.scenario import hidden_by
+
+    for scenario in [given] if isinstance(given, str) else given:
+        if (found := hidden_by(scenario)) is not None:
+            taken = f"{scenario}: taking the {'folder' if found.is_dir() else 'file'} {found}"
+            other = "not the scenario of that name that comes with fedchain"
+            typer.echo(f"{taken} of this folder, {other}", err=True)
+    return given
+
+
+def trust(what: str) -> Any:
+    """Return the option that allows the import of user-defined code that a file names."""
+    return typer.Option("--trust-user-parts", help=f"Import {what}.")
+
+
+def out(what: str) -> Any:
+    """Return the option that names what a command writes."""
+    return typer.Option("--out", "-o", help=what)
+
+
+ScenarioName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios.", callback=announce
+    ),
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override a value of the scenario: privacy.epsilon=2, attacks[0].holders=[1,2].",
+    ),
+]
+SeedNumber = Annotated[int | None, typer.Option(min=0, help="Seed instead of the scenario's.")]
+WorkerCount = Annotated[
+    int | None, typer.Option(min=1, help="Workers of the engine; default: one a core.")
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="File of your own with 256 bits from which noise and keys come; made if missing.",
+    ),
+]
+Form = Annotated[
+    Format, typer.Option("--format", help="How results are shown: rich, plain or json.")
+]
