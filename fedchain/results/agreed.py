@@ -58,12 +58,14 @@ def compared(
         if not isinstance(values, Mapping) or "extends" in values:
             raise ScenarioError([], f"{RESOLVED}: must hold every value itself")
         with Store.open(ledger, writable=False) as store:
+            learns = store.rules.holders > 0
             wrong = list(disagreements(store.rules, load(folder / RESOLVED)))
     except (FedchainError, ValueError, ArithmeticError) as error:
         wrong = [str(error)]
     if wrong:
         return replace(found, ok=False, height=0, block="", reason="\n".join(wrong))
-    return replace(found, unchecked=(*found.unchecked, UNREAD), notes=notes)
+    unread = (UNREAD,) if learns else ()
+    return replace(found, unchecked=(*found.unchecked, *unread), notes=notes)
 
 
 def _names_user_parts(value: Any) -> bool:
