@@ -19,6 +19,7 @@ VALUES: tuple[Any, ...] = (
     "", "inf", "-inf", "nan", "0", "1", "none", "gaussian", "open", "registered", "sampled", "int8",
     "int32", "float32", "unit", "mean", "x" * 64, "x" * 65, "é" * 32, "é" * 33, "00" * 32,
     "AB" * 32, "0" * 63, "records", [], [0], [1], [1, 1], [2, 1], [0.5, 1.5], [1, "inf"], [None],
+    [[2, 1], [1, 1]], [[1, 1], [1, 1]], [[1, 0]], [[1, 1, 1]], [[3, 9]], [[True, 1]], [[1.5, 1]],
     [["w", [3]]], [["w", [3], 0]], [["", []]], [["é" * 129, [1]]], [["w", [-1]]], [["w", [2**32]]],
     {}, {"kind": "mean"}, {"kind": "krum"}, {"kind": "momentum", "learning_rate": 1},
     {"kind": 3}, {"kind": "my_lab:rule"}, {"kind": "adam"}, {"cap": "median", "kind": "records"},

@@ -58,7 +58,7 @@ AGREED: Record = {
     "groups": None,
     "momentum": None,
     "threat": {"byzantine": 1, "identity": "registered"},
-    "records": [3, 5, 8],
+    "records": [[3, 1], [5, 1], [8, 1]],
     "root": True,
     "commitment": "ab" * 32,
     "model": {"dimension": 3, "dtype": "float64", "layout": [["weight", [1, 2]], ["bias", [1]]]},
@@ -123,7 +123,7 @@ class _Made:
 
 def records_of(hand: Hand, holder: int) -> int:
     """Return the registered number of records of a holder; 0 for a public root."""
-    listed = hand.agreed["records"]
+    listed = [number for number, count in hand.agreed["records"] for _ in range(count)]
     return 0 if holder in hand.public else listed[holder] if holder < len(listed) else 7
 
 

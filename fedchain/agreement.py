@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -72,12 +73,17 @@ def registered_records(scenario: Scenario, counts: Sequence[int]) -> list[int]:
     return [sum(counts[holder] for holder in own) for own in members]
 
 
+def rule_of(scenario: Scenario, mechanism: Mechanism, records: Sequence[int]) -> Part:
+    """Return the aggregation rule with weights written out; ``records`` are registered numbers."""
+    per_record = mechanism.terms.unit == "record"
+    return settled(scenario.aggregation, records, per_record=per_record)
+
+
 def rules_of(
     scenario: Scenario,
     mechanism: Mechanism,
     layout: Parameters,
     records: Sequence[int],
-    root: bool = False,
 ) -> Rules:
     """Return the rules of a scenario's chain, without commitment and identity root.
 
@@ -86,19 +92,17 @@ def rules_of(
         mechanism: its mechanism, with the noise that every message must declare.
         layout: name and shape of the model's parameters.
         records: registered number of records of each participant; not used if identities are open.
-        root: whether a public root is registered.
     """
     work, terms = works.build(scenario.ledger.work), mechanism.terms
-    known = tuple(sorted(records)) if scenario.nodes.identity == "registered" else ()
+    known = sorted(Counter(records).items()) if scenario.nodes.identity == "registered" else []
     return Rules(
-        aggregation=canonical_text(settled(scenario.aggregation, known).plain()),
+        aggregation=canonical_text(rule_of(scenario, mechanism, [n for n, _ in known]).plain()),
         update=canonical_text(scenario.update.plain()),
         mechanism=mechanism.name,
         noise=(mechanism.noise_multiplier,),
         clip=terms.clip if terms.clip_quantile is None else None,
         agreed=_text(_agreed(scenario, mechanism)),
-        records=known,
-        root=root,
+        records=tuple(known),
         commitment=ZERO,
         dimension=sum(math.prod(shape) for _, shape in layout),
         layout=layout,
@@ -192,15 +196,16 @@ def disagreements(rules: Rules, scenario: Scenario) -> Iterator[str]:
         ValueError: the scenario's mechanism refuses its parameters.
     """
     mechanism = mechanism_of(scenario, rules.dimension)
-    said = rules_of(scenario, mechanism, rules.layout, rules.records, rules.root)
+    numbers = [number for number, count in rules.records for _ in range(count)]
+    said = rules_of(scenario, mechanism, rules.layout, numbers)
     said = replace(said, commitment=rules.commitment, identity_root=rules.identity_root)
     for key, there, here in differing(rules, said):
         if key.startswith("privacy.noise[") and math.isclose(there, here, rel_tol=SAME_NOISE):
             continue
         yield f"genesis: {key}: is {_shown(there)}; the scenario says {_shown(here)}"
     expected = scenario.nodes.participants if rules.identity == "registered" else 0
-    if len(rules.records) != expected:
-        words = f"are those of {len(rules.records)} participants"
+    if len(numbers) != expected:
+        words = f"are those of {len(numbers)} participants"
         yield f"genesis: records: {words}; the scenario has {expected}"
 
 

@@ -135,7 +135,7 @@ def test_clips_of_every_kind_are_said():
 def test_a_group_registers_the_records_of_all_its_members():
     scenario = grouped()
     assert registered_records(scenario, COUNTS) == [215, 212]
-    assert agreed(scenario).records == (212, 215)
+    assert agreed(scenario).records == ((212, 1), (215, 1))
     assert text(scenario)["groups"]["honest"] == 0.8
 
 

@@ -85,8 +85,12 @@ def test_who_attacks_changes_no_key_but_those_of_holders_with_poisoned_records(b
     twin = {**poisoned, "records": {"kind": "label_flip"}, "factor": 2.0}
     further = Colluders(small(ROUNDS, attacks=[twin]))
     roots = {each.secret_of(base.secret, [8], 2) for each in (colluders, further)}
-    roots.add(colluders.secret_of(base.secret, [7, 8], 2))
     assert len(roots | {base.secret}) == 3
+    flips = [{"kind": "sign_flip", "holders": who} for who in ([0], [0, 7])]
+    flips.append(flips[0] | {"knowledge": "omniscient"})
+    in_groups = [Colluders(small(ROUNDS, attacks=[flip])) for flip in flips]
+    assert len({each.secret_of(base.secret, [0, 1], 1) for each in in_groups}) == 3
+    assert in_groups[0].secret_of(base.secret, [2, 3], 1) == base.secret
 
 
 def test_the_same_scenario_has_the_same_keys(base):

@@ -46,23 +46,26 @@ def takes_weights(kind: str) -> bool:
     return weights is not None and weights.annotation == Weights
 
 
-def settled(part: Part, records: Sequence[int]) -> Part:
+def settled(part: Part, records: Sequence[int], *, per_record: bool = True) -> Part:
     """Return a rule whose weights are written out, as genesis states them.
 
     If the scenario leaves them open, they are ``records`` where the registered numbers differ, and
-    ``equal`` where they are all alike.
+    ``equal`` where they are all alike. They are ``equal`` too where the unit of privacy is the
+    holder: then the noise of a large holder is not smaller than that of others.
 
     Args:
         part: the rule.
         records: the registered number of records of every participant; empty if identities are
             open, since nobody vouches for a number then.
+        per_record: whether the unit of privacy is a record.
 
     >>> settled(Part("mean", {"weights": None}), [3, 5]).parameters["weights"]
     'records'
     """
     if not takes_weights(part.kind) or part.parameters["weights"] is not None:
         return part
-    weights = BY_RECORDS if len(set(records)) > 1 else EQUAL
+    differ = per_record and len(set(records)) > 1
+    weights = BY_RECORDS if differ else EQUAL
     return Part(part.kind, {**part.parameters, "weights": weights})
 
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fedchain.aggregation.weights import settled, takes_weights, weights_in_words
-from fedchain.agreement import registered_records, sampling_of
+from fedchain.aggregation.weights import takes_weights, weights_in_words
+from fedchain.agreement import registered_records, rule_of, sampling_of
 from fedchain.cache import size_words
 from fedchain.forecasts.rates import ROUGH, Rates, read_rates
 from fedchain.forecasts.trial import Trial, tried
@@ -79,7 +79,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
         "tuning": tuning_of(scenario),
         "dimension": trial.dimension,
         "records": records,
-        "aggregation": settled(scenario.aggregation, registered_records(scenario, counts)).plain(),
+        "aggregation": rule_of(scenario, found, registered_records(scenario, counts)).plain(),
         "estimates": {
             "seconds": round(rounds * sum(spent.values()), 1),
             "hashing_seconds": round(rounds * spent["work"], 6),

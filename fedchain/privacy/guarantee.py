@@ -41,7 +41,7 @@ def guarantee(
     if mechanism.noise_multiplier == 0:
         clipped = "" if math.isinf(terms.clip) else "clipped, but "
         words = f"no privacy is promised: gradients are published {clipped}without noise"
-        return f"{words}. {_describe_momentum(momentum)}".rstrip(". ")
+        return f"{words}. {_describe_momentum(momentum, noisy=False)}".rstrip(". ")
     whole = terms.unit == "holder"
     subject = "honest data holder as a whole" if whole else f"{record} of an honest data holder"
     one = f"one {record} added or removed"
@@ -108,17 +108,19 @@ def _describe_sharing(groups: Groups | None) -> str:
     )
 
 
-def _describe_momentum(momentum: Momentum | None) -> str:
+def _describe_momentum(momentum: Momentum | None, *, noisy: bool = True) -> str:
     """Return the text that says what momentum costs, and what it reveals."""
     if momentum is None:
         return ""
     kept = "" if momentum.beta is None else f" (beta {momentum.beta:g})"
+    free = (
+        ": each is computed from its release, which has its noise, and from the message before it, "
+        "which is published, so that momentum is post-processing and costs no epsilon. But "
+    )
     return (
-        f"Messages are running means of releases, kind {momentum.kind}{kept}: each is computed "
-        "from its release, which has its noise, and from the message before it, which is "
-        "published, so that momentum is post-processing and costs no epsilon. But successive "
-        "messages of one sender become nearly parallel: whoever reads the chain can link its "
-        "pseudonyms. "
+        f"Messages are running means of releases, kind {momentum.kind}{kept}"
+        f"{free if noisy else ': '}successive messages of one sender become nearly parallel: "
+        "whoever reads the chain can link its pseudonyms. "
     )
 
 

@@ -35,7 +35,7 @@ from fedchain.runs.manifest import (
 from fedchain.runs.secret import open_secret, required_secret, resume_command
 from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
 from fedchain.simulation.release_service import Ask
-from fedchain.simulation.setup import RunSetup, check_hashing, deepest_fork, retention_of
+from fedchain.simulation.setup import RunSetup, check_hashing, deepest_read, retention_of
 from fedchain.simulation.simulation import Simulation
 from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
@@ -258,7 +258,7 @@ def _play(
     callback: RunCallback | None,
 ) -> None:
     """Play the simulation from genesis on, and write the records of every round as it ends."""
-    deepest = deepest_fork(setup.scenario)
+    deepest = deepest_read(setup.scenario)
     for record, messages in simulation.rounds():
         for name, found in simulation.tracker.new():
             events.write(name, found)

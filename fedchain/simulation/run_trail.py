@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message
-from fedchain.ledger.chain.verdict_cache import kept
 from fedchain.nodes.holders.colluders import Colluders
 from fedchain.nodes.holders.identity import CACHED_COHORTS
 from fedchain.nodes.holders.trail import Trail
-from fedchain.simulation.setup import RunSetup
+from fedchain.simulation.setup import RunSetup, deepest_fork
+
+TABLES_A_HEIGHT = 4
+"""Number of tables that are kept for each height from which a fork may begin, on average."""
 
 
 def trail_of_run(setup: RunSetup, block_of: Callable[[bytes], Block]) -> Trail | None:
@@ -36,6 +38,5 @@ def trail_of_run(setup: RunSetup, block_of: Callable[[bytes], Block]) -> Trail |
     def sender_of(message: Message) -> int | None:
         return senders(message.round).get(message.public_key)
 
-    limits = setup.rules.limits
-    keep = kept(2 * limits.messages * limits.entries)
+    keep = TABLES_A_HEIGHT * deepest_fork(scenario)
     return Trail(setup.genesis.header.hash, block_of, sender_of, keep)

@@ -29,6 +29,7 @@ from fedchain.nodes.compute.strategy import Place, schedule_of
 from fedchain.nodes.holders.data_holder import DataHolder
 from fedchain.nodes.holders.identity import Identities, Sampling
 from fedchain.nodes.holders.light_client import KEPT_HEADERS, LightClient
+from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.randomness import digest, stream, uniforms
 from fedchain.scenario import Scenario
@@ -220,6 +221,16 @@ def deepest_fork(scenario: Scenario) -> int:
     longest = max((cut.to_s - cut.from_s for cut in scenario.gossip.partitions), default=0.0)
     interval_s = works.build(scenario.ledger.work).interval_ms / 1000.0
     return KEPT_HEADERS + int(2.0 * longest / interval_s)
+
+
+def deepest_read(scenario: Scenario) -> int:
+    """Return how far below the head a run may still read messages, in blocks.
+
+    A fork may begin at ``deepest_fork``; with momentum, its holders also need the blocks below it
+    that may have their last messages.
+    """
+    further = 0 if scenario.nodes.momentum is None else REMEMBERED_ROUNDS
+    return deepest_fork(scenario) + further
 
 
 def retention_of(scenario: Scenario) -> RetentionPolicy:

@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from fedchain.errors import LedgerError
+from fedchain.errors import LedgerError, WrongCopy
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.validity import check_copy
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_block
 from fedchain.ledger.storage.store import Store
@@ -252,8 +253,15 @@ class Simulation:
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
-        """Store a block when it leaves its sender, if the state after the block is known."""
-        self._releases.carry(block)
+        """Store a block when it leaves its sender, if the state after the block is known.
+
+        A copy with a wrong signature or wrong messages is not stored: its header may be that of a
+        valid block.
+        """
+        try:
+            check_copy(block)
+        except WrongCopy:
+            return
         name = block.header.hash
         state = self._verdict_cache.states.get(name)
         if state is None and sender < len(self.compute_nodes):
@@ -262,6 +270,8 @@ class Simulation:
                 # It was withheld for so long that the cache has dropped its body and state.
                 self._verdict_cache.blocks.put(name, block)
                 state = chain.state(name)
+        if state is not None or any(name in node.claims for node in self.compute_nodes):
+            self._releases.carry(block)
         if state is not None:
             with self._watch("ledger"):
                 self._store.append(block, state, int(now_s * 1000.0))

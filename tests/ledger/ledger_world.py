@@ -73,7 +73,7 @@ def make_rules(**changes: object) -> Rules:
         noise=(3.5,),
         clip=0.1,
         agreed=AGREED,
-        records=(RECORDS,) * HOLDERS,
+        records=((RECORDS, HOLDERS),),
         commitment=bytes(range(32)),
         aggregation='{"kind":"mean"}',
         update='{"kind":"momentum"}',

@@ -24,6 +24,8 @@ def declaration_problem(said: Declaration, rules: Rules) -> str | None:
         return f"records: is {said.records}; must be at least 1"
     if rules.identity == "registered" and said.records not in rules.registered:
         return f"records: is {said.records}; must be a number that genesis registers"
+    if math.copysign(1.0, said.noise) < 0:  # -0.0 equals 0.0, but has other bytes
+        return f"noise: is {said.noise!r}; must be 0.0 or above 0"
     return _public_problem(said) if not said.records else _release_problem(said, rules)
 
 

@@ -36,8 +36,8 @@ ZERO = bytes(HASH)
 """The zero hash: parent, chain id and address of the genesis block."""
 RULES_FORMAT = 2
 """Version of the rules' text."""
-MOST_RULES = 2**24
-"""Most bytes of the rules' text; the registered numbers of a million participants fit."""
+MOST_RULES = 2**20
+"""Most bytes of the rules' text."""
 MOST_OPEN_MESSAGES = 65_536
 """Most messages of a block if identities are open. The sum of at most this many directions is
 exact in float64."""
@@ -76,8 +76,9 @@ class Rules:
     agreed: str
     """What else was agreed, as canonical JSON: ``task``, ``privacy`` (without mechanism, noise and
     clip), ``groups``, ``momentum`` and ``threat``. The ledger does not read it."""
-    records: tuple[int, ...]
-    """Registered numbers of records of all participants, ascending; () if identities are open."""
+    records: tuple[tuple[int, int], ...]
+    """Registered numbers of records, ascending, each with the number of participants that have it;
+    () if identities are open."""
     root: bool = False
     """Whether a public root is registered: an identity with 0 records, which sends no noise."""
     commitment: bytes
@@ -131,7 +132,7 @@ class Rules:
     @cached_field
     def registered(self) -> frozenset[int]:
         """The numbers of records that a registered identity may have; 0 is the public root's."""
-        return frozenset(self.records + (0,) * self.root)
+        return frozenset([number for number, _ in self.records] + [0] * self.root)
 
 
 def genesis(rules: Rules, state: State) -> Block:
@@ -231,12 +232,14 @@ def _part(key: str, value: object) -> str:
     return canonical_text(read_object(key, value))
 
 
-def _records(key: str, value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list) or not all(is_whole(each, 1, _U32) for each in value):
-        refuse_value(key, value, f"a list of whole numbers from 1 to {_U32}")
-    if any(left > right for left, right in pairwise(value)):
-        refuse_value(key, value, "in ascending order")
-    return tuple(value)
+def _records(key: str, value: Any) -> tuple[tuple[int, int], ...]:
+    pairs = value if isinstance(value, list) else [value]
+    for each in pairs:
+        if not isinstance(each, list) or [is_whole(n, 1, _U32) for n in each] != [True, True]:
+            refuse_value(key, each, f"pairs [records, participants], both from 1 to {_U32}")
+    if any(left >= right for (left, _), (right, _) in pairwise(pairs)):
+        refuse_value(key, value, "in ascending order of the records, each number once")
+    return tuple((number, count) for number, count in pairs)
 
 
 def _layout(key: str, value: Any) -> Parameters:

@@ -26,7 +26,7 @@ from fedchain.ledger.storage.store import Store
 
 PROOF_FORMAT = "fedchain-proof-2"
 """Name and version of the file format."""
-LARGEST_PROOF = 2**26
+LARGEST_PROOF = 2**24
 """Most bytes that a file may have."""
 LONGEST_PATH = 32
 """Most hashes from a leaf to the root, because a block has fewer than 2^32 messages."""

@@ -138,6 +138,8 @@ class Adversary:
         def rule(rows: Rows) -> Vector:
             norms = lengths(rows)
             forms = dict(sorted(forms_of(rows, norms, self._storage).items()))
+            if not forms:
+                raise ValueError("view.rule: no row is finite; the rule needs one at least")
             exponents, integers = zip(*forms.values(), strict=True)
             received = Received(
                 Directions(integers, exponents),
@@ -195,7 +197,8 @@ def under_names(message: Message, names: int, secret: bytes, holder: int) -> Ite
             message,
             public_key=public_key_of(own),
             proof=None,
-            direction=_nudge(message.direction, number, apart=False),
+            # Messages of zero are not told apart: each of them counts.
+            direction=_nudge(message.direction, number if message.norm else 0, apart=False),
             signature=b"",
         )
         yield sign_message(said, own)
@@ -209,6 +212,8 @@ def _nudge(direction: Integers, number: int, *, apart: bool) -> Integers:
     another direction for each two numbers.
     """
     entries = np.flatnonzero((np.arange(len(direction)) % APART == APART - 1) == apart)
+    if not len(entries):  # fewer than six entries
+        entries = np.arange(len(direction))
     sizes = np.abs(direction[entries].astype(np.int64))
     other = direction.copy()
     for digit, entry in enumerate(entries[np.argsort(sizes, kind="stable")[: number.bit_length()]]):

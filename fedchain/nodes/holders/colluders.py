@@ -8,7 +8,7 @@ from dataclasses import replace
 from fedchain.attacks import attacks, poisons
 from fedchain.learning.task import Records, Task
 from fedchain.randomness import digest, stream
-from fedchain.registry import Part, nested_family, parameters
+from fedchain.registry import Part, nested_family, parameters, plain_value
 from fedchain.scenario import HolderAttack, Scenario, attackers_of
 
 
@@ -54,18 +54,16 @@ class Colluders:
         """Return the secret root of a message of these holders, 32 bytes.
 
         It is the run's root unless a holder learns from poisoned records, or attacks in a group.
-        Then it differs for every such attack. Otherwise the messages of two runs, one with the
-        attack and one without, would have the same noise: their difference would bare what the
-        poison changes, or what one member adds to the sum of its group.
+        Then it follows from all that the scenario says of attackers too. Otherwise the messages of
+        two runs, one with the attack and one without, would have the same noise: their difference
+        would bare what the poison changes, or what one member adds to the sum of its group.
         """
         members = tuple(holders)
-        found = ((holder, self.attack_of(holder, round_)) for holder in members)
-        ways = [
-            f"{holder}: {self.attacks[index].part.plain()}"
-            for holder, index in found
-            if index is not None and (len(members) > 1 or index in self._poisonous)
-        ]
-        return digest(root, "attacked", *ways) if ways else root
+        found = self.attacks_of(members, round_)
+        if not (found if len(members) > 1 else found & self._poisonous):
+            return root
+        entries = [plain_value(attack) for attack in self.attacks.values()]
+        return digest(root, "attacked", repr(entries), repr(sorted(self._of.items())))
 
     def see_others(self, round_: int) -> bool:
         """Return whether an adversary needs honest messages in a round."""

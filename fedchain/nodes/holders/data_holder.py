@@ -69,8 +69,8 @@ class DataHolder:
         The header of a block that its maker has not signed is not followed.
         """
         match payload:
-            case Block(header=header) if not payload.forgery and self.client.add(header):
-                return self.start()
+            case Block(header=header) if self.client.has_work(header) and not payload.forgery:
+                return self.start() if self.client.add(header) else None
             case Objection() if self._refuse(payload):
                 return self.start()
             case _:

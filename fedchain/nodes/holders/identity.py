@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +76,7 @@ def _cohort(seed: int, holders: int, asked: int, round_: int) -> tuple[int, ...]
 class RoundKey:
     """The key of a participant for one round, and the proof that it is registered."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     """Ed25519 secret key, 32 bytes; only the participant knows it."""
     public_key: bytes
     """Ed25519 public key, 32 bytes; its SHA-256 is the pseudonym P*."""

@@ -54,7 +54,7 @@ class LightClient:
         """Height of the head."""
         self._kind = work
         self._keep = keep
-        self._easiest = target_from_compact(genesis.bits)
+        self._genesis, self._easiest = genesis, target_from_compact(genesis.bits)
         self._work = {self.head: Above(0, 0, b"")}
         self._refused: dict[bytes, None] = {}
         self._waiting: dict[bytes, Header] = {}
@@ -71,7 +71,7 @@ class LightClient:
             Whether the head changed.
         """
         name = header.hash
-        if name in self._work or name in self._refused or not self._worked(header):
+        if name in self._work or name in self._refused or not self.has_work(header):
             return False
         if header.parent not in self._work:
             self._waiting[name] = header
@@ -107,8 +107,13 @@ class LightClient:
         self.height = self._work[self.head].height
         return self.head != before
 
-    def _worked(self, header: Header) -> bool:
-        """Return whether a header's target is allowed and its work is done."""
+    def has_work(self, header: Header) -> bool:
+        """Return whether a header is of this chain, its target allowed and its work done."""
+        first = self._genesis
+        if (header.version, header.chain_id) != (first.version, first.hash):
+            return False
+        if header.rules_hash != first.rules_hash:
+            return False
         try:
             target = target_from_compact(header.bits)
         except ValueError:

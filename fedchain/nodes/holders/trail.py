@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message
@@ -14,11 +15,26 @@ REMEMBERED_ROUNDS = 16
 block whose weights the participant uses. Without such a message its mean starts anew."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the last message of a participant stands."""
+
+    block: bytes
+    """Hash of the block."""
+    height: int
+    """Its height."""
+    index: int
+    """Number of the message in the block, from 0."""
+    count: int
+    """Number of releases in the mean that the message publishes."""
+
+
 class Trail:
     """Finds the last message of each participant on the branch that ends with a given block.
 
-    What it returns depends on the blocks of that branch alone. The tables of a few blocks are kept,
-    so that a new block is read once; a table that was dropped is made again from the blocks.
+    What it returns depends on the blocks of that branch alone. Tables of places are kept, so that a
+    new block is read once; a table that was dropped is made again from the blocks. The messages are
+    read when they are needed, from at most ``REMEMBERED_ROUNDS`` blocks.
     """
 
     def __init__(
@@ -39,26 +55,35 @@ class Trail:
         """
         self._block_of, self._sender_of = block_of, sender_of
         self._genesis = genesis
-        self._tables: LruCache[Mapping[int, LastMessage]] = LruCache(keep)
+        self._tables: LruCache[Mapping[int, Place]] = LruCache(keep)
 
     def at(self, block: bytes) -> Mapping[int, LastMessage]:
         """Return the last message of each participant in this block and those below it."""
+        places = self._places(block)
+        blocks = {name: self._block_of(name) for name in {each.block for each in places.values()}}
+        return {
+            who: LastMessage(blocks[each.block].messages[each.index], each.count)
+            for who, each in places.items()
+        }
+
+    def _places(self, block: bytes) -> Mapping[int, Place]:
         missing = []
         while (table := {} if block == self._genesis else self._tables.get(block)) is None:
             missing.append(block)
             block = self._block_of(block).header.parent
         for name in reversed(missing):
-            table = self._above(table, self._block_of(name))
+            table = self._above(table, name)
             self._tables.put(name, table)
         return table
 
-    def _above(self, below: Mapping[int, LastMessage], block: Block) -> Mapping[int, LastMessage]:
+    def _above(self, below: Mapping[int, Place], name: bytes) -> Mapping[int, Place]:
         """Return the table after a block, given the table after its parent."""
-        oldest = block.header.height - REMEMBERED_ROUNDS + 1
-        table = {who: last for who, last in below.items() if last.message.round >= oldest}
-        for message in block.messages:
+        block = self._block_of(name)
+        height = block.header.height
+        table = {k: each for k, each in below.items() if each.height > height - REMEMBERED_ROUNDS}
+        for index, message in enumerate(block.messages):
             who = self._sender_of(message)
             if who is not None:
                 count = below[who].count if who in below else 0
-                table[who] = LastMessage(message, count + 1)
+                table[who] = Place(name, height, index, count + 1)
         return table

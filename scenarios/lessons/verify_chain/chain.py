@@ -10,7 +10,7 @@ from .updates import next_state, read_update
 from .work import adapted, work_of
 
 FILE_VERSION = 2
-MOST_RULES = 2**24
+MOST_RULES = 2**20
 LATEST_MS = 2**63
 
 

@@ -112,7 +112,7 @@ def check_declaration(said, rules):
         if value is None:  # the clip follows a quantile
             allowed, words = 0 < got < math.inf, "above 0 and finite"
         else:
-            allowed = got == value
+            allowed = got == value and str(got) != "-0.0"
         need(allowed, f"{name}: is {got!r:.80}; must be {words}")
 
 

@@ -78,6 +78,11 @@ def is_target(value):
         return False
 
 
+def is_count(value):
+    """Say whether a value is a number of records and the number of participants that have it."""
+    return isinstance(value, list) and len(value) == 2 and all(map(whole(1, U32)[1], value))
+
+
 OBJECT = "an object", lambda value: isinstance(value, dict)
 OBJECT_OR_NOT = "an object or null", lambda value: value is None or isinstance(value, dict)
 HASH = "64 hexadecimal digits in lower case", is_hash
@@ -96,7 +101,7 @@ KEYS = {
     "groups": OBJECT_OR_NOT,
     "momentum": OBJECT_OR_NOT,
     "threat": OBJECT_OR_NOT,
-    "records": list_of(f"whole numbers from 1 to {U32}", whole(1, U32)[1]),
+    "records": list_of(f"[records, participants], both from 1 to {U32}", is_count),
     "root": ("true or false", lambda value: isinstance(value, bool)),
     "commitment": HASH,
     "model": OBJECT,
@@ -137,7 +142,11 @@ def read_rules(text):
         found[name] = value
     check_together(found)
     infinite = {n: math.inf for n in ("privacy.clip", "ledger.max_norm") if found[n] == "inf"}
-    return {**found, **infinite, "registered": {*found["records"], *([0] * found["root"])}}
+    return {
+        **found,
+        **infinite,
+        "registered": {*(n for n, _ in found["records"]), *([0] * found["root"])},
+    }
 
 
 def check_keys(value, above):
@@ -152,8 +161,8 @@ def check_keys(value, above):
 
 def check_together(found):
     """Check what several values must fulfil together."""
-    records = found["records"]
-    need(records == sorted(records), "rules: records: must stand in ascending order")
+    records = [number for number, _ in found["records"]]
+    need(records == sorted(set(records)), "rules: records: must ascend, each number once")
     if found["ledger.identity"] == "open":
         need(not records, "rules: records: are given; open identities have no registered ones")
         need(not found["root"], "rules: root: is true; open identities have no public root")

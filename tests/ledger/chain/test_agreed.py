@@ -16,7 +16,7 @@ from fedchain.ledger.chain.rules import decode_rules, encode_rules, genesis
 from fedchain.ledger.chain.validity import check_header
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 
-WORLD = make_world(noise=(3.5, 4.5), records=(100, 150, 200, 200), rounds=29)
+WORLD = make_world(noise=(3.5, 4.5), records=((100, 1), (150, 1), (200, 2)), rounds=29)
 VALUE = json.loads(encode_rules(WORLD.rules))
 BLOCK = WORLD.block(WORLD.chain())
 OTHER_CHOICE = {

@@ -305,14 +305,14 @@ GOLDEN = [
     "347b2d6ab6ac10b5",
     "1252859e3a3f8dbb",
     "d0f361d993bb53fe",
-    "06c158909fc01e1e",
-    "0428a9e21b30b7dc",
+    "703824eb075ca73b",
+    "468251f5ee1d6994",
 ]
 GOLDEN_OF_CONTENTS = [
     "25b1af594aaf41f9",
     "1e165f2ad3ba7874",
     "8eb17b1148072a0f",
-    "ec6a77b58f39c7df",
+    "9474a4f2458a2bc5",
 ]
 
 

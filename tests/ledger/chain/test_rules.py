@@ -23,7 +23,7 @@ OTHERS = {
     "noise": (3.5, 4.5),
     "clip": math.inf,
     "agreed": AGREED.replace("digits", "mnist"),
-    "records": (200, 200, 200, 201),
+    "records": ((200, 3), (201, 1)),
     "root": True,
     "commitment": bytes(32),
     "dimension": 13,
@@ -76,7 +76,7 @@ def test_a_clip_that_follows_a_quantile_and_numbers_at_the_bounds_are_read_back(
         ("max_ahead_ms", 2**53),
         ("noise", (0.0, 1e300, 5e-324)),
         ("records", ()),
-        ("records", (1, 2**32 - 1)),
+        ("records", ((1, 2**32 - 1), (2**32 - 1, 1))),
         ("layout", ()),
         ("mechanism", "x" * 64),
     ):
@@ -96,7 +96,7 @@ REFUSED = {
     "privacy.kind": ("", 'privacy.kind: got ""; must be a text of 1 to 64 bytes'),
     "privacy.noise": ([], "privacy.noise: got \\[\\]; must be a list of 1 to 65536 numbers"),
     "privacy.clip": (0, 'privacy.clip: got 0; must be a number above 0, or "inf"'),
-    "records": ([2, 1], "records: got \\[2,1\\]; must be in ascending order"),
+    "records": ([[2, 1], [1, 1]], "records: got .* must be in ascending order"),
     "root": (1, "root: got 1; must be true or false"),
     "commitment": ("AA" * 32, "commitment: got .*; must be 64 hexadecimal digits in lower case"),
     "model": ({}, "model: got \\[\\]; must be an object with exactly dimension, dtype, layout"),
@@ -148,7 +148,7 @@ def test_rules_of_the_first_format_are_named_in_one_line():
 
 
 def test_a_root_and_registered_numbers_need_registered_identities():
-    for changes in ({"root": True}, {"records": (1,)}):
+    for changes in ({"root": True}, {"records": ((1, 1),)}):
         with pytest.raises(EncodingError, match=r"records: .* where identities are open"):
             encode_rules(make_rules(**{"identity": "open", "records": (), **changes}))
 
@@ -163,7 +163,7 @@ def test_rules_that_no_text_says_have_no_bytes():
         {"agreed": "{}"},
         {"commitment": b"short"},
         {"identity_root": b""},
-        {"records": (3, 2)},
+        {"records": ((3, 1), (2, 1))},
         {"quorum": -1},
         {"max_ahead_ms": 2**53 + 1},
         {"mechanism": "\ud800"},
@@ -187,7 +187,9 @@ BOUND = st.floats(min_value=5e-324, allow_infinity=True)
         st.floats(min_value=0.0, allow_infinity=False).map(abs), min_size=1, max_size=4
     ).map(tuple),
     clip=st.none() | BOUND,
-    records=st.lists(st.integers(1, 2**32 - 1), max_size=6).map(sorted).map(tuple),
+    records=st.dictionaries(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1), max_size=6).map(
+        lambda counts: tuple(sorted(counts.items()))
+    ),
     root=st.booleans(),
     max_norm=BOUND,
     quorum=st.integers(0, 2**32 - 1),

@@ -156,6 +156,14 @@ def test_a_message_that_declares_anything_else_than_was_agreed_is_refused(field)
         check(message, world)
 
 
+def test_a_declared_noise_of_minus_zero_is_refused():
+    world = make_world(noise=(0.0,))
+    check(world.message(0, world.chain_id, 1, declaration=declared(noise=0.0)), world)
+    minus = world.message(0, world.chain_id, 1, declaration=declared(noise=-0.0))
+    with pytest.raises(InvalidMessage, match=r"noise: is -0\.0; must be 0\.0 or above 0"):
+        check(minus, world)
+
+
 def test_every_declared_value_is_tried():
     assert set(AGREED_OTHERWISE) == {field.name for field in fields(Declaration)}
 
@@ -169,7 +177,7 @@ def test_a_message_names_its_step_of_the_schedule():
 
 
 def test_another_registered_number_is_refused_by_the_proof():
-    world = make_world(records=(200, 200, 200, 300))
+    world = make_world(records=((200, 3), (300, 1)))
     message = world.message(0, world.chain_id, 1, declaration=declared(records=300))
     with pytest.raises(InvalidMessage, match=r"proof: identity .* with 300 records is not reg"):
         check(message, world)

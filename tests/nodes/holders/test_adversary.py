@@ -10,6 +10,7 @@ from small_runs import small
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.adversary import (
     Adversary,
+    _nudge,
     nudged,
     repeats,
     under_names,
@@ -64,6 +65,26 @@ def test_equal_vectors_of_colluders_and_their_sybils_all_count(storage):
     for message in said:
         assert pool.add(message)
     assert len({message.payload for message in said}) == 80
+
+
+def test_equal_vectors_of_few_entries_are_told_apart_too():
+    direction = np.array([3, -4, 5], np.int16)
+    found = {_nudge(direction, number, apart=True).tobytes() for number in range(8)}
+    assert len(found) == 8
+
+
+def test_messages_of_zero_under_other_names_are_zero_too():
+    zero = replace(
+        OPEN.message(0, OPEN.chain_id, 1), exponent=0, norm=0.0, direction=np.zeros(31, np.int16)
+    )
+    for message in under_names(zero, 3, bytes(32), 7):
+        assert not message.direction.any()
+
+
+def test_a_rule_that_is_tried_on_no_finite_row_says_so():
+    rule = Adversary(small(aggregation={"kind": "mean"}), keep=1).rule_at(State(np.zeros(3), {}))
+    with pytest.raises(ValueError, match="no row is finite"):
+        rule(np.full((2, 3), np.nan))
 
 
 def test_repeats_are_counted_among_the_messages_that_are_known_and_the_rows_before():

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+
+import pytest
 
 from fedchain.ledger.chain.block import Header
 from fedchain.ledger.chain.rules import ZERO
@@ -15,7 +18,8 @@ IMPOSSIBLE = compact_from_target(1)
 def header(parent: bytes, height: int, name: int, bits: int = EASY) -> Header:
     """Return a header whose work is done."""
     for nonce in itertools.count():
-        made = Header(1, ZERO, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
+        chain = GENESIS.hash if height else ZERO
+        made = Header(1, chain, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
         if bits == IMPOSSIBLE or int.from_bytes(made.hash, "big") < 2**252:
             return made
     raise AssertionError
@@ -55,6 +59,17 @@ def test_any_order_of_arrival_gives_one_head():
             client.add(each)
         heads.add(client.head)
     assert heads == {min(A2.hash, B2.hash)}
+
+
+@pytest.mark.parametrize("field", ["version", "chain_id", "rules_hash"])
+def test_a_header_of_another_chain_is_ignored(field):
+    client = LightClient(GENESIS)
+    other = 3 if field == "version" else b"o" * 32
+    foreign = (replace(A1, nonce=nonce, **{field: other}) for nonce in itertools.count())
+    paid = next(each for each in foreign if int.from_bytes(each.hash, "big") < 2**252)
+    assert not client.add(paid)
+    assert client.head == GENESIS.hash
+    assert client.add(A1)
 
 
 def test_a_header_without_its_work_is_ignored():
