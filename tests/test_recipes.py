@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recipes import RECIPES, forgotten, pasted
 from ruamel.yaml import YAML
 from small_runs import small
 
@@ -17,12 +18,6 @@ from fedchain.runs.running import run
 from fedchain.scenario import load
 
 HOME = Path(__file__).parents[1]
-CONTRIBUTING = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8")
-SECTION = CONTRIBUTING.partition("\n## Recipes\n")[2].partition("\n## ")[0]
-RECIPES = dict(
-    re.findall(r"^\*\*([^*]+)\.\*\* (.*?)(?=^\*\*|\Z)", SECTION, re.DOTALL | re.MULTILINE)
-)
-"""The text of every recipe, by its title."""
 PARTS = (
     "An aggregation rule",
     "An attack",
@@ -31,6 +26,7 @@ PARTS = (
     "A mechanism",
     "An update",
     "A task",
+    "A task with its model",
     "An engine",
     "A model",
     "A loss",
@@ -45,15 +41,6 @@ CHANGES_FEDCHAIN = (
     "A field of the message or the header",
 )
 """Recipes without code: no scenario and no option can name what they add."""
-
-
-def pasted(title: str, folder: Path) -> None:
-    """Write the code of a recipe into the file that its first line names."""
-    (code,) = re.findall(r"```python\n(.*?)```", RECIPES[title], re.DOTALL)
-    place = re.match(r"# (my_lab/\w+\.py)\n", code)
-    assert place, f"{title}: the first line of the code names no file"
-    (folder / "my_lab").mkdir()
-    (folder / place[1]).write_text(code, encoding="utf-8")
 
 
 def keys_of(title: str) -> dict[str, Any]:
@@ -82,8 +69,7 @@ def lab(tmp_path, monkeypatch):
     """A folder of the user, none of whose modules has been imported."""
     monkeypatch.syspath_prepend(tmp_path)
     yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "my_lab"]:
-        del sys.modules[name]
+    forgotten()
 
 
 @pytest.mark.parametrize("title", PARTS)

@@ -58,8 +58,11 @@ def _show_verdict(found: Verification, form: Format) -> None:
         values |= {"height": found.height, "block": found.block, "reason": found.reason}
     else:
         more = {"unchecked": list(found.unchecked), "notes": list(found.notes)}
+        values |= {"height": found.height, "head": found.block}
         values |= {key: texts for key, texts in more.items() if texts}
-    lines = [f"{'ok' if found.ok else 'FAILED'}: {found}", *(found.notes if found.ok else ())]
+    lines = [f"ok: {found}", f"head {found.block}", *found.notes]
+    if not found.ok:
+        lines = [f"FAILED: {found}"]
     print_result(form, values, lines, code=0 if found.ok else NOT_VERIFIED)
 
 
@@ -146,10 +149,11 @@ def import_(
 ) -> None:
     """Check a chain while it is read, and keep it if every block is valid; else keep nothing."""
     from fedchain.results import imported_from
+    from fedchain.results.agreed import ALONE
 
     with progress_bar("Importing") as done:
         found = imported_from(file, out, trust_user_parts, done)
-    _show_verdict(found, form)
+    _show_verdict(replace(found, notes=(ALONE,)), form)
 
 
 @app.command(epilog="Example: fedchain prove runs/first-light-* --message 12:0 -o proof.json")

@@ -66,9 +66,11 @@ def test_a_good_run_verifies_in_json_and_in_words(done):
     assert (told.code, told.err) == (0, "")
     found = json.loads(told.out)
     assert (found.pop("ok"), found.pop("blocks")) == (True, 3)
-    assert found == {"unchecked": [UNREAD], "notes": [OPEN]}
+    head = done.manifest["head"]
+    assert found == {"height": 3, "head": head, "unchecked": [UNREAD], "notes": [OPEN]}
     told = call("verify", done.folder, "--format", "plain")
     assert (told.code, told.out.split(",")[0]) == (0, "ok: 3 blocks verified")
+    assert f"\nhead {head}\n" in told.out
 
 
 @pytest.mark.parametrize("field", DAMAGEABLE)

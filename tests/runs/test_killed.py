@@ -1,27 +1,30 @@
-"""SIGKILL at two hundred random moments of a run, and of the ways of a chain to other machines."""
+"""SIGKILL at random moments of runs, and of the ways of a chain to other machines."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from adversaries import SEEING
 from fresh_processes import fresh_processes
+from own_rules import CENTRED
 from small_runs import forking
 
 from fedchain.ledger.storage.store import Store
 from fedchain.results import LEDGER, Run, exported_to, imported_from
 from fedchain.runs import running
 from fedchain.runs.running import resume, run
-from fedchain.scenario import run_name
+from fedchain.scenario import Scenario, run_name
 
-pytestmark = pytest.mark.long
-ROUNDS, KILLS, KILLS_ON_THE_WAY = 100, 200, 25
-SCENARIO = forking(ROUNDS, attacks=SEEING, **{"disk.keep_weights": 3, "disk.keep_messages": 4})
+ROUNDS, KILLS, KILLS_OF_ALL, KILLS_ON_THE_WAY = 100, 200, 50, 25
+FEW = {"disk.keep_weights": 3, "disk.keep_messages": 4}
+SCENARIO = forking(ROUNDS, attacks=SEEING, **FEW)
 PROCESSES = fresh_processes()
 
 
@@ -39,14 +42,23 @@ class Told:
             self._reached()
 
 
+def all_at_once(rounds: int) -> Scenario:
+    """Return a run with forks, an omniscient adversary, momentum of holders and a rule's state."""
+    third = {"share": 0.3, "knowledge": "omniscient", "from_round": 2}
+    momentum = {"nodes.momentum": {"kind": "ema", "beta": 0.9}}
+    attacks = [{"kind": "adversaries:alie", **third}]
+    return forking(rounds, attacks=attacks, aggregation=CENTRED, **momentum, **FEW)
+
+
 def pruned_every_round() -> None:
     running.PRUNED_TOGETHER = 1
     running.deepest_fork = lambda _: 12
 
 
-def resumed(folder: Path, reached, at_round: int) -> None:
+def resumed(folder: Path, reached, at_round: int, engine: str) -> None:
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # for the actors of Ray
     pruned_every_round()
-    resume(folder, workers=2, callback=Told(at_round, reached.set))
+    resume(folder, engine=engine, workers=2, callback=Told(at_round, reached.set))
 
 
 def exports(run: Path, reached, file: Path) -> None:
@@ -71,52 +83,72 @@ def killed(act: Callable[..., None], *arguments: object, after_s: float) -> bool
     return alive
 
 
-def begun_and_left(out: Path) -> Path:
+def begun_and_left(scenario: Scenario, out: Path) -> Path:
     def stop():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(SCENARIO, out, callback=Told(1, stop))
-    return out / run_name(SCENARIO)
+        run(scenario, out, callback=Told(1, stop))
+    return out / run_name(scenario)
 
 
 def told_by(found: Run) -> list[dict[str, object]]:
     return [{k: v for k, v in e.items() if k != "seconds"} for e in found.events]
 
 
-def test_two_hundred_kills_lose_no_block_and_change_no_head(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def often_pruned(monkeypatch):
     monkeypatch.setattr(running, "PRUNED_TOGETHER", running.PRUNED_TOGETHER)
     monkeypatch.setattr(running, "deepest_fork", running.deepest_fork)
     pruned_every_round()
-    done, began = run(SCENARIO, tmp_path / "done", workers=1), time.perf_counter()
+
+
+def survived(
+    scenario: Scenario, place: Path, kills: int, engines: Sequence[str] = ("threads",)
+) -> tuple[list[int], int, int]:
+    """Kill and resume a run so often, with each engine in turn; it must end as if undisturbed.
+
+    Returns:
+        The number of blocks on disk after each kill, the height below which directions were gone,
+        and how often the run has come to its end.
+    """
+    done = run(scenario, place / "done", workers=1)
     assert min(done.manifest["stale_blocks"], done.manifest["reorganisations"]) > 0
-    fresh = begun_and_left(tmp_path / "fresh")
-    folder = tmp_path / "killed" / fresh.name
-    moments, kept, pruned, ended = np.random.default_rng(0), [], 0, 0
-    while len(kept) < KILLS:
+    fresh, rounds = begun_and_left(scenario, place / "fresh"), scenario.rounds
+    folder, moments = place / "killed" / fresh.name, np.random.default_rng(0)
+    kept, pruned, ended = list[int](), 0, 0
+    while len(kept) < kills:
         if not folder.exists():
             shutil.copytree(fresh, folder)
             names, height = [], 1
-        height = min(height + int(moments.integers(0, 4)), ROUNDS - 4)
-        assert killed(resumed, folder, height, after_s=float(moments.uniform(0.0, 0.02)))
+        height = min(height + int(moments.integers(0, 4)), rounds - 4)
+        with_, after_s = engines[len(kept) % len(engines)], float(moments.uniform(0.0, 0.02))
+        assert killed(resumed, folder, height, with_, after_s=after_s)
         before, found = names, Run.open(folder)
-        verdict = found.verify()
+        verdict = found.verify(trust_user_parts=True)
         assert (verdict.ok, found.manifest["status"]) == (True, "running"), verdict.reason
         with Store.open(folder / LEDGER) as store:
             names = [block.header.hash for block in store.blocks()]
             assert store.head.hex() == verdict.block
             pruned = max(pruned, store.keeping.below)
         assert names[: len(before)] == before
-        assert verdict.height < ROUNDS
+        assert verdict.height < rounds
         height = max(height, len(found.metrics))
         kept.append(len(names))
-        if height >= ROUNDS - 8 or len(kept) == KILLS:
+        if height >= rounds - 8 or len(kept) == kills:
             again = resume(folder)
-            assert again.verify().ok
+            assert again.verify(trust_user_parts=True).ok
             assert again.manifest["head"] == done.manifest["head"]
             assert told_by(again) == told_by(done)
             shutil.rmtree(folder)
             ended += 1
+    return kept, pruned, ended
+
+
+@pytest.mark.long
+def test_two_hundred_kills_lose_no_block_and_change_no_head(tmp_path, often_pruned, capsys):
+    began = time.perf_counter()
+    kept, pruned, ended = survived(SCENARIO, tmp_path, KILLS)
     with capsys.disabled():
         print(  # noqa: T201 - figures for whoever runs it
             f"\n{len(kept)} kills with {min(kept)} to {max(kept)} blocks on disk (median "
@@ -126,6 +158,26 @@ def test_two_hundred_kills_lose_no_block_and_change_no_head(tmp_path, monkeypatc
     assert pruned > ROUNDS // 2
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["threads", "processes", "ray"])
+def test_fifty_kills_of_a_run_with_all_at_once_change_no_head(engine, tmp_path, often_pruned):
+    if engine == "ray":
+        pytest.importorskip("ray")
+    kept, pruned, _ = survived(all_at_once(ROUNDS), tmp_path, KILLS_OF_ALL, [engine])
+    assert len(kept) == KILLS_OF_ALL
+    assert pruned > ROUNDS // 2
+
+
+def test_a_few_kills_of_a_run_with_all_at_once_change_no_head(tmp_path, often_pruned):
+    scenario = all_at_once(20)
+    survived(scenario, tmp_path, 3)
+    done = Run.open(tmp_path / "done" / run_name(scenario))
+    assert sum(bool(row["attack"]) for row in done.messages) > 20
+    with Store.open(done.folder / LEDGER, writable=False) as store:
+        assert np.any(store.state(store.head).memory["rule/centre"])
+
+
+@pytest.mark.long
 def test_kills_of_export_and_import_leave_the_whole_or_nothing(tmp_path):
     done = run(forking(40), tmp_path, workers=1)
     whole = tmp_path / "whole.fedchain"

@@ -22,7 +22,7 @@ def main(path):
         code = 2 if isinstance(error, OSError) else 3 if isinstance(error, UnknownRule) else 5
         print(f"{WORDS[code]}: {error}")
         return code
-    print(f"ok: {count} blocks verified, head {head.hex()[:8]} (height {height})")
+    print(f"ok: {count} blocks verified, head {head.hex()} (height {height})")
     return 0
 
 
