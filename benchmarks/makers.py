@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from page_tables import EPSILONS, Axis, Made, grid_table, law_table, short
 from single_tables import (
     against_first,
+    agreed_table,
     effort_table,
     kept_table,
     linkability_table,
@@ -300,6 +301,11 @@ MAKERS: dict[str, Maker] = {
         commands=("fedchain run partition", "fedchain report {0} --figures png"),
         minutes=0.5,
         pictures={"partition.png": "figures/heads_over_time.png"},
+    ),
+    "agreed": Maker(
+        commands=("python benchmarks/agreed.py --json",),
+        minutes=0.5,
+        texts={"": Text(LEDGER, agreed_table)},
     ),
     "claimed_epsilon": Maker(
         commands=("fedchain audit audit --attack canaries,one-run --epsilon 0.5,1,2,4,8",),

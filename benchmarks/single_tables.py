@@ -195,6 +195,23 @@ def weights_table(outcomes: Sequence[Outcome]) -> str:
     return table(["rule", "all alike", "by records", "up to the median", "gain"], lines)
 
 
+def agreed_table(outcomes: Sequence[Outcome]) -> str:
+    """Return the milliseconds and shares of what is agreed, without forks and with."""
+    from agreed import LINES
+
+    told = outcomes[0].told
+    kinds = list(told)
+    lines = [
+        [words, *(f"{told[kind][name]:.2f}, {told[kind][f'{name}_share']:.1%}" for kind in kinds)]
+        for name, words in LINES.items()
+    ]
+    whole = ["a round in all, CPU time", *(f"{told[kind]['cpu']:.1f}" for kind in kinds)]
+    blocks = ["blocks signed", *(f"{told[kind]['blocks']:.2f}" for kind in kinds)]
+    rows = ["rows computed", *(f"{told[kind]['computed']:.2f}" for kind in kinds)]
+    sent = ["rows sent", *(f"{told[kind]['sent']:.2f}" for kind in kinds)]
+    return table(["per round; ms, share of the round", *kinds], [blocks, rows, sent, whole, *lines])
+
+
 def results_table(outcomes: Sequence[Outcome]) -> str:
     """Return the scores of seed 0 with and without privacy, beside baselines without learning."""
     known = {"first-light": ("simulated scans, 20 holders, 2 sign-flippers from round 20", "IoU"),

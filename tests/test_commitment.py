@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,10 +12,11 @@ import pytest
 from group_runs import grouped
 from small_runs import simulate, small
 
-from fedchain import randomness
+from fedchain import load, randomness
 from fedchain.commitment import held_data, secrets_of
 from fedchain.learning.task import Records, Subspace
 from fedchain.learning.tasks.nothing import none
+from fedchain.ledger.chain.rules import encode_rules
 from fedchain.nodes.holders import group_pool
 from fedchain.nodes.holders.colluders import Colluders
 from fedchain.nodes.holders.release import ReleaseContext, secret_key
@@ -235,3 +237,34 @@ def test_records_that_are_built_when_they_are_read_are_built_once_each(base):
     found = held_data(replace(base.task, holders=Lazy()))
     assert built == list(range(1000))
     assert found.counts == tuple(1 + holder % 3 for holder in range(1000))
+
+
+def test_the_page_of_the_format_defines_the_commitment_and_the_secret_root():
+    """Everything below follows docs/format.md, and shares no code with fedchain but the data."""
+
+    def named(source: bytes, *steps: tuple[str, bytes]) -> bytes:
+        said = [b"|%b:%d:%b" % (kind.encode(), len(body), body) for kind, body in steps]
+        return hashlib.sha256(b"fedchain" + source + b"".join(said)).digest()
+
+    def array(numbers) -> bytes:
+        if numbers is None:
+            return b"|"
+        return f"{numbers.dtype.str}{numbers.shape}|".encode() + numbers.tobytes("C")
+
+    for secret in (None, bytes(range(32))):
+        made = build_setup(load("breast_cancer", seed=7), secret)
+        text = json.loads(encode_rules(made.rules))
+        text["commitment"] = text["ledger"]["identity_root"] = 64 * "0"
+        agreed = json.dumps(text, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+        held = b"".join(
+            array(each)
+            for own in made.task.holders
+            for each in (own.inputs, own.targets, own.record)
+        )
+        data = hashlib.sha256(b"fedchain:data" + held).digest()
+        names = ("int", b"7"), ("bytes", agreed.encode()), ("bytes", data)
+        source = b":7" if secret is None else b"|bytes:32:" + secret
+        blind = named(source, ("str", b"blind"), *names)
+        opened = hashlib.sha256(blind + data + (7).to_bytes(8, "big")).digest()
+        assert opened == made.rules.commitment
+        assert named(source, ("str", b"secret root"), *names) == made.secret

@@ -15,10 +15,12 @@ HARD = compact_from_target(2**252)
 IMPOSSIBLE = compact_from_target(1)
 
 
-def header(parent: bytes, height: int, name: int, bits: int = EASY) -> Header:
-    """Return a header whose work is done."""
+def header(
+    parent: bytes, height: int, name: int, bits: int = EASY, chain: bytes | None = None
+) -> Header:
+    """Return a header whose work is done; its chain is that of ``GENESIS``, if no other is given."""
     for nonce in itertools.count():
-        chain = GENESIS.hash if height else ZERO
+        chain = chain or (GENESIS.hash if height else ZERO)
         made = Header(1, chain, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
         if bits == IMPOSSIBLE or int.from_bytes(made.hash, "big") < 2**252:
             return made
@@ -95,10 +97,10 @@ def test_old_headers_are_forgotten():
 
 def test_a_head_that_costs_less_than_any_block_is_ignored():
     client = LightClient(header(ZERO, 0, 0, HARD))
-    assert not client.add(header(client.head, 1, 1, EASY))
-    assert not client.add(header(client.head, 1, 1, 0x00000000))
-    assert not client.add(header(client.head, 1, 1, 0xFF7FFFFF))
-    assert client.add(header(client.head, 1, 1, HARD))
+    assert not client.add(header(client.head, 1, 1, EASY, client.head))
+    assert not client.add(header(client.head, 1, 1, 0x00000000, client.head))
+    assert not client.add(header(client.head, 1, 1, 0xFF7FFFFF, client.head))
+    assert client.add(header(client.head, 1, 1, HARD, client.head))
 
 
 def test_a_header_of_another_height_is_ignored():
