@@ -20,8 +20,8 @@ def header(
 ) -> Header:
     """Return a header whose work is done; its chain is that of ``GENESIS``, if no other is given."""
     for nonce in itertools.count():
-        chain = chain or (GENESIS.hash if height else ZERO)
-        made = Header(1, chain, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
+        own = chain or (GENESIS.hash if height else ZERO)
+        made = Header(1, own, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
         if bits == IMPOSSIBLE or int.from_bytes(made.hash, "big") < 2**252:
             return made
     raise AssertionError
