@@ -16,7 +16,10 @@ from fedchain.scenario.reading import read_text, read_yaml
 
 RESOLVED = "resolved.yaml"
 """The file of a run folder that holds the scenario with all its values."""
-UNREAD = "genesis against the data: registered numbers of records, model, commitment"
+UNREAD = (
+    "genesis against data and seed: registered numbers of records, model, commitment; and who "
+    "attacks, which no genesis says"
+)
 FOREIGN = "genesis against the scenario, which names code of somebody's own (--trust-user-parts)"
 ALONE = (
     "whoever knows the seed can make and sign another chain, and a chain alone does not tell "

@@ -43,7 +43,9 @@ class Secret:
         try:
             descriptor = os.open(self.file, flags, 0o600)
         except FileExistsError as error:
-            raise RunRefused(f"{self.file}: another process has just made it") from error
+            raise RunRefused(
+                f"secret file {self.file}: another process has just made it"
+            ) from error
         except OSError as error:
             raise cannot(self.file, "be made", error) from error
         try:
@@ -70,13 +72,15 @@ def open_secret(file: str | Path, folder: Path, *, must_exist: bool) -> Secret:
     """
     path = Path(file)
     if folder.resolve() in path.resolve().parents:
-        raise RunRefused(f"{path}: lies in the run's folder; a place outside of it is allowed")
+        raise RunRefused(
+            f"secret file {path}: lies in the run's folder; a place outside of it is allowed"
+        )
     try:
         return Secret(path, _read(path))
     except FileNotFoundError as error:
         if must_exist:
-            words = "give the file with which the run was begun"
-            raise RunRefused(f"{path}: no such file; {words}") from error
+            words = f"{folder} was begun with a secret: give its file"
+            raise RunRefused(f"secret file {path}: no such file; {words}") from error
         return Secret(path, secrets.token_bytes(BYTES), is_new=True)
     except OSError as error:
         raise cannot(path, "be read", error) from error
@@ -92,7 +96,8 @@ def required_secret(found: Run, file: str | Path | None) -> Secret | None:
             file is given for a run that was begun without.
     """
     if (file is not None) != bool(found.manifest.get("secret")):
-        way = "without --secret; leave it out, or begin anew with --force"
+        anew = "fedchain run --force --secret FILE"
+        way = f"without --secret; leave it out, or begin anew: {anew}"
         asked = "with --secret; give the same file: --secret FILE"
         raise RunRefused(f"{found.folder}: was begun {asked if file is None else way}")
     return None if file is None else open_secret(file, found.folder, must_exist=True)
@@ -107,12 +112,16 @@ def _read(path: Path) -> bytes:
     """Return the bits in a file; a pipe or a device is refused, not waited for."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise RunRefused(f"{path}: is no file; a file of 64 hexadecimal digits is allowed")
+        raise RunRefused(
+            f"secret file {path}: is no file; a file of 64 hexadecimal digits is allowed"
+        )
     if mode & 0o077 and not WINDOWS:
         shown = f"others may read or change it (mode {mode & 0o777:o})"
-        raise RunRefused(f"{path}: {shown}; only mode 600 is allowed: chmod 600")
+        raise RunRefused(f"secret file {path}: {shown}; only mode 600 is allowed: chmod 600")
     with path.open("rb") as file:
         text = file.read(2 * BYTES + 3)
     if not re.fullmatch(rb"[0-9a-f]{64}\r?\n?", text):
-        raise RunRefused(f"{path}: holds no secret; 64 hexadecimal digits (0-9, a-f) are allowed")
+        raise RunRefused(
+            f"secret file {path}: holds no secret; 64 hexadecimal digits (0-9, a-f) are allowed"
+        )
     return bytes.fromhex(text.strip().decode())
