@@ -18,7 +18,7 @@ IMPOSSIBLE = compact_from_target(1)
 def header(
     parent: bytes, height: int, name: int, bits: int = EASY, chain: bytes | None = None
 ) -> Header:
-    """Return a header whose work is done; its chain is that of ``GENESIS``, if no other is given."""
+    """Return a header whose work is done, on the chain of ``GENESIS`` if no other is given."""
     for nonce in itertools.count():
         own = chain or (GENESIS.hash if height else ZERO)
         made = Header(1, own, height, parent, name, bits, ZERO, ZERO, ZERO, ZERO, ZERO, nonce)
