@@ -20,7 +20,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import patch
@@ -89,7 +89,7 @@ class Timers:
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.calls: Counter[str] = Counter()
         self._lock, self._thread = threading.Lock(), threading.local()
 
@@ -145,7 +145,7 @@ def main() -> None:
 def measured(scenario: str, rounds_: int, changes: dict[str, Any]) -> dict[str, float]:
     """Run once; return what happened and the milliseconds of each part, both per round."""
     loaded = load(scenario, set={"rounds": rounds_, "evaluate.every": rounds_, **changes})
-    timers, whole = Timers(), Counter[str]()
+    timers, whole = Timers(), defaultdict[str, float](float)
     play, compute = Simulation.rounds, HolderPool.__call__
 
     def played(simulation: Simulation) -> Iterator[Any]:
