@@ -137,6 +137,16 @@ class Task:
         return len(self.holders) > 0
 
 
+def _flaw(made: Task, *_: object) -> str | None:
+    """Say which array of the held-out records has a type that torch would fail on."""
+    allowed = {"inputs": ("float32",), "targets": ("int64", "float32")}
+    for name, types in allowed.items():
+        found = str(getattr(made.held_out, name).dtype)
+        if found not in types:
+            return f"held_out.{name} must be {' or '.join(types)}, got {found}; convert all records"
+    return None
+
+
 tasks: Family[Task] = Family(
     "task",
     (
@@ -151,6 +161,7 @@ tasks: Family[Task] = Family(
         "fedchain.scans.simulated",
     ),
     Task,
+    _flaw,
 )
 """A task is made by a function ``(holders: int, seed: int, *, ...) -> Task``. The seed is the run's
 seed."""

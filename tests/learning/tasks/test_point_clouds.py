@@ -75,6 +75,29 @@ def test_processes_and_threads_end_in_the_same_head(lab):
     assert runs[0].manifest["head"] == runs[1].manifest["head"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (".astype(np.float32)", "", "held_out.inputs must be float32, got float64"),
+        (
+            "integers(0, 3, count)",
+            "integers(0, 3, count, np.int32)",
+            "held_out.targets must be int64 or float32, got int32",
+        ),
+    ],
+)
+def test_records_of_another_type_are_one_line_and_no_error_of_torch(lab, old, new, words):
+    file, scenario = lab / "my_lab" / "clouds.py", lab / "shapes.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    scenario.write_text(SCENARIO + LINE + "\n", encoding="utf-8")
+    told = call("run", scenario, "--out", lab / "runs")
+    assert told.code != 0
+    assert "Traceback" not in told.err
+    assert f"task my_lab.clouds:shapes: {words}" in told.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("clip", [None, 0.3])
 def test_its_gradients_are_those_of_one_cloud_at_a_time(clip):
     task = tasks.build(tasks.check({**SHAPES["task"], "records": 9}), 3, 0)
