@@ -95,7 +95,7 @@ def test_a_secret_is_resumed_with_its_file_to_the_head_it_would_have_had(place, 
     [
         (None, "was begun with --secret; give the same file"),
         (BITS[::-1], "is not the secret of"),
-        ("missing", "no such file; give the file with which the run was begun"),
+        ("missing", "no such file; .* was begun with a secret: give its file"),
     ],
 )
 def test_a_wrong_or_missing_secret_is_refused_before_anything_is_written(tmp_path, bits, words):

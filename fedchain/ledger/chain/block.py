@@ -121,6 +121,16 @@ class Block:
         return hashlib.sha256(_signed_start(self, self.header.hash) + body).digest()
 
     @cached_field
+    def flaw(self) -> str:
+        """What is wrong with this copy, its signature or its messages; empty if nothing is."""
+        try:
+            flaw, root = self.forgery, messages_root(self.messages)
+        except EncodingError as error:
+            return f"messages: {error}"
+        wrong = root != self.header.messages_root
+        return flaw or ("messages_root: is not the root of its messages" if wrong else "")
+
+    @cached_field
     def forgery(self) -> str:
         """What is wrong with key and signature; empty if the maker has signed this header."""
         if identity_of(self.public_key) != self.header.address:

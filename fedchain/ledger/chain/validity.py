@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, TooEarly, WrongCopy
-from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, messages_root
+from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header
 from fedchain.ledger.chain.block_tree import ChainLink
 from fedchain.ledger.chain.codec import direction_problem
 from fedchain.ledger.chain.crypto import is_signature, root_from_path
@@ -185,14 +185,8 @@ def check_copy(block: Block) -> None:
     Raises:
         WrongCopy: not so; the header may still be that of a valid block.
     """
-    try:
-        problem, root = block.forgery, messages_root(block.messages)
-    except EncodingError as error:
-        raise WrongCopy(f"{block.header.label}: messages: {error}") from error
-    if not problem and root != block.header.messages_root:
-        problem = "messages_root: is not the root of its messages"
-    if problem:
-        raise WrongCopy(f"{block.header.label}: {problem}")
+    if block.flaw:
+        raise WrongCopy(f"{block.header.label}: {block.flaw}")
 
 
 def _check_messages(block: Block, rules: Rules) -> None:

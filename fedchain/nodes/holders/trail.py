@@ -16,7 +16,7 @@ block whose weights the participant uses. Without such a message its mean starts
 
 
 @dataclass(frozen=True)
-class Place:
+class MessagePlace:
     """Where the last message of a participant stands."""
 
     block: bytes
@@ -55,7 +55,7 @@ class Trail:
         """
         self._block_of, self._sender_of = block_of, sender_of
         self._genesis = genesis
-        self._tables: LruCache[Mapping[int, Place]] = LruCache(keep)
+        self._tables: LruCache[Mapping[int, MessagePlace]] = LruCache(keep)
 
     def at(self, block: bytes) -> Mapping[int, LastMessage]:
         """Return the last message of each participant in this block and those below it."""
@@ -66,7 +66,7 @@ class Trail:
             for who, each in places.items()
         }
 
-    def _places(self, block: bytes) -> Mapping[int, Place]:
+    def _places(self, block: bytes) -> Mapping[int, MessagePlace]:
         missing = []
         while (table := {} if block == self._genesis else self._tables.get(block)) is None:
             missing.append(block)
@@ -76,7 +76,7 @@ class Trail:
             self._tables.put(name, table)
         return table
 
-    def _above(self, below: Mapping[int, Place], name: bytes) -> Mapping[int, Place]:
+    def _above(self, below: Mapping[int, MessagePlace], name: bytes) -> Mapping[int, MessagePlace]:
         """Return the table after a block, given the table after its parent."""
         block = self._block_of(name)
         height = block.header.height
@@ -85,5 +85,5 @@ class Trail:
             who = self._sender_of(message)
             if who is not None:
                 count = below[who].count if who in below else 0
-                table[who] = Place(name, height, index, count + 1)
+                table[who] = MessagePlace(name, height, index, count + 1)
         return table
