@@ -98,6 +98,16 @@ def test_records_of_another_type_are_one_line_and_no_error_of_torch(lab, old, ne
     assert f"task my_lab.clouds:shapes: {words}" in told.err.splitlines()[-1]
 
 
+def test_a_model_that_mixes_clouds_is_refused(lab):
+    file = lab / "my_lab" / "clouds.py"
+    text = file.read_text(encoding="utf-8")
+    centred = "self.of_points(clouds - clouds.mean(dim=(0, 1)))"
+    file.write_text(text.replace("self.of_points(clouds)", centred), encoding="utf-8")
+    task = tasks.build(tasks.check(SHAPES["task"]), 3, 0)
+    with pytest.raises(ValueError, match="depend on the other examples of its batch"):
+        CohortGradients(task, 0.3)
+
+
 @pytest.mark.parametrize("clip", [None, 0.3])
 def test_its_gradients_are_those_of_one_cloud_at_a_time(clip):
     task = tasks.build(tasks.check({**SHAPES["task"], "records": 9}), 3, 0)
