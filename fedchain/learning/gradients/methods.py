@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fedchain.errors import PartError
 from fedchain.learning.evaluation import layout
 from fedchain.learning.gradients.clipping import Clipping
 from fedchain.learning.gradients.layers import GRADIENTS, supports, turned_backwards
@@ -114,7 +115,7 @@ def method_for(
     used once each. It clips the gradients of ``single`` examples, but not of records with several.
 
     Raises:
-        ValueError: the outputs of an example depend on the other examples.
+        PartError: the outputs of an example depend on the other examples.
 
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
@@ -143,7 +144,7 @@ def _refuse_mixing(module: nn.Module, inputs: Tensor) -> None:
     with torch.no_grad():
         together, alone = module(inputs)[:1], module(inputs[:1])
     if together.shape != alone.shape or not torch.allclose(together, alone, rtol=1e-6, atol=1e-9):
-        raise ValueError(
+        raise PartError(
             "model: the outputs of an example depend on the other examples of its batch, so that "
             "clipping does not bound one record; reduce over the axes of one example only"
         )

@@ -15,6 +15,7 @@ from recipes import forgotten, pasted
 from reference_gradients import slow_row
 from small_runs import small
 
+from fedchain.errors import PartError
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import tasks
@@ -104,7 +105,7 @@ def test_a_model_that_mixes_clouds_is_refused(lab):
     centred = "self.of_points(clouds - clouds.mean(dim=(0, 1)))"
     file.write_text(text.replace("self.of_points(clouds)", centred), encoding="utf-8")
     task = tasks.build(tasks.check(SHAPES["task"]), 3, 0)
-    with pytest.raises(ValueError, match="depend on the other examples of its batch"):
+    with pytest.raises(PartError, match="depend on the other examples of its batch"):
         CohortGradients(task, 0.3)
 
 
