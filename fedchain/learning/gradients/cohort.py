@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedchain.arrays import Flags, Singles, Vector
+from fedchain.errors import PartError
 from fedchain.learning.evaluation import dimension, load_weights, places
 from fedchain.learning.gradients.clipping import clip_factors, clip_rows, clipped_sum, clipping_of
 from fedchain.learning.gradients.examples import Examples, joined_records
@@ -65,7 +66,7 @@ class CohortGradients:
             automatic: scale all gradients to nearly the clip, not only those above it.
 
         Raises:
-            ValueError: the model has a layer that mixes examples.
+            PartError: the model mixes examples.
         """
         self._module = task.model().to(dtype).eval()
         _refuse_mixing(self._module)
@@ -248,7 +249,7 @@ class CohortGradients:
 def _refuse_mixing(module: nn.Module) -> None:
     for name, layer in module.named_modules():
         if isinstance(layer, _BatchNorm):
-            raise ValueError(
+            raise PartError(
                 f"model: layer {name} is a {type(layer).__name__}, which mixes examples, so that "
                 "clipping does not bound one record; use a norm within one example, as GroupNorm"
             )

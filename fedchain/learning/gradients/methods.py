@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fedchain.errors import PartError
 from fedchain.learning.evaluation import layout
 from fedchain.learning.gradients.clipping import Clipping
 from fedchain.learning.gradients.layers import GRADIENTS, supports, turned_backwards
@@ -113,6 +114,9 @@ def method_for(
     that owns the parameter. The method ``segments`` also needs a model of dense layers that are
     used once each. It clips the gradients of ``single`` examples, but not of records with several.
 
+    Raises:
+        PartError: the outputs of an example depend on the other examples.
+
     >>> from fedchain.learning.losses import cross_entropy
     >>> batch = torch.ones(2, 3), torch.tensor([0, 1])
     >>> method_for(nn.Linear(3, 2), cross_entropy(), *batch)
@@ -126,6 +130,7 @@ def method_for(
         for value in probe.parameters():
             value.add_(torch.randn(value.shape, generator=generator, dtype=value.dtype), alpha=0.1)
     batch = inputs.double(), targets.double() if targets.is_floating_point() else targets
+    _refuse_mixing(probe, batch[0])
     true = torch.autograd.grad(loss(probe(batch[0]), batch[1]).sum(), list(probe.parameters()))
     expected = torch.cat([gradient.flatten() for gradient in true])
     found = by_layers(probe, loss, *batch).sum(0)
@@ -133,6 +138,16 @@ def method_for(
     if not agrees:
         return "vmap"
     return "segments" if single and _has_segments(module, loss, inputs, targets) else "layers"
+
+
+def _refuse_mixing(module: nn.Module, inputs: Tensor) -> None:
+    with torch.no_grad():
+        together, alone = module(inputs)[:1], module(inputs[:1])
+    if together.shape != alone.shape or not torch.allclose(together, alone, rtol=1e-6, atol=1e-9):
+        raise PartError(
+            "model: the outputs of an example depend on the other examples of its batch, so that "
+            "clipping does not bound one record; reduce over the axes of one example only"
+        )
 
 
 def _has_segments(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> bool:

@@ -11,6 +11,7 @@ from reference_gradients import one_gradient, slow_row
 from small_tasks import TASKS, grouped_records, table_task
 from torch import nn
 
+from fedchain.errors import PartError
 from fedchain.learning.evaluation import flat_weights, load_weights
 from fedchain.learning.gradients.clipping import clip_factors
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -255,7 +256,7 @@ def test_changing_one_example_leaves_the_gradients_of_the_others_bit_identical(t
 
 def test_batch_norm_is_refused_with_the_name_of_its_layer():
     task = table_task(lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)), (5,))
-    with pytest.raises(ValueError, match="layer 1 is a BatchNorm1d, which mixes examples"):
+    with pytest.raises(PartError, match="layer 1 is a BatchNorm1d, which mixes examples"):
         CohortGradients(task, CLIP)
 
 

@@ -15,6 +15,7 @@ from recipes import forgotten, pasted
 from reference_gradients import slow_row
 from small_runs import small
 
+from fedchain.errors import PartError
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.task import tasks
@@ -96,6 +97,16 @@ def test_records_of_another_type_are_one_line_and_no_error_of_torch(lab, old, ne
     assert told.code != 0
     assert "Traceback" not in told.err
     assert f"task my_lab.clouds:shapes: {words}" in told.err.splitlines()[-1]
+
+
+def test_a_model_that_mixes_clouds_is_refused(lab):
+    file = lab / "my_lab" / "clouds.py"
+    text = file.read_text(encoding="utf-8")
+    centred = "self.of_points(clouds - clouds.mean(dim=(0, 1)))"
+    file.write_text(text.replace("self.of_points(clouds)", centred), encoding="utf-8")
+    task = tasks.build(tasks.check(SHAPES["task"]), 3, 0)
+    with pytest.raises(PartError, match="depend on the other examples of its batch"):
+        CohortGradients(task, 0.3)
 
 
 @pytest.mark.parametrize("clip", [None, 0.3])
