@@ -10,13 +10,16 @@ needs a certain course of events uses these runs.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pytest
 
+from fedchain import commitment
 from fedchain.learning.gradients.cohort import CohortGradients
+from fedchain.learning.task import Records
 from fedchain.randomness import KeyStream, digest
 
 WHOLE = {"kind": "gaussian", "noise_multiplier": 2.0, "delta": 1e-3, "clip": 1.0, "unit": "holder"}
@@ -37,13 +40,22 @@ def whole_normals(keys: Sequence[bytes], count: int) -> np.ndarray:
     return np.array(rows, dtype=np.float32).reshape(len(keys), count) - np.float32(2)
 
 
+def counts_digest(held: Iterable[Records]) -> bytes:
+    """Return a digest of the numbers of records alone: features are rounded where they are made."""
+    return hashlib.sha256(repr([records.count for records in held]).encode()).digest()
+
+
 @contextlib.contextmanager
 def whole_numbers() -> Iterator[None]:
-    """Let all holders of this process have whole gradients and draw whole noise."""
+    """Let all holders of this process have whole gradients, draw whole noise, and commit to counts.
+
+    Genesis then does not depend on the last bits of the data.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CohortGradients, "__call__", lambda _, *asked: whole_gradients(*asked))
         gaussian = importlib.import_module("fedchain.privacy.mechanisms.gaussian")
         patch.setattr(gaussian, "normals", whole_normals)
+        patch.setattr(commitment, "_digest_of", counts_digest)
         yield
 
 

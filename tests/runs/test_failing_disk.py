@@ -69,7 +69,7 @@ def written_one_by_one(monkeypatch):
 @pytest.fixture(autouse=True)
 def pruned_while_it_runs(monkeypatch):
     monkeypatch.setattr(running, "PRUNED_TOGETHER", 1)
-    monkeypatch.setattr(running, "deepest_fork", lambda _: 1)
+    monkeypatch.setattr(running, "deepest_read", lambda _: 1)
 
 
 @dataclass

@@ -52,7 +52,7 @@ def all_at_once(rounds: int) -> Scenario:
 
 def pruned_every_round() -> None:
     running.PRUNED_TOGETHER = 1
-    running.deepest_fork = lambda _: 12
+    running.deepest_read = lambda _: 12
 
 
 def resumed(folder: Path, reached, at_round: int, engine: str) -> None:
@@ -99,7 +99,7 @@ def told_by(found: Run) -> list[dict[str, object]]:
 @pytest.fixture
 def often_pruned(monkeypatch):
     monkeypatch.setattr(running, "PRUNED_TOGETHER", running.PRUNED_TOGETHER)
-    monkeypatch.setattr(running, "deepest_fork", running.deepest_fork)
+    monkeypatch.setattr(running, "deepest_read", running.deepest_read)
     pruned_every_round()
 
 

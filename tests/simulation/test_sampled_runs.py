@@ -108,7 +108,7 @@ def test_a_message_of_a_holder_that_is_not_asked_in_this_round_is_refused(tmp_pa
     setup, node = made.setup, made.simulation.compute_nodes[0]
     asked, number = setup.sampling.holders_of(1), setup.genesis.header.hash
     outside = next(k for k in range(20) if k not in asked)
-    said = declaration_of(setup.mechanism, setup.rules.records[0])
+    said = declaration_of(setup.mechanism, setup.rules.records[0][0])
     vector = np.random.default_rng(0).standard_normal(len(setup.state.weights))
 
     def offered(holder: int, round_of_key: int) -> str:
