@@ -71,8 +71,7 @@ def told(
     adversary, at = Adversary(scenario, keep=64), asked[0].context
     for participant, answer in cohort.items():
         if isinstance(answer, Withheld):
-            attacks = adversary.colluders.attacks_of(answer.rows, at.round)
-            adversary.listen(attacks, at.parent, at.round)
+            adversary.listen(answer.rows, at.parent, at.round)
             state = State(np.zeros(len(next(iter(answer.rows.values())))), {})
             sent = adversary.decide(participant, cohort, parent=at.parent, state=state)
             decided = [replace(requests[participant], sent=sent[participant])]

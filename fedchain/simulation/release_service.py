@@ -21,7 +21,7 @@ from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_message
 from fedchain.ledger.storage.store import Store
-from fedchain.nodes.holders.adversary import Adversary, under_names
+from fedchain.nodes.holders.adversary import adversary_in, under_names
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, draw_dropouts
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
@@ -71,7 +71,7 @@ class ReleaseService:
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
         follows, keep = setup.mechanism.clip_follower is not None, deepest_fork(setup.scenario)
         self._seed = setup.scenario.seed
-        self._adversary = Adversary(setup.scenario, keep)
+        self._adversary = adversary_in(setup.scenario, keep)
         self._cohorts: dict[bytes, Cohort] = {}
         self._trail = trail_of_run(setup, block)
         self._budgets: dict[int, Budget] = {}
@@ -121,9 +121,8 @@ class ReleaseService:
             One message for each name of the participant; no message if the release is not finite.
         """
         request, message = self._request(participant, parent, round_), None
-        members, colluders = self._members_behind(request), self._adversary.colluders
-        attacks = colluders.attacks_of(members, round_)
-        self._adversary.listen(attacks, parent, round_)
+        members, adversary = self._members_behind(request), self._adversary
+        attacks = adversary.listen(members, parent, round_) if adversary else set()
         if round_ <= self._recorded_rounds:
             identity = identity_of(request.identity.public_key)
             message = recorded_message(self._store, parent, identity)
@@ -131,11 +130,12 @@ class ReleaseService:
         if message is None:
             return ()
         messages: tuple[Message, ...] = (message,)
-        if attacks:
-            names = colluders.names_of(participant, round_)
+        attack = adversary.colluders.label(attacks) if adversary else ""
+        if adversary and attacks:
+            names = adversary.colluders.names_of(participant, round_)
             messages = tuple(under_names(message, names, self._setup.secret, participant))
-        else:
-            self._adversary.hear(participant, parent, round_)
+        elif adversary:
+            adversary.hear(participant, parent, round_)
         count = self.budget(participant).releases + 1
         epsilon = finite(self._setup.mechanism.epsilon_after(count))
         self.worst = max(self.worst, (count, epsilon), key=lambda worst: worst[0])
@@ -150,7 +150,7 @@ class ReleaseService:
                 used=False,
                 reason="late",
                 epsilon=epsilon,
-                attack=colluders.label(attacks),
+                attack=attack,
                 late=True,
                 members=len(members),
             )
@@ -165,9 +165,12 @@ class ReleaseService:
         return contributors(self._groups, request.context, self._seed)
 
     def _request(self, participant: int, parent: bytes, round_: int) -> ReleaseRequest:
-        members = self._setup.scenario.nodes.members_of(participant)
+        secret = self._setup.secret
+        if self._adversary is not None:
+            members = self._setup.scenario.nodes.members_of(participant)
+            secret = self._adversary.colluders.secret_of(secret, members, round_)
         context = ReleaseContext(
-            secret=self._adversary.colluders.secret_of(self._setup.secret, members, round_),
+            secret=secret,
             chain_id=self._chain_id,
             parent=parent,
             round=round_,
@@ -195,13 +198,14 @@ class ReleaseService:
             if participant not in cohort.decided:
                 self._decide(participant, cohort, parent, round_)
             return cohort.decided.pop(participant)
-        if not self._adversary.colluders.see_others(round_):
+        if self._adversary is None or not self._adversary.colluders.see_others(round_):
             del cohort.answers[participant]  # it is large and rarely needed again
         return answer
 
     def _decide(self, participant: int, cohort: Cohort, parent: bytes, round_: int) -> None:
         """Let the adversaries behind a participant decide, and sign what their holders send."""
         state = self._state(parent)
+        assert self._adversary is not None, "only colluders withhold a release"
         sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
         asked = [replace(self._request(k, parent, round_), sent=each) for k, each in sent.items()]
         for k, message in zip(sent, self._compute(parent, asked), strict=True):

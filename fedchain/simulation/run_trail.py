@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message
-from fedchain.nodes.holders.colluders import Colluders
+from fedchain.nodes.holders.colluders import colluders_in
 from fedchain.nodes.holders.identity import CACHED_COHORTS
 from fedchain.nodes.holders.trail import Trail
 from fedchain.simulation.setup import RunSetup, deepest_fork
@@ -25,7 +25,7 @@ def trail_of_run(setup: RunSetup, block_of: Callable[[bytes], Block]) -> Trail |
     scenario = setup.scenario
     if scenario.nodes.momentum is None:
         return None
-    colluders = Colluders(scenario) if scenario.nodes.groups is None else None
+    colluders = colluders_in(scenario) if scenario.nodes.groups is None else None
 
     @functools.lru_cache(CACHED_COHORTS)
     def senders(round_: int) -> Mapping[bytes, int]:

@@ -20,7 +20,7 @@ from fedchain.ledger.chain.codec import Storage
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message, sign_message
 from fedchain.ledger.chain.state import State
-from fedchain.nodes.holders.colluders import Colluders
+from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.release import Answer, Withheld, forms_of
 from fedchain.randomness import digest, stream
 from fedchain.scenario import Scenario
@@ -58,11 +58,13 @@ class Adversary:
         self._aggregate = aggregations.bind(scenario.aggregation)
         self._wires: dict[bytes, Wire] = {}
 
-    def listen(self, indices: Iterable[int], parent: bytes, round_: int) -> None:
-        """Note what has been sent for a block when holders of these attacks are due."""
+    def listen(self, holders: Iterable[int], parent: bytes, round_: int) -> set[int]:
+        """Return the attacks of holders that are due; note what has been sent for the block."""
+        indices = self.colluders.attacks_of(holders, round_)
         for index in indices:
             wire = self._wire(parent, round_)
             wire.heard.setdefault(index, len(wire.sent))
+        return indices
 
     def hear(self, participant: int, parent: bytes, round_: int) -> None:
         """Note that an honest participant sends its message for a block."""
@@ -150,6 +152,11 @@ class Adversary:
             return self._aggregate(received).gradient
 
         return rule
+
+
+def adversary_in(scenario: Scenario, keep: int) -> Adversary | None:
+    """Return the adversary of a scenario, as ``Adversary``; None if all holders are honest."""
+    return Adversary(scenario, keep) if colluders_in(scenario) else None
 
 
 def vectors_of(messages: Sequence[Message], dimension: int) -> Matrix:

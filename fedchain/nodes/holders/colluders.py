@@ -71,6 +71,12 @@ class Colluders:
         return any(each.active(round_) for each in seeing)
 
 
+def colluders_in(scenario: Scenario) -> Colluders | None:
+    """Return the holders of a scenario that attack; None if all are honest."""
+    attacking = any(isinstance(each, HolderAttack) for each in scenario.attacks)
+    return Colluders(scenario) if attacking else None
+
+
 def poison_of(part: Part) -> Part | None:
     """Return the poison among an attack's parameters; None if it has none."""
     named = parameters(attacks.find(part.kind)).items()

@@ -79,8 +79,10 @@ class GroupPool:
                 messages.append(self._sign(weights, self._decided_sum(attempt), attempt, watch))
             return ReleaseBatch(tuple(messages), watch.lap())
         with watch("gradients"):
-            at, records_of = asked[0].context.round, self._parts.colluders.records_of
-            holders = [records_of(k, at) for each in attempts if each for k in each.holders]
+            at, colluders = asked[0].context.round, self._parts.colluders
+            holders = [k for each in attempts if each for k in each.holders]
+            if colluders is not None:
+                holders = [colluders.records_of(k, at) for k in holders]
             rows = self._parts.gradients(weights, holders) if holders else NO_ROWS
         first = 0
         for attempt in attempts:
@@ -107,7 +109,8 @@ class GroupPool:
         """
         counts = [self._parts.count(holder) for holder in attempt.holders]
         round_ = attempt.asked.context.round
-        liars = [self._parts.colluders.attack_of(k, round_) is not None for k in attempt.holders]
+        of = self._parts.colluders
+        liars = [of is not None and of.attack_of(k, round_) is not None for k in attempt.holders]
         with watch("noise"):
             steps = self._noise.in_steps(gradients, self._noise_keys(attempt), counts)
             whole = self._sum(steps, attempt)

@@ -19,7 +19,7 @@ from fedchain.arrays import Matrix, Singles, Vector
 from fedchain.learning.task import Sampled, Task
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.adversary import nudged
-from fedchain.nodes.holders.colluders import Colluders
+from fedchain.nodes.holders.colluders import Colluders, colluders_in
 from fedchain.nodes.holders.momentum import with_momentum
 from fedchain.nodes.holders.release import (
     Answer,
@@ -92,9 +92,9 @@ class PoolParts:
     """Projects releases after the noise; no other worker uses it. None: no projection."""
 
     @functools.cached_property
-    def colluders(self) -> Colluders:
-        """Which holders attack in which rounds."""
-        return Colluders(self.scenario)
+    def colluders(self) -> Colluders | None:
+        """Which holders attack in which rounds; None if all are honest."""
+        return colluders_in(self.scenario)
 
     @functools.cached_property
     def count(self) -> Callable[[int], int]:
@@ -150,7 +150,8 @@ class HolderPool:
         return ReleaseBatch(tuple(messages), watch.lap())
 
     def _records_of(self, context: ReleaseContext) -> int:
-        return self._parts.colluders.records_of(context.holder, context.round)
+        colluders, holder = self._parts.colluders, context.holder
+        return holder if colluders is None else colluders.records_of(holder, context.round)
 
     def _send_decided(self, asked: Sequence[ReleaseRequest], watch: Stopwatch) -> ReleaseBatch:
         """Return the signed messages of colluders that have decided what they send."""
@@ -215,10 +216,14 @@ class HolderPool:
                 releases = self._parts.subspace.projected(releases, weights, contexts[0].parent)
         if (momentum := self._parts.scenario.nodes.momentum) is not None:
             releases = with_momentum(releases, [each.last for each in asked], momentum)
+        colluders = self._parts.colluders
+        if colluders is None:
+            with watch("signing"):
+                return list(self._sign(releases, asked, mechanism))
         found: list[Answer] = [None] * len(asked)
         honest = []
         for i, at in enumerate(contexts):
-            if self._parts.colluders.attack_of(at.holder, at.round) is None:
+            if colluders.attack_of(at.holder, at.round) is None:
                 honest.append(i)
             else:
                 found[i] = Withheld({at.holder: releases[i].copy()})
