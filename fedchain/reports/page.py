@@ -113,13 +113,25 @@ def _kind(study: Study, section: str) -> str:
 
 
 def _attack(attack: Mapping[str, Any]) -> str:
-    who = "compute nodes" if "nodes" in attack else "holders"
-    numbers = ", ".join(map(str, attack.get("nodes", attack.get("holders", []))))
     last = attack.get("to_round")
     until = f" to {last}" if last is not None else ""
+    who = _attackers(attack)
     if (names := attack.get("names", 1)) > 1:
-        numbers += f" under {names} names each"
-    return f"{attack.get('kind')} by {who} {numbers} from round {attack.get('from_round')}{until}"
+        who += f" under {names} names each"
+    if (knowledge := attack.get("knowledge", "own")) != "own":
+        who += f" (knowledge: {knowledge})"
+    return f"{attack.get('kind')} by {who} from round {attack.get('from_round')}{until}"
+
+
+def _attackers(attack: Mapping[str, Any]) -> str:
+    """Return who attacks, in words: the numbers of nodes, or how many holders the seed draws."""
+    if attack.get("nodes"):
+        return f"compute nodes {', '.join(map(str, attack['nodes']))}"
+    if attack.get("holders"):
+        return f"holders {', '.join(map(str, attack['holders']))}"
+    if attack.get("share") is not None:
+        return f"a share of {attack['share']:g} of the holders, drawn by the seed,"
+    return f"{attack.get('count')} holders, drawn by the seed,"
 
 
 def _unfinished(study: Study) -> str:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from fedchain.reports.figures.axis import metric_against_axis
 from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.run import ABSENT, REJECTED, USED, holder_fates
 from fedchain.reports.figures.style import finished, render
+from fedchain.reports.page import _attack
 from fedchain.reports.report import report
 from fedchain.reports.study import Recorded, open_study
 
@@ -244,6 +246,23 @@ def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> Non
         "A made-up run &lt;with&gt; odd &amp; characters.",
     ):
         assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("who", "words"),
+    [
+        ({"holders": [1, 3]}, "sign_flip by holders 1, 3 from round 2"),
+        ({"holders": None, "share": 0.2}, "by a share of 0.2 of the holders, drawn by the"),
+        ({"holders": None, "count": 3}, "sign_flip by 3 holders, drawn by the seed, from round 2"),
+        ({"nodes": [0], "to_round": 5}, "sign_flip by compute nodes 0 from round 2 to 5"),
+        ({"holders": [1], "knowledge": "heard"}, "holders 1 (knowledge: heard) from round 2"),
+        ({"holders": [1], "names": 4}, "holders 1 under 4 names each from round 2"),
+    ],
+)
+def test_the_page_says_who_attacks_however_the_scenario_names_them(
+    who: dict[str, Any], words: str
+) -> None:
+    assert words in _attack({"kind": "sign_flip", "from_round": 2, **who})
 
 
 def test_the_page_of_a_sweep_names_the_points_without_a_result(sweep_folder: Path) -> None:

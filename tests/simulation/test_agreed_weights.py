@@ -30,6 +30,7 @@ def weights_in_genesis(scenario):
         (MEAN, "records"),  # 43 or 42 records for each of ten holders
         (ALIKE, "equal"),
         ({**MEAN, "nodes.identity": "open"}, "equal"),
+        ({**MEAN, "privacy.unit": "holder"}, "equal"),  # the noise is the same for all
         ({**MEAN, "aggregation": {"kind": "mean", "weights": "equal"}}, "equal"),
         ({**ALIKE, "aggregation": {"kind": "mean", "weights": "records"}}, "records"),
         ({**MEAN, "aggregation": {"kind": "median"}}, "no such key"),

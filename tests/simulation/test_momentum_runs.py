@@ -14,9 +14,10 @@ from fedchain.audits.linkability import likenesses, links_in
 from fedchain.audits.runs_for_audit import ledger_of, releases_of
 from fedchain.forecasts.forecast import forecast
 from fedchain.learning.gradients.cohort import CohortGradients
+from fedchain.nodes.holders.trail import REMEMBERED_ROUNDS
 from fedchain.results import Run
 from fedchain.runs.running import resume, run
-from fedchain.simulation.setup import build_setup
+from fedchain.simulation.setup import build_setup, deepest_fork, deepest_read
 
 EMA, MEAN = {"kind": "ema", "beta": 0.9}, {"kind": "mean"}
 BARE = {"kind": "clipped", "clip": 1.0}
@@ -54,6 +55,12 @@ def test_every_message_of_every_branch_gives_its_release_back(momentum, tmp_path
     errors = gradients_behind(made)
     assert max(errors) >= 6
     assert max(errors.values()) < 1e-3  # float32 gradients, rounded to 2^-20 of the norm
+
+
+def test_directions_are_kept_as_far_below_a_fork_as_its_holders_may_read_them():
+    plain, with_means = forking(), means()
+    assert deepest_read(plain) == deepest_fork(plain) == deepest_fork(with_means)
+    assert deepest_read(with_means) == deepest_fork(with_means) + REMEMBERED_ROUNDS
 
 
 def test_what_was_sent_under_an_attack_is_no_mean(tmp_path):

@@ -34,6 +34,24 @@ def healed(tmp_path_factory):
     made.close()
 
 
+def test_a_copy_with_a_wrong_signature_is_not_stored_and_does_not_keep_the_true_block_out(tmp_path):
+    made = simulate(small(3, attacks=[]), tmp_path)
+    transport = made.simulation._transport
+    keep = transport._sent
+
+    def forged_first(sender, block, now_s):
+        keep(sender, replace(block, signature=bytes(64)), now_s)
+        keep(sender, block, now_s)
+
+    transport._sent = forged_first
+    list(made.simulation.rounds())
+    made.store.flush()
+    stored = list(made.store.blocks())
+    made.close()
+    assert len(stored) >= 3
+    assert [block.flaw for block in stored] == [""] * len(stored)
+
+
 def without_wall_time(found: Run) -> list[dict[str, object]]:
     return [{k: v for k, v in e.items() if k != "seconds"} for e in found.events]
 
