@@ -119,7 +119,7 @@ def _attack(attack: Mapping[str, Any]) -> str:
     if (names := attack.get("names", 1)) > 1:
         who += f" under {names} names each"
     if (knowledge := attack.get("knowledge", "own")) != "own":
-        who += f" (knowledge: {knowledge})"
+        who += f", knowledge {knowledge},"
     return f"{attack.get('kind')} by {who} from round {attack.get('from_round')}{until}"
 
 
@@ -130,8 +130,8 @@ def _attackers(attack: Mapping[str, Any]) -> str:
     if attack.get("holders"):
         return f"holders {', '.join(map(str, attack['holders']))}"
     if attack.get("share") is not None:
-        return f"a share of {attack['share']:g} of the holders, drawn by the seed,"
-    return f"{attack.get('count')} holders, drawn by the seed,"
+        return f"a share of {attack['share']:g} of the holders (drawn by the seed)"
+    return f"{attack.get('count')} holders (drawn by the seed)"
 
 
 def _unfinished(study: Study) -> str:

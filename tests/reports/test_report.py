@@ -252,10 +252,13 @@ def test_the_page_says_what_was_asked_and_what_came_out(run_folder: Path) -> Non
     ("who", "words"),
     [
         ({"holders": [1, 3]}, "sign_flip by holders 1, 3 from round 2"),
-        ({"holders": None, "share": 0.2}, "by a share of 0.2 of the holders, drawn by the"),
-        ({"holders": None, "count": 3}, "sign_flip by 3 holders, drawn by the seed, from round 2"),
+        (
+            {"holders": None, "share": 0.2},
+            "by a share of 0.2 of the holders (drawn by the seed) from",
+        ),
+        ({"holders": None, "count": 3}, "sign_flip by 3 holders (drawn by the seed) from round 2"),
         ({"nodes": [0], "to_round": 5}, "sign_flip by compute nodes 0 from round 2 to 5"),
-        ({"holders": [1], "knowledge": "heard"}, "holders 1 (knowledge: heard) from round 2"),
+        ({"holders": [1], "knowledge": "heard"}, "holders 1, knowledge heard, from round 2"),
         ({"holders": [1], "names": 4}, "holders 1 under 4 names each from round 2"),
     ],
 )
