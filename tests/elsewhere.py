@@ -1,7 +1,8 @@
 """Run the tests as other machines would, and print a table of what passed: see ``--help``.
 
 The table has three kinds of rows. *Processors* runs the tests that use floating point, under
-settings that make the libraries run the kernels of other processors. *Pythons* runs the whole suite
+settings that make the libraries run the kernels of other processors: without ``--only``, as they
+are, and three times with a setting for every library at once. *Pythons* runs the whole suite
 under every Python that fedchain supports and this machine has, once with the lowest versions of
 packages that ``pyproject.toml`` permits and once with the newest; each has its own environment.
 *Clone* runs the whole suite in a clone with nothing beside it.
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from environments import KEPT, ROOT, SUPPORTED, environment, finished, pythons
-from kernels import Kernels, Setting, kernels_of, missed, processors
+from kernels import JOINED, Kernels, Setting, kernels_of, missed, processors
 
 WHOLE = ("tests", "fedchain")
 LEFT_OUT = {
@@ -76,13 +77,11 @@ class Suite:
 
 
 def chosen(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return the names that match a pattern; without patterns, return all names.
+    """Return the names that match a pattern.
 
     >>> chosen(["as-is", "3.13-newest", "3.13-lowest"], ["3.13-*"])
     ['3.13-newest', '3.13-lowest']
     """
-    if not patterns:
-        return list(names)
     return [name for name in names if any(fnmatch.fnmatch(name, each) for each in patterns)]
 
 
@@ -123,8 +122,8 @@ def under(setting: Setting, plain: Kernels, output: Path, asked: Asked) -> Row:
     except RuntimeError as error:
         return Row(setting.name, "not here", 0.0, f"numpy or torch does not start: {error}")
     wrong = missed(setting.wanted, found, plain)
-    # "lowest" sets several libraries: it also runs if some of them do not obey, and says what ran.
-    if wrong and (setting.name != "lowest" or len(wrong) == len(setting.wanted)):
+    # A joined row also runs if some of its libraries do not obey, and says what ran.
+    if wrong and (setting.name not in JOINED or len(wrong) == len(setting.wanted)):
         return Row(setting.name, "not here", 0.0, ", ".join(wrong))
     shown = setting.wanted or vars(plain)
     ran = ", ".join(f"{name} {getattr(found, name) or 'baseline'}" for name in shown)
@@ -198,6 +197,12 @@ def names() -> list[str]:
     return [*settings, *versions, "clone"]
 
 
+def usual() -> list[str]:
+    """Return the names of the rows that run without ``--only``: each setting runs in one row."""
+    alone = {setting for settings in JOINED.values() for setting in settings}
+    return [name for name in names() if name not in alone]
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(
@@ -210,7 +215,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("tests", nargs="*", help="run these in place of each row's own tests")
     made.add_argument("--list", action="store_true", help="print the names of the rows and stop")
     made.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="run this row; * fits anything"
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run this row, and no row of the usual ones; * fits anything",
     )
     made.add_argument(
         "--env",
@@ -233,6 +242,7 @@ def checked(read: argparse.Namespace) -> Asked:
         ValueError: a row or an environment does not exist.
     """
     every = names()
+    wanted = chosen(every, read.only) if read.only else usual()
     for pattern in read.only:
         if not chosen(every, [pattern]):
             raise ValueError(f"--only {pattern}: no such row; --list prints them")
@@ -244,7 +254,7 @@ def checked(read: argparse.Namespace) -> Asked:
         if not (Path(folder) / "bin" / "python").exists():
             raise ValueError(f"--env {pair}: {folder}/bin/python is missing")
         given[name] = Path(folder).absolute()
-    return Asked(chosen(every, read.only), given, read.workers, read.tests)
+    return Asked(wanted, given, read.workers, read.tests)
 
 
 def main() -> int:

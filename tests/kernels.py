@@ -94,6 +94,23 @@ class Setting:
     """Wanted values of fields of ``Kernels``; None: any value but that without the variables."""
 
 
+JOINED = {
+    "lowest": (
+        "aten-default",
+        "onednn-sse41",
+        "mkl-compatible",
+        "numpy-baseline",
+        "openblas-nehalem",
+        "threads-1",
+    ),
+    "older": ("aten-avx2", "onednn-avx2", "mkl-sse42", "openblas-haswell", "threads-2"),
+    "newer": ("mkl-avx2", "openblas-skylakex"),
+}
+"""Rows that set several libraries at once. Each setting of one library stands in exactly one of
+these rows, so that few runs of the suite cover all settings: the libraries choose their kernels
+independently of each other. The rows of one setting find the cause of a failure."""
+
+
 def processors(plain: Kernels) -> list[Setting]:
     """Return the settings of processors; ``plain`` are the kernels without any setting."""
     one = [
@@ -113,10 +130,8 @@ def processors(plain: Kernels) -> list[Setting]:
         ),
         *(Setting(f"threads-{number}", threads(number), {"threads": number}) for number in "12"),
     ]
-    lowest = {"aten-default", "onednn-sse41", "mkl-compatible", "numpy-baseline"}
-    lowest |= {"openblas-nehalem", "threads-1"}
-    together = [setting for setting in one if setting.name in lowest]
-    return [*one, merged("lowest", together)]
+    by_name = {setting.name: setting for setting in one}
+    return [*one, *(merged(name, [by_name[each] for each in JOINED[name]]) for name in JOINED)]
 
 
 def threads(number: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import elsewhere
 import kernels
 import pytest
-from elsewhere import LEFT_OUT, Row, chosen, names, parser, table
+from elsewhere import LEFT_OUT, Row, chosen, names, parser, table, usual
 from environments import lowest, requirements
 
 HERE = Path(__file__).parent
@@ -49,8 +49,15 @@ def test_every_requirement_has_one_lowest_version():
 
 
 def test_rows_are_chosen_by_name_and_in_order():
-    assert chosen(names(), []) == names()
     assert chosen(names(), ["clone", "mkl-a*"]) == ["mkl-avx2", "clone"]
+
+
+def test_each_setting_of_a_library_runs_in_one_of_the_usual_rows():
+    joined = [setting for row in kernels.JOINED.values() for setting in row]
+    assert sorted([*joined, *usual()]) == sorted(names())
+    assert {"as-is", "lowest", "3.11-lowest", "clone"} < set(usual())
+    for row in kernels.JOINED.values():
+        assert len({setting.partition("-")[0] for setting in row}) == len(row)
 
 
 def test_the_table_has_columns():
