@@ -19,10 +19,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from fedchain.errors import LedgerError
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message
-from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_block
 from fedchain.ledger.storage.store import Store
@@ -39,6 +37,7 @@ from fedchain.nodes.payloads import Send
 from fedchain.results import MessageRecord, RoundRecord
 from fedchain.simulation.recorder import Measure, NodeTracker, Recorder, UnfinishedRound
 from fedchain.simulation.release_service import Ask, ReleaseService
+from fedchain.simulation.run_blocks import RunBlocks
 from fedchain.simulation.setup import (
     RunSetup,
     build_compute_nodes,
@@ -65,12 +64,20 @@ class Simulation:
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
         limits, threads = setup.rules.limits, os.cpu_count() or 1
         self._verdict_cache = VerdictCache.sized(limits, store.state, store.block, threads)
+        self._blocks = RunBlocks(
+            setup=setup,
+            store=store,
+            verdict_cache=self._verdict_cache,
+            watch=watch,
+        )
+        self.state = self._blocks.state
+        """A function that returns the state after a block of this run, given the block's hash."""
         self._releases = ReleaseService(
             setup=setup,
             store=store,
             ask=ask,
-            state=self.state,
-            block=self._block,
+            state=self._blocks.state,
+            block=self._blocks.block,
             verdict_cache=self._verdict_cache,
             watch=watch,
         )
@@ -87,6 +94,7 @@ class Simulation:
             watch=watch,
         )
         """The compute nodes; each holds a log of what it refused."""
+        self._blocks.nodes = self.compute_nodes
         listeners = (node for node in self.compute_nodes if node.schedule.hears_at_once)
         self._transport.listeners += [node.node for node in listeners]
         honest = (node for node in self.compute_nodes if node.schedule.honest)
@@ -107,7 +115,7 @@ class Simulation:
         return Recorder(
             chain=self.chain,
             steps=self._steps,
-            state_of=self.state,
+            state_of=self._blocks.state,
             measure=measure,
             measured_every=scenario.evaluate.every,
             miners={node.address: node.node for node in self.compute_nodes},
@@ -166,7 +174,8 @@ class Simulation:
         """Hand a block or an objection to a holder, or release the gradient that has come due."""
         slot = self.holder_slots[event.to - len(self.compute_nodes)]
         if not isinstance(event.payload, Speak):
-            self._plan(slot, slot.receive(event.payload), event.time_s)
+            if not isinstance(event.payload, Block) or self._blocks.has_weights(event.payload):
+                self._plan(slot, slot.receive(event.payload), event.time_s)
         elif slot.client.head == event.payload.parent:  # the holder has not moved on
             self._speak(slot, event.payload, event.time_s)
 
@@ -252,44 +261,9 @@ class Simulation:
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
-        """Store a sound copy of a block when it leaves its sender, if its state is known."""
-        if block.flaw:
-            return  # the header may be that of a valid block
-        name = block.header.hash
-        state = self._verdict_cache.states.get(name)
-        if state is None and sender < len(self.compute_nodes):
-            chain = self.compute_nodes[sender].chain
-            if name in chain:
-                # It was withheld for so long that the cache has dropped its body and state.
-                self._verdict_cache.blocks.put(name, block)
-                state = chain.state(name)
-        if state is not None or any(name in node.claims for node in self.compute_nodes):
+        """Store a block that leaves its sender, and note it if holders may follow it."""
+        if self._blocks.keep(sender, block, now_s):
             self._releases.carry(block)
-        if state is not None:
-            with self._watch("ledger"):
-                self._store.append(block, state, int(now_s * 1000.0))
-
-    def state(self, block: bytes) -> State:
-        """Return the state after a block of this run.
-
-        Raises:
-            LedgerError: the state is no longer in the store, in the cache or at a node.
-        """
-        is_genesis = block == self._setup.genesis.header.hash
-        state = self._setup.state if is_genesis else self._verdict_cache.states.get(block)
-        for node in self.compute_nodes if state is None else ():
-            state = node.claims[block][1] if block in node.claims else state
-        if state is None:
-            raise LedgerError(f"block {block.hex()[:8]}: the state after it is gone")
-        return state
-
-    def _block(self, name: bytes) -> Block:
-        """Return a block of this run; raises a LedgerError if it is nowhere any more."""
-        claimed = (node.claims[name][0] for node in self.compute_nodes if name in node.claims)
-        block = self._verdict_cache.blocks.get(name) or next(claimed, None)
-        if block is None:
-            raise LedgerError(f"block {name.hex()[:8]}: its messages are gone")
-        return block
 
     def _recall(self, parent: bytes, address: bytes) -> Block | None:
         """Return a node's recorded block on a parent; None if an interrupted run recorded none."""

@@ -49,7 +49,9 @@ class BlockTree:
         self._rules = rules
         self.links = {genesis.header.hash: ChainLink(genesis, 0, 0, rules.bits)}
         """The accepted blocks, by hash."""
-        self._lowest: dict[int, int] = {}
+        self.lowest = 0
+        """Height below which the tree has forgotten all blocks but genesis."""
+        self._needed: dict[int, int] = {}
 
     def put(self, name: bytes, block: Block) -> None:
         """Add a valid block (hash ``name``, 32 bytes) whose parent is in the tree."""
@@ -65,12 +67,12 @@ class BlockTree:
             chain: a number that identifies the chain.
             lowest: height below which the chain needs no block any more.
         """
-        before = min(self._lowest.values(), default=0)
-        self._lowest[chain] = lowest
-        after = min(self._lowest.values())
-        if after > before:  # blocks of forks may come late, so links are in no order of height
+        self._needed[chain] = lowest
+        after = min(self._needed.values())
+        if after > self.lowest:  # blocks of forks may come late, so links are in no order of height
             links = self.links.items()
             self.links = {name: link for name, link in links if link.header.height >= after}
+            self.lowest = after
 
     def _median(self, header: Header) -> int:
         times = [header.time_ms]

@@ -1,0 +1,94 @@
+"""Blocks of a run: each block and the state after it, wherever the run still has them.
+
+A valid block is in the cache or in the ledger. A block that honest nodes refuse is only with its
+maker, if the maker knows the state that the block claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedchain.errors import LedgerError
+from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.state import State
+from fedchain.ledger.chain.verdict_cache import VerdictCache
+from fedchain.ledger.storage.store import Store
+from fedchain.nodes.compute.compute_node import ComputeNode
+from fedchain.simulation.setup import RunSetup
+from fedchain.timing import Stopwatch
+
+
+class RunBlocks:
+    """Finds the blocks and states of one run, and stores the valid blocks that nodes send."""
+
+    def __init__(
+        self,
+        *,
+        setup: RunSetup,
+        store: Store,
+        verdict_cache: VerdictCache,
+        watch: Stopwatch,
+    ) -> None:
+        """Start with the genesis block."""
+        self._setup, self._store, self._verdict_cache = setup, store, verdict_cache
+        self._watch = watch
+        self._tree = verdict_cache.tree(setup.genesis, setup.rules)
+        self.nodes: Sequence[ComputeNode] = ()
+        """The compute nodes, which keep the states that their refused blocks claim."""
+
+    def state(self, name: bytes) -> State:
+        """Return the state after a block.
+
+        Raises:
+            LedgerError: the state is no longer in the store, in the cache or at a node.
+        """
+        is_genesis = name == self._setup.genesis.header.hash
+        state = self._setup.state if is_genesis else self._verdict_cache.states.get(name)
+        if state is None:
+            _, state = self._claim(name) or (None, None)
+        if state is None:
+            raise LedgerError(f"block {name.hex()[:8]}: the state after it is gone")
+        return state
+
+    def block(self, name: bytes) -> Block:
+        """Return a block; raises a LedgerError if it is nowhere any more."""
+        claimed, _ = self._claim(name) or (None, None)
+        block = self._verdict_cache.blocks.get(name) or claimed
+        if block is None:
+            raise LedgerError(f"block {name.hex()[:8]}: its messages are gone")
+        return block
+
+    def has_weights(self, block: Block) -> bool:
+        """Return whether a block's header reaches holders with the weights to which it commits.
+
+        Nobody has the weights of a made-up block, whose header may meet the target by chance.
+        """
+        name = block.header.hash
+        known = name in self._tree.links or block.header.height < self._tree.lowest
+        return known or self._claim(name) is not None
+
+    def keep(self, sender: int, block: Block, now_s: float) -> bool:
+        """Store a sound copy of a block when it leaves its sender, if its state is known.
+
+        Returns:
+            Whether holders may follow the block: its state is known, or its maker claims one.
+        """
+        if block.flaw:
+            return False  # the header may be that of a valid block
+        name = block.header.hash
+        state = self._verdict_cache.states.get(name)
+        if state is None and sender < len(self.nodes):
+            chain = self.nodes[sender].chain
+            if name in chain:
+                # It was withheld for so long that the cache has dropped its body and state.
+                self._verdict_cache.blocks.put(name, block)
+                state = chain.state(name)
+        if state is None:
+            return self._claim(name) is not None
+        with self._watch("ledger"):
+            self._store.append(block, state, int(now_s * 1000.0))
+        return True
+
+    def _claim(self, name: bytes) -> tuple[Block, State] | None:
+        """Return a refused block and the state that it claims, if its maker still has them."""
+        return next((node.claims[name] for node in self.nodes if name in node.claims), None)
