@@ -221,3 +221,26 @@ def test_real_scans_hold_the_published_number_of_points(name, points):
     assert heights.min() > 0.0025  # the table was cropped away there
     lengths = np.linalg.norm(scan.normals[scan.valid], axis=1)
     assert np.abs(lengths - 1).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': (), 'fortran_order': False, 'shape': (1, 1, 3), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 3",
+        "{'descr': ',f4', 'fortran_order': False, 'shape': (1, 1, 3), }",
+        "{'descr': '<f4, 'fortran_order': False, 'shape': (1, 1, 3), }",
+        "{[]: 1}",
+        "(" * 5000,
+        "-" * 9000 + "1",
+        "[" * 150 + "]" * 150,
+    ],
+)
+def test_an_npz_whose_header_is_no_header_is_refused_in_one_line(header, tmp_path):
+    file = tmp_path / "scan.npz"
+    text = header.encode()
+    body = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(12)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("positions.npy", body)
+    with pytest.raises(DataError, match=r"scan\.npz: has an array whose header is damaged"):
+        read_scan(file)

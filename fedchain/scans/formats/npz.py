@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -19,6 +20,17 @@ from fedchain.scans.scan import Scan
 LARGEST_MEMBER = LARGEST_GRID * 3 * 8 + 4096
 """Largest size of an unpacked array, in bytes: enough for the largest grid of float64 points."""
 NAMES = ("positions", "normals", "intensity", "camera", "keep")
+
+NO_HEADER = (
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+    RecursionError,
+)
+"""What numpy raises at a damaged header, which is the text of a Python dictionary."""
 
 
 def read_npz(path: Path) -> Scan:
@@ -72,7 +84,7 @@ def arrays_of(
             return found
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise file.fail(f"is damaged: {error}") from error
-    except (ValueError, RuntimeError, KeyError, OverflowError) as error:
+    except (ValueError, RuntimeError, KeyError) as error:
         raise file.fail(f"is no NPZ of plain arrays: {error}") from error
 
 
@@ -82,7 +94,10 @@ def _array(file: Contents, member: IO[bytes], size: int) -> Array:
         version = np.lib.format.read_magic(member)
         if version != (1, 0):
             raise file.fail(f"has an array of version {version}; allowed: (1, 0)")
-        shape, columns_first, kind = np.lib.format.read_array_header_1_0(member)
+        try:
+            shape, columns_first, kind = np.lib.format.read_array_header_1_0(member)
+        except NO_HEADER as error:
+            raise file.fail(f"has an array whose header is damaged: {error}") from error
         body = size - member.tell()
         count = math.prod(shape)
         if kind.kind not in "fiub" or count * kind.itemsize != body or min(shape, default=0) < 0:
