@@ -224,12 +224,12 @@ def _run_to_the_end(
         # If two last blocks have equal work, the store takes the first as its head, but the chain
         # takes the block with the smaller hash. The chain decides.
         store.set_head(chain.head)
-        store.keep_state(chain.head, simulation.state(chain.head))
+        store.keep_state(chain.head, simulation.blocks.state(chain.head))
         store.prune(chain.height, 0)
         releases = simulation.releases
         write_whole(path / "privacy.json", as_json(privacy_statement(setup, releases)))
         if setup.task.learns:
-            outputs = evaluations.outputs(model_of(simulation.state(chain.head)))
+            outputs = evaluations.outputs(model_of(simulation.blocks.state(chain.head)))
             for name, picture in sample_pictures(setup, outputs):
                 write_whole(path / "samples" / f"{name}.png", picture)
         folder.write_tables()

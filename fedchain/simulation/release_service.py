@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from fedchain.arrays import Vector
 from fedchain.ledger.chain.block import Block
 from fedchain.ledger.chain.message import Message, identity_of
-from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.verdict_cache import VerdictCache
 from fedchain.ledger.storage.recall import recorded_message
 from fedchain.ledger.storage.store import Store
@@ -27,6 +26,7 @@ from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import Answer, ReleaseContext, ReleaseRequest, Withheld
 from fedchain.privacy.budget import Budget
 from fedchain.results import MessageRecord
+from fedchain.simulation.run_blocks import RunBlocks
 from fedchain.simulation.run_trail import trail_of_run
 from fedchain.simulation.setup import RunSetup, deepest_fork
 from fedchain.timing import Stopwatch
@@ -57,23 +57,19 @@ class ReleaseService:
         setup: RunSetup,
         store: Store,
         ask: Ask,
-        state: Callable[[bytes], State],
-        block: Callable[[bytes], Block],
+        blocks: RunBlocks,
         verdict_cache: VerdictCache,
         watch: Stopwatch,
     ) -> None:
-        """Start with nothing released.
-
-        ``state`` maps a block's hash to the state after the block, and ``block`` to the block.
-        """
-        self._setup, self._store, self._ask, self._state = setup, store, ask, state
+        """Start with nothing released."""
+        self._setup, self._store, self._ask, self._blocks = setup, store, ask, blocks
         self._verdict_cache, self._watch = verdict_cache, watch
         self._chain_id, self._groups = setup.genesis.header.hash, setup.scenario.nodes.groups
         follows, keep = setup.mechanism.clip_follower is not None, deepest_fork(setup.scenario)
         self._seed = setup.scenario.seed
         self._adversary = adversary_in(setup.scenario, keep)
         self._cohorts: dict[bytes, Cohort] = {}
-        self._trail = trail_of_run(setup, block)
+        self._trail = trail_of_run(setup, blocks.block)
         self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
@@ -204,7 +200,7 @@ class ReleaseService:
 
     def _decide(self, participant: int, cohort: Cohort, parent: bytes, round_: int) -> None:
         """Let the adversaries behind a participant decide, and sign what their holders send."""
-        state = self._state(parent)
+        state = self._blocks.state(parent)
         assert self._adversary is not None, "only colluders withhold a release"
         sent = self._adversary.decide(participant, cohort.answers, parent=parent, state=state)
         asked = [replace(self._request(k, parent, round_), sent=each) for k, each in sent.items()]
@@ -222,7 +218,7 @@ class ReleaseService:
         seconds: Counter[str] = Counter()
         began = time.perf_counter()
         with self._watch("gradients"):
-            for batch in self._ask(self._state(parent).weights, asked):
+            for batch in self._ask(self._blocks.state(parent).weights, asked):
                 found += batch.messages
                 clips += batch.clips
                 seconds.update(batch.seconds)

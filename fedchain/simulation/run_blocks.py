@@ -22,12 +22,7 @@ class RunBlocks:
     """Finds the blocks and states of one run, and stores the valid blocks that nodes send."""
 
     def __init__(
-        self,
-        *,
-        setup: RunSetup,
-        store: Store,
-        verdict_cache: VerdictCache,
-        watch: Stopwatch,
+        self, setup: RunSetup, store: Store, verdict_cache: VerdictCache, watch: Stopwatch
     ) -> None:
         """Start with the genesis block."""
         self._setup, self._store, self._verdict_cache = setup, store, verdict_cache

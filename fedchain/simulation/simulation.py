@@ -64,25 +64,16 @@ class Simulation:
         self._steps = Steps(setup.rules, watch, trust_user_parts=True)
         limits, threads = setup.rules.limits, os.cpu_count() or 1
         self._verdict_cache = VerdictCache.sized(limits, store.state, store.block, threads)
-        self._blocks = RunBlocks(
-            setup=setup,
-            store=store,
-            verdict_cache=self._verdict_cache,
-            watch=watch,
-        )
-        self.state = self._blocks.state
-        """A function that returns the state after a block of this run, given the block's hash."""
+        self.blocks = RunBlocks(setup, store, self._verdict_cache, watch)
+        """The blocks and states of the run."""
         self._releases = ReleaseService(
             setup=setup,
             store=store,
             ask=ask,
-            state=self._blocks.state,
-            block=self._blocks.block,
+            blocks=self.blocks,
             verdict_cache=self._verdict_cache,
             watch=watch,
         )
-        self._breaks = setup.scenario.gossip.breaks
-        self._ends_early = setup.scenario.nodes.on_exhausted == "stop"
         self._unfinished: UnfinishedRound | None = None
         self._transport = Transport(setup, self._keep)
         self.compute_nodes = build_compute_nodes(
@@ -94,9 +85,9 @@ class Simulation:
             watch=watch,
         )
         """The compute nodes; each holds a log of what it refused."""
-        self._blocks.nodes = self.compute_nodes
-        listeners = (node for node in self.compute_nodes if node.schedule.hears_at_once)
-        self._transport.listeners += [node.node for node in listeners]
+        self.blocks.nodes = self.compute_nodes
+        listeners = [node.node for node in self.compute_nodes if node.schedule.hears_at_once]
+        self._transport.listeners += listeners
         honest = (node for node in self.compute_nodes if node.schedule.honest)
         self.chain = next(honest, self.compute_nodes[0]).chain
         """The reported chain: that of the first honest compute node, or of node 0 if all attack."""
@@ -115,7 +106,7 @@ class Simulation:
         return Recorder(
             chain=self.chain,
             steps=self._steps,
-            state_of=self._blocks.state,
+            state_of=self.blocks.state,
             measure=measure,
             measured_every=scenario.evaluate.every,
             miners={node.address: node.node for node in self.compute_nodes},
@@ -138,8 +129,9 @@ class Simulation:
             self._transport.post(node.node, node.start(), 0.0)
         for slot in self.holder_slots:
             self._plan(slot, slot.start(), 0.0)
+        ends_early = self._setup.scenario.nodes.on_exhausted == "stop"
         while self._transport.queue:
-            if self._ends_early and BUDGET_SPENT in self.silent.values():
+            if ends_early and BUDGET_SPENT in self.silent.values():
                 break
             now_s = self._play()
             self._recorder.note(self._releases.released)
@@ -151,14 +143,17 @@ class Simulation:
     def _play(self) -> float:
         """Play events until the chain has a new head or no event is left; return the time."""
         transport, queue, head, now_s = self._transport, self._transport.queue, self.chain.head, 0.0
+        breaks = self._setup.scenario.gossip.breaks
         with self._watch("network"):
             while queue and self.chain.head == head:
                 event = queue.take()
                 now_s = event.time_s
-                if self._breaks and (transport.waits(event) or self._is_void(event)):
+                if self._setup.scenario.gossip.breaks and (
+                    transport.waits(event) or self._is_void(event)
+                ):
                     continue
                 self._act(event)
-                if self._breaks:
+                if breaks:
                     self.tracker.look(event.to, now_s)
         return now_s
 
@@ -174,7 +169,7 @@ class Simulation:
         """Hand a block or an objection to a holder, or release the gradient that has come due."""
         slot = self.holder_slots[event.to - len(self.compute_nodes)]
         if not isinstance(event.payload, Speak):
-            if not isinstance(event.payload, Block) or self._blocks.has_weights(event.payload):
+            if not isinstance(event.payload, Block) or self.blocks.has_weights(event.payload):
                 self._plan(slot, slot.receive(event.payload), event.time_s)
         elif slot.client.head == event.payload.parent:  # the holder has not moved on
             self._speak(slot, event.payload, event.time_s)
@@ -262,7 +257,7 @@ class Simulation:
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
         """Store a block that leaves its sender, and note it if holders may follow it."""
-        if self._blocks.keep(sender, block, now_s):
+        if self.blocks.keep(sender, block, now_s):
             self._releases.carry(block)
 
     def _recall(self, parent: bytes, address: bytes) -> Block | None:

@@ -78,7 +78,7 @@ def test_clips_of_a_run_come_near_the_quantile_and_are_declared(tmp_path):
             clips.setdefault(message.round, set()).add(message.declaration.clip)
     assert clips[1] == {8.0}
     assert len(clips[2]) == len(clips[25]) == 10
-    weights = made.simulation.state(made.simulation.chain.head).weights
+    weights = made.simulation.blocks.state(made.simulation.chain.head).weights
     gradients = CohortGradients(made.setup.task, math.inf)
     below = []
     for holder in range(10):

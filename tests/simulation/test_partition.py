@@ -8,7 +8,7 @@ from small_runs import simulate
 from whole_numbers import WHOLE, whole_numbers
 
 from fedchain.runs.running import run
-from fedchain.scenario import load
+from fedchain.scenario import from_mapping, load
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "partition.yaml"
 NO_FAULTS = {"gossip.loss": 0.0, "gossip.churn": None, "gossip.partitions": []}
@@ -51,7 +51,7 @@ def test_no_message_of_the_winning_branch_is_missing_at_any_node(healed):
     for below, name in zip(chain.path(), chain.path()[1:], strict=False):
         block = healed.store.block(name)
         assert len(block.messages) >= healed.setup.rules.quorum
-        after = step(healed.simulation.state(below), block.messages)
+        after = step(healed.simulation.blocks.state(below), block.messages)
         assert after.weights_hash == block.header.weights_hash
         ids = [message.id for message in block.messages]
         assert ids == sorted(set(ids))
@@ -82,3 +82,53 @@ def scores_of(folder, **changes):
     runs = [run(load(SCENARIO, set={"seed": seed, **changes}), folder) for seed in range(5)]
     assert all(each.manifest["status"] == "finished" for each in runs)
     return np.array([each.summary()["metrics"]["accuracy"] for each in runs])
+
+
+APART = {
+    "version": 1,
+    "name": "apart",
+    "rounds": 14,
+    "task": {"kind": "breast_cancer"},
+    "nodes": {"holders": 8, "compute": 5},
+    "network": {
+        "kind": "random_regular",
+        "degree": 4,
+        "latency_ms": {"kind": "lognormal", "median": 80.0, "sigma": 0.5},
+    },
+    "gossip": {"partitions": [{"from_s": 40.0, "to_s": 120.0}]},
+    "privacy": WHOLE,
+    "aggregation": {"kind": "l_nearest", "keep": 3, "scale": "median_clip"},
+    "update": {"kind": "gradient_descent", "learning_rate": 1.0},
+    "ledger": {
+        "work": {"kind": "hashcash", "difficulty_bits": 4, "interval_s": 10.0},
+        "quorum": 0.3,
+        "deadline_s": 10.0,
+    },
+}
+SPAM = {"kind": "spam", "nodes": [3]}
+WITHHOLDING = {"kind": "withholding", "nodes": [4]}
+
+
+def heads_of(folder, seed, attacks, **changes):
+    """Return the height and all heads of a run in which a network falls into two halves."""
+    with whole_numbers():
+        scenario = from_mapping({**APART, "seed": seed, "attacks": attacks}, set=changes)
+        made = simulate(scenario, folder)
+        list(made.simulation.rounds())
+    simulation = made.simulation
+    made.close()
+    honest = (node for node in simulation.compute_nodes if node.schedule.honest)
+    heads = {node.chain.head for node in honest}
+    return simulation.chain.height, heads, {slot.client.head for slot in simulation.holder_slots}
+
+
+@pytest.mark.parametrize("kinds", [[SPAM], [WITHHOLDING], [SPAM, WITHHOLDING]])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 30))]
+)
+def test_spam_and_withholding_in_a_partition_end_no_run(seed, kinds, tmp_path):
+    # With 4 bits one made-up block in 16 meets the target by chance, and nobody has its weights.
+    height, heads, followed = heads_of(tmp_path, seed, kinds)
+    assert height == 14
+    assert len(heads) == 1
+    assert followed == heads

@@ -67,7 +67,7 @@ def test_a_block_off_by_one_unit_in_the_last_place_is_refused_by_every_compute_n
     MINERS.update({node.address: node._secret for node in made.simulation.compute_nodes})
     chain = made.simulation.chain
     good = chain.block(chain.path()[1])
-    state = made.simulation.state(chain.path()[1])
+    state = made.simulation.blocks.state(chain.path()[1])
     now_s = good.header.time_ms / 1000.0 + 1.0
     for place in (0, len(state.weights) - 1):
         weights = state.weights.copy()

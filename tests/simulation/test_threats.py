@@ -331,7 +331,10 @@ class TestSybils:
             assert by_liar[0] == 1
             assert by_liar[1] == len(many.carried(height))
         assert alone.reasons == many.reasons == []
-        steps = [found.simulation.state(found.simulation.chain.path()[1]).weights for found in made]
+        steps = [
+            found.simulation.blocks.state(found.simulation.chain.path()[1]).weights
+            for found in made
+        ]
         assert alone.heads != many.heads
         assert np.dot(*steps) < 0.0  # the step goes the other way
 

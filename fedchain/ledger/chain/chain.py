@@ -30,9 +30,8 @@ class Added(NamedTuple):
     """What changed when a block was added to the chain."""
 
     kind: Change
-    """extended: the head moved up its branch; reorganised: the head moved to another branch; side:
-    the head stayed; known: the block was accepted before; orphan: the block waits for its parent,
-    or until its time has come."""
+    """extended: the head moved up its branch; reorganised: it moved to another branch; side: the
+    head stayed; known: the block was accepted before; orphan: the block waits."""
     head: bytes
     """Hash of the head after the block was added."""
     connected: tuple[bytes, ...] = ()
@@ -46,9 +45,9 @@ class Added(NamedTuple):
 class Chain:
     """Accepts blocks; the branch with the most work is the main chain.
 
-    The verdict cache holds blocks, states and the tree of blocks. The chain keeps the times at
-    which it accepted recent blocks, and the hashes of the main chain, which alone grow with the
-    height. A block whose parent it has forgotten waits as an orphan, and is never accepted.
+    The verdict cache holds blocks, states and the tree. The chain keeps the times at which it
+    accepted recent blocks, and the hashes of the main chain, which alone grow with the height. A
+    block whose parent it has forgotten waits as an orphan, and is never accepted.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class Chain:
 
     @property
     def orphans(self) -> int:
-        """Number of orphans: blocks that wait for their parent, or until their time has come."""
+        """Number of blocks that wait for their parent, or until their time has come."""
         return len(self._orphans.blocks)
 
     def link(self, block: bytes) -> ChainLink:
@@ -133,6 +132,11 @@ class Chain:
         """Return whether a block is on the main chain."""
         height = self.height_of(block)
         return height is not None and self._path[height : height + 1] == [block]
+
+    def holders_head(self) -> bytes:
+        """Return the head of light clients: of the blocks with the most work, the smallest hash."""
+        work, links = self.work, self._tree.links
+        return min(name for name in self._seen_ms if links[name].work == work)
 
     def block(self, block: bytes) -> Block:
         """Return an accepted block; raises a KeyError if there is none."""
@@ -157,9 +161,8 @@ class Chain:
     def add(self, block: Block, now_ms: int) -> Added:
         """Check and accept a block, then the orphans that waited for it, and choose the head.
 
-        The head is the block with the most cumulative work; of equal ones the first that was seen,
-        and of those seen at the same time the one with the smaller hash. In the last round the time
-        is ignored, because no later block can settle a tie.
+        The head is the block with the most work; of equal ones the first seen, and of those seen at
+        one time the smaller hash. In the last round, which no block follows, time does not count.
 
         Args:
             block: the block as received, not checked yet.
@@ -217,8 +220,7 @@ class Chain:
     def _retry_orphan(self, name: bytes, now_ms: int) -> Added:
         """Try again to accept a waiting block, or the lowest of its ancestors if they wait too.
 
-        That block may have come too early. Without a second try this node would stay on another
-        branch than the nodes that have accepted it meanwhile.
+        It may have come too early, and other nodes may have accepted it meanwhile.
         """
         lowest = self._orphans.take_lowest(name)
         if lowest.header.parent not in self._seen_ms:

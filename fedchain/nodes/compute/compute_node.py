@@ -7,14 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fedchain.errors import EncodingError, InvalidBlock, InvalidMessage, WrongCopy
-from fedchain.ledger.chain.block import (
-    BLOCK_VERSION,
-    Block,
-    Header,
-    header_prefix,
-    messages_root,
-    sign_block,
-)
+from fedchain.ledger.chain.block import Block, header_prefix, sign_block
 from fedchain.ledger.chain.chain import Added, Chain
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.mempool import Mempool
@@ -92,7 +85,7 @@ class ComputeNode:
         self._recall = recall if schedule.honest else None
         self._target, self._height = chain.head, chain.height
         self._most = rules.limits.messages
-        self._working_on, self._past_deadline = b"", b""
+        self._working_on = self._past_deadline = self._given_up = b""
         self._sampled = SampledWork(effort.hashes_per_second, effort.draw)
         self._carried: Messages = ()
         self._withheld: list[Block] = []
@@ -111,7 +104,8 @@ class ComputeNode:
                 return self._on_block(block, now_s)
             case DeadlinePassed(parent=parent) if parent == self._target:
                 self._past_deadline = parent
-                return self._begin_work(now_s)
+                sends = self._begin_work(now_s)
+                return sends if self._working_on == parent else self._give_up(now_s)
             case Searching(block=block) if block.header.parent == self._target:
                 return self._search(block, payload.first_nonce)
             case Drawn(due_s=due_s) if due_s == self._sampled.due_s:
@@ -209,9 +203,21 @@ class ComputeNode:
         objection = Send(Objection(block, self.node), "everybody")
         return [objection] if worked(block.header, self._rules.work) else []
 
+    def _give_up(self, now_s: float) -> list[Send]:
+        """Turn to a block of the same work, since the head has no quorum when its deadline passes.
+
+        Holders follow the smaller hash, not the block that this node has seen first. If no honest
+        node had seen their block first, all would wait for ever.
+        """
+        if self.schedule.honest and self._target == self.chain.head:
+            self._given_up = self._target
+        return self._turn_to_head(now_s)
+
     def _turn_to_head(self, now_s: float) -> list[Send]:
-        """Begin anew if the strategy now builds on another block."""
+        """Begin anew if the node now builds on another block."""
         target = self.strategy.works_on(self.chain)
+        if target == self._given_up:
+            target = self.chain.holders_head()
         if target == self._target:
             return []
         self._pool.forget_below(self.chain.height - KEPT_ROUNDS)
@@ -264,21 +270,7 @@ class ComputeNode:
             after = self._transition(after, messages)
         draft = self.strategy.writes(Draft(parent, time_ms, messages, after))
         self._claim = draft.after
-        header = Header(
-            version=BLOCK_VERSION,
-            chain_id=self.chain.chain_id,
-            height=self._height + 1,
-            parent=parent,
-            time_ms=draft.time_ms,
-            bits=self.chain.link(parent).bits,
-            address=self.address,
-            messages_root=messages_root(draft.messages),
-            weights_hash=draft.after.weights_hash,
-            memory_hash=draft.after.memory_hash,
-            rules_hash=self._rules.hash,
-            nonce=0,
-        )
-        return Block(header, draft.messages)
+        return draft.block(self.chain, self.address)
 
     def _search(self, block: Block, first_nonce: int) -> list[Send]:
         """Try the next ``TRIES`` nonces; return the timer for the success or for the next tries."""

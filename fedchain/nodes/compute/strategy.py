@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from fedchain.ledger.chain.block import Block
+from fedchain.ledger.chain.block import BLOCK_VERSION, Block, Header, messages_root
 from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.chain.state import State
@@ -36,6 +36,25 @@ class Draft:
     """The block's messages, in ascending order of id."""
     after: State
     """The state to which the block's header will commit."""
+
+    def block(self, chain: Chain, address: bytes) -> Block:
+        """Return the block of the compute node with this address, not signed, with nonce 0."""
+        below = chain.link(self.parent)
+        header = Header(
+            version=BLOCK_VERSION,
+            chain_id=chain.chain_id,
+            height=below.header.height + 1,
+            parent=self.parent,
+            time_ms=self.time_ms,
+            bits=below.bits,
+            address=address,
+            messages_root=messages_root(self.messages),
+            weights_hash=self.after.weights_hash,
+            memory_hash=self.after.memory_hash,
+            rules_hash=chain.rules.hash,
+            nonce=0,
+        )
+        return Block(header, self.messages)
 
 
 @dataclass(frozen=True, kw_only=True)

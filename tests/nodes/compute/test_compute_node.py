@@ -154,6 +154,58 @@ def test_work_on_a_head_that_is_passed_is_thrown_away(made, monkeypatch):
     assert made.node.receive(NonceFound(searching.payload.block), 3.0) == []
 
 
+def twins(made):
+    """Return two blocks on genesis, the smaller hash first."""
+    return sorted(
+        (WORLD.block(made.chain, miner=miner) for miner in (b"\x01", b"\x02")),
+        key=lambda block: block.header.hash,
+    )
+
+
+def test_a_node_without_messages_at_the_block_that_it_saw_first_turns_to_that_of_the_holders(made):
+    # genesis -+- first     the node's head, seen first; no holder follows it
+    #          |
+    #          +- smaller   as much work and a smaller hash: all holders follow it
+    smaller, first = twins(made)
+    made.node.receive(first, 3.0)
+    assert made.node.receive(smaller, 3.1) == []
+    spoken = WORLD.messages(smaller.header.hash, 2)
+    assert hear(made.node, spoken, 3.2) == []
+    (work,) = made.node.receive(DeadlinePassed(first.header.hash), 33.0)
+    assert work.payload.block.header.parent == smaller.header.hash
+    assert work.payload.block.messages == spoken
+
+
+def test_a_node_that_has_waited_in_vain_turns_also_to_a_block_that_comes_later(made):
+    smaller, first = twins(made)
+    made.node.receive(first, 3.0)
+    assert made.node.receive(DeadlinePassed(first.header.hash), 33.0) == []
+    (wait,) = made.node.receive(smaller, 40.0)
+    assert wait.payload == DeadlinePassed(smaller.header.hash)
+    assert made.node.receive(DeadlinePassed(first.header.hash), 41.0) == []
+    assert len(hear(made.node, WORLD.messages(smaller.header.hash, 2), 42.0)) == 1
+
+
+def test_a_node_with_a_quorum_stays_at_the_block_that_it_saw_first(made):
+    smaller, first = twins(made)
+    made.node.receive(first, 3.0)
+    made.node.receive(smaller, 3.1)
+    hear(made.node, WORLD.messages(first.header.hash, 2)[:2], 3.2)
+    hear(made.node, WORLD.messages(smaller.header.hash, 2), 3.3)
+    (work,) = made.node.receive(DeadlinePassed(first.header.hash), 33.0)
+    assert work.payload.block.header.parent == first.header.hash
+
+
+def test_a_node_that_works_when_the_deadline_passes_goes_on_with_it(made):
+    smaller, first = twins(made)
+    made.node.receive(first, 3.0)
+    made.node.receive(smaller, 3.1)
+    (found,) = hear(made.node, WORLD.messages(first.header.hash, 2), 3.2)
+    assert made.node.receive(DeadlinePassed(first.header.hash), 33.0) == []
+    made.node.receive(found.payload, 34.0)
+    assert made.chain.link(made.chain.head).header.parent == first.header.hash
+
+
 def test_messages_that_came_before_their_parent_are_used_when_it_comes(made):
     other = WORLD.chain()
     block = WORLD.grow(other, 1)[0]
