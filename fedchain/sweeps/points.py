@@ -38,7 +38,8 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
         seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
 
     Raises:
-        ScenarioError: there is no ``sweep`` section, or a point is no valid scenario.
+        ScenarioError: there is no ``sweep`` section, a point is no valid scenario, or two points
+            are the same run.
         ValueError: ``seeds`` is below 1.
     """
     if scenario.sweep is None:
@@ -57,7 +58,26 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
         first = from_mapping(base, set=values)
         seeded = range(first.seed, first.seed + count)
         found += [Point(values, first.model_copy(update={"seed": seed})) for seed in seeded]
+    _check_different(found)
     return tuple(found)
+
+
+def _check_different(points: list[Point]) -> None:
+    """Raise ScenarioError if two points are one run, which statistics would count twice."""
+    seen: dict[str, Point] = {}
+    for point in points:
+        first = seen.setdefault(point.run, point)
+        if first is not point:
+            raise ScenarioError(
+                [
+                    Problem(
+                        ("sweep", "grid"),
+                        f"{dict(first.values)} and {dict(point.values)} are one run at seed "
+                        f"{point.scenario.seed}; allowed: points that compute different things "
+                        "(engine, disk and texts change nothing)",
+                    )
+                ]
+            )
 
 
 def sweep_name(scenario: Scenario) -> str:
