@@ -11,6 +11,7 @@ from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.scenario import Scenario, from_mapping, run_name, scenario_digest, written
+from fedchain.scenario.writing import NAMED_DIGITS
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
 
 def _check_different(points: list[Point]) -> None:
     """Raise ScenarioError if two points are one run, which statistics would count twice."""
-    seen: dict[str, Point] = {}
+    seen: dict[tuple[str, str, int], Point] = {}
     for point in points:
-        first = seen.setdefault(point.run, point)
+        asked = point.scenario
+        first = seen.setdefault((asked.name, scenario_digest(asked), asked.seed), point)
         if first is not point:
             raise ScenarioError(
                 [
@@ -88,4 +90,4 @@ def sweep_name(scenario: Scenario) -> str:
     assert scenario.sweep is not None
     grid = {path: list(values) for path, values in scenario.sweep.grid.items()}
     text = json.dumps([scenario_digest(scenario), scenario.seed, grid], default=str, sort_keys=True)
-    return f"{scenario.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return f"{scenario.name}-{hashlib.sha256(text.encode()).hexdigest()[:NAMED_DIGITS]}"
