@@ -17,7 +17,14 @@ from fedchain.nodes.holders.momentum import LastMessage, release_behind
 from fedchain.nodes.holders.trail import Trail
 from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
 from fedchain.runs.running import resume, run
-from fedchain.scenario import Momentum, Scenario, from_mapping, plain_values, run_name
+from fedchain.scenario import (
+    Momentum,
+    Scenario,
+    from_mapping,
+    plain_values,
+    run_name,
+    scenario_digest,
+)
 from fedchain.simulation.setup import RunSetup
 
 KEEP_ALL = {"keep_weights": "all", "keep_messages": "all"}
@@ -94,14 +101,21 @@ class Subject:
 
     def run(self, scenario: Scenario) -> Run:
         """Return a finished run of a scenario: the user's run, an earlier run, or a new one."""
-        if self.done is not None and run_name(self.done.scenario) == run_name(scenario):
+        if self.done is not None and same_run(self.done.scenario, scenario):
             return self.done
         place, choices = self.runs / run_name(scenario), self.choices
         workers, secret = choices.workers, choices.secret
         callback = Listener(lambda done: self.progress(place.name, done, scenario.rounds))
-        if (place / "manifest.json").is_file() and Run.open(place).manifest["status"] not in OVER:
+        if (place / "manifest.json").is_file() and Run.of(place, scenario).manifest[
+            "status"
+        ] not in OVER:
             return resume(place, workers=workers, secret=secret, callback=callback)
         return run(scenario, self.runs, workers=workers, secret=secret, callback=callback)
+
+
+def same_run(one: Scenario, other: Scenario) -> bool:
+    """Return whether two scenarios compute the same, whatever their names are."""
+    return one.seed == other.seed and scenario_digest(one) == scenario_digest(other)
 
 
 def for_audit(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +63,9 @@ def forecast(scenario: Scenario) -> Forecast:
 def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
     scenario, found, task = trial.scenario, trial.mechanism, trial.task
     rounds, releases, first = scenario.rounds, found.terms.releases, task.holders[0]
-    records = math.ceil(trial.examples * first.count / first.examples)
+    records = trial.records or [math.ceil(trial.examples * first.count / first.examples)]
     spent, stored = trial.seconds(rates or ROUGH), trial.stored_bytes()
-    counts = [each.count for each in task.holders]
+    counts = trial.records or records * scenario.nodes.holders
     return {
         "scenario": plain_values(scenario),
         "noise_multiplier": found.noise_multiplier,
@@ -75,10 +76,15 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
             "releases": releases,
         },
         "guarantee": guarantee_of(scenario, found, task.record)(releases),
-        "warnings": [*warnings_for(found, [records]), *unprotected(task.public, task.record)],
+        "warnings": [*warnings_for(found, records), *unprotected(task.public, task.record)],
         "tuning": tuning_of(scenario),
         "dimension": trial.dimension,
-        "records": records,
+        "records": {
+            "least": min(records),
+            "mean": round(statistics.fmean(records), 1),
+            "most": max(records),
+            "known": bool(trial.records),
+        },
         "aggregation": rule_of(scenario, found, registered_records(scenario, counts)).plain(),
         "estimates": {
             "seconds": round(rounds * sum(spent.values()), 1),
@@ -109,7 +115,7 @@ def _rows(trial: Trial, values: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *_participants(trial),
         ("model", f"{trial.dimension:,} parameters"),
-        ("records", f"about {values['records']} a holder"),
+        ("records", _records(**values["records"])),
         *_weights(values["aggregation"]),
         ("noise multiplier", f"{values['noise_multiplier']:.4g}"),
         ("epsilon", figures(trial.mechanism, terms.releases)),
@@ -144,6 +150,14 @@ def _participants(trial: Trial) -> list[tuple[str, str]]:
         "the assembler of its group"
     )
     return [("who", who), ("groups", words)]
+
+
+def _records(least: int, mean: float, most: int, known: bool) -> str:
+    if not known:
+        return f"about {least} a holder on average, before they are dealt"
+    return (
+        f"{least} a holder" if least == most else f"{least} to {most} a holder, {mean} on average"
+    )
 
 
 def _weights(rule: dict[str, Any]) -> list[tuple[str, str]]:

@@ -40,6 +40,8 @@ COUNTED_HOLDERS = 1000
 """Largest number of holders whose records are counted. They are evenly spaced among all holders."""
 SAMPLE = {"records_per_holder": 50, "held_out": 10}
 """Size of the data that a task generates for the trial."""
+EVEN = ("by_site", "iid", "dirichlet_mixtures")
+"""Splits that give equal parts of the records of as many sites as there are holders."""
 MESSAGE_ROWS, BLOCK_ROWS = 207 + 341, 690 + 600
 """Measured bytes of a message (MESSAGE_ROWS) and of a block (BLOCK_ROWS): in the database with its
 indexes, plus in the events."""
@@ -55,6 +57,9 @@ class Trial:
     """The mechanism, with noise that is calibrated for the whole run."""
     task: Task
     """The task, with records for every holder, possibly fewer than in the scenario."""
+    records: Sequence[int]
+    """Number of records of each holder in the scenario; empty if they are known only when the data
+    are generated, and then dealt."""
     examples: float
     """Mean number of examples of a holder in the scenario."""
     held_out: int
@@ -133,7 +138,7 @@ def tried(scenario: Scenario) -> Trial:
         DataError: the task's data cannot be read.
         ScenarioError: the task or the mechanism refuses its parameters.
     """
-    task, examples, held_out = _sample(scenario)
+    task, records, examples, held_out = _sample(scenario)
     weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
     try:
         mechanism = mechanism_of(scenario, len(weights))
@@ -152,6 +157,7 @@ def tried(scenario: Scenario) -> Trial:
         scenario=scenario,
         mechanism=mechanism,
         task=task,
+        records=records,
         examples=examples,
         held_out=held_out,
         dimension=len(weights),
@@ -168,9 +174,10 @@ def tried(scenario: Scenario) -> Trial:
     )
 
 
-def _sample(scenario: Scenario) -> tuple[Task, float, int]:
-    """Return a task for the trial, the mean examples per holder, and the number of held-out ones.
+def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
+    """Return a task for the trial, and the scenario's own numbers as ``Trial`` has them.
 
+    These are the records of each holder, the mean examples of a holder, and the held-out examples.
     A task that generates its data generates only a little, for one holder; other data is read
     whole.
     """
@@ -185,11 +192,14 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
         raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
     if generated:
         first = task.holders[0]
-        examples = given["records_per_holder"] * first.examples / first.count
-        return replace(task, holders=(first,) * holders), examples, given["held_out"]
+        own, split = given["records_per_holder"], given.get("split")
+        records = [own] * holders if split is None or split.kind in EVEN else []
+        examples = own * first.examples / first.count
+        return replace(task, holders=(first,) * holders), records, examples, given["held_out"]
     counted = range(0, holders, math.ceil(holders / COUNTED_HOLDERS))
     examples = statistics.fmean(task.holders[k].examples for k in counted)
-    return task, examples, task.held_out.examples
+    records = [each.count for each in task.holders]
+    return task, records, examples, task.held_out.examples
 
 
 def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:

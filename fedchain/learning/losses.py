@@ -45,16 +45,29 @@ def accuracy(outputs: Array, labels: Wholes) -> float:
     return float((predicted == labels).mean())
 
 
-def majority(known: Wholes, asked: Wholes) -> Metrics:
-    """Return accuracy and loss of predictions that use only the frequencies of the classes.
+def majority(known: Wholes, asked: Wholes, outputs: int, loss: Loss) -> Metrics:
+    """Return accuracy and loss of a model that knows only the frequencies of the classes.
 
-    The frequencies are counted in the classes ``known`` (n,). The accuracy is that of always
-    predicting the most frequent class. The loss is the cross-entropy if the predicted probability
-    of each class is its frequency. Both are measured on the classes ``asked`` (m,).
+    The frequencies are counted in the classes ``known`` (n,). The predicted probabilities of every
+    example are the frequencies, so the model always predicts the most frequent class. Both metrics
+    are measured on the classes ``asked`` (m,).
 
-    >>> majority(np.array([0, 0, 0, 1]), np.array([0, 1]))["accuracy"]
-    0.5
+    Args:
+        known: classes of the records to count, (n,).
+        asked: classes of the records to measure on, (m,).
+        outputs: number of outputs of a model; 1: the logit of class 1.
+        loss: the loss with which models are measured.
+
+    Returns:
+        ``accuracy`` and ``loss``. The loss is not finite if a class is not among ``known``.
+
+    >>> known, asked = np.array([0, 0, 0, 1]), np.array([0, 1])
+    >>> found = majority(known, asked, 1, cross_entropy())
+    >>> found["accuracy"], round(found["loss"], 4)
+    (0.5, 0.837)
     """
-    shares = np.bincount(known) / len(known)
-    right = float((asked == shares.argmax()).mean())
-    return {"accuracy": right, "loss": float(-np.log(shares[asked]).mean())}
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.bincount(known, minlength=max(2, outputs)) / len(known))
+    same = np.tile(logs[1:] - logs[:1] if outputs == 1 else logs, (len(asked), 1))
+    mean = loss(torch.tensor(same), torch.tensor(asked)).mean()
+    return {"accuracy": accuracy(same, asked), "loss": float(mean)}

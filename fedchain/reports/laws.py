@@ -7,17 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fedchain.reports.assumptions import double_spend_flaw, selfish_flaw, stale_flaw
 from fedchain.reports.study import Recorded, Study
 from fedchain.statistics import Interval, interval
 
-QUIET: Mapping[str, Any] = {
-    "relay": "push",
-    "bandwidth_mbit_s": None,
-    "loss": 0.0,
-    "churn": None,
-    "partitions": [],
-}
-"""Settings of gossip under which a block reaches every node after one latency."""
 Setting = tuple[float, float, float | None]
 """Of one run: (position on the law's axis, the law's other parameter, measured value or None)."""
 
@@ -39,8 +32,10 @@ class ChainLaw:
     formula: Callable[[float, float], float]
     """The law as a function of the position on the axis and the other parameter."""
     read: Callable[[Mapping[str, Any]], Setting | None]
-    """A function that reads a run's ``Setting`` from its manifest, or returns None if the law does
-    not apply."""
+    """A function that reads a run's ``Setting`` from its manifest, or returns None if the law is
+    not about such runs."""
+    flaw: Callable[[Mapping[str, Any]], str]
+    """A function that says which assumption of the law a run breaks; empty if it fulfils all."""
     counts: bool = False
     """Whether the horizontal axis has only whole numbers."""
     beside: tuple[str, Callable[[float], float]] | None = None
@@ -61,10 +56,23 @@ class Compared:
     """The law's value at this point."""
 
 
-def compare(study: Study) -> tuple[ChainLaw, tuple[Compared, ...]] | None:
-    """Return the law that applies to a sweep, and each point's measurement with the law's value.
+@dataclass(frozen=True)
+class Comparison:
+    """The measurements of a sweep beside a law."""
 
-    Return None for a single run, or if no law applies to all runs. Return None also if two points
+    law: ChainLaw
+    """The law that is about the runs."""
+    points: tuple[Compared, ...]
+    """The points of the sweep, by the law's other parameter and the position."""
+    flaw: str
+    """The assumption that a run of the sweep breaks, so that the law says nothing about it; empty
+    if all runs fulfil all assumptions."""
+
+
+def compare(study: Study) -> Comparison | None:
+    """Return the law that is about the runs of a sweep, and each point's measurement.
+
+    Return None for a single run, or if no law is about all runs. Return None also if two points
     have the same parameters of the law: the sweep then varies something that the law ignores.
     """
     groups = list(study.groups().values())
@@ -73,7 +81,9 @@ def compare(study: Study) -> tuple[ChainLaw, tuple[Compared, ...]] | None:
             points = list(_read_points(law, groups))
             places = {(point.fixed, point.x) for point in points}
             if len(points) == len(places) == len(groups):
-                return law, tuple(sorted(points, key=lambda point: (point.fixed, point.x)))
+                ordered = tuple(sorted(points, key=lambda point: (point.fixed, point.x)))
+                flaws = (law.flaw(run.manifest) for run in study.runs)
+                return Comparison(law, ordered, next((flaw for flaw in flaws if flaw), ""))
     return None
 
 
@@ -88,11 +98,9 @@ def _read_points(law: ChainLaw, groups: list[list[Recorded]]) -> Iterator[Compar
 
 def _stale(manifest: Mapping[str, Any]) -> Setting | None:
     scenario = manifest["scenario"]
-    if not (_bare(scenario, []) and _even(manifest["chain"]["nodes"])):
-        return None
     latency = scenario["network"].get("latency_ms", {})
     alike = scenario["network"]["kind"] == "complete" and latency.get("kind") == "constant"
-    if not alike or any(scenario["gossip"][key] != value for key, value in QUIET.items()):
+    if not (_bare(scenario, []) and alike):
         return None
     delay = latency["value"] / 1000.0 / scenario["ledger"]["work"]["interval_s"]
     miners = len(manifest["chain"]["nodes"])
@@ -105,12 +113,12 @@ def _selfish(manifest: Mapping[str, Any]) -> Setting | None:
     (attack,) = manifest["scenario"]["attacks"]
     nodes = manifest["chain"]["nodes"]
     own = nodes[attack["nodes"][0]]
-    honest = [node for node in nodes if node is not own]
-    if not _even(honest):
+    others = len(nodes) - 1
+    if not others:
         return None
     # The honest node that found the rival block builds on it, so the attacker can win over only
     # the others.
-    gamma = min(attack["gamma"], 1.0 - 1.0 / len(honest))
+    gamma = min(attack["gamma"], 1.0 - 1.0 / others)
     return own["hash_share"], gamma, float(own["main_share"])
 
 
@@ -131,11 +139,6 @@ def _bare(scenario: Mapping[str, Any], attacks: list[str]) -> bool:
     alone = all(len(attack.get("nodes", ())) == 1 for attack in made)
     kinds = [each["kind"] for each in made]
     return bool(scenario["task"]["kind"] == "none" and alone and kinds == attacks)
-
-
-def _even(nodes: list[Mapping[str, Any]]) -> bool:
-    shares = [float(node["hash_share"]) for node in nodes]
-    return max(shares) - min(shares) < 1e-9
 
 
 def stale_share(delay: float, miners: int | None = None) -> float:
@@ -221,6 +224,7 @@ LAWS = (
         fixed="{:g} miners",
         formula=lambda x, miners: stale_share(x, round(miners)),
         read=_stale,
+        flaw=stale_flaw,
         beside=("x / (1 + x), many miners", stale_share),
     ),
     ChainLaw(
@@ -234,6 +238,7 @@ LAWS = (
         fixed="γ = {:g}",
         formula=selfish_revenue,
         read=_selfish,
+        flaw=selfish_flaw,
         beside=("honest", lambda share: share),
     ),
     ChainLaw(
@@ -245,6 +250,7 @@ LAWS = (
         fixed="share {:.3g}",
         formula=lambda depth, share: double_spend_success(share, round(depth)),
         read=_double,
+        flaw=double_spend_flaw,
         counts=True,
     ),
 )

@@ -113,13 +113,16 @@ def _against_law(study: Study) -> list[Table]:
     found = compare(study)
     if found is None:
         return []
-    law, points = found
+    law, points = found.law, found.points
     xs = [round(p.x) if law.counts else p.x for p in points]
     rows = tuple(
         (law.fixed.format(p.fixed), x, p.measured.count, p.measured, p.formula)
         for x, p in zip(xs, points, strict=True)
     )
     columns = (("curve", "curve"), ("x", law.x), ("n", "n"), ("measured", law.y), ("law", "law"))
+    if found.flaw:
+        words = f"Measured, with its 95 % interval; no law, since {found.flaw}"
+        return [Table(law.name, words, columns[:-1], tuple(row[:-1] for row in rows))]
     return [Table(law.name, "Measured, with its 95 % interval, beside the law", columns, rows)]
 
 

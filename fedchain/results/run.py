@@ -18,7 +18,7 @@ from fedchain.results.agreed import ALONE, RESOLVED, compared
 from fedchain.results.events import read_events
 from fedchain.results.folder import EVENTS, MANIFEST, RunFolder, write_whole
 from fedchain.results.tables import last_fates, main_rounds, round_rows
-from fedchain.scenario import Scenario, load
+from fedchain.scenario import Scenario, load, scenario_digest
 from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
 
@@ -50,6 +50,22 @@ class Run:
         """
         run = cls(Path(folder))
         _ = run.manifest
+        return run
+
+    @classmethod
+    def of(cls, folder: str | Path, scenario: Scenario) -> Run:
+        """Open the run folder of a scenario, finished or not.
+
+        Raises:
+            RunError: no run is here, or that of another scenario or seed.
+        """
+        run = cls.open(folder)
+        there = run.manifest["digest"], run.manifest["seed"]
+        if there != (scenario_digest(scenario), scenario.seed):
+            raise RunRefused(
+                f"{folder}: has the run of another scenario or seed under this name; choose "
+                "another name, or another folder for all runs"
+            )
         return run
 
     @cached_property

@@ -80,15 +80,16 @@ def run(
 
     Raises:
         DataError: the task's data cannot be read; nothing is left behind.
-        RunError: the folder is in use, belongs to an unfinished run or to one with another
-            secret, or cannot be written; others can read the secret file, or it holds no secret.
+        RunError: the folder is in use, belongs to an unfinished run or to one of another scenario
+            or with another secret, or cannot be written; others can read the secret file, or it
+            holds no secret.
 
     >>> import fedchain
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
     """
     path = Path(out) / run_name(scenario)
     if path.exists() and not force:
-        found = Run.open(path)
+        found = Run.of(path, scenario)
         check_secret(found, secret)
         if found.manifest["status"] in OVER:
             return found

@@ -25,6 +25,8 @@ from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, bounding_box
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
@@ -91,6 +93,11 @@ def scan_folder(
     training = len(files) - held_out
     _check_enough(Path(path), training, held_out, holders if record == "scan" else 1)
     scans = [cleaned(name, *both, tile) for name, both in files.items()]
+    if all((scan.keep == scan.valid).all() for scan in scans):
+        raise DataError(
+            f"{path}: {clean} has every point of {dirty}, so there is nothing to erase; allowed: "
+            "cleaned scans, of which at least one lacks points of its original"
+        )
     whole, test = tile_records(scans[:training]), scans[training:]
     if record == "tile":
         whole = replace(whole, record=None)
@@ -136,7 +143,7 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
         wanted = dirty.replace("*", name)
         raise DataError(f"{cleaned_ones[name]}: has no original; allowed: {wanted} beside it")
     for name in sorted(originals.keys() - cleaned_ones.keys()):
-        logging.getLogger(__name__).warning("%s: left out: not cleaned yet", originals[name])
+        _log.warning("%s: left out: not cleaned yet", originals[name])
     both = {name: (originals[name], cleaned_ones[name]) for name in sorted(cleaned_ones)}
     if not both:
         raise DataError(f"{folder}: holds no pair of {dirty} and {clean}; allowed: at least two")
@@ -146,8 +153,11 @@ def pairs(folder: Path, dirty: str, clean: str) -> dict[str, tuple[Path, Path]]:
 def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
     """Read a scan and its cleaned version, crop both to the points, and pad them to whole tiles.
 
+    What remains are the points of the cleaned file; if it has a mask ``keep``, those in the mask.
+
     Raises:
-        DataError: a file cannot be read, the grids differ in size, or the cleaning left no point.
+        DataError: a file cannot be read, the grids differ in size, the cleaned file has points
+            that the original lacks, or the cleaning left no point.
     """
     scan, after = read_scan(dirty), read_scan(clean)
     if scan.intensity.shape != after.intensity.shape:
@@ -155,8 +165,20 @@ def cleaned(name: str, dirty: Path, clean: Path, tile: int) -> Cleaned:
             f"{clean}: has {after.intensity.shape} pixels; "
             f"allowed: {scan.intensity.shape}, those of {dirty.name}"
         )
+    remains = after.valid if after.keep is None else after.valid & after.keep
+    if new := int((remains & ~scan.valid).sum()):
+        raise DataError(
+            f"{clean}: has {new} points that {dirty.name} lacks; allowed: a scan from which points "
+            "were erased (are task.dirty and task.clean swapped?)"
+        )
     box = bounding_box(scan.valid)
-    valid, keep = scan.valid[box], (scan.valid & after.valid)[box]
+    valid, keep = scan.valid[box], remains[box]
+    if (scan.intensity[scan.valid] == 1).all():
+        _log.warning(
+            "%s: has no brightness: every point has intensity 1, and the model learns from shape "
+            "alone; PLY: intensity, Texture32, or red, green and blue; NPZ: intensity",
+            dirty,
+        )
     if not keep.any():
         raise DataError(f"{clean}: keeps no point of {dirty.name}; allowed: at least one")
     points, normals, light = (g[box][None] for g in (scan.positions, scan.normals, scan.intensity))

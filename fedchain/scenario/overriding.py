@@ -13,23 +13,30 @@ from typing import Any
 from fedchain.errors import Problem, ScenarioError
 from fedchain.registry import Family, Where, nested_family, parameters, section_of, show_value
 from fedchain.scenario.attacking import attack_keys
-from fedchain.scenario.reading import MAX_DEPTH, read_yaml, refused
+from fedchain.scenario.reading import MAX_DEPTH, read_yaml, refused, scalar
 from fedchain.scenario.sections import Scenario
 from fedchain.scenario.tree import Mark, Node
 
+TEXTS = ("name", "description", "path", "dirty", "clean")
+"""Last keys of paths whose values are always text in an option: names, files and their patterns."""
+QUOTES, BRACKETS = ("'", '"'), ("[", "{")
+"""What a value of an option begins with if it is more than one word of YAML."""
 STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,6})\]")
 
 
 def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
     """Parse the options ``path=value`` into values by path.
 
-    A value is YAML: ``2``, ``1e-5``, ``.inf``, ``[1, 2]``, ``{kind: adam}``, ``text``.
+    A value that begins with a bracket or a quotation mark is YAML: ``[1, 2]``, ``{kind: adam}``.
+    Any other value is a number or word of YAML, such as ``2``, ``1e-5``, ``.inf`` and ``null``, or
+    else text as it stands, whatever its characters mean in a YAML file. The value of a key in
+    ``TEXTS`` is always text; only quotation marks around it are removed.
 
     Raises:
         ScenarioError: an option without ``=``, a path given twice, or a value that is no YAML.
 
-    >>> parse_overrides(["privacy.epsilon=2", "attacks[0].holders=[1, 3]"])
-    {'privacy.epsilon': 2, 'attacks[0].holders': [1, 3]}
+    >>> parse_overrides(["privacy.epsilon=2", "attacks[0].holders=[1, 3]", "task.path=scans #2"])
+    {'privacy.epsilon': 2, 'attacks[0].holders': [1, 3], 'task.path': 'scans #2'}
     """
     return {path: _value(path, text) for path, text in _split(options)}
 
@@ -37,10 +44,16 @@ def parse_overrides(options: Iterable[str]) -> dict[str, Any]:
 def parse_choices(options: Iterable[str]) -> dict[str, tuple[Any, ...]]:
     """Parse the options ``path=value,value`` of a sweep into tuples of values by path.
 
+    Each value is read as in ``parse_overrides``; commas inside brackets or quotation marks belong
+    to the value.
+
     >>> parse_choices(["privacy.epsilon=1,2,.inf", "update.kind=adam"])
     {'privacy.epsilon': (1, 2, inf), 'update.kind': ('adam',)}
     """
-    return {path: tuple(_value(path, f"[{text}]")) for path, text in _split(options)}
+    return {
+        path: tuple(_value(path, entry) for entry in _entries(path, text))
+        for path, text in _split(options)
+    }
 
 
 def override(root: Node, values: Mapping[str, object], folder: Path) -> Node:
@@ -144,7 +157,39 @@ def _split(options: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield path, text
 
 
+def _entries(path: str, text: str) -> list[str]:
+    """Split the values of an axis at the commas that are in no brackets and no quotation marks."""
+    entries: list[str] = []
+    opening = QUOTES if _is_text(path) else QUOTES + BRACKETS
+    for piece in text.split(","):
+        if entries and entries[-1].lstrip().startswith(opening) and not _ends(entries[-1]):
+            entries[-1] += f",{piece}"
+        else:
+            entries.append(piece)
+    if len(entries) > 1 and not all(entry.strip() for entry in entries):
+        raise refused(f"--set {path}", f"an empty value in {text!r}; write null if none is meant")
+    return entries
+
+
+def _is_text(path: str) -> bool:
+    return path.rpartition(".")[2] in TEXTS
+
+
+def _ends(text: str) -> bool:
+    """Return whether a text that begins with a bracket or quotation mark is whole YAML."""
+    try:
+        read_yaml(text, "", option=True)
+    except ScenarioError:
+        return False
+    return True
+
+
 def _value(path: str, text: str) -> Any:
+    text = text.strip()
+    if _is_text(path) and not any(text.startswith(q) and text[1:].endswith(q) for q in QUOTES):
+        return text
+    if not text.startswith(QUOTES + BRACKETS):
+        return scalar(text)
     node, problems = read_yaml(text, f"--set {path}", option=True)
     if problems:
         raise ScenarioError([p.problem for p in problems], "\n".join(p.render() for p in problems))

@@ -11,6 +11,7 @@ from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.scenario import Scenario, from_mapping, run_name, scenario_digest, written
+from fedchain.scenario.writing import NAMED_DIGITS
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
         seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
 
     Raises:
-        ScenarioError: there is no ``sweep`` section, or a point is no valid scenario.
+        ScenarioError: there is no ``sweep`` section, a point is no valid scenario, or two points
+            are the same run.
         ValueError: ``seeds`` is below 1.
     """
     if scenario.sweep is None:
@@ -57,7 +59,27 @@ def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]
         first = from_mapping(base, set=values)
         seeded = range(first.seed, first.seed + count)
         found += [Point(values, first.model_copy(update={"seed": seed})) for seed in seeded]
+    _check_different(found)
     return tuple(found)
+
+
+def _check_different(points: list[Point]) -> None:
+    """Raise ScenarioError if two points are one run, which statistics would count twice."""
+    seen: dict[tuple[str, str, int], Point] = {}
+    for point in points:
+        asked = point.scenario
+        first = seen.setdefault((asked.name, scenario_digest(asked), asked.seed), point)
+        if first is not point:
+            raise ScenarioError(
+                [
+                    Problem(
+                        ("sweep", "grid"),
+                        f"{dict(first.values)} and {dict(point.values)} are one run at seed "
+                        f"{point.scenario.seed}; allowed: points that compute different things "
+                        "(engine, disk and texts change nothing)",
+                    )
+                ]
+            )
 
 
 def sweep_name(scenario: Scenario) -> str:
@@ -68,4 +90,4 @@ def sweep_name(scenario: Scenario) -> str:
     assert scenario.sweep is not None
     grid = {path: list(values) for path, values in scenario.sweep.grid.items()}
     text = json.dumps([scenario_digest(scenario), scenario.seed, grid], default=str, sort_keys=True)
-    return f"{scenario.name}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return f"{scenario.name}-{hashlib.sha256(text.encode()).hexdigest()[:NAMED_DIGITS]}"

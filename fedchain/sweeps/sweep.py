@@ -14,7 +14,7 @@ from fedchain.errors import RunError
 from fedchain.names import legible
 from fedchain.reports.report import report
 from fedchain.reports.study import DONE, SWEEP_FORMAT, final, metric_names, read_run, total_epsilon
-from fedchain.results import RunFolder, write_whole
+from fedchain.results import Run, RunFolder, write_whole
 from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml, run_name
 from fedchain.scenario.writing import yaml_text
@@ -94,6 +94,7 @@ def run_or_resume(scenario: Scenario, runs: Path, threads: int | None) -> object
 
     path = runs / run_name(scenario)
     if path.exists():
+        Run.of(path, scenario)
         return resume(path, workers=threads)
     return run(scenario, runs, workers=threads)
 
@@ -144,8 +145,11 @@ def _row(folder: Path, point: Point, error: str) -> PointRow:
     """Return the row of a point, from the present content of its run folder."""
     place = {"seed": point.scenario.seed, "run": point.run}
     path = folder / "runs" / point.run
+    run = None
     try:
-        run = read_run(path) if (path / "manifest.json").is_file() else None
+        if (path / "manifest.json").is_file():
+            Run.of(path, point.scenario)
+            run = read_run(path)
     except RunError as damage:
         return {**place, "status": "failed", "error": error or str(damage)}
     status = str(run.manifest["status"]) if run is not None else "waiting"

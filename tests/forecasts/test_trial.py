@@ -5,6 +5,7 @@ import pytest
 from small_runs import small
 from whole_numbers import WHOLE, whole_numbers
 
+from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.rates import ROUGH
 from fedchain.forecasts.trial import TIMES, tried
 from fedchain.learning.tasks import public_subspace
@@ -14,6 +15,7 @@ from fedchain.ledger.storage.store import Store
 from fedchain.nodes.compute.hashing import TRIES, attempts
 from fedchain.results import LEDGER
 from fedchain.runs.running import run
+from fedchain.simulation.setup import build_setup
 from fedchain.simulation.transport import EventQueue
 from fedchain.update import Updated
 
@@ -121,6 +123,20 @@ def test_the_state_has_the_arrays_of_the_update(update, arrays):
 def test_a_proof_of_identity_is_on_the_wire_only_where_identities_are_registered():
     known, free = (tried(small(**{"nodes.identity": kind})) for kind in ("registered", "open"))
     assert known.message - free.message == 16 + 1 + 32 * 6
+
+
+def test_records_are_those_that_the_holders_of_a_run_have():
+    split = {"kind": "dirichlet", "alpha": 0.1, "least": 1}
+    uneven = small(task={"kind": "breast_cancer", "split": split})
+    counts = [own.count for own in build_setup(uneven).task.holders]
+    assert max(counts) > 5 * min(counts)
+    told = forecast(uneven)
+    mean = round(sum(counts) / 10, 1)
+    assert told.values["records"] == {
+        "least": min(counts), "mean": mean, "most": max(counts), "known": True
+    }  # fmt: skip
+    words = f"{min(counts)} to {max(counts)} a holder, {mean} on average"
+    assert dict(told.rows)["records"] == words
 
 
 def test_drawn_work_takes_no_time():

@@ -17,7 +17,7 @@ from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.losses import accuracy, cross_entropy
 from fedchain.learning.models import logistic, mlp, seeded
 from fedchain.learning.task import models, tasks
-from fedchain.learning.tasks.splits import by_site, dirichlet, iid
+from fedchain.learning.tasks.splits import by_site, dirichlet, dirichlet_mixtures, iid
 
 CLASSIC = {
     "breast_cancer": (569, 31, 0.95),
@@ -96,6 +96,43 @@ def test_a_file_that_is_not_the_table_of_mnist_is_refused(monkeypatch, tmp_path,
         made("mnist_5k")
 
 
+def probability_of_one(task) -> float:
+    return float(np.concatenate([own.targets for own in task.holders]).mean())
+
+
+@pytest.mark.parametrize("model", ["logistic", "softmax"])
+def test_the_majority_has_the_loss_of_the_scenario(model):
+    task = made("breast_cancer", 4, model={"kind": model})
+    ones, asked = probability_of_one(task), task.held_out.targets
+    wanted = -np.log(np.where(asked == 1, ones, 1 - ones)).mean()
+    assert task.baselines["majority"]["loss"] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_majority_under_focal_and_dice_loss_is_that_of_their_formulas():
+    focal = made("breast_cancer", 4, loss={"kind": "focal"})
+    ones, asked = probability_of_one(focal), focal.held_out.targets
+    right = np.where(asked == 1, ones, 1 - ones)
+    weight = np.where(asked == 1, 0.07, 0.93)
+    wanted = -(weight * (1 - right) ** 4 * np.log(right)).mean()
+    assert focal.baselines["majority"]["loss"] == pytest.approx(wanted, rel=1e-5)
+    dice = made("breast_cancer", 4, loss={"kind": "dice"})
+    wanted = 1 - ((2 * ones * asked + 1) / (ones + asked + 1)).mean()
+    assert dice.baselines["majority"]["loss"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_loss_of_the_majority_is_infinite_where_a_class_was_never_seen():
+    task = made("digits", 4, seed=1, held_out=0.995)
+    assert task.baselines["majority"]["loss"] == np.inf
+    assert 0 <= task.baselines["majority"]["accuracy"] <= 1
+
+
+def test_held_out_records_without_spread_are_refused():
+    with pytest.raises(ValueError, match=r"task\.held_out: .* all 1 of 569 records.*larger share"):
+        made("breast_cancer", 4, held_out=0.0001)
+    task = made("digits", 4, held_out=0.0001)  # nothing is divided by a deviation here
+    assert np.isfinite(task.holders[0].inputs).all()
+
+
 def test_the_same_seed_gives_the_same_task_and_another_seed_another_one():
     first, again, other = made("digits"), made("digits"), made("digits", seed=1)
     assert first.holders[3].inputs.tobytes() == again.holders[3].inputs.tobytes()
@@ -163,6 +200,7 @@ def test_every_split_deals_every_record_once_and_leaves_nobody_empty(classes, ho
         iid(labels, labels, holders, generator),
         by_site(labels, labels, holders, generator),
         dirichlet(labels, labels, holders, generator, alpha=alpha, least=5),
+        dirichlet_mixtures(labels, labels, holders, generator, alpha=alpha),
     ):
         assert len(parts) == holders
         assert sorted(np.concatenate(parts).tolist()) == list(range(150))
@@ -177,6 +215,31 @@ def test_a_small_alpha_gives_holders_fewer_classes():
         return float(np.mean([len(np.unique(labels[part])) for part in parts]))
 
     assert mean_classes(0.05) < 5 < mean_classes(100) <= 10
+
+
+def test_what_small_holders_get_of_the_largest_is_drawn_from_all_its_classes():
+    labels = np.arange(1800) % 10
+    owners = np.zeros(10)
+    for seed in range(4):
+        parts = dirichlet(labels, labels, 100, np.random.default_rng(seed), alpha=0.05)
+        assert min(map(len, parts)) == 10
+        owners += [sum(label in labels[part] for part in parts) / 4 for label in range(10)]
+    assert max(owners) < 1.5 * min(owners)  # 84 and 23 if the last classes are taken
+
+
+def test_mixtures_have_the_law_of_the_paper_and_equal_sizes():
+    labels = np.arange(20_000) % 2
+    parts = dirichlet_mixtures(labels, labels, 400, np.random.default_rng(0), alpha=2.0)
+    assert {len(part) for part in parts} == {50}
+    # Dirichlet(2 (1/2, 1/2)) is uniform: variance 1/12, and 50 draws add 1/300. The standard error
+    # of 400 squares is 0.0037, and the margin is four of them; Dirichlet(2, 2) would give 0.054.
+    assert np.var([labels[part].mean() for part in parts]) == pytest.approx(0.0867, abs=0.015)
+
+
+def test_mixtures_follow_the_shares_of_the_classes():
+    labels = np.repeat([0, 1], [100, 900])
+    parts = dirichlet_mixtures(labels, labels, 10, np.random.default_rng(0), alpha=1e6)
+    assert all(0.01 < 1 - labels[part].mean() < 0.25 for part in parts)
 
 
 def test_a_split_by_site_never_divides_a_site_while_there_are_enough():

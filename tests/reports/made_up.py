@@ -34,6 +34,7 @@ def make_run(
     score: str = "accuracy",
     name: str = "made-up",
     status: str = "finished",
+    digest: str = "abc123",
     **scenario: Any,
 ) -> Recorded:
     private = math.isfinite(epsilon)
@@ -96,7 +97,7 @@ def make_run(
         "status": status,
         "name": name,
         "seed": seed,
-        "digest": "abc123",
+        "digest": digest,
         "scenario": {
             "version": 1,
             "name": name,

@@ -305,6 +305,17 @@ def test_a_resume_on_a_machine_with_other_initial_weights_is_refused(tmp_path, m
         resume(folder)
 
 
+def test_a_finished_folder_of_another_scenario_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    first = run(small(rounds=1), tmp_path)
+    assert run(small(rounds=1), tmp_path).manifest["head"] == first.manifest["head"]
+    monkeypatch.setattr("fedchain.scenario.writing.NAMED_DIGITS", 0)  # all names are alike
+    first.folder.rename(tmp_path / run_name(small(rounds=1)))
+    assert run(small(rounds=1), tmp_path).manifest["head"] == first.manifest["head"]
+    with pytest.raises(RunError, match="has the run of another scenario or seed under this name"):
+        run(small(rounds=2), tmp_path)
+    assert run(small(rounds=2), tmp_path, force=True).manifest["height"] == 2
+
+
 def test_without_privacy_nothing_is_claimed(tmp_path):
     plain = run(small(rounds=2, privacy={"kind": "none"}), tmp_path)
     assert plain.summary()["epsilon"]["total"] is None

@@ -1,6 +1,7 @@
 import io
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -209,6 +210,49 @@ def test_a_cloud_without_normals_and_intensity_gets_them(tmp_path):
     assert scan.valid.tolist() == [[True, True], [True, False]]
     assert scan.normals[0, 0].tolist() == [0, 0, -1]
     assert scan.intensity[0].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("missing", [0.0, -0.0, np.inf])
+def test_points_that_are_missing_are_empty_in_every_format_however_they_are_written(
+    name, missing, tmp_path
+):
+    scan = sample()
+    rows, columns = np.nonzero(scan.valid)
+    positions = scan.positions.copy()
+    positions[rows[:3], columns[:3]] = missing
+    (tmp_path / name).write_bytes(WRITERS[name](replace(scan, positions=positions)))
+    found = read_scan(tmp_path / name)
+    assert found.valid.sum() == scan.valid.sum() - 3
+    assert np.isnan(found.positions[rows[:3], columns[:3]]).all()
+    assert np.isnan(found.intensity[rows[:3], columns[:3]]).all()
+
+
+def test_a_point_with_one_coordinate_of_zero_is_no_missing_point(tmp_path):
+    scan = sample()
+    assert (scan.positions[:, 0, 0][scan.valid[:, 0]] == 0).any()
+    np.savez(tmp_path / "a.npz", positions=scan.positions)
+    assert np.array_equal(read_scan(tmp_path / "a.npz").valid, scan.valid)
+
+
+@pytest.mark.parametrize(
+    ("properties", "values", "brightness"),
+    [
+        ("float Texture32", "7.5", 7.5),
+        ("float scalar_Intensity", "7.5", 7.5),
+        ("uchar red;uchar green;uchar blue", "10 20 30", 2.99 + 11.74 + 3.42),
+        ("uchar red;uchar green;uchar blue;float Texture32", "10 20 30 7.5", 7.5),
+        ("uchar red;uchar green", "10 20", 1.0),
+    ],
+)
+def test_the_brightness_comes_from_what_scanners_call_it_or_from_the_colours(
+    properties, values, brightness, tmp_path
+):
+    text = "ply\nformat ascii 1.0\nobj_info num_cols 1\nobj_info num_rows 1\nelement vertex 1\n"
+    names = ["double x", "double y", "double z", *properties.split(";")]
+    text += "".join(f"property {name}\n" for name in names) + f"end_header\n1 2 3 {values}\n"
+    (tmp_path / "a.ply").write_text(text)
+    assert read_scan(tmp_path / "a.ply").intensity[0, 0] == pytest.approx(brightness)
 
 
 @beside_shared

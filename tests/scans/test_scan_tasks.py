@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from shared_data import PHOXI, beside_shared
 from fedchain.errors import DataError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.scans.folder import pairs
+from fedchain.scans.formats import read_scan
 from fedchain.scans.pictures import ERASED, GAP, KEPT, LOST, MISSED, draw_panels
 from fedchain.scans.segmentation import morphology
 from fedchain.scans.simulator.scanner import simulate
@@ -233,6 +236,53 @@ def test_a_cleaned_scan_of_another_size_is_refused(folder, tmp_path):
     write_scan(tmp_path / "done-1.ply", scan)
     with pytest.raises(DataError, match=r"done-1.ply: has \(32, 32\) pixels; allowed: \(40, 40\)"):
         folder_task(tmp_path)
+
+
+def test_a_cleaned_scan_with_points_that_the_original_lacks_is_refused(folder):
+    with pytest.raises(DataError, match=r"has \d+ points that done-0.ply lacks.*swapped"):
+        folder_task(folder, dirty="done-*.ply", clean="raw-*.ply")
+
+
+def test_scans_of_which_nothing_was_erased_are_refused(folder):
+    with pytest.raises(DataError, match=r"raw-\*.ply has every point of raw-\*.ply.*nothing to er"):
+        folder_task(folder, clean="raw-*.ply")
+
+
+@pytest.mark.parametrize("missing", [0.0, np.nan])
+def test_missing_points_of_npz_files_are_no_points_to_keep(missing, tmp_path):
+    columns = np.mgrid[:8, :16][1]
+    for number in range(2):
+        positions = np.dstack([*np.mgrid[:8, :16], np.full((8, 16), 40.0)])
+        positions[columns >= 12] = missing
+        np.savez(tmp_path / f"raw-{number}.npz", positions=positions)
+        positions[columns >= 9] = missing
+        np.savez(tmp_path / f"done-{number}.npz", positions=positions)
+    task = folder_task(tmp_path, dirty="raw-*.npz", clean="done-*.npz", tile=8)
+    assert np.isfinite(task.held_out.targets).sum() == 8 * 12
+    assert task.baselines["keep_everything"]["iou"] == 0.75
+
+
+def test_a_mask_of_the_points_to_keep_says_what_was_erased(folder, tmp_path):
+    for number in range(4):
+        scan = read_scan(folder / f"raw-{number}.ply")
+        keep = read_scan(folder / f"done-{number}.ply").valid
+        write_scan(tmp_path / f"raw-{number}.npz", scan)
+        write_scan(tmp_path / f"done-{number}.npz", replace(scan, keep=keep))
+    masked = folder_task(tmp_path, dirty="raw-*.npz", clean="done-*.npz")
+    erased = folder_task(folder)
+    assert masked.held_out.targets.tobytes() == erased.held_out.targets.tobytes()
+
+
+def test_a_scan_without_brightness_is_named_in_a_warning(folder, tmp_path, caplog):
+    folder_task(folder)
+    assert not caplog.messages
+    for number in range(4):
+        for name in (f"raw-{number}", f"done-{number}"):
+            scan = read_scan(folder / f"{name}.ply")
+            np.savez(tmp_path / f"{name}.npz", positions=scan.positions)
+    folder_task(tmp_path, dirty="raw-*.npz", clean="done-*.npz")
+    assert len(caplog.messages) == 4
+    assert "raw-0.npz: has no brightness" in caplog.messages[0]
 
 
 @beside_shared

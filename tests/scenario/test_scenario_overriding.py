@@ -138,11 +138,54 @@ def test_options_are_yaml():
 
 
 @pytest.mark.parametrize(
-    "option", ["rounds", "=3", "rounds=[1", "rounds=!x 3", "rounds={a: 1, a: 2}"]
+    "option", ["rounds", "=3", "rounds=[1", "rounds=[!x 3]", "rounds={a: 1, a: 2}"]
 )
 def test_an_option_that_is_no_override_names_itself(option):
     with pytest.raises(ScenarioError, match="--set"):
         parse_overrides([option])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sc/scans #2", "#2", "a: b", "*_raw.ply", "&a", "!t x", "% x", "@x", "`x", "- x", "? x",
+     "| x", "> x", "[old]", "[old]/x", "{a}", "'a' b", 'a "b"', "null", "~", "1e5", "true",
+     "007", "--- x"],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["task.path", "name", "task.dirty"])
+def test_a_path_or_a_name_is_text_whatever_its_characters_mean_in_yaml(key, text):
+    assert parse_overrides([f"{key}={text}"]) == {key: text}
+    assert parse_choices([f"{key}=x,{text}"]) == {key: ("x", text)}
+
+
+def test_a_path_with_a_number_sign_reaches_the_task(tmp_path):
+    path = write(tmp_path, GOOD)
+    values = parse_overrides(["task={kind: scan_folder, path: x}", "task.path=/sc/scans #2"])
+    assert load(path, set=values).task.parameters["path"] == "/sc/scans #2"
+
+
+def test_quotation_marks_around_a_value_are_no_part_of_it():
+    assert parse_overrides(["name='a b'", 'x="1"', "y='it''s'"]) == {
+        "name": "a b", "x": "1", "y": "it's"
+    }  # fmt: skip
+
+
+def test_other_values_are_words_of_yaml_or_text_as_it_stands():
+    assert parse_overrides(["a=0o17", "b=~", "c=x # y", "d=*a", "e=a: b", "f=yes"]) == {
+        "a": 15, "b": None, "c": "x # y", "d": "*a", "e": "a: b", "f": "yes"
+    }  # fmt: skip
+
+
+def test_values_of_an_axis_end_at_commas_outside_of_brackets_and_quotation_marks():
+    found = parse_choices(["a=1,.inf", "b=[1, 2],[3]", "c={k: a, l: [1, 2]},{k: b}", "d='x,y',z #"])
+    assert found == {
+        "a": (1, float("inf")),
+        "b": ([1, 2], [3]),
+        "c": ({"k": "a", "l": [1, 2]}, {"k": "b"}),
+        "d": ("x,y", "z #"),
+    }
+    for option in ("a=1,,2", "a=1,"):
+        with pytest.raises(ScenarioError, match="--set a: an empty value in"):
+            parse_choices([option])
 
 
 def test_a_path_given_twice_is_an_error():

@@ -12,6 +12,7 @@ from small_runs import forking, simulate, small
 from whole_numbers import WHOLE, whole_gradients, whole_numbers
 
 from fedchain.agreement import quorum_of
+from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.ledger.chain.block import header_prefix
 from fedchain.ledger.chain.state import State
 from fedchain.ledger.chain.work import search, target_from_compact
@@ -349,3 +350,19 @@ def test_every_release_of_a_holder_is_recorded_with_the_epsilon_of_all_so_far(tm
         told = sorted(each.epsilon for each in by_id.values() if each.holder == holder)
         assert told == [epsilon_after(number) for number in range(1, count + 1)]
     made.close()
+
+
+def test_holders_whose_gradient_is_exactly_zero_count_in_every_round(tmp_path, monkeypatch):
+    def with_zeros(_, weights, holders, *asked):
+        rows = whole_gradients(weights, holders, *asked)
+        rows[np.asarray(holders) < 4] = 0
+        return rows
+
+    mean = {"aggregation": {"kind": "mean"}, "privacy": {"kind": "none"}, "attacks": []}
+    with whole_numbers():
+        monkeypatch.setattr(CohortGradients, "__call__", with_zeros)
+        done = run(small(rounds=4, **mean), tmp_path)
+    assert done.manifest["status"] == "finished"
+    assert [(row["messages"], row["used"]) for row in done.metrics] == [(10, 10)] * 4
+    zeros = [message["holder"] for message in done.messages if message["norm"] == 0]
+    assert sorted(zeros) == sorted(4 * [0, 1, 2, 3])

@@ -5,19 +5,24 @@ import os
 import time
 import weakref
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from made_up import make_run
 
 from fedchain.errors import RunError
-from fedchain.scenario import Scenario, run_name
+from fedchain.scenario import Scenario, run_name, scenario_digest
+
+
+def made(folder: Path, scenario: Scenario, **given: Any) -> None:
+    """Make up the run of a scenario."""
+    make_run(folder, seed=scenario.seed, digest=scenario_digest(scenario), **given)
 
 
 def quick(scenario: Scenario, runs: Path, threads: int | None) -> None:
     """Leave a finished run, and note that it was run."""
     folder = runs / run_name(scenario)
     epsilon = float(scenario.privacy.parameters["epsilon"])
-    make_run(folder, epsilon=epsilon, seed=scenario.seed, rounds=scenario.rounds)
+    made(folder, scenario, epsilon=epsilon, rounds=scenario.rounds)
     with (runs / "calls").open("a") as calls:
         calls.write(f"{folder.name} {threads}\n")
 
@@ -36,7 +41,7 @@ def dying_at_seed_8(scenario: Scenario, runs: Path, threads: int | None) -> None
 
 def interrupted_at_seed_8(scenario: Scenario, runs: Path, threads: int | None) -> None:
     if scenario.seed == 8:
-        make_run(runs / run_name(scenario), rounds=1, status="interrupted")
+        made(runs / run_name(scenario), scenario, rounds=1, status="interrupted")
         raise KeyboardInterrupt
     quick(scenario, runs, threads)
 
@@ -64,12 +69,12 @@ def leaving_a_ring(scenario: Scenario, runs: Path, threads: int | None) -> None:
 def going_on_until_interrupted(scenario: Scenario, runs: Path, threads: int | None) -> None:
     """Begin a run, and say in its manifest that it was interrupted when it is."""
     folder = runs / run_name(scenario)
-    make_run(folder, rounds=1, status="running")
+    made(folder, scenario, rounds=1, status="running")
     try:
         while True:
             time.sleep(0.02)
     except KeyboardInterrupt:
-        make_run(folder, rounds=1, status="interrupted")
+        made(folder, scenario, rounds=1, status="interrupted")
         raise
 
 

@@ -81,6 +81,25 @@ def test_a_scenario_without_a_sweep_is_refused_with_an_example() -> None:
         points_of(scenario(sweep=None))
 
 
+@pytest.mark.parametrize(
+    ("grid", "seeds"),
+    [
+        ({"privacy.epsilon": [1, 1.0]}, 1),
+        ({"seed": [0, 1]}, 2),
+        ({"engine.workers": [1, 2]}, 1),
+        ({"rounds": [2, 3, 2]}, 1),
+    ],
+)
+def test_two_points_that_are_one_run_are_refused(grid: dict[str, object], seeds: int) -> None:
+    with pytest.raises(ScenarioError, match=r"sweep\.grid: .* are one run at seed \d"):
+        points_of(scenario(sweep={"grid": grid, "seeds": seeds}))
+
+
+def test_seeds_that_do_not_overlap_are_points_of_their_own() -> None:
+    points = points_of(scenario(sweep={"grid": {"seed": [0, 2]}, "seeds": 2}))
+    assert [point.scenario.seed for point in points] == [0, 1, 2, 3]
+
+
 def test_less_than_one_seed_is_refused() -> None:
     with pytest.raises(ValueError, match="seeds: must be at least 1, got 0"):
         points_of(scenario(), seeds=0)

@@ -19,6 +19,7 @@ from sweep_runs import (
     going_on_until_interrupted,
     interrupted_at_seed_8,
     leaving_a_ring,
+    made,
     quick,
 )
 from test_points import scenario
@@ -28,7 +29,7 @@ from fedchain.results import RunFolder
 from fedchain.scenario import Scenario
 from fedchain.sweeps import execution
 from fedchain.sweeps.points import points_of, sweep_name
-from fedchain.sweeps.sweep import sweep
+from fedchain.sweeps.sweep import run_or_resume, sweep
 
 INF = float("inf")
 
@@ -79,6 +80,18 @@ def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
     assert again.folder == first.folder
     assert len(calls(again.folder)) == 4
     assert sorted(seen) == [(7, False), (7, False), (8, True), (8, True)]
+
+
+@pytest.mark.usefixtures("unreported")
+def test_a_finished_run_of_another_scenario_is_no_result_of_a_point(tmp_path: Path) -> None:
+    first = sweep(small(seeds=1), tmp_path, run=quick)
+    one, other = points_of(small(seeds=1))
+    made(first.folder / "runs" / one.run, other.scenario, rounds=2)
+    with pytest.raises(RunError, match="another scenario"):
+        run_or_resume(one.scenario, first.folder / "runs", None)
+    again = sweep(small(seeds=1), tmp_path, run=quick)
+    assert len(calls(again.folder)) == 3  # one was run again
+    assert not again.failed
 
 
 @pytest.mark.usefixtures("unreported")

@@ -9,9 +9,10 @@ from importlib import resources
 from typing import Annotated
 
 import numpy as np
+import torch
 from pydantic import Field
 
-from fedchain.arrays import Array
+from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError, MissingExtra
 from fedchain.learning.losses import accuracy, majority
 from fedchain.learning.models import seeded
@@ -60,19 +61,23 @@ def _table_task(default: str) -> Callable[[Callable[[], Labelled]], Callable[...
             order = stream(seed, "held out").permutation(count)
             public = np.sort(order[: max(1, round(held_out * count))])
             kept = np.setdiff1d(np.arange(count), public)
-            spread = inputs[public].std(0) if scale is None else scale
-            inputs = ((inputs - inputs[public].mean(0)) / spread).astype(np.float32)
+            inputs = _standardised(inputs, public, scale)
             shape, classes = inputs.shape[1:], int(labels.max()) + 1
+            make = seeded(lambda: models.build(model, shape, classes), seed)
+            measured = losses.build(loss)
+            with torch.no_grad():
+                outputs = make().eval()(torch.from_numpy(inputs[public[:1]])).shape[-1]
+            guessed = majority(labels[kept], labels[public], outputs, measured)
             parts = splits.build(split, labels[kept], labels[kept], holders, stream(seed, "split"))
             return Task(
                 name=read.__name__,
                 holders=tuple(Records(inputs[kept[part]], labels[kept[part]]) for part in parts),
                 held_out=Records(inputs[public], labels[public]),
-                model=seeded(lambda: models.build(model, shape, classes), seed),
-                loss=losses.build(loss),
+                model=make,
+                loss=measured,
                 measure=lambda outputs, records: {"accuracy": accuracy(outputs, records.targets)},
                 score="accuracy",
-                baselines={"majority": majority(labels[kept], labels[public])},
+                baselines={"majority": guessed},
             )
 
         task.__name__ = read.__name__
@@ -80,6 +85,18 @@ def _table_task(default: str) -> Callable[[Callable[[], Labelled]], Callable[...
         return tasks(task)
 
     return register
+
+
+def _standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
+    """Return the inputs (n, ..) as ``Labelled`` says; ``public`` are the held-out places."""
+    spread = inputs[public].std(0) if scale is None else scale
+    if np.any(spread == 0):
+        raise ValueError(
+            f"task.held_out: a measurement has the same value in all {len(public)} of "
+            f"{len(inputs)} records, so that nothing can be divided by its deviation; allowed: a "
+            "larger share"
+        )
+    return np.asarray((inputs - inputs[public].mean(0)) / spread, np.float32)
 
 
 @_table_task("logistic")

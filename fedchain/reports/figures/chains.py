@@ -24,19 +24,23 @@ LOG_SPAN_OF_MEANS = 8.0
 
 
 def measured_against_law(study: Study) -> style.Drawing | None:
-    """Draw measurements as points with 95 % intervals, and the law as a curve."""
+    """Draw measurements as points with 95 % intervals, and the law as a curve.
+
+    No curve is drawn if a run breaks an assumption of the law; the caption says which.
+    """
     found = compare(study)
     if found is None:
         return None
-    law, points = found
+    law, points = found.law, found.points
     figure, ax = style.axes(2.7)
-    if law.beside is not None:
-        words, curve = law.beside
+    if law.beside is not None and not found.flaw:
+        label, curve = law.beside
         places = np.linspace(min(p.x for p in points), max(p.x for p in points), SMOOTH)
         heights = [curve(x) for x in places]
-        ax.plot(places, heights, color=style.GREY, linestyle=":", label=words)
+        ax.plot(places, heights, color=style.GREY, linestyle=":", label=label)
     for place, fixed in enumerate(dict.fromkeys(point.fixed for point in points)):
-        _draw(ax, law, [point for point in points if point.fixed == fixed], place)
+        here = [point for point in points if point.fixed == fixed]
+        _draw(ax, law, here, place, curve=not found.flaw)
     heights = [point.formula for point in points]
     if max(heights) > DECADES * min(heights) > 0.0:
         ax.set_yscale("log")
@@ -46,15 +50,18 @@ def measured_against_law(study: Study) -> style.Drawing | None:
     style.legend_below(figure, 2)
     seeds = seed_words([min(point.measured.count for point in points)])
     intervals = "with their 95 % intervals (Student's t)"
-    caption = f"{law.caption}. Points are means over {seeds}, {intervals}."
+    words = f"No law is drawn, since {found.flaw}" if found.flaw else law.caption
+    caption = f"{words}. Points are means over {seeds}, {intervals}."
     return style.finished(law.name, caption, figure)
 
 
-def _draw(ax: Axes, law: ChainLaw, points: list[Compared], place: int) -> None:
+def _draw(ax: Axes, law: ChainLaw, points: list[Compared], place: int, *, curve: bool) -> None:
     sign, xs, fixed = style.sign_of(place, place), [point.x for point in points], points[0].fixed
-    places = np.array(xs) if law.counts else np.linspace(xs[0], xs[-1], SMOOTH)
-    ax.plot(places, [law.formula(x, fixed) for x in places], color=sign.colour, linewidth=0.9)
-    label, measured = f"{law.fixed.format(fixed)}: measured, law", [p.measured for p in points]
+    label, measured = f"{law.fixed.format(fixed)}: measured", [p.measured for p in points]
+    if curve:
+        places = np.array(xs) if law.counts else np.linspace(xs[0], xs[-1], SMOOTH)
+        ax.plot(places, [law.formula(x, fixed) for x in places], color=sign.colour, linewidth=0.9)
+        label = f"{label}, law"
     style.draw_points(ax, xs, measured, sign, capsize=1.5, label=label)
 
 

@@ -69,8 +69,9 @@ class Contents:
     ) -> Scan:
         """Return the file's scan; the arguments have the shapes of the fields of ``Scan``.
 
-        A pixel is empty if its point is not finite. Missing normals are computed, and a missing
-        intensity is 1. In both, a value that is not finite becomes 0.
+        A pixel is empty if its point is not finite, or is exactly the origin: many programs write
+        zeros where they measured nothing. Missing normals are computed, and a missing intensity is
+        1. In both, a value that is not finite becomes 0.
 
         Raises:
             DataError: an array has a wrong shape, every pixel is empty, or a coordinate of the
@@ -79,7 +80,7 @@ class Contents:
         if camera.shape != (3,) or not (np.abs(camera) <= FARTHEST_M).all():
             raise self.fail(f"has its camera at {camera}; allowed: three finite numbers, in metres")
         positions, camera = positions.astype(np.float32), camera.astype(np.float32)
-        empty = ~np.isfinite(positions).all(axis=-1)
+        empty = ~np.isfinite(positions).all(axis=-1) | (positions == 0).all(axis=-1)
         if empty.all():
             raise self.fail("holds no point; allowed: a scan with at least one valid pixel")
         normals = normals_of(positions, camera) if normals is None else normals

@@ -1,4 +1,4 @@
-"""Organised PLY files: one vertex per pixel, row by row; an empty pixel has NaN coordinates."""
+"""Organised PLY files: one vertex per pixel, row by row; an empty pixel is NaN or the origin."""
 
 from __future__ import annotations
 
@@ -24,15 +24,19 @@ MOST_VERTEX_PROPERTIES = 64
 _WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
 _HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
 _CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
-INTENSITIES = ("intensity", "scalar_intensity", "scalar_Intensity", "gray", "grey")
-"""Property names that programs use for the intensity; the first that a file has is read."""
+INTENSITIES = ("intensity", "scalar_intensity", "texture32", "texture", "gray", "grey")
+"""Property names that programs use for the intensity, in small letters; the first that a file has
+is read, whatever its capitals."""
+LUMA = {"red": 0.299, "green": 0.587, "blue": 0.114}
+"""Weight of each colour in the brightness (ITU-R BT.601), for files without an intensity."""
 
 
 def read_ply(path: Path) -> Scan:
     """Read an organised PLY file, ascii or binary.
 
     The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, or from ``comment
-    width`` and ``comment height``. Missing normals are computed; a missing intensity is 1.
+    width`` and ``comment height``. Missing normals are computed. A file without an intensity has
+    the brightness of its colours, or 1 if it has none either.
 
     Raises:
         DataError: the file is damaged, truncated, not PLY, or not organised.
@@ -125,9 +129,11 @@ def _scan(
     file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array
 ) -> Scan:
     points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
-    points[(points == 0).all(axis=1)] = np.nan
-    named = next((table[name].reshape(shape) for name in INTENSITIES if name in table), None)
+    grids = {name.lower(): column.reshape(shape) for name, column in table.items()}
+    light = next((grids[name] for name in INTENSITIES if name in grids), None)
+    if light is None and grids.keys() >= LUMA.keys():
+        light = np.sum([share * grids[colour] for colour, share in LUMA.items()], axis=0)
     normals = None
     if {"nx", "ny", "nz"} <= table.keys():
         normals = np.stack([table[axis] for axis in ("nx", "ny", "nz")], -1).reshape(*shape, 3)
-    return file.scan(points.reshape(*shape, 3), camera, normals, named)
+    return file.scan(points.reshape(*shape, 3), camera, normals, light)

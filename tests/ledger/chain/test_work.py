@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from fedchain.ledger.chain.work import (
     double_sha256,
     is_paid,
     retarget,
+    sampled,
     search,
     target_from_compact,
     work_of,
@@ -78,6 +80,21 @@ def test_work_and_retargets_are_bitcoins():
     assert {bits: work_of(bits) for bits in BITCOIN_WORK} == BITCOIN_WORK
     for first, last, bits, new in BITCOIN_RETARGETS:
         assert retarget(first, last, bits, FORTNIGHT, 0x1D00FFFF) == new
+
+
+@pytest.mark.parametrize(("window", "mean_s"), [(50, 10.86), (10, 13.1), (5, 16.9)])
+def test_retargeting_at_a_constant_hash_rate_makes_blocks_as_rare_as_its_key_says(window, mean_s):
+    draw = np.random.default_rng(0)
+    bits = first = sampled().bits
+    total = 0.0
+    for _ in range(30_000 // window):
+        easier = target_from_compact(bits) / target_from_compact(first)
+        times = np.cumsum(draw.exponential(10_000 / easier, window))
+        bits = retarget(0, round(times[-1] - times[0]), bits, 10_000 * window, first)
+        assert target_from_compact(bits) <= target_from_compact(first)
+        total += times[-1] / 1000
+    # The standard error of the mean of 30,000 blocks is some 1 %.
+    assert total / 30_000 == pytest.approx(mean_s, rel=0.05)
 
 
 def test_a_retarget_is_clamped_to_a_factor_of_four():
