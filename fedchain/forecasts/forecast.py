@@ -64,7 +64,6 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
     rounds, releases, first = scenario.rounds, found.terms.releases, task.holders[0]
     records = math.ceil(trial.examples * first.count / first.examples)
     spent, stored = trial.seconds(rates or ROUGH), trial.stored_bytes()
-    counts = [each.count for each in task.holders]
     return {
         "scenario": plain_values(scenario),
         "noise_multiplier": found.noise_multiplier,
@@ -75,11 +74,13 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
             "releases": releases,
         },
         "guarantee": guarantee_of(scenario, found, task.record)(releases),
-        "warnings": [*warnings_for(found, [records]), *unprotected(task.public, task.record)],
+        "warnings": [*warnings_for(found, trial.records), *unprotected(task.public, task.record)],
         "tuning": tuning_of(scenario),
         "dimension": trial.dimension,
         "records": records,
-        "aggregation": rule_of(scenario, found, registered_records(scenario, counts)).plain(),
+        "aggregation": rule_of(
+            scenario, found, registered_records(scenario, trial.records)
+        ).plain(),
         "estimates": {
             "seconds": round(rounds * sum(spent.values()), 1),
             "hashing_seconds": round(rounds * spent["work"], 6),

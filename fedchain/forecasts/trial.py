@@ -29,6 +29,7 @@ from fedchain.nodes.holders.release import (
     declaration_of,
     messages_of,
 )
+from fedchain.privacy.accounting import cross_checked
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.scenario import Scenario
@@ -57,6 +58,8 @@ class Trial:
     """The task, with records for every holder, possibly fewer than in the scenario."""
     examples: float
     """Mean number of examples of a holder in the scenario."""
+    records: Sequence[int]
+    """Number of records of each holder in the scenario."""
     held_out: int
     """Number of examples on which the scenario measures the model."""
     dimension: int
@@ -132,13 +135,15 @@ def tried(scenario: Scenario) -> Trial:
     Raises:
         DataError: the task's data cannot be read.
         ScenarioError: the task or the mechanism refuses its parameters.
+        FedchainError: two accountants disagree on epsilon.
     """
-    task, examples, held_out = _sample(scenario)
+    task, records, examples, held_out = _sample(scenario)
     weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
     try:
         mechanism = mechanism_of(scenario, len(weights))
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
+    cross_checked(mechanism)
     workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
     (sender,), said = _requests(scenario, [0]), declaration_of(mechanism, 1)
     (message,) = messages_of(np.ones((1, len(weights))), [sender], [said], ledger.storage)
@@ -153,6 +158,7 @@ def tried(scenario: Scenario) -> Trial:
         mechanism=mechanism,
         task=task,
         examples=examples,
+        records=records,
         held_out=held_out,
         dimension=len(weights),
         spent_s={
@@ -168,8 +174,10 @@ def tried(scenario: Scenario) -> Trial:
     )
 
 
-def _sample(scenario: Scenario) -> tuple[Task, float, int]:
-    """Return a task for the trial, the mean examples per holder, and the number of held-out ones.
+def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:
+    """Return a task for the trial, each holder's number of records, and numbers of examples.
+
+    The numbers of examples are the mean of a holder, and those that are held out.
 
     A task that generates its data generates only a little, for one holder; other data is read
     whole.
@@ -185,11 +193,12 @@ def _sample(scenario: Scenario) -> tuple[Task, float, int]:
         raise ScenarioError([Problem(("task",), str(error))], str(error)) from error
     if generated:
         first = task.holders[0]
-        examples = given["records_per_holder"] * first.examples / first.count
-        return replace(task, holders=(first,) * holders), examples, given["held_out"]
+        records = [given["records_per_holder"]] * holders
+        examples = records[0] * first.examples / first.count
+        return replace(task, holders=(first,) * holders), records, examples, given["held_out"]
     counted = range(0, holders, math.ceil(holders / COUNTED_HOLDERS))
     examples = statistics.fmean(task.holders[k].examples for k in counted)
-    return task, examples, task.held_out.examples
+    return task, [each.count for each in task.holders], examples, task.held_out.examples
 
 
 def _requests(scenario: Scenario, participants: Sequence[int]) -> list[ReleaseRequest]:
