@@ -44,12 +44,25 @@ def mechanism_of(scenario: Scenario, dimension: int) -> Mechanism:
     the number of weights d.
 
     Raises:
-        ValueError: the mechanism refuses its parameters; only the mechanism can check them.
+        ValueError: the mechanism refuses its parameters, which only the mechanism can check, or
+            its noise promises nothing.
         PartError: a user-defined mechanism fails, or cannot do what its ``terms`` promise.
     """
     part, groups = scenario.privacy, scenario.nodes.groups
     shares = () if groups is None else (groups.counted_on,)
-    return mechanisms.build(part, sampling_of(scenario).most_releases, dimension, *shares)
+    try:
+        made = mechanisms.build(part, sampling_of(scenario).most_releases, dimension, *shares)
+        total = made.epsilon_after(made.terms.releases)
+    except ArithmeticError as error:
+        words = f"privacy: no accountant has a total for these values ({error})"
+        raise ValueError(f"{words}; a larger epsilon or delta is allowed") from error
+    if made.noise_multiplier and not math.isfinite(total):
+        raise ValueError(
+            f"privacy: {part.kind} with noise multiplier {made.noise_multiplier:g} keeps no finite "
+            f"epsilon over {made.terms.releases} releases at delta {made.terms.delta:g}; more "
+            "noise or a larger delta is allowed, and epsilon .inf for no noise"
+        )
+    return made
 
 
 def quorum_of(scenario: Scenario) -> int:

@@ -75,6 +75,10 @@ class RunRefused(RunError):
     """A path that a command cannot use: it holds no run, is in use, or may not be written."""
 
 
+class NothingYet(RunRefused):
+    """A run or a sweep that has no results yet; it has to go on first."""
+
+
 class Unusable(RunRefused):
     """A path that the system refuses: no permission, or a file where a folder must be."""
 

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.randomness import digest, stream
+from fedchain import randomness
+from fedchain.randomness import digest, laplaces, normals, stream
 
 NAMES = st.lists(st.one_of(st.text(max_size=4), st.integers(0, 99), st.binary(max_size=4)))
 
@@ -30,3 +31,30 @@ def test_the_seed_of_a_scenario_and_a_secret_root_never_give_one_digest():
     seeds = (0, 1, b"", b"0", b":0", bytes(32), bytes([1]) * 32)
     assert len({digest(seed, "noise", 1) for seed in seeds}) == len(seeds)
     assert digest(bytes(32), b"a", b"b") != digest(bytes(32), b"ab")
+
+
+def whole_zeros(keys, count):
+    """Return key streams in which every word is 0: each number lies in its tail."""
+    return np.zeros((len(keys), count), dtype=np.uint32)
+
+
+def test_noise_goes_on_where_the_whole_numbers_end(monkeypatch):
+    monkeypatch.setattr(randomness, "_words", whole_zeros)
+    keys, count = [digest(0, "noise", holder) for holder in range(2)], 4000
+    drawn = normals(keys, 2 * count)[:, count:]  # the cosine of an angle of 0 is 1
+    # Below the last whole number, r^2 / 2 - 32 log 2 and |x| - 31 log 2 are exponential.
+    for further in (drawn**2 / 2 - 32 * np.log(2), np.abs(laplaces(keys, count)) - 31 * np.log(2)):
+        assert (further > -1e-4).all()
+        assert abs(further.mean() - 1) < 5 / np.sqrt(2 * count)
+        assert abs((further > 2).mean() - np.exp(-2)) < 5 * np.sqrt(np.exp(-2) / (2 * count))
+    assert len(np.unique(drawn)) > 7900
+    assert np.array_equal(normals(keys[1:], 2 * count)[0, count:], drawn[1])
+
+
+def test_the_ends_of_noise_cost_no_delta_that_counts():
+    # The largest numbers that the tail can give, and what a shift of both ends costs in delta: at
+    # most twice the density there, times the sum of the shifts, sqrt(d) / noise multiplier.
+    end = np.sqrt(2 * 97 * np.log(2))
+    density = np.exp(-(end**2) / 2) / np.sqrt(2 * np.pi)
+    weights, releases, noise = 1e8, 1e4, 0.1
+    assert 2 * density * np.sqrt(weights) / noise * releases < 1e-6 * 1e-11

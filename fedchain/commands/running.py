@@ -16,6 +16,7 @@ from fedchain.errors import PartError, RunError, RunRefused
 
 if TYPE_CHECKING:
     from fedchain.results import Run
+    from fedchain.runs.preparation import Prepared
 
 app = typer.Typer()
 
@@ -54,15 +55,16 @@ def run(
 
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
     folder = out / run_name(checked)
+    given = {"engine": engine, "workers": workers, "force": force}
     if dry_run:
-        values = {"run": str(folder), "status": "dry run", "rounds": checked.rounds}
-        print_result(form, values, [f"would run {checked.rounds} rounds into {folder}"])
+        from fedchain.runs.preparation import prepare
+
+        _tell_prepared(folder, prepare(checked, out, secret=secret, **given), form)
         return
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
 
-    act = partial(run_it, checked, out, engine=engine, workers=workers, force=force, source=source)
-    _show(act, folder, secret, form, strict)
+    _show(partial(run_it, checked, out, source=source, **given), folder, secret, form, strict)
 
 
 @app.command(epilog="Example: fedchain resume runs/first-light-*")
@@ -78,6 +80,21 @@ def resume(
     from fedchain.runs.running import resume as resume_it
 
     _show(partial(resume_it, run, engine=engine, workers=workers), run, secret, form, strict)
+
+
+def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
+    """Say what would run: every check has passed, and nothing was written."""
+    from fedchain.results import Run
+    from fedchain.runs.manifest import warnings_of
+
+    if isinstance(made, Run):
+        rounds, warned = made.manifest["rounds"], list[str]()
+        line = f"{folder}: is over already; nothing would run"
+    else:
+        rounds, warned = made.setup.rules.rounds, warnings_of(made.setup)
+        line = f"would run {rounds} rounds into {folder}"
+    values = {"run": str(folder), "status": "dry run", "rounds": rounds, "warnings": warned}
+    print_result(form, values, [*(f"warning   {each}" for each in warned), line])
 
 
 def _show(

@@ -49,13 +49,14 @@ def sweep(
 
     If a run fails, the others go on.
 
-    The grid is the sweep section of the scenario, and what --set adds to it.
+    The grid is the sweep section of the scenario, and what --set adds to it. With --seeds alone
+    there is one point, and only its seed changes.
     """
-    from fedchain.sweeps.points import points_of
+    from fedchain.sweeps.points import points_of, with_seeds
     from fedchain.sweeps.sweep import sweep as sweep_points
 
     with repeatable():
-        checked = _with_choices(scenario, set_ or [])
+        checked = with_seeds(_with_choices(scenario, set_ or []), seeds)
         if dry_run:
             _list_points(checked, seeds, out, form)
             return
@@ -81,15 +82,20 @@ def report(
     ] = False,
     form: options.Form = Format.rich,
 ) -> None:
-    """Write figures, tables and one self-contained page for runs and sweeps."""
+    """Write figures, tables and one self-contained page for runs and sweeps.
+
+    Runs without results yet are listed, and the others are reported.
+    """
     from fedchain.reports.report import report as write
 
+    early: list[str] = []
+    kinds = _listed(figures), _listed(tables)
     try:
-        written = write(paths, _listed(figures), _listed(tables), html, trust_user_parts)
+        written = write(paths, *kinds, html, trust_user_parts, early.append)
     except ValueError as error:
         refuse(str(error))
     files = [str(file) for file in written]
-    print_result(form, {"files": files}, files)
+    print_result(form, {"files": files, "left_out": early}, files, early)
 
 
 def _with_choices(path: str, options: Sequence[str]) -> Scenario:

@@ -238,6 +238,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
         f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
         f"{advice if diverged else ''}",
         f"privacy   {privacy}",
+        *(f"warning   {warning}" for warning in summary["warnings"]),
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         *_weights_lines(summary),
         f"ledger    head {head}, {summary['stale_blocks']} stale, "

@@ -3,6 +3,6 @@
 All engines yield the same bits.
 """
 
-from fedchain.engines.engine import Engine, Source, at_work, chosen, engines
+from fedchain.engines.engine import Engine, Source, at_work, check_engine, chosen, engines
 
-__all__ = ["Engine", "Source", "at_work", "chosen", "engines"]
+__all__ = ["Engine", "Source", "at_work", "check_engine", "chosen", "engines"]

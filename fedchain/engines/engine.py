@@ -129,6 +129,28 @@ def chosen(scenario: Scenario, kind: str | None, workers: int | None) -> Part:
     return engines.check(mapping, ("engine",))
 
 
+def check_engine(part: Part, source: Source) -> None:
+    """Check that an engine can compute the releases of a source on this machine; start nothing.
+
+    Raises:
+        ScenarioError: the device does not exist here.
+        MissingExtra: the engine needs a package that is not installed.
+        PartError: the model or the loss fails, or mixes examples.
+    """
+    if source.task is not None and not source.task.learns:
+        return
+    _ = source.gradients  # tries model and loss
+    if part.kind == "ray":  # its devices are those of other machines
+        from fedchain.engines.ray import ray_package
+
+        ray_package()
+        return
+    try:
+        placed(part.parameters.get("device", "auto"))
+    except ValueError as error:
+        raise ScenarioError([], str(error)) from error
+
+
 @contextlib.contextmanager
 def at_work(
     part: Part, source: Source

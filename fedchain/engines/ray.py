@@ -30,18 +30,23 @@ def ray(
         device: where the gradients are computed: auto (a GPU if there is one), cpu, cuda.
         address: address of a running cluster, or ``auto``; null: start one on this machine alone.
     """
-    try:
-        import ray as cluster
-    except ImportError as error:
-        text = "engine: ray is not installed; install it with: pip install 'fedchain[ray]'"
-        raise MissingExtra(text) from error
     return Ray(
-        cluster=cluster,
+        cluster=ray_package(),
         source=replace(source, task=None),
         workers=workers,
         device=device,
         address=address,
     )
+
+
+def ray_package() -> Any:
+    """Import the package ray; raise MissingExtra if it is not installed."""
+    try:
+        import ray as package
+    except ImportError as error:
+        text = "engine: ray is not installed; install it with: pip install 'fedchain[ray]'"
+        raise MissingExtra(text) from error
+    return package
 
 
 class _Worker:

@@ -29,6 +29,7 @@ from fedchain.nodes.holders.release import (
     declaration_of,
     messages_of,
 )
+from fedchain.privacy.accounting import cross_checked
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.scenario import Scenario
@@ -137,6 +138,7 @@ def tried(scenario: Scenario) -> Trial:
     Raises:
         DataError: the task's data cannot be read.
         ScenarioError: the task or the mechanism refuses its parameters.
+        FedchainError: two accountants disagree on epsilon.
     """
     task, records, examples, held_out = _sample(scenario)
     weights, asked, ledger = flat_weights(task.model()), scenario.nodes.asked, scenario.ledger
@@ -144,6 +146,7 @@ def tried(scenario: Scenario) -> Trial:
         mechanism = mechanism_of(scenario, len(weights))
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
+    cross_checked(mechanism)
     workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
     (sender,), said = _requests(scenario, [0]), declaration_of(mechanism, 1)
     (message,) = messages_of(np.ones((1, len(weights))), [sender], [said], ledger.storage)

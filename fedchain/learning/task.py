@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fedchain.arrays import Array, Flags, Wholes
-from fedchain.registry import Family
+from fedchain.errors import Problem
+from fedchain.registry import Family, Part
 
 if TYPE_CHECKING:
     import torch
@@ -137,6 +138,31 @@ class Task:
         return len(self.holders) > 0
 
 
+@dataclass(frozen=True)
+class Shapes:
+    """The shapes of a task's examples, which its model and its loss must fit."""
+
+    inputs: tuple[int, ...]
+    """Shape of the inputs of one example."""
+    outputs: int
+    """Number of outputs that the model is asked for: one for each class, or 1 for a mask."""
+    targets: tuple[int, ...]
+    """Shape of the targets of one example: () for a class, the pixels for a mask."""
+
+
+SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}
+"""For each kind of task with a model and a loss: the shapes, from the task's parameters."""
+
+
+def _misfits(part: Part) -> Iterator[Problem]:
+    """Yield a problem if the model and the loss of a task do not fit its examples."""
+    if part.kind in SHAPES:
+        from fedchain.learning.fitting import misfits  # imports torch
+
+        given = part.parameters
+        yield from misfits(part.kind, given["model"], given["loss"], SHAPES[part.kind](given))
+
+
 def _flaw(made: Task, *_: object) -> str | None:
     """Say which array of the held-out records has a type that torch would fail on."""
     allowed = {"inputs": ("float32",), "targets": ("int64", "float32")}
@@ -162,6 +188,7 @@ tasks: Family[Task] = Family(
     ),
     Task,
     _flaw,
+    _misfits,
 )
 """A task is made by a function ``(holders: int, seed: int, *, ...) -> Task``. The seed is the run's
 seed."""

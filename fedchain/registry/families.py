@@ -7,7 +7,7 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -44,6 +44,9 @@ class Family(Generic[Built]):
     flaw: Callable[..., str | None] | None = None
     """Check of the results of user-defined parts: a function of the result and of the simulator's
     values that returns what is wrong with the result, or None. None: no check."""
+    misfits: Callable[[Part], Iterator[Problem]] | None = None
+    """Check of how the parameters of a part fit together: yields problems with places inside the
+    part; None: no check."""
     parts: dict[str, Callable[..., Built]] = field(default_factory=dict)
     """The functions by name, in the order of registration."""
 

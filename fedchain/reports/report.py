@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
+from fedchain.errors import NothingYet
 from fedchain.reports.figures import FIGURE_KINDS, draw
 from fedchain.reports.figures.style import render
 from fedchain.reports.page import Attacked, StudyReport, page
@@ -21,6 +22,7 @@ def report(
     tables: Sequence[str] = TABLE_KINDS,
     html: str | Path | None = None,
     trust_user_parts: bool = False,
+    left_out: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Write the figures, tables and HTML page of runs and sweeps.
 
@@ -36,6 +38,8 @@ def report(
         html: file of one common page; None: a page in each folder.
         trust_user_parts: whether to import user-defined audits that ``audit.json`` names.
             Otherwise their rows are shown as the file has them.
+        left_out: called with a sentence for each folder that has no results yet, while the others
+            are reported; None: such a folder is an error, as it is where no folder has results.
 
     Returns:
         The files written, in order.
@@ -49,13 +53,28 @@ def report(
         unknown = sorted(set(kinds) - set(known))
         if unknown:
             raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
-    studies = [open_study(Path(path)) for path in paths]
+    studies = _open(paths, left_out)
     findings = [_find(study, trust_user_parts) for study in studies]
     written = []
     for file, content in _files(findings, figures, tables, html):
         write_whole(file, content)
         written.append(file)
     return written
+
+
+def _open(paths: Iterable[str | Path], left_out: Callable[[str], None] | None) -> list[Study]:
+    """Open every folder; tell which ones have no results yet, if others have some."""
+    studies, early = list[Study](), list[NothingYet]()
+    for path in paths:
+        try:
+            studies.append(open_study(Path(path)))
+        except NothingYet as error:
+            early.append(error)
+    if early and (left_out is None or not studies):
+        raise early[0]
+    for error in early if left_out is not None else ():
+        left_out(str(error))
+    return studies
 
 
 def _find(study: Study, trust_user_parts: bool) -> StudyReport:

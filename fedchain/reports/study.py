@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from fedchain.errors import RunRefused
+from fedchain.errors import NothingYet, RunRefused
 from fedchain.reports.axis_labels import block_words
 from fedchain.results import Run
 from fedchain.statistics import Interval, interval
@@ -161,7 +161,8 @@ def open_study(folder: Path) -> Study:
     """Open a run folder or a sweep folder.
 
     Raises:
-        RunError: the folder is neither, has another format, or holds no finished run.
+        RunError: the folder is neither, or has another format; ``NothingYet``: it holds no run with
+            a result.
     """
     if (folder / "manifest.json").is_file():
         return _open_run(folder)
@@ -218,7 +219,7 @@ def read_run(folder: Path, messages: bool = False) -> Recorded:
 def _open_run(folder: Path) -> Study:
     run = read_run(folder, messages=True)
     if not run.metrics:
-        raise RunRefused(f"{folder}: no round is recorded yet; let the run go on first")
+        raise NothingYet(f"{folder}: no round is recorded yet; let the run go on first")
     name, score = str(run.manifest["name"]), str(run.manifest["score"])
     return Study(folder=folder, kind="run", name=name, score=score, runs=(run,))
 
@@ -236,7 +237,7 @@ def _open_sweep(folder: Path) -> Study:
         if row["status"] in DONE
     )
     if not runs:
-        raise RunRefused(f"{folder}: no point has finished yet; let the sweep go on first")
+        raise NothingYet(f"{folder}: no point has finished yet; let the sweep go on first")
     return Study(
         folder=folder,
         kind="sweep",

@@ -145,6 +145,7 @@ class Run:
         return {
             "run": str(self.folder),
             **{name: manifest[name] for name in SUMMARISED},
+            "warnings": manifest.get("warnings", []),
             "metrics": {**measured, "baselines": manifest["baselines"]},
             "messages": messages,
         }

@@ -71,6 +71,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "record": setup.task.record,
         "note": setup.task.note,
         "baselines": {name: plain_numbers(m) for name, m in setup.task.baselines.items()},
+        "warnings": warnings_of(setup),
         "weights": rule["weights"] if takes_weights(rule["kind"]) else None,
         "epsilon": epsilon_spent(setup, {}),
         "seconds": dict.fromkeys(("total", *STAGES), 0.0),
@@ -140,10 +141,7 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
     counts = np.array([records.count for records in setup.task.holders])
     return {
         "guarantee": words(worst),
-        "warnings": [
-            *warnings_for(mechanism, counts.tolist()),
-            *unprotected(setup.task.public, setup.task.record),
-        ],
+        "warnings": warnings_of(setup),
         "tuning": tuning_of(setup.scenario),
         "public_records": setup.task.public,
         "figures": figures(mechanism, worst),
@@ -168,6 +166,15 @@ def privacy_statement(setup: RunSetup, releases: Mapping[int, int]) -> dict[str,
         "on_exhausted": setup.scenario.nodes.on_exhausted,
         "worst_holder": int(made.argmax()),
     }
+
+
+def warnings_of(setup: RunSetup) -> list[str]:
+    """Return what a run's user must know of its privacy, each as a sentence."""
+    task = setup.task
+    if not task.learns:
+        return []
+    counts = [records.count for records in task.holders]
+    return [*warnings_for(setup.mechanism, counts), *unprotected(task.public, task.record)]
 
 
 def guarantee_of(

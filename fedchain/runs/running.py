@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.arrays import Vector
-from fedchain.engines import Source, at_work, chosen
-from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
+from fedchain.engines import at_work
+from fedchain.errors import RunError, RunRefused, Unusable, cannot
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
-from fedchain.privacy.accounting import cross_checked
-from fedchain.registry import Part
 from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to, write_whole
 from fedchain.runs.callbacks import RunCallback
-from fedchain.runs.genesis import check_genesis, check_secret, setup_of
 from fedchain.runs.manifest import (
     as_json,
     epsilon_spent,
@@ -32,10 +29,10 @@ from fedchain.runs.manifest import (
     privacy_statement,
     sample_pictures,
 )
-from fedchain.runs.secret import open_secret, required_secret, resume_command
-from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
+from fedchain.runs.preparation import Prepared, prepare, prepare_again
+from fedchain.scenario import Scenario, resolved_yaml
 from fedchain.simulation.release_service import Ask
-from fedchain.simulation.setup import RunSetup, check_hashing, deepest_read, retention_of
+from fedchain.simulation.setup import RunSetup, deepest_read, retention_of
 from fedchain.simulation.simulation import Simulation
 from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
@@ -79,7 +76,8 @@ def run(
         The run: finished, or stopped because a privacy budget was spent or the chain stalled.
 
     Raises:
-        DataError: the task's data cannot be read; nothing is left behind.
+        ScenarioError, DataError, PartError, FedchainError: as in ``prepare``; nothing is left
+            behind.
         RunError: the folder is in use, belongs to an unfinished run or to one of another scenario
             or with another secret, or cannot be written; others can read the secret file, or it
             holds no secret.
@@ -87,29 +85,14 @@ def run(
     >>> import fedchain
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
     """
-    path = Path(out) / run_name(scenario)
-    if path.exists() and not force:
-        found = Run.of(path, scenario)
-        check_secret(found, secret)
-        if found.manifest["status"] in OVER:
-            return found
-        raise RunRefused(
-            f"{path}: is not finished; go on with: {resume_command(path, secret)}, "
-            "or begin anew with --force"
-        )
-    started, asked = time.perf_counter(), chosen(scenario, engine, workers)
-    kept = None if secret is None else open_secret(secret, path, must_exist=False)
-    setup = setup_of(scenario, kept)
-    check_hashing(setup)
-    try:
-        cross_checked(setup.mechanism)
-    except ArithmeticError as error:  # the noise is too large for an accountant
-        text = "privacy: no accountant can follow so much noise; ask for a larger epsilon"
-        raise ScenarioError([], text) from error
-    if kept is not None:
-        kept.keep()
-    _make_folder(path, setup, source, force)
-    return _run_folder(path, setup, asked, callback, started)
+    started = time.perf_counter()
+    made = prepare(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
+    if isinstance(made, Run):
+        return made
+    if made.secret is not None:
+        made.secret.keep()
+    _make_folder(made.folder, made.setup, source, force)
+    return _run_folder(made, callback, started)
 
 
 def resume(
@@ -133,18 +116,9 @@ def resume(
         RunError: the folder has no run, another process uses it, the secret is another one, or the
             genesis block that this machine computes differs from the genesis block of the run.
     """
-    path = Path(folder)
-    found = Run.open(path)
-    if found.manifest["status"] in OVER:
-        check_secret(found, secret)
-        return found
-    started, scenario = time.perf_counter(), found.scenario
-    if scenario_digest(scenario) != found.manifest["digest"]:
-        raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
-    asked, kept = chosen(scenario, engine, workers), required_secret(found, secret)
-    setup = setup_of(scenario, kept)
-    check_genesis(path, setup, kept)
-    return _run_folder(path, setup, asked, callback, started)
+    started = time.perf_counter()
+    made = prepare_again(folder, engine=engine, workers=workers, secret=secret)
+    return made if isinstance(made, Run) else _run_folder(made, callback, started)
 
 
 def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
@@ -171,17 +145,16 @@ def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -
             raise cannot(path, "be made", error) from error
 
 
-def _run_folder(
-    path: Path, setup: RunSetup, engine: Part, callback: RunCallback | None, started: float
-) -> Run:
+def _run_folder(made: Prepared, callback: RunCallback | None, started: float) -> Run:
     """Run the scenario of a folder to its end; write the manifest even if the run fails."""
+    path = made.folder
     folder = RunFolder(path)
     folder.lock()
     try:
         manifest, status = folder.manifest, "failed"
         folder.write_manifest({**manifest, "status": "running"})
         try:
-            status, figures = _run_to_the_end(folder, setup, engine, callback, started)
+            status, figures = _run_to_the_end(folder, made, callback, started)
             manifest |= figures
         except KeyboardInterrupt:
             status = "interrupted"
@@ -200,15 +173,15 @@ def _run_folder(
 
 
 def _run_to_the_end(
-    folder: RunFolder, setup: RunSetup, engine: Part, callback: RunCallback | None, started: float
+    folder: RunFolder, made: Prepared, callback: RunCallback | None, started: float
 ) -> tuple[str, dict[str, Any]]:
     """Run until no event is left; return the status and the final figures of the manifest."""
-    path = folder.path
+    path, setup = folder.path, made.setup
     with (
         logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
-        at_work(engine, Source(setup.scenario, setup.mechanism, setup.task)) as ask,
+        at_work(made.engine, made.source) as ask,
         contextlib.closing(Evaluations(setup.task)) as evaluations,
         start_up_passed_over(),
         contextlib.closing(_begin(setup, store, events, ask, evaluations)) as simulation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from torch import nn
 from fedchain.arrays import Array
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.models import seeded
-from fedchain.learning.task import Metrics, Records, models
+from fedchain.learning.task import SHAPES, Metrics, Records, Shapes, models
 from fedchain.registry import Part
 from fedchain.scans.features import CHANNELS
 from fedchain.scans.scan import Mask
@@ -21,6 +22,19 @@ UNET = Part("gajdosech_unet", {"levels": 2, "width": 2, "norm": "group"})
 BCE = Part("bce", {})
 ERODE, DILATE = 5, 7
 """Sides of the squares by which ``morphology`` erodes and dilates, in pixels."""
+
+
+def shapes_of(side: str) -> Callable[[Mapping[str, Any]], Shapes]:
+    """Return the shapes of a task whose images have sides of the length that a parameter gives."""
+
+    def shapes(given: Mapping[str, Any]) -> Shapes:
+        pixels = given[side], given[side]
+        return Shapes(inputs=(len(CHANNELS), *pixels), outputs=1, targets=pixels)
+
+    return shapes
+
+
+SHAPES |= {"scan_segmentation": shapes_of("size"), "scan_folder": shapes_of("tile")}
 
 
 def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:

@@ -174,6 +174,8 @@ def _section_problems(disk: Disk | None, gossip: Gossip | None) -> Iterator[Prob
 def _bounds(values: Mapping[str, Any], attacks: Mapping[int, Misbehaving]) -> Iterator[Problem]:
     for where, part, family in _parts(values, attacks):
         yield from bound_problems(part, family, values, where)
+        if family.misfits is not None:
+            yield from (Problem((*where, *p.where), p.text) for p in family.misfits(part))
         if family.name == "latency":  # its function checks how its parameters fit together
             try:
                 family.build(part)

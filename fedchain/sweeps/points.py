@@ -12,6 +12,7 @@ from typing import Any
 from fedchain.errors import Problem, ScenarioError
 from fedchain.scenario import Scenario, from_mapping, run_name, scenario_digest, written
 from fedchain.scenario.writing import NAMED_DIGITS
+from fedchain.scenario.sections import Sweep
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,18 @@ class Point:
     def run(self) -> str:
         """Name of the point's run folder."""
         return run_name(self.scenario)
+
+
+def with_seeds(scenario: Scenario, seeds: int | None) -> Scenario:
+    """Return the scenario, with an empty grid if it has none and only a number of seeds is given.
+
+    >>> import fedchain
+    >>> with_seeds(fedchain.load("breast_cancer"), 5).sweep.grid
+    {}
+    """
+    if scenario.sweep is not None or seeds is None:
+        return scenario
+    return scenario.model_copy(update={"sweep": Sweep(grid={})})
 
 
 def points_of(scenario: Scenario, seeds: int | None = None) -> tuple[Point, ...]:

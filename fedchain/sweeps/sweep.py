@@ -19,7 +19,7 @@ from fedchain.results.tables import columns_of, csv_lines
 from fedchain.scenario import Scenario, resolved_yaml, run_name
 from fedchain.scenario.writing import yaml_text
 from fedchain.sweeps.execution import Execute, in_processes, in_turn
-from fedchain.sweeps.points import Point, points_of, sweep_name
+from fedchain.sweeps.points import Point, points_of, sweep_name, with_seeds
 
 PointRow = dict[str, Any]
 """One row of points.csv."""
@@ -59,7 +59,7 @@ def sweep(
     recorded in points.csv while the others go on. The results do not depend on ``workers``.
 
     Args:
-        scenario: a scenario with a ``sweep`` section.
+        scenario: a scenario with a ``sweep`` section, or without one if ``seeds`` is given.
         out: folder that holds the sweep's own folder.
         seeds: number of seeds, 1 or more; None: the number in the ``sweep`` section.
         workers: number of points that run at the same time, 1 or more. If there are several, each
@@ -68,12 +68,14 @@ def sweep(
         watch: called for every point when it ends.
 
     Raises:
-        ScenarioError: there is no ``sweep`` section, or a point is no valid scenario.
+        ScenarioError: there is neither a ``sweep`` section nor a number of seeds, or a point is no
+            valid scenario.
         RunError: the folder cannot be written, or another process uses it.
         KeyboardInterrupt: Ctrl-C, after everything was saved.
     """
     if workers < 1:
         raise ValueError(f"workers: must be at least 1, got {workers}")
+    scenario = with_seeds(scenario, seeds)
     points = points_of(scenario, seeds)
     folder = Path(out) / sweep_name(scenario)
     _begin(folder, scenario, points)

@@ -79,6 +79,34 @@ def test_report_prints_the_files_that_it_wrote(tmp_path: Path) -> None:
     assert all(file.is_file() for file in files)
 
 
+def test_report_lists_runs_without_results_and_reports_the_others(tmp_path: Path) -> None:
+    make_run(tmp_path / "begun", rounds=0, status="interrupted")
+    begun, done = str(tmp_path / "begun"), str(tmp_path / "done")
+    make_run(tmp_path / "done")
+    options = ["--figures", "png", "--tables", "md", "--format", "json"]
+    told = call("report", begun, done, *options)
+    said = json.loads(told.out)
+    assert told.code == 0
+    assert said["left_out"] == [f"{begun}: no round is recorded yet; let the run go on first"]
+    assert (tmp_path / "done" / "report.html").is_file()
+    assert not (tmp_path / "begun" / "report.html").exists()
+    assert "no round is recorded yet" in call("report", begun, done).err
+    alone = call("report", begun)
+    assert (alone.code, alone.out) == (2, "")
+    assert "no round is recorded yet" in alone.err
+    wrong = call("report", done, begun, tmp_path)
+    assert wrong.code == 2
+    assert "holds neither a manifest.json nor a sweep.json" in wrong.err
+
+
+def test_seeds_alone_are_a_sweep_of_the_scenario(scenario: Path, tmp_path: Path) -> None:
+    scenario.write_text(SCENARIO.rpartition("sweep:")[0])
+    told = call("sweep", scenario, "--out", tmp_path, "--seeds", "3", "--dry-run")
+    assert told.code == 0
+    assert "3 points in" in told.out
+    assert "sweep: is missing" in call("sweep", scenario, "--dry-run").err
+
+
 def test_a_sweep_of_the_simulation_ends_with_a_curve_and_a_failed_point_with_exit_code_4(
     scenario: Path, tmp_path: Path
 ) -> None:

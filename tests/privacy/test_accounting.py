@@ -194,6 +194,17 @@ def test_least_noise_is_within_the_budget_and_nearly_spends_it():
     assert 2.0 - 1e-3 < rdp_epsilon(noise, 10, 1e-5) <= 2.0
 
 
+def test_a_noise_that_cannot_be_found_is_refused_in_words():
+    with pytest.raises(ValueError, match=r"privacy.epsilon: no noise keeps the total at 2;"):
+        least_noise(lambda _: math.inf, 2.0, 1.0, 1e-6)
+
+
+def test_a_renyi_bound_may_be_loose_where_another_tight_total_confirms_the_first():
+    cross_check({"PLD": 1.0, "PRV": 1.01}, {"RDP": 1.698})
+    with pytest.raises(FedchainError, match=r"PLD 1, RDP 1\.698"):
+        cross_check({"PLD": 1.0}, {"RDP": 1.698})
+
+
 def test_figures_that_disagree_are_refused_and_both_are_quoted():
     with pytest.raises(FedchainError, match=r"closed form 7\.9, dp-accounting 5\.56"):
         cross_check({"closed form": 7.9, "dp-accounting": 5.56}, {})

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from fedchain.errors import ScenarioError
+from fedchain.privacy.accounting import prv_epsilon
 from fedchain.privacy.budget import KEPT_ANSWERS, Budget
 from fedchain.privacy.guarantee import figures, guarantee, warnings_for
 from fedchain.privacy.mechanisms import (
@@ -386,3 +387,39 @@ def test_a_share_that_no_grid_can_hold_is_refused():
     shared = skellam(10, 3, 3, noise_multiplier=1e-5, clip=0.5)
     with pytest.raises(ValueError, match=r"privacy.noise_multiplier: 1e-05 is too small for the"):
         shared.in_steps(np.zeros((1, 3), np.float32), [bytes(32)], [1000])
+
+
+@pytest.mark.parametrize(
+    ("rate", "rounds", "epsilon"),
+    [(0.01, 40, 1.0), (0.005, 40, 1.0), (0.005, 200, 2.0), (0.001, 40, 4.0)],
+)
+def test_rarely_sampled_records_run_though_the_renyi_bound_is_far_above_the_tight_total(
+    rate, rounds, epsilon
+):
+    made = gaussian(rounds, 31, epsilon=epsilon, delta=1e-5, clip=1.0, sampling_rate=rate)
+    made.cross_check()
+    total = made.epsilon_after(made.terms.releases)
+    assert 0.99 * epsilon < total <= epsilon
+    asked = made.noise_multiplier, made.terms.releases, 1e-5, rate
+    assert abs(prv_epsilon(*asked) - total) < 0.015
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "knorm", "laplace", "skellam"])
+@pytest.mark.parametrize("delta", [1e-11, 1e-5, 0.1])
+@pytest.mark.parametrize("epsilon", [1e-4, 1.0, 100.0])
+def test_noise_at_the_bounds_of_epsilon_and_delta_is_solved_and_confirmed(kind, delta, epsilon):
+    made = mechanisms.find(kind)(10, 31, epsilon=epsilon, delta=delta, clip=1.0)
+    assert made.epsilon_after(made.terms.releases) <= epsilon
+    made.cross_check()
+
+
+def test_every_mechanism_bounds_epsilon_and_delta_alike():
+    for kind, epsilon, delta in itertools.product(
+        ("gaussian", "knorm", "laplace", "skellam"), (9e-5, 1.1e4), (9e-12, 0.11)
+    ):
+        block = {"kind": kind, "clip": 1.0, "epsilon": epsilon, "delta": delta}
+        with pytest.raises(ScenarioError) as refused:
+            mechanisms.check(block)
+        assert {problem.key for problem in refused.value.problems} == {"epsilon", "delta"}
+    unlimited = {"kind": "gaussian", "clip": 1.0, "epsilon": math.inf}
+    assert mechanisms.build(mechanisms.check(unlimited), 10, 5).noise_multiplier == 0

@@ -70,11 +70,14 @@ def same(a, b):
     )
 
 
+PHOXI_GRID = "obj_info Photoneo PLY PointCloud (Width = {w}; Height = {h}; Ordered)"
+"""Size of the grid as PhoXi Control writes it."""
 WRITERS = {
     "a.cogs": cogs_bytes,
     "long-camera.cogs": lambda scan: cogs_bytes(scan, 100),
     "a.ply": lambda s: ply_bytes(s, "ascii"),
     "comment.ply": lambda s: ply_bytes(s, "ascii", "comment width {w}\ncomment height: {h}"),
+    "phoxi.ply": lambda s: ply_bytes(s, "binary_little_endian", PHOXI_GRID),
     "little.ply": lambda s: ply_bytes(s, "binary_little_endian"),
     "big.ply": lambda s: ply_bytes(s, "binary_big_endian"),
     "a.npz": npz_bytes,
@@ -183,6 +186,15 @@ def test_clouds_without_a_grid_are_refused(tmp_path):
     np.savez(tmp_path / "c.npz", positions=np.zeros((10, 3)))
     with pytest.raises(DataError, match="is not organised"):
         read_scan(tmp_path / "c.npz")
+
+
+def test_a_grid_may_be_said_twice_but_not_in_two_ways(tmp_path):
+    plain = "obj_info num_cols {w}\nobj_info num_rows {h}\n"
+    (tmp_path / "a.ply").write_bytes(ply_bytes(sample(), "ascii", plain + PHOXI_GRID))
+    assert same(read_scan(tmp_path / "a.ply"), sample())
+    other = plain + PHOXI_GRID.format(w=9, h=7)
+    words = r"says 6 and 7 as num_rows \(the height\); allowed: one number"
+    refused(tmp_path / "b.ply", ply_bytes(sample(), "ascii", other), words)
 
 
 def test_scans_without_a_point_are_refused(tmp_path):

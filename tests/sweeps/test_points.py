@@ -2,7 +2,7 @@ import pytest
 
 from fedchain.errors import ScenarioError
 from fedchain.scenario import Scenario, from_mapping
-from fedchain.sweeps.points import points_of, sweep_name
+from fedchain.sweeps.points import points_of, sweep_name, with_seeds
 
 
 def scenario(**changes: object) -> Scenario:
@@ -103,3 +103,11 @@ def test_seeds_that_do_not_overlap_are_points_of_their_own() -> None:
 def test_less_than_one_seed_is_refused() -> None:
     with pytest.raises(ValueError, match="seeds: must be at least 1, got 0"):
         points_of(scenario(), seeds=0)
+
+
+def test_seeds_alone_make_a_sweep_of_one_point() -> None:
+    alone = with_seeds(scenario(sweep=None), 3)
+    points = points_of(alone, 3)
+    assert [(dict(p.values), p.scenario.seed) for p in points] == [({}, 7), ({}, 8), ({}, 9)]
+    assert with_seeds(scenario(), 3) == scenario()
+    assert with_seeds(scenario(sweep=None), None).sweep is None

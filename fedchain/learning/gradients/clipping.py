@@ -62,12 +62,12 @@ def clip_rows(rows: Tensor, clipping: Clipping) -> None:
 
 
 def clipped_sum(rows: Tensor, clipping: Clipping) -> Tensor:
-    """Return the sum (d,) of rows (n, d), after clipping the 2-norm of each row.
+    """Return the sum (d,) of rows (n, d) in float64, after clipping the 2-norm of each row.
 
     >>> clipped_sum(torch.tensor([[3.0, 4.0], [0.0, 0.5]]), clipping_of(1.0))
-    tensor([0.6000, 1.3000])
+    tensor([0.6000, 1.3000], dtype=torch.float64)
     """
     factors = clipping(torch.linalg.vector_norm(rows, dim=1))
     if not bool(factors.all()):
         rows = torch.where(factors[:, None] > 0, rows, torch.zeros_like(rows))
-    return factors @ rows
+    return factors.double() @ rows.double()

@@ -16,7 +16,16 @@ from fedchain.arrays import Array, Wholes
 from fedchain.errors import DataError, MissingExtra
 from fedchain.learning.losses import accuracy, majority
 from fedchain.learning.models import seeded
-from fedchain.learning.task import Records, Task, losses, models, splits, tasks
+from fedchain.learning.task import (
+    SHAPES,
+    Records,
+    Shapes,
+    Task,
+    losses,
+    models,
+    splits,
+    tasks,
+)
 from fedchain.randomness import stream
 from fedchain.registry import Part
 
@@ -40,10 +49,13 @@ Args:
 """Description of the arguments that all tasks of this file have."""
 
 
-def _table_task(default: str) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
+def _table_task(
+    default: str, shape: tuple[int, ...], classes: int
+) -> Callable[[Callable[[], Labelled]], Callable[..., Task]]:
     """Return a decorator that turns a function that reads a table into a registered task.
 
-    The task has the function's name and docstring. ``default`` names the task's default model.
+    The task has the function's name and docstring. ``default`` names the task's default model. Each
+    record has inputs of this ``shape``, and one of so many ``classes``.
     """
 
     def register(read: Callable[[], Labelled]) -> Callable[..., Task]:
@@ -62,7 +74,6 @@ def _table_task(default: str) -> Callable[[Callable[[], Labelled]], Callable[...
             public = np.sort(order[: max(1, round(held_out * count))])
             kept = np.setdiff1d(np.arange(count), public)
             inputs = _standardised(inputs, public, scale)
-            shape, classes = inputs.shape[1:], int(labels.max()) + 1
             make = seeded(lambda: models.build(model, shape, classes), seed)
             measured = losses.build(loss)
             with torch.no_grad():
@@ -82,6 +93,7 @@ def _table_task(default: str) -> Callable[[Callable[[], Labelled]], Callable[...
 
         task.__name__ = read.__name__
         task.__doc__ = f"{inspect.getdoc(read)}\n\n{ARGUMENTS}"
+        SHAPES[read.__name__] = lambda _: Shapes(inputs=shape, outputs=classes, targets=())
         return tasks(task)
 
     return register
@@ -99,7 +111,7 @@ def _standardised(inputs: Array, public: Wholes, scale: float | None) -> Array:
     return np.asarray((inputs - inputs[public].mean(0)) / spread, np.float32)
 
 
-@_table_task("logistic")
+@_table_task("logistic", (30,), 2)
 def breast_cancer() -> Labelled:
     """Tell malignant from benign tumours: 569 records of 30 measurements (Wisconsin, 1995).
 
@@ -113,7 +125,7 @@ def breast_cancer() -> Labelled:
     return table.data, table.target, None
 
 
-@_table_task("softmax")
+@_table_task("softmax", (8, 8), 10)
 def digits() -> Labelled:
     """Read handwritten digits: 1,797 images of 8 x 8 pixels from 0 to 1, minus the mean image.
 
@@ -127,7 +139,7 @@ def digits() -> Labelled:
     return table.images, table.target, 16
 
 
-@_table_task("softmax")
+@_table_task("softmax", (DIGIT_SIDE, DIGIT_SIDE), 10)
 def mnist_5k() -> Labelled:
     """Read handwritten digits: 5,000 of MNIST, 28 x 28 pixels from 0 to 1, minus the mean image.
 

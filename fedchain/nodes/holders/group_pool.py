@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fedchain.arrays import Singles, Vector
+from fedchain.arrays import Matrix, Vector
 from fedchain.ledger.chain.message import Message
 from fedchain.nodes.holders.dropouts import DropoutOutcome, contributors, first_reconstruction
 from fedchain.nodes.holders.holder_pool import PoolParts, ReleaseBatch
@@ -33,7 +33,7 @@ from fedchain.timing import Stopwatch
 LARGEST_ADDED = 2**62
 """Largest number that a Byzantine member can send, since sums are computed in 64-bit words."""
 
-NO_ROWS: Singles = np.empty((0, 0), dtype=np.float32)
+NO_ROWS: Matrix = np.empty((0, 0))
 NoiseSteps = npt.NDArray[np.int64]
 
 
@@ -101,7 +101,7 @@ class GroupPool:
         return OpenedSum(asked, outcome, contributors(self._groups, asked.context, seed))
 
     def _make_message(
-        self, weights: Vector, gradients: Singles, attempt: OpenedSum, watch: Stopwatch
+        self, weights: Vector, gradients: Matrix, attempt: OpenedSum, watch: Stopwatch
     ) -> Answer:
         """Return the message of a group: noise first, then sum, mean and signature.
 

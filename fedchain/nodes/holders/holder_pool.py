@@ -190,7 +190,7 @@ class HolderPool:
             mask = drawn_records(context, records, mechanism)
             whose = self._records_of(context)
             row, within = self._parts.gradients.bounded(weights, whose, clip, mask)
-            row /= np.float32(mechanism.terms.sampling_rate * records)
+            row /= mechanism.terms.sampling_rate * records
         (message,) = self._make_messages(weights, row, [asked], mechanism, watch)
         key = secret_key("clip", context)
         after = follower.next_clip(key, clip, within, int(mask.sum()), records)
@@ -201,7 +201,7 @@ class HolderPool:
     def _make_messages(
         self,
         weights: Vector,
-        gradients: Singles,
+        gradients: Matrix,
         asked: Sequence[ReleaseRequest],
         mechanism: Mechanism,
         watch: Stopwatch,

@@ -119,7 +119,7 @@ def drawn_records(context: ReleaseContext, records: int, mechanism: Mechanism) -
 
 
 def private_releases(
-    gradients: Singles,
+    gradients: Matrix,
     mechanism: Mechanism,
     records: Sequence[int],
     contexts: Sequence[ReleaseContext],
@@ -133,16 +133,17 @@ def private_releases(
         contexts: round and block of each holder's release, which determine its noise.
 
     Returns:
-        The releases, shape (n, d); without noise these are the gradients themselves.
+        The releases, shape (n, d), rounded to float32 after the noise was added; without noise
+        these are the gradients.
 
     Reference:
         Chen et al., LearningChain, IEEE Big Data 2018, (10), reconstructed.
     """
     if mechanism.noise_multiplier == 0.0:
-        return gradients
+        return np.asarray(gradients, dtype=np.float32)
     keys = [secret_key("noise", context) for context in contexts]
     sensitivities = [mechanism.terms.sensitivity(count) for count in records]
-    return mechanism.release(gradients, keys, sensitivities)
+    return np.asarray(mechanism.release(gradients, keys, sensitivities), dtype=np.float32)
 
 
 def declaration_of(mechanism: Mechanism, records: int) -> Declaration:

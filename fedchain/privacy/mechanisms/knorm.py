@@ -122,7 +122,7 @@ class KNorm:
         return self.terms.releases * self.epsilon_per_release
 
     def release(
-        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+        self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
         """Add noise to gradients (n, d): uniform directions times scaled radii from Gamma(d)."""
         dimension = gradients.shape[1]

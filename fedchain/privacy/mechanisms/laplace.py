@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fedchain.arrays import Singles
+from fedchain.arrays import Matrix, Singles
 from fedchain.privacy.accounting import (
     RDP_ORDERS,
     cross_check,
@@ -109,7 +109,7 @@ class Laplace:
         return self.terms.releases * self.epsilon_per_release
 
     def release(
-        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+        self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
         """Add noise of scale noise_multiplier * sqrt(d) * sensitivity to each gradient (n, d)."""
         drawn = laplaces(keys, gradients.shape[1])

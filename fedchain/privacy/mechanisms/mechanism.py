@@ -14,20 +14,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from fedchain.arrays import Singles, Wholes
+from fedchain.arrays import Matrix, Singles, Wholes
 from fedchain.privacy.accounting import gaussian_noise_multiplier, least_noise
 from fedchain.registry import Family
 
 Unit = Literal["record", "holder"]
-Epsilon = Annotated[float | None, Field(gt=0, allow_inf_nan=True)]
-NoiseMultiplier = Annotated[float | None, Field(gt=0)]
-Delta = Annotated[float, Field(gt=0, lt=1)]
+LEAST_EPSILON, LARGEST_EPSILON = 1e-4, 1e4
+"""The total epsilons for which noise is solved; .inf means no noise."""
 Clip = Annotated[float, Field(gt=0)] | Literal["automatic"]
-SamplingRate = Annotated[float, Field(gt=0, le=1)]
+SamplingRate = Annotated[float, Field(ge=1e-4, le=1)]
 ClipQuantile = Annotated[float | None, Field(gt=0, lt=1)]
 SpareReleases = Annotated[int | None, Field(ge=0)]
+# Within these bounds the accountants have the digits that they need.
+NoiseMultiplier = Annotated[float | None, Field(ge=1e-6, le=1e6)]
+Delta = Annotated[float, Field(ge=1e-11, le=0.1)]
+
+
+def _solvable(epsilon: float | None) -> float | None:
+    """Refuse a finite epsilon for which no noise can be solved."""
+    if epsilon is None or math.isinf(epsilon) or LEAST_EPSILON <= epsilon <= LARGEST_EPSILON:
+        return epsilon
+    allowed = f"between {LEAST_EPSILON:g} and {LARGEST_EPSILON:g}, or .inf for no noise"
+    raise ValueError(f"must be {allowed}, got {epsilon:g}")
+
+
+Epsilon = Annotated[float | None, Field(gt=0, allow_inf_nan=True), AfterValidator(_solvable)]
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ class GroupNoise(Protocol):
     def step(self) -> float:
         """Length of one step of the grid, in units of the sum of gradients."""
 
-    def in_steps(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
+    def in_steps(self, gradients: Matrix, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
         """Return the whole numbers that members of a group add up, shape (n, d).
 
         A row is the member's gradient times the member's number of units, in steps, plus a share
@@ -160,7 +173,7 @@ class Mechanism(Protocol):
         """Sum of the pure epsilons of all releases; None: there is no pure epsilon."""
 
     def release(
-        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+        self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
         """Return the rows (n, d) that holders publish instead of their clipped mean gradients.
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedchain.arrays import Singles
+import numpy as np
+
+from fedchain.arrays import Matrix, Singles
 from fedchain.privacy.mechanisms.mechanism import Clip, Mechanism, Terms, Unit, mechanisms, terms_of
 
 
@@ -57,12 +59,12 @@ class NoNoise:
 
     def release(
         self,
-        gradients: Singles,
+        gradients: Matrix,
         keys: Sequence[bytes],  # noqa: ARG002 - there is no noise to draw
         sensitivities: Sequence[float],  # noqa: ARG002
     ) -> Singles:
         """Return the gradients themselves (n, d)."""
-        return gradients
+        return np.asarray(gradients, dtype=np.float32)
 
     def epsilon_after(self, releases: int) -> float:
         """Return inf as soon as anything is released."""

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from fedchain.arrays import Singles, Wholes
+from fedchain.arrays import Matrix, Singles, Wholes
 from fedchain.privacy.accounting import cross_check
 from fedchain.privacy.mechanisms.mechanism import (
     Clip,
@@ -125,7 +125,7 @@ class Skellam:
         sigma = self.noise_multiplier or 1.0
         return self.terms.clip * sigma / (DEVIATION * math.sqrt(self.shares))
 
-    def in_steps(self, gradients: Singles, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
+    def in_steps(self, gradients: Matrix, keys: Sequence[bytes], records: Sequence[int]) -> Wholes:
         """Return gradients (n, d) plus their shares of noise, in steps; see ``GroupNoise``."""
         counts = np.array([self.terms.units(count) for count in records], dtype=np.float64)
         if float(counts.max()) * self.terms.clip / self.step > MOST_STEPS:
@@ -139,7 +139,7 @@ class Skellam:
         return steps
 
     def release(
-        self, gradients: Singles, keys: Sequence[bytes], sensitivities: Sequence[float]
+        self, gradients: Matrix, keys: Sequence[bytes], sensitivities: Sequence[float]
     ) -> Singles:
         """Round gradients (n, d) to the grid of step sigma / 2^23, and add Skellam numbers.
 

@@ -21,8 +21,10 @@ NUMBER_TYPES = {
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
 MOST_VERTEX_PROPERTIES = 64
-_WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
-_HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
+_IS = r"[\s:=]+(\d{1,9})"
+_PHOXI = rf"obj_info\s[^(]*\(\s*width{_IS}\s*;\s*height{_IS}\s*;.*"
+_WIDTH = re.compile(rf"(?:obj_info\s+num_cols|comment\s+width){_IS}|{_PHOXI}", re.IGNORECASE)
+_HEIGHT = re.compile(rf"(?:obj_info\s+num_rows|comment\s+height){_IS}|{_PHOXI}", re.IGNORECASE)
 _CAMERA = re.compile(r"^comment\s+camera\s+(\S+)\s+(\S+)\s+(\S+)$")
 INTENSITIES = ("intensity", "scalar_intensity", "texture32", "texture", "gray", "grey")
 """Property names that programs use for the intensity, in small letters; the first that a file has
@@ -34,9 +36,10 @@ LUMA = {"red": 0.299, "green": 0.587, "blue": 0.114}
 def read_ply(path: Path) -> Scan:
     """Read an organised PLY file, ascii or binary.
 
-    The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, or from ``comment
-    width`` and ``comment height``. Missing normals are computed. A file without an intensity has
-    the brightness of its colours, or 1 if it has none either.
+    The size of the grid comes from ``obj_info num_cols`` and ``num_rows``, from ``comment width``
+    and ``comment height``, or from ``obj_info .. (Width = 24; Height = 16; Ordered)``, which
+    PhoXi Control writes. Missing normals are computed. A file without an intensity has the
+    brightness of its colours, or 1 if it has none either.
 
     Raises:
         DataError: the file is damaged, truncated, not PLY, or not organised.
@@ -47,7 +50,7 @@ def read_ply(path: Path) -> Scan:
     order = formats[0] if formats else "none"
     if order not in ORDERS:
         raise file.fail(f"has format {order!r}; allowed: {', '.join(ORDERS)}")
-    width, height = _one(file, lines, _WIDTH, "num_cols"), _one(file, lines, _HEIGHT, "num_rows")
+    width, height = _one(file, lines, _WIDTH, 1), _one(file, lines, _HEIGHT, 2)
     file.check_grid(width, height)
     count, fields = _vertices(file, lines)
     if count != width * height:
@@ -72,11 +75,15 @@ def _header(file: Contents) -> tuple[list[str], int]:
     return [line.strip() for line in text.split("\n")], end.end()
 
 
-def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], name: str) -> int:
-    found = [int(match[1]) for line in lines if (match := pattern.match(line))]
+def _one(file: Contents, lines: list[str], pattern: re.Pattern[str], place: int) -> int:
+    """Return the one width or height that the lines give; PhoXi's line has it at ``place``."""
+    matches = filter(None, map(pattern.fullmatch, lines))
+    found = {int(match[1] or match[1 + place]) for match in matches}
     if len(found) != 1:
-        raise file.fail(f"is not organised: says {name} {len(found)} times; allowed: once")
-    return found[0]
+        what = ("num_cols (the width)", "num_rows (the height)")[place - 1]
+        said = " and ".join(map(str, sorted(found))) or "nothing"
+        raise file.fail(f"is not organised: says {said} as {what}; allowed: one number")
+    return found.pop()
 
 
 def _vertices(file: Contents, lines: list[str]) -> tuple[int, dict[str, str]]:

@@ -52,11 +52,15 @@ def gajdosech_unet(
         A module that turns images (n, channels, h, w) into logits (n, outputs, h, w).
 
     Raises:
-        ValueError: the image cannot be halved ``levels`` times.
+        ValueError: the inputs are no image, or it cannot be halved ``levels`` times.
 
     Reference:
         Gajdošech, "Processing of 3D Scans using Machine Learning", 2020.
     """
+    if len(inputs) != 3:
+        raise ValueError(
+            f"gajdosech_unet: inputs of shape {inputs} are no image; allowed: (channels, h, w)"
+        )
     channels, height, wide = inputs
     if height % 2**levels or wide % 2**levels:
         raise ValueError(

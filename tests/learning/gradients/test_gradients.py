@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from fedchain.learning.gradients.clipping import clip_factors
 from fedchain.learning.gradients.cohort import CohortGradients
 from fedchain.learning.gradients.layers import memory_format
 from fedchain.learning.gradients.methods import by_layers
-from fedchain.learning.models import mlp
+from fedchain.learning.models import mlp, softmax
 from fedchain.learning.task import Records, Sampled, Task
 from fedchain.machine import one_thread
 
@@ -266,7 +267,7 @@ def test_the_model_of_the_task_and_read_only_records_are_left_alone():
         array.flags.writeable = False
     rows = CohortGradients(task, CLIP)(random_weights(task), [0, 0])
     np.testing.assert_allclose(rows[0], rows[1], rtol=1e-5, atol=1e-7)
-    assert rows.dtype == np.float32
+    assert rows.dtype == np.float64
 
 
 def with_holder(task: Task, records: Records) -> Task:
@@ -326,3 +327,32 @@ def record_norms(task: Task, weights: np.ndarray, records: Records) -> np.ndarra
         alone = Records(records.inputs[kept], records.targets[kept], numbers[kept])
         rows.append(np.linalg.norm(slow_row(task, weights, alone, None)))
     return np.array(rows)
+
+
+@pytest.mark.parametrize(
+    ("dense", "count", "most"),
+    [(True, 300, 1e-4), (True, 2000, 5e-6), (True, 20_000, 5e-6), (False, 3000, 5e-6)],
+)
+def test_in_float32_one_of_many_records_moves_the_sum_by_its_own_gradient(dense, count, most):
+    def make() -> nn.Module:
+        if dense:
+            return softmax((30,), 10)
+        convolution = nn.Conv2d(1, 2, 3, padding=1)
+        return nn.Sequential(
+            nn.Unflatten(1, (1, 5, 6)), convolution, nn.Flatten(), nn.Linear(60, 10)
+        )
+
+    draw = np.random.default_rng(0)
+    inputs = (2 + draw.standard_normal((count, 30))).astype(np.float32)
+    targets = np.full(count, 3)  # all gradients point alike, so that the sum is long
+    whole = table_task((1,), make)
+    weights = random_weights(whole, 0.1)
+
+    def total(kept: slice, **options: object) -> np.ndarray:
+        holder = Records(inputs[kept], targets[kept])
+        gradients = CohortGradients(replace(whole, holders=[holder]), 1.0, **options)
+        return gradients(weights, [0])[0].astype(np.float64) * holder.count
+
+    moved = total(slice(None)) - total(slice(1, None))  # all other records change their place
+    own = total(slice(1), dtype=torch.float64)
+    assert np.linalg.norm(moved - own) < most * np.linalg.norm(own)

@@ -1,0 +1,102 @@
+"""Fitting: whether a model and a loss fit the examples of a task, before anything is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from fedchain.errors import PartError, Problem
+from fedchain.learning.task import Loss, Shapes, losses, models
+from fedchain.registry import Part
+
+REFUSED = (RuntimeError, ValueError, IndexError, TypeError)
+"""What torch raises for tensors whose shapes do not fit."""
+
+
+def misfits(task: str, model: Part, loss: Part, shapes: Shapes) -> Iterator[Problem]:
+    """Yield a problem, at ``model`` or ``loss``, if the two do not fit examples of these shapes.
+
+    Nothing is computed: the tensors have shapes, but no numbers. User-defined parts are not tried.
+
+    >>> table = Shapes(inputs=(8, 8), outputs=10, targets=())
+    >>> [p.key for p in misfits("digits", Part("softmax", {}), Part("focal", {}), table)]
+    ['loss.kind']
+    """
+    if ":" in model.kind or ":" in loss.kind:
+        return
+    try:
+        outputs = _outputs(model, shapes)
+    except REFUSED as error:
+        yield Problem(("model",), f"does not fit {task}: {error}")
+        return
+    if _fits(loss, outputs, shapes):
+        return
+    able = [kind for kind in losses.names() if _fits(Part(kind, {}), outputs, shapes)]
+    if able:
+        words = f"{loss.kind} does not fit the outputs of {model.kind} for {task}"
+        yield Problem(("loss", "kind"), f"{words}; allowed with this model: {', '.join(able)}")
+        return
+    words = f"{model.kind} gives one example outputs of shape {tuple(outputs.shape[1:])}"
+    text = f"{words}, which no loss compares with the targets of {task}, shape {shapes.targets}"
+    yield Problem(("model", "kind"), f"{text}; allowed: {', '.join(_able_models(shapes))}")
+
+
+def _able_models(shapes: Shapes) -> Iterator[str]:
+    """Yield the models whose outputs fit some loss."""
+    for kind in models.names():
+        try:
+            outputs = _outputs(Part(kind, {}), shapes)
+        except REFUSED:
+            continue
+        if any(_fits(Part(each, {}), outputs, shapes) for each in losses.names()):
+            yield kind
+
+
+def _outputs(model: Part, shapes: Shapes) -> Tensor:
+    with torch.device("meta"), torch.no_grad():
+        module = models.build(model, shapes.inputs, shapes.outputs)
+        found: Tensor = module(torch.zeros(2, *shapes.inputs))
+    return found
+
+
+def _fits(loss: Part, outputs: Tensor, shapes: Shapes) -> bool:
+    number = torch.float32 if shapes.targets else torch.int64
+    targets = torch.zeros(2, *shapes.targets, dtype=number, device="meta")
+    try:
+        return losses.build(loss)(outputs, targets).shape == (2,)
+    except REFUSED:
+        return False
+
+
+def check_fit(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> None:
+    """Try a model and a loss on a few examples: inputs (n, ..), targets (n, ..).
+
+    Raises:
+        PartError: one of them fails, the loss is not one number for each example, or a parameter of
+            the model is frozen or has no effect on the loss.
+    """
+    parameters = dict(module.named_parameters())
+    frozen = [name for name, value in parameters.items() if not value.requires_grad]
+    if frozen:
+        raise PartError(
+            f"task.model: parameter {frozen[0]} is frozen (requires_grad is False), but all "
+            "parameters are learned; a buffer is allowed for what stays as it is"
+        )
+    try:
+        found = loss(module(inputs), targets)
+        shape = tuple(found.shape)
+        gradients = torch.autograd.grad(found.sum(), list(parameters.values()), allow_unused=True)
+    except Exception as error:  # the model or the loss may be code of the user's own
+        shapes = f"inputs {tuple(inputs.shape)}, targets {tuple(targets.shape)}"
+        raise PartError(f"task: model and loss do not fit examples of {shapes}: {error}") from error
+    if shape != (len(inputs),):
+        words = f"task.loss: must be one number for each example, shape ({len(inputs)},)"
+        raise PartError(f"{words}, got shape {shape}")
+    unused = [n for n, each in zip(parameters, gradients, strict=True) if each is None]
+    if unused:
+        raise PartError(
+            f"task.model: parameter {unused[0]} has no effect on the loss, but would get noise; "
+            "only parameters that forward uses are allowed"
+        )

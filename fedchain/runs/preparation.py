@@ -1,0 +1,111 @@
+"""Preparation of a run: all that is built and checked before its first round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedchain.engines import Source, check_engine, chosen
+from fedchain.errors import RunRefused
+from fedchain.privacy.accounting import cross_checked
+from fedchain.registry import Part
+from fedchain.results import OVER, Run
+from fedchain.runs.genesis import check_genesis, check_secret, setup_of
+from fedchain.runs.secret import Secret, open_secret, required_secret, resume_command
+from fedchain.scenario import Scenario, run_name, scenario_digest
+from fedchain.simulation.setup import RunSetup, check_hashing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A run that can begin or go on: every check before its first round has passed."""
+
+    folder: Path
+    """The run folder; a new run has none yet."""
+    setup: RunSetup
+    """The parts of the run."""
+    source: Source
+    """The parts from which the workers of its engine are built."""
+    engine: Part
+    """Kind and parameters of the engine."""
+    secret: Secret | None = None
+    """The secret of a new run; None: noise and keys come from the seed."""
+
+
+def prepare(
+    scenario: Scenario,
+    out: str | Path = "runs",
+    *,
+    engine: str | None = None,
+    workers: int | None = None,
+    force: bool = False,
+    secret: str | Path | None = None,
+) -> Run | Prepared:
+    """Build a run, and make every check before its first round; nothing is written.
+
+    Args:
+        scenario: as in ``run``, like all other arguments.
+        out: folder of all runs.
+        engine: kind of engine; None: the scenario's.
+        workers: number of workers of the engine; None: the scenario's.
+        force: whether an earlier run of the same name is to be deleted.
+        secret: the secret file; None: there is none.
+
+    Returns:
+        What a run needs to begin; or the run itself, if it is over already.
+
+    Raises:
+        ScenarioError: a part refuses its parameters, or two parts do not fit together.
+        DataError: the task's data cannot be read.
+        PartError: the model or the loss fails, or mixes examples.
+        RunError: the folder belongs to an unfinished run, or to one of another scenario or with another
+            secret.
+        FedchainError: two accountants disagree on epsilon.
+    """
+    path = Path(out) / run_name(scenario)
+    if path.exists() and not force:
+        found = Run.of(path, scenario)
+        check_secret(found, secret)
+        if found.manifest["status"] in OVER:
+            return found
+        raise RunRefused(
+            f"{path}: is not finished; go on with: {resume_command(path, secret)}, "
+            "or begin anew with --force"
+        )
+    asked = chosen(scenario, engine, workers)
+    kept = None if secret is None else open_secret(secret, path, must_exist=False)
+    made = _built(path, setup_of(scenario, kept), asked, kept)
+    check_hashing(made.setup)
+    cross_checked(made.setup.mechanism)
+    return made
+
+
+def prepare_again(
+    folder: str | Path,
+    *,
+    engine: str | None = None,
+    workers: int | None = None,
+    secret: str | Path | None = None,
+) -> Run | Prepared:
+    """Build an interrupted run from its folder, and check that it is the run that was begun.
+
+    Arguments, result and errors are those of ``prepare``.
+    """
+    path = Path(folder)
+    found = Run.open(path)
+    if found.manifest["status"] in OVER:
+        check_secret(found, secret)
+        return found
+    scenario = found.scenario
+    if scenario_digest(scenario) != found.manifest["digest"]:
+        raise RunRefused(f"{path}: resolved.yaml was changed; a run goes on as it began")
+    asked, kept = chosen(scenario, engine, workers), required_secret(found, secret)
+    setup = setup_of(scenario, kept)
+    check_genesis(path, setup, kept)
+    return _built(path, setup, asked, kept)
+
+
+def _built(folder: Path, setup: RunSetup, engine: Part, secret: Secret | None) -> Prepared:
+    source = Source(setup.scenario, setup.mechanism, setup.task)
+    check_engine(engine, source)
+    return Prepared(folder=folder, setup=setup, source=source, engine=engine, secret=secret)
