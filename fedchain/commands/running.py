@@ -72,12 +72,16 @@ def resume(
     workers: options.WorkerCount = None,
     strict: Strict = False,
     secret: options.SecretFile = None,
+    trust_user_parts: Annotated[
+        bool, options.trust("code of your own (module:function) that the folder's scenario names")
+    ] = False,
     form: options.Form = Format.rich,
 ) -> None:
     """Continue an interrupted run; the chain is the same as without the interruption."""
     from fedchain.runs.running import resume as resume_it
 
-    _show(partial(resume_it, run, engine=engine, workers=workers), run, secret, form, strict)
+    act = partial(resume_it, run, engine=engine, workers=workers, trust_user_parts=trust_user_parts)
+    _show(act, run, secret, form, strict)
 
 
 def _show(

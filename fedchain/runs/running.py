@@ -7,12 +7,14 @@ import errno
 import logging
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fedchain.arrays import Vector
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
+from fedchain.files import write_whole
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.ledger.storage.store import Store
@@ -21,7 +23,7 @@ from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
-from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to, write_whole
+from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to
 from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.genesis import check_genesis, check_secret, setup_of
 from fedchain.runs.manifest import (
@@ -88,7 +90,7 @@ def run(
     """
     path = Path(out) / run_name(scenario)
     if path.exists() and not force:
-        found = Run.open(path)
+        found = replace(Run.open(path), given=scenario)
         check_secret(found, secret)
         if found.manifest["status"] in OVER:
             return found
@@ -108,7 +110,8 @@ def run(
     if kept is not None:
         kept.keep()
     _make_folder(path, setup, source, force)
-    return _run_folder(path, setup, asked, callback, started)
+    _run_folder(path, setup, asked, callback, started)
+    return Run(path, scenario)
 
 
 def resume(
@@ -118,6 +121,7 @@ def resume(
     workers: int | None = None,
     secret: str | Path | None = None,
     callback: RunCallback | None = None,
+    trust_user_parts: bool = False,
 ) -> Run:
     """Resume an interrupted run; it ends at the same block as without the interruption.
 
@@ -127,13 +131,45 @@ def resume(
         workers: as in ``run``.
         secret: the file with which the run was begun; None: it was begun without.
         callback: as in ``run``; it is called for repeated rounds too.
+        trust_user_parts: whether to import user-defined code that the folder's scenario names.
 
     Raises:
-        RunError: the folder has no run, another process uses it, the secret is another one, or the
-            genesis block that this machine computes differs from the genesis block of the run.
+        RunError: the folder has no run, another process uses it, another user owns it, there is a
+            link, a pipe or a device in it, the secret is another one, or the genesis block that
+            this machine computes differs from the genesis block of the run.
+        ScenarioError: the folder's scenario names user-defined code, which is not trusted.
     """
-    path = Path(folder)
-    found = Run.open(path)
+    found = Run.open(folder, trust_user_parts=trust_user_parts)
+    return _resume(found, engine, workers, secret, callback)
+
+
+def run_or_resume(
+    scenario: Scenario,
+    out: Path,
+    *,
+    workers: int | None = None,
+    secret: str | Path | None = None,
+    callback: RunCallback | None = None,
+) -> Run:
+    """Run a scenario to its end: begin the run, or resume it where it stopped, as ``resume`` does.
+
+    The user-defined code that the scenario names is trusted, since the user has given it.
+    """
+    path = out / run_name(scenario)
+    if not path.exists():
+        return run(scenario, out, workers=workers, secret=secret, callback=callback)
+    found = replace(Run.open(path), given=scenario)
+    return _resume(found, None, workers, secret, callback)
+
+
+def _resume(
+    found: Run,
+    engine: str | None,
+    workers: int | None,
+    secret: str | Path | None,
+    callback: RunCallback | None,
+) -> Run:
+    path = found.folder
     if found.manifest["status"] in OVER:
         check_secret(found, secret)
         return found
@@ -143,7 +179,8 @@ def resume(
     asked, kept = chosen(scenario, engine, workers), required_secret(found, secret)
     setup = setup_of(scenario, kept)
     check_genesis(path, setup, kept)
-    return _run_folder(path, setup, asked, callback, started)
+    _run_folder(path, setup, asked, callback, started)
+    return Run(path, scenario)
 
 
 def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
@@ -172,7 +209,7 @@ def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -
 
 def _run_folder(
     path: Path, setup: RunSetup, engine: Part, callback: RunCallback | None, started: float
-) -> Run:
+) -> None:
     """Run the scenario of a folder to its end; write the manifest even if the run fails."""
     folder = RunFolder(path)
     folder.lock()
@@ -195,7 +232,6 @@ def _run_folder(
                 folder.write_manifest(final_manifest(path, manifest, status, elapsed))
     finally:
         folder.unlock()
-    return Run.open(path)
 
 
 def _run_to_the_end(

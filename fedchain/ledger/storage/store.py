@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedchain.errors import RunError, RunRefused
+from fedchain.errors import LedgerError, RunError, RunRefused
+from fedchain.files import check_folder
 from fedchain.ledger.chain.block import Block, Header, decode_header
 from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules
 from fedchain.ledger.chain.state import State
@@ -93,9 +94,11 @@ class Store:
         If ``writable`` is false, no byte is written into the folder, which may be read-only.
 
         Raises:
-            RunError: there is no ledger, or it cannot be opened.
-            LedgerError: its rules are damaged.
+            RunError: there is no ledger, it cannot be opened, or in its folder is a link, a pipe or
+                a device.
+            LedgerError: its tables or its rules are damaged.
         """
+        check_folder(folder)
         path = folder / database.LEDGER_FILE
         if not path.is_file():
             raise RunRefused(f"{folder}: has no ledger; {database.LEDGER_FILE} is missing")
@@ -220,8 +223,10 @@ class Store:
     def blocks(self) -> Iterator[Block]:
         """Yield every block above genesis in order of arrival, each as ``shown`` returns it."""
         self.flush()
-        for row in database.read_blocks(self.connection):
-            if row.sequence:
+        for place, row in enumerate(database.read_blocks(self.connection)):
+            if row.sequence != place:
+                raise LedgerError(f"database: block number {place} was removed")
+            if place:
                 yield self._block(row)
 
     def block(self, block: bytes) -> Block:
