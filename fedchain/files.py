@@ -109,7 +109,7 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
+def read_utf8(path: Path) -> str:
     """Return the text of a file of UTF-8.
 
     Raises:
@@ -131,9 +131,9 @@ def read_json(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        RunRefused: as ``read_text``; or the text is no JSON, or is nested too deeply.
+        RunRefused: as ``read_utf8``; or the text is no JSON, or is nested too deeply.
     """
-    text = read_text(path)
+    text = read_utf8(path)
     try:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()  # fails for half a surrogate pair

@@ -18,7 +18,7 @@ from fedchain.files import (
     open_to_read,
     read_bytes,
     read_json,
-    read_text,
+    read_utf8,
     write_output,
     write_whole,
 )
@@ -36,7 +36,7 @@ def test_neither_readers_nor_writers_follow_a_link(tmp_path):
         for act in (open_to_read, open_to_append, read_bytes):
             with pytest.raises(OSError, match="is a link, a pipe or a device"):
                 act(path)
-        for read in (read_text, read_json):
+        for read in (read_utf8, read_json):
             with pytest.raises(RunRefused, match="cannot be read: is a link, a pipe or a device"):
                 read(path)
         write_whole(path, "new")

@@ -69,6 +69,8 @@ def assemble() -> typer.Typer:
 
 def main() -> None:
     """Run the command line, and end this process with its exit code."""
+    # Processes that this one starts do not look for modules in the current folder either.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     code = run_command_line()
     if code == INTERRUPTED:
         # Everything is saved and printed. The normal exit of Python waits for all threads. It would

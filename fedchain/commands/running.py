@@ -91,18 +91,20 @@ def _show(
     from fedchain.commands.terminal import Terminal, summary_lines
     from fedchain.runs.secret import resume_command
 
-    go_on = f"go on with: {resume_command(folder, secret)}"
+    def go_on() -> str:
+        return f"go on with: {resume_command(folder, secret)}"
+
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
             done = act(secret=secret, callback=terminal)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
+        typer.echo(f"interrupted; {go_on() if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except RunRefused:
         raise
     except (RunError, PartError) as error:
-        raise type(error)(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
+        raise type(error)(f"{error}\n{go_on()}" if folder.is_dir() else str(error)) from error
     summary = done.summary()
     print_result(form, summary, summary_lines(summary))
     if strict and (summary["status"] == "budget_exhausted" or summary["silenced"]):

@@ -159,7 +159,7 @@ def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format)
 
 
 def _tell_swept(swept: Swept, form: Format) -> None:
-    from fedchain.files import read_text
+    from fedchain.files import read_utf8
 
     values = {
         "sweep": str(swept.folder),
@@ -168,7 +168,7 @@ def _tell_swept(swept: Swept, form: Format) -> None:
         "report": [str(file) for file in swept.report],
     }
     done = len(swept.rows) - len(swept.failed)
-    lines = [read_text(file) for file in swept.report if file.suffix == ".md"][:1]
+    lines = [read_utf8(file) for file in swept.report if file.suffix == ".md"][:1]
     lines.append(f"{done} of {len(swept.rows)} points finished; {swept.folder / 'points.csv'}")
     if swept.report:
         lines.append(f"report: {swept.report[-1]}")

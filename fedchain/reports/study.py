@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from fedchain.errors import RunRefused
-from fedchain.files import check_folder, read_json, read_text
+from fedchain.files import check_folder, read_json, read_utf8
 from fedchain.reports.axis_labels import block_words
 from fedchain.results import Run
 from fedchain.statistics import Interval, interval
@@ -179,7 +179,7 @@ def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
         RunError: one of them is missing, damaged, or of another format.
     """
     try:
-        sweep, text = read_json(folder / "sweep.json"), read_text(folder / "points.csv")
+        sweep, text = read_json(folder / "sweep.json"), read_utf8(folder / "points.csv")
     except FileNotFoundError as error:
         missing = f"{Path(str(error.filename)).name} is missing"
         raise RunRefused(f"{folder}: not a whole sweep folder: {missing}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from fedchain.errors import cannot
 from fedchain.files import read_bytes
 from fedchain.scenario import Scenario, from_resolved, user_parts
-from fedchain.scenario.reading import MAX_BYTES, decoded, read_yaml
+from fedchain.scenario.reading import MAX_BYTES, read_yaml, text_in
 
 RESOLVED = "resolved.yaml"
 """The file of a run folder that holds the scenario with all its values."""
@@ -40,6 +40,6 @@ def names_user_parts(folder: Path) -> bool:
 def _text(folder: Path) -> str:
     path = folder / RESOLVED
     try:
-        return decoded(read_bytes(path, MAX_BYTES), str(path))
+        return text_in(read_bytes(path, MAX_BYTES), str(path))
     except OSError as error:
         raise cannot(path, "be read", error) from error

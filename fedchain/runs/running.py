@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import time
 from concurrent.futures import Future
@@ -13,7 +12,7 @@ from typing import Any
 
 from fedchain.arrays import Vector
 from fedchain.engines import Source, at_work, chosen
-from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
+from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable
 from fedchain.files import write_whole
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
@@ -24,22 +23,21 @@ from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.accounting import cross_checked
 from fedchain.registry import Part
 from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to
+from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.genesis import check_genesis, check_secret, setup_of
 from fedchain.runs.manifest import (
     as_json,
     epsilon_spent,
     final_manifest,
-    initial_manifest,
     privacy_statement,
     sample_pictures,
 )
 from fedchain.runs.secret import open_secret, required_secret, resume_command
-from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
+from fedchain.scenario import Scenario, run_name, scenario_digest
 from fedchain.simulation.release_service import Ask
-from fedchain.simulation.setup import RunSetup, check_hashing, deepest_read, retention_of
+from fedchain.simulation.setup import RunSetup, check_hashing, deepest_read
 from fedchain.simulation.simulation import Simulation
-from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
 from fedchain.transition import model_of
 
@@ -109,7 +107,7 @@ def run(
         raise ScenarioError([], text) from error
     if kept is not None:
         kept.keep()
-    _make_folder(path, setup, source, force)
+    make_folder(path, setup, source, force)
     _run_folder(path, setup, asked, callback, started)
     return Run(path, scenario)
 
@@ -181,30 +179,6 @@ def _resume(
     check_genesis(path, setup, kept)
     _run_folder(path, setup, asked, callback, started)
     return Run(path, scenario)
-
-
-def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
-    """Make the run folder under a temporary name, then move it into place as a whole."""
-    resolved = resolved_yaml(setup.scenario)
-    with contextlib.ExitStack() as stack:
-        try:
-            place = stack.enter_context(place_beside(path))
-        except OSError as error:
-            raise cannot(path.parent, "be written", error) from error
-        draft = place / path.name
-        write_whole(draft / "scenario.yaml", source or resolved)
-        write_whole(draft / "resolved.yaml", resolved)
-        RunFolder(draft).write_manifest(initial_manifest(setup))
-        policy = retention_of(setup.scenario)
-        Store.create(draft / LEDGER, setup.rules, setup.genesis, setup.state, policy).close()
-        try:
-            if force and path.exists():
-                RunFolder(path).throw_away(place / "earlier")
-            move_folder(draft, path)
-        except OSError as error:
-            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                raise RunRefused(f"{path}: another process has just begun it") from error
-            raise cannot(path, "be made", error) from error
 
 
 def _run_folder(

@@ -68,10 +68,10 @@ def read_text(path: Path) -> str:
         raise refused(
             str(path), f"larger than {MAX_BYTES // 1024} KiB; a scenario is a page of text"
         )
-    return decoded(data, str(path))
+    return text_in(data, str(path))
 
 
-def decoded(data: bytes, source: str) -> str:
+def text_in(data: bytes, source: str) -> str:
     """Return the text in the bytes of a scenario file.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote_from_bytes
@@ -35,9 +35,10 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, factory=Connection
     )
-    with _guarded(connection, lambda: size_of(path)):
+    with closed_on_failure(connection):
+        connection.guard(lambda: size_of(path))
         if not is_new:
-            check_tables(connection)
+            _check_tables_or_disk(connection)
         connection.execute("PRAGMA fullfsync = ON")  # macOS only, as in ``sync_open``
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -59,25 +60,36 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     if log.exists() and log.stat().st_size:
         data = read_with_log(path, log)
         connection = sqlite3.connect(":memory:", factory=Connection)
-        with _guarded(connection, lambda: len(data)):
+        with closed_on_failure(connection):
+            connection.guard(lambda: len(data))
             connection.deserialize(data)
             check_tables(connection)
         return connection
     source = f"{uri_of(os.fsencode(path.resolve().as_posix()))}?immutable=1"
     connection = sqlite3.connect(source, uri=True, factory=Connection)
-    with _guarded(connection, lambda: size_of(path)):
+    with closed_on_failure(connection):
+        connection.guard(lambda: size_of(path))
         check_tables(connection)
     return connection
 
 
 @contextmanager
-def _guarded(connection: Connection, size: Callable[[], int]) -> Iterator[None]:
-    """Set the limits of a connection, and close it if the body fails."""
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection if the body fails."""
     try:
-        connection.guard(size)
         yield
     except BaseException:
         connection.close()
+        raise
+
+
+def _check_tables_or_disk(connection: sqlite3.Connection) -> None:
+    """Check the tables; if the disk fails, raise SQLite's error, since the run can be resumed."""
+    try:
+        check_tables(connection)
+    except LedgerError as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            raise error.__cause__ from None
         raise
 
 

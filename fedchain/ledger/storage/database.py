@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from fedchain.errors import LedgerError
+from fedchain.errors import OLD_FORMAT, LedgerError
 from fedchain.ledger.chain.block import Block, address_of, encode_header
 from fedchain.ledger.chain.encoding import blob, unsigned
 from fedchain.ledger.chain.message import identity_of
@@ -108,6 +108,14 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
     return map(checked_row, ask(connection, "SELECT * FROM block ORDER BY sequence"))
 
 
+def read_all_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
+    """Yield the rows of all blocks as ``read_blocks`` does; raise a LedgerError at a gap."""
+    for place, row in enumerate(read_blocks(connection)):
+        if row.sequence != place:
+            raise LedgerError(f"database: block number {place} was removed")
+        yield row
+
+
 def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -> BlockRow:
     """Return the row of the first block, in order of arrival, that fulfils an SQL condition.
 
@@ -172,6 +180,8 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     meta = {str(key): value for key, value in rows if isinstance(value, bytes)}
     if tuple(meta) != META_KEYS:
         raise LedgerError(f"meta: has {list(meta)} as bytes; must have {list(META_KEYS)}")
+    if meta["format"] == b"1":
+        raise LedgerError(f"ledger: {OLD_FORMAT}")
     if meta["format"] != TABLES_VERSION:
         raise LedgerError(f"meta: format is {meta['format']!r}; must be {TABLES_VERSION!r}")
     return meta

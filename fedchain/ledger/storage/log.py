@@ -17,7 +17,7 @@ from fedchain.files import open_to_read, read_bytes
 
 MOST_IN_MEMORY = 2**28
 """Most bytes of a database with a log."""
-TRIES = 20
+MOST_READINGS = 20
 """Times that a database is read if its log begins anew meanwhile."""
 _HEADER, _FRAME = 32, 24
 """Bytes of the log's header, and of the header before each page."""
@@ -38,7 +38,7 @@ def read_with_log(path: Path, log: Path) -> bytearray:
         OSError: a file cannot be read, or is too large.
         LedgerError: the log goes beyond the bound, or began anew at every try.
     """
-    for _ in range(TRIES):
+    for _ in range(MOST_READINGS):
         with contextlib.ExitStack() as stack:
             try:
                 file = stack.enter_context(open_to_read(log))

@@ -66,12 +66,12 @@ def test_a_log_counts_up_to_its_last_whole_transaction(tmp_path):
     path, expected = logged(tmp_path / "made")
     wal = path.with_name("copy.sqlite-wal")
     whole, found = wal.read_bytes(), []
-    for size in range(len(whole), 0, -1031):
+    for size in range(len(whole), 0, -4001):
         wal.write_bytes(whole[:size])
         with closing(sqlite3.connect(shutil.copyfile(path, tmp_path / "s.sqlite"))) as judge:
             shutil.copyfile(wal, tmp_path / "s.sqlite-wal")
-            known = [] if not size else judge.execute("PRAGMA page_count") and rows(judge)
-        assert rows_or_none(path, wal) == known, size
+            known = rows(judge)
+        assert rows_of(read_with_log(path, wal)) == known, size
         found.append(known)
     assert found[0] == expected
     assert len({str(each) for each in found}) >= 5, "a transaction after the other is cut off"
@@ -79,10 +79,6 @@ def test_a_log_counts_up_to_its_last_whole_transaction(tmp_path):
 
 def rows(connection: sqlite3.Connection) -> list[object]:
     return connection.execute(ROWS).fetchall()
-
-
-def rows_or_none(path: Path, wal: Path) -> list[object]:
-    return rows_of(read_with_log(path, wal))
 
 
 @pytest.mark.parametrize("place", [0, 5, 9, 17, 25, 31, 40, 50, 60, 5000])
