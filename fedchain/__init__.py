@@ -6,13 +6,13 @@
 >>> run.verify().ok, run.metrics[-1]["accuracy"]  # doctest: +SKIP
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING
 
 from fedchain.version import __version__
 
+# ``python -m fedchain`` imports this file while the current folder comes first: it imports nothing
+# that a file there could pass for, not even ``typing``.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fedchain.audits import audit
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError

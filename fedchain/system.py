@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import errno
 import os
 import secrets
 import shutil
 import signal
+import stat
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,12 @@ PATIENCE_WITH_FILES_S = 2.0
 """Seconds for which an operation is repeated on Windows if another program has the file open."""
 MOST_PROCESSES = 61
 """Most processes that one process can wait for on Windows."""
+NO_FILE = "is a link, a pipe or a device"
+"""What is said of a name under which a file is expected."""
+_CAREFUL = ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY")
+"""Flags with which a file is opened, as far as the system has them."""
+_NAMES_ANOTHER = 0x2000_0000
+"""Bit of a reparse tag of Windows that links and junctions have, and files in a cloud have not."""
 _Result = TypeVar("_Result")
 
 
@@ -60,6 +67,80 @@ def sync_open(descriptor: int) -> None:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
             return
     os.fsync(descriptor)
+
+
+def open_file(path: str | Path, flags: int = os.O_RDONLY) -> int:
+    """Open a file, and return its descriptor; follow no link, and wait for no pipe.
+
+    Args:
+        path: the file. Only its last name is checked; the folders above it may be links.
+        flags: as in ``os.open``.
+
+    Raises:
+        OSError: the file cannot be opened, or it is a link, a pipe, a device or a folder.
+    """
+    for name in _CAREFUL:
+        flags |= getattr(os, name, 0)
+    if WINDOWS and os.path.lexists(path) and is_link(os.lstat(path)):
+        raise OSError(errno.EINVAL, NO_FILE, str(path))
+    try:
+        descriptor = patiently(lambda: os.open(path, flags, 0o666))
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            raise OSError(errno.EINVAL, NO_FILE, str(path)) from error
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, NO_FILE, str(path))
+
+
+def is_link(seen: os.stat_result) -> bool:
+    """Return whether ``os.lstat`` has seen a link, or a junction of Windows."""
+    return stat.S_ISLNK(seen.st_mode) or bool(getattr(seen, "st_reparse_tag", 0) & _NAMES_ANOTHER)
+
+
+def is_plain(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry of a folder is a file or a folder: no link, pipe, socket or device.
+
+    Raises:
+        OSError: the system does not tell.
+    """
+    if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+        return False
+    return not (WINDOWS and is_link(entry.stat(follow_symlinks=False)))
+
+
+def foreign_owner(path: Path) -> str | None:
+    """Return the name of the user who owns a file or folder; None if it is this process's user.
+
+    Windows is not asked: there the answer is always None.
+
+    Raises:
+        OSError: the path does not exist.
+    """
+    if sys.platform == "win32":
+        return None
+    owner = path.stat().st_uid
+    if owner == os.geteuid():
+        return None
+    import pwd
+
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"user {owner}"
+
+
+def occupied(seen: os.stat_result) -> int:
+    """Return the bytes of a file that are on the disk: a file with holes has fewer than its size.
+
+    Windows does not tell; there the size is returned.
+    """
+    return min(seen.st_size, 512 * getattr(seen, "st_blocks", seen.st_size))
 
 
 def patiently(act: Callable[[], _Result]) -> _Result:
@@ -112,9 +193,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     ...     (Path(folder) / "name").read_bytes()
     b'bytes'
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.draft")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
     try:
-        with draft.open("wb") as file:
+        with draft.open("xb") as file:
             yield file
             file.flush()
             sync_open(file.fileno())

@@ -48,8 +48,9 @@ def _everything_is_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     opened: list[Watched] = []
     connect, before = sqlite3.connect, set(threading.enumerate())
 
-    def watched(*arguments: Any, **named: Any) -> Watched:
-        opened.append(connect(*arguments, factory=Watched, **named))
+    def watched(*arguments: Any, factory: type = sqlite3.Connection, **named: Any) -> Watched:
+        kind = type("Watched", (Watched, factory), {})
+        opened.append(connect(*arguments, factory=kind, **named))
         return opened[-1]
 
     monkeypatch.setattr(sqlite3, "connect", watched)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fedchain.files import write_whole
 from fedchain.names import SHOWN, command, legible, quoted
 from fedchain.results import logging_to
-from fedchain.results.folder import write_whole
 from fedchain.runs.manifest import as_json
 from fedchain.scenario import from_mapping, load, plain_values, resolved_yaml
 

@@ -17,8 +17,9 @@ from command_line import call
 from fedchain import system
 from fedchain.commands import doctor
 from fedchain.errors import RunRefused
+from fedchain.files import write_whole
 from fedchain.interruption import ENDING, stoppable
-from fedchain.results import Run, RunFolder, write_whole
+from fedchain.results import Run, RunFolder
 from fedchain.runs.running import run
 from fedchain.scenario import load
 

@@ -10,7 +10,8 @@ from fedchain.audits.record import AUDITS, carry_out, find_audit
 from fedchain.audits.runs_for_audit import AuditProgress, Choices, Subject
 from fedchain.audits.statement import Known, audit_figures, violations
 from fedchain.errors import RunRefused
-from fedchain.results import OVER, Run, write_whole
+from fedchain.files import check_folder, write_whole
+from fedchain.results import OVER, Run
 from fedchain.results.findings import (
     AUDIT,
     AUDIT_FORMAT,
@@ -78,6 +79,7 @@ def audit(
     subject = Subject(
         scenario=scenario, done=done, runs=folder / "audit", choices=choices, progress=progress
     )
+    check_folder(folder, own=True)
     findings = read_findings(folder)
     check_findings(folder, findings, {name: each.row for name, each in AUDITS.items()})
     for name, each in asked.items():

@@ -15,8 +15,8 @@ from fedchain.ledger.chain.verdict_cache import MOST
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.momentum import LastMessage, release_behind
 from fedchain.nodes.holders.trail import Trail
-from fedchain.results import LEDGER, OVER, MessageRecord, RoundRecord, Run
-from fedchain.runs.running import resume, run
+from fedchain.results import LEDGER, MessageRecord, RoundRecord, Run
+from fedchain.runs.running import run_or_resume
 from fedchain.scenario import (
     Momentum,
     Scenario,
@@ -106,11 +106,7 @@ class Subject:
         place, choices = self.runs / run_name(scenario), self.choices
         workers, secret = choices.workers, choices.secret
         callback = Listener(lambda done: self.progress(place.name, done, scenario.rounds))
-        if (place / "manifest.json").is_file() and Run.of(place, scenario).manifest[
-            "status"
-        ] not in OVER:
-            return resume(place, workers=workers, secret=secret, callback=callback)
-        return run(scenario, self.runs, workers=workers, secret=secret, callback=callback)
+        return run_or_resume(scenario, self.runs, workers=workers, secret=secret, callback=callback)
 
 
 def same_run(one: Scenario, other: Scenario) -> bool:

@@ -13,11 +13,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from fedchain.commands.formats import INTERRUPTED, USAGE
+from fedchain.commands.formats import INTERRUPTED, REFUSED_CHAIN, USAGE
 from fedchain.commands.printing import UNPRINTED, whole_output
 from fedchain.errors import (
     DataError,
     FedchainError,
+    LedgerError,
     MissingExtra,
     RunRefused,
     ScenarioError,
@@ -68,6 +69,8 @@ def assemble() -> typer.Typer:
 
 def main() -> None:
     """Run the command line, and end this process with its exit code."""
+    # Processes that this one starts do not look for modules in the current folder either.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     code = run_command_line()
     if code == INTERRUPTED:
         # Everything is saved and printed. The normal exit of Python waits for all threads. It would
@@ -87,8 +90,6 @@ def run_command_line() -> int:
 def _code_of(app: typer.Typer) -> int:
     """Run a command, print what went wrong, and return the exit code."""
     try:
-        # User-defined parts (kind: my_lab.rules:my_rule) are in the current folder.
-        sys.path.append(os.getcwd())  # noqa: PTH109 - sys.path holds text
         app()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
@@ -111,13 +112,15 @@ def _code_of(app: typer.Typer) -> int:
 
 
 def exit_code(error: FedchainError) -> int:
-    """Return the exit code of an error: bad usage, bad data, or any other failure.
+    """Return the exit code of an error: bad usage, a bad ledger, bad data, or any other failure.
 
     >>> exit_code(DataError("scan.cogs: truncated"))
     3
     """
     if isinstance(error, ScenarioError | RunRefused):
         return USAGE
+    if isinstance(error, LedgerError):
+        return REFUSED_CHAIN
     return 3 if isinstance(error, DataError | MissingExtra) else 1
 
 

@@ -68,6 +68,9 @@ def audit(
     seed: options.SeedNumber = None,
     workers: options.WorkerCount = None,
     secret: options.SecretFile = None,
+    trust_user_parts: Annotated[
+        bool, options.trust("code of your own (module:function) that the run's scenario names")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the audits of scenarios.")] = Path("audits"),
     form: options.Form = Format.rich,
 ) -> None:
@@ -86,7 +89,7 @@ def audit(
         workers=workers,
         secret=secret,
     )
-    subject = _subject(target, set_ or [], seed)
+    subject = _subject(target, set_ or [], seed, trust_user_parts)
     with repeatable(), progress_bar("Auditing", form is not Format.json) as show:
         found = audit_it(subject, list(audits), out, choices, lambda what, *n: show(*n, what))
     rows = {
@@ -108,7 +111,9 @@ def _audits(attack: str) -> dict[str, Audit[Any]]:
         refuse(f"--attack: {error}")
 
 
-def _subject(target: str, set_: Sequence[str], seed: int | None) -> Run | Scenario:
+def _subject(
+    target: str, set_: Sequence[str], seed: int | None, trust_user_parts: bool
+) -> Run | Scenario:
     from fedchain.results import Run
     from fedchain.scenario import load, located, parse_overrides
 
@@ -116,7 +121,7 @@ def _subject(target: str, set_: Sequence[str], seed: int | None) -> Run | Scenar
         return load(target, set=parse_overrides(set_), seed=seed)
     if set_ or seed is not None:
         refuse(f"{target}: is a run; --set and --seed are for scenarios")
-    return Run.open(Path(target))
+    return Run.open(Path(target), trust_user_parts=trust_user_parts)
 
 
 def _numbers(text: str | None) -> tuple[float, ...]:

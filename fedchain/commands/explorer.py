@@ -99,7 +99,7 @@ def _block(run: Run, which: str) -> Inspection:
         }
         for message in block.messages
     ]
-    kind = run.scenario.nodes.participant[0]
+    kind = _participant(run)[0]
     fields = table(("header", "value"), ((name, str(value)) for name, value in header.items()))
     bodies = _filled(
         "message | holder | norm | mechanism | noise | records",
@@ -108,6 +108,11 @@ def _block(run: Run, which: str) -> Inspection:
     )
     values = {"hash": block.header.hash.hex(), "header": header, "messages": messages}
     return values, [f"block {values['hash']}", fields, bodies]
+
+
+def _participant(run: Run) -> str:
+    """Return the word for who sends messages, without loading the scenario: it may name code."""
+    return "group" if run.manifest["scenario"]["nodes"].get("groups") else "holder"
 
 
 def _named(kind: str, number: int | None) -> str:
@@ -137,7 +142,7 @@ def _round(run: Run, which: str) -> Inspection:
 
 def _node(run: Run, which: str) -> Inspection:
     kind, place = which[:1], which[1:]
-    who = run.scenario.nodes.participant
+    who = _participant(run)
     if kind not in {who[0], "c"} or not place.isdigit():
         refuse(f"node: no node {which!r}; write {who[0]}3 for {who} 3, c0 for compute node 0")
     if kind == "c":
@@ -175,7 +180,9 @@ def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
 
 def _compute_node(run: Run, node: int) -> Inspection:
     """Return a view of what a node did and refused, and of the refusals and evidence against it."""
-    last, manifest = run.scenario.nodes.miners - 1, run.manifest
+    manifest = run.manifest
+    compute = manifest["scenario"]["nodes"]["compute"]
+    last = (compute if isinstance(compute, int) else len(compute)) - 1
     if node > last:
         refuse(f"node: no compute node {node}; the run has c0 to c{last}")
     heights = [row["height"] for row in run.metrics if row["miner"] == node]

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-USAGE, INTERRUPTED = 2, 130
-"""Exit codes: USAGE for a wrong call; INTERRUPTED for Ctrl-C, when everything is saved."""
+USAGE, REFUSED_CHAIN, INTERRUPTED = 2, 5, 130
+"""Exit codes: USAGE for a wrong call; REFUSED_CHAIN for a ledger, a chain file or a proof that is
+damaged or wrong; INTERRUPTED for Ctrl-C, when everything is saved."""
 
 
 class Format(StrEnum):

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedchain.commands import options
-from fedchain.commands.formats import Format, print_result, progress_bar, refuse
+from fedchain.commands.formats import (
+    REFUSED_CHAIN,
+    Format,
+    print_result,
+    progress_bar,
+    refuse,
+)
 from fedchain.names import command
 
 if TYPE_CHECKING:
     from fedchain.ledger.tools.verification import Verification
 
 app = typer.Typer()
-
-NOT_VERIFIED = 5
-"""Exit code of a verification that failed."""
 
 
 @app.command(epilog="Example: fedchain verify runs/first-light-*")
@@ -63,7 +66,7 @@ def _show_verdict(found: Verification, form: Format) -> None:
     lines = [f"ok: {found}", f"head {found.block}", *found.notes]
     if not found.ok:
         lines = [f"FAILED: {found}"]
-    print_result(form, values, lines, code=0 if found.ok else NOT_VERIFIED)
+    print_result(form, values, lines, code=0 if found.ok else REFUSED_CHAIN)
 
 
 @app.command(epilog="Example: fedchain inspect runs/first-light-* block 12")
@@ -169,10 +172,12 @@ def prove(
     out: Annotated[Path | None, options.out("File of the proof; default: stdout.")] = None,
 ) -> None:
     """Prove that a message is in a block, to somebody who has only the block's header."""
+    from fedchain.files import check_folder, write_output
     from fedchain.ledger.storage.store import Store
     from fedchain.ledger.tools import proof
-    from fedchain.results import LEDGER, write_whole
+    from fedchain.results import LEDGER
 
+    check_folder(run)
     try:
         with Store.open(run / LEDGER, writable=False) as store:
             found = proof.find(store, message)
@@ -185,7 +190,7 @@ def prove(
     if out is None:
         typer.echo(made.decode(), nl=False)
         return
-    write_whole(out, made)
+    write_output(out, made)
     typer.echo(f"message {found.id.hex()} is in block {found.block.hex()}; proof in {out}")
 
 
@@ -212,7 +217,7 @@ def check_proof(
             raise LedgerError(f"header: the proof is of block {block}, not of that one")
     except LedgerError as error:
         print_result(form, {"ok": False, "reason": str(error)}, [f"FAILED: {error}"])
-        raise typer.Exit(NOT_VERIFIED) from error
+        raise typer.Exit(REFUSED_CHAIN) from error
     simulated = "" if "work" in shown.checked else "; not checked: work, which was simulated"
     trust = "" if header else "; compare the block's hash with one that you trust"
     lines = [

@@ -28,6 +28,15 @@ def announce(given: Given) -> Given:
     return given
 
 
+def tell_owner(run: Path) -> Path:
+    """Print a note if another user owns a run's folder; return the folder unchanged."""
+    from fedchain.system import foreign_owner
+
+    if run.exists() and (owner := foreign_owner(run)) is not None:
+        typer.echo(f"{run}: belongs to {owner}, who may change it at any moment", err=True)
+    return run
+
+
 def trust(what: str) -> Any:
     """Return the option that allows the import of user-defined code that a file names."""
     return typer.Option("--trust-user-parts", help=f"Import {what}.")
@@ -44,7 +53,9 @@ ScenarioName = Annotated[
         metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios.", callback=announce
     ),
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunPath = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run's folder.", callback=tell_owner)
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -74,12 +74,16 @@ def resume(
     workers: options.WorkerCount = None,
     strict: Strict = False,
     secret: options.SecretFile = None,
+    trust_user_parts: Annotated[
+        bool, options.trust("code of your own (module:function) that the folder's scenario names")
+    ] = False,
     form: options.Form = Format.rich,
 ) -> None:
     """Continue an interrupted run; the chain is the same as without the interruption."""
     from fedchain.runs.running import resume as resume_it
 
-    _show(partial(resume_it, run, engine=engine, workers=workers), run, secret, form, strict)
+    act = partial(resume_it, run, engine=engine, workers=workers, trust_user_parts=trust_user_parts)
+    _show(act, run, secret, form, strict)
 
 
 def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
@@ -104,18 +108,20 @@ def _show(
     from fedchain.commands.terminal import Terminal, summary_lines
     from fedchain.runs.secret import resume_command
 
-    go_on = f"go on with: {resume_command(folder, secret)}"
+    def go_on() -> str:
+        return f"go on with: {resume_command(folder, secret)}"
+
     terminal = None if form is Format.json else Terminal(stderr())
     try:
         with contextlib.closing(terminal) if terminal else contextlib.nullcontext():
             done = act(secret=secret, callback=terminal)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; {go_on if folder.is_dir() else 'nothing was begun'}", err=True)
+        typer.echo(f"interrupted; {go_on() if folder.is_dir() else 'nothing was begun'}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except RunRefused:
         raise
     except (RunError, PartError) as error:
-        raise type(error)(f"{error}\n{go_on}" if folder.is_dir() else str(error)) from error
+        raise type(error)(f"{error}\n{go_on()}" if folder.is_dir() else str(error)) from error
     summary = done.summary()
     print_result(form, summary, summary_lines(summary))
     if strict and (summary["status"] == "budget_exhausted" or summary["silenced"]):

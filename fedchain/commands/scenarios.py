@@ -169,7 +169,7 @@ def copy(
 ) -> None:
     """Copy a scenario that comes with fedchain, and the files that it extends, to change them."""
     from fedchain.registry import suggest
-    from fedchain.results import write_whole
+    from fedchain.files import write_whole
     from fedchain.scenario import files_of, shipped_files
 
     known, scenario = shipped_files(), name.removesuffix(".yaml")

@@ -165,6 +165,8 @@ def _list_points(scenario: Scenario, seeds: int | None, out: Path, form: Format)
 
 
 def _tell_swept(swept: Swept, form: Format) -> None:
+    from fedchain.files import read_utf8
+
     values = {
         "sweep": str(swept.folder),
         "points": len(swept.rows),
@@ -172,7 +174,7 @@ def _tell_swept(swept: Swept, form: Format) -> None:
         "report": [str(file) for file in swept.report],
     }
     done = len(swept.rows) - len(swept.failed)
-    lines = [file.read_text(encoding="utf-8") for file in swept.report if file.suffix == ".md"][:1]
+    lines = [read_utf8(file) for file in swept.report if file.suffix == ".md"][:1]
     lines.append(f"{done} of {len(swept.rows)} points finished; {swept.folder / 'points.csv'}")
     if swept.report:
         lines.append(f"report: {swept.report[-1]}")

@@ -63,9 +63,10 @@ def forecast(scenario: Scenario) -> Forecast:
 def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
     scenario, found, task = trial.scenario, trial.mechanism, trial.task
     rounds, releases, first = scenario.rounds, found.terms.releases, task.holders[0]
-    records = trial.records or [math.ceil(trial.examples * first.count / first.examples)]
+    known = bool(trial.records)
+    records = list(trial.records) or [math.ceil(trial.examples * first.count / first.examples)]
     spent, stored = trial.seconds(rates or ROUGH), trial.stored_bytes()
-    counts = trial.records or records * scenario.nodes.holders
+    counts = records if known else records * scenario.nodes.holders
     return {
         "scenario": plain_values(scenario),
         "noise_multiplier": found.noise_multiplier,
@@ -83,7 +84,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
             "least": min(records),
             "mean": round(statistics.fmean(records), 1),
             "most": max(records),
-            "known": bool(trial.records),
+            "known": known,
         },
         "aggregation": rule_of(scenario, found, registered_records(scenario, counts)).plain(),
         "estimates": {

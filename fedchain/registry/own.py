@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import os
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -34,12 +36,23 @@ def imported(kind: str, expected: type[T], words: str) -> T:
     module, _, name = kind.partition(":")
     form = f"write module:{words.split()[-1]}"
     try:
+        _reach(os.getcwd())  # noqa: PTH109 - sys.path holds text
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # the user's module may raise anything when it is imported
         raise ValueError(f"cannot import {kind!r}: {error}; {form}") from error
     if not isinstance(found, expected):
         raise ValueError(f"{kind!r} is no {words}; {form}")
     return found
+
+
+def _reach(folder: str) -> None:
+    """Let Python find modules in a folder, after all other places.
+
+    The current folder is reached only once the user's own code is asked for: before, a file in it
+    could pass for any package that is not installed.
+    """
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def simulator_values(maker: Callable[..., Any]) -> tuple[str, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from fedchain.errors import RunRefused
+from fedchain.files import read_json
 from fedchain.reports.study import Recorded, Study, finite_value
 
 CHAIN = ("network.", "gossip.", "ledger.work.")
@@ -35,9 +35,9 @@ def releases_per_block(run: Recorded) -> float | None:
     """
     file = run.folder / "privacy.json"
     try:
-        releases = json.loads(file.read_text(encoding="utf-8")).get("releases")
-    except (OSError, ValueError) as error:
-        raise RunRefused(f"{file}: cannot be read: {error}") from error
+        releases = read_json(file).get("releases")
+    except (FileNotFoundError, AttributeError) as error:
+        raise RunRefused(f"{file}: is missing, or holds no statement on privacy") from error
     if not isinstance(releases, list):
         return None
     nodes = run.manifest["scenario"]["nodes"]

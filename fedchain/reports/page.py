@@ -13,6 +13,7 @@ from string import Template
 from typing import Any
 
 from fedchain.errors import RunRefused
+from fedchain.files import read_json
 from fedchain.names import command
 from fedchain.reports.figures.style import Drawing, render
 from fedchain.reports.study import Recorded, Study
@@ -171,14 +172,14 @@ def _spent(value: object) -> str:
 def _promise(folder: Path) -> str:
     """Return the guarantee in words, its warnings, and its note on tuning, as HTML."""
     try:
-        known = json.loads((folder / "privacy.json").read_text(encoding="utf-8"))
+        known = read_json(folder / "privacy.json")
         words, warnings = str(known["guarantee"]), list(known.get("warnings", []))
         tuning = known.get("tuning")
     except FileNotFoundError as error:
         words = f"{folder}: is not finished; go on with: {command('resume', folder)}"
         raise RunRefused(words) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunRefused(f"{folder / 'privacy.json'}: cannot be read: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunRefused(f"{folder / 'privacy.json'}: holds no statement on privacy") from error
     told = f"<p>{_text(words[:1].upper() + words[1:].rstrip('.'))}.</p>"
     warned = "".join(f'<p class="warning">{_text(str(warning))}</p>' for warning in warnings)
     tuned = f"<p>Private tuning, which no ε counts: {_text(str(tuning))}.</p>" if tuning else ""

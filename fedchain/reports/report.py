@@ -8,12 +8,12 @@ from itertools import product
 from pathlib import Path
 
 from fedchain.errors import NothingYet
+from fedchain.files import check_folder, write_output, write_whole
 from fedchain.reports.figures import FIGURE_KINDS, draw
 from fedchain.reports.figures.style import render
 from fedchain.reports.page import Attacked, StudyReport, page
 from fedchain.reports.study import Study, open_study
 from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
-from fedchain.results import write_whole
 
 
 def report(
@@ -54,10 +54,12 @@ def report(
         if unknown:
             raise ValueError(f"no files of kind {unknown[0]!r}; allowed: {', '.join(known)}")
     studies = _open(paths, left_out)
+    for study in studies:
+        check_folder(study.folder, own=True)
     findings = [_find(study, trust_user_parts) for study in studies]
     written = []
     for file, content in _files(findings, figures, tables, html):
-        write_whole(file, content)
+        (write_output if html is not None and file == Path(html) else write_whole)(file, content)
         written.append(file)
     return written
 

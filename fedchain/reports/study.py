@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from fedchain.errors import NothingYet, RunRefused
+from fedchain.files import check_folder, read_json, read_utf8
 from fedchain.reports.axis_labels import block_words
 from fedchain.results import Run
 from fedchain.statistics import Interval, interval
@@ -164,6 +164,7 @@ def open_study(folder: Path) -> Study:
         RunError: the folder is neither, or has another format; ``NothingYet``: it holds no run with
             a result.
     """
+    check_folder(folder)
     if (folder / "manifest.json").is_file():
         return _open_run(folder)
     if (folder / "sweep.json").is_file():
@@ -179,17 +180,21 @@ def read_points(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
         RunError: one of them is missing, damaged, or of another format.
     """
     try:
-        sweep = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-        text = (folder / "points.csv").read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise RunRefused(f"{folder}: not a whole sweep folder: {error}") from error
+        sweep, text = read_json(folder / "sweep.json"), read_utf8(folder / "points.csv")
+    except FileNotFoundError as error:
+        missing = f"{Path(str(error.filename)).name} is missing"
+        raise RunRefused(f"{folder}: not a whole sweep folder: {missing}") from error
     if not isinstance(sweep, dict) or sweep.get("format") != SWEEP_FORMAT:
         raise RunRefused(f"{folder / 'sweep.json'}: format must be {SWEEP_FORMAT}")
-    rows = list(csv.DictReader(io.StringIO(text)))
-    needed = {"seed", "run", "status", *sweep["grid"]}
-    for row in rows:
-        if not needed <= row.keys() or None in row.values() or Path(row["run"]).name != row["run"]:
-            raise RunRefused(f"{folder / 'points.csv'}: a damaged row, got {row}")
+    needed, rows = {"seed", "run", "status", *sweep["grid"]}, list[dict[str, str]]()
+    try:
+        for row in csv.DictReader(io.StringIO(text)):
+            whole = needed <= row.keys() and None not in row.values()
+            if not whole or Path(row["run"]).name != row["run"] or row["run"] in ("", ".."):
+                raise RunRefused(f"{folder / 'points.csv'}: a damaged row, got {row}")
+            rows.append(row)
+    except csv.Error as error:
+        raise RunRefused(f"{folder / 'points.csv'}: cannot be read: {error}") from error
     return sweep, rows
 
 

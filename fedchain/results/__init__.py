@@ -1,7 +1,7 @@
 """Results of a run: the run folder, its events, and the records of its rounds."""
 
 from fedchain.results.events import EventLog
-from fedchain.results.folder import EVENTS, RunFolder, logging_to, write_whole
+from fedchain.results.folder import EVENTS, LEDGER, RunFolder, logging_to
 from fedchain.results.records import (
     EvidenceRecord,
     HeadRecord,
@@ -9,7 +9,7 @@ from fedchain.results.records import (
     RefusalRecord,
     RoundRecord,
 )
-from fedchain.results.run import LEDGER, OVER, Run, exported_to, imported_from, tampered_copy
+from fedchain.results.run import OVER, Run, exported_to, imported_from, tampered_copy
 from fedchain.results.tables import told_rounds
 
 __all__ = [
@@ -29,5 +29,4 @@ __all__ = [
     "logging_to",
     "tampered_copy",
     "told_rounds",
-    "write_whole",
 ]

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fedchain.agreement import disagreements
-from fedchain.errors import FedchainError, ScenarioError
+from fedchain.errors import FedchainError
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.verification import Verification
-from fedchain.scenario import load
-from fedchain.scenario.reading import read_text, read_yaml
+from fedchain.results.resolved import names_user_parts, read_resolved
 
-RESOLVED = "resolved.yaml"
-"""The file of a run folder that holds the scenario with all its values."""
 UNREAD = (
     "genesis against data and seed: registered numbers of records, model, commitment; and who "
     "attacks, which no genesis says"
@@ -55,23 +50,15 @@ def compared(
     """
     notes = (*found.notes, SECRET if secret else OPEN)
     try:
-        values = read_yaml(read_text(folder / RESOLVED), RESOLVED)[0].plain()
-        if not trust_user_parts and _names_user_parts(values):
+        if not trust_user_parts and names_user_parts(folder):
             return replace(found, unchecked=(*found.unchecked, FOREIGN), notes=notes)
-        if not isinstance(values, Mapping) or "extends" in values:
-            raise ScenarioError([], f"{RESOLVED}: must hold every value itself")
+        scenario = read_resolved(folder, trust_user_parts=trust_user_parts)
         with Store.open(ledger, writable=False) as store:
             learns = store.rules.holders > 0
-            wrong = list(disagreements(store.rules, load(folder / RESOLVED)))
+            wrong = list(disagreements(store.rules, scenario))
     except (FedchainError, ValueError, ArithmeticError) as error:
         wrong = [str(error)]
     if wrong:
         return replace(found, ok=False, height=0, block="", reason="\n".join(wrong))
     unread = (UNREAD,) if learns else ()
     return replace(found, unchecked=(*found.unchecked, *unread), notes=notes)
-
-
-def _names_user_parts(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return ":" in str(value.get("kind", "")) or any(map(_names_user_parts, value.values()))
-    return isinstance(value, list) and any(map(_names_user_parts, value))

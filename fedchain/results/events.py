@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunError, RunRefused, cannot
+from fedchain.files import open_to_append, open_to_read
 from fedchain.results.records import MessageRecord, Record, RoundRecord
 from fedchain.system import sync_open
+
+LONGEST = 2**20
+"""Bytes that the line of an event never has, with its newline."""
 
 
 class EventLog:
@@ -40,9 +44,8 @@ class EventLog:
         self._unread = read_events(path)
         self._unwritten: list[str] = []
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.truncate(path, size)
-            self._file = path.open("ab", buffering=0)
+            self._file = open_to_append(path)
+            self._file.truncate(size)
         except OSError as error:
             raise cannot(path, "be written", error) from error
 
@@ -137,14 +140,14 @@ def whole_lines(path: Path) -> Generator[bytes, None, None]:
     """Yield the complete lines of a file; none if the file does not exist.
 
     Raises:
-        RunError: the file cannot be read.
+        RunError: the file cannot be read, or a line is too long for an event.
     """
     try:
-        with path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
+        with open_to_read(path) as file:
+            while (line := file.readline(LONGEST)).endswith(b"\n"):
                 yield line
+            if len(line) == LONGEST:
+                raise RunRefused(f"{path}: has a line of {LONGEST} bytes or more; no event has")
     except FileNotFoundError:  # no event was written yet
         return
     except OSError as error:
@@ -170,7 +173,7 @@ def event_of(line: bytes, path: Path, number: int) -> dict[str, Any]:
     """
     try:
         event = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunRefused(f"{path}:{number}: not a JSON object: {error}") from error
     if not isinstance(event, dict):
         raise RunRefused(f"{path}:{number}: not a JSON object, got {type(event).__name__}")

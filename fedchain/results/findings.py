@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from fedchain.errors import RunRefused
+from fedchain.files import read_json
 from fedchain.registry import problems_of
 
 AUDIT = "audit.json"
 """Name of the file with the findings of audits."""
 AUDIT_FORMAT = 1
 """Version of that file's format."""
-LARGEST, DEEPEST = 2**26, 32
-"""LARGEST: limit on the bytes of the file. DEEPEST: limit on the nesting of lists and mappings."""
+DEEPEST = 32
+"""Limit on the nesting of lists and mappings."""
 Finding = dict[str, Any]
 """One row of an audit: the claimed epsilon, the attacked runs and the attack's result."""
 FindingsByAudit = Mapping[str, Sequence[Finding]]
@@ -33,15 +33,12 @@ def read_findings(folder: Path) -> dict[str, list[Finding]]:
         RunRefused: the file cannot be read, is of another format, or holds no findings.
     """
     path = folder / AUDIT
-    if not path.is_file():
-        return {}
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"has {path.stat().st_size} bytes, at most {LARGEST} are allowed")
-        said = json.loads(path.read_text(encoding="utf-8"))
-        json.dumps(said, ensure_ascii=False).encode()  # fails for half a surrogate pair
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunRefused(f"{path}: cannot be read: {error}; remove it to audit anew") from error
+        said = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except RunRefused as error:
+        raise RunRefused(f"{error}; remove it to audit anew") from error
     if not isinstance(said, dict) or said.get("format") != AUDIT_FORMAT:
         raise RunRefused(f"{path}: format must be {AUDIT_FORMAT}, the only one this version reads")
     attacks = said.get("attacks")

@@ -5,46 +5,38 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from io import BufferedWriter, TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from fedchain.errors import OLD_FORMAT, RunRefused, cannot
+from fedchain.files import (
+    check_folder,
+    check_unshared,
+    open_to_append,
+    read_json,
+    write_whole,
+)
+from fedchain.ledger.storage.database import LEDGER_FILE
 from fedchain.names import SHOWN
 from fedchain.results.tables import messages_csv, metrics_csv
-from fedchain.system import open_files_hold_folders, patiently, replacing
+from fedchain.system import open_files_hold_folders, patiently
 
 EVENTS = "events.ndjson"
 """The file of a run's events."""
 MANIFEST = "manifest.json"
 """The file that says what a run is and how far it came."""
+LEDGER = "ledger"
+"""Folder of the ledger inside a run folder."""
+LOCK, LOG = ".lock", "run.log"
+"""The file by which the folder is locked, and the log of the program."""
+IN_PLACE = (LOCK, LOG, EVENTS, *(f"{LEDGER}/{LEDGER_FILE}{end}" for end in ("", "-wal", "-shm")))
+"""Files that are changed in place; all others are replaced as a whole."""
 RUN_FORMAT = 2
 """Version of the run folder's layout; a folder of another version is refused with a reason."""
-
-
-def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
-    """Write a file so that a reader sees the whole old file or the whole new one.
-
-    Args:
-        path: the file.
-        content: the whole content, or an iterable of its parts in order.
-
-    Raises:
-        RunRefused: the file or its folder may not be written.
-        RunError: the disk is full.
-    """
-    parts = [content] if isinstance(content, str | bytes) else content
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        opened: contextlib.AbstractContextManager[BinaryIO] = replacing(path)
-        if path.exists() and not path.is_file() and not path.is_dir():
-            opened = path.open("wb")  # nothing may replace a device: /dev/null, a pipe
-        with opened as file:
-            file.writelines(p.encode("utf-8", SHOWN) if isinstance(p, str) else p for p in parts)
-    except OSError as error:
-        raise cannot(path, "be written", error) from error
 
 
 class RunFolder:
@@ -52,14 +44,17 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / ".lock")
+        self._lock = FileLock(path / LOCK)
 
     def lock(self) -> None:
         """Lock the folder for this process; the OS unlocks it when the process ends in any way.
 
         Raises:
-            RunError: another process uses the folder, or it may not be written.
+            RunError: another process uses the folder, it may not be written, or what is written
+                into it could go elsewhere: see ``check_folder`` and ``check_unshared``.
         """
+        check_folder(self.path, own=True)
+        check_unshared(self.path / name for name in IN_PLACE)
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -101,11 +96,9 @@ class RunFolder:
         """
         file = self.path / MANIFEST
         try:
-            manifest = json.loads(patiently(file.read_bytes))
+            manifest = read_json(file)
         except FileNotFoundError as error:
             raise RunRefused(f"{self.path}: not a run folder: it has no manifest.json") from error
-        except (OSError, ValueError) as error:
-            raise RunRefused(f"{file}: cannot be read: {error}") from error
         version = manifest.get("format") if isinstance(manifest, dict) else None
         if version == 1:
             raise RunRefused(f"{self.path}: {OLD_FORMAT}")
@@ -128,6 +121,10 @@ class RunFolder:
 
 
 class _LogFile(logging.FileHandler):
+    def _open(self) -> TextIOWrapper:
+        opened = BufferedWriter(open_to_append(Path(self.baseFilename)))
+        return TextIOWrapper(opened, "utf-8", SHOWN)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Ignore a full disk: the ledger reports it, and stops the run."""
 
@@ -141,7 +138,7 @@ def logging_to(path: Path) -> Iterator[None]:
     """
     log = logging.getLogger("fedchain")
     try:
-        handler = _LogFile(path, encoding="utf-8", errors=SHOWN)
+        handler = _LogFile(path)
     except OSError as error:
         raise cannot(path, "be written", error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

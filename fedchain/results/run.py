@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunRefused, cannot
+from fedchain.files import check_folder, copy_files, write_output
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.chain_file import exported, replayed
 from fedchain.ledger.tools.tampering import tamper
 from fedchain.ledger.tools.verification import BlockProgress, Verification, verify
-from fedchain.results.agreed import ALONE, RESOLVED, compared
+from fedchain.results.agreed import ALONE, compared
 from fedchain.results.events import read_events
-from fedchain.results.folder import EVENTS, MANIFEST, RunFolder, write_whole
+from fedchain.results.folder import EVENTS, LEDGER, MANIFEST, RunFolder
+from fedchain.results.resolved import read_resolved
 from fedchain.results.tables import last_fates, main_rounds, round_rows
-from fedchain.scenario import Scenario, load, scenario_digest
+from fedchain.scenario import Scenario, scenario_digest
 from fedchain.system import move_folder, place_beside
 from fedchain.transition import steps_of
 
 OVER = ("finished", "budget_exhausted", "stalled")
 """Statuses of a run that has nothing left to do."""
-LEDGER = "ledger"
-"""Folder of the ledger inside a run folder."""
 SUMMARISED = (
     "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
     "silenced", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
@@ -40,21 +40,32 @@ class Run:
 
     folder: Path
     """The run folder."""
+    given: Scenario | None = None
+    """The run's scenario, if the user has it from elsewhere; None: it is read from the folder."""
 
     @classmethod
-    def open(cls, folder: str | Path) -> Run:
+    def open(cls, folder: str | Path, *, trust_user_parts: bool = False) -> Run:
         """Open a run folder, finished or not.
 
+        Args:
+            folder: the run folder; there may be no link, pipe or device in it.
+            trust_user_parts: whether to import user-defined code that the folder's scenario names.
+
         Raises:
-            RunError: no run is here, or one of another format.
+            RunError: no run is here, or one of another format, or the folder may not be read.
+            ScenarioError: with ``trust_user_parts``, the folder's scenario is wrong.
         """
-        run = cls(Path(folder))
+        check_folder(Path(folder))
+        given = read_resolved(Path(folder), trust_user_parts=True) if trust_user_parts else None
+        run = cls(Path(folder), given)
         _ = run.manifest
         return run
 
     @classmethod
     def of(cls, folder: str | Path, scenario: Scenario) -> Run:
         """Open the run folder of a scenario, finished or not.
+
+        User-defined code that the scenario names is trusted, since the user has given it.
 
         Raises:
             RunError: no run is here, or that of another scenario or seed.
@@ -66,7 +77,7 @@ class Run:
                 f"{folder}: has the run of another scenario or seed under this name; choose "
                 "another name, or another folder for all runs"
             )
-        return run
+        return replace(run, given=scenario)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -75,8 +86,14 @@ class Run:
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario with every value resolved."""
-        return load(self.folder / RESOLVED)
+        """The scenario with every value resolved.
+
+        Raises:
+            RunRefused: the folder's file cannot be read.
+            ScenarioError: the folder's scenario is wrong, or names user-defined code, which is
+                imported only with ``trust_user_parts``.
+        """
+        return self.given or read_resolved(self.folder)
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
@@ -122,7 +139,11 @@ class Run:
         Args:
             progress: called with (blocks done, blocks in all).
             trust_user_parts: whether to run user-defined code that the ledger names.
+
+        Raises:
+            RunRefused: there is a link, a pipe or a device in the folder.
         """
+        check_folder(self.folder)
         found = verify(self.folder / LEDGER, steps_of(trust_user_parts), progress)
         if not (self.folder / MANIFEST).is_file() and (self.folder / LEDGER).is_dir():
             return replace(found, notes=(*found.notes, ALONE))  # an imported chain
@@ -163,13 +184,17 @@ def tampered_copy(source: Path, copy: Path, height: int, field: str) -> None:
     Run.open(source)
     if copy.exists():
         raise RunRefused(f"{copy}: is there already; a damaged copy goes into a new folder")
-    tamper(source / LEDGER, copy / LEDGER, height, field)
+    if source.resolve() in copy.resolve().parents:
+        raise RunRefused(f"{copy}: lies in the run's folder; a place outside of it is allowed")
+    files = [file for file in source.iterdir() if file.is_file() and file.name[0] != "."]
     try:
-        for file in source.iterdir():
-            if file.is_file() and not file.name.startswith("."):
-                shutil.copyfile(file, copy / file.name)
-    except OSError as error:
-        raise cannot(copy, "be written", error) from error
+        tamper(source / LEDGER, copy / LEDGER, height, field)
+        copy_files({file: copy / file.name for file in files})
+    except BaseException as error:
+        shutil.rmtree(copy, ignore_errors=True)  # it was not there before
+        if isinstance(error, OSError):
+            raise cannot(copy, "be written", error) from error
+        raise
 
 
 def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) -> int:
@@ -182,8 +207,9 @@ def exported_to(run: Path, file: Path, progress: BlockProgress | None = None) ->
         RunError: there is no ledger, or the file cannot be written.
         LedgerError: the ledger is damaged.
     """
+    check_folder(run)
     with Store.open(run / LEDGER, writable=False) as store:
-        write_whole(file, exported(store, progress))
+        write_output(file, exported(store, progress))
         return len(store)
 
 

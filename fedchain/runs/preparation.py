@@ -58,8 +58,8 @@ def prepare(
         ScenarioError: a part refuses its parameters, or two parts do not fit together.
         DataError: the task's data cannot be read.
         PartError: the model or the loss fails, or mixes examples.
-        RunError: the folder belongs to an unfinished run, or to one of another scenario or with another
-            secret.
+        RunError: the folder belongs to an unfinished run, or to one of another scenario or
+            with another secret.
         FedchainError: two accountants disagree on epsilon.
     """
     path = Path(out) / run_name(scenario)
@@ -81,7 +81,7 @@ def prepare(
 
 
 def prepare_again(
-    folder: str | Path,
+    found: Run,
     *,
     engine: str | None = None,
     workers: int | None = None,
@@ -89,10 +89,9 @@ def prepare_again(
 ) -> Run | Prepared:
     """Build an interrupted run from its folder, and check that it is the run that was begun.
 
-    Arguments, result and errors are those of ``prepare``.
+    The other arguments, the result and the errors are those of ``prepare``.
     """
-    path = Path(folder)
-    found = Run.open(path)
+    path = found.folder
     if found.manifest["status"] in OVER:
         check_secret(found, secret)
         return found

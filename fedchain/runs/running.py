@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import time
 from concurrent.futures import Future
@@ -12,29 +11,29 @@ from typing import Any
 
 from fedchain.arrays import Vector
 from fedchain.engines import at_work
-from fedchain.errors import RunError, RunRefused, Unusable, cannot
+from fedchain.errors import RunError, Unusable
+from fedchain.files import write_whole
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.ledger.storage.store import Store
 from fedchain.machine import start_up_passed_over
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
-from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to, write_whole
+from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to
+from fedchain.runs.beginning import make_folder
 from fedchain.runs.callbacks import RunCallback
 from fedchain.runs.manifest import (
     as_json,
     epsilon_spent,
     final_manifest,
-    initial_manifest,
     privacy_statement,
     sample_pictures,
 )
 from fedchain.runs.preparation import Prepared, prepare, prepare_again
-from fedchain.scenario import Scenario, resolved_yaml
+from fedchain.scenario import Scenario, run_name
 from fedchain.simulation.release_service import Ask
-from fedchain.simulation.setup import RunSetup, deepest_read, retention_of
+from fedchain.simulation.setup import RunSetup, deepest_read
 from fedchain.simulation.simulation import Simulation
-from fedchain.system import move_folder, place_beside
 from fedchain.timing import Stopwatch
 from fedchain.transition import model_of
 
@@ -91,8 +90,9 @@ def run(
         return made
     if made.secret is not None:
         made.secret.keep()
-    _make_folder(made.folder, made.setup, source, force)
-    return _run_folder(made, callback, started)
+    make_folder(made.folder, made.setup, source, force)
+    _run_folder(made, callback, started)
+    return Run(made.folder, scenario)
 
 
 def resume(
@@ -102,6 +102,7 @@ def resume(
     workers: int | None = None,
     secret: str | Path | None = None,
     callback: RunCallback | None = None,
+    trust_user_parts: bool = False,
 ) -> Run:
     """Resume an interrupted run; it ends at the same block as without the interruption.
 
@@ -111,41 +112,52 @@ def resume(
         workers: as in ``run``.
         secret: the file with which the run was begun; None: it was begun without.
         callback: as in ``run``; it is called for repeated rounds too.
+        trust_user_parts: whether to import user-defined code that the folder's scenario names.
 
     Raises:
-        RunError: the folder has no run, another process uses it, the secret is another one, or the
-            genesis block that this machine computes differs from the genesis block of the run.
+        RunError: the folder has no run, another process uses it, another user owns it, there is a
+            link, a pipe or a device in it, the secret is another one, or the genesis block that
+            this machine computes differs from the genesis block of the run.
+        ScenarioError: the folder's scenario names user-defined code, which is not trusted.
     """
+    found = Run.open(folder, trust_user_parts=trust_user_parts)
+    return _resume(found, engine, workers, secret, callback)
+
+
+def run_or_resume(
+    scenario: Scenario,
+    out: Path,
+    *,
+    workers: int | None = None,
+    secret: str | Path | None = None,
+    callback: RunCallback | None = None,
+) -> Run:
+    """Run a scenario to its end: begin the run, or resume it where it stopped, as ``resume`` does.
+
+    The user-defined code that the scenario names is trusted, since the user has given it.
+    """
+    path = out / run_name(scenario)
+    if not path.exists():
+        return run(scenario, out, workers=workers, secret=secret, callback=callback)
+    return _resume(Run.of(path, scenario), None, workers, secret, callback)
+
+
+def _resume(
+    found: Run,
+    engine: str | None,
+    workers: int | None,
+    secret: str | Path | None,
+    callback: RunCallback | None,
+) -> Run:
     started = time.perf_counter()
-    made = prepare_again(folder, engine=engine, workers=workers, secret=secret)
-    return made if isinstance(made, Run) else _run_folder(made, callback, started)
+    made = prepare_again(found, engine=engine, workers=workers, secret=secret)
+    if isinstance(made, Run):
+        return made
+    _run_folder(made, callback, started)
+    return Run(found.folder, made.setup.scenario)
 
 
-def _make_folder(path: Path, setup: RunSetup, source: str | None, force: bool) -> None:
-    """Make the run folder under a temporary name, then move it into place as a whole."""
-    resolved = resolved_yaml(setup.scenario)
-    with contextlib.ExitStack() as stack:
-        try:
-            place = stack.enter_context(place_beside(path))
-        except OSError as error:
-            raise cannot(path.parent, "be written", error) from error
-        draft = place / path.name
-        write_whole(draft / "scenario.yaml", source or resolved)
-        write_whole(draft / "resolved.yaml", resolved)
-        RunFolder(draft).write_manifest(initial_manifest(setup))
-        policy = retention_of(setup.scenario)
-        Store.create(draft / LEDGER, setup.rules, setup.genesis, setup.state, policy).close()
-        try:
-            if force and path.exists():
-                RunFolder(path).throw_away(place / "earlier")
-            move_folder(draft, path)
-        except OSError as error:
-            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                raise RunRefused(f"{path}: another process has just begun it") from error
-            raise cannot(path, "be made", error) from error
-
-
-def _run_folder(made: Prepared, callback: RunCallback | None, started: float) -> Run:
+def _run_folder(made: Prepared, callback: RunCallback | None, started: float) -> None:
     """Run the scenario of a folder to its end; write the manifest even if the run fails."""
     path = made.folder
     folder = RunFolder(path)
@@ -169,7 +181,6 @@ def _run_folder(made: Prepared, callback: RunCallback | None, started: float) ->
                 folder.write_manifest(final_manifest(path, manifest, status, elapsed))
     finally:
         folder.unlock()
-    return Run.open(path)
 
 
 def _run_to_the_end(

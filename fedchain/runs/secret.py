@@ -10,9 +10,10 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedchain.errors import RunRefused, cannot
+from fedchain.errors import RunRefused, ScenarioError, cannot
 from fedchain.names import command
 from fedchain.results import Run
+from fedchain.results.resolved import names_user_parts
 from fedchain.system import WINDOWS, sync_open
 
 BYTES = 32
@@ -104,8 +105,11 @@ def required_secret(found: Run, file: str | Path | None) -> Secret | None:
 
 
 def resume_command(folder: Path, file: str | Path | None) -> str:
-    """Return the command that continues a run with its secret file, if it has one."""
-    return command("resume", folder, *(() if file is None else ("--secret", Path(file))))
+    """Return the command that continues a run, with its secret file and trust if it needs them."""
+    options = [] if file is None else ["--secret", Path(file)]
+    with contextlib.suppress(RunRefused, ScenarioError):
+        options += ["--trust-user-parts"] if names_user_parts(folder) else []
+    return command("resume", folder, *options)
 
 
 def _read(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 from fedchain.scenario.attackers import ComputeAttack, HolderAttack, attackers_of
 from fedchain.scenario.groups import Groups
-from fedchain.scenario.loading import from_mapping, load
+from fedchain.scenario.loading import from_mapping, from_resolved, load, user_parts
 from fedchain.scenario.nodes import Momentum, Nodes
 from fedchain.scenario.overriding import parse_choices, parse_overrides
 from fedchain.scenario.sections import Gossip, Scenario
@@ -35,6 +35,7 @@ __all__ = [
     "files_of",
     "first_sentence",
     "from_mapping",
+    "from_resolved",
     "hidden_by",
     "load",
     "located",
@@ -45,5 +46,6 @@ __all__ = [
     "run_name",
     "scenario_digest",
     "shipped_files",
+    "user_parts",
     "written",
 ]

@@ -67,6 +67,49 @@ def from_mapping(
     return _finish(root, [], set, {"seed": seed, "name": name})
 
 
+def from_resolved(text: str, path: Path, *, trust_user_parts: bool) -> Scenario:
+    """Check the text of the file in which a run folder holds its scenario.
+
+    The folder may be a stranger's, so the text chooses neither what other file is read nor, unless
+    that is allowed, what code is imported.
+
+    Args:
+        text: the content of the file.
+        path: the file; relative paths start from its folder.
+        trust_user_parts: whether to import user-defined parts (``module:function``).
+
+    Raises:
+        ScenarioError: something is wrong, the scenario extends a file, or it names user-defined
+            parts that may not be imported.
+    """
+    root, noted = read_yaml(text, str(path))
+    values = root.plain()
+    if isinstance(values, Mapping) and "extends" in values:
+        raise refused(str(path), "extends another file; it must hold every value itself")
+    if not trust_user_parts and (named := user_parts(values)):
+        words = f"names code of somebody's own, {', '.join(named)}"
+        raise refused(str(path), f"{words}; add --trust-user-parts if you know it")
+    return _finish(anchored(root, path.parent, is_path=False), noted, None, {})
+
+
+def user_parts(values: object) -> list[str]:
+    """Return the user-defined parts (``module:function``) that the values of a scenario name.
+
+    >>> user_parts({"aggregation": {"kind": "lab:mean"}, "attacks": [{"kind": "noise"}]})
+    ['lab:mean']
+    """
+    if not isinstance(values, Mapping):
+        inside = values if isinstance(values, list | tuple) else ()
+        return [name for each in inside for name in user_parts(each)]
+    found = []
+    for key, value in values.items():
+        if str(key).rpartition(".")[2] == "kind":  # in a grid, the key is a dotted path
+            kinds = value if isinstance(value, list | tuple) else [value]
+            found += [str(kind) for kind in kinds if ":" in str(kind)]
+        found += user_parts(value)
+    return found
+
+
 def _finish(
     root: Node, noted: list[Located], values: Overrides | None, flags: Overrides
 ) -> Scenario:

@@ -68,14 +68,21 @@ def read_text(path: Path) -> str:
         raise refused(
             str(path), f"larger than {MAX_BYTES // 1024} KiB; a scenario is a page of text"
         )
+    return text_in(data, str(path))
+
+
+def text_in(data: bytes, source: str) -> str:
+    """Return the text in the bytes of a scenario file.
+
+    Raises:
+        ScenarioError: they are binary data, or not UTF-8.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise refused(
-            str(path), f"byte {error.start} is not UTF-8 text; save it as UTF-8"
-        ) from error
+        raise refused(source, f"byte {error.start} is not UTF-8 text; save it as UTF-8") from error
     if "\0" in text:
-        raise refused(str(path), "holds binary data; a scenario is YAML text")
+        raise refused(source, "holds binary data; a scenario is YAML text")
     return text
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from fedchain.errors import Problem, ScenarioError
 from fedchain.scenario import Scenario, from_mapping, run_name, scenario_digest, written
-from fedchain.scenario.writing import NAMED_DIGITS
 from fedchain.scenario.sections import Sweep
+from fedchain.scenario.writing import NAMED_DIGITS
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fedchain.errors import RunError
+from fedchain.files import check_folder, write_whole
 from fedchain.names import legible
 from fedchain.reports.report import report
 from fedchain.reports.study import DONE, SWEEP_FORMAT, final, metric_names, read_run, total_epsilon
-from fedchain.results import Run, RunFolder, write_whole
+from fedchain.results import Run, RunFolder
 from fedchain.results.tables import columns_of, csv_lines
-from fedchain.scenario import Scenario, resolved_yaml, run_name
+from fedchain.scenario import Scenario, resolved_yaml
 from fedchain.scenario.writing import yaml_text
 from fedchain.sweeps.execution import Execute, in_processes, in_turn
 from fedchain.sweeps.points import Point, points_of, sweep_name, with_seeds
@@ -78,11 +79,12 @@ def sweep(
     scenario = with_seeds(scenario, seeds)
     points = points_of(scenario, seeds)
     folder = Path(out) / sweep_name(scenario)
+    check_folder(folder, own=True)
     _begin(folder, scenario, points)
     lock = RunFolder(folder)
     lock.lock()
     try:
-        rows = _run_all(folder, points, run or run_or_resume, workers, watch or (lambda *_: None))
+        rows = _run_all(folder, points, run or _run_point, workers, watch or (lambda *_: None))
         done = any(row["status"] in DONE for row in rows)
         files = report([folder]) if done else []
     finally:
@@ -90,15 +92,11 @@ def sweep(
     return Swept(folder, tuple(rows), tuple(files))
 
 
-def run_or_resume(scenario: Scenario, runs: Path, threads: int | None) -> object:
+def _run_point(scenario: Scenario, runs: Path, threads: int | None) -> object:
     """Run a scenario to its end: begin the run, or resume it where it stopped."""
-    from fedchain.runs.running import resume, run
+    from fedchain.runs.running import run_or_resume
 
-    path = runs / run_name(scenario)
-    if path.exists():
-        Run.of(path, scenario)
-        return resume(path, workers=threads)
-    return run(scenario, runs, workers=threads)
+    return run_or_resume(scenario, runs, workers=threads)
 
 
 def _begin(folder: Path, scenario: Scenario, points: tuple[Point, ...]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedchain.errors import RunError
+from fedchain.files import write_whole
 from fedchain.results import (
     EventLog,
     MessageRecord,
@@ -21,7 +22,6 @@ from fedchain.results import (
     RunFolder,
     tables,
     tampered_copy,
-    write_whole,
 )
 from fedchain.results.events import read_events
 from fedchain.results.tables import (

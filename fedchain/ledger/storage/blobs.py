@@ -6,10 +6,12 @@ A body is the block's messages, and the weights and the update's memory after th
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fedchain.errors import EncodingError, LedgerError
+from fedchain.files import read_bytes
 from fedchain.ledger.chain.block import (
     Block,
     Header,
@@ -69,12 +71,13 @@ class Blobs:
             if not folder.exists():
                 folder.mkdir()
                 folders.add(self.folder)
+        drafts = {address: self._draft(address) for address in new}
         for address, parts in new.items():
-            with self._unfinished(address).open("wb", buffering=_BUFFER) as file:
+            with drafts[address].open("xb", buffering=_BUFFER) as file:
                 file.writelines(parts)
-        for address in new:
-            sync_file(self._unfinished(address))
-            replace(self._unfinished(address), self.path(address))
+        for address, draft in drafts.items():
+            sync_file(draft)
+            replace(draft, self.path(address))
         for folder in folders:
             sync_folder(folder)
         self._present = set(blobs)
@@ -89,16 +92,11 @@ class Blobs:
         Raises:
             LedgerError: the file is missing or too large, or cannot be read.
         """
-        path = self.path(address)
         try:
-            size = path.stat().st_size
-            data = path.read_bytes() if size <= limit else b""
+            return read_bytes(self.path(address), limit)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise LedgerError(f"blob {path.name[:8]}: cannot be read: {reason}") from error
-        if size > limit:
-            raise LedgerError(f"blob {path.name[:8]}: has {size} bytes; at most {limit}")
-        return data
+            raise LedgerError(f"blob {address.hex()[:8]}: cannot be read: {reason}") from error
 
     def get(self, address: bytes, limit: int) -> bytes:
         """Return the bytes of a blob, and check that their SHA-256 is its address.
@@ -131,11 +129,14 @@ class Blobs:
             delete(path)
 
     def _has(self, address: bytes, parts: Sequence[Piece]) -> bool:
-        path = self.path(address)
-        return path.exists() and path.read_bytes() == b"".join(parts)
+        wanted = b"".join(parts)
+        try:
+            return read_bytes(self.path(address), len(wanted)) == wanted
+        except OSError:  # there is none, or another thing under its name
+            return False
 
-    def _unfinished(self, address: bytes) -> Path:
-        return self.folder / f"{_UNFINISHED}{address.hex()}"
+    def _draft(self, address: bytes) -> Path:
+        return self.folder / f"{_UNFINISHED}{address.hex()}-{secrets.token_hex(8)}"
 
 
 def read_block(blobs: Blobs, rules: Rules, row: BlockRow, whole: bool = True) -> Block:

@@ -21,6 +21,8 @@ from fedchain.ledger.chain.encoding import blob, unsigned
 from fedchain.ledger.chain.message import identity_of
 from fedchain.ledger.chain.rules import ZERO
 from fedchain.ledger.storage.connection import connect_to_write
+from fedchain.ledger.storage.tables import SCHEMA
+from fedchain.ledger.storage.tables import ask as ask  # of this module too
 
 LEDGER_FILE = "ledger.sqlite"
 """Name of the database in the ledger's folder."""
@@ -31,19 +33,6 @@ NEWEST = "sequence = (SELECT max(sequence) FROM block)"
 WORK_BYTES = 40
 """Number of bytes in the ``work`` column: a block's cumulative work."""
 
-_SCHEMA = (
-    "CREATE TABLE block (sequence INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"
-    " height INTEGER NOT NULL, parent BLOB NOT NULL, address BLOB NOT NULL,"
-    " work BLOB NOT NULL, header BLOB NOT NULL, messages BLOB NOT NULL,"
-    " public_key BLOB NOT NULL, signature BLOB NOT NULL,"
-    " arrived_ms INTEGER NOT NULL, seal BLOB NOT NULL)",
-    "CREATE INDEX block_of_address ON block (parent, address)",
-    "CREATE TABLE message (sequence INTEGER NOT NULL, position INTEGER NOT NULL,"
-    " id BLOB NOT NULL, parent BLOB NOT NULL, identity BLOB NOT NULL,"
-    " PRIMARY KEY (sequence, position)) WITHOUT ROWID",
-    "CREATE INDEX message_of_identity ON message (parent, identity)",
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-)
 META_KEYS = ("format", "head", "keeping", "rules", "seal")
 """Keys of the meta table."""
 
@@ -100,7 +89,7 @@ def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.
     connection = connect_to_write(path)
     try:
         with transaction(connection):
-            for statement in _SCHEMA:
+            for statement in SCHEMA:
                 connection.execute(statement)
             write_block(connection, row, [])
             write_meta(connection, **meta, seal=journal_seal(row.seal, row.hash, keeping))
@@ -110,23 +99,6 @@ def create(path: Path, genesis: Block, rules: bytes, keeping: bytes) -> sqlite3.
     return connection
 
 
-def ask(
-    connection: sqlite3.Connection, query: str, *values: bytes | int
-) -> Iterator[tuple[object, ...]]:
-    """Yield the rows that a query finds.
-
-    Raises:
-        LedgerError: the database is damaged.
-    """
-    try:
-        # With ``yield from``, a caller that stops early would close the cursor, which fails once
-        # the database is closed.
-        for row in connection.execute(query, values):  # noqa: UP028
-            yield row
-    except sqlite3.Error as error:
-        raise LedgerError(f"database: cannot be read: {error}") from error
-
-
 def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
     """Yield the rows of all blocks in order of arrival, genesis first.
 
@@ -134,6 +106,14 @@ def read_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
         LedgerError: the database is damaged, or a column has the wrong type.
     """
     return map(checked_row, ask(connection, "SELECT * FROM block ORDER BY sequence"))
+
+
+def read_all_blocks(connection: sqlite3.Connection) -> Iterator[BlockRow]:
+    """Yield the rows of all blocks as ``read_blocks`` does; raise a LedgerError at a gap."""
+    for place, row in enumerate(read_blocks(connection)):
+        if row.sequence != place:
+            raise LedgerError(f"database: block number {place} was removed")
+        yield row
 
 
 def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -> BlockRow:
@@ -154,9 +134,12 @@ def find_row(connection: sqlite3.Connection, where: str, *values: bytes | int) -
 
 
 def count_blocks(connection: sqlite3.Connection) -> int:
-    """Return the number of blocks, genesis included."""
-    ((rows,),) = ask(connection, "SELECT count(*) FROM block")
-    return int(str(rows))
+    """Return the number of blocks, genesis included, if their sequences have no gap.
+
+    To count rows, SQLite goes through the whole table without a limit on its steps.
+    """
+    ((last,),) = tuple(ask(connection, "SELECT max(sequence) FROM block"))
+    return last + 1 if isinstance(last, int) else 0
 
 
 def highest(connection: sqlite3.Connection) -> int:
@@ -179,10 +162,12 @@ def checked_row(values: tuple[object, ...]) -> BlockRow:
     return BlockRow(*values)  # type: ignore[arg-type]
 
 
-def read_messages(connection: sqlite3.Connection, sequence: int) -> list[tuple[object, ...]]:
-    """Return the rows of one block's messages, in order."""
-    query = "SELECT * FROM message WHERE sequence = ? ORDER BY position"
-    return list(ask(connection, query, sequence))
+def read_messages(
+    connection: sqlite3.Connection, sequence: int, most: int
+) -> list[tuple[object, ...]]:
+    """Return the rows of one block's messages in order, at most ``most``."""
+    query = "SELECT * FROM message WHERE sequence = ? ORDER BY position LIMIT ?"
+    return list(ask(connection, query, sequence, most))
 
 
 def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
@@ -191,7 +176,7 @@ def read_meta(connection: sqlite3.Connection) -> dict[str, bytes]:
     Raises:
         LedgerError: a key is unknown or missing, a value is not bytes, or the version is wrong.
     """
-    rows = ask(connection, "SELECT key, value FROM meta ORDER BY key")
+    rows = ask(connection, f"SELECT key, value FROM meta ORDER BY key LIMIT {2 * len(META_KEYS)}")
     meta = {str(key): value for key, value in rows if isinstance(value, bytes)}
     if tuple(meta) != META_KEYS:
         raise LedgerError(f"meta: has {list(meta)} as bytes; must have {list(META_KEYS)}")
@@ -288,12 +273,9 @@ def journal_seal(last: bytes, head: bytes, keeping: bytes) -> bytes:
 
 def damage(connection: sqlite3.Connection) -> str | None:
     """Return what is wrong with the structure of the database, or None if nothing is."""
-    tables = ask(connection, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
-    if sorted(str(sql) for (sql,) in tables) != sorted(_SCHEMA):
-        return "database: its tables or indexes were changed"
+    ((verdict,),) = tuple(ask(connection, "PRAGMA integrity_check(1)"))
+    if verdict != "ok":
+        return f"database: {verdict}"
     stray = "SELECT count(*) FROM message WHERE sequence NOT IN (SELECT sequence FROM block)"
-    ((rows,),) = ask(connection, stray)
-    if rows:
-        return f"database: {rows} rows of messages belong to no block"
-    ((verdict,),) = ask(connection, "PRAGMA integrity_check(1)")
-    return None if verdict == "ok" else f"database: {verdict}"
+    ((rows,),) = tuple(ask(connection, stray))
+    return f"database: {rows} rows of messages belong to no block" if rows else None

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedchain.errors import RunError, RunRefused
+from fedchain.files import check_folder
 from fedchain.ledger.chain.block import Block, Header, decode_header
 from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules
 from fedchain.ledger.chain.state import State
@@ -83,7 +84,7 @@ class Store:
             connection = database.create(path, genesis, written, keeping.encode())
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{folder}: cannot make a ledger here: {error}") from error
-        with _closed_on_failure(connection):
+        with connections.closed_on_failure(connection):
             return cls(folder, connection)
 
     @classmethod
@@ -93,9 +94,10 @@ class Store:
         If ``writable`` is false, no byte is written into the folder, which may be read-only.
 
         Raises:
-            RunError: there is no ledger, or it cannot be opened.
-            LedgerError: its rules are damaged.
+            RunError: there is no ledger, it cannot be opened, or there is a link or a pipe in it.
+            LedgerError: its tables or its rules are damaged.
         """
+        check_folder(folder)
         path = folder / database.LEDGER_FILE
         if not path.is_file():
             raise RunRefused(f"{folder}: has no ledger; {database.LEDGER_FILE} is missing")
@@ -104,7 +106,7 @@ class Store:
             connection = connect(path)
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{path}: cannot be opened: {error}") from error
-        with _closed_on_failure(connection):
+        with connections.closed_on_failure(connection):
             store = cls(folder, connection)
             if writable:
                 try:
@@ -220,7 +222,7 @@ class Store:
     def blocks(self) -> Iterator[Block]:
         """Yield every block above genesis in order of arrival, each as ``shown`` returns it."""
         self.flush()
-        for row in database.read_blocks(self.connection):
+        for row in database.read_all_blocks(self.connection):
             if row.sequence:
                 yield self._block(row)
 
@@ -288,13 +290,3 @@ class Store:
     def is_whole(self, height: int) -> bool:
         """Return whether blocks of this height have their directions; genesis needs none."""
         return not height or height >= self.keeping.below
-
-
-@contextlib.contextmanager
-def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close the connection if the body fails."""
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import fields, replace
@@ -12,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from fedchain.errors import RunError, RunRefused, cannot
+from fedchain.files import copy_files
 from fedchain.ledger.chain.block import Block, Header, address_of, encode_header, messages_parts
 from fedchain.ledger.chain.crypto import InclusionProof
 from fedchain.ledger.chain.message import Declaration, Message
 from fedchain.ledger.storage import database
 from fedchain.ledger.storage.blobs import Blobs, read_block
+from fedchain.ledger.storage.connection import connect_to_write
 from fedchain.ledger.storage.database import BlockRow
 from fedchain.ledger.storage.store import Store
 from fedchain.registry import suggest
@@ -70,7 +71,7 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
             raise ValueError(f"height: block {height} has no messages; take one that has")
     try:
         _copy(source, copy)
-        with closing(sqlite3.connect(copy / database.LEDGER_FILE)) as connection, connection:
+        with closing(connect_to_write(copy / database.LEDGER_FILE)) as connection:
             _damage(connection, Blobs(copy / "blobs"), row, block, field)
     except OSError as error:
         raise cannot(copy, "be written", error) from error
@@ -79,18 +80,18 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
 
 
 def _row_of(store: Store, height: int) -> BlockRow:
-    for row in database.read_blocks(store.connection):
-        if row.height == height:
-            return row
-    raise ValueError(f"height: there is no block {height}; the ledger has {len(store)} blocks")
+    try:
+        return database.find_row(store.connection, "height = ?", height)
+    except KeyError as error:
+        told = f"height: there is no block {height}; the ledger has {len(store)} blocks"
+        raise ValueError(told) from error
 
 
 def _copy(source: Path, copy: Path) -> None:
     # SQLite can rebuild the index of its log, and Windows lets nobody read it during a run.
-    index = shutil.ignore_patterns(f"{database.LEDGER_FILE}-shm")
-    shutil.copytree(source, copy, ignore=index, copy_function=shutil.copyfile)
-    for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
-        folder.chmod(folder.stat().st_mode | 0o700)  # the source may be read-only
+    index = f"{database.LEDGER_FILE}-shm"
+    files = [path for path in source.rglob("*") if path.is_file() and path.name != index]
+    copy_files({file: copy / file.relative_to(source) for file in files})
 
 
 def _damage(

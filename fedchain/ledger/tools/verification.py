@@ -190,7 +190,7 @@ def _check_columns(
 ) -> None:
     """Check the rows of a block's messages, and the seal of the block's row."""
     expected = database.message_rows(row.sequence, block)
-    if database.read_messages(store.connection, row.sequence) != expected:
+    if database.read_messages(store.connection, row.sequence, len(expected) + 1) != expected:
         raise LedgerError("messages: their rows are not what the messages say")
     work = chain.link(row.hash).work
     if database.make_row(row.sequence, block, work, row.arrived_ms, previous) != row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from fedchain.errors import RunError
+from fedchain.errors import RunRefused
+from fedchain.files import read_bytes
 from fedchain.reports.figures import style
 from fedchain.reports.study import Recorded, Study, finite_value
 
@@ -32,6 +35,10 @@ PIXELS = 4_000_000
 """Limit on the pixels of a picture that is read; a run's samples are far smaller."""
 PREFIX = "seconds_"
 """Prefix of the columns of metrics.csv that hold wall time."""
+NO_PICTURE = (
+    OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow raises for the bytes of a damaged picture."""
 BARS = 50
 """Limit on the bars in a figure; in longer runs a bar is the mean of neighbouring rounds."""
 
@@ -170,13 +177,13 @@ def samples(study: Study) -> style.Drawing | None:
 
 def _read(file: Path) -> npt.NDArray[np.uint8]:
     try:
-        with Image.open(file, formats=["PNG"]) as picture:
+        with Image.open(io.BytesIO(read_bytes(file)), formats=["PNG"]) as picture:
             if picture.width * picture.height > PIXELS:
                 size = f"{picture.width} x {picture.height}"
-                raise RunError(f"{file}: more than {PIXELS} pixels, got {size}")
+                raise RunRefused(f"{file}: more than {PIXELS} pixels, got {size}")
             return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise RunError(f"{file}: not a picture that can be read: {error}") from error
+    except NO_PICTURE as error:
+        raise RunRefused(f"{file}: not a picture that can be read: {error}") from error
 
 
 def time_per_round(study: Study) -> style.Drawing | None:

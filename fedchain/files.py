@@ -1,0 +1,205 @@
+"""Files of a run folder: every one of them is opened, checked, read and written through here.
+
+A run folder may come from a stranger. In it a link could lead a reader or a writer to any other
+file, a pipe lets a reader wait for ever, and a file with a hole of 10 GB costs nothing on the disk.
+So a folder is checked as a whole before anything in it is read; then each file is opened without
+following a link, and its size is known before it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from io import FileIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fedchain.errors import RunRefused, cannot
+from fedchain.names import SHOWN
+from fedchain.system import foreign_owner, is_plain, open_file, replacing
+
+LARGEST = 2**23
+"""Most bytes of a file that is read as a whole; read as JSON it takes up to 50 times as many."""
+MOST_COPIED = 2**32
+"""Most bytes of the files of one folder that are copied."""
+ALLOWED = "in a run folder only files and folders are allowed"
+
+
+def check_folder(folder: Path, *, own: bool = False) -> None:
+    """Refuse a folder in which, at any depth, anything is neither a file nor a folder.
+
+    The folder itself may be a link. A folder that does not exist is not refused.
+
+    Args:
+        folder: a run folder, or a folder inside one, or a folder with several.
+        own: whether to refuse a folder that belongs to another user, who could change it meanwhile.
+
+    Raises:
+        RunRefused: there is a link, a pipe or a device inside, or another user owns the folder;
+            or it is a file or cannot be read.
+    """
+    left = [os.fspath(folder)]
+    try:
+        if own and folder.exists() and (owner := foreign_owner(folder)) is not None:
+            words = f"belongs to {owner}, who may change it meanwhile; work on a copy"
+            raise RunRefused(f"{folder}: {words}")
+        while left:
+            with contextlib.suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
+                for entry in entries:
+                    if not is_plain(entry):
+                        raise RunRefused(f"{entry.path}: is a link, a pipe or a device; {ALLOWED}")
+                    if entry.is_dir(follow_symlinks=False):
+                        left.append(entry.path)
+    except NotADirectoryError as error:
+        ways = "fedchain verify FILE checks a chain file, fedchain import FILE unpacks it"
+        raise RunRefused(f"{folder}: is a file, not a run's folder; {ways}") from error
+    except OSError as error:
+        raise cannot(folder, "be read", error) from error
+
+
+def check_unshared(paths: Iterable[Path]) -> None:
+    """Refuse files that have a second name (a hard link): they are changed in place.
+
+    Raises:
+        RunRefused: one of the files has another name; files that do not exist have none.
+    """
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if path.lstat().st_nlink > 1:
+                words = "has a second name, under which it would be changed too"
+                raise RunRefused(
+                    f"{path}: {words}; make a copy of the folder, and work on the copy"
+                )
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """Open a file to read its bytes.
+
+    Raises:
+        OSError: it does not exist, cannot be read, or is a link, a pipe or a device.
+    """
+    return open(path, "rb", opener=open_file)
+
+
+def open_to_append(path: Path) -> FileIO:
+    """Open a file to append bytes without a buffer; create it if it does not exist.
+
+    Raises:
+        OSError: it cannot be written, or is a link, a pipe or a device.
+    """
+    return open(path, "ab", buffering=0, opener=open_file)
+
+
+def read_bytes(path: Path, most: int = LARGEST) -> bytes:
+    """Return the bytes of a file that has at most ``most``.
+
+    Raises:
+        OSError: it does not exist, cannot be read or is too large, or is a link, a pipe or a
+            device.
+    """
+    with open_to_read(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(most + 1) if size <= most else b""
+    if max(size, len(data)) > most:
+        raise OSError(errno.EINVAL, f"has {size} bytes; at most {most} are allowed", str(path))
+    return data
+
+
+def read_utf8(path: Path) -> str:
+    """Return the text of a file of UTF-8.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RunRefused: it cannot be read, is too large or no text, or is a link, a pipe or a device.
+    """
+    try:
+        return read_bytes(path).decode()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise cannot(path, "be read", error) from error
+    except ValueError as error:
+        raise RunRefused(f"{path}: cannot be read: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RunRefused: as ``read_utf8``; or the text is no JSON, or is nested too deeply.
+    """
+    text = read_utf8(path)
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # fails for half a surrogate pair
+    except (ValueError, RecursionError) as error:
+        raise RunRefused(f"{path}: cannot be read: {error}") from error
+    return value
+
+
+def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
+    """Write a file so that a reader sees the whole old file or the whole new one.
+
+    The draft has a random name, so that nothing can wait under it.
+
+    Args:
+        path: the file.
+        content: the whole content, or an iterable of its parts in order.
+
+    Raises:
+        RunRefused: the file or its folder may not be written.
+        RunError: the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.writelines(_encoded(content))
+    except OSError as error:
+        raise cannot(path, "be written", error) from error
+
+
+def write_output(path: Path, content: str | bytes | Iterable[str | bytes]) -> None:
+    """Write a file that the user has named: as ``write_whole``, or into a device or a pipe.
+
+    Raises:
+        RunRefused: as ``write_whole``.
+        RunError: the disk is full.
+    """
+    if path.is_file() or path.is_dir() or not path.exists():
+        write_whole(path, content)
+        return
+    try:
+        with path.open("wb") as file:  # nothing may replace a device: /dev/null
+            file.writelines(_encoded(content))
+    except OSError as error:
+        raise cannot(path, "be written", error) from error
+
+
+def copy_files(copies: Mapping[Path, Path]) -> None:
+    """Copy files to new places, whose folders are made; the bound is checked before the first.
+
+    Args:
+        copies: by file, the path of its copy, where nothing may be.
+
+    Raises:
+        OSError: the files have more than ``MOST_COPIED`` bytes, cannot be read, or the copies
+            cannot be written.
+    """
+    total = sum(file.lstat().st_size for file in copies)
+    if total > MOST_COPIED:
+        words = f"a copy of {total} bytes; at most {MOST_COPIED} are copied"
+        raise OSError(errno.EINVAL, words)
+    for file, copy in copies.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with open_to_read(file) as source, copy.open("xb") as target:
+            shutil.copyfileobj(source, target)
+
+
+def _encoded(content: str | bytes | Iterable[str | bytes]) -> Iterable[bytes]:
+    parts = [content] if isinstance(content, str | bytes) else content
+    return (part.encode("utf-8", SHOWN) if isinstance(part, str) else part for part in parts)
