@@ -50,8 +50,9 @@ def manifest_check(manifest: Mapping[str, Any], setup: RunSetup, played: Played)
         expected |= {"head": played.head if played.height else None, "epsilon": epsilon}
         expected |= played.figures
     else:
-        expected = {k: v for k, v in expected.items() if k not in GROWING}
-    there = {k: v for k, v in manifest.items() if k in expected or k not in (*MEASURED, *GROWING)}
+        growing = {*GROWING, *played.figures}
+        expected = {k: v for k, v in expected.items() if k not in growing}
+    there = {k: v for k, v in manifest.items() if k in expected}
     wrong = list(differences(there, in_json(expected), SAME_METRIC))
     if wrong:
         return Looked("manifest", FAILED, f"{MANIFEST}: {wrong[0]}")
@@ -59,16 +60,19 @@ def manifest_check(manifest: Mapping[str, Any], setup: RunSetup, played: Played)
     return Looked("manifest", OK, f"{MANIFEST}: scenario, baselines, {figures} follow")
 
 
-def privacy_check(folder: Path, setup: RunSetup, played: Played) -> Looked:
-    """Compare the privacy statement with the one that scenario and releases give."""
-    expected = json.loads(as_json(privacy_statement(setup, played.releases)))
+def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) -> Looked:
+    """Compare the privacy statement with the one that scenario and releases give.
+
+    ``releases`` is the number of releases by participant, forks included.
+    """
+    expected = json.loads(as_json(privacy_statement(setup, releases)))
     try:
         there = json.loads((folder / PRIVACY).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         return Looked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
     if wrong := list(differences(there, expected)):
         return Looked("privacy", FAILED, f"{PRIVACY}: {wrong[0]}")
-    made = sum(played.releases.values())
+    made = sum(releases.values())
     words = f"{PRIVACY}: the guarantee, epsilon, and the releases of every holder follow"
     return Looked("privacy", OK, f"{words} ({made} releases in all, forks included)")
 

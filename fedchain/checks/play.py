@@ -119,7 +119,8 @@ def play(
             try:
                 _compare(played, simulation, told, metrics, whole, progress)
             except NotRecorded as error:
-                played.lacking = str(error)
+                if whole or next(told, None) is not None:
+                    played.lacking = str(error)
             except (FedchainError, KeyError, ValueError) as error:
                 played.fault = str(error)
             played.head, played.height = simulation.chain.head.hex(), simulation.chain.height
@@ -147,7 +148,10 @@ def _compare(
         if name == "round":
             stop_if_asked()
             progress(here["round"], rounds, "Playing the rounds again")
-            _compare_metrics(played, number, there, here, metrics)
+            stated, measured = there.pop("metrics", {}), here.pop("metrics")
+            there.pop("seconds", None), here.pop("seconds")
+            if metrics:
+                compare_metrics(played, f"{EVENTS}:{number}", stated, measured)
         if wrong := [] if _rounded_otherwise(there, here) else list(differences(there, here)):
             played.wrong = f"{EVENTS}:{number}: {name}: {wrong[0]}"
             return
@@ -169,17 +173,13 @@ def _records_of(simulation: Simulation) -> Iterator[tuple[str, Record]]:
     yield from simulation.tracker.new()
 
 
-def _compare_metrics(
-    played: Played, number: int, there: dict[str, Any], here: dict[str, Any], metrics: bool
+def compare_metrics(
+    played: Played, where: str, stated: Mapping[str, Any], measured: Mapping[str, float | None]
 ) -> None:
-    """Compare the metrics of a round, and take them and what was timed out of both records."""
-    stated, measured = there.pop("metrics", {}), dict(here.pop("metrics"))
-    there.pop("seconds", None), here.pop("seconds")
-    if not metrics:
-        return
+    """Compare the metrics of a round with those that were measured; ``where`` names the round."""
     played.measured += bool(measured)
-    if wrong := list(differences(stated, measured, SAME_METRIC)):
-        played.unlike = played.unlike or f"{EVENTS}:{number}: round {here['round']}: {wrong[0]}"
+    if wrong := list(differences(stated, dict(measured), SAME_METRIC)):
+        played.unlike = played.unlike or f"{where}: {wrong[0]}"
         return
     pairs = ((stated[name], value) for name, value in measured.items() if value is not None)
     played.largest = max(played.largest, *(abs(one - other) for one, other in pairs), 0.0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedchain.checks import files, rows
+from fedchain.checks.ledger_check import check_without_play
 from fedchain.checks.play import Progress, play
 from fedchain.checks.replay import Replay
 from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Looked, Verdict
@@ -23,7 +24,7 @@ from fedchain.runs.secret import Secret, required_secret
 from fedchain.simulation.setup import RunSetup
 from fedchain.transition import steps_of
 
-REST = "events, metrics, messages, epsilon and manifest"
+REST = "who sent what and when, what forks and attacks did, gradients, and the manifest"
 """What only a play of the scenario can check."""
 
 
@@ -132,7 +133,7 @@ class _Check:
                 yield from self._from_setup(setup, hidden and self.secret is None)
                 return
         yield rows.of_rounds(found, manifest, None)
-        yield Looked("the rest", UNCHECKED, f"genesis, {REST}: {why}")
+        yield Looked("the rest", UNCHECKED, f"genesis, metrics, epsilon, {REST}: {why}")
 
     def _from_setup(self, setup: RunSetup, lacks_secret: bool) -> Iterator[Looked]:
         """Yield what genesis shows, and what a play of the run shows if its keys are known."""
@@ -141,11 +142,19 @@ class _Check:
             below = store.keeping.below
             genesis = rows.of_genesis(store.rules, store.genesis, setup, lacks_secret)
         yield genesis
-        why = "" if genesis.result == OK else "they need the keys of this genesis"
+        why = "" if genesis.result == OK else "they need the keys of the run"
         if below and not self.replay:
             why = f"no directions are kept below height {below}; --replay makes the run again"
         if why:
             yield rows.of_rounds(self.found, manifest, None)
+            if genesis.result != FAILED:
+                yield from check_without_play(
+                    folder,
+                    replace(setup, hidden=setup.hidden or lacks_secret),
+                    metrics=self.metrics,
+                    over=over,
+                    progress=self.tell,
+                )
             yield Looked("the rest", UNCHECKED, f"{REST}: {why}")
             return
         again = Replay(self.replay or setup.mechanism.clip_follower is not None)
@@ -157,7 +166,7 @@ class _Check:
             yield rows.of_messages(again)
         yield files.manifest_check(manifest, setup, played)
         if played.status:
-            yield files.privacy_check(folder, setup, played)
+            yield files.privacy_check(folder, setup, played.releases)
         elif over:
             words = "privacy.json: the events could not be followed to the end"
             yield Looked("privacy", UNCHECKED, words)
