@@ -224,17 +224,22 @@ def disagreements(rules: Rules, scenario: Scenario) -> Iterator[str]:
 
 def differing(one: Rules, other: Rules) -> Iterator[tuple[str, Any, Any]]:
     """Yield the dotted path of each agreed value in which two rules differ, and both values."""
-    yield from _differing(json.loads(encode_rules(one)), json.loads(encode_rules(other)), "")
+    yield from differing_values(json.loads(encode_rules(one)), json.loads(encode_rules(other)))
 
 
-def _differing(one: Any, other: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
+def differing_values(one: Any, other: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted path of each value in which two values of JSON differ, and both values.
+
+    >>> list(differing_values({"a": [1, 2]}, {"a": [1, 3], "b": True}))
+    [('a[1]', 2, 3), ('b', '(nothing)', True)]
+    """
     if isinstance(one, dict) and isinstance(other, dict):
         for key in sorted(one.keys() | other.keys()):
             inner = f"{where}.{key}" if where else key
-            yield from _differing(one.get(key, ABSENT), other.get(key, ABSENT), inner)
+            yield from differing_values(one.get(key, ABSENT), other.get(key, ABSENT), inner)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for place, pair in enumerate(zip(one, other, strict=True)):
-            yield from _differing(*pair, f"{where}[{place}]")
+            yield from differing_values(*pair, f"{where}[{place}]")
     elif one != other or isinstance(one, bool) != isinstance(other, bool):
         yield where, one, other
 

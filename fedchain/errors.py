@@ -108,6 +108,10 @@ class LedgerError(FedchainError):
     """A rule of the ledger was broken, or its bytes are damaged."""
 
 
+class NotRecorded(LedgerError):
+    """A block that is played again and that the ledger of the run does not have."""
+
+
 class EncodingError(LedgerError):
     """Bytes that are not the one canonical encoding of a value."""
 

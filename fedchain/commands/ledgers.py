@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,57 +16,68 @@ from fedchain.commands.formats import (
     print_result,
     progress_bar,
     refuse,
+    table,
 )
 from fedchain.names import command
 
 if TYPE_CHECKING:
-    from fedchain.ledger.tools.verification import Verification
+    from rich.console import RenderableType
+
+    from fedchain.checks import Verdict
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: fedchain verify runs/first-light-*")
+@app.command(epilog="Example: fedchain verify runs/first-light-* --replay")
 def verify(
     run: options.RunPath,
+    replay: Annotated[
+        bool,
+        typer.Option("--replay", help="Compute every message again from scenario, data and seed."),
+    ] = False,
+    metrics: Annotated[
+        bool,
+        typer.Option("--metrics/--no-metrics", help="Measure the model of every round again."),
+    ] = True,
+    secret: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The file with which the run was begun."),
+    ] = None,
     trust_user_parts: Annotated[
-        bool, options.trust("a rule of your own (module:function) that the ledger names")
+        bool, options.trust("code of your own (module:function) that ledger or scenario name")
     ] = False,
     form: options.Form = Format.rich,
 ) -> None:
-    """Check a ledger from disk: hashes, links, work, signatures, identities, every model.
+    """Check a run: its ledger, and everything in its folder that follows from ledger and scenario.
 
-    In a run's folder the scenario is compared with what genesis says was agreed. RUN may also be
-    a folder that fedchain import made, or a file of fedchain export.
+    The run is played again with the messages and blocks of its ledger. RUN may also be a folder
+    that fedchain import made, or a file of fedchain export. What is not checked is listed too.
     """
-    from fedchain.ledger.tools.chain_file import verify_file
-    from fedchain.results import Run
-    from fedchain.results.agreed import ALONE
-    from fedchain.transition import steps_of
+    from fedchain import checks
 
     if not run.exists():
         refuse(f"{run}: no such folder; give a run's folder")
     with progress_bar("Verifying") as done:
-        if run.is_file():
-            found = verify_file(run, steps_of(trust_user_parts), done)
-            found = replace(found, notes=(ALONE,))
-        else:
-            found = Run(run).verify(done, trust_user_parts)
+        found = checks.verify(
+            run,
+            trust_user_parts=trust_user_parts,
+            secret=secret,
+            metrics=metrics,
+            replay=replay,
+            progress=done,
+        )
     _show_verdict(found, form)
 
 
-def _show_verdict(found: Verification, form: Format) -> None:
-    """Print what a verification found; exit if it failed."""
-    values: dict[str, Any] = {"ok": found.ok, "blocks": found.blocks}
-    if not found.ok:
-        values |= {"height": found.height, "block": found.block, "reason": found.reason}
-    else:
-        more = {"unchecked": list(found.unchecked), "notes": list(found.notes)}
-        values |= {"height": found.height, "head": found.block}
-        values |= {key: texts for key, texts in more.items() if texts}
-    lines = [f"ok: {found}", f"head {found.block}", *found.notes]
-    if not found.ok:
-        lines = [f"FAILED: {found}"]
-    print_result(form, values, lines, code=0 if found.ok else REFUSED_CHAIN)
+def _show_verdict(verdict: Verdict, form: Format) -> None:
+    """Print what was checked and what was not; exit if something is wrong."""
+    found = verdict.ledger
+    words = str(replace(found, unchecked=())) if verdict.ok else verdict.reason
+    rows = [(each.what, each.result, each.words) for each in verdict.checks]
+    lines: list[RenderableType] = [f"{'ok' if verdict.ok else 'FAILED'}: {words}"]
+    lines += [f"head {found.block}"] if found.ok else []
+    lines += [table(("what", "result", "words"), rows), *verdict.notes]
+    print_result(form, verdict.values, lines, code=0 if verdict.ok else REFUSED_CHAIN)
 
 
 @app.command(epilog="Example: fedchain inspect runs/first-light-* block 12")
@@ -151,12 +162,12 @@ def import_(
     form: options.Form = Format.rich,
 ) -> None:
     """Check a chain while it is read, and keep it if every block is valid; else keep nothing."""
+    from fedchain.checks import verdict_on_chain
     from fedchain.results import imported_from
-    from fedchain.results.agreed import ALONE
 
     with progress_bar("Importing") as done:
         found = imported_from(file, out, trust_user_parts, done)
-    _show_verdict(replace(found, notes=(ALONE,)), form)
+    _show_verdict(verdict_on_chain(found), form)
 
 
 @app.command(epilog="Example: fedchain prove runs/first-light-* --message 12:0 -o proof.json")

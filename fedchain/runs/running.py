@@ -219,7 +219,7 @@ def _run_to_the_end(
                 write_whole(path / "samples" / f"{name}.png", picture)
         folder.write_tables()
         figures = {**simulation.figures(), "epsilon": epsilon_spent(setup, releases)}
-        return _status(simulation), figures
+        return status_of(simulation), figures
 
 
 def _begin(
@@ -265,8 +265,8 @@ def _play(
     events.sync()  # a run with the status finished is never played again
 
 
-def _status(simulation: Simulation) -> str:
-    """Return the status of a run whose events have ended, and log it."""
+def status_of(simulation: Simulation) -> str:
+    """Return the status of a run that has no more events to play, and log it."""
     if simulation.chain.height >= simulation.chain.rules.rounds:
         _log.info("finished at height %d", simulation.chain.height)
         return "finished"

@@ -73,8 +73,8 @@ class ReleaseService:
         self._budgets: dict[int, Budget] = {}
         self._clips = Clips(setup.mechanism.terms.clip, keep) if follows else None
         # A message does not contain the next clip. So if clips follow a quantile, the releases are
-        # computed again.
-        self._recorded_rounds = 0 if follows else store.highest
+        # computed again. Whoever only reads a ledger checks it: it asks for every release.
+        self._recorded_rounds = 0 if follows or not store.writable else store.highest
         self.released: list[MessageRecord] = []
         """Records of the messages sent since the recorder last emptied the list. Each message is
         recorded as late until a block carries it."""

@@ -14,7 +14,7 @@ from ledger_world import make_world
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools.tampering import DAMAGEABLE
 from fedchain.results import LEDGER, Run, RunFolder
-from fedchain.results.agreed import OPEN, UNREAD
+from fedchain.results.agreed import OPEN
 
 SCENARIO = """
 version: 1
@@ -67,7 +67,12 @@ def test_a_good_run_verifies_in_json_and_in_words(done):
     found = json.loads(told.out)
     assert (found.pop("ok"), found.pop("blocks")) == (True, 3)
     head = done.manifest["head"]
-    assert found == {"height": 3, "head": head, "unchecked": [UNREAD], "notes": [OPEN]}
+    assert (found.pop("height"), found.pop("head"), found.pop("notes")) == (3, head, [OPEN])
+    checks = found.pop("checks")
+    assert {each["result"] for each in checks} == {"ok", "not checked"}
+    asked = [f"{c['what']}: {c['words']}" for c in checks if c["result"] == "not checked"]
+    assert found == {"unchecked": asked}
+    assert [each.split(":")[0] for each in asked] == ["messages", "measured", "other files"]
     told = call("verify", done.folder, "--format", "plain")
     assert (told.code, told.out.split(",")[0]) == (0, "ok: 3 blocks verified")
     assert f"\nhead {head}\n" in told.out
@@ -81,7 +86,7 @@ def test_whatever_is_damaged_verify_is_exit_5_and_names_block_and_reason(done, t
     told = call("verify", copy, "--format", "json")
     assert (told.code, told.err) == (5, "")
     found = json.loads(told.out)
-    assert found.keys() == {"ok", "blocks", "height", "block", "reason"}
+    assert found.keys() >= {"ok", "blocks", "height", "block", "reason", "checks"}
     assert not found["ok"]
     assert found["reason"]
     if field not in {"head", "column.sequence"}:  # those damage the order of the blocks

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedchain.errors import RunError, RunRefused
+from fedchain.errors import NotRecorded, RunError, RunRefused
 from fedchain.files import check_folder
 from fedchain.ledger.chain.block import Block, Header, decode_header
 from fedchain.ledger.chain.rules import Rules, decode_rules, encode_rules
@@ -39,9 +39,8 @@ class Store:
     ``Store.create`` and ``Store.open`` make one; a ``with`` statement closes it.
     """
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
-        self.folder = folder
-        self.connection = connection
+    def __init__(self, folder: Path, connection: sqlite3.Connection, writable: bool = True) -> None:
+        self.folder, self.connection, self.writable = folder, connection, writable
         self.blobs = Blobs(folder / "blobs")
         meta = database.read_meta(connection)
         self.rules: Rules = decode_rules(meta["rules"])
@@ -98,8 +97,7 @@ class Store:
             LedgerError: its tables or its rules are damaged.
         """
         check_folder(folder)
-        path = folder / database.LEDGER_FILE
-        if not path.is_file():
+        if not (path := folder / database.LEDGER_FILE).is_file():
             raise RunRefused(f"{folder}: has no ledger; {database.LEDGER_FILE} is missing")
         connect = connections.connect_to_write if writable else connections.connect_to_read
         try:
@@ -107,7 +105,7 @@ class Store:
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{path}: cannot be opened: {error}") from error
         with connections.closed_on_failure(connection):
-            store = cls(folder, connection)
+            store = cls(folder, connection, writable)
             if writable:
                 try:
                     store.blobs.clear_unfinished()
@@ -158,6 +156,7 @@ class Store:
 
         Raises:
             RunError: the disk is full or may not be written; the run can be resumed.
+            NotRecorded: the ledger was opened for reading only.
             KeyError: the parent is not in the store.
             ValueError: the state is not the one that the header commits to.
         """
@@ -165,6 +164,9 @@ class Store:
         header = block.header
         if header.height <= self._top and header.hash in self:
             return
+        if not self.writable:
+            where = f"block {header.hash.hex()[:8]} (height {header.height})"
+            raise NotRecorded(f"{where}: is not in this ledger")
         newest, head = self._newest_and_head or self._read_newest_and_head()
         parent = newest if header.parent == newest.hash else self._row_of(header.parent)
         check_state(header, state)
@@ -228,8 +230,7 @@ class Store:
 
     def block(self, block: bytes) -> Block:
         """Return a block with its directions; raises a KeyError if they are not stored."""
-        found = self.shown(block)
-        if not self.is_whole(found.header.height):
+        if not self.is_whole((found := self.shown(block)).header.height):
             raise KeyError(f"block {block.hex()[:8]}: its directions were not kept")
         return found
 
@@ -244,8 +245,7 @@ class Store:
 
     def state(self, block: bytes) -> State:
         """Return the state after a block; raises a KeyError if it is not stored."""
-        waiting = self.writer.waiting.get(block)
-        if waiting:
+        if waiting := self.writer.waiting.get(block):
             return waiting.state
         header = decode_header(self._row_of(block).header)
         if not self.has_state(header):

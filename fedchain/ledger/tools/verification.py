@@ -48,6 +48,8 @@ class Verification:
     """Hash of the head. After a failure: hash of the wrong block, or empty if none is named."""
     reason: str
     """What is wrong; empty if nothing is."""
+    rounds: int = 0
+    """Number of rounds that genesis allows; 0 after a failure."""
     unchecked: tuple[str, ...] = ()
     """Texts that name what was not checked."""
     notes: tuple[str, ...] = ()
@@ -222,6 +224,7 @@ def verified(store: Store, head: Header) -> Verification:
         height=head.height,
         block=head.hash.hex(),
         reason="",
+        rounds=store.rules.rounds,
         unchecked=(*simulated, *gone),
     )
 

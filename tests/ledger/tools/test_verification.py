@@ -66,7 +66,10 @@ def test_a_good_ledger_passes_and_progress_is_told(ledger):
     folder, path = ledger
     told = []
     found = verify(folder, transition_of, lambda done, total: told.append((done, total)))
-    assert found == Verification(ok=True, blocks=4, height=3, block=path[-1].hex(), reason="")
+    rounds = WORLD.rules.rounds
+    assert found == Verification(
+        ok=True, blocks=4, height=3, block=path[-1].hex(), reason="", rounds=rounds
+    )
     assert told == [(n, 5) for n in range(1, 6)]
     assert str(found) == f"4 blocks verified, head {path[-1].hex()[:8]} (height 3)"
 

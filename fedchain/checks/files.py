@@ -1,0 +1,127 @@
+"""Files of a run folder that follow from its events, its scenario and its ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from fedchain.checks.play import SAME_METRIC, Played, differences
+from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Looked
+from fedchain.errors import FedchainError
+from fedchain.reports.study import open_study
+from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
+from fedchain.results import EVENTS
+from fedchain.results.agreed import RESOLVED
+from fedchain.results.folder import MANIFEST
+from fedchain.results.tables import messages_csv, metrics_csv
+from fedchain.runs.manifest import (
+    as_json,
+    epsilon_spent,
+    in_json,
+    initial_manifest,
+    privacy_statement,
+)
+from fedchain.simulation.setup import RunSetup
+
+MEASURED = ("format", "versions", "platform", "started", "ended", "seconds", "peak_rss_mb")
+"""Keys of a manifest that say where and when a run was made: nothing proves them."""
+GROWING = ("status", "height", "head", "epsilon")
+"""Keys of a manifest that are written again while a run goes on."""
+PRIVACY = "privacy.json"
+"""The file of a run folder that states its guarantee."""
+CSV: Mapping[str, Callable[[Path], Iterator[str]]] = {
+    "metrics.csv": metrics_csv,
+    "messages.csv": messages_csv,
+}
+"""Tables that a run writes from its events."""
+FOLLOWING = {RESOLVED, MANIFEST, EVENTS, PRIVACY, *CSV, "ledger", "tables", ".lock"}
+"""Names in a run folder that have a check of their own, or hold nothing."""
+
+
+def manifest_check(manifest: Mapping[str, Any], setup: RunSetup, played: Played) -> Looked:
+    """Compare a manifest with what scenario and play give."""
+    expected = {k: v for k, v in initial_manifest(setup).items() if k not in MEASURED}
+    if played.status:
+        epsilon = epsilon_spent(setup, played.releases)
+        expected |= {"status": played.status, "height": played.height}
+        expected |= {"head": played.head if played.height else None, "epsilon": epsilon}
+        expected |= played.figures
+    else:
+        growing = {*GROWING, *played.figures}
+        expected = {k: v for k, v in expected.items() if k not in growing}
+    there = {k: v for k, v in manifest.items() if k in expected}
+    wrong = list(differences(there, in_json(expected), SAME_METRIC))
+    if wrong:
+        return Looked("manifest", FAILED, f"{MANIFEST}: {wrong[0]}")
+    figures = "epsilon, traffic and shares of blocks" if played.status else "what a run begins with"
+    return Looked("manifest", OK, f"{MANIFEST}: scenario, baselines, {figures} follow")
+
+
+def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) -> Looked:
+    """Compare the privacy statement with the one that scenario and releases give.
+
+    ``releases`` is the number of releases by participant, forks included.
+    """
+    expected = json.loads(as_json(privacy_statement(setup, releases)))
+    try:
+        there = json.loads((folder / PRIVACY).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return Looked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
+    if wrong := list(differences(there, expected)):
+        return Looked("privacy", FAILED, f"{PRIVACY}: {wrong[0]}")
+    made = sum(releases.values())
+    words = f"{PRIVACY}: the guarantee, epsilon, and the releases of every holder follow"
+    return Looked("privacy", OK, f"{words} ({made} releases in all, forks included)")
+
+
+def csv_check(folder: Path) -> Looked:
+    """Compare the tables of a run with its events, line by line."""
+    for name, made in CSV.items():
+        try:
+            with (folder / name).open(encoding="utf-8", newline="") as file:
+                wrong = _first_difference(file, made(folder / EVENTS))
+        except (OSError, ValueError) as error:
+            return Looked("tables", FAILED, f"{name}: cannot be read: {error}")
+        if wrong:
+            return Looked("tables", FAILED, f"{name}:{wrong}: is not what {EVENTS} says")
+    return Looked("tables", OK, f"{', '.join(CSV)}: every line follows from {EVENTS}")
+
+
+def report_check(folder: Path) -> Iterator[Looked]:
+    """Compare the tables of ``fedchain report`` with those that this program makes, if any."""
+    if not (folder / "tables").is_dir():
+        return
+    try:
+        made = {
+            f"{table.name}.{kind}": write_table(table, kind)
+            for table in tabulate(open_study(folder))
+            for kind in TABLE_KINDS
+        }
+        there = {file.name: file.read_text("utf-8") for file in (folder / "tables").iterdir()}
+    except (OSError, ValueError, FedchainError) as error:
+        yield Looked("report", FAILED, f"tables: cannot be compared: {error}")
+        return
+    wrong = sorted(name for name in there if name in made and there[name] != made[name])
+    if wrong:
+        yield Looked("report", FAILED, f"tables/{wrong[0]}: is not what fedchain report writes")
+    elif same := sorted(there.keys() & made.keys()):
+        yield Looked("report", OK, f"tables/: {', '.join(same)} are what fedchain report writes")
+    if other := sorted(there.keys() - made.keys()):
+        words = f"tables/: {', '.join(other)}: are not tables of this run's report"
+        yield Looked("other tables", UNCHECKED, words)
+
+
+def others(folder: Path) -> Looked | None:
+    """Name the files of a folder that nothing here looks into; None if there are none."""
+    names = sorted({file.name for file in folder.iterdir()} - FOLLOWING)
+    words = "nothing is read; fedchain report and fedchain audit write pictures and findings again"
+    return Looked("other files", UNCHECKED, f"{', '.join(names)}: {words}") if names else None
+
+
+def _first_difference(there: Iterable[str], here: Iterable[str]) -> int | None:
+    """Return the number of the first line in which two texts differ, from 1; None: in none."""
+    pairs = enumerate(zip_longest(there, here), 1)
+    return next((number for number, (one, other) in pairs if one != other), None)

@@ -1,0 +1,198 @@
+"""Play: the events of a run once more, from its scenario and with what its ledger holds.
+
+The simulation runs as it does when a run is resumed: it takes messages and blocks from the ledger,
+and computes all else. But nothing is written, and a block that the ledger lacks ends the play.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fedchain.agreement import differing_values
+from fedchain.arrays import Vector
+from fedchain.checks.replay import Replay
+from fedchain.engines import Source, at_work, chosen
+from fedchain.errors import FedchainError, NotRecorded
+from fedchain.interruption import stop_if_asked
+from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured
+from fedchain.ledger.storage.store import Store
+from fedchain.results import EVENTS, LEDGER
+from fedchain.results.events import read_events
+from fedchain.results.records import Record
+from fedchain.runs.running import status_of
+from fedchain.simulation.setup import RunSetup
+from fedchain.simulation.simulation import Simulation
+from fedchain.timing import Stopwatch
+
+SAME, SAME_METRIC, SAME_MESSAGE = 1e-6, 1e-4, 1e-3
+"""Largest relative differences of values that two processors may compute: of what follows from the
+ledger, of metrics (the model computes in float32), and of the norm of a message."""
+LEAST = 1e-8
+"""Differences below it count as none: cosines and shares are rounded to nine digits."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with (steps done, steps in total, what is being done)."""
+
+
+@dataclass
+class Played:
+    """What came of a play."""
+
+    events: int = 0
+    """Number of events that are as the folder has them."""
+    wrong: str = ""
+    """The first event that is not, and how."""
+    lacking: str = ""
+    """The block that the scenario makes and the ledger lacks; the play ends there."""
+    fault: str = ""
+    """Why the play failed."""
+    measured: int = 0
+    """Number of rounds whose metrics were measured."""
+    unlike: str = ""
+    """The first metric that is not what was measured."""
+    largest: float = 0.0
+    """Largest difference of a metric from what was measured."""
+    elsewhere: int = 0
+    """Number of messages in no block that this machine rounds otherwise."""
+    head: str = ""
+    """Hash of the head that the play has reached."""
+    height: int = 0
+    """Height of that head."""
+    status: str = ""
+    """How the play ended; empty if it did not come to its end."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """The figures of the manifest."""
+    releases: Mapping[int, int] = field(default_factory=dict)
+    """Number of releases of each participant, also those that no block carries."""
+
+
+def differences(there: Any, here: Any, most: float = SAME) -> Iterator[str]:
+    """Yield a sentence for each value of JSON that differs by more than rounding.
+
+    >>> list(differences({"epsilon": 0.01, "rounds": 3}, {"epsilon": 3.98, "rounds": 3}))
+    ['epsilon: is 0.01, where 3.98 follows']
+    """
+    for key, one, other in differing_values(there, here):
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (one, other))
+        if not (numbers and math.isclose(one, other, rel_tol=most, abs_tol=LEAST)):
+            yield f"{key}: is {one!s:.80}, where {other!s:.80} follows"
+
+
+def play(
+    folder: Path, setup: RunSetup, replay: Replay, *, metrics: bool, whole: bool, progress: Progress
+) -> Played:
+    """Play a run once more, and compare each event with the folder's.
+
+    Args:
+        folder: the run folder, which is only read.
+        setup: the setup that its scenario gives; its genesis is that of the ledger.
+        replay: says which messages are computed again, and compares them.
+        metrics: whether to measure the model of each round.
+        whole: whether the run has ended. Otherwise the play ends with the folder's events.
+        progress: called after each round.
+    """
+    played, source = Played(), Source(setup.scenario, setup.mechanism, setup.task)
+    with (
+        Store.open(folder / LEDGER, writable=False) as store,
+        at_work(chosen(setup.scenario, "threads", None), source) as ask,
+        contextlib.closing(Evaluations(setup.task)) as evaluations,
+        contextlib.closing(read_events(folder / EVENTS)) as told,
+    ):
+
+        def measure(_: bytes, weights: Vector) -> Future[Measured]:
+            return evaluations.begin(weights) if metrics and setup.task.learns else UNMEASURED
+
+        simulation = Simulation(
+            setup=setup,
+            store=store,
+            ask=replay.of(store, ask),
+            measure=measure,
+            watch=Stopwatch(),
+        )
+        with contextlib.closing(simulation):
+            try:
+                _compare(played, simulation, told, metrics, whole, progress)
+            except NotRecorded as error:
+                if whole or next(told, None) is not None:
+                    played.lacking = str(error)
+            except (FedchainError, KeyError, ValueError) as error:
+                played.fault = str(error)
+            played.head, played.height = simulation.chain.head.hex(), simulation.chain.height
+            played.figures, played.releases = simulation.figures(), simulation.releases
+    return played
+
+
+def _compare(
+    played: Played,
+    simulation: Simulation,
+    told: Iterator[dict[str, Any]],
+    metrics: bool,
+    whole: bool,
+    progress: Progress,
+) -> None:
+    """Compare the events of a simulation with those of the folder, up to the first that differs."""
+    rounds = simulation.chain.rules.rounds
+    for name, record in _records_of(simulation):
+        there, number = next(told, None), played.events + 1
+        if there is None:
+            if whole:
+                played.wrong = f"{EVENTS}: ends after {number - 1} events; a {name} follows"
+            return
+        here = {"event": name, **vars(record)}
+        if name == "round":
+            stop_if_asked()
+            progress(here["round"], rounds, "Playing the rounds again")
+            stated, measured = there.pop("metrics", {}), here.pop("metrics")
+            there.pop("seconds", None), here.pop("seconds")
+            if metrics:
+                compare_metrics(played, f"{EVENTS}:{number}", stated, measured)
+        if wrong := [] if _rounded_otherwise(there, here) else list(differences(there, here)):
+            played.wrong = f"{EVENTS}:{number}: {name}: {wrong[0]}"
+            return
+        played.elsewhere += there.get("id") != here.get("id")
+        played.events = number
+    if next(told, None) is not None:
+        played.wrong = f"{EVENTS}:{played.events + 1}: is an event that the scenario does not make"
+    else:
+        played.status = status_of(simulation)
+
+
+def _records_of(simulation: Simulation) -> Iterator[tuple[str, Record]]:
+    """Yield the records of a simulation in the order in which a run writes them."""
+    for record, messages in simulation.rounds():
+        yield from simulation.tracker.new()
+        yield from (("message", message) for message in messages)
+        yield "round", record
+    yield from (("message", message) for message in simulation.stragglers())
+    yield from simulation.tracker.new()
+
+
+def compare_metrics(
+    played: Played, where: str, stated: Mapping[str, Any], measured: Mapping[str, float | None]
+) -> None:
+    """Compare the metrics of a round with those that were measured; ``where`` names the round."""
+    played.measured += bool(measured)
+    if wrong := list(differences(stated, dict(measured), SAME_METRIC)):
+        played.unlike = played.unlike or f"{where}: {wrong[0]}"
+        return
+    pairs = ((stated[name], value) for name, value in measured.items() if value is not None)
+    played.largest = max(played.largest, *(abs(one - other) for one, other in pairs), 0.0)
+
+
+def _rounded_otherwise(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Return whether two records are one message in no block, with other last bits.
+
+    The ledger does not have the message, so that it was computed again.
+    """
+    if not here.get("late") or there.keys() != here.keys():
+        return False
+    other = {key for key in here if there[key] != here[key]}
+    norms = there["norm"], here["norm"]
+    numbers = all(isinstance(norm, int | float) for norm in norms)
+    return other <= {"id", "norm"} and numbers and math.isclose(*norms, rel_tol=SAME_MESSAGE)
