@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fedchain.checks.play import SAME_METRIC, Played, differences
 from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Looked
-from fedchain.errors import FedchainError
+from fedchain.errors import FedchainError, RunRefused
+from fedchain.files import open_to_read, read_json, read_utf8
 from fedchain.reports.study import open_study
 from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
 from fedchain.results import EVENTS
@@ -67,9 +67,11 @@ def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) ->
     """
     expected = json.loads(as_json(privacy_statement(setup, releases)))
     try:
-        there = json.loads((folder / PRIVACY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return Looked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
+        there = read_json(folder / PRIVACY)
+    except FileNotFoundError:
+        return Looked("privacy", FAILED, f"{PRIVACY}: is missing")
+    except RunRefused as error:
+        return Looked("privacy", FAILED, str(error))
     if wrong := list(differences(there, expected)):
         return Looked("privacy", FAILED, f"{PRIVACY}: {wrong[0]}")
     made = sum(releases.values())
@@ -81,9 +83,9 @@ def csv_check(folder: Path) -> Looked:
     """Compare the tables of a run with its events, line by line."""
     for name, made in CSV.items():
         try:
-            with (folder / name).open(encoding="utf-8", newline="") as file:
+            with open_to_read(folder / name) as file:
                 wrong = _first_difference(file, made(folder / EVENTS))
-        except (OSError, ValueError) as error:
+        except OSError as error:
             return Looked("tables", FAILED, f"{name}: cannot be read: {error}")
         if wrong:
             return Looked("tables", FAILED, f"{name}:{wrong}: is not what {EVENTS} says")
@@ -100,16 +102,17 @@ def report_check(folder: Path) -> Iterator[Looked]:
             for table in tabulate(open_study(folder))
             for kind in TABLE_KINDS
         }
-        there = {file.name: file.read_text("utf-8") for file in (folder / "tables").iterdir()}
-    except (OSError, ValueError, FedchainError) as error:
+        names = sorted(file.name for file in (folder / "tables").iterdir())
+        there = {name: read_utf8(folder / "tables" / name) for name in names if name in made}
+    except (OSError, FedchainError) as error:
         yield Looked("report", FAILED, f"tables: cannot be compared: {error}")
         return
-    wrong = sorted(name for name in there if name in made and there[name] != made[name])
+    wrong = [name for name in there if there[name] != made[name]]
     if wrong:
         yield Looked("report", FAILED, f"tables/{wrong[0]}: is not what fedchain report writes")
-    elif same := sorted(there.keys() & made.keys()):
-        yield Looked("report", OK, f"tables/: {', '.join(same)} are what fedchain report writes")
-    if other := sorted(there.keys() - made.keys()):
+    elif there:
+        yield Looked("report", OK, f"tables/: {', '.join(there)} are what fedchain report writes")
+    if other := [name for name in names if name not in made]:
         words = f"tables/: {', '.join(other)}: are not tables of this run's report"
         yield Looked("other tables", UNCHECKED, words)
 
@@ -121,7 +124,14 @@ def others(folder: Path) -> Looked | None:
     return Looked("other files", UNCHECKED, f"{', '.join(names)}: {words}") if names else None
 
 
-def _first_difference(there: Iterable[str], here: Iterable[str]) -> int | None:
-    """Return the number of the first line in which two texts differ, from 1; None: in none."""
-    pairs = enumerate(zip_longest(there, here), 1)
-    return next((number for number, (one, other) in pairs if one != other), None)
+def _first_difference(file: BinaryIO, lines: Iterable[str]) -> int | None:
+    """Return the number, from 1, of the first line that a file has otherwise; None: there is none.
+
+    No more bytes are read than the lines have, so a huge file takes no memory.
+    """
+    number = 0
+    for number, line in enumerate(lines, 1):
+        expected = line.encode()
+        if file.read(len(expected)) != expected:
+            return number
+    return number + 1 if file.read(1) else None

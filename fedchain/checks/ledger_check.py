@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from fedchain.checks import rows
 from fedchain.checks.files import PRIVACY, privacy_check
 from fedchain.checks.play import Played, Progress, compare_metrics
 from fedchain.checks.verdict import FAILED, OK, Looked
-from fedchain.errors import RunError
+from fedchain.errors import RunError, RunRefused
+from fedchain.files import read_json
 from fedchain.learning.evaluation import Evaluations
 from fedchain.ledger.storage.store import Store
 from fedchain.results import EVENTS, LEDGER
@@ -84,8 +84,10 @@ def _follow(
 def _privacy(folder: Path, setup: RunSetup) -> Looked:
     """Compare the privacy statement with the one that the releases in it give."""
     try:
-        stated = json.loads((folder / PRIVACY).read_text(encoding="utf-8")).get("releases", [])
-    except (AttributeError, OSError, ValueError) as error:
+        stated = read_json(folder / PRIVACY).get("releases", [])
+    except FileNotFoundError:
+        return Looked("privacy", FAILED, f"{PRIVACY}: is missing")
+    except (AttributeError, RunRefused) as error:
         return Looked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
     known = isinstance(stated, list) and all(type(each) is int and each >= 0 for each in stated)
     members = len(setup.scenario.nodes.members_of(0)) if setup.task.learns else 1

@@ -63,7 +63,7 @@ def verify(
         else:
             found = verification.verify(place / LEDGER, steps, blocks)
         return verdict_on_chain(found)
-    run = Run.open(place)
+    run = Run.open(place, trust_user_parts=trust_user_parts)
     kept = None if secret is None else required_secret(run, secret)
     found = verification.verify(place / LEDGER, steps, blocks)
     asked = _Check(run, found, trust_user_parts, kept, metrics, replay, tell)

@@ -168,8 +168,8 @@ def copy(
     form: options.Form = Format.rich,
 ) -> None:
     """Copy a scenario that comes with fedchain, and the files that it extends, to change them."""
-    from fedchain.registry import suggest
     from fedchain.files import write_whole
+    from fedchain.registry import suggest
     from fedchain.scenario import files_of, shipped_files
 
     known, scenario = shipped_files(), name.removesuffix(".yaml")
