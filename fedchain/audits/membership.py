@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from fedchain.arrays import Flags, Matrix, Vector
-from fedchain.audits.lower_bounds import Trials, auc, guessed, upper_rate
+from fedchain.audits.lower_bounds import Trials, auc, upper_rate
+from fedchain.audits.one_run import guessed
 from fedchain.audits.record import ROW_CONFIG, Audit, BoundingRow, Label
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of
 from fedchain.errors import ScenarioError

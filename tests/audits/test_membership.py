@@ -8,7 +8,7 @@ from scipy import stats
 from small_runs import small
 
 from fedchain.audits import Choices, audit
-from fedchain.audits.lower_bounds import Trials, auc, guessed, one_run_bound
+from fedchain.audits.lower_bounds import Trials, auc
 from fedchain.audits.membership import (
     Shadows,
     likelihood_ratios,
@@ -16,6 +16,7 @@ from fedchain.audits.membership import (
     true_positives,
     with_halves,
 )
+from fedchain.audits.one_run import guessed, one_run_bound
 from fedchain.audits.runs_for_audit import Promise
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
