@@ -16,7 +16,7 @@ from typing import Any
 
 from fedchain.audits.among_records import seen_among_records
 from fedchain.audits.evidence import Seen, counted, families_of, seen_along_axes
-from fedchain.audits.lower_bounds import Tradeoff, lower_bound, tail_bound
+from fedchain.audits.lower_bounds import Tradeoff, lower_bound, tail_bound, tradeoff_of
 from fedchain.audits.one_run import guessed
 from fedchain.audits.record import Audit, BoundingRow, Label
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of, releases_of
@@ -82,7 +82,8 @@ def one_run_findings(subject: Subject) -> Iterator[Finding]:
     """Yield one finding per run: the lower bound from the run's canaries.
 
     The audit guesses for a tenth of the canaries. It guesses "in" for those with the largest
-    scores, and "out" for as many with the smallest scores. The bound holds for any mechanism.
+    scores, and "out" for as many with the smallest scores. It knows of the mechanism only whether
+    its noise has a Gaussian trade-off.
     """
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
@@ -95,7 +96,7 @@ def one_run_findings(subject: Subject) -> Iterator[Finding]:
                 "runs": [str(made.folder)],
                 "confidence": subject.choices.confidence,
                 "trials": len(trials.scores),
-                **guessed(trials, delta, subject.choices.confidence),
+                **guessed(trials, delta, tradeoff_of(scenario), subject.choices.confidence),
             }
 
 
@@ -110,17 +111,6 @@ def promised(made: Run) -> tuple[float, float]:
         text = "promises no finite epsilon; an audit holds what is measured against a promise"
         raise ScenarioError([Problem(("privacy",), text)])
     return promise.epsilon, promise.delta
-
-
-def tradeoff_of(scenario: Scenario) -> Tradeoff:
-    """Return ``gaussian`` if the noise has a Gaussian trade-off function, else ``any``.
-
-    Skellam noise counts as Gaussian: at the scale that fedchain uses, it differs from rounded
-    normal noise by only a few parts in 10^5. Noise with subsampling does not count as Gaussian.
-    """
-    privacy = scenario.privacy
-    normal = privacy.kind in ("gaussian", "skellam")
-    return "gaussian" if normal and privacy.parameters.get("sampling_rate", 1) == 1 else "any"
 
 
 def seen_in(run: Run) -> list[Seen]:

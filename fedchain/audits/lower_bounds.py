@@ -15,6 +15,7 @@ import numpy as np
 
 from fedchain.arrays import Flags, Vector, Wholes
 from fedchain.privacy.accounting import gaussian_epsilon
+from fedchain.scenario import Scenario
 
 Tradeoff = Literal["gaussian", "any"]
 """What is known about a mechanism's trade-off function: it is Gaussian, or nothing is known. This
@@ -34,6 +35,17 @@ class Trials:
     """One score per canary, shape (n,). The audit guesses "in" for large scores."""
     inside: Flags
     """Whether each canary took part in training, shape (n,)."""
+
+
+def tradeoff_of(scenario: Scenario) -> Tradeoff:
+    """Return ``gaussian`` if the noise has a Gaussian trade-off function, else ``any``.
+
+    Skellam noise counts as Gaussian: at the scale that fedchain uses, it differs from rounded
+    normal noise by only a few parts in 10^5. Noise with subsampling does not count as Gaussian.
+    """
+    privacy = scenario.privacy
+    normal = privacy.kind in ("gaussian", "skellam")
+    return "gaussian" if normal and privacy.parameters.get("sampling_rate", 1) == 1 else "any"
 
 
 def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
