@@ -1,30 +1,32 @@
 """Canaries: test records with known gradients, which an auditor looks for in published gradients.
 
 A canary is "in" if it takes part in training, else "out". The auditor guesses which canaries are
-in. The runs are ordinary runs of the scenario, except that all records are canaries. The gradients
-of different canaries lie along different axes, so every canary of a run is an independent trial.
-The audit ``canaries`` pools all runs of one claimed epsilon; the audit ``one-run`` judges each run
-by itself.
+in. The runs are ordinary runs of the scenario, with canaries planted among the holders' records. If
+the scenario's task is ``canaries``, all records are canaries, and their gradients lie along
+different axes. Every canary of a run is an independent trial. The audit ``canaries`` pools all runs
+of one claimed epsilon; the audit ``one-run`` judges each run by itself.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from operator import attrgetter
+from functools import lru_cache
+from operator import attrgetter, itemgetter
+from typing import Any
 
-import numpy as np
-
-from fedchain.arrays import Flags, Matrix, Vector
-from fedchain.audits.lower_bounds import Tradeoff, Trials, guessed, lower_bound
-from fedchain.audits.record import Audit, BoundingRow
+from fedchain.audits.among_records import seen_among_records
+from fedchain.audits.evidence import Seen, counted, families_of, seen_along_axes
+from fedchain.audits.lower_bounds import Tradeoff, lower_bound, tail_bound, tradeoff_of
+from fedchain.audits.one_run import guessed
+from fedchain.audits.record import Audit, BoundingRow, Label
 from fedchain.audits.runs_for_audit import Subject, for_audit, ledger_of, promise_of, releases_of
 from fedchain.errors import Problem, RunRefused, ScenarioError
-from fedchain.learning.tasks.canary_records import axes_of, inside_of
 from fedchain.results import Run
 from fedchain.results.findings import Finding
 from fedchain.scenario import Scenario
+
+PLANTED = 100
+"""Default number of canaries that are planted among the records of each holder."""
 
 
 class CanaryRow(BoundingRow):
@@ -33,7 +35,10 @@ class CanaryRow(BoundingRow):
     false_positive: float
     """Upper bound on the share of the "out" canaries that were guessed "in"."""
     false_negative: float
-    """Upper bound on the share of the "in" canaries that were guessed "out"."""
+    """Upper bound on the share of the "in" canaries that were guessed "out". With Gaussian noise
+    both bounds are that on the share of all wrong guesses."""
+    found_in: Label = ""
+    """What proves the bound: all rounds, a round, a holder, a release, or counts of the clip."""
 
 
 class OneRunRow(BoundingRow):
@@ -45,27 +50,10 @@ class OneRunRow(BoundingRow):
     """How many of the guesses are right."""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One holder's releases, projected on the axes of its canaries."""
+def with_canaries(scenario: Scenario, each: int | None = None) -> Scenario:
+    """Return the scenario with ``each`` canaries planted among the records of each holder.
 
-    holder: int
-    """The data holder."""
-    parents: Sequence[bytes]
-    """Hashes of the parent blocks of the holder's t releases, in order."""
-    signs: Matrix
-    """Sign of each canary's gradient at each release, shape (t, canaries)."""
-    pulls: Matrix
-    """Component of each release along each canary's axis, shape (t, canaries). The unit is the
-    largest share of one record: the clip norm divided by the number of records."""
-    inside: Flags
-    """Whether each canary takes part in training, shape (canaries,)."""
-
-
-def with_canaries(scenario: Scenario, each: int) -> Scenario:
-    """Return the scenario with ``each`` canaries per holder as its records.
-
-    A scenario that already has canaries keeps them.
+    None: ``PLANTED``. A scenario that already has canaries keeps them.
 
     Raises:
         ScenarioError: the scenario protects holders, not records.
@@ -73,8 +61,10 @@ def with_canaries(scenario: Scenario, each: int) -> Scenario:
     if scenario.privacy.parameters.get("unit") == "holder":
         text = "holder: canaries are records, no whole holders; only unit record is allowed"
         raise ScenarioError([Problem(("privacy", "unit"), text)])
-    has_some = scenario.task.kind == "canaries"
-    return for_audit(scenario, {} if has_some else {"task": {"kind": "canaries", "each": each}})
+    if scenario.task.kind in ("canaries", "planted"):
+        return for_audit(scenario, {})
+    among = {"of": scenario.task.plain(), "data_seed": scenario.seed, "each": each or PLANTED}
+    return for_audit(scenario, {"task": {"kind": "planted", **among}})
 
 
 def canary_findings(subject: Subject) -> Iterator[Finding]:
@@ -83,9 +73,8 @@ def canary_findings(subject: Subject) -> Iterator[Finding]:
         scenario = with_canaries(claim, subject.choices.canaries)
         made = [subject.run(each) for each in subject.seeded(scenario)]
         epsilon, delta = promised(made[0])
-        scores = scores_of([seen for run in made for seen in seen_in(run)])
-        known, confidence = tradeoff_of(scenario), subject.choices.confidence
-        bound = lower_bound(list(scores.values()), delta, known, confidence)
+        seen = [each for run in made for each in seen_in(run)]
+        bound = bound_of(seen, delta, tradeoff_of(scenario), subject.choices.confidence)
         yield {"claimed": epsilon, "runs": [str(run.folder) for run in made], **bound}
 
 
@@ -93,20 +82,21 @@ def one_run_findings(subject: Subject) -> Iterator[Finding]:
     """Yield one finding per run: the lower bound from the run's canaries.
 
     The audit guesses for a tenth of the canaries. It guesses "in" for those with the largest
-    scores, and "out" for as many with the smallest scores. The bound holds for any mechanism.
+    scores, and "out" for as many with the smallest scores. It knows of the mechanism only whether
+    its noise has a Gaussian trade-off.
     """
     for claim in subject.claims():
         scenario = with_canaries(claim, subject.choices.canaries)
         for made in map(subject.run, subject.seeded(scenario)):
             epsilon, delta = promised(made)
-            trials = scores_of(seen_in(made))["sum"]
+            trials = families_of(seen_in(made))["run"]["all rounds"]
             yield {
                 "claimed": epsilon,
                 "delta": delta,
                 "runs": [str(made.folder)],
                 "confidence": subject.choices.confidence,
                 "trials": len(trials.scores),
-                **guessed(trials, delta, subject.choices.confidence),
+                **guessed(trials, delta, tradeoff_of(scenario), subject.choices.confidence),
             }
 
 
@@ -123,82 +113,47 @@ def promised(made: Run) -> tuple[float, float]:
     return promise.epsilon, promise.delta
 
 
-def tradeoff_of(scenario: Scenario) -> Tradeoff:
-    """Return ``gaussian`` if the noise has a Gaussian trade-off function, else ``any``.
-
-    Skellam noise counts as Gaussian: at the scale that fedchain uses, it differs from rounded
-    normal noise by only a few parts in 10^5. Noise with subsampling does not count as Gaussian.
-    """
-    privacy = scenario.privacy
-    normal = privacy.kind in ("gaussian", "skellam")
-    return "gaussian" if normal and privacy.parameters.get("sampling_rate", 1) == 1 else "any"
-
-
 def seen_in(run: Run) -> list[Seen]:
-    """Return each holder's releases, projected on the axes of its canaries.
-
-    If holders form groups, a release is the sum of a group. The audit then looks for the canaries
-    of the group's first member, and subtracts the canaries of the other members, which have the
-    same axes. The audit may use its knowledge of them, because a guarantee for one record also
-    holds against an attacker who knows all other records. If a member dropped out, too much is
-    subtracted, and the audit becomes weaker.
+    """Return what the releases of each honest holder or group tell of its canaries.
 
     Raises:
         RunRefused: the weights or the directions were not kept, or nothing was released.
     """
-    scenario = run.scenario
-    each = int(scenario.task.parameters["each"])
-    axes = axes_of(scenario.seed, each).astype(np.float64)
-    released = sorted(releases_of(run), key=attrgetter("holder"))
+    released = sorted(releases_of(run), key=attrgetter("holder", "message.round"))
     if not released:
         raise RunRefused(f"{run.folder}: no block carries a release of an honest holder")
-    parents = {each.message.parent for each in released}
     try:
         with ledger_of(run) as store:
-            signs = {parent: np.sign(axes @ store.state(parent).weights) for parent in parents}
+            weights_at = lru_cache(maxsize=2)(lambda parent: store.state(parent).weights)
+            if run.scenario.task.kind == "canaries":
+                return seen_along_axes(run.scenario, released, weights_at)
+            return seen_among_records(run.scenario, released, weights_at)
     except KeyError as error:
         raise RunRefused(
             f"{run.folder}: {error.args[0]}; an audit reads them all: disk.keep_weights must be all"
         ) from error
-    seen = []
-    for holder, releases in itertools.groupby(released, key=attrgetter("holder")):
-        before, pulls = [], []
-        for one in releases:
-            declared = one.message.declaration
-            before.append(one.message.parent)
-            pulls.append(axes @ one.vector * (declared.records / declared.clip))
-        turned = np.stack([signs[parent] for parent in before])
-        members = scenario.nodes.members_of(holder)
-        first, *others = (inside_of(scenario.seed, member, each) for member in members)
-        known = np.sum(others, axis=0)  # 0 if there are no others
-        seen.append(Seen(holder, before, turned, np.stack(pulls) - turned * known, first))
-    return seen
 
 
-def scores_of(seen: Sequence[Seen]) -> dict[str, Trials]:
-    """Return three scores of every canary, by name, for noise without or with a defect.
+def bound_of(
+    seen: Sequence[Seen], delta: float, tradeoff: Tradeoff, confidence: float
+) -> dict[str, Any]:
+    """Return the largest lower bound that any score of the canaries proves.
 
-    ``sum`` adds the releases, each multiplied by the sign of the canary's gradient. It is the best
-    score if every release has fresh noise. ``changes`` reveals noise that a holder reuses: it
-    ignores the part that all releases of the holder have in common. ``others`` reveals noise that
-    holders share: it subtracts the mean over the holders of each round.
+    There are scores of four families, and of the counts of an adaptive clip if there are any. Each
+    family may err with an equal part of the error, so that all bounds hold together.
     """
-    inside = np.concatenate([each.inside for each in seen])
-    together: dict[bytes, list[Vector]] = {}
-    for each in seen:
-        for parent, pulls in zip(each.parents, each.pulls, strict=True):
-            together.setdefault(parent, []).append(pulls)
-    means = {parent: np.mean(pulls, axis=0) for parent, pulls in together.items()}
-    sums, changes, others = [], [], []
-    for each in seen:
-        sums.append((each.signs * each.pulls).sum(axis=0))
-        turns = each.signs - each.signs.mean(axis=0)
-        size = np.maximum((turns * each.signs).sum(axis=0), 1.0)
-        changes.append((turns * each.pulls).sum(axis=0) / size)
-        mean = np.stack([means[parent] for parent in each.parents])
-        others.append((each.signs * (each.pulls - mean)).sum(axis=0))
-    named = {"sum": sums, "changes": changes, "others": others}
-    return {name: Trials(np.concatenate(rows), inside) for name, rows in named.items()}
+    families, counts = families_of(seen), counted(seen)
+    each = 1 - (1 - confidence) / (len(families) + (counts is not None))
+    found = []
+    for name, scores in families.items():
+        found.append(lower_bound(scores, delta, tradeoff, each))
+        if name == "run" and tradeoff == "any":
+            found[-1] = tail_bound(scores, delta, each)
+    if counts is not None and tradeoff == "gaussian":
+        found.append(
+            lower_bound({"counts of the clip": counts[0]}, delta, tradeoff, each, counts[1])
+        )
+    return {"confidence": confidence, **max(found, key=itemgetter("lower_bound"))}
 
 
 CANARIES = Audit(
@@ -208,6 +163,7 @@ CANARIES = Audit(
     columns={
         "claimed": "ε claimed",
         "lower_bound": "ε measured, at least",
+        "found_in": "proved by",
         "delta": "δ",
         "trials": "trials judged",
         "false_positive": "false positives, at most",

@@ -7,9 +7,7 @@ on epsilon, with some confidence.
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,19 +15,16 @@ import numpy as np
 
 from fedchain.arrays import Flags, Vector, Wholes
 from fedchain.privacy.accounting import gaussian_epsilon
+from fedchain.scenario import Scenario
 
 Tradeoff = Literal["gaussian", "any"]
 """What is known about a mechanism's trade-off function: it is Gaussian, or nothing is known. This
 function gives the least false negative rate of an attack for each false positive rate."""
-GUESSED_SHARE = 10
-"""The audit of one run guesses for one in ten canaries. The share must not depend on the scores."""
-QUANTILES: dict[Tradeoff, Vector] = {
-    "gaussian": np.linspace(0.1, 0.9, 17),
-    "any": np.linspace(0.0, 1.0, 201)[:-1],
-}
-"""Quantiles of the scores that are tried as thresholds. With a Gaussian trade-off all
-thresholds give the same bound, and the middle ones have the least sampling error. With another
-trade-off, thresholds in the tails may give the largest bound."""
+PLACES: Vector = np.linspace(0.0, 1.0, 201)[:-1]
+"""Quantiles of the scores that are tried as thresholds where nothing is known of the trade-off:
+thresholds in the tails may then give the largest bound."""
+HALF = 0.5
+"""Threshold of scores that are about 1 for a canary that is in, and about 0 for one that is out."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,17 @@ class Trials:
     """One score per canary, shape (n,). The audit guesses "in" for large scores."""
     inside: Flags
     """Whether each canary took part in training, shape (n,)."""
+
+
+def tradeoff_of(scenario: Scenario) -> Tradeoff:
+    """Return ``gaussian`` if the noise has a Gaussian trade-off function, else ``any``.
+
+    Skellam noise counts as Gaussian: at the scale that fedchain uses, it differs from rounded
+    normal noise by only a few parts in 10^5. Noise with subsampling does not count as Gaussian.
+    """
+    privacy = scenario.privacy
+    normal = privacy.kind in ("gaussian", "skellam")
+    return "gaussian" if normal and privacy.parameters.get("sampling_rate", 1) == 1 else "any"
 
 
 def upper_rate(wrong: Wholes | int, count: int, error: float) -> Vector:
@@ -96,134 +102,122 @@ def plain_epsilon(
 
 
 def lower_bound(
-    candidates: Sequence[Trials], delta: float, tradeoff: Tradeoff, confidence: float = 0.95
-) -> dict[str, float]:
-    """Return the lower bound on epsilon that the scores of canaries prove.
+    candidates: Mapping[str, Trials],
+    delta: float,
+    tradeoff: Tradeoff,
+    confidence: float = 0.95,
+    factor: float = 1.0,
+) -> dict[str, Any]:
+    """Return the largest lower bound on epsilon that one of several scores proves.
 
-    Every second canary serves to choose the score and the threshold; the bound comes from the other
-    canaries. Using the same canaries for both would make the bound too large.
+    A canary is guessed "in" if its score exceeds 1/2. Every score could err, so each gets an equal
+    part of the error 1 - confidence (Bonferroni): all bounds hold together.
 
     Args:
-        candidates: the same canaries, once with each kind of score.
+        candidates: the scores by name; each is near 1 for "in" and near 0 for "out".
         delta: the delta of the bound, above 0.
         tradeoff: with ``gaussian``, epsilon is computed from delta and the mu of ``separation``.
         confidence: the confidence of the bound, in (0, 1).
+        factor: mu of what is claimed, as a multiple of mu of a trial; only with ``gaussian``.
 
     Returns:
-        The bound with its delta and confidence; the number of canaries that prove it, without
-        those used to choose the threshold; and upper bounds on the two error rates.
+        The bound with its delta; the name of its score, ``found_in``; the number of canaries that
+        prove it; and upper bounds on the two error rates.
 
     Reference:
-        Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning", 2020;
         Nasr et al., "Tight Auditing of Differentially Private Machine Learning", 2023.
 
+    >>> inside = np.arange(2000) % 4 < 2
+    >>> blind, clear = Trials(inside * 0.0, inside), Trials(inside * 1.0, inside)
+    >>> found = lower_bound({"round 1": blind, "round 2": clear}, 1e-5, "gaussian")
+    >>> found["found_in"], found["lower_bound"] > 30
+    ('round 2', True)
+    """
+    error, place = (1 - confidence) / len(candidates), np.array([HALF])
+    found = {
+        name: _error_rates(trials, place, error, tradeoff) for name, trials in candidates.items()
+    }
+    worth = {name: float(_value(*rates, delta, tradeoff)[0]) for name, rates in found.items()}
+    best = max(worth, key=worth.__getitem__)
+    return _bound(best, candidates[best], found[best], delta, tradeoff, factor)
+
+
+def tail_bound(
+    candidates: Mapping[str, Trials], delta: float, confidence: float = 0.95
+) -> dict[str, Any]:
+    """Return a lower bound on epsilon from thresholds anywhere, whatever the trade-off function is.
+
+    Every second canary serves to choose the score and the threshold; the bound comes from the other
+    canaries. Using the same canaries for both would make the bound too large. Arguments and result
+    are those of ``lower_bound``.
+
+    Reference:
+        Jagielski, Ullman and Oprea, "Auditing Differentially Private Machine Learning", 2020.
+
     >>> inside = np.arange(4000) % 4 < 2
-    >>> perfect = Trials(inside.astype(float), inside)
-    >>> lower_bound([perfect], 1e-5, "any")["lower_bound"] > 5
+    >>> tail_bound({"run": Trials(inside.astype(float), inside)}, 1e-5)["lower_bound"] > 5
     True
     """
-    error = (1 - confidence) / 2  # for each of the two rates
-    value = separation if tradeoff == "gaussian" else functools.partial(plain_epsilon, delta=delta)
-    found: list[tuple[float, float, Trials]] = []
-    for trials in candidates:
+    error = 1 - confidence
+    found: list[tuple[float, float, str]] = []
+    for name, trials in candidates.items():
         first = Trials(trials.scores[::2], trials.inside[::2])
-        places = np.unique(np.quantile(first.scores, QUANTILES[tradeoff]))
-        worth = value(*_upper_rates(first, places, error))
+        places = np.unique(np.quantile(first.scores, PLACES))
+        worth = _value(*_error_rates(first, places, error, "any"), delta, "any")
         best = int(np.argmax(worth))
-        second = Trials(trials.scores[1::2], trials.inside[1::2])
-        found.append((float(worth[best]), float(places[best]), second))
-    _, place, judged = max(found, key=lambda each: each[0])
-    positive, negative = (float(r[0]) for r in _upper_rates(judged, np.array([place]), error))
-    if tradeoff == "any":
-        epsilon = float(plain_epsilon(positive, negative, delta))
-    else:
-        mu = float(separation(positive, negative))
-        epsilon = gaussian_epsilon(delta, mu) if mu > 0 else 0.0
+        found.append((float(worth[best]), float(places[best]), name))
+    _, place, name = max(found, key=lambda each: each[0])
+    judged = Trials(candidates[name].scores[1::2], candidates[name].inside[1::2])
+    rates = _error_rates(judged, np.array([place]), error, "any")
+    return _bound(name, judged, rates, delta, "any")
+
+
+def _value(positive: Vector, negative: Vector, delta: float, tradeoff: Tradeoff) -> Vector:
+    """Return what error rates prove: mu if the trade-off is Gaussian, else epsilon."""
+    if tradeoff == "gaussian":
+        return separation(positive, negative)
+    return plain_epsilon(positive, negative, delta)
+
+
+def _bound(
+    name: str,
+    judged: Trials,
+    rates: tuple[Vector, Vector],
+    delta: float,
+    tradeoff: Tradeoff,
+    factor: float = 1.0,
+) -> dict[str, Any]:
+    proved = float(_value(*rates, delta, tradeoff)[0])
+    if tradeoff == "gaussian":
+        proved = gaussian_epsilon(delta, factor * proved) if proved > 0 else 0.0
     return {
-        "lower_bound": epsilon,
+        "lower_bound": proved,
         "delta": delta,
-        "confidence": confidence,
         "trials": len(judged.scores),
-        "false_positive": positive,
-        "false_negative": negative,
+        "found_in": name,
+        "false_positive": float(rates[0][0]),
+        "false_negative": float(rates[1][0]),
     }
 
 
-def _upper_rates(trials: Trials, places: Vector, error: float) -> tuple[Vector, Vector]:
+def _error_rates(
+    trials: Trials, places: Vector, error: float, tradeoff: Tradeoff
+) -> tuple[Vector, Vector]:
     """Return upper bounds on the false positive and the false negative rate at each threshold.
 
-    Scores above the threshold are guessed "in".
+    Scores above the threshold are guessed "in". The bounds fail with probability at most ``error``.
+    A Gaussian trade-off function is convex and symmetric, so that the mean of the two rates may
+    stand for both. A canary is in with probability 1/2: its guess is wrong with that mean rate, and
+    all guesses together bound it.
     """
     out, inside = np.sort(trials.scores[~trials.inside]), np.sort(trials.scores[trials.inside])
     positive = len(out) - np.searchsorted(out, places, side="right")
     negative = np.searchsorted(inside, places, side="right")
-    return upper_rate(positive, len(out), error), upper_rate(negative, len(inside), error)
-
-
-def one_run_chance(
-    canaries: int, guesses: int, correct: int, epsilon: float, delta: float
-) -> float:
-    """Return an upper bound on the probability of at least ``correct`` right guesses in one run.
-
-    The bound holds for every mechanism with this epsilon and delta, and for all ways of guessing.
-    At epsilon 0 and delta 0, a guess is right with probability 1/2.
-
-    Args:
-        canaries: number of canaries; each takes part with probability 1/2, independently.
-        guesses: number of guesses, fixed beforehand; there is none for the other canaries.
-        correct: number of right guesses.
-        epsilon: 0 or more.
-        delta: 0 or more.
-
-    Reference:
-        Steinke, Nasr and Jagielski, "Privacy Auditing with One (1) Training Run", 2023,
-        theorem 5.2.
-
-    >>> one_run_chance(100, 10, 10, 0.0, 0.0) == 2.0**-10
-    True
-    """
-    from scipy.stats import binom
-
-    # With m canaries, r guesses, v right guesses, and B ~ Bin(r, 1 / (1 + e^-epsilon)), it is
-    # P[B >= v] + 2 m delta max_i P[v > B >= v - i] / i.
-    right = binom(guesses, 1 / (1 + math.exp(-epsilon)))
-    reached = float(right.sf(correct - 1))
-    steps = np.arange(1, correct + 1)
-    below = right.cdf(correct - 1) - right.cdf(correct - 1 - steps)
-    return min(1.0, reached + 2 * canaries * delta * float((below / steps).max(initial=0.0)))
-
-
-def one_run_bound(
-    canaries: int, guesses: int, correct: int, delta: float, confidence: float = 0.95
-) -> float:
-    """Return the largest epsilon that the guesses of one run rule out, rounded down.
-
-    The arguments are those of ``one_run_chance``.
-
-    >>> round(one_run_bound(1000, 100, 95, 0.0), 4)
-    2.1724
-    """
-    low, high = 0.0, 64.0
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        if one_run_chance(canaries, guesses, correct, middle, delta) > 1 - confidence:
-            high = middle
-        else:
-            low = middle
-    return low
-
-
-def guessed(trials: Trials, delta: float, confidence: float) -> dict[str, Any]:
-    """Return the lower bound on epsilon from one run, with the counts of guesses and right guesses.
-
-    The largest scores are guessed "in", as many of the smallest "out". Each canary must have taken
-    part with probability 1/2, independently of the others.
-    """
-    half = max(1, len(trials.scores) // GUESSED_SHARE // 2)
-    order = np.argsort(trials.scores, kind="stable")
-    correct = int(trials.inside[order[-half:]].sum() + (~trials.inside[order[:half]]).sum())
-    found = one_run_bound(len(trials.scores), 2 * half, correct, delta, confidence)
-    return {"lower_bound": found, "guesses": 2 * half, "correct": correct}
+    if tradeoff == "gaussian":
+        mean = upper_rate(positive + negative, len(trials.scores), error)
+        return mean, mean
+    half = error / 2
+    return upper_rate(positive, len(out), half), upper_rate(negative, len(inside), half)
 
 
 def auc(positive: Vector, negative: Vector) -> float:

@@ -57,8 +57,8 @@ class Choices:
     """Epsilons to audit; if empty, the scenario's epsilon."""
     runs: int | None = None
     """Number of runs per claimed epsilon, each with another seed; None: as many as needed."""
-    canaries: int = 500
-    """Number of canaries of each holder."""
+    canaries: int | None = None
+    """Number of canaries planted among the records of each holder; None: the audit's default."""
     records: int = 1
     """Number of records of each holder in the audit ``inversion``."""
     confidence: float = 0.95
@@ -156,7 +156,8 @@ class PublishedRelease:
     message: Message
     """The message that a block carries."""
     last: LastMessage | None = None
-    """The holder's last message before it on the same branch, if messages build on each other."""
+    """The holder's last message before it on the same branch, if messages build on each other, or
+    if clips do."""
     momentum: Momentum | None = None
     """The momentum of the run; None: the message is the release."""
 
@@ -175,6 +176,7 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
     """
     honest = {row["id"]: int(row["holder"]) for row in made.messages if not row["attack"]}
     momentum = made.scenario.nodes.momentum
+    follows = momentum or made.scenario.privacy.parameters.get("clip_quantile")
     with ledger_of(made) as store:
         trail = _trail_in(made, store)
         for block in store.blocks():
@@ -183,12 +185,12 @@ def releases_of(made: Run) -> Iterator[PublishedRelease]:
                     f"{made.folder}: the directions of block {block.header.height} were not kept; "
                     "an audit reads them all: disk.keep_messages must be all"
                 )
-            last = trail.at(block.header.parent) if momentum else {}
+            last = trail.at(block.header.parent) if follows else {}
             for message in block.messages:
                 holder = honest.pop(message.id.hex(), None)
                 if holder is not None:
                     yield PublishedRelease(holder, message, last.get(holder), momentum)
-            if momentum:
+            if follows:
                 trail.at(block.header.hash)  # while the store still holds the block
 
 

@@ -48,8 +48,11 @@ def audit(
         typer.Option(metavar="A,B,..", help="Claims to audit; default: the scenario's own."),
     ] = None,
     canaries: Annotated[
-        int, typer.Option(min=2, max=4096, help="Canaries of each holder, where the task has none.")
-    ] = 500,
+        int | None,
+        typer.Option(
+            min=2, max=4096, help="Canaries planted among each holder's records; default: 100."
+        ),
+    ] = None,
     records: Annotated[
         int, typer.Option(min=1, max=64, help="Records of a holder whose gradient is inverted.")
     ] = 1,

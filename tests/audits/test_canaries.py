@@ -10,7 +10,9 @@ from group_runs import grouped
 from small_runs import small
 
 from fedchain.audits import Choices, audit
-from fedchain.audits.canaries import scores_of, seen_in, tradeoff_of, with_canaries
+from fedchain.audits.canaries import seen_in, with_canaries
+from fedchain.audits.evidence import families_of
+from fedchain.audits.lower_bounds import tradeoff_of
 from fedchain.audits.runs_for_audit import releases_of
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.learning.tasks.canary_records import canaries, inside_of
@@ -20,6 +22,8 @@ from fedchain.scenario import from_mapping, load
 
 AUDIT = Path(__file__).parents[2] / "scenarios" / "audit.yaml"
 FEW = {"kind": "canaries", "each": 40}
+SHORT = {"rounds": 4, "nodes.holders": 40}
+"""As many canaries as 20,000, and few rounds."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def test_releases_are_those_of_honest_holders_each_once(quiet):
 
 def test_a_canary_that_is_in_pulls_each_release_by_one_clip(quiet):
     for seen in seen_in(quiet):
-        noise = seen.pulls * seen.signs - seen.inside
+        noise = seen.own.products - seen.inside
         assert np.abs(noise.mean(axis=1)).max() < 0.02
         assert noise.std() == pytest.approx(0.02, rel=0.3)  # 5.8 standard errors or more
         assert np.array_equal(seen.inside, inside_of(0, seen.holder, 40))
@@ -55,18 +59,19 @@ def test_in_the_sum_of_a_group_the_first_members_canaries_are_looked_for(tmp_pat
     for seen in seen_in(made):
         members = [inside_of(0, 5 * seen.holder + k, 150) for k in range(5)]
         assert np.array_equal(seen.inside, members[0])
-        noise = seen.pulls * seen.signs - members[0]  # the others' are taken off
+        noise = seen.own.products - members[0]  # the others' are taken off
         # 6.9 standard errors
         assert noise.std() == pytest.approx(0.02 * np.sqrt(5 / 3), rel=0.2)
 
 
 def test_signs_change_from_round_to_round(quiet):
-    signs = np.concatenate([seen.signs for seen in seen_in(quiet) if len(seen.signs) == 6], axis=1)
-    assert np.mean(np.abs(signs.sum(axis=0)) == 6) < 0.1
+    turned = [seen.changes.squares for seen in seen_in(quiet) if len(seen.rounds) == 6]
+    same = np.concatenate(turned, axis=1).sum(axis=0) < 1e-9
+    assert same.mean() < 0.1
 
 
 def test_every_score_tells_in_from_out_where_there_is_no_noise(quiet):
-    for name, trials in scores_of(seen_in(quiet)).items():
+    for name, trials in families_of(seen_in(quiet))["run"].items():
         inside, out = trials.scores[trials.inside], trials.scores[~trials.inside]
         share = np.mean(np.quantile(out, 0.95) < inside)
         assert share > 0.9, name
@@ -94,10 +99,10 @@ def test_rows_of_an_audit_that_is_not_known_here_are_kept_as_they_are(quiet, tmp
 
 
 def test_twenty_thousand_canaries_prove_three_quarters_of_a_claim_of_four(tmp_path):
-    (found,) = audit(load(AUDIT), ["canaries"], tmp_path).findings["canaries"]
+    (found,) = audit(load(AUDIT, set=SHORT), ["canaries"], tmp_path).findings["canaries"]
     assert found["claimed"] == pytest.approx(4.0)
-    assert found["trials"] == 10_000  # as many chose the threshold
-    assert 3.0 <= found["lower_bound"] <= 4.0
+    assert (found["trials"], found["found_in"]) == (20_000, "all rounds")
+    assert 3.4 <= found["lower_bound"] <= 4.0
 
 
 MOMENTUM = [{"kind": "ema", "beta": 0.9}, {"kind": "mean"}]
@@ -105,7 +110,7 @@ MOMENTUM = [{"kind": "ema", "beta": 0.9}, {"kind": "mean"}]
 
 @pytest.mark.parametrize("momentum", MOMENTUM, ids=["ema", "mean"])
 def test_running_means_hide_no_canary(momentum, tmp_path):
-    scenario = load(AUDIT, set={"nodes.momentum": momentum})
+    scenario = load(AUDIT, set={**SHORT, "nodes.momentum": momentum})
     (found,) = audit(scenario, ["canaries"], tmp_path).findings["canaries"]
     assert found["claimed"] == pytest.approx(4.0)
     assert 3.0 <= found["lower_bound"] <= 4.0
@@ -117,7 +122,7 @@ def test_the_canary_behind_a_running_mean_pulls_by_one_clip(tmp_path):
     made = run(small(5, task=FEW, privacy=quiet, **values), tmp_path)
     assert all(released.last for released in releases_of(made) if released.message.round > 1)
     for seen in seen_in(made):
-        noise = seen.pulls * seen.signs - seen.inside
+        noise = seen.own.products - seen.inside
         assert np.abs(noise.mean(axis=1)).max() < 0.02
         assert noise.std() == pytest.approx(0.02, rel=0.3)
 
@@ -138,8 +143,9 @@ def test_findings_that_cannot_be_read_are_a_reason_to_refuse(quiet, tmp_path):
 def test_other_scenarios_are_given_canaries_and_stay_as_they_are_otherwise():
     scenario = small()
     made = with_canaries(scenario, 30)
-    assert made.task.kind == "canaries"
-    assert made.task.parameters["each"] == 30
+    assert made.task.kind == "planted"
+    assert made.task.parameters["of"] == scenario.task
+    assert (made.task.parameters["each"], with_canaries(made, 9).task) == (30, made.task)
     assert (made.privacy, made.nodes, made.attacks) == (
         scenario.privacy,
         scenario.nodes,
@@ -188,7 +194,7 @@ def test_claims_and_seeds_multiply_and_trials_are_pooled(tmp_path):
     rows = found.findings["canaries"]
     assert [round(row["claimed"]) for row in rows] == [1, 300]
     assert [len(row["runs"]) for row in rows] == [2, 2]
-    assert all(row["trials"] == 200 for row in rows)
+    assert (rows[1]["trials"], rows[1]["found_in"]) == (400, "round 1")
     assert rows[1]["lower_bound"] > 4
     assert not found.violations
 
@@ -216,7 +222,8 @@ def test_no_bound_of_any_mechanism_lies_above_its_claim(kind, tmp_path):
         "automatic": {"clip": "automatic"},
     }.get(kind, {})
     noise = {"kind": "gaussian" if extra else kind, "epsilon": 4.0, "delta": 1e-5, "clip": 1.0}
-    scenario = load(AUDIT, set={"privacy": {**noise, "spare_releases": 0, **extra}})
+    private = {"privacy": {**noise, "spare_releases": 0, **extra}}
+    scenario = load(AUDIT, set={**SHORT, **private})
     choices = Choices(epsilons=(1.0, 4.0, 8.0), confidence=0.999)
     found = audit(scenario, ["canaries", "one-run"], tmp_path, choices)
     assert not found.violations

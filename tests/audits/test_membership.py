@@ -8,7 +8,7 @@ from scipy import stats
 from small_runs import small
 
 from fedchain.audits import Choices, audit
-from fedchain.audits.lower_bounds import Trials, auc, guessed, one_run_bound
+from fedchain.audits.lower_bounds import Trials, auc
 from fedchain.audits.membership import (
     Shadows,
     likelihood_ratios,
@@ -16,10 +16,12 @@ from fedchain.audits.membership import (
     true_positives,
     with_halves,
 )
+from fedchain.audits.one_run import guessed, one_run_bound, one_run_mu
 from fedchain.audits.runs_for_audit import Promise
 from fedchain.learning.evaluation import flat_weights
 from fedchain.learning.task import Records, tasks
 from fedchain.learning.tasks.subset import taking_part
+from fedchain.privacy.accounting import gaussian_epsilon
 
 
 def made_up(runs: int, records: int, shift: float) -> Shadows:
@@ -69,9 +71,13 @@ def test_the_area_under_the_curve_is_that_of_all_pairs():
 def test_guesses_are_the_surest_ones_half_of_each_kind():
     inside = np.arange(200) < 100
     sure = Trials(np.where(inside, 1.0, -1.0) * np.linspace(2, 1, 200), inside)
-    found = guessed(sure, 1e-5, 0.95)
-    assert (found["guesses"], found["correct"]) == (20, 20)
-    assert found["lower_bound"] == one_run_bound(200, 20, 20, 1e-5)
+    for law, proved in (
+        ("any", one_run_bound(200, 20, 20, 1e-5)),
+        ("gaussian", gaussian_epsilon(1e-5, one_run_mu(200, 20, 20))),
+    ):
+        found = guessed(sure, 1e-5, law, 0.95)
+        assert (found["guesses"], found["correct"]) == (20, 20)
+        assert found["lower_bound"] == proved
 
 
 def test_the_ceiling_is_that_of_epsilon_and_delta():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -11,8 +12,9 @@ from torch import nn
 
 from fedchain.arrays import Flags, Singles
 from fedchain.learning.models import seeded
-from fedchain.learning.task import Records, Task, tasks
+from fedchain.learning.task import Records, Task, join_records, tasks
 from fedchain.randomness import stream
+from fedchain.registry import Part
 
 LENGTH = np.float32(2.0**20)
 """Norm of a canary's gradient before it is clipped: far above any clip."""
@@ -21,6 +23,9 @@ MOST_VALUES = 2**28
 FIRST = 1e-6
 """Standard deviation of the initial weights. Only their signs matter. They are small, so that the
 first step can change the signs."""
+LOUD = 10.0
+"""Standard deviation of a planted canary's inputs, as a multiple of that of its holder's inputs. A
+canary's gradient should exceed the clip, and point elsewhere than those of other records."""
 
 
 @tasks
@@ -64,6 +69,56 @@ def canaries(holders: int, seed: int, *, each: Annotated[int, Field(ge=2, le=409
         baselines={},
         note=f"{holders * each} canaries to measure privacy with; nothing is learned",
     )
+
+
+@tasks
+def planted(
+    holders: int,
+    seed: int,
+    *,
+    of: Annotated[Part, tasks],
+    data_seed: Annotated[int, Field(ge=0)] = 0,
+    each: Annotated[int, Field(ge=2, le=4096)] = 100,
+) -> Task:
+    """Plant canaries among the records of a task, each with probability 1/2, for audits.
+
+    All else is the task's own: records, model, loss, tiles, views. A canary is a copy of a record,
+    with the same number of examples and the same targets, but with loud random inputs. A canary
+    that does not take part is absent, so a holder's number of records tells how many take part, but
+    not which.
+
+    Args:
+        holders: number of data holders.
+        seed: the run's seed; it fixes the canaries, and which of them take part.
+        of: the task.
+        data_seed: the seed of the task ``of``.
+        each: number of canaries of each holder, in and out.
+
+    Raises:
+        ValueError: the task has no records.
+    """
+    whole = tasks.build(of, holders, data_seed)
+    if not whole.learns:
+        raise ValueError(f"task.of: {of.kind} has no records; only a task that learns is allowed")
+    kept = tuple(
+        join_records([own, made.part(inside_of(seed, holder, each))])
+        for holder, (own, made) in enumerate(canaries_among(whole, seed, each))
+    )
+    return replace(whole, holders=kept)
+
+
+def canaries_among(task: Task, seed: int, each: int) -> list[tuple[Records, Records]]:
+    """Return each holder's own records, and its ``each`` canaries, in or out."""
+    return [(own, _in_form_of(own, seed, k, each)) for k, own in enumerate(task.holders)]
+
+
+def _in_form_of(own: Records, seed: int, holder: int, each: int) -> Records:
+    """Return canaries that are copies of a holder's records in turn, with other inputs."""
+    rows = np.eye(own.count, dtype=np.bool_)
+    copies = join_records([own.part(rows[number % own.count]) for number in range(each)])
+    drawn = stream(seed, "planted", holder).standard_normal(copies.inputs.shape)
+    loud = (LOUD * float(own.inputs.std() or 1.0) * drawn).astype(own.inputs.dtype)
+    return Records(loud, copies.targets, copies.record)
 
 
 def axes_of(seed: int, each: int) -> Singles:

@@ -1,0 +1,227 @@
+"""Evidence of canaries that are planted among the records of the user's own task.
+
+Their gradients are no axes, but whatever the model makes of them, so they overlap. The auditor
+turns them into orthogonal directions (Cholesky), along which the noise is independent.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fedchain.agreement import mechanism_of
+from fedchain.arrays import Flags, Matrix, Vector
+from fedchain.audits.evidence import Evidence, NoiseOfOthers, Seen, WeightsAt, noisy_count
+from fedchain.audits.runs_for_audit import PublishedRelease
+from fedchain.learning.evaluation import dimension
+from fedchain.learning.gradients.cohort import CohortGradients
+from fedchain.learning.task import Task, tasks
+from fedchain.learning.tasks.canary_records import canaries_among, inside_of
+from fedchain.learning.tasks.public_subspace import PublicDirections
+from fedchain.privacy.mechanisms import Mechanism
+from fedchain.scenario import Scenario
+
+STRONG = 0.5
+"""A canary is judged if it pulls a holder's first release by at least this share of what the
+strongest canary does, along a direction of its own. Weights and gradients are then still public, so
+that the choice tells nothing of who takes part."""
+LEAST = 1e-9
+"""Added to the squared length of each gradient, in clips, so that equal gradients can be turned."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One release, and what the auditor knows of it; the unit of length is the clip."""
+
+    release: PublishedRelease
+    """The release."""
+    rows: Matrix
+    """Gradient of each canary that the auditor looks for, shape (canaries, d)."""
+    left: Vector
+    """The release, as a sum, without all records but these canaries, shape (d,)."""
+    noise: Vector
+    """The same without the canaries too, shape (d,)."""
+    moves: Vector
+    """How far each canary moves the count of an adaptive clip, 1/2 or -1/2, shape (canaries,)."""
+    count: float
+    """The true count of the records that take part."""
+
+
+class RecordsKnown:
+    """Computes the gradients of all records and canaries of a task, with the code of the run."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Build the task without canaries, and each canary by itself."""
+        planted = scenario.task.parameters
+        whole = tasks.build(planted["of"], scenario.nodes.holders, int(planted["data_seed"]))
+        self.each = int(planted["each"])
+        among = canaries_among(whole, scenario.seed, self.each)
+        ones = np.eye(self.each, dtype=np.bool_)
+        single = tuple(made.part(one) for _, made in among for one in ones)
+        self._mechanism: Mechanism = mechanism_of(scenario, dimension(whole.model()))
+        self._records = self._gradients(whole)
+        self._canaries = self._gradients(replace(whole, holders=single))
+        self._subspace = PublicDirections(whole) if whole.subspace else None
+        self._inside = [inside_of(scenario.seed, k, self.each) for k in range(len(among))]
+
+    def _gradients(self, task: Task) -> CohortGradients:
+        terms = self._mechanism.terms
+        return CohortGradients(task, terms.clip, automatic=terms.automatic)
+
+    def inside(self, holder: int) -> Flags:
+        """Return which canaries of a holder take part, shape (canaries,)."""
+        return self._inside[holder]
+
+    def canaries(self, holder: int, weights: Vector, clip: float) -> tuple[Matrix, Vector]:
+        """Return the gradients (canaries, d) of a holder's canaries, and what each adds to counts.
+
+        A count is the number of gradients within the clip minus half of all.
+        """
+        those = range(holder * self.each, (holder + 1) * self.each)
+        return self._sums(self._canaries, those, weights, clip)
+
+    def own(self, holder: int, weights: Vector, clip: float) -> tuple[Vector, float]:
+        """Return the sum (d,) of the gradients of a holder's own records, and their count."""
+        rows, counts = self._sums(self._records, [holder], weights, clip)
+        return rows[0], float(counts[0])
+
+    def _sums(
+        self, gradients: CohortGradients, holders: Sequence[int], weights: Vector, clip: float
+    ) -> tuple[Matrix, Vector]:
+        records = np.array([gradients.task.holders[holder].count for holder in holders])
+        if self._mechanism.clip_follower is None:
+            sums = gradients(weights, holders).astype(np.float64) * records[:, None]
+            return sums / clip, np.zeros(len(records))
+        found = [
+            gradients.bounded(weights, holder, clip, np.ones(number, np.bool_))
+            for holder, number in zip(holders, records.tolist(), strict=True)
+        ]
+        sums = np.concatenate([row for row, _ in found]).astype(np.float64)
+        return sums / clip, np.array([within for _, within in found]) - records / 2
+
+    def projected(self, rows: Matrix, weights: Vector, parent: bytes) -> Matrix:
+        """Return rows (n, d) as a holder would send them: in its public subspace, if any."""
+        return rows if self._subspace is None else self._subspace.projected(rows, weights, parent)
+
+
+def seen_among_records(
+    scenario: Scenario, released: Sequence[PublishedRelease], weights_at: WeightsAt
+) -> list[Seen]:
+    """Return what releases tell of the canaries of the task ``planted``.
+
+    In a group, the audit looks for the canaries of the first member, and subtracts all other
+    records of all members. If records are sampled, or if a member dropped out, it subtracts too
+    much, and becomes weaker.
+    """
+    known = RecordsKnown(scenario)
+    looked: dict[int, list[Looked]] = {}
+    order = sorted(released, key=lambda each: (each.message.round, each.message.parent))
+    evidence: dict[int, list[tuple[Evidence, Evidence, Evidence]]] = {}
+    last: dict[int, Looked] = {}
+    for parent, those in itertools.groupby(order, key=lambda each: each.message.parent):
+        at = [_looked_at(one, scenario, known, weights_at(parent)) for one in those]
+        shared = NoiseOfOthers({(one.release.holder, parent): one.noise for one in at})
+        for one in at:
+            holder, inside = one.release.holder, _inside(one.release, scenario, known)
+            alien, before = shared.beside(holder, parent), last.get(holder, one)
+            found = (
+                along(one.rows, one.left, inside),
+                along(one.rows - before.rows, one.left - before.left, inside),
+                along(one.rows, one.left - alien, inside),
+            )
+            evidence.setdefault(holder, []).append(found)
+            last[holder] = one
+            looked.setdefault(holder, []).append(replace(one, rows=one.rows[:0]))
+    return [
+        _seen(
+            looked[holder],
+            evidence[holder],
+            _inside(looked[holder][0].release, scenario, known),
+            scenario,
+        )
+        for holder in sorted(looked)
+    ]
+
+
+def _inside(release: PublishedRelease, scenario: Scenario, known: RecordsKnown) -> Flags:
+    return known.inside(scenario.nodes.members_of(release.holder)[0])
+
+
+def _looked_at(
+    release: PublishedRelease, scenario: Scenario, known: RecordsKnown, weights: Vector
+) -> Looked:
+    """Return one release with everything that the auditor knows of it."""
+    declared, parent = release.message.declaration, release.message.parent
+    first, *others = scenario.nodes.members_of(release.holder)
+    inside = known.inside(first)
+    rows, moves = known.canaries(first, weights, declared.clip)
+    rest, count = known.own(first, weights, declared.clip)
+    for member in others:
+        rest = rest + known.own(member, weights, declared.clip)[0]
+        rest = rest + known.inside(member) @ known.canaries(member, weights, declared.clip)[0]
+    rows = known.projected(rows, weights, parent)
+    rest = known.projected(rest[None], weights, parent)[0]
+    left = release.vector * (declared.records / declared.clip) - rest
+    return Looked(release, rows, left, left - inside @ rows, moves, count + inside @ moves)
+
+
+def along(rows: Matrix, left: Vector, inside: Flags) -> Evidence:
+    """Return the evidence of one release for canaries with overlapping gradients, shape (1, n).
+
+    With K = G G^T = L L^T for the gradients G, L^-1 G y is L^T b plus independent noise, where b
+    says who is in. The entries of L^T b that belong to other canaries are known.
+
+    >>> rows = np.array([[1.0, 0.0], [0.6, 0.8]])
+    >>> found = along(rows, rows.sum(axis=0), np.array([True, True]))
+    >>> found.scores().round(6).tolist(), found.squares.round(6).tolist()
+    ([1.0, 1.0], [[1.0, 0.64]])
+    """
+    lower = np.linalg.cholesky(rows @ rows.T + LEAST * np.eye(len(rows)))
+    own = np.diag(lower)
+    turned = np.linalg.solve(lower, rows @ left) - lower.T @ inside + own * inside
+    return Evidence((own * turned)[None], (own**2)[None])
+
+
+def _seen(
+    looked: Sequence[Looked],
+    evidence: Sequence[tuple[Evidence, Evidence, Evidence]],
+    inside: Flags,
+    scenario: Scenario,
+) -> Seen:
+    first = np.sqrt(evidence[0][0].squares[0])
+    strong = first >= STRONG * first.max()
+    own, changes, others = (
+        Evidence(
+            np.concatenate([each.products[:, strong] for each in kind]),
+            np.concatenate([each.squares[:, strong] for each in kind]),
+        )
+        for kind in zip(*evidence, strict=True)
+    )
+    return Seen(
+        holder=looked[0].release.holder,
+        rounds=np.array([one.release.message.round for one in looked]),
+        inside=inside[strong],
+        own=own,
+        changes=changes,
+        others=others,
+        counts=_counts(looked, strong, inside, scenario),
+    )
+
+
+def _counts(
+    looked: Sequence[Looked], strong: Flags, inside: Flags, scenario: Scenario
+) -> dict[int, float]:
+    """Return scores from the noisy counts of a holder, each for another of the strong canaries."""
+    counts: dict[int, float] = {}
+    behind = {one.release.message.id: one for one in looked}
+    turns = zip(np.flatnonzero(strong).tolist(), looked, strict=False)
+    for place, (number, one) in enumerate(turns):
+        noisy, last = noisy_count(one.release, scenario), one.release.last
+        if noisy is not None and last is not None and last.message.id in behind:
+            then = behind[last.message.id]
+            noise = (noisy - then.count) / then.moves[number]
+            counts[place] = inside[number] + noise
+    return counts
