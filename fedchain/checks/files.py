@@ -14,7 +14,7 @@ from fedchain.files import open_to_read, read_json, read_utf8
 from fedchain.reports.study import open_study
 from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
 from fedchain.results import EVENTS
-from fedchain.results.agreed import RESOLVED
+from fedchain.results.resolved import RESOLVED
 from fedchain.results.folder import MANIFEST
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.runs.manifest import (

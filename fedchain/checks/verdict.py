@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fedchain.ledger.tools.verification import Verification
 
-OK, FAILED, UNCHECKED = "ok", "failed", "not checked"
+OK: Final = "ok"
+FAILED: Final = "failed"
+UNCHECKED: Final = "not checked"
 
 
 @dataclass(frozen=True)
