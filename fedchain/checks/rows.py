@@ -81,9 +81,10 @@ def of_rounds(found: Verification, manifest: Mapping[str, Any], played: Played |
         text = f"{words}: {MANIFEST} says finished, so blocks were cut off"
         return Looked("rounds", FAILED, text)
     if played is None or not played.status:
-        how = OK if status == "finished" else UNCHECKED
-        text = "" if how == OK else f": {status}, and whether the scenario ends there was not seen"
-        return Looked("rounds", how, words + text)
+        if status == "finished":
+            return Looked("rounds", OK, words)
+        text = f"{words}: {status}, and whether the scenario ends there was not seen"
+        return Looked("rounds", UNCHECKED, text)
     if (played.head, played.status) != (found.block, status):
         text = f"played again, the scenario ends at {played.head[:8]}, {played.status}"
         return Looked("rounds", FAILED, f"{words}, head {found.block[:8]}, {status}: {text}")

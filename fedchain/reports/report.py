@@ -74,8 +74,9 @@ def _open(paths: Iterable[str | Path], left_out: Callable[[str], None] | None) -
             early.append(error)
     if early and (left_out is None or not studies):
         raise early[0]
-    for error in early if left_out is not None else ():
-        left_out(str(error))
+    if left_out is not None:
+        for each in early:
+            left_out(str(each))
     return studies
 
 
