@@ -37,6 +37,8 @@ CSV: Mapping[str, Callable[[Path], Iterator[str]]] = {
     "messages.csv": messages_csv,
 }
 """Tables that a run writes from its events."""
+BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, FedchainError)
+"""What reading a file of somebody else may raise."""
 FOLLOWING = {RESOLVED, MANIFEST, EVENTS, PRIVACY, *CSV, "ledger", "tables", ".lock"}
 """Names in a run folder that have a check of their own, or hold nothing."""
 
@@ -68,7 +70,7 @@ def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) ->
     expected = json.loads(as_json(privacy_statement(setup, releases)))
     try:
         there = json.loads((folder / PRIVACY).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except BROKEN as error:
         return Looked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
     if wrong := list(differences(there, expected)):
         return Looked("privacy", FAILED, f"{PRIVACY}: {wrong[0]}")
@@ -83,7 +85,7 @@ def csv_check(folder: Path) -> Looked:
         try:
             with (folder / name).open(encoding="utf-8", newline="") as file:
                 wrong = _first_difference(file, made(folder / EVENTS))
-        except (OSError, ValueError) as error:
+        except BROKEN as error:
             return Looked("tables", FAILED, f"{name}: cannot be read: {error}")
         if wrong:
             return Looked("tables", FAILED, f"{name}:{wrong}: is not what {EVENTS} says")
@@ -101,7 +103,7 @@ def report_check(folder: Path) -> Iterator[Looked]:
             for kind in TABLE_KINDS
         }
         there = {file.name: file.read_text("utf-8") for file in (folder / "tables").iterdir()}
-    except (OSError, ValueError, FedchainError) as error:
+    except BROKEN as error:
         yield Looked("report", FAILED, f"tables: cannot be compared: {error}")
         return
     wrong = sorted(name for name in there if name in made and there[name] != made[name])
@@ -117,8 +119,8 @@ def report_check(folder: Path) -> Iterator[Looked]:
 def others(folder: Path) -> Looked | None:
     """Name the files of a folder that nothing here looks into; None if there are none."""
     names = sorted({file.name for file in folder.iterdir()} - FOLLOWING)
-    words = "nothing is read; fedchain report and fedchain audit write pictures and findings again"
-    return Looked("other files", UNCHECKED, f"{', '.join(names)}: {words}") if names else None
+    words = "are not read; fedchain report and fedchain audit write pictures and findings again"
+    return Looked("other files", UNCHECKED, f"{', '.join(names)} {words}") if names else None
 
 
 def _first_difference(there: Iterable[str], here: Iterable[str]) -> int | None:
