@@ -3,7 +3,7 @@
 >>> import fedchain
 >>> scenario = fedchain.load("breast_cancer", set={"rounds": 3})
 >>> run = fedchain.run(scenario)  # doctest: +SKIP
->>> run.verify().ok, run.metrics[-1]["accuracy"]  # doctest: +SKIP
+>>> fedchain.verify(run.folder).ok, run.metrics[-1]["accuracy"]  # doctest: +SKIP
 """
 
 import importlib
@@ -15,6 +15,7 @@ from fedchain.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fedchain.audits import audit
+    from fedchain.checks import verify
     from fedchain.errors import FedchainError, LedgerError, RunError, ScenarioError
     from fedchain.reports.report import report
     from fedchain.results import Run
@@ -36,6 +37,7 @@ __all__ = [
     "resume",
     "run",
     "sweep",
+    "verify",
 ]
 
 _HOMES = {
@@ -51,6 +53,7 @@ _HOMES = {
     "resume": "runs.running",
     "run": "runs.running",
     "sweep": "sweeps.sweep",
+    "verify": "checks",
 }
 
 

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 
 from fedchain.checks.play import SAME_METRIC, Played, differences
 from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Looked
-from fedchain.errors import FedchainError, RunRefused
+from fedchain.errors import FedchainError
 from fedchain.files import open_to_read, read_json, read_utf8
 from fedchain.reports.study import open_study
 from fedchain.reports.tables import TABLE_KINDS, tabulate, write_table
 from fedchain.results import EVENTS
-from fedchain.results.resolved import RESOLVED
 from fedchain.results.folder import MANIFEST
+from fedchain.results.resolved import RESOLVED
 from fedchain.results.tables import messages_csv, metrics_csv
 from fedchain.runs.manifest import (
     as_json,
@@ -37,6 +37,8 @@ CSV: Mapping[str, Callable[[Path], Iterator[str]]] = {
     "messages.csv": messages_csv,
 }
 """Tables that a run writes from its events."""
+BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, FedchainError)
+"""What reading a file of somebody else may raise."""
 FOLLOWING = {RESOLVED, MANIFEST, EVENTS, PRIVACY, *CSV, "ledger", "tables", ".lock"}
 """Names in a run folder that have a check of their own, or hold nothing."""
 
@@ -68,10 +70,8 @@ def privacy_check(folder: Path, setup: RunSetup, releases: Mapping[int, int]) ->
     expected = json.loads(as_json(privacy_statement(setup, releases)))
     try:
         there = read_json(folder / PRIVACY)
-    except FileNotFoundError:
-        return Looked("privacy", FAILED, f"{PRIVACY}: is missing")
-    except RunRefused as error:
-        return Looked("privacy", FAILED, str(error))
+    except BROKEN as error:
+        return Looked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
     if wrong := list(differences(there, expected)):
         return Looked("privacy", FAILED, f"{PRIVACY}: {wrong[0]}")
     made = sum(releases.values())
@@ -85,7 +85,7 @@ def csv_check(folder: Path) -> Looked:
         try:
             with open_to_read(folder / name) as file:
                 wrong = _first_difference(file, made(folder / EVENTS))
-        except OSError as error:
+        except BROKEN as error:
             return Looked("tables", FAILED, f"{name}: cannot be read: {error}")
         if wrong:
             return Looked("tables", FAILED, f"{name}:{wrong}: is not what {EVENTS} says")
@@ -104,7 +104,7 @@ def report_check(folder: Path) -> Iterator[Looked]:
         }
         names = sorted(file.name for file in (folder / "tables").iterdir())
         there = {name: read_utf8(folder / "tables" / name) for name in names if name in made}
-    except (OSError, FedchainError) as error:
+    except BROKEN as error:
         yield Looked("report", FAILED, f"tables: cannot be compared: {error}")
         return
     wrong = [name for name in there if there[name] != made[name]]
@@ -120,8 +120,8 @@ def report_check(folder: Path) -> Iterator[Looked]:
 def others(folder: Path) -> Looked | None:
     """Name the files of a folder that nothing here looks into; None if there are none."""
     names = sorted({file.name for file in folder.iterdir()} - FOLLOWING)
-    words = "nothing is read; fedchain report and fedchain audit write pictures and findings again"
-    return Looked("other files", UNCHECKED, f"{', '.join(names)}: {words}") if names else None
+    words = "are not read; fedchain report and fedchain audit write pictures and findings again"
+    return Looked("other files", UNCHECKED, f"{', '.join(names)} {words}") if names else None
 
 
 def _first_difference(file: BinaryIO, lines: Iterable[str]) -> int | None:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedchain.checks import rows
-from fedchain.checks.files import PRIVACY, privacy_check
+from fedchain.checks.files import BROKEN, PRIVACY, privacy_check
 from fedchain.checks.play import Played, Progress, compare_metrics
 from fedchain.checks.verdict import FAILED, OK, Looked
-from fedchain.errors import RunError, RunRefused
 from fedchain.files import read_json
 from fedchain.learning.evaluation import Evaluations
 from fedchain.ledger.storage.store import Store
@@ -41,7 +40,7 @@ def check_without_play(
             head = _follow(folder, store, evaluations if metrics else None, played, progress)
             if over and head != store.head:
                 played.wrong = f"{EVENTS}: ends before the head of the ledger"
-        except (RunError, KeyError, TypeError, ValueError) as error:
+        except BROKEN as error:
             played.wrong = f"{EVENTS}: round {played.events + 1}: {error}"
     words = "rounds name the blocks of the main chain, with their numbers of messages"
     yield (
@@ -85,9 +84,7 @@ def _privacy(folder: Path, setup: RunSetup) -> Looked:
     """Compare the privacy statement with the one that the releases in it give."""
     try:
         stated = read_json(folder / PRIVACY).get("releases", [])
-    except FileNotFoundError:
-        return Looked("privacy", FAILED, f"{PRIVACY}: is missing")
-    except (AttributeError, RunRefused) as error:
+    except BROKEN as error:
         return Looked("privacy", FAILED, f"{PRIVACY}: cannot be read: {error}")
     known = isinstance(stated, list) and all(type(each) is int and each >= 0 for each in stated)
     members = len(setup.scenario.nodes.members_of(0)) if setup.task.learns else 1

@@ -33,7 +33,7 @@ from fedchain.timing import Stopwatch
 SAME, SAME_METRIC, SAME_MESSAGE = 1e-6, 1e-4, 1e-3
 """Largest relative differences of values that two processors may compute: of what follows from the
 ledger, of metrics (the model computes in float32), and of the norm of a message."""
-LEAST = 1e-8
+_LEAST = 1e-8
 """Differences below it count as none: cosines and shares are rounded to nine digits."""
 
 Progress = Callable[[int, int, str], None]
@@ -80,7 +80,7 @@ def differences(there: Any, here: Any, most: float = SAME) -> Iterator[str]:
     """
     for key, one, other in differing_values(there, here):
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (one, other))
-        if not (numbers and math.isclose(one, other, rel_tol=most, abs_tol=LEAST)):
+        if not (numbers and math.isclose(one, other, rel_tol=most, abs_tol=_LEAST)):
             yield f"{key}: is {one!s:.80}, where {other!s:.80} follows"
 
 
@@ -121,7 +121,7 @@ def play(
             except NotRecorded as error:
                 if whole or next(told, None) is not None:
                     played.lacking = str(error)
-            except (FedchainError, KeyError, ValueError) as error:
+            except (FedchainError, KeyError, TypeError, ValueError) as error:
                 played.fault = str(error)
             played.head, played.height = simulation.chain.head.hex(), simulation.chain.height
             played.figures, played.releases = simulation.figures(), simulation.releases

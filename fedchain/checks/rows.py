@@ -17,7 +17,7 @@ from fedchain.results.folder import MANIFEST
 from fedchain.runs.genesis import HIDDEN
 from fedchain.simulation.setup import RunSetup
 
-GRADIENTS = (
+NOT_REPLAYED = (
     "whether the messages are what data and seed give, and with it who attacks; whoever knows the "
     "seed can sign others: --replay computes each of them again"
 )
@@ -43,8 +43,8 @@ def of_chain_alone(found: Verification) -> Iterator[Looked]:
     words = f"the chain ends at height {found.height}; its genesis asks for {found.rounds} rounds"
     whole = found.height == found.rounds
     yield Looked("rounds", OK if whole else UNCHECKED, words + ("" if whole else f", and {_WHY}"))
-    words = f"genesis, metrics, epsilon and the rest of a run: no {MANIFEST} and no scenario is"
-    yield Looked("run", UNCHECKED, f"{words} beside this chain")
+    words = f"whatever is beside this chain: without {MANIFEST} it is no run, and nothing is read"
+    yield Looked("run", UNCHECKED, words)
 
 
 _WHY = f"no {MANIFEST} says why it ends there: blocks may have been cut off"
@@ -69,7 +69,7 @@ def of_genesis(rules: Rules, there: Block, setup: RunSetup, lacks_secret: bool) 
 
 def of_rounds(found: Verification, manifest: Mapping[str, Any], played: Played | None) -> Looked:
     """Say whether a ledger ends where its scenario ends."""
-    status, stated = str(manifest["status"]), manifest["head"]
+    status, stated = str(manifest.get("status")), manifest.get("head")
     words = f"{found.height} of {found.rounds} rounds"
     if status not in OVER:
         text = f"{words}: the run has not ended, says {MANIFEST} ({status:.40})"
@@ -101,14 +101,14 @@ def of_events(played: Played, over: bool, below: int) -> Looked:
     """
     if played.lacking:
         words = f"played again, the scenario makes {played.lacking}"
-        if not over or below:
-            why = "the run was killed" if not below else "directions were deleted; messages were"
-            why += " before its last blocks were on disk" if not below else " computed again, and"
-            why += "" if not below else " another machine rounds otherwise"
-            return Looked(
-                "events", UNCHECKED, f"{played.events} events follow; then {words}: {why}"
-            )
-        return Looked("events", FAILED, f"{EVENTS}: {words}: blocks were cut off or replaced")
+        if over and not below:
+            why = "blocks were cut off or replaced"
+            return Looked("events", FAILED, f"{EVENTS}: {words}: {why}")
+        why = "the run was killed before its last blocks were on disk"
+        if below:
+            why = "directions were not kept, so messages were computed again; another machine "
+            why += "rounds otherwise, and makes other blocks"
+        return Looked("events", UNCHECKED, f"{played.events} events follow; then {words}: {why}")
     if played.fault:
         words = f"the play fails at height {played.height}: {played.fault}"
         return Looked("events", FAILED, f"{EVENTS}: {words}")
@@ -141,7 +141,7 @@ def of_messages(replay: Replay) -> Looked:
         words += f" by one step of their integers at most. {many} are equal, bit for bit"
         return Looked("messages", FAILED, f"{replay.wrong}, {words}")
     if not replay.everything:
-        return Looked("messages", UNCHECKED, GRADIENTS)
+        return Looked("messages", UNCHECKED, NOT_REPLAYED)
     if replay.equal == replay.compared:
         words = f"all {replay.compared} are what data, weights and seed give, bit for bit, here"
         return Looked("messages", OK, words)

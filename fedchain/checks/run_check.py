@@ -10,7 +10,7 @@ from fedchain.checks import files, rows
 from fedchain.checks.ledger_check import check_without_play
 from fedchain.checks.play import Progress, play
 from fedchain.checks.replay import Replay
-from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Looked, Verdict
+from fedchain.checks.verdict import FAILED, OK, UNCHECKED, Looked, RunVerdict
 from fedchain.errors import FedchainError
 from fedchain.ledger.storage.store import Store
 from fedchain.ledger.tools import verification
@@ -36,7 +36,7 @@ def verify(
     metrics: bool = True,
     replay: bool = False,
     progress: Progress | None = None,
-) -> Verdict:
+) -> RunVerdict:
     """Check a run folder, an imported chain or a chain file, and say what was not checked.
 
     Args:
@@ -68,13 +68,13 @@ def verify(
     found = verification.verify(place / LEDGER, steps, blocks)
     asked = _Check(run, found, trust_user_parts, kept, metrics, replay, tell)
     notes = (SECRET if run.manifest.get("secret") else OPEN,) if found.ok else ()
-    return Verdict(ledger=found, checks=tuple(asked.rows()), notes=notes)
+    return RunVerdict(ledger=found, checks=tuple(asked.rows()), notes=notes)
 
 
-def verdict_on_chain(found: Verification) -> Verdict:
+def verdict_on_chain(found: Verification) -> RunVerdict:
     """Return the verdict on a chain without a run folder, given the verdict on its ledger."""
     alone = rows.of_chain_alone(found) if found.ok else ()
-    return Verdict(ledger=found, checks=(*rows.of_ledger(found), *alone), notes=(ALONE,))
+    return RunVerdict(ledger=found, checks=(*rows.of_ledger(found), *alone), notes=(ALONE,))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _Check:
 
     @property
     def _over(self) -> bool:
-        return self.run.manifest["status"] in OVER
+        return self.run.manifest.get("status") in OVER
 
     def rows(self) -> Iterator[Looked]:
         """Yield what was looked at, one after the other."""

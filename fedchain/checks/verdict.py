@@ -25,7 +25,7 @@ class Looked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class RunVerdict:
     """The verdict on a run folder or on a chain."""
 
     ledger: Verification

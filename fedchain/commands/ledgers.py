@@ -23,7 +23,7 @@ from fedchain.names import command
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fedchain.checks import Verdict
+    from fedchain.checks import RunVerdict
 
 app = typer.Typer()
 
@@ -69,15 +69,21 @@ def verify(
     _show_verdict(found, form)
 
 
-def _show_verdict(verdict: Verdict, form: Format) -> None:
+def _show_verdict(verdict: RunVerdict, form: Format) -> None:
     """Print what was checked and what was not; exit if something is wrong."""
     found = verdict.ledger
     words = str(replace(found, unchecked=())) if verdict.ok else verdict.reason
-    rows = [(each.what, each.result, each.words) for each in verdict.checks]
-    lines: list[RenderableType] = [f"{'ok' if verdict.ok else 'FAILED'}: {words}"]
+    rows = [(each.what, each.result, _harmless(each.words)) for each in verdict.checks]
+    lines: list[RenderableType] = [_harmless(f"{'ok' if verdict.ok else 'FAILED'}: {words}")]
     lines += [f"head {found.block}"] if found.ok else []
-    lines += [table(("what", "result", "words"), rows), *verdict.notes]
+    lines += [table(("check", "result", "what was compared, or why not"), rows), *verdict.notes]
     print_result(form, verdict.values, lines, code=0 if verdict.ok else REFUSED_CHAIN)
+
+
+def _harmless(text: str) -> str:
+    """Return text from somebody's folder in which escapes stand for what a terminal would obey."""
+    signs = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return "".join(signs)
 
 
 @app.command(epilog="Example: fedchain inspect runs/first-light-* block 12")

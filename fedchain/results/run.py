@@ -135,6 +135,7 @@ class Run:
         """Check every hash, signature and link of the ledger on disk, and recompute every model.
 
         Then compare what genesis says was agreed with the scenario in the folder.
+        ``fedchain.verify`` checks the rest of the folder too.
 
         Args:
             progress: called with (blocks done, blocks in all).

@@ -119,6 +119,21 @@ def test_words_name_what_was_checked_what_was_not_and_what_is_wrong(copy):
     assert head.startswith("head ")
 
 
+def test_what_a_forger_writes_does_not_reach_the_terminal_as_a_command_and_is_no_traceback(copy):
+    edit_manifest(copy, name="\x1b[2Jwiped", status=["finished"], head={})
+    told = call("verify", copy, "--no-metrics")
+    assert (told.code, told.err, "\x1b[2J" in told.out) == (5, "", False)
+    assert r"\x1b[2Jwiped" in told.out
+    for damage in ("[]", "{", '{"event": "round", "round": 1}\n'):
+        for name in ("privacy.json", "events.ndjson", "metrics.csv"):
+            other = shutil.copytree(copy, copy.parent / "damaged")
+            edit_manifest(other, status="finished")
+            (other / name).write_text(damage, "utf-8")
+            told = call("verify", other, "--no-metrics")
+            assert (told.code, told.err) == (5, ""), told.err
+            shutil.rmtree(other)
+
+
 def test_another_epsilon_in_the_manifest_is_refused(copy, done):
     epsilon = {**done.manifest["epsilon"], "total": 0.01}
     edit_manifest(copy, epsilon=epsilon)
@@ -249,7 +264,7 @@ def test_blocks_cut_off_from_a_chain_without_a_manifest_are_named_as_unknown(cop
     (copy / "manifest.json").unlink()
     words = f"ends at height {blocks}; its genesis asks for 3 rounds"
     unchecked(copy, "rounds", words)
-    unchecked(copy, "run", "no scenario is beside this chain")
+    unchecked(copy, "run", "without manifest.json it is no run, and nothing is read")
 
 
 def test_another_genesis_is_refused(copy, tmp_path):

@@ -13,7 +13,7 @@ from other_releases import other_releases, rounded_otherwise
 from small_runs import forking, small
 from whole_numbers import WHOLE, whole_numbers
 
-from fedchain.checks import Verdict, verify
+from fedchain.checks import RunVerdict, verify
 from fedchain.checks.verdict import FAILED, OK, UNCHECKED
 from fedchain.results import RoundRecord
 from fedchain.runs.running import run
@@ -50,7 +50,7 @@ RUNS = {
 }
 
 
-def results(found: Verdict) -> dict[str, str]:
+def results(found: RunVerdict) -> dict[str, str]:
     return {each.what: each.result for each in found.checks}
 
 
