@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import zipfile
 
@@ -182,6 +183,12 @@ def test_clouds_without_a_grid_are_refused(tmp_path):
     np.savez(tmp_path / "c.npz", positions=np.zeros((10, 3)))
     with pytest.raises(DataError, match="is not organised"):
         read_scan(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("word", ["1.#QNAN", "-nan(ind)", "1,5"])
+def test_a_word_that_is_no_number_is_shown_as_the_file_has_it(word, tmp_path):
+    data = ply_bytes(sample(), "ascii").replace(b"nan", word.encode(), 1)
+    refused(tmp_path / "a.ply", data, re.escape(f"has a vertex with {word}; allowed: numbers"))
 
 
 def test_scans_without_a_point_are_refused(tmp_path):
