@@ -10,6 +10,7 @@ from fedchain.audits.record import AUDITS, carry_out, find_audit
 from fedchain.audits.runs_for_audit import AuditProgress, Choices, Subject
 from fedchain.audits.statement import Known, audit_figures, violations
 from fedchain.errors import RunRefused
+from fedchain.machine import exact_arithmetic
 from fedchain.results import OVER, Run, write_whole
 from fedchain.results.findings import (
     AUDIT,
@@ -41,6 +42,7 @@ class Audited:
         return violations(self.findings)
 
 
+@exact_arithmetic()
 def audit(
     target: Scenario | Run,
     attacks: Sequence[str] = ("canaries",),
