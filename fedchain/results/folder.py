@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -45,6 +45,17 @@ def write_whole(path: Path, content: str | bytes | Iterable[str | bytes]) -> Non
             file.writelines(p.encode("utf-8", SHOWN) if isinstance(p, str) else p for p in parts)
     except OSError as error:
         raise cannot(path, "be written", error) from error
+
+
+class Manifest(dict[str, Any]):
+    """The content of ``manifest.json``; reading a key that the file lacks raises RunRefused."""
+
+    def __init__(self, file: Path, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self._file = file
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise RunRefused(f"{self._file}: has no {key}, which every run of this version writes")
 
 
 class RunFolder:
@@ -113,7 +124,7 @@ class RunFolder:
             raise RunRefused(
                 f"{file}: format must be {RUN_FORMAT}, the only one this version reads"
             )
-        return dict(manifest)
+        return Manifest(file, manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, in place of the earlier one."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 from fedchain.arrays import Vector
 from fedchain.engines import Source, at_work, chosen
 from fedchain.errors import RunError, RunRefused, ScenarioError, Unusable, cannot
-from fedchain.interruption import stop_if_asked
+from fedchain.interruption import leave_if_unguarded, stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.ledger.storage.store import Store
-from fedchain.machine import start_up_passed_over
+from fedchain.machine import exact_arithmetic, start_up_passed_over
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.accounting import cross_checked
@@ -31,6 +32,8 @@ from fedchain.runs.manifest import (
     initial_manifest,
     privacy_statement,
     sample_pictures,
+    silent_names,
+    silent_words,
 )
 from fedchain.runs.secret import open_secret, required_secret, resume_command
 from fedchain.scenario import Scenario, resolved_yaml, run_name, scenario_digest
@@ -86,6 +89,7 @@ def run(
     >>> import fedchain
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
     """
+    leave_if_unguarded()
     path = Path(out) / run_name(scenario)
     if path.exists() and not force:
         found = Run.open(path)
@@ -132,6 +136,7 @@ def resume(
         RunError: the folder has no run, another process uses it, the secret is another one, or the
             genesis block that this machine computes differs from the genesis block of the run.
     """
+    leave_if_unguarded()
     path = Path(folder)
     found = Run.open(path)
     if found.manifest["status"] in OVER:
@@ -204,6 +209,7 @@ def _run_to_the_end(
     """Run until no event is left; return the status and the final figures of the manifest."""
     path = folder.path
     with (
+        exact_arithmetic(),
         logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
@@ -233,8 +239,9 @@ def _run_to_the_end(
             for name, picture in sample_pictures(setup, outputs):
                 write_whole(path / "samples" / f"{name}.png", picture)
         folder.write_tables()
-        figures = {**simulation.figures(), "epsilon": epsilon_spent(setup, releases)}
-        return _status(simulation), figures
+        silent = silent_names(setup, simulation.silent)
+        figures = {**simulation.figures(), "silent": silent}
+        return _status(simulation, silent), {**figures, "epsilon": epsilon_spent(setup, releases)}
 
 
 def _begin(
@@ -280,11 +287,10 @@ def _play(
     events.sync()  # a run with the status finished is never played again
 
 
-def _status(simulation: Simulation) -> str:
+def _status(simulation: Simulation, silent: Mapping[str, Sequence[str]]) -> str:
     """Return the status of a run whose events have ended, and log it."""
     if simulation.chain.height >= simulation.chain.rules.rounds:
         _log.info("finished at height %d", simulation.chain.height)
         return "finished"
-    silent = set(simulation.silent.values())
-    _log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
+    _log.warning("stopped at height %d: %s", simulation.chain.height, silent_words(silent))
     return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"

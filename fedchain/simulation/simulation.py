@@ -89,8 +89,8 @@ class Simulation:
         """The compute nodes; each holds a log of what it refused."""
         listeners = (node for node in self.compute_nodes if node.schedule.hears_at_once)
         self._transport.listeners += [node.node for node in listeners]
-        honest = (node for node in self.compute_nodes if node.schedule.honest)
-        self.chain = next(honest, self.compute_nodes[0]).chain
+        self._reporter = min(self.compute_nodes, key=lambda node: not node.schedule.honest)
+        self.chain = self._reporter.chain
         """The reported chain: that of the first honest compute node, or of node 0 if all attack."""
         self.holder_slots = build_data_holders(setup)
         """The data holders of a round, one for each slot."""
@@ -137,6 +137,8 @@ class Simulation:
             self._recorder.note(self._releases.released)
             for block in self._recorder.new_blocks():
                 yield from self._finish_round()
+                if not self._reporter.schedule.honest:  # it may never send the block
+                    self._keep(self._reporter.node, block, now_s)
                 self._unfinished = self._recorder.round_record(block, now_s, self._releases.worst)
         yield from self._finish_round()
 
@@ -236,7 +238,6 @@ class Simulation:
             "reorganisations": self.chain.reorganisations,
             "chain": self._recorder.tally(self._setup.scenario.nodes.shares),
             "traffic": self._transport.traffic,
-            "silenced": list(self.silent.values()).count(BUDGET_SPENT),
             "fooled": self.wasted_releases,
             **self.tracker.figures(),
         }
@@ -252,7 +253,7 @@ class Simulation:
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
-        """Store a sound copy of a block when it leaves its sender, if its state is known."""
+        """Store a sound copy of a block of the sender, if its state is known."""
         if block.flaw:
             return  # the header may be that of a valid block
         name = block.header.hash
