@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -138,8 +139,12 @@ def _round(run: Run, which: str) -> Inspection:
 def _node(run: Run, which: str) -> Inspection:
     kind, place = which[:1], which[1:]
     who = run.scenario.nodes.participant
-    if kind not in {who[0], "c"} or not place.isdigit():
+    if kind not in {who[0], "c"} or not re.fullmatch("[0-9]{1,9}", place):
         refuse(f"node: no node {which!r}; write {who[0]}3 for {who} 3, c0 for compute node 0")
+    nodes = run.scenario.nodes
+    last = (nodes.miners if kind == "c" else nodes.participants) - 1
+    if int(place) > last:
+        refuse(f"node: there is no {which}; the run has {kind}0 to {kind}{last}")
     if kind == "c":
         return _compute_node(run, int(place))
     told = [row for row in run.messages if row["holder"] == int(place)]
@@ -175,9 +180,7 @@ def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
 
 def _compute_node(run: Run, node: int) -> Inspection:
     """Return a view of what a node did and refused, and of the refusals and evidence against it."""
-    last, manifest = run.scenario.nodes.miners - 1, run.manifest
-    if node > last:
-        refuse(f"node: no compute node {node}; the run has c0 to c{last}")
+    manifest = run.manifest
     heights = [row["height"] for row in run.metrics if row["miner"] == node]
     tally = manifest["chain"].get("nodes", [])  # empty until the run ends
     values = {
@@ -202,7 +205,7 @@ def _compute_node(run: Run, node: int) -> Inspection:
 
 def _refusals(run: Run, which: str | None) -> Inspection:
     """Return a view of everything that was refused, or only of the height ``which``."""
-    if which is not None and not which.isdigit():
+    if which is not None and not re.fullmatch("[0-9]{1,9}", which):
         refuse(f"refusals: {which!r} is no height; give a number, or nothing for all")
     refused, pairs = (
         [row for row in rows if which in (None, str(row["height"]))]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from fedchain.commands.formats import Format
+from fedchain.commands.formats import Format, refuse
 
 Given = TypeVar("Given", str, list[str])
+Paths = TypeVar("Paths", Path, list[Path])
 
 
 def announce(given: Given) -> Given:
@@ -28,6 +30,19 @@ def announce(given: Given) -> Given:
     return given
 
 
+def there(what: str) -> Callable[[Paths], Paths]:
+    """Return a check that ends the command if a path is missing; ``what`` says what to give."""
+
+    def check(given: Paths) -> Paths:
+        kind = "file" if what.startswith("a file") else "folder"
+        for path in [given] if isinstance(given, Path) else given:
+            if not path.exists():
+                refuse(f"{path}: no such {kind}; give {what}")
+        return given
+
+    return check
+
+
 def trust(what: str) -> Any:
     """Return the option that allows the import of user-defined code that a file names."""
     return typer.Option("--trust-user-parts", help=f"Import {what}.")
@@ -44,7 +59,10 @@ ScenarioName = Annotated[
         metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios.", callback=announce
     ),
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+RunPath = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run's folder.", callback=there("a run's folder")),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -67,7 +67,8 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
         row = _row_of(store, height)
         block = read_block(store.blobs, store.rules, row)
         if field.startswith(("message.", "index.")) and not block.messages:
-            raise ValueError(f"height: block {height} has no messages; take one that has")
+            allowed = f"one from 1 to {store.highest} that has"
+            raise ValueError(f"block: block {height} has no messages; allowed: {allowed}")
     try:
         _copy(source, copy)
         with closing(sqlite3.connect(copy / database.LEDGER_FILE)) as connection, connection:
@@ -82,7 +83,7 @@ def _row_of(store: Store, height: int) -> BlockRow:
     for row in database.read_blocks(store.connection):
         if row.height == height:
             return row
-    raise ValueError(f"height: there is no block {height}; the ledger has {len(store)} blocks")
+    raise ValueError(f"block: there is no block {height}; allowed: 0 to {store.highest}")
 
 
 def _copy(source: Path, copy: Path) -> None:
