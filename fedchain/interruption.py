@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,13 @@ ENDING = tuple(
 """Signals that ask a program to end, as far as this system has them."""
 DEAF_S = 10.0
 """Seconds for which further signals are ignored after one has raised KeyboardInterrupt."""
+UNGUARDED = 79
+"""Exit code of a process that imports a script which calls fedchain at its top level."""
+GUARD = (
+    "the script calls fedchain whenever a process imports it; write its calls below the line: "
+    'if __name__ == "__main__":'
+)
+"""What is said of such a script."""
 _pending: list[int] = []
 """Numbers of the signals that have raised KeyboardInterrupt inside ``stoppable``."""
 
@@ -97,6 +105,16 @@ def deaf_children(*signals: signal.Signals) -> Iterator[None]:
             signal.signal(each, handler)
         for number in waiting:
             signal.raise_signal(number)
+
+
+def leave_if_unguarded() -> None:
+    """End this process with ``UNGUARDED`` if it still imports the script of its parent process.
+
+    A process that fedchain starts imports the user's script. A script that calls fedchain at its
+    top level would then run everything again, in every process.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(UNGUARDED)
 
 
 def end_with_parent() -> None:

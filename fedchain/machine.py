@@ -1,6 +1,7 @@
-"""Settings of numpy, torch, the C library and the garbage collector that make fedchain fast.
+"""Settings of numpy, torch, the C library and the garbage collector.
 
-Users need not know these settings.
+Some make fedchain fast, and users need not know them. Others decide how torch rounds: a run sets
+them for itself, so that its results do not depend on the program that calls fedchain.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import operator
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from fedchain.errors import RunRefused
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 """Numbers of the options of ``mallopt`` in glibc's malloc.h."""
@@ -20,16 +24,35 @@ ENVIRONMENT = {
 }
 """Environment variables that numpy and torch read once, when they are loaded."""
 
+ROUNDING = {
+    "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT",
+    "DNNL_DEFAULT_FPMATH_MODE": "STRICT",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "0",
+}
+"""Environment variables that let torch round products to fewer bits, and the value that does not.
+Libraries read them once, so that a run cannot set them for itself."""
+PRECISIONS = (
+    "cuda.matmul",
+    "cudnn.conv",
+    "cudnn.rnn",
+    "mkldnn.matmul",
+    "mkldnn.conv",
+    "mkldnn.rnn",
+)
+"""Places in ``torch.backends`` that say how float32 is multiplied, since torch 2.9."""
+
 
 def prepare() -> None:
     """Set the environment variables of ``ENVIRONMENT``, before numpy and torch are loaded.
 
-    A variable that the user has set keeps its value. Only the command line and processes that
-    fedchain starts call this: a program that imports fedchain may need other settings for its
-    own arithmetic.
+    A variable that the user has set keeps its value. But matplotlib draws without a screen,
+    whatever another program has set for itself: a notebook's backend may be missing here. Only the
+    command line and processes that fedchain starts call this: a program that imports fedchain may
+    need other settings for its own arithmetic.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def one_thread() -> None:
@@ -37,6 +60,84 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def compute_exactly() -> Callable[[], None]:
+    """Let torch multiply float32 in float32, on CPU and GPU; return a function that undoes it.
+
+    With products in bfloat16 or TF32 the norm that is clipped and the sum that is sent are rounded
+    differently, so that a record may move the sum by more than the clip.
+    """
+    import torch
+
+    known = hasattr(torch.backends, "fp32_precision")
+    places = [operator.attrgetter(each)(torch.backends) for each in PRECISIONS if known]
+    before = [place.fp32_precision for place in places]
+    products, convolutions = "highest", True
+    with contextlib.suppress(RuntimeError):  # both forms were used: the new one alone is put back
+        products = torch.get_float32_matmul_precision()
+        convolutions = torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    for place in places:
+        place.fp32_precision = "ieee"
+
+    def undo() -> None:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+        for place, precision in zip(places, before, strict=True):
+            place.fp32_precision = precision
+
+    return undo
+
+
+@contextlib.contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """Within this context, compute as a run does, whatever the calling program has set.
+
+    The context sets how torch multiplies, its default type and device, gradients, and how numpy
+    treats errors; it puts everything back at its end.
+
+    Raises:
+        RunRefused: an environment variable makes torch round, which no program can undo.
+    """
+    import numpy as np
+    import torch
+
+    for name, fine in ROUNDING.items():
+        if (value := os.environ.get(name, "")).upper() not in ("", fine):
+            raise RunRefused(
+                f"{name}: is {value}, so that torch rounds more than float32, and a record moves "
+                f"a sum by more than the clip; allowed: {fine}, or unset it"
+            )
+    undo, dtype = compute_exactly(), torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    # A device as a context slows every operation down, so it is entered only if it is needed.
+    elsewhere = torch.get_default_device().type != "cpu"
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast("cpu", enabled=False),
+            torch.device("cpu") if elsewhere else contextlib.nullcontext(),
+            np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        undo()
+
+
+@exact_arithmetic()
+def arithmetic() -> dict[str, str]:
+    """Return what the last bits of gradients depend on beside the versions, for the manifest."""
+    import torch
+
+    return {
+        "float32_products": torch.get_float32_matmul_precision(),
+        "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def keep_freed_memory() -> None:

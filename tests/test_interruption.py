@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import sys
 
 import pytest
 
-from fedchain.interruption import stop_if_asked, stoppable
+import fedchain
+from fedchain.interruption import UNGUARDED, leave_if_unguarded, stop_if_asked, stoppable
 
 
 class Losing:
@@ -58,6 +60,16 @@ def test_a_signal_that_ended_a_command_does_not_end_the_next_one():
     with pytest.raises(KeyboardInterrupt):
         asked_to_end()
     stop_if_asked()
+
+
+def test_a_process_that_imports_its_parents_script_leaves_at_once(monkeypatch):
+    leave_if_unguarded()
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    scenario = fedchain.load("breast_cancer", set={"sweep": {"grid": {"rounds": [1, 2]}}})
+    for begin in (fedchain.run, fedchain.sweep, fedchain.resume):
+        with pytest.raises(SystemExit) as left:
+            begin(scenario)
+        assert left.value.code == UNGUARDED
 
 
 def test_more_signals_that_follow_at_once_change_nothing():

@@ -36,7 +36,9 @@ def trimmed_mean(
         received: the n messages.
         trim: how many values to leave out at each end. A block must have more than 2 trim messages,
             so the quorum must be above 2 trim.
-        scale: as in ``l_nearest``; applied before the sorting.
+        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
+            ``median_clip`` takes the smaller of s_k and the median norm. It applies
+            before the sorting.
 
     Returns:
         The aggregate. The share of a message is the fraction of the averaged values that come from
@@ -69,7 +71,9 @@ def median(received: Received, *, scale: Scale = "restore") -> Aggregate:
 
     Args:
         received: the n messages.
-        scale: as in ``l_nearest``; applied before the sorting.
+        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
+            ``median_clip`` takes the smaller of s_k and the median norm. It applies
+            before the sorting.
 
     Returns:
         The aggregate. The share of a message is the fraction of the medians that come from it; at

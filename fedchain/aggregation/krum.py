@@ -42,7 +42,8 @@ def krum(
             only the quorum (the fewest messages of a block) has arrived.
         keep: the number m of directions to choose. Of equal scores, the smaller message id goes
             first. With m = 1 the rule is Krum, with more it is multi-Krum.
-        scale: as in ``l_nearest``.
+        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
+            ``median_clip`` takes the smaller of s_k and the median norm.
 
     Returns:
         The aggregate; a message's share is 1/m if it is chosen, and 0 otherwise.

@@ -66,9 +66,12 @@ def mean(received: Received, *, scale: Scale = "restore", weights: Weights = Non
 
     Args:
         received: the n messages.
-        scale: as in ``l_nearest``.
-
-        weights: as in ``l_nearest``.
+        scale: the factor of each direction: ``restore`` takes its norm s_k, ``unit`` takes 1,
+            ``median_clip`` takes the smaller of s_k and the median norm.
+        weights: how much each message counts. ``equal``: all alike; ``records``: by the registered
+            number of records behind it; ``{kind: records, cap: median}``: the same, but no more
+            than the median of all received numbers; null: ``records`` if the registered numbers
+            differ, else ``equal``.
 
     Returns:
         The aggregate; with equal weights every message has the same share.

@@ -11,6 +11,7 @@ from fedchain.audits.runs_for_audit import AuditProgress, Choices, Subject
 from fedchain.audits.statement import Known, audit_figures, violations
 from fedchain.errors import RunRefused
 from fedchain.files import check_folder, write_whole
+from fedchain.machine import exact_arithmetic
 from fedchain.results import OVER, Run
 from fedchain.results.findings import (
     AUDIT,
@@ -42,6 +43,7 @@ class Audited:
         return violations(self.findings)
 
 
+@exact_arithmetic()
 def audit(
     target: Scenario | Run,
     attacks: Sequence[str] = ("canaries",),

@@ -22,10 +22,12 @@ from fedchain.errors import FedchainError, NotRecorded
 from fedchain.interruption import stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured
 from fedchain.ledger.storage.store import Store
+from fedchain.machine import exact_arithmetic
 from fedchain.results import EVENTS, LEDGER
 from fedchain.results.events import read_events
 from fedchain.results.records import Record
-from fedchain.runs.running import status_of
+from fedchain.runs.manifest import silent_names
+from fedchain.runs.running import figures_of, status_of
 from fedchain.simulation.setup import RunSetup
 from fedchain.simulation.simulation import Simulation
 from fedchain.timing import Stopwatch
@@ -99,6 +101,7 @@ def play(
     """
     played, source = Played(), Source(setup.scenario, setup.mechanism, setup.task)
     with (
+        exact_arithmetic(),
         Store.open(folder / LEDGER, writable=False) as store,
         at_work(chosen(setup.scenario, "threads", None), source) as ask,
         contextlib.closing(Evaluations(setup.task)) as evaluations,
@@ -117,19 +120,21 @@ def play(
         )
         with contextlib.closing(simulation):
             try:
-                _compare(played, simulation, told, metrics, whole, progress)
+                _compare(played, setup, simulation, told, metrics, whole, progress)
             except NotRecorded as error:
                 if whole or next(told, None) is not None:
                     played.lacking = str(error)
             except (FedchainError, KeyError, TypeError, ValueError) as error:
                 played.fault = str(error)
             played.head, played.height = simulation.chain.head.hex(), simulation.chain.height
-            played.figures, played.releases = simulation.figures(), simulation.releases
+            played.figures = figures_of(setup, simulation)
+            played.releases = simulation.releases
     return played
 
 
 def _compare(
     played: Played,
+    setup: RunSetup,
     simulation: Simulation,
     told: Iterator[dict[str, Any]],
     metrics: bool,
@@ -160,7 +165,7 @@ def _compare(
     if next(told, None) is not None:
         played.wrong = f"{EVENTS}:{played.events + 1}: is an event that the scenario does not make"
     else:
-        played.status = status_of(simulation)
+        played.status = status_of(simulation, silent_names(setup, simulation.silent))
 
 
 def _records_of(simulation: Simulation) -> Iterator[tuple[str, Record]]:

@@ -5,6 +5,7 @@ Commands import heavy modules in their bodies, so that ``fedchain --help`` is qu
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -13,7 +14,13 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from fedchain.commands.formats import INTERRUPTED, REFUSED_CHAIN, USAGE
+from fedchain.commands.formats import (
+    INTERRUPTED,
+    REFUSED_CHAIN,
+    USAGE,
+    asks_for_json,
+    tell_error,
+)
 from fedchain.commands.printing import UNPRINTED, whole_output
 from fedchain.errors import (
     DataError,
@@ -30,6 +37,10 @@ from fedchain.version import __version__
 
 GROUPS = ("running", "studying", "auditing", "ledgers", "scenarios", "doctor", "caching")
 """Modules of this folder, in the order of the help; each has an ``app``."""
+
+
+WrongUsage: Any = typer.BadParameter.__base__
+"""The error of an unknown or missing option or argument."""
 
 
 class Commands(TyperGroup):
@@ -90,25 +101,25 @@ def run_command_line() -> int:
 def _code_of(app: typer.Typer) -> int:
     """Run a command, print what went wrong, and return the exit code."""
     try:
-        app()
+        return app(standalone_mode=not asks_for_json()) or 0
+    except WrongUsage as error:
+        return tell_error(error.format_message(), USAGE)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return told_interrupted()
     except FedchainError as error:
-        typer.echo(str(error), err=True)
-        return exit_code(error)
+        return tell_error(str(error), exit_code(error))
     except UnicodeEncodeError as error:  # a path has a letter that this system's encoding lacks
         words = f"no file can have this name under the encoding {error.encoding}"
-        typer.echo(f"{error.object}: {words}; try LC_ALL=C.UTF-8 or PYTHONUTF8=1", err=True)
-        return USAGE
+        return tell_error(f"{error.object}: {words}; try LC_ALL=C.UTF-8 or PYTHONUTF8=1", USAGE)
     except OSError as error:
+        if error.filename is None and error.errno == errno.ENOENT:  # of os.getcwd
+            return tell_error("the current folder was deleted; go to another one: cd", USAGE)
         if error.filename is None:
             raise
         unusable = cannot(str(error.filename), "be used", error)
-        typer.echo(str(unusable), err=True)
-        return exit_code(unusable)
-    return 0
+        return tell_error(str(unusable), exit_code(unusable))
 
 
 def exit_code(error: FedchainError) -> int:

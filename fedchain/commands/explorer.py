@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -115,6 +116,15 @@ def _participant(run: Run) -> str:
     return "group" if run.manifest["scenario"]["nodes"].get("groups") else "holder"
 
 
+def _nodes(run: Run) -> dict[str, int]:
+    """Return how many participants and compute nodes a run has, by the letter of their names."""
+    nodes = run.manifest["scenario"]["nodes"]
+    groups, compute = nodes.get("groups"), nodes["compute"]
+    participants = nodes["holders"] // groups["size"] if groups else nodes["holders"]
+    miners = compute if isinstance(compute, int) else len(compute)
+    return {_participant(run)[0]: participants, "c": miners}
+
+
 def _named(kind: str, number: int | None) -> str:
     return "-" if number is None else f"{kind}{number}"
 
@@ -142,9 +152,11 @@ def _round(run: Run, which: str) -> Inspection:
 
 def _node(run: Run, which: str) -> Inspection:
     kind, place = which[:1], which[1:]
-    who = _participant(run)
-    if kind not in {who[0], "c"} or not place.isdigit():
+    who, there = _participant(run), _nodes(run)
+    if kind not in there or not re.fullmatch("[0-9]{1,9}", place):
         refuse(f"node: no node {which!r}; write {who[0]}3 for {who} 3, c0 for compute node 0")
+    if int(place) >= there[kind]:
+        refuse(f"node: there is no {which}; the run has {kind}0 to {kind}{there[kind] - 1}")
     if kind == "c":
         return _compute_node(run, int(place))
     told = [row for row in run.messages if row["holder"] == int(place)]
@@ -181,10 +193,6 @@ def _nearest_first(row: Mapping[str, Any]) -> tuple[int, float]:
 def _compute_node(run: Run, node: int) -> Inspection:
     """Return a view of what a node did and refused, and of the refusals and evidence against it."""
     manifest = run.manifest
-    compute = manifest["scenario"]["nodes"]["compute"]
-    last = (compute if isinstance(compute, int) else len(compute)) - 1
-    if node > last:
-        refuse(f"node: no compute node {node}; the run has c0 to c{last}")
     heights = [row["height"] for row in run.metrics if row["miner"] == node]
     tally = manifest["chain"].get("nodes", [])  # empty until the run ends
     values = {
@@ -209,7 +217,7 @@ def _compute_node(run: Run, node: int) -> Inspection:
 
 def _refusals(run: Run, which: str | None) -> Inspection:
     """Return a view of everything that was refused, or only of the height ``which``."""
-    if which is not None and not which.isdigit():
+    if which is not None and not re.fullmatch("[0-9]{1,9}", which):
         refuse(f"refusals: {which!r} is no height; give a number, or nothing for all")
     refused, pairs = (
         [row for row in rows if which in (None, str(row["height"]))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import sys
@@ -33,8 +34,22 @@ class Format(StrEnum):
 
 def refuse(text: str) -> NoReturn:
     """Print what is wrong with the call of a command, and exit."""
-    typer.echo(text, err=True)
-    raise typer.Exit(USAGE)
+    raise typer.Exit(tell_error(text, USAGE))
+
+
+def asks_for_json() -> bool:
+    """Return whether the command line asks for JSON, even if it is wrong in other ways."""
+    words = sys.argv[1:]
+    return "--format=json" in words or ("--format", "json") in itertools.pairwise(words)
+
+
+def tell_error(text: str, code: int) -> int:
+    """Print an error as a line on stderr, or as a JSON object on stdout; return its exit code."""
+    if asks_for_json():
+        print_json({"error": text, "code": code})
+    else:
+        typer.echo(text, err=True)
+    return code
 
 
 @contextmanager
@@ -51,7 +66,7 @@ def stderr() -> Console:
     """Return the console of logs and progress."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
@@ -97,14 +112,14 @@ def _print_lines(lines: Iterable[RenderableType], *, rich: bool) -> None:
 
     wide = None if sys.stdout.isatty() else 120 if rich else 400
     system: Literal["auto"] | None = "auto" if rich else None
-    console = Console(highlight=False, emoji=False, width=wide, color_system=system)
+    console = Console(highlight=False, markup=False, emoji=False, width=wide, color_system=system)
     for line in lines:
         if isinstance(line, Table) and not rich:
             line.box = None
         if isinstance(line, str):
             typer.echo(line)
         else:
-            console.print(line, markup=False, soft_wrap=isinstance(line, Text))
+            console.print(line, soft_wrap=isinstance(line, Text))
 
 
 @contextmanager
@@ -113,10 +128,11 @@ def progress_bar(what: str, wanted: bool = True) -> Iterator[Callable[..., None]
 
     The function takes the number of steps done, the number of all steps, and the current work.
     """
-    from rich.progress import MofNCompleteColumn, Progress
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
     console = stderr()
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    _, *usual = Progress.get_default_columns()
+    columns = (TextColumn("{task.description}", markup=False), *usual, MofNCompleteColumn())
     hidden = not wanted or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(what, total=None)

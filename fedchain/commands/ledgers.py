@@ -55,8 +55,6 @@ def verify(
     """
     from fedchain import checks
 
-    if not run.exists():
-        refuse(f"{run}: no such folder; give a run's folder")
     with progress_bar("Verifying") as done:
         found = checks.verify(
             run,
@@ -121,7 +119,7 @@ def tamper(
     from fedchain.results import tampered_copy
 
     if field == "list":
-        typer.echo("\n".join(DAMAGEABLE))
+        print_result(form, {"fields": list(DAMAGEABLE)}, DAMAGEABLE)
         return
     if out is None:
         refuse("--out: is missing; give a new folder for the damaged copy")
@@ -143,8 +141,6 @@ def export(
     """Write the chain of a run as one file: rules, first weights, every block, stale ones too."""
     from fedchain.results import exported_to
 
-    if not run.is_dir():
-        refuse(f"{run}: no such folder; give a run's folder")
     file = out or Path(f"{run.resolve().name}.fedchain")
     if file.exists():
         refuse(f"{file}: is there already; give another file with --out")
@@ -160,7 +156,14 @@ def export(
 
 @app.command("import", epilog="Example: fedchain import first_light.fedchain --out imported")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain export.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Written by fedchain export.",
+            callback=options.there("a file of fedchain export"),
+        ),
+    ],
     out: Annotated[Path, options.out("New folder of the ledger.")],
     trust_user_parts: Annotated[
         bool, options.trust("a rule of your own (module:function) that the chain names")
@@ -187,6 +190,7 @@ def prove(
         ),
     ],
     out: Annotated[Path | None, options.out("File of the proof; default: stdout.")] = None,
+    form: options.Form = Format.rich,
 ) -> None:
     """Prove that a message is in a block, to somebody who has only the block's header."""
     from fedchain.files import check_folder, write_output
@@ -201,19 +205,27 @@ def prove(
             made = proof.encode(proof.prove(store, found))
     except ValueError as error:
         refuse(str(error))
+    name, block = found.id.hex(), found.block.hex()
     if found.stale:
-        name = found.block.hex()
-        typer.echo(f"block {name[:8]} is stale: the main chain has not this message", err=True)
-    if out is None:
+        typer.echo(f"block {block[:8]} is stale: the main chain has not this message", err=True)
+    if out is None:  # the proof is JSON itself
         typer.echo(made.decode(), nl=False)
         return
     write_output(out, made)
-    typer.echo(f"message {found.id.hex()} is in block {found.block.hex()}; proof in {out}")
+    values = {"message": name, "block": block, "stale": found.stale, "file": str(out)}
+    print_result(form, values, [f"message {name} is in block {block}; proof in {out}"])
 
 
 @app.command("check-proof", epilog="Example: fedchain check-proof proof.json")
 def check_proof(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by fedchain prove.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Written by fedchain prove.",
+            callback=options.there("a file of fedchain prove"),
+        ),
+    ],
     header: Annotated[
         str | None,
         typer.Option(help="Hash of the block, from somebody you trust: 64 hexadecimal digits."),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from fedchain.commands.formats import Format
+from fedchain.commands.formats import Format, refuse
 
 Given = TypeVar("Given", str, list[str])
+Paths = TypeVar("Paths", Path, list[Path])
 
 
 def announce(given: Given) -> Given:
@@ -28,11 +30,24 @@ def announce(given: Given) -> Given:
     return given
 
 
+def there(what: str) -> Callable[[Paths], Paths]:
+    """Return a check that ends the command if a path is missing; ``what`` says what to give."""
+
+    def check(given: Paths) -> Paths:
+        kind = "file" if what.startswith("a file") else "folder"
+        for path in [given] if isinstance(given, Path) else given:
+            if not path.exists():
+                refuse(f"{path}: no such {kind}; give {what}")
+        return given
+
+    return check
+
+
 def tell_owner(run: Path) -> Path:
-    """Print a note if another user owns a run's folder; return the folder unchanged."""
+    """End the command if a run's folder is missing; print a note if another user owns it."""
     from fedchain.system import foreign_owner
 
-    if run.exists() and (owner := foreign_owner(run)) is not None:
+    if (owner := foreign_owner(there("a run's folder")(run))) is not None:
         typer.echo(f"{run}: belongs to {owner}, who may change it at any moment", err=True)
     return run
 

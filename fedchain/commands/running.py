@@ -55,21 +55,22 @@ def run(
 
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
     folder = out / run_name(checked)
-    given = {"engine": engine, "workers": workers, "force": force}
     if dry_run:
         from fedchain.runs.preparation import prepare
 
-        _tell_prepared(folder, prepare(checked, out, secret=secret, **given), form)
+        made = prepare(checked, out, engine=engine, workers=workers, force=force, secret=secret)
+        _tell_prepared(folder, made, form)
         return
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it
 
-    _show(partial(run_it, checked, out, source=source, **given), folder, secret, form, strict)
+    act = partial(run_it, checked, out, engine=engine, workers=workers, force=force, source=source)
+    _show(act, folder, secret, form, strict, "; --force runs it again")
 
 
 @app.command(epilog="Example: fedchain resume runs/first-light-*")
 def resume(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    run: options.RunPath,
     engine: EngineName = None,
     workers: options.WorkerCount = None,
     strict: Strict = False,
@@ -102,10 +103,20 @@ def _tell_prepared(folder: Path, made: Run | Prepared, form: Format) -> None:
 
 
 def _show(
-    act: Callable[..., Run], folder: Path, secret: Path | None, form: Format, strict: bool
+    act: Callable[..., Run],
+    folder: Path,
+    secret: Path | None,
+    form: Format,
+    strict: bool,
+    anew: str = "",
 ) -> None:
-    """Show a run while it goes on and its results, or the command that continues it."""
+    """Show a run while it goes on and its results, or the command that continues it.
+
+    ``anew`` is said of a run that had ended before.
+    """
     from fedchain.commands.terminal import Terminal, summary_lines
+    from fedchain.nodes.holders.data_holder import BUDGET_SPENT
+    from fedchain.runs.manifest import silent_words
     from fedchain.runs.secret import resume_command
 
     def go_on() -> str:
@@ -121,11 +132,17 @@ def _show(
     except RunRefused:
         raise
     except (RunError, PartError) as error:
-        raise type(error)(f"{error}\n{go_on()}" if folder.is_dir() else str(error)) from error
+        first = "mend the part first, then " if isinstance(error, PartError) else ""
+        words = f"{error}\n{first}{go_on()}" if folder.is_dir() else str(error)
+        raise type(error)(words) from error
     summary = done.summary()
+    if terminal and not terminal.begun:
+        ended = f"{summary['status'].replace('_', ' ')} on {done.manifest['ended']}"
+        typer.echo(f"{done.folder}: {ended}, nothing was run{anew}", err=True)
     print_result(form, summary, summary_lines(summary))
-    if strict and (summary["status"] == "budget_exhausted" or summary["silenced"]):
+    if strict and (summary["status"] == "budget_exhausted" or BUDGET_SPENT in summary["silent"]):
         raise typer.Exit(BUDGET_RAN_OUT)
     if summary["status"] == "stalled":
-        typer.echo(f"{done.folder}: no quorum came together; see run.log", err=True)
+        why = silent_words(summary["silent"]) or "see run.log"
+        typer.echo(f"{done.folder}: no quorum came together; {why}", err=True)
         raise typer.Exit(1)

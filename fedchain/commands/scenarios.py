@@ -96,7 +96,7 @@ def _part_lines(part: Described) -> Iterator[RenderableType]:
     yield Text.assemble((part.kind, "bold"), f"  {part.family}")
     # The table shows what the Args section says.
     body = re.sub(r"\nArgs:\n(?:[ ]{4,}.*\n?|\n)*", "\n", part.docstring).split("\n>>>")[0]
-    yield Text(body.rstrip())
+    yield Text(body.rstrip().replace("``", "`"))
     if part.parameters:
         yield ""
         rows = (parameter.values() for parameter in part.parameters)
@@ -106,10 +106,11 @@ def _part_lines(part: Described) -> Iterator[RenderableType]:
 
 
 @app.command(epilog="Example: fedchain schema > fedchain.schema.json")
-def schema() -> None:
-    """Print the JSON schema of scenario files, for completion in an editor."""
+def schema(form: options.Form = Format.json) -> None:
+    """Print the JSON schema of scenario files, for completion in an editor; always as JSON."""
     from fedchain.scenario.schema import scenario_schema
 
+    del form
     print_json(scenario_schema())
 
 

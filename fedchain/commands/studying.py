@@ -68,7 +68,12 @@ def sweep(
 @app.command(epilog="Example: fedchain report runs/* --figures pdf --tables tex")
 def report(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="RUN/SWEEP..", help="Run folders and sweep folders.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN/SWEEP..",
+            help="Run folders and sweep folders.",
+            callback=options.there("the folder of a run or of a sweep"),
+        ),
     ],
     figures: Annotated[
         str, typer.Option(help="Kinds of figure files: pdf, svg, png.")
@@ -132,7 +137,7 @@ def _progress(total: int, form: Format) -> Iterator[Callable[[Point, PointRow, b
                 left_s = rest * (time.monotonic() - started) / ended[True]
                 words = f"about {duration_words(left_s)} left"
             if form is not Format.json:
-                console.print(_point_line(point, row, ran), markup=False, soft_wrap=True)
+                console.print(_point_line(point, row, ran), soft_wrap=True)
             shown.update(task, advance=1, left=words)
 
         yield watch

@@ -32,6 +32,8 @@ class Terminal:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self.begun = False
+        """Whether a run has begun; False for a run that was finished before."""
         self._score, self._stale = "score", 0
         self._bar = Progress(
             TextColumn("Training"),
@@ -51,14 +53,18 @@ class Terminal:
         """Show what is about to run."""
         self._score = setup.task.score
         self._preparing.stop()
-        self._console.print(f"{folder.name}  ({setup.task.name})", style="bold", markup=False)
+        self.begun = True
+        title = f"{folder.name}  ({setup.task.name})"
+        # A terminal would break lines inside words; a file keeps each as one line.
+        whole = not self._console.is_terminal
+        self._console.print(title, style="bold", soft_wrap=whole)
         if setup.task.note:
-            self._console.print(setup.task.note, soft_wrap=True, markup=False)
-        self._console.print(heading(setup), soft_wrap=True, markup=False)
+            self._console.print(setup.task.note, soft_wrap=whole)
+        self._console.print(heading(setup), soft_wrap=whole)
         columns = LINE.format(
             "round", "loss", self._score[:8], "epsilon", "used", "rejected", "block", "fork", "time"
         )
-        self._console.print(columns, style="dim")
+        self._console.print(columns, style="dim", soft_wrap=True)
         self._bar.update(self._rounds, total=setup.rules.rounds)
         self._bar.start()
 
@@ -212,15 +218,20 @@ def _weights_lines(summary: Mapping[str, Any]) -> list[str]:
     return [f"weights   {weights_in_words(summary['weights'])}"]
 
 
+def _privacy_words(epsilon: Mapping[str, Any]) -> str:
+    if epsilon["total"] is None:
+        return "none was asked for"
+    return (
+        f"epsilon {epsilon['total']:.3g} at delta {epsilon['delta']:g} for the worst holder, "
+        f"over {epsilon['worst_holder_releases']} releases"
+    )
+
+
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines on status, privacy, messages, ledger, time and the next command."""
-    epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
-    privacy = "none was asked for"
-    if epsilon["total"] is not None:
-        privacy = (
-            f"epsilon {epsilon['total']:.3g} at delta {epsilon['delta']:g} for the worst holder, "
-            f"over {epsilon['worst_holder_releases']} releases"
-        )
+    from fedchain.runs.manifest import silent_words
+
+    told, seconds = summary["messages"], summary["seconds"]
     attackers = ""
     if told["byzantine"]:
         caught = told["byzantine"] - told["byzantine_used"]
@@ -237,7 +248,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
         f"{advice if diverged else ''}",
-        f"privacy   {privacy}",
+        f"privacy   {_privacy_words(summary['epsilon'])}",
         *(f"warning   {warning}" for warning in summary["warnings"]),
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         *_weights_lines(summary),
@@ -250,7 +261,8 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
             for row in summary["misconduct"]
         ),
         *held_against(summary, run),
-        f"seconds   {seconds['total']:.1f} in all ({stages})",
+        *([f"silent    {silent_words(summary['silent'])}"] if summary["silent"] else ()),
+        f"seconds   {seconds['total']:.1f} in all{f' ({stages})' if stages else ''}",
         f"memory    {summary['peak_rss_mb']:.0f} MB",
         f"files     {summary['run']}",
         f"next      {command('verify', run)}   ·   {command('report', run)}",

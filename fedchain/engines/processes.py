@@ -16,8 +16,8 @@ from multiprocessing.process import BaseProcess
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, cores, engines
 from fedchain.errors import RunError
-from fedchain.interruption import ENDING, deaf_children, end_with_parent
-from fedchain.machine import keep_freed_memory, one_thread, prepare
+from fedchain.interruption import ENDING, GUARD, UNGUARDED, deaf_children, end_with_parent
+from fedchain.machine import compute_exactly, keep_freed_memory, one_thread, prepare
 from fedchain.nodes.holders.holder_pool import ReleaseBackend, ReleaseBatch
 from fedchain.nodes.holders.release import ReleaseRequest
 from fedchain.system import at_most_processes
@@ -62,22 +62,23 @@ class Processes:
                 said = self._pool.map(_release, repeat(weights), chunks)
         finally:
             self._processes |= set(multiprocessing.active_children()) - before
-        return _explain_failure(said)
+        return self._explain_failure(said)
+
+    def _explain_failure(self, said: Iterator[ReleaseBatch]) -> Iterator[ReleaseBatch]:
+        """Yield the releases; if a process has ended, raise an error that gives the cause."""
+        try:
+            yield from said
+        except BrokenExecutor as error:
+            words = "a process that computes gradients has ended; perhaps memory ran out: "
+            unguarded = any(process.exitcode == UNGUARDED for process in self._processes)
+            words = GUARD if unguarded else f"{words}fewer --workers need less"
+            raise RunError(f"engine: {words}") from error
 
     def close(self) -> None:
         """Kill the processes at once: they hold nothing that must be saved."""
         for process in self._processes:
             process.kill()
         self._pool.shutdown(cancel_futures=True)
-
-
-def _explain_failure(said: Iterator[ReleaseBatch]) -> Iterator[ReleaseBatch]:
-    """Yield the releases; if a process has ended, raise an error that gives the likely cause."""
-    try:
-        yield from said
-    except BrokenExecutor as error:
-        words = "a process that computes gradients has ended; perhaps memory ran out"
-        raise RunError(f"engine: {words}: fewer --workers need less") from error
 
 
 def _start_worker(source: Source, device: str) -> None:
@@ -87,6 +88,7 @@ def _start_worker(source: Source, device: str) -> None:
     prepare()
     keep_freed_memory()
     one_thread()
+    compute_exactly()
     _backends.append(source.backend(device))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from fedchain.arrays import Vector
 from fedchain.engines.engine import Device, Engine, Source, Workers, engines
 from fedchain.errors import MissingExtra
-from fedchain.machine import keep_freed_memory, one_thread, prepare
+from fedchain.machine import compute_exactly, keep_freed_memory, one_thread, prepare
 from fedchain.nodes.holders.holder_pool import ReleaseBatch
 from fedchain.nodes.holders.release import ReleaseRequest
 
@@ -56,6 +56,7 @@ class _Worker:
         prepare()
         keep_freed_memory()
         one_thread()
+        compute_exactly()
         self._backend = source.backend(device)
 
     def release(self, weights: Vector, chunk: Sequence[ReleaseRequest]) -> ReleaseBatch:

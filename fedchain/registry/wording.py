@@ -28,6 +28,9 @@ TYPES = {
 }
 """Words for the types of YAML values, by pydantic's names of these types."""
 
+INFINITE = ("inf", "infinity", "∞")
+"""How users write infinity, where YAML wants ``.inf``."""
+
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return a hint: the word that was probably meant, and all words that are allowed.
@@ -134,6 +137,8 @@ def _words(error: ErrorDetails, known: list[str]) -> str:
         case "value_error" | "assertion_error":
             return str(context["error"])
         case kind if kind.endswith("_type") and kind.removesuffix("_type") in TYPES:
-            return f"must be {TYPES[kind.removesuffix('_type')]}, got {show_value(value)}"
+            infinite = kind == "float_type" and str(value).strip("+-").lower() in INFINITE
+            hint = "; write .inf for infinity" if infinite else ""
+            return f"must be {TYPES[kind.removesuffix('_type')]}, got {show_value(value)}{hint}"
         case _:
             return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {show_value(value)}"

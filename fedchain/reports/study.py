@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeVar
 
 from fedchain.errors import NothingYet, RunRefused
 from fedchain.files import check_folder, read_json, read_utf8
+from fedchain.registry import suggest
 from fedchain.reports.axis_labels import block_words
-from fedchain.results import Run
+from fedchain.results import OVER, Run
 from fedchain.statistics import Interval, interval
 
 _Value = TypeVar("_Value")
@@ -224,6 +225,12 @@ def read_run(folder: Path, messages: bool = False) -> Recorded:
 def _open_run(folder: Path) -> Study:
     run = read_run(folder, messages=True)
     if not run.metrics:
+        status, height = run.manifest["status"], run.manifest["height"]
+        if height:
+            lost = f"is {status} at height {height}, but events.ndjson records no round of it"
+            raise RunRefused(f"{folder}: {lost}; restore the file")
+        if status in OVER:
+            raise RunRefused(f"{folder}: {status} before its first round; nothing can be shown")
         raise NothingYet(f"{folder}: no round is recorded yet; let the run go on first")
     name, score = str(run.manifest["name"]), str(run.manifest["score"])
     return Study(folder=folder, kind="run", name=name, score=score, runs=(run,))
@@ -243,11 +250,15 @@ def _open_sweep(folder: Path) -> Study:
     )
     if not runs:
         raise NothingYet(f"{folder}: no point has finished yet; let the sweep go on first")
+    known = metric_names(runs[0])
+    score = sweep["y"] or runs[0].manifest["score"]
+    if sweep["y"] and score not in known:
+        raise RunRefused(f"{folder}: sweep.y: no metric {score!r}; {suggest(score, known)}")
     return Study(
         folder=folder,
         kind="sweep",
         name=sweep["name"],
-        score=sweep["y"] or runs[0].manifest["score"],
+        score=score,
         runs=runs,
         keys=keys,
         x=sweep["x"] or (keys[0] if keys else ""),

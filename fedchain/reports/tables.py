@@ -31,6 +31,7 @@ Cell = str | int | float | Interval | None
 LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: "\\" + sign for sign in "&%$#_{}"},
+    **{sign: f"{{{sign}}}" for sign in "[*"},  # after the \\ of a row they would be its options
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"$<$",
@@ -82,7 +83,7 @@ def cell_words(cell: Cell) -> str:
     if isinstance(cell, Interval):
         spread = f" ± {_decimals(cell.half)}" if math.isfinite(cell.half) else ""
         return _decimals(cell.mean) + spread
-    return _decimals(cell) if isinstance(cell, float) else str(cell)
+    return _decimals(cell) if isinstance(cell, float) else " ".join(str(cell).split())
 
 
 def _points(study: Study) -> Table:

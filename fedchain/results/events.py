@@ -82,7 +82,8 @@ class EventLog:
             ):
                 raise RunError(
                     f"{self._path}:{self._replayed}: this machine computes another {event}; "
-                    "resume the run with the versions that manifest.json names, on the same data"
+                    "resume the run with the versions that manifest.json names, the same data, and "
+                    "the code of your own parts as it was"
                 )
             return
         self._unwritten.append(json.dumps({"event": event, **vars(record)}) + "\n")

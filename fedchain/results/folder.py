@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from io import BufferedWriter, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -37,6 +37,17 @@ IN_PLACE = (LOCK, LOG, EVENTS, *(f"{LEDGER}/{LEDGER_FILE}{end}" for end in ("", 
 """Files that are changed in place; all others are replaced as a whole."""
 RUN_FORMAT = 2
 """Version of the run folder's layout; a folder of another version is refused with a reason."""
+
+
+class Manifest(dict[str, Any]):
+    """The content of ``manifest.json``; reading a key that the file lacks raises RunRefused."""
+
+    def __init__(self, file: Path, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self._file = file
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise RunRefused(f"{self._file}: has no {key}, which every run of this version writes")
 
 
 class RunFolder:
@@ -106,7 +117,7 @@ class RunFolder:
             raise RunRefused(
                 f"{file}: format must be {RUN_FORMAT}, the only one this version reads"
             )
-        return dict(manifest)
+        return Manifest(file, manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, in place of the earlier one."""

@@ -28,7 +28,7 @@ OVER = ("finished", "budget_exhausted", "stalled")
 """Statuses of a run that has nothing left to do."""
 SUMMARISED = (
     "status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain", "traffic",
-    "silenced", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
+    "silent", "refused", "evidence", "fooled", "misconduct", "score", "weights", "epsilon",
     "seconds", "peak_rss_mb",
 )  # fmt: skip
 """Keys that a summary copies from the manifest."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from fedchain.agreement import differing
 from fedchain.errors import RunRefused, ScenarioError
 from fedchain.ledger.storage.store import Store
+from fedchain.machine import exact_arithmetic
 from fedchain.results import LEDGER, Run
 from fedchain.runs.secret import Secret, required_secret
 from fedchain.scenario import Scenario
@@ -17,9 +18,15 @@ HIDDEN = {"commitment", "ledger.identity_root"}
 
 
 def setup_of(scenario: Scenario, secret: Secret | None) -> RunSetup:
-    """Build the setup of a run; raise ScenarioError if a part refuses its parameters."""
+    """Build the setup of a run.
+
+    Raises:
+        ScenarioError: a part refuses its parameters.
+        RunRefused: a setting of this process makes torch round.
+    """
     try:
-        return build_setup(scenario, None if secret is None else secret.bits)
+        with exact_arithmetic():
+            return build_setup(scenario, None if secret is None else secret.bits)
     except (ValueError, ArithmeticError) as error:  # checks that only the part itself can do
         raise ScenarioError([], str(error)) from error
 

@@ -9,7 +9,7 @@ import json
 import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from fedchain.aggregation.weights import takes_weights
 from fedchain.learning.evaluation import plain_numbers
+from fedchain.machine import arithmetic
 from fedchain.names import legible
 from fedchain.privacy.guarantee import figures, guarantee, unprotected, warnings_for
 from fedchain.privacy.mechanisms import Mechanism
@@ -33,6 +34,8 @@ from fedchain.version import __version__
 PACKAGES = ("torch", "numpy", "scipy", "cryptography", "opacus", "dp-accounting")
 """Packages whose versions a manifest states beside fedchain's, since results depend on them."""
 
+NAMED = 6
+"""Most participants that are named for one reason to stay silent."""
 LISTED = 1000
 """A privacy statement lists up to this number of holders one by one; it summarises more holders."""
 
@@ -53,6 +56,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
             **{name: metadata.version(name) for name in PACKAGES},
         },
         "platform": f"{platform.platform()} Python {platform.python_version()}",
+        "arithmetic": arithmetic() if setup.task.learns else {},
         "started": _now(),
         "ended": None,
         "rounds": scenario.rounds,
@@ -62,7 +66,7 @@ def initial_manifest(setup: RunSetup) -> dict[str, Any]:
         "reorganisations": 0,
         "chain": {},
         "traffic": {},
-        "silenced": 0,
+        "silent": {},
         "refused": 0,
         "evidence": 0,
         "fooled": 0,
@@ -209,6 +213,27 @@ def in_groups(groups: Groups | None) -> dict[str, int] | None:
         "threshold": groups.threshold,
         "counted_on": groups.counted_on,
     }
+
+
+def silent_names(setup: RunSetup, silent: Mapping[int, str]) -> dict[str, list[str]]:
+    """Return the names of participants that sent no message when they should have, by reason."""
+    letter, found = setup.scenario.nodes.participant[0], dict[str, list[str]]()
+    for participant, reason in sorted(silent.items()):
+        found.setdefault(reason, []).append(f"{letter}{participant}")
+    return found
+
+
+def silent_words(silent: Mapping[str, Sequence[str]]) -> str:
+    """Return who sent no message and why, given the names of participants by reason.
+
+    >>> silent_words({"gradient is not finite": ["h0", "h3"]})
+    'h0, h3: gradient is not finite'
+    """
+    return "; ".join(
+        f"{', '.join(names[:NAMED])}{f' and {more} more' if more > 0 else ''}: {reason}"
+        for reason, names in silent.items()
+        for more in [len(names) - NAMED]
+    )
 
 
 def _each(counts: npt.NDArray[np.int64]) -> list[int] | dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from fedchain.arrays import Vector
 from fedchain.engines import at_work
 from fedchain.errors import RunError, Unusable
 from fedchain.files import write_whole
-from fedchain.interruption import stop_if_asked
+from fedchain.interruption import leave_if_unguarded, stop_if_asked
 from fedchain.learning.evaluation import UNMEASURED, Evaluations, Measured, already
 from fedchain.ledger.storage.store import Store
-from fedchain.machine import start_up_passed_over
+from fedchain.machine import exact_arithmetic, start_up_passed_over
 from fedchain.nodes.compute.hashing import expected_hashing_s, hashing_words
 from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.results import EVENTS, LEDGER, OVER, EventLog, Run, RunFolder, logging_to
@@ -28,6 +29,8 @@ from fedchain.runs.manifest import (
     final_manifest,
     privacy_statement,
     sample_pictures,
+    silent_names,
+    silent_words,
 )
 from fedchain.runs.preparation import Prepared, prepare, prepare_again
 from fedchain.scenario import Scenario, run_name
@@ -84,6 +87,7 @@ def run(
     >>> import fedchain
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
     """
+    leave_if_unguarded()
     started = time.perf_counter()
     made = prepare(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
     if isinstance(made, Run):
@@ -120,6 +124,7 @@ def resume(
             this machine computes differs from the genesis block of the run.
         ScenarioError: the folder's scenario names user-defined code, which is not trusted.
     """
+    leave_if_unguarded()
     found = Run.open(folder, trust_user_parts=trust_user_parts)
     return _resume(found, engine, workers, secret, callback)
 
@@ -189,6 +194,7 @@ def _run_to_the_end(
     """Run until no event is left; return the status and the final figures of the manifest."""
     path, setup = folder.path, made.setup
     with (
+        exact_arithmetic(),
         logging_to(path / "run.log"),
         Store.open(path / LEDGER) as store,
         contextlib.closing(EventLog(path / EVENTS)) as events,
@@ -218,8 +224,15 @@ def _run_to_the_end(
             for name, picture in sample_pictures(setup, outputs):
                 write_whole(path / "samples" / f"{name}.png", picture)
         folder.write_tables()
-        figures = {**simulation.figures(), "epsilon": epsilon_spent(setup, releases)}
-        return status_of(simulation), figures
+        figures = figures_of(setup, simulation)
+        return status_of(simulation, figures["silent"]), figures
+
+
+def figures_of(setup: RunSetup, simulation: Simulation) -> dict[str, Any]:
+    """Return the figures of the manifest that a simulation gives when its events have ended."""
+    silent = silent_names(setup, simulation.silent)
+    epsilon = epsilon_spent(setup, simulation.releases)
+    return {**simulation.figures(), "silent": silent, "epsilon": epsilon}
 
 
 def _begin(
@@ -265,11 +278,10 @@ def _play(
     events.sync()  # a run with the status finished is never played again
 
 
-def status_of(simulation: Simulation) -> str:
+def status_of(simulation: Simulation, silent: Mapping[str, Sequence[str]]) -> str:
     """Return the status of a run that has no more events to play, and log it."""
     if simulation.chain.height >= simulation.chain.rules.rounds:
         _log.info("finished at height %d", simulation.chain.height)
         return "finished"
-    silent = set(simulation.silent.values())
-    _log.warning("stopped at height %d: %s", simulation.chain.height, ", ".join(sorted(silent)))
+    _log.warning("stopped at height %d: %s", simulation.chain.height, silent_words(silent))
     return "budget_exhausted" if BUDGET_SPENT in silent else "stalled"

@@ -26,6 +26,8 @@ from fedchain.scans.pictures import Picture, draw_panels
 from fedchain.scans.scan import Floats, Mask, bounding_box
 
 _log = logging.getLogger(__name__)
+APPLE_DOUBLE = "._"
+"""How the names of files begin in which macOS keeps the attributes of other files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +228,8 @@ def _matches(folder: Path, pattern: str) -> dict[str, Path]:
     if not star or "*" in after or "/" in pattern or "\\" in pattern:
         raise DataError(f"{folder}: pattern {pattern!r}; allowed: a file name with exactly one *")
     wanted = re.compile(re.escape(before) + "(.+)" + re.escape(after))
-    found = {path: wanted.fullmatch(path.name) for path in sorted(folder.iterdir())}
+    names = (path for path in sorted(folder.iterdir()) if not path.name.startswith(APPLE_DOUBLE))
+    found = {path: wanted.fullmatch(path.name) for path in names}
     return {match[1]: path for path, match in found.items() if match}
 
 

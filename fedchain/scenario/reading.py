@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ MAX_VALUES = 20_000
 
 INTEGER = re.compile(r"[-+]?[0-9]{1,400}")
 OTHER_BASE = re.compile(r"0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
+NO_BLANK = re.compile("(?:^|[-:,{[]) *([\t\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
+"""A character that looks like a space, where a space would begin a line or a value."""
 REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -106,6 +109,8 @@ def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, li
     Raises:
         ScenarioError: no tree can be made: broken syntax, a missing anchor, a bound exceeded.
     """
+    # A tab at the end of a line is a blank in YAML; the parser takes it for a word.
+    text = re.sub(r"[ \t]*\t[ \t]*$", "", text, flags=re.MULTILINE)
     lines = [] if option else text.splitlines()
     reader = _Reader(source, lines, _events(text, source, lines))
     root = reader.document()
@@ -122,6 +127,13 @@ def _events(text: str, source: str, lines: list[str]) -> Iterator[Any]:
         at = error.problem_mark or error.context_mark
         words = " ".join(str(w) for w in (error.context, error.problem) if w)
         mark = _mark(source, lines, at.line, at.column) if at else Mark(source)
+        begun = error.context_mark.line if error.context_mark else 0
+        for number, line in enumerate(lines[begun : mark.line], begun):
+            if blank := NO_BLANK.search(line):
+                name = unicodedata.name(blank[1], "a tab").lower()
+                words = f"{name} (U+{ord(blank[1]):04X}) where YAML wants a plain space"
+                mark = _mark(source, lines, number, blank.start(1))
+                break
         raise Located(Problem((), words), mark).error() from error
     except YAMLError as error:
         raise refused(source, str(error).splitlines()[0]) from error
@@ -165,7 +177,8 @@ class _Reader:
         kind, mark = type(event).__name__, self._at(event)
         if kind == "AliasEvent":
             if event.anchor not in self.anchors:
-                raise self._stop(event, where, f"no anchor &{event.anchor} above")
+                quoted = f"no anchor &{event.anchor} above; text that begins with * needs quotes"
+                raise self._stop(event, where, quoted)
             node = self.anchors[event.anchor]
             if len(where) + node.depth > MAX_DEPTH:
                 raise self._stop(event, where[:3], f"more than {MAX_DEPTH} blocks inside blocks")
@@ -203,10 +216,17 @@ class _Reader:
                 break
             key_mark, key = self._at(event), self._node(event, where)
             name = key.value if isinstance(key.value, str) else str(key.plain())
-            value = self._node(next(self.events), (*where, name))
+            after = next(self.events)
+            value = self._node(after, (*where, name))
             size += key.size + value.size
+            empty = value.value is None and getattr(after, "value", None) == ""
+            if empty:  # the parser puts it at the word that comes next
+                value = replace(value, mark=key_mark)
             if not isinstance(key.value, str):
-                self._note(key_mark, where, f"the key {name[:40]} must be text; put it in quotes")
+                words = "must be text; put it in quotes"
+                if empty:  # {clip: 1,5}
+                    words = "has no value; a comma ends a value, so decimals are written as 1.5"
+                self._note(key_mark, where, f"the key {name[:40]} {words}")
             elif name in entries:
                 first = entries[name].key or key_mark
                 where_first = f"line {first.line}" if first.line else "the same option"

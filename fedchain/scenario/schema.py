@@ -101,7 +101,7 @@ def argument_words(maker: Callable[..., Any]) -> dict[str, str]:
             words[name] = entry[2]
         elif name and line.strip():
             words[name] = f"{words[name]} {line.strip()}"
-    return words
+    return {name: text.replace("``", "`") for name, text in words.items()}
 
 
 def leaf_schema(maker: Callable[..., Any]) -> dict[str, dict[str, Any]]:

@@ -88,8 +88,8 @@ class Simulation:
         self.blocks.nodes = self.compute_nodes
         listeners = [node.node for node in self.compute_nodes if node.schedule.hears_at_once]
         self._transport.listeners += listeners
-        honest = (node for node in self.compute_nodes if node.schedule.honest)
-        self.chain = next(honest, self.compute_nodes[0]).chain
+        self._reporter = min(self.compute_nodes, key=lambda node: not node.schedule.honest)
+        self.chain = self._reporter.chain
         """The reported chain: that of the first honest compute node, or of node 0 if all attack."""
         self.holder_slots = build_data_holders(setup)
         """The data holders of a round, one for each slot."""
@@ -137,6 +137,8 @@ class Simulation:
             self._recorder.note(self._releases.released)
             for block in self._recorder.new_blocks():
                 yield from self._finish_round()
+                if not self._reporter.schedule.honest:  # it may never send the block
+                    self._keep(self._reporter.node, block, now_s)
                 self._unfinished = self._recorder.round_record(block, now_s, self._releases.worst)
         yield from self._finish_round()
 
@@ -240,7 +242,6 @@ class Simulation:
             "reorganisations": self.chain.reorganisations,
             "chain": self._recorder.tally(self._setup.scenario.nodes.shares),
             "traffic": self._transport.traffic,
-            "silenced": list(self.silent.values()).count(BUDGET_SPENT),
             "fooled": self.wasted_releases,
             **self.tracker.figures(),
         }
@@ -256,7 +257,7 @@ class Simulation:
         return self._releases.counts
 
     def _keep(self, sender: int, block: Block, now_s: float) -> None:
-        """Store a block that leaves its sender, and note it if holders may follow it."""
+        """Store a block of the sender, and note it if holders may follow it."""
         if self.blocks.keep(sender, block, now_s):
             self._releases.carry(block)
 

@@ -16,8 +16,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import SimpleQueue
 
-from fedchain.errors import FedchainError
-from fedchain.interruption import deaf_children, stoppable
+from fedchain.errors import FedchainError, RunError
+from fedchain.interruption import GUARD, UNGUARDED, deaf_children, stoppable
 from fedchain.machine import start_up_passed_over
 from fedchain.scenario import Scenario, from_mapping, plain_values
 from fedchain.sweeps.points import Point
@@ -60,6 +60,9 @@ def in_processes(points: Sequence[Point], runs: Path, execute: Execute, workers:
 
     If a process dies, only its point fails: a new process runs the next point. On Ctrl-C, and if
     the sweep is killed, every process saves its run. Ctrl-C then raises KeyboardInterrupt.
+
+    Raises:
+        RunError: the user's script begins the sweep again in every process.
     """
     waiting, workers = deque(points), at_most_processes(workers)
     busy: dict[Worker, Point] = {}
@@ -146,6 +149,8 @@ def _answer(worker: Worker) -> str:
     except (EOFError, OSError):
         worker.pipe.close()
         worker.process.join()
+        if worker.process.exitcode == UNGUARDED:
+            raise RunError(f"workers: {GUARD}") from None
         return f"the worker process ended with exit code {worker.process.exitcode}"
 
 

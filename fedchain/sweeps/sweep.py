@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedchain.errors import RunError
+from fedchain.errors import Problem, RunError, ScenarioError
 from fedchain.files import check_folder, write_whole
+from fedchain.interruption import leave_if_unguarded
 from fedchain.names import legible
+from fedchain.registry import suggest
 from fedchain.reports.report import report
 from fedchain.reports.study import DONE, SWEEP_FORMAT, final, metric_names, read_run, total_epsilon
 from fedchain.results import Run, RunFolder
@@ -69,27 +71,41 @@ def sweep(
         watch: called for every point when it ends.
 
     Raises:
-        ScenarioError: there is neither a ``sweep`` section nor a number of seeds, or a point is no
-            valid scenario.
+        ScenarioError: there is neither a ``sweep`` section nor a number of seeds, a point is no
+            valid scenario, or the runs have no metric ``sweep.y``.
         RunError: the folder cannot be written, or another process uses it.
         KeyboardInterrupt: Ctrl-C, after everything was saved.
     """
+    leave_if_unguarded()
     if workers < 1:
         raise ValueError(f"workers: must be at least 1, got {workers}")
     scenario = with_seeds(scenario, seeds)
-    points = points_of(scenario, seeds)
+    points, tell = points_of(scenario, seeds), watch or (lambda *_: None)
+
+    def ended(point: Point, row: PointRow, ran: bool) -> None:
+        _check_y(scenario, row)
+        tell(point, row, ran)
+
     folder = Path(out) / sweep_name(scenario)
     check_folder(folder, own=True)
     _begin(folder, scenario, points)
     lock = RunFolder(folder)
     lock.lock()
     try:
-        rows = _run_all(folder, points, run or _run_point, workers, watch or (lambda *_: None))
+        rows = _run_all(folder, points, run or _run_point, workers, ended)
         done = any(row["status"] in DONE for row in rows)
         files = report([folder]) if done else []
     finally:
         lock.unlock()
     return Swept(folder, tuple(rows), tuple(files))
+
+
+def _check_y(scenario: Scenario, row: PointRow) -> None:
+    """Raise ScenarioError if a finished run has not the metric that the figures are to show."""
+    y = scenario.sweep and scenario.sweep.y
+    if y and row["status"] in DONE and y not in row:
+        known = list(row)[list(row).index("error") + 1 : -1]
+        raise ScenarioError([Problem(("sweep", "y"), f"no metric {y!r}; {suggest(y, known)}")])
 
 
 def _run_point(scenario: Scenario, runs: Path, threads: int | None) -> object:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +131,63 @@ def test_what_is_not_there_is_refused_with_2_and_nothing_is_made(name, tmp_path,
     monkeypatch.chdir(tmp_path)
     told = call(*READING[name])
     assert (told.code, told.out, len(told.err.splitlines())) == (2, "", 1), told
+    assert re.match(r"nix: no such (file|folder); give .+", told.err)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", READING.keys() - {"validate"})
+def test_an_error_is_one_json_object_where_json_is_asked_for(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = call(*READING[name], "--format", "json")
+    said = json.loads(told.out)
+    assert (told.code, told.err, said["code"]) == (2, "", 2)
+    assert said["error"].startswith("nix: no such ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--format=json"), "Missing argument"),
+        (("list", "--format=json", "--nix"), "No such option"),
+        (("describe", "nix", "--format=json"), "no part called 'nix'"),
+        (("explain", "breast_cancer", "--format=json", "--set", "rounds"), "no value"),
+    ],
+)
+def test_wrong_usage_is_one_json_object_where_json_is_asked_for(arguments, words):
+    told = call(*arguments)
+    assert (told.code, told.err) == (2, "")
+    assert words in json.loads(told.out)["error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tamper", "--out=copy", "--block=9"), "block: there is no block 9; allowed: 0 to 2"),
+        (("prove", "--message=9:0"), "message: there is no block 9; allowed: 1 to 2"),
+        (("prove", "--message=1:7"), "message: block 1 has no message 7; allowed: 0 to 3"),
+        (("inspect", "node", "h9"), "node: there is no h9; the run has h0 to h3"),
+        (("inspect", "node", "c2"), "node: there is no c2; the run has c0 to c1"),
+        (("inspect", "node", "h\u00b2"), "node: no node 'h\u00b2'; write h3 for holder 3, c0"),
+        (("inspect", "round", "7"), "round: there is no round 7; the run has 1 to 2"),
+    ],
+)
+def test_what_a_run_does_not_have_is_refused_with_what_it_has(arguments, words, made):
+    command, *rest = arguments
+    told = call(command, made.run, *rest)
+    assert (told.code, told.out) == (2, "")
+    assert words in told.err
+
+
+def test_every_result_is_json_where_json_is_asked_for(made, tmp_path):
+    for arguments in (
+        ("schema",),
+        ("tamper", made.run, "--field", "list"),
+        ("prove", made.run, "--message", "1:0"),
+        ("prove", made.run, "--message", "1:0", "--out", tmp_path / "proof.json"),
+    ):
+        told = call(*arguments, "--format", "json")
+        assert (told.code, told.err) == (0, "")
+        assert isinstance(json.loads(told.out), dict)
 
 
 def test_a_proof_is_poured_into_a_pipe_and_does_not_take_its_place(made, tmp_path):

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from command_line import call
+from rich.console import Console
 
 from fedchain import commands
+from fedchain.commands import formats
 from fedchain.commands.printing import UNPRINTED
 
 NOT_UTF8 = "br\udcfcst"
@@ -112,6 +114,35 @@ def test_after_the_first_signal_the_next_ones_do_not_interrupt_the_saving():
         for each, handler in before.items():
             signal.signal(each, handler)
     assert saved
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no current folder")
+def test_a_current_folder_that_was_deleted_needs_no_traceback(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert call("list", "update", "--format=json").code == 0
+    told = call("run", "breast_cancer", "--out", tmp_path)
+    assert (told.code, told.out) == (2, "")
+    assert told.err == "the current folder was deleted; go to another one: cd\n"
+
+
+def test_brackets_and_colons_of_a_user_are_shown_as_they_are(capsys, monkeypatch):
+    odd = "[old] [/data/notes] :smile: [bold]"
+    formats.stderr().print(odd)
+    formats.print_result(formats.Format.rich, {}, [odd, formats.table([odd], [[odd]])])
+    shown = io.StringIO()
+    monkeypatch.setattr(
+        formats,
+        "stderr",
+        lambda: Console(file=shown, force_terminal=True, width=200, color_system=None),
+    )
+    with formats.progress_bar(odd) as done:
+        done(1, 2, f"{odd} now")
+    told = capsys.readouterr()
+    assert [told.err.count(odd), told.out.count(odd)] == [1, 3]
+    assert f"{odd} now" in shown.getvalue()
 
 
 def test_one_line_says_that_a_command_was_interrupted(monkeypatch, tmp_path):

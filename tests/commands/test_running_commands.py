@@ -94,7 +94,8 @@ def test_a_rule_of_ones_own_that_fails_is_one_line_and_the_run_goes_on_when_it_i
     (line,) = [line for line in told.err.splitlines() if line.startswith(words)]
     assert (told.code, "Traceback" in told.err) == (1, False)
     assert line.endswith("update_lab.py, line 2)")
-    assert f"go on with: fedchain resume {only_run(tmp_path)}" in told.err
+    again = f"mend the part first, then go on with: fedchain resume {only_run(tmp_path)}"
+    assert again in told.err
     imported = sys.modules["update_lab"]
     monkeypatch.setattr(imported, "updates", Updated, raising=False)
     told = call("resume", only_run(tmp_path), "--format", "json")
@@ -108,8 +109,30 @@ def test_a_finished_run_is_told_again_and_left_alone(done, scenario):
         call("resume", done.folder, "--format", "json"),
     ):
         assert (again.code, json.loads(again.out)) == (0, json.loads(done.told.out))
+    for again, more in (
+        (call("run", scenario, "--out", done.out), "; --force runs it again"),
+        (call("resume", done.folder), ""),
+    ):
+        ended = Run.open(done.folder).manifest["ended"]
+        assert again.err == f"{done.folder}: finished on {ended}, nothing was run{more}\n"
     after = {file: file.stat().st_mtime_ns for file in done.folder.rglob("*") if file.is_file()}
     assert after == before
+
+
+def test_a_damaged_manifest_is_refused_with_the_key_that_it_lacks(done, tmp_path):
+    folder = tmp_path / done.folder.name
+    shutil.copytree(done.folder, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for key in ("baselines", "status", "digest"):
+        left = {name: value for name, value in manifest.items() if name != key}
+        (folder / "manifest.json").write_text(json.dumps({**left, **INTERRUPTED[key]}))
+        told = call("resume", folder, "--format=plain")
+        assert (told.code, told.out) == (2, "")
+        assert f"manifest.json: has no {key}, which every run of this version writes" in told.err
+
+
+INTERRUPTED = {"baselines": {}, "status": {}, "digest": {"status": "interrupted"}}
+"""What else is changed in a manifest, so that a key is read."""
 
 
 def test_progress_goes_to_stderr_and_the_result_to_stdout(scenario, tmp_path):
@@ -373,11 +396,15 @@ def test_a_run_without_a_quorum_is_exit_1_with_a_reason(scenario, tmp_path, monk
     monkeypatch.setattr(messages_of, lambda rows, *_: [None] * len(rows))
     told = call("run", scenario, "--out", tmp_path, "--format", "json")
     assert told.code == 1
-    assert "no quorum came together" in told.err
+    silent = "h0, h1, h2, h3, h4: gradient is not finite"
+    assert f"no quorum came together; {silent}" in told.err
     summary = json.loads(told.out)
     assert (summary["status"], summary["height"], summary["head"]) == ("stalled", 0, None)
     assert summary["epsilon"]["total"] == 0.0
-    assert "gradient is not finite" in (only_run(tmp_path) / "run.log").read_text()
+    assert summary["silent"] == {"gradient is not finite": [f"h{k}" for k in range(5)]}
+    assert silent in (only_run(tmp_path) / "run.log").read_text()
+    told = call("resume", only_run(tmp_path))
+    assert f"silent    {silent}" in told.out
 
 
 def test_force_begins_anew_and_gives_the_same_again(scenario, done, tmp_path):

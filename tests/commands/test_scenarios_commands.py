@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedchain.commands import main
+from fedchain.commands.parts import catalogue
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SMALL = str(SCENARIOS / "breast_cancer.yaml")
@@ -119,6 +120,18 @@ def test_describe_has_an_example_that_is_a_good_block(call):
     _, out, _ = call("describe", "l_nearest")
     assert "number l of gradients to use" in out
     assert "aggregation: {kind: l_nearest, keep: 1" in out
+
+
+def test_no_description_shows_the_marks_of_a_docstring_or_sends_to_another_part():
+    for part in (part for parts in catalogue().values() for part in parts):
+        for parameter in part.parameters:
+            assert "``" not in parameter["meaning"]
+            assert not parameter["meaning"].startswith("as in"), (part.kind, parameter["name"])
+
+
+def test_describe_shows_code_between_single_marks(call):
+    _, out, _ = call("describe", "label_flip")
+    assert "``" not in out
 
 
 def test_every_example_is_good_yaml_in_its_place(call):

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from fedchain.errors import RunError
-from fedchain.reports.figures import draw
+from fedchain.reports.figures import draw, style
 from fedchain.reports.figures.axis import metric_against_axis
 from fedchain.reports.figures.rounds import metric_over_rounds
 from fedchain.reports.figures.run import ABSENT, REJECTED, USED, holder_fates
@@ -170,6 +170,48 @@ def test_the_curve_is_the_mean_of_the_seeds(sweep_folder: Path) -> None:
     curve = draw(study)[0].figure.axes[0].lines[0]
     finals = [m.metrics[-1]["accuracy"] for m in study.runs if m.values == (0.5,)]
     assert curve.get_ydata()[0] == pytest.approx(np.mean(finals), rel=1e-12)
+
+
+def test_dollars_in_a_label_are_no_mathematics() -> None:
+    with style.styled():
+        figure, axes = style.axes()
+        axes.set(title="a $x_{ b $y", xlabel="$\\nothing$")
+    drawing = style.finished("dollars", "", figure)
+    assert style.render(drawing, "svg") == style.render(drawing, "svg")
+
+
+def test_a_run_of_one_round_marks_its_round_alone(tmp_path: Path) -> None:
+    make_run(tmp_path, rounds=1)
+    study = open_study(tmp_path)
+    drawn = {drawing.name: drawing.figure.axes[0] for drawing in draw(study)}
+    for name in ("epsilon_over_rounds", "time_per_round", "used_and_rejected"):
+        low, high = sorted(drawn[name].get_xlim())
+        assert [tick for tick in drawn[name].get_xticks() if low <= tick <= high] == [1]
+
+
+def test_a_run_that_has_lost_its_events_or_never_had_any_is_not_told_to_go_on(
+    tmp_path: Path,
+) -> None:
+    for status, height, words in (
+        ("finished", 8, "is finished at height 8, but events.ndjson records no round of it"),
+        ("stalled", 0, "stalled before its first round; nothing can be shown"),
+        ("interrupted", 0, "no round is recorded yet; let the run go on first"),
+    ):
+        folder = tmp_path / status
+        make_run(folder, status=status)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "height": height}))
+        (folder / "events.ndjson").unlink()
+        with pytest.raises(RunError, match=words):
+            open_study(folder)
+
+
+def test_the_report_of_a_sweep_knows_the_metrics_that_its_figures_may_show(tmp_path: Path) -> None:
+    make_sweep(tmp_path)
+    described = json.loads((tmp_path / "sweep.json").read_text())
+    (tmp_path / "sweep.json").write_text(json.dumps({**described, "y": "acc"}))
+    with pytest.raises(RunError, match=r"sweep\.y: no metric 'acc'; .*allowed: accuracy, loss"):
+        open_study(tmp_path)
 
 
 def test_a_figure_has_a_file_name_whatever_its_metric_is_called() -> None:

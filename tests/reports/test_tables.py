@@ -1,6 +1,8 @@
 import csv
 import io
 import math
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,34 @@ def test_latex_escapes_every_sign_that_it_would_read() -> None:
     assert r"\caption{50 \% of a\_b.}" in text
     assert text.count(r"\hline") == 3
     assert escape_latex("x^2~$") == r"x\textasciicircum{}2\textasciitilde{}\$"
+
+
+SIGNS = Table(
+    "signs",
+    "All [signs]",
+    (("a", "[a]"), ("b", "*b*")),
+    (("[]", "[{kind: sign_flip}]"), ("*x", "a\nb"), ("\\&%$#_{}~^<>|", "ε ± δ – ∞")),
+)
+
+
+def test_no_latex_row_begins_with_what_the_end_of_a_row_would_take_for_its_option() -> None:
+    rows = [line for line in write_table(SIGNS, "tex").splitlines() if " & " in line]
+    assert [row.split()[0] for row in rows[:3]] == ["{[}a]", "{[}]", "{*}x"]
+    assert "a b" in rows[2]
+
+
+def test_a_line_break_in_a_cell_does_not_end_a_row_of_markdown() -> None:
+    assert [line.count("|") for line in write_table(SIGNS, "md").splitlines()[:4]] == [3] * 4
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_latex_compiles_every_table_without_a_package(tmp_path: Path) -> None:
+    tables = "".join(write_table(each, "tex") for each in (SIGNS, ODD))
+    lines = (r"\documentclass{article}", r"\begin{document}", tables, r"\end{document}")
+    (tmp_path / "all.tex").write_text("\n".join(lines))
+    latex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    made = subprocess.run(latex, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout[-2000:]
 
 
 def test_csv_gives_an_interval_three_columns_and_leaves_unknown_ends_empty() -> None:

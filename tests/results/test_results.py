@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedchain.errors import RunError
+from fedchain.errors import RunError, RunRefused
 from fedchain.files import write_whole
 from fedchain.results import (
     EventLog,
@@ -363,7 +363,7 @@ def test_a_summary_has_the_last_measured_metrics_and_the_sums_of_the_rounds(tmp_
     names = ("status", "rounds", "height", "head", "stale_blocks", "reorganisations", "chain")
     names += (
         "traffic",
-        "silenced",
+        "silent",
         "refused",
         "evidence",
         "fooled",
@@ -395,6 +395,15 @@ def test_tables_are_written_from_the_events(tmp_path):
     assert dict(zip(head.split(","), row.split(","), strict=True))["iou"] == "0.5"
     head, row = (tmp_path / "messages.csv").read_text().splitlines()
     assert dict(zip(head.split(","), row.split(","), strict=True))["cosine"] == "0.25"
+
+
+def test_a_manifest_without_a_key_that_is_read_is_refused_with_the_key(tmp_path):
+    RunFolder(tmp_path).write_manifest({"status": "finished"})
+    assert Run.open(tmp_path).manifest["status"] == "finished"
+    with pytest.raises(RunRefused, match=r"manifest\.json: has no rounds, which every run"):
+        Run(tmp_path).summary()
+    with pytest.raises(RunRefused, match=r"manifest\.json: has no digest, which every run"):
+        _ = Run(tmp_path).manifest["digest"]
 
 
 def test_no_copy_is_made_of_what_is_no_run_nor_over_anything(tmp_path):

@@ -16,6 +16,7 @@ import fedchain
 from fedchain.errors import RunError, ScenarioError
 from fedchain.learning.evaluation import Evaluations
 from fedchain.ledger.storage.store import Store
+from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.privacy.accounting import gaussian_epsilon
 from fedchain.results import LEDGER, Run, RunFolder
 from fedchain.runs.running import resume, run
@@ -288,7 +289,7 @@ def test_a_run_stops_with_the_first_spent_budget_where_that_is_asked_for(tmp_pat
     left, stopped = (runs[word].manifest for word in ("leave", "stop"))
     assert stopped["status"] == "budget_exhausted"
     assert 0 < stopped["height"] < left["height"]
-    assert stopped["silenced"] == 1 <= left["silenced"]
+    assert len(stopped["silent"][BUDGET_SPENT]) == 1 <= len(left["silent"][BUDGET_SPENT])
     for made in runs.values():
         said = json.loads((made.folder / "privacy.json").read_text())
         assert max(said["releases"]) <= said["releases_allowed"]

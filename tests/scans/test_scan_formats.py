@@ -1,4 +1,5 @@
 import io
+import re
 import struct
 import zipfile
 from dataclasses import replace
@@ -195,6 +196,12 @@ def test_a_grid_may_be_said_twice_but_not_in_two_ways(tmp_path):
     other = plain + PHOXI_GRID.format(w=9, h=7)
     words = r"says 6 and 7 as num_rows \(the height\); allowed: one number"
     refused(tmp_path / "b.ply", ply_bytes(sample(), "ascii", other), words)
+
+
+@pytest.mark.parametrize("word", ["1.#QNAN", "-nan(ind)", "1,5"])
+def test_a_word_that_is_no_number_is_shown_as_the_file_has_it(word, tmp_path):
+    data = ply_bytes(sample(), "ascii").replace(b"nan", word.encode(), 1)
+    refused(tmp_path / "a.ply", data, re.escape(f"has a vertex with {word}; allowed: numbers"))
 
 
 def test_scans_without_a_point_are_refused(tmp_path):

@@ -212,6 +212,14 @@ def test_pictures_of_a_folder_are_whole_scans_with_the_right_tiles(folder):
     assert colours <= {KEPT, ERASED, (0, 0, 0), (255, 255, 255)}
 
 
+def test_files_in_which_macos_keeps_attributes_are_no_scans(folder, tmp_path):
+    for source in folder.iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+        (tmp_path / f"._{source.name}").write_bytes(b"\0\5\x16\7")
+    found = pairs(tmp_path, "*-2.ply", "*-1.ply")
+    assert found.keys() == {"raw", "done"}
+
+
 def test_folders_that_cannot_be_used_name_the_file_and_what_is_allowed(folder, tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         folder_task(tmp_path / "none")

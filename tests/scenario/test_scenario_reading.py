@@ -112,6 +112,45 @@ def test_broken_syntax_shows_the_line_and_a_caret(tmp_path):
     assert said.splitlines()[-1].strip() == "^"
 
 
+def test_a_key_without_a_value_is_shown_where_it_stands(tmp_path):
+    said = complaint(write(tmp_path, GOOD.replace("rounds: 10", "rounds:")))
+    place, line, caret = said.splitlines()
+    assert place.endswith("rounds: must be a whole number, got nothing")
+    assert (line.strip(), caret) == ("rounds:", "    ^")
+
+
+def test_a_tab_at_the_end_of_a_line_is_a_blank(tmp_path):
+    text = GOOD.replace("rounds: 10", "rounds: 10\t \t").replace("version: 1", "version: 1\t")
+    assert load(write(tmp_path, text)).rounds == 10
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "name"),
+    [
+        ("rounds:\u00a0 10", 8, "no-break space (U+00A0)"),
+        ("rounds:\t10", 8, "a tab (U+0009)"),
+    ],
+)
+def test_a_character_that_only_looks_like_a_space_is_named_in_its_line(
+    line, column, name, tmp_path
+):
+    text = GOOD.replace("rounds: 10", line)
+    number = text.splitlines().index(line) + 1
+    said = complaint(write(tmp_path, text))
+    assert said.startswith(f"s.yaml:{number}:{column}: {name} where YAML wants a plain space")
+
+
+def test_a_decimal_comma_infinity_without_its_point_and_a_star_say_what_to_write(tmp_path):
+    _, (comma,) = read_yaml("privacy: {clip: 1,5}", "s.yaml")
+    assert comma.problem.key == "privacy"
+    assert comma.problem.text.startswith("the key 5 has no value; a comma ends a value, so")
+    for word in ("inf", "Infinity", "+inf"):
+        said = complaint(write(tmp_path, GOOD.replace("epsilon: 4", f"epsilon: {word}")))
+        assert f"must be a number, got '{word}' (text); write .inf for infinity" in said
+    star = complaint(write(tmp_path, GOOD + "description: *_raw.ply\n"))
+    assert "no anchor &_raw.ply above; text that begins with * needs quotes" in star
+
+
 def test_a_second_document_is_refused(tmp_path):
     assert "a second document" in complaint(write(tmp_path, GOOD + "---\na: 1\n"))
 

@@ -15,6 +15,7 @@ from fresh_processes import fresh_processes
 from group_runs import grouped
 from small_runs import forking, simulate, small
 
+from fedchain.errors import PartError
 from fedchain.ledger.chain.message import Message
 from fedchain.ledger.storage.store import Store
 from fedchain.nodes.holders.adversary import vectors_of
@@ -129,6 +130,16 @@ def test_a_user_writes_an_omniscient_attack_in_one_file_and_one_line(tmp_path, m
             assert attacked.shape[0] == 4
             wanted = honest.mean(axis=0) - 1.5 * honest.std(axis=0)
             np.testing.assert_allclose(attacked, np.tile(wanted, (4, 1)), atol=1e-3)
+
+
+@pytest.mark.parametrize("grouped_too", [False, True])
+def test_an_attack_that_sends_no_number_ends_the_run_and_names_its_holder(grouped_too, tmp_path):
+    attacks = [{"kind": "norm_inflation", "holders": [1], "factor": 1e300}]
+    scenario = small(2, attacks=attacks)
+    if grouped_too:
+        scenario = grouped(2, {"size": 5, "honest": 0.8}, attacks=attacks, **{"nodes.holders": 15})
+    with pytest.raises(PartError, match=r"norm_inflation: makes holder 1 send -?inf in round 1"):
+        run(scenario, tmp_path, workers=1)
 
 
 def seeing(rounds: int = 12) -> Scenario:

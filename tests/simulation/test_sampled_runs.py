@@ -14,6 +14,7 @@ from whole_numbers import WHOLE, whole_numbers
 from fedchain.agreement import sampling_of
 from fedchain.forecasts.forecast import forecast
 from fedchain.forecasts.trial import tried
+from fedchain.nodes.holders.data_holder import BUDGET_SPENT
 from fedchain.nodes.holders.release import (
     ReleaseContext,
     ReleaseRequest,
@@ -136,7 +137,7 @@ def test_a_holder_without_releases_left_is_silent_on_whatever_seat_it_sits(tmp_p
         found = run(forking(rounds=16, privacy=WHOLE, **{**COHORT, **asked}), tmp_path)
     most = sampling_of(found.scenario).most_releases
     assert max(stated(found)["releases"]) == most == stated(found)["releases_allowed"]
-    assert 0 < found.manifest["silenced"] <= 20
+    assert 0 < len(found.manifest["silent"][BUDGET_SPENT]) <= 20
 
 
 def test_adding_a_holder_leaves_the_delays_of_the_others_alone_but_no_key():

@@ -1,5 +1,6 @@
 import csv
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import psutil
@@ -24,7 +26,8 @@ from sweep_runs import (
 )
 from test_points import scenario
 
-from fedchain.errors import RunError
+from fedchain.errors import RunError, ScenarioError
+from fedchain.interruption import GUARD, UNGUARDED
 from fedchain.results import RunFolder
 from fedchain.scenario import Scenario
 from fedchain.sweeps import execution
@@ -226,6 +229,38 @@ def test_one_sweep_at_a_time_holds_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unreported")
+def test_a_metric_that_no_run_has_ends_the_sweep_after_its_first_run(tmp_path: Path) -> None:
+    asked = scenario(sweep={"grid": {"privacy.epsilon": [1.0, 2.0]}, "y": "acc"})
+    with pytest.raises(ScenarioError, match=r"sweep\.y: no metric 'acc'; .*accuracy"):
+        sweep(asked, tmp_path, run=quick)
+    assert len(list(tmp_path.glob("*/runs/*"))) == 1
+
+
+def test_a_script_without_a_guard_is_told_what_to_write(tmp_path: Path) -> None:
+    pipe, other = multiprocessing.Pipe()
+    other.close()
+    ended = SimpleNamespace(exitcode=UNGUARDED, join=lambda: None)
+    with pytest.raises(RunError, match='if __name__ == "__main__":'):
+        execution._answer(execution.Worker(ended, pipe))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "call", ["fedchain.sweep(scenario, workers=2)", "fedchain.run(scenario, engine='processes')"]
+)
+def test_a_whole_script_without_a_guard_is_told_what_to_write(call: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import fedchain\n"
+        "grid = {'grid': {'privacy.epsilon': [20, 30]}}\n"
+        "scenario = fedchain.load('breast_cancer', set={'rounds': 1, 'sweep': grid})\n"
+        f"{call}\n"
+    )
+    script = [sys.executable, "script.py"]
+    told = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1].endswith(GUARD)
+
+
 def test_no_workers_at_all_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="workers: must be at least 1, got 0"):
         sweep(small(), tmp_path, workers=0)

@@ -126,10 +126,12 @@ def _find_at(store: Store, height: int, place: int) -> FoundMessage:
     main = _main_chain(store, height)
     on_main = [row.hash for row in rows if row.hash in main]
     if not on_main:
-        raise ValueError(f"message: the main chain has no block of height {height}")
+        top = store.shown(store.head).header.height
+        raise ValueError(f"message: there is no block {height}; allowed: 1 to {top}")
     ids = [message.id for message in store.shown(on_main[0]).messages]
     if place >= len(ids):
-        raise ValueError(f"message: block {height} has {len(ids)} messages; none at {place}")
+        places = f"0 to {len(ids) - 1}" if ids else "none, since it has no message"
+        raise ValueError(f"message: block {height} has no message {place}; allowed: {places}")
     return FoundMessage(ids[place], on_main[0], stale=False)
 
 

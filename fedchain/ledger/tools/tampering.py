@@ -68,7 +68,8 @@ def tamper(source: Path, copy: Path, height: int, field: str) -> None:
         row = _row_of(store, height)
         block = read_block(store.blobs, store.rules, row)
         if field.startswith(("message.", "index.")) and not block.messages:
-            raise ValueError(f"height: block {height} has no messages; take one that has")
+            allowed = f"one from 1 to {store.highest} that has"
+            raise ValueError(f"block: block {height} has no messages; allowed: {allowed}")
     try:
         _copy(source, copy)
         with closing(connect_to_write(copy / database.LEDGER_FILE)) as connection:
@@ -83,7 +84,7 @@ def _row_of(store: Store, height: int) -> BlockRow:
     try:
         return database.find_row(store.connection, "height = ?", height)
     except KeyError as error:
-        told = f"height: there is no block {height}; the ledger has {len(store)} blocks"
+        told = f"block: there is no block {height}; allowed: 0 to {store.highest}"
         raise ValueError(told) from error
 
 

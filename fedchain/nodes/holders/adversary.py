@@ -16,6 +16,7 @@ from fedchain.aggregation import Received, aggregations
 from fedchain.aggregation.directions import Directions
 from fedchain.arrays import Integers, Matrix, Vector, lengths
 from fedchain.attacks import Rows, View, attacks
+from fedchain.errors import PartError
 from fedchain.ledger.chain.codec import Storage
 from fedchain.ledger.chain.crypto import public_key_of
 from fedchain.ledger.chain.message import Message, sign_message
@@ -105,8 +106,9 @@ class Adversary:
                 generators=tuple(stream(self._seed, "attack", k, round_) for k in own),
             )
             with np.errstate(over="ignore", invalid="ignore"):
-                sent = attacks.build(self.colluders.attacks[index].part, view)
-                made = cast(Rows, sent.astype(view.own.dtype))
+                part = self.colluders.attacks[index].part
+                made = cast(Rows, attacks.build(part, view).astype(view.own.dtype))
+            check_finite(made, view, part.kind, list(own))
             rows |= zip(own, made, strict=True)
             nudges |= zip(own, repeats(made, self._storage, honest), strict=True)
         return {
@@ -152,6 +154,20 @@ class Adversary:
             return self._aggregate(received).gradient
 
         return rule
+
+
+def check_finite(made: Rows, view: View, kind: str, holders: Sequence[int]) -> None:
+    """Raise PartError if an attack turned a holder's finite gradient into one that is not finite.
+
+    Such a gradient has no message, so the holder would be missing from the round.
+    """
+    for row, before, holder in zip(made, view.own, holders, strict=True):
+        if np.isfinite(before).all() and not np.isfinite(row).all():
+            value, dtype = row[~np.isfinite(row)][0], row.dtype
+            raise PartError(
+                f"attack {kind}: makes holder {holder} send {value} in round {view.round}; "
+                f"allowed: finite numbers of {dtype}, at most {np.finfo(dtype).max:.2g}"
+            )
 
 
 def adversary_in(scenario: Scenario, keep: int) -> Adversary | None:

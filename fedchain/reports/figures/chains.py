@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from fedchain.reports.effort import forks_varied, releases_per_block, stale_blocks, until
 from fedchain.reports.figures import style
@@ -46,7 +45,7 @@ def measured_against_law(study: Study) -> style.Drawing | None:
         ax.set_yscale("log")
     ax.set(xlabel=law.x, ylabel=law.y)
     if law.counts:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        style.whole_numbers(ax.xaxis)
     style.legend_below(figure, 2)
     seeds = seed_words([min(point.measured.count for point in points)])
     intervals = "with their 95 % intervals (Student's t)"

@@ -9,7 +9,6 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from fedchain.reports.figures import style
 from fedchain.reports.figures.axis import draw_baseline
@@ -127,7 +126,7 @@ def _draw(ax: Axes, curves: Lines) -> None:
         sign = style.sign_of(place, place)
         style.draw_curve(ax, curve, sign, label or "_this run", markevery=every)
     ax.set_xlabel("round")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.whole_numbers(ax.xaxis)
 
 
 def _mark_attacks(ax: Axes, manifest: Mapping[str, Any]) -> None:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from fedchain.errors import RunRefused
@@ -63,7 +62,7 @@ def used_and_rejected(study: Study) -> style.Drawing | None:
     ax.grid(visible=False)
     ax.set(xlabel="round", ylabel="data holder")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(integer=True))
+        style.whole_numbers(axis)
     ax.invert_yaxis()
     fills = [
         Patch(facecolor=colour, edgecolor="#999999", linewidth=0.5, label=words)
@@ -130,7 +129,7 @@ def heads_over_time(study: Study) -> style.Drawing | None:
     cuts = [ax.axvline(edge, **look) for ax in (above, below) for edge in edges]
     above.set_ylabel("height of the head")
     below.set(xlabel="simulated time (s)", ylabel="compute node")
-    below.yaxis.set_major_locator(MaxNLocator(integer=True))
+    style.whole_numbers(below.yaxis)
     below.grid(visible=False)
     stays_there = Patch(facecolor=style.SKY, label="head on the chain that stays")
     becomes_stale = Patch(facecolor=style.VERMILION, label="head that becomes stale")
@@ -213,7 +212,7 @@ def time_per_round(study: Study) -> style.Drawing | None:
         below += height
     ax.grid(visible=False, axis="x")
     ax.set(xlabel="round", ylabel="wall time (s)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.whole_numbers(ax.xaxis)
     style.legend_below(figure, 3)
     grouped = f"; each bar is the mean of {width} rounds" if width > 1 else ""
     return style.finished("time_per_round", f"Wall time of each round by stage{grouped}.", figure)

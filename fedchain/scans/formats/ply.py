@@ -127,8 +127,17 @@ def _ascii(file: Contents, length: int, count: int, names: Collection[str]) -> d
     try:
         table = np.array(words).astype(np.float64).reshape(count, -1)
     except ValueError as error:
-        raise file.fail(f"has a vertex that is not a number: {error}") from error
+        wrong = next(word for word in words if not _is_number(word))[:40].decode("ascii", "replace")
+        raise file.fail(f"has a vertex with {wrong}; allowed: numbers and nan") from error
     return dict(zip(names, table.T, strict=True))
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 @np.errstate(all="ignore")  # of damaged numbers

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ledger_world import make_world, secret
 from small_runs import small
 
+from fedchain.errors import PartError
 from fedchain.ledger.chain.state import State
 from fedchain.nodes.holders.adversary import (
     Adversary,
     _nudge,
+    check_finite,
     nudged,
     repeats,
     under_names,
@@ -85,6 +88,20 @@ def test_a_rule_that_is_tried_on_no_finite_row_says_so():
     rule = Adversary(small(aggregation={"kind": "mean"}), keep=1).rule_at(State(np.zeros(3), {}))
     with pytest.raises(ValueError, match="no row is finite"):
         rule(np.full((2, 3), np.nan))
+
+
+def test_an_attack_that_makes_a_number_that_is_not_finite_is_named_with_its_holder():
+    own = np.array([[1.0, 2.0], [3.0, np.inf], [5.0, 6.0]], np.float32)
+    view = SimpleNamespace(own=own, round=7)
+    check_finite(own * 2, view, "mine", [4, 5, 6])  # holder 5 had none before
+    made = own.copy()
+    made[2, 0] = np.nan
+    with pytest.raises(PartError) as caught:
+        check_finite(made, view, "mine", [4, 5, 6])
+    assert str(caught.value) == (
+        "attack mine: makes holder 6 send nan in round 7; "
+        "allowed: finite numbers of float32, at most 3.4e+38"
+    )
 
 
 def test_repeats_are_counted_among_the_messages_that_are_known_and_the_rows_before():

@@ -16,6 +16,8 @@ from fedchain.nodes.compute.strategies.double_spend import Attempt, verdict
 from fedchain.nodes.compute.strategies.selfish_mining import Lead
 from fedchain.reports.laws import double_spend_success as success
 from fedchain.reports.laws import selfish_revenue as revenue
+from fedchain.results import LEDGER
+from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 from fedchain.simulation.setup import build_setup
 from fedchain.simulation.simulation import Simulation
@@ -133,6 +135,22 @@ def test_the_majority_wins_every_time_and_the_chain_is_its_own(tmp_path):
     assert run.deeds["successes"] == run.deeds["attempts"] > 5
     assert run.deeds["public blocks undone"] >= 6 * run.deeds["successes"]
     assert run.miners.count(0) > 0.9 * len(run.miners)
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize("kind", ["selfish_mining", "double_spend"])
+def test_where_every_node_withholds_its_blocks_the_reported_chain_is_stored_all_the_same(
+    kind, nodes, tmp_path
+):
+    values = {"version": 1, "name": "alone", "rounds": 20, "task": {"kind": "none"}}
+    values |= {"nodes": {"compute": nodes}, "ledger": {"work": {"kind": "sampled"}}}
+    attack = {"kind": kind, "nodes": list(range(nodes))}
+    found = run(from_mapping({**values, "attacks": [attack]}), tmp_path)
+    verdict = found.verify()
+    assert (verdict.ok, verdict.height, verdict.block) == (True, 20, found.manifest["head"])
+    with Store.open(found.folder / LEDGER, writable=False) as store:
+        stored = {block.header.hash.hex() for block in store.blocks()}
+    assert {row["block"] for row in found.metrics} <= stored
 
 
 def test_a_branch_kept_secret_for_longer_than_any_shelf_is_long_is_written_whole(tmp_path):
