@@ -65,7 +65,7 @@ def _values(trial: Trial, rates: Rates | None) -> dict[str, Any]:
     rounds, releases, first = scenario.rounds, found.terms.releases, task.holders[0]
     records = trial.records or [math.ceil(trial.examples * first.count / first.examples)]
     spent, stored = trial.seconds(rates or ROUGH), trial.stored_bytes()
-    counts = trial.records or records * scenario.nodes.holders
+    counts = trial.records or [records[0]] * scenario.nodes.holders
     return {
         "scenario": plain_values(scenario),
         "noise_multiplier": found.noise_multiplier,
