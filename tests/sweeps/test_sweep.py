@@ -29,10 +29,11 @@ from test_points import scenario
 from fedchain.errors import RunError, ScenarioError
 from fedchain.interruption import GUARD, UNGUARDED
 from fedchain.results import RunFolder
+from fedchain.runs.running import run_or_resume
 from fedchain.scenario import Scenario
 from fedchain.sweeps import execution
 from fedchain.sweeps.points import points_of, sweep_name
-from fedchain.sweeps.sweep import run_or_resume, sweep
+from fedchain.sweeps.sweep import sweep
 
 INF = float("inf")
 
@@ -91,7 +92,7 @@ def test_a_finished_run_of_another_scenario_is_no_result_of_a_point(tmp_path: Pa
     one, other = points_of(small(seeds=1))
     made(first.folder / "runs" / one.run, other.scenario, rounds=2)
     with pytest.raises(RunError, match="another scenario"):
-        run_or_resume(one.scenario, first.folder / "runs", None)
+        run_or_resume(one.scenario, first.folder / "runs")
     again = sweep(small(seeds=1), tmp_path, run=quick)
     assert len(calls(again.folder)) == 3  # one was run again
     assert not again.failed
