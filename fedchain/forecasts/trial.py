@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedchain.agreement import mechanism_of, sampling_of
+from fedchain.agreement import mechanism_of, registered_records, rules_of, sampling_of
 from fedchain.engines.engine import Source, cores
 from fedchain.engines.threads import threads
 from fedchain.errors import Problem, ScenarioError
 from fedchain.forecasts.rates import Rates
-from fedchain.learning.evaluation import Evaluations, flat_weights
+from fedchain.learning.evaluation import Evaluations, flat_weights, layout
 from fedchain.learning.task import Task, tasks
 from fedchain.ledger.chain.block import START_BYTES, messages_parts
 from fedchain.ledger.chain.crypto import HASH, InclusionProof, public_key_of
@@ -33,6 +33,7 @@ from fedchain.privacy.accounting import cross_checked
 from fedchain.privacy.mechanisms import Mechanism
 from fedchain.registry import Part
 from fedchain.scenario import Scenario
+from fedchain.transition import check_quorum
 from fedchain.update import updates
 
 TIMES = 3
@@ -146,6 +147,7 @@ def tried(scenario: Scenario) -> Trial:
         mechanism = mechanism_of(scenario, len(weights))
     except ValueError as error:
         raise ScenarioError([Problem(("privacy",), str(error))], str(error)) from error
+    _check_quorum(scenario, task, mechanism, records)
     cross_checked(mechanism)
     workers = min(cores(scenario.engine.parameters.get("workers")), cores(None))
     (sender,), said = _requests(scenario, [0]), declaration_of(mechanism, 1)
@@ -175,6 +177,17 @@ def tried(scenario: Scenario) -> Trial:
         weights=sum(map(len, weights_parts(state))),
         memory=sum(map(len, tensor_parts(state.memory))),
     )
+
+
+def _check_quorum(
+    scenario: Scenario, task: Task, mechanism: Mechanism, records: Sequence[int]
+) -> None:
+    """Raise ScenarioError if the aggregation rule fails with the fewest messages of a block."""
+    registered = registered_records(scenario, records)
+    try:
+        check_quorum(rules_of(scenario, mechanism, layout(task.model()), registered))
+    except ValueError as error:
+        raise ScenarioError([Problem(("aggregation",), str(error))], str(error)) from error
 
 
 def _sample(scenario: Scenario) -> tuple[Task, Sequence[int], float, int]:

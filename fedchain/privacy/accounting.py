@@ -205,7 +205,7 @@ def prv_epsilon(
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Optimal order is the")
             return float(accountant.get_epsilon(delta))
-    except (ArithmeticError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, ValueError, RuntimeError, MemoryError) as error:
         raise ValueError(
             f"privacy.accountant: prv has no total for noise multiplier {noise_multiplier:.4g} at "
             f"delta {delta:g} ({error}); pld is allowed, or a larger epsilon"

@@ -497,6 +497,8 @@ def test_explain_in_json_is_one_object_and_agrees_with_the_run(scenario, done):
         ("privacy.epsilon=1e300", "privacy.epsilon: must be between 0.0001 and 10000, or .inf"),
         ("privacy.delta=1e-15", "privacy.delta: must be at least 1e-11, got 1e-15"),
         ("privacy.delta=0.5", "privacy.delta: must be at most 0.1, got 0.5"),
+        ("privacy.clip=1e300", "privacy.clip: must be at most 1000000"),
+        ("privacy.spare_releases=1000000000000", "privacy.spare_releases: must be at most 1000000"),
         ("privacy.sampling_rate=1e-9", "privacy.sampling_rate: must be at least 0.0001"),
         ("network={kind: random_regular, degree: 99}", "the number of other nodes"),
         ("network={kind: random_regular, degree: 3}", "must be even"),

@@ -80,6 +80,12 @@ def test_a_missing_package_of_an_engine_is_told_before_a_run_begins(monkeypatch,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_explain_refuses_a_rule_that_fails_at_the_quorum(tmp_path):
+    told = call("explain", "breast_cancer", "--set", "aggregation={kind: krum, byzantine: 5}")
+    assert (told.code, told.out) == (2, "")
+    assert "aggregation: fails at the quorum of the ledger: krum" in told.err
+
+
 def test_a_finished_run_is_what_its_preparation_returns(tmp_path):
     scenario = from_mapping({**SCENARIO, "rounds": 1})
     assert isinstance(prepare(scenario, tmp_path), Prepared)

@@ -23,10 +23,10 @@ from fedchain.registry import Family
 Unit = Literal["record", "holder"]
 LEAST_EPSILON, LARGEST_EPSILON = 1e-4, 1e4
 """The total epsilons for which noise is solved; .inf means no noise."""
-Clip = Annotated[float, Field(gt=0)] | Literal["automatic"]
+Clip = Annotated[float, Field(ge=1e-9, le=1e6)] | Literal["automatic"]
 SamplingRate = Annotated[float, Field(ge=1e-4, le=1)]
 ClipQuantile = Annotated[float | None, Field(gt=0, lt=1)]
-SpareReleases = Annotated[int | None, Field(ge=0)]
+SpareReleases = Annotated[int | None, Field(ge=0, le=1_000_000)]
 # Within these bounds the accountants have the digits that they need.
 NoiseMultiplier = Annotated[float | None, Field(ge=1e-6, le=1e6)]
 Delta = Annotated[float, Field(ge=1e-11, le=0.1)]
