@@ -44,11 +44,10 @@ def asks_for_json() -> bool:
 
 
 def tell_error(text: str, code: int) -> int:
-    """Print an error as a line on stderr, or as a JSON object on stdout; return its exit code."""
+    """Print an error on stderr, with ``--format json`` also as an object on stdout; return code."""
+    typer.echo(text, err=True)
     if asks_for_json():
         print_json({"error": text, "code": code})
-    else:
-        typer.echo(text, err=True)
     return code
 
 

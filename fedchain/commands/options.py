@@ -68,6 +68,10 @@ ScenarioName = Annotated[
         metavar="SCENARIO", help="A YAML file, or a name of fedchain scenarios.", callback=announce
     ),
 ]
+OwnRunPath = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="A run's folder.", callback=there("a run's folder")),
+]
 RunPath = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder.", callback=tell_owner)
 ]

@@ -70,7 +70,7 @@ def run(
 
 @app.command(epilog="Example: fedchain resume runs/first-light-*")
 def resume(
-    run: options.RunPath,
+    run: options.OwnRunPath,
     engine: EngineName = None,
     workers: options.WorkerCount = None,
     strict: Strict = False,

@@ -140,7 +140,7 @@ def test_an_error_is_one_json_object_where_json_is_asked_for(name, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     told = call(*READING[name], "--format", "json")
     said = json.loads(told.out)
-    assert (told.code, told.err, said["code"]) == (2, "", 2)
+    assert (told.code, told.err, said["code"]) == (2, said["error"] + "\n", 2)
     assert said["error"].startswith("nix: no such ")
 
 
@@ -155,8 +155,9 @@ def test_an_error_is_one_json_object_where_json_is_asked_for(name, tmp_path, mon
 )
 def test_wrong_usage_is_one_json_object_where_json_is_asked_for(arguments, words):
     told = call(*arguments)
-    assert (told.code, told.err) == (2, "")
-    assert words in json.loads(told.out)["error"]
+    said = json.loads(told.out)
+    assert (told.code, told.err, said["code"]) == (2, said["error"] + "\n", 2)
+    assert words in said["error"]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_every_command_says_the_version_and_what_to_do_in_one_line(old, name):
     before = files_below(old.place)
     told = call(*COMMANDS[name](old))
     assert told.code in (1, 2, 5)
-    (line,) = (told.out + told.err).splitlines()
+    (line,) = (told.err or told.out).splitlines()
     assert line.endswith(DO)
     assert "Traceback" not in line
     left = files_below(old.place)

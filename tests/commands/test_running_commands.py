@@ -98,7 +98,8 @@ def test_a_rule_of_ones_own_that_fails_is_one_line_and_the_run_goes_on_when_it_i
     assert again in told.err
     imported = sys.modules["update_lab"]
     monkeypatch.setattr(imported, "updates", Updated, raising=False)
-    told = call("resume", only_run(tmp_path), "--format", "json")
+    trusted = ("--trust-user-parts", "--format", "json")
+    told = call("resume", only_run(tmp_path), *trusted)
     assert (told.code, json.loads(told.out)["status"]) == (0, "finished")
 
 
@@ -262,7 +263,7 @@ def test_a_disk_that_cannot_be_written_ends_with_words_and_a_run_that_can_be_res
     with monkeypatch.context() as patch:
         broken(patch, error)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
-    assert (told.code, told.out) == (1, "")
+    assert (told.code, json.loads(told.out)["code"]) == (1, 1)
     assert "Traceback" not in told.err
     first, *more = told.err.splitlines()
     assert error.strerror in first or "disk is full" in first
@@ -286,7 +287,7 @@ def test_a_manifest_that_cannot_be_written_at_the_end_is_no_success(
 
         patch.setattr(running, "sample_pictures", then_full)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
-    assert (told.code, told.out) == (1, "")
+    assert (told.code, json.loads(told.out)["code"]) == (1, 1)
     assert "manifest.json: cannot be written: No space left" in told.err
     assert_resumable(only_run(tmp_path), done)
 
@@ -301,7 +302,7 @@ def test_a_disk_that_is_full_before_the_run_begins_leaves_nothing(
             full = sqlite3.OperationalError("disk full")
             patch.setattr("fedchain.ledger.storage.database.create", raises(full))
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
-    assert (told.code, told.out) == (1, "")
+    assert (told.code, json.loads(told.out)["code"]) == (1, 1)
     assert len(told.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
