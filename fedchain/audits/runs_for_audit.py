@@ -106,9 +106,8 @@ class Subject:
         place, choices = self.runs / run_name(scenario), self.choices
         workers, secret = choices.workers, choices.secret
         callback = Listener(lambda done: self.progress(place.name, done, scenario.rounds))
-        if (place / "manifest.json").is_file() and Run.of(place, scenario).manifest[
-            "status"
-        ] not in OVER:
+        begun = (place / "manifest.json").is_file()
+        if begun and Run.of(place, scenario).manifest["status"] not in OVER:
             return resume(place, workers=workers, secret=secret, callback=callback)
         return run(scenario, self.runs, workers=workers, secret=secret, callback=callback)
 
