@@ -40,7 +40,7 @@ def measured_against_law(study: Study) -> style.Drawing | None:
     for place, fixed in enumerate(dict.fromkeys(point.fixed for point in points)):
         here = [point for point in points if point.fixed == fixed]
         _draw(ax, law, here, place, curve=not found.flaw)
-    heights = [point.formula for point in points]
+    heights = [point.measured.mean if found.flaw else point.formula for point in points]
     if max(heights) > DECADES * min(heights) > 0.0:
         ax.set_yscale("log")
     ax.set(xlabel=law.x, ylabel=law.y)
