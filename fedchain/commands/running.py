@@ -57,9 +57,9 @@ def run(
     folder = out / run_name(checked)
     given = {"engine": engine, "workers": workers, "force": force}
     if dry_run:
-        from fedchain.runs.preparation import prepare
+        from fedchain.runs.preparation import prepare_run
 
-        _tell_prepared(folder, prepare(checked, out, secret=secret, **given), form)
+        _tell_prepared(folder, prepare_run(checked, out, secret=secret, **given), form)
         return
     source = located(scenario).read_text(encoding="utf-8")
     from fedchain.runs.running import run as run_it

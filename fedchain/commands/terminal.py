@@ -212,15 +212,20 @@ def _weights_lines(summary: Mapping[str, Any]) -> list[str]:
     return [f"weights   {weights_in_words(summary['weights'])}"]
 
 
-def closing_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Return the lines on status, privacy, messages, ledger, time and the next command."""
-    epsilon, told, seconds = summary["epsilon"], summary["messages"], summary["seconds"]
-    privacy = "none was asked for"
+def _privacy_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return a line on the epsilon that was spent, and the warnings about it."""
+    epsilon, privacy = summary["epsilon"], "none was asked for"
     if epsilon["total"] is not None:
         privacy = (
             f"epsilon {epsilon['total']:.3g} at delta {epsilon['delta']:g} for the worst holder, "
             f"over {epsilon['worst_holder_releases']} releases"
         )
+    return [f"privacy   {privacy}", *(f"warning   {each}" for each in summary["warnings"])]
+
+
+def closing_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return the lines on status, privacy, messages, ledger, time and the next command."""
+    told, seconds = summary["messages"], summary["seconds"]
     attackers = ""
     if told["byzantine"]:
         caught = told["byzantine"] - told["byzantine_used"]
@@ -237,8 +242,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
         f"{advice if diverged else ''}",
-        f"privacy   {privacy}",
-        *(f"warning   {warning}" for warning in summary["warnings"]),
+        *_privacy_lines(summary),
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         *_weights_lines(summary),
         f"ledger    head {head}, {summary['stale_blocks']} stale, "

@@ -32,7 +32,7 @@ class Prepared:
     """The secret of a new run; None: noise and keys come from the seed."""
 
 
-def prepare(
+def prepare_run(
     scenario: Scenario,
     out: str | Path = "runs",
     *,
@@ -88,7 +88,7 @@ def prepare_again(
 ) -> Run | Prepared:
     """Build an interrupted run from its folder, and check that it is the run that was begun.
 
-    Arguments, result and errors are those of ``prepare``.
+    Arguments, result and errors are those of ``prepare_run``.
     """
     path = Path(folder)
     found = Run.open(path)

@@ -29,7 +29,7 @@ from fedchain.runs.manifest import (
     privacy_statement,
     sample_pictures,
 )
-from fedchain.runs.preparation import Prepared, prepare, prepare_again
+from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
 from fedchain.scenario import Scenario, resolved_yaml
 from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import RunSetup, deepest_read, retention_of
@@ -76,7 +76,7 @@ def run(
         The run: finished, or stopped because a privacy budget was spent or the chain stalled.
 
     Raises:
-        ScenarioError, DataError, PartError, FedchainError: as in ``prepare``; nothing is left
+        ScenarioError, DataError, PartError, FedchainError: as in ``prepare_run``; nothing is left
             behind.
         RunError: the folder is in use, belongs to an unfinished run or to one with another
             secret, or cannot be written; others can read the secret file, or it holds no secret.
@@ -85,7 +85,7 @@ def run(
     >>> run = fedchain.run(fedchain.load("breast_cancer"))  # doctest: +SKIP
     """
     started = time.perf_counter()
-    made = prepare(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
+    made = prepare_run(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
     if isinstance(made, Run):
         return made
     if made.secret is not None:
