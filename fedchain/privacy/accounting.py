@@ -290,6 +290,6 @@ def cross_checked(mechanism: Mechanism) -> None:
     try:
         mechanism.cross_check()
     except (ArithmeticError, ValueError, RuntimeError) as error:
-        words = f"an accountant cannot check the total ({error}); a larger epsilon or delta can be"
+        words = f"no accountant can check the total ({error}); a larger epsilon is allowed"
         raise ScenarioError([Problem(("privacy",), words)]) from error
     try_add(path, lambda file: file.write(text.encode()))
