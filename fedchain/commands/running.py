@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -55,7 +55,7 @@ def run(
 
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
     folder = out / run_name(checked)
-    given = {"engine": engine, "workers": workers, "force": force}
+    given: dict[str, Any] = {"engine": engine, "workers": workers, "force": force}
     if dry_run:
         from fedchain.runs.preparation import prepare_run
 
