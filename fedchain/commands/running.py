@@ -56,9 +56,9 @@ def run(
     checked = load(scenario, set=parse_overrides(set_ or []), seed=seed, name=name)
     folder = out / run_name(checked)
     if dry_run:
-        from fedchain.runs.preparation import prepare
+        from fedchain.runs.preparation import prepare_run
 
-        made = prepare(checked, out, engine=engine, workers=workers, force=force, secret=secret)
+        made = prepare_run(checked, out, engine=engine, workers=workers, force=force, secret=secret)
         _tell_prepared(folder, made, form)
         return
     source = located(scenario).read_text(encoding="utf-8")

@@ -218,13 +218,15 @@ def _weights_lines(summary: Mapping[str, Any]) -> list[str]:
     return [f"weights   {weights_in_words(summary['weights'])}"]
 
 
-def _privacy_words(epsilon: Mapping[str, Any]) -> str:
-    if epsilon["total"] is None:
-        return "none was asked for"
-    return (
-        f"epsilon {epsilon['total']:.3g} at delta {epsilon['delta']:g} for the worst holder, "
-        f"over {epsilon['worst_holder_releases']} releases"
-    )
+def _privacy_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return a line on the epsilon that was spent, and the warnings about it."""
+    epsilon, privacy = summary["epsilon"], "none was asked for"
+    if epsilon["total"] is not None:
+        privacy = (
+            f"epsilon {epsilon['total']:.3g} at delta {epsilon['delta']:g} for the worst holder, "
+            f"over {epsilon['worst_holder_releases']} releases"
+        )
+    return [f"privacy   {privacy}", *(f"warning   {each}" for each in summary["warnings"])]
 
 
 def closing_lines(summary: Mapping[str, Any]) -> list[str]:
@@ -248,8 +250,7 @@ def closing_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"status    {summary['status']}, {summary['height']} of {summary['rounds']} rounds"
         f"{advice if diverged else ''}",
-        f"privacy   {_privacy_words(summary['epsilon'])}",
-        *(f"warning   {warning}" for warning in summary["warnings"]),
+        *_privacy_lines(summary),
         f"messages  {attackers}{told['used']} of {told['messages']} used",
         *_weights_lines(summary),
         f"ledger    head {head}, {summary['stale_blocks']} stale, "

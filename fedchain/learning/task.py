@@ -150,17 +150,17 @@ class Shapes:
     """Shape of the targets of one example: () for a class, the pixels for a mask."""
 
 
-SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}
+TASK_SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {}
 """For each kind of task with a model and a loss: the shapes, from the task's parameters."""
 
 
 def _misfits(part: Part) -> Iterator[Problem]:
     """Yield a problem if the model and the loss of a task do not fit its examples."""
-    if part.kind in SHAPES:
+    if part.kind in TASK_SHAPES:
         from fedchain.learning.fitting import misfits  # imports torch
 
         given = part.parameters
-        yield from misfits(part.kind, given["model"], given["loss"], SHAPES[part.kind](given))
+        yield from misfits(part.kind, given["model"], given["loss"], TASK_SHAPES[part.kind](given))
 
 
 def _flaw(made: Task, *_: object) -> str | None:

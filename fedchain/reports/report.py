@@ -72,11 +72,10 @@ def _open(paths: Iterable[str | Path], left_out: Callable[[str], None] | None) -
             studies.append(open_study(Path(path)))
         except NothingYet as error:
             early.append(error)
-    if early and (left_out is None or not studies):
-        raise early[0]
-    if left_out is not None:
-        for each in early:
-            left_out(str(each))
+    for each in early:
+        if left_out is None or not studies:
+            raise each
+        left_out(str(each))
     return studies
 
 

@@ -32,7 +32,7 @@ class Prepared:
     """The secret of a new run; None: noise and keys come from the seed."""
 
 
-def prepare(
+def prepare_run(
     scenario: Scenario,
     out: str | Path = "runs",
     *,
@@ -89,7 +89,7 @@ def prepare_again(
 ) -> Run | Prepared:
     """Build an interrupted run from its folder, and check that it is the run that was begun.
 
-    The other arguments, the result and the errors are those of ``prepare``.
+    The other arguments, the result and the errors are those of ``prepare_run``.
     """
     path = found.folder
     if found.manifest["status"] in OVER:

@@ -32,7 +32,7 @@ from fedchain.runs.manifest import (
     silent_names,
     silent_words,
 )
-from fedchain.runs.preparation import Prepared, prepare, prepare_again
+from fedchain.runs.preparation import Prepared, prepare_again, prepare_run
 from fedchain.scenario import Scenario, run_name
 from fedchain.simulation.release_service import Ask
 from fedchain.simulation.setup import RunSetup, deepest_read
@@ -78,7 +78,7 @@ def run(
         The run: finished, or stopped because a privacy budget was spent or the chain stalled.
 
     Raises:
-        ScenarioError, DataError, PartError, FedchainError: as in ``prepare``; nothing is left
+        ScenarioError, DataError, PartError, FedchainError: as in ``prepare_run``; nothing is left
             behind.
         RunError: the folder is in use, belongs to an unfinished run or to one of another scenario
             or with another secret, or cannot be written; others can read the secret file, or it
@@ -89,7 +89,7 @@ def run(
     """
     leave_if_unguarded()
     started = time.perf_counter()
-    made = prepare(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
+    made = prepare_run(scenario, out, engine=engine, workers=workers, force=force, secret=secret)
     if isinstance(made, Run):
         return made
     if made.secret is not None:

@@ -12,7 +12,7 @@ from torch import nn
 from fedchain.arrays import Array
 from fedchain.errors import Problem, ScenarioError
 from fedchain.learning.models import seeded
-from fedchain.learning.task import SHAPES, Metrics, Records, Shapes, models
+from fedchain.learning.task import TASK_SHAPES, Metrics, Records, Shapes, models
 from fedchain.registry import Part
 from fedchain.scans.features import CHANNELS
 from fedchain.scans.scan import Mask
@@ -34,7 +34,7 @@ def shapes_of(side: str) -> Callable[[Mapping[str, Any]], Shapes]:
     return shapes
 
 
-SHAPES |= {"scan_segmentation": shapes_of("size"), "scan_folder": shapes_of("tile")}
+TASK_SHAPES |= {"scan_segmentation": shapes_of("size"), "scan_folder": shapes_of("tile")}
 
 
 def targets_of(keep: Mask, valid: Mask) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ from command_line import call
 from fedchain.errors import DataError, FedchainError, MissingExtra, PartError, ScenarioError
 from fedchain.learning.task import tasks
 from fedchain.runs import preparation
-from fedchain.runs.preparation import Prepared, prepare
+from fedchain.runs.preparation import Prepared, prepare_run
 from fedchain.runs.running import run
 from fedchain.scenario import from_mapping
 
@@ -47,7 +47,7 @@ def test_what_a_run_refuses_before_round_1_its_preparation_refuses_alike(
 ):
     scenario = from_mapping(SCENARIO, set=changes)
     said = []
-    for act in (prepare, run):
+    for act in (prepare_run, run):
         with pytest.raises(kind) as refused:
             act(scenario, tmp_path / "runs", **options)
         assert words in str(refused.value)
@@ -65,7 +65,7 @@ def test_accountants_that_disagree_end_a_dry_run_and_an_explanation(monkeypatch,
     monkeypatch.setattr("fedchain.forecasts.trial.cross_checked", disagree)
     for command in (
         ("run", "breast_cancer", "--dry-run", "--out", tmp_path),
-        ("explain", "digits"),
+        ("explain", "breast_cancer"),
     ):
         told = call(*command)
         assert (told.code, told.out) == (1, "")
@@ -74,7 +74,7 @@ def test_accountants_that_disagree_end_a_dry_run_and_an_explanation(monkeypatch,
 
 def test_a_missing_package_of_an_engine_is_told_before_a_run_begins(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    for act in (prepare, run):
+    for act in (prepare_run, run):
         with pytest.raises(MissingExtra, match="ray is not installed"):
             act(from_mapping(SCENARIO), tmp_path / "runs", engine="ray")
     assert list(tmp_path.iterdir()) == []
@@ -88,9 +88,9 @@ def test_explain_refuses_a_rule_that_fails_at_the_quorum(tmp_path):
 
 def test_a_finished_run_is_what_its_preparation_returns(tmp_path):
     scenario = from_mapping({**SCENARIO, "rounds": 1})
-    assert isinstance(prepare(scenario, tmp_path), Prepared)
+    assert isinstance(prepare_run(scenario, tmp_path), Prepared)
     done = run(scenario, tmp_path)
-    assert prepare(scenario, tmp_path) == done
+    assert prepare_run(scenario, tmp_path) == done
 
 
 def test_run_and_dry_run_warn_of_what_explain_warns_of(tmp_path):

@@ -17,7 +17,7 @@ from fedchain.errors import DataError, MissingExtra
 from fedchain.learning.losses import accuracy, majority
 from fedchain.learning.models import seeded
 from fedchain.learning.task import (
-    SHAPES,
+    TASK_SHAPES,
     Records,
     Shapes,
     Task,
@@ -93,7 +93,7 @@ def _table_task(
 
         task.__name__ = read.__name__
         task.__doc__ = f"{inspect.getdoc(read)}\n\n{ARGUMENTS}"
-        SHAPES[read.__name__] = lambda _: Shapes(inputs=shape, outputs=classes, targets=())
+        TASK_SHAPES[read.__name__] = lambda _: Shapes(inputs=shape, outputs=classes, targets=())
         return tasks(task)
 
     return register

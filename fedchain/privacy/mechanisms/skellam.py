@@ -147,7 +147,7 @@ class Skellam:
             ValueError: at this clip, a gradient on the grid can exceed the exact range of float64.
         """
         if self.noise_multiplier == 0:
-            return gradients
+            return np.asarray(gradients, dtype=np.float32)
         drawn = skellams(keys, gradients.shape[1])
         found = drawn.view(np.float32)  # the result overwrites the noise in place
         steps = np.empty(gradients.shape[1])
