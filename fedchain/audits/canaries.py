@@ -29,7 +29,7 @@ PLANTED = 100
 """Default number of canaries that are planted among the records of each holder."""
 
 UNSEEN = (
-    "It cannot see an error smaller than its bound, which is below the truth; what could be guessed "
+    "It cannot see an error smaller than the gap between bound and claim; what could be guessed "
     "from keys or seeds; records unlike the canaries; or what no block carries."
 )
 """What no audit with canaries can see."""

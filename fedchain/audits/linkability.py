@@ -179,5 +179,5 @@ LINKABILITY = Audit(
         "rounds": "rounds",
     },
     figure=linked_messages,
-    unseen="It compares neighbouring rounds alone, and no epsilon for records bounds what it finds.",
+    unseen="It compares neighbouring rounds alone; no epsilon for records bounds what it finds.",
 )

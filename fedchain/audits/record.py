@@ -89,8 +89,8 @@ class Audit(Generic[RowType]):
     figure: Callable[[Sequence[RowType]], Drawing] | None = None
     """A function that draws all rows in one figure; None if the audit has no figure."""
     unseen: str = ""
-    """What the audit cannot see, as a sentence below its table; an audit that finds nothing must not
-    pass for a proof."""
+    """What the audit cannot see, as a sentence below its table: an audit that finds nothing is no
+    proof."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.row, type) and issubclass(self.row, AuditRow)):

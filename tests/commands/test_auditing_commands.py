@@ -39,7 +39,7 @@ def test_an_audit_is_one_json_object_with_its_files(tmp_path):
     assert "ε measured, at least" in told.out
     assert "guesses" in told.out
     shown = " ".join(told.out.split())
-    assert shown.count("cannot see an error smaller than its bound") == 2
+    assert shown.count("cannot see an error smaller than the gap") == 2
     assert "no score for single rounds or holders" in shown
 
 
