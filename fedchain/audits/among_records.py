@@ -14,7 +14,7 @@ import numpy as np
 
 from fedchain.agreement import mechanism_of
 from fedchain.arrays import Flags, Matrix, Vector
-from fedchain.audits.evidence import Evidence, NoiseOfOthers, Seen, WeightsAt, noisy_count
+from fedchain.audits.evidence import CanaryEvidence, NoiseOfOthers, Seen, WeightsAt, noisy_count
 from fedchain.audits.runs_for_audit import PublishedRelease
 from fedchain.learning.evaluation import dimension
 from fedchain.learning.gradients.cohort import CohortGradients
@@ -28,7 +28,7 @@ STRONG = 0.5
 """A canary is judged if it pulls a holder's first release by at least this share of what the
 strongest canary does, along a direction of its own. Weights and gradients are then still public, so
 that the choice tells nothing of who takes part."""
-LEAST = 1e-9
+RIDGE = 1e-9
 """Added to the squared length of each gradient, in clips, so that equal gradients can be turned."""
 
 
@@ -119,7 +119,7 @@ def seen_among_records(
     known = RecordsKnown(scenario)
     looked: dict[int, list[Looked]] = {}
     order = sorted(released, key=lambda each: (each.message.round, each.message.parent))
-    evidence: dict[int, list[tuple[Evidence, Evidence, Evidence]]] = {}
+    evidence: dict[int, list[tuple[CanaryEvidence, CanaryEvidence, CanaryEvidence]]] = {}
     last: dict[int, Looked] = {}
     for parent, those in itertools.groupby(order, key=lambda each: each.message.parent):
         at = [_looked_at(one, scenario, known, weights_at(parent)) for one in those]
@@ -168,7 +168,7 @@ def _looked_at(
     return Looked(release, rows, left, left - inside @ rows, moves, count + inside @ moves)
 
 
-def along(rows: Matrix, left: Vector, inside: Flags) -> Evidence:
+def along(rows: Matrix, left: Vector, inside: Flags) -> CanaryEvidence:
     """Return the evidence of one release for canaries with overlapping gradients, shape (1, n).
 
     With K = G G^T = L L^T for the gradients G, L^-1 G y is L^T b plus independent noise, where b
@@ -179,22 +179,22 @@ def along(rows: Matrix, left: Vector, inside: Flags) -> Evidence:
     >>> found.scores().round(6).tolist(), found.squares.round(6).tolist()
     ([1.0, 1.0], [[1.0, 0.64]])
     """
-    lower = np.linalg.cholesky(rows @ rows.T + LEAST * np.eye(len(rows)))
+    lower = np.linalg.cholesky(rows @ rows.T + RIDGE * np.eye(len(rows)))
     own = np.diag(lower)
     turned = np.linalg.solve(lower, rows @ left) - lower.T @ inside + own * inside
-    return Evidence((own * turned)[None], (own**2)[None])
+    return CanaryEvidence((own * turned)[None], (own**2)[None])
 
 
 def _seen(
     looked: Sequence[Looked],
-    evidence: Sequence[tuple[Evidence, Evidence, Evidence]],
+    evidence: Sequence[tuple[CanaryEvidence, CanaryEvidence, CanaryEvidence]],
     inside: Flags,
     scenario: Scenario,
 ) -> Seen:
     first = np.sqrt(evidence[0][0].squares[0])
     strong = first >= STRONG * first.max()
     own, changes, others = (
-        Evidence(
+        CanaryEvidence(
             np.concatenate([each.products[:, strong] for each in kind]),
             np.concatenate([each.squares[:, strong] for each in kind]),
         )

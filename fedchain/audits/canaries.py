@@ -15,7 +15,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from fedchain.audits.among_records import seen_among_records
-from fedchain.audits.evidence import Seen, counted, families_of, seen_along_axes
+from fedchain.audits.evidence import Seen, count_trials, families_of, seen_along_axes
 from fedchain.audits.lower_bounds import Tradeoff, lower_bound, tail_bound, tradeoff_of
 from fedchain.audits.one_run import guessed
 from fedchain.audits.record import Audit, BoundingRow, Label
@@ -27,6 +27,12 @@ from fedchain.scenario import Scenario
 
 PLANTED = 100
 """Default number of canaries that are planted among the records of each holder."""
+
+UNSEEN = (
+    "It cannot see an error smaller than the gap between bound and claim; what could be guessed "
+    "from keys or seeds; records unlike the canaries; or what no block carries."
+)
+"""What no audit with canaries can see."""
 
 
 class CanaryRow(BoundingRow):
@@ -142,7 +148,7 @@ def bound_of(
     There are scores of four families, and of the counts of an adaptive clip if there are any. Each
     family may err with an equal part of the error, so that all bounds hold together.
     """
-    families, counts = families_of(seen), counted(seen)
+    families, counts = families_of(seen), count_trials(seen)
     each = 1 - (1 - confidence) / (len(families) + (counts is not None))
     found = []
     for name, scores in families.items():
@@ -169,6 +175,7 @@ CANARIES = Audit(
         "false_positive": "false positives, at most",
         "false_negative": "false negatives, at most",
     },
+    unseen=UNSEEN,
 )
 ONE_RUN = Audit(
     name="one-run",
@@ -182,4 +189,5 @@ ONE_RUN = Audit(
         "guesses": "guesses",
         "correct": "correct",
     },
+    unseen=f"One run is judged as a whole: no score for single rounds or holders. {UNSEEN}",
 )

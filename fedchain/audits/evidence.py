@@ -28,7 +28,7 @@ Scores = Mapping[str, Trials]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CanaryEvidence:
     """How far releases go along the gradients of canaries; the unit of length is the clip."""
 
     products: Matrix
@@ -40,7 +40,7 @@ class Evidence:
     def scores(self, rows: Flags | slice = slice(None)) -> Vector:
         """Return a score of each canary from some releases: near 1 for "in", near 0 for "out".
 
-        >>> Evidence(np.array([[2.0, 0.1], [1.0, 0.0]]), np.ones((2, 2))).scores()
+        >>> CanaryEvidence(np.array([[2.0, 0.1], [1.0, 0.0]]), np.ones((2, 2))).scores()
         array([1.5 , 0.05])
         """
         total = self.squares[rows].sum(axis=0)
@@ -58,11 +58,11 @@ class Seen:
     """Round of each release, shape (t,)."""
     inside: Flags
     """Whether each canary takes part in training, shape (canaries,)."""
-    own: Evidence
+    own: CanaryEvidence
     """From the releases as they are: the best evidence if every release has fresh noise."""
-    changes: Evidence
+    changes: CanaryEvidence
     """From the changes between releases, in which noise that a holder reuses cancels out."""
-    others: Evidence
+    others: CanaryEvidence
     """From the releases minus the mean noise of the others at the same block, in which noise that
     holders share cancels out."""
     counts: Mapping[int, float] = field(default_factory=dict)
@@ -108,7 +108,7 @@ def _pooled(trials: Sequence[Trials]) -> Trials:
     )
 
 
-def counted(seen: Sequence[Seen]) -> tuple[Trials, float] | None:
+def count_trials(seen: Sequence[Seen]) -> tuple[Trials, float] | None:
     """Return the trials from all counts of adaptive clips, and a factor; None without counts.
 
     Every count is one Gaussian trial. The counts of a holder's whole run together have sqrt(counts)
@@ -185,9 +185,9 @@ def seen_along_axes(
                 holder=holder,
                 rounds=np.array([one.message.round for one in releases]),
                 inside=coins[holder],
-                own=Evidence(turned * pull, whole),
-                changes=Evidence(turns * pull, turns * turned),
-                others=Evidence(turned * (pull - alien), whole),
+                own=CanaryEvidence(turned * pull, whole),
+                changes=CanaryEvidence(turns * pull, turns * turned),
+                others=CanaryEvidence(turned * (pull - alien), whole),
                 counts=_counts_along_axes(releases, scenario, coins[holder]),
                 count_step=2.0,  # from a record of zeros to one far above the clip
             )

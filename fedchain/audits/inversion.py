@@ -279,4 +279,5 @@ INVERSION = Audit(
         "ssim_prior": "without gradient",
     },
     figure=reconstructed_pictures,
+    unseen="It is one attack on one round: that it fails proves no privacy.",
 )

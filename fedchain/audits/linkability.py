@@ -179,4 +179,5 @@ LINKABILITY = Audit(
         "rounds": "rounds",
     },
     figure=linked_messages,
+    unseen="It compares neighbouring rounds alone; no epsilon for records bounds what it finds.",
 )

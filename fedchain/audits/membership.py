@@ -261,4 +261,8 @@ MEMBERSHIP = Audit(
         "trials": "trials",
     },
     figure=found_members,
+    unseen=(
+        "It sees the last model alone and knows no more than losses: a small result says that this "
+        "attack is weak."
+    ),
 )

@@ -88,6 +88,9 @@ class Audit(Generic[RowType]):
     the texts (``str``) of its items. The terminal does not show fields with ``repr=False``."""
     figure: Callable[[Sequence[RowType]], Drawing] | None = None
     """A function that draws all rows in one figure; None if the audit has no figure."""
+    unseen: str = ""
+    """What the audit cannot see, as a sentence below its table: an audit that finds nothing is no
+    proof."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.row, type) and issubclass(self.row, AuditRow)):

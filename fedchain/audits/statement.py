@@ -93,7 +93,8 @@ def _table(name: str, findings: Sequence[Finding], audit: Audit[Any]) -> Table:
         tuple("; ".join(map(str, value)) if isinstance(value, list) else value for value in values)
         for values in audit.cells(findings)
     )
-    return Table(_file_name(name), f"Audit: {audit.words}", tuple(audit.columns.items()), rows)
+    caption = f"Audit: {audit.words}. {audit.unseen}" if audit.unseen else f"Audit: {audit.words}"
+    return Table(_file_name(name), caption, tuple(audit.columns.items()), rows)
 
 
 def _plain(name: str, findings: Sequence[Finding], reason: str) -> Table:

@@ -33,6 +33,8 @@ def test_the_page_of_a_run_shows_what_audits_found(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "<h2>Audits</h2>" in page
     assert "no evidence of privacy" in page
+    assert page.count("cannot see an error smaller than the gap") == 2
+    assert "that it fails proves no privacy" in page
     assert "does not hold" not in page
     assert page.count("<figcaption>Membership inference") == 1
 

@@ -9,7 +9,7 @@ import pytest
 from small_runs import small
 
 from fedchain.audits.canaries import bound_of, seen_in
-from fedchain.audits.evidence import Evidence, Seen, counted, families_of
+from fedchain.audits.evidence import CanaryEvidence, Seen, count_trials, families_of
 from fedchain.privacy.accounting import gaussian_noise_multiplier
 from fedchain.runs.running import run
 
@@ -27,7 +27,7 @@ def made_up(sigma: Callable[[int, int], float], seed: int = 0) -> list[Seen]:
         inside = generator.random(CANARIES) < 0.5
         scales = np.array([sigma(holder, number) for number in range(1, ROUNDS + 1)])
         noise = scales[:, None] * generator.standard_normal((ROUNDS, CANARIES))
-        own = Evidence(inside + noise, np.ones(noise.shape))
+        own = CanaryEvidence(inside + noise, np.ones(noise.shape))
         rounds = np.arange(1, ROUNDS + 1)
         seen.append(
             Seen(holder=holder, rounds=rounds, inside=inside, own=own, changes=own, others=own)
@@ -48,7 +48,7 @@ def over_the_run(seen: list[Seen]) -> float:
         rounds=only[0].rounds,
         inside=np.concatenate([each.inside for each in only]),
         **{
-            kind: Evidence(
+            kind: CanaryEvidence(
                 np.concatenate([getattr(each, kind).products for each in only], axis=1),
                 np.concatenate([getattr(each, kind).squares for each in only], axis=1),
             )
@@ -122,7 +122,7 @@ def following(tmp_path_factory):
 
 def test_a_count_is_what_the_clip_tells_and_its_noise_is_the_mechanisms(following):
     seen = seen_in(following)
-    trials, factor = counted(seen)
+    trials, factor = count_trials(seen)
     assert len(trials.scores) == 10 * 5  # the last release has no clip after it
     assert factor == pytest.approx(math.sqrt(5) / 2)
     noise = trials.scores - trials.inside
@@ -137,4 +137,4 @@ def test_counts_without_noise_refute_the_claim(following):
     found = bound_of(bare, DELTA, "gaussian", 0.95)
     assert found["found_in"] == "counts of the clip"
     assert found["lower_bound"] > 5 * following.manifest["epsilon"]["total"]
-    assert counted([replace(each, counts={}) for each in seen]) is None
+    assert count_trials([replace(each, counts={}) for each in seen]) is None

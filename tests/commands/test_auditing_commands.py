@@ -38,6 +38,9 @@ def test_an_audit_is_one_json_object_with_its_files(tmp_path):
     assert told.code == 0
     assert "ε measured, at least" in told.out
     assert "guesses" in told.out
+    shown = " ".join(told.out.split())
+    assert shown.count("cannot see an error smaller than the gap") == 2
+    assert "no score for single rounds or holders" in shown
 
 
 def test_a_bound_above_the_claim_is_exit_7(tmp_path, monkeypatch):

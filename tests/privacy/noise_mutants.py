@@ -97,22 +97,13 @@ def leaves_out_all_but_the_first_call(patch):
 
 
 def scales_the_noise_by_the_first_clip(patch):
-    true = pool.HolderPool._make_messages
+    true, first = pool.private_releases, {}
 
-    def first(self, weights, rows, asked, mechanism, watch):
-        own = self._parts.mechanism
-        noisy = release.private_releases
+    def at_first(rows, mechanism, records, contexts):
+        clip = first.setdefault("clip", mechanism.terms.clip)
+        return true(rows, mechanism.with_clip(clip), records, contexts)
 
-        def at_first(gradients, _, records, contexts):
-            return noisy(gradients, own, records, contexts)
-
-        before, pool.private_releases = pool.private_releases, at_first
-        try:
-            return true(self, weights, rows, asked, mechanism, watch)
-        finally:
-            pool.private_releases = before
-
-    patch.setattr(pool.HolderPool, "_make_messages", first)
+    patch.setattr(pool, "private_releases", at_first)
 
 
 def _records(chosen):
@@ -171,6 +162,7 @@ def momentum_before_the_noise(patch):
 
 def rounds_to_the_grid_for_nothing(patch):
     patch.setattr(SKELLAM, "on_the_grid", lambda sigma, _, __: sigma)
+    patch.setattr(SKELLAM, "_skellam_total", SKELLAM._skellam_total.__wrapped__)  # no cache
 
 
 def moves_the_clip_without_noise(patch):

@@ -40,6 +40,7 @@ class Gradients:
     """Holders whose gradients are all zero, and whose records are all within any clip."""
 
     def __init__(self, dimension: int) -> None:
+        """Have this length."""
         self.dimension = dimension
 
     def __call__(self, _weights, holders, _sampled=None) -> np.ndarray:
@@ -163,10 +164,8 @@ def noise_follows_the_records_of_its_own_holder_and_their_rate():
 
 def noise_is_fine_and_never_repeats_within_a_vector():
     dimension = 200_000
-    (row,) = noise_of(pool_of(fixed(), dimension=dimension), [HERE])
     (drawn,) = fixed().release(np.zeros((1, dimension), np.float32), [SECRET], [1.0])
-    for numbers in (row, drawn):
-        assert len(np.unique(numbers)) > 0.95 * dimension
+    assert len(np.unique(drawn)) > 0.95 * dimension
     assert abs(np.corrcoef(drawn[:-1000], drawn[1000:])[0, 1]) < 0.012  # 5 standard errors
 
 
@@ -198,13 +197,12 @@ def noise_covers_the_spare_releases():
 
 def the_count_of_a_clip_has_its_own_noise():
     mechanism = fixed(clip_quantile=0.5)
-    made, counts, first = pool_of(mechanism), [], []
+    made, counts = pool_of(mechanism), []
     for number in range(1, 400):
         asked = [ReleaseRequest(replace(HERE, round=number), IDENTITY, clip=CLIP)]
         batch = made(np.zeros(1), asked)
         share = 0.5 - math.log(batch.clips[0] / CLIP) / 0.2
         counts.append((share - 0.5) * 100 - 50)  # all 100 records are within
-        first.append(np.abs(published_vector(batch.messages[0])).max())
     assert np.std(counts) == pytest.approx(mechanism.count_noise, rel=0.18)  # 5 standard errors
     assert abs(np.mean(counts)) < 5 * mechanism.count_noise / math.sqrt(399)
 
@@ -270,7 +268,7 @@ def test_noise_with_the_mistake_fails(check, broken, monkeypatch):
         BY_NAME[check]()
 
 
-FEW = {"rounds": 10, "nodes.holders": 5, "task.each": 150}
+FEW = {"rounds": 10, "nodes.holders": 5, "task.each": 100, "nodes.compute": 1}
 QUANTILE = {"privacy.clip_quantile": 0.9}
 """Canaries are above any clip, so that it grows from round to round."""
 
@@ -282,11 +280,13 @@ def audited(values) -> tuple[float, str]:
     return row["lower_bound"] / row["claimed"], row["found_in"]
 
 
-def test_a_short_audit_sees_one_tenth_round_and_a_count_without_noise(monkeypatch):
-    with monkeypatch.context() as patch:
-        mutants.leaves_out_every_tenth_round(patch)
-        over, where = audited(FEW)
-        assert (over > 5, where) == (True, "round 10")
+def test_a_short_audit_sees_a_round_without_noise(monkeypatch):
+    mutants.leaves_out_every_tenth_round(monkeypatch)
+    over, where = audited(FEW)
+    assert (over > 5, where) == (True, "round 10")
+
+
+def test_a_short_audit_sees_a_count_without_noise(monkeypatch):
     mutants.moves_the_clip_without_noise(monkeypatch)
     over, where = audited({**FEW, "privacy.clip_quantile": 0.5})
     assert (over > 5, where) == (True, "counts of the clip")
