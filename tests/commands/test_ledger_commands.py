@@ -164,17 +164,18 @@ def test_what_cannot_be_damaged_is_exit_2_and_leaves_no_copy(done, tmp_path, arg
 
 
 def test_a_copy_that_finds_no_room_ends_with_words(done, tmp_path, monkeypatch):
-    copied = shutil.copyfile
+    copied = shutil.copyfileobj
 
-    def full(source, target, **named):
-        if Path(source).name == "events.ndjson":
+    def full(source, target):
+        if Path(source.name).name == "events.ndjson":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return copied(source, target, **named)
+        return copied(source, target)
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copyfileobj", full)
     told = call("tamper", done.folder, "--out", tmp_path / "copy")
     assert told.code == 1
     assert "cannot be written: No space left" in told.err
+    assert not (tmp_path / "copy").exists()
 
 
 def test_the_chain_has_a_row_a_round(done):
