@@ -106,7 +106,7 @@ def required_secret(found: Run, file: str | Path | None) -> Secret | None:
 
 def resume_command(folder: Path, file: str | Path | None) -> str:
     """Return the command that continues a run, with its secret file and trust if it needs them."""
-    options = [] if file is None else ["--secret", Path(file)]
+    options: list[str | Path] = [] if file is None else ["--secret", Path(file)]
     with contextlib.suppress(RunRefused, ScenarioError):
         options += ["--trust-user-parts"] if names_user_parts(folder) else []
     return command("resume", folder, *options)
