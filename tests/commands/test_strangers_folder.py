@@ -205,9 +205,7 @@ def test_a_pipe_under_any_name_is_refused_by_every_command_at_once(run):
 
 NO_MANIFEST = ("prove", "export", "run anew")
 READ_BY = {
-    "manifest.json": tuple(
-        name for name in COMMANDS if name not in ("prove", "export", "run anew")
-    ),
+    "manifest.json": tuple(name for name in COMMANDS if name not in NO_MANIFEST),
     "resolved.yaml": ("audit", "verify"),
     "events.ndjson": ("report", "audit", "inspect", "inspect a block", "inspect a node"),
     "audit.json": ("report", "audit", "tamper"),
