@@ -169,7 +169,7 @@ def copy(
     form: options.Form = Format.rich,
 ) -> None:
     """Copy a scenario that comes with fedchain, and the files that it extends, to change them."""
-    from fedchain.files import write_whole
+    from fedchain.files import write_output
     from fedchain.registry import suggest
     from fedchain.scenario import files_of, shipped_files
 
@@ -188,7 +188,7 @@ def copy(
         if path.exists() and path.read_bytes() != content and not force:
             refuse(f"{path}: is there already; give another file with --out, or --force")
     for path, content in copies.items():
-        write_whole(path, content)
+        write_output(path, content)
     files = [str(path) for path in copies]
     following = f"next      {command('explain', target)}   ·   {command('run', target)}"
     print_result(form, {"files": files}, [*files, following])

@@ -37,7 +37,7 @@ def releases_per_block(run: Recorded) -> float | None:
     try:
         releases = read_json(file).get("releases")
     except (FileNotFoundError, AttributeError) as error:
-        raise RunRefused(f"{file}: is missing, or holds no statement on privacy") from error
+        raise RunRefused(f"{file}: cannot be read: it is missing, or holds no statement") from error
     if not isinstance(releases, list):
         return None
     nodes = run.manifest["scenario"]["nodes"]

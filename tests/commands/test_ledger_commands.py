@@ -180,6 +180,7 @@ def test_a_copy_that_finds_no_room_ends_with_words(done, tmp_path, monkeypatch):
     told = call("tamper", done.folder, "--out", tmp_path / "copy")
     assert told.code == 1
     assert "cannot be written: No space left" in told.err
+    assert not (tmp_path / "copy").exists()
 
 
 def test_the_chain_has_a_row_a_round(done):

@@ -94,12 +94,14 @@ def test_a_rule_of_ones_own_that_fails_is_one_line_and_the_run_goes_on_when_it_i
     (line,) = [line for line in told.err.splitlines() if line.startswith(words)]
     assert (told.code, "Traceback" in told.err) == (1, False)
     assert line.endswith("update_lab.py, line 2)")
-    again = f"mend the part first, then go on with: fedchain resume {only_run(tmp_path)}"
+    folder = only_run(tmp_path)
+    again = f"mend the part first, then go on with: fedchain resume {folder} --trust-user-parts"
     assert again in told.err
     imported = sys.modules["update_lab"]
     monkeypatch.setattr(imported, "updates", Updated, raising=False)
-    trusted = ("--trust-user-parts", "--format", "json")
-    told = call("resume", only_run(tmp_path), *trusted)
+    told = call("resume", folder)
+    assert (told.code, "update_lab:mine; add --trust-user-parts" in told.err) == (2, True)
+    told = call("resume", folder, "--trust-user-parts", "--format", "json")
     assert (told.code, json.loads(told.out)["status"]) == (0, "finished")
 
 

@@ -95,6 +95,9 @@ def in_time(seconds: int = 30) -> Iterator[None]:
     def late(*_: object) -> None:
         raise TimeoutError("waits for a pipe")
 
+    if os.name == "nt":  # it has no alarm, and no pipe in a folder
+        yield
+        return
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(seconds)
     try:
@@ -200,10 +203,9 @@ def test_a_pipe_under_any_name_is_refused_by_every_command_at_once(run):
             path.write_bytes(kept)
 
 
+NO_MANIFEST = ("prove", "export", "run anew")
 READ_BY = {
-    "manifest.json": tuple(
-        name for name in COMMANDS if name not in ("prove", "export", "run anew")
-    ),
+    "manifest.json": tuple(name for name in COMMANDS if name not in NO_MANIFEST),
     "resolved.yaml": ("audit", "verify"),
     "events.ndjson": ("report", "audit", "inspect", "inspect a block", "inspect a node"),
     "audit.json": ("report", "audit", "tamper"),
@@ -431,7 +433,10 @@ READERS = ("verify", "prove", "export", "tamper", "inspect a block", "audit")
 def test_a_database_with_other_tables_views_or_triggers_is_refused_before_a_row_is_read(
     run, statements
 ):
-    database(run, *statements)
+    try:
+        database(run, *statements)
+    except sqlite3.OperationalError as error:
+        pytest.skip(f"this SQLite has no virtual tables of this kind: {error}")
     with in_time():
         for command in READERS:
             told = refused(command, run, (5,))

@@ -203,7 +203,7 @@ def without_wall_time(found: Run) -> list[dict[str, object]]:
 
 
 def resumed_until_killed(folder, at_round: int) -> None:
-    resume(folder, workers=1, callback=Stops(at_round, killed))
+    resume(folder, workers=1, callback=Stops(at_round, killed), trust_user_parts=True)
 
 
 @pytest.mark.parametrize("scenario", [seeing, seeing_in_groups])
@@ -219,7 +219,7 @@ def test_runs_with_adversaries_end_alike_when_they_are_killed_and_resumed(scenar
         child.start()
         child.join(120)
         assert child.exitcode == -signal.SIGKILL
-    again = resume(folder)
+    again = resume(folder, trust_user_parts=True)
     assert again.manifest["head"] == done.manifest["head"]
     assert without_wall_time(again) == without_wall_time(done)
 
