@@ -43,11 +43,10 @@ def asks_for_json() -> bool:
 
 
 def tell_error(text: str, code: int) -> int:
-    """Print an error as a line on stderr, or as a JSON object on stdout; return its exit code."""
+    """Print an error on stderr, as a JSON object if one is asked for; return its exit code."""
     if asks_for_json():
-        print_json({"error": text, "code": code})
-    else:
-        typer.echo(text, err=True)
+        text = json.dumps({"error": legible(text), "code": code}, ensure_ascii=False)
+    typer.echo(text, err=True)
     return code
 
 

@@ -227,7 +227,7 @@ def test_a_node_shows_its_history(done):
         (["round", "9"], "1 to 3"),
         (["node", "x1"], "h3 for holder 3"),
         (["node", "c2"], "c0 to c1"),
-        (["node", "h4"], "has sent nothing"),
+        (["node", "h4"], "h0 to h3"),
         (["node", "h"], "h3 for holder 3"),
     ],
 )
