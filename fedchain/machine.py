@@ -12,6 +12,7 @@ import gc
 import operator
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 from fedchain.errors import RunRefused
@@ -40,6 +41,9 @@ PRECISIONS = (
     "mkldnn.rnn",
 )
 """Places in ``torch.backends`` that say how float32 is multiplied, since torch 2.9."""
+_entering = threading.Lock()
+_undoing: list[Callable[[], None]] = []
+"""For each ``exact_arithmetic`` that is entered now, the function that puts everything back."""
 
 
 def prepare() -> None:
@@ -63,28 +67,36 @@ def one_thread() -> None:
 
 
 def compute_exactly() -> Callable[[], None]:
-    """Let torch multiply float32 in float32, on CPU and GPU; return a function that undoes it.
+    """Let torch compute in float32 and multiply without rounding further, on CPU and GPU.
 
     With products in bfloat16 or TF32 the norm that is clipped and the sum that is sent are rounded
     differently, so that a record may move the sum by more than the clip.
+
+    Returns:
+        A function that puts back what was set before.
     """
     import torch
 
-    known = hasattr(torch.backends, "fp32_precision")
-    places = [operator.attrgetter(each)(torch.backends) for each in PRECISIONS if known]
+    dtype, backends = torch.get_default_dtype(), torch.backends
+    torch.set_default_dtype(torch.float32)
+    if not hasattr(backends, "fp32_precision"):  # before torch 2.9
+        products, convolutions = torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32
+        torch.set_float32_matmul_precision("highest")
+        backends.cudnn.allow_tf32 = False
+
+        def undo_old() -> None:
+            torch.set_default_dtype(dtype)
+            torch.set_float32_matmul_precision(products)
+            backends.cudnn.allow_tf32 = convolutions
+
+        return undo_old
+    places = [operator.attrgetter(each)(backends) for each in PRECISIONS]
     before = [place.fp32_precision for place in places]
-    products, convolutions = "highest", True
-    with contextlib.suppress(RuntimeError):  # both forms were used: the new one alone is put back
-        products = torch.get_float32_matmul_precision()
-        convolutions = torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
     for place in places:
         place.fp32_precision = "ieee"
 
     def undo() -> None:
-        torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.allow_tf32 = convolutions
+        torch.set_default_dtype(dtype)
         for place, precision in zip(places, before, strict=True):
             place.fp32_precision = precision
 
@@ -96,7 +108,8 @@ def exact_arithmetic() -> Iterator[None]:
     """Within this context, compute as a run does, whatever the calling program has set.
 
     The context sets how torch multiplies, its default type and device, gradients, and how numpy
-    treats errors; it puts everything back at its end.
+    treats errors. At its end it puts everything back; if several threads are in such a context, the
+    last one to leave does so.
 
     Raises:
         RunRefused: an environment variable makes torch round, which no program can undo.
@@ -107,13 +120,13 @@ def exact_arithmetic() -> Iterator[None]:
     for name, fine in ROUNDING.items():
         if (value := os.environ.get(name, "")).upper() not in ("", fine):
             raise RunRefused(
-                f"{name}: is {value}, so that torch rounds more than float32, and a record moves "
-                f"a sum by more than the clip; allowed: {fine}, or unset it"
+                f"{name}: is {value}, which makes torch round more than float32 does: a record can "
+                f"move a sum by more than the clip; allowed: {fine}, or unset it"
             )
-    undo, dtype = compute_exactly(), torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
     # A device as a context slows every operation down, so it is entered only if it is needed.
     elsewhere = torch.get_default_device().type != "cpu"
+    with _entering:
+        _undoing.append(_undoing[0] if _undoing else compute_exactly())
     try:
         with (
             torch.inference_mode(False),
@@ -124,20 +137,18 @@ def exact_arithmetic() -> Iterator[None]:
         ):
             yield
     finally:
-        torch.set_default_dtype(dtype)
-        undo()
+        with _entering:
+            undo = _undoing.pop()
+            if not _undoing:
+                undo()
 
 
-@exact_arithmetic()
 def arithmetic() -> dict[str, str]:
     """Return what the last bits of gradients depend on beside the versions, for the manifest."""
     import torch
 
-    return {
-        "float32_products": torch.get_float32_matmul_precision(),
-        "default_dtype": str(torch.get_default_dtype()).removeprefix("torch."),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-    }
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {"products": "float32", "default_dtype": "float32", "cpu_capability": capability}
 
 
 def keep_freed_memory() -> None:

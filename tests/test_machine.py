@@ -39,9 +39,10 @@ def rough_process():
 def settings() -> dict[str, object]:
     """Return the settings of this process that change results."""
     new = {p: operator.attrgetter(p)(torch.backends).fp32_precision for p in PRECISIONS if NEW_FORM}
+    if not NEW_FORM:  # the new form may not be mixed with this one
+        new = {"products": torch.get_float32_matmul_precision()}
     return {
         **new,
-        "products": torch.get_float32_matmul_precision(),
         "dtype": torch.get_default_dtype(),
         "device": torch.get_default_device(),
         "gradients": torch.is_grad_enabled(),
@@ -60,8 +61,8 @@ def test_a_run_sets_what_it_needs_and_puts_everything_back():
             inside = settings()
         assert settings() == before
     assert settings() == usual
-    names = ("products", "dtype", "device", "gradients", "inference", "autocast")
-    expected = ("highest", torch.float32, torch.device("cpu"), True, False, False)
+    names = ("dtype", "device", "gradients", "inference", "autocast")
+    expected = (torch.float32, torch.device("cpu"), True, False, False)
     assert tuple(inside[name] for name in names) == expected
     assert {inside[name] for name in PRECISIONS if NEW_FORM} <= {"ieee"}
 
@@ -85,6 +86,20 @@ def test_an_error_puts_everything_back_too():
         assert settings() == before
 
 
+def test_the_last_of_several_threads_puts_everything_back():
+    torch.set_default_dtype(torch.float64)
+    try:
+        first, second = exact_arithmetic(), exact_arithmetic()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_default_dtype() == torch.float32  # the second still computes
+        second.__exit__(None, None, None)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("engine", ["threads", pytest.param("processes", marks=pytest.mark.long)])
 def test_a_run_ends_with_the_same_head_whatever_its_process_has_set(engine, tmp_path):
     scenario = small(2, **{"nodes.holders": 3, "aggregation.keep": 2, "attacks": []})
@@ -93,7 +108,7 @@ def test_a_run_ends_with_the_same_head_whatever_its_process_has_set(engine, tmp_
         rough = run(scenario, tmp_path / "rough", workers=1, engine=engine)
     assert rough.manifest["head"] == plain.manifest["head"]
     assert rough.manifest["arithmetic"] == plain.manifest["arithmetic"]
-    assert plain.manifest["arithmetic"]["float32_products"] == "highest"
+    assert plain.manifest["arithmetic"]["products"] == "float32"
     assert plain.manifest["arithmetic"]["default_dtype"] == "float32"
 
 

@@ -44,10 +44,10 @@ def asks_for_json() -> bool:
 
 
 def tell_error(text: str, code: int) -> int:
-    """Print an error on stderr, with ``--format json`` also as an object on stdout; return code."""
-    typer.echo(text, err=True)
+    """Print an error on stderr, as a JSON object if one is asked for; return its exit code."""
     if asks_for_json():
-        print_json({"error": text, "code": code})
+        text = json.dumps({"error": legible(text), "code": code}, ensure_ascii=False)
+    typer.echo(text, err=True)
     return code
 
 

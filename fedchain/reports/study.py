@@ -250,9 +250,9 @@ def _open_sweep(folder: Path) -> Study:
     )
     if not runs:
         raise NothingYet(f"{folder}: no point has finished yet; let the sweep go on first")
-    known = metric_names(runs[0])
+    known = {name for run in runs for name in metric_names(run)}
     score = sweep["y"] or runs[0].manifest["score"]
-    if sweep["y"] and score not in known:
+    if sweep["y"] and known and score not in known:
         raise RunRefused(f"{folder}: sweep.y: no metric {score!r}; {suggest(score, known)}")
     return Study(
         folder=folder,

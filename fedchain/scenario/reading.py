@@ -109,12 +109,18 @@ def read_yaml(text: str, source: str, *, option: bool = False) -> tuple[Node, li
     Raises:
         ScenarioError: no tree can be made: broken syntax, a missing anchor, a bound exceeded.
     """
-    # A tab at the end of a line is a blank in YAML; the parser takes it for a word.
-    text = re.sub(r"[ \t]*\t[ \t]*$", "", text, flags=re.MULTILINE)
+    text = "".join(map(_without_last_tabs, text.splitlines(keepends=True)))
     lines = [] if option else text.splitlines()
     reader = _Reader(source, lines, _events(text, source, lines))
     root = reader.document()
     return root, reader.problems
+
+
+def _without_last_tabs(line: str) -> str:
+    """Drop blanks with a tab at the end of a line: the parser takes the tab for a word."""
+    whole = line.rstrip("\r\n")
+    kept = whole.rstrip(" \t")
+    return kept + line[len(whole) :] if "\t" in whole[len(kept) :] else line
 
 
 def _events(text: str, source: str, lines: list[str]) -> Iterator[Any]:

@@ -1,5 +1,7 @@
 """The examples of the help, read; `tests/test_installed.py` runs them all."""
 
+from pathlib import Path
+
 import pytest
 from help_examples import MARK, arguments, commands, examples
 
@@ -18,7 +20,7 @@ def test_every_command_ends_its_help_with_an_example_of_itself(words):
 @pytest.mark.parametrize("words", [words for words in ALL if words], ids=" ".join)
 def test_every_example_has_options_and_arguments_that_the_command_takes(words, monkeypatch):
     monkeypatch.setattr("fedchain.system.foreign_owner", lambda _: None)
-    monkeypatch.setattr("pathlib.Path.exists", lambda *_, **__: True)
+    monkeypatch.setattr(Path, "exists", lambda *_, **__: True)
     command = commands()[words]
     given = arguments(examples()[words])[len(words) :]
     command.make_context(" ".join(words), given)  # reads them all, and calls nothing

@@ -118,7 +118,7 @@ def assert_survived(place: Path, at: int, how: str, undisturbed: Left) -> bool:
     if told.code:
         assert (told.code, json.loads(told.out)["code"]) == (1, 1), when
         lines = [f"go on with: fedchain resume {folder}" for folder in folders]
-        assert told.err.splitlines()[1:] == lines, when
+        assert json.loads(told.err)["error"].splitlines()[1:] == lines, when
         assert WORDS.search(told.err), when
     for folder in folders:
         verdict = call("verify", folder)
@@ -299,7 +299,7 @@ def test_a_limit_of_the_system_in_the_middle_of_a_run_ends_it_with_words(place):
     told = subprocess.run([*limited, *command], capture_output=True, text=True, check=False)
     assert (told.returncode, json.loads(told.stdout)["code"]) == (1, 1)
     (folder,) = runs(place).glob("[!.]*")
-    first, then = told.stderr.splitlines()
+    first, then = json.loads(told.stderr)["error"].splitlines()
     assert "cannot write block" in first
     assert then == f"go on with: fedchain resume {folder}"
     verdict = call("verify", folder, "--format=json")

@@ -121,7 +121,8 @@ def test_a_key_without_a_value_is_shown_where_it_stands(tmp_path):
 
 def test_a_tab_at_the_end_of_a_line_is_a_blank(tmp_path):
     text = GOOD.replace("rounds: 10", "rounds: 10\t \t").replace("version: 1", "version: 1\t")
-    assert load(write(tmp_path, text)).rounds == 10
+    for each in (text, text.replace("\n", "\r\n"), text.replace("\t", "\t \n \t")):
+        assert load(write(tmp_path, each)).rounds == 10
 
 
 @pytest.mark.parametrize(

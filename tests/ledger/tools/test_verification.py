@@ -330,7 +330,7 @@ def test_tampering_never_touches_what_is_there(ledger, tmp_path):
         tamper(ledger[0], tmp_path / "there", 1, "nonce")
     with pytest.raises(ValueError, match="there is no 'nonse'; did you mean nonce"):
         tamper(ledger[0], tmp_path / "new", 1, "nonse")
-    with pytest.raises(ValueError, match="height: there is no block 9"):
+    with pytest.raises(ValueError, match="block: there is no block 9; allowed: 0 to"):
         tamper(ledger[0], tmp_path / "new", 9, "nonce")
     with pytest.raises(ValueError, match="block 0 has no messages"):
         tamper(ledger[0], tmp_path / "new", 0, "message.norm")
