@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from fedchain.ledger.tools.verification import Verification
 
-OK, FAILED, UNCHECKED = "ok", "failed", "not checked"
+
+class Result(StrEnum):
+    """What came of a check."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNCHECKED = "not checked"
+
+
+OK, FAILED, UNCHECKED = Result
 
 
 @dataclass(frozen=True)
@@ -16,7 +26,7 @@ class Looked:
 
     what: str
     """What it is, in one or two words."""
-    result: Literal["ok", "failed", "not checked"]
+    result: Result
     """What came of it."""
     words: str
     """What was compared with what; or what is wrong; or why it was not checked."""
