@@ -124,7 +124,7 @@ def play(
             except NotRecorded as error:
                 if whole or next(told, None) is not None:
                     played.lacking = str(error)
-            except (FedchainError, KeyError, TypeError, ValueError) as error:
+            except (FedchainError, LookupError, TypeError, ValueError, ArithmeticError) as error:
                 played.fault = str(error)
             played.head, played.height = simulation.chain.head.hex(), simulation.chain.height
             played.figures = figures_of(setup, simulation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -87,20 +88,18 @@ class Replay:
         return there
 
     def _measure(self, there: Message, here: Message, where: str) -> None:
+        """Note how far a message of the ledger is from the one that was computed."""
         one, other = vectors_of([there, here], len(here.direction))
         lengths = np.linalg.norm(one), np.linalg.norm(other)
         distance = float(np.linalg.norm(one - other) / max(lengths[1], np.finfo(float).tiny))
         product = lengths[0] * lengths[1]
         cosine = float(one @ other / product) if product else float(lengths[0] == lengths[1])
-        self.farthest, self.least_cosine = (
-            max(self.farthest, distance),
-            min(self.least_cosine, cosine),
-        )
+        self.farthest = max(self.farthest, distance)
+        self.least_cosine = min(self.least_cosine, cosine)
         step = max(each.norm * 2.0**-each.exponent for each in (there, here))
         most = step + ROUNDED * float(np.abs(other).max(initial=0.0))
-        if (
-            float(np.abs(one - other).max(initial=0.0)) > most
-            or there.declaration != here.declaration
-        ):
+        clips = there.declaration.clip, here.declaration.clip  # genesis agrees on all else
+        moved = float(np.abs(one - other).max(initial=0.0))
+        if moved > most or not math.isclose(*clips, rel_tol=ROUNDED):
             words = f"is {distance:.3g} of its length away, cosine {cosine:.3g}"
-            self.wrong = self.wrong or f"{where}: {words}"
+            self.wrong = self.wrong or f"{where}: {words}, clip {clips[0]:.3g} for {clips[1]:.3g}"

@@ -24,8 +24,10 @@ from fedchain.runs.secret import Secret, required_secret
 from fedchain.simulation.setup import RunSetup
 from fedchain.transition import steps_of
 
-REST = "who sent what and when, what forks and attacks did, gradients, and the manifest"
+REST = "who sent what and when, what forks and attacks did, messages, and manifest.json"
 """What only a play of the scenario can check."""
+FIGURES = f"metrics, epsilon, privacy.json, {REST}"
+"""What needs the scenario and its data."""
 
 
 def verify(
@@ -105,7 +107,7 @@ class _Check:
             yield files.csv_check(folder)
             yield from files.report_check(folder)
         else:
-            words = "privacy.json and the tables are written when a run ends"
+            words = "privacy.json and tables, if there are any: a run writes them at its end"
             yield Looked("tables", UNCHECKED, words)
         yield Looked("measured", UNCHECKED, rows.MEASURED_ONCE)
         if (other := files.others(folder)) is not None:
@@ -133,7 +135,7 @@ class _Check:
                 yield from self._from_setup(setup, hidden and self.secret is None)
                 return
         yield rows.of_rounds(found, manifest, None)
-        yield Looked("the rest", UNCHECKED, f"genesis, metrics, epsilon, {REST}: {why}")
+        yield Looked("the rest", UNCHECKED, f"genesis, {FIGURES}: {why}")
 
     def _from_setup(self, setup: RunSetup, lacks_secret: bool) -> Iterator[Looked]:
         """Yield what genesis shows, and what a play of the run shows if its keys are known."""
@@ -155,7 +157,8 @@ class _Check:
                     over=over,
                     progress=self.tell,
                 )
-            yield Looked("the rest", UNCHECKED, f"{REST}: {why}")
+            what = FIGURES if genesis.result == FAILED else REST
+            yield Looked("the rest", UNCHECKED, f"{what}: {why}")
             return
         again = Replay(self.replay or setup.mechanism.clip_follower is not None)
         played = play(folder, setup, again, metrics=self.metrics, whole=over, progress=self.tell)
@@ -164,9 +167,9 @@ class _Check:
         if setup.task.learns:
             yield rows.of_metrics(played, self.metrics)
             yield rows.of_messages(again)
-        yield files.manifest_check(manifest, setup, played)
+        yield from files.manifest_check(manifest, setup, played)
         if played.status:
             yield files.privacy_check(folder, setup, played.releases)
         elif over:
-            words = "privacy.json: the events could not be followed to the end"
+            words = "privacy.json: the run was not played to its end"
             yield Looked("privacy", UNCHECKED, words)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from enum import StrEnum
+from typing import Any
 
 from fedchain.ledger.tools.verification import Verification
 
-OK: Final = "ok"
-FAILED: Final = "failed"
-UNCHECKED: Final = "not checked"
+
+class Result(StrEnum):
+    """What came of a check."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNCHECKED = "not checked"
+
+
+OK, FAILED, UNCHECKED = Result
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class Looked:
 
     what: str
     """What it is, in one or two words."""
-    result: Literal["ok", "failed", "not checked"]
+    result: Result
     """What came of it."""
     words: str
     """What was compared with what; or what is wrong; or why it was not checked."""
