@@ -265,7 +265,7 @@ def test_a_disk_that_cannot_be_written_ends_with_words_and_a_run_that_can_be_res
     with monkeypatch.context() as patch:
         broken(patch, error)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
-    assert (told.code, json.loads(told.out)["code"]) == (1, 1)
+    assert (told.code, told.out) == (1, "")
     assert "Traceback" not in told.err
     first, *more = json.loads(told.err)["error"].splitlines()
     assert error.strerror in first or "disk is full" in first
@@ -289,7 +289,7 @@ def test_a_manifest_that_cannot_be_written_at_the_end_is_no_success(
 
         patch.setattr(running, "sample_pictures", then_full)
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
-    assert (told.code, json.loads(told.out)["code"]) == (1, 1)
+    assert (told.code, told.out) == (1, "")
     assert "manifest.json: cannot be written: No space left" in told.err
     assert_resumable(only_run(tmp_path), done)
 
@@ -304,7 +304,7 @@ def test_a_disk_that_is_full_before_the_run_begins_leaves_nothing(
             full = sqlite3.OperationalError("disk full")
             patch.setattr("fedchain.ledger.storage.database.create", raises(full))
         told = call("run", scenario, "--out", tmp_path, "--format", "json")
-    assert (told.code, json.loads(told.out)["code"]) == (1, 1)
+    assert (told.code, told.out) == (1, "")
     assert len(told.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
