@@ -61,20 +61,23 @@ def model_of(state: State) -> Vector:
 
 
 def check_quorum(rules: Rules) -> None:
-    """Raise ValueError if the aggregation rule fails with the fewest messages of a block.
+    """Raise ValueError if the aggregation rule fails with the fewest or all messages of a round.
 
     The rule is tried on made-up messages. A user-defined rule is not tried.
     """
-    if not rules.quorum:
+    rule = _part(aggregations, rules.aggregation, True)
+    if not rules.quorum or ":" in rule.kind:
         return
-    rule, alike = _part(aggregations, rules.aggregation, True), np.ones((rules.quorum, 1))
-    if ":" in rule.kind:
-        return
-    made_up = Received(Directions.of(ONE * alike), np.ones(rules.quorum), np.ones(rules.quorum))
-    try:
-        aggregations.build(rule, made_up)
-    except ValueError as error:
-        raise ValueError(f"aggregation: fails at the quorum of the ledger: {error}") from error
+    tries = {
+        "at the quorum of the ledger": rules.quorum,
+        "if all who are asked send": rules.holders,
+    }
+    for when, count in tries.items():
+        alike = Directions.of(ONE * np.ones((count, 1)))
+        try:
+            aggregations.build(rule, Received(alike, np.ones(count), np.ones(count)))
+        except ValueError as error:
+            raise ValueError(f"aggregation: fails {when}: {error}") from error
 
 
 class Steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -20,6 +21,10 @@ NUMBER_TYPES = {
 """Numpy's name for each of PLY's number types."""
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST_HEADER = 1 << 16
+MOST_NUMBERS = 1 << 25
+"""Most numbers of an ascii file: a PhoXi scanner's 2064 x 1544 vertices with ten properties."""
+_CHUNK = 1 << 20
+_SPACE = re.compile(rb"\s")
 MOST_VERTEX_PROPERTIES = 64
 _WIDTH = re.compile(r"^(?:obj_info\s+num_cols|comment\s+width)[\s:=]+(\d{1,9})$", re.IGNORECASE)
 _HEIGHT = re.compile(r"^(?:obj_info\s+num_rows|comment\s+height)[\s:=]+(\d{1,9})$", re.IGNORECASE)
@@ -106,25 +111,52 @@ def _camera(file: Contents, lines: list[str]) -> Array:
         raise file.fail(f"has a camera that is no place: {error}") from error
 
 
+@np.errstate(all="ignore")  # of numbers beyond float32
 def _ascii(file: Contents, length: int, count: int, names: Collection[str]) -> dict[str, Array]:
-    numbers = count * len(names)
-    if 2 * numbers > len(file.data) - length + 1:
+    """Return the columns of the vertices; a part of the text is read at a time."""
+    numbers, data, filled = count * len(names), file.data, 0
+    if numbers > MOST_NUMBERS:
+        raise file.fail(f"has {numbers} numbers as text; allowed: {MOST_NUMBERS}, or a binary file")
+    if 2 * numbers > len(data) - length + 1:
         raise file.fail(f"is truncated: too short for {count} vertices")
-    words = file.data[length:].split(maxsplit=numbers)[:numbers]
-    if len(words) < numbers:
-        raise file.fail(f"is truncated: {len(words)} of {numbers} numbers")
+    table = np.empty(numbers, np.float32)
+    while filled < numbers and length < len(data):
+        end = _SPACE.search(data, length + _CHUNK)
+        stop = end.start() if end else len(data)
+        values = _values(file, data[length:stop].strip(), numbers - filled)
+        table[filled : filled + len(values)] = values
+        filled, length = filled + len(values), stop
+    if filled < numbers:
+        raise file.fail(f"is truncated: {filled} of {numbers} numbers")
+    return dict(zip(names, table.reshape(count, -1).T, strict=True))
+
+
+def _values(file: Contents, text: bytes, most: int) -> Array:
+    """Return the first numbers of a text, at most so many; what follows them may be anything."""
+    if not text:
+        return np.empty(0)
     try:
-        table = np.array(words).astype(np.float64).reshape(count, -1)
-    except ValueError as error:
-        raise file.fail(f"has a vertex that is not a number: {error}") from error
-    return dict(zip(names, table.T, strict=True))
+        with warnings.catch_warnings(action="error"):  # of a numpy that does not raise
+            return np.fromstring(text, sep=" ")[:most]
+    except (ValueError, DeprecationWarning):
+        words = text.split(maxsplit=most)[:most]
+    return np.array([_number(file, word) for word in words])
+
+
+def _number(file: Contents, word: bytes) -> float:
+    try:
+        if b"_" not in word:  # Python would take 1_000 for a thousand
+            return float(word)
+    except ValueError:
+        pass
+    raise file.fail(f"has a vertex that is not a number: {word[:40].decode('latin-1')!r}")
 
 
 @np.errstate(all="ignore")  # of damaged numbers
 def _scan(
     file: Contents, table: Mapping[str, Array], shape: tuple[int, int], camera: Array
 ) -> Scan:
-    points = np.stack([table[axis] for axis in "xyz"], axis=-1).astype(np.float32)
+    points = np.stack([table[axis].astype(np.float32) for axis in "xyz"], axis=-1)
     points[(points == 0).all(axis=1)] = np.nan
     named = next((table[name].reshape(shape) for name in INTENSITIES if name in table), None)
     normals = None
