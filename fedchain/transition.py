@@ -152,7 +152,8 @@ class Steps:
         weights = state.weights.astype(np.float64)
         step = self._update(weights, of_update, aggregate.gradient, messages[0].round)
         # The weights are rounded once, to the type that the rules state; float64 is not rounded.
-        rounded = read_only(step.weights.astype(self._dtype))
+        with np.errstate(over="ignore"):  # beyond float32 lies infinity
+            rounded = read_only(step.weights.astype(self._dtype))
         kept = {RULE + name: vector for name, vector in aggregate.memory.items()}
         return Outcome(State(rounded, {**step.memory, **kept}), aggregate)
 
@@ -179,6 +180,7 @@ def steps_of(trust_user_parts: bool) -> TransitionOf:
 def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
     """Return the part that a JSON text names, after checking it."""
     mapping = read_canonical(text.encode(errors="surrogatepass"), f"rules: {family.name}")
+    kinds = set[str]()
     for depth, inner in _nested(mapping):
         if depth > MOST_NESTED:
             raise LedgerError(
@@ -187,6 +189,9 @@ def _part(family: Family[Any], text: str, trust_user_parts: bool) -> Part:
         kind = inner.get("kind", "")
         if not isinstance(kind, str):
             raise LedgerError(f"rules: {family.name}: kind: got {kind!r:.80}; must be a text")
+        if kind in kinds:
+            raise LedgerError(f"rules: {family.name}: {kind!r:.80} stands around itself")
+        kinds.add(kind)
         if ":" in kind and not trust_user_parts:
             raise RunError(
                 f"ledger: its rules name {kind!r}, code of somebody's own that would be run; "

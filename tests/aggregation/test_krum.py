@@ -23,7 +23,6 @@ from fedchain.aggregation import krum, scaled
 from fedchain.aggregation.directions import Directions
 from fedchain.aggregation.krum import gram, scores
 
-
 krum_module = sys.modules["fedchain.aggregation.krum"]  # the package has a function of that name
 
 

@@ -16,14 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from fedchain.errors import (
-    OLD_FORMAT,
-    EncodingError,
-    InvalidBlock,
-    LedgerError,
-    ScenarioError,
-    cannot,
-)
+from fedchain.errors import OLD_FORMAT, InvalidBlock, LedgerError, ScenarioError, cannot
 from fedchain.ledger.chain.block import (
     START_BYTES,
     Block,
@@ -35,7 +28,7 @@ from fedchain.ledger.chain.chain import Chain
 from fedchain.ledger.chain.crypto import HASH
 from fedchain.ledger.chain.encoding import Piece, blob, unsigned
 from fedchain.ledger.chain.message import Message, decode_message
-from fedchain.ledger.chain.rules import MOST_RULES, Rules, decode_rules, encode_rules, genesis
+from fedchain.ledger.chain.rules import MOST_RULES, decode_rules, encode_rules, genesis
 from fedchain.ledger.chain.state import tensor_parts, weights_parts
 from fedchain.ledger.chain.validity import check_header
 from fedchain.ledger.chain.verdict_cache import VerdictCache
@@ -189,7 +182,7 @@ class _Replay:
         memory = incoming.piece(8, EMPTY_BYTES, "the first memory")
         try:
             state = decode_state(rules, weights, memory)
-        except EncodingError as error:
+        except LedgerError as error:
             raise LedgerError(f"file: the first state: {error}") from error
         del weights
         first = genesis(rules, state)

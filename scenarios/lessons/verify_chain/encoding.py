@@ -5,7 +5,6 @@ anything of that length is made.
 """
 
 import hashlib
-import math
 import struct
 
 import numpy as np
@@ -92,10 +91,11 @@ class Bytes:
 
 def read_weights(data, dimension, dtype):
     """Read the first weights: one array, with its name, type and shape in front."""
-    size = dimension * np.dtype(dtype).itemsize
-    weights = np.frombuffer(data[len(data) - size :], TYPES[CODES[dtype]])
-    right = write_tensors({"weights": weights}) == data
-    need(right, f"weights: are not one row of {dimension} {dtype}, every NaN with the same bits")
+    wanted = f"weights: must be one row of {dimension} {dtype}, every NaN with the same bits"
+    start = len(data) - dimension * np.dtype(dtype).itemsize
+    need(start >= 0, wanted)
+    weights = np.frombuffer(data[start:], TYPES[CODES[dtype]])
+    need(write_tensors({"weights": weights}) == data, wanted)
     return weights
 
 
